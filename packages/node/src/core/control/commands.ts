@@ -1,0 +1,79 @@
+import type {
+  ClusterId,
+  Epoch,
+  ExtentId,
+  Holder,
+  Incarnation,
+  NodeName,
+  SessionId,
+  SetChange,
+  StoreId,
+  Trust,
+  VolumeId,
+  Voter,
+} from '@ashlar/proto'
+
+/**
+ * Commands of the control log. Each carries everything that its outcome depends on (time, liveness, choices made by the
+ * leader), so that applying the log gives the same map everywhere. Append-only: a command's meaning never changes.
+ */
+export type Command =
+  | { readonly do: 'found'; readonly cluster: ClusterId; readonly voters: readonly Voter[] }
+  | {
+      readonly do: 'register'
+      readonly store: StoreId
+      readonly name: NodeName
+      readonly address: string
+      readonly api: string
+      readonly incarnation: Incarnation
+      readonly trust: Trust
+      /** Stores whose lease control believed live when it proposed this: candidates for primaries that end with it. */
+      readonly live: readonly StoreId[]
+    }
+  /** Stores whose lease ran out: one entry for all of their extents. */
+  | {
+      readonly do: 'expire'
+      readonly stores: readonly { readonly store: StoreId; readonly counter: number }[]
+      readonly live: readonly StoreId[]
+    }
+  /** Name primaries for extents whose primary cannot serve, from the live stores. */
+  | {
+      readonly do: 'promote'
+      readonly extents: readonly { readonly extent: ExtentId; readonly revision: number }[]
+      readonly live: readonly StoreId[]
+    }
+  | {
+      readonly do: 'change-sets'
+      readonly store: StoreId
+      readonly counter: number
+      readonly changes: readonly SetChange[]
+    }
+  | {
+      readonly do: 'release'
+      readonly store: StoreId
+      readonly counter: number
+      readonly extents: readonly { readonly extent: ExtentId; readonly epoch: Epoch }[]
+      readonly reason: 'shutdown' | 'slow' | 'behind' | 'poisoned'
+      readonly live: readonly StoreId[]
+    }
+  | {
+      readonly do: 'create-volume'
+      readonly name: string
+      readonly sizeBytes: number
+      readonly blockSizeBytes: number
+      readonly extentSizeBytes: number
+      readonly replicas: number
+      readonly minInSync: number
+      readonly live: readonly StoreId[]
+    }
+  | { readonly do: 'remove-volume'; readonly name: string }
+  | { readonly do: 'attach'; readonly name: string; readonly holder: Holder; readonly ifFree: boolean }
+  | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId }
+
+export interface LogEntry {
+  /** 1, 2, 3, … */
+  readonly index: number
+  /** Raft term; 1 with a single voter. */
+  readonly term: number
+  readonly command: Command
+}

@@ -1,0 +1,40 @@
+import type { Epoch, ExtentId, MapCopy, SetChange, StoreId } from '@ashlar/proto'
+import type { Context, Link } from './machine.ts'
+
+/** What replication needs from control's agent on this node. */
+export interface ControlView {
+  /** The map as this node has learned it. */
+  readonly map: MapCopy
+  /** True while this node's lease holds by its own count (A2.3, amendment 3). Never says true for longer than TIMERS.leaseMs. */
+  leaseHeld(ctx: Context): boolean
+  /** Asks control for a change of an in-sync set; the outcome comes back through `SetListener.onSetChanged`. */
+  requestChange(ctx: Context, change: SetChange): void
+  /** Gives extents up; the outcome is a change of the map. */
+  release(
+    ctx: Context,
+    extents: readonly { extent: ExtentId; epoch: Epoch }[],
+    reason: 'shutdown' | 'slow' | 'behind' | 'poisoned',
+  ): void
+}
+
+/** What control's agent calls when it learns something. */
+export interface MapListener {
+  /** The map changed; the extents whose records changed, and those of removed volumes. */
+  onMapChanged(ctx: Context, changed: readonly ExtentId[], removed: readonly ExtentId[]): void
+  /** Outcome of `requestChange`; the map already holds the newest record. `committed`: exactly this change took effect. */
+  onSetChanged(ctx: Context, change: SetChange, committed: boolean): void
+}
+
+/** Links to other stores, as replication and the agent use them. */
+export interface PeerLinks {
+  /** The dialed link to a store, or undefined while there is none. */
+  dialed(store: StoreId): Link | undefined
+  /** The dialed link to an address, whatever store answers there. */
+  dialedAddress(address: string): Link | undefined
+  /** Who is at the other end; undefined for clients and closed links. */
+  storeOf(link: Link): StoreId | undefined
+  /** Start counter of the store at the other end. */
+  counterOf(link: Link): number | undefined
+  /** Moment of the last frame from that store over any link, or -Infinity. */
+  lastHeard(store: StoreId): number
+}

@@ -1,0 +1,292 @@
+import type {
+  AdminCommand,
+  AdminDone,
+  BlockIndex,
+  BlockKind,
+  BlockVersion,
+  Bytes,
+  ClusterId,
+  Epoch,
+  ExtentId,
+  Incarnation,
+  Message,
+  Millis,
+  NodeName,
+  Seq,
+  SessionWindow,
+  StoreId,
+  Trust,
+  Voter,
+} from '@ashlar/proto'
+
+/**
+ * The contract between the machines of a node and its shell. A machine is synchronous and total: `step(input)` changes
+ * state and returns effects; it has no clock, no I/O, no promise and no randomness but what inputs and options give it.
+ * The shell (`pump.ts`) decides nothing: it carries effects out in the order in which they were returned and brings
+ * every completion back as an input. The simulator puts its own shell under the same machines.
+ */
+
+/** Names one request to the shell until its completion comes back. Unique within a process. */
+export type Token = number
+/** Names one connection, dialed or accepted, for as long as it lives. Never used again within a process. */
+export type Link = number
+
+// ---- what a store holds -------------------------------------------------------------------------------------------
+
+/** New content of one block. `bytes` is the whole block when kind is BLOCK_DATA; the machine never changes it afterwards. */
+export interface BlockChange {
+  readonly block: BlockIndex
+  readonly version: BlockVersion
+  readonly bytes?: Uint8Array
+}
+
+/** The record under which a store acts, kept in its extent head so that a lost map can be rebuilt (amendment 16). */
+export interface HeadRecord {
+  readonly revision: number
+  readonly epoch: Epoch
+  readonly primary: StoreId
+  readonly inSync: readonly StoreId[]
+  readonly eligible: readonly StoreId[]
+  readonly assigned: readonly StoreId[]
+  readonly minInSync: number
+  readonly blockSizeBytes: Bytes
+  /** Bytes of this extent (the last one of a volume may be short). */
+  readonly lengthBytes: Bytes
+  readonly volumeName: string
+}
+
+/** Durable state of one replica beside its blocks. */
+export interface Head {
+  /** Nothing of a lower epoch is applied any more. */
+  readonly promised: Epoch
+  /** Highest epoch that this store itself led. */
+  readonly led: Epoch
+  readonly lastEpoch: Epoch
+  readonly lastSeq: Seq
+  readonly commitSeq: Seq
+  /** Highest attachment generation under which an operation was applied here. */
+  readonly generation: number
+  readonly record: HeadRecord | undefined
+}
+
+/** What opening a store gives for each replica that it holds. */
+export interface StoredReplica {
+  readonly extent: ExtentId
+  readonly head: Head
+  readonly windows: readonly SessionWindow[]
+  /** Blocks that were found damaged and not yet repaired. */
+  readonly damaged: readonly BlockIndex[]
+}
+
+/**
+ * One atomic change of one replica. The store applies changes in the order of the effects; a completion means that this
+ * change and every change before it are on stable storage (A2.14, amendment 6).
+ */
+export interface ReplicaChange {
+  readonly extent: ExtentId
+  readonly blocks: readonly BlockChange[]
+  /** Parts of the head to replace. */
+  readonly head: Partial<Head>
+  /** An operation to remember (amendment 13), with the seq that it got. */
+  readonly operation?: {
+    readonly session: number
+    readonly op: number
+    readonly lowMark: number
+    readonly generation: number
+    readonly seq: Seq
+  }
+  /** Replaces every window (MARK). */
+  readonly windows?: readonly SessionWindow[]
+}
+
+/** A block as a store gives it back. Its checksum was verified. */
+export interface LoadedBlock {
+  readonly block: BlockIndex
+  readonly version: BlockVersion
+  /** Present exactly when version.kind is BLOCK_DATA and the block is not damaged. Owned by the receiver. */
+  readonly bytes?: Uint8Array
+  /** The version says DATA, but bytes are missing or do not match the checksum. */
+  readonly damaged: boolean
+}
+
+// ---- inputs ---------------------------------------------------------------------------------------------------------
+
+export type Input =
+  | { readonly type: 'tick' }
+  /** A connection passed its handshake. `direction` out: this node dialed it. `store` and `address` are the other side's. */
+  | {
+      readonly type: 'link-up'
+      readonly link: Link
+      readonly direction: 'in' | 'out'
+      readonly peer:
+        | { readonly kind: 'node'; readonly store: StoreId; readonly counter: number; readonly address: string }
+        | { readonly kind: 'client'; readonly name: string }
+    }
+  | { readonly type: 'link-down'; readonly link: Link }
+  /** A valid message whose block checksums match. Byte arrays belong to the machine from here on. */
+  | { readonly type: 'received'; readonly link: Link; readonly message: Message }
+  /** Completion of `commit`. */
+  | { readonly type: 'committed'; readonly token: Token }
+  /** The store met a write error and acknowledges nothing any more. The process will end or reopen the store. */
+  | { readonly type: 'store-failed'; readonly reason: string }
+  | { readonly type: 'loaded'; readonly token: Token; readonly blocks: readonly LoadedBlock[] }
+  /** Completion of `merge`. `damaged`: the base block was damaged, nothing was merged. */
+  | {
+      readonly type: 'merged'
+      readonly token: Token
+      readonly base: BlockVersion
+      readonly damaged: boolean
+      readonly bytes: Uint8Array
+      readonly checksum: number
+    }
+  /** Completion of `digests`: 16 bytes of the whole extent, and 16 bytes a leaf. */
+  | { readonly type: 'digests'; readonly token: Token; readonly root: Uint8Array; readonly leaves: Uint8Array }
+  | { readonly type: 'versions'; readonly token: Token; readonly leaves: readonly LeafVersions[] }
+  | {
+      readonly type: 'allocation'
+      readonly token: Token
+      readonly runs: readonly { readonly blocks: number; readonly kind: BlockKind }[]
+    }
+  /** Completion of `log-append`: this entry and all before it are on stable storage. */
+  | { readonly type: 'log-appended'; readonly index: number }
+  /** Completion of `save-cluster`. */
+  | { readonly type: 'cluster-saved' }
+  /** A request from this node's own HTTP API; answered by the effect `admin-done` with the same token. */
+  | { readonly type: 'admin'; readonly token: Token; readonly command: AdminCommand }
+  /** Hand over what can be handed over; the shell ends the process after the effect `handed-over`. */
+  | { readonly type: 'shut-down' }
+
+export interface LeafVersions {
+  readonly leaf: number
+  readonly versions: readonly (BlockVersion & { readonly block: BlockIndex })[]
+}
+
+// ---- effects --------------------------------------------------------------------------------------------------------
+
+export type Effect =
+  | { readonly type: 'send'; readonly link: Link; readonly message: Message }
+  /** Close a connection; `link-down` follows. */
+  | { readonly type: 'close-link'; readonly link: Link; readonly reason: string }
+  /** The complete set of peer addresses to keep a dialed connection to. Replaces the set before. */
+  | { readonly type: 'dial'; readonly addresses: readonly string[] }
+  | { readonly type: 'commit'; readonly token: Token; readonly change: ReplicaChange }
+  /** Read blocks, in the state after every `commit` effect before this one. */
+  | { readonly type: 'load'; readonly token: Token; readonly extent: ExtentId; readonly blocks: readonly BlockIndex[] }
+  /**
+   * Read one block (absent reads as zeroes), lay the patches over it in order, checksum the result. Same state as `load`.
+   * A patch without bytes is `length` zeroes.
+   */
+  | {
+      readonly type: 'merge'
+      readonly token: Token
+      readonly extent: ExtentId
+      readonly block: BlockIndex
+      readonly patches: readonly { readonly offset: Bytes; readonly length: Bytes; readonly bytes?: Uint8Array }[]
+    }
+  | { readonly type: 'digests'; readonly token: Token; readonly extent: ExtentId }
+  | { readonly type: 'versions'; readonly token: Token; readonly extent: ExtentId; readonly leaves: readonly number[] }
+  | {
+      readonly type: 'allocation'
+      readonly token: Token
+      readonly extent: ExtentId
+      readonly firstBlock: BlockIndex
+      readonly blocks: number
+    }
+  /**
+   * Make a replica known to the store before anything else of it is committed; no completion of its own. All its blocks
+   * are absent. Sizes are needed for leaves and loads.
+   */
+  | {
+      readonly type: 'create-replica'
+      readonly extent: ExtentId
+      readonly blockSizeBytes: Bytes
+      readonly lengthBytes: Bytes
+      readonly volumeName: string
+    }
+  /** Delete a replica and all its keys: the map holds a tombstone of its volume. */
+  | { readonly type: 'drop-replica'; readonly extent: ExtentId }
+  /** Write new bytes over a damaged block with exactly this version, which does not change. Completion: `committed`. */
+  | {
+      readonly type: 'repair'
+      readonly token: Token
+      readonly extent: ExtentId
+      readonly block: BlockIndex
+      readonly version: BlockVersion
+      readonly bytes: Uint8Array
+    }
+  /** Cut `blocks` (whole blocks, in order) to the byte range, checksum each part, send `read-done`. Zero blocks become holes. */
+  | {
+      readonly type: 'reply-read'
+      readonly link: Link
+      readonly request: number
+      readonly blockSizeBytes: Bytes
+      readonly offset: Bytes
+      readonly length: Bytes
+      readonly blocks: readonly LoadedBlock[]
+    }
+  /** Append to the control log and sync it. Completion: `log-appended`. */
+  | { readonly type: 'log-append'; readonly index: number; readonly entry: LogEntry }
+  /** Write the cluster that this store belongs to into its identity, synced. Completion: `cluster-saved`. */
+  | {
+      readonly type: 'save-cluster'
+      readonly cluster: ClusterId
+      readonly voters: readonly Voter[]
+      readonly founded: boolean
+    }
+  | { readonly type: 'admin-done'; readonly token: Token; readonly done: Omit<AdminDone, 'type' | 'request'> }
+  | { readonly type: 'handed-over' }
+  /** For people: a log line and metrics. Never read back. */
+  | { readonly type: 'fact'; readonly fact: Fact }
+  /** The process cannot go on. */
+  | { readonly type: 'fatal'; readonly reason: string }
+
+/** A committed command of the control log; the reducer's input. Its shape is owned by core/control/commands.ts. */
+export type LogEntry = import('./control/commands.ts').LogEntry
+
+/** Something worth a log line or a metric. `level` is pino's; labels are metric labels where a metric of that name exists. */
+export interface Fact {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly what: string
+  readonly extent?: ExtentId
+  readonly store?: StoreId
+  readonly [detail: string]: unknown
+}
+
+// ---- composition ----------------------------------------------------------------------------------------------------
+
+/** What the shell knows when it builds the machines: read from the opened data directory and from the options. */
+export interface NodeStart {
+  readonly store: StoreId
+  readonly name: NodeName
+  /** Advertised peer address, host:port. */
+  readonly address: string
+  readonly api: string
+  readonly incarnation: Incarnation
+  readonly trust: Trust
+  /** The cluster this store belongs to, once it does. */
+  readonly cluster: ClusterId | undefined
+  readonly voters: readonly Voter[]
+  /** True when this store founded its cluster: it must then have the control log. */
+  readonly founded: boolean
+  /** Peer addresses from --peers, sorted, this node's own included. */
+  readonly peers: readonly string[]
+  /** How many peers must answer before a cluster is founded (--expect); 1 with --init. */
+  readonly expect: number
+  readonly replicas: readonly StoredReplica[]
+  /** Entries of the control log on this store, in order, from index 1; empty when there is none. */
+  readonly log: readonly LogEntry[]
+  /** A number from 0 to 2^32 - 1: start of this process's own random sequence. */
+  readonly seed: number
+}
+
+/** What sub-machines are given at each step. */
+export interface Context {
+  /** Monotonic time of this step. */
+  readonly now: Millis
+  emit(effect: Effect): void
+  /** A new token. */
+  token(): Token
+  /** A number from 0 (included) to 1 (excluded). */
+  random(): number
+  fact(level: Fact['level'], what: string, details?: Readonly<Record<string, unknown>>): void
+}

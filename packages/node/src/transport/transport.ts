@@ -1,0 +1,35 @@
+import type { Message, StoreId } from '@ashlar/proto'
+import type { Link } from '../core/machine.ts'
+
+/**
+ * The transport port of a node: connections to peers and clients, as links. Every transport passes
+ * test/conformance/transport.ts. A link carries messages in order, whole or not at all; once one is lost the link is down.
+ */
+export interface Transport {
+  /** The complete set of addresses to keep a dialed link to; this node's own address is left out by the caller. */
+  setDialed(addresses: readonly string[]): void
+  /**
+   * Never waits and never throws. `queued`: it will be sent in order unless the link goes down. `full`: more than
+   * LIMITS.linkHighBytes wait already, nothing was queued, the link is being closed. `down`: there is no such link.
+   * Messages queued between two calls of `flush` may share a frame.
+   */
+  send(link: Link, message: Message): 'queued' | 'full' | 'down'
+  /** Hands what is queued to the sockets. The pump calls it at the end of each turn. */
+  flush(): void
+  /** Closes one link; `linkDown` follows. */
+  closeLink(link: Link, reason: string): void
+  /** Closes the listener and every link; resolves when nothing is left. */
+  close(): Promise<void>
+}
+
+/** What a transport tells its owner, never from inside a call of `send`. */
+export interface TransportEvents {
+  linkUp(link: Link, direction: 'in' | 'out', peer: LinkPeer): void
+  linkDown(link: Link): void
+  /** Messages of one frame, in order, valid and with matching block checksums. */
+  messages(link: Link, messages: readonly Message[]): void
+}
+
+export type LinkPeer =
+  | { readonly kind: 'node'; readonly store: StoreId; readonly counter: number; readonly address: string }
+  | { readonly kind: 'client'; readonly name: string }

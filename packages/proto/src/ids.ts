@@ -1,0 +1,49 @@
+import type { Brand } from './units.ts'
+
+/** Names one formatted data directory for ever: a UUIDv7 in its 36-character text form, made at format time. */
+export type StoreId = Brand<string, 'StoreId'>
+/** Names one cluster for ever: a UUID in its 36-character text form. */
+export type ClusterId = Brand<string, 'ClusterId'>
+/** Name that a person gave a node (`n1`). An address book entry, never an identity (protocol.md A2.0). */
+export type NodeName = Brand<string, 'NodeName'>
+/** Number of a volume, given by control at creation and never used again. From 1 to 2^32 - 1. */
+export type VolumeId = Brand<number, 'VolumeId'>
+/** One extent of one volume: `volume * 4096 + index`, so a safe integer. */
+export type ExtentId = Brand<number, 'ExtentId'>
+/** One life of one client's attachment: a random safe integer from 1 to 2^53 - 1. */
+export type SessionId = Brand<number, 'SessionId'>
+/** Generation of an extent's primaryship: clusterGeneration * 2^32 + n. Only control raises it. */
+export type Epoch = Brand<number, 'Epoch'>
+/** Position of a write in one extent; goes on across epochs. */
+export type Seq = Brand<number, 'Seq'>
+
+/** A volume has at most this many extents, which is what makes ExtentId fit in a safe integer. */
+export const MAX_EXTENTS_PER_VOLUME = 4096
+export const MAX_VOLUME_ID = 2 ** 32 - 1
+
+export function extentId(volume: VolumeId, index: number): ExtentId {
+  return (volume * MAX_EXTENTS_PER_VOLUME + index) as ExtentId
+}
+export function volumeOf(extent: ExtentId): VolumeId {
+  return Math.floor(extent / MAX_EXTENTS_PER_VOLUME) as VolumeId
+}
+export function extentIndexOf(extent: ExtentId): number {
+  return extent % MAX_EXTENTS_PER_VOLUME
+}
+
+const EPOCHS_PER_GENERATION = 2 ** 32
+/** Builds an epoch; `clusterGeneration` is raised only by `cluster recover` (amendment 16). */
+export function epochOf(clusterGeneration: number, n: number): Epoch {
+  return (clusterGeneration * EPOCHS_PER_GENERATION + n) as Epoch
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+export function isUuid(text: unknown): text is string {
+  return typeof text === 'string' && UUID.test(text)
+}
+
+const NAME = /^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/
+/** Volume and node names: 1 to 63 of a-z 0-9 . _ - with a letter or digit at both ends. */
+export function isName(text: unknown): text is string {
+  return typeof text === 'string' && NAME.test(text)
+}

@@ -1,0 +1,68 @@
+/** The vocabulary of Ashlar: ids, units, geometry, limits, errors, the map and the messages. Pure; the codec is apart. */
+export {
+  AshlarError,
+  type AshlarErrorOptions,
+  ERRORS,
+  type ErrorCode,
+  errorCodeOf,
+  InvariantError,
+  invariant,
+  type RetryClass,
+} from './errors.ts'
+export {
+  type BlockPart,
+  defaultExtentSizeBytes,
+  extentCount,
+  extentLengthBytes,
+  type Geometry,
+  geometryProblem,
+  type Piece,
+  splitBlocks,
+  splitRange,
+} from './geometry.ts'
+export {
+  type ClusterId,
+  type Epoch,
+  type ExtentId,
+  epochOf,
+  extentId,
+  extentIndexOf,
+  isName,
+  isUuid,
+  MAX_EXTENTS_PER_VOLUME,
+  MAX_VOLUME_ID,
+  type NodeName,
+  type Seq,
+  type SessionId,
+  type StoreId,
+  type VolumeId,
+  volumeOf,
+} from './ids.ts'
+export { CLOCK_DRIFT, LIMITS, leaseExpiryMs, TIMERS } from './limits.ts'
+export {
+  ABSENT_VERSION,
+  type AttachMode,
+  BLOCK_ABSENT,
+  BLOCK_DATA,
+  BLOCK_TRIM,
+  BLOCK_ZERO,
+  type BlockKind,
+  type BlockVersion,
+  defaultMinInSync,
+  type ExtentRecord,
+  type Holder,
+  type Incarnation,
+  type MapDelta,
+  type NodeRecord,
+  type NodeState,
+  type PrimaryRef,
+  sameVersion,
+  type Trust,
+  type VolumeRecord,
+  type Voter,
+} from './map.ts'
+export { type MapChange, MapCopy } from './map-copy.ts'
+export type * from './messages/index.ts'
+export { MESSAGE_KINDS } from './messages/index.ts'
+export { type BlockIndex, type Bytes, GIB, isPowerOfTwo, KIB, MIB, type Millis, TIB } from './units.ts'
+export { FORMAT_VERSION, WIRE_VERSION, WIRE_VERSION_MIN } from './versions.ts'

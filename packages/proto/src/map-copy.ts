@@ -1,0 +1,87 @@
+import { invariant } from './errors.ts'
+import { type ClusterId, type ExtentId, extentId, extentIndexOf, type StoreId, type VolumeId, volumeOf } from './ids.ts'
+import type { ExtentRecord, MapDelta, NodeRecord, VolumeRecord, Voter } from './map.ts'
+
+/** What one delta changed, for those who act on it. */
+export interface MapChange {
+  readonly extents: readonly ExtentId[]
+  readonly removedExtents: readonly ExtentId[]
+  readonly volumes: readonly VolumeId[]
+  readonly removedVolumes: readonly VolumeId[]
+  readonly nodes: readonly StoreId[]
+}
+
+/**
+ * A learned copy of the map: nodes and clients keep one and bring it up to date with deltas. Its revision only rises;
+ * a delta that is older than the copy, or starts after it, changes nothing.
+ */
+export class MapCopy {
+  cluster: ClusterId | undefined
+  clusterGeneration = 0
+  revision = 0
+  voters: readonly Voter[] = []
+  readonly nodes: Map<StoreId, NodeRecord> = new Map()
+  readonly volumes: Map<VolumeId, VolumeRecord> = new Map()
+  readonly extents: Map<ExtentId, ExtentRecord> = new Map()
+  /** Tombstones: volumes that existed and do not any more. */
+  readonly removedVolumes: Set<VolumeId> = new Set()
+
+  /**
+   * Applies a delta and says what changed. Undefined: nothing was done; the delta is old news, or `gap(delta)` says that
+   * the copy must ask for what lies between.
+   */
+  apply(delta: MapDelta): MapChange | undefined {
+    if (delta.to <= this.revision || this.gap(delta)) return undefined
+    invariant(this.cluster === undefined || this.cluster === delta.cluster, 'a map of another cluster reached the copy')
+    this.cluster = delta.cluster
+    this.clusterGeneration = delta.clusterGeneration
+    this.voters = delta.voters
+    for (const node of delta.nodes) this.nodes.set(node.store, node)
+    for (const volume of delta.volumes) this.volumes.set(volume.id, volume)
+    for (const extent of delta.extents) this.extents.set(extent.id, extent)
+    const removedVolumes: VolumeId[] = []
+    const removedExtents: ExtentId[] = []
+    for (const volume of delta.removedVolumes) {
+      if (this.removedVolumes.has(volume)) continue
+      this.removedVolumes.add(volume)
+      removedVolumes.push(volume)
+      removedExtents.push(...this.extentsOf(volume).map((extent) => extent.id))
+      this.volumes.delete(volume)
+    }
+    for (const id of removedExtents) this.extents.delete(id)
+    this.revision = delta.to
+    return {
+      extents: delta.extents.map((extent) => extent.id),
+      removedExtents,
+      volumes: delta.volumes.map((volume) => volume.id),
+      removedVolumes,
+      nodes: delta.nodes.map((node) => node.store),
+    }
+  }
+
+  /** True when changes between this copy and the delta are missing. */
+  gap(delta: MapDelta): boolean {
+    return delta.from > this.revision
+  }
+
+  /** Extents of one volume in ascending order. */
+  extentsOf(volume: VolumeId): ExtentRecord[] {
+    const records: ExtentRecord[] = []
+    for (let index = 0; ; index++) {
+      const record = this.extents.get(extentId(volume, index))
+      if (record === undefined) return records
+      records.push(record)
+    }
+  }
+
+  volumeNamed(name: string): VolumeRecord | undefined {
+    for (const volume of this.volumes.values()) if (volume.name === name) return volume
+    return undefined
+  }
+
+  /** The volume of an extent and the extent's number in it. */
+  locate(extent: ExtentId): { volume: VolumeRecord; index: number } | undefined {
+    const volume = this.volumes.get(volumeOf(extent))
+    return volume === undefined ? undefined : { volume, index: extentIndexOf(extent) }
+  }
+}

@@ -1,0 +1,117 @@
+import type { ClusterId, Epoch, ExtentId, NodeName, Seq, SessionId, StoreId, VolumeId } from './ids.ts'
+import type { Bytes } from './units.ts'
+
+/** (boot id, start counter): one life of one store. The counter rises by one, synced, at each start and each reopen. */
+export interface Incarnation {
+  readonly bootId: string
+  readonly counter: number
+}
+
+export type Trust = 'trusted' | 'suspect'
+export type NodeState = 'up' | 'lost' | 'draining' | 'joining'
+export type AttachMode = 'exclusive' | 'read-only' | 'shared'
+
+/** A voter of the control log. */
+export interface Voter {
+  readonly store: StoreId
+  readonly address: string
+}
+
+/** A store and the address it answers at. The store is the identity; name and address may move to another store. */
+export interface NodeRecord {
+  readonly store: StoreId
+  readonly name: NodeName
+  /** host:port that peers and clients dial; empty once another store took over the address. */
+  readonly address: string
+  /** host:port of the HTTP API. */
+  readonly api: string
+  readonly incarnation: Incarnation
+  readonly trust: Trust
+  readonly state: NodeState
+  /** Map revision of the last change of this record: deltas are cut by it. */
+  readonly changedAt: number
+}
+
+export interface Holder {
+  readonly session: SessionId
+  readonly mode: AttachMode
+  /** Who a person would say it is (host, program, pid); at most 255 characters. */
+  readonly client: string
+}
+
+export interface VolumeRecord {
+  readonly id: VolumeId
+  readonly name: string
+  readonly sizeBytes: Bytes
+  readonly blockSizeBytes: Bytes
+  readonly extentSizeBytes: Bytes
+  /** M */
+  readonly replicas: number
+  readonly minInSync: number
+  /** Attachment generation: only rises. A write with a lower one is fenced. */
+  readonly generation: number
+  /** Sessions that hold the newest generation: one when exclusive, any number when shared. */
+  readonly holders: readonly Holder[]
+  readonly changedAt: number
+}
+
+export interface PrimaryRef {
+  readonly store: StoreId
+  /** Start counter of the incarnation that the epoch belongs to: an epoch never outlives it. */
+  readonly counter: number
+}
+
+export interface ExtentRecord {
+  readonly id: ExtentId
+  /** extentRevision: counts every change of this record; each change is compare-and-set on it. */
+  readonly revision: number
+  readonly epoch: Epoch
+  readonly primary: PrimaryRef
+  readonly inSync: readonly StoreId[]
+  /** Kept after a shrink below minInSync: they hold every acknowledged write (amendment 2, CTL-5). */
+  readonly eligible: readonly StoreId[]
+  /** The M stores that should hold a replica. A member outside inSync is joining or out. */
+  readonly assigned: readonly StoreId[]
+  readonly changedAt: number
+}
+
+/** What changed between two revisions of the map. `from` 0 is the whole map. */
+export interface MapDelta {
+  readonly cluster: ClusterId
+  readonly clusterGeneration: number
+  readonly from: number
+  readonly to: number
+  readonly voters: readonly Voter[]
+  readonly nodes: readonly NodeRecord[]
+  readonly volumes: readonly VolumeRecord[]
+  readonly extents: readonly ExtentRecord[]
+  /** Tombstones: volumes removed in between (with `from` 0: all that were ever removed). Their extents go with them. */
+  readonly removedVolumes: readonly VolumeId[]
+}
+
+/** Kinds of a block's content, as stored and as sent. Numbers are stable for ever. */
+export const BLOCK_ABSENT = 0
+export const BLOCK_DATA = 1
+export const BLOCK_ZERO = 2
+export const BLOCK_TRIM = 3
+export type BlockKind = typeof BLOCK_ABSENT | typeof BLOCK_DATA | typeof BLOCK_ZERO | typeof BLOCK_TRIM
+
+/** Name of the write that gave a block its content. Equal (epoch, seq) means equal bytes. Absent: kind BLOCK_ABSENT, all 0. */
+export interface BlockVersion {
+  readonly epoch: Epoch
+  readonly seq: Seq
+  readonly kind: BlockKind
+  /** crc32 of the whole block when kind is BLOCK_DATA, else 0. */
+  readonly checksum: number
+}
+
+export const ABSENT_VERSION: BlockVersion = { epoch: 0 as Epoch, seq: 0 as Seq, kind: BLOCK_ABSENT, checksum: 0 }
+
+export function sameVersion(a: BlockVersion, b: BlockVersion): boolean {
+  return a.epoch === b.epoch && a.seq === b.seq && a.kind === b.kind && a.checksum === b.checksum
+}
+
+/** Default minInSync: ceil(M / 2) (amendment 22). */
+export function defaultMinInSync(replicas: number): number {
+  return Math.ceil(replicas / 2)
+}

@@ -1,0 +1,162 @@
+import type { ClusterId, Epoch, ExtentId, NodeName, SessionId, StoreId, VolumeId } from '../ids.ts'
+import type { AttachMode, ExtentRecord, Incarnation, MapDelta, Trust, VolumeRecord, Voter } from '../map.ts'
+import type { Bytes } from '../units.ts'
+
+/** node <-> node, on each new link and whenever it changes: what founding needs to know (design.md section 5). */
+export interface Greet {
+  readonly type: 'greet'
+  readonly store: StoreId
+  /** Advertised address of the sender. */
+  readonly address: string
+  readonly cluster?: ClusterId
+  readonly voters: readonly Voter[]
+  /** Advertised addresses of the peers that the sender was told to expect, itself included, sorted. */
+  readonly expect: readonly string[]
+}
+
+/** node -> control leader: this store is here, in this incarnation. Sent at start and whenever a renewal is refused. */
+export interface Register {
+  readonly type: 'register'
+  readonly request: number
+  readonly cluster: ClusterId
+  readonly store: StoreId
+  readonly name: NodeName
+  readonly address: string
+  readonly api: string
+  readonly incarnation: Incarnation
+  readonly trust: Trust
+}
+/** control leader -> node. */
+export interface Registered {
+  readonly type: 'registered'
+  readonly request: number
+  /** Number of an error code. CONFLICT: this counter is not above the last one seen (a cloned or restored directory). */
+  readonly code: number
+  readonly message: string
+  readonly revision: number
+}
+
+/** node -> control leader: extend my lease. */
+export interface Renew {
+  readonly type: 'renew'
+  /** Echoed; names the moment of sending to the node that sent it. */
+  readonly token: number
+  readonly store: StoreId
+  readonly counter: number
+  /** Map revision that the node has applied. */
+  readonly revision: number
+  readonly freeBytes: Bytes
+}
+/** control leader -> node, after a read-index round that began after the renewal arrived (amendment 3). */
+export interface Renewed {
+  readonly type: 'renewed'
+  readonly token: number
+  /** 0, or NOT_FOUND when the store must register (again) first. */
+  readonly code: number
+  /** Map revision at the answer: the node counts the lease once it has applied that revision. */
+  readonly revision: number
+}
+
+/** anyone -> node: the map from this revision on, now; with `watch`, also whenever it changes. */
+export interface GetMap {
+  readonly type: 'get-map'
+  readonly have: number
+  readonly watch: boolean
+}
+export interface MapUpdate {
+  readonly type: 'map-update'
+  readonly delta: MapDelta
+}
+
+/** One change of one extent's in-sync set, compare-and-set on revision and epoch (CTL-1). */
+export interface SetChange {
+  readonly extent: ExtentId
+  readonly revision: number
+  readonly epoch: Epoch
+  readonly inSync: readonly StoreId[]
+}
+/** primary -> control leader: shrink or grow, many extents at once. */
+export interface ChangeSets {
+  readonly type: 'change-sets'
+  readonly request: number
+  readonly store: StoreId
+  readonly counter: number
+  readonly changes: readonly SetChange[]
+}
+/** control leader -> primary: each extent's record after the change, or as it is where the change was refused. */
+export interface SetsChanged {
+  readonly type: 'sets-changed'
+  readonly request: number
+  readonly results: readonly { readonly extent: ExtentId; readonly code: number; readonly record?: ExtentRecord }[]
+}
+
+/** primary -> control leader: I no longer serve these extents in these epochs; name another primary (A2.3, amendment 18). */
+export interface Release {
+  readonly type: 'release'
+  readonly request: number
+  readonly store: StoreId
+  readonly counter: number
+  readonly extents: readonly { readonly extent: ExtentId; readonly epoch: Epoch }[]
+  /** `behind`: this store lost committed data and must leave the in-sync set (A2.8-4). `shutdown`: it stays in it. */
+  readonly reason: 'shutdown' | 'slow' | 'behind' | 'poisoned'
+}
+export interface Released {
+  readonly type: 'released'
+  readonly request: number
+  readonly code: number
+}
+
+/** What a person or a client asks of control. */
+export type AdminCommand =
+  | {
+      readonly do: 'create-volume'
+      readonly name: string
+      readonly sizeBytes: Bytes
+      readonly blockSizeBytes: Bytes
+      readonly extentSizeBytes: Bytes
+      readonly replicas: number
+      readonly minInSync: number
+    }
+  | { readonly do: 'remove-volume'; readonly name: string }
+  | {
+      readonly do: 'attach'
+      readonly name: string
+      readonly session: SessionId
+      readonly mode: AttachMode
+      readonly ifFree: boolean
+      readonly client: string
+    }
+  | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId }
+
+/** client -> any node (which passes it on to the control leader). The answer to `attach` comes when it is complete. */
+export interface Admin {
+  readonly type: 'admin'
+  readonly request: number
+  readonly command: AdminCommand
+}
+export interface AdminDone {
+  readonly type: 'admin-done'
+  readonly request: number
+  readonly code: number
+  readonly message: string
+  readonly hint: string
+  /** The volume after create or attach; its generation is the attachment's. */
+  readonly volume?: VolumeRecord
+  /** Map revision at which the command took effect. */
+  readonly revision: number
+}
+
+export type ControlMessage =
+  | Greet
+  | Register
+  | Registered
+  | Renew
+  | Renewed
+  | GetMap
+  | MapUpdate
+  | ChangeSets
+  | SetsChanged
+  | Release
+  | Released
+  | Admin
+  | AdminDone

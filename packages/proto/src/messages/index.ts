@@ -1,0 +1,58 @@
+import type { ControlMessage } from './control.ts'
+import type { ClientAnswer, ClientRequest, PeerData } from './data.ts'
+import type { RecoveryMessage } from './recovery.ts'
+import type { SessionMessage } from './session.ts'
+
+export type * from './control.ts'
+export type * from './data.ts'
+export type * from './recovery.ts'
+export type * from './session.ts'
+
+/** Everything that travels after the handshake. */
+export type Message = ClientRequest | ClientAnswer | PeerData | RecoveryMessage | ControlMessage
+export type AnyMessage = SessionMessage | Message
+export type MessageType = AnyMessage['type']
+
+/** Numbers of the kinds on the wire: append-only, a number is never given again. */
+export const MESSAGE_KINDS = {
+  hello: 1,
+  welcome: 2,
+  refused: 3,
+  write: 16,
+  zero: 17,
+  read: 18,
+  'query-allocation': 19,
+  cancel: 20,
+  answer: 21,
+  'read-done': 22,
+  allocation: 23,
+  replicate: 32,
+  push: 33,
+  ack: 34,
+  ping: 35,
+  open: 48,
+  opened: 49,
+  'open-refused': 50,
+  'get-digests': 51,
+  digests: 52,
+  'get-versions': 53,
+  versions: 54,
+  mark: 55,
+  fenced: 56,
+  'stream-closed': 57,
+  'fetch-block': 58,
+  'fetched-block': 59,
+  greet: 64,
+  register: 65,
+  registered: 66,
+  renew: 67,
+  renewed: 68,
+  'get-map': 69,
+  'map-update': 70,
+  'change-sets': 71,
+  'sets-changed': 72,
+  release: 73,
+  released: 74,
+  admin: 75,
+  'admin-done': 76,
+} as const satisfies Record<MessageType, number>

@@ -1,0 +1,142 @@
+import type { Epoch, ExtentId, Seq, SessionId, StoreId } from '../ids.ts'
+import type { BlockVersion } from '../map.ts'
+import type { BlockIndex } from '../units.ts'
+
+/** Operations of one session that a replica applied and that are not yet below its low mark. */
+export interface SessionWindow {
+  readonly session: SessionId
+  readonly generation: number
+  readonly lowMark: number
+  /** Pairs of operation number and seq, by operation number. */
+  readonly applied: readonly (readonly [op: number, seq: Seq])[]
+}
+
+/** primary -> replica: opens the stream (epoch, gen) on this connection (A2.4 S-1). */
+export interface Open {
+  readonly type: 'open'
+  readonly extent: ExtentId
+  readonly epoch: Epoch
+  /** Rises with each open of the same primary incarnation to the same store. */
+  readonly gen: number
+  readonly primaryStore: StoreId
+  readonly replicaStore: StoreId
+  /** Start counter of the replica's incarnation, as the handshake of the connection gave it. */
+  readonly replicaCounter: number
+}
+
+/** replica -> primary, once `promised` is durable: what it holds (S-2). */
+export interface Opened {
+  readonly type: 'opened'
+  readonly extent: ExtentId
+  readonly epoch: Epoch
+  readonly gen: number
+  readonly lastEpoch: Epoch
+  readonly lastSeq: Seq
+  readonly commitSeq: Seq
+  /** Digest of the whole extent: 16 bytes. */
+  readonly digest: Uint8Array
+  /** Blocks that this replica knows to be damaged: listed whatever their version says. */
+  readonly damaged: readonly BlockIndex[]
+}
+
+/** replica -> primary: the stream is not opened. */
+export interface OpenRefused {
+  readonly type: 'open-refused'
+  readonly extent: ExtentId
+  readonly epoch: Epoch
+  readonly gen: number
+  readonly reason: 'fenced' | 'wrong-store' | 'older-stream' | 'poisoned'
+  readonly promised: Epoch
+}
+
+/** primary -> replica, and its answer: 16 bytes a leaf, leaves in order. */
+export interface GetDigests {
+  readonly type: 'get-digests'
+  readonly extent: ExtentId
+  readonly epoch: Epoch
+  readonly gen: number
+}
+export interface Digests {
+  readonly type: 'digests'
+  readonly extent: ExtentId
+  readonly epoch: Epoch
+  readonly gen: number
+  readonly leaves: Uint8Array
+}
+
+/** primary -> replica, and its answer: the versions of every block under one leaf that has one. One answer a leaf. */
+export interface GetVersions {
+  readonly type: 'get-versions'
+  readonly extent: ExtentId
+  readonly epoch: Epoch
+  readonly gen: number
+  readonly leaves: readonly number[]
+}
+export interface Versions {
+  readonly type: 'versions'
+  readonly extent: ExtentId
+  readonly epoch: Epoch
+  readonly gen: number
+  readonly leaf: number
+  readonly versions: readonly (BlockVersion & { readonly block: BlockIndex })[]
+}
+
+/** primary -> replica: the copy is complete, from here on the stream is gapless (S-3). */
+export interface Mark {
+  readonly type: 'mark'
+  readonly extent: ExtentId
+  readonly epoch: Epoch
+  readonly gen: number
+  readonly lastEpoch: Epoch
+  readonly lastSeq: Seq
+  readonly commitSeq: Seq
+  /** Dedupe windows: a replica that was away must know what retries it must not do again. */
+  readonly windows: readonly SessionWindow[]
+}
+
+/** replica -> primary: a frame of an older epoch came; the sender steps down (A2.3). */
+export interface Fenced {
+  readonly type: 'fenced'
+  readonly extent: ExtentId
+  readonly promised: Epoch
+}
+
+/** either way: this stream is over (gap, full queue, checksum). The primary opens it again with gen + 1 (S-5). */
+export interface StreamClosed {
+  readonly type: 'stream-closed'
+  readonly extent: ExtentId
+  readonly epoch: Epoch
+  readonly gen: number
+  readonly reason: string
+}
+
+/** any replica -> in-sync replica, and its answer: one block with exactly this version, to repair a damaged one. */
+export interface FetchBlock {
+  readonly type: 'fetch-block'
+  readonly request: number
+  readonly extent: ExtentId
+  readonly block: BlockIndex
+  readonly versionEpoch: Epoch
+  readonly versionSeq: Seq
+}
+export interface FetchedBlock {
+  readonly type: 'fetched-block'
+  readonly request: number
+  readonly checksum: number
+  /** Absent when the asked replica has no good copy of that version. */
+  readonly bytes?: Uint8Array
+}
+
+export type RecoveryMessage =
+  | Open
+  | Opened
+  | OpenRefused
+  | GetDigests
+  | Digests
+  | GetVersions
+  | Versions
+  | Mark
+  | Fenced
+  | StreamClosed
+  | FetchBlock
+  | FetchedBlock

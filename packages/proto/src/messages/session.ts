@@ -1,0 +1,41 @@
+import type { ClusterId, NodeName, StoreId } from '../ids.ts'
+
+/**
+ * First frame of the dialing side, before anything else is parsed. `cluster` and `store` are absent where there is none
+ * yet (an empty store, a client). `credential` is empty until authentication exists; it is in the format from day one.
+ */
+export interface Hello {
+  readonly type: 'hello'
+  readonly kind: 'node' | 'client'
+  readonly wire: number
+  readonly wireMin: number
+  readonly cluster?: ClusterId
+  readonly store?: StoreId
+  /** Start counter of the sender's store; 0 for a client. */
+  readonly counter: number
+  readonly name: NodeName | string
+  /** host:port at which the sender can be dialed; empty for a client. */
+  readonly address: string
+  readonly credential: Uint8Array
+}
+
+/** The accepting side's answer when the hello fits. Same meaning of fields. */
+export interface Welcome {
+  readonly type: 'welcome'
+  readonly wire: number
+  readonly cluster?: ClusterId
+  readonly store: StoreId
+  readonly counter: number
+  readonly name: NodeName
+  readonly address: string
+}
+
+/** The answer when it does not; the connection is closed after it. */
+export interface Refused {
+  readonly type: 'refused'
+  /** Number of an error code. */
+  readonly code: number
+  readonly message: string
+}
+
+export type SessionMessage = Hello | Welcome | Refused
