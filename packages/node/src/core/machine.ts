@@ -13,6 +13,7 @@ import type {
   Millis,
   NodeName,
   Seq,
+  SessionId,
   SessionWindow,
   StoreId,
   Trust,
@@ -89,11 +90,13 @@ export interface ReplicaChange {
   readonly head: Partial<Head>
   /** An operation to remember (amendment 13), with the seq that it got. */
   readonly operation?: {
-    readonly session: number
+    readonly session: SessionId
     readonly op: number
     readonly lowMark: number
     readonly generation: number
     readonly seq: Seq
+    /** The operation is cancelled: remembered as one that never took effect and never will. */
+    readonly cancel: boolean
   }
   /** Replaces every window (MARK). */
   readonly windows?: readonly SessionWindow[]

@@ -132,6 +132,8 @@ export interface Replicate {
   readonly commitSeq: Seq
   /** Absent for START. */
   readonly operation?: Operation
+  /** This entry cancels `operation`: it has no blocks, and the operation is refused for ever (amendment 13). */
+  readonly cancel: boolean
   readonly blocks: readonly ReplicatedBlock[]
 }
 

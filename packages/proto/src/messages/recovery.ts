@@ -9,6 +9,8 @@ export interface SessionWindow {
   readonly lowMark: number
   /** Pairs of operation number and seq, by operation number. */
   readonly applied: readonly (readonly [op: number, seq: Seq])[]
+  /** Those of `applied` that are cancellations: the operation itself never took effect and never will. */
+  readonly cancelled: readonly number[]
 }
 
 /** primary -> replica: opens the stream (epoch, gen) on this connection (A2.4 S-1). */
