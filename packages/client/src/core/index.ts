@@ -1,0 +1,17 @@
+/** The pure client machine: what the library's shell and the simulator run. */
+export { ClientMachine } from './client-machine.ts'
+export type {
+  AllocationRun,
+  CallToken,
+  ClientCall,
+  ClientEffect,
+  ClientEvent,
+  ClientFailure,
+  ClientInput,
+  ClientLink,
+  ClientOptions,
+  ClientOutcome,
+  ClientResult,
+  VolumeHandle,
+  VolumeState,
+} from './machine.ts'

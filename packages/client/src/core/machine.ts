@@ -1,0 +1,188 @@
+import type {
+  AdminCommand,
+  AttachMode,
+  BlockKind,
+  Bytes,
+  ErrorCode,
+  ExtentId,
+  Message,
+  Millis,
+  NodeRecord,
+  StoreId,
+  VolumeRecord,
+} from '@ashlar/proto'
+
+/**
+ * The contract between the client machine and its shell. The machine is synchronous and total: `step(now, input)` changes
+ * state and returns effects; it has no clock, no I/O, no promise and no randomness but what inputs and options give it.
+ * The shell (the library's pump, or the simulator) carries effects out in the order in which they were returned.
+ */
+
+/** Names one call of the shell until its `settled` comes back. Chosen by the shell, never used twice. */
+export type CallToken = number
+/** Names one connection for as long as it lives. Chosen by the shell, never used twice by one client. */
+export type ClientLink = number
+/** Names one open volume inside one client; given by the outcome of `open`, never used twice by one client. */
+export type VolumeHandle = number
+
+/** What a client is built with. Times in milliseconds; each has its default in TIMERS. */
+export interface ClientOptions {
+  /** host:port of nodes to learn the map from; links to all of them are kept. */
+  readonly servers: readonly string[]
+  /** Who a person would say this client is (host, program, pid): shown as the holder of an attachment. */
+  readonly name: string
+  /** Start of this client's own random sequence: a safe integer from 0. Two clients of one cluster must differ in it. */
+  readonly seed: number
+  /** Deadline of one call. A call of more than 64 pieces gets it anew with every 64 pieces that are done. */
+  readonly ioTimeoutMs?: Millis
+  /** A request without any answer is sent again, with its operation id, after this long. */
+  readonly answerTimeoutMs?: Millis
+  /** A request that was told to wait is tried again at the latest after this long, at once when the map changes. */
+  readonly waitRetryMs?: Millis
+  /**
+   * After the deadline of a write the machine asks the primary to cancel it; its call waits this long for the answer
+   * before it fails as indeterminate.
+   */
+  readonly cancelGraceMs?: Millis
+}
+
+// ---- inputs -------------------------------------------------------------------------------------------------------
+
+export type ClientInput =
+  | { readonly type: 'tick' }
+  /** A dialed connection passed its handshake; `store` is who answered at that address. */
+  | { readonly type: 'link-up'; readonly link: ClientLink; readonly address: string; readonly store: StoreId }
+  | { readonly type: 'link-down'; readonly link: ClientLink }
+  /** One attempt to dial failed; the shell goes on dialing. Only a call that waits for the first map cares. */
+  | { readonly type: 'dial-failed'; readonly address: string; readonly reason: string }
+  /**
+   * A valid message whose checksums match (a `read-done` that does not match closes the link instead). Byte arrays are
+   * copied before `step` returns: the machine keeps no view of them.
+   */
+  | { readonly type: 'received'; readonly link: ClientLink; readonly message: Message }
+  /** Settled exactly once, by a `settled` effect with the same token. */
+  | { readonly type: 'call'; readonly token: CallToken; readonly call: ClientCall }
+  /** The caller gave the call up (AbortSignal). It is settled with ABORTED; a write is cancelled first, as after a deadline. */
+  | { readonly type: 'abandon'; readonly token: CallToken }
+  /** Ends the client: every pending call fails with CLOSED, and every later one. */
+  | { readonly type: 'shut-down' }
+
+/** What a caller can ask for. Offsets and lengths in bytes from the start of the volume, inside it, any alignment. */
+export type ClientCall =
+  /** Done when a map was learned, or fails when the dial of every server failed. */
+  | { readonly do: 'wait-for-map' }
+  | { readonly do: 'open'; readonly name: string; readonly mode: AttachMode; readonly ifFree: boolean }
+  /** Waits for the volume's calls and unresolved operations, then gives the attachment back. Later calls fail CLOSED. */
+  | { readonly do: 'close'; readonly volume: VolumeHandle }
+  /** With `target` (of `length` bytes) the bytes go there, else into new memory. */
+  | {
+      readonly do: 'read'
+      readonly volume: VolumeHandle
+      readonly offset: Bytes
+      readonly length: Bytes
+      readonly target?: Uint8Array
+    }
+  /**
+   * The machine keeps `bytes` and never changes them until the call is settled and the operation resolved.
+   * `checksums`: crc32 of each part of `splitBlocks(blockSizeBytes, offset, bytes.length)`, in that order.
+   */
+  | {
+      readonly do: 'write'
+      readonly volume: VolumeHandle
+      readonly offset: Bytes
+      readonly bytes: Uint8Array
+      readonly checksums: readonly number[]
+    }
+  /** `kind` BLOCK_TRIM or BLOCK_ZERO. */
+  | {
+      readonly do: 'zero'
+      readonly volume: VolumeHandle
+      readonly offset: Bytes
+      readonly length: Bytes
+      readonly kind: BlockKind
+    }
+  /** Done when every write and zero call of the volume made before it is answered; durability `ack` needs no more. */
+  | { readonly do: 'flush'; readonly volume: VolumeHandle }
+  | {
+      readonly do: 'query-allocation'
+      readonly volume: VolumeHandle
+      readonly offset: Bytes
+      readonly length: Bytes
+    }
+  /** `attach` and `detach` go with `open` and `close`. Done when this client's map has the revision of the change. */
+  | {
+      readonly do: 'admin'
+      readonly command: Extract<AdminCommand, { do: 'create-volume' | 'remove-volume' }>
+    }
+  /** A fresh look at the map of the nodes that this client is linked to. */
+  | { readonly do: 'list-volumes' }
+  | { readonly do: 'list-nodes' }
+  | { readonly do: 'describe-volume'; readonly name: string }
+
+// ---- effects ------------------------------------------------------------------------------------------------------
+
+export type ClientEffect =
+  /** The complete set of addresses to keep a dialed connection to. Replaces the set before; links outside it are closed. */
+  | { readonly type: 'dial'; readonly addresses: readonly string[] }
+  | { readonly type: 'send'; readonly link: ClientLink; readonly message: Message }
+  /** Close a connection; `link-down` follows, and the address is dialed again while it is in the set. */
+  | { readonly type: 'close-link'; readonly link: ClientLink; readonly reason: string }
+  | { readonly type: 'settled'; readonly token: CallToken; readonly outcome: ClientOutcome }
+  /** For people and `status()`. Never read back. */
+  | { readonly type: 'event'; readonly event: ClientEvent }
+
+/** A failure as plain data: the shell makes the AshlarError, with the stack of the caller. */
+export interface ClientFailure {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly hint?: string
+  /**
+   * `indeterminate`: true when an operation may still take effect. `partial`: true when other pieces of the same call
+   * did. `lastCode`: what the last answer before a timeout said.
+   */
+  readonly details?: Readonly<Record<string, string | number | boolean>>
+}
+
+export type ClientOutcome =
+  | { readonly ok: true; readonly result: ClientResult }
+  | { readonly ok: false; readonly failure: ClientFailure }
+
+/** A run of an allocation answer: `length` bytes of one kind. Runs are in order and sum up to the length asked for. */
+export interface AllocationRun {
+  readonly length: Bytes
+  readonly kind: BlockKind
+}
+
+export type ClientResult =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'opened'; readonly handle: VolumeHandle; readonly volume: VolumeRecord }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly kind: 'allocation'; readonly runs: readonly AllocationRun[] }
+  | { readonly kind: 'volume'; readonly volume: VolumeRecord; readonly state: VolumeState }
+  | { readonly kind: 'volumes'; readonly volumes: readonly { volume: VolumeRecord; state: VolumeState }[] }
+  | { readonly kind: 'nodes'; readonly nodes: readonly NodeRecord[] }
+
+/** How well a volume's extents are replicated, as far as the map says: the worst extent decides. */
+export type VolumeState = 'healthy' | 'degraded' | 'unavailable'
+
+export type ClientEvent =
+  | { readonly what: 'connected'; readonly address: string; readonly store: StoreId }
+  | { readonly what: 'disconnected'; readonly address: string }
+  | { readonly what: 'map'; readonly revision: number }
+  /** Requests to this extent wait (once, until `resumed`); `code` is what the last answer said, or NO_CONTROL without a link. */
+  | { readonly what: 'waiting'; readonly volume: string; readonly extent: ExtentId; readonly code: ErrorCode }
+  | { readonly what: 'resumed'; readonly volume: string; readonly extent: ExtentId }
+  /** A later attachment exists: the volume's session is over. */
+  | { readonly what: 'fenced'; readonly volume: string; readonly handle: VolumeHandle }
+  | { readonly what: 'removed'; readonly volume: string; readonly handle: VolumeHandle }
+  /** An operation whose call had failed as indeterminate is resolved now. */
+  | {
+      readonly what: 'resolved-late'
+      readonly volume: string
+      readonly extent: ExtentId
+      readonly offset: Bytes
+      readonly length: Bytes
+      readonly applied: boolean
+    }
+  /** The attachment could not be given back in time; the next exclusive open replaces it. */
+  | { readonly what: 'detach-failed'; readonly volume: string; readonly code: ErrorCode }
