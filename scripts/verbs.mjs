@@ -1,0 +1,70 @@
+/**
+ * The verbs of this repository: `npm start`, `npm test`, `npm run check`. npm calls this file with whatever Node runs
+ * npm, also in a fresh clone where nothing is installed yet, so it and scripts/verbs/ use no package and nothing that
+ * Node 20 lacks. Everything after the installation runs under the Node that package-lock.json pins.
+ */
+import { build, buildAll } from './verbs/build.mjs'
+import { ensureInstalled } from './verbs/install.mjs'
+import { Failure, run } from './verbs/process.mjs'
+import { STAGES, testStages } from './verbs/stages.mjs'
+
+const HELP = `usage: npm start [-- ARGUMENTS OF ashlar dev]
+       npm test [-- STAGE...]
+       npm run check
+
+start  installs and builds what is missing, then runs a cluster on this machine: ashlar dev
+test   installs, builds, checks the sources and runs the tests; with stages, only these
+check  tidy, biome, types and the unit tests: before every commit
+
+stages: ${Object.entries(STAGES)
+  .map(([name, stage]) => `${name} (${stage.title})`)
+  .join(', ')}
+ASHLAR_REQUIRE_TOOLS=1 makes a missing tool (nbdcopy, fio, …) a failure instead of a skipped test.
+`
+
+const VERBS = {
+  async start(args) {
+    const node = await ensureInstalled()
+    await build(node)
+    return run('dev', node, ['packages/cli/bin/ashlar.mjs', 'dev', ...args], { quiet: true })
+  },
+  async test(args) {
+    const unknown = args.filter((name) => !Object.hasOwn(STAGES, name))
+    if (unknown.length > 0) {
+      throw new Failure(`no such stage: ${unknown.join(', ')}; there are ${Object.keys(STAGES).join(', ')}`, 2)
+    }
+    const node = await ensureInstalled()
+    await buildAll(node)
+    if (args.length === 0) await checkSources(node)
+    return testStages(node, args.length === 0 ? Object.keys(STAGES) : args)
+  },
+  async check(args) {
+    if (args.length > 0) throw new Failure(`check takes no arguments, got ${args.join(' ')}`, 2)
+    const node = await ensureInstalled()
+    await checkSources(node)
+    await buildAll(node)
+    return testStages(node, ['unit'])
+  },
+  async help() {
+    process.stdout.write(HELP)
+    return 0
+  },
+}
+
+async function checkSources(node) {
+  const results = [
+    await run('tidy', node, ['scripts/tidy.mjs']),
+    await run('biome', node, ['node_modules/@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', '.']),
+  ]
+  if (results.some((code) => code !== 0)) throw new Failure('the sources are not clean: see tidy and biome above')
+}
+
+const [verb = 'help', ...args] = process.argv.slice(2)
+try {
+  if (!Object.hasOwn(VERBS, verb)) throw new Failure(`no such verb: ${verb}\n\n${HELP}`, 2)
+  process.exitCode = await VERBS[verb](args)
+} catch (error) {
+  if (!(error instanceof Failure)) throw error
+  process.stderr.write(`${error.message}\n`)
+  process.exitCode = error.exitCode
+}
