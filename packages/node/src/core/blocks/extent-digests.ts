@@ -1,0 +1,51 @@
+import type { BlockIndex, BlockVersion } from '@ashlar/proto'
+import {
+  addDigest,
+  addVersion,
+  DIGEST_LANES,
+  digestBytes,
+  digestsBytes,
+  digestsFromBytes,
+  subtractVersion,
+} from './digest.ts'
+import { leafCount, leafOf } from './leaf-table.ts'
+
+/** Digests of one extent: one a leaf, and their sum. */
+export class ExtentDigests {
+  readonly leaves: number
+  readonly #root = new Uint32Array(DIGEST_LANES)
+  readonly #leafLanes: Uint32Array
+
+  /** Digests of an extent of so many blocks that are all absent. */
+  constructor(blocks: number) {
+    this.leaves = leafCount(blocks)
+    this.#leafLanes = new Uint32Array(this.leaves * DIGEST_LANES)
+  }
+
+  /** A block went from one version to another. */
+  replace(block: BlockIndex, before: BlockVersion, after: BlockVersion): void {
+    const at = leafOf(block) * DIGEST_LANES
+    subtractVersion(this.#leafLanes, at, block, before)
+    addVersion(this.#leafLanes, at, block, after)
+    subtractVersion(this.#root, 0, block, before)
+    addVersion(this.#root, 0, block, after)
+  }
+
+  /** Replaces digests of leaves by their wire form, 16 bytes a leaf from `firstLeaf` on. */
+  load(firstLeaf: number, bytes: Uint8Array): void {
+    const lanes = digestsFromBytes(bytes)
+    this.#leafLanes.set(lanes, firstLeaf * DIGEST_LANES)
+    this.#root.fill(0)
+    for (let leaf = 0; leaf < this.leaves; leaf++) addDigest(this.#root, 0, this.#leafLanes, leaf * DIGEST_LANES)
+  }
+
+  /** 16 new bytes: the digest of the whole extent. */
+  rootBytes(): Uint8Array {
+    return digestBytes(this.#root)
+  }
+
+  /** 16 new bytes a leaf, leaves in order; all of them, or those from `firstLeaf` to before `endLeaf`. */
+  leafBytes(firstLeaf = 0, endLeaf: number = this.leaves): Uint8Array {
+    return digestsBytes(this.#leafLanes.subarray(firstLeaf * DIGEST_LANES, endLeaf * DIGEST_LANES))
+  }
+}
