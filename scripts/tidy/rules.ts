@@ -1,0 +1,21 @@
+import { decisionRecords, documentNames, ruleCitations } from './document-rules.ts'
+import { fileSizes, lockFile, machinePaths, openWork, packageManifests } from './hygiene-rules.ts'
+import { importArrows, pureRooms, thirdPartyRooms } from './room-rules.ts'
+import type { Rule } from './tree.ts'
+import { wordsNotUsed } from './word-rules.ts'
+
+/** Every rule, in the order in which its problems are printed. */
+export const RULES: readonly Rule[] = [
+  pureRooms,
+  importArrows,
+  thirdPartyRooms,
+  fileSizes,
+  openWork,
+  machinePaths,
+  lockFile,
+  packageManifests,
+  documentNames,
+  decisionRecords,
+  ruleCitations,
+  wordsNotUsed,
+]
