@@ -19,35 +19,7 @@ describe('the reader of sources', () => {
   })
 
   test('keeps the code inside a template and blanks its text, also when templates nest', () => {
-    const source = 'x(`await #{inner(`Date #{deep}`, { a: 1 })} Promise`) + after'.replaceAll('#', '
-    assert.deepEqual(words(code), ['x(', 'inner(', 'deep', ',', '{', 'a:', '1', '})', ')', '+', 'after'])
-  })
-
-  test('does not end a string at an escaped quote', () => {
-    assert.deepEqual(words(codeOnly(String.raw`const a = 'it\'s' + Date`)), ['const', 'a', '=', '+', 'Date'])
-  })
-
-  test('keeps only comments when asked for comments', () => {
-    assert.deepEqual(words(commentsOnly("const a = 'no' // yes\nlet b /* too */")), ['//', 'yes', '/*', 'too', '*/'])
-  })
-
-  test('finds every form of import and nothing that only looks like one', () => {
-    const source = [
-      "import { a } from './a.ts'",
-      "import './effect.ts'",
-      "export type { B } from '@ashlar/proto'",
-      "const c = await import('node:fs')",
-      "type D = import('./d.ts').D",
-      "// import './comment.ts'",
-      'const text = "import \'./string.ts\'"',
-    ].join('\n')
-    assert.deepEqual(
-      importsOf(source).map(({ specifier }) => specifier),
-      ['./a.ts', './effect.ts', '@ashlar/proto', 'node:fs', './d.ts'],
-    )
-  })
-})
-)
+    const source = 'x(`await #{inner(`Date #{deep}`, { a: 1 })} Promise`) + after'.replaceAll('#', () => '$')
     const code = codeOnly(source)
     assert.deepEqual(words(code), ['x(', 'inner(', 'deep', ',', '{', 'a:', '1', '})', ')', '+', 'after'])
   })
