@@ -1,7 +1,7 @@
 import type { Bytes } from '@ashlar/proto'
 
 /**
- * The storage driver port: an ordered map of binary keys. Every driver passes test/conformance/storage-driver.ts.
+ * The storage driver port: an ordered map of binary keys. Every driver passes test/conformance/storage-driver-suite.ts.
  *
  * Promises of every driver:
  * - A batch is atomic: after any crash all of it is there or none.
@@ -16,10 +16,10 @@ import type { Bytes } from '@ashlar/proto'
 export interface StorageDriver {
   readonly capabilities: { readonly durable: boolean }
   get(key: Uint8Array): Promise<Uint8Array | undefined>
-  /** One result a key, in order, all from one snapshot. */
+  /** One result a key, in order, all from one snapshot taken at the call. */
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>
   apply(batch: readonly BatchOperation[], durability: Durability): Promise<void>
-  /** Entries with from <= key < to, ascending, from one snapshot taken at the call. At most `limit`. */
+  /** Entries with from <= key < to, ascending, from one snapshot taken at the call. At most `limit`. Read it or leave it early: it holds the snapshot. */
   scan(range: KeyRange, options?: ScanOptions): AsyncIterable<Entry>
   /** Bytes that the file system still has for this store. */
   freeBytes(): Promise<Bytes>
