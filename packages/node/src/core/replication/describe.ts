@@ -1,0 +1,49 @@
+import type { Epoch, ExtentId, Seq, StoreId } from '@ashlar/proto'
+import type { ExtentState } from './extent-state.ts'
+import type { Primary } from './primary.ts'
+import type { ReplicaRole } from './replica.ts'
+
+/** What one store says of one extent that it holds. */
+export interface ExtentStatus {
+  readonly extent: ExtentId
+  readonly role: 'primary' | 'replica'
+  /** Phase of the primary, or of the inbound stream; `waiting` where there is none. */
+  readonly phase: string
+  readonly epoch: Epoch
+  readonly lastSeq: Seq
+  readonly commitSeq: Seq
+  readonly damagedBlocks: number
+  /** Writes between seq and commit. */
+  readonly pendingWrites: number
+  /** Each other store that holds or joins this extent; only the primary knows. */
+  readonly streams: readonly {
+    readonly store: StoreId
+    readonly phase: string
+    readonly marked: boolean
+    readonly behindBlocks: number
+    readonly copiedBlocks: number
+    readonly ackedSeq: Seq
+  }[]
+}
+
+export function statusOf(state: ExtentState, replica: ReplicaRole, primary: Primary | undefined): ExtentStatus {
+  const inbound = replica.describe()
+  return {
+    extent: state.id,
+    role: primary === undefined ? 'replica' : 'primary',
+    phase: primary?.phase ?? inbound?.phase ?? 'waiting',
+    epoch: primary?.epoch ?? state.promised,
+    lastSeq: state.lastSeq,
+    commitSeq: state.commitSeq,
+    damagedBlocks: state.damaged.size,
+    pendingWrites: primary?.window.size ?? 0,
+    streams: [...(primary?.streams.values() ?? [])].map((stream) => ({
+      store: stream.store,
+      phase: stream.phase,
+      marked: stream.marked,
+      behindBlocks: stream.behindBlocks,
+      copiedBlocks: stream.copiedBlocks,
+      ackedSeq: stream.ackedSeq,
+    })),
+  }
+}

@@ -1,0 +1,126 @@
+import {
+  type BlockIndex,
+  type Bytes,
+  type Epoch,
+  type ExtentId,
+  type ExtentRecord,
+  type Operation,
+  type Seq,
+  type SessionWindow,
+  splitBlocks,
+  type VolumeRecord,
+} from '@ashlar/proto'
+import type { BlockChange, Context, Head, HeadRecord, StoredReplica, Token } from '../machine.ts'
+import { DedupeWindows } from './dedupe.ts'
+
+/** One change of a replica, before its head fields are filled in. */
+export interface Change {
+  readonly blocks?: readonly BlockChange[]
+  readonly head?: Partial<Head>
+  readonly operation?: { readonly operation: Operation; readonly seq: Seq; readonly cancel: boolean }
+  readonly windows?: readonly SessionWindow[]
+}
+
+/**
+ * What one store knows of one extent: the state after every change that was handed to the store, durable or not. Both
+ * roles (primary and replica) read it and change it only through `commit`, which keeps memory and disk in one order.
+ */
+export class ExtentState {
+  readonly id: ExtentId
+  readonly blockSizeBytes: Bytes
+  readonly lengthBytes: Bytes
+  promised: Epoch
+  led: Epoch
+  lastEpoch: Epoch
+  lastSeq: Seq
+  commitSeq: Seq
+  generation: number
+  record: HeadRecord | undefined
+  readonly windows: DedupeWindows
+  readonly damaged: Set<BlockIndex>
+
+  constructor(id: ExtentId, shape: { blockSizeBytes: Bytes; lengthBytes: Bytes }, stored?: StoredReplica) {
+    this.id = id
+    this.blockSizeBytes = shape.blockSizeBytes
+    this.lengthBytes = shape.lengthBytes
+    this.promised = stored?.head.promised ?? (0 as Epoch)
+    this.led = stored?.head.led ?? (0 as Epoch)
+    this.lastEpoch = stored?.head.lastEpoch ?? (0 as Epoch)
+    this.lastSeq = stored?.head.lastSeq ?? (0 as Seq)
+    this.commitSeq = stored?.head.commitSeq ?? (0 as Seq)
+    this.generation = stored?.head.generation ?? 0
+    this.record = stored?.head.record
+    this.windows = DedupeWindows.from(stored?.windows ?? [])
+    this.damaged = new Set(stored?.damaged ?? [])
+  }
+
+  get blockCount(): number {
+    return this.lengthBytes / this.blockSizeBytes
+  }
+
+  /** First block and number of blocks that a byte range touches. */
+  blocksOf(offset: Bytes, length: Bytes): { first: BlockIndex; count: number } {
+    const parts = splitBlocks(this.blockSizeBytes, offset, length)
+    const first = parts[0]?.block ?? 0
+    return { first, count: (parts.at(-1)?.block ?? first) - first + 1 }
+  }
+
+  /** Changes memory now and hands the same change to the store. The token comes back as `committed` once it is durable. */
+  commit(ctx: Context, change: Change): Token {
+    const head = change.head ?? {}
+    if (head.promised !== undefined) this.promised = head.promised
+    if (head.led !== undefined) this.led = head.led
+    if (head.lastEpoch !== undefined) this.lastEpoch = head.lastEpoch
+    if (head.lastSeq !== undefined) this.lastSeq = head.lastSeq
+    if (head.commitSeq !== undefined) this.commitSeq = head.commitSeq
+    if (head.record !== undefined) this.record = head.record
+    if (head.generation !== undefined && head.generation > this.generation) {
+      this.generation = head.generation
+      this.windows.dropBelow(head.generation)
+    }
+    if (change.windows !== undefined) this.windows.replace(change.windows)
+    if (change.operation !== undefined)
+      this.windows.record(change.operation.operation, change.operation.seq, change.operation.cancel)
+    for (const block of change.blocks ?? []) this.damaged.delete(block.block)
+    const token = ctx.token()
+    ctx.emit({
+      type: 'commit',
+      token,
+      change: {
+        extent: this.id,
+        blocks: change.blocks ?? [],
+        head,
+        ...(change.windows === undefined ? {} : { windows: change.windows }),
+        ...(change.operation === undefined
+          ? {}
+          : {
+              operation: {
+                session: change.operation.operation.session,
+                op: change.operation.operation.op,
+                lowMark: change.operation.operation.lowMark,
+                generation: change.operation.operation.generation,
+                seq: change.operation.seq,
+                cancel: change.operation.cancel,
+              },
+            }),
+      },
+    })
+    return token
+  }
+}
+
+/** The part of the map that a store keeps beside its blocks (amendment 16). */
+export function headRecordOf(record: ExtentRecord, volume: VolumeRecord, lengthBytes: Bytes): HeadRecord {
+  return {
+    revision: record.revision,
+    epoch: record.epoch,
+    primary: record.primary.store,
+    inSync: record.inSync,
+    eligible: record.eligible,
+    assigned: record.assigned,
+    minInSync: volume.minInSync,
+    blockSizeBytes: volume.blockSizeBytes,
+    lengthBytes,
+    volumeName: volume.name,
+  }
+}

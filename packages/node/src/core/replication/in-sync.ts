@@ -1,0 +1,157 @@
+import { type ExtentRecord, type Millis, type SetChange, type StoreId, TIMERS } from '@ashlar/proto'
+import type { Context } from '../machine.ts'
+import type { Primary } from './primary.ts'
+import type { OutStream } from './stream.ts'
+
+interface Eviction {
+  /** Start counter of the incarnation that was taken out: a restarted store begins anew. */
+  readonly counter: number
+  readonly times: number
+  readonly notBefore: Millis
+}
+
+/**
+ * Changes of the in-sync set by its primary (protocol A2.7, amendment 18). Shrink: control commits first, then the store
+ * leaves the ack set. Grow: the store enters the ack set first, then control is asked. One request at a time.
+ */
+export class InSyncKeeper {
+  /** Asked to be added: it must acknowledge from now on, and may leave the ack set only once the request can no longer win. */
+  pendingAdd: StoreId | undefined
+  private pendingRevision = 0
+  private asked: SetChange | undefined
+  private askedAt: Millis = Number.NEGATIVE_INFINITY
+  private readonly evictions = new Map<StoreId, Eviction>()
+  private readonly primary: Primary
+
+  constructor(primary: Primary) {
+    this.primary = primary
+  }
+
+  /** A newer record settles a pending addition: the request was compare-and-set on an older revision, it won or it is void. */
+  onRecord(record: ExtentRecord): void {
+    if (this.pendingAdd !== undefined && record.revision > this.pendingRevision) this.pendingAdd = undefined
+    if (this.asked !== undefined && record.revision > this.asked.revision) this.asked = undefined
+  }
+
+  onSetChanged(change: SetChange): void {
+    if (this.asked?.revision === change.revision && sameStores(this.asked.inSync, change.inSync)) this.asked = undefined
+  }
+
+  /** No request on its way, and every assigned store is in the set. */
+  get idle(): boolean {
+    const record = this.primary.record()
+    return (
+      this.asked === undefined &&
+      this.pendingAdd === undefined &&
+      record !== undefined &&
+      record.inSync.length >= record.assigned.length
+    )
+  }
+
+  /** False while a store that was taken out must wait before it is let in again: 1 s, doubling to 60. */
+  mayRejoin(ctx: Context, store: StoreId): boolean {
+    const eviction = this.evictions.get(store)
+    return eviction === undefined || eviction.counter !== this.counterOf(store) || ctx.now >= eviction.notBefore
+  }
+
+  private counterOf(store: StoreId): number {
+    return this.primary.services.control.map.nodes.get(store)?.incarnation.counter ?? 0
+  }
+
+  maintain(ctx: Context, record: ExtentRecord | undefined): void {
+    const { primary } = this
+    if (record === undefined || primary.over || this.asked !== undefined) return
+    const out = this.leaving(ctx, record)
+    // A pending addition whose replica fails blocks every commit: a change without it makes the request void.
+    const withdrawn = this.pendingAdd !== undefined && this.failing(ctx, this.pendingAdd) !== undefined
+    if (out.length > 0 || withdrawn) {
+      this.ask(
+        ctx,
+        record,
+        record.inSync.filter((store) => !out.includes(store)),
+      )
+      for (const store of out) this.noteEviction(ctx, store)
+      return
+    }
+    if (this.pendingAdd !== undefined) return this.askAgain(ctx, record, this.pendingAdd)
+    if (!this.mayGrow(record)) return
+    const candidate = record.assigned.find((store) => !record.inSync.includes(store) && this.hasCaughtUp(ctx, store))
+    if (candidate === undefined) return
+    this.pendingAdd = candidate
+    this.pendingRevision = record.revision
+    this.ask(ctx, record, [...record.inSync, candidate])
+  }
+
+  /** A refused addition is asked for again until the record moves on: only that can settle it. */
+  private askAgain(ctx: Context, record: ExtentRecord, store: StoreId): void {
+    if (ctx.now - this.askedAt >= TIMERS.controlRetryMs) this.ask(ctx, record, [...record.inSync, store])
+  }
+
+  /** START is on its way and every in-sync replica holds this primary's state. */
+  private mayGrow(record: ExtentRecord): boolean {
+    const { primary } = this
+    if (primary.active || primary.phase === 'releasing') return true
+    return (
+      primary.started &&
+      record.inSync.every((store) => store === primary.services.self || primary.streams.get(store)?.marked === true)
+    )
+  }
+
+  private hasCaughtUp(ctx: Context, store: StoreId): boolean {
+    const { primary } = this
+    const stream = primary.streams.get(store)
+    // The store on the stream is the one that control has registered under this assignment (finding 11).
+    const registered = primary.services.control.map.nodes.get(store)
+    return (
+      stream?.marked === true &&
+      stream.ackedSeq >= primary.extent.commitSeq &&
+      registered !== undefined &&
+      registered.address !== '' &&
+      registered.trust === 'trusted' &&
+      this.mayRejoin(ctx, store)
+    )
+  }
+
+  /** Silent members leave always; slow ones only while enough stay (amendment 18). */
+  private leaving(ctx: Context, record: ExtentRecord): StoreId[] {
+    const others = record.inSync.filter((store) => store !== this.primary.services.self)
+    const silent = others.filter((store) => this.failing(ctx, store) === 'silent')
+    const spare = record.inSync.length - silent.length - (this.primary.volume()?.minInSync ?? 1)
+    const slow = others.filter((store) => this.failing(ctx, store) === 'slow')
+    return [...silent, ...slow.slice(0, Math.max(0, spare))]
+  }
+
+  /** `silent`: no frame for long. `slow`: frames come, but what it owes does not. */
+  private failing(ctx: Context, store: StoreId): 'silent' | 'slow' | undefined {
+    const { primary } = this
+    const stream = primary.streams.get(store)
+    if (stream === undefined) return undefined
+    const heard = Math.max(primary.services.links.lastHeard(store), stream.createdAt)
+    if (ctx.now - heard > TIMERS.silentMs) return 'silent'
+    return this.owes(stream) && ctx.now - stream.progressAt > TIMERS.slowMs ? 'slow' : undefined
+  }
+
+  private owes(stream: OutStream): boolean {
+    return !stream.marked || stream.ackedSeq < this.primary.extent.lastSeq
+  }
+
+  private noteEviction(ctx: Context, store: StoreId): void {
+    const counter = this.counterOf(store)
+    const before = this.evictions.get(store)
+    const times = before?.counter === counter ? before.times + 1 : 1
+    const pause = Math.min(TIMERS.rejoinMaxMs, TIMERS.rejoinMinMs * 2 ** (times - 1))
+    this.evictions.set(store, { counter, times, notBefore: ctx.now + pause })
+  }
+
+  private ask(ctx: Context, record: ExtentRecord, inSync: readonly StoreId[]): void {
+    const change: SetChange = { extent: record.id, revision: record.revision, epoch: record.epoch, inSync }
+    this.asked = change
+    this.askedAt = ctx.now
+    ctx.fact('info', 'in-sync-change-asked', { extent: record.id, from: record.inSync, to: inSync })
+    this.primary.services.control.requestChange(ctx, change)
+  }
+}
+
+function sameStores(a: readonly StoreId[], b: readonly StoreId[]): boolean {
+  return a.length === b.length && a.every((store) => b.includes(store))
+}

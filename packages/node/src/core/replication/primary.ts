@@ -1,0 +1,329 @@
+import {
+  type Epoch,
+  ERRORS,
+  type ErrorCode,
+  type ExtentRecord,
+  invariant,
+  type Operation,
+  type Seq,
+  type SetChange,
+  type StoreId,
+  type VolumeRecord,
+} from '@ashlar/proto'
+import type { BlockChange, Context, LoadedBlock, Token } from '../machine.ts'
+import { type ExtentState, headRecordOf } from './extent-state.ts'
+import { InSyncKeeper } from './in-sync.ts'
+import { Reads } from './reads.ts'
+import { Repairs } from './repair.ts'
+import type { Services } from './services.ts'
+import { OutStream, type StreamOwner } from './stream.ts'
+import { type PendingWrite, type ReplyTo, Window } from './window.ts'
+import { Writes } from './writes.ts'
+
+/**
+ *   promising ──promised durable──> recovering ──all in-sync marked, START committed──> active
+ *       └──────────────────── another epoch, fenced, behind ────────────────────────────> over
+ *
+ * `releasing` is an active primary that takes no new work and waits for what it has.
+ */
+export type PrimaryPhase = 'promising' | 'recovering' | 'active' | 'releasing' | 'over'
+
+/**
+ * The primary of one extent in one epoch (protocol A2.5 to A2.8). It orders writes, streams them to every replica,
+ * commits what every member of the ack set has on stable storage, and answers.
+ */
+export class Primary implements StreamOwner {
+  readonly extent: ExtentState
+  readonly epoch: Epoch
+  readonly services: Services
+  phase: PrimaryPhase = 'promising'
+  readonly streams = new Map<StoreId, OutStream>()
+  readonly window = new Window()
+  readonly writes: Writes
+  readonly reads: Reads
+  readonly repairs: Repairs
+  readonly keeper: InSyncKeeper
+  /** Newest seq that is on this store's own stable storage. */
+  private durableSeq = 0 as Seq
+  /** The record that this primary acts under is not yet durable: nothing is acknowledged until it is (amendment 16). */
+  private recordToken: Token | undefined
+  private startSent = false
+
+  constructor(extent: ExtentState, epoch: Epoch, services: Services) {
+    this.extent = extent
+    this.epoch = epoch
+    this.services = services
+    this.writes = new Writes(this)
+    this.reads = new Reads(this)
+    this.repairs = new Repairs(this)
+    this.keeper = new InSyncKeeper(this)
+  }
+
+  /** The newest record of the map, as long as it names this primary in this epoch. */
+  record(): ExtentRecord | undefined {
+    const record = this.services.control.map.extents.get(this.extent.id)
+    return record !== undefined && record.epoch === this.epoch && record.primary.store === this.services.self
+      ? record
+      : undefined
+  }
+
+  volume(): VolumeRecord | undefined {
+    return this.services.control.map.locate(this.extent.id)?.volume
+  }
+
+  /** Persists promised = led = epoch and the record before the first OPEN leaves (A2.14). */
+  begin(ctx: Context): void {
+    const record = this.record()
+    const volume = this.volume()
+    invariant(record !== undefined && volume !== undefined, 'a primary begins under a record that names it')
+    invariant(
+      this.epoch > this.extent.led && this.epoch >= this.extent.promised,
+      'an epoch is led once, and never below a promise',
+    )
+    const token = this.extent.commit(ctx, {
+      head: { promised: this.epoch, led: this.epoch, record: headRecordOf(record, volume, this.extent.lengthBytes) },
+    })
+    this.services.when(token, (later) => {
+      if (this.phase !== 'promising') return
+      this.phase = 'recovering'
+      // Changes are made durable in order, so everything that this store applied as a replica is on stable storage now.
+      this.durableSeq = this.extent.lastSeq
+      later.fact('info', 'extent-recovering', { extent: this.extent.id, epoch: this.epoch })
+      this.maintain(later)
+    })
+  }
+
+  get over(): boolean {
+    return this.phase === 'over'
+  }
+
+  /** Serves reads and takes writes: START is committed and nothing has ended this primary. */
+  get active(): boolean {
+    return this.phase === 'active'
+  }
+
+  /** inSync ∪ pendingAdd ∪ self: every member must acknowledge (A2.5-5, A2.7). */
+  ackSet(): Set<StoreId> {
+    const set = new Set(this.record()?.inSync ?? [])
+    if (this.keeper.pendingAdd !== undefined) set.add(this.keeper.pendingAdd)
+    set.add(this.services.self)
+    return set
+  }
+
+  /** Only the committed and learned set counts toward minInSync, never a pending addition (amendment 1). */
+  enoughInSync(): boolean {
+    const record = this.record()
+    const volume = this.volume()
+    return record !== undefined && volume !== undefined && record.inSync.length >= volume.minInSync
+  }
+
+  /** The map has a newer record of this extent that still names this primary. */
+  onRecord(ctx: Context): void {
+    const record = this.record()
+    const volume = this.volume()
+    if (record === undefined || volume === undefined || this.over) return
+    if (record.revision !== this.extent.record?.revision) {
+      const token = this.extent.commit(ctx, { head: { record: headRecordOf(record, volume, this.extent.lengthBytes) } })
+      this.recordToken = token
+      this.services.when(token, (later) => {
+        if (this.recordToken !== token) return
+        this.recordToken = undefined
+        this.advance(later)
+      })
+    }
+    this.keeper.onRecord(record)
+    this.maintain(ctx)
+  }
+
+  /** Timers, streams that must be opened, sets that must change. Called on every tick and after every change. */
+  maintain(ctx: Context): void {
+    if (this.over || this.phase === 'promising') return
+    const record = this.record()
+    if (record === undefined) return
+    const wanted = new Set([...record.assigned, ...record.inSync])
+    wanted.delete(this.services.self)
+    for (const store of this.streams.keys()) if (!wanted.has(store)) this.streams.delete(store)
+    for (const store of wanted) {
+      let stream = this.streams.get(store)
+      if (stream === undefined) {
+        stream = new OutStream(store, this.extent, this.services, this, ctx.now)
+        this.streams.set(store, stream)
+      }
+      if (record.inSync.includes(store) || this.keeper.mayRejoin(ctx, store)) stream.maintain(ctx)
+    }
+    if (!this.startSent && this.allInSyncMarked(record)) {
+      this.startSent = true
+      this.append(ctx, { blocks: [], bytes: 0, operation: undefined, cancel: false, replies: [] })
+    }
+    this.repairs.maintain(ctx)
+    this.keeper.maintain(ctx, record)
+    this.advance(ctx)
+  }
+
+  /** Every member of the in-sync set holds this primary's state (A2.8-3, A2.8-5). */
+  private allInSyncMarked(record: ExtentRecord): boolean {
+    return record.inSync.every((store) => store === this.services.self || this.streams.get(store)?.marked === true)
+  }
+
+  /** Nothing to wait for and nothing to do: no timer needs to look at it. */
+  get quiet(): boolean {
+    if (this.phase !== 'active' || this.window.size > 0 || !this.keeper.idle || this.repairs.busy) return false
+    for (const stream of this.streams.values())
+      if (!stream.marked || stream.ackedSeq !== this.extent.lastSeq) return false
+    return this.streams.size === (this.record()?.assigned.length ?? 0) - 1
+  }
+
+  get started(): boolean {
+    return this.startSent
+  }
+
+  /** Gives a write its seq, persists it and streams it to every replica in the same step (A2.5-3). */
+  append(
+    ctx: Context,
+    write: {
+      blocks: readonly BlockChange[]
+      bytes: number
+      operation: Operation | undefined
+      cancel: boolean
+      replies: ReplyTo[]
+    },
+  ): Seq {
+    const { extent } = this
+    const prevEpoch = extent.lastEpoch
+    const prevSeq = extent.lastSeq
+    const seq = (prevSeq + 1) as Seq
+    const blocks = write.blocks.map((change) => ({ ...change, version: { ...change.version, epoch: this.epoch, seq } }))
+    const pending: PendingWrite = { ...write, seq, blocks }
+    const token = extent.commit(ctx, {
+      blocks,
+      head: {
+        lastEpoch: this.epoch,
+        lastSeq: seq,
+        commitSeq: extent.commitSeq,
+        ...(write.operation === undefined
+          ? {}
+          : { generation: Math.max(extent.generation, write.operation.generation) }),
+      },
+      ...(write.operation === undefined
+        ? {}
+        : { operation: { operation: write.operation, seq, cancel: write.cancel } }),
+    })
+    this.window.push(pending)
+    for (const stream of this.streams.values()) stream.offer(ctx, pending, prevEpoch, prevSeq)
+    this.services.when(token, (later) => {
+      if (seq > this.durableSeq) this.durableSeq = seq
+      this.advance(later)
+    })
+    return seq
+  }
+
+  /** Commits, in seq order, what every member of the ack set has made durable (A2.5-5, amendments 1 and 2). */
+  advance(ctx: Context): void {
+    if (this.over || this.recordToken !== undefined || !this.enoughInSync()) return
+    let through = this.durableSeq
+    for (const store of this.ackSet()) {
+      if (store === this.services.self) continue
+      const stream = this.streams.get(store)
+      through = Math.min(through, stream?.marked === true ? stream.ackedSeq : 0) as Seq
+    }
+    const committed = this.window.takeThrough(through)
+    const last = committed.at(-1)
+    if (last === undefined) return
+    this.extent.commitSeq = last.seq
+    for (const write of committed) this.settle(ctx, write)
+    this.reads.onCommit(ctx)
+    this.keeper.maintain(ctx, this.record())
+  }
+
+  private settle(ctx: Context, write: PendingWrite): void {
+    if (write.operation === undefined) {
+      if (this.phase === 'recovering') this.phase = 'active'
+      ctx.fact('info', 'extent-active', { extent: this.extent.id, epoch: this.epoch, store: this.services.self })
+      return
+    }
+    // The lease is checked again before the answer: without it the caller learns that the outcome is open (amendment 4).
+    const code: ErrorCode = !this.services.control.leaseHeld(ctx) ? 'INDETERMINATE' : write.cancel ? 'CANCELLED' : 'OK'
+    for (const reply of write.replies) this.answer(ctx, reply, code)
+  }
+
+  answer(ctx: Context, to: ReplyTo, code: ErrorCode): void {
+    ctx.emit({
+      type: 'send',
+      link: to.link,
+      message: { type: 'answer', request: to.request, code: ERRORS[code].number, epoch: this.epoch },
+    })
+  }
+
+  /** Why this primary cannot serve a client now, or undefined when it can. The primary parks nothing (amendment 22). */
+  refusal(ctx: Context, epoch: Epoch, generation: number): ErrorCode | undefined {
+    if (epoch < this.epoch) return 'NOT_PRIMARY'
+    if (epoch > this.epoch || !this.active || !this.services.control.leaseHeld(ctx)) return 'WAIT'
+    const volume = this.volume()
+    if (volume === undefined) return 'NOT_FOUND'
+    if (generation !== 0 && generation < volume.generation) return 'FENCED'
+    return generation > volume.generation ? 'WAIT' : undefined
+  }
+
+  // ---- what streams tell ------------------------------------------------------------------------------------------
+
+  onStreamProgress(ctx: Context): void {
+    if (!this.over) this.maintain(ctx)
+  }
+
+  onFenced(ctx: Context, promised: Epoch): void {
+    if (promised <= this.epoch || this.over) return
+    ctx.fact('warn', 'primary-fenced', { extent: this.extent.id, epoch: this.epoch, promised })
+    this.stepDown(ctx)
+  }
+
+  /** This store silently lost committed data: it must not serve, and it must leave the in-sync set (A2.8-4). */
+  onBehind(ctx: Context, store: StoreId, commitSeq: Seq): void {
+    ctx.fact('error', 'primary-behind', {
+      extent: this.extent.id,
+      epoch: this.epoch,
+      store,
+      commitSeq,
+      lastSeq: this.extent.lastSeq,
+    })
+    this.stepDown(ctx)
+    this.services.control.release(ctx, [{ extent: this.extent.id, epoch: this.epoch }], 'behind')
+  }
+
+  onDamaged(ctx: Context, block: LoadedBlock): void {
+    this.repairs.repair(ctx, block, (later) => {
+      for (const stream of this.streams.values()) stream.relist(later, block.block)
+    })
+  }
+
+  onSetChanged(ctx: Context, change: SetChange): void {
+    this.keeper.onSetChanged(change)
+    if (!this.over) this.maintain(ctx)
+  }
+
+  onLinkDown(ctx: Context, link: number): void {
+    for (const stream of this.streams.values()) stream.onLinkDown(link)
+    this.repairs.onLinkDown(ctx, link)
+  }
+
+  /** Takes no new work; `drained` says when what it had is settled. */
+  startReleasing(): void {
+    if (this.phase === 'active') this.phase = 'releasing'
+  }
+
+  get drained(): boolean {
+    return this.window.size === 0 && this.writes.idle
+  }
+
+  /** This primary is over: what has no answer yet is indeterminate, its retry is settled by the next primary. */
+  stepDown(ctx: Context): void {
+    if (this.over) return
+    this.phase = 'over'
+    for (const write of this.window.takeAll())
+      for (const reply of write.replies) this.answer(ctx, reply, 'INDETERMINATE')
+    this.writes.refuseAll(ctx, 'NOT_PRIMARY')
+    this.reads.refuseAll(ctx, 'NOT_PRIMARY')
+    this.repairs.abandon()
+    this.streams.clear()
+    ctx.fact('info', 'extent-stepped-down', { extent: this.extent.id, epoch: this.epoch })
+  }
+}

@@ -1,0 +1,135 @@
+import { type ErrorCode, LIMITS, type QueryAllocation, type Read, type Seq } from '@ashlar/proto'
+import type { Context, Link, LoadedBlock } from '../machine.ts'
+import type { Primary } from './primary.ts'
+
+interface PendingRead {
+  readonly link: Link
+  readonly message: Read
+}
+
+/**
+ * Reads at the primary: only committed bytes, only under the lease, and the lease is checked after the bytes were
+ * fetched (protocol A2.3, A2.6).
+ */
+export class Reads {
+  private readonly primary: Primary
+  /** Reads of blocks whose newest content is not committed yet. */
+  private waiting: { readonly through: Seq; readonly read: PendingRead }[] = []
+  private inFlight = 0
+
+  constructor(primary: Primary) {
+    this.primary = primary
+  }
+
+  onRead(ctx: Context, link: Link, message: Read): void {
+    const { primary } = this
+    const refusal = primary.refusal(ctx, message.epoch, message.generation)
+    if (refusal !== undefined) return primary.answer(ctx, { link, request: message.request }, refusal)
+    if (message.offset + message.length > primary.extent.lengthBytes || message.length === 0)
+      return primary.answer(ctx, { link, request: message.request }, 'OUT_OF_RANGE')
+    if (this.inFlight >= LIMITS.primaryReads) return primary.answer(ctx, { link, request: message.request }, 'BUSY')
+    this.inFlight += 1
+    this.fetch(ctx, { link, message })
+  }
+
+  private fetch(ctx: Context, read: PendingRead): void {
+    const { primary } = this
+    const { first, count } = primary.extent.blocksOf(read.message.offset, read.message.length)
+    const uncommitted = primary.window.newestSeq(first, count)
+    if (uncommitted > 0) {
+      this.waiting.push({ through: uncommitted, read })
+      return
+    }
+    const token = ctx.token()
+    ctx.emit({
+      type: 'load',
+      token,
+      extent: primary.extent.id,
+      blocks: Array.from({ length: count }, (_, index) => first + index),
+    })
+    primary.services.when(token, (later, completion) => {
+      if (completion.type === 'loaded') this.onLoaded(later, read, completion.blocks)
+    })
+  }
+
+  private onLoaded(ctx: Context, read: PendingRead, blocks: readonly LoadedBlock[]): void {
+    const { primary } = this
+    const { message, link } = read
+    const refusal = primary.over ? 'NOT_PRIMARY' : primary.refusal(ctx, message.epoch, message.generation)
+    if (refusal !== undefined) return this.finish(ctx, read, refusal)
+    // A write may have got its seq after this load was asked for; the load sees what was handed to the store before it.
+    const through = blocks.reduce(
+      (newest, { version }) => (version.epoch === primary.epoch && version.seq > newest ? version.seq : newest),
+      0 as Seq,
+    )
+    if (through > primary.extent.commitSeq) {
+      this.waiting.push({ through, read })
+      return
+    }
+    const damaged = blocks.find((block) => block.damaged)
+    if (damaged !== undefined) {
+      return primary.repairs.repair(
+        ctx,
+        damaged,
+        (later) => this.fetch(later, read),
+        (later) => this.finish(later, read, 'DAMAGED'),
+      )
+    }
+    this.inFlight -= 1
+    ctx.emit({
+      type: 'reply-read',
+      link,
+      request: message.request,
+      blockSizeBytes: primary.extent.blockSizeBytes,
+      offset: message.offset,
+      length: message.length,
+      blocks,
+    })
+  }
+
+  private finish(ctx: Context, read: PendingRead, code: ErrorCode): void {
+    this.inFlight -= 1
+    this.primary.answer(ctx, { link: read.link, request: read.message.request }, code)
+  }
+
+  /** Which blocks hold data. Advice for copying tools: it may be older than a write that is on its way. */
+  onQueryAllocation(ctx: Context, link: Link, message: QueryAllocation): void {
+    const { primary } = this
+    const refusal = primary.refusal(ctx, message.epoch, 0)
+    if (refusal !== undefined) return primary.answer(ctx, { link, request: message.request }, refusal)
+    if (message.firstBlock + message.blocks > primary.extent.blockCount)
+      return primary.answer(ctx, { link, request: message.request }, 'OUT_OF_RANGE')
+    const token = ctx.token()
+    ctx.emit({
+      type: 'allocation',
+      token,
+      extent: primary.extent.id,
+      firstBlock: message.firstBlock,
+      blocks: message.blocks,
+    })
+    primary.services.when(token, (later, completion) => {
+      if (completion.type !== 'allocation') return
+      const after = primary.over ? 'NOT_PRIMARY' : primary.refusal(later, message.epoch, 0)
+      if (after !== undefined) return primary.answer(later, { link, request: message.request }, after)
+      later.emit({
+        type: 'send',
+        link,
+        message: { type: 'allocation', request: message.request, runs: completion.runs },
+      })
+    })
+  }
+
+  onCommit(ctx: Context): void {
+    if (this.waiting.length === 0) return
+    const ready = this.waiting.filter((entry) => entry.through <= this.primary.extent.commitSeq)
+    this.waiting = this.waiting.filter((entry) => entry.through > this.primary.extent.commitSeq)
+    for (const { read } of ready) this.fetch(ctx, read)
+  }
+
+  /** Reads that wait for a commit get this answer; those at the store are refused when they come back. */
+  refuseAll(ctx: Context, code: ErrorCode): void {
+    const waiting = this.waiting
+    this.waiting = []
+    for (const { read } of waiting) this.finish(ctx, read, code)
+  }
+}

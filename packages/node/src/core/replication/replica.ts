@@ -1,0 +1,324 @@
+import {
+  BLOCK_ABSENT,
+  BLOCK_DATA,
+  type Epoch,
+  type FetchBlock,
+  type GetDigests,
+  type GetVersions,
+  type Mark,
+  type Open,
+  type OpenRefused,
+  type Push,
+  type Replicate,
+  type Seq,
+  type StoreId,
+} from '@ashlar/proto'
+import type { BlockChange, Context, Link, Token } from '../machine.ts'
+import type { ExtentState } from './extent-state.ts'
+import type { Services } from './services.ts'
+
+/**
+ * One inbound stream, bound to one connection:
+ *
+ *   opening ──promised durable──> open ──MARK──> live
+ *      └────────────── any gap, newer OPEN, closed link ──────────────> over
+ */
+interface InboundStream {
+  readonly link: Link
+  readonly epoch: Epoch
+  readonly gen: number
+  readonly primary: StoreId
+  phase: 'opening' | 'open' | 'live'
+  /** What is durable: acknowledged by the next ACK. */
+  ackedSeq: Seq
+  ackedPush: number
+  marked: boolean
+  ackDue: boolean
+}
+
+/** Messages of a primary that only the current stream may carry. */
+type StreamMessage = GetDigests | GetVersions | Push | Mark | Replicate
+
+/** The replica's side of one extent: epoch gate, gap gate, persist, acknowledge (protocol A2.4). */
+export class ReplicaRole {
+  private readonly extent: ExtentState
+  private readonly services: Services
+  private stream: InboundStream | undefined
+
+  constructor(extent: ExtentState, services: Services) {
+    this.extent = extent
+    this.services = services
+  }
+
+  /** S-1. The caller has already made a primary of a lower epoch on this store step down. */
+  onOpen(ctx: Context, link: Link, open: Open): void {
+    const current = this.stream
+    if (open.replicaStore !== this.services.self || open.replicaCounter !== this.services.counter)
+      return this.refuse(ctx, link, open, 'wrong-store')
+    if (open.epoch < this.extent.promised) return this.refuse(ctx, link, open, 'fenced')
+    if (
+      current !== undefined &&
+      (open.epoch < current.epoch || (open.epoch === current.epoch && open.gen <= current.gen))
+    )
+      return this.refuse(ctx, link, open, 'older-stream')
+    const stream: InboundStream = {
+      link,
+      epoch: open.epoch,
+      gen: open.gen,
+      primary: open.primaryStore,
+      phase: 'opening',
+      ackedSeq: 0 as Seq,
+      ackedPush: 0,
+      marked: false,
+      ackDue: false,
+    }
+    // From here on nothing of the stream before is applied. The promise goes into the queue of writes even when it is not
+    // higher: once it is durable so is everything of older streams, and only then is the table read (amendment 5).
+    this.stream = stream
+    const token = this.extent.commit(ctx, { head: { promised: open.epoch } })
+    this.services.when(token, (later) => this.readTable(later, stream))
+  }
+
+  private readTable(ctx: Context, stream: InboundStream): void {
+    if (this.stream !== stream) return
+    const token = ctx.token()
+    ctx.emit({ type: 'digests', token, extent: this.extent.id })
+    this.services.when(token, (later, completion) => {
+      if (this.stream !== stream || completion.type !== 'digests') return
+      stream.phase = 'open'
+      later.emit({
+        type: 'send',
+        link: stream.link,
+        message: {
+          type: 'opened',
+          extent: this.extent.id,
+          epoch: stream.epoch,
+          gen: stream.gen,
+          lastEpoch: this.extent.lastEpoch,
+          lastSeq: this.extent.lastSeq,
+          commitSeq: this.extent.commitSeq,
+          digest: completion.root,
+          damaged: [...this.extent.damaged],
+        },
+      })
+    })
+  }
+
+  private refuse(ctx: Context, link: Link, open: Open, reason: OpenRefused['reason']): void {
+    ctx.emit({
+      type: 'send',
+      link,
+      message: {
+        type: 'open-refused',
+        extent: open.extent,
+        epoch: open.epoch,
+        gen: open.gen,
+        reason,
+        promised: this.extent.promised,
+      },
+    })
+  }
+
+  /** The stream that a message belongs to, or undefined after the answer that an outdated message gets. */
+  private admit(ctx: Context, link: Link, message: StreamMessage): InboundStream | undefined {
+    if (message.epoch < this.extent.promised) {
+      ctx.emit({
+        type: 'send',
+        link,
+        message: { type: 'fenced', extent: this.extent.id, promised: this.extent.promised },
+      })
+      return undefined
+    }
+    const stream = this.stream
+    if (stream === undefined || stream.link !== link || stream.epoch !== message.epoch || stream.gen !== message.gen)
+      return undefined
+    return stream.phase === 'opening' ? undefined : stream
+  }
+
+  onGetDigests(ctx: Context, link: Link, message: GetDigests): void {
+    const stream = this.admit(ctx, link, message)
+    if (stream === undefined) return
+    const token = ctx.token()
+    ctx.emit({ type: 'digests', token, extent: this.extent.id })
+    this.services.when(token, (later, completion) => {
+      if (this.stream !== stream || completion.type !== 'digests') return
+      later.emit({
+        type: 'send',
+        link,
+        message: {
+          type: 'digests',
+          extent: this.extent.id,
+          epoch: stream.epoch,
+          gen: stream.gen,
+          leaves: completion.leaves,
+        },
+      })
+    })
+  }
+
+  onGetVersions(ctx: Context, link: Link, message: GetVersions): void {
+    const stream = this.admit(ctx, link, message)
+    if (stream === undefined) return
+    const token = ctx.token()
+    ctx.emit({ type: 'versions', token, extent: this.extent.id, leaves: message.leaves })
+    this.services.when(token, (later, completion) => {
+      if (this.stream !== stream || completion.type !== 'versions') return
+      for (const { leaf, versions } of completion.leaves) {
+        later.emit({
+          type: 'send',
+          link,
+          message: { type: 'versions', extent: this.extent.id, epoch: stream.epoch, gen: stream.gen, leaf, versions },
+        })
+      }
+    })
+  }
+
+  onPush(ctx: Context, link: Link, message: Push): void {
+    const stream = this.admit(ctx, link, message)
+    if (stream === undefined) return
+    if (stream.phase !== 'open' || !this.fits(message))
+      return this.closeStream(ctx, stream, 'push after mark, or of the wrong size')
+    const token = this.extent.commit(ctx, { blocks: [pushedChange(message)] })
+    this.acknowledgeWhenDurable(stream, token, () => {
+      stream.ackedPush = message.push
+    })
+  }
+
+  onMark(ctx: Context, link: Link, message: Mark): void {
+    const stream = this.admit(ctx, link, message)
+    if (stream === undefined) return
+    if (stream.phase !== 'open') return this.closeStream(ctx, stream, 'second mark')
+    stream.phase = 'live'
+    const token = this.extent.commit(ctx, {
+      head: { lastEpoch: message.lastEpoch, lastSeq: message.lastSeq, commitSeq: message.commitSeq },
+      windows: message.windows,
+    })
+    this.acknowledgeWhenDurable(stream, token, () => {
+      stream.marked = true
+      stream.ackedSeq = message.lastSeq
+    })
+  }
+
+  /** S-4: gapless, or the stream is over. */
+  onReplicate(ctx: Context, link: Link, message: Replicate): void {
+    const stream = this.admit(ctx, link, message)
+    if (stream === undefined) return
+    const { extent } = this
+    if (stream.phase !== 'live' || extent.lastEpoch !== message.prevEpoch || extent.lastSeq !== message.prevSeq)
+      return this.closeStream(ctx, stream, 'gap')
+    const blocks: BlockChange[] = []
+    for (const replicated of message.blocks) {
+      if (!this.fits(replicated)) return this.closeStream(ctx, stream, 'block outside the extent, or of the wrong size')
+      blocks.push({
+        block: replicated.block,
+        version: { epoch: message.epoch, seq: message.seq, kind: replicated.kind, checksum: replicated.checksum },
+        ...(replicated.bytes === undefined ? {} : { bytes: replicated.bytes }),
+      })
+    }
+    const token = extent.commit(ctx, {
+      blocks,
+      head: {
+        lastEpoch: message.epoch,
+        lastSeq: message.seq,
+        commitSeq: message.commitSeq,
+        ...(message.operation === undefined
+          ? {}
+          : { generation: Math.max(extent.generation, message.operation.generation) }),
+      },
+      ...(message.operation === undefined
+        ? {}
+        : { operation: { operation: message.operation, seq: message.seq, cancel: message.cancel } }),
+    })
+    this.acknowledgeWhenDurable(stream, token, () => {
+      stream.ackedSeq = message.seq
+    })
+  }
+
+  private fits(change: { block: number; kind: number; bytes?: Uint8Array }): boolean {
+    if (change.block >= this.extent.blockCount) return false
+    return change.kind === BLOCK_DATA ? change.bytes?.length === this.extent.blockSizeBytes : change.bytes === undefined
+  }
+
+  private acknowledgeWhenDurable(stream: InboundStream, token: Token, update: () => void): void {
+    this.services.when(token, () => {
+      update()
+      stream.ackDue = true
+      this.services.acknowledgeAtEnd(this)
+    })
+  }
+
+  /** Sends one cumulative ACK for everything that became durable in this step. */
+  endStep(ctx: Context): void {
+    const stream = this.stream
+    if (stream === undefined || !stream.ackDue) return
+    stream.ackDue = false
+    ctx.emit({
+      type: 'send',
+      link: stream.link,
+      message: {
+        type: 'ack',
+        extent: this.extent.id,
+        epoch: stream.epoch,
+        gen: stream.gen,
+        seq: stream.ackedSeq,
+        push: stream.ackedPush,
+        marked: stream.marked,
+        freeBytes: this.services.freeBytes(),
+      },
+    })
+  }
+
+  private closeStream(ctx: Context, stream: InboundStream, reason: string): void {
+    this.stream = undefined
+    ctx.fact('warn', 'stream-closed', { extent: this.extent.id, store: stream.primary, reason })
+    ctx.emit({
+      type: 'send',
+      link: stream.link,
+      message: { type: 'stream-closed', extent: this.extent.id, epoch: stream.epoch, gen: stream.gen, reason },
+    })
+  }
+
+  /** A peer repairs a damaged block: answer with exactly that version, or without bytes. */
+  onFetchBlock(ctx: Context, link: Link, message: FetchBlock): void {
+    const token = ctx.token()
+    ctx.emit({ type: 'load', token, extent: this.extent.id, blocks: [message.block] })
+    this.services.when(token, (later, completion) => {
+      const block = completion.type === 'loaded' ? completion.blocks[0] : undefined
+      const good =
+        block?.bytes !== undefined &&
+        !block.damaged &&
+        block.version.epoch === message.versionEpoch &&
+        block.version.seq === message.versionSeq
+      later.emit({
+        type: 'send',
+        link,
+        message: {
+          type: 'fetched-block',
+          request: message.request,
+          checksum: good ? block.version.checksum : 0,
+          ...(good && block.bytes !== undefined ? { bytes: block.bytes } : {}),
+        },
+      })
+    })
+  }
+
+  onLinkDown(link: Link): void {
+    if (this.stream?.link === link) this.stream = undefined
+  }
+
+  /** Who leads the stream that is open, for people. */
+  describe(): { primary: StoreId; phase: string } | undefined {
+    return this.stream === undefined ? undefined : { primary: this.stream.primary, phase: this.stream.phase }
+  }
+}
+
+function pushedChange(push: Push): BlockChange {
+  return {
+    block: push.block,
+    version:
+      push.kind === BLOCK_ABSENT
+        ? { epoch: 0 as Epoch, seq: 0 as Seq, kind: BLOCK_ABSENT, checksum: 0 }
+        : { epoch: push.versionEpoch, seq: push.versionSeq, kind: push.kind, checksum: push.checksum },
+    ...(push.bytes === undefined ? {} : { bytes: push.bytes }),
+  }
+}

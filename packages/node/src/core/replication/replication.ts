@@ -1,0 +1,388 @@
+import {
+  type ClientRequest,
+  type Epoch,
+  ERRORS,
+  type ErrorCode,
+  type ExtentId,
+  type ExtentRecord,
+  extentLengthBytes,
+  type FetchedBlock,
+  type Message,
+  type Millis,
+  type Open,
+  type SetChange,
+  type StoreId,
+  TIMERS,
+} from '@ashlar/proto'
+import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
+import type { Context, Link, StoredReplica, Token } from '../machine.ts'
+import { type ExtentStatus, statusOf } from './describe.ts'
+import { ExtentState, headRecordOf } from './extent-state.ts'
+import { Primary } from './primary.ts'
+import { ReplicaRole } from './replica.ts'
+import type { Completion, Services } from './services.ts'
+
+interface Extent {
+  readonly state: ExtentState
+  readonly replica: ReplicaRole
+  primary: Primary | undefined
+}
+
+/** How long a shutdown waits for writes that have their seq, and for control to name other primaries. */
+const DRAIN_MS = 2000
+const HAND_OVER_MS = 4000
+
+export interface ReplicationOptions {
+  readonly self: StoreId
+  readonly counter: number
+  readonly control: ControlView
+  readonly links: PeerLinks
+  readonly replicas: readonly StoredReplica[]
+}
+
+/** Every extent of one store, in both roles. Routes messages and completions to them; follows the map. */
+export class Replication implements MapListener {
+  private readonly services: Services
+  private readonly extents = new Map<ExtentId, Extent>()
+  /** Replicas whose head has no record yet: their shape comes from the map. */
+  private readonly shapeless = new Map<ExtentId, StoredReplica>()
+  private readonly completions = new Map<Token, (ctx: Context, completion: Completion) => void>()
+  private readonly acknowledging = new Set<{ endStep(ctx: Context): void }>()
+  private freeBytes = Number.MAX_SAFE_INTEGER
+  private handOver: { readonly since: Millis; readonly extents: Map<ExtentId, Epoch>; done: boolean } | undefined
+
+  constructor(options: ReplicationOptions) {
+    this.services = {
+      self: options.self,
+      counter: options.counter,
+      control: options.control,
+      links: options.links,
+      when: (token, then) => this.completions.set(token, then),
+      acknowledgeAtEnd: (replica) => this.acknowledging.add(replica),
+      freeBytes: () => this.freeBytes,
+    }
+    for (const stored of options.replicas) {
+      if (stored.head.record === undefined) this.shapeless.set(stored.extent, stored)
+      else this.adopt(stored.extent, stored.head.record, stored)
+    }
+  }
+
+  private adopt(id: ExtentId, shape: { blockSizeBytes: number; lengthBytes: number }, stored?: StoredReplica): Extent {
+    const state = new ExtentState(id, shape, stored)
+    const extent: Extent = { state, replica: new ReplicaRole(state, this.services), primary: undefined }
+    this.extents.set(id, extent)
+    return extent
+  }
+
+  setFreeBytes(bytes: number): void {
+    this.freeBytes = bytes
+  }
+
+  onCompletion(ctx: Context, completion: Completion): void {
+    const then = this.completions.get(completion.token)
+    this.completions.delete(completion.token)
+    then?.(ctx, completion)
+  }
+
+  // ---- the map ----------------------------------------------------------------------------------------------------
+
+  onMapChanged(ctx: Context, changed: readonly ExtentId[], removed: readonly ExtentId[]): void {
+    for (const id of removed) this.drop(ctx, id)
+    for (const id of changed) this.follow(ctx, id)
+  }
+
+  /** The volume is gone and the map holds its tombstone: only then is a replica deleted (amendment 16). */
+  private drop(ctx: Context, id: ExtentId): void {
+    const extent = this.extents.get(id)
+    if (extent === undefined && !this.shapeless.delete(id)) return
+    extent?.primary?.stepDown(ctx)
+    this.extents.delete(id)
+    ctx.emit({ type: 'drop-replica', extent: id })
+    ctx.fact('info', 'replica-dropped', { extent: id })
+  }
+
+  private follow(ctx: Context, id: ExtentId): void {
+    const { control, self, counter } = this.services
+    const record = control.map.extents.get(id)
+    if (record === undefined) return
+    const extent = this.extents.get(id) ?? this.create(ctx, record)
+    if (extent === undefined) return
+    if (extent.primary !== undefined && (extent.primary.epoch !== record.epoch || record.primary.store !== self)) {
+      extent.primary.stepDown(ctx)
+      extent.primary = undefined
+    }
+    if (extent.primary !== undefined) return extent.primary.onRecord(ctx)
+    const { state } = extent
+    const named = record.primary.store === self && record.primary.counter === counter
+    // An epoch is led once: what this store led before, in this life or another, is never resumed (A2.0).
+    if (named && record.epoch > state.led && record.epoch >= state.promised) {
+      extent.primary = new Primary(state, record.epoch, this.services)
+      extent.primary.begin(ctx)
+    } else this.writeRecord(ctx, state, record)
+  }
+
+  private create(ctx: Context, record: ExtentRecord): Extent | undefined {
+    const located = this.services.control.map.locate(record.id)
+    const stored = this.shapeless.get(record.id)
+    const holds =
+      stored !== undefined || record.assigned.includes(this.services.self) || record.inSync.includes(this.services.self)
+    if (located === undefined || !holds) return undefined
+    const { volume, index } = located
+    const shape = { blockSizeBytes: volume.blockSizeBytes, lengthBytes: extentLengthBytes(volume, index) }
+    if (stored === undefined) ctx.emit({ type: 'create-replica', extent: record.id, ...shape, volumeName: volume.name })
+    this.shapeless.delete(record.id)
+    return this.adopt(record.id, shape, stored)
+  }
+
+  /** Every store keeps the record that it is told, so that a lost map can be rebuilt (amendment 16). */
+  private writeRecord(ctx: Context, state: ExtentState, record: ExtentRecord): void {
+    const volume = this.services.control.map.locate(record.id)?.volume
+    if (volume === undefined || state.record?.revision === record.revision) return
+    state.commit(ctx, { head: { record: headRecordOf(record, volume, state.lengthBytes) } })
+  }
+
+  onSetChanged(ctx: Context, change: SetChange): void {
+    const primary = this.extents.get(change.extent)?.primary
+    if (primary?.epoch === change.epoch) primary.onSetChanged(ctx, change)
+  }
+
+  // ---- links and time ---------------------------------------------------------------------------------------------
+
+  onLinkUp(ctx: Context): void {
+    for (const { primary } of this.extents.values()) primary?.maintain(ctx)
+  }
+
+  onLinkDown(ctx: Context, link: Link): void {
+    for (const { primary, replica } of this.extents.values()) {
+      replica.onLinkDown(link)
+      primary?.onLinkDown(ctx, link)
+    }
+  }
+
+  /** An extent with nothing to do costs nothing, unless a store that it may depend on has gone silent. */
+  onTick(ctx: Context): void {
+    const silent = this.anySilent(ctx.now)
+    for (const { primary } of this.extents.values())
+      if (primary !== undefined && (silent || !primary.quiet)) primary.maintain(ctx)
+    if (this.handOver !== undefined) this.continueHandOver(ctx)
+  }
+
+  private anySilent(now: Millis): boolean {
+    for (const store of this.services.control.map.nodes.keys())
+      if (store !== this.services.self && now - this.services.links.lastHeard(store) > TIMERS.silentMs) return true
+    return false
+  }
+
+  /** Sends what was gathered during a step: one acknowledgement a stream. */
+  endStep(ctx: Context): void {
+    for (const replica of this.acknowledging) replica.endStep(ctx)
+    this.acknowledging.clear()
+  }
+
+  // ---- messages ---------------------------------------------------------------------------------------------------
+
+  /** False when the message is not for replication. */
+  onMessage(ctx: Context, link: Link, message: Message): boolean {
+    switch (message.type) {
+      case 'write':
+      case 'zero':
+      case 'read':
+      case 'query-allocation':
+      case 'cancel':
+        this.onClientRequest(ctx, link, message)
+        return true
+      case 'open':
+        this.onOpen(ctx, link, message)
+        return true
+      case 'get-digests':
+      case 'get-versions':
+      case 'push':
+      case 'mark':
+      case 'replicate':
+      case 'fetch-block':
+        this.onForReplica(ctx, link, message)
+        return true
+      case 'opened':
+      case 'open-refused':
+      case 'digests':
+      case 'versions':
+      case 'ack':
+      case 'stream-closed':
+      case 'fenced':
+        this.onForPrimary(ctx, link, message)
+        return true
+      case 'fetched-block':
+        this.onFetched(ctx, message)
+        return true
+      default:
+        return false
+    }
+  }
+
+  private onClientRequest(ctx: Context, link: Link, message: ClientRequest): void {
+    const primary = this.extents.get(message.extent)?.primary
+    if (primary === undefined) return this.refuseClient(ctx, link, message)
+    switch (message.type) {
+      case 'read':
+        return primary.reads.onRead(ctx, link, message)
+      case 'query-allocation':
+        return primary.reads.onQueryAllocation(ctx, link, message)
+      case 'cancel':
+        return primary.writes.onCancel(ctx, link, message)
+      default:
+        return primary.writes.onWrite(ctx, link, message)
+    }
+  }
+
+  private refuseClient(ctx: Context, link: Link, message: ClientRequest): void {
+    const record = this.services.control.map.extents.get(message.extent)
+    const mine = record?.primary.store === this.services.self && record.epoch >= message.epoch
+    const code: ErrorCode = mine ? 'WAIT' : 'NOT_PRIMARY'
+    ctx.emit({
+      type: 'send',
+      link,
+      message: {
+        type: 'answer',
+        request: message.request,
+        code: ERRORS[code].number,
+        epoch: record?.epoch ?? (0 as Epoch),
+      },
+    })
+  }
+
+  private onOpen(ctx: Context, link: Link, message: Open): void {
+    const extent = this.extents.get(message.extent)
+    if (extent === undefined) {
+      // The map has not told this store of the extent yet. The primary tries again.
+      ctx.emit({
+        type: 'send',
+        link,
+        message: {
+          type: 'open-refused',
+          extent: message.extent,
+          epoch: message.epoch,
+          gen: message.gen,
+          reason: 'wrong-store',
+          promised: 0 as Epoch,
+        },
+      })
+      return
+    }
+    if (extent.primary !== undefined && message.epoch > extent.primary.epoch) {
+      extent.primary.stepDown(ctx)
+      extent.primary = undefined
+    }
+    if (extent.primary === undefined) extent.replica.onOpen(ctx, link, message)
+    else ctx.fact('warn', 'open-of-own-epoch', { extent: message.extent, epoch: message.epoch })
+  }
+
+  private onForReplica(
+    ctx: Context,
+    link: Link,
+    message: Extract<Message, { type: 'get-digests' | 'get-versions' | 'push' | 'mark' | 'replicate' | 'fetch-block' }>,
+  ): void {
+    const replica = this.extents.get(message.extent)?.replica
+    switch (message.type) {
+      case 'get-digests':
+        return replica?.onGetDigests(ctx, link, message)
+      case 'get-versions':
+        return replica?.onGetVersions(ctx, link, message)
+      case 'push':
+        return replica?.onPush(ctx, link, message)
+      case 'mark':
+        return replica?.onMark(ctx, link, message)
+      case 'replicate':
+        return replica?.onReplicate(ctx, link, message)
+      default:
+        if (replica !== undefined) return replica.onFetchBlock(ctx, link, message)
+        ctx.emit({ type: 'send', link, message: { type: 'fetched-block', request: message.request, checksum: 0 } })
+    }
+  }
+
+  private onForPrimary(
+    ctx: Context,
+    link: Link,
+    message: Extract<
+      Message,
+      { type: 'opened' | 'open-refused' | 'digests' | 'versions' | 'ack' | 'stream-closed' | 'fenced' }
+    >,
+  ): void {
+    const extent = this.extents.get(message.extent)
+    const primary = extent?.primary
+    if (extent === undefined || primary === undefined) return
+    if (message.type === 'fenced') primary.onFenced(ctx, message.promised)
+    else this.onForStream(ctx, link, message, primary)
+    if (primary.over) extent.primary = undefined
+  }
+
+  private onForStream(
+    ctx: Context,
+    link: Link,
+    message: Extract<Message, { type: 'opened' | 'open-refused' | 'digests' | 'versions' | 'ack' | 'stream-closed' }>,
+    primary: Primary,
+  ): void {
+    const store = this.services.links.storeOf(link)
+    const stream = store === undefined ? undefined : primary.streams.get(store)
+    switch (message.type) {
+      case 'opened':
+        return stream?.onOpened(ctx, link, message)
+      case 'digests':
+        return stream?.onDigests(ctx, link, message)
+      case 'versions':
+        return stream?.onVersions(ctx, link, message)
+      case 'ack':
+        return stream?.onAck(ctx, link, message)
+      default:
+        return stream?.onRefused(ctx, link, message)
+    }
+  }
+
+  private onFetched(ctx: Context, message: FetchedBlock): void {
+    for (const { primary } of this.extents.values()) if (primary?.repairs.onFetched(ctx, message) === true) return
+  }
+
+  // ---- shutting down ----------------------------------------------------------------------------------------------
+
+  /** Gives every extent that another in-sync store can lead to control, after the writes in progress. Ends in `handed-over`. */
+  shutDown(ctx: Context): void {
+    if (this.handOver !== undefined) return
+    this.handOver = { since: ctx.now, extents: new Map(), done: false }
+    for (const [id, { primary }] of this.extents) {
+      if (primary === undefined || (primary.record()?.inSync.length ?? 0) < 2) continue
+      primary.startReleasing()
+      this.handOver.extents.set(id, primary.epoch)
+    }
+    this.continueHandOver(ctx)
+  }
+
+  private continueHandOver(ctx: Context): void {
+    const handOver = this.handOver
+    if (handOver === undefined || handOver.done) return
+    const released: { extent: ExtentId; epoch: Epoch }[] = []
+    for (const [id, epoch] of handOver.extents) {
+      const extent = this.extents.get(id)
+      const primary = extent?.primary
+      if (
+        extent !== undefined &&
+        primary?.epoch === epoch &&
+        (primary.drained || ctx.now - handOver.since > DRAIN_MS)
+      ) {
+        // It stops serving before control may name another (A2.3).
+        primary.stepDown(ctx)
+        extent.primary = undefined
+        released.push({ extent: id, epoch })
+      }
+      const record = this.services.control.map.extents.get(id)
+      if (record === undefined || record.epoch > epoch) handOver.extents.delete(id)
+    }
+    if (released.length > 0) this.services.control.release(ctx, released, 'shutdown')
+    if (handOver.extents.size > 0 && ctx.now - handOver.since < HAND_OVER_MS) return
+    handOver.done = true
+    ctx.emit({ type: 'handed-over' })
+  }
+
+  /** What this store knows of its extents, for the API and for `explain`. */
+  describe(): ExtentStatus[] {
+    return [...this.extents.values()].map((extent) => statusOf(extent.state, extent.replica, extent.primary))
+  }
+}

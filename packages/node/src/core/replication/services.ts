@@ -1,0 +1,23 @@
+import type { StoreId } from '@ashlar/proto'
+import type { ControlView, PeerLinks } from '../interfaces.ts'
+import type { Context, Input, Token } from '../machine.ts'
+
+export type Completion = Extract<
+  Input,
+  { readonly token: Token; readonly type: 'committed' | 'loaded' | 'merged' | 'digests' | 'versions' | 'allocation' }
+>
+
+/** What the roles of an extent share with the rest of the node. */
+export interface Services {
+  readonly self: StoreId
+  /** Start counter of this incarnation. */
+  readonly counter: number
+  readonly control: ControlView
+  readonly links: PeerLinks
+  /** Calls `then` with the completion of this token, once. */
+  when(token: Token, then: (ctx: Context, completion: Completion) => void): void
+  /** This replica owes an acknowledgement, sent at the end of the step. */
+  acknowledgeAtEnd(replica: { endStep(ctx: Context): void }): void
+  /** Free bytes of this store's disk, as last told. */
+  freeBytes(): number
+}

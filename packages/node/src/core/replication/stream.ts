@@ -1,0 +1,417 @@
+import {
+  ABSENT_VERSION,
+  type Ack,
+  BLOCK_DATA,
+  type BlockIndex,
+  type BlockVersion,
+  type Digests,
+  type Epoch,
+  LIMITS,
+  type Message,
+  type Millis,
+  type Opened,
+  type Seq,
+  type StoreId,
+  sameVersion,
+  TIMERS,
+  type Versions,
+} from '@ashlar/proto'
+import type { Context, LeafVersions, Link, LoadedBlock } from '../machine.ts'
+import type { ExtentState } from './extent-state.ts'
+import type { Services } from './services.ts'
+import type { PendingWrite } from './window.ts'
+
+export type StreamPhase = 'closed' | 'opening' | 'comparing' | 'copying' | 'live'
+
+/** What a stream tells the primary that owns it. */
+export interface StreamOwner {
+  readonly epoch: Epoch
+  /** An acknowledgement or the MARK moved: count again. */
+  onStreamProgress(ctx: Context): void
+  /** The replica promised a higher epoch: this primary is over. */
+  onFenced(ctx: Context, promised: Epoch): void
+  /** The replica knows of commits that this store does not have (A2.8-4). */
+  onBehind(ctx: Context, store: StoreId, commitSeq: Seq): void
+  /** A block to copy is damaged here; the owner repairs it and calls `relist`. */
+  onDamaged(ctx: Context, block: LoadedBlock): void
+}
+
+const DIGEST_BYTES = 16
+/** Leaves whose versions are asked for at once: bounds what comparing keeps in memory. */
+const LEAVES_AT_ONCE = 16
+/** Blocks of one load while copying, so that a run is read by one iterator. */
+const RUN_BYTES = 256 * 1024
+
+/**
+ * The primary's side of one stream to one replica (protocol A2.4, amendment 5):
+ *
+ *   closed ─OPEN─> opening ─OPENED─> comparing ─list made─> copying ─list empty, MARK─> live
+ *      ^_______________________ link down, refusal, gap, time out ____________________|
+ *
+ * Every block written from OPEN until the list is made is on the list. While copying, a write to a listed block sends
+ * nothing, a write to any other block goes out as PUSH of the whole block. After MARK only REP, in seq order.
+ */
+export class OutStream {
+  readonly store: StoreId
+  private readonly extent: ExtentState
+  private readonly services: Services
+  private readonly owner: StreamOwner
+  private link: Link | undefined
+  private gen = 0
+  phase: StreamPhase = 'closed'
+  /** The replica has made the MARK durable: from here on its acknowledgements count. */
+  marked = false
+  ackedSeq = 0 as Seq
+  freeBytes = Number.MAX_SAFE_INTEGER
+  readonly createdAt: Millis
+  /** Last moment at which something moved on. */
+  progressAt: Millis
+  private openedAt: Millis = Number.NEGATIVE_INFINITY
+  // Comparing.
+  private myLeaves: Uint8Array = new Uint8Array()
+  private leavesToCompare: number[] = []
+  private readonly mine = new Map<number, LeafVersions['versions']>()
+  private readonly theirs = new Map<number, LeafVersions['versions']>()
+  // Copying.
+  private readonly toLoad = new Set<BlockIndex>()
+  /** Blocks that are being read; true when they were written meanwhile and must be read again. */
+  private readonly loading = new Map<BlockIndex, boolean>()
+  private pushSent = 0
+  private outstandingBytes = 0
+  private readonly outstanding: { push: number; bytes: number }[] = []
+  copiedBlocks = 0
+  copiedBytes = 0
+
+  constructor(store: StoreId, extent: ExtentState, services: Services, owner: StreamOwner, now: Millis) {
+    this.store = store
+    this.extent = extent
+    this.services = services
+    this.owner = owner
+    this.createdAt = now
+    this.progressAt = now
+  }
+
+  /** Blocks that still differ, as far as known. */
+  get behindBlocks(): number {
+    return this.toLoad.size + this.loading.size
+  }
+
+  get boundLink(): Link | undefined {
+    return this.link
+  }
+
+  /** Opens the stream when it is closed and there is a connection; opens it anew when it hangs. */
+  maintain(ctx: Context): void {
+    const hangs =
+      (this.phase === 'opening' && ctx.now - this.openedAt > TIMERS.openTimeoutMs) ||
+      ((this.phase === 'comparing' || this.phase === 'copying' || (this.phase === 'live' && !this.marked)) &&
+        ctx.now - this.progressAt > TIMERS.slowMs)
+    if (hangs) this.reset()
+    if (this.phase === 'closed') this.open(ctx)
+  }
+
+  private open(ctx: Context): void {
+    const link = this.services.links.dialed(this.store)
+    const counter = link === undefined ? undefined : this.services.links.counterOf(link)
+    if (link === undefined || counter === undefined) return
+    this.link = link
+    this.gen += 1
+    this.phase = 'opening'
+    this.openedAt = ctx.now
+    this.progressAt = ctx.now
+    this.send(ctx, {
+      type: 'open',
+      extent: this.extent.id,
+      epoch: this.owner.epoch,
+      gen: this.gen,
+      primaryStore: this.services.self,
+      replicaStore: this.store,
+      replicaCounter: counter,
+    })
+  }
+
+  /** Forgets the stream; the next `maintain` opens a new one with a higher gen. */
+  reset(): void {
+    this.phase = 'closed'
+    this.link = undefined
+    this.marked = false
+    this.ackedSeq = 0 as Seq
+    this.leavesToCompare = []
+    this.mine.clear()
+    this.theirs.clear()
+    this.toLoad.clear()
+    this.loading.clear()
+    this.outstanding.length = 0
+    this.outstandingBytes = 0
+    this.pushSent = 0
+  }
+
+  onLinkDown(link: Link): void {
+    if (this.link === link) this.reset()
+  }
+
+  /** True when the message belongs to this very stream, not to an earlier one or another connection. */
+  private current(link: Link, message: { epoch: Epoch; gen: number }): boolean {
+    return this.link === link && this.gen === message.gen && this.owner.epoch === message.epoch
+  }
+
+  onRefused(ctx: Context, link: Link, message: { epoch: Epoch; gen: number; reason: string; promised?: Epoch }): void {
+    if (!this.current(link, message)) return
+    this.reset()
+    if (message.promised !== undefined && message.promised > this.owner.epoch)
+      this.owner.onFenced(ctx, message.promised)
+    else ctx.fact('info', 'stream-refused', { extent: this.extent.id, store: this.store, reason: message.reason })
+  }
+
+  onOpened(ctx: Context, link: Link, message: Opened): void {
+    if (!this.current(link, message) || this.phase !== 'opening') return
+    this.phase = 'comparing'
+    this.progressAt = ctx.now
+    if (message.commitSeq > this.extent.lastSeq) return this.owner.onBehind(ctx, this.store, message.commitSeq)
+    for (const block of message.damaged) this.toLoad.add(block)
+    for (const block of this.extent.damaged) this.toLoad.add(block)
+    const gen = this.gen
+    const token = ctx.token()
+    ctx.emit({ type: 'digests', token, extent: this.extent.id })
+    this.services.when(token, (later, completion) => {
+      if (this.gen !== gen || this.phase !== 'comparing' || completion.type !== 'digests') return
+      if (sameBytes(completion.root, message.digest)) return this.startCopying(later)
+      this.myLeaves = completion.leaves
+      this.send(later, { type: 'get-digests', extent: this.extent.id, epoch: this.owner.epoch, gen })
+    })
+  }
+
+  onDigests(ctx: Context, link: Link, message: Digests): void {
+    if (!this.current(link, message) || this.phase !== 'comparing') return
+    this.progressAt = ctx.now
+    const leaves = Math.ceil(this.extent.blockCount / LIMITS.leafBlocks)
+    if (message.leaves.length !== leaves * DIGEST_BYTES || this.myLeaves.length !== message.leaves.length) {
+      ctx.fact('warn', 'stream-closed', {
+        extent: this.extent.id,
+        store: this.store,
+        reason: 'digests of another size',
+      })
+      return this.reset()
+    }
+    for (let leaf = 0; leaf < leaves; leaf++) {
+      const from = leaf * DIGEST_BYTES
+      const to = from + DIGEST_BYTES
+      if (!sameBytes(this.myLeaves.subarray(from, to), message.leaves.subarray(from, to)))
+        this.leavesToCompare.push(leaf)
+    }
+    this.compareNextLeaves(ctx)
+  }
+
+  private compareNextLeaves(ctx: Context): void {
+    if (this.mine.size > 0 || this.theirs.size > 0) return
+    if (this.leavesToCompare.length === 0) return this.startCopying(ctx)
+    const leaves = this.leavesToCompare.slice(0, LEAVES_AT_ONCE)
+    const gen = this.gen
+    this.send(ctx, { type: 'get-versions', extent: this.extent.id, epoch: this.owner.epoch, gen, leaves })
+    const token = ctx.token()
+    ctx.emit({ type: 'versions', token, extent: this.extent.id, leaves })
+    this.services.when(token, (later, completion) => {
+      if (this.gen !== gen || this.phase !== 'comparing' || completion.type !== 'versions') return
+      for (const leaf of completion.leaves) this.mine.set(leaf.leaf, leaf.versions)
+      this.compareWhatIsThere(later)
+    })
+  }
+
+  onVersions(ctx: Context, link: Link, message: Versions): void {
+    if (!this.current(link, message) || this.phase !== 'comparing') return
+    this.progressAt = ctx.now
+    this.theirs.set(message.leaf, message.versions)
+    this.compareWhatIsThere(ctx)
+  }
+
+  private compareWhatIsThere(ctx: Context): void {
+    let compared = 0
+    for (const [leaf, theirs] of this.theirs) {
+      const mine = this.mine.get(leaf)
+      if (mine === undefined) continue
+      for (const block of differing(mine, theirs)) this.toLoad.add(block)
+      this.mine.delete(leaf)
+      this.theirs.delete(leaf)
+      this.leavesToCompare = this.leavesToCompare.filter((other) => other !== leaf)
+      compared += 1
+    }
+    if (compared > 0) this.compareNextLeaves(ctx)
+  }
+
+  private startCopying(ctx: Context): void {
+    this.phase = 'copying'
+    this.progressAt = ctx.now
+    this.copiedBlocks = 0
+    this.copiedBytes = 0
+    ctx.fact('info', 'stream-compared', { extent: this.extent.id, store: this.store, blocks: this.toLoad.size })
+    this.copyMore(ctx)
+  }
+
+  /** Puts a block (again) on the list, once its owner has repaired it. */
+  relist(ctx: Context, block: BlockIndex): void {
+    if (this.phase !== 'copying') return
+    this.loading.delete(block)
+    this.toLoad.add(block)
+    this.copyMore(ctx)
+  }
+
+  private copyMore(ctx: Context): void {
+    while (this.toLoad.size > 0 && this.outstandingBytes < LIMITS.pushWindowBytes) {
+      const run = this.takeRun()
+      this.outstandingBytes += run.length * this.extent.blockSizeBytes
+      const gen = this.gen
+      const token = ctx.token()
+      ctx.emit({ type: 'load', token, extent: this.extent.id, blocks: run })
+      this.services.when(token, (later, completion) => {
+        if (this.gen !== gen || this.phase !== 'copying' || completion.type !== 'loaded') return
+        this.outstandingBytes -= run.length * this.extent.blockSizeBytes
+        for (const loaded of completion.blocks) this.pushLoaded(later, loaded)
+        this.copyMore(later)
+      })
+    }
+    if (this.toLoad.size === 0 && this.loading.size === 0) this.sendMark(ctx)
+  }
+
+  private takeRun(): BlockIndex[] {
+    const most = Math.max(1, Math.floor(RUN_BYTES / this.extent.blockSizeBytes))
+    const run: BlockIndex[] = []
+    for (const block of this.toLoad) {
+      run.push(block)
+      if (run.length === most) break
+    }
+    for (const block of run) {
+      this.toLoad.delete(block)
+      this.loading.set(block, false)
+    }
+    return run
+  }
+
+  private pushLoaded(ctx: Context, loaded: LoadedBlock): void {
+    const writtenMeanwhile = this.loading.get(loaded.block) === true
+    if (loaded.damaged) {
+      if (writtenMeanwhile) this.relist(ctx, loaded.block)
+      else this.owner.onDamaged(ctx, loaded)
+      return
+    }
+    this.loading.delete(loaded.block)
+    // A block that changed since it was read is read again: an older version must not follow a newer one (amendment 5).
+    if (writtenMeanwhile) this.toLoad.add(loaded.block)
+    else this.push(ctx, loaded.block, loaded.version, loaded.bytes)
+  }
+
+  private push(ctx: Context, block: BlockIndex, version: BlockVersion, bytes: Uint8Array | undefined): void {
+    this.pushSent += 1
+    const size = version.kind === BLOCK_DATA ? this.extent.blockSizeBytes : 64
+    this.outstanding.push({ push: this.pushSent, bytes: size })
+    this.outstandingBytes += size
+    this.copiedBlocks += 1
+    this.copiedBytes += bytes?.length ?? 0
+    this.send(ctx, {
+      type: 'push',
+      extent: this.extent.id,
+      epoch: this.owner.epoch,
+      gen: this.gen,
+      push: this.pushSent,
+      block,
+      versionEpoch: version.epoch,
+      versionSeq: version.seq,
+      kind: version.kind,
+      checksum: version.checksum,
+      ...(bytes === undefined ? {} : { bytes }),
+    })
+  }
+
+  private sendMark(ctx: Context): void {
+    this.phase = 'live'
+    this.progressAt = ctx.now
+    this.send(ctx, {
+      type: 'mark',
+      extent: this.extent.id,
+      epoch: this.owner.epoch,
+      gen: this.gen,
+      lastEpoch: this.extent.lastEpoch,
+      lastSeq: this.extent.lastSeq,
+      commitSeq: this.extent.commitSeq,
+      windows: this.extent.windows.snapshot(),
+    })
+  }
+
+  /** A write got its seq: what this replica is sent of it depends on how far its copy is. */
+  offer(ctx: Context, write: PendingWrite, prevEpoch: Epoch, prevSeq: Seq): void {
+    if (this.phase === 'live') {
+      // An idle stream has not moved for long; from here on it owes an acknowledgement.
+      if (this.ackedSeq === prevSeq) this.progressAt = ctx.now
+      return this.send(ctx, {
+        type: 'replicate',
+        extent: this.extent.id,
+        epoch: this.owner.epoch,
+        gen: this.gen,
+        seq: write.seq,
+        prevEpoch,
+        prevSeq,
+        commitSeq: this.extent.commitSeq,
+        cancel: write.cancel,
+        ...(write.operation === undefined ? {} : { operation: write.operation }),
+        blocks: write.blocks.map((change) => ({
+          block: change.block,
+          kind: change.version.kind,
+          checksum: change.version.checksum,
+          ...(change.bytes === undefined ? {} : { bytes: change.bytes }),
+        })),
+      })
+    }
+    for (const change of write.blocks) {
+      if (this.loading.has(change.block)) this.loading.set(change.block, true)
+      else if (this.phase === 'opening' || this.phase === 'comparing') this.toLoad.add(change.block)
+      else if (this.phase === 'copying' && !this.toLoad.has(change.block))
+        this.push(ctx, change.block, change.version, change.bytes)
+    }
+  }
+
+  onAck(ctx: Context, link: Link, ack: Ack): void {
+    if (!this.current(link, ack)) return
+    const before = this.ackedSeq
+    this.freeBytes = ack.freeBytes
+    if (this.phase === 'copying' || !this.marked) this.progressAt = ctx.now
+    while (this.outstanding[0] !== undefined && this.outstanding[0].push <= ack.push) {
+      this.outstandingBytes -= this.outstanding[0].bytes
+      this.outstanding.shift()
+    }
+    if (this.phase === 'copying') this.copyMore(ctx)
+    if (this.phase !== 'live' || !ack.marked) return
+    if (!this.marked) {
+      this.marked = true
+      ctx.fact('info', 'stream-marked', {
+        extent: this.extent.id,
+        store: this.store,
+        blocks: this.copiedBlocks,
+        bytes: this.copiedBytes,
+      })
+    }
+    if (ack.seq > before) {
+      this.ackedSeq = ack.seq
+      this.progressAt = ctx.now
+    }
+    this.owner.onStreamProgress(ctx)
+  }
+
+  private send(ctx: Context, message: Message): void {
+    if (this.link !== undefined) ctx.emit({ type: 'send', link: this.link, message })
+  }
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((value, index) => value === b[index])
+}
+
+/** Blocks whose versions differ in either direction: also those that only one side has. */
+function differing(mine: LeafVersions['versions'], theirs: LeafVersions['versions']): BlockIndex[] {
+  const left = new Map(mine.map((version) => [version.block, version]))
+  const blocks: BlockIndex[] = []
+  for (const version of theirs) {
+    if (!sameVersion(left.get(version.block) ?? ABSENT_VERSION, version)) blocks.push(version.block)
+    left.delete(version.block)
+  }
+  blocks.push(...left.keys())
+  return blocks.sort((a, b) => a - b)
+}

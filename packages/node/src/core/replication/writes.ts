@@ -1,0 +1,263 @@
+import {
+  BLOCK_ABSENT,
+  BLOCK_DATA,
+  BLOCK_ZERO,
+  type BlockIndex,
+  type BlockKind,
+  type BlockPart,
+  type Bytes,
+  type Cancel,
+  type Epoch,
+  type ErrorCode,
+  LIMITS,
+  type Operation,
+  type Seq,
+  splitBlocks,
+  type Write,
+  type Zero,
+} from '@ashlar/proto'
+import type { BlockChange, Context, Link } from '../machine.ts'
+import type { Primary } from './primary.ts'
+import type { ReplyTo } from './window.ts'
+
+/** A write that has no seq yet: it waits for others on its blocks, or for the old content of blocks it covers in part. */
+interface Preparing {
+  readonly epoch: Epoch
+  readonly operation: Operation
+  readonly first: BlockIndex
+  readonly count: number
+  readonly bytes: Bytes
+  readonly replies: ReplyTo[]
+  readonly message: Write | Zero
+  readonly changes: BlockChange[]
+  mergesLeft: number
+  /** It has its seq or its answer: what still comes back for it is ignored. */
+  settled: boolean
+}
+
+/**
+ * Admission of writes at the primary (protocol A2.5-1 to A2.5-3, A2.13): refuse, recognise retries, lock blocks, merge
+ * partial blocks, then hand over to `Primary.append`, which gives the seq. Writes that overlap keep their order.
+ */
+export class Writes {
+  private readonly primary: Primary
+  /** Hold their blocks: old content is being fetched. */
+  private readonly preparing: Preparing[] = []
+  /** Wait for blocks that others hold, in order of arrival. */
+  private readonly queue: Preparing[] = []
+  private bytes: Bytes = 0
+
+  constructor(primary: Primary) {
+    this.primary = primary
+  }
+
+  get idle(): boolean {
+    return this.preparing.length === 0 && this.queue.length === 0
+  }
+
+  onWrite(ctx: Context, link: Link, message: Write | Zero): void {
+    const { primary } = this
+    const { extent } = primary
+    const reply: ReplyTo = { link, request: message.request }
+    const refusal =
+      primary.refusal(ctx, message.epoch, message.operation.generation) ?? (primary.enoughInSync() ? undefined : 'WAIT')
+    if (refusal !== undefined) return primary.answer(ctx, reply, refusal)
+    if (this.answerKnown(ctx, reply, message.operation)) return
+    const length = message.type === 'write' ? message.payload.length : message.length
+    if (length === 0 || message.offset + length > extent.lengthBytes) return primary.answer(ctx, reply, 'OUT_OF_RANGE')
+    const bytes = message.type === 'write' ? length : 0
+    if (
+      primary.window.size + this.preparing.length + this.queue.length >= LIMITS.primaryWindowOps ||
+      primary.window.bytes + this.bytes + bytes > LIMITS.primaryWindowBytes
+    )
+      return primary.answer(ctx, reply, 'BUSY')
+    const write: Preparing = {
+      epoch: message.epoch,
+      operation: message.operation,
+      ...extent.blocksOf(message.offset, length),
+      bytes,
+      replies: [reply],
+      message,
+      changes: [],
+      mergesLeft: 0,
+      settled: false,
+    }
+    this.bytes += bytes
+    if (this.preparing.some((other) => overlaps(other, write)) || this.queue.some((other) => overlaps(other, write)))
+      this.queue.push(write)
+    else this.prepare(ctx, write)
+  }
+
+  /** A retry of an operation that is known here is answered or joined to it, never done again (amendment 13). */
+  private answerKnown(ctx: Context, reply: ReplyTo, operation: Operation): boolean {
+    const { primary } = this
+    const known = primary.extent.windows.find(operation.session, operation.op)
+    if (known.state === 'resolved') {
+      primary.answer(ctx, reply, 'CANCELLED')
+      return true
+    }
+    if (known.state === 'applied') {
+      if (known.seq <= primary.extent.commitSeq) primary.answer(ctx, reply, known.cancelled ? 'CANCELLED' : 'OK')
+      else primary.window.at(known.seq)?.replies.push(reply)
+      return true
+    }
+    const waiting = this.findWaiting(operation)
+    waiting?.replies.push(reply)
+    return waiting !== undefined
+  }
+
+  private findWaiting(operation: Operation): Preparing | undefined {
+    const same = (write: Preparing) =>
+      write.operation.session === operation.session && write.operation.op === operation.op
+    return this.preparing.find(same) ?? this.queue.find(same)
+  }
+
+  private prepare(ctx: Context, write: Preparing): void {
+    if (write.message.type === 'zero') return this.prepareZero(ctx, write, write.message)
+    const { extent } = this.primary
+    const { payload, offset, checksums } = write.message
+    const parts = splitBlocks(extent.blockSizeBytes, offset, payload.length)
+    const partial: BlockPart[] = []
+    parts.forEach((part, index) => {
+      if (part.length < extent.blockSizeBytes) partial.push(part)
+      else
+        write.changes.push(
+          change(part.block, BLOCK_DATA, checksums[index] ?? 0, payload.subarray(part.at, part.at + part.length)),
+        )
+    })
+    if (partial.length === 0) return this.sequence(ctx, write)
+    this.preparing.push(write)
+    write.mergesLeft = partial.length
+    for (const part of partial) this.merge(ctx, write, part, payload.subarray(part.at, part.at + part.length))
+  }
+
+  /** A block without a version is zero already: nothing is written for it (amendment 21). */
+  private prepareZero(ctx: Context, write: Preparing, message: Zero): void {
+    const { extent, services } = this.primary
+    this.preparing.push(write)
+    const token = ctx.token()
+    ctx.emit({ type: 'allocation', token, extent: extent.id, firstBlock: write.first, blocks: write.count })
+    services.when(token, (later, completion) => {
+      if (write.settled || this.primary.over || completion.type !== 'allocation') return
+      const kinds = completion.runs.flatMap((run) => new Array<BlockKind>(run.blocks).fill(run.kind))
+      const merges: BlockPart[] = []
+      for (const part of splitBlocks(extent.blockSizeBytes, message.offset, message.length)) {
+        const kind = kinds[part.block - write.first] ?? BLOCK_ABSENT
+        if (kind === BLOCK_ABSENT) continue
+        if (part.length === extent.blockSizeBytes) write.changes.push(change(part.block, message.kind, 0))
+        else if (kind === BLOCK_DATA) merges.push(part)
+        else write.changes.push(change(part.block, BLOCK_ZERO, 0))
+      }
+      write.mergesLeft = merges.length
+      if (merges.length === 0) this.sequence(later, write)
+      for (const part of merges) this.merge(later, write, part, undefined)
+    })
+  }
+
+  private merge(ctx: Context, write: Preparing, part: BlockPart, bytes: Uint8Array | undefined): void {
+    const { primary } = this
+    const token = ctx.token()
+    const patch = { offset: part.offset, length: part.length, ...(bytes === undefined ? {} : { bytes }) }
+    ctx.emit({ type: 'merge', token, extent: primary.extent.id, block: part.block, patches: [patch] })
+    primary.services.when(token, (later, completion) => {
+      if (write.settled || primary.over || completion.type !== 'merged') return
+      if (completion.damaged) {
+        const damaged = { block: part.block, version: completion.base, damaged: true }
+        return primary.repairs.repair(
+          later,
+          damaged,
+          (repaired) => {
+            if (!write.settled && !primary.over) this.merge(repaired, write, part, bytes)
+          },
+          (failed) => this.drop(failed, write, 'DAMAGED'),
+        )
+      }
+      write.changes.push(change(part.block, BLOCK_DATA, completion.checksum, completion.bytes))
+      write.mergesLeft -= 1
+      if (write.mergesLeft === 0) this.sequence(later, write)
+    })
+  }
+
+  /** All content is there: check once more what may have changed meanwhile, then give the seq. */
+  private sequence(ctx: Context, write: Preparing): void {
+    const { primary } = this
+    const refusal = primary.refusal(ctx, write.epoch, write.operation.generation)
+    if (refusal !== undefined) return this.drop(ctx, write, refusal)
+    this.forget(write)
+    if (write.changes.length === 0) for (const reply of write.replies) primary.answer(ctx, reply, 'OK')
+    else {
+      const blocks = write.changes.sort((a, b) => a.block - b.block)
+      primary.append(ctx, {
+        blocks,
+        bytes: write.bytes,
+        operation: write.operation,
+        cancel: false,
+        replies: write.replies,
+      })
+    }
+    this.runQueue(ctx)
+  }
+
+  private drop(ctx: Context, write: Preparing, code: ErrorCode): void {
+    if (write.settled) return
+    this.forget(write)
+    for (const reply of write.replies) this.primary.answer(ctx, reply, code)
+    this.runQueue(ctx)
+  }
+
+  private forget(write: Preparing): void {
+    write.settled = true
+    this.bytes -= write.bytes
+    for (const list of [this.preparing, this.queue]) {
+      const index = list.indexOf(write)
+      if (index >= 0) list.splice(index, 1)
+    }
+  }
+
+  private runQueue(ctx: Context): void {
+    for (const write of [...this.queue]) {
+      const index = this.queue.indexOf(write)
+      if (index < 0) continue
+      const blocked =
+        this.preparing.some((other) => overlaps(other, write)) ||
+        this.queue.slice(0, index).some((other) => overlaps(other, write))
+      if (blocked) continue
+      this.queue.splice(index, 1)
+      this.prepare(ctx, write)
+    }
+  }
+
+  /** Settles an operation for good: it was applied, or it is refused for ever, on every replica (amendment 13). */
+  onCancel(ctx: Context, link: Link, message: Cancel): void {
+    const { primary } = this
+    const reply: ReplyTo = { link, request: message.request }
+    const refusal =
+      primary.refusal(ctx, message.epoch, message.operation.generation) ?? (primary.enoughInSync() ? undefined : 'WAIT')
+    if (refusal !== undefined) return primary.answer(ctx, reply, refusal)
+    const waiting = this.findWaiting(message.operation)
+    if (waiting !== undefined) this.drop(ctx, waiting, 'CANCELLED')
+    if (this.answerKnown(ctx, reply, message.operation)) return
+    primary.append(ctx, { blocks: [], bytes: 0, operation: message.operation, cancel: true, replies: [reply] })
+  }
+
+  refuseAll(ctx: Context, code: ErrorCode): void {
+    const all = [...this.preparing, ...this.queue]
+    this.preparing.length = 0
+    this.queue.length = 0
+    this.bytes = 0
+    for (const write of all) {
+      write.settled = true
+      for (const reply of write.replies) this.primary.answer(ctx, reply, code)
+    }
+  }
+}
+
+function change(block: BlockIndex, kind: BlockKind, checksum: number, bytes?: Uint8Array): BlockChange {
+  // Epoch and seq are filled in when the write gets its place in the order.
+  const version = { epoch: 0 as Epoch, seq: 0 as Seq, kind, checksum }
+  return bytes === undefined ? { block, version } : { block, version, bytes }
+}
+
+function overlaps(a: Preparing, b: Preparing): boolean {
+  return a.first < b.first + b.count && b.first < a.first + a.count
+}
