@@ -1,0 +1,115 @@
+import { type Millis, type StoreId, TIMERS } from '@ashlar/proto'
+import type { PeerLinks } from './interfaces.ts'
+import type { Context, Input, Link } from './machine.ts'
+
+type LinkUp = Extract<Input, { type: 'link-up' }>
+
+interface LinkEntry {
+  readonly link: Link
+  readonly direction: 'in' | 'out'
+  readonly peer: LinkUp['peer']
+  lastSent: Millis
+}
+
+/**
+ * The link that stands for this node itself: a message sent to it is received from it in the same step. Control's leader
+ * and agent talk over it when they live in one process. The shell never sees it.
+ */
+export const LOOPBACK_LINK: Link = 0
+
+/**
+ * The table of connections. Each node dials every peer and uses the dialed link for what it asks as a primary or as a
+ * member of the cluster; answers go back over the link that the question came on. So two nodes have two connections,
+ * and neither needs to know which of them was first.
+ */
+export class Links implements PeerLinks {
+  private readonly links = new Map<Link, LinkEntry>()
+  private readonly heard = new Map<StoreId, Millis>()
+  private readonly self: StoreId
+  private readonly selfCounter: number
+  private readonly selfAddress: string
+
+  constructor(self: { store: StoreId; counter: number; address: string }) {
+    this.self = self.store
+    this.selfCounter = self.counter
+    this.selfAddress = self.address
+  }
+
+  onLinkUp(ctx: Context, input: LinkUp): void {
+    this.links.set(input.link, { link: input.link, direction: input.direction, peer: input.peer, lastSent: ctx.now })
+    if (input.peer.kind === 'node') this.heard.set(input.peer.store, ctx.now)
+  }
+
+  /** False when the link was not up. */
+  onLinkDown(link: Link): boolean {
+    return this.links.delete(link)
+  }
+
+  onReceived(ctx: Context, link: Link): void {
+    const peer = this.links.get(link)?.peer
+    if (peer?.kind === 'node') this.heard.set(peer.store, ctx.now)
+  }
+
+  onSent(ctx: Context, link: Link): void {
+    const entry = this.links.get(link)
+    if (entry !== undefined) entry.lastSent = ctx.now
+  }
+
+  /** A ping over each node link that carried nothing for a while, so that silence means something (amendment 18). */
+  onTick(ctx: Context): void {
+    for (const entry of this.links.values()) {
+      if (entry.peer.kind === 'node' && ctx.now - entry.lastSent >= TIMERS.pingMs)
+        ctx.emit({ type: 'send', link: entry.link, message: { type: 'ping' } })
+    }
+  }
+
+  has(link: Link): boolean {
+    return link === LOOPBACK_LINK || this.links.has(link)
+  }
+
+  dialed(store: StoreId): Link | undefined {
+    if (store === this.self) return LOOPBACK_LINK
+    let newest: Link | undefined
+    for (const { link, direction, peer } of this.links.values())
+      if (
+        direction === 'out' &&
+        peer.kind === 'node' &&
+        peer.store === store &&
+        (newest === undefined || link > newest)
+      )
+        newest = link
+    return newest
+  }
+
+  dialedAddress(address: string): Link | undefined {
+    if (address === this.selfAddress) return LOOPBACK_LINK
+    for (const { link, direction, peer } of this.links.values())
+      if (direction === 'out' && peer.kind === 'node' && peer.address === address) return link
+    return undefined
+  }
+
+  storeOf(link: Link): StoreId | undefined {
+    if (link === LOOPBACK_LINK) return this.self
+    const peer = this.links.get(link)?.peer
+    return peer?.kind === 'node' ? peer.store : undefined
+  }
+
+  counterOf(link: Link): number | undefined {
+    if (link === LOOPBACK_LINK) return this.selfCounter
+    const peer = this.links.get(link)?.peer
+    return peer?.kind === 'node' ? peer.counter : undefined
+  }
+
+  lastHeard(store: StoreId): Millis {
+    return this.heard.get(store) ?? Number.NEGATIVE_INFINITY
+  }
+
+  isClient(link: Link): boolean {
+    return this.links.get(link)?.peer.kind === 'client'
+  }
+
+  /** Stores with which there is a link, for people. */
+  connected(): StoreId[] {
+    return [...new Set([...this.links.values()].flatMap(({ peer }) => (peer.kind === 'node' ? [peer.store] : [])))]
+  }
+}

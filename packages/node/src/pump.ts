@@ -1,0 +1,64 @@
+import type { Millis } from '@ashlar/proto'
+import type { Effect, Input } from './core/machine.ts'
+
+/** A machine as the pump drives it. */
+export interface PumpedMachine {
+  step(now: Millis, input: Input): readonly Effect[]
+}
+
+export interface PumpOptions {
+  readonly machine: PumpedMachine
+  /** Monotonic milliseconds. */
+  readonly clock: () => Millis
+  /** Carries one effect out; called in the order in which the machine returned them. Must not call `feed` synchronously. */
+  readonly carry: (effect: Effect) => void
+  /** Called once after the queue ran empty: what was gathered may leave now. */
+  readonly flush: () => void
+  /** A machine threw: a broken invariant. The owner ends the process. */
+  readonly onBroken: (error: unknown) => void
+}
+
+/**
+ * The only loop of a node: queue -> step -> effects, with completions coming back through the queue. It decides nothing.
+ * Inputs that arrive in one turn of the event loop are stepped together, so that what they cause shares frames and batches.
+ */
+export class Pump {
+  private readonly options: PumpOptions
+  private readonly queue: Input[] = []
+  private scheduled = false
+  private stopped = false
+
+  constructor(options: PumpOptions) {
+    this.options = options
+  }
+
+  /** Queues an input; it is stepped before the next timer or socket event is handled. */
+  feed(input: Input): void {
+    if (this.stopped) return
+    this.queue.push(input)
+    if (this.scheduled) return
+    this.scheduled = true
+    queueMicrotask(() => this.drain())
+  }
+
+  private drain(): void {
+    this.scheduled = false
+    const { machine, clock, carry, flush, onBroken } = this.options
+    try {
+      for (let at = 0; at < this.queue.length && !this.stopped; at++) {
+        for (const effect of machine.step(clock(), this.queue[at] as Input)) carry(effect)
+      }
+      this.queue.length = 0
+      flush()
+    } catch (error) {
+      this.stopped = true
+      onBroken(error)
+    }
+  }
+
+  /** Drops what is queued and takes nothing more. */
+  stop(): void {
+    this.stopped = true
+    this.queue.length = 0
+  }
+}
