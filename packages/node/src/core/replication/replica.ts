@@ -190,7 +190,12 @@ export class ReplicaRole {
     if (stream.phase !== 'open') return this.closeStream(ctx, stream, 'second mark')
     stream.phase = 'live'
     const token = this.extent.commit(ctx, {
-      head: { lastEpoch: message.lastEpoch, lastSeq: message.lastSeq, commitSeq: message.commitSeq },
+      head: {
+        lastEpoch: message.lastEpoch,
+        lastSeq: message.lastSeq,
+        // What is known to be committed stays known: a new primary may have learned of fewer commits than this store.
+        commitSeq: Math.max(this.extent.commitSeq, message.commitSeq) as Seq,
+      },
       windows: message.windows,
     })
     this.acknowledgeWhenDurable(stream, token, () => {
@@ -220,7 +225,7 @@ export class ReplicaRole {
       head: {
         lastEpoch: message.epoch,
         lastSeq: message.seq,
-        commitSeq: message.commitSeq,
+        commitSeq: Math.max(extent.commitSeq, message.commitSeq) as Seq,
         ...(message.operation === undefined
           ? {}
           : { generation: Math.max(extent.generation, message.operation.generation) }),
