@@ -51,6 +51,10 @@ export const LIMITS = {
   volumes: 4096,
   /** Nodes of a cluster. */
   nodes: 256,
+  /** Extents of a cluster, all volumes together: the whole map fits in one map-update, and so in one frame. */
+  mapExtents: 65_536,
+  /** Sessions that hold one volume at once (mode shared). */
+  holders: 64,
 } as const
 
 /** Timers in milliseconds, with protocol.md A2.15 as the start. */
