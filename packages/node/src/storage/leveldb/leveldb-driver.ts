@@ -1,7 +1,8 @@
-import { open as openFile, statfs } from 'node:fs/promises'
+import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AshlarError, type Bytes, MIB } from '@ashlar/proto'
 import { Level } from 'level'
+import { syncDirectory } from '../directories.ts'
 import type { BatchOperation, Durability, Entry, KeyRange, ScanOptions, StorageDriver } from '../driver.ts'
 import { corruptStoreError, driverClosedError, driverPoisonedError, unusableStoreError } from '../errors.ts'
 import { LEVELDB_DEFAULTS, type LevelDbOptions } from './options.ts'
@@ -45,16 +46,6 @@ export async function openLevelDbDriver(
   await syncDirectory(directory)
   await syncDirectory(dirname(directory))
   return new LevelDbDriver(database, directory)
-}
-
-/** Makes creations, renames and deletions in a directory durable. */
-export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await openFile(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 /** True when LevelDB could not be opened because the disk is full (finding 6). */
