@@ -77,6 +77,8 @@ function packageProblem(path: string, specifier: string, doors: ReadonlySet<stri
   if (!isShipped(path)) return undefined
   const [, from = ''] = path.split('/')
   const [, to = ''] = specifier.split('/')
+  // The codec is a project and a door of its own beside the vocabulary, so it names the vocabulary like anyone else.
+  if (from === to && NOT_PURE.some((room) => path.startsWith(room))) return undefined
   if (from === to) return `${specifier} is this package itself: import its files by relative path`
   if (!ARROWS[from]?.includes(to)) return `${from} may not import ${to}: it may import ${listed(ARROWS[from] ?? [])}`
   if (pureRoomOf(path) !== undefined && specifier !== '@ashlar/proto') {
@@ -115,7 +117,7 @@ function packageDoors(tree: Tree): Set<string> {
 const ROOMS_OF_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   level: ['packages/node/src/storage/leveldb/'],
   'classic-level': ['packages/node/src/storage/leveldb/'],
-  msgpackr: ['packages/proto/src/codec/'],
+  msgpackr: ['packages/proto/src/codec/', 'packages/node/src/storage/control-log/'],
   fastify: ['packages/node/src/admin/'],
   ws: ['packages/node/src/transport/', 'packages/client/src/transport/'],
   commander: ['packages/cli/src/', 'packages/cli/bin/'],
@@ -123,16 +125,46 @@ const ROOMS_OF_PACKAGES: Readonly<Record<string, readonly string[]>> = {
 
 export const thirdPartyRooms: Rule = {
   name: 'third-party-rooms',
-  check: (tree) =>
-    tree.files
+  check(tree) {
+    const declared = declaredDependencies(tree)
+    return tree.files
       .filter((file) => isShipped(file.path))
       .flatMap((file) =>
         importsOf(file.text).flatMap((entry) => {
-          const rooms = ROOMS_OF_PACKAGES[entry.specifier]
-          if (rooms === undefined || rooms.some((room) => file.path.startsWith(room))) return []
-          return [problemAt(file, entry, `${entry.specifier} is known only in ${rooms.join(' and ')}`)]
+          const message = thirdPartyProblem(file.path, entry.specifier, declared)
+          return message === undefined ? [] : [problemAt(file, entry, message)]
         }),
-      ),
+      )
+  },
+}
+
+function thirdPartyProblem(
+  path: string,
+  specifier: string,
+  declared: ReadonlyMap<string, Set<string>>,
+): string | undefined {
+  if (/^(?:\.|node:|@ashlar\/)/.test(specifier)) return undefined
+  const name = specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/')
+  const home = path.split('/').slice(0, 2).join('/')
+  if (declared.get(home)?.has(name) !== true) return `${name} is no dependency of ${home}/package.json`
+  const rooms = ROOMS_OF_PACKAGES[name]
+  if (rooms === undefined || rooms.some((room) => path.startsWith(room))) return undefined
+  return `${name} is known only in ${rooms.join(' and ')}`
+}
+
+/** Names in `dependencies`, by the package's folder. */
+function declaredDependencies(tree: Tree): Map<string, Set<string>> {
+  return new Map(
+    tree.files
+      .filter((file) => /^packages\/[a-z]+\/package\.json$/.test(file.path))
+      .map((file) => {
+        const { dependencies } = JSON.parse(file.text) as { dependencies?: Record<string, string> }
+        return [posix.dirname(file.path), new Set(Object.keys(dependencies ?? {}))]
+      }),
+  )
 }
 
 function problemAt(file: TreeFile, entry: Import, message: string): Problem {

@@ -57,6 +57,8 @@ describe('import arrows', () => {
     assert.match(arrow('test/sim/a.ts', '../../packages/node/dist/index.js').join(), /build output/)
     assert.match(arrow('packages/node/src/a.ts', '../../proto/src/ids.ts').join(), /leaves the package/)
     assert.match(arrow('packages/node/src/a.ts', '../test/kit.ts').join(), /is a test/)
+    assert.match(arrow('packages/node/src/a.ts', '@ashlar/node/core').join(), /this package itself/)
+    assert.deepEqual(arrow('packages/proto/src/codec/a.ts', '@ashlar/proto'), [])
   })
 
   test('keep a pure room to itself and the vocabulary', () => {
@@ -74,14 +76,23 @@ describe('import arrows', () => {
 })
 
 describe('third-party rooms', () => {
+  const NODE = { 'packages/node/package.json': '{"name":"@ashlar/node","dependencies":{"level":"1.0.0"}}' }
+
   test('refuse a driver or a framework outside its room', () => {
     assert.match(
-      said(thirdPartyRooms, { 'packages/node/src/pump.ts': "import { Level } from 'level'\n" }).join(),
+      said(thirdPartyRooms, { ...NODE, 'packages/node/src/pump.ts': "import { Level } from 'level'\n" }).join(),
       /level is known only in packages\/node\/src\/storage\/leveldb\//,
     )
-    assert.deepEqual(
-      said(thirdPartyRooms, { 'packages/node/src/storage/leveldb/a.ts': "import { Level } from 'level'\n" }),
-      [],
+    const inRoom = {
+      'packages/node/src/storage/leveldb/a.ts': "import { Level } from 'level'\nimport fs from 'node:fs'\n",
+    }
+    assert.deepEqual(said(thirdPartyRooms, { ...NODE, ...inRoom }), [])
+  })
+
+  test('refuse a package that package.json does not list', () => {
+    assert.match(
+      said(thirdPartyRooms, { ...NODE, 'packages/node/src/a.ts': "import { x } from '@scope/other/deep'\n" }).join(),
+      /@scope\/other is no dependency of packages\/node\/package\.json/,
     )
   })
 })
