@@ -138,7 +138,7 @@ export interface ClientFailure {
   readonly hint?: string
   /**
    * `indeterminate`: true when an operation may still take effect. `partial`: true when other pieces of the same call
-   * did. `lastCode`: what the last answer before a timeout said.
+   * did. `reason`: why it waited when time ran out (WaitReason).
    */
   readonly details?: Readonly<Record<string, string | number | boolean>>
 }
@@ -162,15 +162,22 @@ export type ClientResult =
   | { readonly kind: 'volumes'; readonly volumes: readonly { volume: VolumeRecord; state: VolumeState }[] }
   | { readonly kind: 'nodes'; readonly nodes: readonly NodeRecord[] }
 
-/** How well a volume's extents are replicated, as far as the map says: the worst extent decides. */
-export type VolumeState = 'healthy' | 'degraded' | 'unavailable'
+/**
+ * How well a volume is replicated, as far as the map says; the worst extent decides. `recovering`: every store that should
+ * hold a replica is up, and not all are in sync. `degraded`: one is not up. `unavailable`: fewer than minInSync, or the
+ * primary is not up.
+ */
+export type VolumeState = 'healthy' | 'recovering' | 'degraded' | 'unavailable'
+
+/** Why a request waits: what the last answer said, no connection to the primary, or no answer from it. */
+export type WaitReason = ErrorCode | 'no-link' | 'no-answer'
 
 export type ClientEvent =
   | { readonly what: 'connected'; readonly address: string; readonly store: StoreId }
   | { readonly what: 'disconnected'; readonly address: string }
   | { readonly what: 'map'; readonly revision: number }
-  /** Requests to this extent wait (once, until `resumed`); `code` is what the last answer said, or NO_CONTROL without a link. */
-  | { readonly what: 'waiting'; readonly volume: string; readonly extent: ExtentId; readonly code: ErrorCode }
+  /** A request to this extent has waited for a second; told once, until `resumed`. */
+  | { readonly what: 'waiting'; readonly volume: string; readonly extent: ExtentId; readonly reason: WaitReason }
   | { readonly what: 'resumed'; readonly volume: string; readonly extent: ExtentId }
   /** A later attachment exists: the volume's session is over. */
   | { readonly what: 'fenced'; readonly volume: string; readonly handle: VolumeHandle }

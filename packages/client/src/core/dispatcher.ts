@@ -1,0 +1,236 @@
+import type {
+  Answer,
+  ClientAnswer,
+  Epoch,
+  ErrorCode,
+  ExtentId,
+  ExtentRecord,
+  MapChange,
+  Millis,
+  StoreId,
+} from '@ashlar/proto'
+import type { ClientContext } from './context.ts'
+import type { LinkTable } from './link-table.ts'
+import type { ClientLink, WaitReason } from './machine.ts'
+import type { MapCache } from './map-cache.ts'
+import { mayTakeEffect, type PieceRequest, requestMessage } from './request.ts'
+import { codeOfAnswer, holdMs, retryAction } from './retry.ts'
+import { pieceRuns, placeRead } from './splitter.ts'
+
+/** How a request ended. `cancelled`: it never took effect and never will. `refused`: the code is the caller's. */
+export type Resolution =
+  | { readonly how: 'applied' }
+  | { readonly how: 'cancelled' }
+  | { readonly how: 'refused'; readonly code: ErrorCode }
+
+/** Who owns the requests. */
+export interface RequestOwner {
+  onResolved(ctx: ClientContext, request: PieceRequest, resolution: Resolution): void
+  /** An answer said FENCED. */
+  onFenced(ctx: ClientContext, request: PieceRequest): void
+  /** A refusal that does not settle what earlier attempts did: the owner has it cancelled before it fails. */
+  onRefusedAfterRetry(ctx: ClientContext, request: PieceRequest, code: ErrorCode): void
+  /** The first request to this extent: a link to its primary is wanted. */
+  onPrimaryWanted(ctx: ClientContext, request: PieceRequest): void
+}
+
+/** Sends requests to primaries, holds them, sends them again, and takes their answers. */
+export class Dispatcher {
+  readonly #links: LinkTable
+  readonly #map: MapCache
+  readonly #owner: RequestOwner
+  readonly #active: Set<PieceRequest> = new Set()
+  readonly #byNumber: Map<number, { readonly request: PieceRequest; readonly link: ClientLink }> = new Map()
+  /** No request has to be looked at before this moment. */
+  #nextWakeAt: Millis = Number.POSITIVE_INFINITY
+
+  constructor(links: LinkTable, map: MapCache, owner: RequestOwner) {
+    this.#links = links
+    this.#map = map
+    this.#owner = owner
+  }
+
+  get active(): ReadonlySet<PieceRequest> {
+    return this.#active
+  }
+
+  /** Sends a request for the first time, or again, to the primary that the map names now; holds it when there is no way. */
+  send(ctx: ClientContext, request: PieceRequest): void {
+    this.#active.add(request)
+    const record = this.#map.extent(request.piece.extent)
+    const link = record === undefined ? undefined : this.#links.toStore(record.primary.store)
+    if (record === undefined || link === undefined) {
+      this.#hold(ctx, request, record === undefined ? 'NOT_FOUND' : 'no-link', ctx.timers.waitRetryMs)
+      this.#owner.onPrimaryWanted(ctx, request)
+      this.#map.refresh(ctx)
+      return
+    }
+    this.#owner.onPrimaryWanted(ctx, request)
+    this.#transmit(ctx, request, record, link)
+  }
+
+  /** From now on the operation is cancelled instead of done. An answer to an earlier attempt still settles it. */
+  cancel(ctx: ClientContext, request: PieceRequest): void {
+    request.cancelling = true
+    request.refusals = 0
+    this.send(ctx, request)
+  }
+
+  /** Lets a request go without an answer. */
+  drop(request: PieceRequest): void {
+    request.state = 'resolved'
+    this.#active.delete(request)
+    for (const number of request.numbers) this.#byNumber.delete(number)
+  }
+
+  onAnswer(ctx: ClientContext, link: ClientLink, answer: ClientAnswer): void {
+    const entry = this.#byNumber.get(answer.request)
+    if (entry === undefined || entry.link !== link) return
+    const { request } = entry
+    this.#byNumber.delete(answer.request)
+    request.numbers.delete(answer.request)
+    if (answer.type === 'answer') this.#onCode(ctx, request, link, answer)
+    else if (this.#accept(request, answer)) this.#resolve(ctx, request, { how: 'applied' })
+    else this.#links.close(ctx, link, `the answer (${answer.type}) does not fit its request`)
+  }
+
+  onLinkUp(ctx: ClientContext, store: StoreId): void {
+    for (const request of this.#active) {
+      if (request.state !== 'held') continue
+      if (this.#map.extent(request.piece.extent)?.primary.store === store) this.send(ctx, request)
+    }
+  }
+
+  /** What was on that link goes out again, with the same operation ids: it may or may not have arrived. */
+  onLinkDown(ctx: ClientContext, link: ClientLink): void {
+    for (const [number, entry] of this.#byNumber) {
+      if (entry.link !== link) continue
+      this.#byNumber.delete(number)
+      entry.request.numbers.delete(number)
+    }
+    for (const request of this.#active) {
+      if (request.state !== 'sent' || request.link !== link) continue
+      request.reason = 'no-link'
+      this.send(ctx, request)
+    }
+  }
+
+  onMapChanged(ctx: ClientContext, change: MapChange): void {
+    if (this.#active.size === 0) return
+    const changed: ReadonlySet<ExtentId> = new Set(change.extents)
+    for (const request of this.#active) {
+      const { extent } = request.piece
+      if (!changed.has(extent)) continue
+      const moved = (this.#map.extent(extent)?.epoch ?? 0) > request.sentEpoch
+      if (request.state === 'held' || (request.state === 'sent' && moved)) this.send(ctx, request)
+    }
+  }
+
+  tick(ctx: ClientContext): void {
+    for (const request of this.#active) this.#tellWaiting(ctx, request)
+    if (ctx.now < this.#nextWakeAt) return
+    this.#nextWakeAt = Number.POSITIVE_INFINITY
+    for (const request of this.#active) {
+      if (request.state === 'new' || request.state === 'resolved') continue
+      if (ctx.now < request.wakeAt) this.#wakeBy(request)
+      else if (request.state === 'held') this.send(ctx, request)
+      else this.#onSilence(ctx, request)
+    }
+  }
+
+  #transmit(ctx: ClientContext, request: PieceRequest, record: ExtentRecord, link: ClientLink): void {
+    const number = ctx.request()
+    request.numbers.add(number)
+    request.number = number
+    this.#byNumber.set(number, { request, link })
+    if (!request.cancelling) request.sends++
+    request.state = 'sent'
+    request.link = link
+    request.sentAt = ctx.now
+    request.sentEpoch = record.epoch
+    request.wakeAt = ctx.now + ctx.timers.answerTimeoutMs
+    this.#wakeBy(request)
+    ctx.emit({ type: 'send', link, message: requestMessage(request, record, number) })
+  }
+
+  #hold(ctx: ClientContext, request: PieceRequest, reason: WaitReason, forMs: Millis): void {
+    request.state = 'held'
+    request.reason = reason
+    // Cancellations go on for ever; after their call failed they wait longer and longer, or for a change of the map.
+    const longerMs = Math.min(ctx.timers.answerTimeoutMs, forMs * 2 ** Math.min(request.refusals, 10))
+    request.wakeAt = ctx.now + (request.call.settled ? longerMs : forMs)
+    this.#wakeBy(request)
+  }
+
+  #wakeBy(request: PieceRequest): void {
+    if (request.wakeAt < this.#nextWakeAt) this.#nextWakeAt = request.wakeAt
+  }
+
+  /** No answer for answerTimeoutMs: is the link alive, is the map right, and once more. */
+  #onSilence(ctx: ClientContext, request: PieceRequest): void {
+    request.reason = 'no-answer'
+    const { link } = request
+    if (link !== undefined && !this.#links.heardSince(link, request.sentAt)) {
+      // Whatever is sent over it queues up behind what was lost; a probe decides first whether the link is dead.
+      this.#map.probe(ctx, link)
+      request.wakeAt = ctx.now + ctx.timers.waitRetryMs
+      this.#wakeBy(request)
+      return
+    }
+    this.#map.refresh(ctx, link)
+    this.send(ctx, request)
+  }
+
+  #onCode(ctx: ClientContext, request: PieceRequest, link: ClientLink, answer: Answer): void {
+    const code = codeOfAnswer(answer.code)
+    if (code === 'OK' && request.op !== undefined) return this.#resolve(ctx, request, { how: 'applied' })
+    if (code === 'CANCELLED' && request.cancelling) return this.#resolve(ctx, request, { how: 'cancelled' })
+    const isNewest = request.state === 'sent' && answer.request === request.number
+    if (code === 'FENCED') {
+      if (isNewest) this.#hold(ctx, request, code, ctx.timers.waitRetryMs)
+      return this.#owner.onFenced(ctx, request)
+    }
+    // An earlier attempt was told to wait, or was refused by a node that is not asked any more: the newest attempt counts.
+    if (!isNewest) return
+    request.refusals++
+    const action = request.cancelling ? 'refresh' : retryAction(code, request.refusals)
+    if (action === 'give-up') return this.#refuse(ctx, request, code === 'OK' ? 'INTERNAL' : code)
+    const stale = answer.epoch > ((this.#map.extent(request.piece.extent)?.epoch ?? 0) as Epoch)
+    this.#hold(ctx, request, code, holdMs(code, request.refusals, ctx.timers.waitRetryMs))
+    if (action === 'refresh' || stale) this.#map.refresh(ctx, link)
+  }
+
+  #refuse(ctx: ClientContext, request: PieceRequest, code: ErrorCode): void {
+    if (mayTakeEffect(request) && request.sends > 1) this.#owner.onRefusedAfterRetry(ctx, request, code)
+    else this.#resolve(ctx, request, { how: 'refused', code })
+  }
+
+  /** Puts what a read or a query was answered with where it belongs. False when it does not fit the request. */
+  #accept(request: PieceRequest, answer: Exclude<ClientAnswer, Answer>): boolean {
+    const { call, piece } = request
+    if (answer.type === 'read-done')
+      return call.kind === 'read' && call.target !== undefined && placeRead(call.target, piece, answer.parts)
+    if (call.kind !== 'allocation') return false
+    const runs = pieceRuns(call.volume.record.blockSizeBytes, piece, answer.runs)
+    if (runs !== undefined) call.runs.push({ at: piece.at, runs })
+    return runs !== undefined
+  }
+
+  #resolve(ctx: ClientContext, request: PieceRequest, resolution: Resolution): void {
+    this.drop(request)
+    const { volume } = request.call
+    const { extent } = request.piece
+    if (resolution.how === 'applied' && volume.waiting.delete(extent))
+      ctx.event({ what: 'resumed', volume: volume.record.name, extent })
+    this.#owner.onResolved(ctx, request, resolution)
+  }
+
+  #tellWaiting(ctx: ClientContext, request: PieceRequest): void {
+    const { volume } = request.call
+    const { extent } = request.piece
+    if (request.reason === undefined || ctx.now - request.waitingSince < ctx.timers.waitingEventMs) return
+    if (volume.waiting.has(extent)) return
+    volume.waiting.add(extent)
+    ctx.event({ what: 'waiting', volume: volume.record.name, extent, reason: request.reason })
+  }
+}

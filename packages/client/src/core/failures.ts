@@ -1,0 +1,107 @@
+import type { AdminDone, ErrorCode } from '@ashlar/proto'
+import { type IoCall, isMutation } from './io-call.ts'
+import type { ClientFailure } from './machine.ts'
+import { codeOfAnswer } from './retry.ts'
+
+/** What callers are told when a call fails: one sentence that says what was wrong, one that says what to do. */
+
+const WHAT = { read: 'read', write: 'write', zero: 'zeroing', allocation: 'allocation query', flush: 'flush' } as const
+
+function rangeOf(call: IoCall): string {
+  return `${WHAT[call.kind]} of ${call.length} bytes at offset ${call.offset} of volume '${call.volume.record.name}'`
+}
+
+export function timeoutFailure(call: IoCall): ClientFailure {
+  const [oldest] = call.pieces
+  const reason = oldest?.reason
+  return {
+    code: 'TIMEOUT',
+    message: `the ${rangeOf(call)} was not answered in time${reason === undefined ? '' : ` (${reason})`}`,
+    hint: 'The volume may be without a primary or without enough replicas: see `ashlar explain volume`; ioTimeoutMs sets how long a call waits.',
+    details: { indeterminate: false, ...(reason === undefined ? {} : { reason }) },
+  }
+}
+
+export function abortedFailure(kind: keyof typeof WHAT): ClientFailure {
+  return { code: 'ABORTED', message: `the ${WHAT[kind]} was aborted by its caller`, details: { indeterminate: false } }
+}
+
+export function flushTimeoutFailure(writes: number): ClientFailure {
+  return {
+    code: 'TIMEOUT',
+    message: `the flush timed out: ${writes} writes made before it are not answered yet`,
+    hint: 'Wait for the writes, or flush again.',
+  }
+}
+
+export function refusedFailure(call: IoCall, code: ErrorCode): ClientFailure {
+  return {
+    code,
+    message: `the ${rangeOf(call)} was refused by its primary (${code})`,
+    ...(code === 'NO_SPACE' ? { hint: 'A disk of one of its replicas is full: free space or add a node.' } : {}),
+    ...(isMutation(call) ? { details: { indeterminate: false } } : {}),
+  }
+}
+
+/** The same failure, saying that the operation may still take effect. */
+export function indeterminate(failure: ClientFailure): ClientFailure {
+  return { ...failure, details: { ...failure.details, indeterminate: true } }
+}
+
+export function fencedFailure(name: string): ClientFailure {
+  return {
+    code: 'FENCED',
+    message: `volume '${name}' was attached elsewhere: this session is over`,
+    hint: 'Open the volume again only if you mean to take it from its new holder.',
+  }
+}
+
+export function removedFailure(name: string): ClientFailure {
+  return { code: 'NOT_FOUND', message: `volume '${name}' was removed` }
+}
+
+export function closedFailure(what: string): ClientFailure {
+  return { code: 'CLOSED', message: `the ${what} is closed`, hint: 'Open it again.' }
+}
+
+export function notFoundFailure(name: string): ClientFailure {
+  return { code: 'NOT_FOUND', message: `there is no volume '${name}'`, hint: 'See `ashlar volume ls`.' }
+}
+
+export function readOnlyFailure(name: string): ClientFailure {
+  return {
+    code: 'READ_ONLY',
+    message: `volume '${name}' is open read-only`,
+    hint: "Open it with mode 'exclusive' or 'shared' to change it.",
+  }
+}
+
+export function outOfRangeFailure(name: string, sizeBytes: number, offset: number, length: number): ClientFailure {
+  return {
+    code: 'OUT_OF_RANGE',
+    message: `offset ${offset} and length ${length} do not lie inside volume '${name}' of ${sizeBytes} bytes`,
+  }
+}
+
+export function noMapFailure(reasons: ReadonlyMap<string, string>): ClientFailure {
+  const each = [...reasons].map(([address, reason]) => `${address}: ${reason}`).join('; ')
+  return {
+    code: 'NO_CONTROL',
+    message: `no server can be reached (${each})`,
+    hint: 'Check that the servers run and that `servers` names their peer addresses.',
+  }
+}
+
+export function waitedFailure(what: string): ClientFailure {
+  return {
+    code: 'TIMEOUT',
+    message: `${what} was not answered in time`,
+    hint: 'Check that a majority of the voting nodes is up: see `ashlar cluster info`.',
+  }
+}
+
+export function controlFailure(done: AdminDone): ClientFailure {
+  const code = codeOfAnswer(done.code)
+  const message = done.message === '' ? `the cluster refused the command (${code})` : done.message
+  return { code, message, ...(done.hint === '' ? {} : { hint: done.hint }) }
+}

@@ -1,0 +1,102 @@
+import type { Millis, StoreId } from '@ashlar/proto'
+import type { ClientContext } from './context.ts'
+import type { ClientLink } from './machine.ts'
+
+interface LinkState {
+  readonly link: ClientLink
+  readonly address: string
+  readonly store: StoreId
+  heardAt: Millis
+  /** When the link was asked for a sign of life that has not come yet. */
+  probedAt: Millis | undefined
+  /** It is being closed: nothing is sent over it any more. */
+  closing: boolean
+}
+
+/** The connections of one client, by link and by the store at the other end. */
+export class LinkTable {
+  readonly #links: Map<ClientLink, LinkState> = new Map()
+
+  up(link: ClientLink, address: string, store: StoreId, now: Millis): void {
+    this.#links.set(link, { link, address, store, heardAt: now, probedAt: undefined, closing: false })
+  }
+
+  /** Forgets a link; its address, or undefined when it was not known. */
+  down(link: ClientLink): string | undefined {
+    const state = this.#links.get(link)
+    this.#links.delete(link)
+    return state?.address
+  }
+
+  /** A frame came. False when the link is not (or no longer) in use: what it carried does not count. */
+  heard(link: ClientLink, now: Millis): boolean {
+    const state = this.#links.get(link)
+    if (state === undefined || state.closing) return false
+    state.heardAt = now
+    state.probedAt = undefined
+    return true
+  }
+
+  heardSince(link: ClientLink, moment: Millis): boolean {
+    const state = this.#links.get(link)
+    return state !== undefined && state.heardAt > moment
+  }
+
+  isUsable(link: ClientLink): boolean {
+    return this.#links.get(link)?.closing === false
+  }
+
+  /** The newest usable link to a store, whatever address it was dialed at. */
+  toStore(store: StoreId): ClientLink | undefined {
+    let found: ClientLink | undefined
+    for (const state of this.#links.values()) if (state.store === store && !state.closing) found = state.link
+    return found
+  }
+
+  toAddress(address: string): ClientLink | undefined {
+    for (const state of this.#links.values()) if (state.address === address && !state.closing) return state.link
+    return undefined
+  }
+
+  usable(): ClientLink[] {
+    const links: ClientLink[] = []
+    for (const state of this.#links.values()) if (!state.closing) links.push(state.link)
+    return links
+  }
+
+  /** One usable link at random, another one than `except` where there is one. */
+  any(ctx: ClientContext, except?: ClientLink): ClientLink | undefined {
+    const links = this.usable()
+    const others = links.filter((link) => link !== except)
+    const from = others.length > 0 ? others : links
+    return from[Math.floor(ctx.random() * from.length)]
+  }
+
+  /** Marks a link as asked for a sign of life. False when it already is, or is not in use. */
+  probe(ctx: ClientContext, link: ClientLink): boolean {
+    const state = this.#links.get(link)
+    if (state === undefined || state.closing || state.probedAt !== undefined) return false
+    state.probedAt = ctx.now
+    return true
+  }
+
+  close(ctx: ClientContext, link: ClientLink, reason: string): void {
+    const state = this.#links.get(link)
+    if (state === undefined || state.closing) return
+    state.closing = true
+    ctx.emit({ type: 'close-link', link, reason })
+  }
+
+  /** Closes links that were probed and stayed silent: TCP does not tell that a peer is gone. */
+  tick(ctx: ClientContext): void {
+    for (const state of this.#links.values()) {
+      if (state.probedAt === undefined || ctx.now - state.probedAt < ctx.timers.probeMs) continue
+      this.close(ctx, state.link, `no sign of life from ${state.address} for ${ctx.timers.probeMs} ms`)
+    }
+  }
+
+  get probing(): boolean {
+    for (const state of this.#links.values()) if (state.probedAt !== undefined && !state.closing) return true
+    return false
+  }
+}

@@ -1,0 +1,103 @@
+import { type ExtentId, type ExtentRecord, type MapChange, MapCopy, type MapDelta, type Millis } from '@ashlar/proto'
+import type { ClientContext } from './context.ts'
+import type { LinkTable } from './link-table.ts'
+import type { ClientLink } from './machine.ts'
+
+/**
+ * The client's copy of the map. One linked node is watched: it sends every change. Others are asked when there is a
+ * reason to believe that the watched one is behind or gone.
+ */
+export class MapCache {
+  readonly copy: MapCopy = new MapCopy()
+  readonly #links: LinkTable
+  #watched: ClientLink | undefined
+  /** Links that were asked and have not answered yet, with the moment of asking. */
+  readonly #asked: Map<ClientLink, Millis> = new Map()
+
+  constructor(links: LinkTable) {
+    this.#links = links
+  }
+
+  get learned(): boolean {
+    return this.copy.revision > 0
+  }
+
+  extent(id: ExtentId): ExtentRecord | undefined {
+    return this.copy.extents.get(id)
+  }
+
+  onLinkUp(ctx: ClientContext, link: ClientLink): void {
+    if (this.#watched === undefined) this.#watch(ctx, link)
+    else if (!this.learned) this.ask(ctx, link)
+  }
+
+  onLinkDown(ctx: ClientContext, link: ClientLink): void {
+    this.#asked.delete(link)
+    if (this.#watched !== link) return
+    this.#watched = undefined
+    const next = this.#links.any(ctx)
+    if (next !== undefined) this.#watch(ctx, next)
+  }
+
+  /** Asks one node for what changed. Asking again before it answered does nothing. */
+  ask(ctx: ClientContext, link: ClientLink): void {
+    if (this.#asked.has(link)) return
+    this.#send(ctx, link)
+  }
+
+  /** Asks the watched node, the given one, and one more at random: one of them may be behind. */
+  refresh(ctx: ClientContext, link?: ClientLink): void {
+    if (this.#watched !== undefined) this.ask(ctx, this.#watched)
+    if (link !== undefined && this.#links.isUsable(link)) this.ask(ctx, link)
+    const other = this.#links.any(ctx, this.#watched)
+    if (other !== undefined) this.ask(ctx, other)
+  }
+
+  /** Asks every linked node; the links that were asked. */
+  askAll(ctx: ClientContext): ClientLink[] {
+    const links = this.#links.usable()
+    for (const link of links) this.ask(ctx, link)
+    return links
+  }
+
+  /** Asks for a sign of life, and for the map with it. */
+  probe(ctx: ClientContext, link: ClientLink): void {
+    if (this.#links.probe(ctx, link)) this.#send(ctx, link)
+  }
+
+  /** Brings the copy up to date and says what changed; undefined when nothing did. */
+  onUpdate(ctx: ClientContext, link: ClientLink, delta: MapDelta): MapChange | undefined {
+    this.#asked.delete(link)
+    if (this.copy.cluster !== undefined && this.copy.cluster !== delta.cluster) {
+      this.#links.close(ctx, link, `this node belongs to another cluster (${delta.cluster})`)
+      return undefined
+    }
+    if (this.copy.gap(delta)) {
+      this.ask(ctx, link)
+      return undefined
+    }
+    return this.copy.apply(delta)
+  }
+
+  /** A watched node that does not answer is left for another one. */
+  tick(ctx: ClientContext): void {
+    for (const [link, askedAt] of this.#asked) {
+      if (ctx.now - askedAt < ctx.timers.answerTimeoutMs) continue
+      this.#asked.delete(link)
+      if (link !== this.#watched) continue
+      const next = this.#links.any(ctx, link)
+      if (next !== undefined) this.#watch(ctx, next)
+    }
+  }
+
+  #watch(ctx: ClientContext, link: ClientLink): void {
+    this.#watched = link
+    this.#send(ctx, link)
+  }
+
+  #send(ctx: ClientContext, link: ClientLink): void {
+    this.#asked.set(link, ctx.now)
+    const message = { type: 'get-map', have: this.copy.revision, watch: link === this.#watched } as const
+    ctx.emit({ type: 'send', link, message })
+  }
+}

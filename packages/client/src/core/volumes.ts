@@ -1,0 +1,254 @@
+import type { AttachMode, MapChange, SessionId, VolumeRecord } from '@ashlar/proto'
+import type { AdminOutcome, AdminRequest, AdminRequests } from './admin-requests.ts'
+import { type ClientContext, DONE } from './context.ts'
+import { closedFailure, fencedFailure, notFoundFailure, removedFailure, waitedFailure } from './failures.ts'
+import type { Io } from './io.ts'
+import type { CallToken, ClientFailure, VolumeHandle } from './machine.ts'
+import type { MapCache } from './map-cache.ts'
+import type { MapWait, MapWaits } from './map-waits.ts'
+import { type OpenVolume, openVolume } from './open-volume.ts'
+import { Session } from './session.ts'
+
+interface OpenCall {
+  readonly token: CallToken
+  readonly name: string
+  readonly mode: AttachMode
+  readonly ifFree: boolean
+}
+
+/** Opens and closes volumes, and ends their sessions when the map says so. */
+export class Volumes {
+  readonly #map: MapCache
+  readonly #waits: MapWaits
+  readonly #admin: AdminRequests
+  readonly #io: Io
+  readonly #name: string
+  readonly #open: Map<VolumeHandle, OpenVolume> = new Map()
+  /** Opens that are not settled, with what to undo when the caller gives up. */
+  readonly #opening: Map<CallToken, { request?: AdminRequest; wait?: MapWait; abandoned: boolean }> = new Map()
+  #nextHandle = 1
+
+  constructor(parts: { map: MapCache; waits: MapWaits; admin: AdminRequests; io: Io; name: string }) {
+    this.#map = parts.map
+    this.#waits = parts.waits
+    this.#admin = parts.admin
+    this.#io = parts.io
+    this.#name = parts.name
+  }
+
+  get(handle: VolumeHandle): OpenVolume | undefined {
+    return this.#open.get(handle)
+  }
+
+  all(): Iterable<OpenVolume> {
+    return this.#open.values()
+  }
+
+  get isClosing(): boolean {
+    for (const volume of this.#open.values()) if (volume.closing !== undefined) return true
+    return false
+  }
+
+  open(ctx: ClientContext, call: OpenCall): void {
+    if (call.mode === 'read-only') this.#openReadOnly(ctx, call)
+    else this.#attach(ctx, call, call.mode)
+  }
+
+  /** The caller of an open gave up. An attachment that was made nevertheless is given back. False: no such open. */
+  abandon(ctx: ClientContext, token: CallToken): boolean {
+    const opening = this.#opening.get(token)
+    if (opening === undefined) return false
+    this.#opening.delete(token)
+    opening.abandoned = true
+    if (opening.wait !== undefined) this.#waits.drop(opening.wait)
+    ctx.fail(token, { code: 'ABORTED', message: 'the open was aborted by its caller' })
+    return true
+  }
+
+  close(ctx: ClientContext, token: CallToken, volume: OpenVolume): void {
+    if (volume.closing !== undefined) return ctx.fail(token, closedFailure(`volume '${volume.record.name}'`))
+    const limit = ctx.now + ctx.timers.ioTimeoutMs + ctx.timers.cancelGraceMs
+    volume.closing = { token, limit, detaching: false }
+    if (volume.state === 'open') volume.state = 'closing'
+    this.#closeIfQuiet(ctx, volume)
+  }
+
+  /** An answer said FENCED. Where control may hold the session under a newer generation, the map decides. */
+  onFenced(ctx: ClientContext, volume: OpenVolume): void {
+    const known = this.#map.copy.volumes.get(volume.record.id)
+    if (volume.mayAdoptGeneration && known !== undefined && known.generation <= (volume.session?.generation ?? 0)) {
+      this.#map.refresh(ctx)
+      return
+    }
+    this.#fence(ctx, volume)
+  }
+
+  onMapChanged(ctx: ClientContext, change: MapChange): void {
+    for (const volume of this.#open.values()) {
+      const { id } = volume.record
+      if (change.removedVolumes.includes(id)) this.#end(ctx, volume, removedFailure(volume.record.name), 'removed')
+      else if (change.volumes.includes(id)) this.#onRecord(ctx, volume, this.#map.copy.volumes.get(id))
+    }
+  }
+
+  tick(ctx: ClientContext): void {
+    for (const volume of this.#open.values()) this.#closeIfQuiet(ctx, volume)
+  }
+
+  /** Ends every volume without giving anything back: the client ends. */
+  shutDown(ctx: ClientContext, failure: ClientFailure): void {
+    for (const token of this.#opening.keys()) ctx.fail(token, failure)
+    this.#opening.clear()
+    for (const volume of this.#open.values()) {
+      this.#io.endVolume(ctx, volume, failure)
+      if (volume.closing !== undefined) ctx.fail(volume.closing.token, failure)
+    }
+    this.#open.clear()
+  }
+
+  /** One look at the volumes that are being closed; called whenever a call of theirs may have ended. */
+  closeWhatIsQuiet(ctx: ClientContext): void {
+    for (const volume of this.#open.values()) if (volume.closing !== undefined) this.#closeIfQuiet(ctx, volume)
+  }
+
+  // ---- opening
+
+  #openReadOnly(ctx: ClientContext, call: OpenCall): void {
+    const opening: { wait?: MapWait; abandoned: boolean } = { abandoned: false }
+    this.#opening.set(call.token, opening)
+    opening.wait = this.#waits.add(ctx, {
+      deadline: ctx.now + ctx.timers.ioTimeoutMs,
+      check: (now, looked) => {
+        const record = this.#map.copy.volumeNamed(call.name)
+        if (record !== undefined) this.#opened(now, call, undefined, record, false)
+        else if (looked) this.#failOpen(now, call.token, notFoundFailure(call.name))
+        return record !== undefined || looked
+      },
+      onDeadline: (now) => this.#failOpen(now, call.token, waitedFailure(`the open of volume '${call.name}'`)),
+    })
+  }
+
+  #attach(ctx: ClientContext, call: OpenCall, mode: AttachMode): void {
+    const session = new Session(sessionId(ctx))
+    const opening: { request?: AdminRequest; wait?: MapWait; abandoned: boolean } = { abandoned: false }
+    this.#opening.set(call.token, opening)
+    const { name, ifFree } = call
+    const command = { do: 'attach', name, session: session.id, mode, ifFree, client: this.#name } as const
+    opening.request = this.#admin.start(ctx, command, ctx.now + ctx.timers.ioTimeoutMs, (now, outcome, request) => {
+      if (opening.abandoned) this.#giveBack(now, session.id, outcome)
+      else if (!outcome.ok) this.#failOpen(now, call.token, outcome.failure)
+      else if (outcome.done.volume === undefined) this.#failOpen(now, call.token, withoutVolume(name))
+      else this.#onAttached(now, call, session, outcome.done.volume, request.sends > 1)
+    })
+  }
+
+  /** The attachment is complete; the volume is open once this client's map knows its extents. */
+  #onAttached(ctx: ClientContext, call: OpenCall, session: Session, record: VolumeRecord, sentAgain: boolean): void {
+    session.generation = record.generation
+    const opening = this.#opening.get(call.token)
+    const wait = this.#waits.add(ctx, {
+      deadline: ctx.now + ctx.timers.ioTimeoutMs,
+      check: (now) => {
+        const known = this.#map.copy.volumes.get(record.id)
+        if (known === undefined || known.generation < record.generation) {
+          const gone = this.#map.copy.removedVolumes.has(record.id)
+          if (gone) this.#failOpen(now, call.token, removedFailure(call.name))
+          return gone
+        }
+        this.#opened(now, call, session, known, sentAgain || call.mode === 'shared')
+        return true
+      },
+      onDeadline: (now) => this.#failOpen(now, call.token, waitedFailure(`the open of volume '${call.name}'`)),
+    })
+    if (opening !== undefined) opening.wait = wait
+  }
+
+  #opened(
+    ctx: ClientContext,
+    call: OpenCall,
+    session: Session | undefined,
+    record: VolumeRecord,
+    mayAdoptGeneration: boolean,
+  ): void {
+    this.#opening.delete(call.token)
+    const handle = this.#nextHandle++
+    const volume = openVolume({ handle, mode: call.mode, session, mayAdoptGeneration, record })
+    this.#open.set(handle, volume)
+    ctx.succeed(call.token, { kind: 'opened', handle, volume: record })
+    this.#onRecord(ctx, volume, record)
+  }
+
+  #failOpen(ctx: ClientContext, token: CallToken, failure: ClientFailure): void {
+    this.#opening.delete(token)
+    ctx.fail(token, failure)
+  }
+
+  #giveBack(ctx: ClientContext, session: SessionId, outcome: AdminOutcome): void {
+    if (!outcome.ok || outcome.done.volume === undefined) return
+    const command = { do: 'detach', volume: outcome.done.volume.id, session } as const
+    this.#admin.start(ctx, command, ctx.now + ctx.timers.answerTimeoutMs, () => {})
+  }
+
+  // ---- the map's word
+
+  #onRecord(ctx: ClientContext, volume: OpenVolume, record: VolumeRecord | undefined): void {
+    if (record === undefined) return
+    volume.record = record
+    const { session } = volume
+    if (session === undefined || volume.state === 'ended' || record.generation <= session.generation) return
+    // An attach that was sent twice, or another sharer, raised the generation: this session still holds it.
+    const holds = record.holders.some((holder) => holder.session === session.id)
+    if (holds) session.generation = record.generation
+    else if (volume.closing?.detaching !== true) this.#fence(ctx, volume)
+  }
+
+  #fence(ctx: ClientContext, volume: OpenVolume): void {
+    this.#end(ctx, volume, fencedFailure(volume.record.name), 'fenced')
+  }
+
+  #end(ctx: ClientContext, volume: OpenVolume, failure: ClientFailure, what: 'fenced' | 'removed'): void {
+    if (volume.state === 'ended') return
+    volume.state = 'ended'
+    volume.ended = failure
+    this.#io.endVolume(ctx, volume, failure)
+    ctx.event({ what, volume: volume.record.name, handle: volume.handle })
+    this.#closeIfQuiet(ctx, volume)
+  }
+
+  // ---- closing
+
+  #closeIfQuiet(ctx: ClientContext, volume: OpenVolume): void {
+    const { closing, session } = volume
+    if (closing === undefined || closing.detaching) return
+    if (volume.calls.size > 0 || volume.flushes.size > 0) return
+    // An unresolved write may still take effect: the attachment is kept until it cannot, or until time runs out.
+    if (volume.state !== 'ended' && session !== undefined && session.unresolved > 0 && ctx.now < closing.limit) return
+    if (session === undefined || volume.state === 'ended') return this.#closed(ctx, volume, closing.token)
+    closing.detaching = true
+    this.#io.endVolume(ctx, volume, closedFailure(`volume '${volume.record.name}'`))
+    const command = { do: 'detach', volume: volume.record.id, session: session.id } as const
+    this.#admin.start(ctx, command, ctx.now + ctx.timers.answerTimeoutMs, (now, outcome) => {
+      if (!outcome.ok) {
+        const { code } = outcome.failure
+        // NOT_FOUND: the volume, or this attachment of it, is gone already.
+        if (code !== 'NOT_FOUND') now.event({ what: 'detach-failed', volume: volume.record.name, code })
+      }
+      this.#closed(now, volume, closing.token)
+    })
+  }
+
+  #closed(ctx: ClientContext, volume: OpenVolume, token: CallToken): void {
+    if (!this.#open.delete(volume.handle)) return
+    ctx.succeed(token, DONE)
+  }
+}
+
+function sessionId(ctx: ClientContext): SessionId {
+  const high = Math.floor(ctx.random() * 2 ** 21)
+  const low = Math.floor(ctx.random() * 2 ** 32)
+  return Math.max(1, high * 2 ** 32 + low) as SessionId
+}
+
+function withoutVolume(name: string): ClientFailure {
+  return { code: 'INTERNAL', message: `the cluster attached volume '${name}' without saying how it looks` }
+}
