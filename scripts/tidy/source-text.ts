@@ -118,7 +118,7 @@ export function importsOf(text: string): Import[] {
   for (const span of spansOf(text)) {
     if (span.kind !== 'string') continue
     const before = code.slice(Math.max(0, span.from - 40), span.from)
-    if (/\b(?:from|import)\s*\(?\s*$/.test(before)) {
+    if (/(?<![.\w$])(?:from|import\s*\(?)\s*$/.test(before)) {
       imports.push({ specifier: text.slice(span.from + 1, span.to - 1), position: span.from })
     }
   }
