@@ -1,0 +1,485 @@
+import { crc32 } from 'node:zlib'
+import {
+  ABSENT_VERSION,
+  BLOCK_ABSENT,
+  BLOCK_DATA,
+  type BlockVersion,
+  type ClusterId,
+  type Epoch,
+  type ExtentRecord,
+  extentId,
+  MapCopy,
+  type Message,
+  type NodeName,
+  type SessionId,
+  type SetChange,
+  type StoreId,
+  type VolumeId,
+  type VolumeRecord,
+  type Write,
+} from '@ashlar/proto'
+import { VersionTable } from '../../../src/core/blocks/index.ts'
+import type { ControlView, PeerLinks } from '../../../src/core/interfaces.ts'
+import type { Context, Effect, Head, Link, LoadedBlock, StoredReplica } from '../../../src/core/machine.ts'
+import { DedupeWindows, Replication } from '../../../src/core/replication/index.ts'
+
+export const BLOCK = 4096
+export const BLOCKS = 4096
+export const VOLUME = 1 as VolumeId
+export const EXTENT = extentId(VOLUME, 0)
+export const SESSION = 77 as SessionId
+export const CLIENT: Link = 900
+
+const EMPTY_HEAD: Head = {
+  promised: 0,
+  led: 0,
+  lastEpoch: 0,
+  lastSeq: 0,
+  commitSeq: 0,
+  generation: 0,
+  record: undefined,
+} as unknown as Head
+
+/** A store's disk: what was handed over, and what is on stable storage. */
+class Disk {
+  table = new VersionTable(BLOCKS)
+  bytes = new Map<number, Uint8Array>()
+  head: Head = EMPTY_HEAD
+  windows = new DedupeWindows()
+  exists = false
+  /** Undo is a copy: small enough for a test. */
+  private durable: {
+    blocks: Map<number, { version: BlockVersion; bytes: Uint8Array | undefined }>
+    head: Head
+    windows: DedupeWindows
+    exists: boolean
+  } = {
+    blocks: new Map(),
+    head: EMPTY_HEAD,
+    windows: new DedupeWindows(),
+    exists: false,
+  }
+  readonly damaged = new Set<number>()
+
+  load(block: number): LoadedBlock {
+    const version = this.table.get(block)
+    const bytes = this.bytes.get(block)
+    const damaged = version.kind === BLOCK_DATA && (bytes === undefined || this.damaged.has(block))
+    return { block, version, damaged, ...(bytes === undefined || damaged ? {} : { bytes }) }
+  }
+
+  /** What is handed over becomes durable. */
+  sync(): void {
+    const blocks = new Map<number, { version: BlockVersion; bytes: Uint8Array | undefined }>()
+    for (let block = 0; block < BLOCKS; block++) {
+      const version = this.table.get(block)
+      if (version.kind !== BLOCK_ABSENT) blocks.set(block, { version, bytes: this.bytes.get(block) })
+    }
+    const windows = new DedupeWindows()
+    windows.replace(this.windows.snapshot())
+    this.durable = { blocks, head: this.head, windows, exists: this.exists }
+  }
+
+  /** Forgets what is not durable. */
+  crash(): void {
+    this.table = new VersionTable(BLOCKS)
+    this.bytes = new Map()
+    for (const [block, { version, bytes }] of this.durable.blocks) {
+      this.table.set(block, version)
+      if (bytes !== undefined) this.bytes.set(block, bytes)
+    }
+    this.head = this.durable.head
+    this.windows = new DedupeWindows()
+    this.windows.replace(this.durable.windows.snapshot())
+    this.exists = this.durable.exists
+  }
+}
+
+class Host {
+  readonly disk = new Disk()
+  counter = 1
+  up = true
+  lease = true
+  replication!: Replication
+  readonly map = new MapCopy()
+  readonly pending: { token: number }[] = []
+  readonly changes: SetChange[] = []
+  readonly released: { reason: string; epoch: Epoch }[] = []
+  readonly facts: { what: string; [key: string]: unknown }[] = []
+  /** Commits become durable by themselves. */
+  autoSync = true
+  handedOver = false
+  readonly name: string
+  constructor(name: string) {
+    this.name = name
+  }
+}
+
+/** Stores that share one extent, a control that a test plays by hand, and messages that a test may hold back. */
+export class World {
+  now = 1000
+  private tokens = 0
+  readonly hosts = new Map<StoreId, Host>()
+  record: ExtentRecord
+  volume: VolumeRecord
+  /** Messages on their way, in order. */
+  readonly wire: { from: StoreId; to: StoreId; link: Link; message: Message }[] = []
+  readonly answers: Message[] = []
+  /** Messages for which this says true stay on the wire. */
+  hold: (from: StoreId, to: StoreId, message: Message) => boolean = () => false
+  /** Pairs without a connection, as `from>to`. */
+  readonly cut = new Set<string>()
+  revision = 1
+
+  constructor(stores: readonly string[], options: { minInSync?: number; inSync?: readonly string[] } = {}) {
+    const ids = stores as readonly StoreId[]
+    this.volume = {
+      id: VOLUME,
+      name: 'demo',
+      sizeBytes: BLOCK * BLOCKS,
+      blockSizeBytes: BLOCK,
+      extentSizeBytes: BLOCK * BLOCKS,
+      replicas: ids.length,
+      minInSync: options.minInSync ?? 2,
+      generation: 1,
+      holders: [],
+      changedAt: 1,
+    }
+    this.record = {
+      id: EXTENT,
+      revision: 1,
+      epoch: 1 as Epoch,
+      primary: { store: ids[0] as StoreId, counter: 1 },
+      inSync: (options.inSync ?? ids) as readonly StoreId[],
+      eligible: [],
+      assigned: ids,
+      changedAt: 1,
+    }
+    for (const id of ids) this.hosts.set(id, new Host(id))
+    for (const id of ids) this.boot(id)
+  }
+
+  host(store: string): Host {
+    const host = this.hosts.get(store as StoreId)
+    if (host === undefined) throw new Error(`no store ${store}`)
+    return host
+  }
+
+  private boot(store: StoreId): void {
+    const host = this.host(store)
+    const links: PeerLinks = {
+      dialed: (other) => (this.connected(store, other) ? this.linkTo(store, other) : undefined),
+      dialedAddress: () => undefined,
+      storeOf: (link) => this.storeOf(store, link),
+      counterOf: (link) => this.hosts.get(this.storeOf(store, link) as StoreId)?.counter,
+      lastHeard: (other) => (this.connected(store, other) ? this.now : 0),
+    }
+    const control: ControlView = {
+      map: host.map,
+      leaseHeld: () => host.lease,
+      requestChange: (_ctx, change) => host.changes.push(change),
+      release: (_ctx, extents, reason) => {
+        for (const { epoch } of extents) host.released.push({ reason, epoch })
+      },
+    }
+    const stored: StoredReplica[] = host.disk.exists
+      ? [{ extent: EXTENT, head: host.disk.head, windows: host.disk.windows.snapshot(), damaged: [] }]
+      : []
+    host.replication = new Replication({ self: store, counter: host.counter, control, links, replicas: stored })
+  }
+
+  private order(store: StoreId): number {
+    return [...this.hosts.keys()].indexOf(store)
+  }
+  private linkTo(from: StoreId, to: StoreId): Link {
+    return 1 + this.order(from) * 10 + this.order(to)
+  }
+  private storeOf(self: StoreId, link: Link): StoreId | undefined {
+    const [from, to] = [Math.floor((link - 1) / 10), (link - 1) % 10].map((at) => [...this.hosts.keys()][at])
+    return from === self ? to : from
+  }
+  connected(a: StoreId, b: StoreId): boolean {
+    return this.host(a).up && this.host(b).up && !this.cut.has(`${a}>${b}`) && !this.cut.has(`${b}>${a}`)
+  }
+
+  private run(store: StoreId, action: (ctx: Context) => void): void {
+    const host = this.host(store)
+    if (!host.up) return
+    const effects: Effect[] = []
+    const ctx: Context = {
+      now: this.now,
+      emit: (effect) => effects.push(effect),
+      token: () => ++this.tokens,
+      random: () => 0.5,
+      fact: (_level, what, details) => host.facts.push({ what, ...details }),
+    }
+    action(ctx)
+    host.replication.endStep(ctx)
+    for (const effect of effects) this.carry(store, host, effect)
+  }
+
+  private carry(store: StoreId, host: Host, effect: Effect): void {
+    const { disk } = host
+    const complete = (input: Parameters<Replication['onCompletion']>[1]) =>
+      this.run(store, (ctx) => host.replication.onCompletion(ctx, input))
+    switch (effect.type) {
+      case 'send': {
+        if (effect.link === CLIENT) this.answers.push(effect.message)
+        else
+          this.wire.push({
+            from: store,
+            to: this.storeOf(store, effect.link) as StoreId,
+            link: effect.link,
+            message: effect.message,
+          })
+        return
+      }
+      case 'create-replica':
+        disk.exists = true
+        return
+      case 'commit': {
+        for (const { block, version, bytes } of effect.change.blocks) {
+          disk.table.set(block, version)
+          disk.damaged.delete(block)
+          if (bytes === undefined) disk.bytes.delete(block)
+          else disk.bytes.set(block, bytes)
+        }
+        disk.head = { ...disk.head, ...effect.change.head }
+        if (effect.change.windows !== undefined) disk.windows.replace(effect.change.windows)
+        const { operation } = effect.change
+        if (operation !== undefined) disk.windows.record(operation, operation.seq, operation.cancel)
+        host.pending.push({ token: effect.token })
+        if (host.autoSync) this.sync(store)
+        return
+      }
+      case 'load':
+        return complete({ type: 'loaded', token: effect.token, blocks: effect.blocks.map((block) => disk.load(block)) })
+      case 'merge': {
+        const base = disk.load(effect.block)
+        const bytes = new Uint8Array(base.bytes ?? new Uint8Array(BLOCK))
+        for (const patch of effect.patches) bytes.set(patch.bytes ?? new Uint8Array(patch.length), patch.offset)
+        return complete({
+          type: 'merged',
+          token: effect.token,
+          base: base.version,
+          damaged: base.damaged,
+          bytes,
+          checksum: crc32(bytes),
+        })
+      }
+      case 'digests':
+        return complete({
+          type: 'digests',
+          token: effect.token,
+          root: disk.table.digests.rootBytes(),
+          leaves: disk.table.digests.leafBytes(),
+        })
+      case 'versions':
+        return complete({
+          type: 'versions',
+          token: effect.token,
+          leaves: effect.leaves.map((leaf) => ({ leaf, versions: disk.table.versionsOf(leaf) })),
+        })
+      case 'allocation':
+        return complete({
+          type: 'allocation',
+          token: effect.token,
+          runs: disk.table.runs(effect.firstBlock, effect.blocks),
+        })
+      case 'repair': {
+        disk.bytes.set(effect.block, effect.bytes)
+        disk.damaged.delete(effect.block)
+        return complete({ type: 'committed', token: effect.token })
+      }
+      case 'reply-read':
+        this.answers.push({
+          type: 'read-done',
+          request: effect.request,
+          parts: effect.blocks.map((block) => ({
+            length: BLOCK,
+            checksum: block.version.checksum,
+            ...(block.bytes === undefined ? {} : { bytes: block.bytes }),
+          })),
+        })
+        return
+      case 'handed-over':
+        host.handedOver = true
+        return
+      default:
+        return
+    }
+  }
+
+  /** Everything that a store was handed becomes durable, and its machine learns it. */
+  sync(store: string): void {
+    const host = this.host(store)
+    host.disk.sync()
+    const done = host.pending.splice(0)
+    for (const { token } of done)
+      this.run(store as StoreId, (ctx) => host.replication.onCompletion(ctx, { type: 'committed', token }))
+  }
+
+  /** Tells every store (or those named) the current record and volume. */
+  publish(stores: readonly string[] = [...this.hosts.keys()]): void {
+    for (const store of stores) {
+      const host = this.host(store)
+      this.revision += 1
+      host.map.apply({
+        cluster: 'c' as ClusterId,
+        clusterGeneration: 0,
+        from: host.map.revision,
+        to: this.revision,
+        voters: [],
+        nodes: [...this.hosts].map(([id, { counter }]) => ({
+          store: id,
+          name: id as unknown as NodeName,
+          address: `${id}:1`,
+          api: '',
+          incarnation: { bootId: 'b', counter },
+          trust: 'trusted',
+          state: 'up',
+          changedAt: 1,
+        })),
+        volumes: [this.volume],
+        extents: [this.record],
+        removedVolumes: [],
+      })
+      this.run(store as StoreId, (ctx) => host.replication.onMapChanged(ctx, [EXTENT], []))
+    }
+  }
+
+  /** Control commits a change of the record and publishes it. */
+  change(change: Partial<ExtentRecord>, stores?: readonly string[]): void {
+    this.record = { ...this.record, ...change, revision: this.record.revision + 1 }
+    this.publish(stores)
+  }
+
+  /** Control commits what a primary asked for last, and tells it so. */
+  grant(store: string): SetChange {
+    const host = this.host(store)
+    const change = host.changes.pop()
+    if (change === undefined) throw new Error(`${store} asked for no change`)
+    host.changes.length = 0
+    this.change({ inSync: change.inSync })
+    this.run(store as StoreId, (ctx) => host.replication.onSetChanged(ctx, change, true))
+    return change
+  }
+
+  /** Delivers messages until nothing moves any more but what is held back. */
+  settle(): void {
+    for (let moved = true; moved; ) {
+      moved = false
+      for (let at = 0; at < this.wire.length; at++) {
+        const { from, to, link, message } = this.wire[at] as (typeof this.wire)[number]
+        if (this.hold(from, to, message)) continue
+        this.wire.splice(at, 1)
+        moved = true
+        if (this.connected(from, to)) this.run(to, (ctx) => this.host(to).replication.onMessage(ctx, link, message))
+        break
+      }
+    }
+  }
+
+  /** Lets time pass in steps of one tick, delivering as it goes. */
+  pass(ms: number): void {
+    for (const end = this.now + ms; this.now < end; ) {
+      this.now += 50
+      for (const store of this.hosts.keys()) this.run(store, (ctx) => this.host(store).replication.onTick(ctx))
+      this.settle()
+    }
+  }
+
+  /** The process dies: what is not durable is gone, its links go down. */
+  kill(store: string): void {
+    const host = this.host(store)
+    host.up = false
+    host.pending.length = 0
+    host.disk.crash()
+    for (let at = this.wire.length - 1; at >= 0; at--)
+      if (this.wire[at]?.from === store || this.wire[at]?.to === store) this.wire.splice(at, 1)
+    for (const other of this.hosts.keys())
+      for (const link of [this.linkTo(other, store as StoreId), this.linkTo(store as StoreId, other)])
+        this.run(other, (ctx) => this.host(other).replication.onLinkDown(ctx, link))
+  }
+
+  start(store: string): void {
+    const host = this.host(store)
+    host.up = true
+    host.counter += 1
+    this.boot(store as StoreId)
+    host.map.revision = 0
+    this.publish([store])
+  }
+
+  /** A client's request to a store. */
+  ask(store: string, message: Message): void {
+    this.run(store as StoreId, (ctx) => this.host(store).replication.onMessage(ctx, CLIENT, message))
+  }
+
+  shutDown(store: string): void {
+    this.run(store as StoreId, (ctx) => this.host(store).replication.shutDown(ctx))
+  }
+
+  /** Codes of the answers to a request, in order. */
+  codes(request: number): number[] {
+    return this.answers.flatMap((answer) =>
+      answer.type === 'answer' && answer.request === request ? [answer.code] : [],
+    )
+  }
+  readBack(request: number): Uint8Array | undefined {
+    const done = this.answers.find((answer) => answer.type === 'read-done' && answer.request === request)
+    return done?.type === 'read-done' ? done.parts[0]?.bytes : undefined
+  }
+
+  /** Versions and bytes of all replicas are the same. */
+  identical(): boolean {
+    const [first, ...others] = [...this.hosts.values()].map(({ disk }) => disk)
+    for (const other of others)
+      for (let block = 0; block < BLOCKS; block++) {
+        const a = first?.load(block)
+        const b = other.load(block)
+        if (a?.version.seq !== b.version.seq || a?.version.epoch !== b.version.epoch) return false
+        if (a?.bytes !== undefined && (b.bytes === undefined || Buffer.compare(a.bytes, b.bytes) !== 0)) return false
+      }
+    return true
+  }
+
+  versionAt(store: string, block: number): BlockVersion {
+    return this.host(store).disk.table.get(block) ?? ABSENT_VERSION
+  }
+}
+
+let requests = 0
+export function blockOf(value: number): Uint8Array {
+  return new Uint8Array(BLOCK).fill(value)
+}
+
+/** A write of whole blocks or of a part, with its checksums. */
+export function write(block: number, value: number, op: number, more: Partial<Write> = {}): Write {
+  const payload = more.payload ?? blockOf(value)
+  requests += 1
+  return {
+    type: 'write',
+    request: requests,
+    extent: EXTENT,
+    epoch: 1 as Epoch,
+    operation: { session: SESSION, op, lowMark: 1, generation: 1 },
+    offset: block * BLOCK,
+    checksums: [crc32(payload)],
+    payload,
+    ...more,
+  }
+}
+
+export function read(block: number, epoch = 1): Extract<Message, { type: 'read' }> {
+  requests += 1
+  return {
+    type: 'read',
+    request: requests,
+    extent: EXTENT,
+    epoch: epoch as Epoch,
+    generation: 1,
+    offset: block * BLOCK,
+    length: BLOCK,
+  }
+}
