@@ -361,7 +361,7 @@ export class World {
     if (change === undefined) throw new Error(`${store} asked for no change`)
     host.changes.length = 0
     this.change({ inSync: change.inSync })
-    this.run(store as StoreId, (ctx) => host.replication.onSetChanged(ctx, change, true))
+    this.run(store as StoreId, (ctx) => host.replication.onSetChanged(ctx, change))
     return change
   }
 
