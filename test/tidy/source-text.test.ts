@@ -40,6 +40,7 @@ describe('the reader of sources', () => {
       "const c = await import('node:fs')",
       "type D = import('./d.ts').D",
       "// import './comment.ts'",
+      "const bytes = Buffer.from('text')",
       'const text = "import \'./string.ts\'"',
     ].join('\n')
     assert.deepEqual(
