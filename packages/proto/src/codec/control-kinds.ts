@@ -1,0 +1,217 @@
+import {
+  type Admin,
+  type AdminCommand,
+  type ClusterId,
+  type Fenced,
+  type GetDigests,
+  type GetMap,
+  type GetVersions,
+  type Greet,
+  type Hello,
+  type Incarnation,
+  LIMITS,
+  type Open,
+  type OpenRefused,
+  type Refused,
+  type Register,
+  type Registered,
+  type Released,
+  type Renew,
+  type Renewed,
+  type StoreId,
+  type StreamClosed,
+  type Voter,
+  type Welcome,
+} from '@ashlar/proto'
+import {
+  addressField,
+  bytesField,
+  codeField,
+  counterField,
+  epochField,
+  extentField,
+  genField,
+  leafField,
+  MAX_LEAVES,
+  nodeNameField,
+  replicasField,
+  requestField,
+  revisionField,
+  sessionField,
+  textField,
+  volumeField,
+} from './fields.ts'
+import type { KindCodec } from './kind-codec.ts'
+import { MAX_VOTERS, MESSAGE_LENGTH } from './map-kinds.ts'
+import { ATTACH_MODES, bootIdField, CLIENT_LENGTH, TRUSTS } from './map-records.ts'
+import { packBody, unpackBody } from './msgpack.ts'
+import {
+  bytes,
+  choice,
+  type Fields,
+  flag,
+  integer,
+  list,
+  number,
+  optional,
+  record,
+  type Shape,
+  string,
+  text,
+  uuid,
+  variants,
+} from './shapes.ts'
+
+/** Small control and recovery messages: msgpack bodies in the order in which their fields stand here (append-only). */
+
+const CREDENTIAL_BYTES = 4096
+const MAX_WIRE_VERSION = 255
+
+function body<M extends { readonly type: string }>(type: M['type'], fields: Fields<Omit<M, 'type'>>): KindCodec<M> {
+  const shape = record<M>(type, { type } as Partial<M>, fields as Partial<Fields<M>>)
+  return {
+    headBytes: (message) => shape.size(message),
+    writeHead(to, message) {
+      to.raw(packBody(shape.write(message)))
+    },
+    read: (head) => shape.read(unpackBody(head.raw(head.left))),
+  }
+}
+
+const request = number(requestField)
+const extent = number(extentField)
+const epoch = number(epochField)
+const gen = number(genField)
+const counter = number(counterField)
+const revision = number(revisionField)
+const code = number(codeField)
+const store = uuid<StoreId>()
+const cluster = uuid<ClusterId>()
+const name = string(nodeNameField)
+const address = string(addressField)
+const wire = integer('wire', 0, MAX_WIRE_VERSION)
+const message = text('message', MESSAGE_LENGTH)
+const trust = choice('trust', TRUSTS)
+const incarnation = record<Incarnation>('incarnation', {}, { bootId: string(bootIdField), counter })
+const voters = list('voters', record<Voter>('voter', {}, { store, address }), MAX_VOTERS)
+
+// ---- handshake: this layout is read by every version for ever, so that any two can at least refuse each other ----------
+
+export const helloKind = body<Hello>('hello', {
+  kind: choice('kind', ['node', 'client']),
+  wire,
+  wireMin: wire,
+  cluster: optional(cluster),
+  store: optional(store),
+  counter,
+  name: text('name', CLIENT_LENGTH),
+  address,
+  credential: bytes('credential', CREDENTIAL_BYTES),
+})
+
+export const welcomeKind = body<Welcome>('welcome', { wire, cluster: optional(cluster), store, counter, name, address })
+
+export const refusedKind = body<Refused>('refused', { code, message })
+
+// ---- recovery ----------------------------------------------------------------------------------------------------------
+
+export const openKind = body<Open>('open', {
+  extent,
+  epoch,
+  gen,
+  primaryStore: store,
+  replicaStore: store,
+  replicaCounter: counter,
+})
+
+export const openRefusedKind = body<OpenRefused>('open-refused', {
+  extent,
+  epoch,
+  gen,
+  reason: choice('reason', ['fenced', 'wrong-store', 'older-stream', 'poisoned']),
+  promised: epoch,
+})
+
+export const getDigestsKind = body<GetDigests>('get-digests', { extent, epoch, gen })
+
+export const getVersionsKind = body<GetVersions>('get-versions', {
+  extent,
+  epoch,
+  gen,
+  leaves: list('leaves', number(leafField), MAX_LEAVES),
+})
+
+export const fencedKind = body<Fenced>('fenced', { extent, promised: epoch })
+
+export const streamClosedKind = body<StreamClosed>('stream-closed', { extent, epoch, gen, reason: message })
+
+// ---- control -----------------------------------------------------------------------------------------------------------
+
+export const greetKind = body<Greet>('greet', {
+  store,
+  address,
+  cluster: optional(cluster),
+  voters,
+  expect: list('expect', address, LIMITS.nodes),
+})
+
+export const registerKind = body<Register>('register', {
+  request,
+  cluster,
+  store,
+  name,
+  address,
+  api: address,
+  incarnation,
+  trust,
+})
+
+export const registeredKind = body<Registered>('registered', { request, code, message, revision })
+
+export const renewKind = body<Renew>('renew', {
+  token: request,
+  store,
+  counter,
+  revision,
+  freeBytes: number(bytesField),
+})
+
+export const renewedKind = body<Renewed>('renewed', { token: request, code, revision })
+
+export const getMapKind = body<GetMap>('get-map', { have: revision, watch: flag })
+
+export const releasedKind = body<Released>('released', { request, code })
+
+// A name that breaks the rules must reach control, which answers what is wrong with it; cutting one could name another
+// volume, so a name that is too long is refused.
+const volumeName = string((value) => textField(value, 'name', CLIENT_LENGTH))
+const size = number(bytesField)
+type Command<K extends AdminCommand['do']> = Extract<AdminCommand, { do: K }>
+
+function command<K extends AdminCommand['do']>(word: K, fields: Fields<Omit<Command<K>, 'do'>>): Shape<never> {
+  const constant = { do: word } as unknown as Partial<Command<K>>
+  return record<Command<K>>(word, constant, fields as unknown as Partial<Fields<Command<K>>>) as unknown as Shape<never>
+}
+
+export const adminKind = body<Admin>('admin', {
+  request,
+  command: variants<AdminCommand>('command', 'do', {
+    'create-volume': command('create-volume', {
+      name: volumeName,
+      sizeBytes: size,
+      blockSizeBytes: size,
+      extentSizeBytes: size,
+      replicas: number(replicasField),
+      minInSync: number(replicasField),
+    }),
+    'remove-volume': command('remove-volume', { name: volumeName }),
+    attach: command('attach', {
+      name: volumeName,
+      session: number(sessionField),
+      mode: choice('mode', ATTACH_MODES),
+      ifFree: flag,
+      client: text('client', CLIENT_LENGTH),
+    }),
+    detach: command('detach', { volume: number(volumeField), session: number(sessionField) }),
+  }),
+})

@@ -1,0 +1,103 @@
+import { type AnyMessage, MESSAGE_KINDS, type MessageType } from '@ashlar/proto'
+import {
+  allocationKind,
+  answerKind,
+  cancelKind,
+  queryAllocationKind,
+  readDoneKind,
+  readKind,
+  writeKind,
+  zeroKind,
+} from './client-kinds.ts'
+import {
+  adminKind,
+  fencedKind,
+  getDigestsKind,
+  getMapKind,
+  getVersionsKind,
+  greetKind,
+  helloKind,
+  openKind,
+  openRefusedKind,
+  refusedKind,
+  registeredKind,
+  registerKind,
+  releasedKind,
+  renewedKind,
+  renewKind,
+  streamClosedKind,
+  welcomeKind,
+} from './control-kinds.ts'
+import type { KindCodec } from './kind-codec.ts'
+import { adminDoneKind, changeSetsKind, mapUpdateKind, releaseKind, setsChangedKind } from './map-kinds.ts'
+import { ackKind, pingKind, pushKind, replicateKind } from './peer-kinds.ts'
+import { digestsKind, fetchBlockKind, fetchedBlockKind, markKind, openedKind, versionsKind } from './recovery-kinds.ts'
+
+type Codecs = { readonly [T in MessageType]: KindCodec<Extract<AnyMessage, { type: T }>> }
+
+/** One codec a kind: a kind that is missing here does not compile. */
+const CODECS: Codecs = {
+  hello: helloKind,
+  welcome: welcomeKind,
+  refused: refusedKind,
+  write: writeKind,
+  zero: zeroKind,
+  read: readKind,
+  'query-allocation': queryAllocationKind,
+  cancel: cancelKind,
+  answer: answerKind,
+  'read-done': readDoneKind,
+  allocation: allocationKind,
+  replicate: replicateKind,
+  push: pushKind,
+  ack: ackKind,
+  ping: pingKind,
+  open: openKind,
+  opened: openedKind,
+  'open-refused': openRefusedKind,
+  'get-digests': getDigestsKind,
+  digests: digestsKind,
+  'get-versions': getVersionsKind,
+  versions: versionsKind,
+  mark: markKind,
+  fenced: fencedKind,
+  'stream-closed': streamClosedKind,
+  'fetch-block': fetchBlockKind,
+  'fetched-block': fetchedBlockKind,
+  greet: greetKind,
+  register: registerKind,
+  registered: registeredKind,
+  renew: renewKind,
+  renewed: renewedKind,
+  'get-map': getMapKind,
+  'map-update': mapUpdateKind,
+  'change-sets': changeSetsKind,
+  'sets-changed': setsChangedKind,
+  release: releaseKind,
+  released: releasedKind,
+  admin: adminKind,
+  'admin-done': adminDoneKind,
+}
+
+/** A kind with its number and its codec, as frames use it. */
+export interface Kind {
+  readonly type: MessageType
+  readonly number: number
+  readonly codec: KindCodec<AnyMessage>
+}
+
+const BY_TYPE: ReadonlyMap<string, Kind> = new Map(
+  (Object.keys(CODECS) as MessageType[]).map((type) => [
+    type,
+    { type, number: MESSAGE_KINDS[type], codec: CODECS[type] as unknown as KindCodec<AnyMessage> },
+  ]),
+)
+const BY_NUMBER: ReadonlyMap<number, Kind> = new Map([...BY_TYPE.values()].map((kind) => [kind.number, kind]))
+
+export function kindOf(type: string): Kind | undefined {
+  return BY_TYPE.get(type)
+}
+
+export function kindNumbered(number: number): Kind | undefined {
+  return BY_NUMBER.get(number)
+}

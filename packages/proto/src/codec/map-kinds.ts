@@ -1,0 +1,262 @@
+import {
+  type AdminDone,
+  type ChangeSets,
+  type ClusterId,
+  type ExtentRecord,
+  LIMITS,
+  type MapDelta,
+  type MapUpdate,
+  type NodeRecord,
+  type Release,
+  type SetChange,
+  type SetsChanged,
+  type VolumeId,
+  type VolumeRecord,
+  type Voter,
+} from '@ashlar/proto'
+import type { ByteReader } from './bytes.ts'
+import {
+  codeField,
+  counterField,
+  cutText,
+  epochField,
+  extentField,
+  flagBits,
+  generationField,
+  listLength,
+  readStore,
+  readUuid,
+  requestField,
+  revisionField,
+  textField,
+  volumeField,
+  writeUuid,
+} from './fields.ts'
+import type { KindCodec } from './kind-codec.ts'
+import {
+  choiceAt,
+  choiceIndex,
+  extentBytes,
+  nodeBytes,
+  readExtent,
+  readNode,
+  readVolume,
+  readVoter,
+  StoreList,
+  StoreTable,
+  textBytes,
+  volumeBytes,
+  voterBytes,
+  writeExtent,
+  writeNode,
+  writeVolume,
+  writeVoter,
+} from './map-records.ts'
+
+/*
+ * Control messages that carry tables of the map. They are binary because one of them may name every extent of a cluster
+ * (LIMITS.mapExtents), which no msgpack body of LIMITS.controlBytes could hold. Records as in map-records.ts.
+ *
+ * map-update     cluster 16 | clusterGeneration 8 | from 8 | to 8 | voters 1 x voter | nodes 2 x node | volumes 4 x volume |
+ *                removed 4 x (volume 4) | stores | extents 4 x extent
+ * change-sets    request 8 | store 16 | counter 8 | stores | count 4 x (extent 8 | revision 8 | epoch 8 | set)
+ * sets-changed   request 8 | stores | count 4 x (extent 8 | code 2 | flags 1 (1: record) | [extent record])
+ * release        request 8 | store 16 | counter 8 | reason 1 | count 4 x (extent 8 | epoch 8)
+ * admin-done     request 8 | code 2 | message text | hint text | flags 1 (1: volume) | [volume] | revision 8
+ */
+
+/** Voters of the control log: three or five, seven at most, and as many again while they are exchanged. */
+export const MAX_VOTERS = 16
+/** Tombstones in one delta. */
+const MAX_REMOVED_VOLUMES = 2 ** 18
+export const MESSAGE_LENGTH = 1024
+const HAS_RECORD = 1
+/** Append-only: the place is what travels. */
+const RELEASE_REASONS: readonly Release['reason'][] = ['shutdown', 'slow', 'behind', 'poisoned']
+/** Every store of a table: a bound for sizes, where counting them would cost more than it saves. */
+const TABLE_BYTES = 2 + 16 * LIMITS.nodes
+
+function readList<T>(
+  from: ByteReader,
+  count: number,
+  itemBytes: number,
+  max: number,
+  what: string,
+  read: () => T,
+): T[] {
+  const items: T[] = []
+  from.count(count, itemBytes, max, what)
+  for (let i = 0; i < count; i++) items.push(read())
+  return items
+}
+
+function sum<T>(items: readonly T[], bytes: (item: T) => number): number {
+  let total = 0
+  for (const item of items) total += bytes(item)
+  return total
+}
+
+export const mapUpdateKind: KindCodec<MapUpdate> = {
+  headBytes: ({ delta }) =>
+    55 +
+    TABLE_BYTES +
+    sum(delta.voters, voterBytes) +
+    sum(delta.nodes, nodeBytes) +
+    sum(delta.volumes, volumeBytes) +
+    4 * delta.removedVolumes.length +
+    sum(delta.extents, extentBytes),
+  writeHead(to, { delta }) {
+    writeUuid(to, delta.cluster)
+    to.u53(generationField(delta.clusterGeneration))
+    to.u53(revisionField(delta.from))
+    to.u53(revisionField(delta.to))
+    to.u8(listLength(delta.voters, MAX_VOTERS, 'voters'))
+    for (const voter of delta.voters) writeVoter(to, voter)
+    to.u16(listLength(delta.nodes, LIMITS.nodes, 'nodes'))
+    for (const node of delta.nodes) writeNode(to, node)
+    to.u32(listLength(delta.volumes, LIMITS.volumes, 'volumes'))
+    for (const volume of delta.volumes) writeVolume(to, volume)
+    to.u32(listLength(delta.removedVolumes, MAX_REMOVED_VOLUMES, 'removedVolumes'))
+    for (const volume of delta.removedVolumes) to.u32(volumeField(volume))
+    const table = new StoreTable()
+    for (const record of delta.extents) table.addRecord(record)
+    table.write(to)
+    to.u32(listLength(delta.extents, LIMITS.mapExtents, 'extents'))
+    for (const record of delta.extents) writeExtent(to, table, record)
+  },
+  read: (from) => ({ type: 'map-update', delta: readDelta(from) }),
+}
+
+function readDelta(from: ByteReader): MapDelta {
+  const cluster = readUuid(from) as ClusterId
+  const clusterGeneration = generationField(from.u53())
+  const since = revisionField(from.u53())
+  const to = revisionField(from.u53())
+  const voters = readList<Voter>(from, from.u8(), 18, MAX_VOTERS, 'voters', () => readVoter(from))
+  const nodes = readList<NodeRecord>(from, from.u16(), 42, LIMITS.nodes, 'nodes', () => readNode(from))
+  const volumes = readList<VolumeRecord>(from, from.u32(), 46, LIMITS.volumes, 'volumes', () => readVolume(from))
+  const removedVolumes = readList<VolumeId>(from, from.u32(), 4, MAX_REMOVED_VOLUMES, 'removedVolumes', () =>
+    volumeField(from.u32()),
+  )
+  const stores = new StoreList(from)
+  const extents = readList<ExtentRecord>(from, from.u32(), 45, LIMITS.mapExtents, 'extents', () =>
+    readExtent(from, stores),
+  )
+  return { cluster, clusterGeneration, from: since, to, voters, nodes, volumes, extents, removedVolumes }
+}
+
+export const changeSetsKind: KindCodec<ChangeSets> = {
+  headBytes: (m) => 36 + TABLE_BYTES + sum(m.changes, (change) => 25 + 2 * change.inSync.length),
+  writeHead(to, m) {
+    to.u53(requestField(m.request))
+    writeUuid(to, m.store)
+    to.u53(counterField(m.counter))
+    const table = new StoreTable()
+    for (const change of m.changes) table.add(change.inSync)
+    table.write(to)
+    to.u32(listLength(m.changes, LIMITS.mapExtents, 'changes'))
+    for (const change of m.changes) {
+      to.u53(extentField(change.extent))
+      to.u53(revisionField(change.revision))
+      to.u53(epochField(change.epoch))
+      table.writeSet(to, change.inSync)
+    }
+  },
+  read(from) {
+    const request = requestField(from.u53())
+    const store = readStore(from)
+    const counter = counterField(from.u53())
+    const stores = new StoreList(from)
+    const changes = readList<SetChange>(from, from.u32(), 25, LIMITS.mapExtents, 'changes', () => ({
+      extent: extentField(from.u53()),
+      revision: revisionField(from.u53()),
+      epoch: epochField(from.u53()),
+      inSync: stores.readSet(from),
+    }))
+    return { type: 'change-sets', request, store, counter, changes }
+  },
+}
+
+type SetResult = SetsChanged['results'][number]
+
+export const setsChangedKind: KindCodec<SetsChanged> = {
+  headBytes: (m) =>
+    12 + TABLE_BYTES + sum(m.results, ({ record }) => 11 + (record === undefined ? 0 : extentBytes(record))),
+  writeHead(to, m) {
+    to.u53(requestField(m.request))
+    const table = new StoreTable()
+    for (const { record } of m.results) if (record !== undefined) table.addRecord(record)
+    table.write(to)
+    to.u32(listLength(m.results, LIMITS.mapExtents, 'results'))
+    for (const result of m.results) {
+      to.u53(extentField(result.extent))
+      to.u16(codeField(result.code))
+      to.u8(result.record === undefined ? 0 : HAS_RECORD)
+      if (result.record !== undefined) writeExtent(to, table, result.record)
+    }
+  },
+  read(from) {
+    const request = requestField(from.u53())
+    const stores = new StoreList(from)
+    const results = readList<SetResult>(from, from.u32(), 11, LIMITS.mapExtents, 'results', () => {
+      const extent = extentField(from.u53())
+      const code = from.u16()
+      const flags = flagBits(from.u8(), HAS_RECORD)
+      return flags === 0 ? { extent, code } : { extent, code, record: readExtent(from, stores) }
+    })
+    return { type: 'sets-changed', request, results }
+  },
+}
+
+export const releaseKind: KindCodec<Release> = {
+  headBytes: (m) => 37 + 16 * m.extents.length,
+  writeHead(to, m) {
+    to.u53(requestField(m.request))
+    writeUuid(to, m.store)
+    to.u53(counterField(m.counter))
+    to.u8(choiceIndex(RELEASE_REASONS, m.reason, 'reason'))
+    to.u32(listLength(m.extents, LIMITS.mapExtents, 'extents'))
+    for (const { extent, epoch } of m.extents) {
+      to.u53(extentField(extent))
+      to.u53(epochField(epoch))
+    }
+  },
+  read(from) {
+    const request = requestField(from.u53())
+    const store = readStore(from)
+    const counter = counterField(from.u53())
+    const reason = choiceAt(RELEASE_REASONS, from.u8(), 'reason')
+    const extents = readList<Release['extents'][number]>(from, from.u32(), 16, LIMITS.mapExtents, 'extents', () => ({
+      extent: extentField(from.u53()),
+      epoch: epochField(from.u53()),
+    }))
+    return { type: 'release', request, store, counter, extents, reason }
+  },
+}
+
+export const adminDoneKind: KindCodec<AdminDone> = {
+  headBytes: (m) =>
+    19 +
+    textBytes(m.message, MESSAGE_LENGTH) +
+    textBytes(m.hint, MESSAGE_LENGTH) +
+    (m.volume === undefined ? 0 : volumeBytes(m.volume)),
+  writeHead(to, m) {
+    to.u53(requestField(m.request))
+    to.u16(codeField(m.code))
+    to.text(cutText(m.message, 'message', MESSAGE_LENGTH))
+    to.text(cutText(m.hint, 'hint', MESSAGE_LENGTH))
+    to.u8(m.volume === undefined ? 0 : HAS_RECORD)
+    if (m.volume !== undefined) writeVolume(to, m.volume)
+    to.u53(revisionField(m.revision))
+  },
+  read(from) {
+    const request = requestField(from.u53())
+    const code = from.u16()
+    const message = textField(from.text(), 'message', MESSAGE_LENGTH)
+    const hint = textField(from.text(), 'hint', MESSAGE_LENGTH)
+    const volume = flagBits(from.u8(), HAS_RECORD) === 0 ? undefined : readVolume(from)
+    const revision = revisionField(from.u53())
+    const fixed = { type: 'admin-done', request, code, message, hint } as const
+    return volume === undefined ? { ...fixed, revision } : { ...fixed, volume, revision }
+  },
+}
