@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { connect } from '@ashlar/client'
+import { DevCluster, eventually } from '../kit/dev-cluster.ts'
+
+const BLOCK = 4096
+const BLOCKS = 256
+
+let cluster: DevCluster
+before(async () => {
+  cluster = await DevCluster.start({ size: '64Mi' })
+})
+after(() => cluster?.stop())
+
+/** Writes stamped blocks until it is stopped, and remembers for each block the newest stamp that was acknowledged. */
+async function writeUntil(stop: AbortSignal): Promise<Map<number, { acknowledged: Uint8Array; issued: Uint8Array[] }>> {
+  const blocks = new Map<number, { acknowledged: Uint8Array; issued: Uint8Array[] }>()
+  await using client = await connect({ servers: cluster.info.nodes.map((node) => node.peer), ioTimeoutMs: 60_000 })
+  await using volume = await client.openVolume('outage')
+  const writer = async (lane: number) => {
+    for (let round = 0; !stop.aborted; round++) {
+      const block = (round * 8 + lane) % BLOCKS
+      const bytes = new Uint8Array(randomBytes(BLOCK))
+      const entry = blocks.get(block) ?? { acknowledged: new Uint8Array(BLOCK), issued: [] }
+      blocks.set(block, entry)
+      entry.issued = [bytes]
+      await volume.write(block * BLOCK, bytes)
+      entry.acknowledged = bytes
+      entry.issued = []
+    }
+  }
+  await Promise.all(Array.from({ length: 8 }, (_, lane) => writer(lane)))
+  return blocks
+}
+
+async function verify(blocks: Map<number, { acknowledged: Uint8Array; issued: Uint8Array[] }>): Promise<void> {
+  await using client = await connect({ servers: cluster.info.nodes.map((node) => node.peer), ioTimeoutMs: 60_000 })
+  await using volume = await client.openVolume('outage', { mode: 'read-only' })
+  for (const [block, { acknowledged, issued }] of blocks) {
+    const bytes = await volume.read(block * BLOCK, BLOCK)
+    const known = [acknowledged, ...issued].some((candidate) => Buffer.compare(candidate, bytes) === 0)
+    assert.ok(known, `block ${block} holds neither what was acknowledged last nor what was on its way`)
+  }
+}
+
+test('all nodes killed at once under load: every acknowledged write is there after the restart', {
+  timeout: 180_000,
+}, async () => {
+  const created = await cluster.cli(['volume', 'create', 'outage', '--size', '64Mi'])
+  assert.equal(created.code, 0, created.stderr)
+  const stop = new AbortController()
+  const writing = writeUntil(stop.signal)
+  const ids = cluster.info.nodes.map((node) => node.id)
+  await eventually('writes take effect', async () => {
+    const text = await (await fetch(`${cluster.node(ids[0] ?? '').api}/metrics`)).text()
+    return text.includes('ashlar_') ? true : undefined
+  })
+  for (let round = 0; round < 3; round++) {
+    await Promise.all(ids.map((id) => cluster.kill(id)))
+    for (const id of ids) cluster.start(id)
+    await cluster.healthy('outage', 60_000)
+  }
+  stop.abort()
+  await verify(await writing)
+  const check = await cluster.cli(['cluster', 'check', '--deep'])
+  assert.equal(check.code, 0, check.stdout + check.stderr)
+})
+
+test('the voter killed: nothing is lost, everything waits, and goes on within 10 s of its return', {
+  timeout: 120_000,
+}, async (t) => {
+  const { leader } = await cluster.json<{ leader: string }>(['cluster', 'info'])
+  await using client = await connect({ servers: cluster.info.nodes.map((node) => node.peer), ioTimeoutMs: 60_000 })
+  await using volume = await client.openVolume('outage')
+  await volume.write(0, new Uint8Array(BLOCK).fill(1))
+  await cluster.kill(leader)
+  const writing = volume.write(0, new Uint8Array(BLOCK).fill(2))
+  const since = performance.now()
+  cluster.start(leader)
+  await writing
+  const waitedMs = performance.now() - since
+  t.diagnostic(`a write waited ${waitedMs.toFixed(0)} ms from the voter's return`)
+  assert.ok(waitedMs < 10_000)
+  assert.equal((await volume.read(0, 1))[0], 2)
+  await cluster.healthy('outage')
+})
+
+test('a wiped node comes back as a new replica, is filled, and holds what the others hold', {
+  timeout: 120_000,
+}, async () => {
+  const { leader } = await cluster.json<{ leader: string }>(['cluster', 'info'])
+  const victim = cluster.info.nodes.find((node) => node.id !== leader)
+  assert.ok(victim !== undefined)
+  const file = join(cluster.directory, 'image.raw')
+  await writeFile(file, randomBytes(8 * 1024 * 1024))
+  assert.equal((await cluster.cli(['volume', 'import', file, 'outage'])).code, 0)
+  await cluster.kill(victim.id)
+  await rm(victim.dataDir, { recursive: true, force: true })
+  cluster.start(victim.id)
+  await cluster.healthy('outage', 60_000)
+  const check = await cluster.cli(['cluster', 'check', '--deep'])
+  assert.equal(check.code, 0, check.stdout + check.stderr)
+  const copy = join(cluster.directory, 'copy.raw')
+  assert.equal((await cluster.cli(['volume', 'export', 'outage', copy])).code, 0)
+  const [before, after] = [await readFile(file), await readFile(copy)]
+  assert.ok(before.equals(after.subarray(0, before.length)))
+})
+
+test('the voter with an empty directory founds no second cluster: it waits and says that the control log is gone', {
+  timeout: 120_000,
+}, async () => {
+  const { leader, id } = await cluster.json<{ leader: string; id: string }>(['cluster', 'info'])
+  const voter = cluster.node(leader)
+  await cluster.kill(leader)
+  await rm(voter.dataDir, { recursive: true, force: true })
+  cluster.start(leader)
+  const reason = await eventually('readyz names the control log', async () => {
+    const answer = await fetch(`${voter.api}/readyz`)
+    const text = await answer.text()
+    return answer.status === 503 && /control log/.test(text) ? text : undefined
+  })
+  assert.match(reason, /control log/)
+  const other = cluster.info.nodes.find((node) => node.id !== leader)
+  const info = await cluster.cli(['cluster', 'info', '-o', 'json'], { server: other?.api ?? '' })
+  assert.equal((JSON.parse(info.stdout) as { id: string }).id, id, 'still the one cluster')
+})
