@@ -1,0 +1,16 @@
+/** NBD: any program can present volumes, or devices of its own, to NBD clients. */
+export type {
+  AllocationRun,
+  BlockDevice,
+  DeviceOptions,
+  DeviceWriteOptions,
+  DeviceZeroOptions,
+  ReadPart,
+  ZeroRun,
+} from './device/device.ts'
+export { MemoryDevice, type MemoryDeviceOptions } from './device/memory-device.ts'
+export type { BoundAddress } from './server/address.ts'
+export { type DeviceExport, deviceExports, type ExportFacts, type ExportProvider } from './server/exports.ts'
+export { DEFAULT_LIMITS, type NbdServerLimits } from './server/limits.ts'
+export type { CloseReason, FinishedRequest, NbdLogger, NbdObserver } from './server/observer.ts'
+export { type NbdServer, type NbdServerOptions, serveExports } from './server/serve.ts'

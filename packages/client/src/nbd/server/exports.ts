@@ -1,0 +1,84 @@
+import { AshlarError } from '@ashlar/proto'
+import type { BlockDevice } from '../device/device.ts'
+import type { ListedExport } from '../protocol/index.ts'
+
+/** What is known of an export without opening it. */
+export interface ExportFacts {
+  readonly name: string
+  readonly sizeBytes: number
+  /** Preferred block size. */
+  readonly blockSizeBytes: number
+  readonly readOnly: boolean
+  readonly fastZero: boolean
+  /** A line for people. */
+  readonly description?: string
+}
+
+/**
+ * Where the server finds what it serves. `open` is called when a client chose an export and nobody has it open; all
+ * connections share the device, and the server closes it when the last one has left.
+ */
+export interface ExportProvider {
+  list(): Promise<readonly ListedExport[]>
+  /** Undefined when there is no such export. Must not open or attach anything. */
+  describe(name: string): Promise<ExportFacts | undefined>
+  /** Rejects with NOT_FOUND when there is no such export; the text of any AshlarError is shown to the client. */
+  open(name: string): Promise<BlockDevice>
+}
+
+export interface DeviceExport {
+  readonly name: string
+  readonly device: BlockDevice
+  readonly description?: string
+}
+
+/** Serves devices that are open already. They stay open when clients leave: whoever made them closes them. */
+export function deviceExports(exports: readonly DeviceExport[]): ExportProvider {
+  const byName = new Map(exports.map((item) => [item.name, item]))
+  if (byName.size !== exports.length) {
+    throw new AshlarError('USAGE', 'two exports have the same name', { hint: 'give every export a name of its own' })
+  }
+  return {
+    async list() {
+      return exports.map(({ name, description }) => ({ name, ...(description === undefined ? {} : { description }) }))
+    },
+    async describe(name) {
+      const item = byName.get(name)
+      return item === undefined ? undefined : factsOf(name, item.device, item.description)
+    },
+    async open(name) {
+      const item = byName.get(name)
+      if (item === undefined) throw new AshlarError('NOT_FOUND', `there is no export ${name}`)
+      return keepOpen(item.device)
+    },
+  }
+}
+
+export function factsOf(name: string, device: BlockDevice, description?: string): ExportFacts {
+  return {
+    name,
+    sizeBytes: device.sizeBytes,
+    blockSizeBytes: device.blockSizeBytes,
+    readOnly: device.readOnly,
+    fastZero: device.fastZero,
+    ...(description === undefined ? {} : { description }),
+  }
+}
+
+/** The same device with a `close` that leaves it open. */
+function keepOpen(device: BlockDevice): BlockDevice {
+  return {
+    sizeBytes: device.sizeBytes,
+    blockSizeBytes: device.blockSizeBytes,
+    readOnly: device.readOnly,
+    fastZero: device.fastZero,
+    read: (offset, length, options) => device.read(offset, length, options),
+    write: (offset, bytes, options) => device.write(offset, bytes, options),
+    flush: (options) => device.flush(options),
+    trim: (offset, length, options) => device.trim(offset, length, options),
+    writeZeroes: (offset, length, options) => device.writeZeroes(offset, length, options),
+    allocation: (offset, length, options) => device.allocation(offset, length, options),
+    onLost: (listener) => device.onLost?.(listener),
+    close: async () => {},
+  }
+}

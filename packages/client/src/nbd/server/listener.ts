@@ -1,0 +1,89 @@
+import { lstat, unlink } from 'node:fs/promises'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { AshlarError } from '@ashlar/proto'
+import { type BoundAddress, boundAddress, type ListenAddress } from './address.ts'
+
+/** How long a socket file may take to prove that somebody listens behind it. */
+const PROBE_MS = 1000
+
+/** Listens on one address; `onSocket` owns the sockets. */
+export async function listen(
+  address: ListenAddress,
+  onSocket: (socket: Socket) => void,
+): Promise<{ server: Server; bound: BoundAddress }> {
+  const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, onSocket)
+  try {
+    await bind(server, address)
+  } catch (error) {
+    if (codeOf(error) !== 'EADDRINUSE' || address.type !== 'unix' || !(await removeStaleSocket(address.path))) {
+      throw listenError(address, error)
+    }
+    await bind(server, address).catch((again) => {
+      throw listenError(address, again)
+    })
+  }
+  const at = server.address()
+  const port = at !== null && typeof at === 'object' ? at.port : 0
+  return { server, bound: boundAddress(address, port) }
+}
+
+function bind(server: Server, address: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    const onListening = (): void => {
+      server.off('error', reject)
+      resolve()
+    }
+    if (address.type === 'unix') server.listen(address.path, onListening)
+    else server.listen(address.port, address.host, onListening)
+  })
+}
+
+/** Removes the file of a socket that nobody listens behind; false when somebody does, or when it is no socket. */
+async function removeStaleSocket(path: string): Promise<boolean> {
+  const stat = await lstat(path).catch(() => undefined)
+  if (stat === undefined) return true
+  if (!stat.isSocket() || !(await refusesConnections(path))) return false
+  await unlink(path)
+  return true
+}
+
+function refusesConnections(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    const finish = (refused: boolean): void => {
+      socket.destroy()
+      resolve(refused)
+    }
+    socket.setTimeout(PROBE_MS, () => finish(false))
+    socket.once('connect', () => finish(false))
+    socket.once('error', (error) => finish(codeOf(error) === 'ECONNREFUSED'))
+  })
+}
+
+function listenError(address: ListenAddress, error: unknown): AshlarError {
+  const where = address.type === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`
+  const code = codeOf(error)
+  if (code === 'EADDRINUSE') {
+    return new AshlarError('CONFLICT', `${where} is in use`, {
+      hint:
+        address.type === 'unix'
+          ? 'stop what listens there, or choose another path'
+          : 'choose another port, or 0 for a free one',
+      cause: error,
+    })
+  }
+  return new AshlarError(
+    'USAGE',
+    `cannot listen on ${where}: ${error instanceof Error ? error.message : String(error)}`,
+    {
+      hint:
+        code === 'EACCES' ? 'choose a port above 1023 or a path that you may write to' : 'check the host, port or path',
+      cause: error,
+    },
+  )
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}

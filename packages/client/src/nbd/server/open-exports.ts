@@ -1,0 +1,128 @@
+import { AshlarError } from '@ashlar/proto'
+import type { BlockDevice } from '../device/device.ts'
+import { type ListedExport, quoteName } from '../protocol/index.ts'
+import { type ExportFacts, type ExportProvider, factsOf } from './exports.ts'
+import { WriteOrder } from './write-order.ts'
+
+/** What an open export needs to know of a connection that uses it. */
+export interface ExportUser {
+  /** The device is lost for good: the connection must end. */
+  onExportLost(error: AshlarError): void
+}
+
+/** An export that at least one connection has open. */
+export class OpenExport {
+  readonly facts: ExportFacts
+  readonly device: BlockDevice
+  /** Orders overlapping writes of all connections. */
+  readonly order = new WriteOrder()
+  readonly users = new Set<ExportUser>()
+  #leaving = new Set<Promise<void>>()
+
+  constructor(facts: ExportFacts, device: BlockDevice) {
+    this.facts = facts
+    this.device = device
+  }
+
+  /** A connection stopped serving; `settled` resolves when none of its requests is being carried out any more. */
+  leave(settled: Promise<void>): void {
+    this.#leaving.add(settled)
+    settled.then(() => this.#leaving.delete(settled))
+  }
+
+  /** Resolves when what connections that have left still had in flight is done. A new connection is served only then. */
+  async predecessorsSettled(): Promise<void> {
+    for (const settled of [...this.#leaving]) await settled
+  }
+}
+
+interface Entry {
+  readonly opening: Promise<OpenExport>
+  references: number
+}
+
+/** The exports that are open, each once, however many connections use it. */
+export class OpenExports {
+  readonly #provider: ExportProvider
+  readonly #onLost: (name: string, error: AshlarError) => void
+  readonly #entries = new Map<string, Entry>()
+  readonly #closing = new Map<string, Promise<void>>()
+  /** Exports that were lost stay so: to attach again would take the volume from whoever has it now (amendment 23). */
+  readonly #lost = new Map<string, AshlarError>()
+
+  constructor(provider: ExportProvider, onLost: (name: string, error: AshlarError) => void) {
+    this.#provider = provider
+    this.#onLost = onLost
+  }
+
+  async list(): Promise<readonly ListedExport[]> {
+    return this.#provider.list()
+  }
+
+  /** Undefined when there is no such export. The empty name means the only export, where there is only one. */
+  async describe(name: string): Promise<ExportFacts | undefined> {
+    const known = await this.#resolve(name)
+    return known === undefined ? undefined : this.#provider.describe(known)
+  }
+
+  /** Opens an export or joins those who have it open. Every success needs one `release`. */
+  async acquire(name: string): Promise<OpenExport> {
+    const known = await this.#resolve(name)
+    if (known === undefined) throw new AshlarError('NOT_FOUND', `there is no export ${quoteName(name)}`)
+    while (this.#closing.has(known)) await this.#closing.get(known)
+    const lost = this.#lost.get(known)
+    if (lost !== undefined) throw lost
+    let entry = this.#entries.get(known)
+    if (entry === undefined) {
+      entry = { opening: this.#open(known), references: 0 }
+      this.#entries.set(known, entry)
+    }
+    entry.references++
+    try {
+      return await entry.opening
+    } catch (error) {
+      if (this.#entries.get(known) === entry) this.#entries.delete(known)
+      throw error
+    }
+  }
+
+  /** Gives one `acquire` back, after the connection has settled; the last one closes the device. */
+  async release(open: OpenExport): Promise<void> {
+    const name = open.facts.name
+    const entry = this.#entries.get(name)
+    if (entry === undefined || --entry.references > 0) return
+    this.#entries.delete(name)
+    const closing = open.device.close().finally(() => this.#closing.delete(name))
+    this.#closing.set(name, closing)
+    await closing
+  }
+
+  /** Resolves when every device that is being closed is closed. */
+  async closed(): Promise<void> {
+    for (const closing of [...this.#closing.values()]) await closing.catch(() => {})
+  }
+
+  /** Something on the device failed for good. Told once, however many requests find out. */
+  lose(open: OpenExport, error: AshlarError): void {
+    const name = open.facts.name
+    if (this.#lost.has(name)) return
+    this.#lost.set(name, error)
+    for (const user of [...open.users]) user.onExportLost(error)
+    this.#onLost(name, error)
+  }
+
+  async #open(name: string): Promise<OpenExport> {
+    const facts = await this.#provider.describe(name)
+    if (facts === undefined) throw new AshlarError('NOT_FOUND', `there is no export ${quoteName(name)}`)
+    const device = await this.#provider.open(name)
+    const open = new OpenExport(factsOf(name, device, facts.description), device)
+    device.onLost?.((error) => this.lose(open, error))
+    return open
+  }
+
+  async #resolve(name: string): Promise<string | undefined> {
+    if (name !== '') return name
+    const exports = await this.#provider.list()
+    return exports.length === 1 ? exports[0]?.name : undefined
+  }
+}

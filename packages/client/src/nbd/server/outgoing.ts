@@ -1,0 +1,110 @@
+import type { Socket } from 'node:net'
+import { MIB } from '@ashlar/proto'
+import type { Budget } from './budget.ts'
+
+/** Bytes given to the socket at once: the step in which progress of a slow reader is seen. */
+const BATCH_BYTES = MIB
+
+/**
+ * Replies on their way out. Many small writes become one system call, large data is passed on uncopied, and the
+ * kernel has taken a batch before the next one is handed over, so that what the client has not taken is known.
+ */
+export class Outgoing {
+  readonly #socket: Socket
+  readonly #budget: Budget
+  readonly #onProgress: () => void
+  #parts: Uint8Array[] = []
+  #next = 0
+  #bytes = 0
+  #busy = false
+  #ending = false
+  #cut = false
+  /** Moment at which the kernel last took bytes, or at which there were none to take. */
+  #progressAt: number
+
+  constructor(socket: Socket, budget: Budget, onProgress: () => void) {
+    this.#socket = socket
+    this.#budget = budget
+    this.#onProgress = onProgress
+    this.#progressAt = performance.now()
+  }
+
+  /** Bytes that the kernel has not taken. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** For how long the client has taken nothing of what is there for it. */
+  stalledMs(now: number): number {
+    return this.#bytes === 0 ? 0 : now - this.#progressAt
+  }
+
+  push(parts: readonly Uint8Array[]): void {
+    if (this.#ending || this.#socket.destroyed) return
+    if (this.#bytes === 0) this.#progressAt = performance.now()
+    let added = 0
+    for (const part of parts) {
+      this.#parts.push(part)
+      added += part.length
+    }
+    if (added === 0) return
+    this.#bytes += added
+    this.#budget.add(added)
+    if (!this.#busy) this.#send()
+  }
+
+  /** Ends the connection's sending side once everything pushed before is out; `cut` also stops receiving then. */
+  end(cut = false): void {
+    this.#ending = true
+    this.#cut ||= cut
+    if (this.#bytes === 0) this.#endSocket()
+  }
+
+  /** The connection is gone: gives up what was not sent. */
+  discard(): void {
+    this.#budget.give(this.#bytes)
+    this.#bytes = 0
+    this.#parts = []
+    this.#next = 0
+    this.#ending = true
+  }
+
+  #send(): void {
+    let batch = 0
+    const socket = this.#socket
+    socket.cork()
+    while (batch < BATCH_BYTES && this.#next < this.#parts.length) {
+      const part = this.#parts[this.#next] as Uint8Array
+      const taken = Math.min(part.length, BATCH_BYTES - batch)
+      if (taken === part.length) this.#next++
+      else this.#parts[this.#next] = part.subarray(taken)
+      batch += taken
+      const last = batch === BATCH_BYTES || this.#next === this.#parts.length
+      const piece = taken === part.length ? part : part.subarray(0, taken)
+      if (last) socket.write(piece, () => this.#onSent(batch))
+      else socket.write(piece)
+    }
+    if (this.#next === this.#parts.length) {
+      this.#parts = []
+      this.#next = 0
+    }
+    this.#busy = true
+    socket.uncork()
+  }
+
+  #onSent(batch: number): void {
+    this.#busy = false
+    if (this.#bytes === 0) return
+    this.#bytes -= batch
+    this.#budget.give(batch)
+    this.#progressAt = performance.now()
+    if (this.#bytes > 0) this.#send()
+    else if (this.#ending) this.#endSocket()
+    this.#onProgress()
+  }
+
+  #endSocket(): void {
+    if (this.#cut) this.#socket.destroySoon()
+    else this.#socket.end()
+  }
+}

@@ -1,0 +1,171 @@
+import type { Server, Socket } from 'node:net'
+import { AshlarError } from '@ashlar/proto'
+import { type BoundAddress, isLoopback, type ListenAddress, parseListenAddress } from './address.ts'
+import { Budget } from './budget.ts'
+import { Connection, type ConnectionContext } from './connection.ts'
+import { DeadlineSignals } from './deadline-signals.ts'
+import type { ExportProvider } from './exports.ts'
+import { DEFAULT_LIMITS, type NbdServerLimits } from './limits.ts'
+import { listen } from './listener.ts'
+import { type NbdLogger, type NbdObserver, SILENT_LOGGER } from './observer.ts'
+import { OpenExports } from './open-exports.ts'
+
+export interface NbdServerOptions {
+  /** `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`, one or several. Port 0 takes a free one. */
+  readonly listen: string | readonly string[]
+  /** Device calls are aborted after this long. Without it the device alone decides when to give up, as volumes do. */
+  readonly ioTimeoutMs?: number
+  readonly logger?: NbdLogger
+  readonly observer?: NbdObserver
+  /** Limits that differ from the defaults. */
+  readonly limits?: Partial<NbdServerLimits>
+  /** Listens on addresses that other machines can reach, although NBD is plain text here. */
+  readonly insecure?: boolean
+}
+
+export interface NbdServer extends AsyncDisposable {
+  /** In the order of `listen`. */
+  readonly addresses: readonly BoundAddress[]
+  /** Connections that are open. */
+  readonly connections: number
+  /**
+   * Stops accepting, refuses new requests with ESHUTDOWN, lets those in flight end, closes connections, then devices.
+   * After `limits.closeMs` what is left is cut off. May be called again; every call resolves when all is closed.
+   */
+  close(): Promise<void>
+}
+
+/** How often deadlines of connections are looked at. */
+const SWEEP_MS = 1000
+
+/**
+ * Serves exports over NBD. Resolves when every address listens.
+ *
+ * Throws USAGE for an address that cannot be used and CONFLICT for one in use. A unix socket file that nobody listens
+ * behind is replaced.
+ */
+export async function serveExports(provider: ExportProvider, options: NbdServerOptions): Promise<NbdServer> {
+  const addresses = (typeof options.listen === 'string' ? [options.listen] : options.listen).map(parseListenAddress)
+  if (addresses.length === 0) throw new AshlarError('USAGE', 'listen names no address', { hint: 'give at least one' })
+  if (options.insecure !== true) for (const address of addresses) refuseExposed(address)
+  const server = new RunningServer(provider, options)
+  try {
+    for (const address of addresses) await server.listen(address)
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+  return server
+}
+
+function refuseExposed(address: ListenAddress): void {
+  if (isLoopback(address) || address.type === 'unix') return
+  throw new AshlarError('USAGE', `NBD is plain text and ${address.host} can be reached by other machines`, {
+    hint: 'listen on 127.0.0.1 or a unix socket, or allow it with insecure',
+  })
+}
+
+class RunningServer implements NbdServer {
+  readonly addresses: BoundAddress[] = []
+  readonly #limits: NbdServerLimits
+  readonly #observer: NbdObserver
+  readonly #logger: NbdLogger
+  readonly #context: ConnectionContext
+  readonly #servers: Server[] = []
+  readonly #connections = new Set<Connection>()
+  readonly #unnegotiated = new Set<Connection>()
+  readonly #sweep: NodeJS.Timeout
+  #nextId = 1
+  #closing: Promise<void> | undefined
+  #onEmpty: (() => void) | undefined
+
+  constructor(provider: ExportProvider, options: NbdServerOptions) {
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits }
+    this.#observer = options.observer ?? {}
+    this.#logger = options.logger ?? SILENT_LOGGER
+    this.#context = {
+      exports: new OpenExports(provider, (name, error) => {
+        this.#logger.error({ export: name, err: error }, 'NBD export lost; its connections are closed')
+        this.#observer.exportLost?.(name, error)
+      }),
+      limits: this.#limits,
+      budget: new Budget(this.#limits.totalInFlightBytes),
+      deadlines: new DeadlineSignals(options.ioTimeoutMs),
+      observer: this.#observer,
+      logger: this.#logger,
+      onNegotiated: (connection) => this.#unnegotiated.delete(connection),
+      onClosed: (connection, reason) => {
+        this.#connections.delete(connection)
+        this.#unnegotiated.delete(connection)
+        this.#observer.connectionClosed?.(reason)
+        this.#logger.debug({ connection: connection.id, reason }, 'NBD connection closed')
+        if (this.#connections.size === 0) this.#onEmpty?.()
+      },
+    }
+    this.#sweep = setInterval(() => this.#checkDeadlines(), SWEEP_MS)
+    this.#sweep.unref()
+  }
+
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  async listen(address: ListenAddress): Promise<void> {
+    const { server, bound } = await listen(address, (socket) => this.#onSocket(socket))
+    this.#servers.push(server)
+    this.addresses.push(bound)
+    this.#logger.info({ uri: bound.uri }, 'NBD server listens')
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #onSocket(socket: Socket): void {
+    const limit = this.#exceededLimit(socket)
+    if (limit !== undefined) {
+      this.#observer.connectionRefused?.(limit)
+      this.#logger.warn({ remote: socket.remoteAddress, limit }, 'NBD connection refused')
+      socket.destroy()
+      return
+    }
+    this.#observer.connectionOpened?.()
+    const connection = new Connection(this.#nextId++, socket, this.#context)
+    this.#connections.add(connection)
+    this.#unnegotiated.add(connection)
+  }
+
+  #exceededLimit(socket: Socket): 'connections' | 'unnegotiatedConnections' | 'unnegotiatedPerAddress' | undefined {
+    const limits = this.#limits
+    if (this.#connections.size >= limits.connections) return 'connections'
+    if (this.#unnegotiated.size >= limits.unnegotiatedConnections) return 'unnegotiatedConnections'
+    const address = socket.remoteAddress ?? 'unix'
+    let same = 0
+    for (const connection of this.#unnegotiated) if (connection.remoteAddress === address) same++
+    return same >= limits.unnegotiatedPerAddress ? 'unnegotiatedPerAddress' : undefined
+  }
+
+  #checkDeadlines(): void {
+    const now = performance.now()
+    for (const connection of this.#connections) connection.checkDeadlines(now)
+  }
+
+  async #close(): Promise<void> {
+    const stopped = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+    for (const connection of [...this.#connections]) connection.beginShutdown()
+    const cut = setTimeout(() => {
+      for (const connection of [...this.#connections]) connection.destroy()
+    }, this.#limits.closeMs)
+    if (this.#connections.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve))
+    clearTimeout(cut)
+    clearInterval(this.#sweep)
+    this.#context.deadlines.close()
+    for (const done of stopped) await done
+    await this.#context.exports.closed()
+  }
+}

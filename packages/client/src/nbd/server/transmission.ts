@@ -1,0 +1,386 @@
+import { AshlarError, invariant } from '@ashlar/proto'
+import type { AllocationRun, DeviceWriteOptions, DeviceZeroOptions } from '../device/device.ts'
+import {
+  COMMAND_NAMES,
+  errnoOf,
+  errnoText,
+  NBD_CMD_BLOCK_STATUS,
+  NBD_CMD_DISC,
+  NBD_CMD_FLAG_FUA,
+  NBD_CMD_FLAG_NO_HOLE,
+  NBD_CMD_FLAG_REQ_ONE,
+  NBD_CMD_FLUSH,
+  NBD_CMD_READ,
+  NBD_CMD_TRIM,
+  NBD_CMD_WRITE,
+  NBD_CMD_WRITE_ZEROES,
+  NBD_ESHUTDOWN,
+  NBD_OK,
+  NBD_STATE_HOLE,
+  NBD_STATE_ZERO,
+  type NbdRequest,
+  type ReadPart,
+  ReplyWriter,
+  RequestReader,
+  type StatusExtent,
+  type TransmissionRules,
+} from '../protocol/index.ts'
+import type { Budget } from './budget.ts'
+import type { NbdServerLimits } from './limits.ts'
+import type { NbdLogger, NbdObserver } from './observer.ts'
+import type { OpenExport } from './open-exports.ts'
+import type { WriteTicket } from './write-order.ts'
+
+/** Range that one look at the allocation covers, and runs after which the answer is long enough. */
+const STATUS_SLICE_BYTES = 256 * 1024 * 1024
+const STATUS_EXTENTS = 2048
+
+/** What the pipeline needs of its connection. */
+export interface TransmissionHost {
+  /** Bytes of replies that the client has not taken. */
+  readonly unsentBytes: number
+  send(parts: readonly Uint8Array[]): void
+  /** Whether more input is wanted now. */
+  setInputWanted(wanted: boolean): void
+  /** The client said NBD_CMD_DISC; its requests in flight go on. */
+  onDisconnectRequested(): void
+  /** The byte stream cannot be understood any more. */
+  onFault(reason: string): void
+  /** Nothing is in flight and no more will be: all replies have been sent or dropped. */
+  onSettled(): void
+  /** The device is lost for good. */
+  onDeviceLost(error: AshlarError): void
+  /** Our own code failed; the connection cannot go on. */
+  onUnexpected(error: unknown): void
+}
+
+export interface TransmissionOptions {
+  readonly rules: TransmissionRules
+  readonly open: OpenExport
+  readonly limits: NbdServerLimits
+  readonly budget: Budget
+  readonly host: TransmissionHost
+  readonly observer: NbdObserver
+  readonly logger: NbdLogger
+  /** The signal that ends a device call started now, if calls have a deadline. */
+  readonly deadline: () => AbortSignal | undefined
+}
+
+/**
+ * The transmission phase of one connection: requests in, calls of the device, replies out as the calls end, in any
+ * order. Requests are pulled out of the reader only while the caps on what is in flight allow; beyond them the socket is
+ * not read.
+ */
+export class Transmission {
+  readonly #options: TransmissionOptions
+  readonly #reader: RequestReader
+  readonly #writer: ReplyWriter
+  /** A request that was read and does not fit under the caps yet. */
+  #held: NbdRequest | undefined
+  #inFlight = 0
+  #inFlightBytes = 0
+  /** Writes that wait for an earlier overlapping one. */
+  readonly #queued = new Set<WriteTicket>()
+  #flushScheduled = false
+  /** No new request is started: after NBD_CMD_DISC, a fault, or the end of the stream. */
+  #stopped = false
+  /** Nobody is there to take replies. */
+  #abandoned = false
+  #shuttingDown = false
+  #settled = false
+  readonly #pump = (): void => this.#pumpRequests()
+
+  constructor(options: TransmissionOptions) {
+    this.#options = options
+    const allocate = (length: number): Uint8Array => Buffer.allocUnsafeSlow(length)
+    this.#reader = new RequestReader({
+      rules: options.rules,
+      hardPayloadLimitBytes: options.limits.hardPayloadBytes,
+      allocate,
+    })
+    this.#writer = new ReplyWriter({ structuredReplies: options.rules.structuredReplies, allocate })
+  }
+
+  /** A request is here in part, and it is the client that we wait for. */
+  get waitsForRest(): boolean {
+    return this.#held === undefined && this.#reader.insideRequest && !this.#stopped
+  }
+
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  receive(bytes: Uint8Array): void {
+    if (this.#stopped) return
+    this.#reader.append(bytes)
+    this.#pumpRequests()
+  }
+
+  /** The client took replies: there may be room for more requests. */
+  onRepliesTaken(): void {
+    if (!this.#stopped) this.#pumpRequests()
+  }
+
+  /** Starts nothing more; what is in flight goes on and is answered. */
+  stop(): void {
+    this.#stopped = true
+    this.#held = undefined
+    this.#options.budget.forget(this.#pump)
+    this.#settleIfIdle()
+  }
+
+  /** The client is gone: drops replies, and writes that have not started. Those that have started settle by themselves. */
+  abandon(): void {
+    this.#abandoned = true
+    for (const ticket of this.#queued) {
+      this.#queued.delete(ticket)
+      this.#options.open.order.leave(ticket)
+      this.#inFlight--
+    }
+    this.stop()
+  }
+
+  /** Refuses new requests; settles once those in flight are answered. */
+  beginShutdown(): void {
+    this.#shuttingDown = true
+    if (this.#inFlight === 0 && !this.#reader.insideRequest) this.stop()
+  }
+
+  #pumpRequests(): void {
+    const { host, limits } = this.#options
+    while (!this.#stopped) {
+      const request = this.#held ?? this.#reader.read()
+      if (request === undefined) break
+      this.#held = undefined
+      if (!this.#fits(request)) {
+        this.#held = request
+        break
+      }
+      this.#start(request)
+    }
+    if (this.#reader.fault !== undefined) {
+      this.#stopped = true
+      host.onFault(this.#reader.fault)
+      return
+    }
+    if (!this.#stopped) host.setInputWanted(this.#held === undefined && this.#inFlight < limits.inFlightRequests)
+  }
+
+  #fits(request: NbdRequest): boolean {
+    const { limits, budget, observer, host } = this.#options
+    if (this.#inFlight >= limits.inFlightRequests) {
+      observer.inputPaused?.('inFlightRequests')
+      return false
+    }
+    const held = this.#inFlightBytes + this.#writer.pendingBytes + host.unsentBytes
+    if (held === 0) return true
+    const cost = costOf(request)
+    if (held + cost > limits.inFlightBytes) {
+      observer.inputPaused?.('inFlightBytes')
+      return false
+    }
+    if (budget.fits(cost)) return true
+    observer.inputPaused?.('inFlightBytes')
+    budget.wait(this.#pump)
+    return false
+  }
+
+  #start(request: NbdRequest): void {
+    if (request.command === NBD_CMD_DISC) {
+      this.#stopped = true
+      this.#options.host.onDisconnectRequested()
+      this.#settleIfIdle()
+      return
+    }
+    const cost = costOf(request)
+    this.#inFlight++
+    this.#inFlightBytes += cost
+    this.#options.budget.add(cost)
+    const started = this.#options.observer.requestFinished === undefined ? 0 : performance.now()
+    if (request.errno !== NBD_OK || this.#shuttingDown) {
+      this.#refuse(request, this.#shuttingDown ? NBD_ESHUTDOWN : request.errno, started)
+      return
+    }
+    switch (request.command) {
+      case NBD_CMD_READ:
+        this.#read(request, started)
+        break
+      case NBD_CMD_WRITE:
+      case NBD_CMD_TRIM:
+      case NBD_CMD_WRITE_ZEROES:
+        this.#change(request, started)
+        break
+      case NBD_CMD_FLUSH:
+        this.#options.open.device.flush(this.#callOptions()).then(
+          () => this.#succeed(request, started),
+          (error) => this.#fail(request, error, started),
+        )
+        break
+      case NBD_CMD_BLOCK_STATUS:
+        this.#status(request).then(
+          (extents) => this.#succeed(request, started, () => this.#writeStatus(request, extents)),
+          (error) => this.#fail(request, error, started),
+        )
+        break
+      default:
+        // NBD_CMD_CACHE: a hint without effect, since nothing is cached here.
+        this.#succeed(request, started)
+    }
+  }
+
+  #read(request: NbdRequest, started: number): void {
+    this.#options.open.device.read(request.offset, request.length, this.#callOptions()).then(
+      (parts) => this.#succeed(request, started, () => this.#writeParts(request, parts)),
+      (error) => this.#fail(request, error, started),
+    )
+  }
+
+  #change(request: NbdRequest, started: number): void {
+    const ticket: WriteTicket = this.#options.open.order.enter(request.offset, request.length, () => {
+      this.#queued.delete(ticket)
+      this.#carryOut(request, ticket, started)
+    })
+    if (ticket.blockers === 0) this.#carryOut(request, ticket, started)
+    else this.#queued.add(ticket)
+  }
+
+  #carryOut(request: NbdRequest, ticket: WriteTicket, started: number): void {
+    const order = this.#options.open.order
+    this.#call(request).then(
+      () => {
+        order.leave(ticket)
+        this.#succeed(request, started)
+      },
+      (error) => {
+        order.leave(ticket)
+        this.#fail(request, error, started)
+      },
+    )
+  }
+
+  #call(request: NbdRequest): Promise<void> {
+    const { device } = this.#options.open
+    const options = this.#callOptions(request.flags)
+    if (request.command === NBD_CMD_WRITE) return device.write(request.offset, request.payload, options)
+    if (request.command === NBD_CMD_TRIM) return device.trim(request.offset, request.length, options)
+    return device.writeZeroes(request.offset, request.length, options)
+  }
+
+  #callOptions(flags = 0): DeviceZeroOptions | undefined {
+    const signal = this.#options.deadline()
+    if (flags === 0 && signal === undefined) return undefined
+    const options: DeviceWriteOptions = {
+      ...(signal === undefined ? {} : { signal }),
+      ...((flags & NBD_CMD_FLAG_FUA) === 0 ? {} : { fua: true }),
+    }
+    return (flags & NBD_CMD_FLAG_NO_HOLE) === 0 ? options : { ...options, noHole: true }
+  }
+
+  /** Extents from the start of the request on, coalesced; one if the client asked for one. */
+  async #status(request: NbdRequest): Promise<StatusExtent[]> {
+    const { device } = this.#options.open
+    const limit = (request.flags & NBD_CMD_FLAG_REQ_ONE) === 0 ? STATUS_EXTENTS : 1
+    const extents: { length: number; status: number }[] = []
+    let covered = 0
+    while (covered < request.length && extents.length <= limit) {
+      const length = Math.min(STATUS_SLICE_BYTES, request.length - covered)
+      for (const run of await device.allocation(request.offset + covered, length, this.#callOptions())) {
+        const status = statusOf(run)
+        const last = extents.at(-1)
+        if (last?.status === status) last.length += run.length
+        else extents.push({ length: run.length, status })
+        covered += run.length
+      }
+    }
+    return extents.slice(0, limit)
+  }
+
+  #writeParts(request: NbdRequest, parts: readonly ReadPart[]): void {
+    let length = 0
+    for (const part of parts) length += part instanceof Uint8Array ? part.length : part.zeroBytes
+    invariant(length === request.length, `the device gave ${length} bytes for a read of ${request.length}`)
+    this.#writer.read(request, parts)
+  }
+
+  #writeStatus(request: NbdRequest, extents: readonly StatusExtent[]): void {
+    const contextId = this.#options.rules.allocationContextId
+    invariant(contextId !== undefined && extents.length > 0, 'a status has a context and at least one extent')
+    this.#writer.status(request, contextId, extents)
+  }
+
+  #refuse(request: NbdRequest, errno: number, started: number): void {
+    this.#writer.error(request, errno, errnoText(errno))
+    this.#finish(request, errno, started)
+  }
+
+  #succeed(request: NbdRequest, started: number, write?: () => void): void {
+    try {
+      if (this.#abandoned) this.#finish(request, NBD_OK, started)
+      else {
+        if (write === undefined) this.#writer.done(request)
+        else write()
+        this.#finish(request, NBD_OK, started)
+      }
+    } catch (error) {
+      this.#options.host.onUnexpected(error)
+    }
+  }
+
+  #fail(request: NbdRequest, error: unknown, started: number): void {
+    const { logger, open, host } = this.#options
+    const command = COMMAND_NAMES[request.command]
+    const { offset, length } = request
+    logger.warn({ export: open.facts.name, command, offset, length, err: error }, 'NBD request failed')
+    try {
+      const errno = errnoOf(error)
+      if (!this.#abandoned) this.#writer.error(request, errno, error instanceof Error ? error.message : String(error))
+      this.#finish(request, errno, started)
+      if (error instanceof AshlarError && error.code === 'FENCED') host.onDeviceLost(error)
+    } catch (unexpected) {
+      host.onUnexpected(unexpected)
+    }
+  }
+
+  #finish(request: NbdRequest, errno: number, started: number): void {
+    const { budget, observer, open } = this.#options
+    const cost = costOf(request)
+    this.#inFlight--
+    this.#inFlightBytes -= cost
+    budget.give(cost)
+    observer.requestFinished?.({
+      exportName: open.facts.name,
+      command: COMMAND_NAMES[request.command] ?? 'unknown',
+      bytes: errno === NBD_OK ? request.length : 0,
+      seconds: (performance.now() - started) / 1000,
+      errno,
+    })
+    if (this.#flushScheduled) return
+    // Replies of calls that end in the same turn of the event loop leave together.
+    this.#flushScheduled = true
+    setImmediate(() => this.#flush())
+  }
+
+  #flush(): void {
+    this.#flushScheduled = false
+    if (!this.#abandoned) this.#options.host.send(this.#writer.take())
+    if (this.#shuttingDown && this.#inFlight === 0) this.stop()
+    if (this.#stopped) this.#settleIfIdle()
+    else this.#pumpRequests()
+  }
+
+  #settleIfIdle(): void {
+    if (this.#settled || !this.#stopped || this.#inFlight > 0 || this.#flushScheduled) return
+    this.#settled = true
+    this.#options.host.onSettled()
+  }
+}
+
+/** Bytes that a request makes us hold until it is answered. */
+function costOf(request: NbdRequest): number {
+  if (request.errno !== NBD_OK) return 0
+  return request.command === NBD_CMD_READ || request.command === NBD_CMD_WRITE ? request.length : 0
+}
+
+function statusOf(run: AllocationRun): number {
+  return (run.hole ? NBD_STATE_HOLE : 0) | (run.zero ? NBD_STATE_ZERO : 0)
+}
