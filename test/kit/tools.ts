@@ -1,0 +1,23 @@
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+/**
+ * Value of a test's `skip`: false when every program is on the PATH, else the reason. With ASHLAR_REQUIRE_TOOLS=1, as in
+ * CI, it is always false: the test runs and fails by the missing program.
+ */
+export function skipWithout(...programs: readonly string[]): string | false {
+  if (process.env['ASHLAR_REQUIRE_TOOLS'] === '1') return false
+  const missing = programs.filter((program) => !isOnPath(program))
+  return missing.length === 0 ? false : `${missing.join(', ')} not installed: see .ci/packages`
+}
+
+function isOnPath(program: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
