@@ -85,7 +85,7 @@ function portIsFree(port: number): Promise<boolean> {
 }
 
 /** A base so that base … base + nodes and base + 100 … base + 100 + nodes are free, and one port more for NBD. */
-async function freePorts(nodes: number): Promise<{ api: number; nbd: number }> {
+export async function freePorts(nodes: number): Promise<{ api: number; nbd: number }> {
   for (let tries = 0; tries < 100; tries++) {
     const api = 20_000 + Math.floor(Math.random() * 200) * 200
     const ports = [
