@@ -1,4 +1,9 @@
 /** The pure machines of a storage node. */
 
+export { VersionTable } from './blocks/index.ts'
 export type { Command } from './control/commands.ts'
+export { MapState } from './control/map-state.ts'
+export { applyCommand } from './control/reducer.ts'
 export type * from './machine.ts'
+export { Prng } from './prng.ts'
+export { DedupeWindows } from './replication/index.ts'
