@@ -147,6 +147,8 @@ export class ClientMachine {
       case 'admin-done':
         this.#admin.onAnswer(ctx, message)
         return
+      case 'ping':
+        return
       default:
         this.#links.close(ctx, link, `a client does not take messages of type ${message.type}`)
     }
@@ -171,8 +173,6 @@ export class ClientMachine {
         return this.#looks.waitForMap(ctx, token)
       case 'list-volumes':
         return this.#looks.listVolumes(ctx, token)
-      case 'list-nodes':
-        return this.#looks.listNodes(ctx, token)
       case 'describe-volume':
         return this.#looks.describeVolume(ctx, token, call.name)
       case 'admin':

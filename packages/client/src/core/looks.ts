@@ -81,12 +81,6 @@ export class Looks {
     })
   }
 
-  listNodes(ctx: ClientContext, token: CallToken): void {
-    this.#look(ctx, token, 'the request for the map', (looked) =>
-      looked ? { kind: 'nodes', nodes: [...this.#map.copy.nodes.values()] } : undefined,
-    )
-  }
-
   describeVolume(ctx: ClientContext, token: CallToken, name: string): void {
     this.#look(ctx, token, 'the request for the map', (looked) => {
       if (!looked) return undefined

@@ -7,7 +7,6 @@ import type {
   ExtentId,
   Message,
   Millis,
-  NodeRecord,
   StoreId,
   VolumeRecord,
 } from '@ashlar/proto'
@@ -116,7 +115,6 @@ export type ClientCall =
     }
   /** A fresh look at the map of the nodes that this client is linked to. */
   | { readonly do: 'list-volumes' }
-  | { readonly do: 'list-nodes' }
   | { readonly do: 'describe-volume'; readonly name: string }
 
 // ---- effects ------------------------------------------------------------------------------------------------------
@@ -160,7 +158,6 @@ export type ClientResult =
   | { readonly kind: 'allocation'; readonly runs: readonly AllocationRun[] }
   | { readonly kind: 'volume'; readonly volume: VolumeRecord; readonly state: VolumeState }
   | { readonly kind: 'volumes'; readonly volumes: readonly { volume: VolumeRecord; state: VolumeState }[] }
-  | { readonly kind: 'nodes'; readonly nodes: readonly NodeRecord[] }
 
 /**
  * How well a volume is replicated, as far as the map says; the worst extent decides. `recovering`: every store that should

@@ -1,0 +1,75 @@
+import { randomBytes } from 'node:crypto'
+import { basename } from 'node:path'
+import { type Client, ConnectedClient } from './client.ts'
+import type { ClientEvent } from './core/machine.ts'
+import { ClientMetrics } from './metrics.ts'
+import { type ClientLogger, type ConnectOptions, checkConnectOptions } from './options.ts'
+import { ClientPump } from './pump.ts'
+import { StatusFeed } from './status.ts'
+import { WsTransport } from './transport/ws-transport.ts'
+
+/**
+ * Connects to a cluster. Resolves when the map was learned from one server. Rejects with AshlarError: USAGE for a wrong
+ * option; NO_CONTROL when no server can be reached, with the reason of each; TIMEOUT after ioTimeoutMs; ABORTED.
+ */
+export async function connect(options: ConnectOptions): Promise<Client> {
+  return await connectClient(options, connect)
+}
+
+/** `connect` for those who need what the public interface leaves out. */
+export async function connectClient(
+  options: ConnectOptions,
+  entry: (options: ConnectOptions) => Promise<unknown> = connectClient,
+): Promise<ConnectedClient> {
+  checkConnectOptions(options, entry)
+  const { servers, ioTimeoutMs, logger, register, tls, signal } = options
+  const name = options.name ?? `${basename(process.argv[1] ?? 'node')} pid ${process.pid}`
+  const status = new StatusFeed()
+  const metrics = new ClientMetrics()
+  const pump = new ClientPump(
+    { servers: [...new Set(servers)], name, seed: randomSeed(), ...(ioTimeoutMs === undefined ? {} : { ioTimeoutMs }) },
+    {
+      transport: (events) => {
+        const transport = new WsTransport({ name, tls }, events)
+        if (register !== undefined) metrics.register(register, transport.counters)
+        return transport
+      },
+      metrics,
+      onEvent: (event) => {
+        if (logger !== undefined) logEvent(logger, event)
+        status.publish(event)
+      },
+    },
+  )
+  pump.start()
+  try {
+    await pump.call({ do: 'wait-for-map' }, 'done', entry, signal)
+  } catch (error) {
+    await pump.close()
+    throw error
+  }
+  return new ConnectedClient(pump, status)
+}
+
+const LOG_LEVELS: Readonly<Record<ClientEvent['what'], keyof ClientLogger>> = {
+  connected: 'info',
+  disconnected: 'info',
+  map: 'debug',
+  waiting: 'warn',
+  resumed: 'info',
+  fenced: 'warn',
+  removed: 'warn',
+  'resolved-late': 'warn',
+  'detach-failed': 'warn',
+}
+
+function logEvent(logger: ClientLogger, event: ClientEvent): void {
+  const { what, ...fields } = event
+  logger[LOG_LEVELS[what]](fields, what)
+}
+
+/** 53 random bits: sessions of all clients of a cluster must differ. */
+function randomSeed(): number {
+  const bytes = randomBytes(8)
+  return (bytes.readUInt32BE(0) >>> 11) * 2 ** 32 + bytes.readUInt32BE(4)
+}

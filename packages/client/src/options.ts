@@ -1,0 +1,128 @@
+import { type AttachMode, isName, TIMERS } from '@ashlar/proto'
+import { usageError } from './errors.ts'
+import type { MetricRegistry } from './metrics.ts'
+import type { ClientTls } from './transport/ws-connection.ts'
+
+/** A logger like pino's: an object first, a sentence second. */
+export interface ClientLogger {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+export interface ConnectOptions {
+  /**
+   * Peer addresses (`host:port`) of one or more nodes. The rest of the cluster is learned from whichever answers first; more
+   * of them cost one connection each and let the client start while some are down.
+   */
+  readonly servers: readonly string[]
+  /** Gives `connect` up; it has no effect once the client is there. */
+  readonly signal?: AbortSignal
+  /** Told of connections, waits and lost volumes. Default: nobody. */
+  readonly logger?: ClientLogger
+  /** A registry of prom-client that the client's metrics are named to. Default: none. */
+  readonly register?: MetricRegistry
+  /** TLS for every connection. Default: plain text, which nodes accept on loopback only. */
+  readonly tls?: ClientTls
+  /**
+   * How long a call may take, milliseconds. Default 60,000. A shorter time reports trouble sooner; a longer one rides out
+   * longer repairs. A call of more than 64 MiB gets it anew with every 64 MiB.
+   */
+  readonly ioTimeoutMs?: number
+  /** Shown to people as the holder of what this client opens, at most 255 characters. Default: program and process id. */
+  readonly name?: string
+}
+
+export interface OpenOptions {
+  /**
+   * `exclusive` (default) fences whoever holds the volume now; `shared` lets sharers write side by side; `read-only` holds
+   * nothing and fences nobody.
+   */
+  readonly mode?: AttachMode
+  /** Fail with ATTACHED, naming the holder, instead of fencing it. Default false. */
+  readonly ifFree?: boolean
+  readonly signal?: AbortSignal
+}
+
+export interface IoOptions {
+  /** Gives the call up: it rejects with ABORTED; a write may still take effect if the error's details say `indeterminate`. */
+  readonly signal?: AbortSignal
+}
+
+type Entry = (...args: never[]) => unknown
+
+const ADDRESS = /^(\[[0-9a-f:.]+\]|[^\s:/[\]]+):(\d{1,5})$/i
+const NAME_LENGTH = 255
+
+/** Throws USAGE that names the option. */
+export function checkConnectOptions(options: ConnectOptions, entry: Entry): void {
+  const { servers, ioTimeoutMs, name } = options
+  if (!Array.isArray(servers) || servers.length === 0)
+    throw usageError(`servers must be a list of at least one address, not ${shown(servers)}`, EXAMPLE, entry)
+  for (const server of servers) {
+    const match = typeof server === 'string' ? ADDRESS.exec(server) : null
+    const port = Number(match?.[2])
+    if (match === null || port < 1 || port > 65_535)
+      throw usageError(`servers has ${shown(server)}, which is not an address of the form host:port`, EXAMPLE, entry)
+  }
+  if (ioTimeoutMs !== undefined && !(Number.isFinite(ioTimeoutMs) && ioTimeoutMs > 0))
+    throw usageError(
+      `ioTimeoutMs must be a number of milliseconds above 0, not ${shown(ioTimeoutMs)}`,
+      `Leave it out for ${TIMERS.ioTimeoutMs}.`,
+      entry,
+    )
+  if (name !== undefined && (typeof name !== 'string' || name.length > NAME_LENGTH))
+    throw usageError(`name must be text of at most ${NAME_LENGTH} characters`, undefined, entry)
+  checkSignal(options.signal, entry)
+}
+
+const EXAMPLE = "Give peer addresses such as ['127.0.0.1:7580']."
+
+/** Throws USAGE that names the option. */
+export function checkOpenOptions(name: string, options: OpenOptions, entry: Entry): void {
+  checkVolumeName(name, entry)
+  const { mode, ifFree } = options
+  if (mode !== undefined && !['exclusive', 'read-only', 'shared'].includes(mode))
+    throw usageError(`mode must be 'exclusive', 'read-only' or 'shared', not ${shown(mode)}`, undefined, entry)
+  if (ifFree !== undefined && typeof ifFree !== 'boolean')
+    throw usageError(`ifFree must be true or false, not ${shown(ifFree)}`, undefined, entry)
+  checkSignal(options.signal, entry)
+}
+
+export function checkVolumeName(name: unknown, entry: Entry): void {
+  if (isName(name)) return
+  throw usageError(
+    `name is ${shown(name)}, which is no volume name`,
+    'Names have 1 to 63 of a-z 0-9 . _ - with a letter or digit at both ends.',
+    entry,
+  )
+}
+
+export function checkSignal(signal: unknown, entry: Entry): void {
+  if (signal === undefined || signal instanceof AbortSignal) return
+  throw usageError(`signal must be an AbortSignal, not ${shown(signal)}`, undefined, entry)
+}
+
+/** A range's offset and length; whether it lies inside the volume is checked where its size is known. */
+export function checkRange(offset: unknown, length: unknown, entry: Entry): void {
+  for (const [option, value] of [
+    ['offset', offset],
+    ['length', length],
+  ] as const) {
+    if (!Number.isSafeInteger(value) || (value as number) < 0)
+      throw usageError(`${option} must be a whole number of bytes from 0, not ${shown(value)}`, undefined, entry)
+  }
+}
+
+export function checkBytes(option: string, bytes: unknown, entry: Entry): void {
+  if (bytes instanceof Uint8Array) return
+  throw usageError(`${option} must be a Uint8Array, not ${shown(bytes)}`, undefined, entry)
+}
+
+/** A value as an error message shows it: short, whatever it is. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return `'${value.slice(0, 80)}'`
+  if (typeof value === 'object' && value !== null)
+    return Array.isArray(value) ? `a list of ${value.length}` : 'an object'
+  return String(value)
+}

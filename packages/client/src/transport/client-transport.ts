@@ -1,0 +1,34 @@
+import type { Message, StoreId } from '@ashlar/proto'
+import type { ClientLink } from '../core/machine.ts'
+
+/** The transport port of a client: dialed connections to nodes, as links that carry messages in order or go down. */
+export interface ClientTransport {
+  /** The complete set of addresses to keep a connection to; connections to others are closed. */
+  setDialed(addresses: readonly string[]): void
+  /** Never waits and never throws. What cannot be sent is lost with its link: `linkDown` tells. */
+  send(link: ClientLink, message: Message): void
+  /** Closes one link; `linkDown` follows. */
+  closeLink(link: ClientLink, reason: string): void
+  /** Closes every link and dials no more; resolves when nothing is left. */
+  close(): Promise<void>
+}
+
+/** What a transport tells its owner, never from inside a call of its own. */
+export interface ClientTransportEvents {
+  linkUp(link: ClientLink, address: string, store: StoreId): void
+  linkDown(link: ClientLink): void
+  /** One attempt to dial failed, with the reason in words; the next one follows after a pause. */
+  dialFailed(address: string, reason: string): void
+  /** Messages of one frame, in order, valid and with matching checksums. */
+  messages(link: ClientLink, messages: readonly Message[]): void
+}
+
+/** Counts of what happens rarely and is worth knowing. */
+export interface ClientTransportCounters {
+  /** Frames that were not valid, or carried a block that did not match its checksum: their link was closed. */
+  badFrames: number
+  /** Dials that did not become a link. */
+  failedDials: number
+  sentBytes: number
+  receivedBytes: number
+}

@@ -1,0 +1,126 @@
+import { type ClusterId, invariant, type Message, TIMERS } from '@ashlar/proto'
+import type { ClientLink } from '../core/machine.ts'
+import type { ClientTransport, ClientTransportCounters, ClientTransportEvents } from './client-transport.ts'
+import { type ClientTls, WsConnection } from './ws-connection.ts'
+
+export interface WsTransportOptions {
+  /** Name of this client in the handshake. */
+  readonly name: string
+  readonly tls?: ClientTls | undefined
+}
+
+/** An address that is kept dialed: connected, or waiting for its next attempt. */
+interface Dialed {
+  readonly address: string
+  connection: WsConnection | undefined
+  link: ClientLink | undefined
+  timer: NodeJS.Timeout | undefined
+  /** Pause before the next attempt. */
+  pauseMs: number
+  wanted: boolean
+}
+
+/** Dials nodes over WebSocket and dials them again, after longer and longer pauses, as long as they are wanted. */
+export class WsTransport implements ClientTransport {
+  readonly counters: ClientTransportCounters = { badFrames: 0, failedDials: 0, sentBytes: 0, receivedBytes: 0 }
+  readonly #options: WsTransportOptions
+  readonly #events: ClientTransportEvents
+  readonly #dialed: Map<string, Dialed> = new Map()
+  readonly #links: Map<ClientLink, WsConnection> = new Map()
+  /** Connections that have not ended, the unwanted included. */
+  readonly #open: Set<WsConnection> = new Set()
+  #cluster: ClusterId | undefined
+  #nextLink = 1
+  #onAllClosed: (() => void) | undefined
+
+  constructor(options: WsTransportOptions, events: ClientTransportEvents) {
+    this.#options = options
+    this.#events = events
+  }
+
+  setDialed(addresses: readonly string[]): void {
+    const wanted = new Set(addresses)
+    for (const [address, dialed] of this.#dialed) {
+      if (wanted.has(address)) continue
+      this.#dialed.delete(address)
+      dialed.wanted = false
+      clearTimeout(dialed.timer)
+      dialed.connection?.close('not needed any more')
+    }
+    for (const address of wanted) {
+      if (this.#dialed.has(address)) continue
+      const dialed: Dialed = {
+        address,
+        connection: undefined,
+        link: undefined,
+        timer: undefined,
+        pauseMs: TIMERS.redialMinMs,
+        wanted: true,
+      }
+      this.#dialed.set(address, dialed)
+      this.#dial(dialed)
+    }
+  }
+
+  send(link: ClientLink, message: Message): void {
+    this.#links.get(link)?.send(message)
+  }
+
+  closeLink(link: ClientLink, reason: string): void {
+    this.#links.get(link)?.close(reason)
+  }
+
+  async close(): Promise<void> {
+    this.setDialed([])
+    if (this.#open.size === 0) return
+    await new Promise<void>((resolve) => {
+      this.#onAllClosed = resolve
+    })
+  }
+
+  #dial(dialed: Dialed): void {
+    const { address } = dialed
+    const { name, tls } = this.#options
+    const options = { address, name, tls, cluster: this.#cluster, counters: this.counters }
+    const connection = new WsConnection(options, {
+      welcome: (store, cluster) => {
+        this.#cluster ??= cluster
+        const link = this.#nextLink++
+        dialed.link = link
+        dialed.pauseMs = TIMERS.redialMinMs
+        this.#links.set(link, connection)
+        this.#events.linkUp(link, address, store)
+      },
+      messages: (messages) => {
+        invariant(dialed.link !== undefined, 'messages came before the handshake was over')
+        this.#events.messages(dialed.link, messages)
+      },
+      closed: (reason) => this.#onClosed(dialed, connection, reason),
+    })
+    dialed.connection = connection
+    this.#open.add(connection)
+  }
+
+  #onClosed(dialed: Dialed, connection: WsConnection, reason: string): void {
+    this.#open.delete(connection)
+    const { link } = dialed
+    dialed.connection = undefined
+    dialed.link = undefined
+    if (dialed.wanted) this.#dialLater(dialed)
+    if (link !== undefined) {
+      this.#links.delete(link)
+      this.#events.linkDown(link)
+    } else if (dialed.wanted) {
+      this.counters.failedDials++
+      this.#events.dialFailed(dialed.address, reason)
+    }
+    if (this.#open.size === 0) this.#onAllClosed?.()
+  }
+
+  #dialLater(dialed: Dialed): void {
+    // Half of the pause is drawn, so that the clients of a restarted node do not come back all at once.
+    const pauseMs = dialed.pauseMs * (0.5 + Math.random() / 2)
+    dialed.pauseMs = Math.min(2 * dialed.pauseMs, TIMERS.redialMaxMs)
+    dialed.timer = setTimeout(() => this.#dial(dialed), pauseMs)
+  }
+}
