@@ -1,0 +1,37 @@
+/** Options of a process: what there is, how it is written, where it came from. */
+export { type Address, formatAddress, isLoopback, isWildcard, parseAddress } from './addresses.ts'
+export { describeSource, type LoadedOptions, loadOptions, type OptionInputs, type OptionSource } from './load.ts'
+export {
+  DEFAULT_API_PORT,
+  DEFAULT_PEER_PORT,
+  LOG_LEVELS,
+  type LogLevel,
+  SERVER_OPTIONS,
+  type ServerOptions,
+} from './options.ts'
+export {
+  asAddress,
+  asAddresses,
+  asBytes,
+  asCount,
+  asDuration,
+  asLabels,
+  asName,
+  asNames,
+  asOneOf,
+  asSwitch,
+  asText,
+  parseList,
+  parseName,
+} from './parsers.ts'
+export { printOptions } from './print.ts'
+export { formatBytes, formatDuration, parseBytes, parseDuration } from './quantities.ts'
+export { environmentName, type OptionSpec, type OptionTable, type OptionValues } from './table.ts'
+export {
+  advertisedAddress,
+  type DataDirFacts,
+  type InsecureListener,
+  insecureListeners,
+  knownPeers,
+  validateServerOptions,
+} from './validate.ts'

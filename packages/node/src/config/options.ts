@@ -1,0 +1,141 @@
+import { hostname } from 'node:os'
+import { isName } from '@ashlar/proto'
+import {
+  asAddress,
+  asAddresses,
+  asBytes,
+  asCount,
+  asDuration,
+  asLabels,
+  asName,
+  asOneOf,
+  asSwitch,
+  asText,
+} from './parsers.ts'
+import type { OptionTable, OptionValues } from './table.ts'
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** Ports of a node unless it is told others: the API, and what peers and clients dial. */
+export const DEFAULT_API_PORT = 7480
+export const DEFAULT_PEER_PORT = 7580
+
+/** Settings that one node may have to itself. What the cluster must share is in the map and in LIMITS and TIMERS. */
+export const SERVER_OPTIONS = {
+  dataDir: {
+    ...asText,
+    name: 'data-dir',
+    placeholder: 'DIR',
+    meaning:
+      'Directory of the store. It is made and formatted when it does not exist; one process at a time may use it.',
+    cost: 'Replicas live here: give it its own disk, since a full or slow one stalls every extent that it holds.',
+  },
+  listen: {
+    ...asAddress,
+    name: 'listen',
+    placeholder: 'HOST:PORT',
+    meaning: 'Where peers and clients connect. Port 0 takes any free one.',
+    default: `127.0.0.1:${DEFAULT_PEER_PORT}`,
+    cost: 'Anything but loopback needs TLS and credentials, or --insecure.',
+  },
+  api: {
+    ...asAddress,
+    name: 'api',
+    placeholder: 'HOST:PORT',
+    meaning: 'Where the HTTP API, health and metrics are served. Port 0 takes any free one.',
+    default: `127.0.0.1:${DEFAULT_API_PORT}`,
+    cost: 'Whoever reaches it can remove volumes. Anything but loopback needs TLS and credentials, or --insecure.',
+  },
+  advertise: {
+    ...asAddress,
+    name: 'advertise',
+    placeholder: 'HOST:PORT',
+    optional: true,
+    meaning: 'Address under which others reach --listen. It is also how the node finds itself in --peers.',
+    defaultText: 'what --listen says',
+    cost: 'It must be dialable from every node and client, and differ from node to node.',
+  },
+  name: {
+    ...asName,
+    name: 'name',
+    placeholder: 'NAME',
+    meaning: 'What people call the node. The store in the data directory is its identity, so a name may move.',
+    default: defaultName(),
+    defaultText: 'the host name',
+    cost: 'None.',
+  },
+  label: {
+    ...asLabels,
+    name: 'label',
+    placeholder: 'KEY=VALUE',
+    meaning: 'Facts about where the node is, such as zone=a. May be given more than once.',
+    default: {},
+    defaultText: 'none',
+    cost: 'None.',
+  },
+  peers: {
+    ...asAddresses,
+    name: 'peers',
+    placeholder: 'A,B,C',
+    meaning: 'Advertised addresses of the nodes to find the cluster through; this node may be among them.',
+    default: [],
+    defaultText: 'none',
+    cost: 'More of them find the cluster while some are down; founding needs the same list on every node.',
+  },
+  expect: {
+    ...asCount,
+    name: 'expect',
+    placeholder: 'COUNT',
+    optional: true,
+    meaning: 'Found a cluster once this many of --peers answer and all of them are empty.',
+    defaultText: 'all of --peers',
+    cost: 'Only an empty data directory founds: a cluster that exists is joined, whatever this says.',
+  },
+  init: {
+    ...asSwitch,
+    name: 'init',
+    meaning: 'Found a cluster of this node alone. Refused when a peer answers.',
+    default: false,
+    cost: 'A single node keeps one replica of everything: its loss is the loss of the data.',
+  },
+  insecure: {
+    ...asSwitch,
+    name: 'insecure',
+    meaning: 'Listen on other addresses than loopback without TLS and credentials.',
+    default: false,
+    cost: 'On, whoever reaches the ports can read and destroy every volume; log, metrics and cluster info say so.',
+  },
+  logLevel: {
+    ...asOneOf(LOG_LEVELS),
+    name: 'log-level',
+    placeholder: 'LEVEL',
+    meaning: 'Least important level that is logged.',
+    default: 'info' as const,
+    cost: 'debug writes a line for each change of an extent, trace for each operation: slow, and large.',
+  },
+  stopTimeoutMs: {
+    ...asDuration,
+    name: 'stop-timeout',
+    placeholder: 'DURATION',
+    meaning: 'How long a stop may take to hand extents over and close the store.',
+    default: 20_000,
+    cost: 'Less makes a busy node exit before it handed over: clients then wait for its lease to run out instead.',
+  },
+  ballastBytes: {
+    ...asBytes,
+    name: 'ballast-bytes',
+    placeholder: 'SIZE',
+    meaning: 'Room kept in a file that is given up only to open the store again on a full disk.',
+    default: 128 * 2 ** 20,
+    cost: 'More costs that much disk. Less than two write buffers and 64Mi may not be enough to open; 0 keeps none.',
+  },
+} as const satisfies OptionTable
+
+export type ServerOptions = OptionValues<typeof SERVER_OPTIONS>
+
+/** The name of the host without its domain, or `node` when that is not a name of Ashlar. */
+function defaultName(): string {
+  const name = hostname().toLowerCase().split('.')[0]
+  return isName(name) ? name : 'node'
+}

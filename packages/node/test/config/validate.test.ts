@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { formatAddress, isLoopback, parseAddress } from '../../src/config/addresses.ts'
+import { loadOptions } from '../../src/config/load.ts'
+import { SERVER_OPTIONS, type ServerOptions } from '../../src/config/options.ts'
+import { insecureListeners, knownPeers, validateServerOptions } from '../../src/config/validate.ts'
+
+function options(flags: Record<string, string | boolean>): ServerOptions {
+  return loadOptions(SERVER_OPTIONS, { flags: { 'data-dir': 'd', ...flags }, environment: {} }).values
+}
+
+function refusal(flags: Record<string, string | boolean>, empty = true): string {
+  try {
+    validateServerOptions(options(flags), { empty })
+  } catch (error) {
+    assert.ok(error instanceof Error)
+    return error.message
+  }
+  return assert.fail('the options were accepted')
+}
+
+describe('a listener on the network', () => {
+  it('is refused without --insecure, naming the option', () => {
+    assert.match(
+      refusal({ init: true, listen: '10.0.0.1:7580' }),
+      /^--listen: 10\.0\.0\.1:7580 is not a loopback address/,
+    )
+    assert.match(
+      refusal({ init: true, listen: '0.0.0.0:7580', advertise: 'n1.example:7580' }),
+      /^--listen: 0\.0\.0\.0:7580 is not a loopback/,
+    )
+    assert.match(refusal({ init: true, api: '[::]:7480' }), /^--api: \[::\]:7480 is not a loopback address/)
+    assert.match(refusal({ init: true, api: 'n1.example:7480' }), /^--api: n1\.example:7480 is not a loopback address/)
+  })
+
+  it('is allowed and reported with --insecure', () => {
+    const open = validateServerOptions(options({ init: true, insecure: true, listen: '10.0.0.1:7580' }), {
+      empty: true,
+    })
+    assert.deepEqual(open, [{ option: '--listen', address: '10.0.0.1:7580' }])
+  })
+
+  it('is nobody on loopback', () => {
+    assert.deepEqual(
+      insecureListeners(false, { '--listen': '127.0.0.1:1', '--api': '[::1]:2', '--x': 'localhost:3' }),
+      [],
+    )
+    assert.equal(isLoopback('127.example'), false)
+    assert.equal(isLoopback('128.0.0.1'), false)
+  })
+})
+
+describe('options that contradict each other', () => {
+  it('do not start: nothing to found and nothing to join', () => {
+    assert.match(refusal({}), /^--peers: is empty and so is the data directory/)
+    assert.deepEqual(validateServerOptions(options({}), { empty: false }), [])
+  })
+
+  it('do not start: expecting more nodes than there are addresses, or none', () => {
+    assert.match(refusal({ peers: '127.0.0.1:1,127.0.0.1:2', expect: '4' }), /^--expect: 4 nodes can never answer/)
+    assert.match(refusal({ peers: '127.0.0.1:1', expect: '0' }), /^--expect: must be at least 1/)
+    assert.deepEqual(
+      validateServerOptions(options({ peers: '127.0.0.1:1,127.0.0.1:2', expect: '3' }), { empty: true }),
+      [],
+    )
+  })
+
+  it('do not start: --init with others', () => {
+    assert.match(
+      refusal({ init: true, expect: '3', peers: '127.0.0.1:1,127.0.0.1:2' }),
+      /^--expect: 3 contradicts --init/,
+    )
+  })
+
+  it('do not start: an address that nobody can dial', () => {
+    assert.match(refusal({ init: true, insecure: true, listen: '0.0.0.0:7580' }), /^--listen: 0\.0\.0\.0 is no address/)
+    assert.match(refusal({ init: true, advertise: 'n1:0' }), /^--advertise: port 0/)
+  })
+})
+
+describe('addresses', () => {
+  it('are a host and a port, with brackets around IPv6', () => {
+    assert.deepEqual(parseAddress('127.0.0.1:7580'), { host: '127.0.0.1', port: 7580 })
+    assert.deepEqual(parseAddress('n1.example:1'), { host: 'n1.example', port: 1 })
+    assert.deepEqual(parseAddress('[::1]:7480'), { host: '::1', port: 7480 })
+    assert.equal(formatAddress(parseAddress('[::1]:7480')), '[::1]:7480')
+  })
+
+  it('are refused when anything is missing or too much', () => {
+    for (const text of ['', 'n1', ':1', 'n1:', 'n1:65536', '::1:7480', '[n1]:1', 'http://n1:1', 'n1:1/x', 'n 1:1']) {
+      assert.throws(() => parseAddress(text), { code: 'USAGE' }, text)
+    }
+  })
+
+  it('of the peers are the same sorted list on every node that was told the same', () => {
+    const peers = '127.0.0.1:3,127.0.0.1:1,127.0.0.1:2'
+    const lists = ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3'].map((listen) => knownPeers(options({ listen, peers })))
+    for (const list of lists) assert.deepEqual(list, ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3'])
+  })
+})
