@@ -1,0 +1,86 @@
+import { checkRegister, type RegisterOperation, type RegisterProblem, ZERO } from './register-check.ts'
+
+/** What is known of the end of a call. `never`: it is promised that it did not take effect and will not. */
+export type Ending = 'done' | 'unknown' | 'never'
+
+export interface HistoryProblem {
+  readonly register: number
+  readonly text: string
+}
+
+/**
+ * A history of reads and writes over numbered registers: a call covers one or more of them. Writes have values that are
+ * never used again, or ZERO. `check` reads the whole history at the end.
+ */
+export class History {
+  private readonly registers = new Map<number, Entry[]>()
+  private readonly never = new Set<number>()
+  private readonly now: () => number
+  /** Calls that ended well. */
+  done = 0
+
+  /** `now`: true time, in any unit. */
+  constructor(now: () => number) {
+    this.now = now
+  }
+
+  beginWrite(registers: readonly number[], value: number): (ending: Ending) => void {
+    const entries = registers.map((register) => this.add(register, { kind: 'write', value, invoked: this.now() }))
+    return (ending) => {
+      if (ending === 'never') this.neverHappened(entries, value)
+      if (ending !== 'done') return
+      this.done++
+      for (const entry of entries) entry.returned = this.now()
+    }
+  }
+
+  /** The values that were read are given at the end, one a register; nothing when the read failed. */
+  beginRead(registers: readonly number[]): (values: readonly number[] | undefined) => void {
+    const invoked = this.now()
+    return (values) => {
+      if (values === undefined) return
+      this.done++
+      registers.forEach((register, index) => {
+        this.add(register, { kind: 'read', value: values[index] as number, invoked }).returned = this.now()
+      })
+    }
+  }
+
+  check(): HistoryProblem[] {
+    const problems: HistoryProblem[] = []
+    for (const [register, entries] of this.registers) {
+      const problem: RegisterProblem | undefined = checkRegister(entries)
+      if (problem !== undefined) problems.push({ register, text: problem.text })
+      const ghost = entries.find(({ kind, value }) => kind === 'read' && this.never.has(value))
+      if (ghost !== undefined) {
+        problems.push({ register, text: `${ghost.value} was read, though its write was promised never to take effect` })
+      }
+    }
+    return problems
+  }
+
+  /** Everything that happened to one register, for people. */
+  describe(register: number): string[] {
+    return (this.registers.get(register) ?? []).map(
+      ({ kind, value, invoked, returned }) => `${kind} ${value} from ${invoked} to ${returned}`,
+    )
+  }
+
+  private neverHappened(entries: readonly Entry[], value: number): void {
+    // An erasure leaves no mark that a later read could be blamed for; without an answer it constrains nothing.
+    if (value !== ZERO) this.never.add(value)
+    for (const entry of entries) entry.returned = Infinity
+  }
+
+  private add(register: number, operation: Omit<RegisterOperation, 'returned'>): Entry {
+    const entry: Entry = { ...operation, returned: Infinity }
+    const entries = this.registers.get(register)
+    if (entries === undefined) this.registers.set(register, [entry])
+    else entries.push(entry)
+    return entry
+  }
+}
+
+interface Entry extends RegisterOperation {
+  returned: number
+}

@@ -1,0 +1,139 @@
+import { spawn } from 'node:child_process'
+import { parseArgs } from 'node:util'
+import { optionsOf } from '../options.ts'
+import { type Outcome, simulate } from '../simulator.ts'
+
+const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--trace] [--quiet]
+
+Runs the shipped machines of a whole cluster in one process, from seeds. The same seed over the same source is the same run.
+
+--seed N      one seed: prints its options, its verdict and the hash of its events
+--trace       with --seed: one line for every event (the legend is in test/sim/checkers/recorder.ts)
+--first N     first of several seeds (1)
+--count N     how many seeds (100)
+--minutes M   as many seeds as fit, instead of --count
+--jobs N      processes that share the seeds (1)
+--quiet       with several seeds: print only those that fail, and the sum
+
+exit codes: 0 every seed passed, 1 a seed found a violation, 2 usage
+`
+
+interface Sum {
+  seeds: number
+  failed: number
+  virtualMs: number
+  calls: number
+  acknowledgements: number
+  activations: number
+}
+
+const OPTIONS = {
+  seed: { type: 'string' },
+  first: { type: 'string', default: '1' },
+  count: { type: 'string', default: '100' },
+  minutes: { type: 'string' },
+  jobs: { type: 'string', default: '1' },
+  step: { type: 'string', default: '1' },
+  trace: { type: 'boolean', default: false },
+  quiet: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const
+
+function main(): Promise<number> | number {
+  const { values } = parseArgs({ options: OPTIONS })
+  if (values.help) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  if (values.seed !== undefined) return runOne(wholeNumber('seed', values.seed), values.trace)
+  const jobs = wholeNumber('jobs', values.jobs)
+  const range: SeedRange = {
+    first: wholeNumber('first', values.first),
+    count: values.minutes === undefined ? wholeNumber('count', values.count) : Number.POSITIVE_INFINITY,
+    step: wholeNumber('step', values.step),
+    until:
+      values.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + Number(values.minutes) * 60_000,
+  }
+  return jobs > 1 ? runJobs(jobs, range, values) : runRange(range, values.quiet)
+}
+
+interface SeedRange {
+  readonly first: number
+  readonly count: number
+  readonly step: number
+  readonly until: number
+}
+
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new UsageError(`--${name} ${text}: a whole number from 0 is needed`)
+  return value
+}
+
+class UsageError extends Error {}
+
+function runOne(seed: number, trace: boolean): number {
+  const outcome = simulate(seed, trace ? { trace: (line) => process.stdout.write(`${line}\n`) } : {})
+  process.stdout.write(`options ${JSON.stringify(optionsOf(seed), undefined, 2)}\n`)
+  process.stdout.write(`faults ${[...outcome.faults].map(([name, times]) => `${name} ${times}`).join(', ')}\n`)
+  printOutcome(outcome)
+  return outcome.violations.length === 0 ? 0 : 1
+}
+
+function printOutcome(outcome: Outcome): void {
+  const { seed, violations, hash, virtualMs, inputs, calls, activations } = outcome
+  const verdict = violations.length === 0 ? 'passed' : 'FAILED'
+  process.stdout.write(
+    `seed ${seed} ${verdict} hash ${hash} virtual ${(virtualMs / 1000).toFixed(1)} s, ${inputs} inputs, ${calls} calls, ${activations} takeovers\n`,
+  )
+  for (const { at, rule, text } of violations) process.stdout.write(`  ${at.toFixed(3)} ${rule}: ${text}\n`)
+  if (violations.length > 0) process.stdout.write(`  replay: npm run sim -- --seed ${seed} --trace\n`)
+}
+
+function runRange(range: SeedRange, quiet: boolean): number {
+  const sum: Sum = { seeds: 0, failed: 0, virtualMs: 0, calls: 0, acknowledgements: 0, activations: 0 }
+  for (let index = 0; index < range.count && performance.now() < range.until; index++) {
+    const outcome = simulate(range.first + index * range.step)
+    sum.seeds++
+    if (outcome.violations.length > 0) sum.failed++
+    sum.virtualMs += outcome.virtualMs
+    sum.calls += outcome.calls
+    sum.acknowledgements += outcome.acknowledgements
+    sum.activations += outcome.activations
+    if (!quiet || outcome.violations.length > 0) printOutcome(outcome)
+  }
+  process.stdout.write(`sum ${JSON.stringify(sum)}\n`)
+  return sum.failed === 0 ? 0 : 1
+}
+
+/** Each process takes every n-th seed. */
+async function runJobs(
+  jobs: number,
+  range: SeedRange,
+  values: { readonly minutes?: string | undefined; readonly quiet: boolean },
+): Promise<number> {
+  const codes = await Promise.all(
+    Array.from({ length: jobs }, (_, job) => {
+      const share = Math.ceil((range.count - job) / jobs)
+      const much = values.minutes === undefined ? ['--count', String(share)] : ['--minutes', values.minutes]
+      const where = ['--first', String(range.first + job * range.step), '--step', String(jobs * range.step)]
+      return runChild([...where, ...much, ...(values.quiet ? ['--quiet'] : [])])
+    }),
+  )
+  return codes.every((code) => code === 0) ? 0 : 1
+}
+
+function runChild(args: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, [...process.execArgv, import.meta.filename, ...args], { stdio: 'inherit' })
+  return new Promise((resolve) => child.on('exit', (code) => resolve(code ?? 1)))
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  const usage = error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true
+  if (!usage) throw error
+  process.stderr.write(`${(error as Error).message}\n\n${HELP}`)
+  process.exitCode = 2
+}

@@ -1,0 +1,107 @@
+import type { Effect, Fact, Input, LogEntry, ReplicaChange } from '@ashlar/node/core'
+import type { Epoch } from '@ashlar/proto'
+import type { History } from '../../kit/history/recorder.ts'
+import type { ClientProcess } from '../world/client-host.ts'
+import type { Disk } from '../world/disk.ts'
+import type { NodeProcess } from '../world/node-host.ts'
+import type { ClientObserver, NodeObserver } from '../world/observer.ts'
+import type { Clock } from '../world/time.ts'
+import { ControlTruth } from './control-truth.ts'
+import { Durability } from './durability.ts'
+import { Recorder } from './recorder.ts'
+import { Report } from './report.ts'
+import { Requests } from './requests.ts'
+import { Serving } from './serving.ts'
+import { Versions } from './versions.ts'
+
+/** Every checker of a run, each looking at every event as it happens. */
+export class Checkers implements NodeObserver, ClientObserver {
+  readonly report: Report
+  readonly truth: ControlTruth
+  readonly durability: Durability
+  readonly serving: Serving
+  readonly recorder: Recorder
+  private readonly requests = new Requests()
+  private readonly versions: Versions
+
+  /** `disks`: those that exist, by store; kept up to date by the world. `trace` is called with one line an event. */
+  constructor(clock: Clock, disks: ReadonlyMap<string, Disk>, trace?: (line: string) => void) {
+    this.report = new Report(clock)
+    this.truth = new ControlTruth(this.report)
+    this.durability = new Durability(this.truth, disks, this.report)
+    this.serving = new Serving(this.truth, this.report)
+    this.versions = new Versions(this.report)
+    this.recorder = new Recorder(clock, trace)
+  }
+
+  /** Something was found: what comes after it is likely to be its consequence. */
+  get broken(): boolean {
+    return this.report.violations.length > 0
+  }
+
+  /** What can be checked only over the whole run. */
+  end(history: History): void {
+    for (const { register, text } of history.check()) {
+      this.violation('linearizable', `cell ${register}: ${text}`)
+      for (const line of history.describe(register)) this.recorder.note(`cell ${register}: ${line}`)
+    }
+  }
+
+  nodeStarted(node: NodeProcess): void {
+    this.recorder.note(`${node.host} starts, store ${node.disk.store}, start ${node.counter}`)
+  }
+
+  nodeEnded(node: NodeProcess, powerLoss: boolean): void {
+    this.recorder.note(`${node.host} ends${powerLoss ? ' by loss of power' : ''}`)
+  }
+
+  nodeInput(node: NodeProcess, input: Input): void {
+    this.recorder.nodeInput(node.host, input)
+    this.requests.received(node, input)
+  }
+
+  nodeEffect(node: NodeProcess, effect: Effect): void {
+    this.recorder.nodeEffect(node.host, effect)
+    if (effect.type === 'commit') return this.changed(node, effect.change)
+    if (effect.type === 'fact') return this.fact(node, effect.fact)
+    if (effect.type === 'send') {
+      this.durability.sending(node, effect)
+      this.serving.sending(effect)
+    }
+    const answer = this.requests.answered(node, effect)
+    if (answer?.good !== true || answer.request.type === 'cancel') return
+    const { request } = answer
+    this.serving.answered(node, request)
+    if (request.type === 'write' || request.type === 'zero') this.durability.answered(node, request)
+  }
+
+  nodeFatal(node: NodeProcess, reason: string): void {
+    this.violation('fatal', `${node.host} could not go on: ${reason}`)
+  }
+
+  logDurable(node: NodeProcess, entry: LogEntry): void {
+    this.recorder.logDurable(node.host, entry)
+    this.truth.logDurable(entry)
+  }
+
+  clientEvent(client: ClientProcess, what: string): void {
+    this.recorder.clientInput(client.host, what)
+  }
+
+  violation(rule: string, text: string): void {
+    this.report.violation(rule, text)
+    this.recorder.note(`VIOLATION ${rule}: ${text}`)
+  }
+
+  private changed(node: NodeProcess, change: ReplicaChange): void {
+    this.versions.changed(node, change)
+    this.durability.changed(change)
+    this.serving.changed(node, change)
+  }
+
+  private fact(node: NodeProcess, fact: Fact): void {
+    if (fact.what !== 'extent-active' || fact.extent === undefined) return
+    this.serving.activated(node, fact.extent, fact['epoch'] as Epoch)
+    this.durability.activated(node, fact.extent)
+  }
+}

@@ -1,0 +1,158 @@
+import type { Effect, ReplicaChange } from '@ashlar/node/core'
+import { type BlockIndex, type BlockVersion, type ExtentId, type Operation, volumeOf } from '@ashlar/proto'
+import type { Disk } from '../world/disk.ts'
+import type { NodeProcess } from '../world/node-host.ts'
+import type { ControlTruth } from './control-truth.ts'
+import type { Report } from './report.ts'
+import type { Request } from './requests.ts'
+
+type Position = Pick<BlockVersion, 'epoch' | 'seq'>
+
+/** One application of an operation by a primary, under one epoch. */
+interface Application {
+  readonly position: Position
+  readonly blocks: readonly BlockIndex[]
+}
+
+/**
+ * What was acknowledged is on stable storage (design invariants 2 and 6): at the moment of the answer on every member of
+ * the in-sync set that control has, and ever after on every store that becomes primary. Nothing that promises durability
+ * leaves a node before what it promises is durable there (protocol A2.14).
+ */
+export class Durability {
+  private readonly truth: ControlTruth
+  private readonly report: Report
+  /** Disks that exist, by store. A disk that was replaced is gone. */
+  private readonly disks: ReadonlyMap<string, Disk>
+  private readonly applications = new Map<string, Application[]>()
+  private readonly acknowledged = new Map<ExtentId, Map<BlockIndex, Position>>()
+  /** Writes that were acknowledged. */
+  acknowledgements = 0
+
+  constructor(truth: ControlTruth, disks: ReadonlyMap<string, Disk>, report: Report) {
+    this.truth = truth
+    this.disks = disks
+    this.report = report
+  }
+
+  /** A store is asked to commit a change: remembers what an operation became. */
+  changed(change: ReplicaChange): void {
+    const { operation, blocks } = change
+    const first = blocks[0]
+    if (operation === undefined || operation.cancel || first === undefined) return
+    const key = keyOf(change.extent, operation)
+    const known = this.applications.get(key) ?? []
+    if (known.some(({ position }) => compare(position, first.version) === 0)) return
+    const application = { position: first.version, blocks: blocks.map(({ block }) => block) }
+    this.applications.set(key, [...known, application])
+  }
+
+  /** A write or an erasure was answered with success. */
+  answered(node: NodeProcess, request: Extract<Request, { type: 'write' | 'zero' }>): void {
+    this.acknowledgements++
+    const { extent, operation } = request
+    const applications = this.applications.get(keyOf(extent, operation)) ?? []
+    if (applications.length === 0) {
+      // An erasure of blocks without a version changes nothing.
+      if (request.type === 'write') this.report.violation('acked-durable', `${name(request)} was acked, never applied`)
+      return
+    }
+    const record = this.truth.record(extent)
+    if (record === undefined) return
+    if (record.inSync.length < (this.truth.volume(volumeOf(extent))?.minInSync ?? 1)) {
+      this.report.violation('min-in-sync', `${node.host} acked ${name(request)} with ${record.inSync.length} in sync`)
+    }
+    const missing = record.inSync.filter((store) => {
+      const disk = this.disks.get(store)
+      return disk !== undefined && !applications.some((application) => holds(disk, extent, application))
+    })
+    if (missing.length > 0) {
+      this.report.violation(
+        'acked-durable',
+        `${node.host} acked ${name(request)}; not durable on ${missing.join(', ')}`,
+      )
+    }
+    this.remember(extent, applications.at(-1) as Application)
+  }
+
+  /** A primary serves from here on: it must hold all that was ever acknowledged. */
+  activated(node: NodeProcess, extent: ExtentId): void {
+    for (const [block, position] of this.acknowledged.get(extent) ?? []) {
+      const held = node.disk.replicas.get(extent)?.versions.get(block)
+      if (held === undefined || compare(held, position) < 0) {
+        this.report.violation(
+          'acked-survives',
+          `${node.host} serves extent ${extent} without acked (${position.epoch}, ${position.seq}) of block ${block}`,
+        )
+      }
+    }
+  }
+
+  /** Checks what a message promises against what is on the sender's disk (A2.14). */
+  sending(node: NodeProcess, effect: Extract<Effect, { type: 'send' }>): void {
+    const { message } = effect
+    const early = (what: string): void => this.report.violation('persist-before-send', `${node.host} sent ${what}`)
+    switch (message.type) {
+      case 'opened': {
+        const promised = node.disk.replicas.get(message.extent)?.head.promised ?? 0
+        if (promised < message.epoch) early(`OPENED for epoch ${message.epoch}, durably promised is ${promised}`)
+        return
+      }
+      case 'open': {
+        const head = node.disk.replicas.get(message.extent)?.head
+        if ((head?.led ?? 0) < message.epoch) early(`OPEN of epoch ${message.epoch}, durably led is ${head?.led}`)
+        return
+      }
+      case 'ack': {
+        const lastSeq = node.disk.replicas.get(message.extent)?.head.lastSeq ?? 0
+        if (message.seq > lastSeq) early(`ACK of seq ${message.seq}, durable is ${lastSeq}`)
+        return
+      }
+      case 'map-update':
+        if (message.delta.to > this.truth.map.revision) early(`map revision ${message.delta.to} before it was durable`)
+        return
+      case 'renewed':
+      case 'registered':
+      case 'admin-done':
+        if (message.revision > this.truth.map.revision) early(`${message.type} before its entry was durable`)
+        return
+      case 'sets-changed':
+        for (const { extent, record } of message.results) {
+          const durable = this.truth.record(extent)?.revision ?? 0
+          if (record !== undefined && record.revision > durable) early(`sets-changed before its entry was durable`)
+        }
+    }
+  }
+
+  private remember(extent: ExtentId, application: Application): void {
+    let blocks = this.acknowledged.get(extent)
+    if (blocks === undefined) {
+      blocks = new Map()
+      this.acknowledged.set(extent, blocks)
+    }
+    for (const block of application.blocks) {
+      const known = blocks.get(block)
+      if (known === undefined || compare(known, application.position) < 0) blocks.set(block, application.position)
+    }
+  }
+}
+
+function holds(disk: Disk, extent: ExtentId, application: Application): boolean {
+  const versions = disk.replicas.get(extent)?.versions
+  return (
+    versions !== undefined &&
+    application.blocks.every((block) => compare(versions.get(block), application.position) >= 0)
+  )
+}
+
+function compare(a: Position, b: Position): number {
+  return a.epoch - b.epoch || a.seq - b.seq
+}
+
+function keyOf(extent: ExtentId, operation: { readonly session: number; readonly op: number }): string {
+  return `${extent}:${operation.session}:${operation.op}`
+}
+
+function name(request: { readonly extent: ExtentId; readonly operation: Operation }): string {
+  return `operation ${request.operation.op} of session ${request.operation.session} on extent ${request.extent}`
+}

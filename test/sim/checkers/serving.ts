@@ -1,0 +1,90 @@
+import type { Effect, ReplicaChange } from '@ashlar/node/core'
+import { type Epoch, type ExtentId, type ExtentRecord, type StoreId, type VolumeId, volumeOf } from '@ashlar/proto'
+import type { NodeProcess } from '../world/node-host.ts'
+import type { ControlTruth } from './control-truth.ts'
+import type { Report } from './report.ts'
+import type { Request } from './requests.ts'
+
+/**
+ * Who serves (design invariants 1 and 7): one primary in an epoch; only the store that control names now, in the life that
+ * it was named in; and nobody gives a seq to a writer once a later attachment is complete (amendment 4).
+ */
+export class Serving {
+  private readonly truth: ControlTruth
+  private readonly report: Report
+  /** Who serves or served, by extent and epoch. */
+  private readonly active = new Map<string, Life>()
+  /** Attachment generation that control has told somebody is complete. */
+  private readonly attached = new Map<VolumeId, number>()
+  /** Takeovers that came as far as to serve. */
+  activations = 0
+
+  constructor(truth: ControlTruth, report: Report) {
+    this.truth = truth
+    this.report = report
+  }
+
+  activated(node: NodeProcess, extent: ExtentId, epoch: Epoch): void {
+    this.activations++
+    const key = `${extent}:${epoch}`
+    const other = this.active.get(key)
+    const life = lifeOf(node)
+    if (other !== undefined && (other.store !== node.disk.store || other.counter !== node.counter)) {
+      this.report.violation('one-primary-per-epoch', `epoch ${epoch} of extent ${extent}: ${other.text} and ${life}`)
+    }
+    this.active.set(key, { store: node.disk.store, counter: node.counter, text: life })
+    if (this.truth.primaryOf(extent, epoch) !== node.disk.store) {
+      this.report.violation('one-primary-per-epoch', `${life} serves extent ${extent} in epoch ${epoch} unnamed`)
+    }
+  }
+
+  /** The primary that the record names serves, in the life that it was named in. */
+  serves(record: ExtentRecord): boolean {
+    const { id, epoch, primary } = record
+    const life = this.active.get(`${id}:${epoch}`)
+    return life !== undefined && life.store === primary.store && life.counter === primary.counter
+  }
+
+  /** A read, a write or a query was answered with success. */
+  answered(node: NodeProcess, request: Request): void {
+    const record = this.truth.record(request.extent)
+    if (record === undefined) return
+    const { primary, epoch } = record
+    if (primary.store === node.disk.store && primary.counter === node.counter && epoch === request.epoch) return
+    this.report.violation(
+      'zombie',
+      `${lifeOf(node)} answered a ${request.type} of extent ${request.extent} in epoch ${request.epoch}, while control has ${primary.store} in ${epoch}`,
+    )
+  }
+
+  /** A store is asked to commit a change. */
+  changed(node: NodeProcess, change: ReplicaChange): void {
+    const { operation, extent, head } = change
+    if (operation === undefined || head.lastEpoch === undefined) return
+    if (this.truth.primaryOf(extent, head.lastEpoch) !== node.disk.store) return
+    const complete = this.attached.get(volumeOf(extent)) ?? 0
+    if (operation.generation < complete) {
+      this.report.violation(
+        'fenced-writer',
+        `${lifeOf(node)} gave seq ${operation.seq} to generation ${operation.generation}; ${complete} is attached`,
+      )
+    }
+  }
+
+  sending({ message }: Extract<Effect, { type: 'send' }>): void {
+    if (message.type !== 'admin-done' || message.code !== 0 || message.volume === undefined) return
+    const { id, generation } = message.volume
+    this.attached.set(id, Math.max(this.attached.get(id) ?? 0, generation))
+  }
+}
+
+/** One life of one store. */
+interface Life {
+  readonly store: StoreId
+  readonly counter: number
+  readonly text: string
+}
+
+function lifeOf(node: NodeProcess): string {
+  return `${node.host} (${node.disk.store}, start ${node.counter})`
+}

@@ -1,0 +1,30 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Catch } from './hunt.ts'
+import { ROOT } from './patch-source.ts'
+import type { Mutant } from './table.ts'
+
+const run = promisify(execFile)
+const FOLDER = import.meta.dirname
+
+/** How a mutant is to be caught: by the first of some seeds that finds something, or by one directed schedule. */
+export type Lure = { readonly schedule: string } | { readonly first: number; readonly count: number }
+
+/** Runs a mutant in a process of its own and says what was found. */
+export async function catchMutant(mutant: Mutant, lure: Lure): Promise<Catch> {
+  const args = 'schedule' in lure ? ['schedule', lure.schedule] : ['seeds', String(lure.first), String(lure.count)]
+  const { stdout } = await run(
+    process.execPath,
+    ['--conditions=ashlar-source', '--import', join(FOLDER, 'patch-hook.ts'), join(FOLDER, 'hunt.ts'), ...args],
+    { cwd: ROOT, env: { ...process.env, ASHLAR_MUTANT: mutant.name }, maxBuffer: 1 << 26 },
+  )
+  return JSON.parse(stdout) as Catch
+}
+
+/** Which seed or schedule catches each mutant, as last measured. */
+export interface Recorded {
+  readonly [mutant: string]:
+    | { readonly seed: number; readonly rule: string }
+    | { readonly schedule: string; readonly rule: string }
+}

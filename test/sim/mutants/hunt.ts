@@ -1,0 +1,33 @@
+import type { Violation } from '../checkers/report.ts'
+import { SCHEDULES } from '../directed/schedules.ts'
+import { simulate } from '../simulator.ts'
+
+/**
+ * The child process of one hunt: runs seeds from `first` until one finds a violation, or the one schedule. Prints the
+ * result as JSON. Arguments: `seeds FIRST COUNT` or `schedule NAME`.
+ */
+export interface Catch {
+  /** Seeds that were run. */
+  readonly tried: number
+  readonly seed?: number
+  readonly violations: readonly Violation[]
+}
+
+function hunt(first: number, count: number): Catch {
+  for (let tried = 1; tried <= count; tried++) {
+    const seed = first + tried - 1
+    const { violations } = simulate(seed)
+    if (violations.length > 0) return { tried, seed, violations }
+  }
+  return { tried: count, violations: [] }
+}
+
+function follow(name: string): Catch {
+  const schedule = SCHEDULES.get(name)
+  if (schedule === undefined) throw new Error(`there is no schedule named ${name}`)
+  return { tried: 1, violations: schedule() }
+}
+
+const [what = '', first = '', count = ''] = process.argv.slice(2)
+const found = what === 'schedule' ? follow(first) : hunt(Number(first), Number(count))
+process.stdout.write(JSON.stringify(found))

@@ -1,0 +1,461 @@
+/**
+ * Deliberate bugs: each leaves out one rule of the protocol, and the simulator has to notice. They test the tester. A
+ * mutant is an edit of the shipped source that is made while the source is loaded by a process of its own.
+ */
+export interface Mutant {
+  readonly name: string
+  /** The rule of docs/PROTOCOL.md that it breaks. */
+  readonly rule: string
+  /** What it does wrong, as a sentence. */
+  readonly wrong: string
+  readonly edits: readonly Edit[]
+  /** Caught by this directed schedule, where seeds are too rarely unlucky. */
+  readonly schedule?: string
+}
+
+export interface Edit {
+  /** Path from the root of the repository. */
+  readonly file: string
+  /** Text that is in the file exactly once. */
+  readonly find: string
+  readonly replace: string
+}
+
+const REPLICATION = 'packages/node/src/core/replication'
+const CONTROL = 'packages/node/src/core/control'
+
+export const MUTANTS: readonly Mutant[] = [
+  // ---- protocol A4 --------------------------------------------------------------------------------------------------
+  {
+    name: 'no-reconcile',
+    rule: 'A2.8',
+    wrong: 'A stream opens without comparing: replicas keep what the primary does not have.',
+    edits: [
+      {
+        file: `${REPLICATION}/stream.ts`,
+        find: 'if (sameBytes(completion.root, message.digest)) return this.startCopying(later)',
+        replace: 'return this.startCopying(later)',
+      },
+    ],
+  },
+  {
+    name: 'elect-any',
+    rule: 'A2.10',
+    wrong: 'Any live store becomes primary, in sync or not.',
+    edits: [
+      {
+        file: `${CONTROL}/epochs.ts`,
+        find: 'const successor = choosePrimary(state, without(record.inSync, old), live)',
+        replace: 'const successor = choosePrimary(state, without(record.assigned, old), live)',
+      },
+      {
+        file: `${CONTROL}/epochs.ts`,
+        find: 'namePrimary(state, record, successor, setsWithoutOld(record, reason, minInSync))',
+        replace:
+          'namePrimary(state, record, successor, record.inSync.includes(successor) ? setsWithoutOld(record, reason, minInSync) : { inSync: [successor], eligible: [] })',
+      },
+    ],
+  },
+  {
+    name: 'identity-by-name',
+    rule: 'A2.0',
+    wrong: 'A new store at a known address takes the place of the old one in the in-sync set.',
+    edits: [
+      {
+        file: `${CONTROL}/apply-nodes.ts`,
+        find: 'if (record.primary.store !== node.store) takeOut(state, record, node.store)',
+        replace:
+          'const same = (set) => set.map((member) => member === node.store ? command.store : member)\n      if (record.primary.store !== node.store) putExtentRecord(state, { ...record, inSync: same(record.inSync), eligible: same(record.eligible), assigned: same(record.assigned) })',
+      },
+    ],
+  },
+  {
+    name: 'shrink-early',
+    rule: 'A2.7',
+    wrong: 'A silent replica leaves the ack set when control is asked, not when control has committed it.',
+    edits: [
+      {
+        file: `${REPLICATION}/primary.ts`,
+        find: 'const set = new Set(this.record()?.inSync ?? [])',
+        replace: 'const set = new Set(this.keeper.asked?.inSync ?? this.record()?.inSync ?? [])',
+      },
+    ],
+  },
+  {
+    name: 'read-uncommitted',
+    rule: 'A2.6',
+    wrong: 'Reads return bytes that are not committed.',
+    edits: [
+      { file: `${REPLICATION}/reads.ts`, find: 'if (uncommitted > 0) {', replace: 'if (uncommitted < 0) {' },
+      {
+        file: `${REPLICATION}/reads.ts`,
+        find: 'if (through > primary.extent.commitSeq) {',
+        replace: 'if (through < 0) {',
+      },
+    ],
+  },
+  {
+    name: 'no-min-in-sync',
+    rule: 'A2.10',
+    wrong: 'Writes are acknowledged however few replicas are in sync.',
+    edits: [
+      {
+        file: `${REPLICATION}/primary.ts`,
+        find: 'record.inSync.length >= volume.minInSync',
+        replace: 'record.inSync.length >= 1',
+      },
+    ],
+  },
+  {
+    name: 'ack-early',
+    rule: 'A2.14',
+    wrong: 'A replica acknowledges what is not on stable storage yet.',
+    edits: [
+      {
+        file: `${REPLICATION}/replica.ts`,
+        find: `    this.services.when(token, () => {
+      update()
+      stream.ackDue = true
+      this.services.acknowledgeAtEnd(this)
+    })`,
+        replace: `    this.services.when(token, () => {})
+    update()
+    stream.ackDue = true
+    this.services.acknowledgeAtEnd(this)`,
+      },
+    ],
+  },
+  {
+    name: 'add-early',
+    rule: 'A2.7',
+    wrong: 'A joining replica is added before it has caught up.',
+    edits: [
+      {
+        file: `${REPLICATION}/in-sync.ts`,
+        find: `      stream?.marked === true &&
+      stream.ackedSeq >= primary.extent.commitSeq &&
+      registered !== undefined &&`,
+        replace: `      (stream?.phase === 'comparing' || stream?.phase === 'copying') &&
+      registered !== undefined &&`,
+      },
+    ],
+  },
+  {
+    name: 'no-fence',
+    rule: 'A2.3',
+    wrong: 'A replica accepts streams and frames of an epoch below its promise.',
+    edits: [
+      {
+        file: `${REPLICATION}/replica.ts`,
+        find: "if (open.epoch < this.extent.promised) return this.refuse(ctx, link, open, 'fenced')",
+        replace: '',
+      },
+      {
+        file: `${REPLICATION}/replica.ts`,
+        find: 'if (message.epoch < this.extent.promised) {',
+        replace: 'if (message.epoch < 0) {',
+      },
+    ],
+  },
+  {
+    name: 'activate-early',
+    rule: 'A2.8',
+    wrong: 'A new primary serves before every in-sync replica has promised its epoch and has its state.',
+    edits: [
+      {
+        file: `${REPLICATION}/primary.ts`,
+        find: 'this.append(ctx, { blocks: [], bytes: 0, operation: undefined, cancel: false, replies: [] })',
+        replace:
+          "this.append(ctx, { blocks: [], bytes: 0, operation: undefined, cancel: false, replies: [] })\n      this.phase = 'active'",
+      },
+      {
+        file: `${REPLICATION}/primary.ts`,
+        find: 'if (!this.startSent && this.allInSyncMarked(record)) {',
+        replace: 'if (!this.startSent) {',
+      },
+    ],
+  },
+  {
+    name: 'add-late',
+    rule: 'A2.7',
+    wrong: 'A replica enters the ack set when control has added it, not when control is asked.',
+    edits: [
+      {
+        file: `${REPLICATION}/primary.ts`,
+        find: 'if (this.keeper.pendingAdd !== undefined) set.add(this.keeper.pendingAdd)',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'add-by-address',
+    rule: 'A2.7',
+    wrong: 'Control adds whatever store now stands at the address of the one that was asked for.',
+    edits: [
+      {
+        file: `${CONTROL}/apply-sets.ts`,
+        find: '  const answer = (code',
+        replace:
+          '  if (change.inSync.some((store) => state.successors.has(store))) change = { ...change, revision: record.revision, inSync: change.inSync.map((store) => state.successors.get(store) ?? store) }\n  const answer = (code',
+      },
+    ],
+    schedule: 'add-of-a-replaced-disk',
+  },
+  {
+    name: 'same-epoch-resumed',
+    rule: 'A2.0',
+    wrong: 'A primary that restarts goes on in the epoch that it led before.',
+    edits: [
+      {
+        file: `${REPLICATION}/replication.ts`,
+        find: 'const named = record.primary.store === self && record.primary.counter === counter',
+        replace: 'const named = record.primary.store === self',
+      },
+      {
+        file: `${REPLICATION}/replication.ts`,
+        find: 'if (named && record.epoch > state.led && record.epoch >= state.promised) {',
+        replace: 'if (named && record.epoch >= state.led && record.epoch >= state.promised) {',
+      },
+      {
+        file: `${REPLICATION}/primary.ts`,
+        find: 'this.epoch > this.extent.led && this.epoch >= this.extent.promised',
+        replace: 'this.epoch >= this.extent.led && this.epoch >= this.extent.promised',
+      },
+    ],
+    schedule: 'restarted-primary',
+  },
+  // ---- amendments -------------------------------------------------------------------------------------------------
+  {
+    name: 'pending-add-counts',
+    rule: 'Amendment 1',
+    wrong: 'A replica that is asked to be added counts toward minInSync.',
+    edits: [
+      {
+        file: `${REPLICATION}/primary.ts`,
+        find: 'record.inSync.length >= volume.minInSync',
+        replace: 'this.ackSet().size >= volume.minInSync',
+      },
+    ],
+  },
+  {
+    name: 'start-below-min-in-sync',
+    rule: 'Amendment 2',
+    wrong: 'START commits below minInSync, so that a primary serves reads that it may have to take back.',
+    edits: [
+      {
+        file: `${REPLICATION}/primary.ts`,
+        find: 'if (this.over || this.recordToken !== undefined || !this.enoughInSync()) return',
+        replace:
+          "if (this.over || this.recordToken !== undefined || (!this.enoughInSync() && this.phase !== 'recovering')) return",
+      },
+    ],
+  },
+  {
+    name: 'no-eligible',
+    rule: 'CTL-5',
+    wrong: 'Stores that leave below minInSync are forgotten, though they hold every acknowledged write.',
+    edits: [
+      {
+        file: `${CONTROL}/membership.ts`,
+        find: 'return { inSync, eligible: [...kept] }',
+        replace: 'return { inSync, eligible: [] }',
+      },
+    ],
+  },
+  {
+    name: 'lease-over-early',
+    rule: 'Amendment 3',
+    wrong: 'Control replaces a primary whose lease may still hold by its own count.',
+    edits: [
+      {
+        file: `${CONTROL}/leases.ts`,
+        find: 'return now - lease.receivedAt >= leaseExpiryMs()',
+        replace: 'return now - lease.receivedAt >= leaseExpiryMs() / 3',
+      },
+    ],
+  },
+  {
+    name: 'new-leader-grants-nothing',
+    rule: 'CTL-7',
+    wrong: 'Control that comes back does not count the leases that it gave before.',
+    edits: [
+      {
+        file: `${CONTROL}/leases.ts`,
+        find: "if (node.state === 'lost') continue",
+        replace: "if (node.state !== 'none') continue",
+      },
+    ],
+  },
+  {
+    name: 'lease-not-checked-at-answer',
+    rule: 'Amendment 4',
+    wrong: 'A write that commits after the lease ran out is answered with success.',
+    edits: [
+      {
+        file: `${REPLICATION}/primary.ts`,
+        find: "!this.services.control.leaseHeld(ctx) ? 'INDETERMINATE' : write.cancel ? 'CANCELLED' : 'OK'",
+        replace: "write.cancel ? 'CANCELLED' : 'OK'",
+      },
+    ],
+  },
+  {
+    name: 'lease-not-checked-after-read',
+    rule: 'A2.3',
+    wrong: 'A read is answered without a look at the lease after its bytes were fetched.',
+    edits: [
+      {
+        file: `${REPLICATION}/reads.ts`,
+        find: "const refusal = primary.over ? 'NOT_PRIMARY' : primary.refusal(ctx, message.epoch, message.generation)",
+        replace: "const refusal = primary.over ? 'NOT_PRIMARY' : undefined",
+      },
+    ],
+  },
+  {
+    name: 'attach-does-not-wait',
+    rule: 'Amendment 4',
+    wrong: 'An attachment is complete before the primaries know of it.',
+    edits: [
+      { file: `${CONTROL}/attach-waits.ts`, find: 'if (waitsFor.size === 0) return false', replace: 'return false' },
+    ],
+  },
+  {
+    name: 'generation-not-checked-at-seq',
+    rule: 'Amendment 4',
+    wrong: 'A write that waited for old content gets its seq without another look at its generation.',
+    edits: [
+      {
+        file: `${REPLICATION}/writes.ts`,
+        find: 'const refusal = primary.refusal(ctx, write.epoch, write.operation.generation)\n    if (refusal !== undefined) return this.drop',
+        replace: 'const refusal = undefined\n    if (refusal !== undefined) return this.drop',
+      },
+    ],
+  },
+  {
+    name: 'table-before-promise',
+    rule: 'Amendment 5',
+    wrong: 'A replica answers OPEN with its table before its promise is durable.',
+    edits: [
+      {
+        file: `${REPLICATION}/replica.ts`,
+        find: 'this.services.when(token, (later) => this.readTable(later, stream))',
+        replace: 'this.services.when(token, () => {})\n    this.readTable(ctx, stream)',
+      },
+    ],
+  },
+  {
+    name: 'open-before-led',
+    rule: 'A2.14',
+    wrong: 'A primary opens streams before it is durable that it leads the epoch.',
+    edits: [
+      {
+        file: `${REPLICATION}/primary.ts`,
+        find: "    this.services.when(token, (later) => {\n      if (this.phase !== 'promising') return",
+        replace:
+          "    this.services.when(token, () => {})\n    const now = (then) => then(ctx)\n    now((later) => {\n      if (this.phase !== 'promising') return",
+      },
+    ],
+  },
+  {
+    name: 'differences-of-the-replica-only',
+    rule: 'Amendment 5',
+    wrong: 'Blocks that only the primary has are not copied.',
+    edits: [{ file: `${REPLICATION}/stream.ts`, find: 'blocks.push(...left.keys())', replace: '' }],
+  },
+  {
+    name: 'differences-of-the-primary-only',
+    rule: 'Amendment 5',
+    wrong: 'Blocks that only the replica has stay there.',
+    edits: [
+      {
+        file: `${REPLICATION}/stream.ts`,
+        find: 'if (!sameVersion(left.get(version.block) ?? ABSENT_VERSION, version)) blocks.push(version.block)',
+        replace:
+          'if (left.has(version.block) && !sameVersion(left.get(version.block), version)) blocks.push(version.block)',
+      },
+    ],
+  },
+  {
+    name: 'writes-while-comparing-forgotten',
+    rule: 'Amendment 5',
+    wrong: 'Blocks that are written while the list is made are not on it.',
+    edits: [
+      {
+        file: `${REPLICATION}/stream.ts`,
+        find: "else if (this.phase === 'opening' || this.phase === 'comparing') this.toLoad.add(change.block)",
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'changed-block-not-read-again',
+    rule: 'Amendment 5',
+    wrong: 'A block that was written while it was read for a PUSH goes out as it was.',
+    edits: [
+      {
+        file: `${REPLICATION}/stream.ts`,
+        find: 'if (writtenMeanwhile) this.toLoad.add(loaded.block)',
+        replace: 'if (writtenMeanwhile && loaded.block < 0) this.toLoad.add(loaded.block)',
+      },
+    ],
+  },
+  {
+    name: 'mark-before-the-list-is-empty',
+    rule: 'Amendment 5',
+    wrong: 'MARK goes out while blocks are still being read for a PUSH.',
+    edits: [
+      {
+        file: `${REPLICATION}/stream.ts`,
+        find: 'if (this.toLoad.size === 0 && this.loading.size === 0) this.sendMark(ctx)',
+        replace: 'if (this.toLoad.size === 0) this.sendMark(ctx)',
+      },
+    ],
+  },
+  {
+    name: 'epoch-of-a-restart-not-raised',
+    rule: 'Amendment 7',
+    wrong: 'A store that is named again after a restart keeps its epoch.',
+    edits: [
+      {
+        file: `${CONTROL}/epochs.ts`,
+        find: 'epoch: (record.epoch + 1) as Epoch,',
+        replace: 'epoch: (record.primary.store === store ? record.epoch : record.epoch + 1) as Epoch,',
+      },
+    ],
+  },
+  {
+    name: 'retry-applied-again',
+    rule: 'Amendment 13',
+    wrong: 'A retry of an operation that was applied is applied once more.',
+    edits: [
+      {
+        file: `${REPLICATION}/writes.ts`,
+        find: "if (known.state === 'applied') {",
+        replace: "if (known.state === 'none') {",
+      },
+    ],
+  },
+  {
+    name: 'windows-not-copied',
+    rule: 'Amendment 13',
+    wrong: 'A replica that catches up does not learn which operations were applied.',
+    edits: [
+      {
+        file: `${REPLICATION}/stream.ts`,
+        find: 'windows: this.extent.windows.snapshot(),',
+        replace: 'windows: [],',
+      },
+    ],
+  },
+  {
+    name: 'record-not-durable-at-ack',
+    rule: 'Amendment 16',
+    wrong: 'A primary acknowledges under a record that is not on its own stable storage.',
+    edits: [
+      {
+        file: `${REPLICATION}/primary.ts`,
+        find: 'if (this.over || this.recordToken !== undefined || !this.enoughInSync()) return',
+        replace: 'if (this.over || !this.enoughInSync()) return',
+      },
+    ],
+  },
+]

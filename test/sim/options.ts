@@ -1,0 +1,122 @@
+import type { Bytes, Millis } from '@ashlar/proto'
+import { KIB, MIB } from '@ashlar/proto'
+import { Chance } from './world/chance.ts'
+import type { DiskFaults } from './world/disk.ts'
+import type { NetworkFaults } from './world/network.ts'
+
+/** What one seed stands for. Each seed turns a random part of the faults on, so that rare ones meet undisturbed. */
+export interface SimulationOptions {
+  readonly seed: number
+  readonly minInSync: number
+  readonly sizeBytes: Bytes
+  readonly extentSizeBytes: Bytes
+  /** The bytes that clients work on. */
+  readonly hotOffset: Bytes
+  readonly hotBytes: Bytes
+  /** Shared: all clients write. Takeover: two clients take the volume from each other, the others read. */
+  readonly sharing: 'shared' | 'takeover'
+  readonly workload: WorkloadOptions
+  readonly network: NetworkFaults
+  readonly disk: DiskFaults
+  /** How the clocks of hosts differ from true time, at most: 0.02 is 2 %. */
+  readonly clockError: number
+  /** How long faults go on. */
+  readonly faultsMs: Millis
+  /** Mean time between two faults. */
+  readonly faultEveryMs: Millis
+  readonly faults: readonly FaultName[]
+  readonly ioTimeoutMs: Millis
+}
+
+export interface WorkloadOptions {
+  /** Calls that one client has on their way at once. */
+  readonly depth: number
+  readonly thinkMs: Millis
+  readonly writeShare: number
+  /** Of the writes: those that change a part of a block. */
+  readonly partialShare: number
+  /** Of the writes: those that trim or zero. */
+  readonly eraseShare: number
+  readonly mostBlocks: number
+}
+
+export const FAULTS = [
+  'crash-one',
+  'crash-many',
+  'crash-mid-step',
+  'shut-down',
+  'cut',
+  'cut-one-way',
+  'isolate-primary',
+  'pause',
+  'lag',
+  'break',
+  'wipe',
+  'wipe-sole',
+  'rot',
+  'client-crash',
+] as const
+export type FaultName = (typeof FAULTS)[number]
+
+export const BLOCK_BYTES: Bytes = 4 * KIB
+
+/** The options that a seed stands for. */
+export function optionsOf(seed: number): SimulationOptions {
+  const chance = new Chance(seed ^ 0x5eed5eed)
+  const shape = shapeOf(chance)
+  const minInSync = chance.happens(0.6) ? 2 : 1
+  return {
+    seed,
+    minInSync,
+    ...shape,
+    sharing: chance.happens(0.5) ? 'takeover' : 'shared',
+    workload: {
+      depth: chance.integer(1, 4),
+      thinkMs: chance.pick([20, 60, 150]),
+      writeShare: chance.between(0.3, 0.7),
+      partialShare: chance.happens(0.5) ? chance.between(0.1, 0.6) : 0,
+      eraseShare: chance.happens(0.3) ? chance.between(0.05, 0.2) : 0,
+      mostBlocks: chance.happens(0.4) ? 3 : 1,
+    },
+    network: {
+      delayMs: chance.pick([1, 4, 12]),
+      tailPerFrame: chance.happens(0.5) ? chance.between(0, 0.03) : 0,
+      tailMs: chance.pick([100, 500, 3000]),
+      lossPerFrame: chance.happens(0.5) ? chance.between(0, 0.004) : 0,
+    },
+    disk: {
+      syncMs: chance.pick([2, 6, 20]),
+      tailPerSync: chance.happens(0.5) ? chance.between(0, 0.03) : 0,
+      tailMs: chance.pick([100, 400, 3000]),
+      batchesInFlight: chance.happens(0.25) ? chance.integer(2, 3) : 1,
+      errorPerBatch: chance.happens(0.2) ? chance.between(0, 0.0005) : 0,
+    },
+    clockError: chance.happens(0.5) ? 0.02 : 0.001,
+    faultsMs: chance.pick([15_000, 25_000, 40_000]),
+    faultEveryMs: chance.pick([500, 1500, 4000]),
+    faults: faultsOf(chance, minInSync),
+    ioTimeoutMs: chance.pick([2000, 8000, 30_000]),
+  }
+}
+
+/** One short extent, one whole extent with many leaves, or two extents with the hot bytes across their edge. */
+function shapeOf(chance: Chance): Pick<SimulationOptions, 'sizeBytes' | 'extentSizeBytes' | 'hotOffset' | 'hotBytes'> {
+  const extentSizeBytes = 16 * MIB
+  const hotBytes = chance.pick([2, 3, 5]) * BLOCK_BYTES
+  const kind = chance.next()
+  if (kind < 0.5) return { sizeBytes: 8 * BLOCK_BYTES, extentSizeBytes, hotOffset: BLOCK_BYTES, hotBytes }
+  if (kind < 0.7) {
+    return { sizeBytes: extentSizeBytes, extentSizeBytes, hotOffset: 254 * BLOCK_BYTES, hotBytes }
+  }
+  const sizeBytes = extentSizeBytes + 8 * BLOCK_BYTES
+  return { sizeBytes, extentSizeBytes, hotOffset: extentSizeBytes - BLOCK_BYTES, hotBytes }
+}
+
+function faultsOf(chance: Chance, minInSync: number): FaultName[] {
+  const faults = FAULTS.filter((fault) => {
+    // One store may be lost only where every acknowledged write is on two.
+    if ((fault === 'wipe' || fault === 'wipe-sole') && minInSync < 2) return false
+    return chance.happens(0.5)
+  })
+  return faults.length === 0 ? ['crash-one'] : faults
+}

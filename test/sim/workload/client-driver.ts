@@ -1,0 +1,203 @@
+import { crc32 } from 'node:zlib'
+import type { ClientCall, ClientOutcome, VolumeHandle } from '@ashlar/client/core'
+import { type AttachMode, BLOCK_TRIM, BLOCK_ZERO, type BlockKind, type Bytes, splitBlocks } from '@ashlar/proto'
+import type { Ending, History } from '../../kit/history/recorder.ts'
+import { ZERO } from '../../kit/history/register-check.ts'
+import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
+import type { Chance } from '../world/chance.ts'
+import type { ClientHost, ClientProcess } from '../world/client-host.ts'
+import type { Clock } from '../world/time.ts'
+import { CELL_BYTES, stamped, valuesOf } from './stamps.ts'
+
+export const VOLUME_NAME = 'disk'
+
+/** What the drivers of all clients share. */
+export interface DriverWorld {
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly options: SimulationOptions
+  readonly history: History
+  violation(rule: string, text: string): void
+  /** A value that no write had before. */
+  nextValue(): number
+}
+
+/**
+ * What one program does with its volume: opens it, keeps some calls on their way until its session is over, then opens it
+ * again. Every call goes into the history.
+ */
+export class ClientDriver {
+  readonly mode: AttachMode
+  private readonly host: ClientHost
+  private readonly world: DriverWorld
+  /** The open volume, with the process that holds it. */
+  private session: Session | undefined
+  private quiet = false
+  /** Calls without an outcome yet, of the process that lives. */
+  pending = 0
+
+  constructor(host: ClientHost, mode: AttachMode, world: DriverWorld) {
+    this.host = host
+    this.mode = mode
+    this.world = world
+  }
+
+  /** Opens the volume and begins to work, after so long. */
+  start(afterMs: number): void {
+    this.world.clock.after(afterMs, () => this.open())
+  }
+
+  /** No new calls from here on. */
+  stop(): void {
+    this.quiet = true
+  }
+
+  crash(): void {
+    this.session = undefined
+    this.pending = 0
+    this.host.crashAndRestart()
+    this.start(this.world.chance.between(10, 1000))
+  }
+
+  /** One last write and read, now that everything works; `then` hears what was wrong, or nothing. */
+  prove(then: (problem: string | undefined) => void): void {
+    const { session } = this
+    if (session === undefined) return then(`${this.host.name} has no open volume`)
+    const range = { offset: this.world.options.hotOffset, length: BLOCK_BYTES }
+    const read = (): void => this.read(session, range, (outcome) => then(problemOf(outcome)))
+    if (this.mode === 'read-only') return read()
+    this.write(session, range, (outcome) => (outcome.ok ? read() : then(problemOf(outcome))))
+  }
+
+  get hasVolume(): boolean {
+    return this.session !== undefined
+  }
+
+  private open(): void {
+    const { process } = this.host
+    if (this.session !== undefined) return
+    this.call(process, { do: 'open', name: VOLUME_NAME, mode: this.mode, ifFree: false }, (outcome) => {
+      if (process !== this.host.process) return
+      if (!outcome.ok || outcome.result.kind !== 'opened') return this.start(this.world.chance.between(200, 1500))
+      const session: Session = { process, handle: outcome.result.handle, over: false }
+      this.session = session
+      for (let worker = 0; worker < this.world.options.workload.depth; worker++) this.work(session)
+    })
+  }
+
+  private work(session: Session): void {
+    if (this.quiet || session.over || this.session !== session) return
+    const { chance, options, clock } = this.world
+    const { workload } = options
+    const then = (outcome: ClientOutcome): void => {
+      if (!outcome.ok) this.noteFailure(session, outcome)
+      clock.after(chance.between(0, workload.thinkMs * 2), () => this.work(session))
+    }
+    if (this.mode === 'read-only' || !chance.happens(workload.writeShare)) return this.read(session, this.range(), then)
+    if (chance.happens(workload.eraseShare)) return this.erase(session, this.range(), then)
+    this.write(session, this.range(), then)
+  }
+
+  private range(): Range {
+    const { chance, options } = this.world
+    const { workload, hotOffset, hotBytes } = options
+    const blocks = hotBytes / BLOCK_BYTES
+    const first = chance.integer(0, blocks - 1)
+    if (chance.happens(workload.partialShare)) {
+      const half = chance.integer(0, 1)
+      return { offset: hotOffset + first * BLOCK_BYTES + half * CELL_BYTES, length: CELL_BYTES }
+    }
+    const count = chance.integer(1, Math.min(workload.mostBlocks, blocks - first))
+    return { offset: hotOffset + first * BLOCK_BYTES, length: count * BLOCK_BYTES }
+  }
+
+  private write(session: Session, range: Range, then: (outcome: ClientOutcome) => void): void {
+    const value = this.world.nextValue()
+    const bytes = stamped(value, range.length)
+    const parts = splitBlocks(BLOCK_BYTES, range.offset, range.length)
+    const checksums = parts.map((part) => crc32(bytes.subarray(part.at, part.at + part.length)))
+    this.change(
+      session,
+      range,
+      value,
+      { do: 'write', volume: session.handle, offset: range.offset, bytes, checksums },
+      then,
+    )
+  }
+
+  private erase(session: Session, range: Range, then: (outcome: ClientOutcome) => void): void {
+    const kind = this.world.chance.pick<BlockKind>([BLOCK_TRIM, BLOCK_ZERO])
+    this.change(session, range, ZERO, { do: 'zero', volume: session.handle, ...range, kind }, then)
+  }
+
+  private change(
+    session: Session,
+    range: Range,
+    value: number,
+    call: ClientCall,
+    then: (outcome: ClientOutcome) => void,
+  ): void {
+    const end = this.world.history.beginWrite(cellsOf(range), value)
+    this.call(session.process, call, (outcome) => {
+      end(endingOf(outcome))
+      then(outcome)
+    })
+  }
+
+  private read(session: Session, range: Range, then: (outcome: ClientOutcome) => void): void {
+    const end = this.world.history.beginRead(cellsOf(range))
+    this.call(session.process, { do: 'read', volume: session.handle, ...range }, (outcome) => {
+      if (outcome.ok && outcome.result.kind === 'bytes') {
+        const values = valuesOf(outcome.result.bytes)
+        if (values.includes(undefined)) this.world.violation('torn', `a read at ${range.offset} returned a torn write`)
+        else end(values as number[])
+      }
+      then(outcome)
+    })
+  }
+
+  /** A call of one process; its outcome counts only while that process lives. */
+  private call(process: ClientProcess, call: ClientCall, then: (outcome: ClientOutcome) => void): void {
+    this.pending++
+    process.call(call, (outcome) => {
+      this.pending--
+      then(outcome)
+    })
+  }
+
+  private noteFailure(session: Session, outcome: ClientOutcome & { ok: false }): void {
+    const { code } = outcome.failure
+    if (code !== 'FENCED' && code !== 'CLOSED' && code !== 'NOT_FOUND') return
+    session.over = true
+    if (this.session !== session) return
+    this.session = undefined
+    this.start(this.world.chance.between(500, 8000))
+  }
+}
+
+interface Session {
+  readonly process: ClientProcess
+  readonly handle: VolumeHandle
+  over: boolean
+}
+
+interface Range {
+  readonly offset: Bytes
+  readonly length: Bytes
+}
+
+function cellsOf({ offset, length }: Range): number[] {
+  const cells: number[] = []
+  for (let at = offset; at < offset + length; at += CELL_BYTES) cells.push(at / CELL_BYTES)
+  return cells
+}
+
+function endingOf(outcome: ClientOutcome): Ending {
+  if (outcome.ok) return 'done'
+  const { details } = outcome.failure
+  return details?.['indeterminate'] === false && details['partial'] !== true ? 'never' : 'unknown'
+}
+
+function problemOf(outcome: ClientOutcome): string | undefined {
+  return outcome.ok ? undefined : `${outcome.failure.code}: ${outcome.failure.message}`
+}

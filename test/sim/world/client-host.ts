@@ -1,0 +1,154 @@
+import {
+  type ClientCall,
+  type ClientEffect,
+  type ClientEvent,
+  type ClientInput,
+  ClientMachine,
+  type ClientOutcome,
+} from '@ashlar/client/core'
+import type { Message, Millis } from '@ashlar/proto'
+import type { Chance } from './chance.ts'
+import type { Hello, Network } from './network.ts'
+import type { ClientObserver } from './observer.ts'
+import { Process } from './process.ts'
+import type { Clock } from './time.ts'
+
+/** A machine that runs one program with the client library. A crash ends every call without an outcome. */
+export class ClientHost {
+  readonly name: string
+  private readonly rate: number
+  private readonly world: ClientWorld
+  process: ClientProcess
+
+  constructor(name: string, rate: number, world: ClientWorld) {
+    this.name = name
+    this.rate = rate
+    this.world = world
+    this.process = this.start()
+  }
+
+  private start(): ClientProcess {
+    const process = new ClientProcess(this.name, this.rate, this.world)
+    process.begin()
+    return process
+  }
+
+  crashAndRestart(): void {
+    this.process.kill()
+    this.process = this.start()
+  }
+}
+
+export interface ClientWorld {
+  readonly clock: Clock
+  readonly network: Network
+  readonly chance: Chance
+  readonly observer: ClientObserver
+  readonly servers: readonly string[]
+  readonly ioTimeoutMs: Millis
+  readonly cancelGraceMs: Millis
+  readonly answerTimeoutMs: Millis
+}
+
+export class ClientProcess extends Process {
+  private readonly machine: ClientMachine
+  private readonly world: ClientWorld
+  private readonly pending = new Map<number, (outcome: ClientOutcome) => void>()
+  private tokens = 0
+  /** Called with each event of the machine. */
+  onEvent: (event: ClientEvent) => void = () => {}
+
+  constructor(name: string, rate: number, world: ClientWorld) {
+    super(name, rate, world)
+    this.world = world
+    this.machine = new ClientMachine({
+      servers: world.servers,
+      name,
+      seed: world.chance.seed(),
+      ioTimeoutMs: world.ioTimeoutMs,
+      cancelGraceMs: world.cancelGraceMs,
+      answerTimeoutMs: world.answerTimeoutMs,
+    })
+  }
+
+  begin(): void {
+    this.startTicking(this.world.chance)
+    this.run(() => this.feed({ type: 'tick' }))
+  }
+
+  /** `then` is called with the outcome, once, unless this process dies first. */
+  call(call: ClientCall, then: (outcome: ClientOutcome) => void): void {
+    const token = ++this.tokens
+    this.pending.set(token, then)
+    this.run(() => this.feed({ type: 'call', token, call }))
+  }
+
+  get pendingCalls(): number {
+    return this.pending.size
+  }
+
+  kill(): void {
+    this.pending.clear()
+    this.end(false)
+  }
+
+  hello(): Hello {
+    return { kind: 'client', name: this.host }
+  }
+
+  linkUp(link: number, _direction: 'in' | 'out', peer: Hello, address: string): void {
+    if (peer.kind === 'node') this.feed({ type: 'link-up', link, address, store: peer.store })
+  }
+
+  linkDown(link: number): void {
+    this.feed({ type: 'link-down', link })
+  }
+
+  messages(link: number, messages: readonly Message[]): void {
+    for (const message of messages) this.feed({ type: 'received', link, message })
+  }
+
+  dialFailed(address: string, reason: string): void {
+    this.feed({ type: 'dial-failed', address, reason })
+  }
+
+  protected tick(): void {
+    if (this.machine.isBusy) this.feed({ type: 'tick' })
+  }
+
+  private feed(input: ClientInput): void {
+    if (!this.alive()) return
+    const { observer } = this.world
+    observer.clientEvent(this, input.type === 'received' ? input.message.type : input.type)
+    let effects: readonly ClientEffect[]
+    try {
+      effects = this.machine.step(this.now(), input)
+    } catch (error) {
+      observer.violation('machine', `${this.host} threw: ${error instanceof Error ? error.stack : String(error)}`)
+      return this.kill()
+    }
+    for (const effect of effects) if (this.alive()) this.carryOut(effect)
+  }
+
+  private carryOut(effect: ClientEffect): void {
+    switch (effect.type) {
+      case 'send':
+        return this.network.send(this, effect.link, effect.message)
+      case 'close-link':
+        return this.network.closeLink(this, effect.link)
+      case 'dial':
+        return this.network.setDialed(this, effect.addresses)
+      case 'event':
+        return this.onEvent(effect.event)
+      case 'settled':
+        return this.settle(effect.token, effect.outcome)
+    }
+  }
+
+  private settle(token: number, outcome: ClientOutcome): void {
+    const then = this.pending.get(token)
+    this.pending.delete(token)
+    if (then === undefined) this.world.observer.violation('client', `${this.host} settled call ${token} twice`)
+    else then(outcome)
+  }
+}

@@ -1,0 +1,276 @@
+import { crc32 } from 'node:zlib'
+import type { Effect, Head, Input, LogEntry, StoredReplica, Token } from '@ashlar/node/core'
+import type { BlockIndex, BlockVersion, ClusterId, ExtentId, StoreId, Voter } from '@ashlar/proto'
+import type { Chance } from './chance.ts'
+import { ReplicaImage, type ReplicaShape } from './replica-image.ts'
+import type { Clock } from './time.ts'
+
+/**
+ * The disk of one node: one store and one control log. What is on it survives a crash exactly as far as it was synced.
+ * What it can do wrong:
+ * - slow syncs, with a tail;
+ * - a power cut with batches on their way: each survives as a whole or not at all, the last of them first to go;
+ *   what still waited for its batch is always lost;
+ * - a write error: the store stops, and what was on its way is in doubt until it is opened again;
+ * - rot: a block whose bytes no longer match their checksum;
+ * - replacement by an empty one: another store at the same address.
+ */
+export class Disk {
+  readonly store: StoreId
+  identity: { cluster: ClusterId | undefined; voters: readonly Voter[]; founded: boolean; counter: number }
+  readonly replicas = new Map<ExtentId, ReplicaImage>()
+  readonly log: LogEntry[] = []
+
+  constructor(store: StoreId) {
+    this.store = store
+    this.identity = { cluster: undefined, voters: [], founded: false, counter: 0 }
+  }
+
+  /** What opening gives: replicas as they are on stable storage. */
+  stored(): StoredReplica[] {
+    return [...this.replicas].map(([extent, image]) => image.stored(extent))
+  }
+}
+
+export interface DiskFaults {
+  /** A sync without bad luck takes up to this, milliseconds. */
+  readonly syncMs: number
+  readonly tailPerSync: number
+  readonly tailMs: number
+  /** Batches that a store lets be on their way at once; the shipped one has 1. */
+  readonly batchesInFlight: number
+  readonly errorPerBatch: number
+}
+
+/** The effects that go to the store or to the control log. */
+export type DiskEffect = Extract<
+  Effect,
+  {
+    type:
+      | 'commit'
+      | 'load'
+      | 'merge'
+      | 'digests'
+      | 'versions'
+      | 'allocation'
+      | 'create-replica'
+      | 'drop-replica'
+      | 'repair'
+      | 'log-append'
+      | 'save-cluster'
+  }
+>
+type Write = Extract<DiskEffect, { type: 'commit' | 'create-replica' | 'drop-replica' | 'repair' }>
+
+/** One opening of a disk by one process: reads see every write handed over before them, synced or not. */
+export class OpenStore {
+  private readonly disk: Disk
+  private readonly world: StoreWorld
+  /** State after every write, also those that are not on stable storage. */
+  private readonly visible: Map<ExtentId, ReplicaImage>
+  private waiting: Write[] = []
+  private readonly inFlight: Write[][] = []
+  private readonly logInFlight: LogEntry[] = []
+  private lastSyncAt = 0
+  private lastLogSyncAt = 0
+  private failed = false
+
+  constructor(disk: Disk, world: StoreWorld) {
+    this.disk = disk
+    this.world = world
+    this.visible = new Map([...disk.replicas].map(([extent, image]) => [extent, image.clone()]))
+  }
+
+  execute(effect: DiskEffect): void {
+    if (this.failed) return
+    switch (effect.type) {
+      case 'commit':
+      case 'repair':
+      case 'create-replica':
+      case 'drop-replica':
+        applyWrite(this.visible, effect)
+        this.waiting.push(effect)
+        return this.startBatch()
+      case 'log-append':
+        return this.appendLog(effect.entry)
+      case 'save-cluster':
+        return this.saveCluster(effect)
+      default:
+        return this.read(effect)
+    }
+  }
+
+  /** Ends this opening. What was being synced survives from the front, as far as luck goes. */
+  crash(): void {
+    this.failed = true
+    for (const batch of this.inFlight) {
+      if (!this.world.chance.happens(0.5)) break
+      this.makeDurable(batch)
+    }
+    for (const entry of this.logInFlight) {
+      if (!this.world.chance.happens(0.5)) break
+      this.disk.log.push(entry)
+      this.world.logDurable(entry)
+    }
+  }
+
+  /** Rots one block on the disk and in the cache above it. */
+  rot(extent: ExtentId, block: BlockIndex): void {
+    this.visible.get(extent)?.rot(block)
+    this.disk.replicas.get(extent)?.rot(block)
+  }
+
+  /** The head of a replica after every change so far, durable or not. */
+  head(extent: ExtentId): Head | undefined {
+    return this.visible.get(extent)?.head
+  }
+
+  /** Nothing waits for a sync. */
+  get idle(): boolean {
+    return this.waiting.length + this.inFlight.length + this.logInFlight.length === 0
+  }
+
+  // ---- writing ----------------------------------------------------------------------------------------------------
+
+  private startBatch(): void {
+    if (this.waiting.length === 0 || this.inFlight.length >= this.world.faults.batchesInFlight) return
+    const batch = this.waiting
+    this.waiting = []
+    this.inFlight.push(batch)
+    const { clock } = this.world
+    this.lastSyncAt = Math.max(this.lastSyncAt, clock.now + this.syncMs())
+    clock.at(this.lastSyncAt, () => this.endBatch(batch))
+  }
+
+  private endBatch(batch: Write[]): void {
+    if (this.failed) return
+    if (!this.world.calm() && this.world.chance.happens(this.world.faults.errorPerBatch)) {
+      this.crash()
+      return this.world.complete([{ type: 'store-failed', reason: 'simulated write error' }])
+    }
+    this.inFlight.shift()
+    this.makeDurable(batch)
+    const tokens = batch.flatMap((write) => (write.type === 'commit' || write.type === 'repair' ? [write.token] : []))
+    this.world.complete(tokens.map((token) => ({ type: 'committed', token })))
+    this.startBatch()
+  }
+
+  private makeDurable(batch: readonly Write[]): void {
+    for (const write of batch) applyWrite(this.disk.replicas, write)
+  }
+
+  private appendLog(entry: LogEntry): void {
+    const { clock } = this.world
+    this.logInFlight.push(entry)
+    this.lastLogSyncAt = Math.max(this.lastLogSyncAt, clock.now + this.syncMs())
+    clock.at(this.lastLogSyncAt, () => {
+      if (this.failed) return
+      this.logInFlight.shift()
+      this.disk.log.push(entry)
+      this.world.logDurable(entry)
+      this.world.complete([{ type: 'log-appended', index: entry.index }])
+    })
+  }
+
+  private saveCluster({ cluster, voters, founded }: Extract<DiskEffect, { type: 'save-cluster' }>): void {
+    this.world.clock.after(this.syncMs(), () => {
+      if (this.failed) return
+      this.disk.identity = { ...this.disk.identity, cluster, voters, founded }
+      this.world.complete([{ type: 'cluster-saved' }])
+    })
+  }
+
+  // ---- reading ----------------------------------------------------------------------------------------------------
+
+  private read(effect: Exclude<DiskEffect, Write | { type: 'log-append' | 'save-cluster' }>): void {
+    const completion = this.answer(effect)
+    this.world.clock.after(this.readMs(), () => {
+      if (!this.failed) this.world.complete([completion])
+    })
+  }
+
+  private answer(effect: Exclude<DiskEffect, Write | { type: 'log-append' | 'save-cluster' }>): Input {
+    const { token } = effect
+    const image = this.visible.get(effect.extent)
+    if (image === undefined) throw new Error(`${effect.type} of extent ${effect.extent}, which the store does not have`)
+    switch (effect.type) {
+      case 'load':
+        return { type: 'loaded', token, blocks: effect.blocks.map((block) => image.load(block)) }
+      case 'merge':
+        return mergeBlock(image, effect)
+      case 'digests': {
+        const { digests } = image.versions
+        return { type: 'digests', token, root: digests.rootBytes(), leaves: digests.leafBytes() }
+      }
+      case 'versions': {
+        const leaves = effect.leaves.map((leaf) => ({ leaf, versions: image.versions.versionsOf(leaf) }))
+        return { type: 'versions', token, leaves }
+      }
+      case 'allocation':
+        return { type: 'allocation', token, runs: image.versions.runs(effect.firstBlock, effect.blocks) }
+    }
+  }
+
+  private syncMs(): number {
+    const { chance, faults } = this.world
+    if (!this.world.calm() && chance.happens(faults.tailPerSync)) return chance.between(20, faults.tailMs)
+    return chance.between(0.5, faults.syncMs)
+  }
+
+  private readMs(): number {
+    const { chance } = this.world
+    return !this.world.calm() && chance.happens(0.01) ? chance.between(5, 100) : chance.between(0.05, 1)
+  }
+}
+
+/** What an opened store needs from the world around it. */
+export interface StoreWorld {
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly faults: DiskFaults
+  calm(): boolean
+  complete(inputs: readonly Input[]): void
+  logDurable(entry: LogEntry): void
+}
+
+function applyWrite(replicas: Map<ExtentId, ReplicaImage>, write: Write): void {
+  switch (write.type) {
+    case 'create-replica': {
+      const { blockSizeBytes, lengthBytes, volumeName }: ReplicaShape = write
+      if (!replicas.has(write.extent)) {
+        replicas.set(write.extent, new ReplicaImage({ blockSizeBytes, lengthBytes, volumeName }))
+      }
+      return
+    }
+    case 'drop-replica':
+      replicas.delete(write.extent)
+      return
+    case 'commit':
+      return imageOf(replicas, write.change.extent).apply(write.change)
+    case 'repair':
+      return imageOf(replicas, write.extent).repair(write)
+  }
+}
+
+function imageOf(replicas: ReadonlyMap<ExtentId, ReplicaImage>, extent: ExtentId): ReplicaImage {
+  const image = replicas.get(extent)
+  if (image === undefined) throw new Error(`a change of extent ${extent}, which the store does not have`)
+  return image
+}
+
+function mergeBlock(image: ReplicaImage, effect: Extract<DiskEffect, { type: 'merge' }>): Input {
+  const { token } = effect
+  const base = image.load(effect.block)
+  const bytes = new Uint8Array(image.shape.blockSizeBytes)
+  if (base.damaged) return merged(token, base.version, true, bytes)
+  if (base.bytes !== undefined) bytes.set(base.bytes)
+  for (const patch of effect.patches) {
+    if (patch.bytes === undefined) bytes.fill(0, patch.offset, patch.offset + patch.length)
+    else bytes.set(patch.bytes.subarray(0, patch.length), patch.offset)
+  }
+  return merged(token, base.version, false, bytes)
+}
+
+function merged(token: Token, base: BlockVersion, damaged: boolean, bytes: Uint8Array): Input {
+  return { type: 'merged', token, base, damaged, bytes, checksum: damaged ? 0 : crc32(bytes) }
+}

@@ -1,0 +1,428 @@
+import type { Message, StoreId } from '@ashlar/proto'
+import { LIMITS, TIMERS } from '@ashlar/proto'
+import type { Chance } from './chance.ts'
+import type { Clock } from './time.ts'
+
+/**
+ * The network: connections between processes, as TCP gives them. A connection carries frames in order, whole or not at
+ * all. What it can do wrong:
+ * - delay, with a tail; a connection that lags by seconds while a newer one is quick (reordering between connections);
+ * - a connection that breaks, with what was on its way lost, and each end learning of it at its own time (half-open);
+ * - a cut, one-way or both ways: frames wait, and either come late when it heals or die with their connection;
+ * - a host that dies without a word: its peers go on sending to nobody until they notice.
+ * A frame of a connection whose end is closed is never delivered there.
+ */
+export class Network {
+  private readonly clock: Clock
+  private readonly chance: Chance
+  private readonly faults: NetworkFaults
+  private readonly listeners = new Map<string, () => Endpoint | undefined>()
+  private readonly dialers = new Map<Endpoint, Map<string, Dial>>()
+  private readonly ends = new Map<Endpoint, Map<number, End>>()
+  private readonly dirty = new Set<Pipe>()
+  private cuts: readonly Cut[] = []
+  private calm = true
+  /** Most bytes that waited on one connection. */
+  highestQueueBytes = 0
+
+  constructor(clock: Clock, chance: Chance, faults: NetworkFaults) {
+    this.clock = clock
+    this.chance = chance
+    this.faults = faults
+  }
+
+  /** Who answers at an address, now: asked anew for every connection. */
+  listen(address: string, endpoint: () => Endpoint | undefined): void {
+    this.listeners.set(address, endpoint)
+  }
+
+  /** While calm nothing is lost and nothing has a tail; cuts are separate. */
+  setCalm(calm: boolean): void {
+    this.calm = calm
+  }
+
+  /** Replaces all cuts. */
+  setCuts(cuts: readonly Cut[]): void {
+    this.cuts = cuts
+    for (const ends of this.ends.values()) {
+      for (const end of ends.values()) {
+        if (end.pipe.stalled !== undefined && !this.isCut(end.pipe)) this.resume(end.pipe)
+      }
+    }
+  }
+
+  setDialed(endpoint: Endpoint, addresses: readonly string[]): void {
+    const dials = this.dialsOf(endpoint)
+    for (const [address, dial] of dials) {
+      if (addresses.includes(address)) continue
+      dials.delete(address)
+      if (dial.end !== undefined) this.closeEnd(dial.end)
+    }
+    for (const address of addresses) {
+      if (dials.has(address)) continue
+      const dial: Dial = { address }
+      dials.set(address, dial)
+      this.attempt(endpoint, dial)
+    }
+  }
+
+  send(endpoint: Endpoint, link: number, message: Message): void {
+    const end = this.ends.get(endpoint)?.get(link)
+    if (end === undefined || end.state !== 'up') return
+    const pipe = end.pipe
+    pipe.queuedBytes += sizeOf(message)
+    if (pipe.queuedBytes > this.highestQueueBytes) this.highestQueueBytes = pipe.queuedBytes
+    if (pipe.queuedBytes > LIMITS.linkHighBytes) return this.closeEnd(end)
+    pipe.outbox.push(message)
+    this.dirty.add(pipe)
+  }
+
+  /** Sends what was queued since the last flush: one frame a connection. */
+  flush(): void {
+    for (const pipe of this.dirty) {
+      const messages = pipe.outbox
+      pipe.outbox = []
+      if (messages.length > 0) this.ship(pipe, messages)
+    }
+    this.dirty.clear()
+  }
+
+  closeLink(endpoint: Endpoint, link: number): void {
+    const end = this.ends.get(endpoint)?.get(link)
+    if (end !== undefined) this.closeEnd(end)
+  }
+
+  /**
+   * A process ended. Told: its kernel closes its connections, and what it had sent may still arrive. Silent: the host lost
+   * power, and the others find out by themselves.
+   */
+  processEnded(endpoint: Endpoint, silent: boolean): void {
+    this.dialers.delete(endpoint)
+    const ends = this.ends.get(endpoint)
+    this.ends.delete(endpoint)
+    for (const end of ends?.values() ?? []) {
+      end.state = 'closed'
+      const lost = silent || this.chance.happens(0.5)
+      if (lost) end.pipe.broken = true
+      else this.shipEnd(end.pipe)
+      if (silent) this.endDownLater(end.other, this.chance.between(1000, 20_000))
+      else if (lost) this.endDownLater(end.other, this.delay())
+    }
+  }
+
+  /** Breaks one connection of this process, if it has any. */
+  breakOne(endpoint: Endpoint): void {
+    const end = this.anyEnd(endpoint)
+    if (end !== undefined) this.breakConnection(end)
+  }
+
+  /** Makes everything that one process sends over one connection late by so much, in order. */
+  lag(endpoint: Endpoint, lateMs: number): void {
+    const end = this.anyEnd(endpoint)
+    if (end !== undefined) end.pipe.lastAt = Math.max(end.pipe.lastAt, this.clock.now + lateMs)
+  }
+
+  private anyEnd(endpoint: Endpoint): End | undefined {
+    const ends = [...(this.ends.get(endpoint)?.values() ?? [])].filter((end) => end.state === 'up')
+    return ends.length === 0 ? undefined : this.chance.pick(ends)
+  }
+
+  // ---- dialing ----------------------------------------------------------------------------------------------------
+
+  private dialsOf(endpoint: Endpoint): Map<string, Dial> {
+    let dials = this.dialers.get(endpoint)
+    if (dials === undefined) {
+      dials = new Map()
+      this.dialers.set(endpoint, dials)
+    }
+    return dials
+  }
+
+  private attempt(endpoint: Endpoint, dial: Dial): void {
+    const attempt: Attempt = { endpoint, dial }
+    dial.attempt = attempt
+    this.fail(attempt, 'no answer', TIMERS.handshakeMs)
+    this.clock.after(this.delay(), () => {
+      if (!this.current(attempt)) return
+      const target = this.listeners.get(dial.address)?.()
+      if (target === undefined) return this.fail(attempt, 'nobody listens', this.delay())
+      if (!this.cutBetween(endpoint.host, target.host)) target.run(() => this.accept(attempt, target))
+    })
+  }
+
+  /** The hello has arrived and fits: the accepting side is up from here on, the dialing side when the welcome is back. */
+  private accept(attempt: Attempt, target: Endpoint): void {
+    if (!this.current(attempt)) return
+    const dialer = attempt.endpoint
+    const dialed = makeConnection(dialer, target)
+    const accepted = dialed.other
+    const welcomeMs = this.delay()
+    // What the accepting side sends at once must not overtake its welcome.
+    accepted.pipe.lastAt = this.clock.now + welcomeMs
+    accepted.state = 'up'
+    this.endsOf(target).set(accepted.link, accepted)
+    target.linkUp(accepted.link, 'in', dialer.hello(), '')
+    this.clock.after(welcomeMs, () => {
+      const answers = !this.cutBetween(target.host, dialer.host) && target.alive() && accepted.state === 'up'
+      if (answers && this.current(attempt)) return dialer.run(() => this.welcome(attempt, dialed))
+      dialed.state = 'closed'
+      this.endDownLater(accepted, this.chance.between(0, TIMERS.handshakeMs))
+    })
+  }
+
+  private welcome(attempt: Attempt, dialed: End): void {
+    if (!this.current(attempt)) {
+      dialed.state = 'closed'
+      return this.endDownLater(dialed.other, this.delay())
+    }
+    delete attempt.dial.attempt
+    attempt.dial.end = dialed
+    dialed.state = 'up'
+    this.endsOf(dialed.endpoint).set(dialed.link, dialed)
+    dialed.endpoint.linkUp(dialed.link, 'out', dialed.other.endpoint.hello(), attempt.dial.address)
+  }
+
+  private current(attempt: Attempt): boolean {
+    const { endpoint, dial } = attempt
+    return dial.attempt === attempt && this.dialers.get(endpoint)?.get(dial.address) === dial
+  }
+
+  private fail(attempt: Attempt, reason: string, afterMs: number): void {
+    this.clock.after(afterMs, () => {
+      if (!this.current(attempt)) return
+      delete attempt.dial.attempt
+      attempt.endpoint.run(() => attempt.endpoint.dialFailed(attempt.dial.address, reason))
+      this.redial(attempt.endpoint, attempt.dial)
+    })
+  }
+
+  private redial(endpoint: Endpoint, dial: Dial): void {
+    this.clock.after(this.chance.between(TIMERS.redialMinMs, this.calm ? 200 : TIMERS.redialMaxMs), () => {
+      const wanted = this.dialers.get(endpoint)?.get(dial.address) === dial
+      if (wanted && dial.end === undefined && dial.attempt === undefined) this.attempt(endpoint, dial)
+    })
+  }
+
+  private endsOf(endpoint: Endpoint): Map<number, End> {
+    let ends = this.ends.get(endpoint)
+    if (ends === undefined) {
+      ends = new Map()
+      this.ends.set(endpoint, ends)
+    }
+    return ends
+  }
+
+  // ---- frames -----------------------------------------------------------------------------------------------------
+
+  private ship(pipe: Pipe, messages: readonly Message[]): void {
+    if (pipe.broken) return
+    if (!this.calm && this.chance.happens(this.faults.lossPerFrame)) return this.breakConnection(pipe.end)
+    pipe.lastAt = Math.max(pipe.lastAt, this.clock.now + this.delay())
+    this.clock.at(pipe.lastAt, () => this.arrive(pipe, messages))
+  }
+
+  private shipEnd(pipe: Pipe): void {
+    pipe.lastAt = Math.max(pipe.lastAt, this.clock.now + this.delay())
+    this.clock.at(pipe.lastAt, () => this.arrive(pipe, END))
+  }
+
+  private arrive(pipe: Pipe, frame: Frame): void {
+    if (pipe.broken) return
+    if (pipe.stalled !== undefined) pipe.stalled.push(frame)
+    else if (this.isCut(pipe)) this.stall(pipe, frame)
+    else this.deliver(pipe, frame)
+  }
+
+  private deliver(pipe: Pipe, frame: Frame): void {
+    const end = pipe.end.other
+    if (frame === END) return this.endDownLater(end, 0)
+    for (const message of frame) pipe.queuedBytes -= sizeOf(message)
+    // The sender learns from the answer to its frame that nobody is there any more.
+    if (!end.endpoint.alive()) return this.endDownLater(pipe.end, this.delay())
+    if (end.state === 'closed') return
+    end.endpoint.run(() => {
+      if (end.state === 'up') end.endpoint.messages(end.link, frame)
+    })
+  }
+
+  private stall(pipe: Pipe, frame: Frame): void {
+    const stalled = [frame]
+    pipe.stalled = stalled
+    this.clock.after(this.chance.between(3000, 15_000), () => {
+      if (pipe.stalled === stalled && this.isCut(pipe)) this.breakConnection(pipe.end)
+    })
+  }
+
+  /** The cut healed: what waited is sent again after the backoff of the sender's kernel. */
+  private resume(pipe: Pipe): void {
+    const stalled = pipe.stalled
+    this.clock.after(this.chance.skewed(1, this.calm ? 200 : 3000), () => {
+      if (pipe.broken || stalled === undefined || pipe.stalled !== stalled || this.isCut(pipe)) return
+      pipe.stalled = undefined
+      for (const frame of stalled) this.deliver(pipe, frame)
+    })
+  }
+
+  // ---- ends -------------------------------------------------------------------------------------------------------
+
+  private closeEnd(end: End): void {
+    if (end.state !== 'up') return
+    end.state = 'closed'
+    this.clock.after(0, () => end.endpoint.run(() => this.forget(end)))
+    this.shipEnd(end.pipe)
+  }
+
+  private breakConnection(end: End): void {
+    end.pipe.broken = true
+    end.other.pipe.broken = true
+    const [first, second] = this.chance.happens(0.5) ? [end, end.other] : [end.other, end]
+    this.endDownLater(first, this.chance.between(0, 50))
+    this.endDownLater(second, this.chance.happens(0.7) ? this.chance.between(0, 100) : this.chance.between(0, 8000))
+  }
+
+  private endDownLater(end: End, afterMs: number): void {
+    this.clock.after(afterMs, () => {
+      if (end.state === 'waiting') end.state = 'closed'
+      if (end.state !== 'up' || end.closing) return
+      end.closing = true
+      end.pipe.broken = true
+      end.endpoint.run(() => {
+        if (end.state !== 'up') return
+        end.state = 'closed'
+        this.forget(end)
+      })
+    })
+  }
+
+  private forget(end: End): void {
+    if (!(this.ends.get(end.endpoint)?.delete(end.link) ?? false)) return
+    end.endpoint.linkDown(end.link)
+    for (const dial of this.dialers.get(end.endpoint)?.values() ?? []) {
+      if (dial.end !== end) continue
+      delete dial.end
+      this.redial(end.endpoint, dial)
+    }
+  }
+
+  // ---- conditions -------------------------------------------------------------------------------------------------
+
+  private delay(): number {
+    if (this.calm) return this.chance.between(0.2, 2)
+    if (this.chance.happens(this.faults.tailPerFrame)) return this.chance.between(20, this.faults.tailMs)
+    return this.chance.between(0.2, this.faults.delayMs)
+  }
+
+  private isCut(pipe: Pipe): boolean {
+    return this.cuts.length > 0 && this.cutFromTo(pipe.end.endpoint.host, pipe.end.other.endpoint.host)
+  }
+
+  private cutBetween(a: string, b: string): boolean {
+    return this.cutFromTo(a, b) || this.cutFromTo(b, a)
+  }
+
+  private cutFromTo(from: string, to: string): boolean {
+    return this.cuts.some((cut) => crosses(cut, from, to) || (!cut.oneWay && crosses(cut, to, from)))
+  }
+}
+
+function crosses({ side, others }: Cut, from: string, to: string): boolean {
+  return side.has(from) && (others === undefined ? !side.has(to) : others.has(to))
+}
+
+/** Frames from hosts of `side` to `others` (without it: to all others) do not arrive; nor back, unless `oneWay`. */
+export interface Cut {
+  readonly side: ReadonlySet<string>
+  readonly others?: ReadonlySet<string>
+  readonly oneWay: boolean
+}
+
+export interface NetworkFaults {
+  /** Delay of a frame without bad luck goes up to this, milliseconds. */
+  readonly delayMs: number
+  readonly tailPerFrame: number
+  readonly tailMs: number
+  /** Each lost frame ends its connection. */
+  readonly lossPerFrame: number
+}
+
+/** What a process says of itself when a connection is made. */
+export type Hello =
+  | { readonly kind: 'node'; readonly store: StoreId; readonly counter: number; readonly address: string }
+  | { readonly kind: 'client'; readonly name: string }
+
+/** A process as the network sees it. */
+export interface Endpoint {
+  /** Name of its host, by which cuts go. */
+  readonly host: string
+  alive(): boolean
+  /** Runs now, or when the pause of the host is over, in order; never once the process is dead. */
+  run(action: () => void): void
+  hello(): Hello
+  /** A number for a new connection, never given twice by one process. */
+  newLink(): number
+  linkUp(link: number, direction: 'in' | 'out', peer: Hello, dialedAddress: string): void
+  linkDown(link: number): void
+  messages(link: number, messages: readonly Message[]): void
+  dialFailed(address: string, reason: string): void
+}
+
+const END = 'end'
+type Frame = readonly Message[] | typeof END
+
+/** A connection that a process wants to have: it has an attempt under way, or an end, or waits for its next attempt. */
+interface Dial {
+  readonly address: string
+  attempt?: Attempt
+  end?: End
+}
+
+interface Attempt {
+  readonly endpoint: Endpoint
+  readonly dial: Dial
+}
+
+interface End {
+  readonly endpoint: Endpoint
+  readonly link: number
+  /** What this end sends. */
+  readonly pipe: Pipe
+  other: End
+  state: 'waiting' | 'up' | 'closed'
+  /** The process will be told that the connection is down; nothing more is delivered to it. */
+  closing: boolean
+}
+
+interface Pipe {
+  /** The sending end. */
+  readonly end: End
+  outbox: Message[]
+  queuedBytes: number
+  lastAt: number
+  stalled: Frame[] | undefined
+  broken: boolean
+}
+
+/** Returns the dialing end. */
+function makeConnection(dialer: Endpoint, target: Endpoint): End {
+  const dialed = makeEnd(dialer)
+  const accepted = makeEnd(target)
+  dialed.other = accepted
+  accepted.other = dialed
+  return dialed
+}
+
+function makeEnd(endpoint: Endpoint): End {
+  const pipe: Omit<Pipe, 'end'> = { outbox: [], queuedBytes: 0, lastAt: 0, stalled: undefined, broken: false }
+  const end: Omit<End, 'pipe' | 'other'> = { endpoint, link: endpoint.newLink(), state: 'waiting', closing: false }
+  return Object.assign(end, { pipe: Object.assign(pipe, { end: end as End }) }) as End
+}
+
+const HEADER_BYTES = 64
+const BLOCK_BYTES = 4096
+
+/** Bytes of a message on the wire, roughly: enough to see whether queues stay bounded. */
+function sizeOf(message: Message): number {
+  if (message.type === 'replicate') return HEADER_BYTES + message.blocks.length * BLOCK_BYTES
+  if (message.type === 'write') return HEADER_BYTES + message.payload.length
+  return message.type === 'push' ? HEADER_BYTES + BLOCK_BYTES : HEADER_BYTES
+}

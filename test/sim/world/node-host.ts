@@ -1,0 +1,238 @@
+import { crc32 } from 'node:zlib'
+import { type Effect, type Input, type LoadedBlock, NodeMachine } from '@ashlar/node/core'
+import type { Message, NodeName, ReadPart, StoreId } from '@ashlar/proto'
+import { splitBlocks } from '@ashlar/proto'
+import type { Chance } from './chance.ts'
+import { Disk, type DiskFaults, OpenStore } from './disk.ts'
+import type { Hello, Network } from './network.ts'
+import type { NodeObserver } from './observer.ts'
+import { Process } from './process.ts'
+import type { Clock } from './time.ts'
+
+/**
+ * A machine that runs one storage node: its disk outlives its processes. What it can do wrong: stop at any instruction,
+ * with or without losing power; stand still; run its clock too fast or too slow; come back with an empty disk.
+ */
+export class NodeHost {
+  readonly name: string
+  readonly address: string
+  readonly rate: number
+  private readonly world: NodeWorld
+  private boot = 1
+  disk: Disk
+  process: NodeProcess | undefined
+
+  constructor(name: string, rate: number, world: NodeWorld) {
+    this.name = name
+    this.address = `${name}:7000`
+    this.rate = rate
+    this.world = world
+    this.disk = new Disk(newStoreId(world.chance))
+    world.network.listen(this.address, () => (this.process?.alive() ? this.process : undefined))
+  }
+
+  get up(): boolean {
+    return this.process?.alive() ?? false
+  }
+
+  /** Starts a process over what is on the disk. */
+  start(): void {
+    if (this.up) return
+    this.disk.identity.counter += 1
+    this.process = new NodeProcess(this, this.boot, this.world)
+    this.process.begin()
+  }
+
+  crash(how: { powerLoss: boolean }): void {
+    if (how.powerLoss) this.boot += 1
+    this.process?.kill(how.powerLoss)
+  }
+
+  /** Asks the process to hand over and end. */
+  shutDown(): void {
+    const { process } = this
+    process?.run(() => process.shutDown())
+  }
+
+  /** The process stops in the middle of what some later input makes it do, after so many effects. */
+  crashAfter(effects: number): void {
+    if (this.process !== undefined) this.process.effectsLeft = effects
+  }
+
+  /** Replaces the disk by an empty one. Returns the store that is gone. */
+  wipe(): StoreId {
+    this.crash({ powerLoss: true })
+    const lost = this.disk.store
+    this.disk = new Disk(newStoreId(this.world.chance))
+    return lost
+  }
+}
+
+/** What a node needs from the world around it. */
+export interface NodeWorld {
+  readonly clock: Clock
+  readonly network: Network
+  readonly chance: Chance
+  readonly diskFaults: DiskFaults
+  readonly observer: NodeObserver
+  readonly peers: readonly string[]
+  calm(): boolean
+}
+
+export class NodeProcess extends Process {
+  readonly node: NodeHost
+  readonly disk: Disk
+  readonly store: OpenStore
+  readonly counter: number
+  effectsLeft: number = Number.POSITIVE_INFINITY
+  private readonly machine: NodeMachine
+  private readonly world: NodeWorld
+
+  constructor(node: NodeHost, boot: number, world: NodeWorld) {
+    super(node.name, node.rate, world)
+    this.node = node
+    this.disk = node.disk
+    this.world = world
+    const { disk } = node
+    this.counter = disk.identity.counter
+    this.store = new OpenStore(disk, {
+      clock: world.clock,
+      chance: world.chance,
+      faults: world.diskFaults,
+      calm: () => world.calm(),
+      complete: (inputs) =>
+        this.run(() => {
+          for (const input of inputs) this.feed(input)
+        }),
+      logDurable: (entry) => world.observer.logDurable(this, entry),
+    })
+    this.machine = new NodeMachine(
+      {
+        store: disk.store,
+        name: node.name as NodeName,
+        address: node.address,
+        api: `${node.name}:7001`,
+        incarnation: { bootId: `${node.name}-boot-${boot}`, counter: this.counter },
+        trust: 'trusted',
+        cluster: disk.identity.cluster,
+        voters: disk.identity.voters,
+        founded: disk.identity.founded,
+        peers: [...world.peers].sort(),
+        expect: world.peers.length,
+        replicas: disk.stored(),
+        log: [...disk.log],
+        seed: world.chance.seed(),
+      },
+      this.now(),
+    )
+  }
+
+  begin(): void {
+    this.world.observer.nodeStarted(this)
+    this.startTicking(this.world.chance)
+    this.run(() => this.feed({ type: 'tick' }))
+  }
+
+  shutDown(): void {
+    this.feed({ type: 'shut-down' })
+  }
+
+  kill(powerLoss: boolean): void {
+    if (!this.alive()) return
+    this.store.crash()
+    this.end(powerLoss)
+    this.world.observer.nodeEnded(this, powerLoss)
+  }
+
+  hello(): Hello {
+    return { kind: 'node', store: this.disk.store, counter: this.counter, address: this.node.address }
+  }
+
+  linkUp(link: number, direction: 'in' | 'out', peer: Hello): void {
+    this.feed({ type: 'link-up', link, direction, peer })
+  }
+
+  linkDown(link: number): void {
+    this.feed({ type: 'link-down', link })
+  }
+
+  messages(link: number, messages: readonly Message[]): void {
+    for (const message of messages) this.feed({ type: 'received', link, message })
+  }
+
+  dialFailed(): void {
+    // A node keeps dialing; its machine is told of connections only.
+  }
+
+  protected tick(): void {
+    this.feed({ type: 'tick' })
+  }
+
+  private feed(input: Input): void {
+    if (!this.alive()) return
+    const { observer } = this.world
+    observer.nodeInput(this, input)
+    let effects: readonly Effect[]
+    try {
+      effects = this.machine.step(this.now(), input)
+    } catch (error) {
+      observer.violation('machine', `${this.host} threw: ${error instanceof Error ? error.stack : String(error)}`)
+      return this.kill(false)
+    }
+    for (const effect of effects) {
+      if (!this.alive()) return
+      if (this.effectsLeft-- <= 0) return this.kill(false)
+      observer.nodeEffect(this, effect)
+      this.carryOut(effect)
+    }
+  }
+
+  private carryOut(effect: Effect): void {
+    switch (effect.type) {
+      case 'send':
+        return this.network.send(this, effect.link, effect.message)
+      case 'close-link':
+        return this.network.closeLink(this, effect.link)
+      case 'dial':
+        return this.network.setDialed(
+          this,
+          effect.addresses.filter((address) => address !== this.node.address),
+        )
+      case 'reply-read':
+        return this.network.send(this, effect.link, readDone(effect))
+      case 'fact':
+      case 'admin-done':
+        return
+      case 'handed-over':
+        return this.kill(false)
+      case 'fatal':
+        this.world.observer.nodeFatal(this, effect.reason)
+        return this.kill(false)
+      default:
+        return this.store.execute(effect)
+    }
+  }
+}
+
+function newStoreId(chance: Chance): StoreId {
+  const hex = (digits: number): string => {
+    let text = ''
+    while (text.length < digits) text += chance.integer(0, 15).toString(16)
+    return text
+  }
+  return `${hex(8)}-${hex(4)}-7${hex(3)}-8${hex(3)}-${hex(12)}` as StoreId
+}
+
+function readDone(effect: Extract<Effect, { type: 'reply-read' }>): Message {
+  const parts: ReadPart[] = []
+  const blocks = new Map<number, LoadedBlock>(effect.blocks.map((block) => [block.block, block]))
+  for (const part of splitBlocks(effect.blockSizeBytes, effect.offset, effect.length)) {
+    const whole = blocks.get(part.block)?.bytes
+    if (whole === undefined) parts.push({ length: part.length, checksum: 0 })
+    else {
+      const bytes = whole.subarray(part.offset, part.offset + part.length)
+      parts.push({ length: part.length, checksum: crc32(bytes), bytes })
+    }
+  }
+  return { type: 'read-done', request: effect.request, parts }
+}

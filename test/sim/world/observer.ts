@@ -1,0 +1,21 @@
+import type { Effect, Input, LogEntry } from '@ashlar/node/core'
+import type { ClientProcess } from './client-host.ts'
+import type { NodeProcess } from './node-host.ts'
+
+/** Who watches a run. Called at the very moment, before an effect is carried out and before an input is stepped. */
+export interface NodeObserver {
+  nodeStarted(node: NodeProcess): void
+  nodeEnded(node: NodeProcess, powerLoss: boolean): void
+  nodeInput(node: NodeProcess, input: Input): void
+  nodeEffect(node: NodeProcess, effect: Effect): void
+  nodeFatal(node: NodeProcess, reason: string): void
+  /** An entry of the control log reached stable storage. */
+  logDurable(node: NodeProcess, entry: LogEntry): void
+  /** A promise was broken; the run goes on so that what follows is seen too. */
+  violation(rule: string, text: string): void
+}
+
+export interface ClientObserver {
+  clientEvent(client: ClientProcess, what: string): void
+  violation(rule: string, text: string): void
+}

@@ -1,0 +1,96 @@
+import type { Message, Millis } from '@ashlar/proto'
+import { TIMERS } from '@ashlar/proto'
+import type { Chance } from './chance.ts'
+import type { Endpoint, Hello, Network } from './network.ts'
+import type { Clock } from './time.ts'
+
+/**
+ * One life of one process: what it is told happens one thing at a time, and not at all while its host is paused. Its clock
+ * runs at a rate of its own and starts anywhere.
+ */
+export abstract class Process implements Endpoint {
+  readonly host: string
+  protected readonly clock: Clock
+  protected readonly network: Network
+  private readonly rate: number
+  private readonly epochMs: Millis
+  private dead = false
+  private pausedUntil = -1
+  private inbox: (() => void)[] = []
+  private links = 0
+
+  constructor(host: string, rate: number, world: { clock: Clock; network: Network; chance: Chance }) {
+    this.host = host
+    this.rate = rate
+    this.clock = world.clock
+    this.network = world.network
+    this.epochMs = world.chance.between(1000, 1_000_000) - this.clock.now * rate
+  }
+
+  abstract hello(): Hello
+  abstract linkUp(link: number, direction: 'in' | 'out', peer: Hello, dialedAddress: string): void
+  abstract linkDown(link: number): void
+  abstract messages(link: number, messages: readonly Message[]): void
+  abstract dialFailed(address: string, reason: string): void
+  protected abstract tick(): void
+
+  /** Milliseconds by this process's own clock. */
+  now(): Millis {
+    return this.epochMs + this.clock.now * this.rate
+  }
+
+  alive(): boolean {
+    return !this.dead
+  }
+
+  newLink(): number {
+    return ++this.links
+  }
+
+  run(action: () => void): void {
+    if (this.dead) return
+    if (this.paused()) this.inbox.push(action)
+    else this.turn(action)
+  }
+
+  /** The host stands still; the clock does not. */
+  pause(forMs: number): void {
+    this.pausedUntil = Math.max(this.pausedUntil, this.clock.now + forMs)
+    this.clock.at(this.pausedUntil, () => this.wake())
+  }
+
+  /** Ends this life. Silent: nothing tells the peers. */
+  protected end(silent: boolean): void {
+    if (this.dead) return
+    this.dead = true
+    this.inbox = []
+    this.network.processEnded(this, silent)
+  }
+
+  protected startTicking(chance: Chance): void {
+    const periodMs = TIMERS.tickMs / this.rate
+    const next = (): void => {
+      if (this.dead) return
+      // While the host is paused one tick waits at most: timers of a process that was stopped do not pile up.
+      if (!this.paused()) this.turn(() => this.tick())
+      this.clock.after(periodMs, next)
+    }
+    this.clock.after(chance.between(0, periodMs), next)
+  }
+
+  private paused(): boolean {
+    return this.clock.now < this.pausedUntil
+  }
+
+  private wake(): void {
+    if (this.dead || this.paused()) return
+    const inbox = this.inbox
+    this.inbox = []
+    for (const action of inbox) this.run(action)
+  }
+
+  private turn(action: () => void): void {
+    action()
+    this.network.flush()
+  }
+}

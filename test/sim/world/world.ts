@@ -1,0 +1,186 @@
+import type { StoreId } from '@ashlar/proto'
+import { History } from '../../kit/history/recorder.ts'
+import { Checkers } from '../checkers/checkers.ts'
+import type { Victims } from '../faults/nemesis.ts'
+import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
+import { ClientDriver, VOLUME_NAME } from '../workload/client-driver.ts'
+import { Chance } from './chance.ts'
+import { ClientHost } from './client-host.ts'
+import type { Disk } from './disk.ts'
+import { Network } from './network.ts'
+import { NodeHost } from './node-host.ts'
+import { Clock } from './time.ts'
+
+const NODES = 3
+const REPLICAS = 3
+const CLIENTS = 4
+
+/** One cluster with its clients, in one process, on one clock. */
+export class World {
+  readonly options: SimulationOptions
+  readonly clock: Clock
+  readonly network: Network
+  readonly nodes: readonly NodeHost[]
+  readonly clients: readonly ClientHost[]
+  readonly drivers: readonly ClientDriver[]
+  readonly history: History
+  /** Disks that exist, by store. */
+  readonly disks = new Map<string, Disk>()
+  readonly checkers: Checkers
+  private readonly chance: Chance
+  private calm = true
+  private values = 0
+
+  constructor(options: SimulationOptions, trace?: (line: string) => void) {
+    this.options = options
+    this.chance = new Chance(options.seed)
+    this.clock = new Clock()
+    this.checkers = new Checkers(this.clock, this.disks, trace)
+    const { checkers } = this
+    this.history = new History(() => this.clock.now)
+    this.network = new Network(this.clock, this.chance.fork(), options.network)
+    const names = Array.from({ length: NODES }, (_, index) => `n${index + 1}`)
+    const peers = names.map((name) => `${name}:7000`)
+    const shared = { clock: this.clock, network: this.network, observer: checkers }
+    this.nodes = names.map((name) => {
+      const chance = this.chance.fork()
+      const world = { ...shared, chance, diskFaults: options.disk, peers, calm: () => this.calm }
+      return new NodeHost(name, this.rate(), world)
+    })
+    this.clients = Array.from({ length: CLIENTS }, (_, index) => {
+      const world = {
+        ...shared,
+        chance: this.chance.fork(),
+        servers: peers,
+        ioTimeoutMs: options.ioTimeoutMs,
+        cancelGraceMs: 1000,
+        answerTimeoutMs: 2000,
+      }
+      return new ClientHost(`c${index + 1}`, this.rate(), world)
+    })
+    this.drivers = this.clients.map((client, index) => {
+      const writes = options.sharing === 'shared' ? ('shared' as const) : ('exclusive' as const)
+      const mode = options.sharing === 'shared' || index < 2 ? writes : ('read-only' as const)
+      return new ClientDriver(client, mode, {
+        clock: this.clock,
+        chance: this.chance.fork(),
+        options,
+        history: this.history,
+        violation: (rule, text) => checkers.report.violation(rule, text),
+        nextValue: () => ++this.values,
+      })
+    })
+  }
+
+  /** Starts every process and makes the volume. */
+  begin(): void {
+    for (const node of this.nodes) {
+      this.disks.set(node.disk.store, node.disk)
+      node.start()
+    }
+    this.createVolume()
+  }
+
+  /** Runs until the condition holds, and says whether it does before so many milliseconds have passed. */
+  runUntil(condition: () => boolean, withinMs: number): boolean {
+    const end = this.clock.now + withinMs
+    let nextLook = this.clock.now
+    while (this.clock.now < end) {
+      if (this.clock.now >= nextLook) {
+        if (condition()) return true
+        nextLook = this.clock.now + 20
+      }
+      if (!this.clock.step()) break
+    }
+    return condition()
+  }
+
+  setCalm(calm: boolean): void {
+    this.calm = calm
+    this.network.setCalm(calm)
+  }
+
+  /** The volume is there and somebody works on it. */
+  ready(): boolean {
+    return this.drivers.some((driver) => driver.hasVolume)
+  }
+
+  /** Every replica of every extent is in sync, and its primary serves. */
+  healed(): boolean {
+    const { truth, serving } = this.checkers
+    return [...truth.map.extents.values()].every(
+      (record) =>
+        record.inSync.length === REPLICAS &&
+        record.inSync.every((store) => this.disks.has(store)) &&
+        serving.serves(record),
+    )
+  }
+
+  /** Nothing is on its way: no call, no write to a disk. */
+  atRest(): boolean {
+    const running = this.nodes.every((node) => node.process?.alive() === true && node.process.store.idle)
+    return running && this.healed() && this.drivers.every((driver) => driver.pending === 0)
+  }
+
+  describe(): string {
+    const extents = [...this.checkers.truth.map.extents.values()].map(
+      (record) =>
+        `extent ${record.id} epoch ${record.epoch} primary ${record.primary.store} in sync ${record.inSync.join(' ')}`,
+    )
+    const clients = this.drivers.map((driver, index) => `c${index + 1} ${driver.pending} calls`)
+    return [...extents, ...clients].join('; ')
+  }
+
+  victims(): Victims {
+    const { clock, options, network, nodes, clients, drivers, checkers } = this
+    return {
+      clock,
+      chance: this.chance.fork(),
+      options,
+      network,
+      nodes,
+      clients,
+      drivers,
+      truth: checkers.truth,
+      voter: nodes[0] as NodeHost,
+      trace: (text) => checkers.recorder.note(text),
+      lost: (store: StoreId) => this.replaceDisk(store),
+    }
+  }
+
+  private replaceDisk(lost: StoreId): void {
+    this.disks.delete(lost)
+    for (const { disk } of this.nodes) this.disks.set(disk.store, disk)
+  }
+
+  private rate(): number {
+    return 1 + this.chance.between(-this.options.clockError, this.options.clockError)
+  }
+
+  /** The first client makes the volume, as often as it takes; then everybody opens it. */
+  private createVolume(): void {
+    const { options } = this
+    const [first] = this.clients
+    const again = (): void => this.clock.after(200, () => this.createVolume())
+    first?.process.call(
+      {
+        do: 'admin',
+        command: {
+          do: 'create-volume',
+          name: VOLUME_NAME,
+          sizeBytes: options.sizeBytes,
+          blockSizeBytes: BLOCK_BYTES,
+          extentSizeBytes: options.extentSizeBytes,
+          replicas: REPLICAS,
+          minInSync: options.minInSync,
+        },
+      },
+      (outcome) => {
+        if (!outcome.ok && outcome.failure.code !== 'EXISTS') return again()
+        for (const [index, driver] of this.drivers.entries()) {
+          driver.start(options.sharing === 'takeover' && index === 1 ? 6000 : 0)
+        }
+      },
+    )
+  }
+}
