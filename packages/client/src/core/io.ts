@@ -98,14 +98,15 @@ export class Io implements RequestOwner {
     for (const request of this.dispatcher.active) if (request.call.volume === volume) this.#letGo(request)
     volume.queue.clear()
     this.#queues.delete(volume)
+    // Flushes first: the failing of the writes that they wait for must not look like an answer.
+    for (const flush of volume.flushes) ctx.fail(flush.token, failure)
+    volume.flushes.clear()
+    this.#flushing.delete(volume)
     for (const call of volume.calls) {
       const open = [...call.pieces].some(mayTakeEffect)
       for (const request of call.pieces) this.#letGo(request)
       this.#settle(ctx, call, open ? indeterminate(failure) : failure)
     }
-    for (const flush of volume.flushes) ctx.fail(flush.token, failure)
-    volume.flushes.clear()
-    this.#flushing.delete(volume)
     this.#admit(ctx)
   }
 

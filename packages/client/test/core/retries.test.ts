@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { LIMITS } from '@ashlar/proto'
+import { MachineScript, STORE_A, STORE_B } from '../kit/machine-script.ts'
+
+describe('a request that is not answered with success', () => {
+  for (const code of ['WAIT', 'BUSY', 'NOT_PRIMARY', 'INDETERMINATE', 'NO_CONTROL', 'NOT_FOUND'] as const) {
+    test(`is sent again after ${code}, with its operation id, at the latest after waitRetryMs`, () => {
+      const script = new MachineScript()
+      script.connect()
+      const volume = script.open()
+      const token = script.write(volume, 0, 4096)
+      const first = script.last('write')
+      script.answer(first, code)
+      assert.equal(script.all('write').length, 1, 'it is held, not sent again at once')
+      script.pass(200)
+      const second = script.last('write')
+      assert.notEqual(second.message.request, first.message.request)
+      assert.deepEqual(second.message.operation, first.message.operation)
+      script.answer(second, 'OK')
+      script.assertOk(token)
+    })
+  }
+
+  test('is sent again at once when the map of its extent changes', () => {
+    const script = new MachineScript()
+    const { a, b } = script.connect()
+    const volume = script.open()
+    const token = script.write(volume, 0, 4096)
+    script.answer(script.last('write'), 'WAIT')
+    script.move(0, STORE_B)
+    script.sendMap(a)
+    const again = script.last('write')
+    assert.equal(again.link, b)
+    assert.equal(again.message.epoch, 2)
+    script.answer(again, 'OK')
+    script.assertOk(token)
+  })
+
+  test('asks for the map when it was told NOT_PRIMARY', () => {
+    const script = new MachineScript()
+    script.connect()
+    const volume = script.open()
+    script.write(volume, 0, 4096)
+    const asked = script.all('get-map').length
+    script.answer(script.last('write'), 'NOT_PRIMARY')
+    assert.ok(script.all('get-map').length > asked)
+  })
+
+  test('goes to the new primary at once when the old one is replaced, without waiting for its answer', () => {
+    const script = new MachineScript()
+    const { a, b } = script.connect()
+    const volume = script.open()
+    const token = script.write(volume, 0, 4096)
+    const first = script.last('write')
+    script.move(0, STORE_B)
+    script.sendMap(b)
+    const second = script.last('write')
+    assert.equal(second.link, b)
+    assert.deepEqual(second.message.operation, first.message.operation)
+    // The old primary had committed it after all: its answer counts too, once.
+    script.answer({ link: a, message: first.message }, 'OK')
+    script.assertOk(token)
+    script.answer(second, 'OK')
+  })
+
+  test('is sent again over another connection when its own is lost', () => {
+    const script = new MachineScript()
+    const { a, b } = script.connect()
+    const volume = script.open()
+    const token = script.write(volume, 0, 4096)
+    const first = script.last('write')
+    script.linkDown(a)
+    assert.equal(script.all('write').length, 1, 'there is no way to the primary')
+    script.move(0, STORE_B)
+    script.sendMap(b)
+    const second = script.last('write')
+    assert.deepEqual(second.message.operation, first.message.operation)
+    script.answer(second, 'OK')
+    script.assertOk(token)
+  })
+
+  test('is sent again when the connection to the same primary is back', () => {
+    const script = new MachineScript()
+    const { a } = script.connect()
+    const volume = script.open()
+    const token = script.write(volume, 0, 4096)
+    script.linkDown(a)
+    script.linkUp(STORE_A)
+    assert.equal(script.all('write').length, 2)
+    script.answer(script.last('write'), 'OK')
+    script.assertOk(token)
+  })
+
+  test('is sent again after answerTimeoutMs over a connection that lives', () => {
+    const script = new MachineScript()
+    const { a } = script.connect()
+    const volume = script.open()
+    script.write(volume, 0, 4096)
+    script.now += 100
+    script.sendMap(a)
+    script.pass(5000)
+    const [first, second] = script.all('write')
+    assert.deepEqual(second?.message.operation, first?.message.operation)
+    assert.deepEqual(script.closed, [])
+  })
+
+  test('has its connection probed after answerTimeoutMs of silence, and closed when it stays silent', () => {
+    const script = new MachineScript()
+    const { a } = script.connect()
+    const volume = script.open()
+    script.write(volume, 0, 4096)
+    script.now += 5000
+    script.pass(0)
+    assert.equal(script.last('get-map').link, a)
+    assert.deepEqual(script.closed, [])
+    script.pass(1000)
+    assert.deepEqual(script.closed, [a])
+  })
+
+  test('is not answered by what arrives over a connection that it was not sent on', () => {
+    const script = new MachineScript()
+    const { b } = script.connect()
+    const volume = script.open()
+    const token = script.write(volume, 0, 4096)
+    script.answer({ link: b, message: script.last('write').message }, 'OK')
+    assert.equal(script.isSettled(token), false)
+  })
+
+  test('gives up at once on a code that will not get better', () => {
+    const script = new MachineScript()
+    script.connect()
+    const volume = script.open()
+    const token = script.write(volume, 0, 4096)
+    script.answer(script.last('write'), 'NO_SPACE')
+    assert.equal(script.assertFailed(token, 'NO_SPACE')['indeterminate'], false)
+  })
+
+  test('gives up on damage after a few tries, with that code', () => {
+    const script = new MachineScript()
+    script.connect()
+    const volume = script.open()
+    const token = script.read(volume, 0, 4096)
+    for (let attempt = 0; attempt < 5; attempt++) {
+      assert.equal(script.isSettled(token), false)
+      script.answer(script.last('read'), 'DAMAGED')
+      script.pass(200)
+    }
+    script.assertFailed(token, 'DAMAGED')
+  })
+
+  test('is cancelled before it fails when an earlier attempt of it may still take effect', () => {
+    const script = new MachineScript()
+    script.connect()
+    const volume = script.open()
+    const token = script.write(volume, 0, 4096)
+    script.answer(script.last('write'), 'WAIT')
+    script.pass(200)
+    script.answer(script.last('write'), 'NO_SPACE')
+    assert.equal(script.isSettled(token), false)
+    const cancel = script.last('cancel')
+    assert.deepEqual(cancel.message.operation, script.last('write').message.operation)
+    script.answer(cancel, 'CANCELLED')
+    script.assertFailed(token, 'NO_SPACE')
+  })
+})
+
+describe('what is on its way', () => {
+  test('a read is placed once, whatever arrives late or twice', () => {
+    const script = new MachineScript()
+    script.connect()
+    const volume = script.open()
+    const token = script.read(volume, 0, 4096)
+    const sent = script.last('read')
+    script.answerRead(sent, 7)
+    script.answerRead(sent, 9)
+    const outcome = script.outcome(token)
+    assert.ok(outcome.ok && outcome.result.kind === 'bytes')
+    assert.ok(outcome.result.bytes.every((byte) => byte === 7))
+  })
+
+  test('a read whose answer does not fit costs the connection, and is asked again', () => {
+    const script = new MachineScript()
+    const { a } = script.connect()
+    const volume = script.open()
+    const token = script.read(volume, 0, 4096)
+    const { link, message } = script.last('read')
+    script.receive(link, { type: 'read-done', request: message.request, parts: [{ length: 100, checksum: 0 }] })
+    assert.deepEqual(script.closed, [a])
+    script.linkDown(a)
+    script.linkUp(STORE_A)
+    script.answerRead(script.last('read'), 3)
+    script.assertOk(token)
+  })
+
+  test('operations stay within the window of the session; the rest goes out as the lowest are resolved', () => {
+    const script = new MachineScript()
+    script.connect()
+    const volume = script.open()
+    const tokens = Array.from({ length: LIMITS.sessionOps + 10 }, (_, i) => script.write(volume, i * 4096, 4096))
+    assert.equal(script.all('write').length, LIMITS.sessionOps)
+    const [lowest, second] = script.all('write')
+    assert.ok(lowest !== undefined && second !== undefined)
+    // The window is measured from the lowest unresolved operation: every replica remembers what lies above it.
+    script.answer(second, 'OK')
+    assert.equal(script.all('write').length, LIMITS.sessionOps)
+    script.answer(lowest, 'OK')
+    assert.equal(script.all('write').length, LIMITS.sessionOps + 2)
+    assert.equal(script.last('write').message.operation.lowMark, 3)
+    for (const sent of script.all('write').slice(2)) script.answer(sent, 'OK')
+    for (const sent of script.all('write').slice(LIMITS.sessionOps + 2)) script.answer(sent, 'OK')
+    for (const token of tokens) script.assertOk(token)
+  })
+
+  test('bytes stay within the bound of the client', () => {
+    const script = new MachineScript({}, { sizeBytes: 256 * 1024 * 1024 })
+    script.connect()
+    const volume = script.open()
+    const token = script.read(volume, 0, 128 * 1024 * 1024)
+    const inFlight = LIMITS.clientInFlightBytes / LIMITS.pieceBytes
+    assert.equal(script.all('read').length, inFlight)
+    for (let piece = 0; piece < 128; piece++) {
+      const sent = script.all('read')[piece]
+      assert.ok(sent !== undefined && script.all('read').length === Math.min(128, inFlight + piece))
+      script.answerRead(sent, piece)
+    }
+    script.assertOk(token)
+  })
+
+  test('every message names the lowest unresolved operation as low mark, and a retry its own number', () => {
+    const script = new MachineScript()
+    script.connect()
+    const volume = script.open()
+    script.write(volume, 0, 4096)
+    script.write(volume, 4096, 4096)
+    const [first, second] = script.all('write')
+    assert.ok(first !== undefined && second !== undefined)
+    assert.deepEqual([first.message.operation.op, second.message.operation.op], [1, 2])
+    script.answer(second, 'WAIT')
+    script.answer(first, 'OK')
+    script.pass(200)
+    const retry = script.last('write').message.operation
+    assert.deepEqual([retry.op, retry.lowMark], [2, 2])
+  })
+})
