@@ -8,6 +8,10 @@ export type {
   ReadPart,
   ZeroRun,
 } from './device/device.ts'
+export { type DelayFilterOptions, delayFilter } from './device/filters/delay.ts'
+export { type ErrorFilterOptions, errorFilter, failShare } from './device/filters/error.ts'
+export { type LoggedCall, logFilter } from './device/filters/log.ts'
+export type { DeviceCall } from './device/filters/wrap.ts'
 export { MemoryDevice, type MemoryDeviceOptions } from './device/memory-device.ts'
 export type { BoundAddress } from './server/address.ts'
 export { type DeviceExport, deviceExports, type ExportFacts, type ExportProvider } from './server/exports.ts'

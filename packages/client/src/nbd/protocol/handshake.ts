@@ -44,6 +44,8 @@ export const MAX_DISCARDED_OPTION_BYTES = 1024 * 1024
 export const MAX_OPTIONS = 64
 /** Metadata context queries in one option. */
 export const MAX_QUERIES = 1024
+/** Texts are cut to this many characters, which are at most three times as many bytes. */
+const MAX_TEXT_LENGTH = 1024
 /** Id of `base:allocation` after it was selected. */
 const ALLOCATION_CONTEXT_ID = 1
 
@@ -74,9 +76,19 @@ export interface ListedExport {
 
 type ExportAnswer = ExportDescription | Refusal
 /** What is done with an answer once it is there. */
-type Waiting =
-  | { readonly for: 'list'; readonly option: number }
-  | { readonly for: 'export'; readonly use: (answer: ExportAnswer) => void }
+type Waiting = { readonly for: 'list' } | { readonly for: 'export'; readonly use: (answer: ExportAnswer) => void }
+
+interface Reply {
+  readonly type: number
+  /** For people. */
+  readonly text?: string
+}
+const ACK: Reply = { type: NBD_REP_ACK }
+const SHUTTING_DOWN: Reply = { type: NBD_REP_ERR_SHUTDOWN, text: 'the server is shutting down' }
+const NO_TLS: Reply = { type: NBD_REP_ERR_POLICY, text: 'this server does not offer TLS here' }
+const invalid = (text: string): Reply => ({ type: NBD_REP_ERR_INVALID, text })
+const tooBig = (text: string): Reply => ({ type: NBD_REP_ERR_TOO_BIG, text })
+const refusal = (answer: Refusal): Reply => ({ type: REFUSAL_REPLIES[answer.refused], text: answer.text })
 
 const REFUSAL_REPLIES = {
   unknown: NBD_REP_ERR_UNKNOWN,
@@ -128,14 +140,13 @@ export class Handshake {
   }
 
   answerList(answer: readonly ListedExport[] | Refusal): HandshakeEvent[] {
-    const waiting = this.#waiting
-    if (waiting?.for !== 'list') return []
+    if (this.#waiting?.for !== 'list') return []
     this.#waiting = undefined
     this.#state = 'header'
-    if ('refused' in answer) this.#refuse(answer)
+    if ('refused' in answer) this.#reply(refusal(answer))
     else {
-      for (const item of answer) this.#send(serverReply(waiting.option, item.name, item.description))
-      this.#reply(NBD_REP_ACK)
+      for (const item of answer) this.#send(serverReply(this.#option, item.name, item.description))
+      this.#reply(ACK)
     }
     return this.#advance()
   }
@@ -221,66 +232,49 @@ export class Handshake {
       this.#close(`option data of ${this.#dataBytes} bytes`)
       return
     }
-    this.#reply(NBD_REP_ERR_TOO_BIG, `at most ${MAX_OPTION_BYTES} bytes of option data`)
+    this.#reply(tooBig(`at most ${MAX_OPTION_BYTES} bytes of option data`))
     this.#state = 'discard'
   }
 
   #onOption(data: Uint8Array): void {
     this.#state = 'header'
-    if (this.#option === NBD_OPT_EXPORT_NAME) {
-      this.#onExportName(data)
-      return
-    }
-    if (this.#option === NBD_OPT_ABORT) {
-      this.#reply(NBD_REP_ACK)
+    if (this.#option === NBD_OPT_EXPORT_NAME) this.#onExportName(data)
+    else if (this.#option === NBD_OPT_ABORT) {
+      this.#reply(ACK)
       this.#close('the client aborted the handshake', true)
-      return
-    }
-    if (this.#shuttingDown) {
-      this.#reply(NBD_REP_ERR_SHUTDOWN, 'the server is shutting down')
-      return
-    }
-    switch (this.#option) {
-      case NBD_OPT_LIST:
-        this.#onList(data)
-        return
-      case NBD_OPT_STARTTLS:
-        if (data.length > 0) {
-          this.#reply(NBD_REP_ERR_INVALID, 'NBD_OPT_STARTTLS takes no data')
-          return
-        }
-        this.#reply(NBD_REP_ERR_POLICY, 'this server does not offer TLS here')
-        return
-      case NBD_OPT_INFO:
-      case NBD_OPT_GO:
-        this.#onInfo(data)
-        return
-      case NBD_OPT_STRUCTURED_REPLY:
-        if (data.length > 0) {
-          this.#reply(NBD_REP_ERR_INVALID, 'NBD_OPT_STRUCTURED_REPLY takes no data')
-          return
-        }
-        this.#structuredReplies = true
-        this.#reply(NBD_REP_ACK)
-        return
-      case NBD_OPT_LIST_META_CONTEXT:
-      case NBD_OPT_SET_META_CONTEXT:
-        this.#onMetaContext(data)
-        return
-      default:
-        this.#reply(NBD_REP_ERR_UNSUP, `option ${this.#option} is not supported`)
-        return
+    } else {
+      const reply = this.#shuttingDown ? SHUTTING_DOWN : this.#answer(data)
+      if (reply !== undefined) this.#reply(reply)
     }
   }
 
+  /** The reply to an option, or undefined when it waits for an answer from outside. */
+  #answer(data: Uint8Array): Reply | undefined {
+    switch (this.#option) {
+      case NBD_OPT_LIST:
+        return this.#onList(data)
+      case NBD_OPT_STARTTLS:
+        return data.length > 0 ? invalid('NBD_OPT_STARTTLS takes no data') : NO_TLS
+      case NBD_OPT_INFO:
+      case NBD_OPT_GO:
+        return this.#onInfo(data)
+      case NBD_OPT_STRUCTURED_REPLY:
+        if (data.length > 0) return invalid('NBD_OPT_STRUCTURED_REPLY takes no data')
+        this.#structuredReplies = true
+        return ACK
+      case NBD_OPT_LIST_META_CONTEXT:
+      case NBD_OPT_SET_META_CONTEXT:
+        return this.#onMetaContext(data)
+      default:
+        return { type: NBD_REP_ERR_UNSUP, text: `option ${this.#option} is not supported` }
+    }
+  }
+
+  /** This option has no way to tell a failure: the connection ends. */
   #onExportName(data: Uint8Array): void {
     const name = parseString(data)
-    if (name === undefined) {
-      this.#close('the export name is not a valid string')
-      return
-    }
-    if (this.#shuttingDown) {
-      this.#close('the server is shutting down')
+    if (name === undefined || this.#shuttingDown) {
+      this.#close(name === undefined ? 'the export name is not a valid string' : 'the server is shutting down')
       return
     }
     this.#askExport('open', name, (answer) => {
@@ -293,62 +287,50 @@ export class Handshake {
     })
   }
 
-  #onList(data: Uint8Array): void {
-    if (data.length > 0) {
-      this.#reply(NBD_REP_ERR_INVALID, 'NBD_OPT_LIST takes no data')
-      return
-    }
+  #onList(data: Uint8Array): Reply | undefined {
+    if (data.length > 0) return invalid('NBD_OPT_LIST takes no data')
     this.#state = 'waiting'
-    this.#waiting = { for: 'list', option: this.#option }
+    this.#waiting = { for: 'list' }
     this.#events.push({ type: 'list' })
+    return undefined
   }
 
-  #onInfo(data: Uint8Array): void {
+  #onInfo(data: Uint8Array): Reply | undefined {
     const request = parseInfoRequest(data)
-    if (request === undefined) {
-      this.#reply(NBD_REP_ERR_INVALID, 'malformed option data')
-      return
-    }
+    if (request === undefined) return invalid('malformed option data')
     const option = this.#option
     this.#askExport(option === NBD_OPT_GO ? 'open' : 'describe', request.name, (answer) => {
       if ('refused' in answer) {
-        this.#refuse(answer)
+        this.#reply(refusal(answer))
         return
       }
       this.#send(infoReplies(option, request.types, answer, this.#structuredReplies))
-      this.#reply(NBD_REP_ACK)
+      this.#reply(ACK)
       if (option === NBD_OPT_GO) this.#enterTransmission(request.name, answer)
     })
+    return undefined
   }
 
-  #onMetaContext(data: Uint8Array): void {
+  #onMetaContext(data: Uint8Array): Reply | undefined {
     const setting = this.#option === NBD_OPT_SET_META_CONTEXT
     // Every NBD_OPT_SET_META_CONTEXT, also one that fails, drops what an earlier one selected.
     if (setting) this.#allocationFor = undefined
-    if (!this.#structuredReplies) {
-      this.#reply(NBD_REP_ERR_INVALID, 'NBD_OPT_STRUCTURED_REPLY must be agreed first')
-      return
-    }
+    if (!this.#structuredReplies) return invalid('NBD_OPT_STRUCTURED_REPLY must be agreed first')
     const request = parseMetaContextRequest(data)
-    if (request === undefined) {
-      this.#reply(NBD_REP_ERR_INVALID, 'malformed option data')
-      return
-    }
-    if (request.queries.length > MAX_QUERIES) {
-      this.#reply(NBD_REP_ERR_TOO_BIG, `at most ${MAX_QUERIES} metadata context queries`)
-      return
-    }
+    if (request === undefined) return invalid('malformed option data')
+    if (request.queries.length > MAX_QUERIES) return tooBig(`at most ${MAX_QUERIES} metadata context queries`)
     this.#askExport('describe', request.name, (answer) => {
       if ('refused' in answer) {
-        this.#refuse(answer)
+        this.#reply(refusal(answer))
         return
       }
       if (matchesAllocation(request, setting)) {
         if (setting) this.#allocationFor = request.name
         this.#send(allocationContextReply(this.#option, setting ? ALLOCATION_CONTEXT_ID : 0))
       }
-      this.#reply(NBD_REP_ACK)
+      this.#reply(ACK)
     })
+    return undefined
   }
 
   #askExport(type: 'describe' | 'open', name: string, use: (answer: ExportAnswer) => void): void {
@@ -375,12 +357,9 @@ export class Handshake {
     })
   }
 
-  #refuse(refusal: Refusal): void {
-    this.#reply(REFUSAL_REPLIES[refusal.refused], refusal.text)
-  }
-
-  #reply(type: number, text?: string): void {
-    this.#send(optionReply(this.#option, type, text === undefined ? undefined : encodeUtf8(text.slice(0, 1024))))
+  #reply(reply: Reply): void {
+    const text = reply.text === undefined ? undefined : encodeUtf8(reply.text.slice(0, MAX_TEXT_LENGTH))
+    this.#send(optionReply(this.#option, reply.type, text))
   }
 
   #send(bytes: Uint8Array): void {

@@ -38,6 +38,8 @@ export interface ReplyWriterOptions {
 const SLAB_BYTES = 64 * 1024
 /** Data up to this size is copied into the slab; larger data is passed on as it is. */
 const COPY_BYTES = 16 * 1024
+/** Error texts are cut to this many characters, which are at most three times as many bytes. */
+const MAX_TEXT_LENGTH = 1024
 const ZEROES = new Uint8Array(64 * 1024)
 /** Bytes of a content chunk before its data: the chunk header and the offset. */
 const DATA_HEADER_BYTES = CHUNK_HEADER_BYTES + 8
@@ -83,14 +85,14 @@ export class ReplyWriter {
     this.#simple(request, 0)
   }
 
-  /** A failure; `text` is for people and goes out only where structured replies carry it. At most 4096 bytes of UTF-8. */
+  /** A failure; `text` is for people and goes out only where structured replies carry it. */
   error(request: NbdRequest, errno: number, text: string): void {
     // A simple reply answers everything but READ, also after structured replies were agreed.
     if (!this.#structured || !expectsChunks(request)) {
       this.#simple(request, errno)
       return
     }
-    const message = encodeUtf8(text)
+    const message = encodeUtf8(text.slice(0, MAX_TEXT_LENGTH))
     const length = 6 + message.length
     const at = this.#reserve(CHUNK_HEADER_BYTES + 6)
     this.#chunkHeader(at, request, NBD_REPLY_FLAG_DONE, NBD_REPLY_TYPE_ERROR, length)
