@@ -22,9 +22,12 @@ export async function catchMutant(mutant: Mutant, lure: Lure): Promise<Catch> {
   return JSON.parse(stdout) as Catch
 }
 
-/** Which seed or schedule catches each mutant, as last measured. */
+/** What caught a mutant: a seed or a schedule, and the invariant that was seen broken first. */
+export type Sighting =
+  | { readonly seed: number; readonly rule: string }
+  | { readonly schedule: string; readonly rule: string }
+
+/** What catches each mutant, as last measured. */
 export interface Recorded {
-  readonly [mutant: string]:
-    | { readonly seed: number; readonly rule: string }
-    | { readonly schedule: string; readonly rule: string }
+  readonly [mutant: string]: Sighting
 }

@@ -1,0 +1,90 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { catchMutant, type Recorded, type Sighting } from '../mutants/catch.ts'
+import { staleness } from '../mutants/patch-source.ts'
+import { MUTANTS, type Mutant } from '../mutants/table.ts'
+
+const HELP = `usage: npm run sim:mutants -- [--mutant NAME] [--first N] [--count N] [--jobs N] [--record]
+
+Runs deliberate bugs until the simulator catches them, and says how many seeds that took.
+
+--mutant NAME  only this one
+--first N      first seed (1)
+--count N      most seeds for one mutant (2000)
+--jobs N       mutants that are hunted at once (2)
+--record       writes what caught each into test/sim/mutants/recorded.json, which the tests replay
+
+exit codes: 0 every mutant was caught, 1 one was not, 2 usage
+`
+const RECORDED = join(import.meta.dirname, '../mutants/recorded.json')
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      mutant: { type: 'string' },
+      first: { type: 'string', default: '1' },
+      count: { type: 'string', default: '2000' },
+      jobs: { type: 'string', default: '2' },
+      record: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const chosen = MUTANTS.filter(({ name }) => values.mutant === undefined || name === values.mutant)
+  if (chosen.length === 0) {
+    process.stderr.write(
+      `there is no mutant ${values.mutant}; there are ${MUTANTS.map(({ name }) => name).join(', ')}\n`,
+    )
+    return 2
+  }
+  const sightings = new Map<string, Sighting>()
+  const queue = [...chosen]
+  let escaped = 0
+  const work = async (): Promise<void> => {
+    for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
+      const sighting = await hunt(mutant, Number(values.first), Number(values.count))
+      if (sighting === undefined) escaped++
+      else sightings.set(mutant.name, sighting)
+    }
+  }
+  await Promise.all(Array.from({ length: Number(values.jobs) }, work))
+  process.stdout.write(`${sightings.size} of ${chosen.length} mutants caught\n`)
+  if (values.record) record(sightings)
+  return escaped === 0 ? 0 : 1
+}
+
+async function hunt(mutant: Mutant, first: number, count: number): Promise<Sighting | undefined> {
+  const stale = staleness(mutant)
+  if (stale !== undefined) throw new Error(stale)
+  const { schedule } = mutant
+  const started = performance.now()
+  const found = await catchMutant(mutant, schedule === undefined ? { first, count } : { schedule })
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  const [violation] = found.violations
+  if (violation === undefined) {
+    process.stdout.write(`${mutant.name.padEnd(34)} ESCAPED ${schedule ?? `${found.tried} seeds`}, ${seconds} s\n`)
+    return undefined
+  }
+  const by = schedule ?? `seed ${found.seed} (${found.tried} tried)`
+  process.stdout.write(
+    `${mutant.name.padEnd(34)} caught by ${by}, ${seconds} s, ${violation.rule}: ${violation.text.slice(0, 100)}\n`,
+  )
+  return schedule === undefined ? { seed: found.seed ?? 0, rule: violation.rule } : { schedule, rule: violation.rule }
+}
+
+/** Keeps what is recorded of mutants that were not hunted now, and drops those that are gone. */
+function record(sightings: ReadonlyMap<string, Sighting>): void {
+  const before = JSON.parse(readFileSync(RECORDED, 'utf8')) as Recorded
+  const after: Record<string, Sighting> = {}
+  for (const { name } of MUTANTS) {
+    const sighting = sightings.get(name) ?? before[name]
+    if (sighting !== undefined) after[name] = sighting
+  }
+  writeFileSync(RECORDED, `${JSON.stringify(after, undefined, 2)}\n`)
+}
+
+process.exitCode = await main()

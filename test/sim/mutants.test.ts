@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { catchMutant, type Recorded } from './mutants/catch.ts'
+import { mutate, staleness } from './mutants/patch-source.ts'
+import { MUTANTS, type Mutant } from './mutants/table.ts'
+import { simulate } from './simulator.ts'
+
+const recorded = JSON.parse(readFileSync(join(import.meta.dirname, 'mutants/recorded.json'), 'utf8')) as Recorded
+
+describe('the table of mutants', () => {
+  it('finds the text of every edit exactly once in the shipped source', () => {
+    assert.deepEqual(
+      MUTANTS.map(staleness).filter((problem) => problem !== undefined),
+      [],
+    )
+  })
+
+  it('has a name once', () => {
+    assert.equal(new Set(MUTANTS.map(({ name }) => name)).size, MUTANTS.length)
+  })
+
+  it('says so when the source has moved on', () => {
+    const mutant: Mutant = {
+      name: 'example',
+      rule: 'A2.0',
+      wrong: 'Nothing.',
+      edits: [{ file: 'a.ts', find: 'one', replace: 'two' }],
+    }
+    assert.equal(mutate(mutant, 'a.ts', 'x one y'), 'x two y')
+    assert.equal(mutate(mutant, 'b.ts', 'x one y'), 'x one y')
+    assert.throws(() => mutate(mutant, 'a.ts', 'x y'), /0 times in a\.ts/)
+    assert.throws(() => mutate(mutant, 'a.ts', 'one one'), /2 times in a\.ts/)
+  })
+})
+
+describe('every mutant is caught where it was caught before', { concurrency: 2 }, () => {
+  for (const mutant of MUTANTS) {
+    it(`${mutant.name} (${mutant.rule})`, async () => {
+      const sighting = recorded[mutant.name]
+      assert.ok(sighting, `nothing is recorded for it: npm run sim:mutants -- --mutant ${mutant.name} --record`)
+      const lure = 'seed' in sighting ? { first: sighting.seed, count: 1 } : sighting
+      const { violations } = await catchMutant(mutant, lure)
+      assert.ok(violations.length > 0, `it escaped: npm run sim:mutants -- --mutant ${mutant.name} --record`)
+    })
+  }
+})
+
+describe('the shipped source passes the seeds that catch mutants', () => {
+  const seeds = Object.values(recorded).flatMap((sighting) => ('seed' in sighting ? [sighting.seed] : []))
+  for (const seed of new Set(seeds)) {
+    it(`seed ${seed}`, () => {
+      assert.deepEqual(simulate(seed).violations, [])
+    })
+  }
+})
