@@ -25,7 +25,7 @@ describe('the clock', () => {
   })
 })
 
-const ROUGH: NetworkFaults = { delayMs: 10, tailPerFrame: 0.2, tailMs: 400, lossPerFrame: 0.02 }
+const ROUGH: NetworkFaults = { delayMs: 10, tailPerFrame: 0.2, tailMs: 400, lossPerFrame: 0.005 }
 
 describe('the network', () => {
   it('delivers in order, without a gap, and nothing after the end of a connection', () => {
@@ -57,7 +57,7 @@ describe('the network', () => {
       assert.deepEqual(b.strays, [], `seed ${seed}: frames after the end of their connection`)
     }
     assert.ok(broken > 40, `only ${broken} connections broke`)
-    assert.ok(arrived > 3000, `only ${arrived} frames arrived`)
+    assert.ok(arrived > 2000, `only ${arrived} frames arrived`)
   })
 
   it('lets a peer of a host without power wait, and then tells it', () => {
