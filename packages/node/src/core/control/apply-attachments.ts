@@ -1,0 +1,67 @@
+import type { Holder, SessionId, VolumeRecord } from '@ashlar/proto'
+import { LIMITS } from '@ashlar/proto'
+import type { Command } from './commands.ts'
+import type { MapState } from './map-state.ts'
+import { type CommandResult, done, refused } from './result.ts'
+
+type Attach = Extract<Command, { do: 'attach' }>
+type Detach = Extract<Command, { do: 'detach' }>
+
+/** How many ended sessions of a volume are remembered, so that a late duplicate of their attach fences nobody. */
+const PAST_SESSIONS = 64
+
+/**
+ * Gives a session the right to write (A2.11, amendments 4 and 23). Exclusive raises the generation and so fences whoever
+ * held the volume; shared joins a generation that is shared already; read-only changes nothing. The same session again is
+ * answered as before.
+ */
+export function applyAttach(state: MapState, command: Attach): CommandResult {
+  const { holder } = command
+  const volume = state.volumeNamed(command.name)
+  if (volume === undefined) return refused('NOT_FOUND', `there is no volume ${command.name}`)
+  if (holder.mode === 'read-only') return done({ volume })
+  if (volume.holders.some((held) => held.session === holder.session)) return done({ volume })
+  if (state.pastSessions.get(volume.id)?.includes(holder.session))
+    return refused('FENCED', `this session's attachment of volume ${volume.name} is over`, 'open the volume again')
+
+  const joins = holder.mode === 'shared' && volume.holders.length > 0 && volume.holders.every(isShared)
+  if (joins) return join(state, volume, holder)
+  const [held] = volume.holders
+  if (command.ifFree && held !== undefined)
+    return refused(
+      'ATTACHED',
+      `volume ${volume.name} is attached by ${held.client}`,
+      'open it without ifFree to take it over, which ends that session',
+    )
+  remember(state, volume, volume.holders)
+  return done({ volume: state.putVolume({ ...volume, generation: volume.generation + 1, holders: [holder] }) })
+}
+
+function join(state: MapState, volume: VolumeRecord, holder: Holder): CommandResult {
+  if (volume.holders.length >= LIMITS.holders)
+    return refused(
+      'BUSY',
+      `volume ${volume.name} is shared by ${LIMITS.holders} sessions, which is as many as may share it`,
+    )
+  return done({ volume: state.putVolume({ ...volume, holders: [...volume.holders, holder] }) })
+}
+
+/** Takes one session from the holders, and no other. A session that holds nothing has nothing to give back. */
+export function applyDetach(state: MapState, command: Detach): CommandResult {
+  const volume = state.volumes.get(command.volume)
+  if (volume === undefined) return refused('NOT_FOUND', `there is no volume with number ${command.volume}`)
+  const gone = volume.holders.filter((held) => held.session === command.session)
+  if (gone.length === 0) return done({ volume })
+  remember(state, volume, gone)
+  const holders = volume.holders.filter((held) => held.session !== command.session)
+  return done({ volume: state.putVolume({ ...volume, holders }) })
+}
+
+function remember(state: MapState, volume: VolumeRecord, ended: readonly Holder[]): void {
+  const past: SessionId[] = [...(state.pastSessions.get(volume.id) ?? []), ...ended.map((held) => held.session)]
+  state.pastSessions.set(volume.id, past.slice(-PAST_SESSIONS))
+}
+
+function isShared(holder: Holder): boolean {
+  return holder.mode === 'shared'
+}

@@ -1,0 +1,165 @@
+import type { ExtentRecord, NodeRecord, StoreId } from '@ashlar/proto'
+import { isName, LIMITS } from '@ashlar/proto'
+import type { Command } from './commands.ts'
+import { isTrusted, type Live, primaryStands, type Reason, reasonToReplace, replacePrimary } from './epochs.ts'
+import type { MapState, Unstamped } from './map-state.ts'
+import { putExtentRecord, replaceInSync, volumeOfExtent, without } from './membership.ts'
+import { type CommandResult, done, refused } from './result.ts'
+
+type Register = Extract<Command, { do: 'register' }>
+type Expire = Extract<Command, { do: 'expire' }>
+
+/**
+ * A store is here, in this incarnation (CTL-4, amendments 11, 14 and 15). In one entry: its record, the end of whatever
+ * stood at its name or address, a successor for the extents that its earlier incarnation led, its removal where it is
+ * suspect, and primaries for the extents that were waiting for it.
+ */
+export function applyRegister(state: MapState, command: Register): CommandResult {
+  const known = state.nodes.get(command.store)
+  const refusal = refuseRegister(state, command, known)
+  if (refusal !== undefined) return refusal
+
+  const sameIncarnation = known !== undefined && isSameIncarnation(known, command)
+  const sameTrust = sameIncarnation && known.trust === command.trust
+  putRegistered(state, command, known)
+  const live: Live = new Set([...command.live, command.store])
+  supersede(state, command, live)
+  if (known !== undefined && !sameIncarnation) replaceEarlierIncarnation(state, command, live)
+  if (command.trust === 'suspect' && !sameTrust) takeOutSuspect(state, command.store, live)
+  if (command.trust === 'trusted') serveWaiting(state, command.store, live)
+  return done()
+}
+
+function refuseRegister(state: MapState, command: Register, known: NodeRecord | undefined): CommandResult | undefined {
+  if (!isName(command.name))
+    return refused('USAGE', `"${command.name}" is not a node name`, 'use 1 to 63 of a-z 0-9 . _ -')
+  if (command.address === '') return refused('USAGE', `node ${command.name} registered without an address`)
+  if (known === undefined && state.nodes.size >= LIMITS.nodes)
+    return refused('CONFLICT', `the cluster has ${LIMITS.nodes} stores, which is as many as it can have`)
+  if (known !== undefined && !isSameIncarnation(known, command)) {
+    const seen = known.incarnation.counter
+    const { counter } = command.incarnation
+    if (counter <= seen)
+      return refused(
+        'CONFLICT',
+        `store ${command.store} registered with start counter ${counter}, but start ${seen} was seen before`,
+        'its data directory is a copy or was restored from one: start it with an empty directory',
+      )
+  }
+  const namesake = [...state.nodes.values()].find(
+    (node) => node.store !== command.store && node.name === command.name && isAlive(node, command),
+  )
+  if (namesake !== undefined && namesake.address !== '' && namesake.address !== command.address)
+    return refused(
+      'CONFLICT',
+      `a live store at ${namesake.address} is already named ${command.name}`,
+      'give this node another --name, or stop the other one first',
+    )
+  return undefined
+}
+
+function isAlive(node: NodeRecord, command: Register): boolean {
+  return node.state !== 'lost' && command.live.includes(node.store)
+}
+
+function isSameIncarnation(node: NodeRecord, command: Register): boolean {
+  return (
+    node.incarnation.counter === command.incarnation.counter && node.incarnation.bootId === command.incarnation.bootId
+  )
+}
+
+function putRegistered(state: MapState, command: Register, known: NodeRecord | undefined): void {
+  const record: Unstamped<NodeRecord> = {
+    store: command.store,
+    name: command.name,
+    address: command.address,
+    api: command.api,
+    incarnation: command.incarnation,
+    trust: command.trust,
+    state: known?.state === 'draining' ? 'draining' : 'up',
+  }
+  // A store that has an address of its own again stands for itself.
+  state.successors.delete(command.store)
+  if (known === undefined || !sameNode(known, record)) state.putNode(record)
+}
+
+function sameNode(known: NodeRecord, record: Unstamped<NodeRecord>): boolean {
+  return (
+    known.name === record.name &&
+    known.address === record.address &&
+    known.api === record.api &&
+    known.incarnation.bootId === record.incarnation.bootId &&
+    known.incarnation.counter === record.incarnation.counter &&
+    known.trust === record.trust &&
+    known.state === record.state
+  )
+}
+
+/**
+ * Amendment 15: the store that stood at this name or address loses its address and leaves every set that has another
+ * trusted member. Where it is primary and its lease may still hold, it stays until that lease ran out: whether its process
+ * is gone is not known (amendment 3).
+ */
+function supersede(state: MapState, command: Register, live: Live): void {
+  for (const node of [...state.nodes.values()]) {
+    const taken = node.store !== command.store && node.address !== ''
+    if (!taken || (node.address !== command.address && node.name !== command.name)) continue
+    state.putNode({ ...node, address: '' })
+    state.successors.set(node.store, command.store)
+    const mayServe = isAlive(node, command)
+    for (const id of state.assignedTo(node.store)) {
+      const record = state.extents.get(id) as ExtentRecord
+      if (record.primary.store !== node.store) takeOut(state, record, node.store)
+      else if (!mayServe) replacePrimary(state, id, 'doubtful', live)
+    }
+  }
+}
+
+function replaceEarlierIncarnation(state: MapState, command: Register, live: Live): void {
+  const reason: Reason = command.trust === 'suspect' ? 'doubtful' : 'restarted'
+  for (const id of state.ledBy(command.store)) replacePrimary(state, id, reason, live)
+}
+
+function takeOutSuspect(state: MapState, store: StoreId, live: Live): void {
+  for (const id of state.assignedTo(store)) {
+    const record = state.extents.get(id) as ExtentRecord
+    if (record.primary.store === store) replacePrimary(state, id, 'doubtful', live)
+    else takeOut(state, record, store)
+  }
+}
+
+/** Takes a member that is not primary out of the sets that have another trusted member; also gives its place away. */
+function takeOut(state: MapState, record: ExtentRecord, store: StoreId): void {
+  const others = [...record.inSync, ...record.eligible].filter((member) => member !== store)
+  const counts = record.inSync.includes(store) || record.eligible.includes(store)
+  if (counts && !others.some((member) => isTrusted(state, member))) return
+  const { minInSync } = volumeOfExtent(state, record)
+  const sets = replaceInSync(record, without(record.inSync, store), minInSync, [store])
+  if (counts || state.successors.has(store)) putExtentRecord(state, { ...record, ...sets })
+}
+
+/** Extents whose primary is gone and that this store can serve or help to serve. */
+function serveWaiting(state: MapState, store: StoreId, live: Live): void {
+  for (const id of state.assignedTo(store)) {
+    const record = state.extents.get(id) as ExtentRecord
+    if (primaryStands(state, record.primary)) continue
+    if (record.inSync.includes(store) || record.eligible.includes(store))
+      replacePrimary(state, id, reasonToReplace(state, record.primary.store), live)
+  }
+}
+
+/** Leases ran out: the stores are lost, their extents get primaries where somebody live can serve (amendment 14). */
+export function applyExpire(state: MapState, command: Expire): CommandResult {
+  const expired: StoreId[] = []
+  for (const { store, counter } of command.stores) {
+    const node = state.nodes.get(store)
+    // A store that registered again since, or as a later incarnation, is not the one whose lease ran out.
+    if (node === undefined || node.state === 'lost' || node.incarnation.counter !== counter) continue
+    state.putNode({ ...node, state: 'lost' })
+    expired.push(store)
+  }
+  const live: Live = new Set(command.live.filter((store) => !expired.includes(store)))
+  for (const store of expired)
+    for (const id of state.ledBy(store)) replacePrimary(state, id, reasonToReplace(state, store), live)
+  return done()
+}

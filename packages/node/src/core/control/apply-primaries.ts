@@ -1,0 +1,37 @@
+import type { Command } from './commands.ts'
+import { primaryStands, reasonToReplace, replacePrimary } from './epochs.ts'
+import type { MapState } from './map-state.ts'
+import { type CommandResult, done, refused } from './result.ts'
+
+type Promote = Extract<Command, { do: 'promote' }>
+type Release = Extract<Command, { do: 'release' }>
+
+/** Names primaries for extents that wait. One whose record moved on, or whose primary stands again, is left alone. */
+export function applyPromote(state: MapState, command: Promote): CommandResult {
+  const live = new Set(command.live)
+  for (const { extent, revision } of command.extents) {
+    const record = state.extents.get(extent)
+    if (record === undefined || record.revision !== revision || primaryStands(state, record.primary)) continue
+    replacePrimary(state, extent, reasonToReplace(state, record.primary.store), live)
+  }
+  return done()
+}
+
+/**
+ * A primary gives extents up (amendments 14 and 18). Where nobody else can serve, it stays primary and may go on. One that
+ * lost committed data, or whose store failed, also leaves the in-sync set where another trusted member exists (A2.8-4).
+ */
+export function applyRelease(state: MapState, command: Release): CommandResult {
+  const node = state.nodes.get(command.store)
+  if (node === undefined || node.incarnation.counter !== command.counter)
+    return refused('NOT_FOUND', `store ${command.store} is not registered with start counter ${command.counter}`)
+  const doubtful = command.reason === 'behind' || command.reason === 'poisoned'
+  const live = new Set(command.live)
+  for (const { extent, epoch } of command.extents) {
+    const record = state.extents.get(extent)
+    const holds =
+      record?.primary.store === command.store && record.primary.counter === command.counter && record.epoch === epoch
+    if (holds) replacePrimary(state, extent, doubtful ? 'doubtful' : 'released', live)
+  }
+  return done()
+}

@@ -1,0 +1,95 @@
+import type { VolumeId, VolumeRecord } from '@ashlar/proto'
+import { extentCount, extentId, geometryProblem, invariant, isName, LIMITS, MAX_VOLUME_ID } from '@ashlar/proto'
+import type { Command } from './commands.ts'
+import { firstEpoch } from './epochs.ts'
+import type { MapState } from './map-state.ts'
+import { putExtentRecord } from './membership.ts'
+import { placeable, placeExtents } from './placement.ts'
+import { type CommandResult, done, refused } from './result.ts'
+
+type CreateVolume = Extract<Command, { do: 'create-volume' }>
+type RemoveVolume = Extract<Command, { do: 'remove-volume' }>
+
+/** A new volume: every extent gets its stores and its first primary; all of them are in sync, since nothing is written. */
+export function applyCreateVolume(state: MapState, command: CreateVolume): CommandResult {
+  const refusal = refuseCreate(state, command)
+  if (refusal !== undefined) return refusal
+  const nodes = placeable(state, command.live)
+  if (nodes.length < command.replicas)
+    return refused(
+      'TOO_FEW_NODES',
+      `${command.replicas} replicas need ${command.replicas} nodes that are up, and there are ${nodes.length}`,
+      'start more nodes, or ask for fewer replicas',
+    )
+
+  const volume: VolumeRecord = state.putVolume({
+    id: (state.lastVolume + 1) as VolumeId,
+    name: command.name,
+    sizeBytes: command.sizeBytes,
+    blockSizeBytes: command.blockSizeBytes,
+    extentSizeBytes: command.extentSizeBytes,
+    replicas: command.replicas,
+    minInSync: command.minInSync,
+    generation: 0,
+    holders: [],
+  })
+  const ids = Array.from({ length: extentCount(volume) }, (_, index) => extentId(volume.id, index))
+  const places = placeExtents(state, ids, nodes, command.replicas)
+  for (const [index, place] of places.entries()) {
+    const primary = state.nodes.get(place.primary)
+    const id = ids[index]
+    invariant(primary !== undefined && id !== undefined, 'an extent was placed on a store that does not exist')
+    putExtentRecord(state, {
+      id,
+      epoch: firstEpoch(state),
+      primary: { store: primary.store, counter: primary.incarnation.counter },
+      inSync: place.assigned,
+      eligible: [],
+      assigned: place.assigned,
+    })
+  }
+  return done({ volume })
+}
+
+function refuseCreate(state: MapState, command: CreateVolume): CommandResult | undefined {
+  if (!isName(command.name))
+    return refused(
+      'USAGE',
+      `"${command.name}" is not a volume name`,
+      'use 1 to 63 of a-z 0-9 . _ - with a letter or digit at both ends',
+    )
+  const problem = geometryProblem(command)
+  if (problem !== undefined) return refused('USAGE', problem)
+  const { replicas, minInSync } = command
+  if (!Number.isInteger(replicas) || replicas < 1 || replicas > LIMITS.maxReplicas)
+    return refused('USAGE', `replicas must be a whole number from 1 to ${LIMITS.maxReplicas}, not ${replicas}`)
+  if (!Number.isInteger(minInSync) || minInSync < 1 || minInSync > replicas)
+    return refused('USAGE', `min-in-sync must be a whole number from 1 to the ${replicas} replicas, not ${minInSync}`)
+  if (state.volumeNamed(command.name) !== undefined)
+    return refused('EXISTS', `volume ${command.name} exists`, 'choose another name, or remove that volume first')
+  if (state.volumes.size >= LIMITS.volumes || state.lastVolume >= MAX_VOLUME_ID)
+    return refused('CONFLICT', `the cluster has ${LIMITS.volumes} volumes, which is as many as it can have`)
+  if (state.extents.size + extentCount(command) > LIMITS.mapExtents)
+    return refused(
+      'CONFLICT',
+      `the volume needs ${extentCount(command)} extents, and the cluster can have ${LIMITS.mapExtents - state.extents.size} more`,
+      'ask for larger extents, or remove volumes that nobody needs',
+    )
+  return undefined
+}
+
+/** Removes a volume that nobody holds. Its tombstone tells every store to drop what it has of it. */
+export function applyRemoveVolume(state: MapState, command: RemoveVolume): CommandResult {
+  const volume = state.volumeNamed(command.name)
+  if (volume === undefined) return refused('NOT_FOUND', `there is no volume ${command.name}`)
+  const [holder] = volume.holders
+  if (holder !== undefined)
+    return refused(
+      'CONFLICT',
+      `volume ${volume.name} is attached by ${holder.client}`,
+      'close it there first; if that client is gone, attach the volume elsewhere and close it',
+    )
+  const extents = Array.from({ length: extentCount(volume) }, (_, index) => extentId(volume.id, index))
+  state.removeVolume(volume, extents)
+  return done()
+}

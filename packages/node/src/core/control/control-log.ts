@@ -1,0 +1,38 @@
+import type { Context } from '../machine.ts'
+import type { Command, LogEntry } from './commands.ts'
+
+/** Names one proposal of this process. */
+export type ProposalId = number
+/** Names one read-index round of this process. */
+export type ReadId = number
+
+/**
+ * The replicated log of control, as its leader uses it. Implementations: `SoloLog` (one voter); the port leaves room for
+ * Raft and for an existing engine. Nothing is ever called back from within `propose` or `readIndex`: callbacks come from
+ * `endStep` and from the inputs that belong to the log.
+ */
+export interface ControlLog {
+  /** True while this store may propose and begin read-index rounds. */
+  readonly leads: boolean
+  /** Proposes a command. Undefined: this store does not lead; nothing was proposed. */
+  propose(ctx: Context, command: Command): ProposalId | undefined
+  /**
+   * Begins a read-index round: an answer proves that this store still led after the round began, and comes only when every
+   * entry that was committed by then has been handed over (amendment 3). Undefined: this store does not lead.
+   */
+  readIndex(ctx: Context): ReadId | undefined
+  /** Called at the end of each step of the node. */
+  endStep(ctx: Context): void
+}
+
+/** What a control log calls back. Entries come in order, each once, and only when they are durable where they must be. */
+export interface ControlLogListener {
+  /** An entry is committed. `proposal`: this process proposed it and is owed an answer. */
+  onCommitted(ctx: Context, entry: LogEntry, proposal: ProposalId | undefined): void
+  /** The proposal will not be answered: leadership was lost before it was committed. It may still take effect. */
+  onProposalLost(ctx: Context, proposal: ProposalId): void
+  /** `confirmed` false: leadership was lost before the round was over. */
+  onReadIndex(ctx: Context, read: ReadId, confirmed: boolean): void
+  /** This store became leader, with every earlier entry handed over, or is leader no more. */
+  onLeadership(ctx: Context, leads: boolean): void
+}

@@ -1,0 +1,58 @@
+import type {
+  ClusterId,
+  ExtentId,
+  ExtentRecord,
+  MapDelta,
+  NodeRecord,
+  StoreId,
+  VolumeId,
+  VolumeRecord,
+  Voter,
+} from '@ashlar/proto'
+import { invariant } from '@ashlar/proto'
+
+/** What deltas are cut from: the map of control, or a learned copy of it. */
+export interface DeltaSource {
+  readonly cluster: ClusterId | undefined
+  readonly clusterGeneration: number
+  readonly revision: number
+  readonly voters: readonly Voter[]
+  readonly nodes: ReadonlyMap<StoreId, NodeRecord>
+  readonly volumes: ReadonlyMap<VolumeId, VolumeRecord>
+  readonly extents: ReadonlyMap<ExtentId, ExtentRecord>
+  /**
+   * Tombstones: with the revision of the removal, or without where it is not known any more. The second kind goes into
+   * every delta: to hear of a removal again changes nothing.
+   */
+  readonly removedVolumes: ReadonlyMap<VolumeId, number> | ReadonlySet<VolumeId>
+}
+
+/** Everything that changed in `source` after revision `from`, as one delta. */
+export function cutDelta(source: DeltaSource, from: number): MapDelta {
+  const { cluster } = source
+  invariant(cluster !== undefined, 'a delta was asked of a map that was never founded')
+  return {
+    cluster,
+    clusterGeneration: source.clusterGeneration,
+    from,
+    to: source.revision,
+    voters: source.voters,
+    nodes: changedAfter(source.nodes, from),
+    volumes: changedAfter(source.volumes, from),
+    extents: changedAfter(source.extents, from),
+    removedVolumes: removedAfter(source.removedVolumes, from),
+  }
+}
+
+function changedAfter<K, R extends { readonly changedAt: number }>(records: ReadonlyMap<K, R>, from: number): R[] {
+  const changed: R[] = []
+  for (const record of records.values()) if (record.changedAt > from) changed.push(record)
+  return changed
+}
+
+function removedAfter(removed: ReadonlyMap<VolumeId, number> | ReadonlySet<VolumeId>, from: number): VolumeId[] {
+  if (!(removed instanceof Map)) return [...removed.keys()]
+  const after: VolumeId[] = []
+  for (const [volume, revision] of removed) if (revision > from) after.push(volume)
+  return after
+}

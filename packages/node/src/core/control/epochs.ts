@@ -1,0 +1,160 @@
+import type { Epoch, ExtentId, ExtentRecord, PrimaryRef, StoreId } from '@ashlar/proto'
+import { epochOf, invariant } from '@ashlar/proto'
+import type { MapState } from './map-state.ts'
+import { putExtentRecord, replaceInSync, type Sets, volumeOfExtent, without } from './membership.ts'
+
+/**
+ * Who becomes primary, and the only place where an epoch is raised (amendment 7). Every function here names at most one
+ * primary and raises the epoch exactly when it does.
+ *
+ * Rules: CTL-2, amendments 2, 11, 14 and 15.
+ */
+
+/** Why the primary of an extent is to be replaced. */
+export type Reason =
+  /** Its lease ran out by control's count: it leaves the in-sync set if another member can serve. */
+  | 'lease-over'
+  /** It said that it no longer serves this epoch: it stays in sync, and goes on if nobody else can serve. */
+  | 'released'
+  /** It came back as a new incarnation over the same data: it stays in sync, and is named again if nobody else can serve. */
+  | 'restarted'
+  /** What it holds is in doubt: it leaves every set that has another trusted member. */
+  | 'doubtful'
+
+/** Stores that may be named primary now: they hold a live lease, or are registering in this very entry. */
+export type Live = ReadonlySet<StoreId>
+
+/** First epoch of a new extent. */
+export function firstEpoch(state: MapState): Epoch {
+  return epochOf(state.clusterGeneration, 1)
+}
+
+/** True when the record names a life of a store that can still serve the epoch, as far as the map tells. */
+export function primaryStands(state: MapState, primary: PrimaryRef): boolean {
+  const node = state.nodes.get(primary.store)
+  return (
+    node !== undefined &&
+    node.state !== 'lost' &&
+    node.trust === 'trusted' &&
+    node.incarnation.counter === primary.counter
+  )
+}
+
+/** Why a primary that no longer stands is replaced: by what is known of its store. */
+export function reasonToReplace(state: MapState, store: StoreId): Reason {
+  return state.successors.has(store) || !isTrusted(state, store) ? 'doubtful' : 'lease-over'
+}
+
+/**
+ * Replaces the primary of one extent if somebody may take over, and says whether somebody did. Otherwise the record stays
+ * as it is (CTL-3: the last member stays although it is dead) and the extent waits.
+ */
+export function replacePrimary(state: MapState, id: ExtentId, reason: Reason, live: Live): boolean {
+  const record = state.extents.get(id)
+  if (record === undefined) return false
+  const old = record.primary.store
+  const minInSync = volumeOfExtent(state, record).minInSync
+  const successor = choosePrimary(state, without(record.inSync, old), live)
+  if (successor !== undefined) {
+    namePrimary(state, record, successor, setsWithoutOld(record, reason, minInSync))
+    return true
+  }
+  if (reason === 'released') return false
+  if (reason === 'restarted' && mayLead(state, old, live)) {
+    namePrimary(state, record, old, record)
+    return true
+  }
+  return (
+    promoteEligible(state, record, reason, minInSync, live) ||
+    (reason === 'doubtful' && leaveToTrusted(state, record, minInSync))
+  )
+}
+
+function setsWithoutOld(record: ExtentRecord, reason: Reason, minInSync: number): Sets {
+  const old = record.primary.store
+  switch (reason) {
+    case 'released':
+    case 'restarted':
+      return record
+    case 'lease-over':
+      return replaceInSync(record, without(record.inSync, old), minInSync)
+    case 'doubtful':
+      return replaceInSync(record, without(record.inSync, old), minInSync, [old])
+  }
+}
+
+/**
+ * Amendment 2: when no member in sync can serve, a store that was kept holds every acknowledged write and may take over.
+ * Eligible stores exist only below minInSync, so that nothing was acknowledged since they were kept.
+ */
+function promoteEligible(
+  state: MapState,
+  record: ExtentRecord,
+  reason: Reason,
+  minInSync: number,
+  live: Live,
+): boolean {
+  const chosen = choosePrimary(state, record.eligible, live)
+  if (chosen === undefined) return false
+  const forget = reason === 'doubtful' ? [record.primary.store] : []
+  namePrimary(state, record, chosen, replaceInSync(record, [chosen], minInSync, forget))
+  return true
+}
+
+/**
+ * Amendment 11: a store in doubt leaves every set that has another trusted member, also when that member is not here. The
+ * extent then waits for a store that may be believed, instead of being served by one that may not.
+ */
+function leaveToTrusted(state: MapState, record: ExtentRecord, minInSync: number): boolean {
+  const old = record.primary.store
+  const trusted = without(record.inSync, old).filter((store) => isTrusted(state, store))
+  const next = fewestLed(state, trusted)
+  if (next === undefined) return false
+  namePrimary(state, record, next, replaceInSync(record, without(record.inSync, old), minInSync, [old]))
+  return true
+}
+
+/** The live trusted member with the fewest extents to lead; ties by store id. Undefined when there is none. */
+export function choosePrimary(state: MapState, members: readonly StoreId[], live: Live): StoreId | undefined {
+  return fewestLed(
+    state,
+    members.filter((store) => mayLead(state, store, live)),
+  )
+}
+
+function fewestLed(state: MapState, stores: readonly StoreId[]): StoreId | undefined {
+  let best: StoreId | undefined
+  let bestCount = 0
+  for (const store of stores) {
+    const count = state.ledCount(store)
+    if (best === undefined || count < bestCount || (count === bestCount && store < best)) {
+      best = store
+      bestCount = count
+    }
+  }
+  return best
+}
+
+function mayLead(state: MapState, store: StoreId, live: Live): boolean {
+  const node = state.nodes.get(store)
+  return node !== undefined && node.state !== 'lost' && live.has(store) && isTrusted(state, store)
+}
+
+/** True when control believes what this store holds (amendment 11). */
+export function isTrusted(state: MapState, store: StoreId): boolean {
+  return state.nodes.get(store)?.trust === 'trusted'
+}
+
+/** Names a primary: the one statement that raises an epoch. */
+function namePrimary(state: MapState, record: ExtentRecord, store: StoreId, sets: Sets): void {
+  const node = state.nodes.get(store)
+  invariant(node !== undefined, `a primary was chosen that never registered: ${store}`)
+  putExtentRecord(state, {
+    id: record.id,
+    epoch: (record.epoch + 1) as Epoch,
+    primary: { store, counter: node.incarnation.counter },
+    inSync: sets.inSync,
+    eligible: sets.eligible,
+    assigned: record.assigned,
+  })
+}

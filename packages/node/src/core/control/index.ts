@@ -1,0 +1,13 @@
+/** Control: the map, the commands that change it, the log that orders them, and the leader that decides on them. */
+
+export type { Command, LogEntry } from './commands.ts'
+export type { ControlLog, ControlLogListener, ProposalId, ReadId } from './control-log.ts'
+export { cutDelta, type DeltaSource } from './deltas.ts'
+export { ControlLeader, type LeaderMessage } from './leader.ts'
+export type { AttachView, LeaseView } from './leader-view.ts'
+export { MapState } from './map-state.ts'
+export { MapWatchers } from './map-watchers.ts'
+export { applyCommand } from './reducer.ts'
+export type { CommandResult, SetResult } from './result.ts'
+export { SoloLog } from './solo-log.ts'
+export { explainWaiting, type WaitingExtent } from './waiting.ts'

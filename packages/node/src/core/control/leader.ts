@@ -1,0 +1,388 @@
+import type {
+  Admin,
+  AdminCommand,
+  ChangeSets,
+  GetMap,
+  Register,
+  Release,
+  Renew,
+  SetChange,
+  StoreId,
+  VolumeRecord,
+} from '@ashlar/proto'
+import { invariant } from '@ashlar/proto'
+import type { Context, Link } from '../machine.ts'
+import { Answers } from './answers.ts'
+import { AttachWaits } from './attach-waits.ts'
+import type { Command, LogEntry } from './commands.ts'
+import type { ControlLog, ControlLogListener, ProposalId } from './control-log.ts'
+import { HeldShrinks } from './held-shrinks.ts'
+import type { AttachView, LeaseView } from './leader-view.ts'
+import { Leases } from './leases.ts'
+import { MapState } from './map-state.ts'
+import { MapWatchers } from './map-watchers.ts'
+import { type Asker, type Owed, OwedAnswers } from './owed.ts'
+import { applyCommand } from './reducer.ts'
+import { Renewals } from './renewals.ts'
+import { type CommandResult, done, refused } from './result.ts'
+import { canBePromoted, explainWaiting, extentsWithoutPrimary, type WaitingExtent } from './waiting.ts'
+
+/** Messages that the leader takes. `admin` and `get-map` only from nodes: a client asks its node's agent. */
+export type LeaderMessage = Register | Renew | ChangeSets | Release | Admin | GetMap
+
+/** A longer pause between two ticks means that this process stood still, and heard nobody meanwhile. */
+const STANDSTILL_MS = 500
+/** Extents that one `promote` entry takes at most. */
+const PROMOTE_EXTENTS = 4096
+
+/**
+ * The leader of control: owns the map by way of the log, keeps leases, and answers nodes. Calls come from the node
+ * machine, `endStep` after each of its steps. What it decides becomes a command; only committed commands change anything.
+ *
+ * Promises: a renewal is answered only after a read-index round begun after it arrived, never while an expiry of its
+ * store is on its way, and after the map changes that the answer's revision names (amendment 3). A store is called lost
+ * only after a whole lease and the drift margin without a renewal, counted by this process while it ran (CTL-7).
+ */
+export class ControlLeader {
+  /** The map. Only committed entries change it; everybody else reads. */
+  readonly state: MapState = new MapState()
+  readonly #log: ControlLog
+  readonly #leases = new Leases()
+  readonly #renewals = new Renewals()
+  readonly #watchers = new MapWatchers()
+  readonly #attachWaits = new AttachWaits<Asker>()
+  readonly #heldShrinks = new HeldShrinks()
+  readonly #owed = new OwedAnswers()
+  readonly #answers = new Answers()
+  /** The last answered release of each store: a duplicate that comes late must not take effect again. */
+  readonly #answeredReleases = new Map<StoreId, { readonly counter: number; readonly request: number }>()
+  #lastTick: number | undefined
+  /** Somebody came or went since the extents without a primary were looked at. */
+  #lookAtWaiting = false
+
+  /** `openLog` makes the log around the listener that it is given, and may not call that before it returns. */
+  constructor(openLog: (listener: ControlLogListener) => ControlLog) {
+    this.#log = openLog({
+      onCommitted: (ctx, entry, proposal) => this.#onCommitted(ctx, entry, proposal),
+      onProposalLost: (_ctx, proposal) => this.#onProposalLost(proposal),
+      onReadIndex: (_ctx, read, confirmed) => this.#renewals.onReadIndex(read, confirmed),
+      onLeadership: (ctx, leads) => this.#onLeadership(ctx, leads),
+    })
+  }
+
+  get leads(): boolean {
+    return this.#log.leads
+  }
+
+  // ---- inputs ----------------------------------------------------------------------------------------------------
+
+  onMessage(ctx: Context, link: Link, message: LeaderMessage): void {
+    switch (message.type) {
+      case 'register':
+        return this.#onRegister(ctx, link, message)
+      case 'renew':
+        return this.#onRenew(ctx, link, message)
+      case 'change-sets':
+        return this.#onChangeSets(ctx, link, message)
+      case 'release':
+        return this.#onRelease(ctx, link, message)
+      case 'admin':
+        return this.#onAdmin(ctx, { link, request: message.request }, message.command)
+      case 'get-map':
+        return this.#watchers.ask(ctx, this.state, link, message.have, message.watch)
+    }
+  }
+
+  onLinkDown(link: Link): void {
+    this.#watchers.forget(link)
+    this.#renewals.forget(link)
+  }
+
+  onTick(ctx: Context): void {
+    const pauseMs = this.#lastTick === undefined ? 0 : ctx.now - this.#lastTick
+    this.#lastTick = ctx.now
+    if (!this.leads) return
+    // Renewals that came meanwhile may be waiting behind this very tick.
+    if (pauseMs > STANDSTILL_MS) this.#leases.extendAll(pauseMs)
+    this.#expireLeases(ctx)
+    this.#proposeDueShrinks(ctx)
+    this.#promoteWaiting(ctx)
+  }
+
+  /** Sends what this step gave rise to: map changes first, then the answers that speak of them. */
+  endStep(ctx: Context): void {
+    this.#renewals.beginRound(ctx, this.#log)
+    this.#log.endStep(ctx)
+    for (const { link, token, store, counter } of this.#renewals.takeConfirmed(this.#owed.expiring()))
+      this.#answers.renewed(link, token, this.#isUp(store, counter) ? 'OK' : 'NOT_FOUND', this.state.revision)
+    this.#watchers.push(ctx, this.state)
+    this.#answers.flush(ctx)
+  }
+
+  // ---- what people see ---------------------------------------------------------------------------------------------
+
+  leases(now: number): LeaseView[] {
+    return [...this.#leases.all()].map(({ receivedAt, ...lease }) => ({ ...lease, ageMs: now - receivedAt }))
+  }
+
+  /** Extents that nobody serves, each with the reason and whom it waits for. */
+  waitingExtents(): WaitingExtent[] {
+    return extentsWithoutPrimary(this.state).map((record) => explainWaiting(this.state, record))
+  }
+
+  waitingAttachments(): AttachView[] {
+    return this.#attachWaits.all().map((wait) => ({
+      volume: wait.volume.name,
+      client: wait.volume.holders.find((holder) => holder.session === wait.session)?.client ?? '',
+      waitsFor: [...wait.waitsFor],
+    }))
+  }
+
+  // ---- registration and leases ---------------------------------------------------------------------------------------
+
+  #onRegister(ctx: Context, link: Link, message: Register): void {
+    const asker = { link, request: message.request }
+    const { store, name, address, api, incarnation, trust, cluster } = message
+    if (this.leads && cluster !== this.state.cluster)
+      return this.#answers.registered(asker, 'HANDSHAKE', `this is not cluster ${cluster}`, this.state.revision)
+    if (this.#owed.repeatsRegistration(store, incarnation, asker)) return
+    this.#propose(
+      ctx,
+      { do: 'register', store, name, address, api, incarnation, trust, live: this.#live(ctx) },
+      { kind: 'register', store, incarnation, asker },
+    )
+  }
+
+  #onRenew(ctx: Context, link: Link, message: Renew): void {
+    const { store, counter, token, revision } = message
+    if (!this.leads) return this.#answers.renewed(link, token, 'NO_CONTROL', 0)
+    if (!this.#isUp(store, counter)) return this.#answers.renewed(link, token, 'NOT_FOUND', this.state.revision)
+    if (this.#leases.renewed(store, counter, ctx.now, revision, message.freeBytes)) this.#lookAtWaiting = true
+    this.#watchers.watch(link, revision)
+    this.#renewals.add({ link, token, store, counter })
+    for (const wait of this.#attachWaits.renewed(store, revision)) this.#answerAttach(wait.answer, wait.volume)
+  }
+
+  /** Registered in this very life and not lost. */
+  #isUp(store: StoreId, counter: number): boolean {
+    const node = this.state.nodes.get(store)
+    return node !== undefined && node.state !== 'lost' && node.incarnation.counter === counter
+  }
+
+  #expireLeases(ctx: Context): void {
+    const over = this.#leases.over(ctx.now)
+    if (over.length === 0 || this.#owed.has('expire')) return
+    for (const { store, receivedAt } of over) ctx.fact('warn', 'lease ran out', { store, ageMs: ctx.now - receivedAt })
+    this.#propose(
+      ctx,
+      { do: 'expire', stores: over.map(({ store, counter }) => ({ store, counter })), live: this.#live(ctx) },
+      { kind: 'expire', stores: over.map(({ store }) => store) },
+    )
+  }
+
+  /** Stores that may be named primary now. */
+  #live(ctx: Context): StoreId[] {
+    const expiring = this.#owed.expiring()
+    return this.#leases.live(ctx.now).filter((store) => !expiring.has(store))
+  }
+
+  // ---- primaries and in-sync sets --------------------------------------------------------------------------------------
+
+  /** Extents that nobody serves are looked at again when a store came or went, and not otherwise. */
+  #promoteWaiting(ctx: Context): void {
+    if (!this.#lookAtWaiting || this.#owed.has('promote')) return
+    this.#lookAtWaiting = false
+    const live = this.#live(ctx)
+    const candidates = new Set(live)
+    const promotable = extentsWithoutPrimary(this.state).filter((it) => canBePromoted(this.state, it, candidates))
+    if (promotable.length === 0) return
+    if (promotable.length > PROMOTE_EXTENTS) this.#lookAtWaiting = true
+    const extents = promotable.slice(0, PROMOTE_EXTENTS).map(({ id, revision }) => ({ extent: id, revision }))
+    this.#propose(ctx, { do: 'promote', extents, live }, { kind: 'promote' })
+  }
+
+  #onChangeSets(ctx: Context, link: Link, message: ChangeSets): void {
+    const asker = { link, request: message.request }
+    const { store, counter, changes } = message
+    if (!this.leads || this.#owed.repeats('change-sets', store, asker)) return
+    const here = (member: StoreId) => this.#isHere(member)
+    const now = changes.filter(
+      (change) => !this.#heldShrinks.hold(this.state, { ...asker, store, counter, change }, ctx.now, here),
+    )
+    if (now.length > 0) this.#proposeSets(ctx, asker, store, counter, now)
+  }
+
+  #proposeSets(ctx: Context, asker: Asker, store: StoreId, counter: number, changes: readonly SetChange[]): void {
+    this.#propose(ctx, { do: 'change-sets', store, counter, changes }, { kind: 'change-sets', store, asker })
+  }
+
+  #proposeDueShrinks(ctx: Context): void {
+    for (const { shrink, overtaken } of this.#heldShrinks.due(this.state, ctx.now, (store) => this.#isHere(store))) {
+      const { store, counter, change } = shrink
+      const record = this.state.extents.get(change.extent)
+      if (overtaken) this.#answers.setsChanged(shrink, [{ extent: change.extent, code: 'CONFLICT', record }])
+      else this.#proposeSets(ctx, shrink, store, counter, [change])
+    }
+  }
+
+  /** The store registered or renewed with this leader, and its lease has not run out. */
+  #isHere(store: StoreId): boolean {
+    return this.#leases.get(store)?.confirmed === true
+  }
+
+  #onRelease(ctx: Context, link: Link, message: Release): void {
+    const asker = { link, request: message.request }
+    const { store, counter, extents, reason } = message
+    const answered = this.#answeredReleases.get(store)
+    if (answered?.counter === counter && message.request <= answered.request) return this.#answers.released(asker, 'OK')
+    if (this.#owed.repeats('release', store, asker)) return
+    this.#propose(
+      ctx,
+      { do: 'release', store, counter, extents, reason, live: this.#live(ctx) },
+      { kind: 'release', store, counter, asker },
+    )
+  }
+
+  // ---- volumes and attachments -----------------------------------------------------------------------------------------
+
+  #onAdmin(ctx: Context, asker: Asker, command: AdminCommand): void {
+    this.#propose(ctx, this.#commandOf(ctx, command), { kind: 'admin', asker, command })
+  }
+
+  #commandOf(ctx: Context, command: AdminCommand): Command {
+    switch (command.do) {
+      case 'create-volume':
+        return { ...command, live: this.#live(ctx) }
+      case 'attach': {
+        const { name, session, mode, ifFree, client } = command
+        return { do: 'attach', name, holder: { session, mode, client: client.slice(0, 255) }, ifFree }
+      }
+      case 'remove-volume':
+      case 'detach':
+        return command
+    }
+  }
+
+  #onAdminCommitted(asker: Asker, command: AdminCommand, result: CommandResult): void {
+    const { volume } = result
+    if (command.do !== 'attach' || command.mode === 'read-only' || volume === undefined)
+      return this.#answers.adminDone(asker, result, this.state.revision)
+    const holdsLease = (store: StoreId) => this.#leases.get(store) !== undefined
+    if (!this.#attachWaits.begin(this.state, volume, command.session, holdsLease, asker))
+      this.#answerAttach(asker, volume)
+  }
+
+  /** The attachment is complete, unless somebody else attached while it waited: then it is over already. */
+  #answerAttach(asker: Asker, attached: VolumeRecord): void {
+    const stands = this.state.volumes.get(attached.id)?.generation === attached.generation
+    const result = stands
+      ? done({ volume: attached })
+      : refused(
+          'FENCED',
+          `volume ${attached.name} was attached elsewhere or removed meanwhile`,
+          'open the volume again',
+        )
+    this.#answers.adminDone(asker, result, this.state.revision)
+  }
+
+  // ---- the log -----------------------------------------------------------------------------------------------------------
+
+  #propose(ctx: Context, command: Command, owed: Owed): void {
+    const proposal = this.#log.propose(ctx, command)
+    if (proposal === undefined) this.#refuse(owed)
+    else this.#owed.add(proposal, owed)
+  }
+
+  #onCommitted(ctx: Context, entry: LogEntry, proposal: ProposalId | undefined): void {
+    const result = applyCommand(this.state, entry.command)
+    if (this.leads) this.#afterApply(ctx, entry.command, result)
+    const owed = this.#owed.take(proposal)
+    if (owed !== undefined) this.#answer(owed, result)
+  }
+
+  /** What the leader keeps in memory follows the map, whoever proposed the command. */
+  #afterApply(ctx: Context, command: Command, result: CommandResult): void {
+    if (command.do === 'register' && result.code === 'OK') {
+      const { counter } = command.incarnation
+      if (this.#leases.get(command.store)?.counter !== counter) this.#endAttachWaits(command.store)
+      this.#leases.registered(command.store, counter, ctx.now)
+      this.#lookAtWaiting = true
+    }
+    if (command.do === 'expire') {
+      for (const { store } of command.stores) if (this.state.nodes.get(store)?.state === 'lost') this.#endLease(store)
+      this.#lookAtWaiting = true
+    }
+    if (command.do !== 'register' && command.do !== 'promote') return
+    for (const id of result.promoted ?? []) {
+      const record = this.state.extents.get(id)
+      invariant(record !== undefined, `extent ${id} got a primary and is gone`)
+      this.#heldShrinks.takenOver(record, ctx.now, (store) => this.#isHere(store))
+    }
+  }
+
+  #endLease(store: StoreId): void {
+    this.#leases.end(store)
+    this.#endAttachWaits(store)
+  }
+
+  #endAttachWaits(store: StoreId): void {
+    for (const wait of this.#attachWaits.ended(store)) this.#answerAttach(wait.answer, wait.volume)
+  }
+
+  #answer(owed: Owed, result: CommandResult): void {
+    const { revision } = this.state
+    switch (owed.kind) {
+      case 'register':
+        return this.#answers.registered(owed.asker, result.code, result.message, revision)
+      case 'change-sets':
+        return this.#answers.setsChanged(owed.asker, result.sets ?? [])
+      case 'release':
+        this.#answeredReleases.set(owed.store, { counter: owed.counter, request: owed.asker.request })
+        return this.#answers.released(owed.asker, result.code)
+      case 'admin':
+        return this.#onAdminCommitted(owed.asker, owed.command, result)
+      case 'expire':
+      case 'promote':
+        return
+    }
+  }
+
+  #onProposalLost(proposal: ProposalId): void {
+    const owed = this.#owed.take(proposal)
+    if (owed !== undefined) this.#refuse(owed)
+  }
+
+  /**
+   * This process does not lead (any more); the command may still take effect. A change of a set gets no answer: its
+   * sender asks the next leader, and must not take this for a refusal.
+   */
+  #refuse(owed: Owed): void {
+    switch (owed.kind) {
+      case 'register':
+        return this.#answers.registered(owed.asker, 'NO_CONTROL', 'this node does not lead control', 0)
+      case 'release':
+        return this.#answers.released(owed.asker, 'NO_CONTROL')
+      case 'admin':
+        return this.#answers.adminDone(owed.asker, notLeading(), 0)
+      case 'change-sets':
+      case 'expire':
+      case 'promote':
+        return
+    }
+  }
+
+  #onLeadership(ctx: Context, leads: boolean): void {
+    this.#renewals.clear()
+    this.#heldShrinks.clear()
+    this.#answeredReleases.clear()
+    for (const wait of this.#attachWaits.clear()) this.#answers.adminDone(wait.answer, notLeading(), 0)
+    if (!leads) return
+    this.#leases.grantAll(this.state, ctx.now)
+    this.#lookAtWaiting = true
+    ctx.fact('info', 'this node leads control', { revision: this.state.revision })
+  }
+}
+
+function notLeading(): CommandResult {
+  return refused('NO_CONTROL', 'this node does not lead control; the command may still take effect', 'try again')
+}

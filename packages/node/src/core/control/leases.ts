@@ -1,0 +1,97 @@
+import type { Bytes, Millis, StoreId } from '@ashlar/proto'
+import { leaseExpiryMs } from '@ashlar/proto'
+import type { MapState } from './map-state.ts'
+
+/** Control's side of one store's lease. Times are this process's own. */
+export interface Lease {
+  readonly store: StoreId
+  readonly counter: number
+  /** When the last renewal was received, or when this leader granted the lease unheard. */
+  readonly receivedAt: Millis
+  /** The store was heard by this leader: it may be named primary. */
+  readonly confirmed: boolean
+  readonly freeBytes: Bytes | undefined
+  /** Map revision that the store said it has applied. */
+  readonly revision: number
+}
+
+/**
+ * Leases as control counts them: from receipt, and a drift margin longer than the holder counts (A2.3). They live in the
+ * leader's memory; a new leader grants every store a whole lease before it calls anyone lost (CTL-7).
+ */
+export class Leases {
+  readonly #leases = new Map<StoreId, Lease>()
+
+  /** This process became leader: every store that is not lost has a lease, which somebody must have granted. */
+  grantAll(state: MapState, now: Millis): void {
+    this.#leases.clear()
+    for (const node of state.nodes.values()) {
+      if (node.state === 'lost') continue
+      const { counter } = node.incarnation
+      this.#leases.set(node.store, {
+        store: node.store,
+        counter,
+        receivedAt: now,
+        confirmed: false,
+        freeBytes: undefined,
+        revision: 0,
+      })
+    }
+  }
+
+  /** A registration was committed: what the store hears from now on counts from here. */
+  registered(store: StoreId, counter: number, now: Millis): void {
+    const before = this.#leases.get(store)
+    const same = before?.counter === counter
+    this.#leases.set(store, {
+      store,
+      counter,
+      receivedAt: now,
+      confirmed: true,
+      freeBytes: before?.freeBytes,
+      revision: same ? before.revision : 0,
+    })
+  }
+
+  /** A renewal was received. True: this leader had not heard the store before. */
+  renewed(store: StoreId, counter: number, now: Millis, revision: number, freeBytes: Bytes): boolean {
+    const before = this.#leases.get(store)
+    this.#leases.set(store, { store, counter, receivedAt: now, confirmed: true, freeBytes, revision })
+    return before?.confirmed !== true
+  }
+
+  end(store: StoreId): void {
+    this.#leases.delete(store)
+  }
+
+  /** This process stood still for `pauseMs` and heard nobody: that must not count against the stores. */
+  extendAll(pauseMs: Millis): void {
+    for (const lease of this.#leases.values())
+      this.#leases.set(lease.store, { ...lease, receivedAt: lease.receivedAt + pauseMs })
+  }
+
+  get(store: StoreId): Lease | undefined {
+    return this.#leases.get(store)
+  }
+
+  all(): IterableIterator<Lease> {
+    return this.#leases.values()
+  }
+
+  /** Leases that ran out by control's count. */
+  over(now: Millis): Lease[] {
+    return [...this.#leases.values()].filter((lease) => isOver(lease, now))
+  }
+
+  /** Stores that hold a lease and were heard by this leader, ascending: those that may be named primary. */
+  live(now: Millis): StoreId[] {
+    return [...this.#leases.values()]
+      .filter((lease) => lease.confirmed && !isOver(lease, now))
+      .map((lease) => lease.store)
+      .sort()
+  }
+}
+
+function isOver(lease: Lease, now: Millis): boolean {
+  return now - lease.receivedAt >= leaseExpiryMs()
+}

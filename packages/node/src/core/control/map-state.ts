@@ -1,0 +1,160 @@
+import type {
+  ClusterId,
+  ExtentId,
+  ExtentRecord,
+  MapDelta,
+  NodeRecord,
+  SessionId,
+  StoreId,
+  VolumeId,
+  VolumeRecord,
+  Voter,
+} from '@ashlar/proto'
+import { cutDelta } from './deltas.ts'
+
+/** A record as the reducer hands it over: the state stamps it with the map revision that it is changed at. */
+export type Unstamped<T> = Omit<T, 'changedAt'>
+
+/**
+ * The map as control owns it: what applying the log from its start gives. Only the reducer changes it; records are
+ * immutable, so that a delta may share them with whoever receives it.
+ *
+ * A command opens a revision with its first change and stamps all that it changes with it: what belongs together is
+ * learned together.
+ */
+export class MapState {
+  cluster: ClusterId | undefined
+  clusterGeneration = 0
+  voters: readonly Voter[] = []
+  /** Highest volume number ever given: numbers are never used again. */
+  lastVolume = 0
+  readonly nodes: Map<StoreId, NodeRecord> = new Map()
+  readonly volumes: Map<VolumeId, VolumeRecord> = new Map()
+  readonly extents: Map<ExtentId, ExtentRecord> = new Map()
+  /** Tombstones, with the revision of the removal. */
+  readonly removedVolumes: Map<VolumeId, number> = new Map()
+  /** Which store took over the name or address of a store that lost its address by it (amendment 15). */
+  readonly successors: Map<StoreId, StoreId> = new Map()
+  /** The latest sessions of each volume that no longer hold it: a delayed duplicate of their attach must not fence anyone. */
+  readonly pastSessions: Map<VolumeId, readonly SessionId[]> = new Map()
+
+  #revision = 0
+  #changing = false
+  #raised: ExtentId[] = []
+  readonly #volumeByName = new Map<string, VolumeId>()
+  readonly #ledBy = new Map<StoreId, Set<ExtentId>>()
+  readonly #assignedTo = new Map<StoreId, Set<ExtentId>>()
+
+  /** Counts changes of the map; only rises. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  volumeNamed(name: string): VolumeRecord | undefined {
+    const id = this.#volumeByName.get(name)
+    return id === undefined ? undefined : this.volumes.get(id)
+  }
+
+  /** Extents whose record names this store as primary, ascending. */
+  ledBy(store: StoreId): ExtentId[] {
+    return ascending(this.#ledBy.get(store))
+  }
+
+  /** How many extents name this store as primary. */
+  ledCount(store: StoreId): number {
+    return this.#ledBy.get(store)?.size ?? 0
+  }
+
+  /** Extents that this store should hold a replica of, ascending. */
+  assignedTo(store: StoreId): ExtentId[] {
+    return ascending(this.#assignedTo.get(store))
+  }
+
+  assignedCount(store: StoreId): number {
+    return this.#assignedTo.get(store)?.size ?? 0
+  }
+
+  /** Everything that changed after `revision`; 0 gives the whole map. The map must have been founded. */
+  deltaSince(revision: number): MapDelta {
+    return cutDelta(this, revision)
+  }
+
+  // ---- changes: for the reducer alone ----------------------------------------------------------------------------
+
+  /** Ends the changes of one command: the next change opens a new revision. Gives the extents whose epoch was raised. */
+  endCommand(): readonly ExtentId[] {
+    const raised = this.#raised
+    this.#raised = []
+    this.#changing = false
+    return raised
+  }
+
+  putCluster(cluster: ClusterId, voters: readonly Voter[]): void {
+    this.#stamp()
+    this.cluster = cluster
+    this.voters = voters
+  }
+
+  putNode(node: Unstamped<NodeRecord>): NodeRecord {
+    const record: NodeRecord = { ...node, changedAt: this.#stamp() }
+    this.nodes.set(record.store, record)
+    return record
+  }
+
+  putVolume(volume: Unstamped<VolumeRecord>): VolumeRecord {
+    const record: VolumeRecord = { ...volume, changedAt: this.#stamp() }
+    this.volumes.set(record.id, record)
+    this.#volumeByName.set(record.name, record.id)
+    if (record.id > this.lastVolume) this.lastVolume = record.id
+    return record
+  }
+
+  removeVolume(volume: VolumeRecord, extents: readonly ExtentId[]): void {
+    const revision = this.#stamp()
+    this.volumes.delete(volume.id)
+    this.#volumeByName.delete(volume.name)
+    this.pastSessions.delete(volume.id)
+    this.removedVolumes.set(volume.id, revision)
+    for (const id of extents) {
+      const record = this.extents.get(id)
+      if (record === undefined) continue
+      this.extents.delete(id)
+      this.#unindex(record)
+    }
+  }
+
+  putExtent(extent: Unstamped<ExtentRecord>): ExtentRecord {
+    const record: ExtentRecord = { ...extent, changedAt: this.#stamp() }
+    const before = this.extents.get(record.id)
+    if (before !== undefined) {
+      this.#unindex(before)
+      if (record.epoch > before.epoch) this.#raised.push(record.id)
+    }
+    this.extents.set(record.id, record)
+    index(this.#ledBy, record.primary.store, record.id)
+    for (const store of record.assigned) index(this.#assignedTo, store, record.id)
+    return record
+  }
+
+  #stamp(): number {
+    if (!this.#changing) this.#revision++
+    this.#changing = true
+    return this.#revision
+  }
+
+  #unindex(record: ExtentRecord): void {
+    this.#ledBy.get(record.primary.store)?.delete(record.id)
+    for (const store of record.assigned) this.#assignedTo.get(store)?.delete(record.id)
+  }
+}
+
+function index(by: Map<StoreId, Set<ExtentId>>, store: StoreId, extent: ExtentId): void {
+  const extents = by.get(store)
+  if (extents === undefined) by.set(store, new Set([extent]))
+  else extents.add(extent)
+}
+
+/** Sorted, so that no decision depends on the order in which an index was filled. */
+function ascending(extents: ReadonlySet<ExtentId> | undefined): ExtentId[] {
+  return extents === undefined ? [] : [...extents].sort((a, b) => a - b)
+}

@@ -1,0 +1,70 @@
+import type { ExtentRecord, StoreId, VolumeRecord } from '@ashlar/proto'
+import { invariant, volumeOf } from '@ashlar/proto'
+import type { MapState, Unstamped } from './map-state.ts'
+
+/** The sets of an extent's record. */
+export interface Sets {
+  readonly inSync: readonly StoreId[]
+  readonly eligible: readonly StoreId[]
+}
+
+/** The volume that an extent belongs to; it exists as long as the extent does. */
+export function volumeOfExtent(state: MapState, extent: ExtentRecord): VolumeRecord {
+  const volume = state.volumes.get(volumeOf(extent.id))
+  invariant(volume !== undefined, `extent ${extent.id} has no volume`)
+  return volume
+}
+
+/**
+ * The sets after `inSync` replaced the old in-sync set (CTL-5): below minInSync nothing was acknowledged without the
+ * removed stores, so they are kept as eligible; at minInSync and above the eligible are cleared. `forget`: stores that
+ * must not be kept, because what they hold is in doubt.
+ */
+export function replaceInSync(
+  before: Sets,
+  inSync: readonly StoreId[],
+  minInSync: number,
+  forget: readonly StoreId[] = [],
+): Sets {
+  invariant(inSync.length > 0, 'an in-sync set was about to be emptied (CTL-3)')
+  if (inSync.length >= minInSync) return { inSync, eligible: [] }
+  const kept = new Set([...before.eligible, ...before.inSync])
+  for (const store of [...inSync, ...forget]) kept.delete(store)
+  return { inSync, eligible: [...kept] }
+}
+
+/** `set` without `store`. */
+export function without(set: readonly StoreId[], store: StoreId): StoreId[] {
+  return set.filter((member) => member !== store)
+}
+
+/** Writes a changed record: sets in one order everywhere, places of superseded stores given to who took them over. */
+export function putExtentRecord(state: MapState, record: Omit<Unstamped<ExtentRecord>, 'revision'>): ExtentRecord {
+  const before = state.extents.get(record.id)
+  const assigned = withSuccessors(state, record)
+  const order = (set: readonly StoreId[]) => assigned.filter((store) => set.includes(store))
+  const inSync = order(record.inSync)
+  const eligible = order(record.eligible)
+  invariant(inSync.length === record.inSync.length, `extent ${record.id}: inSync is not within assigned`)
+  invariant(inSync.includes(record.primary.store), `extent ${record.id}: the primary is not in sync`)
+  return state.putExtent({ ...record, assigned, inSync, eligible, revision: (before?.revision ?? 0) + 1 })
+}
+
+/**
+ * Amendment 15: a new store takes the place of the one whose name or address it took over, in every extent where the old
+ * one no longer counts. Where the old one is all there is, it keeps its place until another member has what it holds.
+ */
+function withSuccessors(state: MapState, record: Omit<Unstamped<ExtentRecord>, 'revision'>): readonly StoreId[] {
+  if (state.successors.size === 0) return record.assigned
+  return record.assigned.map((store) => {
+    if (record.inSync.includes(store) || record.eligible.includes(store)) return store
+    const successor = latestSuccessor(state, store)
+    return successor === undefined || record.assigned.includes(successor) ? store : successor
+  })
+}
+
+function latestSuccessor(state: MapState, store: StoreId): StoreId | undefined {
+  let successor = state.successors.get(store)
+  for (let next = successor; next !== undefined; next = state.successors.get(next)) successor = next
+  return successor
+}

@@ -1,0 +1,43 @@
+import { applyAttach, applyDetach } from './apply-attachments.ts'
+import { applyExpire, applyRegister } from './apply-nodes.ts'
+import { applyPromote, applyRelease } from './apply-primaries.ts'
+import { applyChangeSets } from './apply-sets.ts'
+import { applyCreateVolume, applyRemoveVolume } from './apply-volumes.ts'
+import type { Command } from './commands.ts'
+import type { MapState } from './map-state.ts'
+import { type CommandResult, done, refused } from './result.ts'
+
+type Apply<Name extends Command['do']> = (state: MapState, command: Extract<Command, { do: Name }>) => CommandResult
+
+const APPLY: { readonly [Name in Command['do']]: Apply<Name> } = {
+  found: applyFound,
+  register: applyRegister,
+  expire: applyExpire,
+  promote: applyPromote,
+  'change-sets': applyChangeSets,
+  release: applyRelease,
+  'create-volume': applyCreateVolume,
+  'remove-volume': applyRemoveVolume,
+  attach: applyAttach,
+  detach: applyDetach,
+}
+
+/**
+ * Applies one committed command to the map, in place. Deterministic: the same commands from the start give the same map,
+ * on every voter and at every start. A refused command changes nothing, and the refusal is part of the outcome.
+ */
+export function applyCommand(state: MapState, command: Command): CommandResult {
+  if (state.cluster === undefined && command.do !== 'found')
+    return refused('CONFLICT', 'this cluster is not founded yet', 'wait until its first node founds it')
+  const apply = APPLY[command.do] as Apply<Command['do']>
+  const result = apply(state, command)
+  return { ...result, promoted: state.endCommand() }
+}
+
+/** The first entry of every control log. */
+function applyFound(state: MapState, command: Extract<Command, { do: 'found' }>): CommandResult {
+  if (state.cluster !== undefined && state.cluster !== command.cluster)
+    return refused('CONFLICT', `cluster ${state.cluster} is founded already`)
+  if (state.cluster === undefined) state.putCluster(command.cluster, command.voters)
+  return done()
+}

@@ -1,0 +1,51 @@
+import type { ExtentId, ExtentRecord, StoreId } from '@ashlar/proto'
+import { choosePrimary, isTrusted, type Live, primaryStands } from './epochs.ts'
+import type { MapState } from './map-state.ts'
+import { without } from './membership.ts'
+
+/** An extent without a primary that can serve, and why (design section 9). */
+export interface WaitingExtent {
+  readonly extent: ExtentId
+  /** One sentence for people. */
+  readonly reason: string
+  /** Stores of which one (with `all`: every one) must come back. */
+  readonly waitsFor: readonly StoreId[]
+  readonly all: boolean
+}
+
+/** Extents whose primary cannot serve any more as far as the map tells, by way of the stores that led them. */
+export function extentsWithoutPrimary(state: MapState): ExtentRecord[] {
+  const records: ExtentRecord[] = []
+  for (const store of state.nodes.keys()) {
+    for (const id of state.ledBy(store)) {
+      const record = state.extents.get(id)
+      if (record !== undefined && !primaryStands(state, record.primary)) records.push(record)
+    }
+  }
+  return records
+}
+
+/** True when somebody who is live now may take the extent over. */
+export function canBePromoted(state: MapState, record: ExtentRecord, live: Live): boolean {
+  const others = without(record.inSync, record.primary.store)
+  return (choosePrimary(state, others, live) ?? choosePrimary(state, record.eligible, live)) !== undefined
+}
+
+export function explainWaiting(state: MapState, record: ExtentRecord): WaitingExtent {
+  const holders = [...record.inSync, ...record.eligible]
+  const trusted = holders.filter((store) => isTrusted(state, store))
+  const names = (stores: readonly StoreId[]) => stores.map((store) => state.nodes.get(store)?.name ?? store).join(', ')
+  if (trusted.length === 0)
+    return {
+      extent: record.id,
+      reason: `only suspect stores hold every acknowledged write: all of ${names(holders)} must be present`,
+      waitsFor: holders,
+      all: true,
+    }
+  return {
+    extent: record.id,
+    reason: `no store that holds every acknowledged write is live: waits for one of ${names(trusted)}`,
+    waitsFor: trusted,
+    all: false,
+  }
+}
