@@ -1,0 +1,82 @@
+import { ERRORS, type Hello, type Refused, type Welcome, WIRE_VERSION, WIRE_VERSION_MIN } from '@ashlar/proto'
+import type { TransportIdentity } from './options.ts'
+import type { LinkPeer } from './transport.ts'
+
+/** The handshake's decisions, without a connection: who is let in, and what is said to who is not. */
+
+export function helloOf(identity: TransportIdentity): Hello {
+  return {
+    type: 'hello',
+    kind: 'node',
+    wire: WIRE_VERSION,
+    wireMin: WIRE_VERSION_MIN,
+    ...(identity.cluster === undefined ? {} : { cluster: identity.cluster }),
+    store: identity.store,
+    counter: identity.counter,
+    name: identity.name,
+    address: identity.address,
+    credential: new Uint8Array(0),
+  }
+}
+
+/** `wire` is the version that both sides speak from here on: the newest that both know. */
+export function welcomeOf(identity: TransportIdentity, hello: Hello): Welcome {
+  return {
+    type: 'welcome',
+    wire: Math.min(WIRE_VERSION, hello.wire),
+    ...(identity.cluster === undefined ? {} : { cluster: identity.cluster }),
+    store: identity.store,
+    counter: identity.counter,
+    name: identity.name,
+    address: identity.address,
+  }
+}
+
+/** Why a hello is not let in, or undefined. */
+export function judgeHello(own: TransportIdentity, hello: Hello): Refused | undefined {
+  if (hello.wire < WIRE_VERSION_MIN || hello.wireMin > WIRE_VERSION) {
+    return refused(
+      `no common wire version: the dialing side speaks ${hello.wireMin} to ${hello.wire}, ` +
+        `${own.name} speaks ${WIRE_VERSION_MIN} to ${WIRE_VERSION}; upgrade the older one`,
+    )
+  }
+  if (hello.kind === 'node' && hello.store === undefined) return refused('a node must name its store')
+  if (hello.credential.length > 0) {
+    return refused('this version checks no credentials; connect without one, or upgrade this node')
+  }
+  const problem = clusterProblem(own, hello) ?? (hello.kind === 'node' ? storeProblem(own, hello) : undefined)
+  return problem === undefined ? undefined : refused(problem)
+}
+
+/** Why a welcome is not accepted, or undefined. */
+export function judgeWelcome(own: TransportIdentity, welcome: Welcome): string | undefined {
+  if (welcome.wire < WIRE_VERSION_MIN || welcome.wire > WIRE_VERSION) {
+    return `${welcome.name} chose wire version ${welcome.wire}; ${own.name} speaks ${WIRE_VERSION_MIN} to ${WIRE_VERSION}`
+  }
+  return clusterProblem(own, welcome) ?? storeProblem(own, welcome)
+}
+
+export function peerOf(message: Hello | Welcome): LinkPeer {
+  const { counter, address } = message
+  if (message.type === 'hello' && message.kind === 'client') return { kind: 'client', name: message.name }
+  // judgeHello let no node in without a store.
+  return { kind: 'node', store: message.store as Welcome['store'], counter, address }
+}
+
+/** Where one side has no cluster yet, founding and joining decide (design section 5), not the handshake. */
+function clusterProblem(own: TransportIdentity, other: Hello | Welcome): string | undefined {
+  if (own.cluster === undefined || other.cluster === undefined || own.cluster === other.cluster) return undefined
+  return `data directory of another cluster: ${own.name} belongs to ${own.cluster}, ${other.name} to ${other.cluster}`
+}
+
+function storeProblem(own: TransportIdentity, other: Hello | Welcome): string | undefined {
+  if (own.store !== other.store) return undefined
+  return (
+    `both sides have store ${own.store}: ${own.name} dialed itself, or the data directory of ${other.name} is a copy; ` +
+    'start a copy with an empty data directory'
+  )
+}
+
+function refused(message: string): Refused {
+  return { type: 'refused', code: ERRORS.HANDSHAKE.number, message }
+}

@@ -1,0 +1,285 @@
+import {
+  type AnyMessage,
+  AshlarError,
+  errorCodeOf,
+  type Hello,
+  LIMITS,
+  type Message,
+  type Refused,
+  TIMERS,
+  type Welcome,
+} from '@ashlar/proto'
+import { CLIENT_MESSAGE_TYPES, decodeFrame, encodeFrame, HELLO_MAX_BYTES, verifyChecksums } from '@ashlar/proto/codec'
+import { WebSocket } from 'ws'
+import { helloOf, judgeHello, judgeWelcome, peerOf, welcomeOf } from './handshake.ts'
+import type { TransportCounters } from './metrics.ts'
+import { SOCKET_BYTES, STALL_CHECK_MS, STALL_MS, type TransportIdentity, type TransportLogger } from './options.ts'
+import { SendQueue } from './send-queue.ts'
+import type { LinkPeer } from './transport.ts'
+
+/** WebSocket close codes (RFC 6455 section 7.4.1). */
+const CLOSE_NORMAL = 1000
+const CLOSE_PROTOCOL_ERROR = 1002
+const CLOSE_UNSUPPORTED = 1003
+const CLOSE_POLICY = 1008
+/** A close frame carries at most 123 bytes of reason. */
+const CLOSE_REASON_LENGTH = 120
+
+const HANDSHAKE_TYPES: ReadonlySet<string> = new Set(['hello', 'welcome', 'refused'])
+
+export interface SessionContext {
+  readonly identity: () => TransportIdentity
+  readonly logger: TransportLogger
+  readonly counters: TransportCounters
+}
+
+/** What a session tells the transport. `down` follows each `up` exactly once; `ended` comes last, exactly once. */
+export interface SessionEvents {
+  up(session: Session, peer: LinkPeer): void
+  down(session: Session): void
+  messages(session: Session, messages: readonly Message[]): void
+  ended(session: Session, reason: string): void
+}
+
+/**
+ * One WebSocket from its upgrade (or dial) to its end.
+ *
+ *   handshake --hello/welcome fit--> open --close, fault, cut--> leaving --socket gone--> ended
+ *       \------------ refused, silent, foreign -----------------/
+ */
+export class Session {
+  readonly direction: 'in' | 'out'
+  /** The other side's address, for people. */
+  readonly remote: string
+  private readonly socket: WebSocket
+  private readonly context: SessionContext
+  private readonly events: SessionEvents
+  private readonly queue = new SendQueue()
+  private readonly handshakeTimer: NodeJS.Timeout
+  private state: 'handshake' | 'open' | 'leaving' | 'ended' = 'handshake'
+  private peer: LinkPeer | undefined
+  private reason: string | undefined
+  /** Frames that left the process, to tell a slow link from a stalled one. */
+  private framesGone = 0
+  private framesGoneAtCheck = 0
+  private stalledMs = 0
+
+  constructor(
+    socket: WebSocket,
+    direction: 'in' | 'out',
+    remote: string,
+    context: SessionContext,
+    events: SessionEvents,
+  ) {
+    this.socket = socket
+    this.direction = direction
+    this.remote = remote
+    this.context = context
+    this.events = events
+    this.handshakeTimer = setTimeout(() => this.cut('the handshake was not over in time'), TIMERS.handshakeMs)
+    socket.on('message', (data, isBinary) => this.onFrame(data as Buffer, isBinary))
+    socket.on('error', (error) => this.onError(error))
+    socket.on('close', (code, reason) => this.onClose(code, reason))
+    if (direction === 'out') socket.on('open', () => this.transmit([helloOf(this.context.identity())]))
+  }
+
+  /** As Transport.send. */
+  send(message: Message): 'queued' | 'full' | 'down' {
+    if (this.state !== 'open') return 'down'
+    const waiting = this.waitingBytes
+    if (waiting > LIMITS.linkCutBytes) {
+      this.context.counters.fullLinks++
+      this.context.logger.warn({ remote: this.remote, waitingBytes: waiting }, 'link is full: closed')
+      this.cut('more waits for it than a link may hold')
+      return 'full'
+    }
+    this.queue.add(message)
+    return 'queued'
+  }
+
+  /** Hands messages to the socket as long as it takes them; the rest goes when it has sent some. */
+  flush(): void {
+    while (this.state === 'open' && !this.queue.isEmpty && this.socket.bufferedAmount < SOCKET_BYTES) {
+      this.transmit(this.queue.take())
+    }
+    this.throttle()
+  }
+
+  /** Sends what is queued, then closes. `down` follows in a later microtask, before the socket is gone. */
+  close(reason: string): void {
+    if (this.state === 'leaving' || this.state === 'ended') return
+    while (this.state === 'open' && !this.queue.isEmpty) this.transmit(this.queue.take())
+    this.leave(reason)
+    this.closeSocket(CLOSE_NORMAL, reason)
+  }
+
+  /** Ends the connection at once; what waits is lost. */
+  cut(reason: string): void {
+    if (this.state === 'ended') return
+    this.leave(reason)
+    this.socket.terminate()
+  }
+
+  /** Called every STALL_CHECK_MS: a peer that takes nothing must not hold memory for ever. */
+  checkStall(): void {
+    const stalled = this.state === 'open' && this.waitingBytes > 0 && this.framesGone === this.framesGoneAtCheck
+    this.framesGoneAtCheck = this.framesGone
+    this.stalledMs = stalled ? this.stalledMs + STALL_CHECK_MS : 0
+    if (this.stalledMs < STALL_MS) return
+    this.context.counters.stalledLinks++
+    this.context.logger.warn({ remote: this.remote, waitingBytes: this.waitingBytes }, 'link is stalled: closed')
+    this.cut('nothing left it for too long')
+  }
+
+  /** Why the session leaves or left, for people. */
+  get endReason(): string {
+    return this.reason ?? ''
+  }
+
+  private get waitingBytes(): number {
+    return this.queue.bytes + this.socket.bufferedAmount
+  }
+
+  private transmit(messages: readonly AnyMessage[]): void {
+    if (this.socket.readyState !== WebSocket.OPEN) return
+    const frame = encodeFrame(messages)
+    this.context.counters.sentFrames++
+    this.context.counters.sentBytes += frame.length
+    this.socket.send(frame, { binary: true, compress: false, fin: true }, () => {
+      this.framesGone++
+      this.flush()
+    })
+  }
+
+  /**
+   * A client that asks faster than it takes answers is not read from until it has taken most of them. Peers are always
+   * read from: two nodes that each wait for the other to read would wait for ever.
+   */
+  private throttle(): void {
+    if (this.peer?.kind !== 'client' || this.state !== 'open') return
+    const waiting = this.waitingBytes
+    if (!this.socket.isPaused && waiting > LIMITS.linkHighBytes) {
+      this.context.counters.pausedClients++
+      this.socket.pause()
+    } else if (this.socket.isPaused && waiting < LIMITS.linkHighBytes / 2) this.socket.resume()
+  }
+
+  private onFrame(data: Buffer, isBinary: boolean): void {
+    if (this.state === 'leaving' || this.state === 'ended') return
+    this.context.counters.receivedFrames++
+    this.context.counters.receivedBytes += data.length
+    if (!isBinary) return this.refuseFrame(CLOSE_UNSUPPORTED, 'a text frame; this protocol is binary')
+    if (this.state === 'handshake' && data.length > HELLO_MAX_BYTES) {
+      return this.refuseFrame(CLOSE_POLICY, `a first frame of ${data.length} bytes; at most ${HELLO_MAX_BYTES}`)
+    }
+    let messages: AnyMessage[]
+    try {
+      messages = decodeFrame(data)
+    } catch (error) {
+      if (!(error instanceof AshlarError)) throw error
+      return this.refuseFrame(CLOSE_PROTOCOL_ERROR, error.message)
+    }
+    if (this.state === 'handshake') return this.onHandshake(messages[0] as AnyMessage)
+    for (const message of messages) {
+      const problem = this.problemOf(message)
+      if (problem !== undefined) return this.refuseFrame(CLOSE_POLICY, problem)
+    }
+    this.events.messages(this, messages as Message[])
+  }
+
+  /** Why an open link may not carry a message that is valid in itself. */
+  private problemOf(message: AnyMessage): string | undefined {
+    if (HANDSHAKE_TYPES.has(message.type)) return `${message.type} after the handshake`
+    if (this.peer?.kind === 'client' && !CLIENT_MESSAGE_TYPES.has(message.type as Message['type'])) {
+      return `${message.type} from a client`
+    }
+    return verifyChecksums(message) ? undefined : `bytes of a ${message.type} that do not match their checksum`
+  }
+
+  private onHandshake(message: AnyMessage): void {
+    if (this.direction === 'in' && message.type === 'hello') this.onHello(message)
+    else if (this.direction === 'out' && message.type === 'welcome') this.onWelcome(message)
+    else if (this.direction === 'out' && message.type === 'refused') this.onRefused(message)
+    else this.refuseFrame(CLOSE_POLICY, `${message.type} where the handshake should begin`)
+  }
+
+  private onHello(hello: Hello): void {
+    const identity = this.context.identity()
+    const refusal = judgeHello(identity, hello)
+    if (refusal === undefined) {
+      this.transmit([welcomeOf(identity, hello)])
+      return this.open(peerOf(hello))
+    }
+    this.transmit([refusal])
+    this.failHandshake(refusal.message)
+  }
+
+  private onWelcome(welcome: Welcome): void {
+    const problem = judgeWelcome(this.context.identity(), welcome)
+    if (problem === undefined) this.open(peerOf(welcome))
+    else this.failHandshake(problem)
+  }
+
+  private onRefused(refusal: Refused): void {
+    this.failHandshake(`refused by the other side: ${refusal.message} (${errorCodeOf(refusal.code) ?? refusal.code})`)
+  }
+
+  private failHandshake(reason: string): void {
+    this.context.counters.refusedHandshakes++
+    // The dialer says why a dial failed, once and not at every attempt.
+    if (this.direction === 'in') this.context.logger.warn({ remote: this.remote, reason }, 'handshake refused')
+    this.leave(reason)
+    this.closeSocket(CLOSE_POLICY, reason)
+  }
+
+  private open(peer: LinkPeer): void {
+    clearTimeout(this.handshakeTimer)
+    this.state = 'open'
+    this.peer = peer
+    this.events.up(this, peer)
+  }
+
+  private refuseFrame(code: number, what: string): void {
+    this.context.counters.badFrames++
+    this.context.logger.warn({ remote: this.remote, direction: this.direction, what }, 'bad frame: connection closed')
+    this.leave(`bad frame: ${what}`)
+    this.closeSocket(code, what)
+  }
+
+  /** Leaves the open state: nothing is sent or handed on any more, and `down` follows if there was an `up`. */
+  private leave(reason: string): void {
+    this.reason ??= reason
+    if (this.state === 'leaving' || this.state === 'ended') return
+    const wasOpen = this.state === 'open'
+    this.state = 'leaving'
+    this.queue.clear()
+    clearTimeout(this.handshakeTimer)
+    // Not at once: the owner may be inside `send` or `closeLink` and must not be called back from there.
+    if (wasOpen) queueMicrotask(() => this.events.down(this))
+  }
+
+  private closeSocket(code: number, reason: string): void {
+    // A paused socket never sees the other side's close frame.
+    if (this.socket.isPaused) this.socket.resume()
+    this.socket.close(code, reason.replace(/[^\x20-\x7e]/g, '?').slice(0, CLOSE_REASON_LENGTH))
+  }
+
+  private onError(error: Error): void {
+    const { code, message } = error as NodeJS.ErrnoException
+    // ws reports breaches of RFC 6455 here (an oversize frame, a bad opcode) and closes by itself.
+    if (code?.startsWith('WS_ERR') && this.state !== 'leaving') {
+      this.context.counters.badFrames++
+      this.context.logger.warn({ remote: this.remote, what: message }, 'bad frame: connection closed')
+    }
+    // An AggregateError of a host with several addresses has an empty message.
+    this.leave(message === '' ? (code ?? error.name) : message)
+  }
+
+  private onClose(code: number, reason: Buffer): void {
+    if (this.state === 'ended') return
+    this.leave(`closed by the other side (${code}${reason.length === 0 ? '' : `: ${reason.toString()}`})`)
+    this.state = 'ended'
+    // Behind the microtask of `down`, so that `ended` is the last that is heard of a session.
+    queueMicrotask(() => this.events.ended(this, this.endReason))
+  }
+}

@@ -1,0 +1,114 @@
+import { type Millis, TIMERS } from '@ashlar/proto'
+import { WebSocket } from 'ws'
+import { KEEPALIVE_MS, type TransportLogger, WS_CLIENT_OPTIONS } from './options.ts'
+import type { Session } from './session.ts'
+
+/** An address that is kept dialed: in a session, or waiting for its next attempt. */
+interface Target {
+  readonly address: string
+  session: Session | undefined
+  /** The next attempt or, while a link lives, the moment from which it counts as a good one. */
+  timer: NodeJS.Timeout | undefined
+  pauseMs: Millis
+  lastFailure: string | undefined
+  wanted: boolean
+}
+
+export interface DialerOptions {
+  readonly logger: TransportLogger
+  /** Makes the session of a WebSocket that is being opened. */
+  readonly openSession: (socket: WebSocket, address: string) => Session
+  readonly onFailed: () => void
+}
+
+/** Keeps one outgoing session to each address of a set, dialing again after pauses that double and are drawn at random. */
+export class WsDialer {
+  private readonly options: DialerOptions
+  private readonly targets: Map<string, Target> = new Map()
+  private readonly bySession: Map<Session, Target> = new Map()
+
+  constructor(options: DialerOptions) {
+    this.options = options
+  }
+
+  /** New addresses are dialed at once; sessions to addresses that are no longer in the set are closed. */
+  setDialed(addresses: readonly string[]): void {
+    const wanted = new Set(addresses)
+    for (const [address, target] of this.targets) {
+      if (wanted.has(address)) continue
+      this.targets.delete(address)
+      target.wanted = false
+      clearTimeout(target.timer)
+      target.session?.close('not dialed any more')
+    }
+    for (const address of wanted) {
+      if (this.targets.has(address)) continue
+      const target: Target = {
+        address,
+        session: undefined,
+        timer: undefined,
+        pauseMs: TIMERS.redialMinMs,
+        lastFailure: undefined,
+        wanted: true,
+      }
+      this.targets.set(address, target)
+      this.dial(target)
+    }
+  }
+
+  /** A session passed its handshake. Its pause starts over only once it has lived: a flapping peer is dialed ever less. */
+  onUp(session: Session): void {
+    const target = this.bySession.get(session)
+    if (target === undefined) return
+    target.lastFailure = undefined
+    target.timer = setTimeout(() => {
+      target.pauseMs = TIMERS.redialMinMs
+    }, TIMERS.redialMaxMs)
+  }
+
+  /** A session of any direction is over. */
+  onEnded(session: Session, reason: string, wasUp: boolean): void {
+    const target = this.bySession.get(session)
+    if (target === undefined) return
+    this.bySession.delete(session)
+    target.session = undefined
+    clearTimeout(target.timer)
+    if (!wasUp) this.fail(target, reason)
+    if (target.wanted) this.dialLater(target)
+  }
+
+  private dial(target: Target): void {
+    let socket: WebSocket
+    try {
+      socket = new WebSocket(`ws://${target.address}`, WS_CLIENT_OPTIONS)
+    } catch (error) {
+      // An address that is no address: it may come from another node, so it is a failed dial and no fault of ours.
+      this.fail(target, (error as Error).message)
+      this.dialLater(target)
+      return
+    }
+    socket.once('upgrade', (response) => {
+      response.socket.setKeepAlive(true, KEEPALIVE_MS)
+      response.socket.setNoDelay(true)
+    })
+    const session = this.options.openSession(socket, target.address)
+    target.session = session
+    this.bySession.set(session, target)
+  }
+
+  private dialLater(target: Target): void {
+    // Half of the pause is drawn, so that the peers of a restarted node do not come back all at once.
+    const pauseMs = target.pauseMs * (0.5 + Math.random() / 2)
+    target.pauseMs = Math.min(2 * target.pauseMs, TIMERS.redialMaxMs)
+    target.timer = setTimeout(() => this.dial(target), pauseMs)
+  }
+
+  private fail(target: Target, reason: string): void {
+    if (!target.wanted) return
+    this.options.onFailed()
+    // A peer that is down is dialed for as long as it takes; only news about it is worth a line.
+    const level = target.lastFailure === reason ? 'debug' : 'warn'
+    target.lastFailure = reason
+    this.options.logger[level]({ address: target.address, reason }, 'dial failed')
+  }
+}

@@ -1,0 +1,123 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { AshlarError } from '@ashlar/proto'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { TransportCounters } from './metrics.ts'
+import { HTTP_MAX_HEADERS, HTTP_OPTIONS, type TransportLogger, WS_SERVER_OPTIONS } from './options.ts'
+
+export interface ListenerOptions {
+  readonly host: string
+  readonly port: number
+  readonly maxConnections: number
+  readonly logger: TransportLogger
+  readonly counters: TransportCounters
+  /** A connection became a WebSocket; its handshake is still to come. */
+  readonly onSocket: (socket: WebSocket, remote: string) => void
+}
+
+const TLS_HANDSHAKE = 0x16
+const ANSWER =
+  'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 50\r\n\r\n' +
+  'This port speaks only the WebSocket of an Ashlar.\n'
+
+/** The accepting side: an HTTP server that does nothing but upgrade, and turns everyone else away with one log line. */
+export class WsListener {
+  private readonly options: ListenerOptions
+  private readonly server: Server
+  private readonly upgrader: WebSocketServer
+
+  private constructor(options: ListenerOptions) {
+    this.options = options
+    this.upgrader = new WebSocketServer(WS_SERVER_OPTIONS)
+    this.upgrader.on('wsClientError', (error, socket) => this.turnAway(socket, error.message))
+    this.server = createServer(HTTP_OPTIONS)
+    this.server.maxHeadersCount = HTTP_MAX_HEADERS
+    this.server.maxConnections = options.maxConnections
+    this.server.on('request', (request, response) => this.onRequest(request, response))
+    this.server.on('upgrade', (request, socket, head) => this.onUpgrade(request, socket, head))
+    this.server.on('clientError', (error, socket) => this.onClientError(error, socket))
+    this.server.on('drop', (data) => this.onDrop(data?.remoteAddress))
+  }
+
+  /** Listens; rejects with AshlarError USAGE when the address cannot be had. */
+  static async open(options: ListenerOptions): Promise<WsListener> {
+    const listener = new WsListener(options)
+    await new Promise<void>((resolve, reject) => {
+      listener.server.once('error', (error) => reject(listenError(options, error)))
+      listener.server.listen(options.port, options.host, resolve)
+    })
+    listener.server.removeAllListeners('error')
+    listener.server.on('error', (error) => options.logger.warn({ reason: error.message }, 'listener fault'))
+    return listener
+  }
+
+  /** host:port as bound. */
+  get address(): string {
+    const { address, port, family } = this.server.address() as AddressInfo
+    return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`
+  }
+
+  /** Takes no more connections, cuts those that are no WebSocket, and resolves when every connection is gone. */
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.server.close(() => resolve())
+      this.server.closeAllConnections()
+    })
+  }
+
+  private onRequest(request: IncomingMessage, response: ServerResponse): void {
+    this.logForeign(request.socket, `an HTTP request (${request.method}) without an upgrade to WebSocket`)
+    response.writeHead(426, { connection: 'close', upgrade: 'websocket', 'content-type': 'text/plain' })
+    response.end('This port speaks only the WebSocket of an Ashlar cluster; the HTTP API has a port of its own.\n')
+  }
+
+  private onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Until ws takes the socket over nobody else hears its errors, and an unheard error ends the process.
+    const onEarlyError = (error: Error): void => this.logForeign(socket, error.message)
+    socket.once('error', onEarlyError)
+    this.upgrader.handleUpgrade(request, socket, head, (webSocket) => {
+      socket.off('error', onEarlyError)
+      this.options.onSocket(webSocket, remoteOf(socket))
+    })
+  }
+
+  private onClientError(error: Error & { rawPacket?: Buffer }, socket: Duplex): void {
+    const tls = error.rawPacket?.[0] === TLS_HANDSHAKE
+    this.turnAway(socket, tls ? 'a TLS handshake on a port that speaks plain text' : error.message)
+  }
+
+  private turnAway(socket: Duplex, what: string): void {
+    this.logForeign(socket, what)
+    if (!socket.writable) {
+      socket.destroy()
+      return
+    }
+    // Without a listener a reset by the stranger would end the process; there is nobody to tell any more.
+    socket.on('error', () => {})
+    socket.end(ANSWER, () => socket.destroy())
+  }
+
+  private onDrop(remoteAddress: string | undefined): void {
+    const { logger, maxConnections } = this.options
+    logger.warn({ remote: remoteAddress, maxConnections }, 'connection dropped: too many are open')
+  }
+
+  private logForeign(socket: Duplex, what: string): void {
+    this.options.counters.foreignConnections++
+    this.options.logger.warn({ remote: remoteOf(socket), what }, 'foreign connection turned away')
+  }
+}
+
+function listenError({ host, port }: ListenerOptions, error: NodeJS.ErrnoException): AshlarError {
+  const why = error.code === 'EADDRINUSE' ? 'another process listens there' : error.message
+  return new AshlarError('USAGE', `cannot listen on ${host}:${port}: ${why}`, {
+    hint: 'Choose another --listen address, or stop the process that has it.',
+    cause: error,
+  })
+}
+
+function remoteOf(socket: Duplex): string {
+  const { remoteAddress, remotePort } = socket as Socket
+  return `${remoteAddress ?? 'unknown'}:${remotePort ?? 0}`
+}
