@@ -8,7 +8,7 @@ import {
   digestsFromBytes,
   subtractVersion,
 } from './digest.ts'
-import { leafCount, leafOf } from './leaf-table.ts'
+import { type LeafTable, leafCount, leafOf } from './leaf-table.ts'
 
 /** Digests of one extent: one a leaf, and their sum. */
 export class ExtentDigests {
@@ -31,12 +31,31 @@ export class ExtentDigests {
     addVersion(this.#root, 0, block, after)
   }
 
+  /** True when no block under the leaf has a version (but for a chance of 2^-128). */
+  isEmpty(leaf: number): boolean {
+    const at = leaf * DIGEST_LANES
+    for (let lane = 0; lane < DIGEST_LANES; lane++) if (this.#leafLanes[at + lane] !== 0) return false
+    return true
+  }
+
+  /** True when the versions of a leaf have the digest that is kept for it. */
+  matches(table: LeafTable): boolean {
+    const lanes = digestOfLeaf(table)
+    const at = table.leaf * DIGEST_LANES
+    return lanes.every((lane, i) => lane === this.#leafLanes[at + i])
+  }
+
+  /** Takes the versions of a leaf as they are, whatever digest was kept for it. */
+  adopt(table: LeafTable): void {
+    this.#leafLanes.set(digestOfLeaf(table), table.leaf * DIGEST_LANES)
+    this.#sumUp()
+  }
+
   /** Replaces digests of leaves by their wire form, 16 bytes a leaf from `firstLeaf` on. */
   load(firstLeaf: number, bytes: Uint8Array): void {
     const lanes = digestsFromBytes(bytes)
     this.#leafLanes.set(lanes, firstLeaf * DIGEST_LANES)
-    this.#root.fill(0)
-    for (let leaf = 0; leaf < this.leaves; leaf++) addDigest(this.#root, 0, this.#leafLanes, leaf * DIGEST_LANES)
+    this.#sumUp()
   }
 
   /** 16 new bytes: the digest of the whole extent. */
@@ -48,4 +67,15 @@ export class ExtentDigests {
   leafBytes(firstLeaf = 0, endLeaf: number = this.leaves): Uint8Array {
     return digestsBytes(this.#leafLanes.subarray(firstLeaf * DIGEST_LANES, endLeaf * DIGEST_LANES))
   }
+
+  #sumUp(): void {
+    this.#root.fill(0)
+    for (let leaf = 0; leaf < this.leaves; leaf++) addDigest(this.#root, 0, this.#leafLanes, leaf * DIGEST_LANES)
+  }
+}
+
+function digestOfLeaf(table: LeafTable): Uint32Array {
+  const lanes = new Uint32Array(DIGEST_LANES)
+  for (const version of table.versions()) addVersion(lanes, 0, version.block, version)
+  return lanes
 }

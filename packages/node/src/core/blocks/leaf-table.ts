@@ -66,6 +66,17 @@ export class LeafTable {
     return before
   }
 
+  /** An independent copy. */
+  clone(): LeafTable {
+    const copy = new LeafTable(this.leaf)
+    copy.#epochs.set(this.#epochs)
+    copy.#seqs.set(this.#seqs)
+    copy.#checksums.set(this.#checksums)
+    copy.#kinds.set(this.#kinds)
+    copy.#present = this.#present
+    return copy
+  }
+
   /** Every block that has a version, ascending. */
   versions(): (BlockVersion & { readonly block: BlockIndex })[] {
     const found: (BlockVersion & { readonly block: BlockIndex })[] = []

@@ -1,0 +1,37 @@
+import type { ExtentId } from '@ashlar/proto'
+import type { BatchOperation } from './driver.ts'
+import { journalKey } from './keyspace.ts'
+import { encodeJournal, type JournalSection, newSection } from './repositories/journal-repository.ts'
+
+/** One batch while it is being built: operations for the driver, and what the journal will say about them. */
+export class Batch {
+  readonly operations: BatchOperation[] = []
+  /** A checkpoint covers every journal key before it and needs none itself. */
+  journaled = true
+  blocks = 0
+  bytes = 0
+  readonly #sections = new Map<ExtentId, JournalSection>()
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.operations.push({ type: 'put', key, value })
+  }
+
+  del(key: Uint8Array): void {
+    this.operations.push({ type: 'del', key })
+  }
+
+  /** What the journal says about one extent. */
+  section(extent: ExtentId): JournalSection {
+    let section = this.#sections.get(extent)
+    if (section === undefined) {
+      section = newSection(extent)
+      this.#sections.set(extent, section)
+    }
+    return section
+  }
+
+  /** Adds the journal key of this batch. */
+  seal(number: number): void {
+    this.put(journalKey(number), encodeJournal(this.#sections.values(), this.#sections.size))
+  }
+}

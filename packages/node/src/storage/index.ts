@@ -1,0 +1,13 @@
+/** Storage of a node: drivers, the store over them, and the control log's files. */
+export { type ControlLog, type ControlLogOptions, openControlLog } from './control-log/index.ts'
+export type { BatchOperation, Durability, Entry, KeyRange, ScanOptions, StorageDriver } from './driver.ts'
+export { ForgetfulDriver } from './filters/forgetful-driver.ts'
+export { openLevelDbDriver } from './leveldb/leveldb-driver.ts'
+export { LEVELDB_DEFAULTS, type LevelDbOptions } from './leveldb/options.ts'
+export { MemoryDisk, MemoryDriver } from './memory/memory-driver.ts'
+export { newStoreMetrics, type StoreMetrics } from './metrics.ts'
+export { controlLogDirectory } from './open/layout.ts'
+export { type OpenOnDriverOptions, type OpenStoreOptions, openStore, openStoreOnDriver } from './open/open-store.ts'
+export { STORE_TUNING, type StoreTuning } from './options.ts'
+export type { ReplicaStore } from './replica-store.ts'
+export type { Complete, Store, StoreEffect, StoreIdentity } from './store.ts'

@@ -1,0 +1,156 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { Bytes, StoreId } from '@ashlar/proto'
+import { Batch } from '../batch.ts'
+import { addCheckpoint } from '../checkpoint.ts'
+import type { StorageDriver } from '../driver.ts'
+import { corruptStoreError, unusableStoreError } from '../errors.ts'
+import { isDiskFull, openLevelDbDriver } from '../leveldb/leveldb-driver.ts'
+import { LEVELDB_DEFAULTS, type LevelDbOptions } from '../leveldb/options.ts'
+import { newStoreMetrics, type StoreMetrics } from '../metrics.ts'
+import { STORE_TUNING, type StoreTuning } from '../options.ts'
+import { recomputeDigests, recover } from '../recover.ts'
+import { ReplicaStore } from '../replica-store.ts'
+import { putIdentity, readIdentity } from '../repositories/identity-repository.ts'
+import type { Complete } from '../store.ts'
+import { suspect } from '../suspicion.ts'
+import { defaultBallastBytes, deleteBallast, ensureBallast } from './ballast.ts'
+import { findEvidence, markEngineLogsRead, moveEngineLogs } from './engine-logs.ts'
+import { formatDriver, formatIfEmpty, readSidecar, removeUnfinishedFormats } from './format.ts'
+import { type Layout, layoutOf } from './layout.ts'
+import { newStoreId } from './store-id.ts'
+
+export interface OpenStoreOptions {
+  /** The data directory. Made and formatted when it is empty or missing. */
+  readonly directory: string
+  readonly engine?: Partial<LevelDbOptions>
+  readonly tuning?: Partial<StoreTuning>
+  /** Size of the ballast file; by default twice the write buffer and 64 MiB. 0: none. */
+  readonly ballastBytes?: Bytes
+  readonly metrics?: StoreMetrics
+}
+
+/** Lines of evidence that are remembered, so that a LOG which is read a second time tells nothing new. */
+const KNOWN_EVIDENCE_LINES = 64
+
+/**
+ * Opens the store of a data directory, and formats it first when it is empty. Before it returns, the start counter has
+ * risen and is on stable storage. Completions of effects come through `complete`.
+ *
+ * Throws AshlarError CONFLICT when the directory cannot be used (in use by another process, foreign files, another
+ * store's sidecar, a newer format) and INTERNAL when what is on disk is corrupt or cannot be read; each says what to do.
+ */
+export async function openStore(options: OpenStoreOptions, complete: Complete): Promise<ReplicaStore> {
+  const engine = { ...LEVELDB_DEFAULTS, ...options.engine }
+  const layout = layoutOf(options.directory)
+  const ballastBytes = options.ballastBytes ?? defaultBallastBytes(engine)
+  await formatIfEmpty(options.directory, engine)
+  const store = await readSidecar(layout.sidecar)
+  const driver = await openEngine(layout, engine)
+  try {
+    await removeUnfinishedFormats(options.directory)
+    await ensureBallast(layout.ballast, layout.store, ballastBytes)
+    const opened: OpenOnDriverOptions = {
+      expected: store,
+      bootId: await readBootId(),
+      evidence: await findEvidence(layout),
+      tuning: options.tuning ?? {},
+      metrics: options.metrics ?? newStoreMetrics(),
+      onStarted: () => markEngineLogsRead(layout),
+    }
+    return await openStoreOnDriver(driver, opened, complete)
+  } catch (error) {
+    await driver.close()
+    throw error
+  }
+}
+
+async function openEngine(layout: Layout, engine: LevelDbOptions): Promise<StorageDriver> {
+  await moveEngineLogs(layout)
+  try {
+    return await openLevelDbDriver(layout.database, engine)
+  } catch (error) {
+    // The one use of the ballast: room to open, so that the store can be read, trimmed and emptied (finding 6).
+    if (!isDiskFull(error) || !(await deleteBallast(layout.ballast))) throw error
+    return await openLevelDbDriver(layout.database, engine)
+  }
+}
+
+export interface OpenOnDriverOptions {
+  /** The store id that the sidecar tells; without one an empty driver is formatted with a new id. */
+  readonly expected?: StoreId
+  readonly bootId?: string
+  /** Signs from outside the driver that something was lost. */
+  readonly evidence?: readonly string[]
+  readonly tuning?: Partial<StoreTuning>
+  readonly metrics?: StoreMetrics
+  /** Called once the new start counter and the evidence are on stable storage. */
+  readonly onStarted?: () => Promise<void>
+}
+
+/** Opens a store over any driver; the store closes the driver. Same promises as `openStore`. */
+export async function openStoreOnDriver(
+  driver: StorageDriver,
+  options: OpenOnDriverOptions,
+  complete: Complete,
+): Promise<ReplicaStore> {
+  let before = await readIdentity(driver)
+  if (before === undefined && options.expected === undefined) {
+    await formatDriver(driver, newStoreId())
+    before = await readIdentity(driver)
+  }
+  if (before === undefined) throw corruptStoreError('the database holds no identity of a store')
+  if (options.expected !== undefined && before.store !== options.expected) {
+    throw unusableStoreError(
+      `the database belongs to store ${before.store}, but the sidecar file says ${options.expected}`,
+      'Directories of two stores were mixed: put each back in its place. Never edit either id.',
+    )
+  }
+  const recovered = await recover(driver)
+  const counter = before.startCounter + 1
+  const fresh = (options.evidence ?? []).filter((line) => !before.knownEvidence.includes(line))
+  const reasons = [...recovered.evidence, ...fresh]
+  const suspicion =
+    reasons.length === 0
+      ? before.suspicion
+      : suspect(before.suspicion, reasons.slice(0, 3).join('; '), counter, recovered.replicas.keys())
+  if (reasons.length > 0) {
+    for (const replica of recovered.replicas.values()) await recomputeDigests(driver, replica)
+  }
+  const identity = {
+    ...before,
+    startCounter: counter,
+    bootId: options.bootId ?? randomUUID(),
+    cleanShutdown: false,
+    suspicion,
+    knownEvidence: [...before.knownEvidence, ...fresh].slice(-KNOWN_EVIDENCE_LINES),
+  }
+  const { journalStart, journalNext } = recovered
+  const checkpointed = { replicas: recovered.replicas, deletedTombstones: new Set<never>(), journalStart }
+  const batch = new Batch()
+  // A journal that was replayed ends here: a hole in it must not be found, and suspected, a second time.
+  addCheckpoint(batch, checkpointed, journalNext)
+  batch.operations.push(putIdentity(identity))
+  await driver.apply(batch.operations, 'synced')
+  await options.onStarted?.()
+  return new ReplicaStore(
+    {
+      ...recovered,
+      driver,
+      identity,
+      journalStart: journalNext,
+      freeBytes: await driver.freeBytes(),
+      tuning: { ...STORE_TUNING, ...options.tuning },
+      metrics: options.metrics ?? newStoreMetrics(),
+    },
+    complete,
+  )
+}
+
+/** Names one life of the operating system; a random one where it does not tell. */
+async function readBootId(): Promise<string> {
+  return await readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(
+    (text) => text.trim(),
+    () => randomUUID(),
+  )
+}

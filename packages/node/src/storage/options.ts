@@ -1,0 +1,21 @@
+import { LIMITS } from '@ashlar/proto'
+
+/** How a store works, apart from the engine under it. */
+export interface StoreTuning {
+  /** Leaves of versions kept in memory, about 6 KiB each. Less: writes to many places wait for a scan of 256 versions. */
+  readonly leafCapacity: number
+  /** Journal keys between two checkpoints. More: longer opening; less: heads and digests are written more often. */
+  readonly checkpointBatches: number
+  /** A store that wrote nothing for this long checkpoints, so that opening it again replays nothing. Milliseconds. */
+  readonly checkpointIdleMs: number
+  /** Bytes that one batch gathers at most. */
+  readonly batchBytes: number
+}
+
+export const STORE_TUNING: StoreTuning = {
+  /** 48 MiB of memory: the versions of 8 GiB in blocks of 4 KiB. */
+  leafCapacity: 8192,
+  checkpointBatches: LIMITS.checkpointBatches,
+  checkpointIdleMs: 2000,
+  batchBytes: LIMITS.commitBatchBytes,
+}

@@ -1,0 +1,444 @@
+import { crc32 } from 'node:zlib'
+import {
+  type Bytes,
+  type ClusterId,
+  type ExtentId,
+  invariant,
+  type VolumeId,
+  type Voter,
+  volumeOf,
+} from '@ashlar/proto'
+import type { LeafTable } from '../core/blocks/index.ts'
+import type { HeadRecord, ReplicaChange, StoredReplica } from '../core/machine.ts'
+import type { Batch } from './batch.ts'
+import { CheckpointEntry, type Checkpointed } from './checkpoint.ts'
+import { CommitQueue } from './commit-queue.ts'
+import type { StorageDriver } from './driver.ts'
+import { driverPoisonedError } from './errors.ts'
+import { FreeSpace } from './free-space.ts'
+import { extentKey } from './keyspace.ts'
+import type { StoreMetrics } from './metrics.ts'
+import type { StoreTuning } from './options.ts'
+import { loadBlocks } from './replicas/block-reader.ts'
+import { ChangeEntry, DamageEntry, RepairEntry } from './replicas/change-entry.ts'
+import { compactReplica, deleteReplica } from './replicas/dropper.ts'
+import { LeafCache } from './replicas/leaf-cache.ts'
+import { mergePatches } from './replicas/merge.ts'
+import { Replica } from './replicas/replica.ts'
+import { readAllocation, readVersions } from './replicas/version-reader.ts'
+import { encodeHead } from './repositories/head-repository.ts'
+import { type IdentityValue, putIdentity } from './repositories/identity-repository.ts'
+import { putVolume, type VolumeValue } from './repositories/volume-repository.ts'
+import type { Complete, Store, StoreEffect, StoreIdentity } from './store.ts'
+import { acquit, suspect } from './suspicion.ts'
+
+/** What a store is built from once its data directory was read. */
+export interface OpenedStore {
+  readonly driver: StorageDriver
+  readonly identity: IdentityValue
+  readonly replicas: Map<ExtentId, Replica>
+  readonly volumes: Map<VolumeId, VolumeValue>
+  readonly tombstones: Set<ExtentId>
+  readonly journalStart: number
+  readonly journalNext: number
+  readonly freeBytes: Bytes
+  readonly tuning: StoreTuning
+  readonly metrics: StoreMetrics
+}
+
+type EffectOf<T extends StoreEffect['type']> = Extract<StoreEffect, { type: T }>
+
+const NO_BYTES = new Uint8Array(0)
+
+/** The Store over any driver: replicas in memory (replicas/), one commit queue, checkpoints in between. */
+export class ReplicaStore implements Store {
+  readonly replicas: readonly StoredReplica[]
+  readonly metrics: StoreMetrics
+  readonly #driver: StorageDriver
+  readonly #complete: Complete
+  readonly #tuning: StoreTuning
+  readonly #replicas: Map<ExtentId, Replica>
+  readonly #volumes: Map<VolumeId, VolumeValue>
+  readonly #queue: CommitQueue
+  readonly #leaves: LeafCache
+  readonly #freeSpace: FreeSpace
+  readonly #checkpointed: Checkpointed
+  /** Reads and deletions on their way: `close` waits for them. */
+  readonly #running = new Set<Promise<void>>()
+  readonly #trust: StoreIdentity['trust']
+  #identity: IdentityValue
+  #checkpointQueued = false
+  #idleTimer: NodeJS.Timeout | undefined
+  #lastSynced = 0
+  #failure: { readonly cause: unknown } | undefined
+  readonly #rejectSaves = new Set<(error: unknown) => void>()
+  readonly #failed = Promise.withResolvers<void>()
+  #closing = false
+
+  constructor(opened: OpenedStore, complete: Complete) {
+    const { driver, identity, replicas, tuning, metrics } = opened
+    this.#driver = driver
+    this.#complete = complete
+    this.#tuning = tuning
+    this.#identity = identity
+    this.#trust = identity.suspicion === undefined ? 'trusted' : 'suspect'
+    this.#replicas = replicas
+    this.#volumes = opened.volumes
+    this.metrics = metrics
+    this.replicas = [...replicas.values()].map(storedReplica)
+    this.#checkpointed = {
+      replicas: new Map(replicas),
+      deletedTombstones: new Set(),
+      journalStart: opened.journalStart,
+    }
+    this.#queue = new CommitQueue(driver, {
+      batchBytes: tuning.batchBytes,
+      nextNumber: opened.journalNext,
+      onSynced: (batch, seconds) => this.#onSynced(batch, seconds),
+      onFailed: (error) => this.#onFailed(error),
+    })
+    this.#leaves = new LeafCache(driver, tuning.leafCapacity, {
+      loaded: () => {
+        metrics.leafLoads = this.#leaves.loads
+        this.#queue.wake()
+      },
+      failed: (error) => this.#queue.fail(error),
+      mismatch: (replica, table) => this.#onMismatch(replica, table),
+    })
+    this.#freeSpace = new FreeSpace(driver, opened.freeBytes, (error) => this.#queue.fail(error))
+    for (const extent of opened.tombstones) this.#deleteKeys(extent)
+  }
+
+  get identity(): StoreIdentity {
+    const { store, cluster, voters, founded, bootId, startCounter } = this.#identity
+    return { store, cluster, voters, founded, incarnation: { bootId, counter: startCounter }, trust: this.#trust }
+  }
+
+  execute(effect: StoreEffect): void {
+    // Once it failed or closes nothing completes, so that nothing needs to begin.
+    if (this.#failure !== undefined || this.#closing) return
+    switch (effect.type) {
+      case 'commit':
+        return this.#commit(effect)
+      case 'load':
+        return this.#load(effect)
+      case 'merge':
+        return this.#merge(effect)
+      case 'digests':
+        return this.#digests(effect)
+      case 'versions':
+        return this.#versions(effect)
+      case 'allocation':
+        return this.#allocation(effect)
+      case 'create-replica':
+        return this.#create(effect)
+      case 'drop-replica':
+        return this.#drop(effect)
+      case 'repair':
+        return this.#repair(effect)
+    }
+  }
+
+  saveCluster(cluster: ClusterId, voters: readonly Voter[], founded: boolean): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(driverPoisonedError(this.#failure.cause))
+    return new Promise((resolve, reject) => {
+      this.#rejectSaves.add(reject)
+      this.#writeIdentity({ ...this.#identity, cluster, voters, founded }, () => {
+        this.#rejectSaves.delete(reject)
+        resolve()
+      })
+    })
+  }
+
+  freeBytes(): Bytes {
+    return this.#freeSpace.bytes
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true
+    clearTimeout(this.#idleTimer)
+    this.#freeSpace.stop()
+    while (this.#failure === undefined && (this.#running.size > 0 || !this.#queue.isIdle)) {
+      await Promise.race([Promise.all([this.#queue.idle(), ...this.#running]), this.#failed.promise])
+    }
+    if (this.#failure === undefined) {
+      this.#queue.push(new CheckpointEntry(this.#checkpointed, () => this.#queue.nextNumber, noop))
+      const { suspicion } = this.#identity
+      // A suspect store without a replica has nothing that could be compared: it starts afresh.
+      const cleared = suspicion?.extents.length === 0 ? undefined : suspicion
+      this.#writeIdentity({ ...this.#identity, suspicion: cleared, cleanShutdown: true }, noop)
+      await this.#queue.idle()
+    }
+    await this.#driver.close()
+  }
+
+  // ---- writes -------------------------------------------------------------------------------------------------------
+
+  #commit({ token, change }: EffectOf<'commit'>): void {
+    const entry = new ChangeEntry(
+      this.#leaves,
+      this.#replica(change.extent),
+      change,
+      (_, batch) => this.#onBuilt(change, batch),
+      () => this.#complete({ type: 'committed', token }),
+    )
+    this.#queue.push(entry)
+  }
+
+  #repair({ token, extent, block, version, bytes }: EffectOf<'repair'>): void {
+    const entry = new RepairEntry(this.#leaves, this.#replica(extent), { block, version, bytes }, (repaired) => {
+      if (repaired) this.metrics.damagedBlocksRepaired++
+      this.#complete({ type: 'committed', token })
+    })
+    this.#queue.push(entry)
+  }
+
+  #create({ extent, blockSizeBytes, lengthBytes, volumeName }: EffectOf<'create-replica'>): void {
+    const known = this.#replicas.get(extent)
+    if (known !== undefined) {
+      invariant(
+        known.blockSizeBytes === blockSizeBytes && known.lengthBytes === lengthBytes,
+        `extent ${extent} is here with other sizes`,
+      )
+      return
+    }
+    const replica = Replica.empty(extent, blockSizeBytes, lengthBytes, volumeName)
+    this.#replicas.set(extent, replica)
+    this.#queue.push({
+      bytes: 256,
+      ready: () => true,
+      build: (batch) => {
+        this.#checkpointed.replicas.set(extent, replica)
+        batch.put(extentKey('head', extent), encodeHead(replica.headValue()))
+        this.#noteVolume(replica, undefined, batch)
+      },
+      done: noop,
+    })
+  }
+
+  #drop({ extent }: EffectOf<'drop-replica'>): void {
+    const replica = this.#replicas.get(extent)
+    if (replica === undefined) return
+    this.#replicas.delete(extent)
+    this.#queue.push({
+      bytes: 64,
+      ready: () => true,
+      build: (batch) => {
+        this.#checkpointed.replicas.delete(extent)
+        batch.del(extentKey('head', extent))
+        batch.put(extentKey('tombstone', extent), NO_BYTES)
+        this.#acquit(extent, batch)
+      },
+      done: () => {
+        this.#leaves.drop(replica)
+        this.#deleteKeys(extent)
+      },
+    })
+  }
+
+  #deleteKeys(extent: ExtentId): void {
+    const stopped = () => this.#closing || this.#failure !== undefined
+    this.#run(async () => {
+      if (!(await deleteReplica(this.#driver, this.#queue, extent, stopped))) return
+      this.#checkpointed.deletedTombstones.add(extent)
+      await compactReplica(this.#driver, extent, stopped)
+    })
+  }
+
+  #writeIdentity(identity: IdentityValue, done: () => void): void {
+    this.#identity = identity
+    this.#queue.push({
+      bytes: 1024,
+      ready: () => true,
+      // The newest one and not the one of the call: a batch in between may have changed it.
+      build: (batch) => batch.operations.push(putIdentity(this.#identity)),
+      done,
+    })
+  }
+
+  // ---- reads --------------------------------------------------------------------------------------------------------
+
+  #load({ token, extent, blocks }: EffectOf<'load'>): void {
+    const replica = this.#replica(extent)
+    for (const block of blocks) replica.assertBlocks(block, 1)
+    this.#run(async () => {
+      const loaded = await this.#loadBlocks(replica, blocks)
+      this.#answer({ type: 'loaded', token, blocks: loaded })
+    })
+  }
+
+  #merge({ token, extent, block, patches }: EffectOf<'merge'>): void {
+    const replica = this.#replica(extent)
+    replica.assertBlocks(block, 1)
+    this.#run(async () => {
+      const [loaded] = await this.#loadBlocks(replica, [block])
+      invariant(loaded !== undefined, 'a load of one block gives one block')
+      const { version: base, damaged } = loaded
+      const bytes = damaged ? NO_BYTES : mergePatches(loaded.bytes, replica.blockSizeBytes, patches)
+      this.#answer({ type: 'merged', token, base, damaged, bytes, checksum: damaged ? 0 : crc32(bytes) })
+    })
+  }
+
+  async #loadBlocks(replica: Replica, blocks: readonly number[]) {
+    const { repairs } = replica
+    const result = await loadBlocks(this.#driver, this.#leaves, replica, blocks)
+    this.metrics.blocksRead += blocks.length
+    for (const { block, version } of result.damaged) {
+      this.metrics.damagedBlocksFound++
+      if (!this.#closing) this.#queue.push(new DamageEntry(this.#leaves, replica, block, version, repairs))
+    }
+    return result.blocks
+  }
+
+  /** Takes its place in the queue: digests are those of every change before it, built or not yet. */
+  #digests({ token, extent }: EffectOf<'digests'>): void {
+    const { digests } = this.#replica(extent)
+    let root: Uint8Array = NO_BYTES
+    let leaves: Uint8Array = NO_BYTES
+    this.#queue.push({
+      bytes: 0,
+      ready: () => true,
+      build: () => {
+        root = digests.rootBytes()
+        leaves = digests.leafBytes()
+      },
+      done: () => this.#complete({ type: 'digests', token, root, leaves }),
+    })
+  }
+
+  #versions({ token, extent, leaves }: EffectOf<'versions'>): void {
+    const replica = this.#replica(extent)
+    this.#run(async () => {
+      const found = await readVersions(this.#driver, this.#leaves, replica, leaves)
+      this.#answer({ type: 'versions', token, leaves: found })
+    })
+  }
+
+  #allocation({ token, extent, firstBlock, blocks }: EffectOf<'allocation'>): void {
+    const replica = this.#replica(extent)
+    replica.assertBlocks(firstBlock, blocks)
+    this.#run(async () => {
+      const runs = await readAllocation(this.#driver, this.#leaves, replica, firstBlock, blocks)
+      this.#answer({ type: 'allocation', token, runs })
+    })
+  }
+
+  // ---- what follows -------------------------------------------------------------------------------------------------
+
+  #onBuilt(change: ReplicaChange, batch: Batch): void {
+    const replica = this.#replicas.get(change.extent)
+    if (replica !== undefined && change.head.record !== undefined) this.#noteVolume(replica, change.head.record, batch)
+    // Windows come with the MARK at the end of a comparison: from here on the replica is as good as its primary.
+    if (change.windows !== undefined) this.#acquit(change.extent, batch)
+  }
+
+  #acquit(extent: ExtentId, batch: Batch): void {
+    const suspicion = acquit(this.#identity.suspicion, extent)
+    if (suspicion === this.#identity.suspicion) return
+    this.#identity = { ...this.#identity, suspicion }
+    batch.operations.push(putIdentity(this.#identity))
+  }
+
+  /** Keeps what is known of the volume of a replica on disk, for a map that was lost (amendment 16). */
+  #noteVolume(replica: Replica, record: HeadRecord | undefined, batch: Batch): void {
+    const id = volumeOf(replica.extent)
+    const before = this.#volumes.get(id)
+    const value: VolumeValue = {
+      name: record?.volumeName ?? replica.volumeName,
+      blockSizeBytes: replica.blockSizeBytes,
+      longestExtentBytes: Math.max(before?.longestExtentBytes ?? 0, replica.lengthBytes),
+      replicas: record?.assigned.length ?? before?.replicas ?? 0,
+    }
+    if (JSON.stringify(value) === JSON.stringify(before)) return
+    this.#volumes.set(id, value)
+    batch.operations.push(putVolume(id, value))
+  }
+
+  /** Versions were lost or damaged on disk: what is there counts, and a comparison has to bring the rest back. */
+  #onMismatch(replica: Replica, table: LeafTable): void {
+    this.metrics.leafMismatches++
+    replica.adoptLeaf(table)
+    const reason = `versions of leaf ${table.leaf} of extent ${replica.extent} do not match their digest`
+    const { suspicion, startCounter } = this.#identity
+    this.#writeIdentity(
+      { ...this.#identity, suspicion: suspect(suspicion, reason, startCounter, [replica.extent]) },
+      noop,
+    )
+  }
+
+  #onSynced(batch: Batch, seconds: number): void {
+    const { metrics } = this
+    metrics.batches++
+    metrics.blocks += batch.blocks
+    metrics.bytes += batch.bytes
+    metrics.onSync?.(seconds)
+    this.#freeSpace.wrote(batch.bytes)
+    if (!batch.journaled || this.#closing) return
+    this.#lastSynced = performance.now()
+    const sinceCheckpoint = this.#queue.nextNumber - this.#checkpointed.journalStart
+    if (sinceCheckpoint >= this.#tuning.checkpointBatches) this.#checkpoint()
+    else if (this.#idleTimer === undefined) this.#watchIdle(this.#tuning.checkpointIdleMs)
+  }
+
+  #checkpoint(): void {
+    if (this.#checkpointQueued) return
+    this.#checkpointQueued = true
+    const done = () => {
+      this.#checkpointQueued = false
+      this.metrics.checkpoints++
+    }
+    this.#queue.push(new CheckpointEntry(this.#checkpointed, () => this.#queue.nextNumber, done))
+  }
+
+  /** Checkpoints once nothing was written for a while. */
+  #watchIdle(delayMs: number): void {
+    this.#idleTimer = setTimeout(() => {
+      this.#idleTimer = undefined
+      const leftMs = this.#lastSynced + this.#tuning.checkpointIdleMs - performance.now()
+      if (leftMs > 0) this.#watchIdle(leftMs)
+      else if (this.#queue.nextNumber > this.#checkpointed.journalStart) this.#checkpoint()
+    }, delayMs)
+    this.#idleTimer.unref()
+  }
+
+  #onFailed(error: unknown): void {
+    this.#failure = { cause: error }
+    clearTimeout(this.#idleTimer)
+    this.#freeSpace.stop()
+    for (const reject of this.#rejectSaves) reject(driverPoisonedError(error))
+    this.#rejectSaves.clear()
+    this.#failed.resolve()
+    this.#complete({ type: 'store-failed', reason: error instanceof Error ? error.message : String(error) })
+  }
+
+  #replica(extent: ExtentId): Replica {
+    const replica = this.#replicas.get(extent)
+    invariant(replica !== undefined, `extent ${extent} has no replica in this store`)
+    return replica
+  }
+
+  #answer(input: Parameters<Complete>[0]): void {
+    // In a turn of its own, so that an error of the machine is the machine's and not one of reading.
+    queueMicrotask(() => {
+      if (this.#failure === undefined) this.#complete(input)
+    })
+  }
+
+  /** Runs something that reads; a failure to read fails the store, a broken promise of our own code the process. */
+  #run(work: () => Promise<void>): void {
+    const running = work().catch((error: unknown) => this.#queue.fail(error))
+    this.#running.add(running)
+    void running.finally(() => this.#running.delete(running))
+  }
+}
+
+function storedReplica(replica: Replica): StoredReplica {
+  return {
+    extent: replica.extent,
+    head: replica.head,
+    windows: replica.windows.toArray(),
+    damaged: [...replica.damaged].sort((a, b) => a - b),
+  }
+}
+
+function noop(): void {}

@@ -1,0 +1,162 @@
+import { crc32 } from 'node:zlib'
+import { ABSENT_VERSION, BLOCK_DATA, type BlockIndex, type BlockVersion, LIMITS } from '@ashlar/proto'
+import { leafOf } from '../../core/blocks/index.ts'
+import type { LoadedBlock } from '../../core/machine.ts'
+import type { Entry, StorageDriver } from '../driver.ts'
+import { blockKey, blockOfKey, blockRange } from '../keyspace.ts'
+import { decodeVersion } from '../repositories/version-value.ts'
+import type { LeafCache } from './leaf-cache.ts'
+import type { Replica } from './replica.ts'
+
+/** Blocks in a row from which on an iterator is cheaper than a search for each. */
+const RUN_BLOCKS = 8
+
+export interface LoadResult {
+  readonly blocks: LoadedBlock[]
+  /** Blocks among them that are damaged, with the version that their key tells. */
+  readonly damaged: { readonly block: BlockIndex; readonly version: BlockVersion }[]
+}
+
+/** A block of which bytes must be fetched; `version` is undefined where it must be fetched too. */
+interface Wanted {
+  readonly at: number
+  readonly block: BlockIndex
+  readonly version: BlockVersion | undefined
+}
+
+/**
+ * Reads blocks in the state of the call: the changes that are pending now, over what the driver has now. A block that is
+ * not pending cannot change on disk before a later call, and every read is handed to the driver before this function
+ * first waits, so that version and bytes of a block always belong together (amendment 12). Every checksum is verified.
+ */
+export async function loadBlocks(
+  driver: StorageDriver,
+  leaves: LeafCache,
+  replica: Replica,
+  blocks: readonly BlockIndex[],
+): Promise<LoadResult> {
+  const loaded: LoadedBlock[] = new Array(blocks.length)
+  const wanted: Wanted[] = []
+  for (let at = 0; at < blocks.length; at++) {
+    const block = blocks[at] as BlockIndex
+    const pending = replica.pending.get(block)
+    if (pending !== undefined) {
+      loaded[at] = givenBlock(block, pending.version, pending.bytes)
+      continue
+    }
+    const version = knownVersion(leaves, replica, block)
+    if (version !== undefined && version.kind !== BLOCK_DATA) loaded[at] = givenBlock(block, version, undefined)
+    else wanted.push({ at, block, version })
+  }
+  const damaged: { block: BlockIndex; version: BlockVersion }[] = []
+  const fetched = await fetch(driver, replica, wanted)
+  for (const [i, { at, block, version: known }] of wanted.entries()) {
+    const found = fetched[i] as Fetched
+    const version = known ?? found.version
+    const checked = checkedBlock(block, version, found.bytes)
+    if (checked.damaged) damaged.push({ block, version })
+    loaded[at] = checked
+  }
+  return { blocks: loaded, damaged }
+}
+
+/** The version of a block that is not pending, if memory tells. */
+function knownVersion(leaves: LeafCache, replica: Replica, block: BlockIndex): BlockVersion | undefined {
+  const leaf = leafOf(block)
+  const table = leaves.peek(replica, leaf)
+  if (table !== undefined) return table.get(block)
+  return replica.digests.isEmpty(leaf) ? ABSENT_VERSION : undefined
+}
+
+function givenBlock(block: BlockIndex, version: BlockVersion, bytes: Uint8Array | undefined): LoadedBlock {
+  return bytes === undefined ? { block, version, damaged: false } : { block, version, bytes, damaged: false }
+}
+
+function checkedBlock(block: BlockIndex, version: BlockVersion, bytes: Uint8Array | undefined): LoadedBlock {
+  if (version.kind === BLOCK_DATA) {
+    if (bytes === undefined || crc32(bytes) !== version.checksum) return { block, version, damaged: true }
+    return { block, version, bytes, damaged: false }
+  }
+  // Bytes of a block without a version: its version was lost, and zeroes would be silently wrong.
+  return { block, version, damaged: version === ABSENT_VERSION && bytes !== undefined }
+}
+
+interface Fetched {
+  readonly version: BlockVersion
+  readonly bytes: Uint8Array | undefined
+}
+
+/** Runs by iterator, the rest in one call; all of them start at once. */
+async function fetch(driver: StorageDriver, replica: Replica, wanted: readonly Wanted[]): Promise<Fetched[]> {
+  const runs: Promise<void>[] = []
+  const singles: number[] = []
+  const fetched: Fetched[] = new Array(wanted.length)
+  for (let start = 0; start < wanted.length; ) {
+    let end = start + 1
+    while (end < wanted.length && (wanted[end] as Wanted).block === (wanted[end - 1] as Wanted).block + 1) end++
+    if (end - start >= RUN_BLOCKS) runs.push(fetchRun(driver, replica, wanted, start, end, fetched))
+    else for (let i = start; i < end; i++) singles.push(i)
+    start = end
+  }
+  if (singles.length > 0) runs.push(fetchSingles(driver, replica, wanted, singles, fetched))
+  // Rejects with the first failure, once all have settled, so that no rejection is left without a handler.
+  const settled = await Promise.allSettled(runs)
+  for (const result of settled) if (result.status === 'rejected') throw result.reason
+  return fetched
+}
+
+async function fetchSingles(
+  driver: StorageDriver,
+  replica: Replica,
+  wanted: readonly Wanted[],
+  singles: readonly number[],
+  fetched: Fetched[],
+): Promise<void> {
+  const keys: Uint8Array[] = []
+  for (const i of singles) {
+    const { block, version } = wanted[i] as Wanted
+    keys.push(blockKey('bytes', replica.extent, block))
+    if (version === undefined) keys.push(blockKey('version', replica.extent, block))
+  }
+  const values = await driver.getMany(keys)
+  let next = 0
+  for (const i of singles) {
+    const bytes = values[next++]
+    const known = (wanted[i] as Wanted).version
+    fetched[i] = { bytes, version: known ?? versionOf(values[next++]) }
+  }
+}
+
+async function fetchRun(
+  driver: StorageDriver,
+  replica: Replica,
+  wanted: readonly Wanted[],
+  start: number,
+  end: number,
+  fetched: Fetched[],
+): Promise<void> {
+  const first = (wanted[start] as Wanted).block
+  const after = first + (end - start)
+  const readAheadBytes = Math.min(LIMITS.pieceBytes, (end - start) * (replica.blockSizeBytes + 64))
+  const bytesScan = driver.scan(blockRange('bytes', replica.extent, first, after), { readAheadBytes })
+  let versionsScan: AsyncIterable<Entry> | undefined
+  for (let i = start; i < end && versionsScan === undefined; i++) {
+    if ((wanted[i] as Wanted).version === undefined) {
+      versionsScan = driver.scan(blockRange('version', replica.extent, first, after))
+    }
+  }
+  const bytes: (Uint8Array | undefined)[] = new Array(end - start)
+  const versions: (BlockVersion | undefined)[] = new Array(end - start)
+  for await (const entry of bytesScan) bytes[blockOfKey(entry.key) - first] = entry.value
+  if (versionsScan !== undefined) {
+    for await (const entry of versionsScan) versions[blockOfKey(entry.key) - first] = versionOf(entry.value)
+  }
+  for (let i = start; i < end; i++) {
+    const known = (wanted[i] as Wanted).version
+    fetched[i] = { bytes: bytes[i - start], version: known ?? versions[i - start] ?? ABSENT_VERSION }
+  }
+}
+
+function versionOf(value: Uint8Array | undefined): BlockVersion {
+  return (value === undefined ? undefined : decodeVersion(value)) ?? ABSENT_VERSION
+}

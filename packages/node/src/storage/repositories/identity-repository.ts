@@ -1,0 +1,73 @@
+import type { ClusterId, ExtentId, StoreId, Voter } from '@ashlar/proto'
+import { FORMAT_VERSION, isUuid } from '@ashlar/proto'
+import { sealed, unsealed } from '../bytes.ts'
+import type { BatchOperation, StorageDriver } from '../driver.ts'
+import { corruptStoreError, unusableStoreError } from '../errors.ts'
+import { STORE_KEY } from '../keyspace.ts'
+
+/** Value of `h s`: JSON with a crc32 behind it. */
+export interface IdentityValue {
+  readonly formatVersion: number
+  readonly store: StoreId
+  readonly cluster: ClusterId | undefined
+  readonly voters: readonly Voter[]
+  readonly founded: boolean
+  readonly startCounter: number
+  readonly bootId: string
+  readonly cleanShutdown: boolean
+  readonly suspicion: Suspicion | undefined
+  /** Lines of LevelDB's LOG that were acted upon: a file is read once as LOG and once more after it was moved. */
+  readonly knownEvidence: readonly string[]
+}
+
+/**
+ * Why the store is not trusted (amendment 11). It is over when every replica of that time was compared with a primary
+ * (it got a MARK) or was dropped; without replicas, at the next clean end.
+ */
+export interface Suspicion {
+  readonly reason: string
+  /** Start counter at which it arose. */
+  readonly since: number
+  readonly extents: readonly ExtentId[]
+}
+
+export function newIdentity(store: StoreId): IdentityValue {
+  return {
+    formatVersion: FORMAT_VERSION,
+    store,
+    cluster: undefined,
+    voters: [],
+    founded: false,
+    startCounter: 0,
+    bootId: '',
+    cleanShutdown: true,
+    suspicion: undefined,
+    knownEvidence: [],
+  }
+}
+
+export function putIdentity(identity: IdentityValue): BatchOperation {
+  return { type: 'put', key: STORE_KEY, value: sealed(Buffer.from(JSON.stringify(identity))) }
+}
+
+/** The identity, or undefined in an empty database. Throws when it is damaged or of a newer format. */
+export async function readIdentity(driver: StorageDriver): Promise<IdentityValue | undefined> {
+  const value = await driver.get(STORE_KEY)
+  if (value === undefined) return undefined
+  const content = unsealed(value)
+  if (content === undefined) throw corruptStoreError('the identity of the store does not match its checksum')
+  const identity = JSON.parse(content.toString()) as IdentityValue
+  refuseNewerFormat(identity.formatVersion)
+  if (!isUuid(identity.store)) throw corruptStoreError('the identity of the store holds no store id')
+  return { ...identity, cluster: identity.cluster, suspicion: identity.suspicion }
+}
+
+/** Throws for a data directory that a newer version of the software wrote. */
+export function refuseNewerFormat(formatVersion: number): void {
+  if (formatVersion > FORMAT_VERSION) {
+    throw unusableStoreError(
+      `the data directory has format ${formatVersion}, but this version of ashlar reads formats up to ${FORMAT_VERSION}`,
+      'Start the version that wrote it, or a newer one.',
+    )
+  }
+}
