@@ -436,7 +436,7 @@ function storedReplica(replica: Replica): StoredReplica {
   return {
     extent: replica.extent,
     head: replica.head,
-    windows: replica.windows.toArray(),
+    windows: replica.windows.snapshot(),
     damaged: [...replica.damaged].sort((a, b) => a - b),
   }
 }

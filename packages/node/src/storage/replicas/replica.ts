@@ -1,8 +1,8 @@
 import { type BlockIndex, type BlockVersion, type Bytes, type ExtentId, invariant } from '@ashlar/proto'
 import { ExtentDigests, type LeafTable, leafOf } from '../../core/blocks/index.ts'
 import type { Head } from '../../core/machine.ts'
+import { DedupeWindows } from '../../core/replication/index.ts'
 import { EMPTY_HEAD, type HeadValue } from '../repositories/head-repository.ts'
-import { DedupeWindows } from './dedupe-windows.ts'
 
 /** Newest content of a block that was handed over and is not yet on stable storage. */
 export interface PendingBlock {
@@ -43,7 +43,7 @@ export class Replica {
     this.volumeName = value.volumeName
     this.blocks = Math.ceil(value.lengthBytes / value.blockSizeBytes)
     this.head = value.head
-    this.windows = new DedupeWindows(value.windows)
+    this.windows = DedupeWindows.from(value.windows)
     this.digests = new ExtentDigests(this.blocks)
   }
 
@@ -55,7 +55,7 @@ export class Replica {
   /** What an `m` key holds. */
   headValue(): HeadValue {
     const { blockSizeBytes, lengthBytes, volumeName, head } = this
-    return { blockSizeBytes, lengthBytes, volumeName, head, windows: this.windows.toArray() }
+    return { blockSizeBytes, lengthBytes, volumeName, head, windows: this.windows.snapshot() }
   }
 
   /** A block went from one version to another in the batch that is being built. */
