@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { basename } from 'node:path'
 import { type Client, ConnectedClient } from './client.ts'
-import type { ClientEvent } from './core/machine.ts'
+import type { ClientEvent, ClientOptions } from './core/machine.ts'
 import { ClientMetrics } from './metrics.ts'
 import { type ClientLogger, type ConnectOptions, checkConnectOptions } from './options.ts'
 import { ClientPump } from './pump.ts'
@@ -16,18 +16,21 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   return await connectClient(options, connect)
 }
 
+/** Timers that no user needs to know; tests shorten them. Meaning and defaults are those of ClientOptions. */
+export type ConnectTimers = Pick<ClientOptions, 'answerTimeoutMs' | 'waitRetryMs' | 'cancelGraceMs'>
+
 /** `connect` for those who need what the public interface leaves out. */
 export async function connectClient(
-  options: ConnectOptions,
+  options: ConnectOptions & ConnectTimers,
   entry: (options: ConnectOptions) => Promise<unknown> = connectClient,
 ): Promise<ConnectedClient> {
   checkConnectOptions(options, entry)
-  const { servers, ioTimeoutMs, logger, register, tls, signal } = options
+  const { servers, logger, register, tls, signal } = options
   const name = options.name ?? `${basename(process.argv[1] ?? 'node')} pid ${process.pid}`
   const status = new StatusFeed()
   const metrics = new ClientMetrics()
   const pump = new ClientPump(
-    { servers: [...new Set(servers)], name, seed: randomSeed(), ...(ioTimeoutMs === undefined ? {} : { ioTimeoutMs }) },
+    { servers: [...new Set(servers)], name, seed: randomSeed(), ...timersOf(options) },
     {
       transport: (events) => {
         const transport = new WsTransport({ name, tls }, events)
@@ -66,6 +69,17 @@ const LOG_LEVELS: Readonly<Record<ClientEvent['what'], keyof ClientLogger>> = {
 function logEvent(logger: ClientLogger, event: ClientEvent): void {
   const { what, ...fields } = event
   logger[LOG_LEVELS[what]](fields, what)
+}
+
+/** The timers that were given. */
+function timersOf(options: ConnectOptions & ConnectTimers): Pick<ClientOptions, 'ioTimeoutMs'> & ConnectTimers {
+  const { ioTimeoutMs, answerTimeoutMs, waitRetryMs, cancelGraceMs } = options
+  return {
+    ...(ioTimeoutMs === undefined ? {} : { ioTimeoutMs }),
+    ...(answerTimeoutMs === undefined ? {} : { answerTimeoutMs }),
+    ...(waitRetryMs === undefined ? {} : { waitRetryMs }),
+    ...(cancelGraceMs === undefined ? {} : { cancelGraceMs }),
+  }
 }
 
 /** 53 random bits: sessions of all clients of a cluster must differ. */

@@ -17,9 +17,18 @@ interface MetricSnapshot {
   readonly values: readonly MetricValue[]
 }
 
-/** The part of prom-client's Registry that the library uses; it has no dependency on that package. */
+/** What a registry of prom-client asks of a metric when it prints it. */
+interface RegisteredMetric {
+  readonly name: string
+  get(): Promise<MetricSnapshot>
+}
+
+/**
+ * The part of prom-client's Registry that the library uses; it has no dependency on that package. The parameter is
+ * `never` so that the Registry fits, whose type asks for prom-client's own classes where it calls `name` and `get` only.
+ */
 export interface MetricRegistry {
-  registerMetric(metric: { readonly name: string; get(): Promise<MetricSnapshot> }): void
+  registerMetric(metric: never): void
 }
 
 /** Upper bounds of the latency histogram, seconds. */
@@ -54,11 +63,9 @@ export class ClientMetrics {
 
   /** Names the client's metrics to a registry. One registry takes one client: names are unique in it. */
   register(registry: MetricRegistry, transport: ClientTransportCounters): void {
+    const add = (metric: RegisteredMetric): void => registry.registerMetric(metric as never)
     const counter = (name: string, help: string, values: () => readonly MetricValue[]): void =>
-      registry.registerMetric({
-        name,
-        get: async () => ({ name, help, type: 'counter', aggregator: 'sum', values: values() }),
-      })
+      add({ name, get: async () => ({ name, help, type: 'counter', aggregator: 'sum', values: values() }) })
     const plain = (value: number): readonly MetricValue[] => [{ value, labels: {} }]
     counter('ashlar_client_calls_total', 'Calls by kind and outcome', () => this.#callValues())
     counter('ashlar_client_bad_frames_total', 'Frames that were invalid or did not match their checksums', () =>
@@ -69,7 +76,7 @@ export class ClientMetrics {
     counter('ashlar_client_received_bytes_total', 'Bytes received from nodes', () => plain(transport.receivedBytes))
     const name = 'ashlar_client_call_seconds'
     const help = 'Time from a call to its outcome'
-    registry.registerMetric({
+    add({
       name,
       get: async () => ({ name, help, type: 'histogram', aggregator: 'sum', values: this.#secondsValues(name) }),
     })

@@ -13,8 +13,16 @@ export { type ErrorFilterOptions, errorFilter, failShare } from './device/filter
 export { type LoggedCall, logFilter } from './device/filters/log.ts'
 export type { DeviceCall } from './device/filters/wrap.ts'
 export { MemoryDevice, type MemoryDeviceOptions } from './device/memory-device.ts'
+export { VolumeDevice, type VolumeDeviceOptions, type VolumeSource } from './device/volume-device.ts'
 export type { BoundAddress } from './server/address.ts'
-export { type DeviceExport, deviceExports, type ExportFacts, type ExportProvider } from './server/exports.ts'
+export { type ClientExportsOptions, clientExports, type ExportClient } from './server/client-exports.ts'
+export {
+  type DeviceExport,
+  deviceExports,
+  type ExportFacts,
+  type ExportProvider,
+  volumeExports,
+} from './server/exports.ts'
 export { DEFAULT_LIMITS, type NbdServerLimits } from './server/limits.ts'
 export type { CloseReason, FinishedRequest, NbdLogger, NbdObserver } from './server/observer.ts'
-export { type NbdServer, type NbdServerOptions, serveExports } from './server/serve.ts'
+export { type NbdServer, type NbdServerOptions, serveNbd } from './server/serve.ts'

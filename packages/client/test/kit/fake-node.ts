@@ -2,9 +2,6 @@ import type { AddressInfo } from 'node:net'
 import {
   type Admin,
   type AnyMessage,
-  BLOCK_DATA,
-  BLOCK_TRIM,
-  BLOCK_ZERO,
   type BlockKind,
   type ClientRequest,
   type ClusterId,
@@ -47,6 +44,8 @@ type FaultKind = ClientRequest['type'] | 'admin' | 'get-map'
 export class FakeNode {
   readonly store: StoreId
   readonly name: NodeName
+  /** host:port; stays when the node stops. */
+  readonly address: string
   /** Requests of every kind that came, in order. */
   readonly received: Message[] = []
   /** Hello is answered with `refused` while this is set. */
@@ -56,19 +55,21 @@ export class FakeNode {
   readonly #faults: Map<FaultKind, Fault[]> = new Map()
   readonly #standing: Map<FaultKind, Fault> = new Map()
   readonly #watchers: Set<WebSocket> = new Set()
+  #stopped = false
 
   private constructor(cluster: FakeCluster, store: StoreId, name: NodeName, server: WebSocketServer) {
     this.#cluster = cluster
     this.store = store
     this.name = name
     this.#server = server
+    this.address = `127.0.0.1:${(server.address() as AddressInfo).port}`
     server.on('connection', (socket) => this.#onConnection(socket))
   }
 
-  static async start(cluster: FakeCluster, store: StoreId, name: NodeName, port = 0): Promise<FakeNode> {
+  static async start(cluster: FakeCluster, store: StoreId, name: NodeName): Promise<FakeNode> {
     const server = new WebSocketServer({
       host: '127.0.0.1',
-      port,
+      port: 0,
       perMessageDeflate: false,
       maxPayload: LIMITS.frameBytes,
     })
@@ -77,14 +78,6 @@ export class FakeNode {
       server.once('error', reject)
     })
     return new FakeNode(cluster, store, name, server)
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port
-  }
-
-  get address(): string {
-    return `127.0.0.1:${this.port}`
   }
 
   get connections(): number {
@@ -116,6 +109,8 @@ export class FakeNode {
   }
 
   async stop(): Promise<void> {
+    if (this.#stopped) return
+    this.#stopped = true
     this.disconnectAll()
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve())
@@ -242,5 +237,3 @@ function corrupted(message: Message): Message {
   })
   return { ...message, parts }
 }
-
-export const KINDS = { data: BLOCK_DATA, zero: BLOCK_ZERO, trim: BLOCK_TRIM } as const

@@ -34,7 +34,8 @@ export interface AllocationRun {
  * - Offsets and lengths are bytes and need no alignment. A call whose range leaves the device, or is empty, rejects with
  *   OUT_OF_RANGE; a call that would change a read-only device rejects with READ_ONLY.
  * - Calls that overlap in time take effect in some order. A call made after another one's promise resolved sees its effect.
- * - A promise that settles is the end of that call: nothing of it happens later.
+ * - A write that rejects may have taken effect, wholly or in part, and where its error says `indeterminate` may still do so,
+ *   but never after a later write of the same bytes has begun to.
  * - Failures are AshlarErrors where the device knows the code; anything else counts as an input/output error.
  */
 export interface BlockDevice {

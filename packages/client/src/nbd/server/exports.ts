@@ -1,5 +1,6 @@
 import { AshlarError } from '@ashlar/proto'
 import type { BlockDevice } from '../device/device.ts'
+import { VolumeDevice, type VolumeSource } from '../device/volume-device.ts'
 import type { ListedExport } from '../protocol/index.ts'
 
 /** What is known of an export without opening it. */
@@ -52,6 +53,11 @@ export function deviceExports(exports: readonly DeviceExport[]): ExportProvider 
       return keepOpen(item.device)
     },
   }
+}
+
+/** Serves volumes that are open already; the program that opened them closes them. */
+export function volumeExports(volumes: readonly VolumeSource[]): ExportProvider {
+  return deviceExports(volumes.map((volume) => ({ name: volume.name, device: new VolumeDevice(volume) })))
 }
 
 export function factsOf(name: string, device: BlockDevice, description?: string): ExportFacts {

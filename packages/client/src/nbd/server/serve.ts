@@ -1,10 +1,11 @@
 import type { Server, Socket } from 'node:net'
 import { AshlarError } from '@ashlar/proto'
+import type { VolumeSource } from '../device/volume-device.ts'
 import { type BoundAddress, isLoopback, type ListenAddress, parseListenAddress } from './address.ts'
 import { Budget } from './budget.ts'
 import { Connection, type ConnectionContext } from './connection.ts'
 import { DeadlineSignals } from './deadline-signals.ts'
-import type { ExportProvider } from './exports.ts'
+import { type ExportProvider, volumeExports } from './exports.ts'
 import { DEFAULT_LIMITS, type NbdServerLimits } from './limits.ts'
 import { listen } from './listener.ts'
 import { type NbdLogger, type NbdObserver, SILENT_LOGGER } from './observer.ts'
@@ -39,15 +40,20 @@ export interface NbdServer extends AsyncDisposable {
 const SWEEP_MS = 1000
 
 /**
- * Serves exports over NBD. Resolves when every address listens.
+ * Serves volumes, or what a provider gives, over NBD. Resolves when every address listens. Volumes given here stay open when
+ * the server closes.
  *
  * Throws USAGE for an address that cannot be used and CONFLICT for one in use. A unix socket file that nobody listens
  * behind is replaced.
  */
-export async function serveExports(provider: ExportProvider, options: NbdServerOptions): Promise<NbdServer> {
+export async function serveNbd(
+  exports: ExportProvider | readonly VolumeSource[],
+  options: NbdServerOptions,
+): Promise<NbdServer> {
   const addresses = (typeof options.listen === 'string' ? [options.listen] : options.listen).map(parseListenAddress)
   if (addresses.length === 0) throw new AshlarError('USAGE', 'listen names no address', { hint: 'give at least one' })
   if (options.insecure !== true) for (const address of addresses) refuseExposed(address)
+  const provider = 'open' in exports ? exports : volumeExports(exports)
   const server = new RunningServer(provider, options)
   try {
     for (const address of addresses) await server.listen(address)
