@@ -1,0 +1,196 @@
+import { type Bytes, type ExtentId, invariant, type MapCopy, type Message, type Millis, volumeOf } from '@ashlar/proto'
+import { ControlAgent } from './agent/index.ts'
+import { ControlLeader, SoloLog } from './control/index.ts'
+import { Founding } from './founding/index.ts'
+import { Links, LOOPBACK_LINK } from './links.ts'
+import type { Context, Effect, Fact, Input, Link, NodeStart } from './machine.ts'
+import { Prng } from './prng.ts'
+import { type ExtentStatus, Replication } from './replication/index.ts'
+
+/**
+ * All machines of one node. Routes each input to the room that it belongs to, and what a room says to this very node
+ * back in within the same step. Decides nothing itself.
+ *
+ *   founding ──cluster known──> agent (lease, map) ──map──> replication
+ *                  └─founded here─> leader over the control log
+ */
+export class NodeMachine {
+  readonly links: Links
+  readonly founding: Founding
+  readonly agent: ControlAgent
+  readonly replication: Replication
+  private readonly prng: Prng
+  private control: { readonly leader: ControlLeader; readonly log: SoloLog } | undefined
+  private joined = false
+  private lastToken = 0
+  private loopback: Message[] = []
+
+  constructor(start: NodeStart) {
+    this.prng = new Prng(start.seed)
+    const { store, address, incarnation } = start
+    this.links = new Links({ store, address, counter: incarnation.counter })
+    this.founding = new Founding(start)
+    this.agent = new ControlAgent(start, this.links)
+    this.replication = new Replication({
+      self: store,
+      counter: incarnation.counter,
+      control: this.agent,
+      links: this.links,
+      replicas: start.replicas,
+    })
+    this.agent.listen(this.replication)
+  }
+
+  /** Free bytes of the store's disk, told to control and to primaries from here on. */
+  setFreeBytes(bytes: Bytes): void {
+    this.agent.setFreeBytes(bytes)
+    this.replication.setFreeBytes(bytes)
+  }
+
+  /** The control leader, on the node that has the control log. */
+  get leader(): ControlLeader | undefined {
+    return this.control?.leader
+  }
+
+  get map(): MapCopy {
+    return this.agent.map
+  }
+
+  /** Block size of the volume of an extent, for those who check a write's checksums before it reaches the machine. */
+  blockSizeOf(extent: ExtentId): Bytes | undefined {
+    return this.agent.map.volumes.get(volumeOf(extent))?.blockSizeBytes
+  }
+
+  describeExtents(): ExtentStatus[] {
+    return this.replication.describe()
+  }
+
+  /** One input, at one moment of the monotonic clock; the effects are carried out in order. */
+  step(now: Millis, input: Input): readonly Effect[] {
+    const effects: Effect[] = []
+    const ctx = this.context(now, effects)
+    this.onInput(ctx, input)
+    this.control?.leader.endStep(ctx)
+    for (let said = this.loopback; said.length > 0; said = this.loopback) {
+      this.loopback = []
+      for (const message of said) this.onMessage(ctx, LOOPBACK_LINK, message)
+      this.agent.endStep(ctx)
+      this.control?.leader.endStep(ctx)
+    }
+    this.agent.endStep(ctx)
+    this.replication.endStep(ctx)
+    return effects
+  }
+
+  private context(now: Millis, effects: Effect[]): Context {
+    const ctx: Context = {
+      now,
+      emit: (effect) => {
+        if (effect.type !== 'send') effects.push(effect)
+        else if (effect.link === LOOPBACK_LINK) this.loopback.push(effect.message)
+        else {
+          this.links.onSent(ctx, effect.link)
+          effects.push(effect)
+        }
+      },
+      token: () => ++this.lastToken,
+      random: () => this.prng.next(),
+      fact: (level: Fact['level'], what, details) => effects.push({ type: 'fact', fact: { level, what, ...details } }),
+    }
+    return ctx
+  }
+
+  private onInput(ctx: Context, input: Input): void {
+    switch (input.type) {
+      case 'tick':
+        return this.onTick(ctx)
+      case 'link-up':
+        return this.onLinkUp(ctx, input)
+      case 'link-down':
+        return this.onLinkDown(ctx, input.link)
+      case 'received':
+        this.links.onReceived(ctx, input.link)
+        return this.onMessage(ctx, input.link, input.message)
+      case 'store-failed':
+        // Nothing may be acknowledged any more, and what this store holds must be compared before it counts again.
+        return ctx.emit({ type: 'fatal', reason: `the store failed: ${input.reason}` })
+      case 'log-appended':
+        if (this.control === undefined) return this.founding.onLogAppended(ctx)
+        return this.control.log.onAppended(ctx, input.index)
+      case 'cluster-saved':
+        this.founding.onClusterSaved(ctx)
+        return this.followFounding(ctx)
+      case 'admin':
+        return this.agent.onAdmin(ctx, input.token, input.command)
+      case 'shut-down':
+        return this.replication.shutDown(ctx)
+      default:
+        return this.replication.onCompletion(ctx, input)
+    }
+  }
+
+  private onTick(ctx: Context): void {
+    this.links.onTick(ctx)
+    this.founding.onTick(ctx)
+    this.followFounding(ctx)
+    this.control?.leader.onTick(ctx)
+    this.agent.onTick(ctx)
+    this.replication.onTick(ctx)
+  }
+
+  private onLinkUp(ctx: Context, input: Extract<Input, { type: 'link-up' }>): void {
+    this.links.onLinkUp(ctx, input)
+    if (input.peer.kind === 'node') this.founding.onLinkUp(ctx, input.link)
+    this.agent.onLinkUp(ctx)
+    this.replication.onLinkUp(ctx)
+  }
+
+  private onLinkDown(ctx: Context, link: Link): void {
+    if (!this.links.onLinkDown(link)) return
+    this.founding.onLinkDown(link)
+    this.control?.leader.onLinkDown(link)
+    this.agent.onLinkDown(ctx, link)
+    this.replication.onLinkDown(ctx, link)
+  }
+
+  private onMessage(ctx: Context, link: Link, message: Message): void {
+    if (!this.links.has(link)) return
+    switch (message.type) {
+      case 'greet':
+        this.founding.onGreet(ctx, link, message)
+        return this.followFounding(ctx)
+      case 'register':
+      case 'renew':
+      case 'change-sets':
+      case 'release':
+        return this.control?.leader.onMessage(ctx, link, message)
+      case 'admin':
+      case 'get-map':
+        // A client asks its node's agent, which relays; a node's agent asks the leader.
+        if (this.control !== undefined && !this.links.isClient(link))
+          return this.control.leader.onMessage(ctx, link, message)
+        this.agent.onMessage(ctx, link, message)
+        return
+      default:
+        if (!this.replication.onMessage(ctx, link, message)) this.agent.onMessage(ctx, link, message)
+    }
+  }
+
+  /** The cluster became known: control starts where it was founded, and this store registers with it. */
+  private followFounding(ctx: Context): void {
+    const joined = this.founding.joined
+    if (this.joined || joined === undefined) return
+    this.joined = true
+    if (joined.log.length > 0) {
+      let log: SoloLog | undefined
+      const leader = new ControlLeader((listener) => {
+        log = new SoloLog(joined.log, listener)
+        return log
+      })
+      invariant(log !== undefined, 'the leader opened its log')
+      this.control = { leader, log }
+      log.start(ctx)
+    }
+    this.agent.begin(ctx, joined.cluster, joined.voters)
+  }
+}
