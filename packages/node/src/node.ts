@@ -5,8 +5,10 @@ import {
   type AdminCommand,
   type AdminDone,
   AshlarError,
+  type BlockIndex,
   type Bytes,
   ERRORS,
+  type ExtentId,
   invariant,
   type Message,
   type NodeName,
@@ -14,9 +16,10 @@ import {
 } from '@ashlar/proto'
 import { verifyWrite } from '@ashlar/proto/codec'
 import type { Logger } from 'pino'
-import type { Fact, Input, Link, LogEntry, Token } from './core/machine.ts'
+import type { Fact, Input, Link, LoadedBlock, LogEntry, Token } from './core/machine.ts'
 import { NodeMachine } from './core/node-machine.ts'
 import { carry } from './effects/carry.ts'
+import { observedTransport, type Traffic } from './observe/traffic.ts'
 import { Pump } from './pump.ts'
 import {
   type ControlLog,
@@ -46,6 +49,8 @@ export interface NodeOptions {
   readonly ballastBytes?: Bytes
   /** For every fact that the machines tell. */
   readonly onFact?: (fact: Fact) => void
+  /** Told of links and messages, for metrics. */
+  readonly traffic?: Traffic
   /** The node cannot go on and has stopped acknowledging: the process must end. Called once. */
   readonly onFatal: (reason: string, cause?: unknown) => void
 }
@@ -62,7 +67,8 @@ export class Node {
   private readonly options: NodeOptions
   private readonly ticker: NodeJS.Timeout
   private readonly admins = new Map<Token, (done: Omit<AdminDone, 'type' | 'request'>) => void>()
-  private lastAdmin = 0
+  private readonly loads = new Map<Token, (blocks: readonly LoadedBlock[] | undefined) => void>()
+  private lastOwnToken = 0
   private controlLog: Promise<ControlLog> | undefined
   private handedOver: (() => void) | undefined
   private failed = false
@@ -88,7 +94,7 @@ export class Node {
     this.machine.setFreeBytes(store.freeBytes())
     const carriers = {
       store,
-      transport,
+      transport: observedTransport(transport, options.traffic),
       controlLog: () => this.openControlLog(),
       feed: (input: Input) => this.feed(input),
       onAdminDone: ({ token, done }: { token: Token; done: Omit<AdminDone, 'type' | 'request'> }) =>
@@ -120,6 +126,7 @@ export class Node {
   /** Messages of one frame. A write whose bytes do not match is refused here, before anything believes it. */
   onMessages(link: Link, messages: readonly Message[]): void {
     for (const message of messages) {
+      this.options.traffic?.received(link, message)
       if (message.type === 'write') {
         const blockSizeBytes = this.machine.blockSizeOf(message.extent)
         if (blockSizeBytes !== undefined && !verifyWrite(message, blockSizeBytes)) {
@@ -141,10 +148,28 @@ export class Node {
   admin(command: AdminCommand): Promise<Omit<AdminDone, 'type' | 'request'>> {
     if (this.stopping !== undefined) return Promise.reject(new AshlarError('CLOSED', 'this node is stopping'))
     // Tokens of the API are negative, so that they never meet those that the machines give.
-    const token = -++this.lastAdmin
+    const token = -++this.lastOwnToken
     return new Promise((resolve) => {
       this.admins.set(token, resolve)
       this.feed({ type: 'admin', token, command })
+    })
+  }
+
+  /** Completions of the store: of the machines' effects, and of this shell's own reads. */
+  onCompletion(completion: Input): void {
+    if (completion.type !== 'loaded' || completion.token >= 0) return this.feed(completion)
+    this.loads.get(completion.token)?.(completion.blocks)
+    this.loads.delete(completion.token)
+  }
+
+  /** Reads blocks beside the machines and verifies them. Undefined when the store holds no replica of the extent, or the node stops. */
+  load(extent: ExtentId, blocks: readonly BlockIndex[]): Promise<readonly LoadedBlock[] | undefined> {
+    const held = this.machine.describeExtents().some((status) => status.extent === extent)
+    if (!held || this.stopping !== undefined) return Promise.resolve(undefined)
+    const token = -++this.lastOwnToken
+    return new Promise((resolve) => {
+      this.loads.set(token, resolve)
+      this.store.execute({ type: 'load', token, extent, blocks })
     })
   }
 
@@ -187,6 +212,8 @@ export class Node {
         revision: this.machine.map.revision,
       })
     this.admins.clear()
+    for (const settle of this.loads.values()) settle(undefined)
+    this.loads.clear()
     await this.transport.close()
     await (await this.controlLog)?.close()
     await this.store.close()
@@ -223,7 +250,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       ...(options.ballastBytes === undefined ? {} : { ballastBytes: options.ballastBytes }),
       ...(options.storeMetrics === undefined ? {} : { metrics: options.storeMetrics }),
     },
-    (input) => started().feed(input),
+    (completion) => started().onCompletion(completion),
   )
   try {
     const logDirectory = controlLogDirectory(options.dataDir)
@@ -241,8 +268,14 @@ export async function startNode(options: NodeOptions): Promise<Node> {
         logger: options.log.child({ room: 'transport' }),
       },
       {
-        linkUp: (link, direction, peer) => started().feed({ type: 'link-up', link, direction, peer }),
-        linkDown: (link) => started().feed({ type: 'link-down', link }),
+        linkUp: (link, direction, peer) => {
+          options.traffic?.linkUp(link, direction, peer.kind)
+          started().feed({ type: 'link-up', link, direction, peer })
+        },
+        linkDown: (link) => {
+          options.traffic?.linkDown(link)
+          started().feed({ type: 'link-down', link })
+        },
         messages: (link, messages) => started().onMessages(link, messages),
       },
     )

@@ -1,0 +1,107 @@
+import { AshlarError, type StoreId } from '@ashlar/proto'
+import type { NodeView } from './node-view.ts'
+import type { FetchPeer } from './peers.ts'
+import { extentReports, nodeReport, volumeReport } from './reports.ts'
+import type { ExplanationAnswer, ExtentAnswer } from './schemas.ts'
+
+/** Why a volume, an extent (`VOLUME/NUMBER`) or a node is as it is, what it waits for, and what a person can do. */
+export async function explain(
+  view: NodeView,
+  kind: ExplanationAnswer['kind'],
+  name: string,
+  fetchPeer: FetchPeer,
+): Promise<ExplanationAnswer> {
+  switch (kind) {
+    case 'volume':
+      return await explainVolume(view, name, fetchPeer)
+    case 'extent':
+      return await explainExtent(view, name, fetchPeer)
+    case 'node':
+      return await explainNode(view, name, fetchPeer)
+  }
+}
+
+async function explainVolume(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationAnswer> {
+  const volume = await volumeReport(view, name, fetchPeer)
+  const { healthy, recovering, degraded, unavailable } = volume.extents
+  const total = healthy + recovering + degraded + unavailable
+  const because = [`${healthy} of its ${total} extents have all ${volume.replicas} replicas in sync`]
+  if (recovering > 0) because.push(`${recovering} are being copied to, ${volume.behindBlocks} blocks to go`)
+  if (degraded > 0) because.push(`${degraded} lack a replica that nobody copies to`)
+  if (unavailable > 0) because.push(`${unavailable} cannot be read or written`)
+  const holders = volume.holders.map(({ client, mode }) => `${client} (${mode})`)
+  because.push(holders.length === 0 ? 'nobody has it open for writing' : `open by ${holders.join(', ')}`)
+  return {
+    kind: 'volume',
+    name,
+    state: volume.state,
+    because,
+    waitsFor: volume.reasons,
+    todo: volume.state === 'healthy' ? [] : [`ashlar extent ls ${name}`, ...startLostNodes(view)],
+  }
+}
+
+async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationAnswer> {
+  const [, volume, number] = /^(.+)\/(\d+)$/.exec(name) ?? []
+  if (volume === undefined || number === undefined) {
+    throw new AshlarError('USAGE', `"${name}" is not an extent`, { hint: 'write VOLUME/NUMBER, such as demo/0' })
+  }
+  const extent = (await extentReports(view, volume, fetchPeer))[Number(number)]
+  if (extent === undefined) throw new AshlarError('NOT_FOUND', `volume ${volume} has no extent ${number}`)
+  return {
+    kind: 'extent',
+    name,
+    state: extent.state,
+    because: [
+      `${extent.primary} is its primary since epoch ${extent.epoch}`,
+      ...extent.replicas.map((replica) => `the replica on ${replica.node} is ${describeStanding(replica)}`),
+    ],
+    waitsFor: extent.reason === '' ? [] : [extent.reason],
+    todo: extent.state === 'healthy' ? [] : startLostNodes(view),
+  }
+}
+
+function describeStanding({ standing, behindBlocks }: ExtentAnswer['replicas'][number]): string {
+  if (standing === 'in-sync') return 'in sync: it holds every acknowledged write'
+  const behind = behindBlocks === null ? 'nobody could say how far behind' : `${behindBlocks} blocks behind`
+  return standing === 'joining' ? `joining, ${behind}` : `out, ${behind}`
+}
+
+async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationAnswer> {
+  const node = await nodeReport(view, name, fetchPeer)
+  const because = [
+    `it holds ${node.replicas} replicas, ${node.inSync} of them in sync, and is primary of ${node.primaries}`,
+    `its store ${node.store} was opened ${node.startCounter} times and is ${node.trust}`,
+  ]
+  const waitsFor: string[] = []
+  if (node.state === 'lost') waitsFor.push('its lease ran out: nothing was heard of it for longer than that')
+  if (node.reason !== '') waitsFor.push(node.reason)
+  for (const volume of node.volumes) {
+    if (volume.inSync === volume.replicas) continue
+    const behind = volume.behindBlocks === null ? '' : `, ${volume.behindBlocks} blocks behind`
+    waitsFor.push(`volume ${volume.name}: ${volume.replicas - volume.inSync} replicas to catch up${behind}`)
+  }
+  const isLost = node.state === 'lost'
+  return {
+    kind: 'node',
+    name: node.id,
+    state: node.state,
+    because,
+    waitsFor,
+    todo: isLost ? [startNode(node.id)] : node.ready === false ? [`read the log of ${node.id}`] : [],
+  }
+}
+
+function startLostNodes(view: NodeView): string[] {
+  const lost = [...view.map.nodes.values()].filter((node) => node.state === 'lost' && holdsReplicas(view, node.store))
+  return lost.map((node) => startNode(node.name))
+}
+
+function startNode(name: string): string {
+  return `start ${name} again over its data directory, or look in its log why it does not`
+}
+
+function holdsReplicas(view: NodeView, store: StoreId): boolean {
+  for (const extent of view.map.extents.values()) if (extent.assigned.includes(store)) return true
+  return false
+}

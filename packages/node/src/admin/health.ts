@@ -1,0 +1,106 @@
+import type { ExtentId, ExtentRecord, MapCopy, StoreId, VolumeRecord } from '@ashlar/proto'
+
+/**
+ * How well something is. Of an extent:
+ * - `healthy`: all M replicas are in sync.
+ * - `recovering`: it serves, and every replica that is missing is being copied right now.
+ * - `degraded`: it serves, and a replica is missing that nobody copies to.
+ * - `unavailable`: reads or writes wait, because no primary serves it or fewer than minInSync replicas are in sync.
+ *
+ * A volume is as its worst extent. A cluster is as its worst volume, at best `degraded` while a node is lost, and
+ * `unavailable` without control.
+ */
+export const HEALTH_STATES = ['healthy', 'recovering', 'degraded', 'unavailable'] as const
+export type HealthState = (typeof HEALTH_STATES)[number]
+
+/** The worst of them; `healthy` when there are none. */
+export function worst(states: Iterable<HealthState>): HealthState {
+  let found = 0
+  for (const state of states) found = Math.max(found, HEALTH_STATES.indexOf(state))
+  return HEALTH_STATES[found] ?? 'healthy'
+}
+
+export interface ExtentHealth {
+  readonly state: HealthState
+  /** Why it is not healthy, as a sentence; empty when it is. */
+  readonly reason: string
+}
+
+/** What is known of one stream from the primary of an extent to another replica. */
+export interface Progress {
+  readonly joining: boolean
+  readonly behindBlocks: number
+}
+
+/** Progress of the replicas of one extent, by store; undefined when the primary's node could not be asked. */
+export type ProgressOf = (extent: ExtentId) => ReadonlyMap<StoreId, Progress> | undefined
+
+export function extentHealth(
+  map: MapCopy,
+  volume: VolumeRecord,
+  extent: ExtentRecord,
+  progressOf: ProgressOf,
+): ExtentHealth {
+  const blocked = blockedReason(map, volume, extent)
+  if (blocked !== undefined) return { state: 'unavailable', reason: blocked }
+  const missing = extent.assigned.filter((store) => !extent.inSync.includes(store))
+  if (missing.length === 0) return { state: 'healthy', reason: '' }
+  const progress = progressOf(extent.id)
+  const waiting = missing.filter((store) => progress?.get(store)?.joining !== true)
+  if (waiting.length === 0) {
+    return { state: 'recovering', reason: `copying to ${namesOf(map, missing)}` }
+  }
+  return { state: 'degraded', reason: `${namesOf(map, waiting)} ${waiting.length === 1 ? 'is' : 'are'} not in sync` }
+}
+
+/** Why reads or writes of an extent wait, or undefined when they do not. */
+function blockedReason(map: MapCopy, volume: VolumeRecord, extent: ExtentRecord): string | undefined {
+  const primary = map.nodes.get(extent.primary.store)
+  const name = nodeName(map, extent.primary.store)
+  if (primary === undefined || primary.state === 'lost') {
+    const candidates = [...extent.inSync, ...extent.eligible].filter((store) => map.nodes.get(store)?.state === 'up')
+    if (candidates.length > 0) return `its primary ${name} is lost, and control is naming another one`
+    return `its primary ${name} is lost, and no other replica holds every acknowledged write: it waits for ${name}`
+  }
+  if (primary.incarnation.counter !== extent.primary.counter) {
+    return `its primary ${name} has restarted, and control is naming the next one`
+  }
+  if (extent.inSync.length < volume.minInSync) {
+    return `${extent.inSync.length} replicas are in sync, and writes need ${volume.minInSync}`
+  }
+  return undefined
+}
+
+export interface VolumeHealth {
+  readonly state: HealthState
+  readonly extents: Readonly<Record<HealthState, number>>
+  /** Different reasons of extents that are not healthy, each once. */
+  readonly reasons: readonly string[]
+  /** Fewest replicas in sync of any extent. */
+  readonly fewestInSync: number
+}
+
+export function volumeHealth(map: MapCopy, volume: VolumeRecord, progressOf: ProgressOf): VolumeHealth {
+  const extents = { healthy: 0, recovering: 0, degraded: 0, unavailable: 0 }
+  const reasons = new Set<string>()
+  let fewestInSync = Number.POSITIVE_INFINITY
+  for (const extent of map.extentsOf(volume.id)) {
+    const { state, reason } = extentHealth(map, volume, extent, progressOf)
+    extents[state]++
+    if (reason !== '') reasons.add(reason)
+    fewestInSync = Math.min(fewestInSync, extent.inSync.length)
+  }
+  const present = HEALTH_STATES.filter((state) => extents[state] > 0)
+  // A volume whose extents have not reached this copy of the map is not known to be well.
+  const state = present.length === 0 ? 'unavailable' : worst(present)
+  return { state, extents, reasons: [...reasons], fewestInSync: Number.isFinite(fewestInSync) ? fewestInSync : 0 }
+}
+
+/** What people call a store: the name of its node, or its id when the map does not know it. */
+export function nodeName(map: MapCopy, store: StoreId): string {
+  return map.nodes.get(store)?.name ?? store
+}
+
+function namesOf(map: MapCopy, stores: readonly StoreId[]): string {
+  return stores.map((store) => nodeName(map, store)).join(', ')
+}

@@ -1,0 +1,18 @@
+/** The HTTP API of a node. */
+export { HEALTH_STATES, type HealthState } from './health.ts'
+export type { NodeView, Readiness, VerifiedBlock } from './node-view.ts'
+export type { FetchPeer } from './peers.ts'
+export type {
+  ApiError,
+  ClusterAnswer,
+  CreateVolumeRequest,
+  ExplanationAnswer,
+  ExtentAnswer,
+  LocalAnswer,
+  LocalExtentAnswer,
+  NodeAnswer,
+  NodeDetailsAnswer,
+  VersionsAnswer,
+  VolumeAnswer,
+} from './schemas.ts'
+export { type AdminServerOptions, createAdminServer, listenAdmin } from './server.ts'

@@ -1,0 +1,27 @@
+import type { NodeView } from './node-view.ts'
+import type { LocalAnswer, LocalExtentAnswer } from './schemas.ts'
+
+/** What a node says of itself alone, without asking anyone. */
+export function localAnswer(view: NodeView): LocalAnswer {
+  const { readiness } = view
+  return {
+    id: view.name,
+    store: view.store,
+    pid: process.pid,
+    version: view.version,
+    dataDir: view.dataDir,
+    ready: readiness.ready,
+    reason: readiness.ready ? '' : readiness.reason,
+    leaseHeld: view.leaseHeld,
+    mapRevision: view.map.revision,
+    insecure: view.insecure.map(({ option, address }) => ({ option, address })),
+  }
+}
+
+/** Every extent that the store holds, or those of one volume. */
+export function localExtentAnswers(view: NodeView, volume?: string): LocalExtentAnswer[] {
+  const extents = view.localExtents()
+  const wanted =
+    volume === undefined ? extents : extents.filter(({ extent }) => view.map.locate(extent)?.volume.name === volume)
+  return wanted.map((extent) => ({ ...extent, streams: extent.streams.map((stream) => ({ ...stream })) }))
+}

@@ -1,0 +1,54 @@
+import type {
+  AdminCommand,
+  BlockIndex,
+  BlockVersion,
+  ExtentId,
+  MapCopy,
+  NodeName,
+  StoreId,
+  VolumeRecord,
+} from '@ashlar/proto'
+import type { InsecureListener } from '../config/index.ts'
+import type { ExtentStatus } from '../core/replication/index.ts'
+
+/** Whether the node can serve what it holds, and if not, what it waits for, as a sentence for people. */
+export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string }
+
+/** A block that was read from the store just now. */
+export interface VerifiedBlock extends BlockVersion {
+  readonly block: BlockIndex
+  /** False when the bytes are missing or do not match the checksum of the version. */
+  readonly intact: boolean
+}
+
+/**
+ * What the HTTP API and the metrics know of the node that they belong to. The composition root implements it over the
+ * machines; a test gives plain values. Everything but `admin` and `versions` is read at once, from memory, and is only
+ * true for the moment.
+ */
+export interface NodeView {
+  readonly store: StoreId
+  readonly name: NodeName
+  readonly version: string
+  readonly dataDir: string
+  /** Listeners that --insecure allowed. */
+  readonly insecure: readonly InsecureListener[]
+  /** The map as this node has learned it. It changes in place: look, do not keep. */
+  readonly map: MapCopy
+  /** The control leader, when this node is it or has a connection to it. */
+  readonly leader: StoreId | undefined
+  readonly leaseHeld: boolean
+  readonly readiness: Readiness
+  /** One for each extent that this store holds. */
+  localExtents(): readonly ExtentStatus[]
+  /**
+   * Hands a command to control and resolves once it has taken effect and this node's map shows it; to the volume after
+   * create and attach. Rejects with AshlarError: the code of the refusal, NO_CONTROL or TIMEOUT.
+   */
+  admin(command: AdminCommand): Promise<VolumeRecord | undefined>
+  /**
+   * Reads the blocks from `firstBlock` on, at most `blocks` of them, and verifies them: those that have a version, by
+   * number. Undefined when this store has no replica of the extent. Rejects with CLOSED when the node stops.
+   */
+  versions(extent: ExtentId, firstBlock: BlockIndex, blocks: number): Promise<readonly VerifiedBlock[] | undefined>
+}

@@ -1,0 +1,89 @@
+import type { StoreId } from '@ashlar/proto'
+import type { z } from 'zod'
+import type { Progress, ProgressOf } from './health.ts'
+import { localAnswer, localExtentAnswers } from './local.ts'
+import type { NodeView } from './node-view.ts'
+import { type LocalAnswer, type LocalExtentAnswer, localExtentSchema, localSchema } from './schemas.ts'
+
+/** Gets JSON from the API of another node. Rejects when it does not come in time or is refused. */
+export type FetchPeer = (api: string, path: string) => Promise<unknown>
+
+/** What one node said of itself, or why it did not. */
+export type PeerAnswer<T> =
+  | { readonly answered: true; readonly value: T }
+  | { readonly answered: false; readonly reason: string }
+
+/** One answer for each node of the map that should answer, by store. Nodes that are lost are not asked. */
+export type PeerAnswers<T> = ReadonlyMap<StoreId, PeerAnswer<T>>
+
+/** Long enough for a busy node, short enough that a person does not wonder: what is missing is said to be missing. */
+const PEER_TIMEOUT_MS = 1500
+
+/** `FetchPeer` over HTTP. */
+export const fetchPeer: FetchPeer = async (api, path) => {
+  const response = await fetch(`http://${api}${path}`, { signal: AbortSignal.timeout(PEER_TIMEOUT_MS) })
+  if (!response.ok) throw new Error(`status ${response.status}`)
+  return await response.json()
+}
+
+export async function askLocal(view: NodeView, fetchPeer: FetchPeer): Promise<PeerAnswers<LocalAnswer>> {
+  return await askAll(view, () => localAnswer(view), localSchema, '/v1/local', fetchPeer)
+}
+
+/** Extents of one volume, or of all. */
+export async function askLocalExtents(
+  view: NodeView,
+  fetchPeer: FetchPeer,
+  volume?: string,
+): Promise<PeerAnswers<LocalExtentAnswer[]>> {
+  const path = volume === undefined ? '/v1/local/extents' : `/v1/local/extents?volume=${encodeURIComponent(volume)}`
+  return await askAll(view, () => localExtentAnswers(view, volume), localExtentSchema.array(), path, fetchPeer)
+}
+
+async function askAll<T>(
+  view: NodeView,
+  own: () => T,
+  schema: z.ZodType<T>,
+  path: string,
+  fetchPeer: FetchPeer,
+): Promise<PeerAnswers<T>> {
+  const nodes = [...view.map.nodes.values()].filter((node) => node.state !== 'lost')
+  const answers = await Promise.all(
+    nodes.map(async ({ store, api }): Promise<readonly [StoreId, PeerAnswer<T>]> => {
+      if (store === view.store) return [store, { answered: true, value: own() }]
+      try {
+        return [store, { answered: true, value: schema.parse(await fetchPeer(api, path)) }]
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error)
+        return [store, { answered: false, reason: `its API at ${api} did not answer: ${reason}` }]
+      }
+    }),
+  )
+  return new Map(answers)
+}
+
+/** Looks progress up in what the primaries' nodes said. */
+export function progressFrom(view: NodeView, answers: PeerAnswers<LocalExtentAnswer[]>): ProgressOf {
+  const progress = new Map<number, Map<StoreId, Progress>>()
+  for (const [store, answer] of answers) {
+    if (!answer.answered) continue
+    for (const extent of answer.value) {
+      const record = view.map.extents.get(extent.extent as never)
+      if (extent.role !== 'primary' || record?.primary.store !== store) continue
+      progress.set(extent.extent, progressOfStreams(extent))
+    }
+  }
+  return (extent) => progress.get(extent)
+}
+
+function progressOfStreams(extent: Pick<LocalExtentAnswer, 'streams'>): Map<StoreId, Progress> {
+  return new Map(
+    extent.streams.map((stream) => [
+      stream.store as StoreId,
+      { joining: JOINING_PHASES.has(stream.phase), behindBlocks: stream.behindBlocks },
+    ]),
+  )
+}
+
+/** Phases of a stream in which the replica is catching up, or has and is about to be counted. */
+const JOINING_PHASES: ReadonlySet<string> = new Set(['comparing', 'copying', 'live'])

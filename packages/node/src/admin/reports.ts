@@ -1,0 +1,220 @@
+import { AshlarError, type ExtentRecord, type NodeRecord, type StoreId, type VolumeRecord } from '@ashlar/proto'
+import { extentHealth, type HealthState, nodeName, type ProgressOf, volumeHealth, worst } from './health.ts'
+import type { NodeView } from './node-view.ts'
+import { askLocal, askLocalExtents, type FetchPeer, type PeerAnswers, progressFrom } from './peers.ts'
+import type {
+  ClusterAnswer,
+  ExtentAnswer,
+  LocalAnswer,
+  NodeAnswer,
+  NodeDetailsAnswer,
+  VolumeAnswer,
+} from './schemas.ts'
+
+/** Answers of the API, put together from the map and from what the other nodes say of themselves. */
+
+export async function clusterReport(view: NodeView, fetchPeer: FetchPeer): Promise<ClusterAnswer> {
+  const [locals, extents] = await Promise.all([askLocal(view, fetchPeer), askLocalExtents(view, fetchPeer)])
+  const { map } = view
+  const volumes = volumesByName(view).map((volume) => volumeAnswer(view, volume, progressFrom(view, extents)))
+  const nodes = nodesByName(view)
+  const reasons = clusterReasons(view, nodes)
+  for (const volume of volumes) reasons.push(...volume.reasons.map((reason) => `volume ${volume.name}: ${reason}`))
+  return {
+    state: worst([...volumes.map(({ state }) => state), controlState(view), nodesState(nodes)]),
+    leader: view.leader === undefined ? null : nodeName(map, view.leader),
+    nodes: nodes.length,
+    nodesUp: nodes.filter(({ state }) => state === 'up').length,
+    volumes: volumes.length,
+    extents: sumCounts(volumes.map((volume) => volume.extents)),
+    behindBlocks: volumes.reduce((sum, volume) => sum + volume.behindBlocks, 0),
+    cluster: map.cluster ?? null,
+    mapRevision: map.revision,
+    reasons,
+    insecure: insecureOf(view, locals),
+    unasked: [...locals].filter(([, answer]) => !answer.answered).map(([store]) => nodeName(map, store)),
+  }
+}
+
+/** Without control nothing can be named, changed or renewed: leases run out, and everything waits. */
+function controlState(view: NodeView): HealthState {
+  return view.map.cluster !== undefined && view.leaseHeld ? 'healthy' : 'unavailable'
+}
+
+function nodesState(nodes: readonly NodeRecord[]): HealthState {
+  return nodes.every(({ state }) => state === 'up') ? 'healthy' : 'degraded'
+}
+
+function clusterReasons(view: NodeView, nodes: readonly NodeRecord[]): string[] {
+  const reasons: string[] = []
+  if (view.map.cluster === undefined) {
+    reasons.push(view.readiness.ready ? `${view.name} belongs to no cluster yet` : view.readiness.reason)
+  } else if (!view.leaseHeld) {
+    const leader =
+      view.leader === undefined ? 'no control leader is known' : `${nodeName(view.map, view.leader)} leads control`
+    reasons.push(`${view.name} has no lease, so it serves nothing; ${leader}`)
+  }
+  for (const { name, state } of nodes) if (state !== 'up') reasons.push(`node ${name} is ${state}`)
+  return reasons
+}
+
+function insecureOf(view: NodeView, locals: PeerAnswers<LocalAnswer>): ClusterAnswer['insecure'] {
+  return [...locals].flatMap(([store, answer]) =>
+    answer.answered ? answer.value.insecure.map((listener) => ({ node: nodeName(view.map, store), ...listener })) : [],
+  )
+}
+
+export function nodeReports(view: NodeView): NodeAnswer[] {
+  const held = new Map<StoreId, { primaries: number; replicas: number; inSync: number }>()
+  for (const extent of view.map.extents.values()) countHeld(held, extent)
+  return nodesByName(view).map((node) => ({
+    id: node.name,
+    state: node.state,
+    store: node.store,
+    address: node.address,
+    api: node.api,
+    trust: node.trust,
+    startCounter: node.incarnation.counter,
+    ...(held.get(node.store) ?? { primaries: 0, replicas: 0, inSync: 0 }),
+  }))
+}
+
+function countHeld(
+  held: Map<StoreId, { primaries: number; replicas: number; inSync: number }>,
+  extent: ExtentRecord,
+): void {
+  for (const store of extent.assigned) {
+    const counts = held.get(store) ?? { primaries: 0, replicas: 0, inSync: 0 }
+    held.set(store, counts)
+    counts.replicas++
+    if (extent.inSync.includes(store)) counts.inSync++
+    if (extent.primary.store === store) counts.primaries++
+  }
+}
+
+/** One node by its name or the id of its store. Throws NOT_FOUND. */
+export async function nodeReport(view: NodeView, id: string, fetchPeer: FetchPeer): Promise<NodeDetailsAnswer> {
+  const report = nodeReports(view).find((node) => node.id === id || node.store === id)
+  if (report === undefined) {
+    const names = nodesByName(view).map((node) => node.name)
+    throw new AshlarError('NOT_FOUND', `there is no node ${id}`, { hint: `nodes are ${names.join(', ')}` })
+  }
+  const store = report.store as StoreId
+  const [locals, extents] = await Promise.all([askLocal(view, fetchPeer), askLocalExtents(view, fetchPeer)])
+  const local = locals.get(store)
+  const self = local?.answered === true ? local.value : undefined
+  const silence = local === undefined ? 'it is lost, so it was not asked' : 'it did not answer'
+  return {
+    ...report,
+    ready: self?.ready ?? null,
+    reason: self?.reason ?? (local?.answered === false ? local.reason : silence),
+    version: self?.version ?? null,
+    pid: self?.pid ?? null,
+    dataDir: self?.dataDir ?? null,
+    volumes: heldVolumes(view, store, progressFrom(view, extents)),
+  }
+}
+
+function heldVolumes(view: NodeView, store: StoreId, progressOf: ProgressOf): NodeDetailsAnswer['volumes'] {
+  return volumesByName(view).flatMap((volume) => {
+    const extents = view.map.extentsOf(volume.id).filter(({ assigned }) => assigned.includes(store))
+    if (extents.length === 0) return []
+    const behind = extents.map((extent) => behindBlocks(extent, store, progressOf))
+    return {
+      name: volume.name,
+      primaries: extents.filter(({ primary }) => primary.store === store).length,
+      replicas: extents.length,
+      inSync: extents.filter(({ inSync }) => inSync.includes(store)).length,
+      behindBlocks: behind.includes(null) ? null : behind.reduce<number>((sum, blocks) => sum + (blocks ?? 0), 0),
+    }
+  })
+}
+
+export async function volumeReports(view: NodeView, fetchPeer: FetchPeer): Promise<VolumeAnswer[]> {
+  const progressOf = progressFrom(view, await askLocalExtents(view, fetchPeer))
+  return volumesByName(view).map((volume) => volumeAnswer(view, volume, progressOf))
+}
+
+/** Throws NOT_FOUND. */
+export async function volumeReport(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<VolumeAnswer> {
+  const volume = volumeNamed(view, name)
+  return volumeAnswer(view, volume, progressFrom(view, await askLocalExtents(view, fetchPeer, name)))
+}
+
+function volumeAnswer(view: NodeView, volume: VolumeRecord, progressOf: ProgressOf): VolumeAnswer {
+  const { state, extents, reasons } = volumeHealth(view.map, volume, progressOf)
+  const { name, sizeBytes, blockSizeBytes, extentSizeBytes, replicas, minInSync, generation } = volume
+  const behind = view.map
+    .extentsOf(volume.id)
+    .flatMap((extent) => extent.assigned.map((store) => behindBlocks(extent, store, progressOf) ?? 0))
+  return {
+    ...{ name, sizeBytes, blockSizeBytes, replicas, minInSync, state, extentSizeBytes, extents, generation },
+    behindBlocks: behind.reduce((sum, blocks) => sum + blocks, 0),
+    holders: volume.holders.map(({ client, mode }) => ({ client, mode })),
+    reasons: [...reasons],
+  }
+}
+
+/** Extents of a volume with the standing of each replica. Throws NOT_FOUND. */
+export async function extentReports(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExtentAnswer[]> {
+  const volume = volumeNamed(view, name)
+  const progressOf = progressFrom(view, await askLocalExtents(view, fetchPeer, name))
+  return view.map.extentsOf(volume.id).map((record, index) => ({
+    extent: index,
+    epoch: record.epoch,
+    primary: nodeName(view.map, record.primary.store),
+    replicas: record.assigned.map((store) => ({
+      node: nodeName(view.map, store),
+      standing: standingOf(view, record, store, progressOf),
+      behindBlocks: behindBlocks(record, store, progressOf),
+    })),
+    ...extentHealth(view.map, volume, record, progressOf),
+    id: record.id,
+  }))
+}
+
+/**
+ * `in-sync` is what control committed. `joining` is what the primary reports: it is copying to the replica. All else is
+ * `out`, also a replica whose primary could not be asked: nobody vouches for it.
+ */
+function standingOf(
+  view: NodeView,
+  record: ExtentRecord,
+  store: StoreId,
+  progressOf: ProgressOf,
+): 'in-sync' | 'joining' | 'out' {
+  if (record.inSync.includes(store)) return 'in-sync'
+  if (view.map.nodes.get(store)?.state === 'lost') return 'out'
+  return progressOf(record.id)?.get(store)?.joining === true ? 'joining' : 'out'
+}
+
+/** 0 for a replica that is in sync; null where nobody could say. */
+function behindBlocks(record: ExtentRecord, store: StoreId, progressOf: ProgressOf): number | null {
+  if (record.inSync.includes(store)) return 0
+  return progressOf(record.id)?.get(store)?.behindBlocks ?? null
+}
+
+export function volumeNamed(view: NodeView, name: string): VolumeRecord {
+  const volume = view.map.volumeNamed(name)
+  if (volume !== undefined) return volume
+  const names = volumesByName(view).map((known) => known.name)
+  const hint = names.length === 0 ? 'there are no volumes yet' : `volumes are ${names.slice(0, 20).join(', ')}`
+  throw new AshlarError('NOT_FOUND', `there is no volume ${name}`, { hint })
+}
+
+export function volumesByName(view: NodeView): VolumeRecord[] {
+  return [...view.map.volumes.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+export function nodesByName(view: NodeView): NodeRecord[] {
+  const byName = new Intl.Collator('en', { numeric: true })
+  return [...view.map.nodes.values()].sort((a, b) => byName.compare(a.name, b.name) || (a.store < b.store ? -1 : 1))
+}
+
+function sumCounts(all: readonly VolumeAnswer['extents'][]): VolumeAnswer['extents'] {
+  const sum = { healthy: 0, recovering: 0, degraded: 0, unavailable: 0 }
+  for (const counts of all) {
+    for (const state of Object.keys(sum) as (keyof typeof sum)[]) sum[state] += counts[state]
+  }
+  return sum
+}

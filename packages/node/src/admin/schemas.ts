@@ -1,0 +1,206 @@
+import { ERRORS, type ErrorCode, LIMITS } from '@ashlar/proto'
+import { z } from 'zod'
+import { HEALTH_STATES } from './health.ts'
+
+/** The shapes of the API. What validates requests also writes /openapi.json, and gives the command line its types. */
+
+const count = z.number().int().min(0)
+const name = z.string().regex(/^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/, {
+  message: 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-", with a letter or digit at both ends',
+})
+const healthState = z.enum(HEALTH_STATES)
+const standing = z.enum(['in-sync', 'joining', 'out'])
+
+export const errorSchema = z
+  .object({
+    error: z.object({
+      code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]),
+      message: z.string(),
+      hint: z.string().describe('What to do next; empty when there is nothing to say.'),
+    }),
+  })
+  .meta({ id: 'Error' })
+
+export const insecureSchema = z.object({ node: z.string(), option: z.string(), address: z.string() })
+
+export const extentCountsSchema = z.object({
+  healthy: count,
+  recovering: count,
+  degraded: count,
+  unavailable: count,
+})
+
+export const clusterSchema = z
+  .object({
+    state: healthState,
+    leader: z.string().nullable().describe('Name of the node that leads control; null while nobody is known to.'),
+    nodes: count,
+    nodesUp: count,
+    volumes: count,
+    extents: extentCountsSchema,
+    behindBlocks: count.describe('Blocks that joining replicas still need, as far as nodes could be asked.'),
+    cluster: z.string().nullable().describe('Id of the cluster; null while there is none.'),
+    mapRevision: count,
+    reasons: z.array(z.string()).describe('Why the state is not healthy, each reason once.'),
+    insecure: z.array(insecureSchema).describe('Listeners that anyone on the network can use.'),
+    unasked: z.array(z.string()).describe('Nodes that did not answer in time, so that their part is missing here.'),
+  })
+  .meta({ id: 'Cluster' })
+
+export const nodeSchema = z
+  .object({
+    id: z.string().describe('Name of the node.'),
+    state: z.enum(['up', 'lost', 'draining', 'joining']),
+    store: z.string().describe('Id of its store: its identity.'),
+    address: z.string().describe('Where peers and clients connect; empty once another store has taken the address.'),
+    api: z.string().describe('host:port of its API.'),
+    trust: z.enum(['trusted', 'suspect']),
+    startCounter: count.describe('How often its store was opened.'),
+    primaries: count.describe('Extents that it is primary of.'),
+    replicas: count.describe('Replicas that it should hold.'),
+    inSync: count.describe('Replicas of these that are in sync.'),
+  })
+  .meta({ id: 'Node' })
+
+export const nodeDetailsSchema = nodeSchema
+  .extend({
+    ready: z.boolean().nullable().describe('What its /readyz says; null when it could not be asked.'),
+    reason: z.string().describe('Why it is not ready, or could not be asked.'),
+    version: z.string().nullable(),
+    pid: count.nullable(),
+    dataDir: z.string().nullable(),
+    volumes: z.array(
+      z.object({ name: z.string(), primaries: count, replicas: count, inSync: count, behindBlocks: count.nullable() }),
+    ),
+  })
+  .meta({ id: 'NodeDetails' })
+
+export const volumeSchema = z
+  .object({
+    name: z.string(),
+    sizeBytes: count,
+    blockSizeBytes: count,
+    replicas: count,
+    minInSync: count,
+    state: healthState,
+    extentSizeBytes: count,
+    extents: extentCountsSchema,
+    behindBlocks: count,
+    generation: count.describe('Rises with each attachment; a writer with a lower one is refused.'),
+    holders: z.array(z.object({ client: z.string(), mode: z.string() })),
+    reasons: z.array(z.string()),
+  })
+  .meta({ id: 'Volume' })
+
+export const createVolumeSchema = z
+  .strictObject({
+    name,
+    sizeBytes: z.number().int().min(1).describe('A multiple of the block size.'),
+    blockSizeBytes: z.number().int().optional().describe('A power of two from 4 KiB to 1 MiB. Default 4 KiB.'),
+    extentSizeBytes: z
+      .number()
+      .int()
+      .optional()
+      .describe('A power of two from 16 MiB to 4 GiB. Default 256 MiB, more for volumes above 1 TiB.'),
+    replicas: z.number().int().min(1).max(LIMITS.maxReplicas).optional().describe('Default 3.'),
+    minInSync: z.number().int().min(1).optional().describe('Default half of the replicas, rounded up.'),
+  })
+  .meta({ id: 'CreateVolume' })
+
+export const extentSchema = z
+  .object({
+    extent: count.describe('Number of the extent in its volume, from 0.'),
+    epoch: count,
+    primary: z.string(),
+    replicas: z.array(
+      z.object({
+        node: z.string(),
+        standing,
+        behindBlocks: count.nullable().describe('Blocks that it still needs; null when nobody could say.'),
+      }),
+    ),
+    state: healthState,
+    reason: z.string(),
+    id: count.describe('Number of the extent in the cluster, as /v1/local knows it.'),
+  })
+  .meta({ id: 'Extent' })
+
+export const localSchema = z
+  .object({
+    id: z.string(),
+    store: z.string(),
+    pid: count,
+    version: z.string(),
+    dataDir: z.string(),
+    ready: z.boolean(),
+    reason: z.string(),
+    leaseHeld: z.boolean(),
+    mapRevision: count,
+    insecure: z.array(z.object({ option: z.string(), address: z.string() })),
+  })
+  .meta({ id: 'Local' })
+
+export const localExtentSchema = z
+  .object({
+    extent: count,
+    role: z.enum(['primary', 'replica']),
+    phase: z.string(),
+    epoch: count,
+    lastSeq: count,
+    commitSeq: count,
+    damagedBlocks: count,
+    pendingWrites: count,
+    streams: z.array(
+      z.object({
+        store: z.string(),
+        phase: z.string(),
+        marked: z.boolean(),
+        behindBlocks: count,
+        copiedBlocks: count,
+        ackedSeq: count,
+      }),
+    ),
+  })
+  .meta({ id: 'LocalExtent' })
+
+export const BLOCK_KIND_NAMES = ['absent', 'data', 'zero', 'trim'] as const
+
+export const versionsSchema = z
+  .object({
+    extent: count,
+    blocks: z.array(
+      z.object({
+        block: count,
+        epoch: count,
+        seq: count,
+        kind: z.enum(BLOCK_KIND_NAMES),
+        checksum: count,
+        intact: z.boolean(),
+      }),
+    ),
+    nextBlock: count.nullable().describe('Ask again from here; null at the end of the extent.'),
+  })
+  .meta({ id: 'Versions' })
+
+export const explanationSchema = z
+  .object({
+    kind: z.enum(['volume', 'extent', 'node']),
+    name: z.string(),
+    state: z.string(),
+    because: z.array(z.string()).describe('Why it is as it is.'),
+    waitsFor: z.array(z.string()),
+    todo: z.array(z.string()).describe('What a person can do.'),
+  })
+  .meta({ id: 'Explanation' })
+
+export type ApiError = z.infer<typeof errorSchema>
+export type ClusterAnswer = z.infer<typeof clusterSchema>
+export type NodeAnswer = z.infer<typeof nodeSchema>
+export type NodeDetailsAnswer = z.infer<typeof nodeDetailsSchema>
+export type VolumeAnswer = z.infer<typeof volumeSchema>
+export type CreateVolumeRequest = z.infer<typeof createVolumeSchema>
+export type ExtentAnswer = z.infer<typeof extentSchema>
+export type LocalAnswer = z.infer<typeof localSchema>
+export type LocalExtentAnswer = z.infer<typeof localExtentSchema>
+export type VersionsAnswer = z.infer<typeof versionsSchema>
+export type ExplanationAnswer = z.infer<typeof explanationSchema>

@@ -1,0 +1,111 @@
+import { AshlarError, ERRORS } from '@ashlar/proto'
+import fastifySwagger from '@fastify/swagger'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import {
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+  serializerCompiler,
+  validatorCompiler,
+} from 'fastify-type-provider-zod'
+import type { Logger } from 'pino'
+import { formatAddress, parseAddress } from '../config/index.ts'
+import { errorAnswer, sendError, sendNotFound } from './errors.ts'
+import type { NodeView } from './node-view.ts'
+import { type FetchPeer, fetchPeer } from './peers.ts'
+import { clusterRoutes, localRoutes, volumeRoutes } from './routes.ts'
+
+export interface AdminServerOptions {
+  readonly view: NodeView
+  readonly log: Logger
+  /** Text and content type of /metrics. */
+  readonly metrics: { readonly contentType: string; expose(): Promise<string> }
+  /** How other nodes are asked; HTTP unless a test says otherwise. */
+  readonly fetchPeer?: FetchPeer
+}
+
+/** Answers of these paths are asked for all day long: they are worth no log line. */
+const QUIET_PATHS = new Set(['/healthz', '/readyz', '/metrics'])
+const OK = 'ok\n'
+
+/** The HTTP API of a node, not listening yet: `inject` of the result is how tests call it. */
+export async function createAdminServer(options: AdminServerOptions): Promise<FastifyInstance> {
+  const { view, metrics } = options
+  const ask = options.fetchPeer ?? fetchPeer
+  const server = Fastify({
+    loggerInstance: options.log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: 64 * 1024,
+    // A connection that sends slowly, or many headers, must not hold a socket for long (slow clients are a way to attack).
+    connectionTimeout: 30_000,
+    requestTimeout: 10_000,
+    keepAliveTimeout: 30_000,
+    http: { headersTimeout: 5000, maxHeaderSize: 8 * 1024 },
+    forceCloseConnections: 'idle',
+  })
+  server.server.maxHeadersCount = 50
+  server.server.maxConnections = 256
+  server.setValidatorCompiler(validatorCompiler)
+  server.setSerializerCompiler(serializerCompiler)
+  server.setErrorHandler(sendError)
+  server.setNotFoundHandler(sendNotFound)
+  server.addHook('onResponse', (request, reply, done) => {
+    if (!QUIET_PATHS.has(request.url)) {
+      const { method, url } = request
+      request.log.debug({ method, url, status: reply.statusCode, tookMs: Math.round(reply.elapsedTime) }, 'request')
+    }
+    done()
+  })
+  await server.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Ashlar', description: 'API of one node of a cluster.', version: view.version },
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  })
+  await server.register(clusterRoutes(view, ask))
+  await server.register(volumeRoutes(view, ask))
+  await server.register(localRoutes(view))
+  registerProbes(server, view, metrics)
+  await server.ready()
+  return server
+}
+
+/** What machines ask. Hidden from the API's own description: it is not for people. */
+function registerProbes(server: FastifyInstance, view: NodeView, metrics: AdminServerOptions['metrics']): void {
+  const schema = { hide: true }
+  // The process lives, whatever its peers do: a liveness probe that fails with the cluster would restart all of it.
+  server.get('/healthz', { schema }, (_request, reply) => reply.type('text/plain').send(OK))
+  server.get('/readyz', { schema }, (_request, reply) => {
+    const { readiness } = view
+    if (readiness.ready) return reply.type('text/plain').send(OK)
+    return reply.code(ERRORS.UNHEALTHY.http).send(errorAnswer('UNHEALTHY', readiness.reason))
+  })
+  server.get('/metrics', { schema }, async (_request, reply) => {
+    return reply.type(metrics.contentType).send(await metrics.expose())
+  })
+  server.get('/openapi.json', { schema }, (_request, reply) => reply.send(server.swagger()))
+}
+
+/**
+ * Listens on HOST:PORT; port 0 takes a free one. Resolves to the address that it listens on. Throws CONFLICT when the
+ * port is in use, naming it.
+ */
+export async function listenAdmin(server: FastifyInstance, api: string): Promise<string> {
+  const { host, port } = parseAddress(api)
+  try {
+    await server.listen({ host, port })
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === 'EADDRINUSE') {
+      throw new AshlarError('CONFLICT', `--api: ${api} is in use by another process`, {
+        hint: 'stop that process, or give another --api',
+        cause: error,
+      })
+    }
+    const message = error instanceof Error ? error.message : String(error)
+    throw new AshlarError('USAGE', `--api: cannot listen on ${api}: ${message}`, { cause: error })
+  }
+  const address = server.server.address()
+  return typeof address === 'object' && address !== null ? formatAddress({ host, port: address.port }) : api
+}

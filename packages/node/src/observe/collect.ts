@@ -1,0 +1,80 @@
+import { HEALTH_STATES, type HealthState, volumeHealth, worst } from '../admin/health.ts'
+import type { NodeView } from '../admin/node-view.ts'
+import type { ExtentStatus } from '../core/replication/index.ts'
+import type { NodeMetrics } from './metrics/index.ts'
+import type { Register } from './register.ts'
+
+const NODE_STATES = ['up', 'lost', 'draining', 'joining'] as const
+/** Who copies to whom is known to primaries only; the map alone tells these apart. */
+const MAP_STATES = HEALTH_STATES.filter((state) => state !== 'recovering')
+
+/** Reads what is a state and no event at each exposition: the map, the extents held, the lease. */
+export function collectNode(register: Register, metrics: NodeMetrics, view: NodeView): void {
+  for (const { option } of view.insecure) metrics.process.insecureListener.set({ option }, 1)
+  const known = new Set<string>()
+  register.onCollect(() => {
+    forgetRemoved(register, view, known)
+    collectControl(metrics, view)
+    collectVolumes(metrics, view)
+    collectExtents(metrics, view, view.localExtents())
+  })
+}
+
+/** A volume that is gone leaves no series behind, or they would grow with every volume that ever was. */
+function forgetRemoved(register: Register, view: NodeView, known: Set<string>): void {
+  const present = new Set([...view.map.volumes.values()].map(({ name }) => name))
+  for (const name of known) if (!present.has(name)) register.forget('volume', name)
+  known.clear()
+  for (const name of present) known.add(name)
+}
+
+function collectControl({ control }: NodeMetrics, view: NodeView): void {
+  control.mapRevision.set({}, view.map.revision)
+  control.leaderKnown.set({}, view.leader === undefined ? 0 : 1)
+  control.leaseHeld.set({}, view.leaseHeld ? 1 : 0)
+  const nodes = [...view.map.nodes.values()]
+  for (const state of NODE_STATES) control.nodes.set({ state }, nodes.filter((node) => node.state === state).length)
+}
+
+function collectVolumes({ replication, control }: NodeMetrics, view: NodeView): void {
+  const states: HealthState[] = []
+  replication.attachments.clear()
+  for (const volume of view.map.volumes.values()) {
+    const health = volumeHealth(view.map, volume, () => undefined)
+    states.push(health.state)
+    for (const state of MAP_STATES) replication.extents.set({ volume: volume.name, state }, health.extents[state])
+    replication.inSyncReplicas.set({ volume: volume.name }, health.fewestInSync)
+    for (const mode of ['exclusive', 'shared', 'read-only']) {
+      const holders = volume.holders.filter((holder) => holder.mode === mode)
+      if (holders.length > 0) replication.attachments.set({ volume: volume.name, mode }, holders.length)
+    }
+  }
+  control.state.set({}, HEALTH_STATES.indexOf(worst(states)))
+  for (const state of MAP_STATES) control.volumes.set({ state }, states.filter((known) => known === state).length)
+}
+
+function collectExtents(
+  { replication, recovery }: NodeMetrics,
+  view: NodeView,
+  extents: readonly ExtentStatus[],
+): void {
+  const primaries = extents.filter(({ role }) => role === 'primary')
+  const behind = new Map<string, number>([...view.map.volumes.values()].map(({ name }) => [name, 0]))
+  const streams = new Map<string, number>()
+  for (const extent of primaries) {
+    const volume = view.map.locate(extent.extent)?.volume.name
+    for (const stream of extent.streams) {
+      streams.set(stream.phase, (streams.get(stream.phase) ?? 0) + 1)
+      if (volume !== undefined) behind.set(volume, (behind.get(volume) ?? 0) + stream.behindBlocks)
+    }
+  }
+  recovery.streams.clear()
+  for (const [phase, count] of streams) recovery.streams.set({ phase }, count)
+  for (const [volume, blocks] of behind) recovery.behindBlocks.set({ volume }, blocks)
+  replication.primaries.clear()
+  for (const [phase, all] of Map.groupBy(primaries, (extent) => extent.phase)) {
+    replication.primaries.set({ phase }, all.length)
+  }
+  const pending = primaries.reduce((sum, { pendingWrites }) => sum + pendingWrites, 0)
+  replication.pendingWrites.set({}, pending)
+}

@@ -1,0 +1,79 @@
+import { type ExtentId, type Millis, type StoreId, volumeOf } from '@ashlar/proto'
+import type { Logger } from 'pino'
+import type { Fact } from '../core/machine.ts'
+
+/** Within one window this many lines of one fact are written; the rest are counted and told when the window is over. */
+const LINES_A_WINDOW = 20
+const WINDOW_MS: Millis = 10_000
+
+interface Window {
+  startedAt: Millis
+  lines: number
+  suppressed: number
+}
+
+export interface FactLogOptions {
+  readonly log: Logger
+  /** Monotonic milliseconds. */
+  readonly clock: () => Millis
+  /** What people call a store, when the map knows it. */
+  readonly nodeName: (store: StoreId) => string | undefined
+  readonly onSuppressed: (what: string) => void
+}
+
+/**
+ * Writes facts as log lines. A node that takes over thousands of extents says the same thing thousands of times: each
+ * kind of fact gets LINES_A_WINDOW lines in WINDOW_MS, so that the log stays readable and the disk does not fill.
+ */
+export class FactLog {
+  private readonly options: FactLogOptions
+  private readonly windows = new Map<string, Window>()
+
+  constructor(options: FactLogOptions) {
+    this.options = options
+  }
+
+  write(fact: Fact): void {
+    const window = this.windowOf(fact)
+    window.lines++
+    if (window.lines > LINES_A_WINDOW) {
+      window.suppressed++
+      this.options.onSuppressed(fact.what)
+      return
+    }
+    const { level, what, ...details } = fact
+    this.options.log[level](this.readable(details), what)
+  }
+
+  /** Says what was left out of windows that are over; called now and then, and when the log ends. */
+  settle(all = false): void {
+    const now = this.options.clock()
+    for (const [what, window] of this.windows) {
+      if (!all && now - window.startedAt < WINDOW_MS) continue
+      this.windows.delete(what)
+      if (window.suppressed === 0) continue
+      this.options.log.warn({ what, lines: window.suppressed, withinMs: WINDOW_MS }, 'log-lines-suppressed')
+    }
+  }
+
+  private windowOf(fact: Fact): Window {
+    const now = this.options.clock()
+    const known = this.windows.get(fact.what)
+    if (known !== undefined && now - known.startedAt < WINDOW_MS) return known
+    if (known !== undefined) this.settle()
+    const window: Window = { startedAt: now, lines: 0, suppressed: 0 }
+    this.windows.set(fact.what, window)
+    return window
+  }
+
+  /** Adds what people look for: the name of the node beside the id of its store, the volume beside the extent. */
+  private readable(details: Readonly<Record<string, unknown>>): Record<string, unknown> {
+    const { store, extent } = details as { store?: StoreId; extent?: ExtentId }
+    const name = store === undefined ? undefined : this.options.nodeName(store)
+    return {
+      ...details,
+      ...(extent === undefined ? {} : { volume: volumeOf(extent) }),
+      ...(name === undefined ? {} : { storeName: name }),
+    }
+  }
+}

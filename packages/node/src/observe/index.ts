@@ -1,0 +1,13 @@
+/** What a node tells people: log lines and metrics. */
+export { createLog, type LogOptions } from './log.ts'
+export type { NodeMetrics, StorageSource } from './metrics/index.ts'
+export { Observer, type ObserverOptions } from './observer.ts'
+export {
+  type Counter,
+  createRegister,
+  type Gauge,
+  type Histogram,
+  LATENCY_BUCKETS_SECONDS,
+  type Labels,
+  type Register,
+} from './register.ts'

@@ -1,0 +1,28 @@
+import type { Register } from '../register.ts'
+
+/** The map and this node's place in it. */
+export type ControlMetrics = ReturnType<typeof controlMetrics>
+
+export function controlMetrics(register: Register) {
+  return {
+    mapRevision: register.gauge('ashlar_control_map_revision', 'Revision of the map that this node has learned.'),
+    leaderKnown: register.gauge(
+      'ashlar_control_leader_known',
+      '1 while this node knows a control leader and has a connection to it, or is it. 0: nothing in the map can change.',
+    ),
+    leaseHeld: register.gauge(
+      'ashlar_control_lease_held',
+      '1 while this node holds its lease. 0: it answers no reads and no writes.',
+    ),
+    leasesLost: register.counter('ashlar_control_leases_lost_total', 'Times that this node lost its lease.'),
+    nodes: register.gauge('ashlar_control_nodes', 'Nodes of the cluster by state.', ['state']),
+    volumes: register.gauge('ashlar_control_volumes', 'Volumes of the cluster by state, as the map tells it.', [
+      'state',
+    ]),
+    state: register.gauge(
+      'ashlar_control_cluster_state',
+      'State of the worst volume as the map tells it: 0 healthy, 2 degraded, 3 unavailable.',
+    ),
+    expired: register.counter('ashlar_control_expired_stores_total', 'Stores that control called lost.'),
+  }
+}

@@ -1,0 +1,39 @@
+import type { Register } from '../register.ts'
+import { type ControlMetrics, controlMetrics } from './control.ts'
+import { type ProcessFacts, type ProcessMetrics, processMetrics } from './process.ts'
+import { type RecoveryMetrics, recoveryMetrics } from './recovery.ts'
+import { type ReplicationMetrics, replicationMetrics } from './replication.ts'
+import { type StorageMetrics, storageMetrics } from './storage.ts'
+import { type TransportMetrics, transportMetrics } from './transport.ts'
+
+export type { StorageSource } from './storage.ts'
+export type {
+  ControlMetrics,
+  ProcessFacts,
+  ProcessMetrics,
+  RecoveryMetrics,
+  ReplicationMetrics,
+  StorageMetrics,
+  TransportMetrics,
+}
+
+/** Every metric of a node, one typed object a room. */
+export interface NodeMetrics {
+  readonly replication: ReplicationMetrics
+  readonly recovery: RecoveryMetrics
+  readonly storage: StorageMetrics
+  readonly transport: TransportMetrics
+  readonly control: ControlMetrics
+  readonly process: ProcessMetrics
+}
+
+export function createNodeMetrics(register: Register, facts: ProcessFacts): NodeMetrics {
+  return {
+    replication: replicationMetrics(register),
+    recovery: recoveryMetrics(register),
+    storage: storageMetrics(register),
+    transport: transportMetrics(register),
+    control: controlMetrics(register),
+    process: processMetrics(register, facts),
+  }
+}

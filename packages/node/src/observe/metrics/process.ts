@@ -1,0 +1,62 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { collectDefaultMetrics } from 'prom-client'
+import type { Register } from '../register.ts'
+
+/** The process itself. */
+export type ProcessMetrics = ReturnType<typeof processMetrics>
+
+export interface ProcessFacts {
+  readonly version: string
+  readonly name: string
+}
+
+const NANOSECONDS = 1e9
+/** These end in `_total` without being counters, which Prometheus' own checker calls an error. */
+const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
+
+/**
+ * Figures of the process, beside prom-client's own (`process_*`, `nodejs_*`). `close` ends the measurement of the event
+ * loop.
+ */
+export function processMetrics(register: Register, facts: ProcessFacts) {
+  collectDefaultMetrics({ register: register.registry })
+  for (const name of MISNAMED) register.registry.removeSingleMetric(name)
+  const build = register.gauge('ashlar_process_build_info', 'Always 1: versions are in the labels.', [
+    'version',
+    'node_version',
+    'name',
+  ])
+  build.set({ version: facts.version, node_version: process.versions.node, name: facts.name }, 1)
+  const delay = register.gauge(
+    'ashlar_process_event_loop_delay_seconds',
+    'How late timers were since the last exposition: above 0.1 something blocks the process, above 1 leases are at risk.',
+    ['quantile'],
+  )
+  const histogram = monitorEventLoopDelay({ resolution: 10 })
+  histogram.enable()
+  register.onCollect(() => {
+    delay.set({ quantile: '0.5' }, histogram.percentile(50) / NANOSECONDS)
+    delay.set({ quantile: '0.99' }, histogram.percentile(99) / NANOSECONDS)
+    delay.set({ quantile: '1' }, histogram.max / NANOSECONDS)
+    histogram.reset()
+  })
+  return {
+    facts: register.counter('ashlar_process_facts_total', 'Facts that the machines reported, by name.', [
+      'what',
+      'level',
+    ]),
+    suppressedLines: register.counter(
+      'ashlar_process_suppressed_log_lines_total',
+      'Log lines left out because the same fact came too often; the facts are counted all the same.',
+      ['what'],
+    ),
+    insecureListener: register.gauge(
+      'ashlar_process_insecure_listener',
+      '1 for each listener that is open to the network without TLS and credentials (--insecure).',
+      ['option'],
+    ),
+    close(): void {
+      histogram.disable()
+    },
+  }
+}

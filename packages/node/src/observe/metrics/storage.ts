@@ -1,0 +1,68 @@
+import type { StoreMetrics } from '../../storage/metrics.ts'
+import { LATENCY_BUCKETS_SECONDS, type Register } from '../register.ts'
+
+/** The store: batches, their syncs, and what the driver says of itself. */
+export type StorageMetrics = ReturnType<typeof storageMetrics>
+
+/** Where the figures come from, asked for at each exposition. */
+export interface StorageSource {
+  readonly metrics: StoreMetrics
+  freeBytes(): number
+  /** Facts of the driver by name, such as LevelDB's files and bytes per level. */
+  statistics(): Readonly<Record<string, number>>
+}
+
+const COUNTERS = {
+  batches: ['ashlar_storage_batches_total', 'Batches on stable storage: one sync each.'],
+  blocks: ['ashlar_storage_blocks_total', 'Blocks written in batches.'],
+  bytes: ['ashlar_storage_bytes_total', 'Bytes of block data written in batches.'],
+  checkpoints: ['ashlar_storage_checkpoints_total', 'Checkpoints of heads, digests and windows.'],
+  leafLoads: ['ashlar_storage_leaf_loads_total', 'Leaves of versions that had to be read from disk.'],
+  leafMismatches: [
+    'ashlar_storage_leaf_mismatches_total',
+    'Leaves whose versions on disk had another digest than the one kept for them.',
+  ],
+  blocksRead: ['ashlar_storage_blocks_read_total', 'Blocks read and verified.'],
+  damagedBlocksFound: ['ashlar_storage_damaged_blocks_total', 'Blocks read that did not match their checksum.'],
+  damagedBlocksRepaired: [
+    'ashlar_storage_repaired_blocks_total',
+    'Damaged blocks that were overwritten with good bytes.',
+  ],
+} as const satisfies Partial<Record<keyof StoreMetrics, readonly [string, string]>>
+
+export function storageMetrics(register: Register) {
+  const syncSeconds = register.histogram(
+    'ashlar_storage_sync_seconds',
+    'Time from handing a batch to the driver until it was on stable storage.',
+    LATENCY_BUCKETS_SECONDS,
+  )
+  const freeBytes = register.gauge('ashlar_storage_free_bytes', 'Bytes that the file system of the store has left.')
+  const driver = register.gauge('ashlar_storage_driver', 'What the storage driver says of itself.', ['statistic'])
+  const failures = register.counter('ashlar_storage_failures_total', 'Write errors that poisoned the store.')
+  return {
+    failures,
+    /** Exposes a store that was opened, from now on. One store a process: call it once. */
+    watch(source: StorageSource): void {
+      source.metrics.onSync = (seconds) => syncSeconds.observe({}, seconds)
+      for (const [key, [name, help]] of Object.entries(COUNTERS)) {
+        mirror(register, name, help, () => source.metrics[key as keyof typeof COUNTERS])
+      }
+      register.onCollect(() => {
+        freeBytes.set({}, source.freeBytes())
+        for (const [statistic, value] of Object.entries(source.statistics())) driver.set({ statistic }, value)
+      })
+    },
+  }
+}
+
+/** A counter that follows a number kept elsewhere, which only rises. */
+export function mirror(register: Register, name: string, help: string, read: () => number): void {
+  const counter = register.counter(name, help)
+  let seen = 0
+  counter.add({}, 0)
+  register.onCollect(() => {
+    const value = read()
+    if (value > seen) counter.add({}, value - seen)
+    seen = Math.max(seen, value)
+  })
+}

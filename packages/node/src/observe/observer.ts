@@ -1,0 +1,126 @@
+import type { ExtentId, Message, Millis, StoreId } from '@ashlar/proto'
+import type { DestinationStream, Logger } from 'pino'
+import type { NodeView } from '../admin/node-view.ts'
+import type { LogLevel } from '../config/index.ts'
+import type { Fact, Link } from '../core/machine.ts'
+import { collectNode } from './collect.ts'
+import { FactLog } from './fact-log.ts'
+import { FACT_METRICS } from './fact-metrics.ts'
+import { createLog } from './log.ts'
+import { createNodeMetrics, type NodeMetrics } from './metrics/index.ts'
+import { OperationTimer } from './operation-timer.ts'
+import { createRegister, type Register } from './register.ts'
+import type { Traffic } from './traffic.ts'
+
+export interface ObserverOptions {
+  readonly level: LogLevel
+  /** Name of the node: on every log line. */
+  readonly name: string
+  readonly version: string
+  /** Where log lines go; standard output by default. */
+  readonly to?: DestinationStream
+  /** Monotonic milliseconds; `performance.now` by default. */
+  readonly clock?: () => Millis
+}
+
+type LinkFacts = { readonly peer: 'node' | 'client'; readonly direction: 'in' | 'out' }
+
+/**
+ * All that a node tells people: its log, its metrics, and the facts of its machines as both. The shell calls it beside
+ * the machines; nothing here is ever read back by them.
+ */
+export class Observer implements Traffic {
+  readonly log: Logger
+  readonly register: Register
+  readonly metrics: NodeMetrics
+  private readonly clock: () => Millis
+  private readonly factLog: FactLog
+  private readonly timer: OperationTimer
+  private readonly links = new Map<Link, LinkFacts>()
+  private view: NodeView | undefined
+
+  constructor(options: ObserverOptions) {
+    const { level, name, version, to } = options
+    this.clock = options.clock ?? (() => performance.now())
+    this.log = createLog({ level, node: name, ...(to === undefined ? {} : { to }) })
+    this.register = createRegister()
+    this.metrics = createNodeMetrics(this.register, { version, name })
+    this.factLog = new FactLog({
+      log: this.log,
+      clock: this.clock,
+      nodeName: (store) => this.nodeName(store),
+      onSuppressed: (what) => this.metrics.process.suppressedLines.add({ what }),
+    })
+    this.timer = new OperationTimer({
+      metrics: this.metrics.replication,
+      clock: this.clock,
+      volumeName: (extent) => this.volumeName(extent),
+    })
+    this.register.onCollect(() => this.collectLinks())
+  }
+
+  /** From here on names are known and states are exposed. Call it once, when the machines are there. */
+  watch(view: NodeView): void {
+    this.view = view
+    collectNode(this.register, this.metrics, view)
+    for (const { option, address } of view.insecure) {
+      this.log.warn({ option, address }, 'insecure-listener: anyone on the network can read and destroy the volumes')
+    }
+  }
+
+  /** A fact of a machine: counted, logged, and turned into what its row of FACT_METRICS says. */
+  fact(fact: Fact): void {
+    this.metrics.process.facts.add({ what: fact.what, level: fact.level })
+    FACT_METRICS[fact.what]?.(this.metrics, fact)
+    this.factLog.write(fact)
+  }
+
+  linkUp(link: Link, direction: 'in' | 'out', peer: 'node' | 'client'): void {
+    this.links.set(link, { peer, direction })
+    this.metrics.transport.linksOpened.add({ peer, direction })
+  }
+
+  linkDown(link: Link): void {
+    const facts = this.links.get(link)
+    if (facts === undefined) return
+    this.links.delete(link)
+    this.metrics.transport.linksClosed.add({ peer: facts.peer, direction: facts.direction })
+    this.timer.onLinkDown(link)
+  }
+
+  received(link: Link, message: Message): void {
+    this.metrics.transport.received.add({ kind: message.type })
+    if (this.links.get(link)?.peer === 'client') this.timer.onReceived(link, message)
+  }
+
+  /** `outcome`: what the transport said to the message. An answer that was not queued is an answer nobody got. */
+  sent(link: Link, message: Message, outcome: 'queued' | 'full' | 'down'): void {
+    if (outcome !== 'queued') return this.metrics.transport.notSent.add({ reason: outcome })
+    this.metrics.transport.sent.add({ kind: message.type })
+    this.timer.onSent(link, message)
+  }
+
+  /** Says what the log left out, and stops measuring. */
+  close(): void {
+    this.factLog.settle(true)
+    this.metrics.process.close()
+  }
+
+  private nodeName(store: StoreId): string | undefined {
+    return this.view?.map.nodes.get(store)?.name
+  }
+
+  private volumeName(extent: ExtentId): string | undefined {
+    return this.view?.map.locate(extent)?.volume.name
+  }
+
+  private collectLinks(): void {
+    const { links } = this.metrics.transport
+    for (const peer of ['node', 'client'] as const) {
+      for (const direction of ['in', 'out'] as const) {
+        const open = [...this.links.values()].filter((facts) => facts.peer === peer && facts.direction === direction)
+        if (peer === 'node' || direction === 'in') links.set({ peer, direction }, open.length)
+      }
+    }
+  }
+}
