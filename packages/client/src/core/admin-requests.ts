@@ -17,6 +17,8 @@ export interface AdminRequest {
   /** Times that it was sent: above 1, an earlier attempt may have taken effect. */
   sends: number
   refusals: number
+  /** What the last answer said, when it was to try again. */
+  lastRefusal: ClientFailure | undefined
   number: number | undefined
   link: ClientLink | undefined
   wakeAt: Millis
@@ -44,6 +46,7 @@ export class AdminRequests {
       deadline,
       sends: 0,
       refusals: 0,
+      lastRefusal: undefined,
       number: undefined,
       link: undefined,
       wakeAt: ctx.now,
@@ -81,7 +84,8 @@ export class AdminRequests {
     for (const request of this.#pending) {
       if (ctx.now >= request.deadline) {
         this.#pending.delete(request)
-        request.onDone(ctx, { ok: false, failure: waitedFailure(`the command ${request.command.do}`) }, request)
+        const failure = request.lastRefusal ?? waitedFailure(`the command ${request.command.do}`)
+        request.onDone(ctx, { ok: false, failure }, request)
       } else if (ctx.now >= request.wakeAt) {
         const { link } = request
         if (link !== undefined) this.#map.probe(ctx, link)
@@ -108,6 +112,7 @@ export class AdminRequests {
     const action = code === 'OK' || code === 'NOT_FOUND' ? 'give-up' : retryAction(code, request.refusals)
     if (action === 'wait' || action === 'refresh') {
       request.number = undefined
+      request.lastRefusal = controlFailure(done)
       request.wakeAt = ctx.now + holdMs(code, request.refusals, ctx.timers.waitRetryMs)
       return
     }

@@ -34,13 +34,21 @@ export interface RequestOwner {
   onPrimaryWanted(ctx: ClientContext, request: PieceRequest): void
 }
 
+/** One sending of a request, whose answer may still come. */
+interface Attempt {
+  readonly request: PieceRequest
+  readonly link: ClientLink
+  /** It was a cancellation of the operation. */
+  readonly isCancel: boolean
+}
+
 /** Sends requests to primaries, holds them, sends them again, and takes their answers. */
 export class Dispatcher {
   readonly #links: LinkTable
   readonly #map: MapCache
   readonly #owner: RequestOwner
   readonly #active: Set<PieceRequest> = new Set()
-  readonly #byNumber: Map<number, { readonly request: PieceRequest; readonly link: ClientLink }> = new Map()
+  readonly #byNumber: Map<number, Attempt> = new Map()
   /** No request has to be looked at before this moment. */
   #nextWakeAt: Millis = Number.POSITIVE_INFINITY
 
@@ -89,7 +97,7 @@ export class Dispatcher {
     const { request } = entry
     this.#byNumber.delete(answer.request)
     request.numbers.delete(answer.request)
-    if (answer.type === 'answer') this.#onCode(ctx, request, link, answer)
+    if (answer.type === 'answer') this.#onCode(ctx, entry, answer)
     else if (this.#accept(request, answer)) this.#resolve(ctx, request, { how: 'applied' })
     else this.#links.close(ctx, link, `the answer (${answer.type}) does not fit its request`)
   }
@@ -142,7 +150,7 @@ export class Dispatcher {
     const number = ctx.request()
     request.numbers.add(number)
     request.number = number
-    this.#byNumber.set(number, { request, link })
+    this.#byNumber.set(number, { request, link, isCancel: request.cancelling })
     if (!request.cancelling) request.sends++
     request.state = 'sent'
     request.link = link
@@ -181,15 +189,15 @@ export class Dispatcher {
     this.send(ctx, request)
   }
 
-  #onCode(ctx: ClientContext, request: PieceRequest, link: ClientLink, answer: Answer): void {
+  #onCode(ctx: ClientContext, attempt: Attempt, answer: Answer): void {
+    const { request, link } = attempt
     const code = codeOfAnswer(answer.code)
     if (code === 'OK' && request.op !== undefined) return this.#resolve(ctx, request, { how: 'applied' })
-    if (code === 'CANCELLED' && request.cancelling) return this.#resolve(ctx, request, { how: 'cancelled' })
+    // Only the answer to the cancellation itself says that no replica will ever apply the operation. A primary also drops
+    // the write that it cancels, and says so, before that is certain.
+    if (code === 'CANCELLED' && attempt.isCancel) return this.#resolve(ctx, request, { how: 'cancelled' })
+    if (code === 'FENCED') return this.#owner.onFenced(ctx, request)
     const isNewest = request.state === 'sent' && answer.request === request.number
-    if (code === 'FENCED') {
-      if (isNewest) this.#hold(ctx, request, code, ctx.timers.waitRetryMs)
-      return this.#owner.onFenced(ctx, request)
-    }
     // An earlier attempt was told to wait, or was refused by a node that is not asked any more: the newest attempt counts.
     if (!isNewest) return
     request.refusals++

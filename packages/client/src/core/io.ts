@@ -1,4 +1,4 @@
-import { type ErrorCode, LIMITS, type Piece } from '@ashlar/proto'
+import { type ErrorCode, type ExtentId, LIMITS, type Piece } from '@ashlar/proto'
 import { type ClientContext, DONE } from './context.ts'
 import { Dispatcher, type RequestOwner, type Resolution } from './dispatcher.ts'
 import { abortedFailure, flushTimeoutFailure, indeterminate, refusedFailure, timeoutFailure } from './failures.ts'
@@ -15,7 +15,7 @@ const LEAST_COST_BYTES = 4096
 
 /** What calls need from the rest of the machine. */
 export interface IoHost {
-  /** An answer said FENCED: is the session over? */
+  /** An answer said FENCED: the session is over. */
   onFenced(ctx: ClientContext, request: PieceRequest): void
   /** A link to the primary of this request's extent is wanted. */
   onPrimaryWanted(ctx: ClientContext, request: PieceRequest): void
@@ -30,6 +30,8 @@ export class Io implements RequestOwner {
   readonly #queues: Set<OpenVolume> = new Set()
   readonly #flushing: Set<OpenVolume> = new Set()
   #bytesInFlight = 0
+  /** Bytes of writes on their way to each extent: its primary has room for LIMITS.primaryWindowBytes of them. */
+  readonly #bytesOfExtent: Map<ExtentId, number> = new Map()
   #readsInFlight = 0
 
   constructor(links: LinkTable, map: MapCache, host: IoHost) {
@@ -179,7 +181,8 @@ export class Io implements RequestOwner {
 
   #hasRoom(call: IoCall, piece: Piece): boolean {
     if (isMutation(call)) {
-      if (call.volume.session?.canIssue !== true) return false
+      const toExtent = (this.#bytesOfExtent.get(piece.extent) ?? 0) + costBytes(call, piece)
+      if (call.volume.session?.canIssue !== true || toExtent > LIMITS.primaryWindowBytes) return false
     } else if (this.#readsInFlight >= LIMITS.sessionOps) return false
     return this.#bytesInFlight === 0 || this.#bytesInFlight + costBytes(call, piece) <= LIMITS.clientInFlightBytes
   }
@@ -207,8 +210,7 @@ export class Io implements RequestOwner {
       costBytes: costBytes(call, piece),
     }
     if (changes) request.claim = volume.locks.claim(request, piece.extent, piece.offset, piece.offset + piece.length)
-    else this.#readsInFlight++
-    this.#bytesInFlight += request.costBytes
+    this.#takeCost(request)
     call.pieces.add(request)
     if (request.claim === undefined || request.claim.blockers === 0) this.dispatcher.send(ctx, request)
   }
@@ -245,11 +247,25 @@ export class Io implements RequestOwner {
     this.#giveBackCost(request)
   }
 
+  #takeCost({ piece: { extent }, op, costBytes: bytes }: PieceRequest): void {
+    this.#bytesInFlight += bytes
+    if (op === undefined) this.#readsInFlight++
+    else this.#bytesOfExtent.set(extent, (this.#bytesOfExtent.get(extent) ?? 0) + bytes)
+  }
+
   #giveBackCost(request: PieceRequest): void {
-    if (request.costBytes === 0) return
-    this.#bytesInFlight -= request.costBytes
+    const { op, costBytes: bytes } = request
+    const { extent } = request.piece
+    if (bytes === 0) return
     request.costBytes = 0
-    if (request.op === undefined) this.#readsInFlight--
+    this.#bytesInFlight -= bytes
+    if (op === undefined) {
+      this.#readsInFlight--
+      return
+    }
+    const left = (this.#bytesOfExtent.get(extent) ?? 0) - bytes
+    if (left > 0) this.#bytesOfExtent.set(extent, left)
+    else this.#bytesOfExtent.delete(extent)
   }
 
   /** Deadline or abort: what was never sent is dropped, what was is cancelled, and the call waits a little for that. */

@@ -18,8 +18,6 @@ export interface OpenVolume {
   readonly mode: AttachMode
   /** Absent for a read-only volume. */
   readonly session: Session | undefined
-  /** True when control may hold this session under a newer generation than the one it told first. */
-  readonly mayAdoptGeneration: boolean
   /** As the map has it now. */
   record: VolumeRecord
   state: 'open' | 'closing' | 'ended'
@@ -41,9 +39,7 @@ export interface OpenVolume {
   readonly waiting: Set<ExtentId>
 }
 
-export function openVolume(
-  given: Pick<OpenVolume, 'handle' | 'mode' | 'session' | 'mayAdoptGeneration' | 'record'>,
-): OpenVolume {
+export function openVolume(given: Pick<OpenVolume, 'handle' | 'mode' | 'session' | 'record'>): OpenVolume {
   return {
     ...given,
     state: 'open',

@@ -6,7 +6,7 @@ import { invariant, LIMITS, type Operation, type SessionId } from '@ashlar/proto
  */
 export class Session {
   readonly id: SessionId
-  /** Attachment generation; raised when control confirms the same session under a newer one. */
+  /** Attachment generation, 0 until control gave it. A session never has another one: a newer one fences it. */
   generation = 0
   #nextOp = 1
   #lowMark = 1

@@ -73,14 +73,9 @@ export class Volumes {
     this.#closeIfQuiet(ctx, volume)
   }
 
-  /** An answer said FENCED. Where control may hold the session under a newer generation, the map decides. */
+  /** An answer said FENCED, or the map did: the session is over. */
   onFenced(ctx: ClientContext, volume: OpenVolume): void {
-    const known = this.#map.copy.volumes.get(volume.record.id)
-    if (volume.mayAdoptGeneration && known !== undefined && known.generation <= (volume.session?.generation ?? 0)) {
-      this.#map.refresh(ctx)
-      return
-    }
-    this.#fence(ctx, volume)
+    this.#end(ctx, volume, fencedFailure(volume.record.name), 'fenced')
   }
 
   onMapChanged(ctx: ClientContext, change: MapChange): void {
@@ -120,7 +115,7 @@ export class Volumes {
       deadline: ctx.now + ctx.timers.ioTimeoutMs,
       check: (now, looked) => {
         const record = this.#map.copy.volumeNamed(call.name)
-        if (record !== undefined) this.#opened(now, call, undefined, record, false)
+        if (record !== undefined) this.#opened(now, call, undefined, record)
         else if (looked) this.#failOpen(now, call.token, notFoundFailure(call.name))
         return record !== undefined || looked
       },
@@ -134,16 +129,16 @@ export class Volumes {
     this.#opening.set(call.token, opening)
     const { name, ifFree } = call
     const command = { do: 'attach', name, session: session.id, mode, ifFree, client: this.#name } as const
-    opening.request = this.#admin.start(ctx, command, ctx.now + ctx.timers.ioTimeoutMs, (now, outcome, request) => {
+    opening.request = this.#admin.start(ctx, command, ctx.now + ctx.timers.ioTimeoutMs, (now, outcome) => {
       if (opening.abandoned) this.#giveBack(now, session.id, outcome)
       else if (!outcome.ok) this.#failOpen(now, call.token, outcome.failure)
       else if (outcome.done.volume === undefined) this.#failOpen(now, call.token, withoutVolume(name))
-      else this.#onAttached(now, call, session, outcome.done.volume, request.sends > 1)
+      else this.#onAttached(now, call, session, outcome.done.volume)
     })
   }
 
   /** The attachment is complete; the volume is open once this client's map knows its extents. */
-  #onAttached(ctx: ClientContext, call: OpenCall, session: Session, record: VolumeRecord, sentAgain: boolean): void {
+  #onAttached(ctx: ClientContext, call: OpenCall, session: Session, record: VolumeRecord): void {
     session.generation = record.generation
     const opening = this.#opening.get(call.token)
     const wait = this.#waits.add(ctx, {
@@ -155,7 +150,7 @@ export class Volumes {
           if (gone) this.#failOpen(now, call.token, removedFailure(call.name))
           return gone
         }
-        this.#opened(now, call, session, known, sentAgain || call.mode === 'shared')
+        this.#opened(now, call, session, known)
         return true
       },
       onDeadline: (now) => this.#failOpen(now, call.token, waitedFailure(`the open of volume '${call.name}'`)),
@@ -163,16 +158,10 @@ export class Volumes {
     if (opening !== undefined) opening.wait = wait
   }
 
-  #opened(
-    ctx: ClientContext,
-    call: OpenCall,
-    session: Session | undefined,
-    record: VolumeRecord,
-    mayAdoptGeneration: boolean,
-  ): void {
+  #opened(ctx: ClientContext, call: OpenCall, session: Session | undefined, record: VolumeRecord): void {
     this.#opening.delete(call.token)
     const handle = this.#nextHandle++
-    const volume = openVolume({ handle, mode: call.mode, session, mayAdoptGeneration, record })
+    const volume = openVolume({ handle, mode: call.mode, session, record })
     this.#open.set(handle, volume)
     ctx.succeed(call.token, { kind: 'opened', handle, volume: record })
     this.#onRecord(ctx, volume, record)
@@ -196,14 +185,7 @@ export class Volumes {
     volume.record = record
     const { session } = volume
     if (session === undefined || volume.state === 'ended' || record.generation <= session.generation) return
-    // An attach that was sent twice, or another sharer, raised the generation: this session still holds it.
-    const holds = record.holders.some((holder) => holder.session === session.id)
-    if (holds) session.generation = record.generation
-    else if (volume.closing?.detaching !== true) this.#fence(ctx, volume)
-  }
-
-  #fence(ctx: ClientContext, volume: OpenVolume): void {
-    this.#end(ctx, volume, fencedFailure(volume.record.name), 'fenced')
+    if (volume.closing?.detaching !== true) this.onFenced(ctx, volume)
   }
 
   #end(ctx: ClientContext, volume: OpenVolume, failure: ClientFailure, what: 'fenced' | 'removed'): void {

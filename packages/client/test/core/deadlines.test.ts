@@ -106,6 +106,18 @@ describe('a deadline', () => {
     script.answer(script.last('cancel'), 'OK')
   })
 
+  test('of a write is not over when the primary drops the write that it is about to cancel', () => {
+    const script = new MachineScript({ ioTimeoutMs: 1000 })
+    script.connect()
+    const volume = script.open()
+    const token = script.write(volume, 0, 4096)
+    script.pass(1000)
+    script.answer(script.last('write'), 'CANCELLED')
+    assert.equal(script.isSettled(token), false, 'no replica remembers the cancellation yet')
+    script.answer(script.last('cancel'), 'CANCELLED')
+    assert.equal(script.assertFailed(token, 'TIMEOUT')['indeterminate'], false)
+  })
+
   test('passes the cancellation on to the new primary', () => {
     const script = new MachineScript({ ioTimeoutMs: 1000 })
     const { a, b } = script.connect()

@@ -227,6 +227,22 @@ describe('what is on its way', () => {
     script.assertOk(token)
   })
 
+  test('bytes of writes to one extent stay within the window of its primary', () => {
+    const MIB = 1024 * 1024
+    const script = new MachineScript({}, { sizeBytes: 128 * MIB, extentSizeBytes: 64 * MIB })
+    script.connect()
+    const volume = script.open()
+    const token = script.write(volume, 0, 48 * MIB)
+    assert.equal(script.all('write').length * LIMITS.pieceBytes, LIMITS.primaryWindowBytes)
+    for (let piece = 0; piece < 48; piece++) {
+      const sent = script.all('write')[piece]
+      assert.ok(sent !== undefined)
+      script.answer(sent, 'OK')
+      assert.equal(script.all('write').length, Math.min(48, 33 + piece))
+    }
+    script.assertOk(token)
+  })
+
   test('every message names the lowest unresolved operation as low mark, and a retry its own number', () => {
     const script = new MachineScript()
     script.connect()

@@ -70,48 +70,6 @@ describe('a fenced session', () => {
   })
 })
 
-describe('a generation that rises', () => {
-  test('is adopted by a shared session that still holds the volume', () => {
-    const script = new MachineScript()
-    const { a } = script.connect()
-    const volume = script.open('shared')
-    script.write(volume, 0, 4096)
-    const { session, generation } = script.last('write').message.operation
-    script.attachAs(session, 'shared')
-    script.answer(script.last('write'), 'FENCED')
-    script.sendMap(a)
-    script.pass(200)
-    assert.equal(script.last('write').message.operation.generation, generation + 1)
-    assert.deepEqual(
-      script.events.filter((event) => event.what === 'fenced'),
-      [],
-    )
-  })
-
-  test('is adopted by a session whose attach was sent twice and took effect twice', () => {
-    const script = new MachineScript()
-    const { a, b } = script.connect()
-    const open = script.call({ do: 'open', name: 'demo', mode: 'exclusive', ifFree: false })
-    const first = script.last('admin')
-    script.linkDown(first.link)
-    const second = script.last('admin')
-    assert.notEqual(second.link, first.link)
-    assert.deepEqual(second.message.command, first.message.command)
-    const session = second.message.command.do === 'attach' ? second.message.command.session : SOMEBODY
-    script.attachAs(session)
-    script.adminDone(second.link, second.message.request, 'OK')
-    const rest = first.link === a ? b : a
-    script.sendMap(rest)
-    script.assertOk(open)
-    script.attachAs(session)
-    script.sendMap(rest)
-    assert.deepEqual(
-      script.events.filter((event) => event.what === 'fenced'),
-      [],
-    )
-  })
-})
-
 describe('opening', () => {
   test('read-only takes no attachment, reads with generation 0, and refuses changes', () => {
     const script = new MachineScript()
@@ -161,6 +119,16 @@ describe('opening', () => {
     script.linkDown(second.link)
     assert.equal(script.last('admin').link, first.link)
     assert.equal(script.all('admin').length, 3)
+  })
+
+  test('says what control said last when time runs out', () => {
+    const script = new MachineScript({ ioTimeoutMs: 1000 })
+    script.connect()
+    const token = script.call({ do: 'open', name: 'demo', mode: 'exclusive', ifFree: false })
+    const { link, message } = script.last('admin')
+    script.adminDone(link, message.request, 'NO_CONTROL')
+    script.pass(1000)
+    script.assertFailed(token, 'NO_CONTROL')
   })
 
   test('fails with the code and the words of control', () => {

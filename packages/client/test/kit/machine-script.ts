@@ -58,13 +58,13 @@ export class MachineScript {
   #volume: VolumeRecord
   #extents: ExtentRecord[]
 
-  constructor(options: Partial<ClientOptions> = {}, shape: { sizeBytes?: number; blockSizeBytes?: number } = {}) {
+  constructor(options: Partial<ClientOptions> = {}, shape: { sizeBytes?: number; extentSizeBytes?: number } = {}) {
     this.machine = new ClientMachine({ servers: ['a:1', 'b:1'], name: 'test', seed: 1, ...options })
-    const { sizeBytes = 2 * EXTENT_BYTES, blockSizeBytes = 4096 } = shape
+    const { sizeBytes = 2 * EXTENT_BYTES, extentSizeBytes = EXTENT_BYTES } = shape
     this.#volume = {
       id: VOLUME,
       name: 'demo',
-      ...{ sizeBytes, blockSizeBytes, extentSizeBytes: EXTENT_BYTES },
+      ...{ sizeBytes, extentSizeBytes, blockSizeBytes: 4096 },
       ...{ replicas: 2, minInSync: 1, generation: 1, holders: [], changedAt: 1 },
     }
     this.#extents = Array.from({ length: extentCount(this.#volume) }, (_, index) => ({
