@@ -21,6 +21,8 @@ export class Checkers implements NodeObserver, ClientObserver {
   readonly durability: Durability
   readonly serving: Serving
   readonly recorder: Recorder
+  /** For directed schedules, which act on what a node says. */
+  onFact: (node: NodeProcess, fact: Fact) => void = () => {}
   private readonly requests = new Requests()
   private readonly versions: Versions
 
@@ -81,7 +83,7 @@ export class Checkers implements NodeObserver, ClientObserver {
 
   logDurable(node: NodeProcess, entry: LogEntry): void {
     this.recorder.logDurable(node.host, entry)
-    this.truth.logDurable(entry)
+    for (const entrance of this.truth.logDurable(entry)) this.durability.entered(entrance)
   }
 
   clientEvent(client: ClientProcess, what: string): void {
@@ -100,6 +102,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   }
 
   private fact(node: NodeProcess, fact: Fact): void {
+    this.onFact(node, fact)
     if (fact.what !== 'extent-active' || fact.extent === undefined) return
     this.serving.activated(node, fact.extent, fact['epoch'] as Epoch)
     this.durability.activated(node, fact.extent)

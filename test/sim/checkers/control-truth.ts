@@ -2,6 +2,12 @@ import { applyCommand, type LogEntry, MapState } from '@ashlar/node/core'
 import type { Epoch, ExtentId, ExtentRecord, StoreId, VolumeId, VolumeRecord } from '@ashlar/proto'
 import type { Report } from './report.ts'
 
+/** A store became a member of an in-sync set. */
+export interface Entrance {
+  readonly extent: ExtentId
+  readonly store: StoreId
+}
+
 /**
  * The map as it truly is: every entry of the control log, applied the moment it is on stable storage. What nodes know of
  * it is older. Checks that nothing in it ever goes back (design invariant 4) and that its sets stay legal.
@@ -16,21 +22,29 @@ export class ControlTruth {
     this.report = report
   }
 
-  logDurable(entry: LogEntry): void {
-    if (entry.index <= this.applied) return
+  /** Applies an entry; returns what entered an in-sync set by it. */
+  logDurable(entry: LogEntry): Entrance[] {
+    if (entry.index <= this.applied) return []
     if (entry.index !== this.applied + 1) this.report.violation('control-log', `entry ${entry.index} leaves a gap`)
     this.applied = entry.index
     const before = new Map(this.map.extents)
     const generations = new Map([...this.map.volumes].map(([id, volume]) => [id, volume.generation]))
     applyCommand(this.map, entry.command)
+    const entrances: Entrance[] = []
     for (const record of this.map.extents.values()) {
-      if (before.get(record.id) !== record) this.checkRecord(before.get(record.id), record)
+      const known = before.get(record.id)
+      if (known === record) continue
+      this.checkRecord(known, record)
+      for (const store of record.inSync) {
+        if (known !== undefined && !known.inSync.includes(store)) entrances.push({ extent: record.id, store })
+      }
     }
     for (const volume of this.map.volumes.values()) {
       if (volume.generation < (generations.get(volume.id) ?? 0)) {
         this.report.violation('only-rises', `the generation of volume ${volume.id} went back`)
       }
     }
+    return entrances
   }
 
   record(extent: ExtentId): ExtentRecord | undefined {

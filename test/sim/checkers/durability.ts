@@ -1,8 +1,15 @@
 import type { Effect, ReplicaChange } from '@ashlar/node/core'
-import { type BlockIndex, type BlockVersion, type ExtentId, type Operation, volumeOf } from '@ashlar/proto'
+import {
+  type BlockIndex,
+  type BlockVersion,
+  type ExtentId,
+  type Operation,
+  type StoreId,
+  volumeOf,
+} from '@ashlar/proto'
 import type { Disk } from '../world/disk.ts'
 import type { NodeProcess } from '../world/node-host.ts'
-import type { ControlTruth } from './control-truth.ts'
+import type { ControlTruth, Entrance } from './control-truth.ts'
 import type { Report } from './report.ts'
 import type { Request } from './requests.ts'
 
@@ -57,34 +64,54 @@ export class Durability {
       if (request.type === 'write') this.report.violation('acked-durable', `${name(request)} was acked, never applied`)
       return
     }
-    const record = this.truth.record(extent)
-    if (record === undefined) return
-    if (record.inSync.length < (this.truth.volume(volumeOf(extent))?.minInSync ?? 1)) {
-      this.report.violation('min-in-sync', `${node.host} acked ${name(request)} with ${record.inSync.length} in sync`)
-    }
-    const missing = record.inSync.filter((store) => {
-      const disk = this.disks.get(store)
-      return disk !== undefined && !applications.some((application) => holds(disk, extent, application))
-    })
-    if (missing.length > 0) {
-      this.report.violation(
-        'acked-durable',
-        `${node.host} acked ${name(request)}; not durable on ${missing.join(', ')}`,
-      )
-    }
-    this.remember(extent, applications.at(-1) as Application)
+    this.checkMembers(node, request, 'acked-durable', this.truth.record(extent)?.inSync, applications)
+    const kept = node.disk.replicas.get(extent)?.head.record?.inSync
+    this.checkMembers(node, request, 'acked-under-kept-record', kept, applications)
+    this.checkEnough(node, extent)
+    const held = applications.findLast((application) => holds(node.disk, extent, application))
+    if (held !== undefined) this.remember(extent, held)
   }
 
-  /** A primary serves from here on: it must hold all that was ever acknowledged. */
+  /** A primary serves from here on: it must hold all that was ever acknowledged, and enough others with it. */
   activated(node: NodeProcess, extent: ExtentId): void {
+    this.checkHolds('acked-survives', `${node.host} serves extent ${extent}`, node.disk, extent)
+    this.checkEnough(node, extent)
+  }
+
+  /** A store counts from here on: the next primary may be this one. */
+  entered({ extent, store }: Entrance): void {
+    const disk = this.disks.get(store)
+    if (disk !== undefined)
+      this.checkHolds('in-sync-holds-all', `${store} is in sync on extent ${extent}`, disk, extent)
+  }
+
+  /** Every member of a set, as far as its disk exists, holds one of the applications. */
+  private checkMembers(
+    node: NodeProcess,
+    request: Extract<Request, { type: 'write' | 'zero' }>,
+    rule: string,
+    members: readonly StoreId[] | undefined,
+    applications: readonly Application[],
+  ): void {
+    for (const store of members ?? []) {
+      const disk = this.disks.get(store)
+      if (disk === undefined || applications.some((application) => holds(disk, request.extent, application))) continue
+      this.report.violation(rule, `${node.host} acked ${name(request)}, not durable on ${store}`)
+    }
+  }
+
+  /** Amendments 1 and 2: counted by the set that control has committed and this primary has learned. */
+  private checkEnough(node: NodeProcess, extent: ExtentId): void {
+    const inSync = node.store.head(extent)?.record?.inSync.length ?? 0
+    if (inSync >= (this.truth.volume(volumeOf(extent))?.minInSync ?? 1)) return
+    this.report.violation('min-in-sync', `${node.host} serves extent ${extent} with ${inSync} in sync`)
+  }
+
+  private checkHolds(rule: string, what: string, disk: Disk, extent: ExtentId): void {
     for (const [block, position] of this.acknowledged.get(extent) ?? []) {
-      const held = node.disk.replicas.get(extent)?.versions.get(block)
-      if (held === undefined || compare(held, position) < 0) {
-        this.report.violation(
-          'acked-survives',
-          `${node.host} serves extent ${extent} without acked (${position.epoch}, ${position.seq}) of block ${block}`,
-        )
-      }
+      const held = disk.replicas.get(extent)?.versions.get(block)
+      if (held !== undefined && compare(held, position) >= 0) continue
+      this.report.violation(rule, `${what} without acked (${position.epoch}, ${position.seq}) of block ${block}`)
     }
   }
 

@@ -1,7 +1,153 @@
+import type { Fact } from '@ashlar/node/core'
+import type { StoreId } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
+import { Stage } from './stage.ts'
 
 /**
- * Schedules that random seeds meet too rarely, each named after its hazard (protocol A2.16). A schedule runs one cluster
- * through exactly that misfortune and returns what the checkers found: nothing, unless a rule is broken.
+ * Schedules that random seeds meet too rarely, each named after its hazard (A2.16). A schedule runs one cluster through
+ * exactly that misfortune and returns what the checkers found: nothing, unless a rule is broken.
  */
-export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Map()
+export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Map([
+  ['restarted-primary', restartedPrimary],
+  ['add-of-a-replaced-disk', addOfReplacedDisk],
+  ['delayed-open-of-an-old-epoch', delayedOpen],
+  ['zombie-primary', zombiePrimary],
+  ['paused-primary', pausedPrimary],
+  ['primary-cut-from-control-only', primaryCutFromControl],
+  ['everybody-at-once', everybodyAtOnce],
+  ['voter-away', voterAway],
+  ['wiped-disk-with-old-name', wipedDisk],
+  ['only-in-sync-store-wiped', soleStoreWiped],
+])
+
+/**
+ * A primary's newest writes are on its replicas, not on its own disk, when it loses power; it is back at once. It must not
+ * give their versions to other writes.
+ */
+function restartedPrimary(): readonly Violation[] {
+  const stage = new Stage()
+  const { primary } = stage
+  primary.disk.extraSyncMs = 3000
+  stage.run(400)
+  primary.crash({ powerLoss: true, luckless: true })
+  primary.disk.extraSyncMs = 0
+  primary.start()
+  return stage.run(2000).finish()
+}
+
+/**
+ * 1. A replica that was away has caught up, and its primary asks control to add it; the request is slow.
+ * 2. The replica's disk is replaced by an empty one, which registers.
+ * 3. The request arrives. The new store must not be added by it.
+ */
+function addOfReplacedDisk(): readonly Violation[] {
+  const stage = new Stage({ minInSync: 2 }).movePrimaryFromVoter()
+  const { primary, replica, voter, world } = stage
+  const { network } = world
+  const away = replica.disk.store
+  network.setCuts([{ side: new Set([replica.name]), oneWay: false }])
+  stage.until('the replica is taken out', () => !stage.record.inSync.includes(away))
+  network.setLag(primary.name, voter.name, 1800)
+  stage.heal().when('in-sync-change-asked', adds(away), () => stage.replaceDisk(replica))
+  stage.run(2500)
+  network.setLag(primary.name, voter.name, 0)
+  return stage.finish()
+}
+
+function adds(store: StoreId): (fact: Fact) => boolean {
+  return (fact) => Array.isArray(fact['to']) && fact['to'].includes(store)
+}
+
+/**
+ * 1. A primary that is cut from control opens a stream again, and its OPEN is slow.
+ * 2. Its lease runs out; another store leads.
+ * 3. The connections of the new primary break, and the old OPEN arrives where no stream is open.
+ */
+function delayedOpen(): readonly Violation[] {
+  const stage = new Stage().movePrimaryFromVoter()
+  const { primary, replica, voter, world } = stage
+  const { network } = world
+  const { epoch } = stage.record
+  network.setLag(primary.name, replica.name, 7000)
+  stage.cut(primary, voter)
+  if (primary.process !== undefined) network.breakAll(primary.process, replica.name)
+  stage.until('another primary', () => stage.record.epoch > epoch)
+  for (let round = 0; round < 80; round++) {
+    if (replica.process !== undefined) network.breakAll(replica.process, voter.name)
+    stage.run(100)
+  }
+  network.setLag(primary.name, replica.name, 0)
+  return stage.finish()
+}
+
+/** A primary and its clients are cut from all others: it must not serve once another store leads. */
+function zombiePrimary(): readonly Violation[] {
+  const stage = new Stage().movePrimaryFromVoter()
+  const { primary, world } = stage
+  const { epoch } = stage.record
+  const side = new Set([primary.name, ...world.clients.slice(0, 2).map(({ name }) => name)])
+  world.network.setCuts([{ side, oneWay: false }])
+  stage.until('another primary', () => stage.record.epoch > epoch)
+  return stage.run(4000).finish()
+}
+
+/** A primary's host stands still for longer than its lease, with requests waiting at its door. */
+function pausedPrimary(): readonly Violation[] {
+  const stage = new Stage().movePrimaryFromVoter()
+  stage.primary.process?.pause(6000)
+  return stage.run(9000).finish()
+}
+
+/** A primary still reaches its replicas and its clients, but not control. */
+function primaryCutFromControl(): readonly Violation[] {
+  const stage = new Stage({ minInSync: 2 }).movePrimaryFromVoter()
+  const { epoch } = stage.record
+  stage.cut(stage.primary, stage.voter)
+  stage.until('another primary', () => stage.record.epoch > epoch)
+  return stage.run(4000).finish()
+}
+
+/** Power fails everywhere under load, twice; one node comes back late. */
+function everybodyAtOnce(): readonly Violation[] {
+  const stage = new Stage({ minInSync: 2 })
+  const { nodes } = stage.world
+  for (let round = 0; round < 2; round++) {
+    for (const node of nodes) node.crash({ powerLoss: true })
+    for (const node of nodes.slice(0, 2)) node.start()
+    stage.run(8000)
+    nodes[2]?.start()
+    stage.run(5000)
+  }
+  return stage.finish()
+}
+
+/** The voter is away for longer than every lease: nothing is served, nothing is lost, all goes on when it is back. */
+function voterAway(): readonly Violation[] {
+  const stage = new Stage().movePrimaryFromVoter()
+  stage.voter.crash({ powerLoss: false })
+  stage.run(20_000)
+  stage.voter.start()
+  stage.until('all replicas are in sync and served again', () => stage.world.healed(), 10_000)
+  return stage.finish()
+}
+
+/** A replica comes back over an empty disk, under its old name and address: it is a new replica. */
+function wipedDisk(): readonly Violation[] {
+  const stage = new Stage({ minInSync: 2 })
+  stage.replaceDisk(stage.replica)
+  return stage.run(3000).finish()
+}
+
+/** The only store in sync loses its disk, while another one that was taken out holds every acknowledged write. */
+function soleStoreWiped(): readonly Violation[] {
+  const stage = new Stage({ minInSync: 2 }).movePrimaryFromVoter()
+  const { primary, voter, world } = stage
+  const side = new Set([primary.name, voter.name])
+  stage.world.network.setCuts([{ side, oneWay: false }])
+  stage.until('one replica is out', () => stage.record.inSync.length === 2)
+  voter.process?.pause(2500)
+  stage.until('one store is in sync', () => stage.record.inSync.length === 1)
+  if (stage.record.primary.store === primary.disk.store) stage.replaceDisk(primary)
+  world.network.setCuts([])
+  return stage.run(5000).finish()
+}

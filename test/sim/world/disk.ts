@@ -20,6 +20,8 @@ export class Disk {
   identity: { cluster: ClusterId | undefined; voters: readonly Voter[]; founded: boolean; counter: number }
   readonly replicas = new Map<ExtentId, ReplicaImage>()
   readonly log: LogEntry[] = []
+  /** Every sync takes so much longer, for directed schedules. */
+  extraSyncMs = 0
 
   constructor(store: StoreId) {
     this.store = store
@@ -73,7 +75,8 @@ export class OpenStore {
   private readonly logInFlight: LogEntry[] = []
   private lastSyncAt = 0
   private lastLogSyncAt = 0
-  private failed = false
+  /** Nothing completes any more: a crash, or a write error. */
+  failed = false
 
   constructor(disk: Disk, world: StoreWorld) {
     this.disk = disk
@@ -100,9 +103,10 @@ export class OpenStore {
     }
   }
 
-  /** Ends this opening. What was being synced survives from the front, as far as luck goes. */
-  crash(): void {
+  /** Ends this opening. What was being synced survives from the front, as far as luck goes; `luckless`: nothing of it. */
+  crash(luckless = false): void {
     this.failed = true
+    if (luckless) return
     for (const batch of this.inFlight) {
       if (!this.world.chance.happens(0.5)) break
       this.makeDurable(batch)
@@ -213,8 +217,9 @@ export class OpenStore {
 
   private syncMs(): number {
     const { chance, faults } = this.world
-    if (!this.world.calm() && chance.happens(faults.tailPerSync)) return chance.between(20, faults.tailMs)
-    return chance.between(0.5, faults.syncMs)
+    const { extraSyncMs } = this.disk
+    if (!this.world.calm() && chance.happens(faults.tailPerSync)) return chance.between(20, faults.tailMs) + extraSyncMs
+    return chance.between(0.5, faults.syncMs) + extraSyncMs
   }
 
   private readMs(): number {

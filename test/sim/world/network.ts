@@ -21,6 +21,8 @@ export class Network {
   private readonly ends = new Map<Endpoint, Map<number, End>>()
   private readonly dirty = new Set<Pipe>()
   private cuts: readonly Cut[] = []
+  /** Milliseconds by which frames between two hosts are late, by `from>to`. */
+  private readonly lags = new Map<string, number>()
   private calm = true
   /** Most bytes that waited on one connection. */
   highestQueueBytes = 0
@@ -122,6 +124,18 @@ export class Network {
     if (end !== undefined) end.pipe.lastAt = Math.max(end.pipe.lastAt, this.clock.now + lateMs)
   }
 
+  /** Makes every frame from one host to another late by so much, on every connection, until it is set to 0. */
+  setLag(from: string, to: string, lateMs: number): void {
+    this.lags.set(`${from}>${to}`, lateMs)
+  }
+
+  /** Breaks the connections between this process and a host. */
+  breakAll(endpoint: Endpoint, host: string): void {
+    for (const end of this.ends.get(endpoint)?.values() ?? []) {
+      if (end.other.endpoint.host === host) this.breakConnection(end)
+    }
+  }
+
   private anyEnd(endpoint: Endpoint): End | undefined {
     const ends = [...(this.ends.get(endpoint)?.values() ?? [])].filter((end) => end.state === 'up')
     return ends.length === 0 ? undefined : this.chance.pick(ends)
@@ -217,7 +231,7 @@ export class Network {
   private ship(pipe: Pipe, messages: readonly Message[]): void {
     if (pipe.broken) return
     if (!this.calm && this.chance.happens(this.faults.lossPerFrame)) return this.breakConnection(pipe.end)
-    pipe.lastAt = Math.max(pipe.lastAt, this.clock.now + this.delay())
+    pipe.lastAt = Math.max(pipe.lastAt, this.clock.now + this.delay() + this.lagOf(pipe))
     this.clock.at(pipe.lastAt, () => this.arrive(pipe, messages))
   }
 
@@ -310,6 +324,11 @@ export class Network {
     if (this.calm) return this.chance.between(0.2, 2)
     if (this.chance.happens(this.faults.tailPerFrame)) return this.chance.between(20, this.faults.tailMs)
     return this.chance.between(0.2, this.faults.delayMs)
+  }
+
+  private lagOf(pipe: Pipe): number {
+    if (this.lags.size === 0) return 0
+    return this.lags.get(`${pipe.end.endpoint.host}>${pipe.end.other.endpoint.host}`) ?? 0
   }
 
   private isCut(pipe: Pipe): boolean {

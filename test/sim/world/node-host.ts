@@ -43,9 +43,10 @@ export class NodeHost {
     this.process.begin()
   }
 
-  crash(how: { powerLoss: boolean }): void {
+  /** `luckless`: of what was being synced nothing survives. */
+  crash(how: { powerLoss: boolean; luckless?: boolean }): void {
     if (how.powerLoss) this.boot += 1
-    this.process?.kill(how.powerLoss)
+    this.process?.kill(how.powerLoss, how.luckless)
   }
 
   /** Asks the process to hand over and end. */
@@ -106,25 +107,22 @@ export class NodeProcess extends Process {
         }),
       logDurable: (entry) => world.observer.logDurable(this, entry),
     })
-    this.machine = new NodeMachine(
-      {
-        store: disk.store,
-        name: node.name as NodeName,
-        address: node.address,
-        api: `${node.name}:7001`,
-        incarnation: { bootId: `${node.name}-boot-${boot}`, counter: this.counter },
-        trust: 'trusted',
-        cluster: disk.identity.cluster,
-        voters: disk.identity.voters,
-        founded: disk.identity.founded,
-        peers: [...world.peers].sort(),
-        expect: world.peers.length,
-        replicas: disk.stored(),
-        log: [...disk.log],
-        seed: world.chance.seed(),
-      },
-      this.now(),
-    )
+    this.machine = new NodeMachine({
+      store: disk.store,
+      name: node.name as NodeName,
+      address: node.address,
+      api: `${node.name}:7001`,
+      incarnation: { bootId: `${node.name}-boot-${boot}`, counter: this.counter },
+      trust: 'trusted',
+      cluster: disk.identity.cluster,
+      voters: disk.identity.voters,
+      founded: disk.identity.founded,
+      peers: [...world.peers].sort(),
+      expect: world.peers.length,
+      replicas: disk.stored(),
+      log: [...disk.log],
+      seed: world.chance.seed(),
+    })
   }
 
   begin(): void {
@@ -137,9 +135,9 @@ export class NodeProcess extends Process {
     this.feed({ type: 'shut-down' })
   }
 
-  kill(powerLoss: boolean): void {
+  kill(powerLoss: boolean, luckless = false): void {
     if (!this.alive()) return
-    this.store.crash()
+    this.store.crash(luckless)
     this.end(powerLoss)
     this.world.observer.nodeEnded(this, powerLoss)
   }
@@ -187,6 +185,13 @@ export class NodeProcess extends Process {
     }
   }
 
+  /** A store that met a write error ends its process, and whoever supervises it starts it again. Nothing else may. */
+  private giveUp(reason: string): void {
+    if (this.store.failed) this.world.clock.after(this.world.chance.between(300, 3000), () => this.node.start())
+    else this.world.observer.nodeFatal(this, reason)
+    this.kill(false)
+  }
+
   private carryOut(effect: Effect): void {
     switch (effect.type) {
       case 'send':
@@ -206,8 +211,7 @@ export class NodeProcess extends Process {
       case 'handed-over':
         return this.kill(false)
       case 'fatal':
-        this.world.observer.nodeFatal(this, effect.reason)
-        return this.kill(false)
+        return this.giveUp(effect.reason)
       default:
         return this.store.execute(effect)
     }

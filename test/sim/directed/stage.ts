@@ -1,0 +1,126 @@
+import type { Fact } from '@ashlar/node/core'
+import type { ExtentRecord } from '@ashlar/proto'
+import type { Violation } from '../checkers/report.ts'
+import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
+import { begin, comeToRest } from '../phases.ts'
+import type { NodeHost } from '../world/node-host.ts'
+import { World } from '../world/world.ts'
+
+/** A cluster that does nothing wrong by itself: what happens to it is what a schedule does. */
+const UNDISTURBED: SimulationOptions = {
+  seed: 1,
+  minInSync: 1,
+  sizeBytes: 8 * BLOCK_BYTES,
+  extentSizeBytes: 4096 * BLOCK_BYTES,
+  hotOffset: 0,
+  hotBytes: 2 * BLOCK_BYTES,
+  sharing: 'shared',
+  workload: { depth: 2, thinkMs: 20, writeShare: 0.6, partialShare: 0, eraseShare: 0, mostBlocks: 1 },
+  network: { delayMs: 1, tailPerFrame: 0, tailMs: 0, lossPerFrame: 0 },
+  disk: { syncMs: 2, tailPerSync: 0, tailMs: 0, batchesInFlight: 1, errorPerBatch: 0 },
+  clockError: 0,
+  faultsMs: 0,
+  faultEveryMs: 0,
+  faults: [],
+  ioTimeoutMs: 30_000,
+}
+
+/** Thrown when a schedule could not be followed: the misfortune that it is about did not come to pass. */
+export class NotFollowed extends Error {}
+
+/** One cluster under a schedule. Roles are those of its first extent at the moment of asking. */
+export class Stage {
+  readonly world: World
+
+  constructor(changes: Partial<SimulationOptions> = {}) {
+    this.world = new World({ ...UNDISTURBED, ...changes })
+    if (!begin(this.world)) throw new NotFollowed(JSON.stringify(this.world.checkers.report.violations))
+    this.run(500)
+  }
+
+  get record(): ExtentRecord {
+    const [record] = this.world.checkers.truth.map.extents.values()
+    if (record === undefined) throw new NotFollowed('there is no extent')
+    return record
+  }
+
+  /** The node with the control log. */
+  get voter(): NodeHost {
+    return this.world.nodes[0] as NodeHost
+  }
+
+  get primary(): NodeHost {
+    return this.find('primary', (node) => node.disk.store === this.record.primary.store)
+  }
+
+  /** A node other than the voter that is not primary. */
+  get replica(): NodeHost {
+    return this.find('replica', (node) => node !== this.voter && node.disk.store !== this.record.primary.store)
+  }
+
+  /** Makes sure that the primary is not the voter, by having the voter hand over. */
+  movePrimaryFromVoter(): this {
+    if (this.primary !== this.voter) return this
+    this.voter.crash({ powerLoss: false })
+    this.voter.start()
+    return this.until('another primary', () => this.primary !== this.voter && this.world.healed())
+  }
+
+  run(forMs: number): this {
+    this.world.runUntil(() => this.world.checkers.broken, forMs)
+    return this
+  }
+
+  /** Runs until the condition holds; `what` says for what it waits. */
+  until(what: string, condition: () => boolean, withinMs = 60_000): this {
+    const { world } = this
+    if (world.runUntil(() => condition() || world.checkers.broken, withinMs)) return this
+    throw new NotFollowed(`${what} did not come within ${withinMs} ms: ${world.describe()}`)
+  }
+
+  /** Runs until a node says this, and acts at that very moment. */
+  when(what: string, matches: (fact: Fact) => boolean, act: () => void): this {
+    const { checkers } = this.world
+    let done = false
+    checkers.onFact = (_node, fact) => {
+      if (done || fact.what !== what || !matches(fact)) return
+      done = true
+      // A fact comes in the middle of a step: what a schedule does to a node, it does between two.
+      this.world.clock.after(0, act)
+    }
+    return this.until(what, () => done)
+  }
+
+  /** Cuts hosts from each other, both ways; nothing else is cut any more. */
+  cut(from: NodeHost, ...others: readonly NodeHost[]): this {
+    const names = new Set(others.map(({ name }) => name))
+    this.world.network.setCuts([{ side: new Set([from.name]), others: names, oneWay: false }])
+    return this
+  }
+
+  heal(): this {
+    this.world.network.setCuts([])
+    return this
+  }
+
+  /** Replaces the disk of a node, which starts at once. */
+  replaceDisk(node: NodeHost): void {
+    this.world.victims().lost(node.wipe())
+    node.start()
+  }
+
+  /** Everything works again, and the cluster comes to rest. */
+  finish(): readonly Violation[] {
+    this.heal()
+    for (const node of this.world.nodes) node.start()
+    if (!this.world.checkers.broken) comeToRest(this.world)
+    this.world.checkers.end(this.world.history)
+    return this.world.checkers.report.violations
+  }
+
+  private find(what: string, matches: (node: NodeHost) => boolean): NodeHost {
+    const found = this.world.nodes.find(matches)
+    if (found === undefined) throw new NotFollowed(`there is no ${what}`)
+    return found
+  }
+}

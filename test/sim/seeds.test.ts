@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+
+const FIRST = 1
+const SEEDS = 500
+const JOBS = 2
+const LIMIT_MS = 240_000
+
+describe('random schedules', () => {
+  it(`${SEEDS} seeds from ${FIRST} break no invariant`, { timeout: LIMIT_MS }, async (t) => {
+    const args = ['--first', String(FIRST), '--count', String(SEEDS), '--jobs', String(JOBS), '--quiet']
+    const { code, text } = await run([join(import.meta.dirname, 'bin/ashlar-sim.ts'), ...args])
+    for (const line of text.trim().split('\n')) t.diagnostic(line)
+    assert.equal(code, 0, text)
+    const sums = [...text.matchAll(/^sum (.*)$/gm)].map((match) => JSON.parse(match[1] as string) as Sum)
+    const calls = sums.reduce((all, { calls }) => all + calls, 0)
+    const takeovers = sums.reduce((all, { activations }) => all + activations, 0)
+    // A run in which little happens proves little: what a healthy run does has to be seen.
+    assert.ok(calls > SEEDS * 100, `only ${calls} calls ended well`)
+    assert.ok(takeovers > SEEDS * 3, `only ${takeovers} takeovers`)
+  })
+})
+
+interface Sum {
+  readonly calls: number
+  readonly activations: number
+}
+
+function run(args: readonly string[]): Promise<{ code: number | null; text: string }> {
+  const child = spawn(process.execPath, ['--conditions=ashlar-source', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let text = ''
+  child.stdout.on('data', (bytes: Buffer) => {
+    text += bytes.toString()
+  })
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, text })))
+}
