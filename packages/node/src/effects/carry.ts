@@ -1,7 +1,7 @@
-import type { Effect, Fact, Input } from '../core/machine.ts'
+import type { Message } from '@ashlar/proto'
+import type { Effect, Fact, Input, Link } from '../core/machine.ts'
 import type { ControlLog } from '../storage/control-log/index.ts'
 import type { Store } from '../storage/store.ts'
-import type { Transport } from '../transport/transport.ts'
 import { readDone } from './reply-read.ts'
 
 type AdminDoneEffect = Extract<Effect, { type: 'admin-done' }>
@@ -9,7 +9,10 @@ type AdminDoneEffect = Extract<Effect, { type: 'admin-done' }>
 /** What effects are carried out with. */
 export interface Carriers {
   readonly store: Store
-  readonly transport: Transport
+  /** A link that is full or down drops the message: link-down follows, and whoever needs an answer asks again. */
+  readonly send: (link: Link, message: Message) => void
+  readonly closeLink: (link: Link, reason: string) => void
+  readonly dial: (addresses: readonly string[]) => void
   /** The control log, opened or made at the first use. */
   readonly controlLog: () => Promise<ControlLog>
   readonly feed: (input: Input) => void
@@ -24,24 +27,17 @@ export interface Carriers {
 export function carry(carriers: Carriers, effect: Effect): void {
   switch (effect.type) {
     case 'send':
-      // A link that is full or down drops the message: link-down follows, and whoever needs an answer asks again.
-      carriers.transport.send(effect.link, effect.message)
-      return
+      return carriers.send(effect.link, effect.message)
     case 'reply-read':
-      carriers.transport.send(effect.link, readDone(effect))
-      return
+      return carriers.send(effect.link, readDone(effect))
     case 'close-link':
-      return carriers.transport.closeLink(effect.link, effect.reason)
+      return carriers.closeLink(effect.link, effect.reason)
     case 'dial':
-      return carriers.transport.setDialed(effect.addresses)
+      return carriers.dial(effect.addresses)
     case 'log-append':
       return appendToLog(carriers, effect)
     case 'save-cluster':
-      carriers.store.saveCluster(effect.cluster, effect.voters, effect.founded).then(
-        () => carriers.feed({ type: 'cluster-saved' }),
-        (cause) => carriers.onFatal('the identity of the store could not be written', cause),
-      )
-      return
+      return saveCluster(carriers, effect)
     case 'admin-done':
       return carriers.onAdminDone(effect)
     case 'fact':
@@ -64,4 +60,11 @@ function appendToLog(carriers: Carriers, effect: Extract<Effect, { type: 'log-ap
       () => carriers.feed({ type: 'log-appended', index: effect.index }),
       (cause) => carriers.onFatal('the control log could not be written', cause),
     )
+}
+
+function saveCluster(carriers: Carriers, effect: Extract<Effect, { type: 'save-cluster' }>): void {
+  carriers.store.saveCluster(effect.cluster, effect.voters, effect.founded).then(
+    () => carriers.feed({ type: 'cluster-saved' }),
+    (cause) => carriers.onFatal('the identity of the store could not be written', cause),
+  )
 }

@@ -150,6 +150,11 @@ export class ReplicaStore implements Store {
     })
   }
 
+  /** What the driver says of itself, for metrics; empty once it is closed. */
+  statistics(): Readonly<Record<string, number>> {
+    return this.#driver.statistics()
+  }
+
   freeBytes(): Bytes {
     return this.#freeSpace.bytes
   }

@@ -12,6 +12,8 @@ export interface ExtentStatus {
   readonly epoch: Epoch
   readonly lastSeq: Seq
   readonly commitSeq: Seq
+  /** Blocks of the extent, and those known to be damaged here. */
+  readonly blockCount: number
   readonly damagedBlocks: number
   /** Writes between seq and commit. */
   readonly pendingWrites: number
@@ -35,6 +37,7 @@ export function statusOf(state: ExtentState, replica: ReplicaRole, primary: Prim
     epoch: primary?.epoch ?? state.promised,
     lastSeq: state.lastSeq,
     commitSeq: state.commitSeq,
+    blockCount: state.blockCount,
     damagedBlocks: state.damaged.size,
     pendingWrites: primary?.window.size ?? 0,
     streams: [...(primary?.streams.values() ?? [])].map((stream) => ({

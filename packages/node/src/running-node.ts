@@ -1,0 +1,360 @@
+import { randomBytes } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
+import {
+  type AdminCommand,
+  type AdminDone,
+  AshlarError,
+  BLOCK_ABSENT,
+  type BlockIndex,
+  ERRORS,
+  type ExtentId,
+  errorCodeOf,
+  invariant,
+  MapCopy,
+  type Message,
+  type NodeName,
+  type StoreId,
+  TIMERS,
+  type VolumeRecord,
+} from '@ashlar/proto'
+import { verifyWrite } from '@ashlar/proto/codec'
+import type { NodeView, Readiness, VerifiedBlock } from './admin/index.ts'
+import type { InsecureListener } from './config/index.ts'
+import type { Effect, Input, Link, LoadedBlock, LogEntry, Token } from './core/machine.ts'
+import { NodeMachine } from './core/node-machine.ts'
+import type { ExtentStatus } from './core/replication/index.ts'
+import { type Carriers, carry } from './effects/carry.ts'
+import type { Observer } from './observe/index.ts'
+import { Pump } from './pump.ts'
+import { type ControlLog, controlLogDirectory, openControlLog, type ReplicaStore } from './storage/index.ts'
+import type { LinkPeer, Transport, TransportEvents } from './transport/index.ts'
+
+/** What a running node is made of, apart from its store and its transport. */
+export interface RunningNodeOptions {
+  readonly dataDir: string
+  readonly name: NodeName
+  readonly version: string
+  readonly insecure: readonly InsecureListener[]
+  /** Advertised addresses of the expected peers, sorted, this node's own included. */
+  readonly peers: readonly string[]
+  /** How many of them must answer before a cluster is founded; 1 founds a cluster of this node alone. */
+  readonly expect: number
+  readonly observer: Observer
+  /** The node cannot go on and has stopped acknowledging: the process must end. Called once. */
+  readonly onFatal: (reason: string, cause?: unknown) => void
+}
+
+/** How long a stopping node waits for its extents to be handed over. */
+const HAND_OVER_MS = 6000
+/** How long a command of the API waits for control, and for this node's map to show what it did. */
+const ADMIN_MS = 30_000
+
+type Done = Omit<AdminDone, 'type' | 'request'>
+
+/**
+ * The machines of a node over its store and transport: the pump, and what the HTTP API sees. Built before the node
+ * listens, so that the API can say what it waits for; `begin` starts it.
+ */
+export class RunningNode implements NodeView, TransportEvents {
+  readonly insecure: readonly InsecureListener[]
+  readonly version: string
+  readonly name: NodeName
+  readonly dataDir: string
+  readonly #options: RunningNodeOptions
+  readonly #store: ReplicaStore
+  readonly #admins: Map<Token, (done: Done) => void> = new Map()
+  readonly #loads: Map<Token, (blocks: readonly LoadedBlock[]) => void> = new Map()
+  /** Those who wait for the map to reach a revision. */
+  readonly #awaited: Set<{ readonly revision: number; readonly reached: () => void }> = new Set()
+  #controlLog: Promise<ControlLog> | undefined
+  #logEntries: readonly LogEntry[]
+  #machine: NodeMachine | undefined
+  #transport: Transport | undefined
+  #pump: Pump | undefined
+  #ticker: NodeJS.Timeout | undefined
+  #handedOver: (() => void) | undefined
+  #lastToken = 0
+  #failed = false
+  #stopping: Promise<void> | undefined
+
+  constructor(options: RunningNodeOptions, store: ReplicaStore, controlLog: ControlLog | undefined) {
+    this.#options = options
+    this.#store = store
+    this.insecure = options.insecure
+    this.version = options.version
+    this.name = options.name
+    this.dataDir = options.dataDir
+    this.#controlLog = controlLog === undefined ? undefined : Promise.resolve(controlLog)
+    this.#logEntries = controlLog?.entries ?? []
+  }
+
+  /** Starts the machines. `address` and `api`: where others reach this node. */
+  begin(transport: Transport, address: string, api: string): void {
+    const { observer } = this.#options
+    const machine = new NodeMachine({
+      ...this.#store.identity,
+      name: this.name,
+      address,
+      api,
+      peers: this.#options.peers,
+      expect: this.#options.expect,
+      replicas: this.#store.replicas,
+      log: this.#logEntries,
+      seed: randomBytes(4).readUInt32BE(),
+    })
+    this.#logEntries = []
+    this.#machine = machine
+    this.#transport = transport
+    const carriers: Carriers = {
+      store: this.#store,
+      send: (link, message) => observer.sent(link, message, transport.send(link, message)),
+      closeLink: (link, reason) => transport.closeLink(link, reason),
+      dial: (addresses) => transport.setDialed(addresses.filter((other) => other !== address)),
+      controlLog: () => this.#openControlLog(),
+      feed: (input) => this.#feed(input),
+      onAdminDone: ({ token, done }) => this.#settleAdmin(token, done),
+      onFact: (fact) => observer.fact(fact),
+      onHandedOver: () => this.#handedOver?.(),
+      onFatal: (reason, cause) => this.#fail(reason, cause),
+    }
+    this.#pump = new Pump({
+      machine,
+      clock: () => performance.now(),
+      carry: (effect: Effect) => carry(carriers, effect),
+      flush: () => {
+        transport.flush()
+        this.#tellReached()
+      },
+      onBroken: (error) => this.#fail('a promise of the code itself is broken', error),
+    })
+    this.#ticker = setInterval(() => this.#tick(), TIMERS.tickMs)
+    this.#tick()
+  }
+
+  #tick(): void {
+    this.#machine?.setFreeBytes(this.#store.freeBytes())
+    this.#feed({ type: 'tick' })
+  }
+
+  #feed(input: Input): void {
+    this.#pump?.feed(input)
+  }
+
+  /** Completions of the store: those of the API's own reads stay here, the rest belongs to the machines. */
+  onStoreCompletion(input: Input): void {
+    if (input.type === 'loaded' && input.token < 0) {
+      this.#loads.get(input.token)?.(input.blocks)
+      this.#loads.delete(input.token)
+    } else this.#feed(input)
+  }
+
+  // ---- events of the transport --------------------------------------------------------------------------------------
+
+  linkUp(link: Link, direction: 'in' | 'out', peer: LinkPeer): void {
+    this.#options.observer.linkUp(link, direction, peer.kind)
+    this.#feed({ type: 'link-up', link, direction, peer })
+  }
+
+  linkDown(link: Link): void {
+    this.#options.observer.linkDown(link)
+    this.#feed({ type: 'link-down', link })
+  }
+
+  /** Messages of one frame. A write whose bytes do not match is refused here, before anything believes it. */
+  messages(link: Link, messages: readonly Message[]): void {
+    const { observer } = this.#options
+    for (const message of messages) {
+      observer.received(link, message)
+      const blockSizeBytes = message.type === 'write' ? this.#machine?.blockSizeOf(message.extent) : undefined
+      if (message.type === 'write' && blockSizeBytes !== undefined && !verifyWrite(message, blockSizeBytes)) {
+        const { request, epoch } = message
+        this.#transport?.send(link, { type: 'answer', request, code: ERRORS.CHECKSUM.number, epoch })
+        this.#transport?.flush()
+      } else this.#feed({ type: 'received', link, message })
+    }
+  }
+
+  // ---- what the API sees ----------------------------------------------------------------------------------------------
+
+  get store(): StoreId {
+    return this.#store.identity.store
+  }
+
+  get map(): MapCopy {
+    return this.#machine?.map ?? EMPTY_MAP
+  }
+
+  get leader(): StoreId | undefined {
+    const address = this.#machine?.agent.view(performance.now()).leader
+    return this.map.voters.find((voter) => (this.map.nodes.get(voter.store)?.address || voter.address) === address)
+      ?.store
+  }
+
+  get leaseHeld(): boolean {
+    return (this.#machine?.agent.view(performance.now()).leaseRemainingMs ?? 0) > 0
+  }
+
+  get readiness(): Readiness {
+    if (this.#machine === undefined) return { ready: false, reason: 'this node is starting' }
+    if (this.#stopping !== undefined) return { ready: false, reason: 'this node is stopping' }
+    const founding = this.#machine.founding.waitsFor
+    if (founding !== '') return { ready: false, reason: founding }
+    const { waitsFor } = this.#machine.agent.view(performance.now())
+    if (waitsFor !== '') return { ready: false, reason: waitsFor }
+    if (!this.leaseHeld) return { ready: false, reason: 'waits for control to renew the lease of this node' }
+    const recovering = this.localExtents().filter(({ role, phase }) => role === 'primary' && phase !== 'active').length
+    if (recovering > 0) return { ready: false, reason: `${recovering} extents that this node leads are not active yet` }
+    return { ready: true }
+  }
+
+  localExtents(): readonly ExtentStatus[] {
+    return this.#machine?.describeExtents() ?? []
+  }
+
+  async admin(command: AdminCommand): Promise<VolumeRecord | undefined> {
+    const done = await this.#ask(command)
+    const code = errorCodeOf(done.code) ?? 'INTERNAL'
+    if (code !== 'OK') throw new AshlarError(code, done.message, done.hint === '' ? {} : { hint: done.hint })
+    await this.#reached(done.revision)
+    return done.volume
+  }
+
+  #ask(command: AdminCommand): Promise<Done> {
+    if (this.#stopping !== undefined || this.#pump === undefined)
+      return Promise.reject(
+        new AshlarError('CLOSED', 'this node is starting or stopping', { hint: 'ask another node' }),
+      )
+    const token = this.#ownToken()
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => {
+        this.#admins.delete(token)
+        reject(
+          new AshlarError(
+            'TIMEOUT',
+            `control did not answer within ${ADMIN_MS / 1000} s; the command may still take effect`,
+            {
+              hint: 'see `ashlar cluster info` for what control waits for',
+            },
+          ),
+        )
+      }, ADMIN_MS)
+      this.#admins.set(token, (done) => {
+        clearTimeout(late)
+        resolve(done)
+      })
+      this.#feed({ type: 'admin', token, command })
+    })
+  }
+
+  #settleAdmin(token: Token, done: Done): void {
+    this.#admins.get(token)?.(done)
+    this.#admins.delete(token)
+  }
+
+  /** Resolves once this node's map is at the revision, or after ADMIN_MS: then it lags behind, which is no failure of the command. */
+  #reached(revision: number): Promise<void> {
+    if (this.map.revision >= revision) return Promise.resolve()
+    return new Promise((resolve) => {
+      const waiting = {
+        revision,
+        reached: () => {
+          clearTimeout(late)
+          resolve()
+        },
+      }
+      const late = setTimeout(() => {
+        this.#awaited.delete(waiting)
+        resolve()
+      }, ADMIN_MS)
+      this.#awaited.add(waiting)
+    })
+  }
+
+  #tellReached(): void {
+    for (const waiting of this.#awaited) {
+      if (this.map.revision < waiting.revision) continue
+      this.#awaited.delete(waiting)
+      waiting.reached()
+    }
+  }
+
+  async versions(
+    extent: ExtentId,
+    firstBlock: BlockIndex,
+    blocks: number,
+  ): Promise<readonly VerifiedBlock[] | undefined> {
+    const replica = this.localExtents().find((status) => status.extent === extent)
+    if (replica === undefined) return undefined
+    const end = Math.min(firstBlock + blocks, replica.blockCount)
+    if (firstBlock >= end) return []
+    if (this.#stopping !== undefined) throw new AshlarError('CLOSED', 'this node is stopping')
+    const loaded = await new Promise<readonly LoadedBlock[]>((resolve) => {
+      const token = this.#ownToken()
+      this.#loads.set(token, resolve)
+      const wanted = Array.from({ length: end - firstBlock }, (_, at) => firstBlock + at)
+      this.#store.execute({ type: 'load', token, extent, blocks: wanted })
+    })
+    return loaded
+      .filter(({ version, damaged }) => damaged || version.kind !== BLOCK_ABSENT)
+      .map(({ block, version, damaged }) => ({ ...version, block, intact: !damaged }))
+  }
+
+  /** Tokens of this shell are negative, so that they never meet those that the machines give. */
+  #ownToken(): Token {
+    return -++this.#lastToken
+  }
+
+  // ---- the end --------------------------------------------------------------------------------------------------------
+
+  #openControlLog(): Promise<ControlLog> {
+    this.#controlLog ??= openControlLog(controlLogDirectory(this.dataDir))
+    return this.#controlLog
+  }
+
+  #fail(reason: string, cause?: unknown): void {
+    if (this.#failed) return
+    this.#failed = true
+    this.#pump?.stop()
+    clearInterval(this.#ticker)
+    this.#options.onFatal(reason, cause)
+  }
+
+  /**
+   * Hands over what this node leads, then stops the machines and the transport, and closes log and store. Everything that
+   * it acknowledged is on stable storage whether or not this succeeds.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#shutDown()
+    return this.#stopping
+  }
+
+  async #shutDown(): Promise<void> {
+    if (!this.#failed && this.#pump !== undefined) await this.#handOver()
+    clearInterval(this.#ticker)
+    this.#pump?.stop()
+    const { revision } = this.map
+    for (const settle of this.#admins.values())
+      settle({ code: ERRORS.CLOSED.number, message: 'the node stopped', hint: 'ask another node', revision })
+    this.#admins.clear()
+    await this.#transport?.close()
+    await (await this.#controlLog)?.close()
+    await this.#store.close()
+  }
+
+  #handOver(): Promise<void> {
+    return new Promise((resolve) => {
+      const late = setTimeout(() => {
+        this.#options.observer.log.warn({ waitedMs: HAND_OVER_MS }, 'stopped without a complete hand-over')
+        resolve()
+      }, HAND_OVER_MS)
+      this.#handedOver = () => {
+        clearTimeout(late)
+        resolve()
+      }
+      invariant(this.#pump !== undefined, 'only a node that began hands over')
+      this.#feed({ type: 'shut-down' })
+    })
+  }
+}
+
+const EMPTY_MAP = new MapCopy()
