@@ -19,13 +19,18 @@ export class NodeMachine {
   readonly founding: Founding
   readonly agent: ControlAgent
   readonly replication: Replication
+  private readonly start: NodeStart
   private readonly prng: Prng
   private control: { readonly leader: ControlLeader; readonly log: SoloLog } | undefined
   private joined = false
   private lastToken = 0
   private loopback: Message[] = []
+  private dialed: readonly string[] = []
+  /** Map revision at which the peers to dial were last looked at. */
+  private dialedAt: number | undefined
 
   constructor(start: NodeStart) {
+    this.start = start
     this.prng = new Prng(start.seed)
     const { store, address, incarnation } = start
     this.links = new Links({ store, address, counter: incarnation.counter })
@@ -70,16 +75,31 @@ export class NodeMachine {
     const effects: Effect[] = []
     const ctx = this.context(now, effects)
     this.onInput(ctx, input)
-    this.control?.leader.endStep(ctx)
+    this.endStep(ctx)
     for (let said = this.loopback; said.length > 0; said = this.loopback) {
       this.loopback = []
       for (const message of said) this.onMessage(ctx, LOOPBACK_LINK, message)
-      this.agent.endStep(ctx)
-      this.control?.leader.endStep(ctx)
+      this.endStep(ctx)
     }
+    this.dialPeers(ctx)
+    return effects
+  }
+
+  private endStep(ctx: Context): void {
+    this.control?.leader.endStep(ctx)
     this.agent.endStep(ctx)
     this.replication.endStep(ctx)
-    return effects
+  }
+
+  /** Every node that was named with --peers or is in the map, but for this one. */
+  private dialPeers(ctx: Context): void {
+    if (this.dialedAt === this.agent.map.revision) return
+    this.dialedAt = this.agent.map.revision
+    const known = [...this.start.peers, ...[...this.agent.map.nodes.values()].map((node) => node.address)]
+    const addresses = [...new Set(known)].filter((address) => address !== '' && address !== this.start.address).sort()
+    if (addresses.join() === this.dialed.join()) return
+    this.dialed = addresses
+    ctx.emit({ type: 'dial', addresses })
   }
 
   private context(now: Millis, effects: Effect[]): Context {
