@@ -42,3 +42,4 @@ export {
   validateServerOptions,
 } from './config/index.ts'
 export { createLog, createRegister, LATENCY_BUCKETS_SECONDS, type Register } from './observe/index.ts'
+export { VERSION } from './version.ts'

@@ -126,9 +126,10 @@ export const SERVER_OPTIONS = {
     ...asBytes,
     name: 'ballast-bytes',
     placeholder: 'SIZE',
+    optional: true,
     meaning: 'Room kept in a file that is given up only to open the store again on a full disk.',
-    default: 128 * 2 ** 20,
-    cost: 'More costs that much disk. Less than two write buffers and 64Mi may not be enough to open; 0 keeps none.',
+    defaultText: 'two write buffers and 64Mi',
+    cost: 'More costs that much disk. Less may not be enough to open; 0 keeps none.',
   },
 } as const satisfies OptionTable
 

@@ -10,7 +10,6 @@ import { createLog } from './log.ts'
 import { createNodeMetrics, type NodeMetrics } from './metrics/index.ts'
 import { OperationTimer } from './operation-timer.ts'
 import { createRegister, type Register } from './register.ts'
-import type { Traffic } from './traffic.ts'
 
 export interface ObserverOptions {
   readonly level: LogLevel
@@ -29,7 +28,7 @@ type LinkFacts = { readonly peer: 'node' | 'client'; readonly direction: 'in' | 
  * All that a node tells people: its log, its metrics, and the facts of its machines as both. The shell calls it beside
  * the machines; nothing here is ever read back by them.
  */
-export class Observer implements Traffic {
+export class Observer {
   readonly log: Logger
   readonly register: Register
   readonly metrics: NodeMetrics
