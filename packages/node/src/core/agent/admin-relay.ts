@@ -1,0 +1,99 @@
+import type { AdminCommand, AdminDone, ErrorCode, Millis } from '@ashlar/proto'
+import { ERRORS } from '@ashlar/proto'
+import type { Context, Link, Token } from '../machine.ts'
+
+/** Who asked: a client over a link, or this node's own HTTP API. */
+type Asker = { readonly link: Link; readonly request: number } | { readonly token: Token }
+type Done = Omit<AdminDone, 'type' | 'request'>
+
+interface Relayed {
+  readonly asker: Asker
+  readonly command: AdminCommand
+  readonly askedAt: Millis
+  /** Link over which it went to the leader; undefined while it has to be sent again. */
+  link: Link | undefined
+  /** It was sent before, over a link that is gone: an answer may have been lost. */
+  sentBefore: boolean
+}
+
+/** Commands that wait for control at once. */
+const RELAYED_COMMANDS = 1024
+/** A command that control accepted and does not answer: longer than any attachment may wait for leases to run out. */
+const ANSWER_MS = 15_000
+
+/**
+ * Commands of clients and of the HTTP API on their way to control's leader. A command whose link to the leader is lost is
+ * sent again over the next one: attach and detach name their session, so that control tells a repetition.
+ */
+export class AdminRelay {
+  readonly #relayed = new Map<number, Relayed>()
+  #lastRequest = 0
+
+  /** `leader` undefined: nobody to ask. `absence` then says who does not answer. */
+  ask(ctx: Context, asker: Asker, command: AdminCommand, leader: Link | undefined, absence: string): void {
+    if (leader === undefined) return answer(ctx, asker, refusal('NO_CONTROL', 'no control leader answers', absence))
+    if (this.#relayed.size >= RELAYED_COMMANDS)
+      return answer(ctx, asker, refusal('BUSY', `${RELAYED_COMMANDS} commands wait for control`, 'try again later'))
+    const relayed: Relayed = { asker, command, askedAt: ctx.now, link: undefined, sentBefore: false }
+    const request = ++this.#lastRequest
+    this.#relayed.set(request, relayed)
+    send(ctx, request, relayed, leader)
+  }
+
+  /** Sends again what was lost with its link. Fails what waited too long, and everything that has nobody to wait for. */
+  drive(ctx: Context, leader: Link | undefined, absence: string): void {
+    for (const [request, relayed] of this.#relayed) {
+      const waitedMs = ctx.now - relayed.askedAt
+      if (waitedMs < ANSWER_MS) {
+        if (leader !== undefined && relayed.link === undefined) send(ctx, request, relayed, leader)
+        continue
+      }
+      this.#relayed.delete(request)
+      const message = `control did not answer for ${waitedMs} ms; the command may still take effect`
+      answer(ctx, relayed.asker, refusal('TIMEOUT', message, absence))
+    }
+  }
+
+  onAnswer(ctx: Context, message: AdminDone): void {
+    const relayed = this.#relayed.get(message.request)
+    if (relayed === undefined) return
+    this.#relayed.delete(message.request)
+    const { code, message: text, hint, volume, revision } = message
+    const done: Done = { code, message: text, hint, ...(volume === undefined ? {} : { volume }), revision }
+    answer(ctx, relayed.asker, relayed.sentBefore ? withDoubt(relayed.command, done) : done)
+  }
+
+  /** What went over this link is sent again; what came over it has nobody to be answered any more. */
+  onLinkDown(link: Link): void {
+    for (const [request, relayed] of this.#relayed) {
+      if ('link' in relayed.asker && relayed.asker.link === link) this.#relayed.delete(request)
+      else if (relayed.link === link) {
+        relayed.link = undefined
+        relayed.sentBefore = true
+      }
+    }
+  }
+}
+
+function send(ctx: Context, request: number, relayed: Relayed, leader: Link): void {
+  relayed.link = leader
+  ctx.emit({ type: 'send', link: leader, message: { type: 'admin', request, command: relayed.command } })
+}
+
+function answer(ctx: Context, asker: Asker, done: Done): void {
+  if ('token' in asker) ctx.emit({ type: 'admin-done', token: asker.token, done })
+  else ctx.emit({ type: 'send', link: asker.link, message: { type: 'admin-done', request: asker.request, ...done } })
+}
+
+function refusal(code: ErrorCode, message: string, hint: string): Done {
+  return { code: ERRORS[code].number, message, hint, revision: 0 }
+}
+
+/** A command that was sent twice may have met its own first sending: the answer says so instead of blaming somebody else. */
+function withDoubt(command: AdminCommand, done: Done): Done {
+  const met =
+    (command.do === 'create-volume' && done.code === ERRORS.EXISTS.number) ||
+    (command.do === 'remove-volume' && done.code === ERRORS.NOT_FOUND.number)
+  if (!met) return done
+  return { ...done, hint: 'an answer of control was lost: this very command may have done it; look at the volume' }
+}

@@ -1,0 +1,370 @@
+import type {
+  AdminCommand,
+  Bytes,
+  ClusterId,
+  GetMap,
+  MapDelta,
+  Message,
+  Millis,
+  Registered,
+  Renewed,
+  SetChange,
+  Voter,
+} from '@ashlar/proto'
+import { ERRORS, errorCodeOf, MapCopy, TIMERS } from '@ashlar/proto'
+import { MapWatchers } from '../control/index.ts'
+import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
+import { LOOPBACK_LINK } from '../links.ts'
+import type { Context, Link, NodeStart, Token } from '../machine.ts'
+import { AdminRelay } from './admin-relay.ts'
+import { HeldLease } from './held-lease.ts'
+import { type ReleasedExtent, type ReleaseReason, Releases } from './releases.ts'
+import { SetRequests } from './set-requests.ts'
+
+/** What the agent is built from: who this node is. */
+export type AgentStart = Pick<NodeStart, 'store' | 'name' | 'address' | 'api' | 'incarnation' | 'trust'>
+
+/** How this node stands with control, for people. */
+export interface AgentView {
+  readonly state: 'no-cluster' | 'no-leader' | 'registering' | 'registered'
+  /** What it waits for, as one sentence; empty when it waits for nothing. */
+  readonly waitsFor: string
+  /** Address of the voter that it talks to. */
+  readonly leader: string | undefined
+  readonly leaseRemainingMs: Millis
+  readonly revision: number
+}
+
+/**
+ * Control's agent on every node: registers, renews the lease, learns the map and serves it to clients, and carries what
+ * replication and clients ask to control's leader and back. It decides nothing about extents.
+ *
+ *   no cluster ─begin─> registering ─registered─> registered ─renewal refused─┐
+ *                            └───────────────────<────────────────────────────┘
+ *
+ * While it registers it holds no lease, and no renewal that was sent before counts (amendment 3).
+ */
+export class ControlAgent implements ControlView {
+  readonly map: MapCopy = new MapCopy()
+  readonly #start: AgentStart
+  readonly #links: PeerLinks
+  readonly #lease = new HeldLease()
+  readonly #sets = new SetRequests()
+  readonly #releases = new Releases()
+  readonly #relay = new AdminRelay()
+  readonly #watchers = new MapWatchers()
+  #listener: MapListener | undefined
+  #cluster: ClusterId | undefined
+  #voters: readonly Voter[] = []
+  /** Which voter is asked: the next one whenever one says that it does not lead. */
+  #voter = 0
+  /** The link to the leader of the last step. */
+  #leaderLink: Link | undefined
+  #registration: { request: number; sentAt: Millis | undefined } | undefined
+  #refusal = ''
+  #registered = false
+  #lastRequest = 0
+  #renewedAt = Number.NEGATIVE_INFINITY
+  /** When the map was asked for over this link; undefined: it has to be. */
+  #mapAskedAt: Millis | undefined
+  #mapMissing = false
+  #freeBytes: Bytes = Number.MAX_SAFE_INTEGER
+  /** Deltas of this step, to be passed on to watchers. */
+  #recent: MapDelta[] = []
+
+  constructor(start: AgentStart, links: PeerLinks) {
+    this.#start = start
+    this.#links = links
+  }
+
+  /** Who is told of changes. Called once, before anything else. */
+  listen(listener: MapListener): void {
+    this.#listener = listener
+  }
+
+  /** The cluster is known: register with it. */
+  begin(ctx: Context, cluster: ClusterId, voters: readonly Voter[]): void {
+    this.#cluster = cluster
+    this.#voters = voters
+    this.#drive(ctx)
+  }
+
+  /** Free bytes of this store, told to control with every renewal. */
+  setFreeBytes(bytes: Bytes): void {
+    this.#freeBytes = bytes
+  }
+
+  // ---- what replication uses ---------------------------------------------------------------------------------------
+
+  leaseHeld(ctx: Context): boolean {
+    return this.#lease.held(ctx.now)
+  }
+
+  requestChange(_ctx: Context, change: SetChange): void {
+    this.#sets.add(change)
+  }
+
+  release(_ctx: Context, extents: readonly ReleasedExtent[], reason: ReleaseReason): void {
+    this.#releases.add(extents, reason)
+  }
+
+  /** True while control has not answered for every extent that was given up. */
+  get releasing(): boolean {
+    return this.#releases.pending
+  }
+
+  // ---- inputs ------------------------------------------------------------------------------------------------------
+
+  onTick(ctx: Context): void {
+    this.#drive(ctx)
+  }
+
+  onLinkUp(ctx: Context): void {
+    this.#drive(ctx)
+  }
+
+  onLinkDown(ctx: Context, link: Link): void {
+    this.#watchers.forget(link)
+    this.#relay.onLinkDown(link)
+    this.#drive(ctx)
+  }
+
+  /** False when the message is not for the agent. */
+  onMessage(ctx: Context, link: Link, message: Message): boolean {
+    switch (message.type) {
+      case 'registered':
+        this.#onRegistered(ctx, message)
+        return true
+      case 'renewed':
+        this.#onRenewed(message)
+        return true
+      case 'map-update':
+        this.#onMapUpdate(ctx, message.delta)
+        return true
+      case 'sets-changed':
+        this.#sets.onAnswer(message)
+        this.#tellOutcomes(ctx)
+        return true
+      case 'released':
+        if (!this.#releases.onAnswer(message)) this.#nextVoter()
+        return true
+      case 'admin-done':
+        this.#relay.onAnswer(ctx, message)
+        return true
+      case 'get-map':
+        this.#onGetMap(ctx, link, message)
+        return true
+      case 'admin':
+        this.#relay.ask(ctx, { link, request: message.request }, message.command, this.#findLeader(), this.#absence())
+        return true
+      default:
+        return false
+    }
+  }
+
+  /** A command of this node's own HTTP API; answered by the effect `admin-done` with this token. */
+  onAdmin(ctx: Context, token: Token, command: AdminCommand): void {
+    this.#relay.ask(ctx, { token }, command, this.#findLeader(), this.#absence())
+  }
+
+  /** Sends what this step gathered, and tells watchers what it changed. */
+  endStep(ctx: Context): void {
+    this.#drive(ctx)
+    this.#watchers.push(ctx, this.map, this.#recent)
+    this.#recent = []
+  }
+
+  view(now: Millis): AgentView {
+    const leader = this.#findLeader()
+    const state =
+      this.#cluster === undefined
+        ? 'no-cluster'
+        : leader === undefined
+          ? 'no-leader'
+          : this.#registered
+            ? 'registered'
+            : 'registering'
+    return {
+      state,
+      waitsFor: this.#waitsFor(state),
+      leader: leader === undefined ? undefined : this.#voterAddress(this.#askedVoter()),
+      leaseRemainingMs: this.#lease.remainingMs(now),
+      revision: this.map.revision,
+    }
+  }
+
+  #waitsFor(state: AgentView['state']): string {
+    switch (state) {
+      case 'no-cluster':
+        return 'waits for a cluster to be founded or found'
+      case 'no-leader':
+        return this.#absence()
+      case 'registering':
+        return this.#refusal === '' ? 'waits for control to register this store' : this.#refusal
+      case 'registered':
+        return ''
+    }
+  }
+
+  // ---- the leader ----------------------------------------------------------------------------------------------------
+
+  #askedVoter(): Voter | undefined {
+    return this.#voters[this.#voter % Math.max(1, this.#voters.length)]
+  }
+
+  /** Where a voter answers now: the map knows when its address changed. */
+  #voterAddress(voter: Voter | undefined): string | undefined {
+    if (voter === undefined) return undefined
+    return this.map.nodes.get(voter.store)?.address || voter.address
+  }
+
+  /** A voter is known by its store: another store at its address is not control (A2.0). */
+  #findLeader(): Link | undefined {
+    const voter = this.#askedVoter()
+    if (voter === undefined) return undefined
+    return voter.store === this.#start.store ? LOOPBACK_LINK : this.#links.dialed(voter.store)
+  }
+
+  #nextVoter(): void {
+    this.#voter++
+  }
+
+  /** Says why there is no leader to ask. */
+  #absence(): string {
+    const voter = this.#askedVoter()
+    const address = this.#voterAddress(voter)
+    if (voter === undefined || address === undefined) return 'this node has not joined a cluster yet'
+    const link = this.#links.dialedAddress(address)
+    const other = link === undefined ? undefined : this.#links.storeOf(link)
+    if (other !== undefined && other !== voter.store)
+      return `control's voter is store ${voter.store}, but another store (${other}) answers at ${address}`
+    return `control's voter at ${address} does not answer: see whether that node runs`
+  }
+
+  // ---- sending -----------------------------------------------------------------------------------------------------
+
+  /** Does what is due: registration, renewal, the map, requests. Changes nothing when nothing is. */
+  #drive(ctx: Context): void {
+    const link = this.#cluster === undefined ? undefined : this.#findLeader()
+    if (link !== this.#leaderLink) this.#onLeaderLink(link)
+    this.#relay.drive(ctx, link, this.#absence())
+    if (link === undefined) return
+    if (!this.#registered) return this.#register(ctx, link)
+    this.#askForMap(ctx, link)
+    if (ctx.now - this.#renewedAt >= TIMERS.renewMs) this.#renew(ctx, link)
+    const sender = { store: this.#start.store, counter: this.#start.incarnation.counter }
+    this.#sets.drive(ctx, link, sender)
+    this.#releases.drive(ctx, link, sender)
+  }
+
+  /** Nothing that was sent over another link will be answered over this one. */
+  #onLeaderLink(link: Link | undefined): void {
+    this.#leaderLink = link
+    this.#mapAskedAt = undefined
+    this.#renewedAt = Number.NEGATIVE_INFINITY
+    if (this.#registration !== undefined) this.#registration.sentAt = undefined
+    this.#sets.resend()
+    this.#releases.resend()
+  }
+
+  #register(ctx: Context, link: Link): void {
+    if (this.#registration === undefined) {
+      this.#lease.drop()
+      this.#registration = { request: ++this.#lastRequest, sentAt: undefined }
+    }
+    const { sentAt, request } = this.#registration
+    const cluster = this.#cluster
+    if (cluster === undefined || (sentAt !== undefined && ctx.now - sentAt < TIMERS.controlRetryMs)) return
+    this.#registration.sentAt = ctx.now
+    const { store, name, address, api, incarnation, trust } = this.#start
+    const message: Message = { type: 'register', request, cluster, store, name, address, api, incarnation, trust }
+    ctx.emit({ type: 'send', link, message })
+  }
+
+  #renew(ctx: Context, link: Link): void {
+    this.#renewedAt = ctx.now
+    const token = this.#lease.renew(ctx.now)
+    const { store, incarnation } = this.#start
+    const { counter } = incarnation
+    const { revision } = this.map
+    ctx.emit({
+      type: 'send',
+      link,
+      message: { type: 'renew', token, store, counter, revision, freeBytes: this.#freeBytes },
+    })
+  }
+
+  /** Once over each link to the leader, which then tells of every change; again when something is missing. */
+  #askForMap(ctx: Context, link: Link): void {
+    const again = this.#mapMissing && ctx.now - (this.#mapAskedAt ?? ctx.now) >= TIMERS.controlRetryMs
+    if (this.#mapAskedAt !== undefined && !again) return
+    this.#mapAskedAt = ctx.now
+    ctx.emit({ type: 'send', link, message: { type: 'get-map', have: this.map.revision, watch: true } })
+  }
+
+  // ---- answers -----------------------------------------------------------------------------------------------------
+
+  #onRegistered(ctx: Context, message: Registered): void {
+    if (this.#registration?.request !== message.request) return
+    if (message.code === ERRORS.NO_CONTROL.number) {
+      this.#registration.sentAt = undefined
+      return this.#nextVoter()
+    }
+    if (message.code !== ERRORS.OK.number) {
+      // It is asked again after the retry time: what stands in the way (a name in use) may go away.
+      if (this.#refusal !== message.message)
+        ctx.fact('error', 'control refuses to register this store', {
+          code: errorCodeOf(message.code),
+          reason: message.message,
+        })
+      this.#refusal = message.message
+      return
+    }
+    this.#registration = undefined
+    this.#registered = true
+    this.#refusal = ''
+    this.#renewedAt = Number.NEGATIVE_INFINITY
+    ctx.fact('info', 'registered with control', { revision: message.revision })
+  }
+
+  #onRenewed(message: Renewed): void {
+    if (!this.#lease.awaits(message.token)) return
+    if (message.code === ERRORS.NO_CONTROL.number) return this.#nextVoter()
+    if (message.code !== ERRORS.OK.number) {
+      this.#lease.drop()
+      this.#registered = false
+      return
+    }
+    this.#lease.answered(message.token, message.revision, this.map.revision)
+    if (message.revision > this.map.revision) this.#mapMissing = true
+  }
+
+  #onMapUpdate(ctx: Context, delta: MapDelta): void {
+    if (delta.cluster !== this.#cluster)
+      return ctx.fact('error', 'a map of another cluster came and was not applied', { cluster: delta.cluster })
+    if (this.map.gap(delta)) {
+      this.#mapMissing = true
+      return
+    }
+    const change = this.map.apply(delta)
+    if (change === undefined) return
+    this.#mapMissing = false
+    this.#recent.push(delta)
+    this.#voters = this.map.voters
+    // Who attached a volume waits until its primaries renew at this revision (amendment 4): they do so at once.
+    if (change.volumes.length > 0) this.#renewedAt = Number.NEGATIVE_INFINITY
+    this.#listener?.onMapChanged(ctx, change.extents, change.removedExtents)
+    this.#lease.applied(this.map.revision)
+    this.#tellOutcomes(ctx)
+  }
+
+  #tellOutcomes(ctx: Context): void {
+    for (const { change, committed } of this.#sets.takeSettled(this.map))
+      this.#listener?.onSetChanged(ctx, change, committed)
+    if (this.#sets.aheadOfMap) this.#mapMissing = true
+  }
+
+  #onGetMap(ctx: Context, link: Link, message: GetMap): void {
+    this.#watchers.ask(ctx, this.map, link, message.have, message.watch)
+  }
+}

@@ -1,0 +1,3 @@
+/** Control's agent on every node: lease, map, and whatever travels between a node and control's leader. */
+
+export { type AgentStart, type AgentView, ControlAgent } from './agent.ts'

@@ -1,0 +1,17 @@
+import type { ClusterId, StoreId } from '@ashlar/proto'
+
+/**
+ * A new cluster's id: a version 4 UUID from the store's own id, which no other store has, and the random numbers of this
+ * process. The store's id makes it unique even where two processes began with the same seed.
+ */
+export function newClusterId(store: StoreId, random: () => number): ClusterId {
+  const nibbles = [...store.replaceAll('-', '')].map((digit) =>
+    (Number.parseInt(digit, 16) ^ Math.floor(random() * 16)).toString(16),
+  )
+  nibbles[12] = '4'
+  nibbles[16] = '89ab'[Number.parseInt(nibbles[16] ?? '0', 16) % 4] ?? '8'
+  const text = nibbles.join('')
+  return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join(
+    '-',
+  ) as ClusterId
+}
