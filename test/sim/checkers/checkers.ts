@@ -1,3 +1,4 @@
+import type { ClientEffect, ClientInput } from '@ashlar/client/core'
 import type { Effect, Fact, Input, LogEntry, ReplicaChange } from '@ashlar/node/core'
 import type { Epoch } from '@ashlar/proto'
 import type { History } from '../../kit/history/recorder.ts'
@@ -63,7 +64,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   }
 
   nodeEffect(node: NodeProcess, effect: Effect): void {
-    this.recorder.nodeEffect(node.host, effect)
+    this.recorder.effect(node.host, effect)
     if (effect.type === 'commit') return this.changed(node, effect.change)
     if (effect.type === 'fact') return this.fact(node, effect.fact)
     if (effect.type === 'send') {
@@ -86,8 +87,12 @@ export class Checkers implements NodeObserver, ClientObserver {
     for (const entrance of this.truth.logDurable(entry)) this.durability.entered(entrance)
   }
 
-  clientEvent(client: ClientProcess, what: string): void {
-    this.recorder.clientInput(client.host, what)
+  clientInput(client: ClientProcess, input: ClientInput): void {
+    this.recorder.clientInput(client.host, input)
+  }
+
+  clientEffect(client: ClientProcess, effect: ClientEffect): void {
+    this.recorder.effect(client.host, effect)
   }
 
   violation(rule: string, text: string): void {

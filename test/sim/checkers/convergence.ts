@@ -2,7 +2,10 @@ import type { LoadedBlock } from '@ashlar/node/core'
 import type { ExtentRecord } from '@ashlar/proto'
 import type { Disk } from '../world/disk.ts'
 
-/** Every assigned store of every extent holds the same versions and the same bytes (design invariant 8). */
+/**
+ * Every assigned store of every extent holds the same versions, and with them the same bytes (design invariants 3 and 8).
+ * Rot is left out: until somebody reads a rotten block, nobody knows of it.
+ */
 export function replicaProblems(extents: Iterable<ExtentRecord>, disks: ReadonlyMap<string, Disk>): string[] {
   const problems: string[] = []
   for (const { id, primary, assigned } of extents) {
@@ -18,9 +21,6 @@ export function replicaProblems(extents: Iterable<ExtentRecord>, disks: Readonly
 function describe(blocks: readonly LoadedBlock[] | undefined): string {
   if (blocks === undefined) return 'no replica'
   return blocks
-    .map(({ block, version, damaged }) => {
-      const mark = damaged ? ' damaged' : ''
-      return `${block}:(${version.epoch},${version.seq}) kind ${version.kind} ${version.checksum}${mark}`
-    })
+    .map(({ block, version }) => `${block}:(${version.epoch},${version.seq}) ${version.kind} ${version.checksum}`)
     .join(' ')
 }

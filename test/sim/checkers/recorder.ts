@@ -1,3 +1,4 @@
+import type { ClientEffect, ClientInput } from '@ashlar/client/core'
 import type { Effect, Input, LogEntry } from '@ashlar/node/core'
 import type { Message } from '@ashlar/proto'
 import type { Clock } from '../world/time.ts'
@@ -20,29 +21,30 @@ export class Recorder {
   }
 
   nodeInput(who: string, input: Input): void {
-    this.inputs++
-    this.mix(this.code(who))
-    this.mix(this.code(input.type))
     if ('token' in input) this.mix(input.token)
-    if ('link' in input) this.mix(input.link)
-    if (input.type === 'received') this.mix(this.code(input.message.type))
-    this.mixTime()
-    if (this.trace === undefined || input.type === 'tick') return
-    this.line(who, '<', input.type === 'received' ? messageText(input.message, input.link) : textOf(input))
+    this.input(who, input)
   }
 
-  clientInput(who: string, what: string): void {
-    this.inputs++
-    this.mix(this.code(who))
-    this.mix(this.code(what))
-    this.mixTime()
-    if (what !== 'tick') this.line(who, '<', what)
+  clientInput(who: string, input: ClientInput): void {
+    if ('token' in input) this.mix(input.token)
+    this.input(who, input)
   }
 
-  nodeEffect(who: string, effect: Effect): void {
+  effect(who: string, effect: Effect | ClientEffect): void {
     if (this.trace === undefined) return
     if (effect.type === 'send') this.line(who, '>', messageText(effect.message, effect.link))
     else this.line(who, '>', textOf(effect))
+  }
+
+  private input(who: string, input: Input | ClientInput): void {
+    this.inputs++
+    this.mix(this.code(who))
+    this.mix(this.code(input.type))
+    if ('link' in input) this.mix(input.link)
+    if (input.type === 'received') this.mix(this.code(input.message.type))
+    this.mix(Math.round(this.clock.now * 1000) | 0)
+    if (this.trace === undefined || input.type === 'tick') return
+    this.line(who, '<', input.type === 'received' ? messageText(input.message, input.link) : textOf(input))
   }
 
   logDurable(who: string, entry: LogEntry): void {
@@ -60,10 +62,6 @@ export class Recorder {
 
   private line(who: string, sign: string, text: string): void {
     this.trace?.(`${this.clock.now.toFixed(3).padStart(11)} ${who} ${sign} ${text}`)
-  }
-
-  private mixTime(): void {
-    this.mix(Math.round(this.clock.now * 1000) | 0)
   }
 
   private mix(value: number): void {

@@ -1,4 +1,5 @@
-import type { ExtentRecord, StoreId } from '@ashlar/proto'
+import type { LoadedBlock } from '@ashlar/node/core'
+import { BLOCK_DATA, type ExtentRecord, type StoreId, sameVersion } from '@ashlar/proto'
 import type { ControlTruth } from '../checkers/control-truth.ts'
 import type { FaultName, SimulationOptions } from '../options.ts'
 import type { ClientDriver } from '../workload/client-driver.ts'
@@ -6,6 +7,7 @@ import type { Chance } from '../world/chance.ts'
 import type { ClientHost } from '../world/client-host.ts'
 import type { Network } from '../world/network.ts'
 import type { NodeHost } from '../world/node-host.ts'
+import type { ReplicaImage } from '../world/replica-image.ts'
 import type { Clock } from '../world/time.ts'
 
 /** What the nemesis may reach. */
@@ -181,7 +183,7 @@ export class Nemesis {
   private wipeable(): NodeHost | undefined {
     const { nodes, voter, chance } = this.victims
     const records = this.extents()
-    if (!this.mayWipe() || records.some((record) => record.inSync.length < 2)) return undefined
+    if (!this.mayWipe() || this.anyRot() || records.some((record) => record.inSync.length < 2)) return undefined
     const candidates = nodes.filter((node) => node !== voter)
     return chance.pick(candidates)
   }
@@ -189,7 +191,7 @@ export class Nemesis {
   /** The only store in sync of an extent, while others hold every acknowledged write (amendment 2). */
   private soleInSync(): NodeHost | undefined {
     const { nodes, voter } = this.victims
-    if (!this.mayWipe()) return undefined
+    if (!this.mayWipe() || this.anyRot()) return undefined
     return nodes.find(({ disk }) => {
       const holds = this.extents().filter((record) => record.inSync.includes(disk.store))
       const sole = holds.some((record) => record.inSync.length === 1)
@@ -206,20 +208,29 @@ export class Nemesis {
     return this.wiped === undefined && records.length > 0
   }
 
-  /** Rots a block of one store in sync that another one in sync holds undamaged. */
+  /**
+   * Rots a block of one store whose very version every other store in sync has on its disk. Never two at a time: nobody
+   * looks for rot until the block is read.
+   */
   private rot(): boolean {
     const { chance, nodes } = this.victims
     const record = this.someExtent()
-    if (record === undefined) return false
+    if (record === undefined || this.anyRot()) return false
     const holders = nodes.filter(({ disk }) => record.inSync.includes(disk.store))
-    const images = holders.map((node) => ({ node, image: node.disk.replicas.get(record.id) }))
-    if (images.length < 2 || images.some(({ image }) => image === undefined || image.damaged.size > 0)) return false
-    const { node, image } = chance.pick(images)
-    const block = image?.blocks().find(({ version }) => version.kind === 1)
-    if (block === undefined) return false
-    if (node.up) node.process?.store.rot(record.id, block.block)
-    else image?.rot(block.block)
+    if (holders.length < 2) return false
+    const node = chance.pick(holders)
+    const block = node.disk.replicas
+      .get(record.id)
+      ?.blocks()
+      .find((candidate) => holders.every(({ disk }) => hasVersion(disk.replicas.get(record.id), candidate)))
+    if (block === undefined || block.version.kind !== BLOCK_DATA) return false
+    if (node.process?.alive() === true) node.process.store.rot(record.id, block.block)
+    else node.disk.replicas.get(record.id)?.rot(block.block)
     return true
+  }
+
+  private anyRot(): boolean {
+    return this.victims.nodes.some(({ disk }) => [...disk.replicas.values()].some(({ damaged }) => damaged.size > 0))
   }
 
   private clientCrash(): boolean {
@@ -235,4 +246,9 @@ export class Nemesis {
     const records = this.extents()
     return records.length === 0 ? undefined : this.victims.chance.pick(records)
   }
+}
+
+function hasVersion(image: ReplicaImage | undefined, { block, version }: LoadedBlock): boolean {
+  const held = image?.versions.get(block)
+  return held !== undefined && sameVersion(held, version)
 }

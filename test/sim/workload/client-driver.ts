@@ -44,7 +44,7 @@ export class ClientDriver {
 
   /** Opens the volume and begins to work, after so long. */
   start(afterMs: number): void {
-    this.world.clock.after(afterMs, () => this.open())
+    this.world.clock.after(afterMs, () => this.open((session) => this.begin(session)))
   }
 
   /** No new calls from here on. */
@@ -59,30 +59,44 @@ export class ClientDriver {
     this.start(this.world.chance.between(10, 1000))
   }
 
-  /** One last write and read, now that everything works; `then` hears what was wrong, or nothing. */
-  prove(then: (problem: string | undefined) => void): void {
-    const { session } = this
-    if (session === undefined) return then(`${this.host.name} has no open volume`)
+  /**
+   * One last write and read, now that everything works, as often as it takes: a session may have been taken over, and a
+   * connection may still be on its way. `then` is called once both succeeded.
+   */
+  prove(then: () => void): void {
     const range = { offset: this.world.options.hotOffset, length: BLOCK_BYTES }
-    const read = (): void => this.read(session, range, (outcome) => then(problemOf(outcome)))
-    if (this.mode === 'read-only') return read()
-    this.write(session, range, (outcome) => (outcome.ok ? read() : then(problemOf(outcome))))
+    this.open((session) => {
+      const done = (outcome: ClientOutcome): void => {
+        if (outcome.ok) return then()
+        if (isOver(outcome)) this.session = undefined
+        this.prove(then)
+      }
+      const read = (): void => this.read(session, range, done)
+      if (this.mode === 'read-only') return read()
+      this.write(session, range, (outcome) => (outcome.ok ? read() : done(outcome)))
+    })
   }
 
   get hasVolume(): boolean {
     return this.session !== undefined
   }
 
-  private open(): void {
+  /** Calls back with the open volume, once it is open: at once when it is already. */
+  private open(then: (session: Session) => void): void {
     const { process } = this.host
-    if (this.session !== undefined) return
+    if (this.session !== undefined) return then(this.session)
     this.call(process, { do: 'open', name: VOLUME_NAME, mode: this.mode, ifFree: false }, (outcome) => {
       if (process !== this.host.process) return
-      if (!outcome.ok || outcome.result.kind !== 'opened') return this.start(this.world.chance.between(200, 1500))
-      const session: Session = { process, handle: outcome.result.handle, over: false }
-      this.session = session
-      for (let worker = 0; worker < this.world.options.workload.depth; worker++) this.work(session)
+      if (outcome.ok && outcome.result.kind === 'opened') {
+        this.session = { process, handle: outcome.result.handle, over: false }
+        return then(this.session)
+      }
+      this.world.clock.after(this.world.chance.between(200, 1500), () => this.open(then))
     })
+  }
+
+  private begin(session: Session): void {
+    for (let worker = 0; worker < this.world.options.workload.depth; worker++) this.work(session)
   }
 
   private work(session: Session): void {
@@ -166,12 +180,11 @@ export class ClientDriver {
   }
 
   private noteFailure(session: Session, outcome: ClientOutcome & { ok: false }): void {
-    const { code } = outcome.failure
-    if (code !== 'FENCED' && code !== 'CLOSED' && code !== 'NOT_FOUND') return
+    if (!isOver(outcome)) return
     session.over = true
     if (this.session !== session) return
     this.session = undefined
-    this.start(this.world.chance.between(500, 8000))
+    if (!this.quiet) this.start(this.world.chance.between(500, 8000))
   }
 }
 
@@ -198,6 +211,7 @@ function endingOf(outcome: ClientOutcome): Ending {
   return details?.['indeterminate'] === false && details['partial'] !== true ? 'never' : 'unknown'
 }
 
-function problemOf(outcome: ClientOutcome): string | undefined {
-  return outcome.ok ? undefined : `${outcome.failure.code}: ${outcome.failure.message}`
+/** The session ended with it: another client has the volume now. */
+function isOver(outcome: ClientOutcome & { ok: false }): boolean {
+  return ['FENCED', 'CLOSED', 'NOT_FOUND'].includes(outcome.failure.code)
 }

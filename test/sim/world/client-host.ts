@@ -119,7 +119,7 @@ export class ClientProcess extends Process {
   private feed(input: ClientInput): void {
     if (!this.alive()) return
     const { observer } = this.world
-    observer.clientEvent(this, input.type === 'received' ? input.message.type : input.type)
+    observer.clientInput(this, input)
     let effects: readonly ClientEffect[]
     try {
       effects = this.machine.step(this.now(), input)
@@ -127,7 +127,11 @@ export class ClientProcess extends Process {
       observer.violation('machine', `${this.host} threw: ${error instanceof Error ? error.stack : String(error)}`)
       return this.kill()
     }
-    for (const effect of effects) if (this.alive()) this.carryOut(effect)
+    for (const effect of effects) {
+      if (!this.alive()) return
+      observer.clientEffect(this, effect)
+      this.carryOut(effect)
+    }
   }
 
   private carryOut(effect: ClientEffect): void {

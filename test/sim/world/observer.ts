@@ -1,3 +1,4 @@
+import type { ClientEffect, ClientInput } from '@ashlar/client/core'
 import type { Effect, Input, LogEntry } from '@ashlar/node/core'
 import type { ClientProcess } from './client-host.ts'
 import type { NodeProcess } from './node-host.ts'
@@ -16,6 +17,7 @@ export interface NodeObserver {
 }
 
 export interface ClientObserver {
-  clientEvent(client: ClientProcess, what: string): void
+  clientInput(client: ClientProcess, input: ClientInput): void
+  clientEffect(client: ClientProcess, effect: ClientEffect): void
   violation(rule: string, text: string): void
 }

@@ -15,7 +15,8 @@ export abstract class Process implements Endpoint {
   private readonly rate: number
   private readonly epochMs: Millis
   private dead = false
-  private pausedUntil = -1
+  /** Pauses that are not over. */
+  private pauses = 0
   private inbox: (() => void)[] = []
   private links = 0
 
@@ -55,8 +56,11 @@ export abstract class Process implements Endpoint {
 
   /** The host stands still; the clock does not. */
   pause(forMs: number): void {
-    this.pausedUntil = Math.max(this.pausedUntil, this.clock.now + forMs)
-    this.clock.at(this.pausedUntil, () => this.wake())
+    this.pauses++
+    this.clock.after(forMs, () => {
+      this.pauses--
+      this.wake()
+    })
   }
 
   /** Ends this life. Silent: nothing tells the peers. */
@@ -79,7 +83,7 @@ export abstract class Process implements Endpoint {
   }
 
   private paused(): boolean {
-    return this.clock.now < this.pausedUntil
+    return this.pauses > 0
   }
 
   private wake(): void {
