@@ -12,6 +12,11 @@ export class Batch {
   bytes = 0
   readonly #sections = new Map<ExtentId, JournalSection>()
 
+  /** True when there is nothing to write: a change of a head alone has no operations, but a section. */
+  get isEmpty(): boolean {
+    return this.operations.length === 0 && this.#sections.size === 0
+  }
+
   put(key: Uint8Array, value: Uint8Array): void {
     this.operations.push({ type: 'put', key, value })
   }

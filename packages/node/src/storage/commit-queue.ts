@@ -104,7 +104,7 @@ export class CommitQueue {
     }
     this.#compact()
     if (built.length === 0) return
-    if (batch.operations.length === 0 && batch.journaled) {
+    if (batch.isEmpty) {
       this.#finish(built)
       return
     }

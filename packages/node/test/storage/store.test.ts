@@ -1,0 +1,428 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import {
+  BLOCK_ABSENT,
+  BLOCK_DATA,
+  BLOCK_TRIM,
+  BLOCK_ZERO,
+  type Epoch,
+  extentId,
+  type Seq,
+  type SessionId,
+  type StoreId,
+  type VolumeId,
+} from '@ashlar/proto'
+import type { BlockChange, HeadRecord } from '../../src/core/machine.ts'
+import { MemoryDisk, MemoryDriver } from '../../src/storage/index.ts'
+import { blockKey, wholeSpace } from '../../src/storage/keyspace.ts'
+import { entries, randomFrom } from '../conformance/storage-driver-suite.ts'
+import {
+  absent,
+  BLOCKS,
+  bare,
+  content,
+  D,
+  data,
+  EXTENT,
+  EXTENT_BYTES,
+  hex,
+  Model,
+  memoryStore,
+  operation,
+} from './store-kit.ts'
+
+const RECORD: HeadRecord = {
+  revision: 12,
+  epoch: 5 as Epoch,
+  primary: '01a20d78-7db8-7259-a606-72b13002eabd' as StoreId,
+  inSync: ['01a20d78-7db8-7259-a606-72b13002eabd' as StoreId],
+  eligible: [],
+  assigned: ['01a20d78-7db8-7259-a606-72b13002eabd' as StoreId, '01a20d78-7db8-7259-a606-72b13002eabe' as StoreId],
+  minInSync: 1,
+  blockSizeBytes: D,
+  lengthBytes: EXTENT_BYTES,
+  volumeName: 'demo',
+}
+
+const journalKeys = (disk: MemoryDisk) => entries(new MemoryDriver(disk), wholeSpace('journal'), { keysOnly: true })
+
+describe('group commit', () => {
+  test('one batch is in flight, all that waits goes into the next, completions come in order', async () => {
+    const { runner, driver } = await memoryStore()
+    runner.create()
+    await runner.write(1, [data(0, 1)])
+    driver.holding = true
+    const calls = [runner.write(2, [data(1, 2)])]
+    await driver.untilHeld()
+    for (let seq = 3; seq <= 40; seq++) calls.push(runner.write(seq, [data(seq, seq)]))
+    const before = driver.applied.length
+    assert.equal(driver.held.length, 1)
+    assert.equal(runner.completions.length, 1, 'nothing completes before its batch is on stable storage')
+    driver.letThrough()
+    await driver.untilHeld()
+    assert.equal(driver.applied.length, before + 1)
+    driver.letThrough()
+    await Promise.all(calls)
+    assert.equal(driver.applied.length, before + 2, '38 waiting writes made one batch')
+    const tokens = runner.completions.map((completion) => ('token' in completion ? completion.token : -1))
+    assert.deepEqual(
+      tokens,
+      [...tokens].sort((a, b) => a - b),
+    )
+  })
+
+  test('a batch gathers no more than its limit, and at least one change whatever its size', async () => {
+    const { runner, driver } = await memoryStore(undefined, { tuning: { batchBytes: 3 * D } })
+    runner.create()
+    await runner.write(1, [data(0, 1)])
+    const before = driver.applied.length
+    await Promise.all([
+      runner.write(
+        2,
+        Array.from({ length: 8 }, (_, i) => data(i, 2)),
+      ),
+      runner.write(3, [data(20, 3)]),
+      runner.write(4, [data(21, 4)]),
+      runner.write(5, [data(22, 5)]),
+    ])
+    assert.equal(driver.applied.length - before, 3)
+  })
+
+  test('a store that failed says so once, and completes nothing afterwards', async () => {
+    const { runner, driver } = await memoryStore()
+    runner.create()
+    await runner.write(1, [data(0, 1)])
+    driver.failWith = new Error('no space left')
+    const settled = runner.failed()
+    void runner.write(2, [data(1, 2)])
+    void runner.write(3, [data(2, 3)])
+    const saving = assert.rejects(runner.store.saveCluster('c' as never, [], true), /earlier write/)
+    await settled
+    await saving
+    const count = runner.completions.length
+    assert.deepEqual(runner.completions.at(-1), { type: 'store-failed', reason: 'no space left' })
+    driver.failWith = undefined
+    void runner.write(4, [data(3, 4)])
+    void runner.load([0])
+    await assert.rejects(runner.store.saveCluster('c' as never, [], true), /earlier write/)
+    await runner.store.close()
+    assert.equal(runner.completions.length, count)
+  })
+
+  test('a read that fails fails the store', async () => {
+    const { runner, disk } = await memoryStore()
+    runner.create()
+    await runner.write(1, [data(0, 1)])
+    await runner.store.close()
+    const again = await memoryStore(disk)
+    again.driver.failReadsWith = new Error('input/output error')
+    const failed = again.runner.failed()
+    void again.runner.load([0])
+    assert.equal(await failed, 'input/output error')
+  })
+})
+
+describe('reads', () => {
+  test('see every change that was handed over before them and none after, synced or not', async () => {
+    const { runner, driver } = await memoryStore()
+    runner.create()
+    await runner.write(1, [data(0, 1), data(1, 1), data(300, 1)])
+    driver.holding = true
+    void runner.write(2, [data(1, 2), bare(2, 2, BLOCK_ZERO)])
+    const load = runner.load([0, 1, 2, 3, 300])
+    const versions = runner.versions([0, 1])
+    const allocation = runner.allocation(0, 5)
+    const digests = runner.digests()
+    const merged = runner.run({
+      type: 'merge',
+      extent: EXTENT,
+      block: 1,
+      patches: [{ offset: 8, length: 4, bytes: new Uint8Array(4).fill(0xee) }],
+    })
+    void runner.write(3, [data(0, 3), data(1, 3), data(2, 3), data(3, 3), data(300, 3)])
+    const loaded = await load
+    assert.deepEqual(
+      loaded.map(({ block, version, bytes }) => [block, version.seq, version.kind, bytes?.[7]]),
+      [
+        [0, 1, BLOCK_DATA, 1],
+        [1, 2, BLOCK_DATA, 2],
+        [2, 2, BLOCK_ZERO, undefined],
+        [3, 0, BLOCK_ABSENT, undefined],
+        [300, 1, BLOCK_DATA, 1],
+      ],
+    )
+    assert.deepEqual(
+      (await versions).map(({ leaf, versions: list }) => [leaf, list.map(({ block, seq }) => [block, seq])]),
+      [
+        [
+          0,
+          [
+            [0, 1],
+            [1, 2],
+            [2, 2],
+          ],
+        ],
+        [1, [[300, 1]]],
+      ],
+    )
+    assert.deepEqual(await allocation, [
+      { blocks: 2, kind: BLOCK_DATA },
+      { blocks: 1, kind: BLOCK_ZERO },
+      { blocks: 2, kind: BLOCK_ABSENT },
+    ])
+    const result = await merged
+    assert.ok(result.type === 'merged')
+    assert.equal(result.base.seq, 2)
+    assert.equal(result.bytes[7], 2)
+    assert.equal(result.bytes[8], 0xee)
+    await driver.untilHeld()
+    driver.holding = false
+    driver.letThrough()
+    const model = new Model()
+    model.apply([data(0, 1), data(1, 2), data(300, 1), bare(2, 2, BLOCK_ZERO)])
+    // Digests take their place in the queue; the write after them may share their batch.
+    assert.deepEqual(await digests, model.digests)
+  })
+
+  test('completions never come from inside execute', async () => {
+    const { runner, driver } = await memoryStore()
+    runner.create()
+    driver.holding = true
+    void runner.write(1, [data(0, 1)])
+    const before = runner.completions.length
+    const calls = [runner.load([0]), runner.versions([0]), runner.allocation(0, 1)]
+    assert.equal(runner.completions.length, before)
+    await Promise.all(calls)
+  })
+
+  test('long runs and scattered blocks give the same as a model, cold and warm', async () => {
+    const { runner, disk } = await memoryStore()
+    runner.create()
+    const model = new Model()
+    for (let seq = 1; seq <= 20; seq++) {
+      const blocks = Array.from({ length: 30 }, (_, i) => data((seq * 31 + i * 2) % 900, seq))
+      model.apply(blocks)
+      await runner.write(seq, blocks)
+    }
+    const all = Array.from({ length: 1000 }, (_, i) => i)
+    model.assertLoaded(await runner.load(all), 'warm')
+    await runner.store.close()
+    const cold = await memoryStore(disk)
+    model.assertLoaded(await cold.runner.load(all), 'cold run')
+    model.assertLoaded(await cold.runner.load([5, 900, 17, 3, 999, 18]), 'cold, scattered')
+    assert.equal(cold.runner.store.metrics.leafLoads, 0, 'reads load no leaf')
+  })
+
+  test('a merge over an absent block starts from zeroes, patches apply in order, a patch without bytes is zeroes', async () => {
+    const { runner } = await memoryStore()
+    runner.create()
+    const result = await runner.run({
+      type: 'merge',
+      extent: EXTENT,
+      block: 9,
+      patches: [
+        { offset: 0, length: 8, bytes: new Uint8Array(8).fill(1) },
+        { offset: 4, length: 8, bytes: new Uint8Array(8).fill(2) },
+        { offset: 6, length: 2 },
+      ],
+    })
+    assert.ok(result.type === 'merged')
+    assert.deepEqual([...result.bytes.subarray(0, 14)], [1, 1, 1, 1, 2, 2, 0, 0, 2, 2, 2, 2, 0, 0])
+    assert.equal(result.base.kind, BLOCK_ABSENT)
+    assert.equal(result.bytes.length, D)
+  })
+
+  test('the last block of a short extent is whole', async () => {
+    const { runner } = await memoryStore()
+    const short = extentId(9 as VolumeId, 0)
+    runner.create(short, 3 * D)
+    await runner.commit({ extent: short, blocks: [data(2, 1)] })
+    assert.equal((await runner.load([2], short))[0]?.bytes?.length, D)
+    assert.deepEqual(await runner.allocation(0, 3, short), [
+      { blocks: 2, kind: BLOCK_ABSENT },
+      { blocks: 1, kind: BLOCK_DATA },
+    ])
+    assert.throws(() => runner.store.execute({ type: 'load', token: 1, extent: short, blocks: [3] }), /blocks 3 to 4/)
+  })
+})
+
+describe('restart', () => {
+  test('a killed store comes back with everything that was acknowledged, without a checkpoint', async () => {
+    const { runner, disk } = await memoryStore()
+    runner.create()
+    await runner.commit({ head: { promised: 5 as Epoch, led: 4 as Epoch, record: RECORD, generation: 3 } })
+    const windows = [
+      {
+        session: (2 ** 52 + 1) as SessionId,
+        generation: 3,
+        lowMark: 6,
+        applied: [[6, 1 as Seq]] as const,
+        cancelled: [],
+      },
+    ]
+    await runner.commit({ windows })
+    await runner.write(2, [data(5, 2)], { operation: operation(2 ** 52 + 1, 8, 2, 6, 3) })
+    await runner.write(3, [], {
+      operation: operation(11, 1, 3, 0, 3, true),
+      head: { lastSeq: 3 as Seq, commitSeq: 2 as Seq },
+    })
+    assert.ok((await journalKeys(disk)).length > 0, 'nothing was checkpointed')
+    const again = await memoryStore(disk)
+    const [replica] = again.runner.store.replicas
+    assert.deepEqual(replica?.head, {
+      promised: 5,
+      led: 4,
+      lastEpoch: 1,
+      lastSeq: 3,
+      commitSeq: 2,
+      generation: 3,
+      record: RECORD,
+    })
+    assert.deepEqual(replica?.windows, [
+      {
+        session: 2 ** 52 + 1,
+        generation: 3,
+        lowMark: 6,
+        applied: [
+          [6, 1],
+          [8, 2],
+        ],
+        cancelled: [],
+      },
+      { session: 11, generation: 3, lowMark: 0, applied: [[1, 3]], cancelled: [1] },
+    ])
+    assert.equal(again.runner.store.identity.trust, 'trusted')
+    assert.equal(again.runner.store.identity.incarnation.counter, 2)
+    const third = await memoryStore(disk)
+    assert.deepEqual(third.runner.store.replicas, again.runner.store.replicas, 'from the checkpoint made at open')
+  })
+
+  test('sessions of an older generation and operations below the low mark are gone after a restart', async () => {
+    const { runner, disk } = await memoryStore()
+    runner.create()
+    for (let op = 1; op <= 5; op++) await runner.write(op, [], { operation: operation(1, op, op, op - 1) })
+    await runner.write(6, [], { operation: operation(2, 1, 6) })
+    await runner.write(7, [], { operation: operation(3, 1, 7, 0, 2), head: { lastSeq: 7 as Seq, generation: 2 } })
+    const again = await memoryStore(disk)
+    assert.deepEqual(
+      again.runner.store.replicas[0]?.windows.map(({ session }) => session),
+      [3],
+    )
+  })
+
+  test('the cluster, the start counter and the boot id are kept', async () => {
+    const { runner, disk } = await memoryStore(undefined, { bootId: 'boot-1' })
+    const cluster = '0189aaaa-0000-7000-8000-000000000001' as never
+    const voters = [{ store: runner.store.identity.store, address: 'h:1' }]
+    await runner.store.saveCluster(cluster, voters, true)
+    assert.equal(runner.store.identity.cluster, cluster)
+    await runner.store.close()
+    const { runner: next } = await memoryStore(disk, { bootId: 'boot-2' })
+    assert.deepEqual(next.store.identity, {
+      store: runner.store.identity.store,
+      cluster,
+      voters,
+      founded: true,
+      incarnation: { bootId: 'boot-2', counter: 2 },
+      trust: 'trusted',
+    })
+  })
+
+  test('a clean end leaves no journal, and closing waits for what was handed over', async () => {
+    const { runner, disk } = await memoryStore()
+    runner.create()
+    const calls = [runner.write(1, [data(1, 1)]), runner.load([1]), runner.digests()]
+    await runner.store.close()
+    await Promise.all(calls)
+    // One key: that of the batch with the clean-shutdown flag.
+    assert.ok((await journalKeys(disk)).length <= 1)
+    const { runner: next } = await memoryStore(disk)
+    assert.equal((await next.load([1]))[0]?.version.seq, 1)
+  })
+
+  test('a checkpoint comes after so many batches, and when nothing was written for a while', async () => {
+    const { runner, disk } = await memoryStore(undefined, {
+      tuning: { checkpointBatches: 10, checkpointIdleMs: 20 },
+    })
+    runner.create()
+    for (let seq = 1; seq <= 25; seq++) {
+      await runner.write(seq, [data(seq, seq)])
+      assert.ok((await journalKeys(disk)).length <= 11, `after write ${seq}`)
+    }
+    assert.ok(runner.store.metrics.checkpoints >= 2)
+    const deadline = Date.now() + 5000
+    while ((await journalKeys(disk)).length > 0) {
+      assert.ok(Date.now() < deadline, 'the idle store made no checkpoint')
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    const { runner: next } = await memoryStore(disk)
+    assert.equal(next.store.replicas[0]?.head.lastSeq, 25)
+  })
+})
+
+describe('a random history', () => {
+  for (const leafCapacity of [1, 3, 8192]) {
+    test(`with ${leafCapacity} leaves in memory reads, digests and restarts as a model says`, async () => {
+      const seed = Number(process.env['ASHLAR_SEED'] ?? Date.now() % 1_000_000)
+      const random = randomFrom(seed)
+      const disk = new MemoryDisk()
+      const tuning = { leafCapacity, checkpointBatches: 7 }
+      let { runner } = await memoryStore(disk, { tuning })
+      runner.create()
+      const model = new Model()
+      const note = `seed ${seed}`
+      let seq = 0
+      for (let step = 0; step < 250; step++) {
+        const waits: Promise<unknown>[] = []
+        for (let i = random(6); i >= 0; i--) {
+          seq++
+          const blocks: BlockChange[] = []
+          for (let n = random(5); n >= 0; n--) {
+            const block = random(12) * 256 + random(6)
+            const kind = random(8)
+            if (blocks.some((change) => change.block === block)) continue
+            if (kind === 0) blocks.push(bare(block, seq, BLOCK_TRIM))
+            else if (kind === 1) blocks.push(bare(block, seq, BLOCK_ZERO))
+            else if (kind === 2) blocks.push(absent(block))
+            else blocks.push(data(block, seq))
+          }
+          model.apply(blocks)
+          waits.push(runner.write(seq, blocks))
+        }
+        if (random(3) === 0) {
+          const expected = model.digests
+          waits.push(runner.digests().then((found) => assert.deepEqual(found, expected, `${note}, step ${step}`)))
+        }
+        const wanted = Array.from({ length: 10 }, () => random(12) * 256 + random(6))
+        model.assertLoaded(await runner.load(wanted), `${note}, step ${step}`)
+        if (random(2) === 0) await Promise.all(waits)
+        if (random(10) !== 0) continue
+        await Promise.all(waits)
+        if (random(2) === 0) await runner.store.close()
+        ;({ runner } = await memoryStore(disk, { tuning }))
+        assert.equal(runner.store.identity.trust, 'trusted', note)
+        assert.equal(runner.store.replicas[0]?.head.lastSeq, seq, note)
+        assert.deepEqual(await runner.digests(), model.digests, `${note}, step ${step}, reopened`)
+      }
+      const leaves = Array.from({ length: BLOCKS / 256 }, (_, i) => i)
+      for (const { leaf, versions } of await runner.versions(leaves)) {
+        assert.deepEqual(versions, model.versions.versionsOf(leaf), `${note}, leaf ${leaf}`)
+      }
+      assert.deepEqual(await runner.allocation(0, BLOCKS), model.versions.runs(0, BLOCKS), note)
+      assert.equal(runner.store.metrics.leafMismatches, 0, note)
+      // No bytes are left of a block that has none.
+      const driver = new MemoryDriver(disk)
+      await runner.store.close()
+      const kept = (await entries(driver, wholeSpace('bytes'), { keysOnly: true })).map(({ key }) => hex(key))
+      const expected = leaves
+        .flatMap((leaf) => model.versions.versionsOf(leaf))
+        .filter(({ kind }) => kind === BLOCK_DATA)
+        .map(({ block }) => hex(blockKey('bytes', EXTENT, block)))
+      assert.deepEqual(kept, expected, note)
+    })
+  }
+
+  test('content of every block is what the last write gave it', () => {
+    assert.notEqual(hex(content(1, 2)), hex(content(2, 1)))
+  })
+})
