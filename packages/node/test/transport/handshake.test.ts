@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { mock, test } from 'node:test'
+import { type ClusterId, ERRORS, type Hello, type NodeName, type StoreId, TIMERS, WIRE_VERSION } from '@ashlar/proto'
+import { helloOf, judgeHello, judgeWelcome, peerOf, welcomeOf } from '../../src/transport/handshake.ts'
+import type { TransportIdentity } from '../../src/transport/index.ts'
+import { newStore } from '../conformance/transport-suite.ts'
+import { clientHello, listening, RawPeer } from './raw-peer.ts'
+
+const RED = randomUUID() as string as ClusterId
+const BLUE = randomUUID() as string as ClusterId
+
+function identity(changes: Partial<TransportIdentity> = {}): TransportIdentity {
+  return { store: newStore(), counter: 3, name: 'n1' as NodeName, address: '10.0.0.1:7580', cluster: RED, ...changes }
+}
+
+const own = identity()
+const other = identity({ name: 'n2' as NodeName, address: '10.0.0.2:7580', counter: 8 })
+
+test('a node of the same cluster is let in, and known by store, counter and address', () => {
+  assert.equal(judgeHello(own, helloOf(other)), undefined)
+  const expected = { kind: 'node', store: other.store, counter: 8, address: '10.0.0.2:7580' }
+  assert.deepEqual(peerOf(helloOf(other)), expected)
+  assert.deepEqual(peerOf(welcomeOf(other, helloOf(own))), expected)
+})
+
+test('a client is let in and known by its name', () => {
+  assert.equal(judgeHello(own, clientHello()), undefined)
+  assert.deepEqual(peerOf(clientHello({ name: 'gateway/1' })), { kind: 'client', name: 'gateway/1' })
+})
+
+test('where one side has no cluster yet, both are let in', () => {
+  const empty = identity({ cluster: undefined })
+  assert.equal(judgeHello(own, helloOf(empty)), undefined)
+  assert.equal(judgeHello(empty, helloOf(own)), undefined)
+  assert.equal(judgeWelcome(empty, welcomeOf(own, helloOf(empty))), undefined)
+})
+
+const REFUSED: readonly (readonly [string, Hello, RegExp])[] = [
+  ['another cluster', helloOf(identity({ cluster: BLUE })), /data directory of another cluster: n1 belongs to/],
+  ['a client that knows another cluster', clientHello({ cluster: BLUE }), /another cluster/],
+  ['the own store', helloOf({ ...other, store: own.store }), /both sides have store/],
+  ['a wire version that is too new', clientHello({ wire: 90, wireMin: 80 }), /speaks 80 to 90, n1 speaks 1 to 1/],
+  ['a wire version that is too old', clientHello({ wire: 0, wireMin: 0 }), /no common wire version/],
+  ['a node without a store', clientHello({ kind: 'node' }), /must name its store/],
+  ['a credential that nobody checks', clientHello({ credential: new Uint8Array(4) }), /checks no credentials/],
+]
+for (const [what, hello, reason] of REFUSED) {
+  test(`${what} is refused with the reason, on the wire too`, async () => {
+    const refusal = judgeHello(own, hello)
+    assert.equal(refusal?.code, ERRORS.HANDSHAKE.number)
+    assert.match(refusal?.message ?? '', reason)
+
+    await using node = await listening(RED)
+    const peer = await RawPeer.dial(node.transport.address)
+    const sent = what === 'the own store' ? { ...hello, store: node.store } : hello
+    peer.send(sent)
+    const [answer] = await peer.next(1)
+    assert.ok(answer?.type === 'refused')
+    assert.match(answer.message, reason)
+    assert.equal((await peer.closed)[0], 1008)
+    assert.equal(node.log.warnings.length, 1)
+    assert.equal(node.transport.counters.refusedHandshakes, 1)
+    assert.equal(node.recorder.links.length, 0)
+  })
+}
+
+test('the newest version that both speak is chosen', () => {
+  assert.equal(welcomeOf(own, clientHello({ wire: 7, wireMin: 1 })).wire, WIRE_VERSION)
+})
+
+test('a welcome that does not fit is not accepted', () => {
+  const welcome = welcomeOf(other, helloOf(own))
+  assert.equal(judgeWelcome(own, welcome), undefined)
+  assert.match(judgeWelcome(own, { ...welcome, cluster: BLUE }) ?? '', /another cluster/)
+  assert.match(judgeWelcome(own, { ...welcome, store: own.store }) ?? '', /both sides have store/)
+  assert.match(judgeWelcome(own, { ...welcome, wire: 9 }) ?? '', /chose wire version 9/)
+})
+
+test('both sides of a refused dial say why, the dialing one not at every attempt', async () => {
+  await using red = await listening(RED)
+  await using blue = await listening(BLUE)
+  red.transport.setDialed([blue.transport.address])
+  // Refusals arrive on sockets, not on links: they are awaited as the log lines that they cause.
+  await red.log.until('three dials failed', (lines) => lines.filter((l) => l.message === 'dial failed').length >= 3)
+  assert.equal(red.log.warnings.length, 1)
+  assert.match(
+    String(red.log.warnings[0]?.details['reason']),
+    /refused by the other side: data directory of another cluster/,
+  )
+  assert.match(String(blue.log.warnings[0]?.details['reason']), /data directory of another cluster/)
+  assert.ok(blue.transport.counters.refusedHandshakes >= 3)
+})
+
+test('an address that is none is a failed dial and nothing worse', async () => {
+  await using node = await listening()
+  node.transport.setDialed(['no address at all', '', 'a:b:c'])
+  await node.log.until('all were tried', (lines) => new Set(lines.map((l) => l.details['address'])).size >= 3)
+  assert.equal(node.recorder.links.length, 0)
+})
+
+test('who connects and says nothing is cut off after TIMERS.handshakeMs', async () => {
+  await using node = await listening()
+  mock.timers.enable({ apis: ['setTimeout'] })
+  try {
+    const peer = await RawPeer.dial(node.transport.address)
+    mock.timers.tick(TIMERS.handshakeMs - 1)
+    assert.equal(peer.socket.readyState, peer.socket.OPEN)
+    mock.timers.tick(1)
+    assert.equal((await peer.closed)[0], 1006)
+  } finally {
+    mock.timers.reset()
+  }
+  assert.equal(node.recorder.links.length, 0)
+})
+
+test('a store that differs in its last digit is another store', () => {
+  const almost = own.store.replace(/.$/, (last) => (last === '0' ? '1' : '0')) as StoreId
+  assert.equal(judgeHello(own, helloOf({ ...other, store: almost })), undefined)
+})
