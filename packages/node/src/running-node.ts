@@ -74,6 +74,8 @@ export class RunningNode implements NodeView, TransportEvents {
   #ticker: NodeJS.Timeout | undefined
   #handedOver: (() => void) | undefined
   #lastToken = 0
+  /** Some peer accepted this node, in this life of the process. */
+  #accepted = false
   #failed = false
   #stopping: Promise<void> | undefined
 
@@ -150,7 +152,17 @@ export class RunningNode implements NodeView, TransportEvents {
 
   // ---- events of the transport --------------------------------------------------------------------------------------
 
+  /**
+   * A peer refuses this node. With a store that belongs to a cluster, and before any peer ever accepted it, that is a wrong
+   * directory or a wrong --peers: better to end and say so than to wait for ever.
+   */
+  refused(address: string, reason: string): void {
+    if (this.#accepted || this.#store.identity.cluster === undefined) return
+    this.#fail(`${address} does not let this node in: ${reason}; look at --data-dir and --peers`)
+  }
+
   linkUp(link: Link, direction: 'in' | 'out', peer: LinkPeer): void {
+    if (peer.kind === 'node') this.#accepted = true
     this.#options.observer.linkUp(link, direction, peer.kind)
     this.#feed({ type: 'link-up', link, direction, peer })
   }

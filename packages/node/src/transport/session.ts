@@ -49,6 +49,8 @@ export interface SessionEvents {
  */
 export class Session {
   readonly direction: 'in' | 'out'
+  /** Why the handshake failed: the two sides do not fit. Undefined when it did not, or when the connection broke. */
+  refusal: string | undefined
   /** The other side's address, for people. */
   readonly remote: string
   private readonly socket: WebSocket
@@ -226,6 +228,7 @@ export class Session {
 
   private failHandshake(reason: string): void {
     this.context.counters.refusedHandshakes++
+    this.refusal = reason
     // The dialer says why a dial failed, once and not at every attempt.
     if (this.direction === 'in') this.context.logger.warn({ remote: this.remote, reason }, 'handshake refused')
     this.leave(reason)

@@ -136,6 +136,8 @@ class WebSocketTransport implements WsTransport {
     },
     ended: (session, reason) => {
       this.sessions.delete(session)
+      if (session.direction === 'out' && session.refusal !== undefined)
+        this.options.onRefused?.(session.remote, session.refusal)
       this.dialer.onEnded(session, reason, this.wasUp.has(session))
       if (this.sessions.size === 0) this.onEmpty?.()
     },
