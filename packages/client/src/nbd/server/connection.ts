@@ -60,6 +60,7 @@ export class Connection implements TransmissionHost, ExportUser {
   #closeReason: CloseReason | undefined
   #socketClosed = false
   #settled = false
+  #over = false
 
   constructor(id: number, socket: Socket, context: ConnectionContext) {
     this.id = id
@@ -118,6 +119,7 @@ export class Connection implements TransmissionHost, ExportUser {
   onExportLost(): void {
     // What was answered still goes out; nothing more is started.
     this.#leave('export-lost')
+    this.#transmission?.sendReplies()
     this.#transmission?.abandon()
     this.#outgoing.end(true)
   }
@@ -205,7 +207,9 @@ export class Connection implements TransmissionHost, ExportUser {
   }
 
   #finishIfOver(): void {
-    if (this.#settled && this.#socketClosed) this.#context.onClosed(this, this.#closeReason ?? 'client-vanished')
+    if (!this.#settled || !this.#socketClosed || this.#over) return
+    this.#over = true
+    this.#context.onClosed(this, this.#closeReason ?? 'client-vanished')
   }
 
   #onEvents(events: readonly HandshakeEvent[]): void {
@@ -325,8 +329,7 @@ export class Connection implements TransmissionHost, ExportUser {
     // Writes that a connection before this one left in flight must not land after what this client writes (finding 9).
     open.predecessorsSettled().then(() => {
       if (this.#closeReason !== undefined) return
-      this.setInputWanted(true)
-      this.#guard(() => transmission.receive(rest))
+      this.#guard(() => transmission.begin(rest))
     })
   }
 

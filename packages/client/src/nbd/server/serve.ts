@@ -36,7 +36,7 @@ export interface NbdServer extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** How often deadlines of connections are looked at. */
+/** How often deadlines of connections are looked at, at the least. */
 const SWEEP_MS = 1000
 
 /**
@@ -69,6 +69,10 @@ function refuseExposed(address: ListenAddress): void {
   throw new AshlarError('USAGE', `NBD is plain text and ${address.host} can be reached by other machines`, {
     hint: 'listen on 127.0.0.1 or a unix socket, or allow it with insecure',
   })
+}
+
+function sweepMs(limits: NbdServerLimits): number {
+  return Math.min(SWEEP_MS, limits.handshakeMs / 4, limits.partialRequestMs / 4, limits.stalledReaderMs / 4)
 }
 
 class RunningServer implements NbdServer {
@@ -108,7 +112,7 @@ class RunningServer implements NbdServer {
         if (this.#connections.size === 0) this.#onEmpty?.()
       },
     }
-    this.#sweep = setInterval(() => this.#checkDeadlines(), SWEEP_MS)
+    this.#sweep = setInterval(() => this.#checkDeadlines(), sweepMs(this.#limits))
     this.#sweep.unref()
   }
 

@@ -82,6 +82,7 @@ export class Transmission {
   /** Writes that wait for an earlier overlapping one. */
   readonly #queued = new Set<WriteTicket>()
   #flushScheduled = false
+  #begun = false
   /** No new request is started: after NBD_CMD_DISC, a fault, or the end of the stream. */
   #stopped = false
   /** Nobody is there to take replies. */
@@ -110,6 +111,12 @@ export class Transmission {
     return this.#inFlight
   }
 
+  /** Serves from now on; `rest` came with the end of the handshake. */
+  begin(rest: Uint8Array): void {
+    this.#begun = true
+    this.receive(rest)
+  }
+
   receive(bytes: Uint8Array): void {
     if (this.#stopped) return
     this.#reader.append(bytes)
@@ -119,6 +126,11 @@ export class Transmission {
   /** The client took replies: there may be room for more requests. */
   onRepliesTaken(): void {
     if (!this.#stopped) this.#pumpRequests()
+  }
+
+  /** Hands over the replies that are written already. */
+  sendReplies(): void {
+    if (!this.#abandoned) this.#options.host.send(this.#writer.take())
   }
 
   /** Starts nothing more; what is in flight goes on and is answered. */
@@ -147,6 +159,7 @@ export class Transmission {
   }
 
   #pumpRequests(): void {
+    if (!this.#begun) return
     const { host, limits } = this.#options
     while (!this.#stopped) {
       const request = this.#held ?? this.#reader.read()
@@ -362,7 +375,7 @@ export class Transmission {
 
   #flush(): void {
     this.#flushScheduled = false
-    if (!this.#abandoned) this.#options.host.send(this.#writer.take())
+    this.sendReplies()
     if (this.#shuttingDown && this.#inFlight === 0) this.stop()
     if (this.#stopped) this.#settleIfIdle()
     else this.#pumpRequests()

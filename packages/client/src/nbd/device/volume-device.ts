@@ -1,0 +1,106 @@
+import { type AshlarError, BLOCK_DATA, BLOCK_ZERO, type BlockKind } from '@ashlar/proto'
+import { checkRange, checkWritable } from './checks.ts'
+import type {
+  AllocationRun,
+  BlockDevice,
+  DeviceOptions,
+  DeviceWriteOptions,
+  DeviceZeroOptions,
+  ReadPart,
+} from './device.ts'
+import { splitZeroes } from './zeroes.ts'
+
+/** What is needed of a volume of the client library. The optional parts are there in volumes that `connect` opened. */
+export interface VolumeSource {
+  readonly name: string
+  readonly sizeBytes: number
+  readonly blockSizeBytes: number
+  readonly readOnly?: boolean
+  read(offset: number, length: number, options?: DeviceOptions): Promise<Uint8Array>
+  write(offset: number, bytes: Uint8Array, options?: DeviceWriteOptions): Promise<void>
+  flush(options?: DeviceOptions): Promise<void>
+  trim(offset: number, length: number, options?: DeviceOptions): Promise<void>
+  writeZeroes(offset: number, length: number, options?: DeviceZeroOptions): Promise<void>
+  /** Runs by the kind of their blocks, that cover the range. */
+  allocation?(
+    offset: number,
+    length: number,
+    options?: DeviceOptions,
+  ): Promise<readonly { readonly length: number; readonly kind: BlockKind }[]>
+  close(): Promise<void>
+}
+
+export interface VolumeDeviceOptions {
+  /** Tells the device how to learn that the volume is lost; without it only a call that fails shows it. */
+  readonly onLost?: (listener: (error: AshlarError) => void) => void
+}
+
+/**
+ * A volume as a block device. Blocks that read as zero become runs of zeroes, so that they do not travel to the client;
+ * what is not known to be a hole counts as data.
+ */
+export class VolumeDevice implements BlockDevice {
+  readonly sizeBytes: number
+  readonly blockSizeBytes: number
+  readonly readOnly: boolean
+  /** Zeroed blocks keep a version without bytes. */
+  readonly fastZero = true
+  readonly #volume: VolumeSource
+  readonly #options: VolumeDeviceOptions
+
+  constructor(volume: VolumeSource, options: VolumeDeviceOptions = {}) {
+    this.sizeBytes = volume.sizeBytes
+    this.blockSizeBytes = volume.blockSizeBytes
+    this.readOnly = volume.readOnly ?? false
+    this.#volume = volume
+    this.#options = options
+  }
+
+  async read(offset: number, length: number, options?: DeviceOptions): Promise<readonly ReadPart[]> {
+    checkRange(this.sizeBytes, offset, length)
+    return splitZeroes(await this.#volume.read(offset, length, options), offset)
+  }
+
+  async write(offset: number, bytes: Uint8Array, options?: DeviceWriteOptions): Promise<void> {
+    this.#checkChange(offset, bytes.length)
+    await this.#volume.write(offset, bytes, options)
+  }
+
+  flush(options?: DeviceOptions): Promise<void> {
+    return this.#volume.flush(options)
+  }
+
+  async trim(offset: number, length: number, options?: DeviceWriteOptions): Promise<void> {
+    this.#checkChange(offset, length)
+    await this.#volume.trim(offset, length, options)
+  }
+
+  async writeZeroes(offset: number, length: number, options?: DeviceZeroOptions): Promise<void> {
+    this.#checkChange(offset, length)
+    await this.#volume.writeZeroes(offset, length, options)
+  }
+
+  async allocation(offset: number, length: number, options?: DeviceOptions): Promise<readonly AllocationRun[]> {
+    checkRange(this.sizeBytes, offset, length)
+    if (this.#volume.allocation === undefined) return [{ length, hole: false, zero: false }]
+    const runs = await this.#volume.allocation(offset, length, options)
+    return runs.map((run) => ({
+      length: run.length,
+      hole: run.kind !== BLOCK_DATA && run.kind !== BLOCK_ZERO,
+      zero: run.kind !== BLOCK_DATA,
+    }))
+  }
+
+  onLost(listener: (error: AshlarError) => void): void {
+    this.#options.onLost?.(listener)
+  }
+
+  close(): Promise<void> {
+    return this.#volume.close()
+  }
+
+  #checkChange(offset: number, length: number): void {
+    checkWritable(this.readOnly)
+    checkRange(this.sizeBytes, offset, length)
+  }
+}

@@ -1,0 +1,108 @@
+import { AshlarError } from '@ashlar/proto'
+import { VolumeDevice, type VolumeSource } from '../device/volume-device.ts'
+import type { ExportFacts, ExportProvider } from './exports.ts'
+
+/** What is needed of a client of the library. */
+export interface ExportClient {
+  openVolume(name: string, options: { readonly mode: 'exclusive' | 'read-only' }): Promise<VolumeSource>
+  readonly admin: {
+    list(): Promise<readonly VolumeFacts[]>
+    describe(name: string): Promise<VolumeFacts>
+  }
+  status(): AsyncIterable<{ readonly what: string; readonly volume?: string }>
+}
+
+interface VolumeFacts {
+  readonly name: string
+  readonly sizeBytes: number
+  readonly blockSizeBytes: number
+}
+
+export interface ClientExportsOptions {
+  /** Serves only these volumes. All of the cluster's without it. */
+  readonly volumes?: readonly string[]
+  /** Opens volumes read-only: no attachment is taken and nobody is fenced. */
+  readonly readOnly?: boolean
+}
+
+/** Events of a client that mean that an open volume is over, and what they are to a caller. */
+const LOSSES: Readonly<Record<string, () => AshlarError>> = {
+  fenced: () =>
+    new AshlarError('FENCED', 'another client attached the volume', {
+      hint: 'find out who holds it; serving it again takes it back',
+    }),
+  removed: () => new AshlarError('NOT_FOUND', 'the volume was removed'),
+}
+
+/**
+ * The volumes of a cluster as exports. A volume is attached when the first client opens its export and given back when
+ * the last one has left. When it is fenced or removed meanwhile the export is lost at once, not at the next call.
+ */
+export function clientExports(client: ExportClient, options: ClientExportsOptions = {}): ExportProvider {
+  const served = options.volumes === undefined ? undefined : new Set(options.volumes)
+  const readOnly = options.readOnly === true
+  const losses = new LossWatch(client)
+  const factsOf = (volume: VolumeFacts): ExportFacts => ({
+    name: volume.name,
+    sizeBytes: volume.sizeBytes,
+    blockSizeBytes: volume.blockSizeBytes,
+    readOnly,
+    fastZero: true,
+  })
+  return {
+    async list() {
+      if (served !== undefined) return [...served].map((name) => ({ name }))
+      return (await client.admin.list()).map(({ name }) => ({ name }))
+    },
+    async describe(name) {
+      if (served?.has(name) === false) return undefined
+      try {
+        return factsOf(await client.admin.describe(name))
+      } catch (error) {
+        if (error instanceof AshlarError && (error.code === 'NOT_FOUND' || error.code === 'USAGE')) return undefined
+        throw error
+      }
+    },
+    async open(name) {
+      if (served?.has(name) === false) throw new AshlarError('NOT_FOUND', `there is no export ${name}`)
+      losses.begin()
+      const volume = await client.openVolume(name, { mode: readOnly ? 'read-only' : 'exclusive' })
+      return new VolumeDevice(volume, { onLost: (listener) => losses.watch(volume, listener) })
+    },
+  }
+}
+
+/** Follows the status of a client and tells those who hold a volume when it is lost. */
+class LossWatch {
+  readonly #client: ExportClient
+  readonly #listeners = new Map<string, (error: AshlarError) => void>()
+  #following = false
+
+  constructor(client: ExportClient) {
+    this.#client = client
+  }
+
+  /** Events are seen from here on; called before the volume is opened, so that none is missed. */
+  begin(): void {
+    if (this.#following) return
+    this.#following = true
+    // The iteration ends with the client; a failure of it would leave losses to be found by the calls that fail.
+    this.#follow(this.#client.status()).catch(() => {
+      this.#following = false
+    })
+  }
+
+  watch(volume: VolumeSource, listener: (error: AshlarError) => void): void {
+    this.#listeners.set(volume.name, listener)
+  }
+
+  async #follow(events: AsyncIterable<{ readonly what: string; readonly volume?: string }>): Promise<void> {
+    for await (const event of events) {
+      const loss = LOSSES[event.what]
+      if (loss === undefined || event.volume === undefined) continue
+      const listener = this.#listeners.get(event.volume)
+      this.#listeners.delete(event.volume)
+      listener?.(loss())
+    }
+  }
+}
