@@ -81,7 +81,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           cluster: store.identity.cluster,
         }),
         logger: observer.log.child({ room: 'transport' }),
-        onRefused: (address, reason) => node.refused(address, reason),
+        onOtherCluster: (address, reason) => node.otherCluster(address, reason),
       },
       node,
     )

@@ -153,11 +153,11 @@ export class RunningNode implements NodeView, TransportEvents {
   // ---- events of the transport --------------------------------------------------------------------------------------
 
   /**
-   * A peer refuses this node. With a store that belongs to a cluster, and before any peer ever accepted it, that is a wrong
-   * directory or a wrong --peers: better to end and say so than to wait for ever.
+   * A peer belongs to another cluster than this store. Before any peer accepted this node that is a wrong directory or a
+   * wrong --peers: better to end and say so than to wait for ever.
    */
-  refused(address: string, reason: string): void {
-    if (this.#accepted || this.#store.identity.cluster === undefined) return
+  otherCluster(address: string, reason: string): void {
+    if (this.#accepted) return
     this.#fail(`${address} does not let this node in: ${reason}; look at --data-dir and --peers`)
   }
 

@@ -44,16 +44,23 @@ export function judgeHello(own: TransportIdentity, hello: Hello): Refused | unde
   if (hello.credential.length > 0) {
     return refused('this version checks no credentials; connect without one, or upgrade this node')
   }
-  const problem = clusterProblem(own, hello) ?? (hello.kind === 'node' ? storeProblem(own, hello) : undefined)
-  return problem === undefined ? undefined : refused(problem)
+  const other = clusterProblem(own, hello)
+  if (other !== undefined) return refused(other, 'CONFLICT')
+  const twin = hello.kind === 'node' ? storeProblem(own, hello) : undefined
+  return twin === undefined ? undefined : refused(twin)
 }
 
 /** Why a welcome is not accepted, or undefined. */
-export function judgeWelcome(own: TransportIdentity, welcome: Welcome): string | undefined {
+export function judgeWelcome(own: TransportIdentity, welcome: Welcome): Refused | undefined {
   if (welcome.wire < WIRE_VERSION_MIN || welcome.wire > WIRE_VERSION) {
-    return `${welcome.name} chose wire version ${welcome.wire}; ${own.name} speaks ${WIRE_VERSION_MIN} to ${WIRE_VERSION}`
+    return refused(
+      `${welcome.name} chose wire version ${welcome.wire}; ${own.name} speaks ${WIRE_VERSION_MIN} to ${WIRE_VERSION}`,
+    )
   }
-  return clusterProblem(own, welcome) ?? storeProblem(own, welcome)
+  const other = clusterProblem(own, welcome)
+  if (other !== undefined) return refused(other, 'CONFLICT')
+  const twin = storeProblem(own, welcome)
+  return twin === undefined ? undefined : refused(twin)
 }
 
 export function peerOf(message: Hello | Welcome): LinkPeer {
@@ -77,6 +84,7 @@ function storeProblem(own: TransportIdentity, other: Hello | Welcome): string | 
   )
 }
 
-function refused(message: string): Refused {
-  return { type: 'refused', code: ERRORS.HANDSHAKE.number, message }
+/** CONFLICT: the two belong to different clusters, and no waiting will change that. */
+function refused(message: string, code: 'HANDSHAKE' | 'CONFLICT' = 'HANDSHAKE'): Refused {
+  return { type: 'refused', code: ERRORS[code].number, message }
 }

@@ -36,8 +36,8 @@ export interface WsTransportOptions {
   /** Asked at every handshake, since the cluster may become known while the node runs. */
   readonly identity: () => TransportIdentity
   readonly logger: TransportLogger
-  /** A dialed peer and this node do not fit (another cluster, no common version): said at every attempt. */
-  readonly onRefused?: (address: string, reason: string) => void
+  /** A dialed peer belongs to another cluster than this node: said at every attempt. */
+  readonly onOtherCluster?: (address: string, reason: string) => void
   /**
    * Connections that the listener holds at once, strangers included; default 1024. More lets more clients in; each may
    * cost up to LIMITS.frameBytes of memory while one of its frames arrives.

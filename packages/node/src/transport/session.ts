@@ -50,7 +50,7 @@ export interface SessionEvents {
 export class Session {
   readonly direction: 'in' | 'out'
   /** Why the handshake failed: the two sides do not fit. Undefined when it did not, or when the connection broke. */
-  refusal: string | undefined
+  refusal: Refused | undefined
   /** The other side's address, for people. */
   readonly remote: string
   private readonly socket: WebSocket
@@ -213,22 +213,23 @@ export class Session {
       return this.open(peerOf(hello))
     }
     this.transmit([refusal])
-    this.failHandshake(refusal.message)
+    this.failHandshake(refusal, refusal.message)
   }
 
   private onWelcome(welcome: Welcome): void {
     const problem = judgeWelcome(this.context.identity(), welcome)
     if (problem === undefined) this.open(peerOf(welcome))
-    else this.failHandshake(problem)
+    else this.failHandshake(problem, problem.message)
   }
 
   private onRefused(refusal: Refused): void {
-    this.failHandshake(`refused by the other side: ${refusal.message} (${errorCodeOf(refusal.code) ?? refusal.code})`)
+    const code = errorCodeOf(refusal.code) ?? refusal.code
+    this.failHandshake(refusal, `refused by the other side: ${refusal.message} (${code})`)
   }
 
-  private failHandshake(reason: string): void {
+  private failHandshake(refusal: Refused, reason: string): void {
     this.context.counters.refusedHandshakes++
-    this.refusal = reason
+    this.refusal = refusal
     // The dialer says why a dial failed, once and not at every attempt.
     if (this.direction === 'in') this.context.logger.warn({ remote: this.remote, reason }, 'handshake refused')
     this.leave(reason)

@@ -1,4 +1,4 @@
-import type { Message } from '@ashlar/proto'
+import { ERRORS, type Message } from '@ashlar/proto'
 import type { WebSocket } from 'ws'
 import type { Link } from '../core/machine.ts'
 import { newCounters, type TransportCounters } from './metrics.ts'
@@ -136,8 +136,8 @@ class WebSocketTransport implements WsTransport {
     },
     ended: (session, reason) => {
       this.sessions.delete(session)
-      if (session.direction === 'out' && session.refusal !== undefined)
-        this.options.onRefused?.(session.remote, session.refusal)
+      if (session.direction === 'out' && session.refusal?.code === ERRORS.CONFLICT.number)
+        this.options.onOtherCluster?.(session.remote, session.refusal.message)
       this.dialer.onEnded(session, reason, this.wasUp.has(session))
       if (this.sessions.size === 0) this.onEmpty?.()
     },
