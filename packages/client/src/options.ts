@@ -1,6 +1,7 @@
 import { type AttachMode, isName, TIMERS } from '@ashlar/proto'
 import { usageError } from './errors.ts'
 import type { MetricRegistry } from './metrics.ts'
+import { isAddress } from './transport/address.ts'
 import type { ClientTls } from './transport/ws-connection.ts'
 
 /** A logger like pino's: an object first, a sentence second. */
@@ -51,7 +52,6 @@ export interface IoOptions {
 
 type Entry = (...args: never[]) => unknown
 
-const ADDRESS = /^(\[[0-9a-f:.]+\]|[^\s:/[\]]+):(\d{1,5})$/i
 const NAME_LENGTH = 255
 
 /** Throws USAGE that names the option. */
@@ -60,9 +60,7 @@ export function checkConnectOptions(options: ConnectOptions, entry: Entry): void
   if (!Array.isArray(servers) || servers.length === 0)
     throw usageError(`servers must be a list of at least one address, not ${shown(servers)}`, EXAMPLE, entry)
   for (const server of servers) {
-    const match = typeof server === 'string' ? ADDRESS.exec(server) : null
-    const port = Number(match?.[2])
-    if (match === null || port < 1 || port > 65_535)
+    if (typeof server !== 'string' || !isAddress(server))
       throw usageError(`servers has ${shown(server)}, which is not an address of the form host:port`, EXAMPLE, entry)
   }
   if (ioTimeoutMs !== undefined && !(Number.isFinite(ioTimeoutMs) && ioTimeoutMs > 0))

@@ -1,5 +1,5 @@
-import type { AttachMode, MapChange, SessionId, VolumeRecord } from '@ashlar/proto'
-import type { AdminOutcome, AdminRequest, AdminRequests } from './admin-requests.ts'
+import type { AttachMode, MapChange, SessionId, VolumeId, VolumeRecord } from '@ashlar/proto'
+import type { AdminRequests } from './admin-requests.ts'
 import { type ClientContext, DONE } from './context.ts'
 import { closedFailure, fencedFailure, notFoundFailure, removedFailure, waitedFailure } from './failures.ts'
 import type { Io } from './io.ts'
@@ -16,6 +16,14 @@ interface OpenCall {
   readonly ifFree: boolean
 }
 
+/** An open that is not settled: what it waits for, and what it has to give back when nobody wants it any more. */
+interface Opening {
+  /** The caller gave up while control had not answered yet. */
+  abandoned: boolean
+  wait: MapWait | undefined
+  attached: { readonly volume: VolumeId; readonly session: SessionId } | undefined
+}
+
 /** Opens and closes volumes, and ends their sessions when the map says so. */
 export class Volumes {
   readonly #map: MapCache
@@ -24,8 +32,8 @@ export class Volumes {
   readonly #io: Io
   readonly #name: string
   readonly #open: Map<VolumeHandle, OpenVolume> = new Map()
-  /** Opens that are not settled, with what to undo when the caller gives up. */
-  readonly #opening: Map<CallToken, { request?: AdminRequest; wait?: MapWait; abandoned: boolean }> = new Map()
+  /** Opens that are not settled. */
+  readonly #opening: Map<CallToken, Opening> = new Map()
   #nextHandle = 1
 
   constructor(parts: { map: MapCache; waits: MapWaits; admin: AdminRequests; io: Io; name: string }) {
@@ -61,6 +69,7 @@ export class Volumes {
     this.#opening.delete(token)
     opening.abandoned = true
     if (opening.wait !== undefined) this.#waits.drop(opening.wait)
+    if (opening.attached !== undefined) this.#giveBack(ctx, opening.attached)
     ctx.fail(token, { code: 'ABORTED', message: 'the open was aborted by its caller' })
     return true
   }
@@ -109,8 +118,7 @@ export class Volumes {
   // ---- opening
 
   #openReadOnly(ctx: ClientContext, call: OpenCall): void {
-    const opening: { wait?: MapWait; abandoned: boolean } = { abandoned: false }
-    this.#opening.set(call.token, opening)
+    const opening = this.#begin(call.token)
     opening.wait = this.#waits.add(ctx, {
       deadline: ctx.now + ctx.timers.ioTimeoutMs,
       check: (now, looked) => {
@@ -125,37 +133,40 @@ export class Volumes {
 
   #attach(ctx: ClientContext, call: OpenCall, mode: AttachMode): void {
     const session = new Session(sessionId(ctx))
-    const opening: { request?: AdminRequest; wait?: MapWait; abandoned: boolean } = { abandoned: false }
-    this.#opening.set(call.token, opening)
+    const opening = this.#begin(call.token)
     const { name, ifFree } = call
     const command = { do: 'attach', name, session: session.id, mode, ifFree, client: this.#name } as const
-    opening.request = this.#admin.start(ctx, command, ctx.now + ctx.timers.ioTimeoutMs, (now, outcome) => {
-      if (opening.abandoned) this.#giveBack(now, session.id, outcome)
-      else if (!outcome.ok) this.#failOpen(now, call.token, outcome.failure)
-      else if (outcome.done.volume === undefined) this.#failOpen(now, call.token, withoutVolume(name))
-      else this.#onAttached(now, call, session, outcome.done.volume)
+    this.#admin.start(ctx, command, ctx.now + ctx.timers.ioTimeoutMs, (now, outcome) => {
+      const record = outcome.ok ? outcome.done.volume : undefined
+      if (record !== undefined) opening.attached = { volume: record.id, session: session.id }
+      if (opening.abandoned) {
+        if (opening.attached !== undefined) this.#giveBack(now, opening.attached)
+      } else if (!outcome.ok) this.#failOpen(now, call.token, outcome.failure)
+      else if (record === undefined) this.#failOpen(now, call.token, withoutVolume(name))
+      else this.#onAttached(now, call, opening, session, record)
     })
   }
 
   /** The attachment is complete; the volume is open once this client's map knows its extents. */
-  #onAttached(ctx: ClientContext, call: OpenCall, session: Session, record: VolumeRecord): void {
+  #onAttached(ctx: ClientContext, call: OpenCall, opening: Opening, session: Session, record: VolumeRecord): void {
     session.generation = record.generation
-    const opening = this.#opening.get(call.token)
-    const wait = this.#waits.add(ctx, {
+    opening.wait = this.#waits.add(ctx, {
       deadline: ctx.now + ctx.timers.ioTimeoutMs,
       check: (now) => {
         const known = this.#map.copy.volumes.get(record.id)
-        if (known === undefined || known.generation < record.generation) {
-          const gone = this.#map.copy.removedVolumes.has(record.id)
-          if (gone) this.#failOpen(now, call.token, removedFailure(call.name))
-          return gone
+        if (known !== undefined && known.generation >= record.generation) {
+          this.#opened(now, call, session, known)
+          return true
         }
-        this.#opened(now, call, session, known)
-        return true
+        const gone = this.#map.copy.removedVolumes.has(record.id)
+        if (gone) this.#failOpen(now, call.token, removedFailure(call.name))
+        return gone
       },
-      onDeadline: (now) => this.#failOpen(now, call.token, waitedFailure(`the open of volume '${call.name}'`)),
+      onDeadline: (now) => {
+        this.#giveBack(now, { volume: record.id, session: session.id })
+        this.#failOpen(now, call.token, waitedFailure(`the open of volume '${call.name}'`))
+      },
     })
-    if (opening !== undefined) opening.wait = wait
   }
 
   #opened(ctx: ClientContext, call: OpenCall, session: Session | undefined, record: VolumeRecord): void {
@@ -172,10 +183,15 @@ export class Volumes {
     ctx.fail(token, failure)
   }
 
-  #giveBack(ctx: ClientContext, session: SessionId, outcome: AdminOutcome): void {
-    if (!outcome.ok || outcome.done.volume === undefined) return
-    const command = { do: 'detach', volume: outcome.done.volume.id, session } as const
-    this.#admin.start(ctx, command, ctx.now + ctx.timers.answerTimeoutMs, () => {})
+  #begin(token: CallToken): Opening {
+    const opening: Opening = { abandoned: false, wait: undefined, attached: undefined }
+    this.#opening.set(token, opening)
+    return opening
+  }
+
+  /** Gives an attachment back that nobody uses; if that fails, the next exclusive open replaces it. */
+  #giveBack(ctx: ClientContext, attached: { readonly volume: VolumeId; readonly session: SessionId }): void {
+    this.#admin.start(ctx, { do: 'detach', ...attached }, ctx.now + ctx.timers.answerTimeoutMs, () => {})
   }
 
   // ---- the map's word

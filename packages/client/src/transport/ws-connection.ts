@@ -23,6 +23,9 @@ const SOCKET_BYTES = 4 * MIB
 /** Bytes that may wait in the outbox. The machine bounds what it has on its way; beyond this something is broken. */
 const OUTBOX_BYTES = 2 * LIMITS.clientInFlightBytes
 
+/** A node whose host vanished is found by TCP after this long without a byte, also while the client is idle. */
+const KEEPALIVE_MS = 10_000
+
 /** Material for TLS, as node:tls takes it. */
 export interface ClientTls {
   readonly ca?: string | Uint8Array
@@ -64,6 +67,7 @@ export class WsConnection {
     this.#events = events
     this.#socket = openSocket(options)
     this.#handshakeTimer = setTimeout(() => this.close('the handshake took too long'), TIMERS.handshakeMs)
+    this.#socket.on('upgrade', (response) => response.socket.setKeepAlive(true, KEEPALIVE_MS))
     this.#socket.on('open', () => this.#sendHello())
     this.#socket.on('message', (data, isBinary) => this.#onFrame(data as Buffer, isBinary))
     this.#socket.on('error', (error) => {

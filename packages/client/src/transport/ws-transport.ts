@@ -1,5 +1,6 @@
 import { type ClusterId, invariant, type Message, TIMERS } from '@ashlar/proto'
 import type { ClientLink } from '../core/machine.ts'
+import { isAddress } from './address.ts'
 import type { ClientTransport, ClientTransportCounters, ClientTransportEvents } from './client-transport.ts'
 import { type ClientTls, WsConnection } from './ws-connection.ts'
 
@@ -39,7 +40,8 @@ export class WsTransport implements ClientTransport {
   }
 
   setDialed(addresses: readonly string[]): void {
-    const wanted = new Set(addresses)
+    // What the map says is data of others: an address that no URL can hold must not end the process.
+    const wanted = new Set(addresses.filter(isAddress))
     for (const [address, dialed] of this.#dialed) {
       if (wanted.has(address)) continue
       this.#dialed.delete(address)

@@ -151,6 +151,18 @@ describe('opening', () => {
     assert.equal(script.last('admin').message.command.do, 'detach')
   })
 
+  test('that is given up while it waits for the map gives its attachment back', () => {
+    const script = new MachineScript()
+    script.connect()
+    const token = script.call({ do: 'open', name: 'demo', mode: 'exclusive', ifFree: false })
+    const { link, message } = script.last('admin')
+    script.attachAs(message.command.do === 'attach' ? message.command.session : SOMEBODY)
+    script.adminDone(link, message.request, 'OK')
+    script.input({ type: 'abandon', token })
+    script.assertFailed(token, 'ABORTED')
+    assert.equal(script.last('admin').message.command.do, 'detach')
+  })
+
   test('gives every session a number of its own, the same ones for the same seed', () => {
     const sessions = (seed: number): number[] => {
       const script = new MachineScript({ seed })

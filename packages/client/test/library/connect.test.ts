@@ -13,6 +13,8 @@ describe('connect', () => {
       [{ servers: [] }, /servers must be a list/],
       [{ servers: ['http://n1:7580'] }, /servers has 'http:\/\/n1:7580'/],
       [{ servers: ['n1'] }, /servers has 'n1'/],
+      [{ servers: ['user@n1:80'] }, /servers has 'user@n1:80'/],
+      [{ servers: ['[::::]:80'] }, /servers has/],
       [{ servers: ['n1:99999'] }, /servers has 'n1:99999'/],
       [{ servers: ['n1:1'], ioTimeoutMs: 0 }, /ioTimeoutMs must be/],
       [{ servers: ['n1:1'], name: 5 }, /name must be text/],
