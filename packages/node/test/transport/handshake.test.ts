@@ -48,7 +48,7 @@ const REFUSED: readonly (readonly [string, Hello, RegExp])[] = [
 for (const [what, hello, reason] of REFUSED) {
   test(`${what} is refused with the reason, on the wire too`, async () => {
     const refusal = judgeHello(own, hello)
-    assert.equal(refusal?.code, ERRORS.HANDSHAKE.number)
+    assert.equal(refusal?.code, ERRORS[what.includes('another cluster') ? 'CONFLICT' : 'HANDSHAKE'].number)
     assert.match(refusal?.message ?? '', reason)
 
     await using node = await listening(RED)
@@ -72,9 +72,9 @@ test('the newest version that both speak is chosen', () => {
 test('a welcome that does not fit is not accepted', () => {
   const welcome = welcomeOf(other, helloOf(own))
   assert.equal(judgeWelcome(own, welcome), undefined)
-  assert.match(judgeWelcome(own, { ...welcome, cluster: BLUE }) ?? '', /another cluster/)
-  assert.match(judgeWelcome(own, { ...welcome, store: own.store }) ?? '', /both sides have store/)
-  assert.match(judgeWelcome(own, { ...welcome, wire: 9 }) ?? '', /chose wire version 9/)
+  assert.match(judgeWelcome(own, { ...welcome, cluster: BLUE })?.message ?? '', /another cluster/)
+  assert.match(judgeWelcome(own, { ...welcome, store: own.store })?.message ?? '', /both sides have store/)
+  assert.match(judgeWelcome(own, { ...welcome, wire: 9 })?.message ?? '', /chose wire version 9/)
 })
 
 test('both sides of a refused dial say why, the dialing one not at every attempt', async () => {
