@@ -291,7 +291,7 @@ export class Primary implements StreamOwner {
 
   onDamaged(ctx: Context, block: LoadedBlock): void {
     this.repairs.repair(ctx, block, (later) => {
-      for (const stream of this.streams.values()) stream.relist(later, block.block)
+      for (const stream of this.streams.values()) stream.onRepaired(later, block.block)
     })
   }
 

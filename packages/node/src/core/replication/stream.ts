@@ -32,7 +32,7 @@ export interface StreamOwner {
   onFenced(ctx: Context, promised: Epoch): void
   /** The replica knows of commits that this store does not have (A2.8-4). */
   onBehind(ctx: Context, store: StoreId, commitSeq: Seq): void
-  /** A block to copy is damaged here; the owner repairs it and calls `relist`. */
+  /** A block to copy is damaged here; the owner repairs it and calls `onRepaired`. */
   onDamaged(ctx: Context, block: LoadedBlock): void
 }
 
@@ -76,6 +76,9 @@ export class OutStream {
   private readonly toLoad = new Set<BlockIndex>()
   /** Blocks that are being read; true when they were written meanwhile and must be read again. */
   private readonly loading = new Map<BlockIndex, boolean>()
+  /** Listed blocks that are damaged here and wait for a repair. */
+  private readonly repairing = new Set<BlockIndex>()
+  private repairAskedAt: Millis = Number.NEGATIVE_INFINITY
   private pushSent = 0
   private outstandingBytes = 0
   private readonly outstanding: { push: number; bytes: number }[] = []
@@ -93,7 +96,7 @@ export class OutStream {
 
   /** Blocks that still differ, as far as known. */
   get behindBlocks(): number {
-    return this.toLoad.size + this.loading.size
+    return this.toLoad.size + this.loading.size + this.repairing.size
   }
 
   get boundLink(): Link | undefined {
@@ -102,12 +105,24 @@ export class OutStream {
 
   /** Opens the stream when it is closed and there is a connection; opens it anew when it hangs. */
   maintain(ctx: Context): void {
-    const hangs =
-      (this.phase === 'opening' && ctx.now - this.openedAt > TIMERS.openTimeoutMs) ||
-      ((this.phase === 'comparing' || this.phase === 'copying' || (this.phase === 'live' && !this.marked)) &&
-        ctx.now - this.progressAt > TIMERS.slowMs)
-    if (hangs) this.reset()
+    if (this.hangs(ctx)) this.reset()
+    if (this.repairing.size > 0 && ctx.now - this.repairAskedAt >= TIMERS.controlRetryMs) this.retryRepairs(ctx)
     if (this.phase === 'closed') this.open(ctx)
+  }
+
+  private hangs(ctx: Context): boolean {
+    if (this.phase === 'opening') return ctx.now - this.openedAt > TIMERS.openTimeoutMs
+    // A copy that only waits for repairs does not hang: opening it anew would not help.
+    if (this.phase === 'copying' && this.toLoad.size + this.loading.size === 0) return false
+    const moving = this.phase === 'comparing' || this.phase === 'copying' || (this.phase === 'live' && !this.marked)
+    return moving && ctx.now - this.progressAt > TIMERS.slowMs
+  }
+
+  /** A block that nobody could repair may be good by now, or somebody may be there who has it. */
+  private retryRepairs(ctx: Context): void {
+    for (const block of this.repairing) this.toLoad.add(block)
+    this.repairing.clear()
+    this.copyMore(ctx)
   }
 
   private open(ctx: Context): void {
@@ -141,6 +156,7 @@ export class OutStream {
     this.theirs.clear()
     this.toLoad.clear()
     this.loading.clear()
+    this.repairing.clear()
     this.outstanding.length = 0
     this.outstandingBytes = 0
     this.pushSent = 0
@@ -247,10 +263,9 @@ export class OutStream {
     this.copyMore(ctx)
   }
 
-  /** Puts a block (again) on the list, once its owner has repaired it. */
-  relist(ctx: Context, block: BlockIndex): void {
-    if (this.phase !== 'copying') return
-    this.loading.delete(block)
+  /** The owner has repaired a block: it can be read now. */
+  onRepaired(ctx: Context, block: BlockIndex): void {
+    if (this.phase !== 'copying' || !this.repairing.delete(block)) return
     this.toLoad.add(block)
     this.copyMore(ctx)
   }
@@ -269,7 +284,7 @@ export class OutStream {
         this.copyMore(later)
       })
     }
-    if (this.toLoad.size === 0 && this.loading.size === 0) this.sendMark(ctx)
+    if (this.behindBlocks === 0) this.sendMark(ctx)
   }
 
   private takeRun(): BlockIndex[] {
@@ -288,15 +303,17 @@ export class OutStream {
 
   private pushLoaded(ctx: Context, loaded: LoadedBlock): void {
     const writtenMeanwhile = this.loading.get(loaded.block) === true
-    if (loaded.damaged) {
-      if (writtenMeanwhile) this.relist(ctx, loaded.block)
-      else this.owner.onDamaged(ctx, loaded)
-      return
-    }
     this.loading.delete(loaded.block)
     // A block that changed since it was read is read again: an older version must not follow a newer one (amendment 5).
     if (writtenMeanwhile) this.toLoad.add(loaded.block)
-    else this.push(ctx, loaded.block, loaded.version, loaded.bytes)
+    else if (loaded.damaged) {
+      this.repairing.add(loaded.block)
+      this.repairAskedAt = ctx.now
+      this.owner.onDamaged(ctx, loaded)
+    } else {
+      this.progressAt = ctx.now
+      this.push(ctx, loaded.block, loaded.version, loaded.bytes)
+    }
   }
 
   private push(ctx: Context, block: BlockIndex, version: BlockVersion, bytes: Uint8Array | undefined): void {
@@ -361,18 +378,21 @@ export class OutStream {
       })
     }
     for (const change of write.blocks) {
+      // New content makes a damaged block good: it goes out like a block that is not listed.
+      this.repairing.delete(change.block)
       if (this.loading.has(change.block)) this.loading.set(change.block, true)
       else if (this.phase === 'opening' || this.phase === 'comparing') this.toLoad.add(change.block)
       else if (this.phase === 'copying' && !this.toLoad.has(change.block))
         this.push(ctx, change.block, change.version, change.bytes)
     }
+    if (this.phase === 'copying') this.copyMore(ctx)
   }
 
   onAck(ctx: Context, link: Link, ack: Ack): void {
     if (!this.current(link, ack)) return
     const before = this.ackedSeq
     this.freeBytes = ack.freeBytes
-    if (this.phase === 'copying' || !this.marked) this.progressAt = ctx.now
+    if (this.phase === 'live' && !this.marked) this.progressAt = ctx.now
     while (this.outstanding[0] !== undefined && this.outstanding[0].push <= ack.push) {
       this.outstandingBytes -= this.outstanding[0].bytes
       this.outstanding.shift()

@@ -393,6 +393,31 @@ test('A2.6: a damaged block is fetched from an in-sync replica before the reader
   assert.equal(world.host('a').disk.damaged.size, 0)
 })
 
+test('a copy goes on behind a damaged block that nobody can repair, and ends once the block is written anew', () => {
+  const world = active({ minInSync: 1 })
+  for (const block of [0, 1]) world.ask('a', write(block, 1, block + 1))
+  world.settle()
+  world.kill('b')
+  world.kill('c')
+  world.pass(2500)
+  world.grant('a')
+  for (const block of [0, 1]) world.ask('a', write(block, 2, 10 + block))
+  world.settle()
+  world.host('a').disk.damaged.add(0)
+  world.start('b')
+  world.settle()
+  world.pass(1500)
+  for (let op = 20; op < 140; op++) {
+    world.ask('a', write(2, 3, op))
+    world.pass(100)
+  }
+  assert.equal(world.host('a').changes.length, 0, 'block 0 is still missing')
+  world.ask('a', write(0, 4, 200))
+  world.settle()
+  world.pass(100)
+  assert.deepEqual(world.host('a').changes.at(-1)?.inSync, ['a', 'b'])
+})
+
 test('S-4: a gap closes the stream, and the next one repairs by comparison', () => {
   const world = active()
   let dropped = false
