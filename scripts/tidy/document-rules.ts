@@ -78,9 +78,11 @@ export const decisionRecords: Rule = {
 }
 
 const PROTOCOL = 'docs/PROTOCOL.md'
+/** Documents whose numbered rules may be cited. */
+const RULE_BOOKS = [PROTOCOL, 'docs/internals/leveldb.md']
 /** How code cites a rule of the protocol: amendment 5, amendments 2 and 3, A2.7, A2.8-4, CTL-5, S-3, A3-7, finding 9. */
 const CITATIONS =
-  /\b(?:amendments? \d+(?:(?:, | and | to )\d+)*|finding \d+|A2\.\d+(?:-\d+)?|A3-\d+|CTL-\d+|S-[1-5])\b/g
+  /\b(?:amendments? \d+(?:(?:, | and | to )\d+)*|(?:leveldb )?finding \d+|A2\.\d+(?:-\d+)?|A3-\d+|CTL-\d+|S-[1-5])\b/g
 
 /** A comment that cites a rule sends its reader to docs/PROTOCOL.md: the rule has to be there, as a heading or bold. */
 export const ruleCitations: Rule = {
@@ -88,22 +90,28 @@ export const ruleCitations: Rule = {
   check(tree) {
     const protocol = fileAt(tree, PROTOCOL)
     if (protocol === undefined) return [{ path: PROTOCOL, line: 1, message: 'the protocol is not written down' }]
-    const rules = rulesOf(protocol.text)
+    const rules = new Set(RULE_BOOKS.flatMap((path) => [...rulesOf(fileAt(tree, path)?.text ?? '')]))
     return tree.files
       .filter(({ path }) => isCode(path))
       .flatMap((file) =>
         matches(file, commentsOnly(file.text), CITATIONS, ([citation]) => citation)
           .flatMap(({ line, message }) => citedRules(message).map((rule) => ({ line, rule })))
           .filter(({ rule }) => !rules.has(rule))
-          .map(({ line, rule }) => ({ path: file.path, line, message: `${rule} is no rule of ${PROTOCOL}` })),
+          .map(({ line, rule }) => ({
+            path: file.path,
+            line,
+            message: `${rule} is no rule of ${RULE_BOOKS.join(' or ')}`,
+          })),
       )
   },
 }
 
-/** Rules stand in the protocol as `**A2.7**`, `**Amendment 5**`, … at the start of a heading, a paragraph or a list item. */
+/** Rules stand in their books as `**A2.7**`, `**Amendment 5**`, … at the start of a heading, a paragraph or a list item. */
 export function rulesOf(protocol: string): Set<string> {
   const anchors = [
-    ...protocol.matchAll(/^(?:#+ |[-*] |\| )?\**((?:Amendment|Finding) \d+|A2\.\d+(?:-\d+)?|A3-\d+|CTL-\d+|S-\d)\b/gm),
+    ...protocol.matchAll(
+      /^(?:#+ |[-*] |\| )?\**((?:Amendment|Finding|Leveldb finding) \d+|A2\.\d+(?:-\d+)?|A3-\d+|CTL-\d+|S-\d)\b/gm,
+    ),
   ]
   return new Set(anchors.map((match) => (match[1] ?? '').toLowerCase()).map(canonical))
 }
@@ -121,5 +129,5 @@ export function citedRules(citation: string): string[] {
 }
 
 function canonical(rule: string): string {
-  return /^(?:amendment|finding)/.test(rule) ? rule : rule.toUpperCase()
+  return /^(?:amendment|finding|leveldb)/.test(rule) ? rule : rule.toUpperCase()
 }

@@ -50,9 +50,19 @@ describe('citations of the protocol', () => {
         "// see A2.7, A2.8-4, amendment 5, A3-7, CTL-5\n/* A2.9 and amendments 5 and 6 */\n'A2.99'\n",
     })
     assert.deepEqual(found, [
-      'packages/node/src/a.ts:2 A2.9 is no rule of docs/PROTOCOL.md',
-      'packages/node/src/a.ts:2 amendment 6 is no rule of docs/PROTOCOL.md',
+      'packages/node/src/a.ts:2 A2.9 is no rule of docs/PROTOCOL.md or docs/internals/leveldb.md',
+      'packages/node/src/a.ts:2 amendment 6 is no rule of docs/PROTOCOL.md or docs/internals/leveldb.md',
     ])
+  })
+
+  test('tell the findings about LevelDB from those of the protocol', () => {
+    const found = said(ruleCitations, {
+      'docs/PROTOCOL.md': '- **Finding 2** x\n',
+      'docs/internals/leveldb.md': '- **Leveldb finding 3** y\n',
+      'packages/node/src/a.ts': '// finding 2, leveldb finding 3, finding 3\n',
+    })
+    assert.equal(found.length, 1)
+    assert.match(found[0] ?? '', /finding 3 is no rule/)
   })
 
   test('refuse everything while there is no protocol', () => {
