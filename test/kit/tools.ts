@@ -1,5 +1,6 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import type { TestContext } from 'node:test'
 
 /**
  * Value of a test's `skip`: false when every program is on the PATH, else the reason. With ASHLAR_REQUIRE_TOOLS=1, as in
@@ -9,6 +10,19 @@ export function skipWithout(...programs: readonly string[]): string | false {
   if (process.env['ASHLAR_REQUIRE_TOOLS'] === '1') return false
   const missing = programs.filter((program) => !isOnPath(program))
   return missing.length === 0 ? false : `${missing.join(', ')} not installed: see .ci/packages`
+}
+
+/**
+ * Skips the running test, with the reason, when a program is missing; gives false then, and the test returns. With
+ * ASHLAR_REQUIRE_TOOLS=1 it throws instead, so that the test fails.
+ */
+export function requireTool(context: TestContext, ...programs: readonly string[]): boolean {
+  const missing = programs.filter((program) => !isOnPath(program))
+  if (missing.length === 0) return true
+  const reason = `${missing.join(', ')} not installed: see .ci/packages`
+  if (process.env['ASHLAR_REQUIRE_TOOLS'] === '1') throw new Error(reason)
+  context.skip(reason)
+  return false
 }
 
 function isOnPath(program: string): boolean {

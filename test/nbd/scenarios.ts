@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict'
+import { createHash, randomFillSync } from 'node:crypto'
+import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type RunResult, run } from '../kit/dev-cluster.ts'
+import { requireTool } from '../kit/tools.ts'
+
+/** What the clients of a scenario talk to. Its content is overwritten. */
+export interface NbdTarget {
+  /** With the name of the export. */
+  readonly uri: string
+  /** At least 64 MiB. */
+  readonly sizeBytes: number
+}
+
+/** Something that a real NBD client does, with the proof that it came out right. */
+export interface Scenario {
+  /** What it proves. */
+  readonly name: string
+  /** Programs that it needs. */
+  readonly tools: readonly string[]
+  readonly run: (target: NbdTarget, directory: string) => Promise<void>
+}
+
+const MIB = 1024 * 1024
+/** Images of the scenarios: smaller than every target, and no multiple of any block size. */
+const IMAGE_BYTES = 24 * MIB + 4096 + 512
+
+/** Runs a scenario in a directory of its own, unless its programs are missing. */
+export async function runScenario(test: TestContext, scenario: Scenario, target: NbdTarget): Promise<void> {
+  if (!requireTool(test, ...scenario.tools)) return
+  const directory = await mkdtemp(join(tmpdir(), 'ashlar-nbd-'))
+  try {
+    await scenario.run(target, directory)
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'nbdinfo prints size and abilities of the export',
+    tools: ['nbdinfo'],
+    async run(target) {
+      const { stdout } = await succeed('nbdinfo', ['--json', target.uri])
+      const [info] = (JSON.parse(stdout) as { exports: Record<string, unknown>[] }).exports
+      assert.equal(info?.['export-size'], target.sizeBytes)
+      for (const ability of ['can_flush', 'can_fua', 'can_trim', 'can_zero', 'can_df', 'can_multi_conn']) {
+        assert.equal(info?.[ability], true, ability)
+      }
+      assert.equal(info?.['is_read_only'], false)
+      assert.equal(info?.['block_size_minimum'], 1)
+      assert.deepEqual(info?.['contexts'], ['base:allocation'])
+    },
+  },
+  {
+    name: 'nbdinfo lists the export, and says that another one is not there',
+    tools: ['nbdinfo'],
+    async run(target) {
+      const name = new URL(target.uri).pathname.slice(1)
+      const server = target.uri.replace(`/${name}`, '/')
+      const { stdout } = await succeed('nbdinfo', ['--list', '--json', server])
+      const { exports } = JSON.parse(stdout) as { exports: { 'export-name': string }[] }
+      assert.ok(exports.some((item) => item['export-name'] === name))
+      const missing = await run('nbdinfo', [target.uri.replace(`/${name}`, '/no-such-export')])
+      assert.notEqual(missing.code, 0)
+      assert.match(missing.stderr, /No such file or directory.*no-such-export/)
+    },
+  },
+  {
+    name: 'nbdcopy puts an image in over eight connections and gets the same bytes out',
+    tools: ['nbdcopy'],
+    async run(target, directory) {
+      const image = await makeImage(join(directory, 'in.img'))
+      await succeed('nbdcopy', ['-C', '8', '-R', '64', '--request-size=1048576', '--flush', image, target.uri])
+      const back = join(directory, 'out.img')
+      await succeed('nbdcopy', ['-C', '8', '-R', '64', target.uri, back])
+      assert.equal((await stat(back)).size, target.sizeBytes)
+      assert.equal(await digest(back, IMAGE_BYTES), await digest(image, IMAGE_BYTES))
+    },
+  },
+  {
+    name: 'nbdinfo maps what was written as data and what was trimmed as holes that read as zeroes',
+    tools: ['nbdinfo', 'qemu-io'],
+    async run(target) {
+      await qemuIo(target, ['discard 0 64M', 'write -P 0x11 1M 64k', 'write -P 0x11 32M 1M', 'flush'])
+      const { stdout } = await succeed('nbdinfo', ['--map', '--json', target.uri])
+      const map = JSON.parse(stdout) as { offset: number; length: number; type: number }[]
+      const data = map.filter((run) => run.type === 0 && run.offset < 64 * MIB)
+      assert.deepEqual(
+        data.map(({ offset, length }) => [offset, length]),
+        [
+          [MIB, 64 * 1024],
+          [32 * MIB, MIB],
+        ],
+      )
+      assert.equal(map[0]?.type, 3)
+    },
+  },
+  {
+    name: 'qemu-io writes with FUA, zeroes, discards, and reads back what it should',
+    tools: ['qemu-io'],
+    async run(target) {
+      await qemuIo(target, [
+        'write -P 0xaa 0 1M',
+        'write -f -P 0xcd 65536 4k',
+        'flush',
+        'write -z -u 0 32k',
+        'write -z 40000 1000',
+        'discard 128k 64k',
+        'read -P 0 0 32k',
+        'read -P 0xaa 32k 7232',
+        'read -P 0 40000 1000',
+        'read -P 0xaa 41000 1000',
+        'read -P 0xcd 65536 4k',
+        'read -P 0 128k 64k',
+        'read -P 0xaa 192k 64k',
+        'aio_write -P 0x01 2M 1M',
+        'aio_write -P 0x02 4M 1M',
+        'aio_flush',
+        'read -P 0x01 2M 1M',
+        'read -P 0x02 4M 1M',
+      ])
+    },
+  },
+  {
+    name: 'qemu-io writes and reads at every alignment around a block',
+    tools: ['qemu-io'],
+    async run(target) {
+      const commands = ['write -P 0x55 0 32k']
+      for (const [offset, length] of [
+        [1, 1],
+        [511, 2],
+        [4095, 2],
+        [4096, 4097],
+        [12287, 4098],
+      ] as const) {
+        commands.push(`write -P 0x66 ${offset} ${length}`, `read -P 0x66 ${offset} ${length}`)
+        commands.push(`read -P 0x55 ${offset + length} 1`)
+      }
+      await qemuIo(target, commands)
+    },
+  },
+  {
+    name: 'qemu-img converts an image into the volume with sixteen requests at a time, and finds it equal',
+    tools: ['qemu-img'],
+    async run(target, directory) {
+      const image = await makeImage(join(directory, 'in.img'), target.sizeBytes)
+      await succeed('qemu-img', ['convert', '-n', '-W', '-m', '16', '-f', 'raw', '-O', 'raw', image, target.uri])
+      const compared = await succeed('qemu-img', ['compare', '-f', 'raw', '-F', 'raw', image, target.uri])
+      assert.match(compared.stdout, /identical/)
+      const back = join(directory, 'back.img')
+      await succeed('qemu-img', ['convert', '-m', '16', '-f', 'raw', '-O', 'raw', target.uri, back])
+      assert.equal(await digest(back, target.sizeBytes), await digest(image, target.sizeBytes))
+      await qemuIo(target, ['write -P 0x99 7M 1'])
+      assert.equal((await run('qemu-img', ['compare', '-f', 'raw', '-F', 'raw', image, target.uri])).code, 1)
+    },
+  },
+  {
+    name: 'qemu-img bench keeps 32 writes in flight without an error',
+    tools: ['qemu-img'],
+    async run(target) {
+      await succeed('qemu-img', ['bench', '-w', '-c', '4000', '-d', '32', '-s', '4k', '-f', 'raw', target.uri])
+    },
+  },
+  {
+    name: 'fio verifies mixed block sizes at depth 32 with flushes and trims in between',
+    tools: ['fio'],
+    async run(target) {
+      const { stdout } = await succeed('fio', [
+        ...['--name=verify', '--ioengine=nbd', `--uri=${target.uri}`, '--rw=randwrite', '--size=48m'],
+        ...['--bssplit=512/20:4k/50:64k/20:1m/10', '--iodepth=32', '--verify=crc32c', '--verify_backlog=4096'],
+        ...['--verify_fatal=1', '--fsync=64', '--randseed=4711', '--output-format=json'],
+      ])
+      const [job] = (JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: FioJob[] }).jobs
+      assert.equal(job?.error, 0)
+      assert.ok((job?.write.total_ios ?? 0) > 100 && (job?.read.total_ios ?? 0) > 100, 'it wrote and it verified')
+      await succeed('fio', [
+        ...[
+          '--name=trim',
+          '--ioengine=nbd',
+          `--uri=${target.uri}`,
+          '--rw=randtrim',
+          '--bs=64k',
+          '--size=16m',
+          '--iodepth=32',
+        ],
+      ])
+    },
+  },
+  {
+    name: 'a copy through nbdkit finds every byte of the volume as the image has it',
+    tools: ['nbdkit', 'nbdcopy', 'qemu-io'],
+    async run(target, directory) {
+      const image = await makeImage(join(directory, 'in.img'), target.sizeBytes)
+      await succeed('nbdcopy', ['--flush', image, target.uri])
+      const check = ['-U', '-', '--filter=checkwrite', 'nbd', `uri=${target.uri}`, '--run', `nbdcopy '${image}' "$uri"`]
+      await succeed('nbdkit', check)
+      await qemuIo(target, ['write -P 0x42 5M 1'])
+      assert.notEqual((await run('nbdkit', check)).code, 0, 'the check sees a byte that differs')
+    },
+  },
+]
+
+interface FioJob {
+  readonly error: number
+  readonly read: { readonly total_ios: number }
+  readonly write: { readonly total_ios: number }
+}
+
+async function succeed(command: string, args: readonly string[]): Promise<RunResult> {
+  const result = await run(command, args, { timeoutMs: 300_000 })
+  assert.equal(result.code, 0, `${command} ${args.join(' ')}\n${result.stdout}\n${result.stderr}`)
+  return result
+}
+
+/** Runs the commands in order; any that fails, also a pattern that does not match, fails the scenario. */
+async function qemuIo(target: NbdTarget, commands: readonly string[]): Promise<void> {
+  const args = commands.flatMap((command) => ['-c', command])
+  const { stdout, stderr } = await succeed('qemu-io', ['-f', 'raw', ...args, target.uri])
+  assert.doesNotMatch(stdout + stderr, /failed|error/i)
+}
+
+/** An image with data and holes; as long as asked for. Gives its path. */
+async function makeImage(path: string, sizeBytes = IMAGE_BYTES): Promise<string> {
+  const file = await open(path, 'w')
+  try {
+    await file.truncate(sizeBytes)
+    const bytes = Buffer.alloc(300_000)
+    for (let at = 0; at < IMAGE_BYTES; at += 1_000_000) {
+      randomFillSync(bytes)
+      await file.write(bytes, 0, Math.min(bytes.length, IMAGE_BYTES - at), at)
+    }
+  } finally {
+    await file.close()
+  }
+  return path
+}
+
+async function digest(path: string, bytes: number): Promise<string> {
+  return createHash('sha256')
+    .update((await readFile(path)).subarray(0, bytes))
+    .digest('hex')
+}
