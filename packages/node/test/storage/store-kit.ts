@@ -136,6 +136,16 @@ export function data(block: number, seq: number, epoch = 1): BlockChange {
   return { block, version, bytes }
 }
 
+/** The blocks that a writing process gives its write `seq`: four, spread over the first 1,500 blocks. */
+export function blocksOfWrite(seq: number): BlockChange[] {
+  const blocks: BlockChange[] = []
+  for (let i = 0; i < 4; i++) {
+    const block = (seq * 37 + i * 401) % 1500
+    blocks.push((seq + i) % 7 === 0 ? bare(block, seq, BLOCK_TRIM) : data(block, seq))
+  }
+  return blocks
+}
+
 export function bare(block: number, seq: number, kind: typeof BLOCK_ZERO | typeof BLOCK_TRIM): BlockChange {
   return { block, version: { epoch: 1 as Epoch, seq: seq as Seq, kind, checksum: 0 } }
 }
@@ -169,6 +179,31 @@ export class Model {
       else assert.equal(Buffer.compare(bytes as Uint8Array, content(block, expected.seq)), 0, `${note}: block ${block}`)
     }
   }
+}
+
+/**
+ * Checks a store that `blocksOfWrite` filled: it holds exactly the writes up to some seq that is not below `acked`, in
+ * versions, bytes and digests. Returns that seq.
+ */
+export async function assertWritten(runner: StoreRunner, acked: number, note: string): Promise<number> {
+  const { identity, replicas, metrics } = runner.store
+  assert.equal(identity.trust, 'trusted', note)
+  const [replica] = replicas
+  const lastSeq = replica?.head.lastSeq ?? 0
+  assert.ok(lastSeq >= acked, `${note}: write ${acked} was acknowledged, the head says ${lastSeq}`)
+  if (replica === undefined) return 0
+  const model = new Model()
+  for (let seq = 1; seq <= lastSeq; seq++) model.apply(blocksOfWrite(seq))
+  assert.deepEqual(await runner.digests(), model.digests, `${note}: digests`)
+  for (const { leaf, versions } of await runner.versions([0, 1, 2, 3, 4, 5])) {
+    assert.deepEqual(versions, model.versions.versionsOf(leaf), `${note}: versions of leaf ${leaf}`)
+  }
+  model.assertLoaded(await runner.load(Array.from({ length: 1500 }, (_, i) => i)), note)
+  const applied = replica.windows.flatMap((window) => window.applied.map(([op]) => op))
+  const expected = Array.from({ length: Math.min(9, lastSeq) }, (_, i) => Math.max(1, lastSeq - 8) + i)
+  if (lastSeq > 0) assert.deepEqual(applied, expected, `${note}: operations that are remembered`)
+  assert.equal(metrics.leafMismatches, 0, note)
+  return lastSeq
 }
 
 /** A driver whose writes wait until they are let through, and can be made to fail; it counts what it is asked. */

@@ -1,0 +1,310 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { BLOCK_ABSENT, BLOCK_DATA, type Epoch, type ExtentId, extentId, type Seq, type VolumeId } from '@ashlar/proto'
+import type { StorageDriver } from '../../src/storage/driver.ts'
+import { type MemoryDisk, MemoryDriver } from '../../src/storage/index.ts'
+import { blockKey, blockRange, extentKey, journalKey, wholeSpace } from '../../src/storage/keyspace.ts'
+import { del, entries, put } from '../conformance/storage-driver-suite.ts'
+import { bare, content, D, data, EXTENT, hex, Model, memoryStore } from './store-kit.ts'
+
+/** Changes a disk behind the back of the store, as rot does. */
+async function rot(disk: MemoryDisk, key: Uint8Array, change: (value: Uint8Array) => void): Promise<void> {
+  const driver = new MemoryDriver(disk)
+  const value = await driver.get(key)
+  assert.ok(value !== undefined)
+  change(value)
+  await driver.apply([put(key, value)], 'synced')
+}
+
+const flipAt = (at: number) => (value: Uint8Array) => {
+  value[at] = (value[at] as number) ^ 0x10
+}
+
+describe('damaged blocks', () => {
+  test('a flipped bit anywhere in the bytes is found on read, remembered, and forgotten after an overwrite', async () => {
+    const { runner, disk } = await memoryStore()
+    runner.create()
+    await runner.write(1, [data(1, 1), data(2, 1), data(3, 1)])
+    await rot(disk, blockKey('bytes', EXTENT, 1), flipAt(0))
+    await rot(disk, blockKey('bytes', EXTENT, 2), flipAt(D - 1))
+    const loaded = await runner.load([1, 2, 3])
+    assert.deepEqual(
+      loaded.map(({ block, damaged, bytes, version }) => [block, damaged, bytes === undefined, version.seq]),
+      [
+        [1, true, true, 1],
+        [2, true, true, 1],
+        [3, false, false, 1],
+      ],
+    )
+    await runner.write(2, [data(2, 2)])
+    await runner.store.close()
+    const again = await memoryStore(disk)
+    assert.deepEqual(again.runner.store.replicas[0]?.damaged, [1])
+    await again.runner.write(3, [bare(1, 3, 3)])
+    await again.runner.store.close()
+    const third = await memoryStore(disk)
+    assert.deepEqual(third.runner.store.replicas[0]?.damaged, [])
+    assert.deepEqual(await entries(new MemoryDriver(disk), blockRange('damaged', EXTENT)), [])
+  })
+
+  test('missing bytes are damage and not a hole, and so are bytes of another size', async () => {
+    const { runner, disk } = await memoryStore()
+    runner.create()
+    await runner.write(1, [data(1, 1), data(2, 1)])
+    const driver = new MemoryDriver(disk)
+    await driver.apply([del(blockKey('bytes', EXTENT, 1))], 'synced')
+    await driver.apply([put(blockKey('bytes', EXTENT, 2), content(2, 1).subarray(0, D - 1))], 'synced')
+    assert.deepEqual(
+      (await runner.load([1, 2])).map(({ damaged }) => damaged),
+      [true, true],
+    )
+    const merged = await runner.run({ type: 'merge', extent: EXTENT, block: 1, patches: [] })
+    assert.ok(merged.type === 'merged')
+    assert.equal(merged.damaged, true)
+  })
+
+  test('every flipped bit of a version value shows as damage or as another version, never as a silent zero', async () => {
+    for (let bit = 0; bit < 21 * 8; bit++) {
+      const { runner, disk } = await memoryStore()
+      runner.create()
+      await runner.write(1, [data(1, 1)])
+      await runner.store.close()
+      await rot(disk, blockKey('version', EXTENT, 1), (value) => {
+        value[bit >> 3] = (value[bit >> 3] as number) ^ (1 << (bit & 7))
+      })
+      const again = await memoryStore(disk)
+      const [loaded] = await again.runner.load([1])
+      assert.ok(loaded !== undefined)
+      const silentlyWrong = !loaded.damaged && (loaded.bytes === undefined || hex(loaded.bytes) !== hex(content(1, 1)))
+      assert.equal(silentlyWrong, false, `bit ${bit}`)
+    }
+  })
+
+  test('bytes whose version was lost are reported as damage', async () => {
+    const { runner, disk } = await memoryStore()
+    runner.create()
+    await runner.write(1, [data(1, 1), data(2, 1)])
+    await runner.store.close()
+    await new MemoryDriver(disk).apply([del(blockKey('version', EXTENT, 1))], 'synced')
+    const again = await memoryStore(disk)
+    const [loaded] = await again.runner.load([1])
+    assert.deepEqual([loaded?.damaged, loaded?.version.kind], [true, BLOCK_ABSENT])
+  })
+
+  test('repair writes the bytes of exactly the current version, and completes either way', async () => {
+    const { runner, disk } = await memoryStore()
+    runner.create()
+    await runner.write(1, [data(1, 1), data(2, 1)])
+    await rot(disk, blockKey('bytes', EXTENT, 1), flipAt(5))
+    await rot(disk, blockKey('bytes', EXTENT, 2), flipAt(5))
+    await runner.load([1, 2])
+    const repair = (block: number, seq: number, bytes: Uint8Array) => {
+      const { version } = data(block, seq)
+      return runner.run({ type: 'repair', extent: EXTENT, block, version, bytes })
+    }
+    await repair(1, 1, content(1, 1))
+    await runner.write(2, [data(2, 2)])
+    await repair(2, 1, content(2, 1))
+    const loaded = await runner.load([1, 2])
+    assert.deepEqual(
+      loaded.map(({ version, bytes }) => [version.seq, hex(bytes as Uint8Array)]),
+      [
+        [1, hex(content(1, 1))],
+        [2, hex(content(2, 2))],
+      ],
+    )
+    assert.equal(runner.store.metrics.damagedBlocksRepaired, 1)
+    await runner.store.close()
+    const again = await memoryStore(disk)
+    assert.deepEqual(again.runner.store.replicas[0]?.damaged, [])
+  })
+
+  test('repair with bytes that are not those of the version leaves the block damaged', async () => {
+    const { runner, disk } = await memoryStore()
+    runner.create()
+    await runner.write(1, [data(1, 1)])
+    await rot(disk, blockKey('bytes', EXTENT, 1), flipAt(5))
+    await runner.run({
+      type: 'repair',
+      extent: EXTENT,
+      block: 1,
+      version: data(1, 1).version,
+      bytes: content(1, 9),
+    })
+    assert.equal((await runner.load([1]))[0]?.damaged, true)
+  })
+
+  test('versions that do not match their digest make the store suspect, and count as they are', async () => {
+    const { runner, disk } = await memoryStore()
+    runner.create()
+    await runner.write(1, [data(1, 1), data(2, 1)])
+    await runner.store.close()
+    await new MemoryDriver(disk).apply([del(blockKey('version', EXTENT, 1))], 'synced')
+    const again = await memoryStore(disk)
+    await again.runner.write(2, [data(3, 2)])
+    assert.equal(again.runner.store.metrics.leafMismatches, 1)
+    const model = new Model()
+    model.apply([data(2, 1), data(3, 2)])
+    assert.deepEqual(await again.runner.digests(), model.digests)
+    const third = await memoryStore(disk)
+    assert.equal(third.runner.store.identity.trust, 'suspect')
+  })
+})
+
+describe('trust', () => {
+  async function withHole() {
+    const { runner, disk } = await memoryStore()
+    const other = extentId(8 as VolumeId, 0)
+    runner.create()
+    runner.create(other)
+    const model = new Model()
+    for (let seq = 1; seq <= 6; seq++) {
+      model.apply([data(1, seq)])
+      await runner.write(seq, [data(1, seq), data(seq + 10, seq)])
+    }
+    const driver = new MemoryDriver(disk)
+    const [, , third] = await entries(driver, wholeSpace('journal'))
+    assert.ok(third !== undefined)
+    return { disk, driver, hole: third.key, other }
+  }
+
+  test('a hole in the journal makes the store suspect, and digests are taken from what is there', async () => {
+    const { disk, driver, hole } = await withHole()
+    // The whole batch is gone: its journal key and, say, one of its blocks.
+    await driver.apply([del(hole), del(blockKey('version', EXTENT, 12)), del(blockKey('bytes', EXTENT, 12))], 'synced')
+    const { runner } = await memoryStore(disk)
+    assert.equal(runner.store.identity.trust, 'suspect')
+    const model = new Model()
+    model.apply([data(1, 6), data(11, 1), data(13, 3), data(14, 4), data(15, 5), data(16, 6)])
+    assert.deepEqual(await runner.digests(), model.digests)
+    // The evidence is gone from disk, the suspicion is not.
+    const again = await memoryStore(disk)
+    assert.equal(again.runner.store.identity.trust, 'suspect')
+  })
+
+  test('a journal value that does not match its checksum makes the store suspect', async () => {
+    const { disk, hole } = await withHole()
+    await rot(disk, hole, flipAt(7))
+    assert.equal((await memoryStore(disk)).runner.store.identity.trust, 'suspect')
+  })
+
+  test('it is over once every replica of that time got its MARK or was dropped', async () => {
+    const { disk, driver, hole, other } = await withHole()
+    await driver.apply([del(hole)], 'synced')
+    const first = await memoryStore(disk)
+    await first.runner.commit({ windows: [] })
+    await first.runner.store.close()
+    const second = await memoryStore(disk)
+    assert.equal(second.runner.store.identity.trust, 'suspect', 'one replica was not compared yet')
+    second.runner.store.execute({ type: 'drop-replica', extent: other })
+    await second.runner.store.close()
+    assert.equal((await memoryStore(disk)).runner.store.identity.trust, 'trusted')
+  })
+
+  test('a journal that changes a replica which is not here makes the store suspect', async () => {
+    const { disk, driver } = await withHole()
+    await driver.apply([del(extentKey('head', EXTENT))], 'synced')
+    assert.equal((await memoryStore(disk)).runner.store.identity.trust, 'suspect')
+  })
+
+  test('evidence from outside counts once', async () => {
+    const evidence = ['2026/11/24 dropping 32348 bytes; Corruption: checksum mismatch']
+    const { runner, disk } = await memoryStore(undefined, { evidence })
+    assert.equal(runner.store.identity.trust, 'suspect')
+    await runner.store.close()
+    // Without a replica nothing can be compared, and the clean end clears it.
+    const again = await memoryStore(disk, { evidence })
+    assert.equal(again.runner.store.identity.trust, 'trusted')
+  })
+
+  test('a head that does not match its checksum is refused: what was promised is unknown', async () => {
+    const { runner, disk } = await memoryStore()
+    runner.create()
+    await runner.commit({ head: { promised: 9 as Epoch } })
+    await runner.store.close()
+    await rot(disk, extentKey('head', EXTENT), flipAt(3))
+    await assert.rejects(memoryStore(disk), /the head of extent \d+ does not match its checksum/)
+  })
+
+  test('numbers of journal keys go on after a restart', async () => {
+    const { runner, disk } = await memoryStore()
+    runner.create()
+    for (let seq = 1; seq <= 3; seq++) await runner.write(seq, [data(1, seq)])
+    const { runner: next } = await memoryStore(disk)
+    await next.write(4, [data(1, 4)])
+    const keys = await entries(new MemoryDriver(disk), wholeSpace('journal'), { keysOnly: true })
+    assert.deepEqual(
+      keys.map(({ key }) => hex(key)),
+      [hex(journalKey(4))],
+    )
+  })
+})
+
+describe('dropping a replica', () => {
+  const keysOf = async (driver: StorageDriver, extent: ExtentId) => {
+    let count = 0
+    for (const space of ['version', 'bytes', 'digests', 'damaged'] as const) {
+      count += (await entries(driver, blockRange(space, extent), { keysOnly: true })).length
+    }
+    return count
+  }
+  const until = async (done: () => Promise<boolean>) => {
+    const deadline = Date.now() + 5000
+    while (!(await done())) {
+      assert.ok(Date.now() < deadline, 'not done in 5 s')
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  test('deletes all its keys and leaves the other replicas alone', async () => {
+    const { runner, disk } = await memoryStore(undefined, { tuning: { checkpointBatches: 4 } })
+    const other = extentId(8 as VolumeId, 0)
+    runner.create()
+    runner.create(other)
+    for (let seq = 1; seq <= 3; seq++) {
+      await runner.write(
+        seq,
+        Array.from({ length: 900 }, (_, i) => data(seq * 1000 + i, seq)),
+      )
+    }
+    await runner.commit({ extent: other, blocks: [data(5, 1)], head: { lastSeq: 1 as Seq } })
+    runner.store.execute({ type: 'drop-replica', extent: EXTENT })
+    const driver = new MemoryDriver(disk)
+    await until(async () => (await keysOf(driver, EXTENT)) === 0)
+    assert.throws(() => runner.store.execute({ type: 'load', token: 1, extent: EXTENT, blocks: [1] }), /no replica/)
+    assert.equal((await runner.load([5], other))[0]?.version.kind, BLOCK_DATA)
+    await runner.store.close()
+    assert.deepEqual(await entries(driver, wholeSpace('tombstone')), [])
+    const again = await memoryStore(disk)
+    assert.deepEqual(
+      again.runner.store.replicas.map(({ extent }) => extent),
+      [other],
+    )
+    assert.equal(again.runner.store.identity.trust, 'trusted')
+  })
+
+  test('goes on after a kill in the middle', async () => {
+    const { runner, disk, driver } = await memoryStore()
+    runner.create()
+    await runner.write(
+      1,
+      Array.from({ length: 3000 }, (_, i) => data(i, 1)),
+    )
+    driver.holding = true
+    runner.store.execute({ type: 'drop-replica', extent: EXTENT })
+    // The tombstone, and the first batch of deletions; the rest never happens.
+    for (let batch = 0; batch < 2; batch++) {
+      await driver.untilHeld()
+      driver.letThrough()
+    }
+    await driver.untilHeld()
+    const left = await keysOf(new MemoryDriver(disk), EXTENT)
+    assert.ok(left > 1000, `${left} keys are left`)
+    const again = await memoryStore(disk)
+    assert.equal(again.runner.store.identity.trust, 'trusted')
+    assert.deepEqual(again.runner.store.replicas, [])
+    await until(async () => (await keysOf(new MemoryDriver(disk), EXTENT)) === 0)
+    await again.runner.store.close()
+    assert.deepEqual(await entries(new MemoryDriver(disk), wholeSpace('tombstone')), [])
+  })
+})
