@@ -61,7 +61,8 @@ export class Stage {
   /** Makes sure that the primary is not the voter, by having the voter hand over. */
   movePrimaryFromVoter(): this {
     if (this.primary !== this.voter) return this
-    this.voter.crash({ powerLoss: false })
+    this.voter.shutDown()
+    this.until('the voter has handed over', () => !this.voter.up)
     this.voter.start()
     return this.until('another primary', () => this.primary !== this.voter && this.world.healed())
   }

@@ -107,14 +107,12 @@ export class Nemesis {
     const { chance } = this.victims
     if (!node.up) return false
     node.crashAfter(chance.integer(0, 40))
-    this.startLater(node, chance.between(1000, 6000))
     return true
   }
 
   private shutDown(node: NodeHost): boolean {
     if (!node.up) return false
     node.shutDown()
-    this.startLater(node, this.victims.chance.between(4000, 8000))
     return true
   }
 

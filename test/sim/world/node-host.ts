@@ -49,15 +49,20 @@ export class NodeHost {
     this.process?.kill(how.powerLoss, how.luckless)
   }
 
-  /** Asks the process to hand over and end. */
+  /** Asks the process to hand over and end; it is started again after that. */
   shutDown(): void {
     const { process } = this
     process?.run(() => process.shutDown())
   }
 
-  /** The process stops in the middle of what some later input makes it do, after so many effects. */
+  /** The process stops in the middle of what some later input makes it do, after so many effects; it is started again. */
   crashAfter(effects: number): void {
     if (this.process !== undefined) this.process.effectsLeft = effects
+  }
+
+  /** Whoever supervises the node starts it again, after a while. */
+  restart(): void {
+    this.world.clock.after(this.world.chance.between(200, 4000), () => this.start())
   }
 
   /** Replaces the disk by an empty one. Returns the store that is gone. */
@@ -179,7 +184,10 @@ export class NodeProcess extends Process {
     }
     for (const effect of effects) {
       if (!this.alive()) return
-      if (this.effectsLeft-- <= 0) return this.kill(false)
+      if (this.effectsLeft-- <= 0) {
+        this.node.restart()
+        return this.kill(false)
+      }
       observer.nodeEffect(this, effect)
       this.carryOut(effect)
     }
@@ -187,7 +195,7 @@ export class NodeProcess extends Process {
 
   /** A store that met a write error ends its process, and whoever supervises it starts it again. Nothing else may. */
   private giveUp(reason: string): void {
-    if (this.store.failed) this.world.clock.after(this.world.chance.between(300, 3000), () => this.node.start())
+    if (this.store.failed) this.node.restart()
     else this.world.observer.nodeFatal(this, reason)
     this.kill(false)
   }
@@ -209,6 +217,7 @@ export class NodeProcess extends Process {
       case 'admin-done':
         return
       case 'handed-over':
+        this.node.restart()
         return this.kill(false)
       case 'fatal':
         return this.giveUp(effect.reason)
