@@ -92,6 +92,21 @@ test('both sides of a refused dial say why, the dialing one not at every attempt
   assert.ok(blue.transport.counters.refusedHandshakes >= 3)
 })
 
+test('a dialed peer of another cluster is told to the owner, any other refusal is not', async () => {
+  const told: (readonly [address: string, reason: string])[] = []
+  await using blue = await listening(BLUE)
+  await using red = await listening(RED, undefined, (address, reason) => told.push([address, reason]))
+  red.transport.setDialed([red.transport.address])
+  await red.log.until('its own store refused it', (lines) => lines.some((line) => line.message === 'dial failed'))
+  assert.deepEqual(told, [])
+  red.transport.setDialed([blue.transport.address])
+  await red.log.until('the other cluster refused it', (lines) =>
+    lines.some((line) => line.details['address'] === blue.transport.address),
+  )
+  assert.equal(told[0]?.[0], blue.transport.address)
+  assert.match(told[0]?.[1] ?? '', /data directory of another cluster/)
+})
+
 test('an address that is none is a failed dial and nothing worse', async () => {
   await using node = await listening()
   node.transport.setDialed(['no address at all', '', 'a:b:c'])

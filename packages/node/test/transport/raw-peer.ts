@@ -24,7 +24,11 @@ export interface Listening extends AsyncDisposable {
   readonly store: StoreId
 }
 
-export async function listening(cluster?: ClusterId, maxConnections?: number): Promise<Listening> {
+export async function listening(
+  cluster?: ClusterId,
+  maxConnections?: number,
+  onOtherCluster?: (address: string, reason: string) => void,
+): Promise<Listening> {
   const recorder = new LinkRecorder()
   const log = new LogLines()
   const store = newStore()
@@ -34,6 +38,7 @@ export async function listening(cluster?: ClusterId, maxConnections?: number): P
       identity: () => ({ store, counter: 1, name: 'n1' as NodeName, address: '127.0.0.1:1', cluster }),
       logger: log,
       ...(maxConnections === undefined ? {} : { maxConnections }),
+      ...(onOtherCluster === undefined ? {} : { onOtherCluster }),
     },
     recorder,
   )
