@@ -38,7 +38,7 @@ export const LIMITS = {
   clientInFlightBytes: 64 * MIB,
   /** Operations of one session that may be unresolved: bounds every dedupe window (amendment 13). */
   sessionOps: 1024,
-  /** Bytes queued on one connection before `send` says full, and before the peer is cut off. */
+  /** Bytes queued on one connection before a client is not read from, and before `send` says full and the link is cut. */
   linkHighBytes: 8 * MIB,
   linkCutBytes: 64 * MIB,
   /** Journal keys between two checkpoints of heads and digests (amendment 10). */
@@ -109,7 +109,8 @@ function holds(condition: boolean, what: string): void {
 holds(LIMITS.pieceBytes >= LIMITS.maxBlockBytes, 'a piece holds a whole block')
 holds(LIMITS.pieceBytes + 64 * KIB < LIMITS.frameBytes, 'a piece with its header fits in a frame')
 holds(LIMITS.pushWindowBytes >= LIMITS.maxBlockBytes, 'the push window holds a whole block')
-holds(LIMITS.linkHighBytes < LIMITS.linkCutBytes, 'a link is full before it is cut')
+holds(LIMITS.linkHighBytes < LIMITS.linkCutBytes, 'a client is held back before its link is cut')
+holds(LIMITS.clientInFlightBytes <= LIMITS.linkCutBytes, 'the answers to one client fit on its link')
 holds(TIMERS.leaseMs >= 4 * TIMERS.renewMs, 'a lease spans at least four renewals')
 holds(
   leaseExpiryMs() >= (TIMERS.leaseMs * (1 + CLOCK_DRIFT)) / (1 - CLOCK_DRIFT),
