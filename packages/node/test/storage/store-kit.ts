@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 import {
   BLOCK_ABSENT,
   BLOCK_DATA,
-  type BLOCK_TRIM,
+  BLOCK_TRIM,
   type BLOCK_ZERO,
   type BlockVersion,
   type Epoch,

@@ -1,7 +1,8 @@
 /**
  * A process that writes to a store until it is killed, or for a number of writes. Arguments: data directory, write buffer
  * in KiB, first seq, number of writes (0: no end), writes at once. Prints `opened TRUST COUNTER LASTSEQ`, then `acked SEQ`
- * for each write once it is on stable storage, with one write of its own, so that a tracer sees the order.
+ * for each write once it is on stable storage, with one system call each, so that a tracer sees the order; `failed REASON` when
+ * the store failed; `closed` at the end.
  */
 import { writeSync } from 'node:fs'
 import { KIB } from '@ashlar/proto'
@@ -26,12 +27,17 @@ const [replica] = store.replicas
 writeSync(1, `opened ${store.identity.trust} ${store.identity.incarnation.counter} ${replica?.head.lastSeq ?? 0}\n`)
 if (!store.replicas.some(({ extent }) => extent === EXTENT)) runner.create()
 
+void runner.failed().then((reason) => {
+  writeSync(1, `failed ${reason}\n`)
+  process.exit(3)
+})
+
 let next = Number(first)
 const end = Number(count) === 0 ? Number.POSITIVE_INFINITY : next + Number(count)
 async function writeOn(): Promise<void> {
   while (next < end) {
     const seq = next++
-    await runner.write(seq, blocksOfWrite(seq), { operation: operation(5, seq, seq, seq - 8) })
+    await runner.write(seq, blocksOfWrite(seq), { operation: operation(5, seq, seq, Math.max(0, seq - 8)) })
     writeSync(1, `acked ${seq}\n`)
   }
 }
