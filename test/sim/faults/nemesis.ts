@@ -57,6 +57,7 @@ export class Nemesis {
     for (const node of this.victims.nodes) {
       node.crashAfter(Number.POSITIVE_INFINITY)
       node.start()
+      this.mendLostBlocks(node)
     }
   }
 
@@ -227,6 +228,22 @@ export class Nemesis {
     return true
   }
 
+  /**
+   * A rotten block can be lost for good: the others went on to a newer version that never was acknowledged, and then the
+   * store with the rot became primary. No replica can mend that, so the nemesis does.
+   */
+  private mendLostBlocks(node: NodeHost): void {
+    for (const [extent, image] of node.disk.replicas) {
+      for (const block of image.damaged) {
+        const version = image.versions.get(block)
+        const others = this.victims.nodes.filter((other) => other !== node).map(({ disk }) => disk.replicas.get(extent))
+        if (others.some((other) => hasVersion(other, { block, version }) && !other?.damaged.has(block))) continue
+        image.damaged.delete(block)
+        node.process?.store.mend(extent, block)
+      }
+    }
+  }
+
   private anyRot(): boolean {
     return this.victims.nodes.some(({ disk }) => [...disk.replicas.values()].some(({ damaged }) => damaged.size > 0))
   }
@@ -246,7 +263,10 @@ export class Nemesis {
   }
 }
 
-function hasVersion(image: ReplicaImage | undefined, { block, version }: LoadedBlock): boolean {
+function hasVersion(
+  image: ReplicaImage | undefined,
+  { block, version }: Pick<LoadedBlock, 'block' | 'version'>,
+): boolean {
   const held = image?.versions.get(block)
   return held !== undefined && sameVersion(held, version)
 }

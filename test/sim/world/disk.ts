@@ -124,6 +124,11 @@ export class OpenStore {
     this.disk.replicas.get(extent)?.rot(block)
   }
 
+  /** Takes the rot from a block again. */
+  mend(extent: ExtentId, block: BlockIndex): void {
+    this.visible.get(extent)?.damaged.delete(block)
+  }
+
   /** The head of a replica after every change so far, durable or not. */
   head(extent: ExtentId): Head | undefined {
     return this.visible.get(extent)?.head
