@@ -1,7 +1,15 @@
 import type { ExtentRecord, NodeRecord, StoreId } from '@ashlar/proto'
 import { isName, LIMITS } from '@ashlar/proto'
 import type { Command } from './commands.ts'
-import { isTrusted, type Live, primaryStands, type Reason, reasonToReplace, replacePrimary } from './epochs.ts'
+import {
+  countsOn,
+  isTrusted,
+  type Live,
+  primaryStands,
+  type Reason,
+  reasonToReplace,
+  replacePrimary,
+} from './epochs.ts'
 import type { MapState, Unstamped } from './map-state.ts'
 import { putExtentRecord, replaceInSync, volumeOfExtent, without } from './membership.ts'
 import { type CommandResult, done, refused } from './result.ts'
@@ -20,13 +28,12 @@ export function applyRegister(state: MapState, command: Register): CommandResult
   if (refusal !== undefined) return refusal
 
   const sameIncarnation = known !== undefined && isSameIncarnation(known, command)
-  const sameTrust = sameIncarnation && known.trust === command.trust
   putRegistered(state, command, known)
   const live: Live = new Set([...command.live, command.store])
   supersede(state, command, live)
   if (known !== undefined && !sameIncarnation) replaceEarlierIncarnation(state, command, live)
-  if (command.trust === 'suspect' && !sameTrust) takeOutSuspect(state, command.store, live)
-  if (command.trust === 'trusted') serveWaiting(state, command.store, live)
+  if (command.trust === 'suspect' && !sameIncarnation) takeOutSuspect(state, command.store, live)
+  if (isTrusted(state, command.store)) serveWaiting(state, command.store, live)
   return done()
 }
 
@@ -75,7 +82,8 @@ function putRegistered(state: MapState, command: Register, known: NodeRecord | u
     address: command.address,
     api: command.api,
     incarnation: command.incarnation,
-    trust: command.trust,
+    // Trust is a finding about what was opened: it holds for as long as the incarnation does.
+    trust: known !== undefined && isSameIncarnation(known, command) ? known.trust : command.trust,
     state: known?.state === 'draining' ? 'draining' : 'up',
   }
   // A store that has an address of its own again stands for itself.
@@ -101,11 +109,17 @@ function sameNode(known: NodeRecord, record: Unstamped<NodeRecord>): boolean {
  * is gone is not known (amendment 3).
  */
 function supersede(state: MapState, command: Register, live: Live): void {
-  for (const node of [...state.nodes.values()]) {
-    const taken = node.store !== command.store && node.address !== ''
-    if (!taken || (node.address !== command.address && node.name !== command.name)) continue
+  const taken = [...state.nodes.values()].filter(
+    (node) =>
+      node.store !== command.store &&
+      node.address !== '' &&
+      (node.address === command.address || node.name === command.name),
+  )
+  for (const node of taken) {
     state.putNode({ ...node, address: '' })
     state.successors.set(node.store, command.store)
+  }
+  for (const node of taken) {
     const mayServe = isAlive(node, command)
     for (const id of state.assignedTo(node.store)) {
       const record = state.extents.get(id) as ExtentRecord
@@ -117,7 +131,10 @@ function supersede(state: MapState, command: Register, live: Live): void {
 
 function replaceEarlierIncarnation(state: MapState, command: Register, live: Live): void {
   const reason: Reason = command.trust === 'suspect' ? 'doubtful' : 'restarted'
-  for (const id of state.ledBy(command.store)) replacePrimary(state, id, reason, live)
+  for (const id of state.ledBy(command.store)) {
+    const { primary } = state.extents.get(id) as ExtentRecord
+    if (primary.counter !== command.incarnation.counter) replacePrimary(state, id, reason, live)
+  }
 }
 
 function takeOutSuspect(state: MapState, store: StoreId, live: Live): void {
@@ -132,7 +149,7 @@ function takeOutSuspect(state: MapState, store: StoreId, live: Live): void {
 function takeOut(state: MapState, record: ExtentRecord, store: StoreId): void {
   const others = [...record.inSync, ...record.eligible].filter((member) => member !== store)
   const counts = record.inSync.includes(store) || record.eligible.includes(store)
-  if (counts && !others.some((member) => isTrusted(state, member))) return
+  if (counts && !others.some((member) => countsOn(state, member))) return
   const { minInSync } = volumeOfExtent(state, record)
   const sets = replaceInSync(record, without(record.inSync, store), minInSync, [store])
   if (counts || state.successors.has(store)) putExtentRecord(state, { ...record, ...sets })

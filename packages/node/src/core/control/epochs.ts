@@ -42,7 +42,7 @@ export function primaryStands(state: MapState, primary: PrimaryRef): boolean {
 
 /** Why a primary that no longer stands is replaced: by what is known of its store. */
 export function reasonToReplace(state: MapState, store: StoreId): Reason {
-  return state.successors.has(store) || !isTrusted(state, store) ? 'doubtful' : 'lease-over'
+  return countsOn(state, store) ? 'lease-over' : 'doubtful'
 }
 
 /**
@@ -107,8 +107,10 @@ function promoteEligible(
  */
 function leaveToTrusted(state: MapState, record: ExtentRecord, minInSync: number): boolean {
   const old = record.primary.store
-  const trusted = without(record.inSync, old).filter((store) => isTrusted(state, store))
-  const next = fewestLed(state, trusted)
+  const next = fewestLed(
+    state,
+    without(record.inSync, old).filter((store) => countsOn(state, store)),
+  )
   if (next === undefined) return false
   namePrimary(state, record, next, replaceInSync(record, without(record.inSync, old), minInSync, [old]))
   return true
@@ -135,9 +137,17 @@ function fewestLed(state: MapState, stores: readonly StoreId[]): StoreId | undef
   return best
 }
 
+/** Live, believed, and reachable: a store whose address was taken over could serve nobody. */
 function mayLead(state: MapState, store: StoreId, live: Live): boolean {
   const node = state.nodes.get(store)
-  return node !== undefined && node.state !== 'lost' && live.has(store) && isTrusted(state, store)
+  return (
+    node !== undefined && node.state !== 'lost' && node.trust === 'trusted' && node.address !== '' && live.has(store)
+  )
+}
+
+/** True when control believes what this store holds, and nobody took over its place (amendments 11 and 15). */
+export function countsOn(state: MapState, store: StoreId): boolean {
+  return isTrusted(state, store) && !state.successors.has(store)
 }
 
 /** True when control believes what this store holds (amendment 11). */

@@ -56,11 +56,13 @@ export function putExtentRecord(state: MapState, record: Omit<Unstamped<ExtentRe
  */
 function withSuccessors(state: MapState, record: Omit<Unstamped<ExtentRecord>, 'revision'>): readonly StoreId[] {
   if (state.successors.size === 0) return record.assigned
-  return record.assigned.map((store) => {
-    if (record.inSync.includes(store) || record.eligible.includes(store)) return store
+  const assigned = [...record.assigned]
+  for (const [place, store] of record.assigned.entries()) {
+    if (record.inSync.includes(store) || record.eligible.includes(store)) continue
     const successor = latestSuccessor(state, store)
-    return successor === undefined || record.assigned.includes(successor) ? store : successor
-  })
+    if (successor !== undefined && !assigned.includes(successor)) assigned[place] = successor
+  }
+  return assigned
 }
 
 function latestSuccessor(state: MapState, store: StoreId): StoreId | undefined {
