@@ -17,6 +17,7 @@ export const STAGES = {
   cluster: { title: 'real processes that are killed', files: ['test/cluster/**/*.test.ts'], together: 1 },
   nbd: { title: 'real NBD clients', files: ['test/nbd/**/*.test.ts'], together: 1 },
   cli: { title: 'the command line', files: ['test/cli/**/*.test.ts'], together: 1 },
+  prometheus: { title: 'metrics, alerts and dashboards', files: ['test/prometheus/**/*.test.ts'], together: 1 },
   docs: { title: 'what the documents promise', files: ['test/docs/**/*.test.ts'], together: 1 },
 }
 
