@@ -53,11 +53,6 @@ export class LinkTable {
     return found
   }
 
-  toAddress(address: string): ClientLink | undefined {
-    for (const state of this.#links.values()) if (state.address === address && !state.closing) return state.link
-    return undefined
-  }
-
   usable(): ClientLink[] {
     const links: ClientLink[] = []
     for (const state of this.#links.values()) if (!state.closing) links.push(state.link)

@@ -31,10 +31,4 @@ export class Random {
   fraction(): number {
     return this.next32() / 2 ** 32
   }
-
-  /** A safe integer from 1 to 2^53 - 1. */
-  safeInteger(): number {
-    const value = (this.next32() >>> 11) * 2 ** 32 + this.next32()
-    return value === 0 ? 1 : value
-  }
 }

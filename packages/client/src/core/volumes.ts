@@ -95,10 +95,6 @@ export class Volumes {
     }
   }
 
-  tick(ctx: ClientContext): void {
-    for (const volume of this.#open.values()) this.#closeIfQuiet(ctx, volume)
-  }
-
   /** Ends every volume without giving anything back: the client ends. */
   shutDown(ctx: ClientContext, failure: ClientFailure): void {
     for (const token of this.#opening.keys()) ctx.fail(token, failure)

@@ -109,6 +109,8 @@ export class WsConnection {
   }
 
   #onFrame(data: Buffer, isBinary: boolean): void {
+    // The connection is ending: frames behind one that was not taken must not be taken either.
+    if (this.#reason !== undefined) return
     this.#options.counters.receivedBytes += data.length
     let messages: AnyMessage[]
     try {
@@ -130,12 +132,12 @@ export class WsConnection {
     const [first, ...rest] = messages
     if (first?.type === 'refused') {
       this.close(`refused: ${first.message} (${errorCodeOf(first.code) ?? first.code})`)
-    } else if (first?.type === 'welcome') {
+    } else if (first?.type === 'welcome' && first.wire >= WIRE_VERSION_MIN && first.wire <= WIRE_VERSION) {
       clearTimeout(this.#handshakeTimer)
       this.#welcomed = true
       this.#events.welcome(first.store, first.cluster)
       if (rest.length > 0) this.#events.messages(rest as Message[])
-    } else this.close('the server does not speak this protocol')
+    } else this.close('the server does not speak this version of the protocol')
   }
 
   /**

@@ -165,6 +165,26 @@ describe('a request that is not answered with success', () => {
   })
 })
 
+describe('a request that waits', () => {
+  test('is worth one event after a second, with the reason, and one when its extent answers again', () => {
+    const script = new MachineScript()
+    const told = () => script.events.filter((event) => event.what === 'waiting' || event.what === 'resumed')
+    script.connect()
+    const volume = script.open()
+    script.write(volume, 0, 4096)
+    script.write(volume, 8192, 4096)
+    for (const sent of script.all('write')) script.answer(sent, 'WAIT')
+    script.pass(999)
+    for (const sent of script.all('write').slice(-2)) script.answer(sent, 'WAIT')
+    assert.deepEqual(told(), [])
+    script.pass(200)
+    const { extent } = script.last('write').message
+    assert.deepEqual(told(), [{ what: 'waiting', volume: 'demo', extent, reason: 'WAIT' }])
+    for (const sent of script.all('write').slice(-2)) script.answer(sent, 'OK')
+    assert.deepEqual(told().slice(1), [{ what: 'resumed', volume: 'demo', extent }])
+  })
+})
+
 describe('what is on its way', () => {
   test('a read is placed once, whatever arrives late or twice', () => {
     const script = new MachineScript()
