@@ -1,0 +1,146 @@
+import type {
+  ApiError,
+  ClusterAnswer,
+  CreateVolumeRequest,
+  ExplanationAnswer,
+  ExtentAnswer,
+  LocalAnswer,
+  NodeAnswer,
+  NodeDetailsAnswer,
+  VersionsAnswer,
+  VolumeAnswer,
+} from '@ashlar/node/internal'
+import { AshlarError, ERRORS, type ErrorCode } from '@ashlar/proto'
+
+/** Where a cluster of `ashlar dev` has its API: the first that answers is asked. */
+export const DEFAULT_SERVERS = ['http://127.0.0.1:7480', 'http://127.0.0.1:7481', 'http://127.0.0.1:7482']
+
+/** Longer than a node waits for control, so that its own word on what went wrong arrives. */
+const REQUEST_TIMEOUT_MS = 45_000
+
+interface Request {
+  readonly method?: 'GET' | 'POST' | 'DELETE'
+  readonly body?: unknown
+  readonly timeoutMs?: number
+}
+
+/** The API of a cluster, through the first of some nodes that answers. Every call rejects with AshlarError. */
+export class ApiClient {
+  readonly servers: readonly string[]
+
+  /** `servers`: base addresses such as `http://127.0.0.1:7480`. */
+  constructor(servers: readonly string[]) {
+    this.servers = servers
+  }
+
+  cluster(): Promise<ClusterAnswer> {
+    return this.call('/v1/cluster')
+  }
+
+  nodes(): Promise<NodeAnswer[]> {
+    return this.call('/v1/nodes')
+  }
+
+  node(id: string): Promise<NodeDetailsAnswer> {
+    return this.call(`/v1/nodes/${encodeURIComponent(id)}`)
+  }
+
+  volumes(): Promise<VolumeAnswer[]> {
+    return this.call('/v1/volumes')
+  }
+
+  volume(name: string): Promise<VolumeAnswer> {
+    return this.call(`/v1/volumes/${encodeURIComponent(name)}`)
+  }
+
+  createVolume(request: CreateVolumeRequest): Promise<VolumeAnswer> {
+    return this.call('/v1/volumes', { method: 'POST', body: request })
+  }
+
+  async removeVolume(name: string): Promise<void> {
+    await this.call(`/v1/volumes/${encodeURIComponent(name)}`, { method: 'DELETE' })
+  }
+
+  extents(volume: string): Promise<ExtentAnswer[]> {
+    return this.call(`/v1/volumes/${encodeURIComponent(volume)}/extents`)
+  }
+
+  explain(kind: ExplanationAnswer['kind'], name: string): Promise<ExplanationAnswer> {
+    return this.call(`/v1/explain/${kind}/${name.split('/').map(encodeURIComponent).join('/')}`)
+  }
+
+  local(timeoutMs?: number): Promise<LocalAnswer> {
+    return this.call('/v1/local', timeoutMs === undefined ? {} : { timeoutMs })
+  }
+
+  versions(extent: number, firstBlock: number): Promise<VersionsAnswer> {
+    return this.call(`/v1/local/extents/${extent}/versions?firstBlock=${firstBlock}`)
+  }
+
+  private async call<T>(path: string, request: Request = {}): Promise<T> {
+    for (const server of this.servers) {
+      const response = await send(server, path, request)
+      if (response !== undefined) return await read<T>(server, response)
+    }
+    throw new AshlarError('NO_CONTROL', `no node answers at ${this.servers.join(', ')}`, {
+      hint: 'start a cluster with "ashlar dev", or say with --server or ASHLAR_SERVER where a node has its API',
+    })
+  }
+}
+
+/** Undefined when nobody listens there: then nothing was done, and the next server may be asked. */
+async function send(server: string, path: string, request: Request): Promise<Response | undefined> {
+  const { method = 'GET', body, timeoutMs = REQUEST_TIMEOUT_MS } = request
+  try {
+    return await fetch(new URL(path, server), {
+      method,
+      signal: AbortSignal.timeout(timeoutMs),
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    })
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'TimeoutError') {
+      throw new AshlarError('TIMEOUT', `${server} did not answer within ${timeoutMs / 1000} s`, { cause: error })
+    }
+    if (isRefused(error)) return undefined
+    throw new AshlarError('NO_CONTROL', `the connection to ${server} failed: ${causeOf(error)}`, {
+      hint: 'see whether the node runs, and whether it did what was asked',
+      cause: error,
+    })
+  }
+}
+
+async function read<T>(server: string, response: Response): Promise<T> {
+  if (response.status === 204) return undefined as T
+  const text = await response.text()
+  const data = parseJson(text)
+  if (response.ok && data !== undefined) return data as T
+  const failure = (data as Partial<ApiError> | undefined)?.error
+  if (failure === undefined) {
+    throw new AshlarError('INTERNAL', `${server} answered ${response.status} with something that is not Ashlar's API`, {
+      hint: 'see whether --server names the API of a node, and not its peer or NBD address',
+    })
+  }
+  const code: ErrorCode = Object.hasOwn(ERRORS, failure.code) ? failure.code : 'INTERNAL'
+  throw new AshlarError(code, failure.message, failure.hint === '' ? {} : { hint: failure.hint })
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Failures after which nobody can have received the request. */
+const REFUSED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
+
+function isRefused(error: unknown): boolean {
+  const cause = error instanceof Error ? (error.cause as { code?: string } | undefined) : undefined
+  return REFUSED.has(cause?.code ?? '')
+}
+
+function causeOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? error.cause.message : error.message
+}

@@ -1,0 +1,46 @@
+import { ERRORS } from '@ashlar/proto'
+import { Command } from 'commander'
+import { type DeepReport, deepCheck } from '../check/deep.ts'
+import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { formatFields, printOne } from '../output.ts'
+import type { Verb } from '../program.ts'
+
+interface CheckResult {
+  readonly state: string
+  readonly problems: readonly string[]
+  readonly deep?: DeepReport
+}
+
+/** Exit code of a check that found something. */
+const UNHEALTHY = ERRORS.UNHEALTHY.exit
+
+export function clusterCheck({ io, exit }: Verb): Command {
+  const command = new Command('check')
+    .description(`exits ${UNHEALTHY} unless everything is well`)
+    .option('--deep', 'read and verify every block of every in-sync replica, and compare the replicas')
+  addCommonOptions(command)
+  examples(command, ['ashlar cluster check', 'ashlar cluster check --deep', 'ashlar cluster check && echo well'])
+  return command.action(async (options: { deep?: boolean }) => {
+    const { api, format } = sessionOf(io, command)
+    const cluster = await api.cluster()
+    const deep = options.deep === true ? await deepCheck(api, io) : undefined
+    const problems = [
+      ...(cluster.state === 'healthy' ? [] : [`the cluster is ${cluster.state}`, ...cluster.reasons]),
+      ...cluster.unasked.map((node) => `${node} did not answer`),
+      ...(deep?.problems ?? []),
+    ]
+    const result: CheckResult = { state: cluster.state, problems, ...(deep === undefined ? {} : { deep }) }
+    printOne(io, format, result, { name: cluster.state, describe: () => describeCheck(result) })
+    if (problems.length > 0) exit(UNHEALTHY)
+  })
+}
+
+function describeCheck({ state, problems, deep }: CheckResult): string {
+  const fields: (readonly [string, string | readonly string[]])[] = [['State', state]]
+  if (deep !== undefined) {
+    fields.push(['Compared', `${deep.blocks} blocks on ${deep.replicas} replicas of ${deep.extents} extents`])
+    if (deep.changing > 0) fields.push(['Changing', `${deep.changing} blocks were written too often to be compared`])
+  }
+  fields.push(['Problems', problems.length === 0 ? 'none' : problems])
+  return formatFields(fields)
+}

@@ -1,0 +1,44 @@
+import type { ClusterAnswer } from '@ashlar/node/internal'
+import { Command } from 'commander'
+import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { formatFields, printOne } from '../output.ts'
+import type { Verb } from '../program.ts'
+
+export function clusterInfo({ io }: Verb): Command {
+  const command = new Command('info').description('health of the cluster on one screen')
+  addCommonOptions(command)
+  examples(command, [
+    'ashlar cluster info',
+    'ashlar cluster info -o json',
+    'ashlar cluster info --server http://n2:7480',
+  ])
+  return command.action(async () => {
+    const { api, format } = sessionOf(io, command)
+    const cluster = await api.cluster()
+    printOne(io, format, cluster, {
+      name: cluster.cluster ?? '',
+      describe: () => describeCluster(cluster),
+    })
+  })
+}
+
+function describeCluster(cluster: ClusterAnswer): string {
+  const { healthy, recovering, degraded, unavailable } = cluster.extents
+  const fields: (readonly [string, string | readonly string[]])[] = [
+    ['State', cluster.state],
+    ['Nodes', `${cluster.nodesUp} of ${cluster.nodes} up, control is led by ${cluster.leader ?? 'nobody'}`],
+    ['Volumes', String(cluster.volumes)],
+    [
+      'Extents',
+      `${healthy} healthy, ${recovering} recovering, ${degraded} degraded, ${unavailable} unavailable; ` +
+        `${cluster.behindBlocks} blocks to copy`,
+    ],
+    ['Cluster', `${cluster.cluster ?? 'none yet'}, map revision ${cluster.mapRevision}`],
+  ]
+  if (cluster.reasons.length > 0) fields.push(['Why', cluster.reasons])
+  if (cluster.unasked.length > 0) fields.push(['No answer from', cluster.unasked.join(', ')])
+  if (cluster.insecure.length > 0) {
+    fields.push(['Insecure', cluster.insecure.map(({ node, option, address }) => `${node} ${option} ${address}`)])
+  }
+  return formatFields(fields)
+}

@@ -1,0 +1,53 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type ClusterAnswer, parseDuration } from '@ashlar/node/internal'
+import { AshlarError } from '@ashlar/proto'
+import { Command, Option } from 'commander'
+import type { ApiClient } from '../api-client.ts'
+import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { parsed } from '../flags.ts'
+import { printOne } from '../output.ts'
+import type { Verb } from '../program.ts'
+
+/** From the best on: what is waited for is this state or a better one. */
+const STATES = ['healthy', 'recovering', 'degraded'] as const
+type State = (typeof STATES)[number]
+
+const POLL_MS = 200
+
+export function clusterWait({ io }: Verb): Command {
+  const command = new Command('wait')
+    .description('waits until the cluster is in a state, or a better one; exits 6 when it takes too long')
+    .addOption(new Option('--for <state>', 'state to wait for').choices([...STATES]).default('healthy'))
+    .option('--timeout <duration>', 'how long', '60s')
+  addCommonOptions(command)
+  examples(command, ['ashlar cluster wait --for healthy --timeout 60s', 'ashlar cluster wait --for degraded'])
+  return command.action(async (options: { for: State; timeout: string }) => {
+    const { api, format } = sessionOf(io, command)
+    const cluster = await waitFor(api, options.for, parsed('--timeout', options.timeout, parseDuration))
+    printOne(io, format, cluster, { name: cluster.state, describe: () => `${cluster.state}\n` })
+  })
+}
+
+/** Also waits for a node to answer at all. Rejects with TIMEOUT, saying what was in the way. */
+async function waitFor(api: ApiClient, state: State, timeoutMs: number): Promise<ClusterAnswer> {
+  const wanted: readonly string[] = STATES.slice(0, STATES.indexOf(state) + 1)
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    const seen = await look(api)
+    if (!(seen instanceof AshlarError) && wanted.includes(seen.state) && seen.unasked.length === 0) return seen
+    if (performance.now() + POLL_MS > deadline) {
+      const because = seen instanceof AshlarError ? seen.message : [`it is ${seen.state}`, ...seen.reasons].join('; ')
+      throw new AshlarError('TIMEOUT', `the cluster was not ${state} within ${timeoutMs / 1000} s: ${because}`)
+    }
+    await delay(POLL_MS)
+  }
+}
+
+async function look(api: ApiClient): Promise<ClusterAnswer | AshlarError> {
+  try {
+    return await api.cluster()
+  } catch (error) {
+    if (error instanceof AshlarError && error.retry === 'same') return error
+    throw error
+  }
+}

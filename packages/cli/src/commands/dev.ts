@@ -1,0 +1,96 @@
+import { resolve } from 'node:path'
+import { parseBytes } from '@ashlar/node/internal'
+import { Command } from 'commander'
+import { ApiClient } from '../api-client.ts'
+import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { DevRun } from '../dev/cluster.ts'
+import { checkDevOptions, type DevOptions } from '../dev/plan.ts'
+import { readyJson, readyText } from '../dev/ready.ts'
+import { readState } from '../dev/state.ts'
+import { parseCount, parsed } from '../flags.ts'
+import { GATEWAY_OPTIONS } from '../gateway/options.ts'
+import type { Verb } from '../program.ts'
+import { stopRequests } from '../stop-signals.ts'
+import { devStart } from './dev-start.ts'
+import { devStop } from './dev-stop.ts'
+
+/** Where a development cluster keeps its data, below the directory that the command is run in. */
+export const DEFAULT_DEV_DIRECTORY = '.ashlar/dev'
+
+interface Flags {
+  readonly nodes?: string
+  readonly dataDir: string
+  readonly apiPort?: string
+  readonly nbd: string
+  readonly volume: string
+  readonly size: string
+  readonly replicas?: string
+  readonly restart?: boolean
+}
+
+export function dev(verb: Verb): Command {
+  const { io, exit } = verb
+  const command = new Command('dev')
+    .description('a cluster of real processes on this machine with an NBD gateway, in the foreground')
+    .option('--nodes <count>', 'nodes (default: 3, or as many as there were)')
+    .option('--data-dir <DIR>', 'where everything is kept', DEFAULT_DEV_DIRECTORY)
+    .option(
+      '--api-port <PORT>',
+      'API port of the first node; the others follow, peer ports are 100 higher (default: 7480)',
+    )
+    .option('--nbd <HOST:PORT|unix:PATH>', 'where the gateway listens', GATEWAY_OPTIONS.listen.default[0])
+    .option('--volume <NAME>', 'volume to create when it does not exist', 'demo')
+    .option('--size <SIZE>', 'its size', '1Gi')
+    .option('--replicas <COUNT>', 'its replicas (default: 3, or as many as there are nodes)')
+    .option('--restart', 'start a node or gateway again when it dies')
+  addCommonOptions(command)
+  examples(command, [
+    'ashlar dev',
+    'ashlar dev --nodes 5 --size 10Gi',
+    'ashlar dev --nodes 1 --data-dir /tmp/one --api-port 8480 --nbd unix:/tmp/nbd.sock',
+    'ashlar dev stop n2 --kill',
+    'ashlar dev start n2',
+  ])
+  command.addCommand(devStop(verb))
+  command.addCommand(devStart(verb))
+  return command.action(async (flags: Flags) => {
+    const { format } = sessionOf(io, command)
+    const options = await devOptions(flags)
+    const stop = stopRequests(() => process.exit(1))
+    const run = new DevRun(io, options)
+    try {
+      const started = run.start()
+      // Asked to stop before it serves: what has begun is brought to its end, and then stopped.
+      const ready = await Promise.race([started, stop.asked.then(() => undefined)])
+      if (ready !== undefined) {
+        const cluster = await new ApiClient(ready.nodes.map(({ api }) => api)).cluster()
+        io.out(format === 'json' ? readyJson(ready, cluster.cluster ?? '') : readyText(ready, options))
+        await stop.asked
+      } else started.catch(() => undefined)
+      io.error('stopping\n')
+      await run.stop()
+      exit(0)
+    } finally {
+      stop.release()
+    }
+  })
+}
+
+/** What is not given is as it was the last time in this directory, so that a second run finds its data. */
+async function devOptions(flags: Flags): Promise<DevOptions> {
+  const dataDir = resolve(flags.dataDir)
+  const before = await readState(dataDir)
+  const nodes = flags.nodes === undefined ? (before?.nodes.length ?? 3) : parsed('--nodes', flags.nodes, parseCount)
+  const options: DevOptions = {
+    nodes,
+    dataDir,
+    apiPort: flags.apiPort === undefined ? (before?.apiPort ?? 7480) : parsed('--api-port', flags.apiPort, parseCount),
+    nbd: parsed('--nbd', flags.nbd, GATEWAY_OPTIONS.listen.parse)[0] ?? '',
+    volume: flags.volume,
+    sizeBytes: parsed('--size', flags.size, parseBytes),
+    replicas: flags.replicas === undefined ? Math.min(3, nodes) : parsed('--replicas', flags.replicas, parseCount),
+    restart: flags.restart === true,
+  }
+  checkDevOptions(options)
+  return options
+}

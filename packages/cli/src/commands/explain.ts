@@ -1,0 +1,28 @@
+import type { ExplanationAnswer } from '@ashlar/node/internal'
+import { Argument, Command } from 'commander'
+import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { formatFields, printOne } from '../output.ts'
+import type { Verb } from '../program.ts'
+
+export function explain({ io }: Verb): Command {
+  const command = new Command('explain')
+    .description('why something is as it is, what it waits for, and what to do')
+    .addArgument(new Argument('<kind>', 'what it is').choices(['volume', 'extent', 'node']))
+    .argument('<name>', 'its name; VOLUME/NUMBER for an extent')
+  addCommonOptions(command)
+  examples(command, ['ashlar explain volume demo', 'ashlar explain extent demo/0', 'ashlar explain node n2'])
+  return command.action(async (kind: ExplanationAnswer['kind'], name: string) => {
+    const { api, format } = sessionOf(io, command)
+    const explanation = await api.explain(kind, name)
+    printOne(io, format, explanation, { name: explanation.name, describe: () => describe(explanation) })
+  })
+}
+
+function describe({ kind, name, state, because, waitsFor, todo }: ExplanationAnswer): string {
+  return formatFields([
+    [kind[0]?.toUpperCase() + kind.slice(1), `${name} is ${state}`],
+    ['Because', because.length === 0 ? '-' : because],
+    ['Waits for', waitsFor.length === 0 ? 'nothing' : waitsFor],
+    ['To do', todo.length === 0 ? 'nothing' : todo],
+  ])
+}

@@ -1,0 +1,31 @@
+import { loadOptions } from '@ashlar/node/internal'
+import { Command } from 'commander'
+import { addCommonOptions, addTableOptions, examples, sessionOf, tableFlags } from '../common.ts'
+import { GATEWAY_OPTIONS } from '../gateway/options.ts'
+import { runGateway } from '../gateway/run.ts'
+import type { Verb } from '../program.ts'
+import { stopRequests } from '../stop-signals.ts'
+
+export function gatewayRun({ io, exit }: Verb): Command {
+  const command = new Command('run').description(
+    'serves volumes over NBD, in the foreground; a client that opens an export takes the volume over. ' +
+      'Exits 4 when another client takes a volume that is open here',
+  )
+  addTableOptions(command, GATEWAY_OPTIONS)
+  addCommonOptions(command)
+  examples(command, [
+    'ashlar gateway run',
+    'ashlar gateway run --listen unix:/run/ashlar.sock --export demo --peers n1:7580,n2:7580',
+    'ashlar gateway run --read-only --listen 127.0.0.1:10810',
+  ])
+  return command.action(async () => {
+    const flags = tableFlags(command, GATEWAY_OPTIONS)
+    const { values } = loadOptions(GATEWAY_OPTIONS, { flags, environment: io.environment })
+    const stop = stopRequests(() => process.exit(1))
+    try {
+      exit(await runGateway(values, sessionOf(io, command).api, stop))
+    } finally {
+      stop.release()
+    }
+  })
+}

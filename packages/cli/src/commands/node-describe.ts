@@ -1,0 +1,40 @@
+import type { NodeDetailsAnswer } from '@ashlar/node/internal'
+import { Command } from 'commander'
+import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { formatFields, formatTable, printOne } from '../output.ts'
+import type { Verb } from '../program.ts'
+
+export function nodeDescribe({ io }: Verb): Command {
+  const command = new Command('describe')
+    .description('one node: what it says of itself, and what it holds of each volume')
+    .argument('<id>', 'name of the node, or id of its store')
+  addCommonOptions(command)
+  examples(command, ['ashlar node describe n1', 'ashlar node describe n1 -o yaml'])
+  return command.action(async (id: string) => {
+    const { api, format } = sessionOf(io, command)
+    const node = await api.node(id)
+    printOne(io, format, node, { name: node.id, describe: () => describeNode(node) })
+  })
+}
+
+function describeNode(node: NodeDetailsAnswer): string {
+  const ready = node.ready === null ? 'unknown' : node.ready ? 'yes' : 'no'
+  const fields = formatFields([
+    ['Node', node.id],
+    ['State', node.state],
+    ['Ready', node.reason === '' ? ready : `${ready}: ${node.reason}`],
+    ['Store', `${node.store}, ${node.trust}, opened ${node.startCounter} times`],
+    ['Address', node.address === '' ? 'none: another store has taken it' : node.address],
+    ['API', node.api],
+    ['Process', node.pid === null ? 'unknown' : `${node.pid}, version ${node.version}, data in ${node.dataDir}`],
+  ])
+  if (node.volumes.length === 0) return `${fields}It holds no replicas.\n`
+  const table = formatTable(node.volumes, [
+    { title: 'VOLUME', value: (volume) => volume.name },
+    { title: 'PRIMARIES', value: (volume) => volume.primaries },
+    { title: 'REPLICAS', value: (volume) => volume.replicas },
+    { title: 'IN-SYNC', value: (volume) => volume.inSync },
+    { title: 'BLOCKS BEHIND', value: (volume) => volume.behindBlocks ?? 'unknown' },
+  ])
+  return `${fields}\n${table}`
+}

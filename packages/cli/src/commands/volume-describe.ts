@@ -1,0 +1,36 @@
+import { formatBytes, type VolumeAnswer } from '@ashlar/node/internal'
+import { Command } from 'commander'
+import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { formatFields, printOne } from '../output.ts'
+import type { Verb } from '../program.ts'
+
+export function volumeDescribe({ io }: Verb): Command {
+  const command = new Command('describe').description('one volume').argument('<name>', 'name of the volume')
+  addCommonOptions(command)
+  examples(command, ['ashlar volume describe demo', 'ashlar volume describe demo -o json'])
+  return command.action(async (name: string) => {
+    const { api, format } = sessionOf(io, command)
+    const volume = await api.volume(name)
+    printOne(io, format, volume, { name: volume.name, describe: () => describeVolume(volume) })
+  })
+}
+
+/** What people are told of a volume. */
+export function describeVolume(volume: VolumeAnswer): string {
+  const { healthy, recovering, degraded, unavailable } = volume.extents
+  const holders = volume.holders.map(({ client, mode }) => `${client}, ${mode}`)
+  return formatFields([
+    ['Volume', volume.name],
+    ['State', volume.state],
+    ...(volume.reasons.length === 0 ? [] : [['Why', volume.reasons] as const]),
+    ['Size', `${formatBytes(volume.sizeBytes)} in blocks of ${formatBytes(volume.blockSizeBytes)}`],
+    ['Replicas', `${volume.replicas}, of which ${volume.minInSync} must be in sync for writes`],
+    [
+      'Extents',
+      `of ${formatBytes(volume.extentSizeBytes)}: ${healthy} healthy, ${recovering} recovering, ` +
+        `${degraded} degraded, ${unavailable} unavailable`,
+    ],
+    ['Blocks behind', volume.behindBlocks],
+    ['Attached', holders.length === 0 ? 'by nobody' : holders],
+  ])
+}

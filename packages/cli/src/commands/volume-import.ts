@@ -1,0 +1,71 @@
+import { open } from 'node:fs/promises'
+import { AshlarError } from '@ashlar/proto'
+import { Command } from 'commander'
+import { connectCluster } from '../cluster-client.ts'
+import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { chunksOf, importImage } from '../images/import.ts'
+import { Progress } from '../images/progress.ts'
+import type { Verb } from '../program.ts'
+
+interface Options {
+  readonly peers?: string
+  readonly force?: boolean
+}
+
+interface Image {
+  readonly bytes: AsyncIterable<Uint8Array>
+  readonly size: number | undefined
+  close(): Promise<void>
+}
+
+export function volumeImport({ io }: Verb): Command {
+  const command = new Command('import')
+    .description('write a raw image to the start of a volume; blocks of zeroes take no room')
+    .argument('<file>', 'the image; - for standard input')
+    .argument('<name>', 'name of a volume that exists and is at least as large')
+    .option('--force', 'take the volume over from whoever has it open: they are refused from then on')
+    .option('--peers <a,b,c>', 'peer addresses of nodes; without it the API is asked for them')
+  addCommonOptions(command)
+  examples(command, ['ashlar volume import disk.img demo', 'xz -dc debian.raw.xz | ashlar volume import - demo'])
+  return command.action(async (file: string, name: string, options: Options) => {
+    const session = sessionOf(io, command)
+    const image = await openImage(file)
+    try {
+      await using client = await connectCluster(session, { peers: options.peers })
+      await using volume = await client.openVolume(name, { ifFree: options.force !== true })
+      if (image.size !== undefined && image.size > volume.sizeBytes) {
+        throw new AshlarError('OUT_OF_RANGE', `${file} has ${image.size} bytes, volume ${name} ${volume.sizeBytes}`, {
+          hint: 'create a larger volume',
+        })
+      }
+      const progress = new Progress(io, 'imported', image.size)
+      await importImage(image.bytes, volume, (bytes, hole) => progress.add(bytes, hole))
+      progress.finish(`into ${name}`)
+    } finally {
+      await image.close()
+    }
+  })
+}
+
+async function openImage(file: string): Promise<Image> {
+  if (file === '-') return { bytes: chunksOf(process.stdin), size: undefined, close: async () => undefined }
+  try {
+    const handle = await open(file, 'r')
+    const facts = await handle.stat()
+    if (facts.isDirectory()) throw new AshlarError('USAGE', `${file} is a directory, not an image`)
+    const bytes = handle.createReadStream({ highWaterMark: 2 ** 20, autoClose: false })
+    return { bytes, size: facts.isFile() ? facts.size : undefined, close: () => handle.close() }
+  } catch (error) {
+    throw fileFailure(file, error)
+  }
+}
+
+/** A failure of the file system, as what it means to the one who named the file. */
+export function fileFailure(file: string, error: unknown): unknown {
+  const { code } = error as NodeJS.ErrnoException
+  if (error instanceof AshlarError || code === undefined) return error
+  if (code === 'ENOENT') return new AshlarError('NOT_FOUND', `${file} does not exist`, { cause: error })
+  if (code === 'ENOSPC') return new AshlarError('NO_SPACE', `no room is left for ${file}`, { cause: error })
+  const kind = code === 'EACCES' || code === 'EPERM' ? 'READ_ONLY' : 'INTERNAL'
+  return new AshlarError(kind, `${file}: ${(error as Error).message}`, { cause: error })
+}

@@ -1,0 +1,38 @@
+import { formatBytes, type VolumeAnswer } from '@ashlar/node/internal'
+import { Command } from 'commander'
+import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { type Column, printList } from '../output.ts'
+import type { Verb } from '../program.ts'
+
+const COLUMNS: readonly Column<VolumeAnswer>[] = [
+  { title: 'NAME', value: (volume) => volume.name },
+  { title: 'SIZE', value: (volume) => formatBytes(volume.sizeBytes) },
+  { title: 'REPLICAS', value: (volume) => volume.replicas },
+  { title: 'STATE', value: stateOf },
+  { title: 'ATTACHED', value: (volume) => volume.holders.map(({ client }) => client).join(', ') || '-' },
+  { title: 'BLOCK', value: (volume) => formatBytes(volume.blockSizeBytes), wide: true },
+  { title: 'EXTENT', value: (volume) => formatBytes(volume.extentSizeBytes), wide: true },
+  { title: 'EXTENTS', value: extentsOf, wide: true },
+  { title: 'MIN-IN-SYNC', value: (volume) => volume.minInSync, wide: true },
+  { title: 'BLOCKS BEHIND', value: (volume) => volume.behindBlocks, wide: true },
+]
+
+export function volumeLs({ io }: Verb): Command {
+  const command = new Command('ls').description('volumes and their state')
+  addCommonOptions(command)
+  examples(command, ['ashlar volume ls', 'ashlar volume ls -o wide', 'ashlar volume ls -o name'])
+  return command.action(async () => {
+    const { api, format } = sessionOf(io, command)
+    const empty = 'there are no volumes yet: ashlar volume create NAME --size 10Gi'
+    printList(io, format, await api.volumes(), { columns: COLUMNS, name: (volume) => volume.name, empty })
+  })
+}
+
+function stateOf(volume: VolumeAnswer): string {
+  const { extents, state } = volume
+  return state === 'healthy' ? state : `${state} (${extents[state]}/${extentsOf(volume)} extents)`
+}
+
+export function extentsOf({ extents }: VolumeAnswer): number {
+  return extents.healthy + extents.recovering + extents.degraded + extents.unavailable
+}

@@ -1,0 +1,18 @@
+import { Command } from 'commander'
+import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import type { Verb } from '../program.ts'
+
+export function volumeRm({ io }: Verb): Command {
+  const command = new Command('rm')
+    .description('remove volumes and their bytes for good; refused while somebody has one open')
+    .argument('<names...>', 'names of the volumes')
+  addCommonOptions(command)
+  examples(command, ['ashlar volume rm scratch'])
+  return command.action(async (names: readonly string[]) => {
+    const { api } = sessionOf(io, command)
+    for (const name of names) {
+      await api.removeVolume(name)
+      io.error(`volume ${name} is removed\n`)
+    }
+  })
+}

@@ -1,0 +1,85 @@
+import { type OptionSpec, type OptionTable, parseList } from '@ashlar/node/internal'
+import { AshlarError } from '@ashlar/proto'
+import { type Command, Option } from 'commander'
+import { ApiClient, DEFAULT_SERVERS } from './api-client.ts'
+import type { Io } from './io.ts'
+import { type Format, parseFormat } from './output.ts'
+
+/** What a command is given beside its own arguments. */
+export interface Session {
+  readonly io: Io
+  readonly api: ApiClient
+  readonly format: Format
+}
+
+/** Options that every command takes, after its name or before it. */
+export function addCommonOptions(command: Command): Command {
+  return command
+    .option('--server <url>', 'API of a node, or of several with commas: the first that answers is asked')
+    .option('-o, --output <format>', 'table, wide, json, yaml or name')
+}
+
+/** What the common options of a command come to, with the environment and the defaults. */
+export function sessionOf(io: Io, command: Command): Session {
+  const options = mergedOptions(command)
+  const servers = parseList(String(options['server'] ?? io.environment['ASHLAR_SERVER'] ?? ''))
+  return {
+    io,
+    api: new ApiClient((servers.length === 0 ? DEFAULT_SERVERS : servers).map(parseServer)),
+    format: parseFormat(String(options['output'] ?? 'table')),
+  }
+}
+
+/** Options of a command and of the words before it; what stands nearer to the command wins. */
+export function mergedOptions(command: Command): Record<string, unknown> {
+  const merged: Record<string, unknown> = {}
+  for (let at: Command | null = command; at !== null; at = at.parent) {
+    for (const [key, value] of Object.entries(at.opts())) merged[key] ??= value
+  }
+  return merged
+}
+
+function parseServer(text: string): string {
+  const url = URL.parse(text.includes('://') ? text : `http://${text}`)
+  if (url !== null && (url.protocol === 'http:' || url.protocol === 'https:')) return url.origin
+  throw new AshlarError('USAGE', `--server: "${text}" is not an address`, { hint: 'write http://HOST:PORT' })
+}
+
+/** Adds a flag for each option of a table; the loader of options reads what they were given. */
+export function addTableOptions(command: Command, table: OptionTable): Command {
+  for (const spec of Object.values(table)) command.addOption(tableOption(spec))
+  return command
+}
+
+function tableOption(spec: OptionSpec<unknown>): Option {
+  const flags = spec.placeholder === undefined ? `--${spec.name}` : `--${spec.name} <${spec.placeholder}>`
+  const fallback = spec.defaultText ?? (spec.default === undefined ? undefined : spec.print(spec.default))
+  const told = spec.placeholder === undefined || fallback === undefined ? '' : ` (default: ${fallback})`
+  const option = new Option(flags, `${spec.meaning}${told}`)
+  if (spec.list === true) option.argParser((value: string, before: readonly string[] = []) => [...before, value])
+  return option
+}
+
+/** Flags of a command by option name, as the loader of options takes them. */
+export function tableFlags(
+  command: Command,
+  table: OptionTable,
+): Record<string, string | boolean | readonly string[] | undefined> {
+  const options = mergedOptions(command)
+  return Object.fromEntries(
+    Object.values(table).map(({ name }) => [
+      name,
+      options[camelCase(name)] as string | boolean | readonly string[] | undefined,
+    ]),
+  )
+}
+
+/** How commander names the value of a flag. */
+function camelCase(name: string): string {
+  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+}
+
+/** Examples at the end of a command's help. */
+export function examples(command: Command, lines: readonly string[]): Command {
+  return command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  $ ${line}\n`).join('')}`)
+}

@@ -1,0 +1,279 @@
+import type { ChildProcess } from 'node:child_process'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type ClusterAnswer, formatBytes } from '@ashlar/node/internal'
+import { AshlarError } from '@ashlar/proto'
+import { ApiClient } from '../api-client.ts'
+import type { Io } from '../io.ts'
+import { type DevOptions, type DevPlan, type PlannedNode, planDev } from './plan.ts'
+import { answersNbd, checkPorts, type WantedPort } from './ports.ts'
+import {
+  describeEnd,
+  endProcesses,
+  hasEnded,
+  isAlive,
+  lastWords,
+  ownCommand,
+  runsCommand,
+  type Startable,
+  startProcess,
+} from './processes.ts'
+import { type DevState, readState, withPid, writeState } from './state.ts'
+
+const START_MS = 60_000
+/** How long a new cluster may take to bring every replica in sync before the demo begins without. */
+const HEALTHY_MS = 15_000
+const POLL_MS = 100
+/** Longer than a node gives itself to hand over. */
+const STOP_NODE_MS = 25_000
+const STOP_GATEWAY_MS = 15_000
+const RESTART_MS = 1000
+const LOOK_MS = 1000
+
+/** A cluster of real processes on this machine, under this process. */
+export class DevRun {
+  readonly plan: DevPlan
+  private readonly io: Io
+  private readonly options: DevOptions
+  private readonly children = new Map<string, ChildProcess>()
+  private readonly api: ApiClient
+  private stopping = false
+  /** Changes of the state file, one after the other. */
+  private saving: Promise<void> = Promise.resolve()
+
+  constructor(io: Io, options: DevOptions) {
+    this.io = io
+    this.options = options
+    this.plan = planDev(options, ownCommand())
+    this.api = new ApiClient(this.plan.nodes.map(({ api }) => api))
+  }
+
+  /** Starts everything and resolves once it serves. Rejects, with everything stopped again, when something does not. */
+  async start(): Promise<DevState> {
+    await this.refuseSecond()
+    await checkPorts(this.wantedPorts())
+    try {
+      await this.startNodes()
+      await this.waitForCluster()
+      await this.ensureVolume()
+      await this.startGateway()
+      return await this.state()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  /** Stops the gateway, then all nodes, also those that were started by hand over these data directories. */
+  async stop(): Promise<void> {
+    this.stopping = true
+    await this.saving
+    const gateway = await this.alivePids('gateway')
+    this.tellKilled(await endProcesses(gateway, STOP_GATEWAY_MS))
+    const nodes = await Promise.all(this.plan.nodes.map(({ id }) => this.alivePids(id)))
+    this.tellKilled(await endProcesses(nodes.flat(), STOP_NODE_MS))
+  }
+
+  private tellKilled(pids: readonly number[]): void {
+    if (pids.length > 0) this.io.error(`killed, since they did not end in time: ${pids.join(', ')}\n`)
+  }
+
+  private async refuseSecond(): Promise<void> {
+    const before = await readState(this.options.dataDir)
+    if (before === undefined || before.pid === process.pid || !isAlive(before.pid)) return
+    // A number that was given to another process by now shows in that none of the nodes answers from this directory.
+    for (const node of before.nodes) {
+      if (!(await runsCommand(node.pid, node.command))) continue
+      throw new AshlarError(
+        'CONFLICT',
+        `ashlar dev runs in ${this.options.dataDir} already, as process ${before.pid}`,
+        {
+          hint: 'stop it with Ctrl-C, or give another --data-dir, --api-port and --nbd',
+        },
+      )
+    }
+  }
+
+  private wantedPorts(): WantedPort[] {
+    const ofNodes = this.plan.nodes.flatMap(({ id, api, peer }) => [
+      { address: new URL(api).host, who: `the API of ${id}`, flag: '--api-port' },
+      { address: peer, who: `the peer address of ${id}`, flag: '--api-port' },
+    ])
+    return [...ofNodes, { address: this.options.nbd, who: 'the address of NBD', flag: '--nbd' }]
+  }
+
+  private async startNodes(): Promise<void> {
+    const { nodes } = this.plan
+    this.io.error(`starting ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'} in ${this.options.dataDir}\n`)
+    for (const node of nodes) await this.startChild(node.id, node)
+    await this.save()
+  }
+
+  private async startChild(id: string, startable: Startable): Promise<void> {
+    const child = await startProcess(startable, 'child')
+    this.children.set(id, child)
+    child.once('exit', () => this.onEnd(id, startable, child))
+  }
+
+  /** What dies stays dead, so that one can see what that does to the others, unless --restart. */
+  private onEnd(id: string, startable: Startable, child: ChildProcess): void {
+    if (this.stopping) return
+    const again = this.options.restart ? 'starting it again' : `start it again with: ashlar dev start ${id}`
+    this.io.error(`${id} (process ${child.pid}) ended ${describeEnd(child)}; ${again}\n`)
+    if (!this.options.restart) return
+    setTimeout(() => {
+      if (!this.stopping) this.restartChild(id, startable)
+    }, RESTART_MS)
+  }
+
+  private restartChild(id: string, startable: Startable): void {
+    this.startChild(id, startable)
+      .then(() => this.save())
+      .catch((error: unknown) =>
+        this.io.error(`${id} does not start: ${error instanceof Error ? error.message : error}\n`),
+      )
+  }
+
+  private async waitForCluster(): Promise<void> {
+    const { nodes } = this.plan
+    const reached = await this.waitUntil(START_MS, async () => {
+      const cluster = await this.look()
+      return (
+        cluster !== undefined && cluster.leader !== null && cluster.nodesUp >= nodes.length && (await this.allReady())
+      )
+    })
+    if (reached) return
+    const cluster = await this.look()
+    const reasons = cluster?.reasons.join('; ') ?? 'no node answers'
+    throw new AshlarError('TIMEOUT', `the nodes did not become a cluster within ${START_MS / 1000} s: ${reasons}`, {
+      hint: `see the logs in ${this.options.dataDir}/logs`,
+    })
+  }
+
+  private async look(): Promise<ClusterAnswer | undefined> {
+    try {
+      return await this.api.cluster()
+    } catch (error) {
+      if (error instanceof AshlarError) return undefined
+      throw error
+    }
+  }
+
+  private async allReady(): Promise<boolean> {
+    const answers = await Promise.all(this.plan.nodes.map(({ api }) => isReady(api)))
+    return answers.every(Boolean)
+  }
+
+  private async ensureVolume(): Promise<void> {
+    const { volume: name, sizeBytes, replicas } = this.options
+    const volumes = await this.api.volumes()
+    if (!volumes.some((volume) => volume.name === name)) {
+      this.io.error(`creating volume ${name} of ${formatBytes(sizeBytes)} with ${replicas} replicas\n`)
+      await this.api.createVolume({ name, sizeBytes, replicas })
+    }
+    let state = 'unknown'
+    await this.waitUntil(HEALTHY_MS, async () => {
+      state = (await this.api.volume(name)).state
+      return state === 'healthy'
+    })
+    if (state !== 'healthy') this.io.error(`volume ${name} is ${state}: see ashlar explain volume ${name}\n`)
+  }
+
+  private async startGateway(): Promise<void> {
+    const { gateway } = this.plan
+    await this.startChild('gateway', gateway)
+    await this.save()
+    if (await this.waitUntil(START_MS, () => answersNbd(this.options.nbd, LOOK_MS))) return
+    throw new AshlarError('TIMEOUT', `the gateway did not answer at ${this.options.nbd} within ${START_MS / 1000} s`, {
+      hint: `see ${gateway.log}`,
+    })
+  }
+
+  /** False when the condition did not come true in time. Throws when a process ended meanwhile, with its last words. */
+  private async waitUntil(deadlineMs: number, condition: () => Promise<boolean>): Promise<boolean> {
+    const deadline = performance.now() + deadlineMs
+    while (performance.now() < deadline) {
+      await this.throwEarlyEnd()
+      if (await condition()) return true
+      await delay(POLL_MS)
+    }
+    return false
+  }
+
+  private async throwEarlyEnd(): Promise<void> {
+    if (this.options.restart) return
+    for (const [id, child] of this.children) {
+      if (!hasEnded(child)) continue
+      const log = this.logOf(id)
+      const words = await lastWords(log)
+      throw new AshlarError('INTERNAL', `${id} ended ${describeEnd(child)}: ${words ?? 'it did not say why'}`, {
+        hint: `its log is ${log}`,
+      })
+    }
+  }
+
+  private logOf(id: string): string {
+    return this.plan.nodes.find((node) => node.id === id)?.log ?? this.plan.gateway.log
+  }
+
+  private pidOf(id: string): number {
+    return this.children.get(id)?.pid ?? 0
+  }
+
+  private async state(): Promise<DevState> {
+    return {
+      pid: process.pid,
+      apiPort: this.options.apiPort,
+      nodes: this.plan.nodes.map((node) => ({ ...node, pid: this.pidOf(node.id) })),
+      gateway: { ...this.plan.gateway, pid: this.pidOf('gateway') },
+    }
+  }
+
+  /** `dev start` may have put other processes into the file: only those that this process started are written over. */
+  private save(): Promise<void> {
+    this.saving = this.saving.then(async () => {
+      const mine = await this.state()
+      const before = await readState(this.options.dataDir)
+      let next = mine
+      for (const node of before?.pid === process.pid ? before.nodes : []) {
+        const child = this.children.get(node.id)
+        if (child === undefined || hasEnded(child)) next = withPid(next, node.id, node.pid)
+      }
+      await writeState(this.options.dataDir, next)
+    })
+    return this.saving
+  }
+
+  /** Processes that run a node or the gateway now: our child, the one in the file, the one that answers at the API. */
+  private async alivePids(id: string): Promise<number[]> {
+    const pids = new Set<number>()
+    const child = this.children.get(id)
+    if (child?.pid !== undefined && !hasEnded(child)) pids.add(child.pid)
+    const state = await readState(this.options.dataDir)
+    const written = id === 'gateway' ? state?.gateway : state?.nodes.find((node) => node.id === id)
+    if (written !== undefined && (await runsCommand(written.pid, written.command))) pids.add(written.pid)
+    const node = this.plan.nodes.find((planned) => planned.id === id)
+    const answering = node === undefined ? undefined : await answeringPid(node)
+    if (answering !== undefined) pids.add(answering)
+    return [...pids]
+  }
+}
+
+/** The process that serves a node's data directory at its API now, or undefined. */
+export async function answeringPid(node: Pick<PlannedNode, 'api' | 'dataDir'>): Promise<number | undefined> {
+  try {
+    const local = await new ApiClient([node.api]).local(LOOK_MS)
+    return local.dataDir === node.dataDir ? local.pid : undefined
+  } catch (error) {
+    if (error instanceof AshlarError) return undefined
+    throw error
+  }
+}
+
+/** What /readyz says. */
+export async function isReady(api: string): Promise<boolean> {
+  try {
+    return (await fetch(`${api}/readyz`, { signal: AbortSignal.timeout(LOOK_MS) })).ok
+  } catch {
+    return false
+  }
+}

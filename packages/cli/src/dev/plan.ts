@@ -1,0 +1,101 @@
+import { join, resolve } from 'node:path'
+import { AshlarError } from '@ashlar/proto'
+
+/** What `ashlar dev` was asked for, with defaults. */
+export interface DevOptions {
+  readonly nodes: number
+  readonly dataDir: string
+  readonly apiPort: number
+  /** HOST:PORT or unix:PATH. */
+  readonly nbd: string
+  readonly volume: string
+  readonly sizeBytes: number
+  readonly replicas: number
+  readonly restart: boolean
+}
+
+export interface PlannedNode {
+  readonly id: string
+  /** Base address of the API. */
+  readonly api: string
+  /** host:port that peers and clients dial. */
+  readonly peer: string
+  readonly dataDir: string
+  readonly log: string
+  /** Whole command line, absolute path of the program first. */
+  readonly command: readonly string[]
+}
+
+export interface PlannedGateway {
+  /** Where it listens, as an NBD URI of the demo volume. */
+  readonly uri: string
+  readonly log: string
+  readonly command: readonly string[]
+}
+
+export interface DevPlan {
+  readonly nodes: readonly PlannedNode[]
+  readonly gateway: PlannedGateway
+}
+
+const HOST = '127.0.0.1'
+/** Peer ports follow API ports at this distance: 7480 and 7580. */
+const PEER_PORT_DISTANCE = 100
+export const MAX_NODES = PEER_PORT_DISTANCE
+
+/**
+ * The processes of a development cluster. The same options give the same plan, so that a second run finds its data.
+ * `ashlar`: the command that runs this very program, absolute path first.
+ */
+export function planDev(options: DevOptions, ashlar: readonly string[]): DevPlan {
+  const directory = resolve(options.dataDir)
+  const numbers = Array.from({ length: options.nodes }, (_, index) => index)
+  const peers = numbers.map((number) => `${HOST}:${options.apiPort + PEER_PORT_DISTANCE + number}`)
+  const nodes = numbers.map((number): PlannedNode => {
+    const id = `n${number + 1}`
+    const api = `${HOST}:${options.apiPort + number}`
+    const peer = peers[number] ?? ''
+    const dataDir = join(directory, id)
+    const founding = options.nodes === 1 ? ['--init'] : ['--peers', peers.join(','), '--expect', String(peers.length)]
+    return {
+      id,
+      api: `http://${api}`,
+      peer,
+      dataDir,
+      log: join(directory, 'logs', `${id}.log`),
+      command: [
+        ...ashlar,
+        ...['server', 'run', '--name', id, '--data-dir', dataDir, '--listen', peer, '--api', api],
+        ...founding,
+      ],
+    }
+  })
+  return {
+    nodes,
+    gateway: {
+      uri: nbdUri(options.nbd, options.volume),
+      log: join(directory, 'logs', 'gateway.log'),
+      command: [...ashlar, 'gateway', 'run', '--listen', options.nbd, '--peers', peers.join(',')],
+    },
+  }
+}
+
+/** What NBD clients call a volume behind a listener. */
+export function nbdUri(listener: string, volume: string): string {
+  if (!listener.startsWith('unix:')) return `nbd://${listener}/${volume}`
+  return `nbd+unix:///${volume}?socket=${listener.slice('unix:'.length)}`
+}
+
+/** Throws USAGE for what no development cluster can be. */
+export function checkDevOptions(options: DevOptions): void {
+  const { nodes, apiPort, replicas } = options
+  if (nodes < 1 || nodes > MAX_NODES) throw new AshlarError('USAGE', `--nodes: must be from 1 to ${MAX_NODES}`)
+  if (apiPort < 1 || apiPort + PEER_PORT_DISTANCE + nodes > 65_536) {
+    throw new AshlarError('USAGE', `--api-port: ${apiPort} leaves no room for the ports of ${nodes} nodes`)
+  }
+  if (replicas > nodes) {
+    throw new AshlarError('USAGE', `--replicas: ${replicas} replicas need as many nodes, and there are ${nodes}`, {
+      hint: 'give more --nodes or fewer --replicas',
+    })
+  }
+}

@@ -1,0 +1,129 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdir, open, readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { AshlarError } from '@ashlar/proto'
+import { STOP_WITH_INPUT } from '../stop-signals.ts'
+
+/** A process that `ashlar dev` may start: its command, and the file that its output is appended to. */
+export interface Startable {
+  readonly command: readonly string[]
+  readonly log: string
+}
+
+/** How long the last bytes of a log may be that are searched for the reason of an early end. */
+const LOG_TAIL_BYTES = 4096
+const POLL_MS = 50
+
+/**
+ * The command that runs this very program: the Node that runs it, the same flags for Node, and the script. Absolute paths,
+ * so that it works from anywhere.
+ */
+export function ownCommand(): string[] {
+  const [, script = ''] = process.argv
+  return [process.execPath, ...process.execArgv, script]
+}
+
+/**
+ * Starts a process whose output goes to its log. `child`: it ends when this process does, whatever ends this one, and a
+ * Ctrl-C of the terminal reaches it through this process only. Otherwise it lives on by itself.
+ */
+export async function startProcess({ command, log }: Startable, kind: 'child' | 'alone'): Promise<ChildProcess> {
+  const [program, ...args] = command
+  if (program === undefined) throw new AshlarError('INTERNAL', 'a command without a program')
+  await mkdir(dirname(log), { recursive: true })
+  const file = await open(log, 'a')
+  try {
+    const child = spawn(program, args, {
+      detached: true,
+      stdio: [kind === 'child' ? 'pipe' : 'ignore', file.fd, file.fd],
+      env: { ...process.env, ...(kind === 'child' ? { [STOP_WITH_INPUT]: '1' } : {}) },
+    })
+    // The end of the child is an event of its own; the pipe to it just breaks.
+    child.stdin?.on('error', () => undefined)
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve)
+      child.once('error', (cause) => reject(new AshlarError('INTERNAL', `${program} does not start`, { cause })))
+    })
+    if (kind === 'alone') child.unref()
+    return child
+  } finally {
+    await file.close()
+  }
+}
+
+export function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null
+}
+
+/** How a process ended, for people: `with code 1`, `by SIGKILL`. */
+export function describeEnd(child: Pick<ChildProcess, 'exitCode' | 'signalCode'>): string {
+  return child.signalCode === null ? `with code ${child.exitCode}` : `by ${child.signalCode}`
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/**
+ * True when a process lives and runs this command. A number may belong to another process by now: where the system tells
+ * command lines, they are compared, so that nothing foreign is ever signalled.
+ */
+export async function runsCommand(pid: number, command: readonly string[]): Promise<boolean> {
+  if (!isAlive(pid)) return false
+  try {
+    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8')
+    return line.split('\0').slice(0, -1).join('\0') === command.join('\0')
+  } catch {
+    return process.platform !== 'linux'
+  }
+}
+
+/** Asks processes to end and waits; those that have not ended by the deadline are killed. Resolves when none is left. */
+export async function endProcesses(pids: readonly number[], deadlineMs: number): Promise<number[]> {
+  for (const pid of pids) signal(pid, 'SIGTERM')
+  const left = await waitForEnds(pids, deadlineMs)
+  for (const pid of left) signal(pid, 'SIGKILL')
+  await waitForEnds(left, deadlineMs)
+  return left
+}
+
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+/** Resolves to the processes that still live after the deadline. */
+export async function waitForEnds(pids: readonly number[], deadlineMs: number): Promise<number[]> {
+  const deadline = performance.now() + deadlineMs
+  for (;;) {
+    const left = pids.filter(isAlive)
+    if (left.length === 0 || performance.now() > deadline) return left
+    await delay(POLL_MS)
+  }
+}
+
+/** The last line of a log that is a message for people, and not JSON: why a process ended at once. */
+export async function lastWords(log: string): Promise<string | undefined> {
+  const file = await open(log, 'r')
+  try {
+    const { size } = await file.stat()
+    const bytes = Buffer.alloc(Math.min(size, LOG_TAIL_BYTES))
+    await file.read(bytes, 0, bytes.length, size - bytes.length)
+    return bytes
+      .toString('utf8')
+      .split('\n')
+      .findLast((line) => line.startsWith('ashlar: '))
+      ?.slice('ashlar: '.length)
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,16 @@
+import { AshlarError } from '@ashlar/proto'
+
+/** A flag's value, or USAGE with the name of the flag. */
+export function parsed<T>(flag: string, text: string, parse: (text: string) => T): T {
+  try {
+    return parse(text)
+  } catch (error) {
+    if (!(error instanceof AshlarError)) throw error
+    throw new AshlarError('USAGE', `${flag}: ${error.message}`, { hint: error.hint ?? '' })
+  }
+}
+
+export function parseCount(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text)
+  throw new AshlarError('USAGE', `"${text}" is not a whole number`)
+}

@@ -1,0 +1,84 @@
+import { VERSION } from '@ashlar/node/internal'
+import { Command } from 'commander'
+import { clusterCheck } from './commands/cluster-check.ts'
+import { clusterInfo } from './commands/cluster-info.ts'
+import { clusterWait } from './commands/cluster-wait.ts'
+import { dev } from './commands/dev.ts'
+import { explain } from './commands/explain.ts'
+import { extentLs } from './commands/extent-ls.ts'
+import { gatewayRun } from './commands/gateway-run.ts'
+import { nodeDescribe } from './commands/node-describe.ts'
+import { nodeLs } from './commands/node-ls.ts'
+import { serverRun } from './commands/server-run.ts'
+import { volumeCreate } from './commands/volume-create.ts'
+import { volumeDescribe } from './commands/volume-describe.ts'
+import { volumeExport } from './commands/volume-export.ts'
+import { volumeImport } from './commands/volume-import.ts'
+import { volumeLs } from './commands/volume-ls.ts'
+import { volumeRm } from './commands/volume-rm.ts'
+import { addCommonOptions, examples } from './common.ts'
+import type { Io } from './io.ts'
+
+/** What a verb gets to make its command: streams, and where to put an exit code other than 0. */
+export interface Verb {
+  readonly io: Io
+  readonly exit: (code: number) => void
+}
+
+type MakeCommand = (verb: Verb) => Command
+
+interface Noun {
+  readonly description: string
+  readonly aliases: readonly string[]
+  readonly verbs: readonly MakeCommand[]
+}
+
+const NOUNS: Readonly<Record<string, Noun>> = {
+  cluster: {
+    description: 'health of the whole',
+    aliases: ['cl'],
+    verbs: [clusterInfo, clusterCheck, clusterWait],
+  },
+  node: { description: 'nodes and what they hold', aliases: ['no'], verbs: [nodeLs, nodeDescribe] },
+  volume: {
+    description: 'virtual disks',
+    aliases: ['v'],
+    verbs: [volumeCreate, volumeLs, volumeDescribe, volumeRm, volumeImport, volumeExport],
+  },
+  extent: { description: 'the slices that volumes are made of', aliases: ['e'], verbs: [extentLs] },
+  server: { description: 'storage nodes', aliases: [], verbs: [serverRun] },
+  gateway: { description: 'NBD', aliases: ['gw'], verbs: [gatewayRun] },
+}
+
+export function buildProgram(io: Io, exit: (code: number) => void): Command {
+  const verb: Verb = { io, exit }
+  const program = new Command('ashlar')
+    .description('Ashlar: a distributed replicated block store. Virtual disks in LevelDB, copied to several nodes.')
+    .version(VERSION, '--version')
+    .enablePositionalOptions()
+  addCommonOptions(program)
+  examples(program, [
+    'ashlar dev',
+    'ashlar cluster info',
+    'ashlar volume create disk --size 10Gi',
+    'ashlar extent ls disk -o json',
+  ])
+  program.addCommand(dev(verb))
+  for (const [name, noun] of Object.entries(NOUNS)) {
+    const command = new Command(name).description(noun.description).aliases([...noun.aliases])
+    addCommonOptions(command)
+    for (const make of noun.verbs) command.addCommand(make(verb))
+    program.addCommand(command)
+  }
+  program.addCommand(explain(verb))
+  settle(program, io)
+  return program
+}
+
+/** How every command behaves when it is misused: it throws, and main says it in one line. */
+function settle(command: Command, io: Io): void {
+  command.exitOverride()
+  command.configureOutput({ writeOut: io.out, writeErr: io.error, outputError: () => undefined })
+  command.showSuggestionAfterError(true)
+  for (const child of command.commands) settle(child, io)
+}
