@@ -71,7 +71,8 @@ test('what is written is read back: nested arrays of nil, booleans, numbers, str
     fc.constant(null),
     fc.boolean(),
     fc.maxSafeInteger(),
-    fc.double({ noNaN: true }),
+    // msgpackr writes -0 as 0, and no field of a message tells them apart.
+    fc.double({ noNaN: true }).map((value) => value + 0),
     fc.string({ unit: 'grapheme', maxLength: 100 }),
   )
   fc.assert(
