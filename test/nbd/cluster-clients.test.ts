@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { DevCluster, eventually, type RunResult, run } from '../kit/dev-cluster.ts'
+import { requireTool } from '../kit/tools.ts'
+import { runScenario, SCENARIOS } from './scenarios.ts'
+
+const MIB = 1024 * 1024
+const VOLUME_MIB = 768
+const IMAGE_MIB = 512
+const FILES = 3000
+
+let cluster: DevCluster
+let directory: string
+before(async () => {
+  cluster = await DevCluster.start({ size: `${VOLUME_MIB}Mi` })
+  directory = await mkdtemp(join(tmpdir(), 'ashlar-clients-'))
+})
+after(async () => {
+  await cluster?.stop()
+  if (directory !== undefined) await rm(directory, { recursive: true, force: true })
+})
+
+async function succeed(command: string, args: readonly string[]): Promise<RunResult> {
+  const result = await run(command, args, { timeoutMs: 240_000 })
+  assert.equal(result.code, 0, `${command} ${args.join(' ')}: ${result.stderr}`)
+  return result
+}
+
+async function sha256(file: string, bytes: number): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(file, { end: bytes - 1 })) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+/** An ext4 image with thousands of real files in it, made without mounting anything. */
+async function makeImage(image: string): Promise<void> {
+  const tree = join(directory, 'tree')
+  for (let at = 0; at < FILES; at++) {
+    const folder = join(tree, `${at % 50}`)
+    if (at < 50) await mkdir(folder, { recursive: true })
+    const seed = createHash('sha256').update(`${at}`).digest()
+    await writeFile(join(folder, `file-${at}`), Buffer.alloc(1000 + ((at * 7919) % 60_000), seed))
+  }
+  await succeed('mkfs.ext4', ['-q', '-F', '-d', tree, image, `${IMAGE_MIB}M`])
+}
+
+for (const scenario of SCENARIOS)
+  test(`on a cluster: ${scenario.name}`, { timeout: 240_000 }, (t) =>
+    runScenario(t, scenario, { uri: cluster.nbdUri, sizeBytes: VOLUME_MIB * MIB }),
+  )
+
+test('an ext4 image with thousands of files goes in by nbdcopy and comes back byte for byte', {
+  timeout: 300_000,
+}, async (t) => {
+  if (!requireTool(t, 'nbdcopy', 'mkfs.ext4', 'e2fsck')) return
+  const image = join(directory, 'image.ext4')
+  const copy = join(directory, 'copy.ext4')
+  await makeImage(image)
+  await succeed('nbdcopy', ['--flush', image, cluster.nbdUri])
+  await succeed('nbdcopy', [cluster.nbdUri, copy])
+  assert.equal(await sha256(copy, IMAGE_MIB * MIB), await sha256(image, IMAGE_MIB * MIB))
+  await succeed('e2fsck', ['-fn', copy])
+})
+
+/** nbdfuse shows the export as a file until it is told to stop. */
+async function withFuse(uri: string, use: (file: string) => Promise<void>): Promise<void> {
+  const mountPoint = await mkdtemp(join(directory, 'fuse-'))
+  const file = join(mountPoint, 'disk')
+  const fuse: ChildProcess = spawn('nbdfuse', [file, uri], { stdio: ['ignore', 'ignore', 'inherit'] })
+  const ended = new Promise((resolve) => fuse.once('exit', resolve))
+  try {
+    await eventually('nbdfuse shows the disk', async () => ((await run('stat', [file])).code === 0 ? true : undefined))
+    await use(file)
+  } finally {
+    await run('fusermount3', ['-u', mountPoint])
+    await ended
+  }
+}
+
+test('nbdfuse and a loop device mount the volume as ext4, and files survive an unmount', {
+  timeout: 240_000,
+}, async (t) => {
+  if (!requireTool(t, 'nbdfuse', 'losetup', 'mkfs.ext4', 'mount', 'fusermount3')) return
+  const mounted = join(directory, 'mounted')
+  await mkdir(mounted)
+  const content = Buffer.alloc(3 * MIB, createHash('sha256').update('content').digest())
+  const onLoop = (use: () => Promise<void>, format: boolean) =>
+    withFuse(cluster.nbdUri, async (file) => {
+      const loop = (await succeed('losetup', ['-f', '--show', file])).stdout.trim()
+      try {
+        if (format) await succeed('mkfs.ext4', ['-q', '-F', loop])
+        await succeed('mount', [loop, mounted])
+        try {
+          await use()
+        } finally {
+          await succeed('umount', [mounted])
+        }
+      } finally {
+        await succeed('losetup', ['-d', loop])
+      }
+    })
+  await onLoop(() => writeFile(join(mounted, 'kept'), content), true)
+  await onLoop(async () => {
+    assert.equal(
+      await sha256(join(mounted, 'kept'), content.length),
+      createHash('sha256').update(content).digest('hex'),
+    )
+  }, false)
+})
