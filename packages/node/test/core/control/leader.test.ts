@@ -1,0 +1,497 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { ERRORS, leaseExpiryMs, type Message, TIMERS } from '@ashlar/proto'
+import {
+  type Command,
+  ControlLeader,
+  type ControlLog,
+  type ControlLogListener,
+  type ReadId,
+} from '../../../src/core/control/index.ts'
+import type { Context } from '../../../src/core/machine.ts'
+import { EXTENT, found, numbers, only, Script, store, VOLUME } from './kit.ts'
+import { LeaderRig, threeStores } from './leader-rig.ts'
+
+const OK = ERRORS.OK.number
+
+function types(messages: readonly Message[]): string[] {
+  return messages.map((message) => message.type)
+}
+
+describe('registration with the leader', () => {
+  it('is answered when its entry is durable, and not before', () => {
+    const rig = new LeaderRig()
+    rig.diskWorks = false
+    assert.deepEqual(rig.register(1), [])
+    assert.equal(rig.state(1), undefined)
+    rig.flushLog()
+    assert.equal(only(rig.answers(1), 'registered').code, OK)
+    assert.equal(rig.state(1), 'up')
+  })
+
+  it('sent again while it is on its way becomes one entry with one answer, to the latest sending', () => {
+    const rig = new LeaderRig()
+    rig.diskWorks = false
+    rig.register(1, { request: 7, link: 1 })
+    rig.register(1, { request: 8, link: 11 })
+    rig.flushLog()
+    assert.equal(rig.disk.length, 2)
+    assert.deepEqual(rig.answers(1), [])
+    assert.equal(only(rig.answers(11), 'registered').request, 8)
+  })
+
+  it('of another cluster is refused', () => {
+    const rig = new LeaderRig()
+    const answer = rig.receive(5, {
+      type: 'register',
+      request: 1,
+      cluster: 'another' as never,
+      store: store(5),
+      name: 'n5' as never,
+      address: 'n5:1',
+      api: '',
+      incarnation: { bootId: 'b', counter: 1 },
+      trust: 'trusted',
+    })
+    assert.equal(only(answer, 'registered').code, ERRORS.HANDSHAKE.number)
+  })
+})
+
+describe('renewals', () => {
+  it('amendment 3: are answered with the map revision, after the map changes that it names', () => {
+    const rig = threeStores()
+    rig.receive(2, { type: 'get-map', have: 0, watch: true })
+    rig.answers(2)
+    rig.diskWorks = false
+    rig.register(4)
+    rig.leader.onMessage(rig.ctx, 2, renewOf(2, 99))
+    const sent = rig
+      .flushLog()
+      .flatMap((effect) => (effect.type === 'send' && effect.link === 2 ? [effect.message] : []))
+    assert.deepEqual(types(sent), ['map-update', 'renewed'])
+    assert.equal(only(sent, 'renewed').revision, rig.leader.state.revision)
+    assert.equal(only(sent, 'map-update').delta.to, rig.leader.state.revision)
+  })
+
+  it('of a store that is unknown, lost or another incarnation are refused: it must register', () => {
+    const rig = threeStores()
+    assert.equal(only(rig.renew(9), 'renewed').code, ERRORS.NOT_FOUND.number)
+    assert.equal(only(rig.renew(2, { counter: 2 }), 'renewed').code, ERRORS.NOT_FOUND.number)
+    rig.pass(leaseExpiryMs() + 100, [1, 3])
+    assert.equal(rig.state(2), 'lost')
+    assert.equal(only(rig.renew(2), 'renewed').code, ERRORS.NOT_FOUND.number)
+    assert.equal(only(rig.register(2), 'registered').code, OK)
+    assert.equal(only(rig.renew(2), 'renewed').code, OK)
+  })
+
+  it('are not answered while the expiry of their store is on its way', () => {
+    const rig = threeStores()
+    rig.pass(leaseExpiryMs() - 100, [1, 3])
+    rig.diskWorks = false
+    rig.pass(200, [1, 3])
+    assert.equal(rig.state(2), 'up', 'the expiry is not durable yet')
+    assert.deepEqual(types(rig.renew(2)), [])
+    rig.answers(2)
+    rig.flushLog()
+    const answer = only(rig.answers(2), 'renewed')
+    assert.equal(answer.code, ERRORS.NOT_FOUND.number)
+    assert.equal(rig.state(2), 'lost')
+  })
+})
+
+/** A log under the test's hand: entries commit and rounds end when the test says so. */
+class HandLog implements ControlLog {
+  leads = true
+  rounds: ReadId[] = []
+  readonly listener: ControlLogListener
+  #index = 0
+
+  constructor(listener: ControlLogListener) {
+    this.listener = listener
+  }
+  commit(ctx: Context, command: Command): void {
+    this.listener.onCommitted(ctx, { index: ++this.#index, term: 1, command }, undefined)
+  }
+  propose(): undefined {
+    return undefined
+  }
+  readIndex(): ReadId {
+    this.rounds.push(this.rounds.length + 1)
+    return this.rounds.length
+  }
+  endStep(): void {}
+}
+
+describe('read-index rounds', () => {
+  const begin = () => {
+    const ctx = new Script()
+    let log!: HandLog
+    const leader = new ControlLeader((listener) => {
+      log = new HandLog(listener)
+      return log
+    })
+    log.commit(ctx, found())
+    for (const n of [1, 2]) log.commit(ctx, registration(n))
+    log.listener.onLeadership(ctx, true)
+    const renew = (n: number, token: number) => leader.onMessage(ctx, n, renewOf(n, token))
+    const endStep = () => {
+      leader.endStep(ctx)
+      return ctx.sent().filter((message) => message.type === 'renewed')
+    }
+    return { ctx, log, leader, renew, endStep }
+  }
+
+  it('amendment 3: a renewal is answered only after a round that began after it arrived; rounds are shared', () => {
+    const { ctx, log, renew, endStep } = begin()
+    renew(1, 11)
+    renew(2, 12)
+    assert.deepEqual(endStep(), [])
+    assert.equal(log.rounds.length, 1, 'one round for both')
+    renew(1, 13)
+    assert.deepEqual(endStep(), [])
+    assert.equal(log.rounds.length, 2, 'the later one needs a later round')
+    log.listener.onReadIndex(ctx, 1, true)
+    assert.deepEqual(
+      endStep().map((message) => message.type === 'renewed' && message.token),
+      [11, 12],
+    )
+    log.listener.onReadIndex(ctx, 2, true)
+    assert.deepEqual(
+      endStep().map((message) => message.type === 'renewed' && message.token),
+      [13],
+    )
+  })
+
+  it('amendment 3: a deposed leader answers no renewal, and refuses new ones', () => {
+    const { ctx, log, renew, endStep } = begin()
+    renew(1, 11)
+    endStep()
+    log.leads = false
+    log.listener.onLeadership(ctx, false)
+    log.listener.onReadIndex(ctx, 1, false)
+    assert.deepEqual(endStep(), [])
+    renew(1, 12)
+    const [answer] = endStep()
+    assert.equal(answer?.type === 'renewed' && answer.code, ERRORS.NO_CONTROL.number)
+  })
+})
+
+describe('leases', () => {
+  it('run out a drift margin after the last renewal was received, and not sooner', () => {
+    const rig = threeStores()
+    rig.renew(2)
+    rig.pass(leaseExpiryMs() - 60, [1, 3])
+    assert.equal(rig.state(2), 'up')
+    rig.pass(100, [1, 3])
+    assert.equal(rig.state(2), 'lost')
+    assert.equal(rig.state(1), 'up')
+  })
+
+  it('that run out together are one entry, which moves every extent to a live store', () => {
+    const rig = threeStores(9)
+    const entries = rig.disk.length
+    rig.pass(leaseExpiryMs() + 200, [3])
+    assert.equal(rig.disk.length, entries + 1)
+    assert.equal(rig.leader.state.ledCount(store(3)), 9)
+  })
+
+  it('CTL-7: a new leader waits a whole lease before it calls anyone lost', () => {
+    const rig = threeStores()
+    rig.pass(leaseExpiryMs() - 200, [1])
+    rig.restart()
+    rig.pass(leaseExpiryMs() - 100, [1])
+    assert.equal(rig.state(2), 'up')
+    rig.pass(200, [1])
+    assert.equal(rig.state(2), 'lost')
+    assert.equal(rig.primary, 1)
+  })
+
+  it('CTL-7: a store that a new leader has not heard is not promoted', () => {
+    const rig = threeStores(3)
+    rig.restart()
+    rig.register(1, { counter: 2 })
+    assert.equal(rig.leader.state.ledCount(store(1)), 1, 'named again: nobody else was heard')
+    rig.renew(2)
+    rig.register(1, { counter: 3 })
+    assert.equal(rig.leader.state.ledCount(store(2)), 2, 'now the other store, which was heard, takes over')
+  })
+
+  it('are not counted while this process stood still', () => {
+    const rig = threeStores()
+    rig.pass(500, [1, 2, 3])
+    rig.ctx.now += 60_000
+    rig.tick()
+    assert.deepEqual([rig.state(1), rig.state(2), rig.state(3)], ['up', 'up', 'up'])
+    rig.pass(leaseExpiryMs() + 200, [2, 3])
+    assert.equal(rig.state(1), 'lost')
+  })
+
+  it('that never come back leave the extent waiting, with the reason; who registers is named', () => {
+    const rig = threeStores()
+    const { primary } = rig
+    rig.pass(leaseExpiryMs() + 200, [])
+    assert.equal(rig.leader.waitingExtents().length, 1)
+    assert.match(rig.leader.waitingExtents()[0]?.reason ?? '', /waits for one of n1, n2, n3/)
+    const other = [1, 2, 3].find((n) => n !== primary) as number
+    rig.register(other)
+    assert.equal(rig.primary, other)
+    assert.deepEqual(rig.leader.waitingExtents(), [])
+  })
+
+  it('of a store that is heard again after a restart of control make it a candidate at the next tick', () => {
+    const rig = threeStores()
+    const { primary } = rig
+    const others = [1, 2, 3].filter((n) => n !== primary)
+    rig.pass(leaseExpiryMs() - 500, others)
+    rig.diskWorks = false
+    rig.pass(600, [])
+    // The expiry is on its way with nobody live; the others renew before it is committed.
+    rig.diskWorks = true
+    rig.flushLog()
+    for (const n of others) rig.register(n)
+    rig.tick()
+    assert.ok(others.includes(rig.primary))
+  })
+})
+
+describe('changes of in-sync sets', () => {
+  it('are answered with the records after them; sent again they are one entry', () => {
+    const rig = threeStores()
+    const change = rig.change([store(rig.primary)])
+    rig.diskWorks = false
+    rig.changeSets(rig.primary, [change], 50)
+    rig.changeSets(rig.primary, [change], 50)
+    rig.flushLog()
+    const sent = only(
+      rig.answers(rig.primary).filter((message) => message.type === 'sets-changed'),
+      'sets-changed',
+    )
+    assert.equal(sent.results[0]?.code, OK)
+    assert.deepEqual(sent.results[0]?.record?.inSync, [store(rig.primary)])
+  })
+
+  it('whose answer was lost are answered as committed when they come again', () => {
+    const rig = threeStores()
+    const change = rig.change([store(rig.primary)])
+    rig.changeSets(rig.primary, [change])
+    rig.answers(rig.primary)
+    const again = only(rig.changeSets(rig.primary, [change]), 'sets-changed')
+    assert.equal(again.results[0]?.code, OK)
+    assert.equal(rig.record().revision, 2)
+  })
+
+  it('amendment 11: a takeover with nobody before it gives stores that are not here 10 s before it evicts them', () => {
+    const rig = threeStores()
+    const first = rig.primary
+    rig.pass(leaseExpiryMs() + 200, [])
+    rig.register(first, { counter: 2 })
+    assert.equal(rig.primary, first)
+    assert.equal(rig.record().epoch, 2)
+    const shrink = rig.change([store(first)])
+    rig.answers(first)
+    rig.changeSets(first, [shrink], 60)
+    rig.pass(TIMERS.unregisteredGraceMs - 1000, [first])
+    assert.equal(
+      rig.answers(first).some((message) => message.type === 'sets-changed'),
+      false,
+    )
+    assert.deepEqual(numbers(rig.record().inSync), [1, 2, 3])
+    rig.pass(1500, [first])
+    assert.equal(
+      only(
+        rig.answers(first).filter((it) => it.type === 'sets-changed'),
+        'sets-changed',
+      ).results[0]?.code,
+      OK,
+    )
+    assert.deepEqual(numbers(rig.record().inSync), [first])
+  })
+
+  it('amendment 11: when they come in time the shrink is refused as overtaken, and may be asked for again', () => {
+    const rig = threeStores()
+    const first = rig.primary
+    rig.pass(leaseExpiryMs() + 200, [])
+    rig.register(first, { counter: 2 })
+    const shrink = rig.change([store(first)])
+    rig.changeSets(first, [shrink], 60)
+    for (const n of [1, 2, 3]) if (n !== first) rig.register(n, { counter: 2 })
+    rig.answers(first)
+    rig.tick()
+    const answer = only(
+      rig.answers(first).filter((it) => it.type === 'sets-changed'),
+      'sets-changed',
+    )
+    assert.equal(answer.results[0]?.code, ERRORS.CONFLICT.number)
+    assert.deepEqual(numbers(rig.record().inSync), [1, 2, 3])
+    assert.equal(only(rig.changeSets(first, [shrink], 61), 'sets-changed').results[0]?.code, OK)
+  })
+
+  it('an ordinary failover evicts at once', () => {
+    const rig = threeStores()
+    const first = rig.primary
+    const others = [1, 2, 3].filter((n) => n !== first)
+    rig.pass(leaseExpiryMs() + 200, others)
+    const next = rig.primary
+    assert.notEqual(next, first)
+    const answer = only(rig.changeSets(next, [rig.change([store(next)])]), 'sets-changed')
+    assert.equal(answer.results[0]?.code, OK)
+  })
+})
+
+describe('releases', () => {
+  const release = (rig: LeaderRig, n: number, request: number) =>
+    rig.receive(n, {
+      type: 'release',
+      request,
+      store: store(n),
+      counter: 1,
+      extents: [{ extent: EXTENT, epoch: rig.record().epoch }],
+      reason: 'shutdown',
+    })
+
+  it('name another live primary; the old one stays in sync', () => {
+    const rig = threeStores()
+    const first = rig.primary
+    assert.equal(only(release(rig, first, 1), 'released').code, OK)
+    assert.notEqual(rig.primary, first)
+    assert.deepEqual(numbers(rig.record().inSync), [1, 2, 3])
+  })
+
+  it('amendment 3: one that was answered without effect never takes effect when a duplicate comes late', () => {
+    const rig = threeStores()
+    const first = rig.primary
+    const others = [1, 2, 3].filter((n) => n !== first)
+    rig.pass(leaseExpiryMs() + 200, [first])
+    release(rig, first, 1)
+    assert.equal(rig.primary, first, 'nobody else is live: it goes on')
+    for (const n of others) rig.register(n)
+    assert.equal(only(release(rig, first, 1), 'released').code, OK)
+    assert.equal(rig.primary, first)
+    release(rig, first, 2)
+    assert.notEqual(rig.primary, first)
+  })
+})
+
+describe('attachments', () => {
+  it('amendment 4: complete when every primary has renewed at that revision', () => {
+    const rig = threeStores(3)
+    assert.deepEqual(types(rig.attach(90, 5)), [])
+    const { revision } = rig.leader.state
+    rig.renew(1)
+    rig.renew(2, { revision: revision - 1 })
+    rig.renew(3)
+    assert.deepEqual(rig.answers(90), [])
+    assert.deepEqual(rig.leader.waitingAttachments(), [{ volume: 'v1', client: 'client-5', waitsFor: [store(2)] }])
+    rig.renew(2, { revision })
+    const done = only(rig.answers(90), 'admin-done')
+    assert.equal(done.code, OK)
+    assert.equal(done.volume?.generation, 1)
+    assert.equal(done.revision, revision)
+  })
+
+  it('amendment 4: a renewal that came before the attachment was committed does not count', () => {
+    const rig = threeStores()
+    const { primary } = rig
+    rig.diskWorks = false
+    rig.attach(90, 5)
+    rig.renew(primary, { revision: rig.leader.state.revision })
+    rig.flushLog()
+    assert.deepEqual(rig.answers(90), [])
+    rig.renew(primary)
+    assert.equal(only(rig.answers(90), 'admin-done').code, OK)
+  })
+
+  it('amendment 4: a lease that runs out completes it', () => {
+    const rig = threeStores()
+    rig.attach(90, 5)
+    const others = [1, 2, 3].filter((n) => n !== rig.primary)
+    rig.pass(leaseExpiryMs() + 200, others)
+    assert.equal(only(rig.answers(90), 'admin-done').code, OK)
+  })
+
+  it('an extent without a primary does not block it', () => {
+    const rig = threeStores()
+    rig.pass(leaseExpiryMs() + 200, [])
+    assert.equal(only(rig.attach(90, 5), 'admin-done').code, OK)
+  })
+
+  it('sent again by the same session waits for the same and raises nothing', () => {
+    const rig = threeStores()
+    rig.attach(90, 5)
+    rig.attach(91, 5)
+    rig.renew(rig.primary)
+    assert.equal(only(rig.answers(90), 'admin-done').volume?.generation, 1)
+    assert.equal(only(rig.answers(91), 'admin-done').volume?.generation, 1)
+  })
+
+  it('one that another attach overtook while it waited is over', () => {
+    const rig = threeStores()
+    rig.attach(90, 5)
+    rig.attach(91, 6)
+    rig.renew(rig.primary)
+    assert.equal(only(rig.answers(90), 'admin-done').code, ERRORS.FENCED.number)
+    assert.equal(only(rig.answers(91), 'admin-done').volume?.generation, 2)
+  })
+
+  it('read-only waits for nobody', () => {
+    const rig = threeStores()
+    assert.equal(only(rig.attach(90, 5, 'read-only'), 'admin-done').volume?.generation, 0)
+  })
+
+  it('detach gives the volume back', () => {
+    const rig = threeStores()
+    rig.attach(90, 5)
+    rig.admin(90, { do: 'detach', volume: VOLUME, session: 5 as never })
+    assert.deepEqual(rig.leader.state.volumes.get(VOLUME)?.holders, [])
+  })
+})
+
+describe('the map', () => {
+  it('goes to watchers at each committed change, once a step, and no more after the link is down', () => {
+    const rig = threeStores()
+    const [first] = rig.receive(70, { type: 'get-map', have: 0, watch: true })
+    assert.equal(first?.type, 'map-update')
+    rig.receive(71, { type: 'get-map', have: 0, watch: false })
+    rig.answers(71)
+    rig.register(4)
+    const update = only(rig.answers(70).slice(1), 'map-update')
+    assert.equal(update.delta.nodes.length, 1)
+    assert.deepEqual(rig.answers(71), [])
+    rig.leader.onLinkDown(70)
+    rig.register(5)
+    assert.deepEqual(rig.answers(70), [])
+  })
+
+  it('a question is answered also when nothing changed', () => {
+    const rig = threeStores()
+    const { revision } = rig.leader.state
+    const { delta } = only(rig.receive(70, { type: 'get-map', have: revision, watch: false }), 'map-update')
+    assert.deepEqual([delta.from, delta.to, delta.nodes.length], [revision, revision, 0])
+  })
+
+  it('is the same after a restart over the same log', () => {
+    const rig = threeStores(5)
+    rig.attach(90, 5)
+    rig.pass(leaseExpiryMs() + 200, [2, 3])
+    const before = rig.leader.state.deltaSince(0)
+    rig.restart()
+    assert.deepEqual(rig.leader.state.deltaSince(0), before)
+  })
+})
+
+function registration(n: number): Command {
+  return {
+    do: 'register',
+    store: store(n),
+    name: `n${n}` as never,
+    address: `n${n}:1`,
+    api: '',
+    incarnation: { bootId: 'b', counter: 1 },
+    trust: 'trusted',
+    live: [],
+  }
+}
+
+function renewOf(n: number, token: number) {
+  return { type: 'renew', token, store: store(n), counter: 1, revision: 1, freeBytes: 0 } as const
+}
