@@ -9,6 +9,7 @@ import type {
   Registered,
   Renewed,
   SetChange,
+  StoreId,
   Voter,
 } from '@ashlar/proto'
 import { ERRORS, errorCodeOf, MapCopy, TIMERS } from '@ashlar/proto'
@@ -29,7 +30,8 @@ export interface AgentView {
   readonly state: 'no-cluster' | 'no-leader' | 'registering' | 'registered'
   /** What it waits for, as one sentence; empty when it waits for nothing. */
   readonly waitsFor: string
-  /** Address of the voter that it talks to. */
+  /** The voter that it talks to, and its address. */
+  readonly leaderStore: StoreId | undefined
   readonly leader: string | undefined
   readonly leaseRemainingMs: Millis
   readonly revision: number
@@ -63,6 +65,8 @@ export class ControlAgent implements ControlView {
   #registration: { request: number; sentAt: Millis | undefined } | undefined
   #refusal = ''
   #registered = false
+  /** The lease held at the end of the last step. */
+  #heldLease = false
   #lastRequest = 0
   #renewedAt = Number.NEGATIVE_INFINITY
   /** When the map was asked for over this link; undefined: it has to be. */
@@ -187,6 +191,7 @@ export class ControlAgent implements ControlView {
     return {
       state,
       waitsFor: this.#waitsFor(state),
+      leaderStore: leader === undefined ? undefined : this.#askedVoter()?.store,
       leader: leader === undefined ? undefined : this.#voterAddress(this.#askedVoter()),
       leaseRemainingMs: this.#lease.remainingMs(now),
       revision: this.map.revision,
@@ -245,6 +250,7 @@ export class ControlAgent implements ControlView {
 
   /** Does what is due: registration, renewal, the map, requests. Changes nothing when nothing is. */
   #drive(ctx: Context): void {
+    this.#watchLease(ctx)
     const link = this.#cluster === undefined ? undefined : this.#findLeader()
     if (link !== this.#leaderLink) this.#onLeaderLink(link)
     this.#relay.drive(ctx, link, this.#absence())
@@ -255,6 +261,12 @@ export class ControlAgent implements ControlView {
     const sender = { store: this.#start.store, counter: this.#start.incarnation.counter }
     this.#sets.drive(ctx, link, sender)
     this.#releases.drive(ctx, link, sender)
+  }
+
+  #watchLease(ctx: Context): void {
+    const held = this.leaseHeld(ctx)
+    if (this.#heldLease && !held) ctx.fact('warn', 'lease-lost', { leader: this.#voterAddress(this.#askedVoter()) })
+    this.#heldLease = held
   }
 
   /** Nothing that was sent over another link will be answered over this one. */
@@ -313,7 +325,7 @@ export class ControlAgent implements ControlView {
     if (message.code !== ERRORS.OK.number) {
       // It is asked again after the retry time: what stands in the way (a name in use) may go away.
       if (this.#refusal !== message.message)
-        ctx.fact('error', 'control refuses to register this store', {
+        ctx.fact('error', 'registration-refused', {
           code: errorCodeOf(message.code),
           reason: message.message,
         })
@@ -324,7 +336,7 @@ export class ControlAgent implements ControlView {
     this.#registered = true
     this.#refusal = ''
     this.#renewedAt = Number.NEGATIVE_INFINITY
-    ctx.fact('info', 'registered with control', { revision: message.revision })
+    ctx.fact('info', 'registered', { revision: message.revision })
   }
 
   #onRenewed(message: Renewed): void {
@@ -340,8 +352,7 @@ export class ControlAgent implements ControlView {
   }
 
   #onMapUpdate(ctx: Context, delta: MapDelta): void {
-    if (delta.cluster !== this.#cluster)
-      return ctx.fact('error', 'a map of another cluster came and was not applied', { cluster: delta.cluster })
+    if (delta.cluster !== this.#cluster) return ctx.fact('error', 'foreign-map', { cluster: delta.cluster })
     if (this.map.gap(delta)) {
       this.#mapMissing = true
       return

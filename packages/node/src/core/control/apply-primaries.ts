@@ -26,11 +26,11 @@ export function applyRelease(state: MapState, command: Release): CommandResult {
   if (node === undefined || node.incarnation.counter !== command.counter)
     return refused('NOT_FOUND', `store ${command.store} is not registered with start counter ${command.counter}`)
   const doubtful = command.reason === 'behind' || command.reason === 'poisoned'
-  const live = new Set(command.live)
-  for (const { extent, epoch } of command.extents) {
+  for (const { extent, epoch, avoid } of command.extents) {
     const record = state.extents.get(extent)
     const holds =
       record?.primary.store === command.store && record.primary.counter === command.counter && record.epoch === epoch
+    const live = new Set(command.live.filter((store) => avoid?.includes(store) !== true))
     if (holds) replacePrimary(state, extent, doubtful ? 'doubtful' : 'released', live)
   }
   return done()

@@ -52,7 +52,12 @@ export type Command =
       readonly do: 'release'
       readonly store: StoreId
       readonly counter: number
-      readonly extents: readonly { readonly extent: ExtentId; readonly epoch: Epoch }[]
+      readonly extents: readonly {
+        readonly extent: ExtentId
+        readonly epoch: Epoch
+        /** Members that gave it up as slow a short while ago, and are not tried again (amendment 18). */
+        readonly avoid?: readonly StoreId[]
+      }[]
       readonly reason: 'shutdown' | 'slow' | 'behind' | 'poisoned'
       readonly live: readonly StoreId[]
     }

@@ -12,6 +12,7 @@ import type {
 } from '@ashlar/proto'
 import { invariant } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
+import { commandOf } from './admin-commands.ts'
 import { Answers } from './answers.ts'
 import { AttachWaits } from './attach-waits.ts'
 import type { Command, LogEntry } from './commands.ts'
@@ -25,6 +26,7 @@ import { type Asker, type Owed, OwedAnswers } from './owed.ts'
 import { applyCommand } from './reducer.ts'
 import { Renewals } from './renewals.ts'
 import { type CommandResult, done, refused } from './result.ts'
+import { SlowReleases } from './slow-releases.ts'
 import { canBePromoted, explainWaiting, extentsWithoutPrimary, type WaitingExtent } from './waiting.ts'
 
 /** Messages that the leader takes. `admin` and `get-map` only from nodes: a client asks its node's agent. */
@@ -52,6 +54,7 @@ export class ControlLeader {
   readonly #watchers = new MapWatchers()
   readonly #attachWaits = new AttachWaits<Asker>()
   readonly #heldShrinks = new HeldShrinks()
+  readonly #slowReleases = new SlowReleases()
   readonly #owed = new OwedAnswers()
   readonly #answers = new Answers()
   /** The last answered release of each store: a duplicate that comes late must not take effect again. */
@@ -172,7 +175,7 @@ export class ControlLeader {
   #expireLeases(ctx: Context): void {
     const over = this.#leases.over(ctx.now)
     if (over.length === 0 || this.#owed.has('expire')) return
-    for (const { store, receivedAt } of over) ctx.fact('warn', 'lease ran out', { store, ageMs: ctx.now - receivedAt })
+    for (const { store, receivedAt } of over) ctx.fact('warn', 'store-expired', { store, ageMs: ctx.now - receivedAt })
     this.#propose(
       ctx,
       { do: 'expire', stores: over.map(({ store, counter }) => ({ store, counter })), live: this.#live(ctx) },
@@ -238,29 +241,27 @@ export class ControlLeader {
     if (this.#owed.repeats('release', store, asker)) return
     this.#propose(
       ctx,
-      { do: 'release', store, counter, extents, reason, live: this.#live(ctx) },
+      {
+        do: 'release',
+        store,
+        counter,
+        extents: reason === 'slow' ? extents.map((it) => this.#avoidSlow(ctx, store, it)) : extents,
+        reason,
+        live: this.#live(ctx),
+      },
       { kind: 'release', store, counter, asker },
     )
+  }
+
+  /** Each member is tried once: those that were, this one included, are not named for the extent again. */
+  #avoidSlow(ctx: Context, store: StoreId, { extent, epoch }: Release['extents'][number]) {
+    return { extent, epoch, avoid: this.#slowReleases.add(extent, store, ctx.now) }
   }
 
   // ---- volumes and attachments -----------------------------------------------------------------------------------------
 
   #onAdmin(ctx: Context, asker: Asker, command: AdminCommand): void {
-    this.#propose(ctx, this.#commandOf(ctx, command), { kind: 'admin', asker, command })
-  }
-
-  #commandOf(ctx: Context, command: AdminCommand): Command {
-    switch (command.do) {
-      case 'create-volume':
-        return { ...command, live: this.#live(ctx) }
-      case 'attach': {
-        const { name, session, mode, ifFree, client } = command
-        return { do: 'attach', name, holder: { session, mode, client: client.slice(0, 255) }, ifFree }
-      }
-      case 'remove-volume':
-      case 'detach':
-        return command
-    }
+    this.#propose(ctx, commandOf(command, this.#live(ctx)), { kind: 'admin', asker, command })
   }
 
   #onAdminCommitted(asker: Asker, command: AdminCommand, result: CommandResult): void {
@@ -312,6 +313,8 @@ export class ControlLeader {
       for (const { store } of command.stores) if (this.state.nodes.get(store)?.state === 'lost') this.#endLease(store)
       this.#lookAtWaiting = true
     }
+    if (command.do === 'change-sets')
+      for (const { extent, code } of result.sets ?? []) if (code === 'OK') this.#slowReleases.forget(extent)
     if (command.do !== 'register' && command.do !== 'promote') return
     for (const id of result.promoted ?? []) {
       const record = this.state.extents.get(id)
@@ -375,11 +378,12 @@ export class ControlLeader {
     this.#renewals.clear()
     this.#heldShrinks.clear()
     this.#answeredReleases.clear()
+    this.#slowReleases.clear()
     for (const wait of this.#attachWaits.clear()) this.#answers.adminDone(wait.answer, notLeading(), 0)
     if (!leads) return
     this.#leases.grantAll(this.state, ctx.now)
     this.#lookAtWaiting = true
-    ctx.fact('info', 'this node leads control', { revision: this.state.revision })
+    ctx.fact('info', 'control-leads', { revision: this.state.revision })
   }
 }
 

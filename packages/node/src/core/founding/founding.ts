@@ -109,7 +109,7 @@ export class Founding {
   onClusterSaved(ctx: Context): void {
     if (this.#state !== 'founding' && this.#state !== 'joining') return
     this.#state = 'joined'
-    ctx.fact('info', 'joined a cluster', { cluster: this.#cluster, founded: this.#log.length > 0 })
+    ctx.fact('info', 'cluster-joined', { cluster: this.#cluster, founded: this.#log.length > 0 })
     // Peers that wait for this one to found join at once.
     for (const link of this.#links) ctx.emit({ type: 'send', link, message: this.#greet() })
   }
@@ -144,7 +144,7 @@ export class Founding {
         type: 'fatal',
         reason: `refused to found a cluster of its own: ${greet.address} answers and belongs to cluster ${greet.cluster}; start without --init to join it`,
       })
-    if (!this.#checkVoters(greet.voters)) return ctx.fact('error', 'control is lost', { reason: this.#lost })
+    if (!this.#checkVoters(greet.voters)) return ctx.fact('error', 'control-lost', { reason: this.#lost })
     this.#state = 'joining'
     this.#cluster = greet.cluster
     this.#voters = greet.voters
@@ -208,7 +208,7 @@ export class Founding {
   }
 
   #complain(ctx: Context, complaint: string): void {
-    if (this.#complaint !== complaint) ctx.fact('error', 'no cluster can be founded or joined', { reason: complaint })
+    if (this.#complaint !== complaint) ctx.fact('error', 'founding-hindered', { reason: complaint })
     this.#complaint = complaint
   }
 
@@ -230,7 +230,7 @@ export class Founding {
       command: { do: 'found', cluster: this.#cluster, voters: this.#voters },
     }
     this.#log = [entry]
-    ctx.fact('info', 'founds a cluster', { cluster: this.#cluster, peers: this.#start.peers })
+    ctx.fact('info', 'cluster-founding', { cluster: this.#cluster, peers: this.#start.peers })
     ctx.emit({ type: 'log-append', index: entry.index, entry })
   }
 

@@ -269,6 +269,14 @@ describe('the lease', () => {
     assert.equal(rig.held, false)
   })
 
+  it('that runs out is told once', () => {
+    const rig = new AgentRig().registered()
+    for (let n = 0; n < 10; n++) rig.pass(TIMERS.renewMs)
+    const lost = rig.elsewhere().filter((effect) => effect.type === 'fact' && effect.fact.what === 'lease-lost')
+    assert.equal(lost.length, 1)
+    assert.equal(rig.agent.view(rig.ctx.now).leaseRemainingMs, 0)
+  })
+
   it('a node renews at once when an attachment changed a volume, telling the revision that it has applied', () => {
     const rig = new AgentRig().registered()
     rig.leader.create()

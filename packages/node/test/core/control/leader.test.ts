@@ -372,6 +372,44 @@ describe('releases', () => {
   })
 })
 
+describe('slow primaries', () => {
+  const slow = (rig: LeaderRig, request: number) =>
+    rig.receive(rig.primary, {
+      type: 'release',
+      request,
+      store: store(rig.primary),
+      counter: 1,
+      extents: [{ extent: EXTENT, epoch: rig.record().epoch }],
+      reason: 'slow',
+    })
+
+  it('amendment 18: each member is tried once, then the last one waits; after a change they are tried again', () => {
+    const rig = threeStores()
+    const tried = [rig.primary]
+    for (let n = 1; n <= 2; n++) {
+      slow(rig, n)
+      tried.push(rig.primary)
+    }
+    assert.deepEqual([...tried].sort(), [1, 2, 3])
+    assert.equal(rig.record().epoch, 3)
+    slow(rig, 3)
+    assert.equal(rig.record().epoch, 3, 'all were tried')
+    const last = rig.primary
+    rig.changeSets(last, [rig.change([store(last), store(last === 1 ? 2 : 1)])])
+    slow(rig, 4)
+    assert.equal(rig.record().epoch, 4)
+  })
+
+  it('a slow member is tried again when some time went by', () => {
+    const rig = threeStores()
+    slow(rig, 1)
+    slow(rig, 2)
+    rig.pass(TIMERS.rejoinMaxMs, [1, 2, 3])
+    slow(rig, 3)
+    assert.equal(rig.record().epoch, 4)
+  })
+})
+
 describe('attachments', () => {
   it('amendment 4: complete when every primary has renewed at that revision', () => {
     const rig = threeStores(3)

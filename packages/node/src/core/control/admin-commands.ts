@@ -1,0 +1,20 @@
+import type { AdminCommand, StoreId } from '@ashlar/proto'
+import type { Command } from './commands.ts'
+
+/** Characters that are kept of what a client calls itself. */
+const CLIENT_LENGTH = 255
+
+/** The log's command for what a person or a client asks; `live`: stores that may get replicas of a new volume. */
+export function commandOf(command: AdminCommand, live: readonly StoreId[]): Command {
+  switch (command.do) {
+    case 'create-volume':
+      return { ...command, live }
+    case 'attach': {
+      const { name, session, mode, ifFree, client } = command
+      return { do: 'attach', name, holder: { session, mode, client: client.slice(0, CLIENT_LENGTH) }, ifFree }
+    }
+    case 'remove-volume':
+    case 'detach':
+      return command
+  }
+}
