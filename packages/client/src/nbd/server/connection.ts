@@ -56,6 +56,10 @@ export class Connection implements TransmissionHost, ExportUser {
   #transmission: Transmission | undefined
   /** The client must have finished its part by then: the handshake, a request that began, or closing after our end. */
   #deadline: { readonly at: number; readonly reason: CloseReason } | undefined
+  /** The request that was here in part when deadlines were last looked at. */
+  #partialRequest: number | undefined
+  /** An answer of the handshake is being found. */
+  #finding = false
   #paused = false
   #closeReason: CloseReason | undefined
   #socketClosed = false
@@ -98,8 +102,12 @@ export class Connection implements TransmissionHost, ExportUser {
       return
     }
     if (this.#transmission !== undefined && this.#closeReason === undefined) {
-      if (!this.#transmission.waitsForRest) this.#deadline = undefined
-      else this.#deadline ??= { at: now + limits.partialRequestMs, reason: 'partial-request-timeout' }
+      const partial = this.#transmission.partialRequest
+      if (partial === undefined) this.#deadline = undefined
+      else if (partial !== this.#partialRequest) {
+        this.#deadline = { at: now + limits.partialRequestMs, reason: 'partial-request-timeout' }
+      }
+      this.#partialRequest = partial
     }
     if (this.#deadline !== undefined && now >= this.#deadline.at) this.#drop(this.#deadline.reason)
   }
@@ -194,6 +202,7 @@ export class Connection implements TransmissionHost, ExportUser {
   /** Ends the connection at once; what is in flight settles by itself. */
   #drop(reason: CloseReason): void {
     this.#leave(reason)
+    this.#transmission?.abandon()
     this.#socket.destroy()
   }
 
@@ -207,7 +216,7 @@ export class Connection implements TransmissionHost, ExportUser {
   }
 
   #finishIfOver(): void {
-    if (!this.#settled || !this.#socketClosed || this.#over) return
+    if (!this.#settled || !this.#socketClosed || this.#finding || this.#over) return
     this.#over = true
     this.#context.onClosed(this, this.#closeReason ?? 'client-vanished')
   }
@@ -252,14 +261,22 @@ export class Connection implements TransmissionHost, ExportUser {
     const deadline = this.#deadline
     const since = performance.now()
     this.#deadline = undefined
+    this.#finding = true
     find().then(
       (events) => {
-        if (this.#closeReason !== undefined) return
+        this.#finding = false
+        if (this.#closeReason !== undefined) {
+          this.#finishIfOver()
+          return
+        }
         if (deadline !== undefined) this.#deadline = { ...deadline, at: deadline.at + (performance.now() - since) }
         this.setInputWanted(true)
         this.#guard(() => this.#onEvents(events()))
       },
-      (error) => this.onUnexpected(error),
+      (error) => {
+        this.#finding = false
+        this.onUnexpected(error)
+      },
     )
   }
 

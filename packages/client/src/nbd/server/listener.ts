@@ -6,12 +6,20 @@ import { type BoundAddress, boundAddress, type ListenAddress } from './address.t
 /** How long a socket file may take to prove that somebody listens behind it. */
 const PROBE_MS = 1000
 
-/** Listens on one address; `onSocket` owns the sockets. */
+/** A peer that vanished without a word is probed after its connection was silent for so long. */
+const KEEP_ALIVE_MS = 30_000
+
+/**
+ * Listens on one address; `onSocket` owns the sockets. `onError` is told when a connection could not be accepted, for want
+ * of file descriptors for example; the server goes on.
+ */
 export async function listen(
   address: ListenAddress,
   onSocket: (socket: Socket) => void,
+  onError: (error: Error) => void,
 ): Promise<{ server: Server; bound: BoundAddress }> {
-  const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, onSocket)
+  const options = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
+  const server = createServer(options, onSocket)
   try {
     await bind(server, address)
   } catch (error) {
@@ -22,6 +30,7 @@ export async function listen(
       throw listenError(address, again)
     })
   }
+  server.on('error', onError)
   const at = server.address()
   const port = at !== null && typeof at === 'object' ? at.port : 0
   return { server, bound: boundAddress(address, port) }

@@ -31,11 +31,14 @@ export interface NbdServer extends AsyncDisposable {
   readonly connections: number
   /**
    * Stops accepting, refuses new requests with ESHUTDOWN, lets those in flight end, closes connections, then devices.
-   * After `limits.closeMs` what is left is cut off. May be called again; every call resolves when all is closed.
+   * After `limits.closeMs` clients are cut off, and device calls that have not ended then are not waited for. May be called
+   * again; every call resolves when all is closed.
    */
   close(): Promise<void>
 }
 
+/** How long sockets that were cut off get to close; device calls that hang longer are left to who owns the device. */
+const CUT_MS = 1000
 /** How often deadlines of connections are looked at, at the least. */
 const SWEEP_MS = 1000
 
@@ -112,7 +115,8 @@ class RunningServer implements NbdServer {
         if (this.#connections.size === 0) this.#onEmpty?.()
       },
     }
-    this.#sweep = setInterval(() => this.#checkDeadlines(), sweepMs(this.#limits))
+    // After a stall of this process what clients sent meanwhile is read first, so that they are not blamed for it.
+    this.#sweep = setInterval(() => setImmediate(() => this.#checkDeadlines()), sweepMs(this.#limits))
     this.#sweep.unref()
   }
 
@@ -121,7 +125,11 @@ class RunningServer implements NbdServer {
   }
 
   async listen(address: ListenAddress): Promise<void> {
-    const { server, bound } = await listen(address, (socket) => this.#onSocket(socket))
+    const { server, bound } = await listen(
+      address,
+      (socket) => this.#onSocket(socket),
+      (error) => this.#logger.error({ err: error }, 'NBD connection could not be accepted'),
+    )
     this.#servers.push(server)
     this.addresses.push(bound)
     this.#logger.info({ uri: bound.uri }, 'NBD server listens')
@@ -168,14 +176,25 @@ class RunningServer implements NbdServer {
   async #close(): Promise<void> {
     const stopped = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
     for (const connection of [...this.#connections]) connection.beginShutdown()
-    const cut = setTimeout(() => {
+    if (!(await this.#emptyWithin(this.#limits.closeMs))) {
       for (const connection of [...this.#connections]) connection.destroy()
-    }, this.#limits.closeMs)
-    if (this.#connections.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve))
-    clearTimeout(cut)
+      await this.#emptyWithin(CUT_MS)
+    }
     clearInterval(this.#sweep)
     this.#context.deadlines.close()
     for (const done of stopped) await done
     await this.#context.exports.closed()
+  }
+
+  /** Resolves to true when the last connection is over, to false when that takes longer. */
+  #emptyWithin(milliseconds: number): Promise<boolean> {
+    if (this.#connections.size === 0) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), milliseconds)
+      this.#onEmpty = () => {
+        clearTimeout(timer)
+        resolve(true)
+      }
+    })
   }
 }

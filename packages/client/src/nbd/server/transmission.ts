@@ -1,5 +1,5 @@
 import { AshlarError, invariant } from '@ashlar/proto'
-import type { AllocationRun, DeviceWriteOptions, DeviceZeroOptions } from '../device/device.ts'
+import type { DeviceWriteOptions, DeviceZeroOptions } from '../device/device.ts'
 import {
   COMMAND_NAMES,
   errnoOf,
@@ -8,7 +8,6 @@ import {
   NBD_CMD_DISC,
   NBD_CMD_FLAG_FUA,
   NBD_CMD_FLAG_NO_HOLE,
-  NBD_CMD_FLAG_REQ_ONE,
   NBD_CMD_FLUSH,
   NBD_CMD_READ,
   NBD_CMD_TRIM,
@@ -16,8 +15,6 @@ import {
   NBD_CMD_WRITE_ZEROES,
   NBD_ESHUTDOWN,
   NBD_OK,
-  NBD_STATE_HOLE,
-  NBD_STATE_ZERO,
   type NbdRequest,
   type ReadPart,
   ReplyWriter,
@@ -25,15 +22,12 @@ import {
   type StatusExtent,
   type TransmissionRules,
 } from '../protocol/index.ts'
+import { blockStatus } from './block-status.ts'
 import type { Budget } from './budget.ts'
 import type { NbdServerLimits } from './limits.ts'
 import type { NbdLogger, NbdObserver } from './observer.ts'
 import type { OpenExport } from './open-exports.ts'
 import type { WriteTicket } from './write-order.ts'
-
-/** Range that one look at the allocation covers, and runs after which the answer is long enough. */
-const STATUS_SLICE_BYTES = 256 * 1024 * 1024
-const STATUS_EXTENTS = 2048
 
 /** What the pipeline needs of its connection. */
 export interface TransmissionHost {
@@ -77,12 +71,15 @@ export class Transmission {
   readonly #writer: ReplyWriter
   /** A request that was read and does not fit under the caps yet. */
   #held: NbdRequest | undefined
+  #requests = 0
   #inFlight = 0
   #inFlightBytes = 0
   /** Writes that wait for an earlier overlapping one. */
-  readonly #queued = new Set<WriteTicket>()
+  readonly #queued = new Map<WriteTicket, NbdRequest>()
   #flushScheduled = false
   #begun = false
+  /** Requests are being taken: what ends meanwhile must not begin to take some itself. */
+  #pumping = false
   /** No new request is started: after NBD_CMD_DISC, a fault, or the end of the stream. */
   #stopped = false
   /** Nobody is there to take replies. */
@@ -102,13 +99,9 @@ export class Transmission {
     this.#writer = new ReplyWriter({ structuredReplies: options.rules.structuredReplies, allocate })
   }
 
-  /** A request is here in part, and it is the client that we wait for. */
-  get waitsForRest(): boolean {
-    return this.#held === undefined && this.#reader.insideRequest && !this.#stopped
-  }
-
-  get inFlight(): number {
-    return this.#inFlight
+  /** Number of the request that is here in part, while it is the client that we wait for. */
+  get partialRequest(): number | undefined {
+    return this.#held === undefined && this.#reader.insideRequest && !this.#stopped ? this.#requests : undefined
   }
 
   /** Serves from now on; `rest` came with the end of the handshake. */
@@ -143,12 +136,14 @@ export class Transmission {
 
   /** The client is gone: drops replies, and writes that have not started. Those that have started settle by themselves. */
   abandon(): void {
+    if (this.#abandoned) return
     this.#abandoned = true
-    for (const ticket of this.#queued) {
-      this.#queued.delete(ticket)
+    // To leave can give the turn to another write of ours that waits: its turn does nothing now.
+    for (const [ticket, request] of this.#queued) {
       this.#options.open.order.leave(ticket)
-      this.#inFlight--
+      this.#giveBack(request)
     }
+    this.#queued.clear()
     this.stop()
   }
 
@@ -159,8 +154,9 @@ export class Transmission {
   }
 
   #pumpRequests(): void {
-    if (!this.#begun) return
+    if (!this.#begun || this.#pumping) return
     const { host, limits } = this.#options
+    this.#pumping = true
     while (!this.#stopped) {
       const request = this.#held ?? this.#reader.read()
       if (request === undefined) break
@@ -171,6 +167,7 @@ export class Transmission {
       }
       this.#start(request)
     }
+    this.#pumping = false
     if (this.#reader.fault !== undefined) {
       this.#stopped = true
       host.onFault(this.#reader.fault)
@@ -199,6 +196,7 @@ export class Transmission {
   }
 
   #start(request: NbdRequest): void {
+    this.#requests++
     if (request.command === NBD_CMD_DISC) {
       this.#stopped = true
       this.#options.host.onDisconnectRequested()
@@ -230,7 +228,7 @@ export class Transmission {
         )
         break
       case NBD_CMD_BLOCK_STATUS:
-        this.#status(request).then(
+        blockStatus(this.#options.open.device, request, this.#callOptions()).then(
           (extents) => this.#succeed(request, started, () => this.#writeStatus(request, extents)),
           (error) => this.#fail(request, error, started),
         )
@@ -250,11 +248,12 @@ export class Transmission {
 
   #change(request: NbdRequest, started: number): void {
     const ticket: WriteTicket = this.#options.open.order.enter(request.offset, request.length, () => {
+      if (this.#abandoned) return
       this.#queued.delete(ticket)
       this.#carryOut(request, ticket, started)
     })
     if (ticket.blockers === 0) this.#carryOut(request, ticket, started)
-    else this.#queued.add(ticket)
+    else this.#queued.set(ticket, request)
   }
 
   #carryOut(request: NbdRequest, ticket: WriteTicket, started: number): void {
@@ -287,25 +286,6 @@ export class Transmission {
       ...((flags & NBD_CMD_FLAG_FUA) === 0 ? {} : { fua: true }),
     }
     return (flags & NBD_CMD_FLAG_NO_HOLE) === 0 ? options : { ...options, noHole: true }
-  }
-
-  /** Extents from the start of the request on, coalesced; one if the client asked for one. */
-  async #status(request: NbdRequest): Promise<StatusExtent[]> {
-    const { device } = this.#options.open
-    const limit = (request.flags & NBD_CMD_FLAG_REQ_ONE) === 0 ? STATUS_EXTENTS : 1
-    const extents: { length: number; status: number }[] = []
-    let covered = 0
-    while (covered < request.length && extents.length <= limit) {
-      const length = Math.min(STATUS_SLICE_BYTES, request.length - covered)
-      for (const run of await device.allocation(request.offset + covered, length, this.#callOptions())) {
-        const status = statusOf(run)
-        const last = extents.at(-1)
-        if (last?.status === status) last.length += run.length
-        else extents.push({ length: run.length, status })
-        covered += run.length
-      }
-    }
-    return extents.slice(0, limit)
   }
 
   #writeParts(request: NbdRequest, parts: readonly ReadPart[]): void {
@@ -355,11 +335,8 @@ export class Transmission {
   }
 
   #finish(request: NbdRequest, errno: number, started: number): void {
-    const { budget, observer, open } = this.#options
-    const cost = costOf(request)
-    this.#inFlight--
-    this.#inFlightBytes -= cost
-    budget.give(cost)
+    const { observer, open } = this.#options
+    this.#giveBack(request)
     observer.requestFinished?.({
       exportName: open.facts.name,
       command: COMMAND_NAMES[request.command] ?? 'unknown',
@@ -367,14 +344,31 @@ export class Transmission {
       seconds: (performance.now() - started) / 1000,
       errno,
     })
-    if (this.#flushScheduled) return
-    // Replies of calls that end in the same turn of the event loop leave together.
-    this.#flushScheduled = true
-    setImmediate(() => this.#flush())
+    // The last reply takes the ones before it along at once; until then they wait for others of the same turn.
+    if (this.#inFlight === 0 && !this.#pumping) this.#flush()
+    else if (!this.#flushScheduled) {
+      this.#flushScheduled = true
+      setImmediate(() => this.#onScheduledFlush())
+    }
+  }
+
+  #giveBack(request: NbdRequest): void {
+    const cost = costOf(request)
+    this.#inFlight--
+    this.#inFlightBytes -= cost
+    this.#options.budget.give(cost)
+  }
+
+  #onScheduledFlush(): void {
+    this.#flushScheduled = false
+    try {
+      this.#flush()
+    } catch (error) {
+      this.#options.host.onUnexpected(error)
+    }
   }
 
   #flush(): void {
-    this.#flushScheduled = false
     this.sendReplies()
     if (this.#shuttingDown && this.#inFlight === 0) this.stop()
     if (this.#stopped) this.#settleIfIdle()
@@ -392,8 +386,4 @@ export class Transmission {
 function costOf(request: NbdRequest): number {
   if (request.errno !== NBD_OK) return 0
   return request.command === NBD_CMD_READ || request.command === NBD_CMD_WRITE ? request.length : 0
-}
-
-function statusOf(run: AllocationRun): number {
-  return (run.hole ? NBD_STATE_HOLE : 0) | (run.zero ? NBD_STATE_ZERO : 0)
 }

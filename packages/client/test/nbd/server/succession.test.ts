@@ -80,6 +80,26 @@ test('nbd 104: writes of a dead connection that have not started never do', () =
   })
 })
 
+test('nbd 104: a write of a dead connection does not start when the one before it is given up', () => {
+  const gate = new Gate()
+  const device = new MemoryDevice({ sizeBytes: MIB })
+  return withServer({ gate, device: held(device, gate, ['write']) }, async ({ attach, server }) => {
+    const [living, dead] = [await attach(), await attach()]
+    living.send(write(1n, 1))
+    await eventually('the first is at the device', () => gate.waiting.length === 1)
+    // The second waits for the first, the third for the second alone.
+    dead.send({ ...write(2n, 2), payload: Buffer.alloc(8192, 2) }, write(3n, 3, 4096), write(4n, 4, 65536))
+    await eventually('the last, which waits for nothing, is at the device', () => gate.waiting.length === 2)
+    dead.socket.resetAndDestroy()
+    gate.waiting.splice(1, 1)[0]?.go()
+    await eventually('it is gone', () => server.connections === 1)
+    assert.equal(gate.waiting.length, 1)
+    gate.open()
+    assert.equal((await living.reply()).kind, 'simple')
+    assert.deepEqual(await living.readRange(0, 8192), Buffer.concat([Buffer.alloc(4096, 1), Buffer.alloc(4096)]))
+  })
+})
+
 test('nbd 104: overlapping writes take effect in the order in which they came, others side by side', () => {
   const gate = new Gate()
   const device = new MemoryDevice({ sizeBytes: MIB })
