@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { type AdminCommand, ERRORS, type ExtentId, type SetChange, TIMERS } from '@ashlar/proto'
+import { EXTENT, only } from '../control/kit.ts'
+
+import { AgentRig, CLIENT, LEADER, OK } from './agent-rig.ts'
+
+const CREATE: AdminCommand = {
+  do: 'create-volume',
+  name: 'v1',
+  sizeBytes: 1 << 24,
+  blockSizeBytes: 4096,
+  extentSizeBytes: 1 << 24,
+  replicas: 3,
+  minInSync: 2,
+}
+
+describe('changes of in-sync sets', () => {
+  const withVolume = () => {
+    const rig = new AgentRig().registered()
+    rig.leader.create()
+    rig.giveMap()
+    rig.settle()
+    const { revision, epoch } = rig.leader.record()
+    const change: SetChange = { extent: EXTENT, revision, epoch, inSync: [rig.leader.record().primary.store] }
+    return { rig, change }
+  }
+
+  it('of one step share a message', () => {
+    const { rig, change } = withVolume()
+    const other = { ...change, extent: (EXTENT + 1) as ExtentId }
+    const sent = rig.step(() => {
+      rig.agent.requestChange(rig.ctx, change)
+      rig.agent.requestChange(rig.ctx, other)
+    })
+    assert.equal(only(sent, 'change-sets').changes.length, 2)
+  })
+
+  it('A2.7: a lost answer is no refusal: the request is sent again, with its number, until it is answered', () => {
+    const { rig, change } = withVolume()
+    const first = only(
+      rig.step(() => rig.agent.requestChange(rig.ctx, change)),
+      'change-sets',
+    )
+    const again = rig.pass(TIMERS.controlRetryMs).filter((message) => message.type === 'change-sets')
+    assert.equal(only(again, 'change-sets').request, first.request)
+    rig.link = 5
+    const over = rig.step(() => rig.agent.onLinkUp(rig.ctx)).filter((message) => message.type === 'change-sets')
+    assert.equal(only(over, 'change-sets').request, first.request)
+    assert.deepEqual(rig.outcomes, [])
+  })
+
+  it('an outcome is told when the map shows it, and not before', () => {
+    const { rig, change } = withVolume()
+    const { request } = only(
+      rig.step(() => rig.agent.requestChange(rig.ctx, change)),
+      'change-sets',
+    )
+    rig.leader.change([2])
+    rig.leader.apply({ do: 'change-sets', store: rig.leader.record().primary.store, counter: 1, changes: [change] })
+    const record = rig.leader.record()
+    rig.receive({ type: 'sets-changed', request, results: [{ extent: EXTENT, code: OK, record }] })
+    assert.deepEqual(rig.outcomes, [])
+    rig.giveMap()
+    assert.deepEqual(
+      rig.outcomes.map(({ committed, revisionShown }) => ({ committed, revisionShown })),
+      [{ committed: true, revisionShown: record.revision }],
+    )
+    rig.receive({ type: 'sets-changed', request, results: [{ extent: EXTENT, code: OK, record }] })
+    assert.equal(rig.outcomes.length, 1, 'told once')
+  })
+
+  it('a refusal is told as one, and the rest of a request is answered later', () => {
+    const { rig, change } = withVolume()
+    const other = { ...change, extent: (EXTENT + 1) as ExtentId }
+    const { request } = only(
+      rig.step(() => {
+        rig.agent.requestChange(rig.ctx, change)
+        rig.agent.requestChange(rig.ctx, other)
+      }),
+      'change-sets',
+    )
+    const record = rig.leader.record()
+    rig.receive({ type: 'sets-changed', request, results: [{ extent: EXTENT, code: ERRORS.CONFLICT.number, record }] })
+    assert.deepEqual(
+      rig.outcomes.map((outcome) => outcome.committed),
+      [false],
+    )
+    const again = rig.pass(TIMERS.controlRetryMs).filter((message) => message.type === 'change-sets')
+    assert.deepEqual(only(again, 'change-sets').changes, [other])
+  })
+})
+
+describe('releases', () => {
+  it('go one at a time and are sent again until answered', () => {
+    const rig = new AgentRig().registered()
+    const one = { extent: EXTENT, epoch: 1 as never }
+    const two = { extent: (EXTENT + 1) as ExtentId, epoch: 1 as never }
+    const first = only(
+      rig.step(() => rig.agent.release(rig.ctx, [one], 'shutdown')),
+      'release',
+    )
+    assert.deepEqual(
+      rig.step(() => rig.agent.release(rig.ctx, [two], 'slow')),
+      [],
+    )
+    assert.equal(rig.agent.releasing, true)
+    const again = rig.pass(TIMERS.controlRetryMs).filter((message) => message.type === 'release')
+    assert.equal(only(again, 'release').request, first.request)
+    const next = rig.receive({ type: 'released', request: first.request, code: OK })
+    assert.equal(only(next, 'release').reason, 'slow')
+    rig.receive({ type: 'released', request: only(next, 'release').request, code: OK })
+    assert.equal(rig.agent.releasing, false)
+  })
+})
+
+describe('commands of clients', () => {
+  it('go to the leader and their answers back to whoever asked', () => {
+    const rig = new AgentRig().registered()
+    const sent = only(rig.receive({ type: 'admin', request: 41, command: CREATE }, CLIENT), 'admin')
+    assert.deepEqual(sent.command, CREATE)
+    rig.receive({ type: 'admin-done', request: sent.request, code: OK, message: '', hint: '', revision: 9 })
+    const done = only(rig.sentTo(CLIENT), 'admin-done')
+    assert.deepEqual([done.request, done.code, done.revision], [41, OK, 9])
+  })
+
+  it('of the HTTP API are answered by their token', () => {
+    const rig = new AgentRig().registered()
+    const sent = only(
+      rig.step(() => rig.agent.onAdmin(rig.ctx, 77, CREATE)),
+      'admin',
+    )
+    rig.receive({ type: 'admin-done', request: sent.request, code: OK, message: '', hint: '', revision: 9 })
+    const done = rig.elsewhere().find((effect) => effect.type === 'admin-done')
+    assert.equal(done?.type === 'admin-done' && done.token, 77)
+  })
+
+  it('without a leader fail at once and name the voter that does not answer', () => {
+    const rig = new AgentRig()
+    rig.link = undefined
+    rig.begin()
+    rig.receive({ type: 'admin', request: 41, command: CREATE }, CLIENT)
+    const done = only(rig.sentTo(CLIENT), 'admin-done')
+    assert.equal(done.code, ERRORS.NO_CONTROL.number)
+    assert.match(done.hint, /n1:7580 does not answer/)
+  })
+
+  it('whose link to the leader is lost go over the next one; an answer that may be their own says so', () => {
+    const rig = new AgentRig().registered()
+    const first = only(rig.receive({ type: 'admin', request: 41, command: CREATE }, CLIENT), 'admin')
+    rig.link = undefined
+    rig.step(() => rig.agent.onLinkDown(rig.ctx, LEADER))
+    rig.link = 5
+    const again = only(
+      rig.step(() => rig.agent.onLinkUp(rig.ctx)).filter((message) => message.type === 'admin'),
+      'admin',
+    )
+    assert.equal(again.request, first.request)
+    rig.receive(
+      {
+        type: 'admin-done',
+        request: again.request,
+        code: ERRORS.EXISTS.number,
+        message: 'v1 exists',
+        hint: '',
+        revision: 9,
+      },
+      5,
+    )
+    assert.match(only(rig.sentTo(CLIENT), 'admin-done').hint, /may have done it/)
+  })
+
+  it('that control never answers end as a timeout', () => {
+    const rig = new AgentRig().registered()
+    rig.receive({ type: 'admin', request: 41, command: CREATE }, CLIENT)
+    rig.pass(16_000)
+    assert.equal(only(rig.sentTo(CLIENT), 'admin-done').code, ERRORS.TIMEOUT.number)
+  })
+
+  it('are limited in number', () => {
+    const rig = new AgentRig().registered()
+    for (let n = 0; n < 1025; n++) rig.receive({ type: 'admin', request: n, command: CREATE }, CLIENT)
+    const [done] = rig.sentTo(CLIENT)
+    assert.equal(done?.type === 'admin-done' && done.code, ERRORS.BUSY.number)
+  })
+})

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { EXTENT, numberOf, Reducer, store } from './kit.ts'
+
+describe('failover', () => {
+  const three = (minInSync = 2) => {
+    const reducer = new Reducer().founded(3)
+    reducer.create({ minInSync })
+    const p = numberOf(reducer.record().primary.store)
+    const [a, b] = [1, 2, 3].filter((n) => n !== p) as [number, number]
+    return { reducer, p, a, b }
+  }
+
+  it('amendment 14: when the lease ran out a live member leads, without the old one', () => {
+    const { reducer, p, a, b } = three()
+    reducer.expire([p], [a, b])
+    assert.deepEqual(reducer.brief(), { epoch: 2, primary: a, inSync: [a, b], eligible: [] })
+    assert.equal(reducer.state.nodes.get(store(p))?.state, 'lost')
+  })
+
+  it('one entry moves every extent of a lost store, evenly', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create({ extents: 30 })
+    assert.equal(reducer.state.ledCount(store(1)), 10)
+    const before = reducer.state.revision
+    const result = reducer.expire([1], [2, 3])
+    assert.equal(result.promoted?.length, 10)
+    assert.equal(reducer.state.revision, before + 1)
+    assert.deepEqual(
+      [1, 2, 3].map((n) => reducer.state.ledCount(store(n))),
+      [0, 15, 15],
+    )
+  })
+
+  it('CTL-2, CTL-3: only a live member in sync is promoted; with none the last stays and the extent waits', () => {
+    const { reducer, p, a, b } = three(1)
+    reducer.change([p, a])
+    reducer.expire([p], [b])
+    assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p, a].sort(), eligible: [] })
+    reducer.register(a, { live: [b] })
+    assert.deepEqual(reducer.brief(), { epoch: 2, primary: a, inSync: [a], eligible: [] })
+  })
+
+  it('amendment 2: with no live member in sync a live eligible store leads, and the rest is kept', () => {
+    const { reducer, p, a, b } = three()
+    reducer.change([p])
+    assert.deepEqual(reducer.brief().eligible, [a, b])
+    reducer.expire([p], [b])
+    assert.deepEqual(reducer.brief(), { epoch: 2, primary: b, inSync: [b], eligible: [p, a].sort() })
+  })
+
+  it('amendment 2: an eligible store that comes later is promoted when it registers', () => {
+    const { reducer, p, a, b } = three()
+    reducer.change([p])
+    reducer.expire([1, 2, 3], [])
+    assert.equal(reducer.brief().epoch, 1)
+    reducer.register(b, { counter: 2 })
+    assert.deepEqual(reducer.brief(), { epoch: 2, primary: b, inSync: [b], eligible: [p, a].sort() })
+  })
+
+  it('amendment 14: released, the old primary stays in sync and another live member leads', () => {
+    const { reducer, p, a, b } = three()
+    const release = (live: number[]) =>
+      reducer.apply({
+        do: 'release',
+        store: store(p),
+        counter: 1,
+        extents: [{ extent: EXTENT, epoch: reducer.record().epoch }],
+        reason: 'shutdown',
+        live: live.map(store),
+      })
+    release([p])
+    assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [1, 2, 3], eligible: [] })
+    release([p, b])
+    assert.deepEqual(reducer.brief(), { epoch: 2, primary: b, inSync: [1, 2, 3], eligible: [] })
+    release([p, a])
+    assert.equal(reducer.brief().epoch, 2, 'it leads no more: nothing to give up')
+  })
+
+  it('A2.8-4: a primary that lost committed data leaves the set and is not kept', () => {
+    const { reducer, p, a, b } = three(3)
+    reducer.apply({
+      do: 'release',
+      store: store(p),
+      counter: 1,
+      extents: [{ extent: EXTENT, epoch: reducer.record().epoch }],
+      reason: 'behind',
+      live: [p, a, b].map(store),
+    })
+    assert.deepEqual(reducer.brief(), { epoch: 2, primary: a, inSync: [a, b], eligible: [] })
+  })
+
+  it('amendment 14: a new incarnation stays in sync and another live member leads', () => {
+    const { reducer, p, a, b } = three()
+    reducer.register(p, { counter: 2, live: [a, b] })
+    assert.deepEqual(reducer.brief(), { epoch: 2, primary: a, inSync: [1, 2, 3], eligible: [] })
+  })
+
+  it('amendment 14: a new incarnation that is the only live member is named again, in a new epoch', () => {
+    const { reducer, p } = three()
+    reducer.register(p, { counter: 2, live: [] })
+    assert.deepEqual(reducer.brief(), { epoch: 2, primary: p, inSync: [1, 2, 3], eligible: [] })
+    assert.equal(reducer.record().primary.counter, 2)
+  })
+
+  it('a lost store that registers in the same life goes on in its epoch where nobody replaced it', () => {
+    const { reducer, p } = three()
+    reducer.expire([1, 2, 3], [])
+    reducer.register(p)
+    assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [1, 2, 3], eligible: [] })
+  })
+
+  it('an expiry of an earlier incarnation does nothing', () => {
+    const { reducer, p, a, b } = three()
+    reducer.register(p, { counter: 2, live: [] })
+    reducer.expire([p], [a, b], 1)
+    assert.equal(reducer.state.nodes.get(store(p))?.state, 'up')
+    assert.equal(reducer.brief().primary, p)
+  })
+
+  it('promote is compare-and-set and leaves a primary alone that stands', () => {
+    const { reducer, p, a } = three()
+    const promote = (revision: number) =>
+      reducer.apply({ do: 'promote', extents: [{ extent: EXTENT, revision }], live: [store(a)] })
+    promote(reducer.record().revision)
+    assert.equal(reducer.brief().epoch, 1)
+    reducer.expire([p], [])
+    promote(reducer.record().revision + 1)
+    assert.equal(reducer.brief().epoch, 1)
+    promote(reducer.record().revision)
+    assert.equal(reducer.brief().primary, a)
+    assert.equal(reducer.brief().epoch, 2)
+  })
+
+  it('choosing: the live member that leads the fewest extents, ties by store', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create({ extents: 3 })
+    reducer.expire([1], [2, 3])
+    assert.deepEqual(
+      [reducer.state.ledCount(store(2)), reducer.state.ledCount(store(3))],
+      [2, 1],
+      'a tie goes to store 2',
+    )
+    reducer.register(1)
+    reducer.expire([2], [1, 3])
+    assert.deepEqual(
+      [1, 2, 3].map((n) => reducer.state.ledCount(store(n))),
+      [1, 0, 2],
+      'store 1 led nothing and is in sync in one of the two extents: it takes that one',
+    )
+  })
+})

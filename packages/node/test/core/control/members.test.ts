@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { address, EXTENT, numberOf, numbers, Reducer, store } from './kit.ts'
+
+describe('in-sync sets', () => {
+  const three = (minInSync = 2) => {
+    const reducer = new Reducer().founded(3)
+    reducer.create({ minInSync })
+    return { reducer, p: numberOf(reducer.record().primary.store), others: others(reducer) }
+  }
+  const others = (reducer: Reducer) =>
+    numbers(reducer.record().inSync).filter((n) => store(n) !== reducer.record().primary.store)
+
+  it('CTL-1: a change is compare-and-set on revision and epoch, and comes from the primary', () => {
+    const { reducer, p, others } = three()
+    const [a, b] = others as [number, number]
+    assert.equal(reducer.change([p, a], EXTENT, { revision: 7 }), 'CONFLICT')
+    assert.equal(reducer.change([p, a], EXTENT, { epoch: 2 }), 'NOT_PRIMARY')
+    assert.equal(reducer.change([p, a], EXTENT, { sender: a }), 'NOT_PRIMARY')
+    assert.equal(reducer.change([p, a]), 'OK')
+    assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p, a].sort(), eligible: [] })
+    assert.equal(reducer.record().revision, 2)
+    assert.equal(reducer.change([p, a, b]), 'OK')
+    assert.equal(reducer.record().revision, 3)
+  })
+
+  it('a repetition of a change whose answer was lost is no refusal, and changes nothing', () => {
+    const { reducer, p, others } = three()
+    const [a] = others as [number]
+    const { revision } = reducer.record()
+    assert.equal(reducer.change([p, a], EXTENT, { revision }), 'OK')
+    const before = reducer.state.revision
+    assert.equal(reducer.change([p, a], EXTENT, { revision }), 'OK')
+    assert.equal(reducer.state.revision, before)
+    assert.equal(reducer.change([p], EXTENT, { revision }), 'CONFLICT', 'another change of that revision is refused')
+  })
+
+  it('CTL-3: a set is never emptied, always holds the primary, and has only assigned members', () => {
+    const { reducer, p, others } = three()
+    reducer.register(4)
+    assert.equal(reducer.change([]), 'USAGE')
+    assert.equal(reducer.change(others), 'USAGE')
+    assert.equal(reducer.change([p, 4]), 'USAGE')
+    assert.equal(reducer.change([p, p]), 'USAGE')
+  })
+
+  it('CTL-5: a shrink below minInSync keeps the removed as eligible until the set is large enough again', () => {
+    const { reducer, p, others } = three()
+    const [a, b] = others as [number, number]
+    reducer.change([p, a])
+    assert.deepEqual(reducer.brief().eligible, [], 'at minInSync nobody is kept')
+    reducer.change([p])
+    assert.deepEqual(reducer.brief().eligible, [a], 'b left before: something may have been acknowledged without it')
+    reducer.change([p, b])
+    assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p, b].sort(), eligible: [] })
+  })
+
+  it('CTL-5: both of two removed at once are kept', () => {
+    const { reducer, p, others } = three()
+    reducer.change([p])
+    assert.deepEqual(reducer.brief().eligible, others)
+  })
+
+  it('an earlier incarnation of the primary changes nothing any more', () => {
+    const reducer = new Reducer().founded(1)
+    reducer.create({ replicas: 1, live: [1] })
+    reducer.register(1, { counter: 2, trust: 'suspect' })
+    assert.equal(reducer.record().primary.counter, 1, 'a suspect store is not named again')
+    assert.equal(reducer.change([1]), 'NOT_PRIMARY')
+  })
+})
+
+describe('registration', () => {
+  it('the same incarnation again changes nothing', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create()
+    const before = { revision: reducer.state.revision, record: reducer.record() }
+    assert.equal(reducer.register(1, { live: [1, 2, 3] }).code, 'OK')
+    assert.equal(reducer.state.revision, before.revision)
+    assert.equal(reducer.record(), before.record)
+  })
+
+  it('a counter that is not above the last one seen is a copied directory', () => {
+    const reducer = new Reducer().founded(1)
+    reducer.register(1, { counter: 5 })
+    assert.equal(reducer.register(1, { counter: 4 }).code, 'CONFLICT')
+    const copy = reducer.register(1, { counter: 5, boot: 'another' })
+    assert.equal(copy.code, 'CONFLICT')
+    assert.match(copy.message, /start counter 5, but start 5 was seen before/)
+    assert.equal(reducer.register(1, { counter: 6 }).code, 'OK')
+  })
+
+  it('a live node at another address keeps its name', () => {
+    const reducer = new Reducer().founded(2)
+    const refusal = reducer.register(3, { name: 'n1', address: 'elsewhere:1', live: [1, 2] })
+    assert.equal(refusal.code, 'CONFLICT')
+    assert.match(refusal.message, /already named n1/)
+    assert.equal(reducer.register(3, { name: 'n1', address: 'elsewhere:1', live: [2] }).code, 'OK')
+  })
+
+  it('CTL-4, amendment 15: another store at the address takes the place of the old one, in one entry', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create()
+    const p = numberOf(reducer.record().primary.store)
+    const live = [1, 2, 3].filter((n) => n !== p)
+    reducer.register(9, { name: `n${p}`, address: address(p), live })
+    assert.equal(reducer.state.nodes.get(store(p))?.address, '')
+    const { epoch, primary, inSync, eligible } = reducer.brief()
+    assert.equal(epoch, 2)
+    assert.ok(live.includes(primary))
+    assert.deepEqual(inSync, live)
+    assert.deepEqual(eligible, [], 'a store that is gone for good is not kept')
+    assert.deepEqual(numbers(reducer.record().assigned), [...live, 9])
+    assert.equal(reducer.state.revision, 6, 'one entry, one revision')
+  })
+
+  it('amendment 3 and 15: a primary whose lease may hold is replaced only when it ran out', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create()
+    const p = numberOf(reducer.record().primary.store)
+    const others = [1, 2, 3].filter((n) => n !== p)
+    reducer.register(9, { name: `n${p}`, address: address(p), live: [1, 2, 3] })
+    assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [1, 2, 3], eligible: [] })
+    reducer.expire([p], [...others, 9])
+    assert.equal(reducer.brief().epoch, 2)
+    assert.deepEqual(reducer.brief().inSync, others)
+    assert.deepEqual(numbers(reducer.record().assigned), [...others, 9])
+  })
+
+  it('amendment 15: where the old store is the last that counts, it stays and the extent waits for it', () => {
+    const reducer = new Reducer().founded(2)
+    reducer.create({ replicas: 2, minInSync: 1 })
+    const p = numberOf(reducer.record().primary.store)
+    const other = 3 - p
+    reducer.change([p])
+    reducer.register(9, { name: `n${p}`, address: address(p), live: [other] })
+    assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p], eligible: [] })
+    assert.ok(reducer.record().assigned.includes(store(p)))
+    // The old disk comes back elsewhere and brings the other one up to date: only then does its place go to the new store.
+    reducer.register(p, { counter: 2, name: 'moved', address: 'moved:1', live: [other, 9] })
+    assert.deepEqual(reducer.brief(), { epoch: 2, primary: p, inSync: [p], eligible: [] })
+  })
+
+  it('amendment 11: a suspect store leaves every set that has another trusted member, and never leads', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create()
+    const p = numberOf(reducer.record().primary.store)
+    const others = [1, 2, 3].filter((n) => n !== p)
+    reducer.register(p, { counter: 2, trust: 'suspect', live: others })
+    assert.equal(reducer.brief().epoch, 2)
+    assert.deepEqual(reducer.brief().inSync, others)
+    const revision = reducer.record().revision
+    reducer.register(p, { counter: 2, trust: 'suspect', live: others })
+    assert.equal(reducer.record().revision, revision, 'the same registration again takes nothing away')
+  })
+
+  it('amendment 11: a suspect member that does not lead is taken out without a new epoch', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create()
+    const p = numberOf(reducer.record().primary.store)
+    const [a, b] = [1, 2, 3].filter((n) => n !== p) as [number, number]
+    reducer.register(a, { counter: 2, trust: 'suspect', live: [p, b] })
+    assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p, b].sort(), eligible: [] })
+  })
+
+  it('amendment 11: with only suspect stores left the extent waits; one that is trusted is named though it is away', () => {
+    const reducer = new Reducer().founded(2)
+    reducer.create({ replicas: 2, minInSync: 1 })
+    const p = numberOf(reducer.record().primary.store)
+    const other = 3 - p
+    reducer.expire([1, 2], [])
+    reducer.register(p, { counter: 2, trust: 'suspect' })
+    assert.deepEqual(reducer.brief(), { epoch: 2, primary: other, inSync: [other], eligible: [] })
+    reducer.register(other, { counter: 2, trust: 'suspect', live: [p] })
+    assert.deepEqual(reducer.brief(), { epoch: 2, primary: other, inSync: [other], eligible: [] })
+    reducer.register(other, { counter: 3, trust: 'trusted', live: [p] })
+    assert.deepEqual(reducer.brief(), { epoch: 3, primary: other, inSync: [other], eligible: [] })
+    assert.equal(reducer.record().primary.counter, 3)
+  })
+})
