@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { catchMutant, type Recorded, type Sighting } from '../mutants/catch.ts'
 import { staleness } from '../mutants/patch-source.ts'
 import { MUTANTS, type Mutant } from '../mutants/table.ts'
+import { simulate } from '../simulator.ts'
 
 const HELP = `usage: npm run sim:mutants -- [--mutant NAME] [--first N] [--count N] [--jobs N] [--record]
 
@@ -60,20 +61,41 @@ async function main(): Promise<number> {
 async function hunt(mutant: Mutant, first: number, count: number): Promise<Sighting | undefined> {
   const stale = staleness(mutant)
   if (stale !== undefined) throw new Error(stale)
-  const { schedule } = mutant
   const started = performance.now()
-  const found = await catchMutant(mutant, schedule === undefined ? { first, count } : { schedule })
+  const caught = await (mutant.schedule === undefined
+    ? huntSeeds(mutant, first, count)
+    : followSchedule(mutant, mutant.schedule))
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
-  const [violation] = found.violations
-  if (violation === undefined) {
-    process.stdout.write(`${mutant.name.padEnd(34)} ESCAPED ${schedule ?? `${found.tried} seeds`}, ${seconds} s\n`)
-    return undefined
+  const result = caught === undefined ? `ESCAPED ${mutant.schedule ?? `${count} seeds`}` : `caught by ${caught.text}`
+  process.stdout.write(`${mutant.name.padEnd(34)} ${result}, ${seconds} s\n`)
+  return caught?.sighting
+}
+
+interface Caught {
+  readonly sighting: Sighting
+  readonly text: string
+}
+
+async function followSchedule(mutant: Mutant, schedule: string): Promise<Caught | undefined> {
+  const [violation] = (await catchMutant(mutant, { schedule })).violations
+  if (violation === undefined) return undefined
+  return { sighting: { schedule, rule: violation.rule }, text: `${schedule}: ${violation.rule}: ${violation.text}` }
+}
+
+/** A seed counts only when the shipped source passes it. */
+async function huntSeeds(mutant: Mutant, first: number, count: number): Promise<Caught | undefined> {
+  for (let from = first; from < first + count; ) {
+    const found = await catchMutant(mutant, { first: from, count: first + count - from })
+    const [violation] = found.violations
+    const { seed } = found
+    if (violation === undefined || seed === undefined) return undefined
+    if (simulate(seed).violations.length === 0) {
+      const text = `seed ${seed} (${seed - first + 1} tried): ${violation.rule}: ${violation.text.slice(0, 100)}`
+      return { sighting: { seed, rule: violation.rule }, text }
+    }
+    from = seed + 1
   }
-  const by = schedule ?? `seed ${found.seed} (${found.tried} tried)`
-  process.stdout.write(
-    `${mutant.name.padEnd(34)} caught by ${by}, ${seconds} s, ${violation.rule}: ${violation.text.slice(0, 100)}\n`,
-  )
-  return schedule === undefined ? { seed: found.seed ?? 0, rule: violation.rule } : { schedule, rule: violation.rule }
+  return undefined
 }
 
 /** Keeps what is recorded of mutants that were not hunted now, and drops those that are gone. */

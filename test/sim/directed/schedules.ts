@@ -16,16 +16,17 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['primary-cut-from-control-only', primaryCutFromControl],
   ['everybody-at-once', everybodyAtOnce],
   ['voter-away', voterAway],
+  ['slow-but-alive-replica', slowReplica],
   ['wiped-disk-with-old-name', wipedDisk],
   ['only-in-sync-store-wiped', soleStoreWiped],
 ])
 
 /**
- * A primary's newest writes are on its replicas, not on its own disk, when it loses power; it is back at once. It must not
- * give their versions to other writes.
+ * A primary's newest writes are on its replicas, not on its own disk, when it loses power; it is back at once, and control
+ * with it, which has heard nobody else yet and names it again. It must not give the versions of those writes to others.
  */
 function restartedPrimary(): readonly Violation[] {
-  const stage = new Stage()
+  const stage = Stage.where(({ primary, voter }) => primary === voter)
   const { primary } = stage
   primary.disk.extraSyncMs = 3000
   stage.run(400)
@@ -37,7 +38,7 @@ function restartedPrimary(): readonly Violation[] {
 
 /**
  * 1. A replica that was away has caught up, and its primary asks control to add it; the request is slow.
- * 2. The replica's disk is replaced by an empty one, which registers.
+ * 2. The replica's disk is replaced by an empty one, which registers, but which the primary does not reach.
  * 3. The request arrives. The new store must not be added by it.
  */
 function addOfReplacedDisk(): readonly Violation[] {
@@ -48,7 +49,10 @@ function addOfReplacedDisk(): readonly Violation[] {
   network.setCuts([{ side: new Set([replica.name]), oneWay: false }])
   stage.until('the replica is taken out', () => !stage.record.inSync.includes(away))
   network.setLag(primary.name, voter.name, 1800)
-  stage.heal().when('in-sync-change-asked', adds(away), () => stage.replaceDisk(replica))
+  stage.heal().when('in-sync-change-asked', adds(away), () => {
+    stage.cut(primary, replica)
+    stage.replaceDisk(replica)
+  })
   stage.run(2500)
   network.setLag(primary.name, voter.name, 0)
   return stage.finish()
@@ -131,6 +135,16 @@ function voterAway(): readonly Violation[] {
   return stage.finish()
 }
 
+/** A replica answers every ping, and its disk takes ten seconds for a sync: the others must go on without it. */
+function slowReplica(): readonly Violation[] {
+  const stage = new Stage({ minInSync: 2 })
+  const { replica } = stage
+  replica.disk.extraSyncMs = 10_000
+  stage.until('it is taken out', () => !stage.record.inSync.includes(replica.disk.store), 20_000)
+  replica.disk.extraSyncMs = 0
+  return stage.finish()
+}
+
 /** A replica comes back over an empty disk, under its old name and address: it is a new replica. */
 function wipedDisk(): readonly Violation[] {
   const stage = new Stage({ minInSync: 2 })
@@ -138,16 +152,21 @@ function wipedDisk(): readonly Violation[] {
   return stage.run(3000).finish()
 }
 
-/** The only store in sync loses its disk, while another one that was taken out holds every acknowledged write. */
+/**
+ * 1. The voter's own store is slow and leaves the in-sync set; the primary dies, so that one store is in sync, below
+ *    minInSync, and the dead one is kept as eligible.
+ * 2. The store in sync loses its disk. The eligible one comes back: it holds every acknowledged write (amendment 2).
+ */
 function soleStoreWiped(): readonly Violation[] {
   const stage = new Stage({ minInSync: 2 }).movePrimaryFromVoter()
-  const { primary, voter, world } = stage
-  const side = new Set([primary.name, voter.name])
-  stage.world.network.setCuts([{ side, oneWay: false }])
-  stage.until('one replica is out', () => stage.record.inSync.length === 2)
-  voter.process?.pause(2500)
+  const { primary, replica, voter } = stage
+  voter.disk.extraSyncMs = 10_000
+  stage.until('the voter is out', () => !stage.record.inSync.includes(voter.disk.store))
+  primary.crash({ powerLoss: true })
   stage.until('one store is in sync', () => stage.record.inSync.length === 1)
-  if (stage.record.primary.store === primary.disk.store) stage.replaceDisk(primary)
-  world.network.setCuts([])
+  stage.replaceDisk(replica)
+  voter.disk.extraSyncMs = 0
+  stage.run(6000)
+  primary.start()
   return stage.run(5000).finish()
 }

@@ -38,6 +38,15 @@ export class Stage {
     this.run(500)
   }
 
+  /** The first of some stages where the roles fall as a schedule needs them. */
+  static where(fits: (stage: Stage) => boolean, changes: Partial<SimulationOptions> = {}): Stage {
+    for (let seed = 1; seed <= 20; seed++) {
+      const stage = new Stage({ ...changes, seed })
+      if (fits(stage)) return stage
+    }
+    throw new NotFollowed('no stage fits')
+  }
+
   get record(): ExtentRecord {
     const [record] = this.world.checkers.truth.map.extents.values()
     if (record === undefined) throw new NotFollowed('there is no extent')

@@ -23,6 +23,7 @@ export interface Edit {
 
 const REPLICATION = 'packages/node/src/core/replication'
 const CONTROL = 'packages/node/src/core/control'
+const AGENT = 'packages/node/src/core/agent'
 
 export const MUTANTS: readonly Mutant[] = [
   // ---- protocol A4 --------------------------------------------------------------------------------------------------
@@ -176,6 +177,12 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'no-lease',
+    rule: 'A2.3',
+    wrong: 'A primary serves without a lease.',
+    edits: [{ file: `${AGENT}/agent.ts`, find: 'return this.#lease.held(ctx.now)', replace: 'return ctx.now > 0' }],
+  },
+  {
     name: 'add-late',
     rule: 'A2.7',
     wrong: 'A replica enters the ack set when control has added it, not when control is asked.',
@@ -221,6 +228,11 @@ export const MUTANTS: readonly Mutant[] = [
         find: 'this.epoch > this.extent.led && this.epoch >= this.extent.promised',
         replace: 'this.epoch >= this.extent.led && this.epoch >= this.extent.promised',
       },
+      {
+        file: `${CONTROL}/epochs.ts`,
+        find: 'epoch: (record.epoch + 1) as Epoch,',
+        replace: 'epoch: (record.primary.store === store ? record.epoch : record.epoch + 1) as Epoch,',
+      },
     ],
     schedule: 'restarted-primary',
   },
@@ -259,6 +271,42 @@ export const MUTANTS: readonly Mutant[] = [
         file: `${CONTROL}/membership.ts`,
         find: 'return { inSync, eligible: [...kept] }',
         replace: 'return { inSync, eligible: [] }',
+      },
+    ],
+  },
+  {
+    name: 'lease-before-map',
+    rule: 'Amendment 3',
+    wrong: 'A lease counts although the map revision that its answer names is not applied yet.',
+    edits: [
+      {
+        file: `${AGENT}/held-lease.ts`,
+        find: 'if (grant.revision <= revision) this.#until',
+        replace: 'if (grant.until > 0) this.#until',
+      },
+    ],
+  },
+  {
+    name: 'lease-counted-too-long',
+    rule: 'A2.3',
+    wrong: 'A node holds its lease for longer than control counts it.',
+    edits: [
+      {
+        file: `${AGENT}/held-lease.ts`,
+        find: 'this.#granted.push({ revision, until: sentAt + TIMERS.leaseMs })',
+        replace: 'this.#granted.push({ revision, until: sentAt + 2 * TIMERS.leaseMs })',
+      },
+    ],
+  },
+  {
+    name: 'control-tells-before-durable',
+    rule: 'A2.14',
+    wrong: 'Control acts on an entry that is not on stable storage yet.',
+    edits: [
+      {
+        file: `${CONTROL}/solo-log.ts`,
+        find: "ctx.emit({ type: 'log-append', index: entry.index, entry })",
+        replace: "ctx.emit({ type: 'log-append', index: entry.index, entry })\n    this.onAppended(ctx, entry.index)",
       },
     ],
   },
@@ -405,7 +453,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${REPLICATION}/stream.ts`,
-        find: 'if (this.toLoad.size === 0 && this.loading.size === 0) this.sendMark(ctx)',
+        find: 'if (this.behindBlocks === 0) this.sendMark(ctx)',
         replace: 'if (this.toLoad.size === 0) this.sendMark(ctx)',
       },
     ],

@@ -20,7 +20,7 @@ export class Disk {
   identity: { cluster: ClusterId | undefined; voters: readonly Voter[]; founded: boolean; counter: number }
   readonly replicas = new Map<ExtentId, ReplicaImage>()
   readonly log: LogEntry[] = []
-  /** Every sync takes so much longer, for directed schedules. */
+  /** Every sync of the store takes so much longer, for directed schedules. */
   extraSyncMs = 0
 
   constructor(store: StoreId) {
@@ -147,7 +147,7 @@ export class OpenStore {
     this.waiting = []
     this.inFlight.push(batch)
     const { clock } = this.world
-    this.lastSyncAt = Math.max(this.lastSyncAt, clock.now + this.syncMs())
+    this.lastSyncAt = Math.max(this.lastSyncAt, clock.now + this.syncMs() + this.disk.extraSyncMs)
     clock.at(this.lastSyncAt, () => this.endBatch(batch))
   }
 
@@ -222,9 +222,8 @@ export class OpenStore {
 
   private syncMs(): number {
     const { chance, faults } = this.world
-    const { extraSyncMs } = this.disk
-    if (!this.world.calm() && chance.happens(faults.tailPerSync)) return chance.between(20, faults.tailMs) + extraSyncMs
-    return chance.between(0.5, faults.syncMs) + extraSyncMs
+    if (!this.world.calm() && chance.happens(faults.tailPerSync)) return chance.between(20, faults.tailMs)
+    return chance.between(0.5, faults.syncMs)
   }
 
   private readMs(): number {
