@@ -135,11 +135,15 @@ function voterAway(): readonly Violation[] {
   return stage.finish()
 }
 
-/** A replica answers every ping, and its disk takes ten seconds for a sync: the others must go on without it. */
+/**
+ * A replica answers every ping, and its disk takes ten seconds for a sync; its stream has to be opened again meanwhile. The
+ * others must go on without it.
+ */
 function slowReplica(): readonly Violation[] {
   const stage = new Stage({ minInSync: 2 })
-  const { replica } = stage
+  const { primary, replica, world } = stage
   replica.disk.extraSyncMs = 10_000
+  if (primary.process !== undefined) world.network.breakAll(primary.process, replica.name)
   stage.until('it is taken out', () => !stage.record.inSync.includes(replica.disk.store), 20_000)
   replica.disk.extraSyncMs = 0
   return stage.finish()
