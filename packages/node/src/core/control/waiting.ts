@@ -16,7 +16,9 @@ export interface WaitingExtent {
 /** Extents whose primary cannot serve any more as far as the map tells, by way of the stores that led them. */
 export function extentsWithoutPrimary(state: MapState): ExtentRecord[] {
   const records: ExtentRecord[] = []
-  for (const store of state.nodes.keys()) {
+  for (const [store, node] of state.nodes) {
+    // A trusted store that is up stands for all that it leads: its registration saw to that.
+    if (node.state !== 'lost' && node.trust === 'trusted') continue
     for (const id of state.ledBy(store)) {
       const record = state.extents.get(id)
       if (record !== undefined && !primaryStands(state, record.primary)) records.push(record)
@@ -31,10 +33,11 @@ export function canBePromoted(state: MapState, record: ExtentRecord, live: Live)
   return (choosePrimary(state, others, live) ?? choosePrimary(state, record.eligible, live)) !== undefined
 }
 
+/** Why nobody serves the extent, and who could. */
 export function explainWaiting(state: MapState, record: ExtentRecord): WaitingExtent {
   const holders = [...record.inSync, ...record.eligible]
   const trusted = holders.filter((store) => isTrusted(state, store))
-  const names = (stores: readonly StoreId[]) => stores.map((store) => state.nodes.get(store)?.name ?? store).join(', ')
+  const names = (stores: readonly StoreId[]) => stores.map((store) => nameOf(state, store)).join(', ')
   if (trusted.length === 0)
     return {
       extent: record.id,
@@ -48,4 +51,11 @@ export function explainWaiting(state: MapState, record: ExtentRecord): WaitingEx
     waitsFor: trusted,
     all: false,
   }
+}
+
+/** A name that was taken over says nothing by itself: the store that had it is meant, not the one that has it. */
+function nameOf(state: MapState, store: StoreId): string {
+  const name = state.nodes.get(store)?.name
+  if (name === undefined) return store
+  return state.successors.has(store) ? `${store} (${name} before another store took its place)` : name
 }

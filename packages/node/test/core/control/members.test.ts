@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { explainWaiting } from '../../../src/core/control/index.ts'
 import { address, EXTENT, numberOf, numbers, Reducer, store } from './kit.ts'
 
 describe('in-sync sets', () => {
@@ -136,6 +137,10 @@ describe('registration', () => {
     reducer.register(9, { name: `n${p}`, address: address(p), live: [other] })
     assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p], eligible: [] })
     assert.ok(reducer.record().assigned.includes(store(p)))
+    assert.match(
+      explainWaiting(reducer.state, reducer.record()).reason,
+      new RegExp(`waits for one of ${store(p)} \\(n${p} before another store took its place\\)`),
+    )
     // The old disk comes back elsewhere and brings the other one up to date: only then does its place go to the new store.
     reducer.register(p, { counter: 2, name: 'moved', address: 'moved:1', live: [other, 9] })
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: p, inSync: [p], eligible: [] })
