@@ -155,16 +155,18 @@ export class Transmission {
 
   #pumpRequests(): void {
     if (!this.#begun || this.#pumping) return
-    const { host, limits } = this.#options
+    const { host, limits, observer } = this.#options
     this.#pumping = true
     while (!this.#stopped) {
       const request = this.#held ?? this.#reader.read()
       if (request === undefined) break
-      this.#held = undefined
-      if (!this.#fits(request)) {
+      const limit = this.#exceededLimit(request)
+      if (limit !== undefined) {
+        if (this.#held === undefined) observer.inputPaused?.(limit)
         this.#held = request
         break
       }
+      this.#held = undefined
       this.#start(request)
     }
     this.#pumping = false
@@ -176,23 +178,17 @@ export class Transmission {
     if (!this.#stopped) host.setInputWanted(this.#held === undefined && this.#inFlight < limits.inFlightRequests)
   }
 
-  #fits(request: NbdRequest): boolean {
-    const { limits, budget, observer, host } = this.#options
-    if (this.#inFlight >= limits.inFlightRequests) {
-      observer.inputPaused?.('inFlightRequests')
-      return false
-    }
+  /** The cap that keeps the request from being started now. */
+  #exceededLimit(request: NbdRequest): 'inFlightRequests' | 'inFlightBytes' | undefined {
+    const { limits, budget, host } = this.#options
+    if (this.#inFlight >= limits.inFlightRequests) return 'inFlightRequests'
     const held = this.#inFlightBytes + this.#writer.pendingBytes + host.unsentBytes
-    if (held === 0) return true
+    if (held === 0) return undefined
     const cost = costOf(request)
-    if (held + cost > limits.inFlightBytes) {
-      observer.inputPaused?.('inFlightBytes')
-      return false
-    }
-    if (budget.fits(cost)) return true
-    observer.inputPaused?.('inFlightBytes')
+    if (held + cost > limits.inFlightBytes) return 'inFlightBytes'
+    if (budget.fits(cost)) return undefined
     budget.wait(this.#pump)
-    return false
+    return 'inFlightBytes'
   }
 
   #start(request: NbdRequest): void {
