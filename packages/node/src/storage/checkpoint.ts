@@ -1,7 +1,8 @@
 import type { ExtentId } from '@ashlar/proto'
 import type { Batch } from './batch.ts'
-import type { QueueEntry } from './commit-queue.ts'
+import type { CommitQueue } from './commit-queue.ts'
 import { extentKey, JOURNAL_START_KEY, journalKey } from './keyspace.ts'
+import type { StoreTuning } from './options.ts'
 import type { Replica } from './replicas/replica.ts'
 import { putDigests } from './repositories/digest-repository.ts'
 import { encodeHead } from './repositories/head-repository.ts'
@@ -36,28 +37,57 @@ export function addCheckpoint(batch: Batch, state: Checkpointed, journalNext: nu
   state.journalStart = journalNext
 }
 
-export class CheckpointEntry implements QueueEntry {
-  readonly bytes = 0
-  readonly alone = true
-  readonly #state: Checkpointed
-  readonly #journalNext: () => number
+/** Puts checkpoints into the queue: after so many batches, and when nothing was written for a while. */
+export class Checkpointer {
+  readonly state: Checkpointed
+  readonly #queue: CommitQueue
+  readonly #tuning: StoreTuning
   readonly #onDone: () => void
+  #queued = false
+  #idleTimer: NodeJS.Timeout | undefined
+  #lastSynced = 0
 
-  constructor(state: Checkpointed, journalNext: () => number, onDone: () => void) {
-    this.#state = state
-    this.#journalNext = journalNext
+  constructor(queue: CommitQueue, state: Checkpointed, tuning: StoreTuning, onDone: () => void) {
+    this.#queue = queue
+    this.state = state
+    this.#tuning = tuning
     this.#onDone = onDone
   }
 
-  ready(): boolean {
-    return true
+  /** A batch with a journal key is on stable storage. */
+  synced(): void {
+    this.#lastSynced = performance.now()
+    if (this.#queue.nextNumber - this.state.journalStart >= this.#tuning.checkpointBatches) this.checkpoint()
+    else if (this.#idleTimer === undefined) this.#watchIdle(this.#tuning.checkpointIdleMs)
   }
 
-  build(batch: Batch): void {
-    addCheckpoint(batch, this.#state, this.#journalNext())
+  checkpoint(): void {
+    if (this.#queued) return
+    this.#queued = true
+    this.#queue.push({
+      bytes: 0,
+      // A batch of its own: it tells the state after every batch before it.
+      alone: true,
+      ready: () => true,
+      build: (batch) => addCheckpoint(batch, this.state, this.#queue.nextNumber),
+      done: () => {
+        this.#queued = false
+        this.#onDone()
+      },
+    })
   }
 
-  done(): void {
-    this.#onDone()
+  stop(): void {
+    clearTimeout(this.#idleTimer)
+  }
+
+  #watchIdle(delayMs: number): void {
+    this.#idleTimer = setTimeout(() => {
+      this.#idleTimer = undefined
+      const leftMs = this.#lastSynced + this.#tuning.checkpointIdleMs - performance.now()
+      if (leftMs > 0) this.#watchIdle(leftMs)
+      else if (this.#queue.nextNumber > this.state.journalStart) this.checkpoint()
+    }, delayMs)
+    this.#idleTimer.unref()
   }
 }

@@ -11,11 +11,12 @@ import {
 import type { LeafTable } from '../core/blocks/index.ts'
 import type { HeadRecord, ReplicaChange, StoredReplica } from '../core/machine.ts'
 import type { Batch } from './batch.ts'
-import { CheckpointEntry, type Checkpointed } from './checkpoint.ts'
+import { Checkpointer } from './checkpoint.ts'
 import { CommitQueue } from './commit-queue.ts'
 import type { StorageDriver } from './driver.ts'
 import { driverPoisonedError } from './errors.ts'
 import { FreeSpace } from './free-space.ts'
+import { IdentityKeeper } from './identity-keeper.ts'
 import { extentKey } from './keyspace.ts'
 import type { StoreMetrics } from './metrics.ts'
 import type { StoreTuning } from './options.ts'
@@ -27,10 +28,9 @@ import { mergePatches } from './replicas/merge.ts'
 import { Replica } from './replicas/replica.ts'
 import { readAllocation, readVersions } from './replicas/version-reader.ts'
 import { encodeHead } from './repositories/head-repository.ts'
-import { type IdentityValue, putIdentity } from './repositories/identity-repository.ts'
+import type { IdentityValue } from './repositories/identity-repository.ts'
 import { putVolume, type VolumeValue } from './repositories/volume-repository.ts'
 import type { Complete, Store, StoreEffect, StoreIdentity } from './store.ts'
-import { acquit, suspect } from './suspicion.ts'
 
 /** What a store is built from once its data directory was read. */
 export interface OpenedStore {
@@ -56,22 +56,16 @@ export class ReplicaStore implements Store {
   readonly metrics: StoreMetrics
   readonly #driver: StorageDriver
   readonly #complete: Complete
-  readonly #tuning: StoreTuning
   readonly #replicas: Map<ExtentId, Replica>
   readonly #volumes: Map<VolumeId, VolumeValue>
   readonly #queue: CommitQueue
   readonly #leaves: LeafCache
   readonly #freeSpace: FreeSpace
-  readonly #checkpointed: Checkpointed
+  readonly #checkpointer: Checkpointer
+  readonly #identity: IdentityKeeper
   /** Reads and deletions on their way: `close` waits for them. */
   readonly #running = new Set<Promise<void>>()
-  readonly #trust: StoreIdentity['trust']
-  #identity: IdentityValue
-  #checkpointQueued = false
-  #idleTimer: NodeJS.Timeout | undefined
-  #lastSynced = 0
   #failure: { readonly cause: unknown } | undefined
-  readonly #rejectSaves = new Set<(error: unknown) => void>()
   readonly #failed = Promise.withResolvers<void>()
   #closing = false
 
@@ -79,24 +73,23 @@ export class ReplicaStore implements Store {
     const { driver, identity, replicas, tuning, metrics } = opened
     this.#driver = driver
     this.#complete = complete
-    this.#tuning = tuning
-    this.#identity = identity
-    this.#trust = identity.suspicion === undefined ? 'trusted' : 'suspect'
     this.#replicas = replicas
     this.#volumes = opened.volumes
     this.metrics = metrics
     this.replicas = [...replicas.values()].map(storedReplica)
-    this.#checkpointed = {
-      replicas: new Map(replicas),
-      deletedTombstones: new Set(),
-      journalStart: opened.journalStart,
-    }
     this.#queue = new CommitQueue(driver, {
       batchBytes: tuning.batchBytes,
       nextNumber: opened.journalNext,
       onSynced: (batch, seconds) => this.#onSynced(batch, seconds),
       onFailed: (error) => this.#onFailed(error),
     })
+    const checkpointed = {
+      replicas: new Map(replicas),
+      deletedTombstones: new Set<ExtentId>(),
+      journalStart: opened.journalStart,
+    }
+    this.#checkpointer = new Checkpointer(this.#queue, checkpointed, tuning, () => metrics.checkpoints++)
+    this.#identity = new IdentityKeeper(this.#queue, identity)
     this.#leaves = new LeafCache(driver, tuning.leafCapacity, {
       loaded: () => {
         metrics.leafLoads = this.#leaves.loads
@@ -110,8 +103,7 @@ export class ReplicaStore implements Store {
   }
 
   get identity(): StoreIdentity {
-    const { store, cluster, voters, founded, bootId, startCounter } = this.#identity
-    return { store, cluster, voters, founded, incarnation: { bootId, counter: startCounter }, trust: this.#trust }
+    return this.#identity.identity
   }
 
   execute(effect: StoreEffect): void {
@@ -141,13 +133,7 @@ export class ReplicaStore implements Store {
 
   saveCluster(cluster: ClusterId, voters: readonly Voter[], founded: boolean): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(driverPoisonedError(this.#failure.cause))
-    return new Promise((resolve, reject) => {
-      this.#rejectSaves.add(reject)
-      this.#writeIdentity({ ...this.#identity, cluster, voters, founded }, () => {
-        this.#rejectSaves.delete(reject)
-        resolve()
-      })
-    })
+    return this.#identity.saveCluster(cluster, voters, founded)
   }
 
   /** What the driver says of itself, for metrics; empty once it is closed. */
@@ -161,17 +147,14 @@ export class ReplicaStore implements Store {
 
   async close(): Promise<void> {
     this.#closing = true
-    clearTimeout(this.#idleTimer)
+    this.#checkpointer.stop()
     this.#freeSpace.stop()
     while (this.#failure === undefined && (this.#running.size > 0 || !this.#queue.isIdle)) {
       await Promise.race([Promise.all([this.#queue.idle(), ...this.#running]), this.#failed.promise])
     }
     if (this.#failure === undefined) {
-      this.#queue.push(new CheckpointEntry(this.#checkpointed, () => this.#queue.nextNumber, noop))
-      const { suspicion } = this.#identity
-      // A suspect store without a replica has nothing that could be compared: it starts afresh.
-      const cleared = suspicion?.extents.length === 0 ? undefined : suspicion
-      this.#writeIdentity({ ...this.#identity, suspicion: cleared, cleanShutdown: true }, noop)
+      this.#checkpointer.checkpoint()
+      this.#identity.endCleanly()
       await this.#queue.idle()
     }
     await this.#driver.close()
@@ -213,7 +196,7 @@ export class ReplicaStore implements Store {
       bytes: 256,
       ready: () => true,
       build: (batch) => {
-        this.#checkpointed.replicas.set(extent, replica)
+        this.#checkpointer.state.replicas.set(extent, replica)
         batch.put(extentKey('head', extent), encodeHead(replica.headValue()))
         this.#noteVolume(replica, undefined, batch)
       },
@@ -229,10 +212,10 @@ export class ReplicaStore implements Store {
       bytes: 64,
       ready: () => true,
       build: (batch) => {
-        this.#checkpointed.replicas.delete(extent)
+        this.#checkpointer.state.replicas.delete(extent)
         batch.del(extentKey('head', extent))
         batch.put(extentKey('tombstone', extent), NO_BYTES)
-        this.#acquit(extent, batch)
+        this.#identity.acquit(extent, batch)
       },
       done: () => {
         this.#leaves.drop(replica)
@@ -245,19 +228,8 @@ export class ReplicaStore implements Store {
     const stopped = () => this.#closing || this.#failure !== undefined
     this.#run(async () => {
       if (!(await deleteReplica(this.#driver, this.#queue, extent, stopped))) return
-      this.#checkpointed.deletedTombstones.add(extent)
+      this.#checkpointer.state.deletedTombstones.add(extent)
       await compactReplica(this.#driver, extent, stopped)
-    })
-  }
-
-  #writeIdentity(identity: IdentityValue, done: () => void): void {
-    this.#identity = identity
-    this.#queue.push({
-      bytes: 1024,
-      ready: () => true,
-      // The newest one and not the one of the call: a batch in between may have changed it.
-      build: (batch) => batch.operations.push(putIdentity(this.#identity)),
-      done,
     })
   }
 
@@ -334,14 +306,7 @@ export class ReplicaStore implements Store {
     const replica = this.#replicas.get(change.extent)
     if (replica !== undefined && change.head.record !== undefined) this.#noteVolume(replica, change.head.record, batch)
     // Windows come with the MARK at the end of a comparison: from here on the replica is as good as its primary.
-    if (change.windows !== undefined) this.#acquit(change.extent, batch)
-  }
-
-  #acquit(extent: ExtentId, batch: Batch): void {
-    const suspicion = acquit(this.#identity.suspicion, extent)
-    if (suspicion === this.#identity.suspicion) return
-    this.#identity = { ...this.#identity, suspicion }
-    batch.operations.push(putIdentity(this.#identity))
+    if (change.windows !== undefined) this.#identity.acquit(change.extent, batch)
   }
 
   /** Keeps what is known of the volume of a replica on disk, for a map that was lost (amendment 16). */
@@ -364,11 +329,7 @@ export class ReplicaStore implements Store {
     this.metrics.leafMismatches++
     replica.adoptLeaf(table)
     const reason = `versions of leaf ${table.leaf} of extent ${replica.extent} do not match their digest`
-    const { suspicion, startCounter } = this.#identity
-    this.#writeIdentity(
-      { ...this.#identity, suspicion: suspect(suspicion, reason, startCounter, [replica.extent]) },
-      noop,
-    )
+    this.#identity.suspect(reason, [replica.extent])
   }
 
   #onSynced(batch: Batch, seconds: number): void {
@@ -378,40 +339,14 @@ export class ReplicaStore implements Store {
     metrics.bytes += batch.bytes
     metrics.onSync?.(seconds)
     this.#freeSpace.wrote(batch.bytes)
-    if (!batch.journaled || this.#closing) return
-    this.#lastSynced = performance.now()
-    const sinceCheckpoint = this.#queue.nextNumber - this.#checkpointed.journalStart
-    if (sinceCheckpoint >= this.#tuning.checkpointBatches) this.#checkpoint()
-    else if (this.#idleTimer === undefined) this.#watchIdle(this.#tuning.checkpointIdleMs)
-  }
-
-  #checkpoint(): void {
-    if (this.#checkpointQueued) return
-    this.#checkpointQueued = true
-    const done = () => {
-      this.#checkpointQueued = false
-      this.metrics.checkpoints++
-    }
-    this.#queue.push(new CheckpointEntry(this.#checkpointed, () => this.#queue.nextNumber, done))
-  }
-
-  /** Checkpoints once nothing was written for a while. */
-  #watchIdle(delayMs: number): void {
-    this.#idleTimer = setTimeout(() => {
-      this.#idleTimer = undefined
-      const leftMs = this.#lastSynced + this.#tuning.checkpointIdleMs - performance.now()
-      if (leftMs > 0) this.#watchIdle(leftMs)
-      else if (this.#queue.nextNumber > this.#checkpointed.journalStart) this.#checkpoint()
-    }, delayMs)
-    this.#idleTimer.unref()
+    if (batch.journaled && !this.#closing) this.#checkpointer.synced()
   }
 
   #onFailed(error: unknown): void {
     this.#failure = { cause: error }
-    clearTimeout(this.#idleTimer)
+    this.#checkpointer.stop()
     this.#freeSpace.stop()
-    for (const reject of this.#rejectSaves) reject(driverPoisonedError(error))
-    this.#rejectSaves.clear()
+    this.#identity.fail(error)
     this.#failed.resolve()
     this.#complete({ type: 'store-failed', reason: error instanceof Error ? error.message : String(error) })
   }

@@ -1,0 +1,79 @@
+import type { ClusterId, ExtentId, Voter } from '@ashlar/proto'
+import type { Batch } from './batch.ts'
+import type { CommitQueue } from './commit-queue.ts'
+import { driverPoisonedError } from './errors.ts'
+import { type IdentityValue, putIdentity } from './repositories/identity-repository.ts'
+import type { StoreIdentity } from './store.ts'
+import { acquit, suspect } from './suspicion.ts'
+
+/** The identity of an open store: who it is, which cluster it belongs to, and whether it can be trusted. */
+export class IdentityKeeper {
+  readonly #queue: CommitQueue
+  /** As it was at the opening: the store registers with it, and a later opening with what was learned since. */
+  readonly #trust: StoreIdentity['trust']
+  readonly #savings = new Set<(error: unknown) => void>()
+  #value: IdentityValue
+
+  constructor(queue: CommitQueue, value: IdentityValue) {
+    this.#queue = queue
+    this.#value = value
+    this.#trust = value.suspicion === undefined ? 'trusted' : 'suspect'
+  }
+
+  get identity(): StoreIdentity {
+    const { store, cluster, voters, founded, bootId, startCounter } = this.#value
+    return { store, cluster, voters, founded, incarnation: { bootId, counter: startCounter }, trust: this.#trust }
+  }
+
+  /** Resolves when it is on stable storage; rejects when the store fails before that. */
+  saveCluster(cluster: ClusterId, voters: readonly Voter[], founded: boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#savings.add(reject)
+      this.#write({ cluster, voters, founded }, () => {
+        this.#savings.delete(reject)
+        resolve()
+      })
+    })
+  }
+
+  /** Something on disk may be missing from these replicas. */
+  suspect(reason: string, extents: readonly ExtentId[]): void {
+    const { suspicion, startCounter } = this.#value
+    this.#write({ suspicion: suspect(suspicion, reason, startCounter, extents) })
+  }
+
+  /** A replica was compared with a primary or dropped by what this batch carries. */
+  acquit(extent: ExtentId, batch: Batch): void {
+    const suspicion = acquit(this.#value.suspicion, extent)
+    if (suspicion === this.#value.suspicion) return
+    this.#value = { ...this.#value, suspicion }
+    batch.operations.push(putIdentity(this.#value))
+  }
+
+  /** The last thing that is written. */
+  endCleanly(): void {
+    const { suspicion } = this.#value
+    // A suspect store without a replica has nothing that could be compared: it starts afresh.
+    this.#write({ suspicion: suspicion?.extents.length === 0 ? undefined : suspicion, cleanShutdown: true })
+  }
+
+  /** The store failed: nothing that waits will be written. */
+  fail(cause: unknown): void {
+    for (const reject of this.#savings) reject(driverPoisonedError(cause))
+    this.#savings.clear()
+  }
+
+  #write(change: Partial<IdentityValue>, done: () => void = () => undefined): void {
+    this.#value = { ...this.#value, ...change }
+    this.#queue.push({
+      bytes: IDENTITY_BYTES,
+      ready: () => true,
+      // The newest one and not the one of the call: a batch in between may have changed it.
+      build: (batch) => batch.operations.push(putIdentity(this.#value)),
+      done,
+    })
+  }
+}
+
+/** Bytes of an identity with its key, about. */
+const IDENTITY_BYTES = 1024
