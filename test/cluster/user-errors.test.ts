@@ -69,9 +69,9 @@ test('a port in use is named', async () => {
   const { port } = taken.address() as { port: number }
   const directory = await mkdtemp(join(tmpdir(), 'ashlar-port-'))
   const result = await run(process.execPath, serverArgs(directory, port, ['--init']), { timeoutMs: 20_000 })
-  assertOneLine(result, 1, new RegExp(`${port}`))
   taken.close()
   await rm(directory, { recursive: true, force: true })
+  assertOneLine(result, 1, new RegExp(`${port}`))
 })
 
 test('a data directory of another cluster is refused by the peers, and the node says so', async () => {
@@ -82,9 +82,9 @@ test('a data directory of another cluster is refused by the peers, and the node 
   await cp(other.node('n1').dataDir, directory, { recursive: true })
   const peers = [`127.0.0.1:${port}`, ...cluster.info.nodes.map((node) => node.peer)].join(',')
   const result = await run(process.execPath, serverArgs(directory, port, ['--peers', peers]), { timeoutMs: 20_000 })
-  assertOneLine(result, 1, /another cluster|other cluster/)
   await rm(directory, { recursive: true, force: true })
   await rm(other.directory, { recursive: true, force: true })
+  assertOneLine(result, 1, /another cluster/)
 })
 
 test('foreign bytes on the peer port disturb nobody', async () => {
