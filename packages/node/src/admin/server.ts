@@ -1,16 +1,12 @@
 import { AshlarError, ERRORS } from '@ashlar/proto'
 import fastifySwagger from '@fastify/swagger'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
-import {
-  jsonSchemaTransform,
-  jsonSchemaTransformObject,
-  serializerCompiler,
-  validatorCompiler,
-} from 'fastify-type-provider-zod'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { Logger } from 'pino'
 import { formatAddress, parseAddress } from '../config/index.ts'
 import { errorAnswer, sendError, sendNotFound } from './errors.ts'
 import type { NodeView } from './node-view.ts'
+import { withoutUnusedSchemas } from './openapi.ts'
 import { type FetchPeer, fetchPeer } from './peers.ts'
 import { clusterRoutes, localRoutes, volumeRoutes } from './routes.ts'
 
@@ -33,7 +29,8 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
   const ask = options.fetchPeer ?? fetchPeer
   const server = Fastify({
     loggerInstance: options.log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    // Requests are logged by the hook below, at debug.
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 64 * 1024,
     // A connection that sends slowly, or many headers, must not hold a socket for long (slow clients are a way to attack).
     connectionTimeout: 30_000,
@@ -61,7 +58,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
       info: { title: 'Ashlar', description: 'API of one node of a cluster.', version: view.version },
     },
     transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: withoutUnusedSchemas,
   })
   await server.register(clusterRoutes(view, ask))
   await server.register(volumeRoutes(view, ask))
