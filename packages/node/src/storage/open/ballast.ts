@@ -24,9 +24,16 @@ export async function ensureBallast(path: string, directory: string, bytes: Byte
   if (present !== undefined && present.size >= bytes) return true
   const { bavail, bsize } = await statfs(directory)
   if (bavail * bsize < ROOM_FACTOR * bytes) return false
-  if (!(await allocate(path, bytes))) await fillWithZeroes(path, bytes)
-  await syncFile(path)
-  return true
+  try {
+    if (!(await allocate(path, bytes))) await fillWithZeroes(path, bytes)
+    await syncFile(path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+    // The room went to someone else in the meantime: the store works without, and the next opening tries again.
+    await rm(path, { force: true })
+    return false
+  }
 }
 
 export async function deleteBallast(path: string): Promise<boolean> {
