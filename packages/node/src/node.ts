@@ -85,6 +85,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       },
       node,
     )
+    observer.metrics.transport.watch(transport.counters)
     node.begin(transport, options.advertise ?? transport.address, options.advertiseApi ?? api)
     observer.watch(node)
     return {

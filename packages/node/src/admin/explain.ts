@@ -75,11 +75,13 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
   ]
   const waitsFor: string[] = []
   if (node.state === 'lost') waitsFor.push('its lease ran out: nothing was heard of it for longer than that')
-  if (node.reason !== '') waitsFor.push(node.reason)
+  else if (node.reason !== '') waitsFor.push(node.reason)
   for (const volume of node.volumes) {
     if (volume.inSync === volume.replicas) continue
     const behind = volume.behindBlocks === null ? '' : `, ${volume.behindBlocks} blocks behind`
-    waitsFor.push(`volume ${volume.name}: ${volume.replicas - volume.inSync} replicas to catch up${behind}`)
+    waitsFor.push(
+      `volume ${volume.name}: ${volume.inSync} of its ${volume.replicas} replicas here are in sync${behind}`,
+    )
   }
   const isLost = node.state === 'lost'
   return {

@@ -29,7 +29,8 @@ export interface ExtentHealth {
 /** What is known of one stream from the primary of an extent to another replica. */
 export interface Progress {
   readonly joining: boolean
-  readonly behindBlocks: number
+  /** Undefined until the two ends of the stream were compared. */
+  readonly behindBlocks: number | undefined
 }
 
 /** Progress of the replicas of one extent, by store; undefined when the primary's node could not be asked. */
@@ -66,7 +67,7 @@ function blockedReason(map: MapCopy, volume: VolumeRecord, extent: ExtentRecord)
     return `its primary ${name} has restarted, and control is naming the next one`
   }
   if (extent.inSync.length < volume.minInSync) {
-    return `${extent.inSync.length} replicas are in sync, and writes need ${volume.minInSync}`
+    return `${extent.inSync.length} of ${volume.replicas} replicas in sync, and writes need ${volume.minInSync}`
   }
   return undefined
 }

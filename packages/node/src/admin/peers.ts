@@ -80,10 +80,15 @@ function progressOfStreams(extent: Pick<LocalExtentAnswer, 'streams'>): Map<Stor
   return new Map(
     extent.streams.map((stream) => [
       stream.store as StoreId,
-      { joining: JOINING_PHASES.has(stream.phase), behindBlocks: stream.behindBlocks },
+      {
+        joining: JOINING_PHASES.has(stream.phase),
+        // Before the two ends were compared nobody knows what differs.
+        behindBlocks: KNOWING_PHASES.has(stream.phase) ? stream.behindBlocks : undefined,
+      },
     ]),
   )
 }
 
 /** Phases of a stream in which the replica is catching up, or has and is about to be counted. */
 const JOINING_PHASES: ReadonlySet<string> = new Set(['comparing', 'copying', 'live'])
+const KNOWING_PHASES: ReadonlySet<string> = new Set(['copying', 'live'])

@@ -67,16 +67,29 @@ export function clusterRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPlug
       },
       (request) => nodeReport(view, request.params.id, fetchPeer),
     )
+    for (const kind of ['volume', 'node'] as const) {
+      server.get(
+        `/v1/explain/${kind}/:name`,
+        {
+          schema: {
+            summary: `Why a ${kind} is as it is, what it waits for, what to do`,
+            params: byName,
+            response: { 200: explanationSchema, ...errors },
+          },
+        },
+        (request) => explain(view, kind, request.params.name, fetchPeer),
+      )
+    }
     server.get(
-      '/v1/explain/:kind/*',
+      '/v1/explain/extent/:name/:number',
       {
         schema: {
-          summary: 'Why a volume, an extent (VOLUME/NUMBER) or a node is as it is',
-          params: z.object({ kind: z.enum(['volume', 'extent', 'node']), '*': z.string() }),
+          summary: 'Why an extent of a volume is as it is, what it waits for, what to do',
+          params: z.object({ name: z.string(), number: z.coerce.number().int().min(0) }),
           response: { 200: explanationSchema, ...errors },
         },
       },
-      (request) => explain(view, request.params.kind, request.params['*'], fetchPeer),
+      (request) => explain(view, 'extent', `${request.params.name}/${request.params.number}`, fetchPeer),
     )
   }
 }

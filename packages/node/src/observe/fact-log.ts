@@ -1,4 +1,4 @@
-import { type ExtentId, type Millis, type StoreId, volumeOf } from '@ashlar/proto'
+import { type ExtentId, extentIndexOf, type Millis, type StoreId } from '@ashlar/proto'
 import type { Logger } from 'pino'
 import type { Fact } from '../core/machine.ts'
 
@@ -18,6 +18,8 @@ export interface FactLogOptions {
   readonly clock: () => Millis
   /** What people call a store, when the map knows it. */
   readonly nodeName: (store: StoreId) => string | undefined
+  /** Name of the volume of an extent, when the map knows it. */
+  readonly volumeName: (extent: ExtentId) => string | undefined
   readonly onSuppressed: (what: string) => void
 }
 
@@ -70,9 +72,10 @@ export class FactLog {
   private readable(details: Readonly<Record<string, unknown>>): Record<string, unknown> {
     const { store, extent } = details as { store?: StoreId; extent?: ExtentId }
     const name = store === undefined ? undefined : this.options.nodeName(store)
+    const volume = extent === undefined ? undefined : this.options.volumeName(extent)
     return {
       ...details,
-      ...(extent === undefined ? {} : { volume: volumeOf(extent) }),
+      ...(extent === undefined || volume === undefined ? {} : { volume, extentIndex: extentIndexOf(extent) }),
       ...(name === undefined ? {} : { storeName: name }),
     }
   }

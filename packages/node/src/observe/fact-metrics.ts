@@ -28,6 +28,7 @@ export const FACT_METRICS: Readonly<Record<string, Move>> = {
   'block-repaired': (metrics) => metrics.recovery.repairedBlocks.add({}),
   'block-not-repaired': (metrics) => metrics.recovery.unrepairedBlocks.add({}),
   'lease-lost': (metrics) => metrics.control.leasesLost.add({}),
+  'registration-refused': (metrics) => metrics.control.registrationsRefused.add({}),
   'store-expired': (metrics) => metrics.control.expired.add({}),
   'store-failed': (metrics) => metrics.storage.failures.add({}),
 }

@@ -143,3 +143,15 @@ export function createRegister(): Register {
     },
   }
 }
+
+/** A counter that follows a number kept elsewhere, which only rises. */
+export function mirror(register: Register, name: string, help: string, read: () => number): void {
+  const counter = register.counter(name, help)
+  let seen = 0
+  counter.add({}, 0)
+  register.onCollect(() => {
+    const value = read()
+    if (value > seen) counter.add({}, value - seen)
+    seen = Math.max(seen, value)
+  })
+}

@@ -15,6 +15,10 @@ export function controlMetrics(register: Register) {
       '1 while this node holds its lease. 0: it answers no reads and no writes.',
     ),
     leasesLost: register.counter('ashlar_control_leases_lost_total', 'Times that this node lost its lease.'),
+    registrationsRefused: register.counter(
+      'ashlar_control_registrations_refused_total',
+      'Times that control refused to register this store: its name, its address or its directory is used twice.',
+    ),
     nodes: register.gauge('ashlar_control_nodes', 'Nodes of the cluster by state.', ['state']),
     volumes: register.gauge('ashlar_control_volumes', 'Volumes of the cluster by state, as the map tells it.', [
       'state',

@@ -1,5 +1,5 @@
 import type { StoreMetrics } from '../../storage/metrics.ts'
-import { LATENCY_BUCKETS_SECONDS, type Register } from '../register.ts'
+import { LATENCY_BUCKETS_SECONDS, mirror, type Register } from '../register.ts'
 
 /** The store: batches, their syncs, and what the driver says of itself. */
 export type StorageMetrics = ReturnType<typeof storageMetrics>
@@ -53,16 +53,4 @@ export function storageMetrics(register: Register) {
       })
     },
   }
-}
-
-/** A counter that follows a number kept elsewhere, which only rises. */
-export function mirror(register: Register, name: string, help: string, read: () => number): void {
-  const counter = register.counter(name, help)
-  let seen = 0
-  counter.add({}, 0)
-  register.onCollect(() => {
-    const value = read()
-    if (value > seen) counter.add({}, value - seen)
-    seen = Math.max(seen, value)
-  })
 }

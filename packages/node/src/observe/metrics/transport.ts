@@ -1,7 +1,28 @@
-import type { Register } from '../register.ts'
+import type { TransportCounters } from '../../transport/index.ts'
+import { mirror, type Register } from '../register.ts'
 
 /** Connections to peers and clients. */
 export type TransportMetrics = ReturnType<typeof transportMetrics>
+
+const COUNTERS = {
+  sentFrames: ['ashlar_transport_sent_frames_total', 'Frames sent: each carries one message or many.'],
+  sentBytes: ['ashlar_transport_sent_bytes_total', 'Bytes of frames sent.'],
+  receivedFrames: ['ashlar_transport_received_frames_total', 'Frames received.'],
+  receivedBytes: ['ashlar_transport_received_bytes_total', 'Bytes of frames received.'],
+  badFrames: [
+    'ashlar_transport_bad_frames_total',
+    'Frames that were no valid frame, broke a rule, or carried a block that did not match its checksum.',
+  ],
+  refusedHandshakes: ['ashlar_transport_refused_handshakes_total', 'Handshakes that one of the two sides refused.'],
+  foreignConnections: ['ashlar_transport_foreign_connections_total', 'Connections that did not speak our protocol.'],
+  fullLinks: ['ashlar_transport_full_links_total', 'Connections closed because too much waited to be sent on them.'],
+  stalledLinks: ['ashlar_transport_stalled_links_total', 'Connections closed because nothing left them for too long.'],
+  pausedClients: [
+    'ashlar_transport_paused_clients_total',
+    'Times that a client was not read from, since it did not read.',
+  ],
+  failedDials: ['ashlar_transport_failed_dials_total', 'Dials that did not become a connection.'],
+} as const satisfies Record<keyof TransportCounters, readonly [string, string]>
 
 export function transportMetrics(register: Register) {
   return {
@@ -21,5 +42,12 @@ export function transportMetrics(register: Register) {
       'Messages that were dropped: the connection was down, or its queue full, which closes it.',
       ['reason'],
     ),
+    /** Exposes what a transport counts by itself, from now on. Call it once. */
+    watch(counters: Readonly<TransportCounters>): void {
+      for (const key of Object.keys(COUNTERS) as (keyof TransportCounters)[]) {
+        const [name, help] = COUNTERS[key]
+        mirror(register, name, help, () => counters[key])
+      }
+    },
   }
 }

@@ -1,0 +1,409 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import { AshlarError, BLOCK_DATA, BLOCK_TRIM, type Epoch, extentId, type Seq, type VolumeId } from '@ashlar/proto'
+import type { InjectOptions } from 'fastify'
+import { pino } from 'pino'
+import { createAdminServer, type FetchPeer } from '../../src/admin/index.ts'
+import {
+  CLUSTER,
+  extentRecord,
+  FakeView,
+  mapOf,
+  nodeRecord,
+  primaryStatus,
+  storeOf,
+  volumeRecord,
+} from './fake-view.ts'
+
+const FIRST = extentId(1 as VolumeId, 0)
+const log = pino({ level: 'silent' })
+const metrics = { contentType: 'text/plain; version=0.0.4', expose: async () => 'ashlar_x 1\n' }
+
+/** Peers that say nothing of interest: they hold no extents as primaries. */
+const quietPeers: FetchPeer = async (api, path) =>
+  path.startsWith('/v1/local/extents')
+    ? []
+    : {
+        ...{ id: api, store: storeOf(2), pid: 1, version: '1.2.3', dataDir: '/data', ready: true, reason: '' },
+        ...{ leaseHeld: true, mapRevision: 7, insecure: [] },
+      }
+
+async function serve(t: TestContext, view: FakeView, fetchPeer: FetchPeer = quietPeers) {
+  const server = await createAdminServer({ view, log, metrics, fetchPeer })
+  t.after(() => server.close())
+  return async (url: string, options: Omit<InjectOptions, 'url'> = {}) => {
+    const response = await server.inject({ ...options, url })
+    const isJson = String(response.headers['content-type']).startsWith('application/json')
+    return { status: response.statusCode, body: isJson ? response.json() : response.body, headers: response.headers }
+  }
+}
+
+function demo(changes: Parameters<typeof mapOf>[0] = {}): FakeView {
+  return new FakeView(mapOf({ volumes: [volumeRecord(1, 'demo')], extents: [extentRecord(1, 0)], ...changes }))
+}
+
+describe('probes', () => {
+  it('healthz answers whatever the cluster does', async (t) => {
+    const view = demo()
+    view.readiness = { ready: false, reason: 'waits for n2' }
+    view.leaseHeld = false
+    const call = await serve(t, view)
+    assert.equal((await call('/healthz')).status, 200)
+  })
+
+  it('readyz is 503 with the reason until the node can serve', async (t) => {
+    const view = demo()
+    view.readiness = { ready: false, reason: 'waits for n2' }
+    const call = await serve(t, view)
+    const before = await call('/readyz')
+    assert.equal(before.status, 503)
+    assert.deepEqual(before.body, { error: { code: 'UNHEALTHY', message: 'waits for n2', hint: '' } })
+    view.readiness = { ready: true }
+    assert.equal((await call('/readyz')).status, 200)
+  })
+
+  it('metrics come as Prometheus reads them', async (t) => {
+    const call = await serve(t, demo())
+    const { headers, body } = await call('/metrics')
+    assert.match(String(headers['content-type']), /^text\/plain; version=0\.0\.4/)
+    assert.equal(body, 'ashlar_x 1\n')
+  })
+})
+
+describe('the cluster', () => {
+  it('is told on one screen', async (t) => {
+    const call = await serve(t, demo())
+    const { status, body } = await call('/v1/cluster')
+    assert.equal(status, 200)
+    assert.deepEqual(body, {
+      state: 'healthy',
+      leader: 'n1',
+      nodes: 3,
+      nodesUp: 3,
+      volumes: 1,
+      extents: { healthy: 1, recovering: 0, degraded: 0, unavailable: 0 },
+      behindBlocks: 0,
+      cluster: CLUSTER,
+      mapRevision: 7,
+      reasons: [],
+      insecure: [],
+      unasked: [],
+    })
+  })
+
+  it('is degraded while a node is lost, even when no volume is', async (t) => {
+    const call = await serve(t, new FakeView(mapOf({ nodes: [nodeRecord(1), nodeRecord(2, { state: 'lost' })] })))
+    const { body } = await call('/v1/cluster')
+    assert.deepEqual([body.state, body.nodesUp, body.reasons], ['degraded', 1, ['node n2 is lost']])
+  })
+
+  it('is unavailable without control, and says who leads it', async (t) => {
+    const view = demo()
+    view.leaseHeld = false
+    view.leader = undefined
+    const call = await serve(t, view)
+    const { body } = await call('/v1/cluster')
+    assert.equal(body.state, 'unavailable')
+    assert.equal(body.leader, null)
+    assert.deepEqual(body.reasons, ['n1 has no lease, so it serves nothing; no control leader is known'])
+  })
+
+  it('names the nodes that did not answer, and goes on without them', async (t) => {
+    const call = await serve(t, demo(), async (api, path) => {
+      if (api.endsWith('7482')) throw new Error('connection refused')
+      return await quietPeers(api, path)
+    })
+    const { status, body } = await call('/v1/cluster')
+    assert.deepEqual([status, body.unasked], [200, ['n2']])
+  })
+
+  it('warns of listeners that --insecure opened, on any node', async (t) => {
+    const view = demo()
+    view.insecure = [{ option: '--api', address: '10.0.0.1:7480' }]
+    const call = await serve(t, view, async (api, path) => {
+      const answer = await quietPeers(api, path)
+      const insecure = api.endsWith('7483') ? [{ option: '--listen', address: '10.0.0.3:7580' }] : []
+      return Array.isArray(answer) ? answer : { ...(answer as object), insecure }
+    })
+    const { body } = await call('/v1/cluster')
+    assert.deepEqual(body.insecure, [
+      { node: 'n1', option: '--api', address: '10.0.0.1:7480' },
+      { node: 'n3', option: '--listen', address: '10.0.0.3:7580' },
+    ])
+  })
+
+  it('lists nodes with the fields that scripts rely on', async (t) => {
+    const nodes = [nodeRecord(1), nodeRecord(2, { state: 'lost' }), nodeRecord(10, {})]
+    const call = await serve(t, demo({ nodes }))
+    const { body } = await call('/v1/nodes')
+    assert.deepEqual(
+      body.map(({ id, state, primaries, replicas, inSync }: Record<string, unknown>) => [
+        id,
+        state,
+        primaries,
+        replicas,
+        inSync,
+      ]),
+      [
+        ['n1', 'up', 1, 1, 1],
+        ['n2', 'lost', 0, 1, 1],
+        ['n10', 'up', 0, 0, 0],
+      ],
+    )
+  })
+
+  it('describes one node by name or store, and says why another one could not be asked', async (t) => {
+    const call = await serve(t, demo(), async () => {
+      throw new Error('connection refused')
+    })
+    const own = (await call('/v1/nodes/n1')).body
+    assert.deepEqual([own.ready, own.pid, own.dataDir], [true, process.pid, '/data/n1'])
+    const other = (await call(`/v1/nodes/${storeOf(2)}`)).body
+    assert.deepEqual([other.id, other.ready, other.pid], ['n2', null, null])
+    assert.match(other.reason, /127\.0\.0\.1:7482 did not answer: connection refused/)
+    const none = await call('/v1/nodes/n9')
+    assert.deepEqual([none.status, none.body.error.code], [404, 'NOT_FOUND'])
+    assert.match(none.body.error.hint, /n1, n2, n3/)
+  })
+})
+
+describe('extents', () => {
+  const missing3 = { extents: [extentRecord(1, 0, { inSync: [storeOf(1), storeOf(2)] })] }
+
+  it('tell the standing of each replica, as the primary on this node reports it', async (t) => {
+    const view = demo(missing3)
+    view.extents = [primaryStatus(FIRST, [{ store: storeOf(3), phase: 'copying', behindBlocks: 120 }])]
+    const call = await serve(t, view)
+    assert.deepEqual((await call('/v1/volumes/demo/extents')).body, [
+      {
+        extent: 0,
+        epoch: 1,
+        primary: 'n1',
+        replicas: [
+          { node: 'n1', standing: 'in-sync', behindBlocks: 0 },
+          { node: 'n2', standing: 'in-sync', behindBlocks: 0 },
+          { node: 'n3', standing: 'joining', behindBlocks: 120 },
+        ],
+        state: 'recovering',
+        reason: 'copying to n3',
+        id: FIRST,
+      },
+    ])
+    assert.equal((await call('/v1/volumes/demo')).body.behindBlocks, 120)
+  })
+
+  it('ask the node of the primary when it is another one', async (t) => {
+    const view = demo({
+      extents: [extentRecord(1, 0, { primary: { store: storeOf(2), counter: 1 }, inSync: [storeOf(2), storeOf(3)] })],
+    })
+    const asked: string[] = []
+    const call = await serve(t, view, async (api, path) => {
+      asked.push(`${api}${path}`)
+      return api.endsWith('7482')
+        ? [primaryStatus(FIRST, [{ store: storeOf(1), phase: 'copying', behindBlocks: 3 }])]
+        : []
+    })
+    const [extent] = (await call('/v1/volumes/demo/extents')).body
+    assert.deepEqual(extent.replicas[0], { node: 'n1', standing: 'joining', behindBlocks: 3 })
+    assert.deepEqual(asked, [
+      '127.0.0.1:7482/v1/local/extents?volume=demo',
+      '127.0.0.1:7483/v1/local/extents?volume=demo',
+    ])
+  })
+
+  it('are out, by an unknown number of blocks, where nobody could say', async (t) => {
+    const view = demo(missing3)
+    view.extents = [primaryStatus(FIRST, [{ store: storeOf(3), phase: 'opening', behindBlocks: 0 }])]
+    const call = await serve(t, view)
+    const [extent] = (await call('/v1/volumes/demo/extents')).body
+    assert.deepEqual(extent.replicas[2], { node: 'n3', standing: 'out', behindBlocks: null })
+    assert.equal(extent.state, 'degraded')
+  })
+
+  it('do not believe a node that says it is primary when the map names another one', async (t) => {
+    const view = demo({
+      extents: [extentRecord(1, 0, { primary: { store: storeOf(2), counter: 1 }, inSync: [storeOf(2), storeOf(1)] })],
+    })
+    view.extents = [primaryStatus(FIRST, [{ store: storeOf(3), phase: 'copying', behindBlocks: 9 }])]
+    const call = await serve(t, view)
+    const [extent] = (await call('/v1/volumes/demo/extents')).body
+    assert.equal(extent.replicas[2].standing, 'out')
+  })
+
+  it('are explained with what they wait for and what to do', async (t) => {
+    const nodes = [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'lost' })]
+    const call = await serve(t, demo({ ...missing3, nodes }))
+    const { body } = await call('/v1/explain/extent/demo/0')
+    assert.equal(body.state, 'degraded')
+    assert.deepEqual(body.waitsFor, ['n3 is not in sync'])
+    assert.match(body.todo[0], /^start n3 again/)
+    assert.equal((await call('/v1/explain/extent/demo/5')).status, 404)
+    assert.equal((await call('/v1/explain/volume/demo')).body.state, 'degraded')
+    assert.equal((await call('/v1/explain/node/n3')).body.state, 'lost')
+  })
+})
+
+describe('volumes', () => {
+  it('are listed with the fields that scripts rely on', async (t) => {
+    const holders = [{ session: 5 as never, mode: 'exclusive' as const, client: 'gateway on host' }]
+    const call = await serve(t, demo({ volumes: [volumeRecord(1, 'demo', { holders, generation: 4 })] }))
+    const [volume] = (await call('/v1/volumes')).body
+    const { name, sizeBytes, blockSizeBytes, replicas, minInSync, state } = volume
+    assert.deepEqual(
+      { name, sizeBytes, blockSizeBytes, replicas, minInSync, state },
+      { name: 'demo', sizeBytes: 2 ** 30, blockSizeBytes: 4096, replicas: 3, minInSync: 2, state: 'healthy' },
+    )
+    assert.deepEqual([volume.holders, volume.generation], [[{ client: 'gateway on host', mode: 'exclusive' }], 4])
+  })
+
+  it('are created through control with the defaults filled in', async (t) => {
+    const view = demo()
+    view.onCommand = () => {
+      view.map = mapOf({ volumes: [volumeRecord(2, 'disk')], extents: [extentRecord(2, 0)] })
+      return undefined
+    }
+    const call = await serve(t, view)
+    const { status, body } = await call('/v1/volumes', {
+      method: 'POST',
+      payload: { name: 'disk', sizeBytes: 2 ** 30 },
+    })
+    assert.deepEqual([status, body.name], [201, 'disk'])
+    assert.deepEqual(view.commands, [
+      {
+        ...{ do: 'create-volume', name: 'disk', sizeBytes: 2 ** 30, blockSizeBytes: 4096 },
+        ...{ extentSizeBytes: 256 * 2 ** 20, replicas: 3, minInSync: 2 },
+      },
+    ])
+  })
+
+  it('are refused before control is asked when no volume can be so, naming the field', async (t) => {
+    const view = demo()
+    const call = await serve(t, view)
+    const refusals = [
+      [{ name: 'Disk', sizeBytes: 4096 }, /name: must be 1 to 63/],
+      [{ name: 'disk', sizeBytes: 0 }, /sizeBytes/],
+      [{ name: 'disk', sizeBytes: 5000 }, /size must be a multiple of the block size/],
+      [{ name: 'disk', sizeBytes: 2 ** 20, replicas: 2, minInSync: 3 }, /minInSync 3 is more than its 2 replicas/],
+      [{ name: 'disk', sizeBytes: 2 ** 20, color: 'red' }, /color/],
+      [{ sizeBytes: 2 ** 20 }, /name/],
+    ] as const
+    for (const [payload, expected] of refusals) {
+      const { status, body } = await call('/v1/volumes', { method: 'POST', payload })
+      assert.deepEqual([status, body.error.code], [400, 'USAGE'], JSON.stringify(payload))
+      assert.match(body.error.message, expected)
+    }
+    assert.deepEqual(view.commands, [])
+  })
+
+  it('pass on what control refuses, with code, hint and status', async (t) => {
+    const view = demo()
+    view.onCommand = () => {
+      throw new AshlarError('CONFLICT', 'volume demo is open', { hint: 'close it first' })
+    }
+    const call = await serve(t, view)
+    const { status, body } = await call('/v1/volumes/demo', { method: 'DELETE' })
+    assert.equal(status, 409)
+    assert.deepEqual(body, { error: { code: 'CONFLICT', message: 'volume demo is open', hint: 'close it first' } })
+  })
+
+  it('are removed by name, and not found when there are none', async (t) => {
+    const view = demo()
+    const call = await serve(t, view)
+    const removed = await call('/v1/volumes/demo', { method: 'DELETE' })
+    assert.equal(removed.status, 204)
+    assert.deepEqual(view.commands, [{ do: 'remove-volume', name: 'demo' }])
+    const missing = await call('/v1/volumes/nowhere', { method: 'DELETE' })
+    assert.deepEqual([missing.status, missing.body.error.message], [404, 'there is no volume nowhere'])
+  })
+})
+
+describe('versions of blocks', () => {
+  it('are told page by page, with whether each was intact', async (t) => {
+    const view = demo()
+    const version = { epoch: 1 as Epoch, seq: 3 as Seq, checksum: 77 }
+    view.blocks = new Map([
+      [
+        FIRST,
+        [
+          { ...version, block: 1, kind: BLOCK_DATA, intact: true },
+          { ...version, block: 4097, kind: BLOCK_TRIM, intact: false },
+        ],
+      ],
+    ])
+    const call = await serve(t, view)
+    const first = (await call(`/v1/local/extents/${FIRST}/versions`)).body
+    assert.deepEqual(first, {
+      extent: FIRST,
+      blocks: [{ block: 1, epoch: 1, seq: 3, kind: 'data', checksum: 77, intact: true }],
+      nextBlock: 4096,
+    })
+    const second = (await call(`/v1/local/extents/${FIRST}/versions?firstBlock=${first.nextBlock}`)).body
+    assert.deepEqual([second.blocks[0].kind, second.blocks[0].intact], ['trim', false])
+    const last = (await call(`/v1/local/extents/${FIRST}/versions?firstBlock=${262_144 - 4096}`)).body
+    assert.equal(last.nextBlock, null)
+  })
+
+  it('are not found for an extent that is not in the map or not here', async (t) => {
+    const call = await serve(t, demo())
+    assert.match((await call('/v1/local/extents/9999/versions')).body.error.message, /the map has no extent 9999/)
+    assert.match((await call(`/v1/local/extents/${FIRST}/versions`)).body.error.message, /this node has no replica/)
+  })
+})
+
+describe('the API as a whole', () => {
+  it('describes itself, and answers every path that it describes', async (t) => {
+    const view = demo()
+    view.blocks = new Map([[FIRST, []]])
+    const call = await serve(t, view)
+    const { body } = await call('/openapi.json')
+    assert.equal(body.openapi, '3.1.0')
+    assert.equal(body.info.version, '1.2.3')
+    const names: Record<string, string> = { id: 'n1', name: 'demo', number: '0' }
+    for (const [path, methods] of Object.entries<Record<string, unknown>>(body.paths)) {
+      assert.ok(Object.keys(methods).length > 0, path)
+      if (methods['get'] === undefined) continue
+      const url = path.replace('extents/{id}', `extents/${FIRST}`).replace('node/{name}', 'node/n1')
+      const { status } = await call(url.replace(/\{(\w+)\}/g, (_, name: string) => names[name] ?? ''))
+      assert.equal(status, 200, path)
+    }
+    for (const name of Object.keys(body.components.schemas)) {
+      assert.ok(JSON.stringify(body).includes(`"#/components/schemas/${name}"`), `${name} is used`)
+    }
+  })
+
+  it('answers every mistake in one form', async (t) => {
+    const call = await serve(t, demo())
+    const nowhere = await call('/v1/nowhere?token=secret')
+    assert.deepEqual([nowhere.status, nowhere.body.error.message], [404, 'there is no GET /v1/nowhere'])
+    const broken = await call('/v1/volumes', {
+      method: 'POST',
+      payload: '{',
+      headers: { 'content-type': 'application/json' },
+    })
+    assert.deepEqual([broken.status, broken.body.error.code], [400, 'USAGE'])
+    const polluted = await call('/v1/volumes', {
+      method: 'POST',
+      payload: '{"__proto__":{"polluted":1},"name":"a","sizeBytes":4096}',
+      headers: { 'content-type': 'application/json' },
+    })
+    assert.equal(polluted.status, 400)
+    assert.equal(({} as Record<string, unknown>)['polluted'], undefined)
+  })
+
+  it('tells nobody the stack of a failure that nobody expected', async (t) => {
+    const view = demo()
+    view.onCommand = () => {
+      throw new TypeError('secret detail')
+    }
+    const call = await serve(t, view)
+    const { status, body } = await call('/v1/volumes/demo', { method: 'DELETE' })
+    assert.deepEqual([status, body.error.code], [500, 'INTERNAL'])
+    assert.doesNotMatch(JSON.stringify(body), /secret detail/)
+  })
+
+  it('refuses a body that is larger than any request', async (t) => {
+    const call = await serve(t, demo())
+    const payload = { name: 'x'.repeat(100_000), sizeBytes: 4096 }
+    assert.equal((await call('/v1/volumes', { method: 'POST', payload })).status, 413)
+  })
+})

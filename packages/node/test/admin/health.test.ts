@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { StoreId } from '@ashlar/proto'
+import { type Progress, volumeHealth, worst } from '../../src/admin/health.ts'
+import { extentRecord, mapOf, nodeRecord, storeOf, volumeRecord } from './fake-view.ts'
+
+const volume = volumeRecord(1, 'demo')
+const without3 = { inSync: [storeOf(1), storeOf(2)] }
+
+function health(
+  parts: Parameters<typeof mapOf>[0],
+  progress: ReadonlyMap<StoreId, Progress> = new Map(),
+): ReturnType<typeof volumeHealth> {
+  return volumeHealth(mapOf({ volumes: [volume], ...parts }), volume, () => progress)
+}
+
+describe('a volume', () => {
+  it('is healthy when every extent has all its replicas in sync', () => {
+    const found = health({ extents: [extentRecord(1, 0)] })
+    assert.deepEqual(found, {
+      state: 'healthy',
+      extents: { healthy: 1, recovering: 0, degraded: 0, unavailable: 0 },
+      reasons: [],
+      fewestInSync: 3,
+    })
+  })
+
+  it('is degraded when a replica is missing that nobody copies to', () => {
+    const found = health({ extents: [extentRecord(1, 0), extentRecord(1, 1, without3)] })
+    assert.equal(found.state, 'degraded')
+    assert.deepEqual(found.extents, { healthy: 1, recovering: 0, degraded: 1, unavailable: 0 })
+    assert.deepEqual(found.reasons, ['n3 is not in sync'])
+    assert.equal(found.fewestInSync, 2)
+  })
+
+  it('is recovering when every missing replica is being copied', () => {
+    const progress = new Map([[storeOf(3), { joining: true, behindBlocks: 12 }]])
+    const found = health({ extents: [extentRecord(1, 0, without3)] }, progress)
+    assert.equal(found.state, 'recovering')
+    assert.deepEqual(found.reasons, ['copying to n3'])
+  })
+
+  it('is degraded when one replica is being copied and another one is not', () => {
+    const progress = new Map([[storeOf(3), { joining: true, behindBlocks: 12 }]])
+    const wide = volumeRecord(1, 'demo', { minInSync: 1 })
+    const map = mapOf({ volumes: [wide], extents: [extentRecord(1, 0, { inSync: [storeOf(1)] })] })
+    assert.equal(volumeHealth(map, wide, () => progress).state, 'degraded')
+  })
+
+  it('is unavailable below minInSync, saying both numbers', () => {
+    const found = health({ extents: [extentRecord(1, 0, { inSync: [storeOf(1)] })] })
+    assert.equal(found.state, 'unavailable')
+    assert.deepEqual(found.reasons, ['1 of 3 replicas in sync, and writes need 2'])
+  })
+
+  it('is unavailable while its primary is lost, saying what it waits for', () => {
+    const nodes = [nodeRecord(1, { state: 'lost' }), nodeRecord(2), nodeRecord(3)]
+    assert.deepEqual(health({ nodes, extents: [extentRecord(1, 0)] }).reasons, [
+      'its primary n1 is lost, and control is naming another one',
+    ])
+    const alone = health({ nodes, extents: [extentRecord(1, 0, { inSync: [storeOf(1)] })] })
+    assert.match(alone.reasons[0] ?? '', /it waits for n1$/)
+  })
+
+  it('is unavailable while its primary is one of an earlier life of its store', () => {
+    const nodes = [nodeRecord(1, { incarnation: { bootId: 'boot', counter: 2 } }), nodeRecord(2), nodeRecord(3)]
+    const found = health({ nodes, extents: [extentRecord(1, 0)] })
+    assert.deepEqual(
+      [found.state, found.reasons],
+      ['unavailable', ['its primary n1 has restarted, and control is naming the next one']],
+    )
+  })
+
+  it('is not called well before its extents are known', () => {
+    assert.equal(health({}).state, 'unavailable')
+  })
+})
+
+describe('a cluster', () => {
+  it('is as its worst part', () => {
+    assert.equal(worst([]), 'healthy')
+    assert.equal(worst(['healthy', 'degraded', 'recovering']), 'degraded')
+    assert.equal(worst(['recovering', 'unavailable', 'degraded']), 'unavailable')
+  })
+})
