@@ -109,7 +109,8 @@ export class Checkers implements NodeObserver, ClientObserver {
   private fact(node: NodeProcess, fact: Fact): void {
     this.onFact(node, fact)
     if (fact.what !== 'extent-active' || fact.extent === undefined) return
-    this.serving.activated(node, fact.extent, fact['epoch'] as Epoch)
-    this.durability.activated(node, fact.extent)
+    const epoch = fact['epoch'] as Epoch
+    this.serving.activated(node, fact.extent, epoch)
+    this.durability.activated(node, fact.extent, epoch)
   }
 }

@@ -33,13 +33,18 @@ export class Durability {
   private readonly disks: ReadonlyMap<string, Disk>
   private readonly applications = new Map<string, Application[]>()
   private readonly acknowledged = new Map<ExtentId, Map<BlockIndex, Position>>()
-  /** Writes that were acknowledged. */
-  acknowledgements = 0
+  /** Operations that were answered with success, by extent, session and number. */
+  private readonly answers = new Set<string>()
 
   constructor(truth: ControlTruth, disks: ReadonlyMap<string, Disk>, report: Report) {
     this.truth = truth
     this.disks = disks
     this.report = report
+  }
+
+  /** Writes and erasures that were answered with success. */
+  get acknowledgements(): number {
+    return this.answers.size
   }
 
   /** A store is asked to commit a change: remembers what an operation became. */
@@ -50,17 +55,22 @@ export class Durability {
     const key = keyOf(change.extent, operation)
     const known = this.applications.get(key) ?? []
     if (known.some(({ position }) => compare(position, first.version) === 0)) return
+    if (this.answers.has(key)) {
+      this.report.violation('applied-once', `operation ${key} (extent:session:op) was applied again after its answer`)
+    }
     const application = { position: first.version, blocks: blocks.map(({ block }) => block) }
     this.applications.set(key, [...known, application])
   }
 
   /** A write or an erasure was answered with success. */
   answered(node: NodeProcess, request: Extract<Request, { type: 'write' | 'zero' }>): void {
-    this.acknowledgements++
     const { extent, operation } = request
-    const applications = this.applications.get(keyOf(extent, operation)) ?? []
-    if (applications.length === 0) {
-      // An erasure of blocks without a version changes nothing.
+    const key = keyOf(extent, operation)
+    this.answers.add(key)
+    const applications = this.applications.get(key) ?? []
+    const held = applications.findLast((application) => holds(node.disk, extent, application))
+    if (held === undefined) {
+      // An erasure of blocks without a version changes nothing, also where an earlier primary had something to erase.
       if (request.type === 'write') this.report.violation('acked-durable', `${name(request)} was acked, never applied`)
       return
     }
@@ -68,13 +78,15 @@ export class Durability {
     const kept = node.disk.replicas.get(extent)?.head.record?.inSync
     this.checkMembers(node, request, 'acked-under-kept-record', kept, applications)
     this.checkEnough(node, extent)
-    const held = applications.findLast((application) => holds(node.disk, extent, application))
-    if (held !== undefined) this.remember(extent, held)
+    this.remember(extent, held)
   }
 
-  /** A primary serves from here on: it must hold all that was ever acknowledged, and enough others with it. */
-  activated(node: NodeProcess, extent: ExtentId): void {
-    this.checkHolds('acked-survives', `${node.host} serves extent ${extent}`, node.disk, extent)
+  /**
+   * A primary serves from here on: it must hold all that was acknowledged up to its epoch, and enough others with it. One
+   * that was replaced without knowing it yet has no lease, so what later epochs acknowledged is not its concern.
+   */
+  activated(node: NodeProcess, extent: ExtentId, epoch: Epoch): void {
+    this.checkHolds('acked-survives', `${node.host} serves extent ${extent}`, node.disk, extent, epoch)
     this.checkEnough(node, extent)
   }
 
@@ -107,8 +119,9 @@ export class Durability {
     this.report.violation('min-in-sync', `${node.host} serves extent ${extent} with ${inSync} in sync`)
   }
 
-  private checkHolds(rule: string, what: string, disk: Disk, extent: ExtentId): void {
+  private checkHolds(rule: string, what: string, disk: Disk, extent: ExtentId, upTo = Infinity): void {
     for (const [block, position] of this.acknowledged.get(extent) ?? []) {
+      if (position.epoch > upTo) continue
       const held = disk.replicas.get(extent)?.versions.get(block)
       if (held !== undefined && compare(held, position) >= 0) continue
       this.report.violation(rule, `${what} without acked (${position.epoch}, ${position.seq}) of block ${block}`)
