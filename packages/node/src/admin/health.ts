@@ -1,4 +1,4 @@
-import type { ExtentId, ExtentRecord, MapCopy, StoreId, VolumeRecord } from '@ashlar/proto'
+import type { ExtentId, ExtentRecord, MapCopy, NodeRecord, StoreId, VolumeRecord } from '@ashlar/proto'
 
 /**
  * How well something is. Of an extent:
@@ -104,4 +104,14 @@ export function nodeName(map: MapCopy, store: StoreId): string {
 
 function namesOf(map: MapCopy, stores: readonly StoreId[]): string {
   return stores.map((store) => nodeName(map, store)).join(', ')
+}
+
+/**
+ * The nodes that count: a store whose name and address another one took over is history once no extent names it any more.
+ */
+export function nodesThatCount(map: MapCopy): NodeRecord[] {
+  const named = new Set<StoreId>()
+  for (const extent of map.extents.values())
+    for (const store of [...extent.assigned, ...extent.inSync, ...extent.eligible]) named.add(store)
+  return [...map.nodes.values()].filter((node) => node.address !== '' || named.has(node.store))
 }

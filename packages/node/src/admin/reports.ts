@@ -1,5 +1,13 @@
 import { AshlarError, type ExtentRecord, type NodeRecord, type StoreId, type VolumeRecord } from '@ashlar/proto'
-import { extentHealth, type HealthState, nodeName, type ProgressOf, volumeHealth, worst } from './health.ts'
+import {
+  extentHealth,
+  type HealthState,
+  nodeName,
+  nodesThatCount,
+  type ProgressOf,
+  volumeHealth,
+  worst,
+} from './health.ts'
 import type { NodeView } from './node-view.ts'
 import { askLocal, askLocalExtents, type FetchPeer, type PeerAnswers, progressFrom } from './peers.ts'
 import type {
@@ -208,7 +216,7 @@ export function volumesByName(view: NodeView): VolumeRecord[] {
 
 export function nodesByName(view: NodeView): NodeRecord[] {
   const byName = new Intl.Collator('en', { numeric: true })
-  return [...view.map.nodes.values()].sort((a, b) => byName.compare(a.name, b.name) || (a.store < b.store ? -1 : 1))
+  return nodesThatCount(view.map).sort((a, b) => byName.compare(a.name, b.name) || (a.store < b.store ? -1 : 1))
 }
 
 function sumCounts(all: readonly VolumeAnswer['extents'][]): VolumeAnswer['extents'] {

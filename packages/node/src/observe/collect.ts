@@ -1,4 +1,4 @@
-import { HEALTH_STATES, type HealthState, volumeHealth, worst } from '../admin/health.ts'
+import { HEALTH_STATES, type HealthState, nodesThatCount, volumeHealth, worst } from '../admin/health.ts'
 import type { NodeView } from '../admin/node-view.ts'
 import type { ExtentStatus } from '../core/replication/index.ts'
 import type { NodeMetrics } from './metrics/index.ts'
@@ -32,7 +32,7 @@ function collectControl({ control }: NodeMetrics, view: NodeView): void {
   control.mapRevision.set({}, view.map.revision)
   control.leaderKnown.set({}, view.leader === undefined ? 0 : 1)
   control.leaseHeld.set({}, view.leaseHeld ? 1 : 0)
-  const nodes = [...view.map.nodes.values()]
+  const nodes = nodesThatCount(view.map)
   for (const state of NODE_STATES) control.nodes.set({ state }, nodes.filter((node) => node.state === state).length)
 }
 
