@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -48,7 +49,7 @@ describe('the README, followed by someone who has just cloned', () => {
   })
 
   after(async () => {
-    if (daemon !== undefined && daemon.exitCode === null) await ended(daemon, 'SIGTERM')
+    if (daemon !== undefined) await ended(daemon, 'SIGTERM')
     rmSync(folder, { recursive: true, force: true })
   })
 
@@ -117,11 +118,18 @@ function collect(child: ChildProcess): () => string {
   return () => text
 }
 
-function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<{ code: number | null; signal: string | null }> {
-  return new Promise((resolve) => {
-    child.once('exit', (code, by) => resolve({ code, signal: by }))
-    child.kill(signal)
-  })
+/** Signals a process and waits for its end; after the deadline it is killed, and the end says so by its signal. */
+async function ended(
+  child: ChildProcess,
+  signal: NodeJS.Signals,
+): Promise<{ code: number | null; signal: string | null }> {
+  if (child.exitCode !== null || child.signalCode !== null) return { code: child.exitCode, signal: child.signalCode }
+  const exit = once(child, 'exit') as Promise<[number | null, string | null]>
+  const timer = setTimeout(() => child.kill('SIGKILL'), STEP_DEADLINE_MS)
+  child.kill(signal)
+  const [code, by] = await exit
+  clearTimeout(timer)
+  return { code, signal: by }
 }
 
 /** Process ids of everything below a process, from /proc. */
