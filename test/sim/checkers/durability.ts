@@ -2,6 +2,7 @@ import type { Effect, ReplicaChange } from '@ashlar/node/core'
 import {
   type BlockIndex,
   type BlockVersion,
+  type Epoch,
   type ExtentId,
   type Operation,
   type StoreId,

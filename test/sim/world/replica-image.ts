@@ -49,10 +49,10 @@ export class ReplicaImage {
 
   load(block: BlockIndex): LoadedBlock {
     const version = this.versions.get(block)
-    const damaged = this.damaged.has(block)
     const bytes = this.bytes.get(block)
-    if (version.kind !== BLOCK_DATA || damaged || bytes === undefined) return { block, version, damaged }
-    return { block, version, bytes, damaged }
+    if (version.kind !== BLOCK_DATA) return { block, version, damaged: false }
+    if (this.damaged.has(block) || bytes === undefined) return { block, version, damaged: true }
+    return { block, version, bytes, damaged: false }
   }
 
   blocks(): LoadedBlock[] {
@@ -72,7 +72,10 @@ export class ReplicaImage {
     const copy = new ReplicaImage(this.shape)
     copy.head = this.head
     copy.windows.replace(this.windows.snapshot())
-    for (const { block, version, bytes } of this.blocks()) copy.put({ block, version, ...(bytes && { bytes }) })
+    for (const { block, version } of this.blocks()) {
+      const bytes = this.bytes.get(block)
+      copy.put({ block, version, ...(bytes && { bytes }) })
+    }
     for (const block of this.damaged) copy.damaged.add(block)
     return copy
   }
