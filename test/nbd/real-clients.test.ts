@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,11 +35,11 @@ for (const kind of ['tcp', 'unix'] as const) {
 /** The same against a server that runs already: ASHLAR_NBD_URI names an export whose content may be overwritten. */
 const uri = process.env['ASHLAR_NBD_URI']
 if (uri !== undefined) {
+  const sizeBytes = Number(process.env['ASHLAR_NBD_SIZE_BYTES'])
+  assert.ok(Number.isSafeInteger(sizeBytes), 'ASHLAR_NBD_SIZE_BYTES says how large the export is')
   describe(`real NBD clients and ${uri}`, () => {
     for (const scenario of SCENARIOS) {
-      test(scenario.name, (t) =>
-        runScenario(t, scenario, { uri, sizeBytes: Number(process.env['ASHLAR_NBD_SIZE_BYTES']) }),
-      )
+      test(scenario.name, (t) => runScenario(t, scenario, { uri, sizeBytes }))
     }
   })
 }

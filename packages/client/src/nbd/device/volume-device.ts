@@ -16,6 +16,8 @@ export interface VolumeSource {
   readonly sizeBytes: number
   readonly blockSizeBytes: number
   readonly readOnly?: boolean
+  /** Tells this opening of the volume from others. */
+  readonly handle?: number
   read(offset: number, length: number, options?: DeviceOptions): Promise<Uint8Array>
   write(offset: number, bytes: Uint8Array, options?: DeviceWriteOptions): Promise<void>
   flush(options?: DeviceOptions): Promise<void>

@@ -9,7 +9,14 @@ export interface ExportClient {
     list(): Promise<readonly VolumeFacts[]>
     describe(name: string): Promise<VolumeFacts>
   }
-  status(): AsyncIterable<{ readonly what: string; readonly volume?: string }>
+  status(): AsyncIterable<ExportClientEvent>
+}
+
+export interface ExportClientEvent {
+  readonly what: string
+  readonly volume?: string
+  /** Which opening of the volume it is about. */
+  readonly handle?: number
 }
 
 interface VolumeFacts {
@@ -75,7 +82,7 @@ export function clientExports(client: ExportClient, options: ClientExportsOption
 /** Follows the status of a client and tells those who hold a volume when it is lost. */
 class LossWatch {
   readonly #client: ExportClient
-  readonly #listeners = new Map<string, (error: AshlarError) => void>()
+  readonly #listeners = new Map<string, { handle: number | undefined; listener: (error: AshlarError) => void }>()
   #following = false
 
   constructor(client: ExportClient) {
@@ -93,16 +100,17 @@ class LossWatch {
   }
 
   watch(volume: VolumeSource, listener: (error: AshlarError) => void): void {
-    this.#listeners.set(volume.name, listener)
+    this.#listeners.set(volume.name, { handle: volume.handle, listener })
   }
 
-  async #follow(events: AsyncIterable<{ readonly what: string; readonly volume?: string }>): Promise<void> {
+  async #follow(events: AsyncIterable<ExportClientEvent>): Promise<void> {
     for await (const event of events) {
       const loss = LOSSES[event.what]
-      if (loss === undefined || event.volume === undefined) continue
-      const listener = this.#listeners.get(event.volume)
-      this.#listeners.delete(event.volume)
-      listener?.(loss())
+      const watched = event.volume === undefined ? undefined : this.#listeners.get(event.volume)
+      if (loss === undefined || watched === undefined) continue
+      // An event about an earlier opening can come late.
+      if (event.handle !== undefined && watched.handle !== undefined && event.handle !== watched.handle) continue
+      watched.listener(loss())
     }
   }
 }

@@ -17,6 +17,8 @@ export class OpenExport {
   /** Orders overlapping writes of all connections. */
   readonly order = new WriteOrder()
   readonly users = new Set<ExportUser>()
+  /** Nobody uses it any more: what happens to the device concerns nobody. */
+  closed = false
   #leaving = new Set<Promise<void>>()
 
   constructor(facts: ExportFacts, device: BlockDevice) {
@@ -92,6 +94,7 @@ export class OpenExports {
     const entry = this.#entries.get(name)
     if (entry === undefined || --entry.references > 0) return
     this.#entries.delete(name)
+    open.closed = true
     const closing = open.device.close().finally(() => this.#closing.delete(name))
     this.#closing.set(name, closing)
     await closing
@@ -105,7 +108,7 @@ export class OpenExports {
   /** Something on the device failed for good. Told once, however many requests find out. */
   lose(open: OpenExport, error: AshlarError): void {
     const name = open.facts.name
-    if (this.#lost.has(name)) return
+    if (open.closed || this.#lost.has(name)) return
     this.#lost.set(name, error)
     for (const user of [...open.users]) user.onExportLost(error)
     this.#onLost(name, error)

@@ -325,3 +325,18 @@ test('a volume that another client attached ends its connections at once, withou
     assert.deepEqual(observed.closed, ['export-lost'])
   })
 })
+
+test('what happens to a volume that was given back concerns nobody, and it can be opened again', async () => {
+  const client = new FakeClient()
+  await withServer({ exports: clientExports(client) }, async ({ attach, observed, server }) => {
+    const one = await attach()
+    one.send({ command: CMD.DISC })
+    await one.closed()
+    one.destroy()
+    await eventually('it has left', () => server.connections === 0)
+    client.publish({ what: 'fenced', volume: 'vol' })
+    const two = await attach()
+    assert.equal(await two.errorOf({ command: CMD.WRITE, payload: Buffer.of(1) }), 0)
+    assert.deepEqual(observed.lost, [])
+  })
+})
