@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { createRegister, loadOptions } from '@ashlar/node/internal'
+import { serveGatewayApi } from '../src/gateway/api.ts'
+import { gatewayMetrics } from '../src/gateway/metrics.ts'
+import { GATEWAY_OPTIONS, tcpListeners } from '../src/gateway/options.ts'
+
+describe('options of a gateway', () => {
+  const load = (flags: Record<string, string | readonly string[]>) =>
+    loadOptions(GATEWAY_OPTIONS, { flags, environment: {} }).values
+
+  it('have the defaults that are promised', () => {
+    const options = load({})
+    assert.deepEqual(options.listen, ['127.0.0.1:10809'])
+    assert.equal(options.exports, undefined)
+    assert.equal(options.ioTimeoutMs, 60_000)
+    assert.equal(options.readOnly, false)
+  })
+
+  it('take TCP addresses and unix sockets to listen on', () => {
+    const { listen } = load({ listen: ['127.0.0.1:1', 'unix:/run/a.sock'] })
+    assert.deepEqual(listen, ['127.0.0.1:1', 'unix:/run/a.sock'])
+    assert.deepEqual(tcpListeners(listen), ['127.0.0.1:1'])
+    assert.throws(() => load({ listen: 'unix:' }), /--listen: "unix:" has no path/)
+  })
+
+  it('take volumes with commas', () => {
+    assert.deepEqual(load({ export: 'a,b' }).exports, ['a', 'b'])
+    assert.throws(() => load({ export: 'A' }), /--export: "A" is not a name/)
+  })
+})
+
+describe('metrics of a gateway', () => {
+  it('move with what the NBD server tells', async () => {
+    const register = createRegister()
+    const { observer, insecureListener } = gatewayMetrics(register)
+    observer.connectionOpened()
+    observer.connectionClosed('client-left')
+    observer.connectionRefused('connections')
+    observer.inputPaused('inFlightBytes')
+    observer.requestFinished({ exportName: 'demo', command: 'write', bytes: 4096, seconds: 0.02, errno: 0 })
+    insecureListener('0.0.0.0:10809')
+    const text = await register.expose()
+    for (const line of [
+      'ashlar_gateway_connections_opened_total 1',
+      'ashlar_gateway_connections_closed_total{reason="client-left"} 1',
+      'ashlar_gateway_connections_refused_total{limit="connections"} 1',
+      'ashlar_gateway_input_pauses_total{limit="inFlightBytes"} 1',
+      'ashlar_gateway_requests_total{export="demo",command="write",errno="0"} 1',
+      'ashlar_gateway_request_bytes_total{export="demo",command="write"} 4096',
+      'ashlar_gateway_request_seconds_count{export="demo",command="write"} 1',
+      'ashlar_gateway_insecure_listener{address="0.0.0.0:10809"} 1',
+    ]) {
+      assert.ok(text.split('\n').includes(line), line)
+    }
+  })
+
+  it('are served beside a probe', async (t) => {
+    const register = createRegister()
+    gatewayMetrics(register).observer.connectionOpened()
+    const server = await serveGatewayApi('127.0.0.1:0', register)
+    t.after(() => {
+      server.close()
+      server.closeAllConnections()
+    })
+    const { port } = server.address() as { port: number }
+    const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
+    assert.equal(await (await get('/healthz')).text(), 'ok\n')
+    assert.match(await (await get('/metrics')).text(), /ashlar_gateway_connections_opened_total 1/)
+    assert.equal((await get('/other')).status, 404)
+    await assert.rejects(serveGatewayApi(`127.0.0.1:${port}`, register), { code: 'CONFLICT' })
+  })
+})

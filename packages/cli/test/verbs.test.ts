@@ -1,0 +1,272 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { ashlar, fakeApi } from './kit.ts'
+
+const CLUSTER = {
+  ...{
+    state: 'healthy',
+    leader: 'n1',
+    nodes: 3,
+    nodesUp: 3,
+    volumes: 1,
+    behindBlocks: 0,
+    cluster: 'id',
+    mapRevision: 7,
+  },
+  extents: { healthy: 4, recovering: 0, degraded: 0, unavailable: 0 },
+  ...{ reasons: [], insecure: [], unasked: [] },
+}
+const DEGRADED = { ...CLUSTER, state: 'degraded', nodesUp: 2, reasons: ['node n3 is lost'] }
+const VOLUME = {
+  ...{ name: 'demo', sizeBytes: 2 ** 30, blockSizeBytes: 4096, replicas: 3, minInSync: 2, state: 'healthy' },
+  ...{ extentSizeBytes: 2 ** 28, extents: CLUSTER.extents, behindBlocks: 0, generation: 1, holders: [], reasons: [] },
+}
+const EXTENTS = [
+  {
+    ...{ extent: 0, epoch: 3, primary: 'n1', state: 'recovering', reason: 'copying to n3', id: 4096 },
+    replicas: [
+      { node: 'n1', standing: 'in-sync', behindBlocks: 0 },
+      { node: 'n2', standing: 'joining', behindBlocks: 120 },
+      { node: 'n3', standing: 'out', behindBlocks: null },
+    ],
+  },
+]
+
+describe('cluster', () => {
+  it('info tells health on one screen, and whole as JSON', async (t) => {
+    const { url } = await fakeApi(t, { 'GET /v1/cluster': { body: DEGRADED } })
+    const { code, out } = await ashlar(['cluster', 'info', '--server', url])
+    assert.equal(code, 0)
+    assert.match(out, /^State: +degraded$/m)
+    assert.match(out, /^Nodes: +2 of 3 up, control is led by n1$/m)
+    assert.match(out, /^Why: +node n3 is lost$/m)
+    assert.deepEqual(JSON.parse((await ashlar(['cluster', 'info', '-o', 'json', '--server', url])).out), DEGRADED)
+  })
+
+  it('info warns of insecure listeners', async (t) => {
+    const insecure = [{ node: 'n2', option: '--listen', address: '0.0.0.0:7580' }]
+    const { url } = await fakeApi(t, { 'GET /v1/cluster': { body: { ...CLUSTER, insecure } } })
+    assert.match((await ashlar(['cluster', 'info', '--server', url])).out, /^Insecure: +n2 --listen 0\.0\.0\.0:7580$/m)
+  })
+
+  it('check exits 0 when all is well and 8 when something is not', async (t) => {
+    const well = await fakeApi(t, { 'GET /v1/cluster': { body: CLUSTER } })
+    assert.equal((await ashlar(['cluster', 'check', '--server', well.url])).code, 0)
+    const ill = await fakeApi(t, { 'GET /v1/cluster': { body: DEGRADED } })
+    const { code, out } = await ashlar(['cluster', 'check', '--server', ill.url])
+    assert.equal(code, 8)
+    assert.match(out, /node n3 is lost/)
+  })
+
+  it('check exits 8 when a node did not answer: nobody knows how it is', async (t) => {
+    const { url } = await fakeApi(t, { 'GET /v1/cluster': { body: { ...CLUSTER, unasked: ['n2'] } } })
+    assert.equal((await ashlar(['cluster', 'check', '--server', url])).code, 8)
+  })
+
+  it('wait returns as soon as the state is reached', async (t) => {
+    let asked = 0
+    const { url } = await fakeApi(t, { 'GET /v1/cluster': () => ({ body: ++asked < 3 ? DEGRADED : CLUSTER }) })
+    const { code, out } = await ashlar(['cluster', 'wait', '--for', 'healthy', '--timeout', '20s', '--server', url])
+    assert.deepEqual([code, out, asked], [0, 'healthy\n', 3])
+  })
+
+  it('wait is content with a better state than the one it waits for', async (t) => {
+    const { url } = await fakeApi(t, { 'GET /v1/cluster': { body: CLUSTER } })
+    assert.equal((await ashlar(['cluster', 'wait', '--for', 'degraded', '--server', url])).code, 0)
+  })
+
+  it('wait exits 6 after its timeout and says what was in the way', async (t) => {
+    const { url } = await fakeApi(t, { 'GET /v1/cluster': { body: DEGRADED } })
+    const { code, error } = await ashlar(['cluster', 'wait', '--timeout', '1ms', '--server', url])
+    assert.equal(code, 6)
+    assert.match(error, /not healthy within 0\.001 s: it is degraded; node n3 is lost/)
+  })
+})
+
+describe('volumes', () => {
+  it('are listed as columns, names, JSON or YAML', async (t) => {
+    const { url } = await fakeApi(t, { 'GET /v1/volumes': { body: [VOLUME] } })
+    const table = (await ashlar(['volume', 'ls', '--server', url])).out
+    assert.equal(table, 'NAME  SIZE  REPLICAS  STATE    ATTACHED\ndemo  1Gi   3         healthy  -\n')
+    assert.match((await ashlar(['volume', 'ls', '-o', 'wide', '--server', url])).out, /MIN-IN-SYNC/)
+    assert.equal((await ashlar(['volume', 'ls', '-o', 'name', '--server', url])).out, 'demo\n')
+    assert.equal((await ashlar(['volume', 'ls', '-o', 'json', '--server', url])).out, `${JSON.stringify([VOLUME])}\n`)
+    assert.match((await ashlar(['volume', 'ls', '-o', 'yaml', '--server', url])).out, /^- name: demo$/m)
+  })
+
+  it('that do not exist yet are an empty list for programs and a hint for people', async (t) => {
+    const { url } = await fakeApi(t, { 'GET /v1/volumes': { body: [] } })
+    assert.equal((await ashlar(['volume', 'ls', '-o', 'json', '--server', url])).out, '[]\n')
+    const { out, error } = await ashlar(['volume', 'ls', '--server', url])
+    assert.equal(out, '')
+    assert.match(error, /ashlar volume create/)
+  })
+
+  it('are created with what was given and nothing else', async (t) => {
+    const { url, requests } = await fakeApi(t, { 'POST /v1/volumes': { status: 201, body: VOLUME } })
+    const args = ['volume', 'create', 'demo', '--size', '1Gi', '--server', url]
+    assert.equal((await ashlar(args)).code, 0)
+    assert.equal((await ashlar([...args, '--replicas', '2', '--block-size', '64Ki', '--min-in-sync', '1'])).code, 0)
+    assert.deepEqual(
+      requests.map(({ body }) => body),
+      [
+        { name: 'demo', sizeBytes: 2 ** 30 },
+        { name: 'demo', sizeBytes: 2 ** 30, blockSizeBytes: 65_536, replicas: 2, minInSync: 1 },
+      ],
+    )
+  })
+
+  it('are removed by name', async (t) => {
+    const { url, requests } = await fakeApi(t, { 'DELETE /v1/volumes/demo': { status: 204 } })
+    assert.equal((await ashlar(['volume', 'rm', 'demo', '--server', url])).code, 0)
+    assert.deepEqual(requests, [{ method: 'DELETE', path: '/v1/volumes/demo', body: undefined }])
+  })
+})
+
+describe('extents', () => {
+  it('show the standing of each replica and how far it is behind, where somebody knows', async (t) => {
+    const { url } = await fakeApi(t, { 'GET /v1/volumes/demo/extents': { body: EXTENTS } })
+    const { out } = await ashlar(['extent', 'ls', 'demo', '--server', url])
+    assert.match(out, /^0 +recovering +n1 +3 +n1:in-sync n2:joining\(-120\) n3:out$/m)
+    assert.deepEqual(JSON.parse((await ashlar(['extent', 'ls', 'demo', '-o', 'json', '--server', url])).out), EXTENTS)
+    assert.equal((await ashlar(['extent', 'ls', 'demo', '-o', 'name', '--server', url])).out, 'demo/0\n')
+  })
+
+  it('are explained by volume and number', async (t) => {
+    const body = { kind: 'extent', name: 'demo/0', state: 'healthy', because: ['a', 'b'], waitsFor: [], todo: [] }
+    const { url } = await fakeApi(t, { 'GET /v1/explain/extent/demo/0': { body } })
+    const { out } = await ashlar(['explain', 'extent', 'demo/0', '--server', url])
+    assert.equal(
+      out,
+      'Extent:     demo/0 is healthy\nBecause:    a\n            b\nWaits for:  nothing\nTo do:      nothing\n',
+    )
+  })
+})
+
+describe('a failure', () => {
+  const refusals: readonly [string, number, number][] = [
+    ['USAGE', 400, 2],
+    ['NOT_FOUND', 404, 3],
+    ['CONFLICT', 409, 4],
+    ['NO_CONTROL', 503, 5],
+    ['TIMEOUT', 504, 6],
+    ['READ_ONLY', 403, 7],
+    ['INTERNAL', 500, 1],
+  ]
+  for (const [code, status, exit] of refusals) {
+    it(`${code} of the API exits ${exit}, in one line with its hint`, async (t) => {
+      const body = { error: { code, message: 'it cannot\nbe done', hint: 'do this' } }
+      const { url } = await fakeApi(t, { 'GET /v1/volumes': { status, body } })
+      const result = await ashlar(['volume', 'ls', '-o', 'json', '--server', url])
+      assert.deepEqual(result, { code: exit, out: '', error: 'ashlar: it cannot be done (do this)\n' })
+    })
+  }
+
+  it('to reach any node exits 5 and says how to start one', async () => {
+    const { code, error } = await ashlar(['volume', 'ls', '--server', 'http://127.0.0.1:2'])
+    assert.equal(code, 5)
+    assert.match(error, /no node answers at http:\/\/127\.0\.0\.1:2 \(start a cluster with "ashlar dev"/)
+  })
+
+  it('to reach one node is none while another one answers', async (t) => {
+    const { url } = await fakeApi(t, { 'GET /v1/volumes': { body: [VOLUME] } })
+    const environment = { ASHLAR_SERVER: `127.0.0.1:2,${url}` }
+    assert.equal((await ashlar(['volume', 'ls', '-o', 'name'], environment)).out, 'demo\n')
+  })
+
+  it('that something else listens there is told as such', async (t) => {
+    const { url } = await fakeApi(t, { 'GET /v1/volumes': { status: 404, body: 'nginx' } })
+    const { code, error } = await ashlar(['volume', 'ls', '--server', url])
+    assert.equal(code, 1)
+    assert.match(error, /is not Ashlar's API/)
+  })
+
+  it('to find the image of an import is told before a cluster is looked for', async () => {
+    const { code, error } = await ashlar(['volume', 'import', '/nonexistent/x.img', 'demo', '--server', '127.0.0.1:2'])
+    assert.deepEqual([code, error], [3, 'ashlar: /nonexistent/x.img does not exist\n'])
+  })
+})
+
+describe('cluster check --deep', () => {
+  const block = { epoch: 1, seq: 2, kind: 'data', checksum: 10, intact: true }
+  const volumeApi = (nodes: readonly string[], urls: readonly string[]) => ({
+    'GET /v1/cluster': { body: CLUSTER },
+    'GET /v1/nodes': { body: nodes.map((id, at) => ({ id, api: (urls[at] ?? '').replace('http://', '') })) },
+    'GET /v1/volumes': { body: [VOLUME] },
+    'GET /v1/volumes/demo/extents': {
+      body: [{ ...EXTENTS[0], replicas: nodes.map((node) => ({ node, standing: 'in-sync', behindBlocks: 0 })) }],
+    },
+  })
+  const page = (blocks: readonly unknown[], nextBlock: number | null = null) => ({
+    body: { extent: 4096, blocks, nextBlock },
+  })
+  const first = 'GET /v1/local/extents/4096/versions?firstBlock=0'
+
+  it('reads every page of every replica and finds them equal', async (t) => {
+    const second = 'GET /v1/local/extents/4096/versions?firstBlock=4096'
+    const pages = { [first]: page([{ block: 1, ...block }], 4096), [second]: page([{ block: 4100, ...block }]) }
+    const replicas = [await fakeApi(t, pages), await fakeApi(t, pages)]
+    const api = await fakeApi(
+      t,
+      volumeApi(
+        ['n1', 'n2'],
+        replicas.map(({ url }) => url),
+      ),
+    )
+    const { code, out } = await ashlar(['cluster', 'check', '--deep', '-o', 'json', '--server', api.url])
+    assert.equal(code, 0)
+    assert.deepEqual(JSON.parse(out).deep, { extents: 1, replicas: 2, blocks: 4, changing: 0, problems: [] })
+  })
+
+  it('tells blocks that stay different, and those that do not match their checksum', async (t) => {
+    const replicas = [
+      await fakeApi(t, { [first]: page([{ block: 1, ...block }]) }),
+      await fakeApi(t, {
+        [first]: page([
+          { block: 1, ...block, checksum: 11 },
+          { block: 2, ...block, intact: false },
+        ]),
+      }),
+    ]
+    const api = await fakeApi(
+      t,
+      volumeApi(
+        ['n1', 'n2'],
+        replicas.map(({ url }) => url),
+      ),
+    )
+    const { code, out } = await ashlar(['cluster', 'check', '--deep', '-o', 'json', '--server', api.url])
+    assert.equal(code, 8)
+    assert.deepEqual(JSON.parse(out).problems, [
+      'demo/0: block 2 on n2 does not match its checksum',
+      'demo/0: block 1 differs: n1 has data 1.2 with checksum 0000000a, n2 has data 1.2 with checksum 0000000b',
+      'demo/0: block 2 differs: n1 has nothing, n2 has data 1.2 with checksum 0000000a',
+    ])
+  })
+
+  it('looks again at what is being written, and is content once it is equal', async (t) => {
+    let looks = 0
+    const late = () => page([{ block: 1, ...block, seq: ++looks < 3 ? 1 : 2 }])
+    const replicas = [
+      await fakeApi(t, { [first]: page([{ block: 1, ...block }]) }),
+      await fakeApi(t, { [first]: late }),
+    ]
+    const api = await fakeApi(
+      t,
+      volumeApi(
+        ['n1', 'n2'],
+        replicas.map(({ url }) => url),
+      ),
+    )
+    const { code, out } = await ashlar(['cluster', 'check', '--deep', '-o', 'json', '--server', api.url])
+    assert.deepEqual([code, JSON.parse(out).problems, looks], [0, [], 3])
+  })
+
+  it('tells a replica that cannot be read, and compares the others', async (t) => {
+    const one = await fakeApi(t, { [first]: page([{ block: 1, ...block }]) })
+    const api = await fakeApi(t, volumeApi(['n1', 'n2'], [one.url, 'http://127.0.0.1:2']))
+    const { code, out } = await ashlar(['cluster', 'check', '--deep', '-o', 'json', '--server', api.url])
+    assert.equal(code, 8)
+    assert.match(JSON.parse(out).problems[0], /^demo\/0: the replica on n2 cannot be read: /)
+  })
+})
