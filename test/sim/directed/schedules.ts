@@ -14,12 +14,21 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['zombie-primary', zombiePrimary],
   ['paused-primary', pausedPrimary],
   ['primary-cut-from-control-only', primaryCutFromControl],
+  ['acknowledged-after-the-lease', acknowledgedAfterLease],
+  ['read-when-the-lease-runs-out', readWhenLeaseRunsOut],
+  ['write-of-a-fenced-client', writeOfFencedClient],
+  ['attachment-not-known-yet', attachmentNotKnownYet],
   ['everybody-at-once', everybodyAtOnce],
   ['voter-away', voterAway],
   ['slow-but-alive-replica', slowReplica],
   ['wiped-disk-with-old-name', wipedDisk],
   ['only-in-sync-store-wiped', soleStoreWiped],
 ])
+
+const TAKEOVER = {
+  sharing: 'takeover',
+  workload: { depth: 4, thinkMs: 20, writeShare: 1, partialShare: 1, eraseShare: 0, mostBlocks: 1 },
+}
 
 /**
  * A primary's newest writes are on its replicas, not on its own disk, when it loses power; it is back at once, and control
@@ -109,6 +118,58 @@ function primaryCutFromControl(): readonly Violation[] {
   stage.cut(stage.primary, stage.voter)
   stage.until('another primary', () => stage.record.epoch > epoch)
   return stage.run(4000).finish()
+}
+
+/**
+ * 1. Replicas acknowledge writes, and their answers are slow.
+ * 2. The primary's renewals do not reach control any more; another store leads.
+ * 3. The acknowledgements arrive: all replicas have the writes, but their primary has no lease to say so.
+ */
+function acknowledgedAfterLease(): readonly Violation[] {
+  const stage = new Stage().movePrimaryFromVoter()
+  const { primary, replica, voter, world } = stage
+  const { epoch } = stage.record
+  world.network.setLag(replica.name, primary.name, 4500)
+  world.network.setLag(voter.name, primary.name, 4500)
+  stage.run(150)
+  world.network.setCuts([{ side: new Set([primary.name]), others: new Set([voter.name]), oneWay: true }])
+  stage.until('another primary', () => stage.record.epoch > epoch).run(2000)
+  world.network.setLag(replica.name, primary.name, 0)
+  world.network.setLag(voter.name, primary.name, 0)
+  return stage.finish()
+}
+
+/** Reads are under way at a slow disk while the lease of their primary runs out, and it does not hear of its successor. */
+function readWhenLeaseRunsOut(): readonly Violation[] {
+  const stage = new Stage({ workload: { ...TAKEOVER.workload, writeShare: 0 } }).movePrimaryFromVoter()
+  const { primary, replica, voter, world } = stage
+  const { epoch } = stage.record
+  primary.disk.extraReadMs = 1500
+  world.network.setLag(replica.name, primary.name, 4500)
+  stage.cut(primary, voter)
+  stage.until('another primary', () => stage.record.epoch > epoch).run(2000)
+  world.network.setLag(replica.name, primary.name, 0)
+  primary.disk.extraReadMs = 0
+  return stage.finish()
+}
+
+/** A client is fenced while its writes of parts of blocks wait for the old content of those blocks. */
+function writeOfFencedClient(): readonly Violation[] {
+  const stage = new Stage(TAKEOVER).movePrimaryFromVoter()
+  stage.primary.disk.extraReadMs = 1500
+  stage.until('the second client has the volume', () => stage.holder === 'c2')
+  return stage.run(3000).finish()
+}
+
+/** A client is fenced, and the primary hears of it late: until then the attachment is not complete. */
+function attachmentNotKnownYet(): readonly Violation[] {
+  const stage = new Stage(TAKEOVER).movePrimaryFromVoter()
+  const { primary, voter, world } = stage
+  world.network.setLag(voter.name, primary.name, 1200)
+  stage.until('the second client has the volume', () => stage.holder === 'c2')
+  stage.run(3000)
+  world.network.setLag(voter.name, primary.name, 0)
+  return stage.finish()
 }
 
 /** Power fails everywhere under load, twice; one node comes back late. */

@@ -53,6 +53,12 @@ export class Stage {
     return record
   }
 
+  /** The client that control has as holder of the volume. */
+  get holder(): string | undefined {
+    const [volume] = this.world.checkers.truth.map.volumes.values()
+    return volume?.holders[0]?.client
+  }
+
   /** The node with the control log. */
   get voter(): NodeHost {
     return this.world.nodes[0] as NodeHost
@@ -73,7 +79,9 @@ export class Stage {
     this.voter.shutDown()
     this.until('the voter has handed over', () => !this.voter.up)
     this.voter.start()
-    return this.until('another primary', () => this.primary !== this.voter && this.world.healed())
+    this.until('another primary', () => this.primary !== this.voter && this.world.healed())
+    // Connections to the voter come back, and the stream to it is opened again.
+    return this.run(1500)
   }
 
   run(forMs: number): this {

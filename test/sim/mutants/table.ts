@@ -273,6 +273,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'return { inSync, eligible: [] }',
       },
     ],
+    schedule: 'only-in-sync-store-wiped',
   },
   {
     name: 'lease-before-map',
@@ -345,6 +346,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "write.cancel ? 'CANCELLED' : 'OK'",
       },
     ],
+    schedule: 'acknowledged-after-the-lease',
   },
   {
     name: 'lease-not-checked-after-read',
@@ -357,6 +359,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "const refusal = primary.over ? 'NOT_PRIMARY' : undefined",
       },
     ],
+    schedule: 'read-when-the-lease-runs-out',
   },
   {
     name: 'attach-does-not-wait',
@@ -365,6 +368,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       { file: `${CONTROL}/attach-waits.ts`, find: 'if (waitsFor.size === 0) return false', replace: 'return false' },
     ],
+    schedule: 'attachment-not-known-yet',
   },
   {
     name: 'generation-not-checked-at-seq',
@@ -377,6 +381,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'const refusal = undefined\n    if (refusal !== undefined) return this.drop',
       },
     ],
+    schedule: 'write-of-a-fenced-client',
   },
   {
     name: 'table-before-promise',

@@ -22,6 +22,8 @@ export class Disk {
   readonly log: LogEntry[] = []
   /** Every sync of the store takes so much longer, for directed schedules. */
   extraSyncMs = 0
+  /** Every read takes so much longer, likewise. */
+  extraReadMs = 0
 
   constructor(store: StoreId) {
     this.store = store
@@ -193,7 +195,7 @@ export class OpenStore {
 
   private read(effect: Exclude<DiskEffect, Write | { type: 'log-append' | 'save-cluster' }>): void {
     const completion = this.answer(effect)
-    this.world.clock.after(this.readMs(), () => {
+    this.world.clock.after(this.readMs() + this.disk.extraReadMs, () => {
       if (!this.failed) this.world.complete([completion])
     })
   }
