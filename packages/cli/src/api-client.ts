@@ -9,7 +9,7 @@ import type {
   NodeDetailsAnswer,
   VersionsAnswer,
   VolumeAnswer,
-} from '@ashlar/node/internal'
+} from '@ashlar/node/config'
 import { AshlarError, ERRORS, type ErrorCode } from '@ashlar/proto'
 
 /** Where a cluster of `ashlar dev` has its API: the first that answers is asked. */

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { connectClient } from '@ashlar/client/internal'
-import { parseAddress, parseList } from '@ashlar/node/internal'
+import { parseAddress, parseList } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import type { Session } from './common.ts'
 

@@ -1,4 +1,4 @@
-import { type OptionSpec, type OptionTable, parseList } from '@ashlar/node/internal'
+import { type OptionSpec, type OptionTable, parseList } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { type Command, Option } from 'commander'
 import { ApiClient, DEFAULT_SERVERS } from './api-client.ts'

@@ -1,4 +1,4 @@
-import { VERSION } from '@ashlar/node/internal'
+import { VERSION } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { clusterCheck } from './commands/cluster-check.ts'
 import { clusterInfo } from './commands/cluster-info.ts'

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createRegister, loadOptions } from '@ashlar/node/internal'
+import { loadOptions } from '@ashlar/node/config'
+import { createRegister } from '@ashlar/node/internal'
 import { serveGatewayApi } from '../src/gateway/api.ts'
 import { gatewayMetrics } from '../src/gateway/metrics.ts'
 import { GATEWAY_OPTIONS, tcpListeners } from '../src/gateway/options.ts'

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ExtentAnswer, NodeAnswer, VersionsAnswer } from '@ashlar/node/internal'
+import type { ExtentAnswer, NodeAnswer, VersionsAnswer } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { ApiClient } from '../api-client.ts'
 import type { Io } from '../io.ts'

@@ -1,4 +1,4 @@
-import type { ClusterAnswer } from '@ashlar/node/internal'
+import type { ClusterAnswer } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type ClusterAnswer, parseDuration } from '@ashlar/node/internal'
+import { type ClusterAnswer, parseDuration } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { Command, Option } from 'commander'
 import type { ApiClient } from '../api-client.ts'

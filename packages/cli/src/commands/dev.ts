@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { parseBytes } from '@ashlar/node/internal'
+import { parseBytes } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { ApiClient } from '../api-client.ts'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'

@@ -1,4 +1,4 @@
-import type { ExplanationAnswer } from '@ashlar/node/internal'
+import type { ExplanationAnswer } from '@ashlar/node/config'
 import { Argument, Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'

@@ -1,8 +1,7 @@
-import { loadOptions } from '@ashlar/node/internal'
+import { loadOptions } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, addTableOptions, examples, sessionOf, tableFlags } from '../common.ts'
 import { GATEWAY_OPTIONS } from '../gateway/options.ts'
-import { runGateway } from '../gateway/run.ts'
 import type { Verb } from '../program.ts'
 import { stopRequests } from '../stop-signals.ts'
 
@@ -21,6 +20,7 @@ export function gatewayRun({ io, exit }: Verb): Command {
   return command.action(async () => {
     const flags = tableFlags(command, GATEWAY_OPTIONS)
     const { values } = loadOptions(GATEWAY_OPTIONS, { flags, environment: io.environment })
+    const { runGateway } = await import('../gateway/run.ts')
     const stop = stopRequests(() => process.exit(1))
     try {
       exit(await runGateway(values, sessionOf(io, command).api, stop))

@@ -1,4 +1,4 @@
-import type { NodeDetailsAnswer } from '@ashlar/node/internal'
+import type { NodeDetailsAnswer } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, formatTable, printOne } from '../output.ts'

@@ -1,4 +1,4 @@
-import type { NodeAnswer } from '@ashlar/node/internal'
+import type { NodeAnswer } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { type Column, printList } from '../output.ts'

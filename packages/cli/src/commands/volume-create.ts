@@ -1,4 +1,4 @@
-import { type CreateVolumeRequest, parseBytes } from '@ashlar/node/internal'
+import { type CreateVolumeRequest, parseBytes } from '@ashlar/node/config'
 import { LIMITS } from '@ashlar/proto'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'

@@ -2,7 +2,6 @@ import { open, rename, rm, stat } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
-import { connectCluster } from '../cluster-client.ts'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { type ExportSource, exportInOrder, exportWithHoles } from '../images/export.ts'
 import { Progress } from '../images/progress.ts'
@@ -18,6 +17,7 @@ export function volumeExport({ io }: Verb): Command {
   addCommonOptions(command)
   examples(command, ['ashlar volume export demo disk.img', 'ashlar volume export demo - | xz > disk.raw.xz'])
   return command.action(async (name: string, file: string, options: { peers?: string }) => {
+    const { connectCluster } = await import('../cluster-client.ts')
     await using client = await connectCluster(sessionOf(io, command), { peers: options.peers })
     await using volume = await client.openVolume(name, { mode: 'read-only' })
     const progress = new Progress(io, 'exported', volume.sizeBytes)

@@ -1,7 +1,6 @@
 import { open } from 'node:fs/promises'
 import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
-import { connectCluster } from '../cluster-client.ts'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { chunksOf, importImage } from '../images/import.ts'
 import { Progress } from '../images/progress.ts'
@@ -31,6 +30,7 @@ export function volumeImport({ io }: Verb): Command {
     const session = sessionOf(io, command)
     const image = await openImage(file)
     try {
+      const { connectCluster } = await import('../cluster-client.ts')
       await using client = await connectCluster(session, { peers: options.peers })
       await using volume = await client.openVolume(name, { ifFree: options.force !== true })
       if (image.size !== undefined && image.size > volume.sizeBytes) {

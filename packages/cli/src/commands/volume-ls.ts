@@ -1,4 +1,4 @@
-import { formatBytes, type VolumeAnswer } from '@ashlar/node/internal'
+import { formatBytes, type VolumeAnswer } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { type Column, printList } from '../output.ts'

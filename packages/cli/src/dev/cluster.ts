@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type ClusterAnswer, formatBytes } from '@ashlar/node/internal'
+import { type ClusterAnswer, formatBytes } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { ApiClient } from '../api-client.ts'
 import type { Io } from '../io.ts'

@@ -1,5 +1,5 @@
 import { connect, createServer } from 'node:net'
-import { parseAddress } from '@ashlar/node/internal'
+import { parseAddress } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 
 /** An address that a process of the cluster is going to listen on. */

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http'
-import { parseAddress, type Register } from '@ashlar/node/internal'
+import { parseAddress } from '@ashlar/node/config'
+import type { Register } from '@ashlar/node/internal'
 import { AshlarError } from '@ashlar/proto'
 
 /** Serves /healthz and /metrics of a gateway. Rejects with CONFLICT when the port is in use. */

@@ -11,7 +11,7 @@ import {
   type OptionValues,
   parseAddress,
   parseList,
-} from '@ashlar/node/internal'
+} from '@ashlar/node/config'
 import { AshlarError, TIMERS } from '@ashlar/proto'
 
 /** Where the gateway of `ashlar dev` listens: the port that IANA gave to NBD. */

@@ -1,4 +1,4 @@
-import { formatBytes } from '@ashlar/node/internal'
+import { formatBytes } from '@ashlar/node/config'
 import type { Io } from '../io.ts'
 
 const REDRAW_MS = 500
