@@ -1,6 +1,7 @@
 import type { Fact } from '@ashlar/node/core'
 import type { StoreId } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
+import type { SimulationOptions } from '../options.ts'
 import { Stage } from './stage.ts'
 
 /**
@@ -25,7 +26,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['only-in-sync-store-wiped', soleStoreWiped],
 ])
 
-const TAKEOVER = {
+const TAKEOVER: Pick<SimulationOptions, 'sharing' | 'workload'> = {
   sharing: 'takeover',
   workload: { depth: 4, thinkMs: 20, writeShare: 1, partialShare: 1, eraseShare: 0, mostBlocks: 1 },
 }
@@ -141,7 +142,7 @@ function acknowledgedAfterLease(): readonly Violation[] {
 
 /** Reads are under way at a slow disk while the lease of their primary runs out, and it does not hear of its successor. */
 function readWhenLeaseRunsOut(): readonly Violation[] {
-  const stage = new Stage({ workload: { ...TAKEOVER.workload, writeShare: 0 } }).movePrimaryFromVoter()
+  const stage = new Stage({ workload: { ...TAKEOVER.workload, writeShare: 0, thinkMs: 400 } }).movePrimaryFromVoter()
   const { primary, replica, voter, world } = stage
   const { epoch } = stage.record
   primary.disk.extraReadMs = 1500
