@@ -12,6 +12,8 @@ const BLOCKS = 256
 let cluster: DevCluster
 before(async () => {
   cluster = await DevCluster.start({ size: '64Mi' })
+  const created = await cluster.cli(['volume', 'create', 'outage', '--size', '64Mi'])
+  assert.equal(created.code, 0, created.stderr)
 })
 after(() => cluster?.stop())
 
@@ -49,8 +51,6 @@ async function verify(blocks: Map<number, { acknowledged: Uint8Array; issued: Ui
 test('all nodes killed at once under load: every acknowledged write is there after the restart', {
   timeout: 180_000,
 }, async () => {
-  const created = await cluster.cli(['volume', 'create', 'outage', '--size', '64Mi'])
-  assert.equal(created.code, 0, created.stderr)
   const stop = new AbortController()
   const writing = writeUntil(stop.signal)
   const ids = cluster.info.nodes.map((node) => node.id)

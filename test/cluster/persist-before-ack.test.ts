@@ -43,35 +43,47 @@ function parseTrace(text: string): Call[] {
     const resumed = /^(\d+)\s+<\.\.\. \w+ resumed>(.*)$/.exec(line)
     const before = resumed?.[1] === undefined ? undefined : unfinished.get(resumed[1])
     const whole = before === undefined ? line.replace(/^\d+\s+/, '') : before.line + (resumed?.[2] ?? '')
-    const call = /^(\w+)\((\d+)<([^>]*)>(?:, "((?:\\x[0-9a-f]{2})*)")?.*\)\s+=\s+(-?\d+)/.exec(whole)
+    const call = /^(\w+)\((\d+)<([^>]*)>(.*)\)\s+=\s+(-?\d+)/.exec(whole)
     if (call?.[1] === undefined) continue
-    const bytes = Buffer.from((call[4] ?? '').replaceAll('\\x', ''), 'hex')
-    const parsed = { name: call[1], target: call[3] ?? '', bytes, failed: Number(call[5]) < 0 }
-    if (before !== undefined && parsed.name === 'write') calls[before.at] = parsed
+    // writev gathers several pieces: they go out one behind the other.
+    const pieces = [...(call[4] ?? '').matchAll(/"((?:\\x[0-9a-f]{2})*)"/g)].map((piece) => fromHex(piece[1] ?? ''))
+    const parsed = {
+      name: call[1],
+      target: fromHex(call[3] ?? '').toString(),
+      bytes: Buffer.concat(pieces),
+      failed: Number(call[5]) < 0,
+    }
+    if (before !== undefined && parsed.name !== 'fdatasync') calls[before.at] = parsed
     else calls.push(parsed)
   }
   return calls.filter((call) => call !== undefined)
 }
 
-/** Highest seq that a frame written to a socket acknowledges; unmasked frames of an accepted connection. */
+/** With -xx strace writes every byte as \x41, in paths too. */
+function fromHex(text: string): Buffer {
+  return Buffer.from(text.replaceAll('\\x', ''), 'hex')
+}
+
+/** Highest seq that a call acknowledges: frames of an accepted connection are not masked, and several may leave at once. */
 function acknowledged(call: Call): number {
-  const long = call.bytes[1] === 126
-  if (call.bytes[0] !== 0x82 || (call.bytes[1] ?? 0) > 126) return 0
-  try {
-    const messages = decodeFrame(new Uint8Array(call.bytes.subarray(long ? 4 : 2)))
-    return messages.reduce(
-      (highest, message) => (message.type === 'ack' && message.seq > highest ? message.seq : highest),
-      0,
-    )
-  } catch {
-    return 0
+  let highest = 0
+  for (let at = 0; call.bytes[at] === 0x82 && at + 2 < call.bytes.length; ) {
+    const short = call.bytes[at + 1] ?? 0
+    if (short > 126) return highest
+    const start = at + (short === 126 ? 4 : 2)
+    const end = start + (short === 126 ? call.bytes.readUInt16BE(at + 2) : short)
+    if (end > call.bytes.length) return highest
+    for (const message of decodeFrame(new Uint8Array(call.bytes.subarray(start, end))))
+      if (message.type === 'ack' && message.seq > highest) highest = message.seq
+    at = end
   }
+  return highest
 }
 
 async function attach(pid: number, file: string): Promise<ChildProcess> {
   const tracer = spawn(
     'strace',
-    ['-f', '-y', '-xx', '-s', '16384', '-e', 'trace=write,fdatasync', '-o', file, '-p', `${pid}`],
+    ['-f', '-y', '-xx', '-s', '16384', '-e', 'trace=write,writev,pwrite64,fdatasync', '-o', file, '-p', `${pid}`],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   )
   let said = ''
@@ -110,7 +122,7 @@ test('a live replica acknowledges no write before the fdatasync that covers it h
   assert.ok(Number.isFinite(firstSeq), 'the trace shows acknowledgements')
   stamps.forEach((stamp, at) => {
     const logged = calls.findIndex(
-      (call) => call.name === 'write' && call.target.endsWith('.log') && call.bytes.includes(stamp),
+      (call) => call.name.startsWith('write') && call.target.endsWith('.log') && call.bytes.includes(stamp),
     )
     assert.ok(logged >= 0, `write ${at} reached a LevelDB log`)
     const synced = calls.findIndex(

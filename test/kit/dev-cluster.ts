@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -215,7 +216,9 @@ export class DevCluster {
   start(id: string): void {
     const [program, ...args] = this.node(id).command
     assert.ok(program !== undefined)
-    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'ignore'] })
+    const log = openSync(join(this.directory, 'logs', `${id}-again.log`), 'a')
+    const child = spawn(program, args, { stdio: ['ignore', log, log] })
+    closeSync(log)
     this.children.add(child)
     child.once('exit', () => this.children.delete(child))
     this.restarted.set(id, child)
