@@ -1,0 +1,42 @@
+import { mkdtemp } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AshlarError } from '@ashlar/proto'
+import { DevCluster } from '../kit/dev-cluster.ts'
+import type { BenchOptions } from './options.ts'
+import type { Subject } from './subject.ts'
+
+const VOLUME = 'bench'
+
+/** A cluster of `ashlar dev` with its NBD gateway, and an empty volume. */
+export async function startAshlar(options: BenchOptions): Promise<Subject> {
+  const directory = await mkdtemp(join(options.directory, 'ashlar-bench-'))
+  const cluster = await DevCluster.start({ directory, nodes: options.nodes })
+  try {
+    const sizes = ['--size', `${options.sizeBytes}`, '--block-size', `${options.blockSizeBytes}`]
+    const created = await cluster.cli([
+      'volume',
+      'create',
+      VOLUME,
+      ...sizes,
+      '--replicas',
+      `${Math.min(3, options.nodes)}`,
+    ])
+    if (created.code !== 0) throw new AshlarError('INTERNAL', `no volume to measure: ${created.stderr}`)
+    await cluster.healthy(VOLUME)
+  } catch (error) {
+    await cluster.stop()
+    throw error
+  }
+  const { host } = new URL(cluster.nbdUri)
+  const { nodes, gateway } = cluster.info
+  return {
+    name: 'ashlar',
+    fio: new Map([
+      ['ioengine', 'nbd'],
+      ['uri', `nbd://${host}/${VOLUME}`],
+    ]),
+    fioEnvironment: {},
+    processes: [...nodes.map(({ id, pid }) => ({ name: id, pid })), { name: 'gateway', pid: gateway.pid }],
+    stop: () => cluster.stop(),
+  }
+}

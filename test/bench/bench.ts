@@ -1,0 +1,76 @@
+/** `npm run bench`: see --help, and docs/benchmarks.md for what is measured and how. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { AshlarError, ERRORS } from '@ashlar/proto'
+import { parseJobFile } from './jobs.ts'
+import { machineFacts } from './machine-facts.ts'
+import { type BenchOptions, HELP, parseOptions } from './options.ts'
+import { runPieces } from './pieces/index.ts'
+import { pieceTable } from './pieces/report.ts'
+import { profileJobs, profileTable } from './profile.ts'
+import { processTable, ratios, ratioTable, resultTable } from './report.ts'
+import { runJobs } from './run-jobs.ts'
+
+async function main(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const file = parseJobFile(await readFile(new URL('jobs.fio', import.meta.url), 'utf8'))
+  const options = parseOptions(
+    args,
+    file.jobs.map(({ name }) => name).filter((name) => name !== 'fill'),
+  )
+  if (options === undefined) {
+    process.stdout.write(HELP)
+    return
+  }
+  const machine = machineFacts()
+  tell(
+    `${machine.cpu}, ${machine.processors} processors, Linux ${machine.kernel}, Node ${machine.node}, ${machine.commit}`,
+  )
+  const measured = options.pieces ? await pieces(options, signal) : await jobs(file, options, signal)
+  const json = `${JSON.stringify({ machine, options, ...measured }, null, 2)}\n`
+  if (options.jsonFile === undefined) process.stdout.write(json)
+  else await writeFile(options.jsonFile, json)
+}
+
+async function pieces(options: BenchOptions, signal: AbortSignal): Promise<object> {
+  const found = await runPieces(options, tell, signal)
+  process.stderr.write(`\n${pieceTable(found)}`)
+  return { pieces: found }
+}
+
+async function jobs(
+  file: ReturnType<typeof parseJobFile>,
+  options: BenchOptions,
+  signal: AbortSignal,
+): Promise<object> {
+  const { profileDirectory } = options
+  if (profileDirectory !== undefined) {
+    await mkdir(profileDirectory, { recursive: true })
+    // `ashlar dev` hands its environment to every process that it starts.
+    process.env['NODE_OPTIONS'] = `--cpu-prof --cpu-prof-dir=${profileDirectory}`
+  }
+  const { results, processes } = await runJobs(file, options, tell, signal)
+  process.stderr.write(`\n${resultTable(results)}\n${processTable(results)}`)
+  const compared = ratios(results)
+  if (compared.length > 0) process.stderr.write(`\n${ratioTable(compared)}`)
+  if (profileDirectory === undefined) return { results, ratios: compared }
+  const profiles = await profileJobs(profileDirectory, processes, results)
+  process.stderr.write(`\n${profileTable(profiles)}`)
+  return { results, ratios: compared, profiles }
+}
+
+function tell(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+const interrupted = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(name, () => interrupted.abort(new AshlarError('ABORTED', `stopped by ${name}`)))
+}
+try {
+  await main(process.argv.slice(2), interrupted.signal)
+} catch (caught) {
+  // Whatever failed first because of the interruption, the interruption is what there is to tell.
+  const error = interrupted.signal.aborted ? interrupted.signal.reason : caught
+  if (!(error instanceof AshlarError)) throw error
+  tell(`bench: ${error.message}${error.hint === undefined ? '' : `; ${error.hint}`}`)
+  process.exitCode = ERRORS[error.code].exit
+}

@@ -1,0 +1,102 @@
+import { AshlarError } from '@ashlar/proto'
+
+/** Latencies from the submission to the completion, in microseconds. */
+export interface Latency {
+  readonly p50Us: number
+  readonly p99Us: number
+  readonly p999Us: number
+  readonly maxUs: number
+}
+
+/** What one run of fio says. Reads and writes of a mixed job are summed up; of their latencies the worse one counts. */
+export interface FioFigures {
+  readonly operations: number
+  readonly operationsPerSecond: number
+  readonly bytesPerSecond: number
+  /** What was measured, without the ramp before it. */
+  readonly runtimeSeconds: number
+  readonly latency: Latency
+  /** Wall clock at the end, milliseconds. */
+  readonly endedAtMs: number
+  /** CPU that fio itself used while it measured. */
+  readonly fioCpuSeconds: number
+}
+
+interface Direction {
+  readonly io_bytes: number
+  readonly total_ios: number
+  readonly iops: number
+  readonly runtime: number
+  readonly clat_ns: { readonly max: number; readonly percentile?: Readonly<Record<string, number>> }
+}
+
+interface FioJob {
+  readonly error: number
+  readonly job_runtime: number
+  readonly usr_cpu: number
+  readonly sys_cpu: number
+  readonly read: Direction
+  readonly write: Direction
+}
+
+/**
+ * Reads the output of `fio --output-format=json` of one job with `percentile_list=50:99:99.9`. Throws INTERNAL when the job
+ * failed or did nothing.
+ */
+export function parseFioOutput(text: string): FioFigures {
+  // fio writes warnings to the same file, before the JSON.
+  const start = text.indexOf('{')
+  if (start < 0) throw new AshlarError('INTERNAL', `fio wrote no JSON: ${text.slice(0, 500)}`)
+  const output = JSON.parse(text.slice(start)) as { timestamp_ms: number; jobs: FioJob[] }
+  const [job] = output.jobs
+  if (job === undefined || job.error !== 0) throw new AshlarError('INTERNAL', `fio failed with errno ${job?.error}`)
+  const active = [job.read, job.write].filter(({ total_ios }) => total_ios > 0)
+  if (active.length === 0) throw new AshlarError('INTERNAL', 'fio measured no operation')
+  const sum = (of: (direction: Direction) => number) => active.reduce((total, direction) => total + of(direction), 0)
+  const worst = (of: (direction: Direction) => number) => Math.max(...active.map(of)) / 1000
+  const runtimeSeconds = Math.max(...active.map(({ runtime }) => runtime)) / 1000
+  return {
+    operations: sum(({ total_ios }) => total_ios),
+    operationsPerSecond: sum(({ iops }) => iops),
+    bytesPerSecond: sum(({ io_bytes }) => io_bytes) / runtimeSeconds,
+    runtimeSeconds,
+    latency: {
+      p50Us: worst((direction) => percentile(direction, '50.000000')),
+      p99Us: worst((direction) => percentile(direction, '99.000000')),
+      p999Us: worst((direction) => percentile(direction, '99.900000')),
+      maxUs: worst(({ clat_ns }) => clat_ns.max),
+    },
+    endedAtMs: output.timestamp_ms,
+    fioCpuSeconds: ((job.usr_cpu + job.sys_cpu) / 100) * (job.job_runtime / 1000),
+  }
+}
+
+function percentile({ clat_ns }: Direction, name: string): number {
+  const value = clat_ns.percentile?.[name]
+  if (value === undefined) throw new AshlarError('INTERNAL', `fio gave no percentile ${name}`)
+  return value
+}
+
+/**
+ * Operations in each whole second of a run, from the log of `write_iops_log` with `log_avg_msec=1000`: lines `milliseconds,
+ * operations a second, direction, …`. fio writes no line for a second in which nothing completed, so that a second that is
+ * missing is a zero: the worst there is, and the one that must not be overlooked.
+ */
+export function parseIopsLog(text: string, runtimeSeconds: number): number[] {
+  const seconds = new Array<number>(Math.floor(runtimeSeconds + CLOCK_SLACK_SECONDS)).fill(0)
+  for (const line of text.split('\n')) {
+    if (line.trim() === '') continue
+    const [time, operations] = line.split(',').map((field) => Number(field))
+    if (!Number.isFinite(time) || !Number.isFinite(operations)) {
+      throw new AshlarError('INTERNAL', `cannot read a line of fio's log: "${line}"`)
+    }
+    // The line of a second is written at its end, a few milliseconds late. What is left over behind the last whole second
+    // counts for none.
+    const second = Math.round((time as number) / 1000) - 1
+    if (seconds[second] !== undefined) seconds[second] += operations as number
+  }
+  return seconds
+}
+
+/** A run of 15 s may say that it took 14.999. */
+const CLOCK_SLACK_SECONDS = 0.05

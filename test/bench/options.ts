@@ -1,0 +1,105 @@
+import { tmpdir } from 'node:os'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { parseBytes } from '@ashlar/node/config'
+import { AshlarError, type Bytes } from '@ashlar/proto'
+
+export interface BenchOptions {
+  /** Names of jobs, in order; empty means all. */
+  readonly jobs: readonly string[]
+  /** Measure the pieces that a write is made of, and no cluster. */
+  readonly pieces: boolean
+  readonly repeats: number
+  readonly against: 'ceph' | undefined
+  readonly jsonFile: string | undefined
+  readonly sizeBytes: Bytes
+  readonly blockSizeBytes: Bytes
+  readonly nodes: number
+  /** Seconds that a job is measured. */
+  readonly seconds: number
+  /** Longest time of the random overwrite before write jobs, seconds; 0 leaves it out. */
+  readonly overwriteSeconds: number
+  /** Where clusters and stores put their data. */
+  readonly directory: string
+  /** Where V8's CPU profiles of nodes and gateway go. */
+  readonly profileDirectory: string | undefined
+}
+
+export const HELP = `usage: npm run bench -- [JOB...] [options]
+       npm run bench -- pieces [options]
+
+Measures the jobs of test/bench/jobs.fio (all when none is named) against the NBD gateway of a cluster of ashlar dev: the
+device is filled once, before the first job that writes it is overwritten once at random. \`pieces\` measures what one write is
+made of. Tables go to stderr, JSON to stdout.
+
+  --repeats N            runs of each job, of which the median counts (default: 3)
+  --against ceph         measures Ceph too, in turns, on the same machine
+  --json FILE            the JSON goes to a file
+  --size SIZE            size of the device (default: 4Gi)
+  --block-size SIZE      block size of the volume (default: 4Ki)
+  --nodes COUNT          nodes of the cluster (default: 3)
+  --seconds N            how long a job, or a piece, is measured (default: 15)
+  --overwrite-seconds N  longest time of the random overwrite; 0: none (default: 300)
+  --data-dir DIR         where data is put, on the disk to measure (default: the directory for temporary files)
+  --profile DIR          writes V8's CPU profiles of nodes and gateway, and prints what an operation cost by function
+`
+
+const FLAGS = {
+  repeats: { type: 'string', default: '3' },
+  against: { type: 'string' },
+  json: { type: 'string' },
+  size: { type: 'string', default: '4Gi' },
+  'block-size': { type: 'string', default: '4Ki' },
+  nodes: { type: 'string', default: '3' },
+  seconds: { type: 'string', default: '15' },
+  'overwrite-seconds': { type: 'string', default: '300' },
+  'data-dir': { type: 'string' },
+  profile: { type: 'string' },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const
+
+/** Undefined when help was asked for. Throws USAGE that names the flag, or the job that does not exist. */
+export function parseOptions(args: readonly string[], knownJobs: readonly string[]): BenchOptions | undefined {
+  const { values, positionals } = parseFlags(args)
+  if (values.help) return undefined
+  const pieces = positionals.includes('pieces')
+  if (pieces && positionals.length > 1) throw new AshlarError('USAGE', '`pieces` stands alone, without jobs')
+  const unknown = positionals.filter((name) => name !== 'pieces' && !knownJobs.includes(name))
+  if (unknown.length > 0) {
+    throw new AshlarError('USAGE', `no such job: ${unknown.join(', ')}`, { hint: `there are ${knownJobs.join(', ')}` })
+  }
+  if (values.against !== undefined && values.against !== 'ceph') {
+    throw new AshlarError('USAGE', `--against ${values.against}: there is only ceph`)
+  }
+  return {
+    jobs: pieces ? [] : positionals,
+    pieces,
+    repeats: count('--repeats', values.repeats, 1),
+    against: values.against,
+    jsonFile: values.json,
+    sizeBytes: parseBytes(values.size),
+    blockSizeBytes: parseBytes(values['block-size']),
+    nodes: count('--nodes', values.nodes, 1),
+    seconds: count('--seconds', values.seconds, 1),
+    overwriteSeconds: count('--overwrite-seconds', values['overwrite-seconds'], 0),
+    directory: resolve(values['data-dir'] ?? tmpdir()),
+    profileDirectory: values.profile === undefined ? undefined : resolve(values.profile),
+  }
+}
+
+function parseFlags(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: FLAGS, allowPositionals: true })
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    throw new AshlarError('USAGE', message, { cause, hint: 'see npm run bench -- --help' })
+  }
+}
+
+function count(flag: string, text: string, least: number): number {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < least) {
+    throw new AshlarError('USAGE', `${flag} ${text}: give a whole number from ${least} on`)
+  }
+  return value
+}

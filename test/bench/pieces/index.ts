@@ -1,0 +1,155 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { GIB, InvariantError, MIB } from '@ashlar/proto'
+import { runFio } from '../fio.ts'
+import { parseJobFile } from '../jobs.ts'
+import type { BenchOptions } from '../options.ts'
+import { CpuSampler } from '../processes.ts'
+import { median } from '../statistics.ts'
+import { Worker, withWorkers } from './crew.ts'
+import type { PieceKind, WorkerFigures } from './piece.ts'
+
+/** What one piece reached: medians of the repeats. */
+export interface PieceResult {
+  readonly name: string
+  /** Processes that did the same at the same time. */
+  readonly together: number
+  /** Of each of them. */
+  readonly operationsPerSecond: number
+  /** CPU of all threads of all processes for one operation. */
+  readonly cpuUs: number
+}
+
+const STORE_BYTES = 512 * MIB
+const AT_ONCE = 16
+const FIO_EXTRA_MS = 60_000
+
+interface PieceContext {
+  readonly options: BenchOptions
+  readonly signal: AbortSignal
+  readonly tell: (line: string) => void
+}
+
+/** Runs every piece by itself, one after the other. */
+export async function runPieces(
+  options: BenchOptions,
+  tell: (line: string) => void,
+  signal: AbortSignal,
+): Promise<PieceResult[]> {
+  const context = { options, tell, signal }
+  return [
+    await stores(context, 'bare-store', 1),
+    await stores(context, 'bare-store', 3),
+    await stores(context, 'ashlar-store', 1),
+    await stores(context, 'ashlar-store', 3),
+    ...(await websocket(context, 1)),
+    ...(await websocket(context, AT_ONCE)),
+    await nbd(context, 'randwrite-4k-qd32'),
+    await nbd(context, 'randread-4k-qd32'),
+  ]
+}
+
+const STORE_NAMES: Readonly<Record<string, string>> = {
+  'bare-store': 'LevelDB alone, synced batches of 16 blocks',
+  'ashlar-store': "Ashlar's store, 16 commits at once",
+}
+
+async function stores(context: PieceContext, kind: PieceKind, together: number): Promise<PieceResult> {
+  const { options, signal } = context
+  const directory = await mkdtemp(join(options.directory, 'ashlar-pieces-'))
+  const plans = Array.from({ length: together }, (_, number) => ({
+    kind,
+    settings: { directory: join(directory, `${number}`), sizeBytes: STORE_BYTES, atOnce: AT_ONCE },
+  }))
+  try {
+    return await withWorkers(plans, signal, async (workers) => {
+      const rounds: WorkerFigures[][] = []
+      for (let repeat = 0; repeat < options.repeats; repeat++) rounds.push(await measureAll(workers, options.seconds))
+      return told(context, { name: STORE_NAMES[kind] ?? kind, together, ...mediansOf(rounds) })
+    })
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+async function measureAll(workers: readonly Worker[], seconds: number): Promise<WorkerFigures[]> {
+  const outcomes = await Promise.allSettled(workers.map((worker) => worker.measure(seconds)))
+  return outcomes.map((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason
+    return outcome.value
+  })
+}
+
+function mediansOf(rounds: readonly (readonly WorkerFigures[])[]): Pick<PieceResult, 'operationsPerSecond' | 'cpuUs'> {
+  const sum = (round: readonly WorkerFigures[], of: (figures: WorkerFigures) => number) =>
+    round.reduce((total, figures) => total + of(figures), 0)
+  const rate = ({ operations, seconds }: WorkerFigures) => operations / seconds
+  return {
+    operationsPerSecond: median(rounds.map((round) => sum(round, rate) / round.length)),
+    cpuUs: median(
+      rounds.map(
+        (round) => (sum(round, ({ cpuSeconds }) => cpuSeconds) * 1e6) / sum(round, ({ operations }) => operations),
+      ),
+    ),
+  }
+}
+
+/** A row of the sender and one of the receiver: each side's CPU is a cost of its own. */
+async function websocket(context: PieceContext, atOnce: number): Promise<PieceResult[]> {
+  const { options, signal } = context
+  return await withWorkers([{ kind: 'websocket-server', settings: {} }], signal, async ([server]) => {
+    if (server === undefined) throw new InvariantError('one worker was asked for')
+    const client = await Worker.start('websocket-client', { address: server.address, atOnce }, signal)
+    try {
+      const rounds: WorkerFigures[][] = []
+      for (let repeat = 0; repeat < options.repeats; repeat++) {
+        rounds.push(await measureAll([client, server], options.seconds))
+      }
+      return (['sender', 'receiver'] as const).map((side, index) => {
+        const own = rounds.map((round) => round.slice(index, index + 1))
+        return told(context, { name: `4 KiB over ws, ${atOnce} a frame: ${side}`, together: 1, ...mediansOf(own) })
+      })
+    } finally {
+      await client.end()
+    }
+  })
+}
+
+async function nbd(context: PieceContext, jobName: string): Promise<PieceResult> {
+  const { options, signal } = context
+  const file = parseJobFile(await readFile(new URL('../jobs.fio', import.meta.url), 'utf8'))
+  const job = file.jobs.find(({ name }) => name === jobName)
+  if (job === undefined) throw new InvariantError(`jobs.fio has no job ${jobName}`)
+  const sizeBytes = GIB
+  return await withWorkers([{ kind: 'nbd-server', settings: { sizeBytes } }], signal, async ([server]) => {
+    if (server === undefined) throw new InvariantError('one worker was asked for')
+    const runs: WorkerFigures[] = []
+    for (let repeat = 0; repeat < options.repeats; repeat++) {
+      const sampler = new CpuSampler([{ name: 'nbd', pid: server.pid }])
+      sampler.start()
+      const overrides = new Map([
+        ['ioengine', 'nbd'],
+        ['uri', server.address.replace(/\/*$/, '/memory')],
+        ['size', `${sizeBytes}`],
+        ['runtime', `${options.seconds}`],
+      ])
+      const timeoutMs = options.seconds * 1000 + FIO_EXTRA_MS
+      const fio = await runFio(job, { global: file.global, overrides, environment: {}, timeoutMs, signal }).finally(
+        () => sampler.end(),
+      )
+      const cpu = sampler.between(fio.endedAtMs - fio.runtimeSeconds * 1000, fio.endedAtMs)
+      runs.push({ operations: fio.operations, seconds: fio.runtimeSeconds, cpuSeconds: cpu.processes[0] ?? 0 })
+    }
+    return told(context, {
+      name: `NBD server over memory, ${jobName}`,
+      together: 1,
+      ...mediansOf(runs.map((run) => [run])),
+    })
+  })
+}
+
+function told({ tell }: PieceContext, result: PieceResult): PieceResult {
+  const rate = Math.round(result.operationsPerSecond)
+  tell(`${result.name}, ${result.together} at once: ${rate} a second each, ${result.cpuUs.toFixed(1)} us CPU`)
+  return result
+}

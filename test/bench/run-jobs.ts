@@ -1,0 +1,64 @@
+import { startAshlar } from './ashlar.ts'
+import { requireCeph, startCeph } from './ceph.ts'
+import { type Job, type JobFile, OVERWRITE } from './jobs.ts'
+import { type JobResult, type JobRun, type MeasureOptions, measureJob, summarize } from './measure.ts'
+import type { BenchOptions } from './options.ts'
+import type { MeasuredProcess } from './processes.ts'
+import { runLine } from './report.ts'
+import type { Subject } from './subject.ts'
+
+export interface JobsOutcome {
+  readonly results: readonly JobResult[]
+  /** Processes of Ashlar, which are gone by now: their profiles are named by these. */
+  readonly processes: readonly MeasuredProcess[]
+}
+
+/**
+ * Starts the subjects, prepares their devices, and runs every job on each in turn (A B A B), so that what the machine does
+ * meanwhile meets all of them. `tell` gets a line for people after each run. All subjects are stopped at the end.
+ */
+export async function runJobs(
+  file: JobFile,
+  options: BenchOptions,
+  tell: (line: string) => void,
+  signal: AbortSignal,
+): Promise<JobsOutcome> {
+  if (options.against === 'ceph') await requireCeph(signal)
+  const measure: MeasureOptions = { ...options, global: file.global, signal }
+  const subjects: Subject[] = []
+  const results: JobResult[] = []
+  try {
+    tell('starting ashlar')
+    const ashlar = await startAshlar(options)
+    subjects.push(ashlar)
+    if (options.against === 'ceph') {
+      tell('starting ceph')
+      subjects.push(await startCeph(options, signal))
+    }
+    const run = async (job: Job, repeats: number) => {
+      const runs = new Map<Subject, JobRun[]>(subjects.map((subject) => [subject, []]))
+      for (let repeat = 0; repeat < repeats; repeat++) {
+        for (const [subject, done] of runs) {
+          const result = await measureJob(subject, job, measure)
+          done.push(result)
+          tell(runLine(subject.name, job, result))
+        }
+      }
+      for (const [subject, done] of runs) results.push(summarize(subject.name, job.name, done))
+    }
+    const jobs = chosen(file, options)
+    const fill = file.jobs.find(({ name }) => name === 'fill')
+    if (fill !== undefined) await run(fill, 1)
+    if (options.overwriteSeconds > 0 && jobs.some(({ kind }) => kind !== 'read')) await run(OVERWRITE, 1)
+    for (const job of jobs) await run(job, options.repeats)
+    return { results, processes: ashlar.processes }
+  } finally {
+    for (const subject of subjects) await subject.stop()
+  }
+}
+
+function chosen(file: JobFile, { jobs }: BenchOptions): Job[] {
+  const all = file.jobs.filter(({ name }) => name !== 'fill')
+  if (jobs.length === 0) return all
+  return jobs.flatMap((name) => all.find((job) => job.name === name) ?? [])
+}
