@@ -95,7 +95,7 @@ export const volumeSchema = z
 export const createVolumeSchema = z
   .strictObject({
     name,
-    sizeBytes: z.number().int().min(1).describe('A multiple of the block size.'),
+    sizeBytes: z.number().int().min(1, 'must be above 0').describe('A multiple of the block size.'),
     blockSizeBytes: z.number().int().optional().describe('A power of two from 4 KiB to 1 MiB. Default 4 KiB.'),
     extentSizeBytes: z
       .number()
