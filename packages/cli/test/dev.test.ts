@@ -139,6 +139,25 @@ describe('processes of dev', () => {
     assert.equal(isAlive(pid), false)
   })
 
+  it('are told nothing by the environment but how much to log, and that they end with dev', async (t) => {
+    const log = join(await temporary(t), 'log')
+    process.env['ASHLAR_API'] = '127.0.0.1:1'
+    process.env['ASHLAR_LOG_LEVEL'] = 'debug'
+    t.after(() => {
+      delete process.env['ASHLAR_API']
+      delete process.env['ASHLAR_LOG_LEVEL']
+    })
+    const names = "Object.keys(process.env).filter((name) => name.startsWith('ASHLAR_')).sort().join(' ')"
+    for (const [kind, expected] of [
+      ['child', 'ASHLAR_LOG_LEVEL ASHLAR_STOP_WITH_INPUT'],
+      ['alone', 'ASHLAR_LOG_LEVEL'],
+    ] as const) {
+      const child = await startProcess({ command: script(`console.log('ashlar: ' + ${names})`), log }, kind)
+      await new Promise((resolve) => child.once('exit', resolve))
+      assert.equal(await lastWords(log), expected)
+    }
+  })
+
   it('leave the reason of their end in their log', async (t) => {
     const log = join(await temporary(t), 'log')
     const command = script("console.log('{}'); console.error('ashlar: port 1 is in use'); process.exit(4)")

@@ -37,7 +37,7 @@ export async function startProcess({ command, log }: Startable, kind: 'child' | 
     const child = spawn(program, args, {
       detached: true,
       stdio: [kind === 'child' ? 'pipe' : 'ignore', file.fd, file.fd],
-      env: { ...process.env, ...(kind === 'child' ? { [STOP_WITH_INPUT]: '1' } : {}) },
+      env: { ...inheritedEnvironment(), ...(kind === 'child' ? { [STOP_WITH_INPUT]: '1' } : {}) },
     })
     // The end of the child is an event of its own; the pipe to it just breaks.
     child.stdin?.on('error', () => undefined)
@@ -50,6 +50,12 @@ export async function startProcess({ command, log }: Startable, kind: 'child' | 
   } finally {
     await file.close()
   }
+}
+
+/** Options of this process's own surroundings (ASHLAR_API, …) are not those of the nodes; how much they log may be. */
+function inheritedEnvironment(): Record<string, string | undefined> {
+  const inherited = (name: string): boolean => !name.startsWith('ASHLAR_') || name === 'ASHLAR_LOG_LEVEL'
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => inherited(name)))
 }
 
 export function hasEnded(child: ChildProcess): boolean {
