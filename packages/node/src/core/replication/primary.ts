@@ -301,7 +301,7 @@ export class Primary implements StreamOwner {
   }
 
   onLinkDown(ctx: Context, link: number): void {
-    for (const stream of this.streams.values()) stream.onLinkDown(link)
+    for (const stream of this.streams.values()) stream.onLinkDown(ctx, link)
     this.repairs.onLinkDown(ctx, link)
   }
 

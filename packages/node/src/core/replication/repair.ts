@@ -8,7 +8,7 @@ interface Repair {
   readonly block: LoadedBlock
   readonly onRepaired: Then[]
   readonly onFailed: Then[]
-  /** In-sync stores not asked yet. */
+  /** Stores not asked yet. */
   readonly candidates: StoreId[]
   request: number
   link: Link | undefined
@@ -16,8 +16,8 @@ interface Repair {
 }
 
 /**
- * Repair of damaged blocks at the primary (protocol A2.6): the bytes of exactly this version come from another in-sync
- * replica, are checked, and are written before any reader sees the block.
+ * Repair of damaged blocks at the primary (protocol A2.6): the bytes of exactly this version come from another replica,
+ * are checked, and are written before any reader sees the block.
  */
 export class Repairs {
   private readonly primary: Primary
@@ -41,13 +41,20 @@ export class Repairs {
       block,
       onRepaired: [onRepaired],
       onFailed: onFailed === undefined ? [] : [onFailed],
-      candidates: (primary.record()?.inSync ?? []).filter((store) => store !== primary.services.self),
+      candidates: this.candidates(),
       request: 0,
       link: undefined,
       askedAt: ctx.now,
     }
     this.repairs.set(block.block, repair)
     this.askNext(ctx, repair)
+  }
+
+  /** Equal versions are equal bytes, whoever holds them: in-sync stores first, then every other that has a replica. */
+  private candidates(): StoreId[] {
+    const record = this.primary.record()
+    const holders = new Set([...(record?.inSync ?? []), ...(record?.eligible ?? []), ...(record?.assigned ?? [])])
+    return [...holders].filter((store) => store !== this.primary.services.self)
   }
 
   private askNext(ctx: Context, repair: Repair): void {

@@ -39,6 +39,8 @@ export interface StreamOwner {
 const DIGEST_BYTES = 16
 /** Leaves whose versions are asked for at once: bounds what comparing keeps in memory. */
 const LEAVES_AT_ONCE = 16
+/** How long an OPEN may go without an answer over a link that stands. */
+const OPEN_PATIENCE_MS = 4 * TIMERS.slowMs
 /** Blocks of one load while copying, so that a run is read by one iterator. */
 const RUN_BYTES = 256 * 1024
 
@@ -105,13 +107,14 @@ export class OutStream {
 
   /** Opens the stream when it is closed and there is a connection; opens it anew when it hangs. */
   maintain(ctx: Context): void {
-    if (this.hangs(ctx)) this.reset()
+    if (this.hangs(ctx)) this.reset(ctx)
     if (this.repairing.size > 0 && ctx.now - this.repairAskedAt >= TIMERS.controlRetryMs) this.retryRepairs(ctx)
     if (this.phase === 'closed') this.open(ctx)
   }
 
   private hangs(ctx: Context): boolean {
-    if (this.phase === 'opening') return ctx.now - this.openedAt > TIMERS.openTimeoutMs
+    // While the link stands an OPEN is not lost, and a second one would make a slow replica begin its promise anew.
+    if (this.phase === 'opening') return ctx.now - this.openedAt > OPEN_PATIENCE_MS
     // A copy that only waits for repairs does not hang: opening it anew would not help.
     if (this.phase === 'copying' && this.toLoad.size + this.loading.size === 0) return false
     const moving = this.phase === 'comparing' || this.phase === 'copying' || (this.phase === 'live' && !this.marked)
@@ -132,8 +135,8 @@ export class OutStream {
     this.link = link
     this.gen += 1
     this.phase = 'opening'
+    // Opening is no progress: a replica that never answers must be found slow however often it is asked.
     this.openedAt = ctx.now
-    this.progressAt = ctx.now
     this.send(ctx, {
       type: 'open',
       extent: this.extent.id,
@@ -146,7 +149,9 @@ export class OutStream {
   }
 
   /** Forgets the stream; the next `maintain` opens a new one with a higher gen. */
-  reset(): void {
+  reset(ctx: Context): void {
+    // What was up to date until now owes nothing for the time before.
+    if (this.marked) this.progressAt = ctx.now
     this.phase = 'closed'
     this.link = undefined
     this.marked = false
@@ -162,8 +167,8 @@ export class OutStream {
     this.pushSent = 0
   }
 
-  onLinkDown(link: Link): void {
-    if (this.link === link) this.reset()
+  onLinkDown(ctx: Context, link: Link): void {
+    if (this.link === link) this.reset(ctx)
   }
 
   /** True when the message belongs to this very stream, not to an earlier one or another connection. */
@@ -173,7 +178,7 @@ export class OutStream {
 
   onRefused(ctx: Context, link: Link, message: { epoch: Epoch; gen: number; reason: string; promised?: Epoch }): void {
     if (!this.current(link, message)) return
-    this.reset()
+    this.reset(ctx)
     if (message.promised !== undefined && message.promised > this.owner.epoch)
       this.owner.onFenced(ctx, message.promised)
     else ctx.fact('info', 'stream-refused', { extent: this.extent.id, store: this.store, reason: message.reason })
@@ -207,7 +212,7 @@ export class OutStream {
         store: this.store,
         reason: 'digests of another size',
       })
-      return this.reset()
+      return this.reset(ctx)
     }
     for (let leaf = 0; leaf < leaves; leaf++) {
       const from = leaf * DIGEST_BYTES

@@ -184,17 +184,16 @@ export class Writes {
     const refusal = primary.refusal(ctx, write.epoch, write.operation.generation)
     if (refusal !== undefined) return this.drop(ctx, write, refusal)
     this.forget(write)
-    if (write.changes.length === 0) for (const reply of write.replies) primary.answer(ctx, reply, 'OK')
-    else {
-      const blocks = write.changes.sort((a, b) => a.block - b.block)
-      primary.append(ctx, {
-        blocks,
-        bytes: write.bytes,
-        operation: write.operation,
-        cancel: false,
-        replies: write.replies,
-      })
-    }
+    // An erasure that found nothing to erase gets its place in the order too: forgotten, a late duplicate of it could
+    // erase what was written since.
+    const blocks = write.changes.sort((a, b) => a.block - b.block)
+    primary.append(ctx, {
+      blocks,
+      bytes: write.bytes,
+      operation: write.operation,
+      cancel: false,
+      replies: write.replies,
+    })
     this.runQueue(ctx)
   }
 

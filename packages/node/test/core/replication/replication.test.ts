@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BLOCK_TRIM, type Epoch, ERRORS, type StoreId } from '@ashlar/proto'
+import { BLOCK_ABSENT, BLOCK_DATA, BLOCK_TRIM, type Epoch, ERRORS, type StoreId } from '@ashlar/proto'
 import { BLOCK, blockOf, EXTENT, read, SESSION, World, write } from './kit.ts'
 
 const OK = ERRORS.OK.number
@@ -359,7 +359,6 @@ test('amendment 21: a trim of blocks that were never written writes nothing, oth
   const world = active()
   world.ask('a', write(1, 1, 1))
   world.settle()
-  const seq = world.host('a').disk.head.lastSeq
   const trim = (first: number, request: number, op: number) => ({
     type: 'zero' as const,
     request,
@@ -373,7 +372,13 @@ test('amendment 21: a trim of blocks that were never written writes nothing, oth
   world.ask('a', trim(2, 7400, 2))
   world.settle()
   assert.deepEqual(world.codes(7400), [OK])
-  assert.equal(world.host('a').disk.head.lastSeq, seq)
+  assert.equal(world.versionAt('c', 2).kind, BLOCK_ABSENT)
+  world.ask('a', write(2, 6, 4))
+  world.settle()
+  world.ask('a', trim(2, 7450, 2))
+  world.settle()
+  assert.deepEqual(world.codes(7450), [OK], 'a late duplicate is known')
+  assert.equal(world.versionAt('c', 2).kind, BLOCK_DATA, 'and erases nothing that was written since')
   world.ask('a', trim(1, 7500, 3))
   world.settle()
   assert.deepEqual(world.codes(7500), [OK])
@@ -415,6 +420,29 @@ test('a copy goes on behind a damaged block that nobody can repair, and ends onc
   world.ask('a', write(0, 4, 200))
   world.settle()
   world.pass(100)
+  assert.deepEqual(world.host('a').changes.at(-1)?.inSync, ['a', 'b'])
+})
+
+test('a damaged block is repaired from a store that is out of sync but holds the very version', () => {
+  const world = active({ minInSync: 1 })
+  world.ask('a', write(0, 5, 1))
+  world.settle()
+  world.hold = (from, to) => [from, to].some((store) => store !== 'a') && to !== 'a'
+  world.change({ inSync: ['a'] as StoreId[] })
+  world.hold = () => false
+  world.host('a').disk.damaged.add(0)
+  const reading = read(0)
+  world.ask('a', reading)
+  world.settle()
+  assert.deepEqual(world.readBack(reading.request), blockOf(5))
+})
+
+test('A2.16 slow but alive: a replica that never answers OPEN leaves the set, however often it is asked', () => {
+  const world = active()
+  world.kill('c')
+  world.start('c')
+  world.host('c').autoSync = false
+  world.pass(5500)
   assert.deepEqual(world.host('a').changes.at(-1)?.inSync, ['a', 'b'])
 })
 
