@@ -77,26 +77,47 @@ function percentile({ clat_ns }: Direction, name: string): number {
   return value
 }
 
-/**
- * Operations in each whole second of a run, from the log of `write_iops_log` with `log_avg_msec=1000`: lines `milliseconds,
- * operations a second, direction, …`. fio writes no line for a second in which nothing completed, so that a second that is
- * missing is a zero: the worst there is, and the one that must not be overlooked.
- */
-export function parseIopsLog(text: string, runtimeSeconds: number): number[] {
-  const seconds = new Array<number>(Math.floor(runtimeSeconds + CLOCK_SLACK_SECONDS)).fill(0)
-  for (const line of text.split('\n')) {
-    if (line.trim() === '') continue
-    const [time, operations] = line.split(',').map((field) => Number(field))
-    if (!Number.isFinite(time) || !Number.isFinite(operations)) {
-      throw new AshlarError('INTERNAL', `cannot read a line of fio's log: "${line}"`)
-    }
-    // The line of a second is written at its end, a few milliseconds late. What is left over behind the last whole second
-    // counts for none.
-    const second = Math.round((time as number) / 1000) - 1
-    if (seconds[second] !== undefined) seconds[second] += operations as number
-  }
-  return seconds
-}
-
 /** A run of 15 s may say that it took 14.999. */
 const CLOCK_SLACK_SECONDS = 0.05
+const SECOND_MS = 1000
+/** Two lines further apart than this have a second without a completion between them. */
+const NEXT_LINE_MS = 1500
+
+/**
+ * Operations in each whole second of a run that did `operations` in all, from the log of `write_iops_log` with
+ * `log_avg_msec=1000`: lines `milliseconds, operations a second, direction, …`.
+ *
+ * A line is the mean since the line before, and comes a little late, so its operations are laid over the seconds that it
+ * covers. fio writes no line for a second in which nothing completed: what is missing is a zero, the worst there is and
+ * the one that must not be overlooked. Only the end of a run often has no line of its own; what no line tells happened there.
+ */
+export function parseIopsLog(text: string, runtimeSeconds: number, operations: number): number[] {
+  const seconds = new Array<number>(Math.floor(runtimeSeconds + CLOCK_SLACK_SECONDS)).fill(0)
+  const lastMs = new Map<string, number>()
+  let told = 0
+  for (const line of text.split('\n')) {
+    if (line.trim() === '') continue
+    const [time, rate, direction = ''] = line.split(',').map((field) => field.trim())
+    const endMs = Number(time)
+    if (time === undefined || rate === undefined || !Number.isFinite(endMs) || !Number.isFinite(Number(rate))) {
+      throw new AshlarError('INTERNAL', `cannot read a line of fio's log: "${line}"`)
+    }
+    const previousMs = lastMs.get(direction) ?? 0
+    const startMs = endMs - previousMs < NEXT_LINE_MS ? previousMs : endMs - SECOND_MS
+    lastMs.set(direction, endMs)
+    const done = (Number(rate) * (endMs - startMs)) / SECOND_MS
+    told += done
+    layOver(seconds, startMs, endMs, done)
+  }
+  const restMs = Math.max(0, ...lastMs.values())
+  layOver(seconds, restMs, Math.max(restMs + 1, runtimeSeconds * SECOND_MS), Math.max(0, operations - told))
+  return seconds.map(Math.round)
+}
+
+/** Adds operations that were done evenly between two moments to the seconds that these cover. */
+function layOver(seconds: number[], startMs: number, endMs: number, operations: number): void {
+  for (const second of seconds.keys()) {
+    const overlapMs = Math.min(endMs, (second + 1) * SECOND_MS) - Math.max(startMs, second * SECOND_MS)
+    if (overlapMs > 0) seconds[second] = (seconds[second] ?? 0) + (operations * overlapMs) / (endMs - startMs)
+  }
+}

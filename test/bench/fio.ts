@@ -37,7 +37,7 @@ export async function runFio(job: Job, options: FioOptions): Promise<FioRun> {
     await runCommand('fio', args, { timeoutMs, signal, environment, directory })
     const figures = parseFioOutput(await readFile(join(directory, 'output.json'), 'utf8'))
     const log = await readFile(join(directory, 'log_iops.1.log'), 'utf8')
-    return { ...figures, seconds: parseIopsLog(log, figures.runtimeSeconds) }
+    return { ...figures, seconds: parseIopsLog(log, figures.runtimeSeconds, figures.operations) }
   } finally {
     await rm(directory, { recursive: true, force: true })
   }

@@ -1,6 +1,6 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { GIB, InvariantError, MIB } from '@ashlar/proto'
+import { InvariantError, MIB } from '@ashlar/proto'
 import { runFio } from '../fio.ts'
 import { parseJobFile } from '../jobs.ts'
 import type { BenchOptions } from '../options.ts'
@@ -20,7 +20,9 @@ export interface PieceResult {
   readonly cpuUs: number
 }
 
+/** Blocks that are overwritten, unless the device is to be smaller. */
 const STORE_BYTES = 512 * MIB
+const MEMORY_BYTES = 256 * MIB
 const AT_ONCE = 16
 const FIO_EXTRA_MS = 60_000
 
@@ -59,7 +61,11 @@ async function stores(context: PieceContext, kind: PieceKind, together: number):
   const directory = await mkdtemp(join(options.directory, 'ashlar-pieces-'))
   const plans = Array.from({ length: together }, (_, number) => ({
     kind,
-    settings: { directory: join(directory, `${number}`), sizeBytes: STORE_BYTES, atOnce: AT_ONCE },
+    settings: {
+      directory: join(directory, `${number}`),
+      sizeBytes: Math.min(STORE_BYTES, options.sizeBytes),
+      atOnce: AT_ONCE,
+    },
   }))
   try {
     return await withWorkers(plans, signal, async (workers) => {
@@ -120,7 +126,7 @@ async function nbd(context: PieceContext, jobName: string): Promise<PieceResult>
   const file = parseJobFile(await readFile(new URL('../jobs.fio', import.meta.url), 'utf8'))
   const job = file.jobs.find(({ name }) => name === jobName)
   if (job === undefined) throw new InvariantError(`jobs.fio has no job ${jobName}`)
-  const sizeBytes = GIB
+  const sizeBytes = Math.min(MEMORY_BYTES, options.sizeBytes)
   return await withWorkers([{ kind: 'nbd-server', settings: { sizeBytes } }], signal, async ([server]) => {
     if (server === undefined) throw new InvariantError('one worker was asked for')
     const runs: WorkerFigures[] = []

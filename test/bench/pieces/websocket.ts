@@ -25,7 +25,9 @@ export async function websocketServer(): Promise<Piece> {
   const server = new WebSocketServer({ ...options, host: '127.0.0.1', port: 0 })
   await once(server, 'listening')
   let answered = 0
+  const sockets: WebSocket[] = []
   server.on('connection', (socket) => {
+    sockets.push(socket)
     socket.on('message', (frame) => {
       const answers = decodeFrame(frame as Buffer).map((message): Message => {
         if (message.type !== 'write') throw new InvariantError(`a ${message.type} where writes are sent`)
@@ -43,7 +45,7 @@ export async function websocketServer(): Promise<Piece> {
       return answered - before
     },
     async close() {
-      for (const client of server.clients) client.terminate()
+      for (const socket of sockets) socket.terminate()
       await new Promise((resolve) => server.close(resolve))
     },
   }
