@@ -83,6 +83,7 @@ export function optionsOf(seed: number): SimulationOptions {
       tailPerFrame: chance.happens(0.5) ? chance.between(0, 0.03) : 0,
       tailMs: chance.pick([100, 500, 3000]),
       lossPerFrame: chance.happens(0.5) ? chance.between(0, 0.004) : 0,
+      encoded: chance.happens(0.1),
     },
     disk: {
       syncMs: chance.pick([2, 6, 20]),
@@ -90,6 +91,7 @@ export function optionsOf(seed: number): SimulationOptions {
       tailMs: chance.pick([100, 400, 3000]),
       batchesInFlight: chance.happens(0.25) ? chance.integer(2, 3) : 1,
       errorPerBatch: chance.happens(0.2) ? chance.between(0, 0.0005) : 0,
+      lateReads: chance.happens(0.5),
     },
     clockError: chance.happens(0.5) ? 0.02 : 0.001,
     faultsMs: chance.pick([15_000, 25_000, 40_000]),

@@ -25,7 +25,7 @@ describe('the clock', () => {
   })
 })
 
-const ROUGH: NetworkFaults = { delayMs: 10, tailPerFrame: 0.2, tailMs: 400, lossPerFrame: 0.005 }
+const ROUGH: NetworkFaults = { delayMs: 10, tailPerFrame: 0.2, tailMs: 400, lossPerFrame: 0.005, encoded: true }
 
 describe('the network', () => {
   it('delivers in order, without a gap, and nothing after the end of a connection', () => {
@@ -78,7 +78,7 @@ describe('the network', () => {
 
 const PUSH: Extract<Message, { type: 'push' }> = {
   type: 'push',
-  extent: 1 as ExtentId,
+  extent: 4096 as ExtentId,
   epoch: 1 as Epoch,
   gen: 1,
   push: 0,
@@ -166,7 +166,7 @@ describe('the disk', () => {
     const clock = new Clock()
     const disk = new Disk('store' as StoreId)
     const inputs: Input[] = []
-    const faults = { syncMs: 10, tailPerSync: 0, tailMs: 0, batchesInFlight, errorPerBatch: 0 }
+    const faults = { syncMs: 10, tailPerSync: 0, tailMs: 0, batchesInFlight, errorPerBatch: 0, lateReads: false }
     const store = new OpenStore(disk, {
       clock,
       chance: new Chance(seed),

@@ -276,18 +276,6 @@ export const MUTANTS: readonly Mutant[] = [
     schedule: 'only-in-sync-store-wiped',
   },
   {
-    name: 'lease-before-map',
-    rule: 'Amendment 3',
-    wrong: 'A lease counts although the map revision that its answer names is not applied yet.',
-    edits: [
-      {
-        file: `${AGENT}/held-lease.ts`,
-        find: 'if (grant.revision <= revision) this.#until',
-        replace: 'if (grant.until > 0) this.#until',
-      },
-    ],
-  },
-  {
     name: 'lease-counted-too-long',
     rule: 'A2.3',
     wrong: 'A node holds its lease for longer than control counts it.',
@@ -306,8 +294,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${CONTROL}/solo-log.ts`,
-        find: "ctx.emit({ type: 'log-append', index: entry.index, entry })",
-        replace: "ctx.emit({ type: 'log-append', index: entry.index, entry })\n    this.onAppended(ctx, entry.index)",
+        find: '  endStep(ctx: Context): void {',
+        replace: '  endStep(ctx: Context): void {\n    this.onAppended(ctx, this.#lastIndex)',
       },
     ],
   },

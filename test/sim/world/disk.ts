@@ -44,6 +44,8 @@ export interface DiskFaults {
   /** Batches that a store lets be on their way at once; the shipped one has 1. */
   readonly batchesInFlight: number
   readonly errorPerBatch: number
+  /** Reads see what was handed over until they are answered, not only until they were asked for. */
+  readonly lateReads: boolean
 }
 
 /** The effects that go to the store or to the control log. */
@@ -194,9 +196,10 @@ export class OpenStore {
   // ---- reading ----------------------------------------------------------------------------------------------------
 
   private read(effect: Exclude<DiskEffect, Write | { type: 'log-append' | 'save-cluster' }>): void {
-    const completion = this.answer(effect)
+    // Digests are those of the moment of asking: they have a place between the writes. Other reads may see later ones.
+    const early = this.world.faults.lateReads && effect.type !== 'digests' ? undefined : this.answer(effect)
     this.world.clock.after(this.readMs() + this.disk.extraReadMs, () => {
-      if (!this.failed) this.world.complete([completion])
+      if (!this.failed && this.visible.has(effect.extent)) this.world.complete([early ?? this.answer(effect)])
     })
   }
 

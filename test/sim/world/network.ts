@@ -1,5 +1,6 @@
 import type { Message, StoreId } from '@ashlar/proto'
 import { LIMITS, TIMERS } from '@ashlar/proto'
+import { decodeFrame, encodeFrame } from '@ashlar/proto/codec'
 import type { Chance } from './chance.ts'
 import type { Clock } from './time.ts'
 
@@ -185,7 +186,8 @@ export class Network {
   }
 
   private welcome(attempt: Attempt, dialed: End): void {
-    if (!this.current(attempt)) {
+    // It may have broken while the dialing host stood still; the attempt then ends by its timeout.
+    if (!this.current(attempt) || dialed.state !== 'waiting') {
       dialed.state = 'closed'
       return this.endDownLater(dialed.other, this.delay())
     }
@@ -232,7 +234,8 @@ export class Network {
     if (pipe.broken) return
     if (!this.calm && this.chance.happens(this.faults.lossPerFrame)) return this.breakConnection(pipe.end)
     pipe.lastAt = Math.max(pipe.lastAt, this.clock.now + this.delay() + this.lagOf(pipe))
-    this.clock.at(pipe.lastAt, () => this.arrive(pipe, messages))
+    const arriving = this.faults.encoded ? (decodeFrame(encodeFrame(messages)) as Message[]) : messages
+    this.clock.at(pipe.lastAt, () => this.arrive(pipe, arriving))
   }
 
   private shipEnd(pipe: Pipe): void {
@@ -362,6 +365,8 @@ export interface NetworkFaults {
   readonly tailMs: number
   /** Each lost frame ends its connection. */
   readonly lossPerFrame: number
+  /** Frames go through the wire codec, so that nothing is shared between two processes. */
+  readonly encoded: boolean
 }
 
 /** What a process says of itself when a connection is made. */
