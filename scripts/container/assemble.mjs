@@ -2,7 +2,7 @@
  * Lays out what the image holds, from a checkout that was built and pruned: `assemble.mjs TARGET`. Sources, tests, headers
  * and documents stay behind; so does every file that only a build needs.
  */
-import { cpSync, mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 const [target] = process.argv.slice(2)
@@ -11,7 +11,8 @@ if (target === undefined) throw new Error('usage: assemble.mjs TARGET')
 const home = join(target, 'opt/ashlar')
 for (const name of readdirSync('packages')) {
   for (const part of ['package.json', 'dist', 'bin']) {
-    cpSync(join('packages', name, part), join(home, 'packages', name, part), { recursive: true, force: true })
+    if (!existsSync(join('packages', name, part))) continue
+    cpSync(join('packages', name, part), join(home, 'packages', name, part), { recursive: true })
   }
 }
 const node = realpathSync('node_modules/.bin/node')
