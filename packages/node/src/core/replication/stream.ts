@@ -1,5 +1,4 @@
 import {
-  ABSENT_VERSION,
   type Ack,
   BLOCK_DATA,
   type BlockIndex,
@@ -12,11 +11,12 @@ import {
   type Opened,
   type Seq,
   type StoreId,
-  sameVersion,
   TIMERS,
   type Versions,
 } from '@ashlar/proto'
-import type { Context, LeafVersions, Link, LoadedBlock } from '../machine.ts'
+import type { Context, Link, LoadedBlock } from '../machine.ts'
+import { differingLeaves, LeafComparison, sameBytes } from './comparison.ts'
+import { CopyList } from './copy-list.ts'
 import type { ExtentState } from './extent-state.ts'
 import type { Services } from './services.ts'
 import type { PendingWrite } from './window.ts'
@@ -36,7 +36,6 @@ export interface StreamOwner {
   onDamaged(ctx: Context, block: LoadedBlock): void
 }
 
-const DIGEST_BYTES = 16
 /** Leaves whose versions are asked for at once: bounds what comparing keeps in memory. */
 const LEAVES_AT_ONCE = 16
 /** How long an OPEN may go without an answer over a link that stands. */
@@ -69,17 +68,10 @@ export class OutStream {
   /** Last moment at which something moved on. */
   progressAt: Millis
   private openedAt: Millis = Number.NEGATIVE_INFINITY
-  // Comparing.
   private myLeaves: Uint8Array = new Uint8Array()
-  private leavesToCompare: number[] = []
-  private readonly mine = new Map<number, LeafVersions['versions']>()
-  private readonly theirs = new Map<number, LeafVersions['versions']>()
-  // Copying.
-  private readonly toLoad = new Set<BlockIndex>()
-  /** Blocks that are being read; true when they were written meanwhile and must be read again. */
-  private readonly loading = new Map<BlockIndex, boolean>()
-  /** Listed blocks that are damaged here and wait for a repair. */
-  private readonly repairing = new Set<BlockIndex>()
+  private comparison = new LeafComparison([])
+  /** Blocks that the replica still has to be sent. */
+  private readonly list = new CopyList()
   private repairAskedAt: Millis = Number.NEGATIVE_INFINITY
   private pushSent = 0
   private outstandingBytes = 0
@@ -98,7 +90,7 @@ export class OutStream {
 
   /** Blocks that still differ, as far as known. */
   get behindBlocks(): number {
-    return this.toLoad.size + this.loading.size + this.repairing.size
+    return this.list.size
   }
 
   get boundLink(): Link | undefined {
@@ -108,7 +100,7 @@ export class OutStream {
   /** Opens the stream when it is closed and there is a connection; opens it anew when it hangs. */
   maintain(ctx: Context): void {
     if (this.hangs(ctx)) this.reset(ctx)
-    if (this.repairing.size > 0 && ctx.now - this.repairAskedAt >= TIMERS.controlRetryMs) this.retryRepairs(ctx)
+    if (this.list.damaged > 0 && ctx.now - this.repairAskedAt >= TIMERS.controlRetryMs) this.retryRepairs(ctx)
     if (this.phase === 'closed') this.open(ctx)
   }
 
@@ -116,15 +108,14 @@ export class OutStream {
     // While the link stands an OPEN is not lost, and a second one would make a slow replica begin its promise anew.
     if (this.phase === 'opening') return ctx.now - this.openedAt > OPEN_PATIENCE_MS
     // A copy that only waits for repairs does not hang: opening it anew would not help.
-    if (this.phase === 'copying' && this.toLoad.size + this.loading.size === 0) return false
+    if (this.phase === 'copying' && this.list.stuck) return false
     const moving = this.phase === 'comparing' || this.phase === 'copying' || (this.phase === 'live' && !this.marked)
     return moving && ctx.now - this.progressAt > TIMERS.slowMs
   }
 
   /** A block that nobody could repair may be good by now, or somebody may be there who has it. */
   private retryRepairs(ctx: Context): void {
-    for (const block of this.repairing) this.toLoad.add(block)
-    this.repairing.clear()
+    this.list.retryDamaged()
     this.copyMore(ctx)
   }
 
@@ -156,12 +147,8 @@ export class OutStream {
     this.link = undefined
     this.marked = false
     this.ackedSeq = 0 as Seq
-    this.leavesToCompare = []
-    this.mine.clear()
-    this.theirs.clear()
-    this.toLoad.clear()
-    this.loading.clear()
-    this.repairing.clear()
+    this.comparison = new LeafComparison([])
+    this.list.clear()
     this.outstanding.length = 0
     this.outstandingBytes = 0
     this.pushSent = 0
@@ -189,8 +176,8 @@ export class OutStream {
     this.phase = 'comparing'
     this.progressAt = ctx.now
     if (message.commitSeq > this.extent.lastSeq) return this.owner.onBehind(ctx, this.store, message.commitSeq)
-    for (const block of message.damaged) this.toLoad.add(block)
-    for (const block of this.extent.damaged) this.toLoad.add(block)
+    for (const block of message.damaged) this.list.add(block)
+    for (const block of this.extent.damaged) this.list.add(block)
     const gen = this.gen
     const token = ctx.token()
     ctx.emit({ type: 'digests', token, extent: this.extent.id })
@@ -206,7 +193,8 @@ export class OutStream {
     if (!this.current(link, message) || this.phase !== 'comparing') return
     this.progressAt = ctx.now
     const leaves = Math.ceil(this.extent.blockCount / LIMITS.leafBlocks)
-    if (message.leaves.length !== leaves * DIGEST_BYTES || this.myLeaves.length !== message.leaves.length) {
+    const differing = differingLeaves(this.myLeaves, message.leaves, leaves)
+    if (differing === undefined) {
       ctx.fact('warn', 'stream-closed', {
         extent: this.extent.id,
         store: this.store,
@@ -214,49 +202,31 @@ export class OutStream {
       })
       return this.reset(ctx)
     }
-    for (let leaf = 0; leaf < leaves; leaf++) {
-      const from = leaf * DIGEST_BYTES
-      const to = from + DIGEST_BYTES
-      if (!sameBytes(this.myLeaves.subarray(from, to), message.leaves.subarray(from, to)))
-        this.leavesToCompare.push(leaf)
-    }
+    this.comparison = new LeafComparison(differing)
     this.compareNextLeaves(ctx)
   }
 
   private compareNextLeaves(ctx: Context): void {
-    if (this.mine.size > 0 || this.theirs.size > 0) return
-    if (this.leavesToCompare.length === 0) return this.startCopying(ctx)
-    const leaves = this.leavesToCompare.slice(0, LEAVES_AT_ONCE)
+    if (this.comparison.done) return this.startCopying(ctx)
+    const leaves = this.comparison.next(LEAVES_AT_ONCE)
+    if (leaves.length === 0) return
     const gen = this.gen
     this.send(ctx, { type: 'get-versions', extent: this.extent.id, epoch: this.owner.epoch, gen, leaves })
     const token = ctx.token()
     ctx.emit({ type: 'versions', token, extent: this.extent.id, leaves })
     this.services.when(token, (later, completion) => {
       if (this.gen !== gen || this.phase !== 'comparing' || completion.type !== 'versions') return
-      for (const leaf of completion.leaves) this.mine.set(leaf.leaf, leaf.versions)
-      this.compareWhatIsThere(later)
+      for (const { leaf, versions } of completion.leaves)
+        for (const block of this.comparison.addMine(leaf, versions)) this.list.add(block)
+      this.compareNextLeaves(later)
     })
   }
 
   onVersions(ctx: Context, link: Link, message: Versions): void {
     if (!this.current(link, message) || this.phase !== 'comparing') return
     this.progressAt = ctx.now
-    this.theirs.set(message.leaf, message.versions)
-    this.compareWhatIsThere(ctx)
-  }
-
-  private compareWhatIsThere(ctx: Context): void {
-    let compared = 0
-    for (const [leaf, theirs] of this.theirs) {
-      const mine = this.mine.get(leaf)
-      if (mine === undefined) continue
-      for (const block of differing(mine, theirs)) this.toLoad.add(block)
-      this.mine.delete(leaf)
-      this.theirs.delete(leaf)
-      this.leavesToCompare = this.leavesToCompare.filter((other) => other !== leaf)
-      compared += 1
-    }
-    if (compared > 0) this.compareNextLeaves(ctx)
+    for (const block of this.comparison.addTheirs(message.leaf, message.versions)) this.list.add(block)
+    this.compareNextLeaves(ctx)
   }
 
   private startCopying(ctx: Context): void {
@@ -264,20 +234,19 @@ export class OutStream {
     this.progressAt = ctx.now
     this.copiedBlocks = 0
     this.copiedBytes = 0
-    ctx.fact('info', 'stream-compared', { extent: this.extent.id, store: this.store, blocks: this.toLoad.size })
+    ctx.fact('info', 'stream-compared', { extent: this.extent.id, store: this.store, blocks: this.list.size })
     this.copyMore(ctx)
   }
 
   /** The owner has repaired a block: it can be read now. */
   onRepaired(ctx: Context, block: BlockIndex): void {
-    if (this.phase !== 'copying' || !this.repairing.delete(block)) return
-    this.toLoad.add(block)
-    this.copyMore(ctx)
+    if (this.phase === 'copying' && this.list.onRepaired(block)) this.copyMore(ctx)
   }
 
   private copyMore(ctx: Context): void {
-    while (this.toLoad.size > 0 && this.outstandingBytes < LIMITS.pushWindowBytes) {
-      const run = this.takeRun()
+    const most = Math.max(1, Math.floor(RUN_BYTES / this.extent.blockSizeBytes))
+    while (this.list.readable > 0 && this.outstandingBytes < LIMITS.pushWindowBytes) {
+      const run = this.list.take(most)
       this.outstandingBytes += run.length * this.extent.blockSizeBytes
       const gen = this.gen
       const token = ctx.token()
@@ -292,33 +261,15 @@ export class OutStream {
     if (this.behindBlocks === 0) this.sendMark(ctx)
   }
 
-  private takeRun(): BlockIndex[] {
-    const most = Math.max(1, Math.floor(RUN_BYTES / this.extent.blockSizeBytes))
-    const run: BlockIndex[] = []
-    for (const block of this.toLoad) {
-      run.push(block)
-      if (run.length === most) break
-    }
-    for (const block of run) {
-      this.toLoad.delete(block)
-      this.loading.set(block, false)
-    }
-    return run
-  }
-
   private pushLoaded(ctx: Context, loaded: LoadedBlock): void {
-    const writtenMeanwhile = this.loading.get(loaded.block) === true
-    this.loading.delete(loaded.block)
-    // A block that changed since it was read is read again: an older version must not follow a newer one (amendment 5).
-    if (writtenMeanwhile) this.toLoad.add(loaded.block)
-    else if (loaded.damaged) {
-      this.repairing.add(loaded.block)
+    const next = this.list.onRead(loaded.block, loaded.damaged)
+    if (next === 'repair') {
       this.repairAskedAt = ctx.now
       this.owner.onDamaged(ctx, loaded)
-    } else {
-      this.progressAt = ctx.now
-      this.push(ctx, loaded.block, loaded.version, loaded.bytes)
     }
+    if (next !== 'send') return
+    this.progressAt = ctx.now
+    this.push(ctx, loaded.block, loaded.version, loaded.bytes)
   }
 
   private push(ctx: Context, block: BlockIndex, version: BlockVersion, bytes: Uint8Array | undefined): void {
@@ -383,11 +334,8 @@ export class OutStream {
       })
     }
     for (const change of write.blocks) {
-      // New content makes a damaged block good: it goes out like a block that is not listed.
-      this.repairing.delete(change.block)
-      if (this.loading.has(change.block)) this.loading.set(change.block, true)
-      else if (this.phase === 'opening' || this.phase === 'comparing') this.toLoad.add(change.block)
-      else if (this.phase === 'copying' && !this.toLoad.has(change.block))
+      if (this.phase === 'opening' || this.phase === 'comparing') this.list.add(change.block)
+      else if (this.phase === 'copying' && !this.list.onWritten(change.block))
         this.push(ctx, change.block, change.version, change.bytes)
     }
     if (this.phase === 'copying') this.copyMore(ctx)
@@ -423,20 +371,4 @@ export class OutStream {
   private send(ctx: Context, message: Message): void {
     if (this.link !== undefined) ctx.emit({ type: 'send', link: this.link, message })
   }
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((value, index) => value === b[index])
-}
-
-/** Blocks whose versions differ in either direction: also those that only one side has. */
-function differing(mine: LeafVersions['versions'], theirs: LeafVersions['versions']): BlockIndex[] {
-  const left = new Map(mine.map((version) => [version.block, version]))
-  const blocks: BlockIndex[] = []
-  for (const version of theirs) {
-    if (!sameVersion(left.get(version.block) ?? ABSENT_VERSION, version)) blocks.push(version.block)
-    left.delete(version.block)
-  }
-  blocks.push(...left.keys())
-  return blocks.sort((a, b) => a - b)
 }

@@ -1,0 +1,88 @@
+import type { BlockIndex } from '@ashlar/proto'
+
+/**
+ * The blocks that one replica still has to be sent (protocol S-3, amendment 5). A listed block is in one of three places:
+ * waiting to be read, being read, or damaged here and waiting for a repair. It leaves the list when it is sent.
+ */
+export class CopyList {
+  private readonly waiting = new Set<BlockIndex>()
+  /** True when the block was written while it was being read: what comes back is old, and it is read again. */
+  private readonly reading = new Map<BlockIndex, boolean>()
+  private readonly repairing = new Set<BlockIndex>()
+
+  get size(): number {
+    return this.waiting.size + this.reading.size + this.repairing.size
+  }
+
+  /** Blocks that can be read now. */
+  get readable(): number {
+    return this.waiting.size
+  }
+
+  /** Nothing moves but what waits for a repair. */
+  get stuck(): boolean {
+    return this.waiting.size + this.reading.size === 0
+  }
+
+  get damaged(): number {
+    return this.repairing.size
+  }
+
+  add(block: BlockIndex): void {
+    if (!this.reading.has(block) && !this.repairing.has(block)) this.waiting.add(block)
+  }
+
+  /** Takes up to `most` blocks to read. */
+  take(most: number): BlockIndex[] {
+    const run: BlockIndex[] = []
+    for (const block of this.waiting) {
+      run.push(block)
+      if (run.length === most) break
+    }
+    for (const block of run) {
+      this.waiting.delete(block)
+      this.reading.set(block, false)
+    }
+    return run
+  }
+
+  /**
+   * A block was read. `send`: it leaves the list and is to be sent. `again`: it was written meanwhile, an older version
+   * must not follow a newer one. `repair`: what was read is damaged.
+   */
+  onRead(block: BlockIndex, damaged: boolean): 'send' | 'again' | 'repair' {
+    const writtenMeanwhile = this.reading.get(block) === true
+    this.reading.delete(block)
+    if (writtenMeanwhile) this.waiting.add(block)
+    else if (damaged) this.repairing.add(block)
+    else return 'send'
+    return writtenMeanwhile ? 'again' : 'repair'
+  }
+
+  /** The block is good again, or may be. False when it does not wait for that. */
+  onRepaired(block: BlockIndex): boolean {
+    if (!this.repairing.delete(block)) return false
+    this.waiting.add(block)
+    return true
+  }
+
+  /** Everything that waits for a repair is read once more: it may be good by now. */
+  retryDamaged(): void {
+    for (const block of this.repairing) this.waiting.add(block)
+    this.repairing.clear()
+  }
+
+  /** A block was written. True when it is listed and so sends nothing; new content makes a damaged block good and unlists it. */
+  onWritten(block: BlockIndex): boolean {
+    this.repairing.delete(block)
+    if (!this.reading.has(block)) return this.waiting.has(block)
+    this.reading.set(block, true)
+    return true
+  }
+
+  clear(): void {
+    this.waiting.clear()
+    this.reading.clear()
+    this.repairing.clear()
+  }
+}
