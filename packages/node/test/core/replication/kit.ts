@@ -1,99 +1,24 @@
 import { crc32 } from 'node:zlib'
 import {
   ABSENT_VERSION,
-  BLOCK_ABSENT,
-  BLOCK_DATA,
   type BlockVersion,
   type ClusterId,
   type Epoch,
   type ExtentRecord,
-  extentId,
   MapCopy,
   type Message,
   type NodeName,
-  type SessionId,
   type SetChange,
   type StoreId,
-  type VolumeId,
   type VolumeRecord,
-  type Write,
 } from '@ashlar/proto'
-import { VersionTable } from '../../../src/core/blocks/index.ts'
 import type { ControlView, PeerLinks } from '../../../src/core/interfaces.ts'
-import type { Context, Effect, Head, Link, LoadedBlock, StoredReplica } from '../../../src/core/machine.ts'
-import { DedupeWindows, Replication } from '../../../src/core/replication/index.ts'
+import type { Context, Effect, Link, StoredReplica } from '../../../src/core/machine.ts'
+import { Replication } from '../../../src/core/replication/index.ts'
+import { Disk } from './disk.ts'
+import { BLOCK, BLOCKS, EXTENT, VOLUME } from './requests.ts'
 
-export const BLOCK = 4096
-export const BLOCKS = 4096
-export const VOLUME = 1 as VolumeId
-export const EXTENT = extentId(VOLUME, 0)
-export const SESSION = 77 as SessionId
 export const CLIENT: Link = 900
-
-const EMPTY_HEAD: Head = {
-  promised: 0,
-  led: 0,
-  lastEpoch: 0,
-  lastSeq: 0,
-  commitSeq: 0,
-  generation: 0,
-  record: undefined,
-} as unknown as Head
-
-/** A store's disk: what was handed over, and what is on stable storage. */
-class Disk {
-  table = new VersionTable(BLOCKS)
-  bytes = new Map<number, Uint8Array>()
-  head: Head = EMPTY_HEAD
-  windows = new DedupeWindows()
-  exists = false
-  /** Undo is a copy: small enough for a test. */
-  private durable: {
-    blocks: Map<number, { version: BlockVersion; bytes: Uint8Array | undefined }>
-    head: Head
-    windows: DedupeWindows
-    exists: boolean
-  } = {
-    blocks: new Map(),
-    head: EMPTY_HEAD,
-    windows: new DedupeWindows(),
-    exists: false,
-  }
-  readonly damaged = new Set<number>()
-
-  load(block: number): LoadedBlock {
-    const version = this.table.get(block)
-    const bytes = this.bytes.get(block)
-    const damaged = version.kind === BLOCK_DATA && (bytes === undefined || this.damaged.has(block))
-    return { block, version, damaged, ...(bytes === undefined || damaged ? {} : { bytes }) }
-  }
-
-  /** What is handed over becomes durable. */
-  sync(): void {
-    const blocks = new Map<number, { version: BlockVersion; bytes: Uint8Array | undefined }>()
-    for (let block = 0; block < BLOCKS; block++) {
-      const version = this.table.get(block)
-      if (version.kind !== BLOCK_ABSENT) blocks.set(block, { version, bytes: this.bytes.get(block) })
-    }
-    const windows = new DedupeWindows()
-    windows.replace(this.windows.snapshot())
-    this.durable = { blocks, head: this.head, windows, exists: this.exists }
-  }
-
-  /** Forgets what is not durable. */
-  crash(): void {
-    this.table = new VersionTable(BLOCKS)
-    this.bytes = new Map()
-    for (const [block, { version, bytes }] of this.durable.blocks) {
-      this.table.set(block, version)
-      if (bytes !== undefined) this.bytes.set(block, bytes)
-    }
-    this.head = this.durable.head
-    this.windows = new DedupeWindows()
-    this.windows.replace(this.durable.windows.snapshot())
-    this.exists = this.durable.exists
-  }
-}
 
 class Host {
   readonly disk = new Disk()
@@ -446,40 +371,5 @@ export class World {
 
   versionAt(store: string, block: number): BlockVersion {
     return this.host(store).disk.table.get(block) ?? ABSENT_VERSION
-  }
-}
-
-let requests = 0
-export function blockOf(value: number): Uint8Array {
-  return new Uint8Array(BLOCK).fill(value)
-}
-
-/** A write of whole blocks or of a part, with its checksums. */
-export function write(block: number, value: number, op: number, more: Partial<Write> = {}): Write {
-  const payload = more.payload ?? blockOf(value)
-  requests += 1
-  return {
-    type: 'write',
-    request: requests,
-    extent: EXTENT,
-    epoch: 1 as Epoch,
-    operation: { session: SESSION, op, lowMark: 1, generation: 1 },
-    offset: block * BLOCK,
-    checksums: [crc32(payload)],
-    payload,
-    ...more,
-  }
-}
-
-export function read(block: number, epoch = 1): Extract<Message, { type: 'read' }> {
-  requests += 1
-  return {
-    type: 'read',
-    request: requests,
-    extent: EXTENT,
-    epoch: epoch as Epoch,
-    generation: 1,
-    offset: block * BLOCK,
-    length: BLOCK,
   }
 }
