@@ -400,7 +400,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'differences-of-the-replica-only',
     rule: 'Amendment 5',
     wrong: 'Blocks that only the primary has are not copied.',
-    edits: [{ file: `${REPLICATION}/stream.ts`, find: 'blocks.push(...left.keys())', replace: '' }],
+    edits: [{ file: `${REPLICATION}/comparison.ts`, find: 'blocks.push(...left.keys())', replace: '' }],
   },
   {
     name: 'differences-of-the-primary-only',
@@ -408,7 +408,7 @@ export const MUTANTS: readonly Mutant[] = [
     wrong: 'Blocks that only the replica has stay there.',
     edits: [
       {
-        file: `${REPLICATION}/stream.ts`,
+        file: `${REPLICATION}/comparison.ts`,
         find: 'if (!sameVersion(left.get(version.block) ?? ABSENT_VERSION, version)) blocks.push(version.block)',
         replace:
           'if (left.has(version.block) && !sameVersion(left.get(version.block), version)) blocks.push(version.block)',
@@ -422,8 +422,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${REPLICATION}/stream.ts`,
-        find: "else if (this.phase === 'opening' || this.phase === 'comparing') this.toLoad.add(change.block)",
-        replace: '',
+        find: "if (this.phase === 'opening' || this.phase === 'comparing') this.list.add(change.block)\n      else if",
+        replace: 'if',
       },
     ],
   },
@@ -433,9 +433,9 @@ export const MUTANTS: readonly Mutant[] = [
     wrong: 'A block that was written while it was read for a PUSH goes out as it was.',
     edits: [
       {
-        file: `${REPLICATION}/stream.ts`,
-        find: 'if (writtenMeanwhile) this.toLoad.add(loaded.block)',
-        replace: 'if (writtenMeanwhile && loaded.block < 0) this.toLoad.add(loaded.block)',
+        file: `${REPLICATION}/copy-list.ts`,
+        find: 'const writtenMeanwhile = this.reading.get(block) === true',
+        replace: 'const writtenMeanwhile = false',
       },
     ],
   },
