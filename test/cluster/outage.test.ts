@@ -100,6 +100,14 @@ test('a wiped node comes back as a new replica, is filled, and holds what the ot
   await cluster.kill(victim.id)
   await rm(victim.dataDir, { recursive: true, force: true })
   cluster.start(victim.id)
+  await eventually('the old store left every set', async () => {
+    const extents = await cluster.extents('outage')
+    return extents.every((extent) =>
+      extent.replicas.every(({ node, standing }) => node !== victim.id || standing !== 'in-sync'),
+    )
+      ? true
+      : undefined
+  })
   await cluster.healthy('outage', 60_000)
   const check = await cluster.cli(['cluster', 'check', '--deep'])
   assert.equal(check.code, 0, check.stdout + check.stderr)

@@ -156,7 +156,7 @@ export class Founding {
     const { address, store } = this.#start
     const [voter] = voters
     if (voters.length !== 1 || voter === undefined || voter.address !== address || voter.store === store) return true
-    this.#loseControl(`control's only voter was store ${voter.store} at this address, and its log is gone`)
+    this.#loseControl(`the control log is gone: control's only voter was store ${voter.store} at this address`)
     return false
   }
 

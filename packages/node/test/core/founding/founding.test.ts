@@ -292,7 +292,7 @@ describe('a control log that is gone', () => {
     world.start(1)
     world.pass(60_000)
     assert.equal(world.node(1).state, 'control-lost')
-    assert.match(world.node(1).waitsFor, /control's only voter was store .*9 at this address, and its log is gone/)
+    assert.match(world.node(1).waitsFor, /the control log is gone: control's only voter was store .*9 at this address/)
     assert.equal(world.saved.size, 0)
     assert.equal(world.node(1).joined, undefined)
   })
