@@ -323,6 +323,8 @@ export class Primary implements StreamOwner {
     this.writes.refuseAll(ctx, 'NOT_PRIMARY')
     this.reads.refuseAll(ctx, 'NOT_PRIMARY')
     this.repairs.abandon()
+    // What is still being read for a copy must not be sent: this store may soon hold what another primary gave it.
+    for (const stream of this.streams.values()) stream.reset(ctx)
     this.streams.clear()
     ctx.fact('info', 'extent-stepped-down', { extent: this.extent.id, epoch: this.epoch })
   }

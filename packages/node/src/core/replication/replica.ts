@@ -311,6 +311,11 @@ export class ReplicaRole {
     if (this.stream?.link === link) this.stream = undefined
   }
 
+  /** The replica is about to be deleted: what is still on its way to the store finds no stream. */
+  drop(): void {
+    this.stream = undefined
+  }
+
   /** Who leads the stream that is open, for people. */
   describe(): { primary: StoreId; phase: string } | undefined {
     return this.stream === undefined ? undefined : { primary: this.stream.primary, phase: this.stream.phase }

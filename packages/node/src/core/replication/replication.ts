@@ -96,6 +96,7 @@ export class Replication implements MapListener {
     const extent = this.extents.get(id)
     if (extent === undefined && !this.shapeless.delete(id)) return
     extent?.primary?.stepDown(ctx)
+    extent?.replica.drop()
     this.extents.delete(id)
     ctx.emit({ type: 'drop-replica', extent: id })
     ctx.fact('info', 'replica-dropped', { extent: id })

@@ -5,7 +5,6 @@ import {
   type ClusterId,
   type Epoch,
   type ExtentRecord,
-  MapCopy,
   type Message,
   type NodeName,
   type SetChange,
@@ -15,30 +14,21 @@ import {
 import type { ControlView, PeerLinks } from '../../../src/core/interfaces.ts'
 import type { Context, Effect, Link, StoredReplica } from '../../../src/core/machine.ts'
 import { Replication } from '../../../src/core/replication/index.ts'
-import { Disk } from './disk.ts'
+import { Host } from './host.ts'
 import { BLOCK, BLOCKS, EXTENT, VOLUME } from './requests.ts'
 
 export const CLIENT: Link = 900
 
-class Host {
-  readonly disk = new Disk()
-  counter = 1
-  up = true
-  lease = true
-  replication!: Replication
-  readonly map = new MapCopy()
-  readonly pending: { token: number }[] = []
-  readonly changes: SetChange[] = []
-  readonly released: { reason: string; epoch: Epoch }[] = []
-  readonly facts: { what: string; [key: string]: unknown }[] = []
-  /** Commits become durable by themselves. */
-  autoSync = true
-  handedOver = false
-  readonly name: string
-  constructor(name: string) {
-    this.name = name
-  }
-}
+const OF_A_REPLICA: ReadonlySet<Effect['type']> = new Set([
+  'commit',
+  'load',
+  'merge',
+  'digests',
+  'versions',
+  'allocation',
+  'drop-replica',
+  'repair',
+])
 
 /** Stores that share one extent, a control that a test plays by hand, and messages that a test may hold back. */
 export class World {
@@ -145,6 +135,9 @@ export class World {
 
   private carry(store: StoreId, host: Host, effect: Effect): void {
     const { disk } = host
+    // As a store does: what is done to a replica that is not there is a broken promise of the machines.
+    if (OF_A_REPLICA.has(effect.type) && !disk.exists)
+      throw new Error(`${effect.type} of a replica that ${store} has not`)
     const complete = (input: Parameters<Replication['onCompletion']>[1]) =>
       this.run(store, (ctx) => host.replication.onCompletion(ctx, input))
     switch (effect.type) {
@@ -162,6 +155,9 @@ export class World {
       case 'create-replica':
         disk.exists = true
         return
+      case 'drop-replica':
+        disk.exists = false
+        return
       case 'commit': {
         for (const { block, version, bytes } of effect.change.blocks) {
           disk.table.set(block, version)
@@ -177,8 +173,12 @@ export class World {
         if (host.autoSync) this.sync(store)
         return
       }
-      case 'load':
-        return complete({ type: 'loaded', token: effect.token, blocks: effect.blocks.map((block) => disk.load(block)) })
+      case 'load': {
+        const blocks = effect.blocks.map((block) => disk.load(block))
+        host.reads.push(() => complete({ type: 'loaded', token: effect.token, blocks }))
+        if (host.autoRead) this.finishReads(store)
+        return
+      }
       case 'merge': {
         const base = disk.load(effect.block)
         const bytes = new Uint8Array(base.bytes ?? new Uint8Array(BLOCK))
@@ -244,6 +244,11 @@ export class World {
       this.run(store as StoreId, (ctx) => host.replication.onCompletion(ctx, { type: 'committed', token }))
   }
 
+  /** Answers what a store was asked to read. */
+  finishReads(store: string): void {
+    for (const finish of this.host(store).reads.splice(0)) finish()
+  }
+
   /** Tells every store (or those named) the current record and volume. */
   publish(stores: readonly string[] = [...this.hosts.keys()]): void {
     for (const store of stores) {
@@ -277,6 +282,18 @@ export class World {
   change(change: Partial<ExtentRecord>, stores?: readonly string[]): void {
     this.record = { ...this.record, ...change, revision: this.record.revision + 1 }
     this.publish(stores)
+  }
+
+  /** Control removes the volume, and every store learns it. */
+  remove(): void {
+    for (const [store, host] of this.hosts) {
+      this.revision += 1
+      const { cluster, voters, revision: from } = host.map
+      if (cluster === undefined) throw new Error(`${store} has no map to remove a volume from`)
+      const records = { nodes: [], volumes: [], extents: [], removedVolumes: [VOLUME] }
+      host.map.apply({ cluster, clusterGeneration: 0, from, to: this.revision, voters, ...records })
+      this.run(store, (ctx) => host.replication.onMapChanged(ctx, [], [EXTENT]))
+    }
   }
 
   /** Control commits what a primary asked for last, and tells it so. */
@@ -319,6 +336,7 @@ export class World {
     const host = this.host(store)
     host.up = false
     host.pending.length = 0
+    host.reads.length = 0
     host.disk.crash()
     for (let at = this.wire.length - 1; at >= 0; at--)
       if (this.wire[at]?.from === store || this.wire[at]?.to === store) this.wire.splice(at, 1)

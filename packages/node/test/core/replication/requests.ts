@@ -1,5 +1,14 @@
 import { crc32 } from 'node:zlib'
-import { type Epoch, extentId, type Message, type SessionId, type VolumeId, type Write } from '@ashlar/proto'
+import {
+  BLOCK_TRIM,
+  type Epoch,
+  extentId,
+  type Message,
+  type SessionId,
+  type VolumeId,
+  type Write,
+  type Zero,
+} from '@ashlar/proto'
 
 export const BLOCK = 4096
 export const BLOCKS = 4096
@@ -39,5 +48,20 @@ export function read(block: number, epoch = 1): Extract<Message, { type: 'read' 
     generation: 1,
     offset: block * BLOCK,
     length: BLOCK,
+  }
+}
+
+/** A trim of whole blocks. */
+export function zero(block: number, blocks: number, op: number): Zero {
+  requests += 1
+  return {
+    type: 'zero',
+    request: requests,
+    extent: EXTENT,
+    epoch: 1 as Epoch,
+    operation: { session: SESSION, op, lowMark: 1, generation: 1 },
+    offset: block * BLOCK,
+    length: blocks * BLOCK,
+    kind: BLOCK_TRIM,
   }
 }

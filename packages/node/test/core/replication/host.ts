@@ -1,0 +1,27 @@
+import { type Epoch, MapCopy, type SetChange } from '@ashlar/proto'
+import type { Replication } from '../../../src/core/replication/index.ts'
+import { Disk } from './disk.ts'
+
+/** One store of a `World`: its disk, its machine, and what it asked of control. */
+export class Host {
+  readonly disk = new Disk()
+  counter = 1
+  up = true
+  lease = true
+  replication!: Replication
+  readonly map = new MapCopy()
+  readonly pending: { token: number }[] = []
+  readonly changes: SetChange[] = []
+  readonly released: { reason: string; epoch: Epoch }[] = []
+  readonly facts: { what: string; [key: string]: unknown }[] = []
+  /** Commits become durable by themselves. */
+  autoSync = true
+  /** Blocks are read at once; else `finishReads` answers what is read now. */
+  autoRead = true
+  readonly reads: (() => void)[] = []
+  handedOver = false
+  readonly name: string
+  constructor(name: string) {
+    this.name = name
+  }
+}
