@@ -162,14 +162,14 @@ function writeOfFencedClient(): readonly Violation[] {
   return stage.run(3000).finish()
 }
 
-/** A client is fenced, and the primary hears of it late: until then the attachment is not complete. */
+/** A client is fenced, and all others hear of it late, its primary too: until then the attachment is not complete. */
 function attachmentNotKnownYet(): readonly Violation[] {
   const stage = new Stage(TAKEOVER).movePrimaryFromVoter()
-  const { primary, voter, world } = stage
-  world.network.setLag(voter.name, primary.name, 1200)
-  stage.until('the second client has the volume', () => stage.holder === 'c2')
-  stage.run(3000)
-  world.network.setLag(voter.name, primary.name, 0)
+  const { primary, replica, voter, world } = stage
+  const late = [primary.name, replica.name, 'c1']
+  for (const name of late) world.network.setLag(voter.name, name, 1200)
+  stage.until('the second client has the volume', () => stage.holder === 'c2').run(3000)
+  for (const name of late) world.network.setLag(voter.name, name, 0)
   return stage.finish()
 }
 

@@ -11,7 +11,10 @@ const FOLDER = import.meta.dirname
 /** How a mutant is to be caught: by the first of some seeds that finds something, or by one directed schedule. */
 export type Lure = { readonly schedule: string } | { readonly first: number; readonly count: number }
 
-/** Runs a mutant in a process of its own and says what was found. */
+/**
+ * Runs a mutant in a process of its own and says what was found. Throws when the mutant is no program: an edit that names
+ * what is not there any more breaks everything and proves nothing.
+ */
 export async function catchMutant(mutant: Mutant, lure: Lure): Promise<Catch> {
   const args = 'schedule' in lure ? ['schedule', lure.schedule] : ['seeds', String(lure.first), String(lure.count)]
   const { stdout } = await run(
@@ -19,7 +22,12 @@ export async function catchMutant(mutant: Mutant, lure: Lure): Promise<Catch> {
     ['--conditions=ashlar-source', '--import', join(FOLDER, 'patch-hook.ts'), join(FOLDER, 'hunt.ts'), ...args],
     { cwd: ROOT, env: { ...process.env, ASHLAR_MUTANT: mutant.name }, maxBuffer: 1 << 26 },
   )
-  return JSON.parse(stdout) as Catch
+  const found = JSON.parse(stdout) as Catch
+  const [first] = found.violations
+  if (first?.rule === 'machine' && /(?:Type|Reference|Syntax)Error/.test(first.text)) {
+    throw new Error(`mutant ${mutant.name} does not run: ${first.text}`)
+  }
+  return found
 }
 
 /** What caught a mutant: a seed or a schedule, and the invariant that was seen broken first. */

@@ -447,7 +447,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: `${REPLICATION}/stream.ts`,
         find: 'if (this.behindBlocks === 0) this.sendMark(ctx)',
-        replace: 'if (this.toLoad.size === 0) this.sendMark(ctx)',
+        replace: 'if (this.list.readable === 0) this.sendMark(ctx)',
       },
     ],
   },
