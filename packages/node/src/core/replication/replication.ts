@@ -273,7 +273,8 @@ export class Replication implements MapListener {
       extent.primary.stepDown(ctx)
       extent.primary = undefined
     }
-    if (extent.primary === undefined) extent.replica.onOpen(ctx, link, message)
+    // A primary of an earlier epoch is told so by the promise that this store made for its own.
+    if (extent.primary === undefined || message.epoch < extent.primary.epoch) extent.replica.onOpen(ctx, link, message)
     else ctx.fact('warn', 'open-of-own-epoch', { extent: message.extent, epoch: message.epoch })
   }
 

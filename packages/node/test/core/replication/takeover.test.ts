@@ -153,6 +153,28 @@ test('S-1: an OPEN for another store, another incarnation or an older stream is 
   assert.deepEqual(refusals({ ...open, epoch: 0 as Epoch, gen: 50 }), ['fenced'])
 })
 
+test('S-1: a primary of an earlier epoch that opens a stream to its successor is fenced', () => {
+  const world = active()
+  // a does not learn that b leads now, and b does not reach a.
+  world.hold = (from, to) => from === 'b' && to === 'a'
+  world.change({ epoch: 2 as Epoch, primary: { store: 'b' as StoreId, counter: 1 } }, ['b', 'c'])
+  world.settle()
+  world.answers.length = 0
+  world.ask('b', {
+    type: 'open',
+    extent: EXTENT,
+    epoch: 1 as Epoch,
+    gen: 50,
+    primaryStore: 'a' as StoreId,
+    replicaStore: 'b' as StoreId,
+    replicaCounter: 1,
+  })
+  assert.deepEqual(
+    world.answers.map((answer) => (answer.type === 'open-refused' ? [answer.reason, answer.promised] : answer.type)),
+    [['fenced', 2]],
+  )
+})
+
 test('a shutdown stops serving before control may name another primary, then ends once control did', () => {
   const world = active()
   world.shutDown('a')
