@@ -106,7 +106,7 @@ export class ControlLeader {
     this.#lastTick = ctx.now
     if (!this.leads) return
     // Renewals that came meanwhile may be waiting behind this very tick.
-    if (pauseMs > STANDSTILL_MS) this.#leases.extendAll(pauseMs)
+    if (pauseMs > STANDSTILL_MS) this.#leases.extendAll(pauseMs, ctx.now)
     this.#expireLeases(ctx)
     this.#proposeDueShrinks(ctx)
     this.#promoteWaiting(ctx)

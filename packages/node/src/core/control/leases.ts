@@ -64,10 +64,13 @@ export class Leases {
     this.#leases.delete(store)
   }
 
-  /** This process stood still for `pauseMs` and heard nobody: that must not count against the stores. */
-  extendAll(pauseMs: Millis): void {
+  /**
+   * This process stood still for `pauseMs` until now and heard nobody: that must not count against the stores. Who was
+   * heard since gets no more than a whole lease, or its death would go unnoticed for as long as the pause was.
+   */
+  extendAll(pauseMs: Millis, now: Millis): void {
     for (const lease of this.#leases.values())
-      this.#leases.set(lease.store, { ...lease, receivedAt: lease.receivedAt + pauseMs })
+      this.#leases.set(lease.store, { ...lease, receivedAt: Math.min(now, lease.receivedAt + pauseMs) })
   }
 
   get(store: StoreId): Lease | undefined {

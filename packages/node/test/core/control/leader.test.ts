@@ -203,6 +203,16 @@ describe('leases', () => {
     assert.equal(rig.state(1), 'lost')
   })
 
+  it('of a store that was heard between a standstill and the first tick after it are no longer than others', () => {
+    const rig = threeStores()
+    rig.pass(500, [1, 2, 3])
+    rig.ctx.now += 60_000
+    rig.renew(1)
+    rig.tick()
+    rig.pass(leaseExpiryMs() + 200, [2, 3])
+    assert.equal(rig.state(1), 'lost')
+  })
+
   it('that never come back leave the extent waiting, with the reason; who registers is named', () => {
     const rig = threeStores()
     const { primary } = rig
