@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
 import { describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { loadOptions } from '@ashlar/node/config'
 import { createRegister } from '@ashlar/node/internal'
+import { FakeCluster } from '../../client/test/kit/fake-cluster.ts'
+import { ApiClient } from '../src/api-client.ts'
 import { serveGatewayApi } from '../src/gateway/api.ts'
 import { gatewayMetrics } from '../src/gateway/metrics.ts'
 import { GATEWAY_OPTIONS, tcpListeners } from '../src/gateway/options.ts'
+import { runGateway } from '../src/gateway/run.ts'
 
 describe('options of a gateway', () => {
   const load = (flags: Record<string, string | readonly string[]>) =>
@@ -28,6 +33,24 @@ describe('options of a gateway', () => {
   it('take volumes with commas', () => {
     assert.deepEqual(load({ export: 'a,b' }).exports, ['a', 'b'])
     assert.throws(() => load({ export: 'A' }), /--export: "A" is not a name/)
+  })
+})
+
+describe('a gateway that cannot listen', () => {
+  it('says so and leaves no connection open that would keep its process alive', async (t) => {
+    await using cluster = await FakeCluster.start()
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+    t.after(() => taken.close())
+    const { port } = taken.address() as { port: number }
+    const flags = { listen: `127.0.0.1:${port}`, peers: cluster.servers, 'log-level': 'silent' }
+    const options = loadOptions(GATEWAY_OPTIONS, { flags, environment: {} }).values
+    const stop = { asked: new Promise<string>(() => undefined), release: () => undefined }
+    await assert.rejects(runGateway(options, new ApiClient([]), stop), { code: 'CONFLICT' })
+    const deadline = performance.now() + 5000
+    const open = () => cluster.nodes.reduce((sum, node) => sum + node.connections, 0)
+    while (open() > 0 && performance.now() < deadline) await delay(10)
+    assert.equal(open(), 0)
   })
 })
 
@@ -59,7 +82,9 @@ describe('metrics of a gateway', () => {
   it('are served beside a probe', async (t) => {
     const register = createRegister()
     gatewayMetrics(register).observer.connectionOpened()
-    const server = await serveGatewayApi('127.0.0.1:0', register)
+    const faults: object[] = []
+    const logger = { warn: (details: object) => void faults.push(details) }
+    const server = await serveGatewayApi('127.0.0.1:0', register, logger)
     t.after(() => {
       server.close()
       server.closeAllConnections()
@@ -69,6 +94,9 @@ describe('metrics of a gateway', () => {
     assert.equal(await (await get('/healthz')).text(), 'ok\n')
     assert.match(await (await get('/metrics')).text(), /ashlar_gateway_connections_opened_total 1/)
     assert.equal((await get('/other')).status, 404)
-    await assert.rejects(serveGatewayApi(`127.0.0.1:${port}`, register), { code: 'CONFLICT' })
+    for (let fault = 1; fault <= 2; fault++) server.emit('error', new Error('accept EMFILE'))
+    assert.deepEqual(faults, [{ reason: 'accept EMFILE' }, { reason: 'accept EMFILE' }])
+    assert.equal((await get('/healthz')).status, 200)
+    await assert.rejects(serveGatewayApi(`127.0.0.1:${port}`, register, logger), { code: 'CONFLICT' })
   })
 })

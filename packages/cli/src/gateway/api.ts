@@ -3,8 +3,13 @@ import { parseAddress } from '@ashlar/node/config'
 import type { Register } from '@ashlar/node/internal'
 import { AshlarError } from '@ashlar/proto'
 
-/** Serves /healthz and /metrics of a gateway. Rejects with CONFLICT when the port is in use. */
-export async function serveGatewayApi(address: string, register: Register): Promise<Server> {
+/** What is told of a listener that could not accept a connection. */
+export interface GatewayApiLogger {
+  warn(details: object, message: string): void
+}
+
+/** Serves /healthz and /metrics of a gateway. Rejects with CONFLICT when the port is in use; the caller closes it. */
+export async function serveGatewayApi(address: string, register: Register, logger: GatewayApiLogger): Promise<Server> {
   const server = createServer(
     { headersTimeout: 5000, requestTimeout: 10_000, maxHeaderSize: 8192 },
     (request, response) => {
@@ -31,5 +36,8 @@ export async function serveGatewayApi(address: string, register: Register): Prom
     })
     server.listen(port, host, () => resolve())
   })
+  server.removeAllListeners('error')
+  // A connection that cannot be accepted, for want of file descriptors for example, must not end the gateway.
+  server.on('error', ({ message: reason }) => logger.warn({ reason }, 'listener-fault'))
   return server
 }

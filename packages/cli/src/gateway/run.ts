@@ -38,7 +38,7 @@ export async function runGateway(options: GatewayOptions, api: ApiClient, stop: 
     log.warn({ option, address }, 'insecure-listener: anyone on the network can read and destroy the volumes')
     metrics.insecureListener(address)
   }
-  const http = options.api === undefined ? undefined : await serveGatewayApi(options.api, register)
+  const http = options.api === undefined ? undefined : await serveGatewayApi(options.api, register, log)
   const stopping = new AbortController()
   const asked = stop.asked.then((why): End => {
     log.info({ why }, 'stopping')
@@ -46,17 +46,15 @@ export async function runGateway(options: GatewayOptions, api: ApiClient, stop: 
     return { code: 0 }
   })
   try {
-    const client = await connectPatiently(options, api, log, replacing(register), stopping.signal)
+    await using client = await connectPatiently(options, api, log, replacing(register), stopping.signal)
     const lost = Promise.withResolvers<End>()
-    const server = await serve(options, client, log, metrics.observer, (name, error) => {
+    // Closed in reverse order, also after a failure: a connection that is left open would keep the process alive.
+    await using server = await serve(options, client, log, metrics.observer, (name, error) => {
       log.error({ export: name, code: error.code }, 'export-lost')
       lost.resolve({ code: exitCodeOf(error), error: lostError(name, error) })
     })
     log.info({ listen: server.addresses.map(({ uri }) => uri), exports: options.exports ?? 'all' }, 'serving')
     const end = await Promise.race([asked, lost.promise])
-    await server.close()
-    await client.close()
-    log.info({}, 'stopped')
     if (end.error !== undefined) throw end.error
     return end.code
   } catch (error) {
@@ -65,6 +63,7 @@ export async function runGateway(options: GatewayOptions, api: ApiClient, stop: 
   } finally {
     http?.close()
     http?.closeAllConnections()
+    log.info({}, 'stopped')
   }
 }
 
