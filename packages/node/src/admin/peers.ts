@@ -21,7 +21,9 @@ const PEER_TIMEOUT_MS = 1500
 
 /** `FetchPeer` over HTTP. */
 export const fetchPeer: FetchPeer = async (api, path) => {
-  const response = await fetch(`http://${api}${path}`, { signal: AbortSignal.timeout(PEER_TIMEOUT_MS) })
+  // An API never redirects: what does is no node, and must not send this one elsewhere.
+  const options = { signal: AbortSignal.timeout(PEER_TIMEOUT_MS), redirect: 'error' } as const
+  const response = await fetch(`http://${api}${path}`, options)
   if (!response.ok) throw new Error(`status ${response.status}`)
   return await response.json()
 }

@@ -1,9 +1,9 @@
 import { AshlarError, ERRORS } from '@ashlar/proto'
 import fastifySwagger from '@fastify/swagger'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { Logger } from 'pino'
-import { formatAddress, parseAddress } from '../config/index.ts'
+import { formatAddress, isLoopback, parseAddress } from '../config/index.ts'
 import { errorAnswer, sendError, sendNotFound } from './errors.ts'
 import type { NodeView } from './node-view.ts'
 import { withoutUnusedSchemas } from './openapi.ts'
@@ -45,6 +45,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
   server.setSerializerCompiler(serializerCompiler)
   server.setErrorHandler(sendError)
   server.setNotFoundHandler(sendNotFound)
+  server.addHook('onRequest', (request, _reply, done) => done(foreignHost(request)))
   server.addHook('onResponse', (request, reply, done) => {
     if (!QUIET_PATHS.has(request.url)) {
       const { method, url } = request
@@ -66,6 +67,20 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
   registerProbes(server, view, metrics)
   await server.ready()
   return server
+}
+
+/**
+ * The refusal of a request to a loopback listener that came under another name, or undefined. A web page can let its own
+ * name resolve to loopback; its scripts then count as of the same origin and may do all that the API does (DNS rebinding).
+ */
+function foreignHost({ server, hostname }: FastifyRequest): AshlarError | undefined {
+  const listener = server.server.address()
+  if (typeof listener !== 'object' || listener === null || !isLoopback(listener.address)) return undefined
+  const host = hostname.replace(/^\[|\]$/g, '')
+  if (host === '' || isLoopback(host)) return undefined
+  return new AshlarError('READ_ONLY', 'this API listens on loopback and was called by another name', {
+    hint: 'call it as localhost or 127.0.0.1, or listen on an address of that name with --api',
+  })
 }
 
 /** What machines ask. Hidden from the API's own description: it is not for people. */
@@ -103,6 +118,8 @@ export async function listenAdmin(server: FastifyInstance, api: string): Promise
     const message = error instanceof Error ? error.message : String(error)
     throw new AshlarError('USAGE', `--api: cannot listen on ${api}: ${message}`, { cause: error })
   }
+  // A connection that cannot be accepted, for want of file descriptors for example, must not end the node.
+  server.server.on('error', ({ message: reason }) => server.log.warn({ reason }, 'listener-fault'))
   const address = server.server.address()
   return typeof address === 'object' && address !== null ? formatAddress({ host, port: address.port }) : api
 }

@@ -73,6 +73,12 @@ export class WsListener {
   }
 
   private onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Browsers let every web page open a WebSocket to this machine and always say which page it was: without this check a
+    // page could read and destroy the volumes of a cluster that listens on loopback only. Peers and clients send no origin.
+    if (request.headers.origin !== undefined) {
+      this.turnAway(socket, `a WebSocket of a web page (origin ${request.headers.origin})`)
+      return
+    }
     // Until ws takes the socket over nobody else hears its errors, and an unheard error ends the process.
     const onEarlyError = (error: Error): void => this.logForeign(socket, error.message)
     socket.once('error', onEarlyError)

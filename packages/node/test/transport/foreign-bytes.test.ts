@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { AshlarError, LIMITS } from '@ashlar/proto'
 import { encodeFrame, HELLO_MAX_BYTES } from '@ashlar/proto/codec'
+import { WebSocket } from 'ws'
 import { createWsTransport } from '../../src/transport/index.ts'
 import { LinkRecorder } from '../conformance/link-recorder.ts'
 import { heavy, newStore, numbered } from '../conformance/transport-suite.ts'
@@ -66,6 +67,18 @@ test('an upgrade that is no WebSocket is refused with one log line', async () =>
   )
   assert.match(answer, /^HTTP\/1\.1 400 /)
   assertOneWarning(node, /Upgrade header/)
+  await assertServing(node)
+})
+
+test('the WebSocket of a web page is turned away, whatever page it is', async () => {
+  await using node = await listening()
+  for (const origin of ['https://evil.example', 'null', `http://${node.transport.address}`]) {
+    const socket = new WebSocket(`ws://${node.transport.address}`, { origin })
+    const [error] = await once(socket, 'error')
+    assert.match(String(error), /400/)
+  }
+  assert.equal(node.transport.counters.foreignConnections, 3)
+  assert.match(JSON.stringify(node.log.warnings), /a WebSocket of a web page \(origin https:\/\/evil\.example\)/)
   await assertServing(node)
 })
 
