@@ -35,6 +35,6 @@ export interface PeerLinks {
   storeOf(link: Link): StoreId | undefined
   /** Start counter of the store at the other end. */
   counterOf(link: Link): number | undefined
-  /** Moment of the last frame from that store over any link, or -Infinity. */
+  /** Moment of the last frame from that store over any link, or since when this process runs after a standstill; or -Infinity. */
   lastHeard(store: StoreId): number
 }

@@ -17,6 +17,9 @@ interface LinkEntry {
  */
 export const LOOPBACK_LINK: Link = 0
 
+/** A longer pause between two steps means that this process stood still, and heard nobody meanwhile. */
+const STANDSTILL_MS = 500
+
 /**
  * The table of connections. Each node dials every peer and uses the dialed link for what it asks as a primary or as a
  * member of the cluster; answers go back over the link that the question came on. So two nodes have two connections,
@@ -25,6 +28,9 @@ export const LOOPBACK_LINK: Link = 0
 export class Links implements PeerLinks {
   private readonly links = new Map<Link, LinkEntry>()
   private readonly heard = new Map<StoreId, Millis>()
+  private lastStepAt: Millis | undefined
+  /** When this process went on after its last standstill. */
+  private resumedAt: Millis = Number.NEGATIVE_INFINITY
   private readonly self: StoreId
   private readonly selfCounter: number
   private readonly selfAddress: string
@@ -33,6 +39,15 @@ export class Links implements PeerLinks {
     this.self = self.store
     this.selfCounter = self.counter
     this.selfAddress = self.address
+  }
+
+  /**
+   * Called before anything else of each step; ticks make steps a short time apart. What peers sent during a standstill may
+   * be waiting behind this very step: a primary that called them silent by the clock would throw out every replica.
+   */
+  onStep(now: Millis): void {
+    if (this.lastStepAt !== undefined && now - this.lastStepAt > STANDSTILL_MS) this.resumedAt = now
+    this.lastStepAt = now
   }
 
   onLinkUp(ctx: Context, input: LinkUp): void {
@@ -101,7 +116,7 @@ export class Links implements PeerLinks {
   }
 
   lastHeard(store: StoreId): Millis {
-    return this.heard.get(store) ?? Number.NEGATIVE_INFINITY
+    return Math.max(this.resumedAt, this.heard.get(store) ?? Number.NEGATIVE_INFINITY)
   }
 
   isClient(link: Link): boolean {

@@ -74,6 +74,7 @@ export class NodeMachine {
   step(now: Millis, input: Input): readonly Effect[] {
     const effects: Effect[] = []
     const ctx = this.context(now, effects)
+    this.links.onStep(now)
     this.onInput(ctx, input)
     this.endStep(ctx)
     for (let said = this.loopback; said.length > 0; said = this.loopback) {

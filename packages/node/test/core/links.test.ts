@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type StoreId, TIMERS } from '@ashlar/proto'
+import { Links } from '../../src/core/links.ts'
+import type { Context } from '../../src/core/machine.ts'
+
+const PEER = 'b' as StoreId
+
+/** Links of store a, with one to store b that was heard at moment 1000. */
+function linked(): Links {
+  const links = new Links({ store: 'a' as StoreId, counter: 1, address: 'a:1' })
+  const peer = { kind: 'node', store: PEER, counter: 1, address: 'b:1' } as const
+  links.onStep(1000)
+  links.onLinkUp({ now: 1000 } as Context, { type: 'link-up', link: 1, direction: 'out', peer })
+  return links
+}
+
+test('amendment 18: silence is counted from the last frame while this process runs', () => {
+  const links = linked()
+  for (let now = 1000; now <= 1000 + 2 * TIMERS.silentMs; now += TIMERS.tickMs) links.onStep(now)
+  assert.equal(links.lastHeard(PEER), 1000)
+  assert.equal(links.lastHeard('c' as StoreId), Number.NEGATIVE_INFINITY)
+})
+
+test('a process that stood still calls nobody silent for the time in which it heard nobody', () => {
+  const links = linked()
+  const resumed = 1000 + 2 * TIMERS.silentMs
+  links.onStep(resumed)
+  assert.equal(links.lastHeard(PEER), resumed)
+  links.onStep(resumed + TIMERS.tickMs)
+  assert.equal(links.lastHeard(PEER), resumed, 'from here on silence counts again')
+})
