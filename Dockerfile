@@ -1,7 +1,7 @@
 # One image for every process of Ashlar: `docker run ashlar server run …`, `gateway run …`, or any other command.
 #
 # BUILDER has npm and any Node from 20 on, BASE has glibc and libstdc++ and needs nothing else: the Node that runs Ashlar is
-# the one that package-lock.json pins. Where no registry of images can be reached, scripts/container/local-bases.sh makes both
+# the one that package-lock.json pins. Where no registry of images can be reached, scripts/container/local-images.sh makes both
 # from the machine it runs on.
 ARG BUILDER=node:24-bookworm-slim
 ARG BASE=debian:bookworm-slim
@@ -37,4 +37,4 @@ WORKDIR /var/lib/ashlar
 EXPOSE 7480 7580 10809
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 CMD ["node", "/opt/ashlar/healthcheck.mjs"]
-ENTRYPOINT ["node", "/opt/ashlar/packages/cli/bin/ashlar.mjs"]
+ENTRYPOINT ["/opt/ashlar/bin/ashlar"]

@@ -116,7 +116,7 @@ export function importsOf(text: string): Import[] {
   const code = codeOnly(text)
   const imports: Import[] = []
   for (const span of spansOf(text)) {
-    if (span.kind !== 'string') continue
+    if (span.kind !== 'string' || !/['"]/.test(text[span.from] ?? '')) continue
     const before = code.slice(Math.max(0, span.from - 40), span.from)
     if (/(?<![.\w$])(?:from|import\s*\(?)\s*$/.test(before)) {
       imports.push({ specifier: text.slice(span.from + 1, span.to - 1), position: span.from })

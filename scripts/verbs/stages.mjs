@@ -19,6 +19,11 @@ export const STAGES = {
   cli: { title: 'the command line', files: ['test/cli/**/*.test.ts'], together: 1 },
   prometheus: { title: 'metrics, alerts and dashboards', files: ['test/prometheus/**/*.test.ts'], together: 1 },
   k8s: { title: 'manifests, and the processes that they describe', files: ['test/k8s/**/*.test.ts'], together: 1 },
+  containers: {
+    title: 'image and compose file on a real dockerd',
+    files: ['test/containers/**/*.test.ts'],
+    together: 1,
+  },
   docs: { title: 'what the documents promise', files: ['test/docs/**/*.test.ts'], together: 1 },
 }
 

@@ -9,6 +9,8 @@ describe('file sizes', () => {
   test('refuse a file that grew too long', () => {
     assert.match(said(fileSizes, { 'packages/node/src/a.ts': LONG }).join(), /450 lines, at most 400/)
     assert.deepEqual(said(fileSizes, { 'packages/node/src/a.ts': 'x\n'.repeat(400), 'docs/long.md': LONG }), [])
+    assert.deepEqual(said(fileSizes, { 'packages/node/test/a.ts': LONG }), [])
+    assert.match(said(fileSizes, { 'test/a.ts': 'x\n'.repeat(501) }).join(), /501 lines, at most 500/)
   })
 
   test('allow an exception up to its own limit', () => {
