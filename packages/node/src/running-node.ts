@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { performance } from 'node:perf_hooks'
 import {
   type AdminCommand,
   type AdminDone,
@@ -24,6 +23,7 @@ import type { Effect, Input, Link, LoadedBlock, LogEntry, Token } from './core/m
 import { NodeMachine } from './core/node-machine.ts'
 import type { ExtentStatus } from './core/replication/index.ts'
 import { type Carriers, carry } from './effects/carry.ts'
+import { NodeClock } from './node-clock.ts'
 import type { Observer } from './observe/index.ts'
 import { Pump } from './pump.ts'
 import { type ControlLog, controlLogDirectory, openControlLog, type ReplicaStore } from './storage/index.ts'
@@ -62,6 +62,7 @@ export class RunningNode implements NodeView, TransportEvents {
   readonly dataDir: string
   readonly #options: RunningNodeOptions
   readonly #store: ReplicaStore
+  readonly #clock = new NodeClock()
   readonly #admins: Map<Token, (done: Done) => void> = new Map()
   readonly #loads: Map<Token, (blocks: readonly LoadedBlock[]) => void> = new Map()
   /** Those who wait for the map to reach a revision. */
@@ -121,7 +122,7 @@ export class RunningNode implements NodeView, TransportEvents {
     }
     this.#pump = new Pump({
       machine,
-      clock: () => performance.now(),
+      clock: () => this.#clock.now(),
       carry: (effect: Effect) => carry(carriers, effect),
       flush: () => {
         transport.flush()
@@ -134,6 +135,8 @@ export class RunningNode implements NodeView, TransportEvents {
   }
 
   #tick(): void {
+    const sleptMs = this.#clock.look()
+    if (sleptMs > 0) this.#options.observer.log.warn({ sleptMs }, 'this machine was suspended')
     this.#machine?.setFreeBytes(this.#store.freeBytes())
     this.#feed({ type: 'tick' })
   }
@@ -197,13 +200,13 @@ export class RunningNode implements NodeView, TransportEvents {
   }
 
   get leader(): StoreId | undefined {
-    const address = this.#machine?.agent.view(performance.now()).leader
+    const address = this.#machine?.agent.view(this.#clock.now()).leader
     return this.map.voters.find((voter) => (this.map.nodes.get(voter.store)?.address || voter.address) === address)
       ?.store
   }
 
   get leaseHeld(): boolean {
-    return (this.#machine?.agent.view(performance.now()).leaseRemainingMs ?? 0) > 0
+    return (this.#machine?.agent.view(this.#clock.now()).leaseRemainingMs ?? 0) > 0
   }
 
   get readiness(): Readiness {
@@ -211,7 +214,7 @@ export class RunningNode implements NodeView, TransportEvents {
     if (this.#stopping !== undefined) return { ready: false, reason: 'this node is stopping' }
     const founding = this.#machine.founding.waitsFor
     if (founding !== '') return { ready: false, reason: founding }
-    const { waitsFor } = this.#machine.agent.view(performance.now())
+    const { waitsFor } = this.#machine.agent.view(this.#clock.now())
     if (waitsFor !== '') return { ready: false, reason: waitsFor }
     if (!this.leaseHeld) return { ready: false, reason: 'waits for control to renew the lease of this node' }
     const recovering = this.localExtents().filter(({ role, phase }) => role === 'primary' && phase !== 'active').length
