@@ -15,6 +15,10 @@ export interface SimulationOptions {
   readonly hotBytes: Bytes
   /** Shared: all clients write. Takeover: two clients take the volume from each other, the others read. */
   readonly sharing: 'shared' | 'takeover'
+  /** One more client makes and removes volumes of its own. */
+  readonly churn: boolean
+  /** Faults begin with the first process, while the cluster is still being founded. */
+  readonly faultsFromStart: boolean
   readonly workload: WorkloadOptions
   readonly network: NetworkFaults
   readonly disk: DiskFaults
@@ -70,6 +74,8 @@ export function optionsOf(seed: number): SimulationOptions {
     minInSync,
     ...shape,
     sharing: chance.happens(0.5) ? 'takeover' : 'shared',
+    churn: chance.happens(0.2),
+    faultsFromStart: chance.happens(0.1),
     workload: {
       depth: chance.integer(1, 4),
       thinkMs: chance.pick([20, 60, 150]),

@@ -6,9 +6,8 @@ const SETUP_MS = 30_000
 const HEALING_MS = 150_000
 const SETTLING_MS = 90_000
 
-/** Founds a cluster and makes a volume, without any fault. False, and a violation, when that takes too long. */
-export function begin(world: World): boolean {
-  world.begin()
+/** Waits for a cluster with a volume, while nothing breaks. False, and a violation, when that takes too long. */
+export function becomeReady(world: World): boolean {
   const ready = world.runUntil(() => world.ready(), SETUP_MS)
   if (!ready) liveness(world, `no open volume after ${SETUP_MS} ms without faults`)
   return ready
@@ -23,7 +22,7 @@ export function comeToRest(world: World): void {
   if (!world.runUntil(() => world.healed() || checkers.broken, HEALING_MS)) {
     return liveness(world, `not healed ${HEALING_MS} ms after the last fault: ${world.describe()}`)
   }
-  for (const driver of world.drivers) driver.stop()
+  world.stopClients()
   if (!world.runUntil(() => world.atRest() || checkers.broken, SETTLING_MS)) {
     return liveness(world, `not at rest ${SETTLING_MS} ms after the last call: ${world.describe()}`)
   }

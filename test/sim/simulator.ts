@@ -1,7 +1,7 @@
 import type { Violation } from './checkers/report.ts'
 import { Nemesis } from './faults/nemesis.ts'
 import { type FaultName, optionsOf, type SimulationOptions } from './options.ts'
-import { begin, comeToRest } from './phases.ts'
+import { becomeReady, comeToRest } from './phases.ts'
 import { World } from './world/world.ts'
 
 /** What a run found. */
@@ -27,21 +27,22 @@ export interface RunOptions {
 }
 
 /**
- * One seed from beginning to end. First a cluster is founded and a volume made, undisturbed. Then everything may break and
- * only safety is checked. Then all is mended, and the cluster has to come to rest.
+ * One seed from beginning to end. First a cluster is founded and a volume made, most often undisturbed. Then everything may
+ * break and only safety is checked. Then all is mended, and the cluster has to come to rest.
  */
 export function simulate(seed: number, run: RunOptions = {}): Outcome {
   const options = optionsOf(seed)
   const world = new World(options, run.trace)
   const { checkers } = world
   const nemesis = new Nemesis(world.victims())
-  if (begin(world)) {
+  world.begin()
+  if (options.faultsFromStart || becomeReady(world)) {
     world.setCalm(false)
     nemesis.start()
     world.runUntil(() => checkers.broken, options.faultsMs)
     nemesis.stop()
     world.setCalm(true)
-    if (!checkers.broken) comeToRest(world)
+    if (!checkers.broken && becomeReady(world)) comeToRest(world)
   }
   checkers.end(world.history)
   return {

@@ -84,7 +84,7 @@ export class Checkers implements NodeObserver, ClientObserver {
 
   logDurable(node: NodeProcess, entry: LogEntry): void {
     this.recorder.logDurable(node.host, entry)
-    for (const entrance of this.truth.logDurable(entry)) this.durability.entered(entrance)
+    for (const entrance of this.truth.logDurable(node.disk.store, entry)) this.durability.entered(entrance)
   }
 
   clientInput(client: ClientProcess, input: ClientInput): void {

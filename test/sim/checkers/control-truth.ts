@@ -15,6 +15,7 @@ export interface Entrance {
 export class ControlTruth {
   readonly map = new MapState()
   private applied = 0
+  private voter: StoreId | undefined
   private readonly primaries = new Map<string, StoreId>()
   private readonly report: Report
 
@@ -22,8 +23,10 @@ export class ControlTruth {
     this.report = report
   }
 
-  /** Applies an entry; returns what entered an in-sync set by it. */
-  logDurable(entry: LogEntry): Entrance[] {
+  /** Applies an entry that became durable on a store; returns what entered an in-sync set by it. */
+  logDurable(store: StoreId, entry: LogEntry): Entrance[] {
+    this.voter ??= store
+    if (this.voter !== store) this.report.violation('one-cluster', `${store} keeps a control log beside ${this.voter}`)
     if (entry.index <= this.applied) return []
     if (entry.index !== this.applied + 1) this.report.violation('control-log', `entry ${entry.index} leaves a gap`)
     this.applied = entry.index

@@ -2,7 +2,7 @@ import type { Fact } from '@ashlar/node/core'
 import type { ExtentRecord } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
-import { begin, comeToRest } from '../phases.ts'
+import { becomeReady, comeToRest } from '../phases.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import { World } from '../world/world.ts'
 
@@ -15,6 +15,8 @@ const UNDISTURBED: SimulationOptions = {
   hotOffset: 0,
   hotBytes: 2 * BLOCK_BYTES,
   sharing: 'shared',
+  churn: false,
+  faultsFromStart: false,
   workload: { depth: 2, thinkMs: 20, writeShare: 0.6, partialShare: 0, eraseShare: 0, mostBlocks: 1 },
   network: { delayMs: 1, tailPerFrame: 0, tailMs: 0, lossPerFrame: 0, encoded: false },
   disk: { syncMs: 2, tailPerSync: 0, tailMs: 0, batchesInFlight: 1, errorPerBatch: 0, lateReads: false },
@@ -34,7 +36,8 @@ export class Stage {
 
   constructor(changes: Partial<SimulationOptions> = {}) {
     this.world = new World({ ...UNDISTURBED, ...changes })
-    if (!begin(this.world)) throw new NotFollowed(JSON.stringify(this.world.checkers.report.violations))
+    this.world.begin()
+    if (!becomeReady(this.world)) throw new NotFollowed(JSON.stringify(this.world.checkers.report.violations))
     this.run(500)
   }
 

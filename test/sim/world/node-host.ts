@@ -175,21 +175,19 @@ export class NodeProcess extends Process {
     if (!this.alive()) return
     const { observer } = this.world
     observer.nodeInput(this, input)
-    let effects: readonly Effect[]
     try {
-      effects = this.machine.step(this.now(), input)
+      for (const effect of this.machine.step(this.now(), input)) {
+        if (!this.alive()) return
+        if (this.effectsLeft-- <= 0) {
+          this.node.restart()
+          return this.kill(false)
+        }
+        observer.nodeEffect(this, effect)
+        this.carryOut(effect)
+      }
     } catch (error) {
       observer.violation('machine', `${this.host} threw: ${error instanceof Error ? error.stack : String(error)}`)
-      return this.kill(false)
-    }
-    for (const effect of effects) {
-      if (!this.alive()) return
-      if (this.effectsLeft-- <= 0) {
-        this.node.restart()
-        return this.kill(false)
-      }
-      observer.nodeEffect(this, effect)
-      this.carryOut(effect)
+      this.kill(false)
     }
   }
 

@@ -3,7 +3,8 @@ import { History } from '../../kit/history/recorder.ts'
 import { Checkers } from '../checkers/checkers.ts'
 import type { Victims } from '../faults/nemesis.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
-import { ClientDriver, VOLUME_NAME } from '../workload/client-driver.ts'
+import { ClientDriver, type DriverWorld, VOLUME_NAME } from '../workload/client-driver.ts'
+import { VolumeChurner } from '../workload/volume-churner.ts'
 import { Chance } from './chance.ts'
 import { ClientHost } from './client-host.ts'
 import type { Disk } from './disk.ts'
@@ -23,6 +24,7 @@ export class World {
   readonly nodes: readonly NodeHost[]
   readonly clients: readonly ClientHost[]
   readonly drivers: readonly ClientDriver[]
+  private readonly churner: VolumeChurner | undefined
   readonly history: History
   /** Disks that exist, by store. */
   readonly disks = new Map<string, Disk>()
@@ -47,29 +49,30 @@ export class World {
       const world = { ...shared, chance, diskFaults: options.disk, peers, calm: () => this.calm }
       return new NodeHost(name, this.rate(), world)
     })
-    this.clients = Array.from({ length: CLIENTS }, (_, index) => {
-      const world = {
+    const client = (name: string): ClientHost =>
+      new ClientHost(name, this.rate(), {
         ...shared,
         chance: this.chance.fork(),
         servers: peers,
         ioTimeoutMs: options.ioTimeoutMs,
         cancelGraceMs: 1000,
         answerTimeoutMs: 2000,
-      }
-      return new ClientHost(`c${index + 1}`, this.rate(), world)
+      })
+    const driving = (): DriverWorld => ({
+      clock: this.clock,
+      chance: this.chance.fork(),
+      options,
+      history: this.history,
+      violation: (rule, text) => checkers.violation(rule, text),
+      nextValue: () => ++this.values,
     })
-    this.drivers = this.clients.map((client, index) => {
+    this.clients = Array.from({ length: CLIENTS }, (_, index) => client(`c${index + 1}`))
+    this.drivers = this.clients.map((host, index) => {
       const writes = options.sharing === 'shared' ? ('shared' as const) : ('exclusive' as const)
       const mode = options.sharing === 'shared' || index < 2 ? writes : ('read-only' as const)
-      return new ClientDriver(client, mode, {
-        clock: this.clock,
-        chance: this.chance.fork(),
-        options,
-        history: this.history,
-        violation: (rule, text) => checkers.report.violation(rule, text),
-        nextValue: () => ++this.values,
-      })
+      return new ClientDriver(host, mode, driving())
     })
+    this.churner = options.churn ? new VolumeChurner(client('churner'), driving()) : undefined
   }
 
   /** Starts every process and makes the volume. */
@@ -119,7 +122,14 @@ export class World {
   /** Nothing is on its way: no call, no write to a disk. */
   atRest(): boolean {
     const running = this.nodes.every((node) => node.process?.alive() === true && node.process.store.idle)
-    return running && this.healed() && this.drivers.every((driver) => driver.pending === 0)
+    const quiet = this.drivers.every((driver) => driver.pending === 0) && this.churner?.idle !== false
+    return running && quiet && this.healed()
+  }
+
+  /** No client makes new calls from here on. */
+  stopClients(): void {
+    for (const driver of this.drivers) driver.stop()
+    this.churner?.stop()
   }
 
   describe(): string {
@@ -157,30 +167,26 @@ export class World {
     return 1 + this.chance.between(-this.options.clockError, this.options.clockError)
   }
 
-  /** The first client makes the volume, as often as it takes; then everybody opens it. */
+  /** A client makes the volume, as often as it takes; then everybody opens it. */
   private createVolume(): void {
-    const { options } = this
-    const [first] = this.clients
-    const again = (): void => this.clock.after(200, () => this.createVolume())
-    first?.process.call(
-      {
-        do: 'admin',
-        command: {
-          do: 'create-volume',
-          name: VOLUME_NAME,
-          sizeBytes: options.sizeBytes,
-          blockSizeBytes: BLOCK_BYTES,
-          extentSizeBytes: options.extentSizeBytes,
-          replicas: REPLICAS,
-          minInSync: options.minInSync,
-        },
-      },
-      (outcome) => {
-        if (!outcome.ok && outcome.failure.code !== 'EXISTS') return again()
-        for (const [index, driver] of this.drivers.entries()) {
-          driver.start(options.sharing === 'takeover' && index === 1 ? 6000 : 0)
-        }
-      },
-    )
+    const { options, clock, checkers } = this
+    if (checkers.truth.map.volumeNamed(VOLUME_NAME) !== undefined) {
+      for (const [index, driver] of this.drivers.entries()) {
+        driver.start(options.sharing === 'takeover' && index === 1 ? 6000 : 0)
+      }
+      this.churner?.start()
+      return
+    }
+    const command = {
+      do: 'create-volume',
+      name: VOLUME_NAME,
+      sizeBytes: options.sizeBytes,
+      blockSizeBytes: BLOCK_BYTES,
+      extentSizeBytes: options.extentSizeBytes,
+      replicas: REPLICAS,
+      minInSync: options.minInSync,
+    } as const
+    this.clients[0]?.process.call({ do: 'admin', command }, () => {})
+    clock.after(200, () => this.createVolume())
   }
 }
