@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import type { Bytes, NodeName } from '@ashlar/proto'
 import { createAdminServer, listenAdmin } from './admin/index.ts'
 import type { InsecureListener } from './config/index.ts'
+import type { Input } from './core/machine.ts'
 import type { Observer } from './observe/index.ts'
 import { RunningNode } from './running-node.ts'
 import { controlLogDirectory, openControlLog, openStore } from './storage/index.ts'
@@ -38,7 +39,10 @@ export interface Node {
   readonly address: string
   /** host:port of the HTTP API. */
   readonly api: string
-  /** Hands over what the node leads and closes everything, in reverse order of opening. */
+  /**
+   * Hands over what the node leads, stops the machines, then closes connections, log, store and, last, the API, so that
+   * probes are answered until the end. May be called again; every call resolves when all is closed.
+   */
   stop(): Promise<void>
 }
 
@@ -51,13 +55,15 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const closers: (() => Promise<unknown>)[] = []
   try {
     let running: RunningNode | undefined
+    /** What the store said before there was a node: it may fail at once, and that must not go unheard. */
+    const early: Input[] = []
     const { observer } = options
     const store = await openStore(
       {
         directory: options.dataDir,
         ...(options.ballastBytes === undefined ? {} : { ballastBytes: options.ballastBytes }),
       },
-      (input) => running?.onStoreCompletion(input),
+      (input) => (running === undefined ? early.push(input) : running.onStoreCompletion(input)),
     )
     closers.push(() => store.close())
     observer.metrics.storage.watch(store)
@@ -66,6 +72,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     if (controlLog !== undefined) closers.push(() => controlLog.close())
     const node = new RunningNode(options, store, controlLog)
     running = node
+    for (const input of early) node.onStoreCompletion(input)
     const metrics = { contentType: observer.register.contentType, expose: () => observer.register.expose() }
     const server = await createAdminServer({ view: node, log: observer.log.child({ room: 'admin' }), metrics })
     closers.push(() => server.close())
@@ -85,20 +92,30 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       },
       node,
     )
+    closers.push(() => transport.close())
     observer.metrics.transport.watch(transport.counters)
     node.begin(transport, options.advertise ?? transport.address, options.advertiseApi ?? api)
     observer.watch(node)
+    const stopAll = async (): Promise<void> => {
+      try {
+        await node.stop()
+      } finally {
+        await server.close()
+        observer.close()
+      }
+    }
+    let stopping: Promise<void> | undefined
     return {
       address: transport.address,
       api,
-      stop: async () => {
-        await node.stop()
-        await server.close()
-        observer.close()
+      stop() {
+        stopping ??= stopAll()
+        return stopping
       },
     }
   } catch (error) {
-    for (const close of closers.reverse()) await close()
+    // The first failure is the one to tell; what cannot be closed after it must not keep the rest open.
+    for (const close of closers.reverse()) await close().catch(() => undefined)
     throw error
   }
 }

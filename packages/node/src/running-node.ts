@@ -25,6 +25,7 @@ import type { ExtentStatus } from './core/replication/index.ts'
 import { type Carriers, carry } from './effects/carry.ts'
 import { NodeClock } from './node-clock.ts'
 import type { Observer } from './observe/index.ts'
+import { PendingAnswers } from './pending-answers.ts'
 import { Pump } from './pump.ts'
 import { type ControlLog, controlLogDirectory, openControlLog, type ReplicaStore } from './storage/index.ts'
 import type { LinkPeer, Transport, TransportEvents } from './transport/index.ts'
@@ -48,6 +49,8 @@ export interface RunningNodeOptions {
 const HAND_OVER_MS = 6000
 /** How long a command of the API waits for control, and for this node's map to show what it did. */
 const ADMIN_MS = 30_000
+/** How long a read of the API waits for the store. */
+const LOAD_MS = 30_000
 
 type Done = Omit<AdminDone, 'type' | 'request'>
 
@@ -63,8 +66,10 @@ export class RunningNode implements NodeView, TransportEvents {
   readonly #options: RunningNodeOptions
   readonly #store: ReplicaStore
   readonly #clock = new NodeClock()
-  readonly #admins: Map<Token, (done: Done) => void> = new Map()
-  readonly #loads: Map<Token, (blocks: readonly LoadedBlock[]) => void> = new Map()
+  readonly #admins: PendingAnswers<Done> = new PendingAnswers()
+  readonly #loads: PendingAnswers<readonly LoadedBlock[]> = new PendingAnswers()
+  /** What the store said before the machines were there to hear it. */
+  readonly #early: Input[] = []
   /** Those who wait for the map to reach a revision. */
   readonly #awaited: Set<{ readonly revision: number; readonly reached: () => void }> = new Set()
   #controlLog: Promise<ControlLog> | undefined
@@ -115,7 +120,7 @@ export class RunningNode implements NodeView, TransportEvents {
       dial: (addresses) => transport.setDialed(addresses.filter((other) => other !== address)),
       controlLog: () => this.#openControlLog(),
       feed: (input) => this.#feed(input),
-      onAdminDone: ({ token, done }) => this.#settleAdmin(token, done),
+      onAdminDone: ({ token, done }) => this.#admins.answer(token, done),
       onFact: (fact) => observer.fact(fact),
       onHandedOver: () => this.#handedOver?.(),
       onFatal: (reason, cause) => this.#fail(reason, cause),
@@ -132,6 +137,7 @@ export class RunningNode implements NodeView, TransportEvents {
     })
     this.#ticker = setInterval(() => this.#tick(), TIMERS.tickMs)
     this.#tick()
+    for (const input of this.#early.splice(0)) this.#feed(input)
   }
 
   #tick(): void {
@@ -147,10 +153,9 @@ export class RunningNode implements NodeView, TransportEvents {
 
   /** Completions of the store: those of the API's own reads stay here, the rest belongs to the machines. */
   onStoreCompletion(input: Input): void {
-    if (input.type === 'loaded' && input.token < 0) {
-      this.#loads.get(input.token)?.(input.blocks)
-      this.#loads.delete(input.token)
-    } else this.#feed(input)
+    if (input.type === 'loaded' && input.token < 0) this.#loads.answer(input.token, input.blocks)
+    else if (this.#pump === undefined) this.#early.push(input)
+    else this.#feed(input)
   }
 
   // ---- events of the transport --------------------------------------------------------------------------------------
@@ -183,7 +188,8 @@ export class RunningNode implements NodeView, TransportEvents {
       const blockSizeBytes = message.type === 'write' ? this.#machine?.blockSizeOf(message.extent) : undefined
       if (message.type === 'write' && blockSizeBytes !== undefined && !verifyWrite(message, blockSizeBytes)) {
         const { request, epoch } = message
-        this.#transport?.send(link, { type: 'answer', request, code: ERRORS.CHECKSUM.number, epoch })
+        const answer = { type: 'answer', request, code: ERRORS.CHECKSUM.number, epoch } as const
+        observer.sent(link, answer, this.#transport?.send(link, answer) ?? 'down')
         this.#transport?.flush()
       } else this.#feed({ type: 'received', link, message })
     }
@@ -240,30 +246,17 @@ export class RunningNode implements NodeView, TransportEvents {
         new AshlarError('CLOSED', 'this node is starting or stopping', { hint: 'ask another node' }),
       )
     const token = this.#ownToken()
-    return new Promise((resolve, reject) => {
-      const late = setTimeout(() => {
-        this.#admins.delete(token)
-        reject(
-          new AshlarError(
-            'TIMEOUT',
-            `control did not answer within ${ADMIN_MS / 1000} s; the command may still take effect`,
-            {
-              hint: 'see `ashlar cluster info` for what control waits for',
-            },
-          ),
-        )
-      }, ADMIN_MS)
-      this.#admins.set(token, (done) => {
-        clearTimeout(late)
-        resolve(done)
-      })
-      this.#feed({ type: 'admin', token, command })
-    })
-  }
-
-  #settleAdmin(token: Token, done: Done): void {
-    this.#admins.get(token)?.(done)
-    this.#admins.delete(token)
+    this.#feed({ type: 'admin', token, command })
+    return this.#admins.wait(
+      token,
+      ADMIN_MS,
+      () =>
+        new AshlarError(
+          'TIMEOUT',
+          `control did not answer within ${ADMIN_MS / 1000} s; the command may still take effect`,
+          { hint: 'see `ashlar cluster info` for what control waits for' },
+        ),
+    )
   }
 
   /** Resolves once this node's map is at the revision, or after ADMIN_MS: then it lags behind, which is no failure of the command. */
@@ -302,13 +295,15 @@ export class RunningNode implements NodeView, TransportEvents {
     if (replica === undefined) return undefined
     const end = Math.min(firstBlock + blocks, replica.blockCount)
     if (firstBlock >= end) return []
-    if (this.#stopping !== undefined) throw new AshlarError('CLOSED', 'this node is stopping')
-    const loaded = await new Promise<readonly LoadedBlock[]>((resolve) => {
-      const token = this.#ownToken()
-      this.#loads.set(token, resolve)
-      const wanted = Array.from({ length: end - firstBlock }, (_, at) => firstBlock + at)
-      this.#store.execute({ type: 'load', token, extent, blocks: wanted })
-    })
+    if (this.#stopping !== undefined || this.#failed) throw new AshlarError('CLOSED', 'this node is stopping')
+    const token = this.#ownToken()
+    const wanted = Array.from({ length: end - firstBlock }, (_, at) => firstBlock + at)
+    this.#store.execute({ type: 'load', token, extent, blocks: wanted })
+    const loaded = await this.#loads.wait(
+      token,
+      LOAD_MS,
+      () => new AshlarError('TIMEOUT', `the store did not read ${wanted.length} blocks within ${LOAD_MS / 1000} s`),
+    )
     return loaded
       .filter(({ version, damaged }) => damaged || version.kind !== BLOCK_ABSENT)
       .map(({ block, version, damaged }) => ({ ...version, block, intact: !damaged }))
@@ -331,6 +326,7 @@ export class RunningNode implements NodeView, TransportEvents {
     this.#failed = true
     this.#pump?.stop()
     clearInterval(this.#ticker)
+    this.#loads.endAll(new AshlarError('CLOSED', 'this node failed', { hint: 'its log has the reason' }))
     this.#options.onFatal(reason, cause)
   }
 
@@ -347,12 +343,13 @@ export class RunningNode implements NodeView, TransportEvents {
     if (!this.#failed && this.#pump !== undefined) await this.#handOver()
     clearInterval(this.#ticker)
     this.#pump?.stop()
-    const { revision } = this.map
-    for (const settle of this.#admins.values())
-      settle({ code: ERRORS.CLOSED.number, message: 'the node stopped', hint: 'ask another node', revision })
-    this.#admins.clear()
+    const stopped = new AshlarError('CLOSED', 'the node stopped', { hint: 'ask another node' })
+    this.#admins.endAll(stopped)
+    this.#loads.endAll(stopped)
     await this.#transport?.close()
-    await (await this.#controlLog)?.close()
+    // A log that could not be opened has ended this node already, and must not keep the store open.
+    const controlLog = await this.#controlLog?.catch(() => undefined)
+    await controlLog?.close()
     await this.#store.close()
   }
 
