@@ -22,19 +22,55 @@ type Expire = Extract<Command, { do: 'expire' }>
  * stood at its name or address, a successor for the extents that its earlier incarnation led, its removal where it is
  * suspect, and primaries for the extents that were waiting for it.
  */
-export function applyRegister(state: MapState, command: Register): CommandResult {
-  const known = state.nodes.get(command.store)
-  const refusal = refuseRegister(state, command, known)
+export function applyRegister(state: MapState, registration: Register): CommandResult {
+  const known = state.nodes.get(registration.store)
+  if (known !== undefined && isCopy(known, registration)) {
+    state.copied.add(registration.store)
+    return refuseCopy(known, registration)
+  }
+  const refusal = refuseRegister(state, registration, known)
   if (refusal !== undefined) return refusal
 
-  const sameIncarnation = known !== undefined && isSameIncarnation(known, command)
+  const sameIncarnation = known !== undefined && isSameIncarnation(known, registration)
+  // The counter of a copy rises with each start too, until it is above the last one that was seen.
+  const doubted = !sameIncarnation && state.copied.has(registration.store)
+  const command: Register = doubted ? { ...registration, trust: 'suspect' } : registration
   putRegistered(state, command, known)
   const live: Live = new Set([...command.live, command.store])
   supersede(state, command, live)
   if (known !== undefined && !sameIncarnation) replaceEarlierIncarnation(state, command, live)
   if (command.trust === 'suspect' && !sameIncarnation) takeOutSuspect(state, command.store, live)
+  // Where it counts again it was compared: from here on its next life is what this one was.
+  if (doubted && !countsAnywhere(state, command.store)) state.copied.delete(command.store)
   if (isTrusted(state, command.store)) serveWaiting(state, command.store, live)
   return done()
+}
+
+/** The answer to a registration that would change nothing now, so that no entry is spent on it; it may be asked often. */
+export function knownRefusal(state: MapState, command: Register): CommandResult | undefined {
+  const known = state.nodes.get(command.store)
+  if (known === undefined || !isCopy(known, command)) return refuseRegister(state, command, known)
+  return state.copied.has(command.store) ? refuseCopy(known, command) : undefined
+}
+
+/** Another life of the store with a counter that was seen before: two directories have one identity. */
+function isCopy(known: NodeRecord, command: Register): boolean {
+  return !isSameIncarnation(known, command) && command.incarnation.counter <= known.incarnation.counter
+}
+
+function refuseCopy(known: NodeRecord, { store, incarnation }: Register): CommandResult {
+  return refused(
+    'CONFLICT',
+    `store ${store} registered with start counter ${incarnation.counter}, but start ${known.incarnation.counter} was seen before`,
+    'its data directory is a copy or was restored from one: start it with an empty directory',
+  )
+}
+
+function countsAnywhere(state: MapState, store: StoreId): boolean {
+  return state.assignedTo(store).some((id) => {
+    const record = state.extents.get(id) as ExtentRecord
+    return record.inSync.includes(store) || record.eligible.includes(store)
+  })
 }
 
 function refuseRegister(state: MapState, command: Register, known: NodeRecord | undefined): CommandResult | undefined {
@@ -43,16 +79,6 @@ function refuseRegister(state: MapState, command: Register, known: NodeRecord | 
   if (command.address === '') return refused('USAGE', `node ${command.name} registered without an address`)
   if (known === undefined && state.nodes.size >= LIMITS.nodes)
     return refused('CONFLICT', `the cluster has ${LIMITS.nodes} stores, which is as many as it can have`)
-  if (known !== undefined && !isSameIncarnation(known, command)) {
-    const seen = known.incarnation.counter
-    const { counter } = command.incarnation
-    if (counter <= seen)
-      return refused(
-        'CONFLICT',
-        `store ${command.store} registered with start counter ${counter}, but start ${seen} was seen before`,
-        'its data directory is a copy or was restored from one: start it with an empty directory',
-      )
-  }
   const namesake = [...state.nodes.values()].find(
     (node) => node.store !== command.store && node.name === command.name && isAlive(node, command),
   )

@@ -14,6 +14,7 @@ import { invariant } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
 import { commandOf } from './admin-commands.ts'
 import { Answers } from './answers.ts'
+import { knownRefusal } from './apply-nodes.ts'
 import { AttachWaits } from './attach-waits.ts'
 import type { Command, LogEntry } from './commands.ts'
 import type { ControlLog, ControlLogListener, ProposalId } from './control-log.ts'
@@ -149,11 +150,12 @@ export class ControlLeader {
     if (this.leads && cluster !== this.state.cluster)
       return this.#answers.registered(asker, 'HANDSHAKE', `this is not cluster ${cluster}`, this.state.revision)
     if (this.#owed.repeatsRegistration(store, incarnation, asker)) return
-    this.#propose(
-      ctx,
-      { do: 'register', store, name, address, api, incarnation, trust, live: this.#live(ctx) },
-      { kind: 'register', store, incarnation, asker },
-    )
+    const live = this.#live(ctx)
+    const command = { do: 'register', store, name, address, api, incarnation, trust, live } as const
+    const refusal = this.leads ? knownRefusal(this.state, command) : undefined
+    if (refusal !== undefined)
+      return this.#answers.registered(asker, refusal.code, refusal.message, this.state.revision)
+    this.#propose(ctx, command, { kind: 'register', store, incarnation, asker })
   }
 
   #onRenew(ctx: Context, link: Link, message: Renew): void {

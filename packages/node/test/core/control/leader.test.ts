@@ -40,6 +40,17 @@ describe('registration with the leader', () => {
     assert.equal(only(rig.answers(11), 'registered').request, 8)
   })
 
+  it('that is refused is asked again and again without an entry for each', () => {
+    const rig = threeStores()
+    rig.register(1, { counter: 5 })
+    rig.register(1, { counter: 4 })
+    const entries = rig.disk.length
+    const [refusal] = rig.register(1, { counter: 4 })
+    assert.ok(refusal?.type === 'registered' && refusal.code === ERRORS.CONFLICT.number)
+    assert.match(refusal.message, /start counter 4, but start 5 was seen before/)
+    assert.equal(rig.disk.length, entries)
+  })
+
   it('of another cluster is refused', () => {
     const rig = new LeaderRig()
     const answer = rig.receive(5, {

@@ -91,6 +91,25 @@ describe('registration', () => {
     assert.equal(reducer.register(1, { counter: 6 }).code, 'OK')
   })
 
+  it('amendment 11: a restored directory that was started until its counter is high enough is in doubt once', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create()
+    const p = numberOf(reducer.record().primary.store)
+    const others = [1, 2, 3].filter((n) => n !== p)
+    reducer.register(p, { counter: 9, live: [1, 2, 3] })
+    // Restored from a backup that was made after start 7, and started again and again.
+    for (const counter of [8, 9])
+      assert.equal(reducer.register(p, { counter, boot: 'b', live: others }).code, 'CONFLICT')
+    assert.equal(reducer.state.nodes.get(store(p))?.trust, 'trusted', 'the one that was there before goes on')
+    reducer.register(p, { counter: 10, boot: 'b', live: others })
+    assert.equal(reducer.state.nodes.get(store(p))?.trust, 'suspect')
+    assert.deepEqual(reducer.brief().inSync, others)
+    reducer.change([1, 2, 3])
+    reducer.register(p, { counter: 11, boot: 'b', live: others })
+    assert.deepEqual(reducer.brief().inSync, [1, 2, 3], 'it was compared when it came back')
+    assert.equal(reducer.state.nodes.get(store(p))?.trust, 'trusted')
+  })
+
   it('a live node at another address keeps its name', () => {
     const reducer = new Reducer().founded(2)
     const refusal = reducer.register(3, { name: 'n1', address: 'elsewhere:1', live: [1, 2] })
