@@ -37,6 +37,7 @@ function startFio(uri: string): { child: ChildProcess; result: Promise<FioJob> }
       ...args,
       '--verify=crc32c',
       '--verify_fatal=1',
+      '--verify_state_save=0',
       '--loops=100000',
       '--time_based',
       '--runtime=1200',

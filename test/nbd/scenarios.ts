@@ -172,7 +172,7 @@ export const SCENARIOS: readonly Scenario[] = [
       const { stdout } = await succeed('fio', [
         ...['--name=verify', '--ioengine=nbd', `--uri=${target.uri}`, '--rw=randwrite', '--size=48m'],
         ...['--bssplit=512/20:4k/50:64k/20:1m/10', '--iodepth=32', '--verify=crc32c', '--verify_backlog=4096'],
-        ...['--verify_fatal=1', '--fsync=64', '--randseed=4711', '--output-format=json'],
+        ...['--verify_fatal=1', '--verify_state_save=0', '--fsync=64', '--randseed=4711', '--output-format=json'],
       ])
       const [job] = (JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: FioJob[] }).jobs
       assert.equal(job?.error, 0)
