@@ -100,14 +100,14 @@ export class InSyncKeeper {
   private hasCaughtUp(ctx: Context, store: StoreId): boolean {
     const { primary } = this
     const stream = primary.streams.get(store)
-    // The store on the stream is the one that control has registered under this assignment (finding 11).
+    // The store on the stream is the one that control has registered under this assignment (finding 11). A suspect one was
+    // compared like any other and may be in sync again; control promotes it in no life that began as suspect (amendment 11).
     const registered = primary.services.control.map.nodes.get(store)
     return (
       stream?.marked === true &&
       stream.ackedSeq >= primary.extent.commitSeq &&
       registered !== undefined &&
       registered.address !== '' &&
-      registered.trust === 'trusted' &&
       this.mayRejoin(ctx, store)
     )
   }

@@ -1,4 +1,4 @@
-import { type Epoch, MapCopy, type SetChange } from '@ashlar/proto'
+import { type Epoch, MapCopy, type SetChange, type Trust } from '@ashlar/proto'
 import type { Replication } from '../../../src/core/replication/index.ts'
 import { Disk } from './disk.ts'
 
@@ -6,6 +6,8 @@ import { Disk } from './disk.ts'
 export class Host {
   readonly disk = new Disk()
   counter = 1
+  /** As control has registered it. */
+  trust: Trust = 'trusted'
   up = true
   lease = true
   replication!: Replication

@@ -260,13 +260,13 @@ export class World {
         from: host.map.revision,
         to: this.revision,
         voters: [],
-        nodes: [...this.hosts].map(([id, { counter }]) => ({
+        nodes: [...this.hosts].map(([id, { counter, trust }]) => ({
           store: id,
           name: id as unknown as NodeName,
           address: `${id}:1`,
           api: '',
           incarnation: { bootId: 'b', counter },
-          trust: 'trusted',
+          trust,
           state: 'up',
           changedAt: 1,
         })),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Epoch, ERRORS, type StoreId } from '@ashlar/proto'
+import { ABSENT_VERSION, type Epoch, ERRORS, type StoreId } from '@ashlar/proto'
 import { active } from './active.ts'
 import { blockOf, read, write } from './requests.ts'
 
@@ -95,6 +95,22 @@ test('A2.9: a store that was away is sent only the blocks that differ', () => {
     .at(-1)
   assert.equal(marked?.['blocks'], 3)
   assert.ok(world.identical())
+})
+
+test('amendment 11: a suspect store is asked back into the set once it was compared', () => {
+  const world = active()
+  world.ask('a', write(0, 1, 1))
+  world.settle()
+  world.kill('c')
+  world.host('c').disk.table.set(0, ABSENT_VERSION)
+  world.host('c').trust = 'suspect'
+  world.change({ inSync: ['a', 'b'] as StoreId[] })
+  world.start('c')
+  world.publish()
+  world.settle()
+  world.pass(200)
+  assert.ok(world.identical())
+  assert.deepEqual(world.grant('a').inSync, ['a', 'b', 'c'])
 })
 
 test('amendment 5: writes during a copy end up in the copy, in order', () => {
