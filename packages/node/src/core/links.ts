@@ -9,6 +9,9 @@ interface LinkEntry {
   readonly direction: 'in' | 'out'
   readonly peer: LinkUp['peer']
   lastSent: Millis
+  lastHeard: Millis
+  /** It was found dead: `link-down` follows. */
+  dead: boolean
 }
 
 /**
@@ -19,6 +22,11 @@ export const LOOPBACK_LINK: Link = 0
 
 /** A longer pause between two steps means that this process stood still, and heard nobody meanwhile. */
 const STANDSTILL_MS = 500
+/**
+ * A link between nodes over which nothing came for this long is dead: the other side pings over each. The system would
+ * notice after a quarter of an hour, and until then nobody dials anew, nor opens the streams that were bound to it.
+ */
+const DEAD_LINK_MS = 10_000
 
 /**
  * The table of connections. Each node dials every peer and uses the dialed link for what it asks as a primary or as a
@@ -51,7 +59,8 @@ export class Links implements PeerLinks {
   }
 
   onLinkUp(ctx: Context, input: LinkUp): void {
-    this.links.set(input.link, { link: input.link, direction: input.direction, peer: input.peer, lastSent: ctx.now })
+    const { link, direction, peer } = input
+    this.links.set(link, { link, direction, peer, lastSent: ctx.now, lastHeard: ctx.now, dead: false })
     if (input.peer.kind === 'node') this.heard.set(input.peer.store, ctx.now)
   }
 
@@ -61,8 +70,10 @@ export class Links implements PeerLinks {
   }
 
   onReceived(ctx: Context, link: Link): void {
-    const peer = this.links.get(link)?.peer
-    if (peer?.kind === 'node') this.heard.set(peer.store, ctx.now)
+    const entry = this.links.get(link)
+    if (entry === undefined) return
+    entry.lastHeard = ctx.now
+    if (entry.peer.kind === 'node') this.heard.set(entry.peer.store, ctx.now)
   }
 
   onSent(ctx: Context, link: Link): void {
@@ -73,8 +84,12 @@ export class Links implements PeerLinks {
   /** A ping over each node link that carried nothing for a while, so that silence means something (amendment 18). */
   onTick(ctx: Context): void {
     for (const entry of this.links.values()) {
-      if (entry.peer.kind === 'node' && ctx.now - entry.lastSent >= TIMERS.pingMs)
-        ctx.emit({ type: 'send', link: entry.link, message: { type: 'ping' } })
+      if (entry.peer.kind !== 'node' || entry.dead) continue
+      const { link } = entry
+      if (ctx.now - Math.max(entry.lastHeard, this.resumedAt) > DEAD_LINK_MS) {
+        entry.dead = true
+        ctx.emit({ type: 'close-link', link, reason: 'nothing came over it for too long' })
+      } else if (ctx.now - entry.lastSent >= TIMERS.pingMs) ctx.emit({ type: 'send', link, message: { type: 'ping' } })
     }
   }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type StoreId, TIMERS } from '@ashlar/proto'
 import { Links } from '../../src/core/links.ts'
-import type { Context } from '../../src/core/machine.ts'
+import type { Context, Effect } from '../../src/core/machine.ts'
 
 const PEER = 'b' as StoreId
 
@@ -29,4 +29,29 @@ test('a process that stood still calls nobody silent for the time in which it he
   assert.equal(links.lastHeard(PEER), resumed)
   links.onStep(resumed + TIMERS.tickMs)
   assert.equal(links.lastHeard(PEER), resumed, 'from here on silence counts again')
+})
+
+/** Ticks until `end`; a frame comes over link 1 whenever `hears` says so. Gives what was emitted. */
+function tick(links: Links, from: number, end: number, hears: (now: number) => boolean): Effect[] {
+  const effects: Effect[] = []
+  for (let now = from; now <= end; now += TIMERS.tickMs) {
+    const ctx = { now, emit: (effect: Effect) => effects.push(effect) } as unknown as Context
+    links.onStep(now)
+    if (hears(now)) links.onReceived(ctx, 1)
+    links.onTick(ctx)
+  }
+  return effects
+}
+
+test('a link between nodes over which nothing comes is closed, once, so that it is dialed anew', () => {
+  const effects = tick(linked(), 1000, 20_000, () => false)
+  assert.deepEqual(
+    effects.flatMap((effect) => (effect.type === 'close-link' ? [effect.link] : [])),
+    [1],
+  )
+})
+
+test('a link over which pings come stays', () => {
+  const effects = tick(linked(), 1000, 20_000, (now) => now % TIMERS.pingMs === 0)
+  assert.ok(effects.every((effect) => effect.type === 'send'))
 })
