@@ -55,6 +55,9 @@ export const LIMITS = {
   mapExtents: 65_536,
   /** Sessions that hold one volume at once (mode shared). */
   holders: 64,
+  /** Entries and bytes of control's log that its leader has proposed and nobody committed: more are refused. */
+  uncommittedEntries: 1024,
+  uncommittedBytes: 16 * MIB,
 } as const
 
 /** Timers in milliseconds, with protocol.md A2.15 as the start. */
@@ -93,6 +96,11 @@ export const TIMERS = {
   answerTimeoutMs: 5000,
   /** The handshake of a connection must be over by then. */
   handshakeMs: 5000,
+  /** The leader of control's log lets its followers hear from it this often. */
+  heartbeatMs: 100,
+  /** A follower that hears no leader for a time drawn from this range asks for votes; a leader that hears no majority for the lower end steps down. */
+  electionMinMs: 700,
+  electionMaxMs: 1400,
 } as const
 
 /** Greatest rate error of a monotonic clock that leases allow for: 1 %. */
@@ -117,3 +125,7 @@ holds(
   'control waits longer than any holder whose clock is within the drift counts',
 )
 holds(TIMERS.silentMs >= 3 * TIMERS.pingMs, 'silence is at least three pings long')
+holds(TIMERS.electionMinMs >= 3 * TIMERS.heartbeatMs, 'an election needs at least three missed heartbeats')
+holds(TIMERS.electionMaxMs >= 2 * TIMERS.electionMinMs, 'election timeouts are spread, so that votes rarely split')
+holds(TIMERS.heartbeatMs >= 2 * TIMERS.tickMs, 'a heartbeat is at least two ticks')
+holds(TIMERS.electionMaxMs < TIMERS.leaseMs, 'control has a new leader before leases run out')

@@ -5,6 +5,7 @@ import type { SessionMessage } from './session.ts'
 
 export type * from './control.ts'
 export type * from './data.ts'
+export type * from './raft.ts'
 export type * from './recovery.ts'
 export type * from './session.ts'
 

@@ -74,6 +74,10 @@ export type Command =
   | { readonly do: 'remove-volume'; readonly name: string }
   | { readonly do: 'attach'; readonly name: string; readonly holder: Holder; readonly ifFree: boolean }
   | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId }
+  /** The first entry of each leader: commits what earlier terms left, and changes nothing. */
+  | { readonly do: 'begin-term' }
+  /** Who votes and who only learns, from this entry on: the log itself follows it from the moment it is appended. */
+  | { readonly do: 'set-members'; readonly voters: readonly Voter[]; readonly learners: readonly Voter[] }
 
 export interface LogEntry {
   /** 1, 2, 3, … */

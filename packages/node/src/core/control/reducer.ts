@@ -20,6 +20,8 @@ const APPLY: { readonly [Name in Command['do']]: Apply<Name> } = {
   'remove-volume': applyRemoveVolume,
   attach: applyAttach,
   detach: applyDetach,
+  'begin-term': () => done(),
+  'set-members': applySetMembers,
 }
 
 /**
@@ -39,5 +41,11 @@ function applyFound(state: MapState, command: Extract<Command, { do: 'found' }>)
   if (state.cluster !== undefined && state.cluster !== command.cluster)
     return refused('CONFLICT', `cluster ${state.cluster} is founded already`)
   if (state.cluster === undefined) state.putCluster(command.cluster, command.voters)
+  return done()
+}
+
+/** The log took the change of members when it was appended; the map tells everybody whom to ask. */
+function applySetMembers(state: MapState, command: Extract<Command, { do: 'set-members' }>): CommandResult {
+  if (state.cluster !== undefined) state.putCluster(state.cluster, command.voters)
   return done()
 }

@@ -1,0 +1,326 @@
+import type { AskVote, Millis, RaftMessage, StoreId } from '@ashlar/proto'
+import { invariant } from '@ashlar/proto'
+import type { Command } from '../control/commands.ts'
+import type { ControlLog, ControlLogListener, ProposalId, ReadId } from '../control/control-log.ts'
+import type { Context } from '../machine.ts'
+import { RaftLog } from './log.ts'
+import { changedMembers, isVoter, type MembersChange } from './members.ts'
+import { Outbox } from './outbox.ts'
+import { Proposals } from './proposals.ts'
+import { Candidate } from './roles/candidate.ts'
+import { Follower } from './roles/follower.ts'
+import { Leader } from './roles/leader.ts'
+import type { Core, Role } from './roles/role.ts'
+import { RAFT_DEFAULTS, type RaftOptions, type RaftPorts, type RaftStart, type SnapshotPort } from './types.ts'
+import type { RaftView } from './view.ts'
+
+/** A longer pause between two ticks means that this process stood still, and heard nobody meanwhile. */
+const STANDSTILL_MS = 250
+
+/** What became of a request to change members or to hand leadership over. */
+export type RaftRequest = { readonly proposal: ProposalId } | { readonly refused: string }
+
+/**
+ * Control's log over several voters: Raft (Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm")
+ * with pre-vote and check-quorum, changes of one member at a time, snapshots, read-index and transfer of leadership.
+ *
+ *   follower ──no leader──> candidate (pre-vote) ──majority──> candidate (vote) ──majority──> leader
+ *      ^ ^───leader or refusals──┘─────────────────────────────────┘                            │
+ *      └──────────────────────────higher term, no majority heard, removed───────────────────────┘
+ *
+ * Inputs: `onMessage`, `onPersisted`, `onTick`, `propose`, …; outputs leave in `endStep` by the ports. The machine sends
+ * nothing that depends on a write before `onPersisted` says that it is durable, and hands over an entry only when it is
+ * committed and durable here. It proposes and reads only after the first entry of its own term was handed over.
+ */
+export class RaftMachine implements ControlLog {
+  readonly #self: StoreId
+  readonly #options: RaftOptions
+  readonly #listener: ControlLogListener
+  readonly #snapshots: SnapshotPort | undefined
+  readonly #log: RaftLog
+  readonly #outbox: Outbox
+  readonly #proposals = new Proposals()
+  readonly #core: Core
+  #role: Role | undefined
+  /** This store leads and has handed over the first entry of its term. */
+  #leads = false
+  #lastTick: Millis | undefined
+
+  constructor(start: RaftStart, ports: RaftPorts, listener: ControlLogListener) {
+    this.#self = start.self
+    this.#options = { ...RAFT_DEFAULTS, ...start.options }
+    this.#listener = listener
+    this.#snapshots = start.snapshots
+    this.#log = new RaftLog(start.snapshot, start.entries)
+    const { lastTerm } = this.#log
+    const hardState = start.hardState ?? { term: lastTerm, vote: undefined }
+    invariant(hardState.term >= lastTerm, `term ${hardState.term} is lower than that of the last entry, ${lastTerm}`)
+    this.#outbox = new Outbox(ports, this.#log, hardState)
+    this.#core = this.#makeCore()
+  }
+
+  get leads(): boolean {
+    return this.#leads
+  }
+
+  /** Begins to take part. Called once, before any other input. A voter that is alone need not wait for anybody. */
+  start(ctx: Context): void {
+    invariant(this.#role === undefined, 'the control log was started twice')
+    const { snapshot } = this.#log
+    if (snapshot !== undefined) this.#snapshotPort().restore(ctx, snapshot.state)
+    this.#role = new Follower(this.#core, ctx, undefined)
+    const { voters } = this.#log.members
+    if (voters.length === 1 && voters[0]?.store === this.#self) this.#campaign(ctx, { pre: true, transfer: false })
+    this.#settle(ctx)
+  }
+
+  // ---- what control asks ---------------------------------------------------------------------------------------------
+
+  propose(ctx: Context, command: Command): ProposalId | undefined {
+    invariant(command.do !== 'set-members' && command.do !== 'begin-term', `${command.do} is the log's own command`)
+    const leader = this.#proposer()
+    if (leader === undefined || leader.transferring || this.#isFull()) return undefined
+    return this.#proposals.add(leader.append(ctx, command))
+  }
+
+  readIndex(_ctx: Context): ReadId | undefined {
+    return this.#proposer()?.reads.add(this.#log.commit)
+  }
+
+  /**
+   * Adds a learner, makes a learner a voter, or removes a member: one at a time, and only once an entry of this term is
+   * committed, since two changes on their way could give two majorities that do not meet.
+   */
+  changeMembers(ctx: Context, change: MembersChange): RaftRequest {
+    const leader = this.#proposer()
+    if (leader === undefined || leader.transferring) return { refused: 'this node does not lead control' }
+    if (this.#log.membersIndex > this.#log.commit) return { refused: 'another change of members is on its way' }
+    if (change.do === 'promote' && (leader.lagOf(ctx, change.store) ?? Infinity) > this.#options.promotionLag)
+      return { refused: `store ${change.store} has not caught up yet` }
+    const members = changedMembers(this.#log.members, change)
+    if (typeof members === 'string') return { refused: members }
+    return { proposal: this.#proposals.add(leader.append(ctx, { do: 'set-members', ...members })) }
+  }
+
+  /** Hands leadership to another voter, once that has every entry. Why it cannot be done, or undefined. */
+  transferLeadership(ctx: Context, to: StoreId): string | undefined {
+    const leader = this.#proposer()
+    if (leader === undefined) return 'this node does not lead control'
+    if (to === this.#self || !isVoter(this.#log.members, to)) return `store ${to} is no other voter`
+    leader.transferTo(ctx, to)
+    return undefined
+  }
+
+  view(now: Millis): RaftView {
+    const { lastIndex, commit, applied, snapshot, members } = this.#log
+    const role = this.#currentRole()
+    const followers = role instanceof Leader ? role.view(now) : []
+    const snapshotIndex = snapshot?.index ?? 0
+    const { term } = this.#outbox
+    return {
+      role: role.name,
+      term,
+      leader: role.leader,
+      lastIndex,
+      commit,
+      applied,
+      snapshotIndex,
+      members,
+      followers,
+    }
+  }
+
+  // ---- inputs ----------------------------------------------------------------------------------------------------------
+
+  onMessage(ctx: Context, message: RaftMessage): void {
+    // A voter is a store: what was meant for the store that had this address before is not for this one.
+    if (message.to !== this.#self || message.from === this.#self) return
+    this.#take(ctx, message)
+    this.#settle(ctx)
+  }
+
+  /** The request with this token, and all before it, are on stable storage. */
+  onPersisted(ctx: Context, token: number): void {
+    this.#outbox.onPersisted(token)
+    this.#currentRole().onPersisted(ctx)
+    this.#settle(ctx)
+  }
+
+  onTick(ctx: Context): void {
+    const pauseMs = this.#lastTick === undefined ? 0 : ctx.now - this.#lastTick
+    this.#lastTick = ctx.now
+    this.#currentRole().onTick(ctx, pauseMs > STANDSTILL_MS ? pauseMs : 0)
+    this.#settle(ctx)
+  }
+
+  /** Every connection with a store closed. It proves nothing, but there is no use in waiting for its heartbeats. */
+  onPeerLost(ctx: Context, store: StoreId): void {
+    const role = this.#currentRole()
+    if (role instanceof Follower) role.onPeerLost(ctx, store)
+  }
+
+  endStep(ctx: Context): void {
+    this.#settle(ctx)
+    if (this.#role instanceof Leader) this.#role.flush(ctx)
+    this.#outbox.flush(ctx)
+  }
+
+  // ---- terms and votes ---------------------------------------------------------------------------------------------------
+
+  #take(ctx: Context, message: RaftMessage): void {
+    const { term } = this.#outbox
+    const role = this.#currentRole()
+    // Who hears a leader helps nobody to depose it, also when the candidate's term is higher (Raft section 6, pre-vote).
+    if (message.type === 'ask-vote' && message.term >= term && !message.transfer && role.hearsLeader(ctx.now)) return
+    if (message.term > term) {
+      const leads = message.type === 'append-entries' || message.type === 'install-snapshot'
+      this.#follow(ctx, message.term, leads ? message.from : undefined)
+    }
+    if (message.term < term) return this.#answerOld(message)
+    if (message.type === 'ask-vote') return this.#answerVote(ctx, message)
+    this.#currentRole().onMessage(ctx, message)
+  }
+
+  /** Tells the sender of the newer term: without an answer it would go on in its old one for ever. */
+  #answerOld(message: RaftMessage): void {
+    const { from: to, type } = message
+    if (type === 'ask-vote') return this.#core.send({ type: 'vote', to, pre: message.pre, granted: false })
+    if (type !== 'append-entries' && type !== 'install-snapshot') return
+    this.#core.send({ type: 'appended', to, round: 0, accepted: false, match: 0, hintIndex: 0, hintTerm: 0 })
+  }
+
+  /** One vote a term; the same candidate gets it again when it asks again, since the answer may have been lost. */
+  #answerVote(ctx: Context, { from, pre, lastIndex, lastTerm }: AskVote): void {
+    const { vote, term } = this.#outbox
+    const granted = this.#log.isUpToDate(lastIndex, lastTerm) && (pre || vote === undefined || vote === from)
+    if (granted && !pre) {
+      if (vote === undefined) this.#outbox.setHardState({ term, vote: from })
+      if (this.#role instanceof Follower) this.#role.onVoted(ctx)
+    }
+    this.#core.send({ type: 'vote', to: from, pre, granted })
+  }
+
+  #follow(ctx: Context, term: number, leader: StoreId | undefined): void {
+    if (term > this.#outbox.term) this.#outbox.setHardState({ term, vote: undefined })
+    this.#enter(ctx, new Follower(this.#core, ctx, leader))
+  }
+
+  #campaign(ctx: Context, how: { readonly pre: boolean; readonly transfer: boolean }): void {
+    if (!how.pre) this.#outbox.setHardState({ term: this.#outbox.term + 1, vote: this.#self })
+    const candidate = new Candidate(this.#core, ctx, how)
+    this.#enter(ctx, candidate)
+    candidate.begin(ctx)
+  }
+
+  #lead(ctx: Context): void {
+    invariant(this.#outbox.hardStateDurable, 'this store would lead by a vote that is not durable')
+    ctx.fact('info', 'raft-leader', { term: this.#outbox.term })
+    this.#enter(ctx, new Leader(this.#core, ctx))
+  }
+
+  /** A leader that is one no more answers for everything that it owes. */
+  #enter(ctx: Context, role: Role): void {
+    const before = this.#role
+    this.#role = role
+    if (!(before instanceof Leader)) return
+    const announced = this.#leads
+    this.#leads = false
+    this.#proposals.lose(ctx, this.#listener)
+    before.reads.lose(ctx, this.#listener)
+    if (announced) this.#listener.onLeadership(ctx, false)
+  }
+
+  // ---- what is committed ---------------------------------------------------------------------------------------------------
+
+  /** Draws every conclusion from what this input changed, and tells control. */
+  #settle(ctx: Context): void {
+    const role = this.#role
+    if (role instanceof Leader) role.advanceCommit()
+    this.#handOver(ctx)
+    if (role instanceof Leader && role === this.#role) this.#settleLeader(ctx, role)
+    this.#compact()
+  }
+
+  #handOver(ctx: Context): void {
+    const log = this.#log
+    const { snapshot } = log
+    if (log.restoring && snapshot !== undefined && log.stable >= snapshot.index) {
+      this.#snapshotPort().restore(ctx, snapshot.state)
+      log.applied = snapshot.index
+      log.restoring = false
+    }
+    if (log.restoring) return
+    while (log.applied < Math.min(log.commit, log.stable)) {
+      const entry = log.entryAt(++log.applied)
+      this.#listener.onCommitted(ctx, entry, this.#proposals.take(entry.index))
+    }
+  }
+
+  #settleLeader(ctx: Context, leader: Leader): void {
+    const { applied, members, membersIndex } = this.#log
+    if (!this.#leads && applied >= leader.beginIndex) {
+      this.#leads = true
+      this.#listener.onLeadership(ctx, true)
+    }
+    leader.reads.confirm(ctx, leader.confirmedRound(), applied, this.#listener)
+    if (membersIndex > applied || isVoter(members, this.#self)) return
+    // It led until its own removal was committed; the voters that are left elect one of themselves.
+    this.#follow(ctx, this.#outbox.term, undefined)
+  }
+
+  /** Takes a snapshot when the log has grown, and forgets what the durable one covers. */
+  #compact(): void {
+    const log = this.#log
+    if (this.#snapshots === undefined || log.restoring) return
+    if (log.applied - (log.snapshot?.index ?? 0) < this.#options.snapshotEntries) return
+    const index = log.applied
+    const term = log.termAt(index)
+    invariant(term !== undefined, `entry ${index} was handed over and is gone`)
+    log.takeSnapshot({ index, term, members: log.membersAt(index), state: this.#snapshots.take() })
+    log.compact(index - this.#options.trailingEntries)
+  }
+
+  // ---- details ---------------------------------------------------------------------------------------------------------------
+
+  /** The leader, once it may propose and read. */
+  #proposer(): Leader | undefined {
+    return this.#leads && this.#role instanceof Leader ? this.#role : undefined
+  }
+
+  #isFull(): boolean {
+    const { lastIndex, commit } = this.#log
+    const { uncommittedEntries, uncommittedBytes } = this.#options
+    return lastIndex - commit >= uncommittedEntries || this.#log.bytesAfter(commit) >= uncommittedBytes
+  }
+
+  #currentRole(): Role {
+    invariant(this.#role !== undefined, 'the control log was not started')
+    return this.#role
+  }
+
+  #snapshotPort(): SnapshotPort {
+    invariant(this.#snapshots !== undefined, 'there is a snapshot, and nothing that could restore it')
+    return this.#snapshots
+  }
+
+  #makeCore(): Core {
+    const outbox = this.#outbox
+    return {
+      self: this.#self,
+      options: this.#options,
+      log: this.#log,
+      get term() {
+        return outbox.term
+      },
+      get hardStateDurable() {
+        return outbox.hardStateDurable
+      },
+      send: (message) => outbox.sendAfterPersist({ ...message, from: this.#self, term: outbox.term } as RaftMessage),
+      sendNow: (message) => outbox.sendNow({ ...message, from: this.#self, term: outbox.term } as RaftMessage),
+      follow: (ctx, term, leader) => this.#follow(ctx, term, leader),
+      campaign: (ctx, how) => this.#campaign(ctx, how),
+      lead: (ctx) => this.#lead(ctx),
+      redirect: (ctx, message) => this.#currentRole().onMessage(ctx, message),
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import type { RaftMessage } from '@ashlar/proto'
+import type { Context } from '../machine.ts'
+import type { RaftLog } from './log.ts'
+import type { HardState, PersistRequest, RaftPorts } from './types.ts'
+
+interface Held {
+  /** The request that must be durable before the message leaves. */
+  readonly after: number
+  readonly message: RaftMessage
+}
+
+/**
+ * Persist before send: gathers what a step changed, gives it to the disk as one request, and lets a message go only when
+ * everything is durable that the sender did before it. What a leader sends is exempt: its term and vote were durable
+ * before it led, and followers may write its entries before it has done so itself.
+ */
+export class Outbox {
+  readonly #ports: RaftPorts
+  readonly #log: RaftLog
+  #hardState: HardState
+  #hardStateChanged = false
+  /** The request that made the newest term and vote durable. */
+  #hardStateToken = 0
+  #lastToken = 0
+  #durableToken = 0
+  #prompt: RaftMessage[] = []
+  /** Messages of this step that depend on what it persists. */
+  #dependent: RaftMessage[] = []
+  #held: Held[] = []
+
+  constructor(ports: RaftPorts, log: RaftLog, hardState: HardState) {
+    this.#ports = ports
+    this.#log = log
+    this.#hardState = hardState
+  }
+
+  get term(): number {
+    return this.#hardState.term
+  }
+
+  get vote(): HardState['vote'] {
+    return this.#hardState.vote
+  }
+
+  /** True when term and vote, as they are now, are on stable storage. */
+  get hardStateDurable(): boolean {
+    return !this.#hardStateChanged && this.#hardStateToken <= this.#durableToken
+  }
+
+  /** A new term, or a vote in this one. Answers of an earlier term that still wait are dropped: nobody needs them. */
+  setHardState(hardState: HardState): void {
+    if (hardState.term !== this.#hardState.term) {
+      this.#held = this.#held.filter(({ message }) => message.term >= hardState.term)
+      this.#dependent = this.#dependent.filter((message) => message.term >= hardState.term)
+    }
+    this.#hardState = hardState
+    this.#hardStateChanged = true
+  }
+
+  /** Leaves at the end of this step. For the leader's own messages. */
+  sendNow(message: RaftMessage): void {
+    this.#prompt.push(message)
+  }
+
+  /** Leaves once everything that was changed before it is durable. */
+  sendAfterPersist(message: RaftMessage): void {
+    this.#dependent.push(message)
+  }
+
+  onPersisted(token: number): void {
+    this.#durableToken = Math.max(this.#durableToken, token)
+    this.#log.saved(token)
+  }
+
+  /** Gives the disk what changed, and the network what may leave. */
+  flush(ctx: Context): void {
+    this.#persist(ctx)
+    const due: RaftMessage[] = this.#prompt
+    this.#prompt = []
+    for (const message of this.#dependent) this.#held.push({ after: this.#lastToken, message })
+    this.#dependent = []
+    for (const { after, message } of this.#held) if (after <= this.#durableToken) due.push(message)
+    this.#held = this.#held.filter(({ after }) => after > this.#durableToken)
+    for (const message of due) this.#ports.send(ctx, message)
+  }
+
+  #persist(ctx: Context): void {
+    const token = this.#lastToken + 1
+    const append = this.#log.takeUnsaved(token)
+    const snapshot = this.#log.takeUnsavedSnapshot()
+    if (append === undefined && snapshot === undefined && !this.#hardStateChanged) return
+    this.#lastToken = token
+    const request: PersistRequest = {
+      token,
+      ...(this.#hardStateChanged ? { hardState: this.#hardState } : {}),
+      ...(snapshot === undefined ? {} : { snapshot }),
+      ...(append === undefined ? {} : { append }),
+    }
+    if (this.#hardStateChanged) this.#hardStateToken = token
+    this.#hardStateChanged = false
+    this.#ports.persist(ctx, request)
+  }
+}

@@ -1,0 +1,24 @@
+import type { Millis, StoreId } from '@ashlar/proto'
+import type { Members, RoleName } from './types.ts'
+
+/** What a leader knows of one follower, for people. */
+export interface FollowerView {
+  readonly store: StoreId
+  readonly match: number
+  readonly state: 'probe' | 'replicate' | 'snapshot'
+  readonly heardMsAgo: Millis
+}
+
+/** How this store takes part in control's log, for people. */
+export interface RaftView {
+  readonly role: RoleName
+  readonly term: number
+  readonly leader: StoreId | undefined
+  readonly lastIndex: number
+  readonly commit: number
+  readonly applied: number
+  readonly snapshotIndex: number
+  readonly members: Members
+  /** Empty unless this store leads. */
+  readonly followers: readonly FollowerView[]
+}
