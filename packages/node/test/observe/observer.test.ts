@@ -327,7 +327,7 @@ describe('states at an exposition', () => {
       1,
     )
     assert.ok((all.get('process_resident_memory_bytes') ?? 0) > 0)
-    assert.ok(all.has('ashlar_process_event_loop_delay_seconds{quantile="0.99"}'))
+    assert.ok(all.has('ashlar_process_event_loop_delay_seconds{statistic="99%"}'))
   })
 })
 

@@ -30,14 +30,14 @@ export function processMetrics(register: Register, facts: ProcessFacts) {
   const delay = register.gauge(
     'ashlar_process_event_loop_delay_seconds',
     'How late timers were since the last exposition: above 0.1 something blocks the process, above 1 leases are at risk.',
-    ['quantile'],
+    ['statistic'],
   )
   const histogram = monitorEventLoopDelay({ resolution: 10 })
   histogram.enable()
   register.onCollect(() => {
-    delay.set({ quantile: '0.5' }, histogram.percentile(50) / NANOSECONDS)
-    delay.set({ quantile: '0.99' }, histogram.percentile(99) / NANOSECONDS)
-    delay.set({ quantile: '1' }, histogram.max / NANOSECONDS)
+    delay.set({ statistic: 'median' }, histogram.percentile(50) / NANOSECONDS)
+    delay.set({ statistic: '99%' }, histogram.percentile(99) / NANOSECONDS)
+    delay.set({ statistic: 'max' }, histogram.max / NANOSECONDS)
     histogram.reset()
   })
   return {
