@@ -24,7 +24,7 @@ export async function ensureInstalled() {
  * Says what node_modules lacks or holds in another version than the lock file, or undefined when they agree. npm keeps
  * a lock file of what is really there in node_modules; packages for other platforms are optional and absent from it.
  */
-function firstDifference() {
+export function firstDifference() {
   const installed = readLock('node_modules/.package-lock.json')
   if (installed === undefined) return 'nothing is installed yet'
   const wanted = readLock('package-lock.json')

@@ -10,7 +10,12 @@ import { run, seconds } from './process.mjs'
 export const STAGES = {
   unit: {
     title: 'each package by itself',
-    files: ['packages/*/test/**/*.test.ts', 'test/tidy/**/*.test.ts', 'test/bench/**/*.test.ts'],
+    files: [
+      'packages/*/test/**/*.test.ts',
+      'test/tidy/**/*.test.ts',
+      'test/verbs/**/*.test.ts',
+      'test/bench/**/*.test.ts',
+    ],
     together: availableParallelism(),
   },
   sim: { title: 'the machines in simulation', files: ['test/sim/**/*.test.ts'], together: 1 },
