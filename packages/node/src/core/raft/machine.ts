@@ -160,8 +160,9 @@ export class RaftMachine implements ControlLog {
   }
 
   endStep(ctx: Context): void {
-    this.#settle(ctx)
     if (this.#role instanceof Leader) this.#role.flush(ctx)
+    // A voter that is alone has its rounds behind it as soon as they begin.
+    this.#settle(ctx)
     this.#outbox.flush(ctx)
   }
 
