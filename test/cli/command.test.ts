@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +10,17 @@ import { ASHLAR } from './dev-process.ts'
 const ashlar = (...args: string[]) => run(process.execPath, [ASHLAR, ...args])
 
 describe('the ashlar command', () => {
+  it('ends without a word when whoever reads its results has gone', async () => {
+    const child = spawn(process.execPath, [ASHLAR, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.destroy()
+    let stderr = ''
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk
+    })
+    const code = await new Promise((resolve) => child.once('close', resolve))
+    assert.deepEqual([code, stderr], [1, ''])
+  })
+
   it('shows help and its version on standard output', async () => {
     const help = await ashlar('--help')
     assert.deepEqual([help.code, help.stderr], [0, ''])

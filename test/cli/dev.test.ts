@@ -241,6 +241,23 @@ describe('ashlar dev with one node', () => {
   })
 })
 
+describe('ashlar dev that is asked to stop before it serves', () => {
+  it('gives up at once, also with --restart, and leaves nothing behind', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'ashlar-early-'))
+    t.after(() => rm(directory, { recursive: true, force: true }))
+    const { api, nbd } = await freePorts(3)
+    const where = ['--data-dir', directory, '--api-port', `${api}`, '--nbd', `127.0.0.1:${nbd}`]
+    const dev = startDev([...where, '--restart'])
+    await eventually('dev begins', async () => (dev.error().startsWith('starting 3 nodes') ? true : undefined))
+    const asked = performance.now()
+    dev.child.kill('SIGTERM')
+    assert.equal(await dev.ended, 0, dev.error())
+    assert.ok(performance.now() - asked < 30_000, `it took ${performance.now() - asked} ms`)
+    assert.equal(dev.out(), '')
+    for (let node = 0; node < 3; node++) await assert.rejects(fetch(`http://127.0.0.1:${api + node}/healthz`))
+  })
+})
+
 describe('ashlar dev where a port is in use', () => {
   it('says in one line which and what to do, and starts nothing', async (t) => {
     const directory = await mkdtemp(join(tmpdir(), 'ashlar-port-'))

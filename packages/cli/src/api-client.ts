@@ -33,8 +33,8 @@ export class ApiClient {
     this.servers = servers
   }
 
-  cluster(): Promise<ClusterAnswer> {
-    return this.call('/v1/cluster')
+  cluster(timeoutMs?: number): Promise<ClusterAnswer> {
+    return this.call('/v1/cluster', timeoutMs === undefined ? {} : { timeoutMs })
   }
 
   nodes(): Promise<NodeAnswer[]> {

@@ -3,6 +3,7 @@ import { connectClient } from '@ashlar/client/internal'
 import { parseAddress, parseList } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import type { Session } from './common.ts'
+import { parsed } from './flags.ts'
 
 /** The client library's client, as the command line uses it. */
 export type ClusterClient = Awaited<ReturnType<typeof connectClient>>
@@ -28,7 +29,7 @@ export async function connectCluster(session: Session, options: ClusterClientOpt
 async function peerAddresses({ api, io }: Session, peers: string | undefined): Promise<string[]> {
   const given = parseList(peers ?? io.environment['ASHLAR_PEERS'] ?? '')
   if (given.length > 0) {
-    for (const address of given) parseAddress(address)
+    for (const address of given) parsed('--peers', address, parseAddress)
     return given
   }
   const nodes = (await api.nodes()).filter(({ state, address }) => state !== 'lost' && address !== '')

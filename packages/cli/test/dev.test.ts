@@ -110,8 +110,10 @@ describe('the state of a development cluster', () => {
 
   it('that is damaged is told with what to do', async (t) => {
     const directory = await temporary(t)
-    await writeFile(join(directory, 'dev.json'), '{')
-    await assert.rejects(readState(directory), /dev\.json is damaged/)
+    for (const text of ['{', '{}', 'null', '{"pid":1,"apiPort":7480,"nodes":[{"id":"n1"}]}']) {
+      await writeFile(join(directory, 'dev.json'), text)
+      await assert.rejects(readState(directory), /dev\.json is damaged/, text)
+    }
   })
 })
 

@@ -13,6 +13,8 @@ const STATES = ['healthy', 'recovering', 'degraded'] as const
 type State = (typeof STATES)[number]
 
 const POLL_MS = 200
+/** A node gets this long to answer even where the timeout leaves less, so that what is in the way can be told. */
+const LOOK_MS = 2000
 
 export function clusterWait({ io }: Verb): Command {
   const command = new Command('wait')
@@ -33,7 +35,7 @@ async function waitFor(api: ApiClient, state: State, timeoutMs: number): Promise
   const wanted: readonly string[] = STATES.slice(0, STATES.indexOf(state) + 1)
   const deadline = performance.now() + timeoutMs
   for (;;) {
-    const seen = await look(api)
+    const seen = await look(api, Math.max(LOOK_MS, deadline - performance.now()))
     if (!(seen instanceof AshlarError) && wanted.includes(seen.state) && seen.unasked.length === 0) return seen
     if (performance.now() + POLL_MS > deadline) {
       const because = seen instanceof AshlarError ? seen.message : [`it is ${seen.state}`, ...seen.reasons].join('; ')
@@ -43,9 +45,9 @@ async function waitFor(api: ApiClient, state: State, timeoutMs: number): Promise
   }
 }
 
-async function look(api: ApiClient): Promise<ClusterAnswer | AshlarError> {
+async function look(api: ApiClient, timeoutMs: number): Promise<ClusterAnswer | AshlarError> {
   try {
-    return await api.cluster()
+    return await api.cluster(timeoutMs)
   } catch (error) {
     if (error instanceof AshlarError && error.retry === 'same') return error
     throw error

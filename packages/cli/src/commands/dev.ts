@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { parseBytes } from '@ashlar/node/config'
+import { DEFAULT_API_PORT, parseBytes } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { ApiClient } from '../api-client.ts'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
@@ -36,7 +36,7 @@ export function dev(verb: Verb): Command {
     .option('--data-dir <DIR>', 'where everything is kept', DEFAULT_DEV_DIRECTORY)
     .option(
       '--api-port <PORT>',
-      'API port of the first node; the others follow, peer ports are 100 higher (default: 7480)',
+      `API port of the first node; the others follow, peer ports are 100 higher (default: ${DEFAULT_API_PORT})`,
     )
     .option('--nbd <HOST:PORT|unix:PATH>', 'where the gateway listens', GATEWAY_OPTIONS.listen.default[0])
     .option('--volume <NAME>', 'volume to create when it does not exist', 'demo')
@@ -60,7 +60,7 @@ export function dev(verb: Verb): Command {
     const run = new DevRun(io, options)
     try {
       const started = run.start()
-      // Asked to stop before it serves: what has begun is brought to its end, and then stopped.
+      // Asked to stop before it serves: the start gives up, and what it began is stopped.
       const ready = await Promise.race([started, stop.asked.then(() => undefined)])
       if (ready !== undefined) {
         const cluster = await new ApiClient(ready.nodes.map(({ api }) => api)).cluster()
@@ -84,7 +84,10 @@ async function devOptions(flags: Flags): Promise<DevOptions> {
   const options: DevOptions = {
     nodes,
     dataDir,
-    apiPort: flags.apiPort === undefined ? (before?.apiPort ?? 7480) : parsed('--api-port', flags.apiPort, parseCount),
+    apiPort:
+      flags.apiPort === undefined
+        ? (before?.apiPort ?? DEFAULT_API_PORT)
+        : parsed('--api-port', flags.apiPort, parseCount),
     nbd: parsed('--nbd', flags.nbd, GATEWAY_OPTIONS.listen.parse)[0] ?? '',
     volume: flags.volume,
     sizeBytes: parsed('--size', flags.size, parseBytes),

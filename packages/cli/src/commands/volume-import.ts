@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
@@ -49,13 +49,16 @@ export function volumeImport({ io }: Verb): Command {
 
 async function openImage(file: string): Promise<Image> {
   if (file === '-') return { bytes: chunksOf(process.stdin), size: undefined, close: async () => undefined }
+  let handle: FileHandle | undefined
   try {
-    const handle = await open(file, 'r')
+    handle = await open(file, 'r')
     const facts = await handle.stat()
     if (facts.isDirectory()) throw new AshlarError('USAGE', `${file} is a directory, not an image`)
-    const bytes = handle.createReadStream({ highWaterMark: 2 ** 20, autoClose: false })
-    return { bytes, size: facts.isFile() ? facts.size : undefined, close: () => handle.close() }
+    const opened = handle
+    const bytes = opened.createReadStream({ highWaterMark: 2 ** 20, autoClose: false })
+    return { bytes, size: facts.isFile() ? facts.size : undefined, close: () => opened.close() }
   } catch (error) {
+    await handle?.close()
     throw fileFailure(file, error)
   }
 }

@@ -37,6 +37,7 @@ export class DevRun {
   private readonly children = new Map<string, ChildProcess>()
   private readonly api: ApiClient
   private stopping = false
+  private starting: Promise<DevState> | undefined
   /** Changes of the state file, one after the other. */
   private saving: Promise<void> = Promise.resolve()
 
@@ -47,8 +48,16 @@ export class DevRun {
     this.api = new ApiClient(this.plan.nodes.map(({ api }) => api))
   }
 
-  /** Starts everything and resolves once it serves. Rejects, with everything stopped again, when something does not. */
-  async start(): Promise<DevState> {
+  /**
+   * Starts everything and resolves once it serves. Rejects, with everything stopped again, when something does not, and
+   * with ABORTED when `stop` is called before.
+   */
+  start(): Promise<DevState> {
+    this.starting ??= this.startAll()
+    return this.starting
+  }
+
+  private async startAll(): Promise<DevState> {
     await this.refuseSecond()
     await checkPorts(this.wantedPorts())
     try {
@@ -58,13 +67,20 @@ export class DevRun {
       await this.startGateway()
       return await this.state()
     } catch (error) {
-      await this.stop()
+      await this.endAll()
       throw error
     }
   }
 
   /** Stops the gateway, then all nodes, also those that were started by hand over these data directories. */
   async stop(): Promise<void> {
+    this.stopping = true
+    // A start that is under way gives up at its next step: a process that it began meanwhile must not be missed.
+    await this.starting?.catch(() => undefined)
+    await this.endAll()
+  }
+
+  private async endAll(): Promise<void> {
     this.stopping = true
     await this.saving
     const gateway = await this.alivePids('gateway')
@@ -104,7 +120,10 @@ export class DevRun {
   private async startNodes(): Promise<void> {
     const { nodes } = this.plan
     this.io.error(`starting ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'} in ${this.options.dataDir}\n`)
-    for (const node of nodes) await this.startChild(node.id, node)
+    for (const node of nodes) {
+      this.throwIfStopping()
+      await this.startChild(node.id, node)
+    }
     await this.save()
   }
 
@@ -180,6 +199,7 @@ export class DevRun {
 
   private async startGateway(): Promise<void> {
     const { gateway } = this.plan
+    this.throwIfStopping()
     await this.startChild('gateway', gateway)
     await this.save()
     if (await this.waitUntil(START_MS, () => answersNbd(this.options.nbd, LOOK_MS))) return
@@ -192,11 +212,16 @@ export class DevRun {
   private async waitUntil(deadlineMs: number, condition: () => Promise<boolean>): Promise<boolean> {
     const deadline = performance.now() + deadlineMs
     while (performance.now() < deadline) {
+      this.throwIfStopping()
       await this.throwEarlyEnd()
       if (await condition()) return true
       await delay(POLL_MS)
     }
     return false
+  }
+
+  private throwIfStopping(): void {
+    if (this.stopping) throw new AshlarError('ABORTED', 'asked to stop before everything served')
   }
 
   private async throwEarlyEnd(): Promise<void> {

@@ -23,13 +23,26 @@ export async function readState(directory: string): Promise<DevState | undefined
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new AshlarError('INTERNAL', `${join(directory, FILE)}: ${(error as Error).message}`, { cause: error })
   }
+  const state = parseState(text)
+  if (state !== undefined) return state
+  throw new AshlarError('INTERNAL', `${join(directory, FILE)} is damaged`, {
+    hint: 'remove it: the data of the nodes is not in it',
+  })
+}
+
+/** Undefined for what this program did not write. */
+function parseState(text: string): DevState | undefined {
   try {
-    return JSON.parse(text) as DevState
-  } catch (error) {
-    throw new AshlarError('INTERNAL', `${join(directory, FILE)} is damaged`, {
-      hint: 'remove it: the data of the nodes is not in it',
-      cause: error,
-    })
+    const { pid, apiPort, nodes, gateway } = JSON.parse(text) as Partial<DevState>
+    const processes = gateway === undefined ? (nodes ?? []) : [...(nodes ?? []), gateway]
+    const whole =
+      Number.isSafeInteger(pid) &&
+      Number.isSafeInteger(apiPort) &&
+      Array.isArray(nodes) &&
+      processes.every((process) => Number.isSafeInteger(process.pid) && Array.isArray(process.command))
+    return whole ? (JSON.parse(text) as DevState) : undefined
+  } catch {
+    return undefined
   }
 }
 

@@ -9,7 +9,6 @@ import {
   LOG_LEVELS,
   type OptionTable,
   type OptionValues,
-  parseAddress,
   parseList,
 } from '@ashlar/node/config'
 import { AshlarError, TIMERS } from '@ashlar/proto'
@@ -31,9 +30,9 @@ function parseListener(text: string): string {
   throw new AshlarError('USAGE', `"${text}" has no path`, { hint: 'write unix:/run/ashlar/nbd.sock' })
 }
 
-/** Hosts of listeners that are no unix sockets, for the check of what the network can reach. */
+/** Listeners that are no unix sockets, for the check of what the network can reach. */
 export function tcpListeners(listeners: readonly string[]): string[] {
-  return listeners.filter((listener) => !listener.startsWith('unix:') && parseAddress(listener) !== undefined)
+  return listeners.filter((listener) => !listener.startsWith('unix:'))
 }
 
 export const GATEWAY_OPTIONS = {
