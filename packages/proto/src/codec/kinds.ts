@@ -31,6 +31,15 @@ import {
 import type { KindCodec } from './kind-codec.ts'
 import { adminDoneKind, changeSetsKind, mapUpdateKind, releaseKind, setsChangedKind } from './map-kinds.ts'
 import { ackKind, pingKind, pushKind, replicateKind } from './peer-kinds.ts'
+import {
+  appendEntriesKind,
+  appendedKind,
+  askVoteKind,
+  installSnapshotKind,
+  leadNowKind,
+  snapshotReceivedKind,
+  voteKind,
+} from './raft-kinds.ts'
 import { digestsKind, fetchBlockKind, fetchedBlockKind, markKind, openedKind, versionsKind } from './recovery-kinds.ts'
 
 type Codecs = { readonly [T in MessageType]: KindCodec<Extract<AnyMessage, { type: T }>> }
@@ -77,6 +86,13 @@ const CODECS: Codecs = {
   released: releasedKind,
   admin: adminKind,
   'admin-done': adminDoneKind,
+  'ask-vote': askVoteKind,
+  vote: voteKind,
+  'append-entries': appendEntriesKind,
+  appended: appendedKind,
+  'install-snapshot': installSnapshotKind,
+  'snapshot-received': snapshotReceivedKind,
+  'lead-now': leadNowKind,
 }
 
 /** A kind with its number and its codec, as frames use it. */

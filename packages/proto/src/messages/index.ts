@@ -1,5 +1,6 @@
 import type { ControlMessage } from './control.ts'
 import type { ClientAnswer, ClientRequest, PeerData } from './data.ts'
+import type { RaftMessage } from './raft.ts'
 import type { RecoveryMessage } from './recovery.ts'
 import type { SessionMessage } from './session.ts'
 
@@ -10,7 +11,7 @@ export type * from './recovery.ts'
 export type * from './session.ts'
 
 /** Everything that travels after the handshake. */
-export type Message = ClientRequest | ClientAnswer | PeerData | RecoveryMessage | ControlMessage
+export type Message = ClientRequest | ClientAnswer | PeerData | RecoveryMessage | ControlMessage | RaftMessage
 export type AnyMessage = SessionMessage | Message
 export type MessageType = AnyMessage['type']
 
@@ -56,4 +57,11 @@ export const MESSAGE_KINDS = {
   released: 74,
   admin: 75,
   'admin-done': 76,
+  'ask-vote': 80,
+  vote: 81,
+  'append-entries': 82,
+  appended: 83,
+  'install-snapshot': 84,
+  'snapshot-received': 85,
+  'lead-now': 86,
 } as const satisfies Record<MessageType, number>

@@ -10,6 +10,7 @@ import {
   type MessageType,
   type StoreId,
   type VolumeId,
+  type WireEntry,
 } from '@ashlar/proto'
 import { decodeFrame, encodeFrame, FRAME_OVERHEAD_BYTES, messageBytes } from '@ashlar/proto/codec'
 import fc from 'fast-check'
@@ -86,6 +87,10 @@ test('the largest allocation and damage of an extent fit in one frame', () => {
   assert.equal(decodeFrame(encodeFrame([{ ...SAMPLES.opened, damaged }])).length, 1)
 })
 
+function entryOf(command: object): WireEntry {
+  return { index: 1, term: 1, command: command as WireEntry['command'] }
+}
+
 const BROKEN: readonly (readonly [string, AnyMessage, RegExp])[] = [
   ['a write without bytes', { ...SAMPLES.write, payload: new Uint8Array(0) }, /length/],
   ['a write of more than a piece', { ...SAMPLES.write, payload: new Uint8Array(LIMITS.pieceBytes + 1) }, /length/],
@@ -103,6 +108,9 @@ const BROKEN: readonly (readonly [string, AnyMessage, RegExp])[] = [
   ['a store that is no UUID', { ...SAMPLES.renew, store: 'n1' as StoreId }, /UUID/],
   ['an address with a line break', { ...SAMPLES.greet, address: 'a:1\nb' }, /address/],
   ['a choice that does not exist', { ...SAMPLES.release, reason: 'bored' as never }, /reason/],
+  ['a command that does nothing', { ...SAMPLES['append-entries'], entries: [entryOf({ name: 'x' })] }, /what it does/],
+  ['a command of no number', { ...SAMPLES['append-entries'], entries: [entryOf({ do: 'x', n: Number.NaN })] }, /holds/],
+  ['a part outside its snapshot', { ...SAMPLES['install-snapshot'], offset: 9000 }, /leaves its snapshot/],
   ['a member that is missing', { type: 'released', request: 1 } as never, /code/],
 ]
 for (const [what, message, reason] of BROKEN) {

@@ -162,6 +162,15 @@ const command = fc.oneof(
 
 type Arbitraries = { readonly [T in MessageType]: Arbitrary<Omit<Extract<AnyMessage, { type: T }>, 'type'>> }
 
+const between = { from: store, to: store, term: u53 }
+/** Only control knows what commands look like: any plain data with a word that says what it does. */
+const raftCommand = record({
+  do: fc.constantFrom('begin-term', 'detach'),
+  name: text,
+  stores,
+  extents: list(record({ extent, revision: u53, ifFree: fc.boolean() })),
+})
+
 const BODIES: Arbitraries = {
   hello: withOptional(
     record({
@@ -331,6 +340,25 @@ const BODIES: Arbitraries = {
     record({ request: u53, code, message: text, hint: text, revision: u53 }),
     record({ volume: volumeRecord }),
   ),
+  'ask-vote': record({ ...between, pre: fc.boolean(), transfer: fc.boolean(), lastIndex: u53, lastTerm: u53 }),
+  vote: record({ ...between, pre: fc.boolean(), granted: fc.boolean() }),
+  'append-entries': record({
+    ...between,
+    prevIndex: u53,
+    prevTerm: u53,
+    commit: u53,
+    round: u53,
+    entries: list(record({ index: u53, term: u53, command: raftCommand })),
+  }),
+  appended: record({ ...between, accepted: fc.boolean(), round: u53, match: u53, hintIndex: u53, hintTerm: u53 }),
+  'install-snapshot': fc
+    .tuple(
+      record({ ...between, round: u53, index: u53, indexTerm: u53, voters: list(voter), learners: list(voter) }),
+      bytes(64),
+    )
+    .map(([rest, part]) => ({ ...rest, offset: 2 ** 20, totalBytes: 2 ** 20 + part.length, bytes: part })),
+  'snapshot-received': record({ ...between, round: u53, index: u53, offset: whole(0, 2 ** 30) }),
+  'lead-now': record(between),
 }
 
 export const MESSAGES: { readonly [T in MessageType]: Arbitrary<AnyMessage> } = Object.fromEntries(

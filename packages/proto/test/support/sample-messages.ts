@@ -37,6 +37,7 @@ const seq = (value: number): Seq => value as Seq
 const session = 9_007_199_254_740_991 as SessionId
 const operation: Operation = { session, op: 42, lowMark: 40, generation: 6 }
 const stream = { extent, epoch, gen: 2 }
+const between = { from: STORES[0], to: STORES[1], term: 9 }
 
 /** Bytes that differ from place to place, so that a shifted payload does not look right. */
 export function pattern(length: number, seed: number): Uint8Array {
@@ -287,4 +288,41 @@ export const SAMPLES: { readonly [T in MessageType]: Extract<AnyMessage, { type:
     volume: VOLUME_RECORD,
     revision: 100,
   },
+  'ask-vote': { type: 'ask-vote', ...between, pre: true, transfer: true, lastIndex: 40, lastTerm: 8 },
+  vote: { type: 'vote', ...between, pre: false, granted: true },
+  'append-entries': {
+    type: 'append-entries',
+    ...between,
+    prevIndex: 40,
+    prevTerm: 8,
+    commit: 39,
+    round: 77,
+    entries: [
+      { index: 41, term: 9, command: { do: 'begin-term' } },
+      { index: 42, term: 9, command: { do: 'detach', volume: 7, session } as { do: string } },
+    ],
+  },
+  appended: {
+    type: 'appended',
+    ...between,
+    round: 77,
+    accepted: true,
+    match: 42,
+    hintIndex: 40,
+    hintTerm: 8,
+  },
+  'install-snapshot': {
+    type: 'install-snapshot',
+    ...between,
+    round: 78,
+    index: 40,
+    indexTerm: 8,
+    voters,
+    learners: voters.slice(0, 1),
+    offset: 4096,
+    totalBytes: 9000,
+    bytes: pattern(64, 9),
+  },
+  'snapshot-received': { type: 'snapshot-received', ...between, round: 78, index: 40, offset: 4160 },
+  'lead-now': { type: 'lead-now', ...between },
 }
