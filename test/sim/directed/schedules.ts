@@ -1,7 +1,7 @@
 import type { Fact } from '@ashlar/node/core'
 import type { StoreId } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
-import type { SimulationOptions } from '../options.ts'
+import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import { Stage } from './stage.ts'
 
 /**
@@ -19,6 +19,10 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['read-when-the-lease-runs-out', readWhenLeaseRunsOut],
   ['write-of-a-fenced-client', writeOfFencedClient],
   ['attachment-not-known-yet', attachmentNotKnownYet],
+  ['first-writes-rolled-back', firstWritesRolledBack],
+  ['writes-while-comparing', writesWhileComparing],
+  ['retries-after-a-copy', retriesAfterCopy],
+  ['served-too-early', servedTooEarly],
   ['everybody-at-once', everybodyAtOnce],
   ['voter-away', voterAway],
   ['slow-but-alive-replica', slowReplica],
@@ -56,8 +60,7 @@ function addOfReplacedDisk(): readonly Violation[] {
   const { primary, replica, voter, world } = stage
   const { network } = world
   const away = replica.disk.store
-  network.setCuts([{ side: new Set([replica.name]), oneWay: false }])
-  stage.until('the replica is taken out', () => !stage.record.inSync.includes(away))
+  stage.takeOut(replica)
   network.setLag(primary.name, voter.name, 1800)
   stage.heal().when('in-sync-change-asked', adds(away), () => {
     stage.cut(primary, replica)
@@ -171,6 +174,76 @@ function attachmentNotKnownYet(): readonly Violation[] {
   stage.until('the second client has the volume', () => stage.holder === 'c2').run(3000)
   for (const name of late) world.network.setLag(voter.name, name, 0)
   return stage.finish()
+}
+
+/** So many blocks that most were never written when a schedule begins. */
+const MANY_BLOCKS = { sizeBytes: 4000 * BLOCK_BYTES, hotBytes: 2000 * BLOCK_BYTES }
+
+/**
+ * A primary dies, and its clients with it, after first writes of blocks reached only one of two replicas; the other one
+ * leads. What only the first one has must go.
+ */
+function firstWritesRolledBack(): readonly Violation[] {
+  const stage = new Stage(MANY_BLOCKS).movePrimaryFromVoter()
+  const { primary, successor, world } = stage
+  world.network.setLag(primary.name, successor.name, 3000)
+  stage.run(300)
+  primary.crash({ powerLoss: true })
+  for (const driver of world.drivers) driver.crash()
+  world.network.setLag(primary.name, successor.name, 0)
+  return stage.run(6000).finish()
+}
+
+/** A replica that was away joins again, and its disk reads slowly: while it is compared clients go on writing. */
+function writesWhileComparing(): readonly Violation[] {
+  const stage = new Stage(MANY_BLOCKS).movePrimaryFromVoter()
+  const { replica } = stage
+  const away = replica.disk.store
+  stage.takeOut(replica)
+  replica.disk.extraReadMs = 500
+  stage.heal().until('the replica is in sync again', () => stage.record.inSync.includes(away))
+  replica.disk.extraReadMs = 0
+  return stage.finish()
+}
+
+/**
+ * 1. A replica is away and copies what it missed. All the while the primary's answers to clients are slow.
+ * 2. It is in sync, the primary dies, and the replica leads. The clients send their writes again: they were applied.
+ */
+function retriesAfterCopy(): readonly Violation[] {
+  const stage = Stage.where(({ primary, replica, successor, voter }) => primary !== voter && replica === successor)
+  const { primary, replica, world } = stage
+  const away = replica.disk.store
+  for (const { name } of world.clients) world.network.setLag(primary.name, name, 8000)
+  stage.takeOut(replica)
+  stage.heal().until('the replica is in sync again', () => stage.record.inSync.includes(away))
+  primary.crash({ powerLoss: true })
+  for (const { name } of world.clients) world.network.setLag(primary.name, name, 0)
+  return stage.run(6000).finish()
+}
+
+/**
+ * 1. Writes reach one replica and not the voter's, whose disk is slow as well; the primary dies, and the writer with it.
+ * 2. The replica is named primary. It must not serve before the voter's store has promised: its newest writes are not
+ *    committed. It dies too, and the voter's store leads, without them.
+ */
+function servedTooEarly(): readonly Violation[] {
+  const stage = Stage.where(({ primary, replica, successor, voter }) => primary !== voter && replica === successor, {
+    sharing: 'takeover',
+    hotBytes: 8 * BLOCK_BYTES,
+  })
+  const { primary, replica, voter, world } = stage
+  const { epoch } = stage.record
+  world.network.setLag(primary.name, voter.name, 8000)
+  voter.disk.extraSyncMs = 10_000
+  stage.run(300)
+  primary.crash({ powerLoss: true })
+  world.drivers[0]?.crash()
+  stage.until('the replica is named primary', () => stage.record.epoch > epoch).run(2500)
+  replica.crash({ powerLoss: true })
+  voter.disk.extraSyncMs = 0
+  world.network.setLag(primary.name, voter.name, 0)
+  return stage.run(8000).finish()
 }
 
 /** Power fails everywhere under load, twice; one node comes back late. */

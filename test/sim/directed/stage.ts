@@ -76,6 +76,13 @@ export class Stage {
     return this.find('replica', (node) => node !== this.voter && node.disk.store !== this.record.primary.store)
   }
 
+  /** Who will lead if the primary dies now: of the other members in sync, none of which leads, the one with the lowest id. */
+  get successor(): NodeHost {
+    const { inSync, primary } = this.record
+    const [next] = inSync.filter((store) => store !== primary.store).toSorted()
+    return this.find('successor', (node) => node.disk.store === next)
+  }
+
   /** Makes sure that the primary is not the voter, by having the voter hand over. */
   movePrimaryFromVoter(): this {
     if (this.primary !== this.voter) return this
@@ -110,6 +117,16 @@ export class Stage {
       this.world.clock.after(0, act)
     }
     return this.until(what, () => done)
+  }
+
+  /** Cuts a node from everybody until it is out of the in-sync set, and ends its connections to the primary. */
+  takeOut(node: NodeHost): void {
+    const { network } = this.world
+    const { store } = node.disk
+    network.setCuts([{ side: new Set([node.name]), oneWay: false }])
+    this.until(`${node.name} is taken out`, () => !this.record.inSync.includes(store))
+    const { process } = this.primary
+    if (process !== undefined) network.breakAll(process, node.name)
   }
 
   /** Cuts hosts from each other, both ways; nothing else is cut any more. */

@@ -175,6 +175,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'if (!this.startSent) {',
       },
     ],
+    schedule: 'served-too-early',
   },
   {
     name: 'no-lease',
@@ -414,6 +415,7 @@ export const MUTANTS: readonly Mutant[] = [
           'if (left.has(version.block) && !sameVersion(left.get(version.block), version)) blocks.push(version.block)',
       },
     ],
+    schedule: 'first-writes-rolled-back',
   },
   {
     name: 'writes-while-comparing-forgotten',
@@ -426,6 +428,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'if',
       },
     ],
+    schedule: 'writes-while-comparing',
   },
   {
     name: 'changed-block-not-read-again',
@@ -486,6 +489,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'windows: [],',
       },
     ],
+    schedule: 'retries-after-a-copy',
   },
   {
     name: 'record-not-durable-at-ack',
