@@ -37,7 +37,7 @@ export class IdentityKeeper {
   }
 
   /** Something on disk may be missing from these replicas. */
-  suspect(reason: string, extents: readonly ExtentId[]): void {
+  suspect(reason: string, extents: Iterable<ExtentId>): void {
     const { suspicion, startCounter } = this.#value
     this.#write({ suspicion: suspect(suspicion, reason, startCounter, extents) })
   }

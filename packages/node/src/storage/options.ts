@@ -10,6 +10,8 @@ export interface StoreTuning {
   readonly checkpointIdleMs: number
   /** Bytes that one batch gathers at most. */
   readonly batchBytes: number
+  /** Damaged blocks repaired in one life from which on the next one is suspect. Less: single flipped bits cost a comparison. */
+  readonly suspectRepairs: number
 }
 
 export const STORE_TUNING: StoreTuning = {
@@ -18,4 +20,5 @@ export const STORE_TUNING: StoreTuning = {
   checkpointBatches: LIMITS.checkpointBatches,
   checkpointIdleMs: 2000,
   batchBytes: LIMITS.commitBatchBytes,
+  suspectRepairs: 16,
 }

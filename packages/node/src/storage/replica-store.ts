@@ -65,6 +65,8 @@ export class ReplicaStore implements Store {
   readonly #identity: IdentityKeeper
   /** Reads and deletions on their way: `close` waits for them. */
   readonly #running = new Set<Promise<void>>()
+  readonly #suspectRepairs: number
+  #repairs = 0
   #failure: { readonly cause: unknown } | undefined
   readonly #failed = Promise.withResolvers<void>()
   #closing = false
@@ -75,6 +77,7 @@ export class ReplicaStore implements Store {
     this.#complete = complete
     this.#replicas = replicas
     this.#volumes = opened.volumes
+    this.#suspectRepairs = tuning.suspectRepairs
     this.metrics = metrics
     this.replicas = [...replicas.values()].map(storedReplica)
     this.#queue = new CommitQueue(driver, {
@@ -175,7 +178,7 @@ export class ReplicaStore implements Store {
 
   #repair({ token, extent, block, version, bytes }: EffectOf<'repair'>): void {
     const entry = new RepairEntry(this.#leaves, this.#replica(extent), { block, version, bytes }, (repaired) => {
-      if (repaired) this.metrics.damagedBlocksRepaired++
+      if (repaired) this.#onRepaired()
       this.#complete({ type: 'committed', token })
     })
     this.#queue.push(entry)
@@ -322,6 +325,13 @@ export class ReplicaStore implements Store {
     if (JSON.stringify(value) === JSON.stringify(before)) return
     this.#volumes.set(id, value)
     batch.operations.push(putVolume(id, value))
+  }
+
+  /** A disk on which so much rots may have lost what nobody has read yet: the next opening is suspect (A2.6). */
+  #onRepaired(): void {
+    this.metrics.damagedBlocksRepaired++
+    if (++this.#repairs !== this.#suspectRepairs) return
+    this.#identity.suspect(`${this.#repairs} damaged blocks were repaired in one life`, this.#replicas.keys())
   }
 
   /** Versions were lost or damaged on disk: what is there counts, and a comparison has to bring the rest back. */

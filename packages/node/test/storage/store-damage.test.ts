@@ -119,6 +119,28 @@ describe('damaged blocks', () => {
     assert.deepEqual(again.runner.store.replicas[0]?.damaged, [])
   })
 
+  test('A2.6: a store that repaired many blocks in one life is suspect in the next', async () => {
+    const { runner, disk } = await memoryStore(undefined, { tuning: { suspectRepairs: 2 } })
+    runner.create()
+    await runner.write(1, [data(1, 1), data(2, 1)])
+    const repair = async (block: number) => {
+      await rot(disk, blockKey('bytes', EXTENT, block), flipAt(5))
+      await runner.load([block])
+      await runner.run({
+        type: 'repair',
+        extent: EXTENT,
+        block,
+        version: data(block, 1).version,
+        bytes: content(block, 1),
+      })
+    }
+    await repair(1)
+    await repair(2)
+    await runner.store.close()
+    const again = await memoryStore(disk)
+    assert.equal(again.runner.store.identity.trust, 'suspect')
+  })
+
   test('repair with bytes that are not those of the version leaves the block damaged', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
