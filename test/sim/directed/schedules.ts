@@ -239,6 +239,7 @@ function servedTooEarly(): readonly Violation[] {
   stage.run(300)
   primary.crash({ powerLoss: true })
   world.drivers[0]?.crash()
+  for (const writer of world.drivers.slice(0, 2)) writer.stop()
   stage.until('the replica is named primary', () => stage.record.epoch > epoch).run(2500)
   replica.crash({ powerLoss: true })
   voter.disk.extraSyncMs = 0
