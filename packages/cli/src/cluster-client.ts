@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { connectClient } from '@ashlar/client/internal'
-import { parseAddress, parseList } from '@ashlar/node/config'
-import { AshlarError } from '@ashlar/proto'
+import { parseList } from '@ashlar/node/config'
+import { AshlarError, parseAddress } from '@ashlar/proto'
 import type { Session } from './common.ts'
 import { parsed } from './flags.ts'
 

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { checkDevOptions, type DevOptions, nbdUri, planDev } from '../src/dev/plan.ts'
+import { checkDevOptions, type DevOptions, planDev } from '../src/dev/plan.ts'
 import { answersNbd, checkPorts } from '../src/dev/ports.ts'
 import { endProcesses, isAlive, lastWords, runsCommand, startProcess } from '../src/dev/processes.ts'
 import { readyJson, readyText } from '../src/dev/ready.ts'
@@ -66,11 +66,6 @@ describe('the plan of a development cluster', () => {
   it('is refused when ports run out', () => {
     assert.throws(() => checkDevOptions({ ...OPTIONS, apiPort: 65_434 }), /--api-port: 65434 leaves no room/)
     checkDevOptions({ ...OPTIONS, apiPort: 65_433 })
-  })
-
-  it('names volumes as NBD clients do', () => {
-    assert.equal(nbdUri('127.0.0.1:10809', 'demo'), 'nbd://127.0.0.1:10809/demo')
-    assert.equal(nbdUri('unix:/run/a.sock', 'demo'), 'nbd+unix:///demo?socket=/run/a.sock')
   })
 })
 

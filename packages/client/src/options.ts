@@ -1,7 +1,6 @@
-import { type AttachMode, isName, TIMERS } from '@ashlar/proto'
+import { type AttachMode, isDialable, isName, TIMERS } from '@ashlar/proto'
 import { usageError } from './errors.ts'
 import type { MetricRegistry } from './metrics.ts'
-import { isAddress } from './transport/address.ts'
 import type { ClientTls } from './transport/ws-connection.ts'
 
 /** A logger like pino's: an object first, a sentence second. */
@@ -60,7 +59,7 @@ export function checkConnectOptions(options: ConnectOptions, entry: Entry): void
   if (!Array.isArray(servers) || servers.length === 0)
     throw usageError(`servers must be a list of at least one address, not ${shown(servers)}`, EXAMPLE, entry)
   for (const server of servers) {
-    if (typeof server !== 'string' || !isAddress(server))
+    if (typeof server !== 'string' || !isDialable(server))
       throw usageError(`servers has ${shown(server)}, which is not an address of the form host:port`, EXAMPLE, entry)
   }
   if (ioTimeoutMs !== undefined && !(Number.isFinite(ioTimeoutMs) && ioTimeoutMs > 0))

@@ -1,5 +1,14 @@
 /** The vocabulary of Ashlar: ids, units, geometry, limits, errors, the map and the messages. Pure; the codec is apart. */
 export {
+  type Address,
+  formatAddress,
+  isDialable,
+  isLoopback,
+  isWildcard,
+  parseAddress,
+  readAddress,
+} from './addresses.ts'
+export {
   AshlarError,
   type AshlarErrorOptions,
   ERRORS,
@@ -40,6 +49,13 @@ export {
 } from './ids.ts'
 export { CLOCK_DRIFT, LIMITS, leaseExpiryMs, TIMERS } from './limits.ts'
 export {
+  formatListenAddress,
+  isLocal,
+  type ListenAddress,
+  nbdUri,
+  parseListenAddress,
+} from './listen-address.ts'
+export {
   ABSENT_VERSION,
   type AttachMode,
   BLOCK_ABSENT,
@@ -64,5 +80,6 @@ export {
 export { type MapChange, MapCopy } from './map-copy.ts'
 export type * from './messages/index.ts'
 export { MESSAGE_KINDS } from './messages/index.ts'
+export { RedialPause } from './redial-pause.ts'
 export { type BlockIndex, type Bytes, GIB, isPowerOfTwo, KIB, MIB, type Millis, TIB } from './units.ts'
 export { FORMAT_VERSION, WIRE_VERSION, WIRE_VERSION_MIN } from './versions.ts'

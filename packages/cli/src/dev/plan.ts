@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path'
-import { AshlarError } from '@ashlar/proto'
+import { AshlarError, nbdUri, parseListenAddress } from '@ashlar/proto'
 
 /** What `ashlar dev` was asked for, with defaults. */
 export interface DevOptions {
@@ -73,17 +73,11 @@ export function planDev(options: DevOptions, ashlar: readonly string[]): DevPlan
   return {
     nodes,
     gateway: {
-      uri: nbdUri(options.nbd, options.volume),
+      uri: nbdUri(parseListenAddress(options.nbd), options.volume),
       log: join(directory, 'logs', 'gateway.log'),
       command: [...ashlar, 'gateway', 'run', '--listen', options.nbd, '--peers', peers.join(',')],
     },
   }
-}
-
-/** What NBD clients call a volume behind a listener. */
-export function nbdUri(listener: string, volume: string): string {
-  if (!listener.startsWith('unix:')) return `nbd://${listener}/${volume}`
-  return `nbd+unix:///${volume}?socket=${listener.slice('unix:'.length)}`
 }
 
 /** Throws USAGE for what no development cluster can be. */

@@ -1,6 +1,5 @@
 import { connect, createServer } from 'node:net'
-import { parseAddress } from '@ashlar/node/config'
-import { AshlarError } from '@ashlar/proto'
+import { AshlarError, parseListenAddress } from '@ashlar/proto'
 
 /** An address that a process of the cluster is going to listen on. */
 export interface WantedPort {
@@ -22,10 +21,11 @@ export async function checkPorts(wanted: readonly WantedPort[]): Promise<void> {
   }
 }
 
-/** Why a TCP address cannot be listened on, or undefined. */
+/** Why an address cannot be listened on, or undefined. */
 async function listenProblem(address: string): Promise<string | undefined> {
-  if (address.startsWith('unix:')) return await socketProblem(address.slice('unix:'.length))
-  const { host, port } = parseAddress(address)
+  const listener = parseListenAddress(address)
+  if (listener.type === 'unix') return await socketProblem(listener.path)
+  const { host, port } = listener
   return await new Promise((resolve) => {
     const server = createServer()
     server.once('error', ({ code, message }: NodeJS.ErrnoException) =>
@@ -52,9 +52,8 @@ const GREETING = 'NBDMAGIC'
 
 /** True when an NBD server answers at HOST:PORT or unix:PATH. */
 export async function answersNbd(listener: string, timeoutMs: number): Promise<boolean> {
-  const where = listener.startsWith('unix:') ? { path: listener.slice('unix:'.length) } : parseAddress(listener)
   return await new Promise((resolve) => {
-    const socket = connect(where)
+    const socket = connect(parseListenAddress(listener))
     const settle = (answers: boolean): void => {
       socket.destroy()
       resolve(answers)

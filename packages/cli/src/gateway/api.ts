@@ -1,7 +1,6 @@
 import { createServer, type Server } from 'node:http'
-import { parseAddress } from '@ashlar/node/config'
 import type { Register } from '@ashlar/node/internal'
-import { AshlarError } from '@ashlar/proto'
+import { AshlarError, parseAddress } from '@ashlar/proto'
 
 /** What is told of a listener that could not accept a connection. */
 export interface GatewayApiLogger {

@@ -11,7 +11,7 @@ import {
   type OptionValues,
   parseList,
 } from '@ashlar/node/config'
-import { AshlarError, TIMERS } from '@ashlar/proto'
+import { formatListenAddress, parseListenAddress, TIMERS } from '@ashlar/proto'
 
 /** Where the gateway of `ashlar dev` listens: the port that IANA gave to NBD. */
 export const DEFAULT_NBD = '127.0.0.1:10809'
@@ -25,14 +25,12 @@ const asListeners = {
 }
 
 function parseListener(text: string): string {
-  if (!text.startsWith('unix:')) return asAddress.parse(text)
-  if (text.length > 'unix:'.length) return text
-  throw new AshlarError('USAGE', `"${text}" has no path`, { hint: 'write unix:/run/ashlar/nbd.sock' })
+  return formatListenAddress(parseListenAddress(text))
 }
 
 /** Listeners that are no unix sockets, for the check of what the network can reach. */
 export function tcpListeners(listeners: readonly string[]): string[] {
-  return listeners.filter((listener) => !listener.startsWith('unix:'))
+  return listeners.filter((listener) => parseListenAddress(listener).type === 'tcp')
 }
 
 export const GATEWAY_OPTIONS = {

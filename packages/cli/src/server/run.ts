@@ -1,15 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { type Node, type NodeOptions, Observer, startNode } from '@ashlar/node'
-import {
-  formatAddress,
-  isWildcard,
-  knownPeers,
-  parseAddress,
-  type ServerOptions,
-  VERSION,
-  validateServerOptions,
-} from '@ashlar/node/config'
-import { AshlarError, type NodeName } from '@ashlar/proto'
+import { knownPeers, type ServerOptions, VERSION, validateServerOptions } from '@ashlar/node/config'
+import { AshlarError, formatAddress, isWildcard, type NodeName, parseAddress } from '@ashlar/proto'
 import { describeFailure } from '../failure.ts'
 import type { Io } from '../io.ts'
 import { stopRequests } from '../stop-signals.ts'

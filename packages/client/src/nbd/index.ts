@@ -14,7 +14,6 @@ export { type LoggedCall, logFilter } from './device/filters/log.ts'
 export type { DeviceCall } from './device/filters/wrap.ts'
 export { MemoryDevice, type MemoryDeviceOptions } from './device/memory-device.ts'
 export { VolumeDevice, type VolumeDeviceOptions, type VolumeSource } from './device/volume-device.ts'
-export type { BoundAddress } from './server/address.ts'
 export { type ClientExportsOptions, clientExports, type ExportClient } from './server/client-exports.ts'
 export {
   type DeviceExport,
@@ -24,5 +23,6 @@ export {
   volumeExports,
 } from './server/exports.ts'
 export { DEFAULT_LIMITS, type NbdServerLimits } from './server/limits.ts'
+export type { BoundAddress } from './server/listener.ts'
 export type { CloseReason, FinishedRequest, NbdLogger, NbdObserver } from './server/observer.ts'
 export { type NbdServer, type NbdServerOptions, serveNbd } from './server/serve.ts'

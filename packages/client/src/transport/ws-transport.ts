@@ -1,6 +1,5 @@
-import { type ClusterId, invariant, type Message, TIMERS } from '@ashlar/proto'
+import { type ClusterId, invariant, isDialable, type Message, RedialPause, TIMERS } from '@ashlar/proto'
 import type { ClientLink } from '../core/machine.ts'
-import { isAddress } from './address.ts'
 import type { ClientTransport, ClientTransportCounters, ClientTransportEvents } from './client-transport.ts'
 import { type ClientTls, WsConnection } from './ws-connection.ts'
 
@@ -15,9 +14,9 @@ interface Dialed {
   readonly address: string
   connection: WsConnection | undefined
   link: ClientLink | undefined
+  /** The next attempt or, while a link lives, the moment from which it counts as a good one. */
   timer: NodeJS.Timeout | undefined
-  /** Pause before the next attempt. */
-  pauseMs: number
+  readonly pause: RedialPause
   wanted: boolean
 }
 
@@ -32,6 +31,7 @@ export class WsTransport implements ClientTransport {
   readonly #open: Set<WsConnection> = new Set()
   #cluster: ClusterId | undefined
   #nextLink = 1
+  #closing: Promise<void> | undefined
   #onAllClosed: (() => void) | undefined
 
   constructor(options: WsTransportOptions, events: ClientTransportEvents) {
@@ -40,8 +40,9 @@ export class WsTransport implements ClientTransport {
   }
 
   setDialed(addresses: readonly string[]): void {
+    if (this.#closing !== undefined) return
     // What the map says is data of others: an address that no URL can hold must not end the process.
-    const wanted = new Set(addresses.filter(isAddress))
+    const wanted = new Set(addresses.filter(isDialable))
     for (const [address, dialed] of this.#dialed) {
       if (wanted.has(address)) continue
       this.#dialed.delete(address)
@@ -56,7 +57,7 @@ export class WsTransport implements ClientTransport {
         connection: undefined,
         link: undefined,
         timer: undefined,
-        pauseMs: TIMERS.redialMinMs,
+        pause: new RedialPause(),
         wanted: true,
       }
       this.#dialed.set(address, dialed)
@@ -72,7 +73,12 @@ export class WsTransport implements ClientTransport {
     this.#links.get(link)?.close(reason)
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     this.setDialed([])
     if (this.#open.size === 0) return
     await new Promise<void>((resolve) => {
@@ -89,7 +95,7 @@ export class WsTransport implements ClientTransport {
         this.#cluster ??= cluster
         const link = this.#nextLink++
         dialed.link = link
-        dialed.pauseMs = TIMERS.redialMinMs
+        dialed.timer = setTimeout(() => dialed.pause.startOver(), TIMERS.redialMaxMs)
         this.#links.set(link, connection)
         this.#events.linkUp(link, address, store)
       },
@@ -108,6 +114,7 @@ export class WsTransport implements ClientTransport {
     const { link } = dialed
     dialed.connection = undefined
     dialed.link = undefined
+    clearTimeout(dialed.timer)
     if (dialed.wanted) this.#dialLater(dialed)
     if (link !== undefined) {
       this.#links.delete(link)
@@ -120,9 +127,6 @@ export class WsTransport implements ClientTransport {
   }
 
   #dialLater(dialed: Dialed): void {
-    // Half of the pause is drawn, so that the clients of a restarted node do not come back all at once.
-    const pauseMs = dialed.pauseMs * (0.5 + Math.random() / 2)
-    dialed.pauseMs = Math.min(2 * dialed.pauseMs, TIMERS.redialMaxMs)
-    dialed.timer = setTimeout(() => this.#dial(dialed), pauseMs)
+    dialed.timer = setTimeout(() => this.#dial(dialed), dialed.pause.next(Math.random()))
   }
 }

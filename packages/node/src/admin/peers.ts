@@ -1,4 +1,4 @@
-import type { StoreId } from '@ashlar/proto'
+import { AshlarError, isDialable, type StoreId } from '@ashlar/proto'
 import type { z } from 'zod'
 import type { Progress, ProgressOf } from './health.ts'
 import { localAnswer, localExtentAnswers } from './local.ts'
@@ -21,6 +21,8 @@ const PEER_TIMEOUT_MS = 1500
 
 /** `FetchPeer` over HTTP. */
 export const fetchPeer: FetchPeer = async (api, path) => {
+  // What the map says is data of others, and a URL is made of it here.
+  if (!isDialable(api)) throw new AshlarError('USAGE', 'it is not an address')
   // An API never redirects: what does is no node, and must not send this one elsewhere.
   const options = { signal: AbortSignal.timeout(PEER_TIMEOUT_MS), redirect: 'error' } as const
   const response = await fetch(`http://${api}${path}`, options)

@@ -1,5 +1,4 @@
 /** Options of a process: what there is, how it is written, where it came from. */
-export { type Address, formatAddress, isLoopback, isWildcard, parseAddress } from './addresses.ts'
 export { describeSource, type LoadedOptions, loadOptions, type OptionInputs, type OptionSource } from './load.ts'
 export {
   DEFAULT_API_PORT,

@@ -1,5 +1,4 @@
-import { AshlarError, isName } from '@ashlar/proto'
-import { formatAddress, parseAddress } from './addresses.ts'
+import { AshlarError, formatAddress, isName, parseAddress } from '@ashlar/proto'
 import { formatBytes, formatDuration, parseBytes, parseDuration } from './quantities.ts'
 
 /** Pairs of `parse` and `print` for the units that options are written in. */

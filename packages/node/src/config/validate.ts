@@ -1,5 +1,4 @@
-import { AshlarError } from '@ashlar/proto'
-import { isLoopback, isWildcard, parseAddress } from './addresses.ts'
+import { AshlarError, isLoopback, isWildcard, parseAddress } from '@ashlar/proto'
 import type { ServerOptions } from './options.ts'
 
 /** A listener that anybody on the network can reach without proving who they are. */

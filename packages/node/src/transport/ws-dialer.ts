@@ -1,4 +1,4 @@
-import { type Millis, TIMERS } from '@ashlar/proto'
+import { RedialPause, TIMERS } from '@ashlar/proto'
 import { WebSocket } from 'ws'
 import { KEEPALIVE_MS, type TransportLogger, WS_CLIENT_OPTIONS } from './options.ts'
 import type { Session } from './session.ts'
@@ -9,7 +9,7 @@ interface Target {
   session: Session | undefined
   /** The next attempt or, while a link lives, the moment from which it counts as a good one. */
   timer: NodeJS.Timeout | undefined
-  pauseMs: Millis
+  readonly pause: RedialPause
   lastFailure: string | undefined
   wanted: boolean
 }
@@ -47,7 +47,7 @@ export class WsDialer {
         address,
         session: undefined,
         timer: undefined,
-        pauseMs: TIMERS.redialMinMs,
+        pause: new RedialPause(),
         lastFailure: undefined,
         wanted: true,
       }
@@ -61,9 +61,7 @@ export class WsDialer {
     const target = this.bySession.get(session)
     if (target === undefined) return
     target.lastFailure = undefined
-    target.timer = setTimeout(() => {
-      target.pauseMs = TIMERS.redialMinMs
-    }, TIMERS.redialMaxMs)
+    target.timer = setTimeout(() => target.pause.startOver(), TIMERS.redialMaxMs)
   }
 
   /** A session of any direction is over. */
@@ -97,10 +95,7 @@ export class WsDialer {
   }
 
   private dialLater(target: Target): void {
-    // Half of the pause is drawn, so that the peers of a restarted node do not come back all at once.
-    const pauseMs = target.pauseMs * (0.5 + Math.random() / 2)
-    target.pauseMs = Math.min(2 * target.pauseMs, TIMERS.redialMaxMs)
-    target.timer = setTimeout(() => this.dial(target), pauseMs)
+    target.timer = setTimeout(() => this.dial(target), target.pause.next(Math.random()))
   }
 
   private fail(target: Target, reason: string): void {

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { AshlarError } from '@ashlar/proto'
+import { AshlarError, formatAddress } from '@ashlar/proto'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { TransportCounters } from './metrics.ts'
 import { HTTP_MAX_HEADERS, HTTP_OPTIONS, type TransportLogger, WS_SERVER_OPTIONS } from './options.ts'
@@ -54,8 +54,8 @@ export class WsListener {
 
   /** host:port as bound. */
   get address(): string {
-    const { address, port, family } = this.server.address() as AddressInfo
-    return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`
+    const { address: host, port } = this.server.address() as AddressInfo
+    return formatAddress({ host, port })
   }
 
   /** Takes no more connections, cuts those that are no WebSocket, and resolves when every connection is gone. */

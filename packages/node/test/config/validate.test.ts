@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { formatAddress, isLoopback, parseAddress } from '../../src/config/addresses.ts'
 import { loadOptions } from '../../src/config/load.ts'
 import { SERVER_OPTIONS, type ServerOptions } from '../../src/config/options.ts'
 import { insecureListeners, knownPeers, validateServerOptions } from '../../src/config/validate.ts'
@@ -45,8 +44,6 @@ describe('a listener on the network', () => {
       insecureListeners(false, { '--listen': '127.0.0.1:1', '--api': '[::1]:2', '--x': 'localhost:3' }),
       [],
     )
-    assert.equal(isLoopback('127.example'), false)
-    assert.equal(isLoopback('128.0.0.1'), false)
   })
 })
 
@@ -79,19 +76,6 @@ describe('options that contradict each other', () => {
 })
 
 describe('addresses', () => {
-  it('are a host and a port, with brackets around IPv6', () => {
-    assert.deepEqual(parseAddress('127.0.0.1:7580'), { host: '127.0.0.1', port: 7580 })
-    assert.deepEqual(parseAddress('n1.example:1'), { host: 'n1.example', port: 1 })
-    assert.deepEqual(parseAddress('[::1]:7480'), { host: '::1', port: 7480 })
-    assert.equal(formatAddress(parseAddress('[::1]:7480')), '[::1]:7480')
-  })
-
-  it('are refused when anything is missing or too much', () => {
-    for (const text of ['', 'n1', ':1', 'n1:', 'n1:65536', '::1:7480', '[n1]:1', 'http://n1:1', 'n1:1/x', 'n 1:1']) {
-      assert.throws(() => parseAddress(text), { code: 'USAGE' }, text)
-    }
-  })
-
   it('of the peers are the same sorted list on every node that was told the same', () => {
     const peers = '127.0.0.1:3,127.0.0.1:1,127.0.0.1:2'
     const lists = ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3'].map((listen) => knownPeers(options({ listen, peers })))

@@ -1,7 +1,12 @@
 import { lstat, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { AshlarError } from '@ashlar/proto'
-import { type BoundAddress, boundAddress, type ListenAddress } from './address.ts'
+import { AshlarError, formatListenAddress, type ListenAddress, nbdUri } from '@ashlar/proto'
+
+/** An address that the server listens on. */
+export type BoundAddress = ListenAddress & {
+  /** What NBD clients call it, without an export name. */
+  readonly uri: string
+}
 
 /** How long a socket file may take to prove that somebody listens behind it. */
 const PROBE_MS = 1000
@@ -32,8 +37,9 @@ export async function listen(
   }
   server.on('error', onError)
   const at = server.address()
-  const port = at !== null && typeof at === 'object' ? at.port : 0
-  return { server, bound: boundAddress(address, port) }
+  const bound =
+    at !== null && typeof at === 'object' && address.type === 'tcp' ? { ...address, port: at.port } : address
+  return { server, bound: { ...bound, uri: nbdUri(bound) } }
 }
 
 function bind(server: Server, address: ListenAddress): Promise<void> {
@@ -71,7 +77,7 @@ function refusesConnections(path: string): Promise<boolean> {
 }
 
 function listenError(address: ListenAddress, error: unknown): AshlarError {
-  const where = address.type === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`
+  const where = formatListenAddress(address)
   const code = codeOf(error)
   if (code === 'EADDRINUSE') {
     return new AshlarError('CONFLICT', `${where} is in use`, {

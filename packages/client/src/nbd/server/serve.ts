@@ -1,13 +1,12 @@
 import type { Server, Socket } from 'node:net'
-import { AshlarError } from '@ashlar/proto'
+import { AshlarError, isLocal, type ListenAddress, parseListenAddress } from '@ashlar/proto'
 import type { VolumeSource } from '../device/volume-device.ts'
-import { type BoundAddress, isLoopback, type ListenAddress, parseListenAddress } from './address.ts'
 import { Budget } from './budget.ts'
 import { Connection, type ConnectionContext } from './connection.ts'
 import { DeadlineSignals } from './deadline-signals.ts'
 import { type ExportProvider, volumeExports } from './exports.ts'
 import { DEFAULT_LIMITS, type NbdServerLimits } from './limits.ts'
-import { listen } from './listener.ts'
+import { type BoundAddress, listen } from './listener.ts'
 import { type NbdLogger, type NbdObserver, SILENT_LOGGER } from './observer.ts'
 import { OpenExports } from './open-exports.ts'
 
@@ -68,7 +67,7 @@ export async function serveNbd(
 }
 
 function refuseExposed(address: ListenAddress): void {
-  if (isLoopback(address) || address.type === 'unix') return
+  if (isLocal(address) || address.type === 'unix') return
   throw new AshlarError('USAGE', `NBD is plain text and ${address.host} can be reached by other machines`, {
     hint: 'listen on 127.0.0.1 or a unix socket, or allow it with insecure',
   })
