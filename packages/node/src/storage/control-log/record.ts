@@ -8,7 +8,7 @@ import type { Command, LogEntry } from '../../core/control/commands.ts'
  *    0  u32  crc32 of bytes 4 to 36
  *    4  u32  length of the body
  *    8  u32  crc32 of the body
- *   12  u32  first field of the record before this one; 0 in the very first record
+ *   12  u32  first field of the record before this one; 0 in the first record of all, or after a snapshot
  *   16  u64  index of the entry
  *   24  u64  Raft term of the entry
  *   32  u32  place of the entry in the append that wrote it, from 0
@@ -26,8 +26,8 @@ const packr = new Packr({ useRecords: false })
 /** What a record is checked against: the one before it. */
 export interface RecordChain {
   readonly index: number
-  /** First field of the record before. */
-  readonly checksum: number
+  /** First field of the record before; undefined when that is gone, and a snapshot stands for it. */
+  readonly checksum: number | undefined
 }
 
 export const FIRST_RECORD: RecordChain = { index: 0, checksum: 0 }
@@ -52,7 +52,7 @@ export function encodeRecord(
   const bytes = Buffer.allocUnsafe(RECORD_HEADER_BYTES + body.length)
   bytes.writeUInt32BE(body.length, 4)
   bytes.writeUInt32BE(crc32(body), 8)
-  bytes.writeUInt32BE(before.checksum, 12)
+  bytes.writeUInt32BE(before.checksum ?? 0, 12)
   bytes.writeBigUInt64BE(BigInt(entry.index), 16)
   bytes.writeBigUInt64BE(BigInt(entry.term), 24)
   bytes.writeUInt32BE(place, 32)

@@ -50,6 +50,18 @@ describe('raft: replication and commitment', () => {
     assert.deepEqual(lone.write(), ['commit 2/2', 'appended 1>2 t2 2'])
   })
 
+  test('4: the write of an entry that was replaced meanwhile makes the one in its place no more durable', () => {
+    const lone = new Lone()
+    lone.append(2, 2, { entries: [entry(2, 2)] })
+    lone.append(3, 3, { entries: [entry(2, 3)], commit: 2 })
+    const { token } = lone.disk.complete()
+    assert.deepEqual(
+      lone.step((ctx) => lone.machine.onPersisted(ctx, token)),
+      [],
+    )
+    assert.deepEqual(lone.write(), ['commit 2/3', 'appended 1>3 t3 2'])
+  })
+
   test('7: a delayed message cuts nothing off that came after it', () => {
     const lone = new Lone()
     lone.append(2, 2, { entries: [entry(2, 2), entry(3, 2), entry(4, 2)], commit: 3 })

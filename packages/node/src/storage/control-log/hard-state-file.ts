@@ -1,0 +1,97 @@
+import type { FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import type { StoreId } from '@ashlar/proto'
+import type { HardState } from '../../core/raft/index.ts'
+import { syncDirectory } from '../directories.ts'
+import { corruptStoreError } from '../errors.ts'
+import { openOrMake, readIfThere, writeAll } from './files.ts'
+
+/**
+ * Term and vote in two files of the same content, each written and synced before the other is touched, so that a crash
+ * tears one at most and a block that rots takes one at most. Big-endian:
+ *
+ *    0  8   `ASHVOTE1`
+ *    8  u64 generation: rises with each write; the higher one of two valid files is the newer
+ *   16  u64 term
+ *   24  u8  1: a vote follows
+ *   25  16  store that the vote is for; zeroes without one
+ *   41  u32 crc32 of bytes 0 to 41
+ */
+export const HARD_STATE_NAMES = ['vote.0', 'vote.1'] as const
+const MAGIC = Buffer.from('ASHVOTE1')
+const BYTES = 45
+const CHECKED_BYTES = 41
+const VOTE_AT = 25
+
+export class HardStateFile {
+  /** What the files held when they were opened; undefined: nothing was ever written. */
+  readonly stored: HardState | undefined
+  readonly #directory: string
+  #generation: number
+  #handles: FileHandle[] | undefined
+
+  private constructor(
+    directory: string,
+    newest: { readonly generation: number; readonly state: HardState } | undefined,
+  ) {
+    this.#directory = directory
+    this.stored = newest?.state
+    this.#generation = newest?.generation ?? 0
+  }
+
+  /** Rejects with INTERNAL when both copies are damaged: the store may have voted, and nobody knows for whom. */
+  static async open(directory: string): Promise<HardStateFile> {
+    const copies = await Promise.all(HARD_STATE_NAMES.map((name) => readIfThere(join(directory, name))))
+    const valid = copies.flatMap((bytes) => decode(bytes) ?? [])
+    // The first file alone, and torn: the very first write was never over.
+    const written = copies[1] !== undefined && copies[1].length > 0
+    if (valid.length === 0 && written)
+      throw corruptStoreError(`both copies of the term and vote in ${directory} are damaged`)
+    valid.sort((a, b) => b.generation - a.generation)
+    return new HardStateFile(directory, valid[0])
+  }
+
+  /** Resolves when both copies are on stable storage. */
+  async write(state: HardState): Promise<void> {
+    const bytes = encode(++this.#generation, state)
+    this.#handles ??= await this.#open()
+    for (const handle of this.#handles) {
+      await writeAll(handle, bytes, 0)
+      await handle.datasync()
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const handle of this.#handles ?? []) await handle.close()
+  }
+
+  async #open(): Promise<FileHandle[]> {
+    const handles: FileHandle[] = []
+    for (const name of HARD_STATE_NAMES) handles.push(await openOrMake(join(this.#directory, name)))
+    await syncDirectory(this.#directory)
+    return handles
+  }
+}
+
+function encode(generation: number, { term, vote }: HardState): Buffer {
+  const bytes = Buffer.alloc(BYTES)
+  MAGIC.copy(bytes)
+  bytes.writeBigUInt64BE(BigInt(generation), 8)
+  bytes.writeBigUInt64BE(BigInt(term), 16)
+  if (vote !== undefined) {
+    bytes.writeUInt8(1, 24)
+    bytes.write(vote.replaceAll('-', ''), VOTE_AT, 'hex')
+  }
+  bytes.writeUInt32BE(crc32(bytes.subarray(0, CHECKED_BYTES)), CHECKED_BYTES)
+  return bytes
+}
+
+function decode(bytes: Buffer | undefined): { generation: number; state: HardState } | undefined {
+  if (bytes === undefined || bytes.length !== BYTES || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined
+  if (crc32(bytes.subarray(0, CHECKED_BYTES)) !== bytes.readUInt32BE(CHECKED_BYTES)) return undefined
+  const hex = bytes.toString('hex', VOTE_AT, CHECKED_BYTES)
+  const uuid = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+  const vote = bytes.readUInt8(24) === 1 ? (uuid as StoreId) : undefined
+  return { generation: Number(bytes.readBigUInt64BE(8)), state: { term: Number(bytes.readBigUInt64BE(16)), vote } }
+}
