@@ -3,6 +3,7 @@
  * npm, also in a fresh clone where nothing is installed yet, so it and scripts/verbs/ use no package and nothing that
  * Node 20 lacks. Everything after the installation runs under the Node that package-lock.json pins.
  */
+import { isatty } from 'node:tty'
 import { build, buildAll } from './verbs/build.mjs'
 import { ensureInstalled } from './verbs/install.mjs'
 import { Failure, run } from './verbs/process.mjs'
@@ -35,13 +36,17 @@ const VERBS = {
     }
     const node = await ensureInstalled()
     await buildAll(node)
-    if (args.length === 0) await checkSources(node)
-    return testStages(node, args.length === 0 ? Object.keys(STAGES) : args)
+    if (args.length > 0) return testStages(node, args)
+    // Unclean sources fail the run at its end: what the tests say is worth knowing all the same.
+    const clean = await checkSources(node)
+    const passed = (await testStages(node, Object.keys(STAGES))) === 0
+    if (!clean) throw new Failure(UNCLEAN)
+    return passed ? 0 : 1
   },
   async check(args) {
     if (args.length > 0) throw new Failure(`check takes no arguments, got ${args.join(' ')}`, 2)
     const node = await ensureInstalled()
-    await checkSources(node)
+    if (!(await checkSources(node))) throw new Failure(UNCLEAN)
     await buildAll(node)
     return testStages(node, ['unit'])
   },
@@ -51,12 +56,14 @@ const VERBS = {
   },
 }
 
+const UNCLEAN = 'the sources are not clean: see what tidy and biome said above'
+
+/** Resolves to whether tidy and biome have nothing to say. */
 async function checkSources(node) {
-  const results = [
-    await run('tidy', node, ['scripts/tidy.mjs']),
-    await run('biome', node, ['node_modules/@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', '.']),
-  ]
-  if (results.some((code) => code !== 0)) throw new Failure('the sources are not clean: see tidy and biome above')
+  const colors = isatty(1) ? [] : ['--colors=off']
+  const biome = ['node_modules/@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', ...colors, '.']
+  const results = [await run('tidy', node, ['scripts/tidy.mjs']), await run('biome', node, biome)]
+  return results.every((code) => code === 0)
 }
 
 const [verb = 'help', ...args] = process.argv.slice(2)
