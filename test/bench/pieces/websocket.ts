@@ -10,9 +10,9 @@ import {
   type VolumeId,
   type Write,
 } from '@ashlar/proto'
-import { decodeFrame, encodeFrame } from '@ashlar/proto/codec'
+import { decodeFrame, encodeFrame, WEBSOCKET_DIAL_OPTIONS } from '@ashlar/proto/codec'
 import { WebSocket, WebSocketServer } from 'ws'
-import { WS_CLIENT_OPTIONS, WS_SERVER_OPTIONS } from '../../../packages/node/src/transport/options.ts'
+import { WS_SERVER_OPTIONS } from '../../../packages/node/src/transport/options.ts'
 import { BlockSource } from './content.ts'
 import { BLOCK_BYTES, type Piece, type PieceSettings } from './piece.ts'
 
@@ -57,7 +57,7 @@ export async function websocketServer(): Promise<Piece> {
  */
 export async function websocketClient({ address, atOnce = 1 }: PieceSettings): Promise<Piece> {
   if (address === undefined) throw new InvariantError('a client needs an address')
-  const socket = new WebSocket(address, WS_CLIENT_OPTIONS)
+  const socket = new WebSocket(address, WEBSOCKET_DIAL_OPTIONS)
   await once(socket, 'open')
   const source = new BlockSource()
   let request = 0

@@ -11,20 +11,24 @@ import {
   WIRE_VERSION,
   WIRE_VERSION_MIN,
 } from '@ashlar/proto'
-import { decodeFrame, encodeFrame, verifyChecksums } from '@ashlar/proto/codec'
+import {
+  connectionFault,
+  decodeFrame,
+  encodeFrame,
+  FrameQueue,
+  HANDSHAKE_TYPES,
+  HELLO_MAX_BYTES,
+  KEEPALIVE_MS,
+  verifyChecksums,
+  WEBSOCKET_DIAL_OPTIONS,
+} from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
 import type { ClientTransportCounters } from './client-transport.ts'
-import { Outbox } from './outbox.ts'
 
-/** Frames are cut near this size: large enough that the cost of a frame does not show, small enough to let others in between. */
-const FRAME_BYTES = MIB
-/** Bytes that may wait inside `ws` and the kernel's socket; more wait in the outbox, where they cost no copy. */
+/** Bytes that may wait inside `ws` and the kernel's socket; more wait in the queue, where they cost no copy. */
 const SOCKET_BYTES = 4 * MIB
-/** Bytes that may wait in the outbox. The machine bounds what it has on its way; beyond this something is broken. */
-const OUTBOX_BYTES = 2 * LIMITS.clientInFlightBytes
-
-/** A node whose host vanished is found by TCP after this long without a byte, also while the client is idle. */
-const KEEPALIVE_MS = 10_000
+/** Bytes that may wait in the queue. The machine bounds what it has on its way; beyond this something is broken. */
+const QUEUE_BYTES = 2 * LIMITS.clientInFlightBytes
 
 /** Material for TLS, as node:tls takes it. */
 export interface ClientTls {
@@ -55,7 +59,7 @@ export class WsConnection {
   readonly #options: WsConnectionOptions
   readonly #events: WsConnectionEvents
   readonly #socket: WebSocket
-  readonly #outbox = new Outbox()
+  readonly #queue = new FrameQueue()
   readonly #handshakeTimer: NodeJS.Timeout
   #welcomed = false
   #closed = false
@@ -71,7 +75,7 @@ export class WsConnection {
     this.#socket.on('open', () => this.#sendHello())
     this.#socket.on('message', (data, isBinary) => this.#onFrame(data as Buffer, isBinary))
     this.#socket.on('error', (error) => {
-      this.#reason ??= reasonOf(error)
+      this.#reason ??= connectionFault(error)
     })
     this.#socket.on('close', (code) => this.#onClose(code))
   }
@@ -79,8 +83,8 @@ export class WsConnection {
   /** Queues a message; all messages of one turn share frames. Nothing is thrown: what is not sent ends with the connection. */
   send(message: AnyMessage): void {
     if (this.#closed) return
-    this.#outbox.add(message)
-    if (this.#outbox.bytes > OUTBOX_BYTES) this.close('too much waits to be sent')
+    this.#queue.add(message)
+    if (this.#queue.bytes > QUEUE_BYTES) this.close('too much waits to be sent')
     else this.#scheduleFlush()
   }
 
@@ -114,30 +118,45 @@ export class WsConnection {
     this.#options.counters.receivedBytes += data.length
     let messages: AnyMessage[]
     try {
-      if (!isBinary) throw new AshlarError('BAD_FRAME', 'a text frame came where only binary frames are sent')
-      messages = decodeFrame(data)
-      // Bytes of a read are checked where they arrive: a bad answer costs its connection, and the request is sent again.
-      if (!messages.every(verifyChecksums))
-        throw new AshlarError('CHECKSUM', 'bytes of a read do not match their checksum')
+      messages = this.#read(data, isBinary)
     } catch (error) {
+      if (!(error instanceof AshlarError)) throw error
       this.#options.counters.badFrames++
-      this.close(reasonOf(error))
+      this.close(error.message)
       return
     }
+    // The codec gives no empty frame, and a message of the handshake alone in its own.
     if (this.#welcomed) this.#events.messages(messages as Message[])
-    else this.#onGreeting(messages)
+    else this.#onGreeting(messages[0] as AnyMessage)
   }
 
-  #onGreeting(messages: readonly AnyMessage[]): void {
-    const [first, ...rest] = messages
-    if (first?.type === 'refused') {
-      this.close(`refused: ${first.message} (${errorCodeOf(first.code) ?? first.code})`)
-    } else if (first?.type === 'welcome' && first.wire >= WIRE_VERSION_MIN && first.wire <= WIRE_VERSION) {
+  /** The messages of a frame that may come now; throws BAD_FRAME or CHECKSUM. */
+  #read(data: Buffer, isBinary: boolean): AnyMessage[] {
+    if (!isBinary) throw new AshlarError('BAD_FRAME', 'a text frame came where only binary frames are sent')
+    if (!this.#welcomed && data.length > HELLO_MAX_BYTES)
+      throw new AshlarError('BAD_FRAME', `a first frame of ${data.length} bytes; at most ${HELLO_MAX_BYTES}`)
+    const messages = decodeFrame(data)
+    for (const message of messages) {
+      if (this.#welcomed && HANDSHAKE_TYPES.has(message.type))
+        throw new AshlarError('BAD_FRAME', `${message.type} after the handshake`)
+      // Bytes of a read are checked where they arrive: a bad answer costs its connection, and the request is sent again.
+      if (!verifyChecksums(message)) throw new AshlarError('CHECKSUM', 'bytes of a read do not match their checksum')
+    }
+    return messages
+  }
+
+  #onGreeting(message: AnyMessage): void {
+    if (message.type === 'refused') {
+      this.close(`refused: ${message.message} (${errorCodeOf(message.code) ?? message.code})`)
+    } else if (message.type !== 'welcome' || message.wire < WIRE_VERSION_MIN || message.wire > WIRE_VERSION) {
+      this.close('the server does not speak this version of the protocol')
+    } else if (isOther(this.#options.cluster, message.cluster)) {
+      this.close(`${message.name} belongs to cluster ${message.cluster}, this client to ${this.#options.cluster}`)
+    } else {
       clearTimeout(this.#handshakeTimer)
       this.#welcomed = true
-      this.#events.welcome(first.store, first.cluster)
-      if (rest.length > 0) this.#events.messages(rest as Message[])
-    } else this.close('the server does not speak this version of the protocol')
+      this.#events.welcome(message.store, message.cluster)
+    }
   }
 
   /**
@@ -152,8 +171,8 @@ export class WsConnection {
 
   #flush(): void {
     this.#flushScheduled = false
-    while (!this.#closed && !this.#outbox.isEmpty && this.#socket.bufferedAmount < SOCKET_BYTES)
-      this.#transmit(this.#outbox.take(FRAME_BYTES, LIMITS.frameRecords))
+    while (!this.#closed && !this.#queue.isEmpty && this.#socket.bufferedAmount < SOCKET_BYTES)
+      this.#transmit(this.#queue.take())
   }
 
   #transmit(messages: readonly AnyMessage[]): void {
@@ -174,16 +193,7 @@ export class WsConnection {
 
 function openSocket({ address, tls }: WsConnectionOptions): WebSocket {
   return new WebSocket(`${tls === undefined ? 'ws' : 'wss'}://${address}`, {
-    // ws compresses by default on the dialing side: block data would pay for it twice.
-    perMessageDeflate: false,
-    maxPayload: LIMITS.frameBytes,
-    maxFragments: 4,
-    skipUTF8Validation: true,
-    followRedirects: false,
-    handshakeTimeout: TIMERS.handshakeMs,
-    // A mask of zeroes lets ws send our buffer as it is, neither copied nor changed. Masks protect proxies in between,
-    // never secrets, and there is none in a storage network.
-    generateMask: (mask: Buffer) => mask.fill(0),
+    ...WEBSOCKET_DIAL_OPTIONS,
     ...tlsOptions(tls),
   })
 }
@@ -195,10 +205,7 @@ function tlsOptions(tls: ClientTls | undefined): object {
   return { ca: bytes(tls.ca), cert: bytes(tls.cert), key: bytes(tls.key), servername: tls.servername }
 }
 
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const code = (error as NodeJS.ErrnoException).code
-  // An AggregateError of a host with several addresses has an empty message.
-  if (error.message === '') return code ?? error.name
-  return error.message
+/** A node that belongs to no cluster yet is no other one. */
+function isOther(own: ClusterId | undefined, other: ClusterId | undefined): boolean {
+  return own !== undefined && other !== undefined && own !== other
 }

@@ -9,12 +9,20 @@ import {
   TIMERS,
   type Welcome,
 } from '@ashlar/proto'
-import { CLIENT_MESSAGE_TYPES, decodeFrame, encodeFrame, HELLO_MAX_BYTES, verifyChecksums } from '@ashlar/proto/codec'
+import {
+  CLIENT_MESSAGE_TYPES,
+  connectionFault,
+  decodeFrame,
+  encodeFrame,
+  FrameQueue,
+  HANDSHAKE_TYPES,
+  HELLO_MAX_BYTES,
+  verifyChecksums,
+} from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
 import { helloOf, judgeHello, judgeWelcome, peerOf, welcomeOf } from './handshake.ts'
 import type { TransportCounters } from './metrics.ts'
 import { SOCKET_BYTES, STALL_CHECK_MS, STALL_MS, type TransportIdentity, type TransportLogger } from './options.ts'
-import { SendQueue } from './send-queue.ts'
 import type { LinkPeer } from './transport.ts'
 
 /** WebSocket close codes (RFC 6455 section 7.4.1). */
@@ -24,8 +32,6 @@ const CLOSE_UNSUPPORTED = 1003
 const CLOSE_POLICY = 1008
 /** A close frame carries at most 123 bytes of reason. */
 const CLOSE_REASON_LENGTH = 120
-
-const HANDSHAKE_TYPES: ReadonlySet<string> = new Set(['hello', 'welcome', 'refused'])
 
 export interface SessionContext {
   readonly identity: () => TransportIdentity
@@ -56,7 +62,7 @@ export class Session {
   private readonly socket: WebSocket
   private readonly context: SessionContext
   private readonly events: SessionEvents
-  private readonly queue = new SendQueue()
+  private readonly queue: FrameQueue<Message> = new FrameQueue()
   private readonly handshakeTimer: NodeJS.Timeout
   private state: 'handshake' | 'open' | 'leaving' | 'ended' = 'handshake'
   private peer: LinkPeer | undefined
@@ -275,8 +281,7 @@ export class Session {
       this.context.counters.badFrames++
       this.context.logger.warn({ remote: this.remote, what: message }, 'bad frame: connection closed')
     }
-    // An AggregateError of a host with several addresses has an empty message.
-    this.leave(message === '' ? (code ?? error.name) : message)
+    this.leave(connectionFault(error))
   }
 
   private onClose(code: number, reason: Buffer): void {

@@ -1,6 +1,7 @@
 import { RedialPause, TIMERS } from '@ashlar/proto'
+import { connectionFault, KEEPALIVE_MS, WEBSOCKET_DIAL_OPTIONS } from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
-import { KEEPALIVE_MS, type TransportLogger, WS_CLIENT_OPTIONS } from './options.ts'
+import type { TransportLogger } from './options.ts'
 import type { Session } from './session.ts'
 
 /** An address that is kept dialed: in a session, or waiting for its next attempt. */
@@ -78,10 +79,10 @@ export class WsDialer {
   private dial(target: Target): void {
     let socket: WebSocket
     try {
-      socket = new WebSocket(`ws://${target.address}`, WS_CLIENT_OPTIONS)
+      socket = new WebSocket(`ws://${target.address}`, WEBSOCKET_DIAL_OPTIONS)
     } catch (error) {
       // An address that is no address: it may come from another node, so it is a failed dial and no fault of ours.
-      this.fail(target, (error as Error).message)
+      this.fail(target, connectionFault(error))
       this.dialLater(target)
       return
     }

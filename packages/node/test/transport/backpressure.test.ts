@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
-import { LIMITS, type Message } from '@ashlar/proto'
-import { checksum, messageBytes } from '@ashlar/proto/codec'
-import { FRAME_TARGET_BYTES, STALL_CHECK_MS, STALL_MS } from '../../src/transport/options.ts'
-import { SendQueue } from '../../src/transport/send-queue.ts'
-import { heavy, newStore, numbered } from '../conformance/transport-suite.ts'
+import type { Message } from '@ashlar/proto'
+import { checksum } from '@ashlar/proto/codec'
+import { STALL_CHECK_MS, STALL_MS } from '../../src/transport/options.ts'
+import { newStore } from '../conformance/transport-suite.ts'
 import { clientHello, listening, RawPeer } from './raw-peer.ts'
 
 const MIB = 1024 * 1024
@@ -13,41 +12,6 @@ const payload = new Uint8Array(MIB).fill(7)
 function answerOf(request: number): Message {
   return { type: 'read-done', request, parts: [{ length: MIB, checksum: checksum(payload), bytes: payload }] }
 }
-
-test('a queue gives its messages in order, in frames near the target size', () => {
-  const queue = new SendQueue()
-  const sent: Message[] = []
-  for (let i = 0; i < 9000; i++) sent.push(i % 100 === 0 ? heavy(i % 256) : numbered(i))
-  for (const message of sent) queue.add(message)
-  assert.equal(
-    queue.bytes,
-    sent.reduce((sum, message) => sum + messageBytes(message), 0),
-  )
-  const taken: Message[] = []
-  while (!queue.isEmpty) {
-    const frame = queue.take()
-    const bytes = frame.reduce((sum, message) => sum + messageBytes(message), 0)
-    assert.ok(frame.length > 0 && frame.length <= LIMITS.frameRecords)
-    assert.ok(frame.length === 1 || bytes <= FRAME_TARGET_BYTES)
-    taken.push(...frame)
-  }
-  assert.deepEqual(taken, sent)
-  assert.equal(queue.bytes, 0)
-})
-
-test('a queue that is added to while it is taken from loses nothing and forgets what is gone', () => {
-  const queue = new SendQueue()
-  let next = 0
-  let expected = 0
-  for (let round = 0; round < 50; round++) {
-    for (let i = 0; i < 1500; i++) queue.add(numbered(next++))
-    for (const message of queue.take()) assert.equal(message.type === 'ack' && message.seq, expected++)
-  }
-  while (!queue.isEmpty)
-    for (const message of queue.take()) assert.equal(message.type === 'ack' && message.seq, expected++)
-  assert.equal(expected, next)
-  assert.deepEqual([queue.bytes, queue.take().length], [0, 0])
-})
 
 test('a client that takes nothing is not read from, then gets everything in order', async () => {
   await using node = await listening()

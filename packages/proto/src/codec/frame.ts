@@ -34,7 +34,8 @@ const FRAME_HEADER_BYTES = 16
 const RECORD_HEADER_BYTES = 12
 const CHECKED_FROM = 8
 const HANDSHAKE_WIRE_VERSION = 1
-const HANDSHAKE_TYPES: ReadonlySet<string> = new Set(['hello', 'welcome', 'refused'])
+/** Messages of the handshake: alone in their frame, and only before the link is open. */
+export const HANDSHAKE_TYPES: ReadonlySet<string> = new Set(['hello', 'welcome', 'refused'])
 const FIRST_CAPACITY_BYTES = 1024
 
 /**

@@ -1,8 +1,10 @@
-/** The wire codec: frames of messages as bytes, and the checksums of block bytes. */
+/** The wire codec: messages as frames, how frames travel over WebSocket, and the checksums of block bytes. */
 import type { Message } from '@ashlar/proto'
 
 export { checksum, verifyChecksums, verifyWrite } from './checksum.ts'
-export { decodeFrame, encodeFrame, FRAME_OVERHEAD_BYTES, messageBytes } from './frame.ts'
+export { decodeFrame, encodeFrame, FRAME_OVERHEAD_BYTES, HANDSHAKE_TYPES, messageBytes } from './frame.ts'
+export { FRAME_TARGET_BYTES, FrameQueue } from './frame-queue.ts'
+export { connectionFault, KEEPALIVE_MS, WEBSOCKET_DIAL_OPTIONS, WEBSOCKET_OPTIONS } from './websocket.ts'
 
 /** Longest first frame of a connection, bytes: the handshake is the one thing that a stranger may send. */
 export const HELLO_MAX_BYTES = 8192

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import type { AddressInfo } from 'node:net'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type ClusterId, type NodeName, type StoreId, type Welcome, WIRE_VERSION } from '@ashlar/proto'
+import { encodeFrame, HELLO_MAX_BYTES } from '@ashlar/proto/codec'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { WsTransport } from '../../src/transport/ws-transport.ts'
+
+const DEADLINE_MS = 10_000
+const CLUSTER = '00000000-0000-4000-8000-00000000c1a5' as ClusterId
+const OTHER = '00000000-0000-4000-8000-00000000c1a6' as ClusterId
+
+function welcome(cluster: ClusterId = CLUSTER): Welcome {
+  return {
+    type: 'welcome',
+    ...{ wire: WIRE_VERSION, cluster, store: '00000000-0000-7000-8000-000000000001' as StoreId, counter: 1 },
+    ...{ name: 'n1' as NodeName, address: '' },
+  }
+}
+
+/** A server that answers the first frame of each connection as the test says, and a client that dials it. */
+async function dialed(onHello: (socket: WebSocket, connection: number) => void) {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+  await new Promise<void>((resolve) => server.once('listening', resolve))
+  const seen = { up: 0, down: 0, failures: [] as string[], connections: 0 }
+  server.on('connection', (socket) => {
+    const connection = ++seen.connections
+    socket.once('message', () => onHello(socket, connection))
+  })
+  const transport = new WsTransport(
+    { name: 'test' },
+    {
+      linkUp: () => void seen.up++,
+      linkDown: () => void seen.down++,
+      dialFailed: (_, reason) => void seen.failures.push(reason),
+      messages: () => undefined,
+    },
+  )
+  transport.setDialed([`127.0.0.1:${(server.address() as AddressInfo).port}`])
+  return {
+    seen,
+    transport,
+    async until(what: string, condition: () => boolean): Promise<void> {
+      const deadline = performance.now() + DEADLINE_MS
+      while (!condition()) {
+        if (performance.now() > deadline) throw new Error(`${what} did not happen within ${DEADLINE_MS} ms`)
+        await delay(5)
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await transport.close()
+      for (const socket of server.clients) socket.terminate()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+test('a message of the handshake on an open link closes it', async () => {
+  await using client = await dialed((socket) => {
+    socket.send(encodeFrame([welcome()]))
+    socket.send(encodeFrame([welcome()]))
+  })
+  await client.until('the link goes down', () => client.seen.down > 0)
+  assert.ok(client.transport.counters.badFrames > 0)
+})
+
+test('a first frame longer than a welcome can be is not read', async () => {
+  await using client = await dialed((socket) => socket.send(Buffer.alloc(HELLO_MAX_BYTES + 1)))
+  await client.until('the dial fails', () => client.seen.failures.length > 0)
+  assert.match(client.seen.failures[0] ?? '', /a first frame of 8193 bytes/)
+  assert.equal(client.seen.up, 0)
+})
+
+test('a node of another cluster than the first one is not taken', async () => {
+  await using client = await dialed((socket, connection) => {
+    socket.send(encodeFrame([welcome(connection === 1 ? CLUSTER : OTHER)]))
+    if (connection === 1) socket.close()
+  })
+  await client.until('the second dial fails', () => client.seen.failures.length > 0)
+  assert.match(client.seen.failures[0] ?? '', new RegExp(`n1 belongs to cluster ${OTHER}, this client to ${CLUSTER}`))
+  assert.equal(client.seen.up, 1)
+})
+
+test('a server that accepts and fails at once is dialed ever less', async () => {
+  await using client = await dialed((socket) => {
+    socket.send(encodeFrame([welcome()]))
+    socket.terminate()
+  })
+  const began = performance.now()
+  await client.until('five connections', () => client.seen.connections >= 5)
+  // Four pauses that double from 50 ms, of each at least a half: 375 ms. Pauses that start over would take 100 ms.
+  assert.ok(performance.now() - began >= 370, `${performance.now() - began} ms`)
+})
+
+test('closing twice resolves twice, and nothing is dialed any more', async () => {
+  await using client = await dialed((socket) => socket.send(encodeFrame([welcome()])))
+  await client.until('the link is up', () => client.seen.up === 1)
+  await Promise.all([client.transport.close(), client.transport.close()])
+  client.transport.setDialed(['127.0.0.1:1'])
+  await client.transport.close()
+  assert.deepEqual([client.seen.down, client.seen.failures], [1, []])
+})

@@ -1,0 +1,70 @@
+import { type AnyMessage, type Bytes, LIMITS, MIB } from '@ashlar/proto'
+import { messageBytes } from './frame.ts'
+
+/**
+ * Frames are cut near this size: large enough that the cost of a frame does not show, small enough that the other side
+ * works on the first while the second is on its way. A larger message gets a frame of its own.
+ */
+export const FRAME_TARGET_BYTES: Bytes = MIB
+
+/** Messages of one link that no frame holds yet, first in, first out. They wait as they are: encoding copies payloads. */
+export class FrameQueue<M extends AnyMessage = AnyMessage> {
+  readonly #messages: M[] = []
+  readonly #sizes: Bytes[] = []
+  /** Entries before this index were taken. */
+  #head = 0
+  #bytes: Bytes = 0
+
+  /** Sum of the sizes of what waits. */
+  get bytes(): Bytes {
+    return this.#bytes
+  }
+
+  get isEmpty(): boolean {
+    return this.#head === this.#messages.length
+  }
+
+  add(message: M): void {
+    const size = messageBytes(message)
+    this.#messages.push(message)
+    this.#sizes.push(size)
+    this.#bytes += size
+  }
+
+  /**
+   * Messages for one frame: one at least, more while they stay within FRAME_TARGET_BYTES and LIMITS.frameRecords. Empty
+   * when nothing waits.
+   */
+  take(): M[] {
+    const start = this.#head
+    let end = start
+    let bytes = 0
+    while (end < this.#messages.length && end - start < LIMITS.frameRecords) {
+      const size = this.#sizes[end] as Bytes
+      if (end > start && bytes + size > FRAME_TARGET_BYTES) break
+      bytes += size
+      end++
+    }
+    const taken = this.#messages.slice(start, end)
+    this.#head = end
+    this.#bytes -= bytes
+    this.#forgetTaken()
+    return taken
+  }
+
+  clear(): void {
+    this.#messages.length = 0
+    this.#sizes.length = 0
+    this.#head = 0
+    this.#bytes = 0
+  }
+
+  #forgetTaken(): void {
+    if (this.isEmpty) this.clear()
+    else if (this.#head > LIMITS.frameRecords) {
+      this.#messages.splice(0, this.#head)
+      this.#sizes.splice(0, this.#head)
+      this.#head = 0
+    }
+  }
+}
