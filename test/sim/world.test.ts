@@ -3,8 +3,9 @@ import { describe, it } from 'node:test'
 import type { Input, LogEntry } from '@ashlar/node/core'
 import type { Epoch, ExtentId, Message, Seq, StoreId } from '@ashlar/proto'
 import { Chance } from './world/chance.ts'
+import type { Endpoint, Hello } from './world/connection.ts'
 import { Disk, type DiskEffect, OpenStore } from './world/disk.ts'
-import { type Endpoint, type Hello, Network, type NetworkFaults } from './world/network.ts'
+import { Network, type NetworkFaults } from './world/network.ts'
 import { Clock } from './world/time.ts'
 
 const SEEDS = Array.from({ length: 40 }, (_, index) => index + 1)

@@ -87,6 +87,13 @@ export class Checkers implements NodeObserver, ClientObserver {
     for (const entrance of this.truth.logDurable(node.disk.store, entry)) this.durability.entered(entrance)
   }
 
+  logCommitted(node: NodeProcess, entry: LogEntry): void {
+    const entrances = this.truth.logCommitted(entry)
+    if (entrances === undefined) return
+    this.recorder.logDurable(node.host, entry)
+    for (const entrance of entrances) this.durability.entered(entrance)
+  }
+
   clientInput(client: ClientProcess, input: ClientInput): void {
     this.recorder.clientInput(client.host, input)
   }

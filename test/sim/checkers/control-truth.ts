@@ -9,12 +9,13 @@ export interface Entrance {
 }
 
 /**
- * The map as it truly is: every entry of the control log, applied the moment it is on stable storage. What nodes know of
- * it is older. Checks that nothing in it ever goes back (design invariant 4) and that its sets stay legal.
+ * The map as it truly is: every entry of the control log, applied the moment it is on stable storage, or with several
+ * voters when the first of them hands it over. What nodes know of it is older. Checks that nothing in it ever goes back (design invariant 4) and that its sets stay legal.
  */
 export class ControlTruth {
   readonly map = new MapState()
   private applied = 0
+  private readonly log: LogEntry[] = []
   private voter: StoreId | undefined
   private readonly primaries = new Map<string, StoreId>()
   private readonly report: Report
@@ -27,7 +28,18 @@ export class ControlTruth {
   logDurable(store: StoreId, entry: LogEntry): Entrance[] {
     this.voter ??= store
     if (this.voter !== store) this.report.violation('one-cluster', `${store} keeps a control log beside ${this.voter}`)
-    if (entry.index <= this.applied) return []
+    return this.logCommitted(entry) ?? []
+  }
+
+  /** Applies an entry that a voter handed over; undefined when another one did so before, and then it must be the same. */
+  logCommitted(entry: LogEntry): Entrance[] | undefined {
+    if (entry.index <= this.applied) {
+      const known = this.log[entry.index - 1]
+      if (known?.term !== entry.term || JSON.stringify(known.command) !== JSON.stringify(entry.command))
+        this.report.violation('control-log', `two voters handed over different entries ${entry.index}`)
+      return undefined
+    }
+    this.log.push(entry)
     if (entry.index !== this.applied + 1) this.report.violation('control-log', `entry ${entry.index} leaves a gap`)
     this.applied = entry.index
     const before = new Map(this.map.extents)

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import type { Effect, Head, Input, LogEntry, StoredReplica, Token } from '@ashlar/node/core'
+import type { Effect, Head, Input, LogEntry, NodeStart, StoredReplica, Token } from '@ashlar/node/core'
 import type { BlockIndex, BlockVersion, ClusterId, ExtentId, StoreId, Voter } from '@ashlar/proto'
 import type { Chance } from './chance.ts'
 import { ReplicaImage, type ReplicaShape } from './replica-image.ts'
@@ -20,6 +20,8 @@ export class Disk {
   identity: { cluster: ClusterId | undefined; voters: readonly Voter[]; founded: boolean; counter: number }
   readonly replicas = new Map<ExtentId, ReplicaImage>()
   readonly log: LogEntry[] = []
+  /** Term and vote, with several voters. */
+  hardState: NodeStart['hardState']
   /** Every sync of the store takes so much longer, for directed schedules. */
   extraSyncMs = 0
   /** Every read takes so much longer, likewise. */
@@ -63,9 +65,12 @@ export type DiskEffect = Extract<
       | 'drop-replica'
       | 'repair'
       | 'log-append'
+      | 'raft-persist'
       | 'save-cluster'
   }
 >
+type LogEffect = Extract<DiskEffect, { type: 'log-append' | 'raft-persist' }>
+type OtherEffect = Write | LogEffect | { type: 'save-cluster' }
 type Write = Extract<DiskEffect, { type: 'commit' | 'create-replica' | 'drop-replica' | 'repair' }>
 
 /** One opening of a disk by one process: reads see every write handed over before them, synced or not. */
@@ -76,7 +81,7 @@ export class OpenStore {
   private readonly visible: Map<ExtentId, ReplicaImage>
   private waiting: Write[] = []
   private readonly inFlight: Write[][] = []
-  private readonly logInFlight: LogEntry[] = []
+  private readonly logInFlight: LogEffect[] = []
   private lastSyncAt = 0
   private lastLogSyncAt = 0
   /** Nothing completes any more: a crash, or a write error. */
@@ -99,7 +104,8 @@ export class OpenStore {
         this.waiting.push(effect)
         return this.startBatch()
       case 'log-append':
-        return this.appendLog(effect.entry)
+      case 'raft-persist':
+        return this.writeLog(effect)
       case 'save-cluster':
         return this.saveCluster(effect)
       default:
@@ -115,10 +121,10 @@ export class OpenStore {
       if (!this.world.chance.happens(0.5)) break
       this.makeDurable(batch)
     }
-    for (const entry of this.logInFlight) {
-      if (!this.world.chance.happens(0.5)) break
-      this.disk.log.push(entry)
-      this.world.logDurable(entry)
+    for (const effect of this.logInFlight) {
+      const survives = this.world.chance.happens(0.5)
+      if (survives || effect.type === 'raft-persist') this.makeLogDurable(effect, survives)
+      if (!survives) break
     }
   }
 
@@ -172,17 +178,36 @@ export class OpenStore {
     for (const write of batch) applyWrite(this.disk.replicas, write)
   }
 
-  private appendLog(entry: LogEntry): void {
+  private writeLog(effect: LogEffect): void {
     const { clock } = this.world
-    this.logInFlight.push(entry)
+    this.logInFlight.push(effect)
     this.lastLogSyncAt = Math.max(this.lastLogSyncAt, clock.now + this.syncMs())
     clock.at(this.lastLogSyncAt, () => {
       if (this.failed) return
       this.logInFlight.shift()
-      this.disk.log.push(entry)
-      this.world.logDurable(entry)
-      this.world.complete([{ type: 'log-appended', index: entry.index }])
+      this.makeLogDurable(effect, true)
+      if (effect.type === 'log-append') this.world.complete([{ type: 'log-appended', index: effect.index }])
+      else this.world.complete([{ type: 'raft-persisted', token: effect.request.token }])
     })
+  }
+
+  /** `whole` false: the power went meanwhile. Of a request of raft the front is there, as far as luck goes. */
+  private makeLogDurable(effect: LogEffect, whole: boolean): void {
+    const { disk, world } = this
+    if (effect.type === 'log-append') {
+      disk.log.push(effect.entry)
+      return world.logDurable(effect.entry)
+    }
+    const goesOn = () => whole || world.chance.happens(0.6)
+    const { hardState, append } = effect.request
+    if (!goesOn()) return
+    if (hardState !== undefined) disk.hardState = hardState
+    if (append === undefined || !goesOn()) return
+    disk.log.length = Math.min(disk.log.length, append.from - 1)
+    for (const entry of append.entries) {
+      if (!goesOn()) return
+      disk.log.push(entry)
+    }
   }
 
   private saveCluster({ cluster, voters, founded }: Extract<DiskEffect, { type: 'save-cluster' }>): void {
@@ -195,7 +220,7 @@ export class OpenStore {
 
   // ---- reading ----------------------------------------------------------------------------------------------------
 
-  private read(effect: Exclude<DiskEffect, Write | { type: 'log-append' | 'save-cluster' }>): void {
+  private read(effect: Exclude<DiskEffect, OtherEffect>): void {
     // Digests are those of the moment of asking: they have a place between the writes. Other reads may see later ones.
     const early = this.world.faults.lateReads && effect.type !== 'digests' ? undefined : this.answer(effect)
     this.world.clock.after(this.readMs() + this.disk.extraReadMs, () => {
@@ -203,7 +228,7 @@ export class OpenStore {
     })
   }
 
-  private answer(effect: Exclude<DiskEffect, Write | { type: 'log-append' | 'save-cluster' }>): Input {
+  private answer(effect: Exclude<DiskEffect, OtherEffect>): Input {
     const { token } = effect
     const image = this.visible.get(effect.extent)
     if (image === undefined) throw new Error(`${effect.type} of extent ${effect.extent}, which the store does not have`)

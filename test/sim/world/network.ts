@@ -1,7 +1,8 @@
-import type { Message, StoreId } from '@ashlar/proto'
+import type { Message } from '@ashlar/proto'
 import { LIMITS, TIMERS } from '@ashlar/proto'
 import { decodeFrame, encodeFrame } from '@ashlar/proto/codec'
 import type { Chance } from './chance.ts'
+import { END, type End, type Endpoint, type Frame, makeConnection, type Pipe, sizeOf } from './connection.ts'
 import type { Clock } from './time.ts'
 
 /**
@@ -369,30 +370,6 @@ export interface NetworkFaults {
   readonly encoded: boolean
 }
 
-/** What a process says of itself when a connection is made. */
-export type Hello =
-  | { readonly kind: 'node'; readonly store: StoreId; readonly counter: number; readonly address: string }
-  | { readonly kind: 'client'; readonly name: string }
-
-/** A process as the network sees it. */
-export interface Endpoint {
-  /** Name of its host, by which cuts go. */
-  readonly host: string
-  alive(): boolean
-  /** Runs now, or when the pause of the host is over, in order; never once the process is dead. */
-  run(action: () => void): void
-  hello(): Hello
-  /** A number for a new connection, never given twice by one process. */
-  newLink(): number
-  linkUp(link: number, direction: 'in' | 'out', peer: Hello, dialedAddress: string): void
-  linkDown(link: number): void
-  messages(link: number, messages: readonly Message[]): void
-  dialFailed(address: string, reason: string): void
-}
-
-const END = 'end'
-type Frame = readonly Message[] | typeof END
-
 /** A connection that a process wants to have: it has an attempt under way, or an end, or waits for its next attempt. */
 interface Dial {
   readonly address: string
@@ -403,50 +380,4 @@ interface Dial {
 interface Attempt {
   readonly endpoint: Endpoint
   readonly dial: Dial
-}
-
-interface End {
-  readonly endpoint: Endpoint
-  readonly link: number
-  /** What this end sends. */
-  readonly pipe: Pipe
-  other: End
-  state: 'waiting' | 'up' | 'closed'
-  /** The process will be told that the connection is down; nothing more is delivered to it. */
-  closing: boolean
-}
-
-interface Pipe {
-  /** The sending end. */
-  readonly end: End
-  outbox: Message[]
-  queuedBytes: number
-  lastAt: number
-  stalled: Frame[] | undefined
-  broken: boolean
-}
-
-/** Returns the dialing end. */
-function makeConnection(dialer: Endpoint, target: Endpoint): End {
-  const dialed = makeEnd(dialer)
-  const accepted = makeEnd(target)
-  dialed.other = accepted
-  accepted.other = dialed
-  return dialed
-}
-
-function makeEnd(endpoint: Endpoint): End {
-  const pipe: Omit<Pipe, 'end'> = { outbox: [], queuedBytes: 0, lastAt: 0, stalled: undefined, broken: false }
-  const end: Omit<End, 'pipe' | 'other'> = { endpoint, link: endpoint.newLink(), state: 'waiting', closing: false }
-  return Object.assign(end, { pipe: Object.assign(pipe, { end: end as End }) }) as End
-}
-
-const HEADER_BYTES = 64
-const BLOCK_BYTES = 4096
-
-/** Bytes of a message on the wire, roughly: enough to see whether queues stay bounded. */
-function sizeOf(message: Message): number {
-  if (message.type === 'replicate') return HEADER_BYTES + message.blocks.length * BLOCK_BYTES
-  if (message.type === 'write') return HEADER_BYTES + message.payload.length
-  return message.type === 'push' ? HEADER_BYTES + BLOCK_BYTES : HEADER_BYTES
 }

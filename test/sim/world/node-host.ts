@@ -3,8 +3,9 @@ import { type Effect, type Input, type LoadedBlock, NodeMachine } from '@ashlar/
 import type { Message, NodeName, ReadPart, StoreId } from '@ashlar/proto'
 import { splitBlocks } from '@ashlar/proto'
 import type { Chance } from './chance.ts'
+import type { Hello } from './connection.ts'
 import { Disk, type DiskFaults, OpenStore } from './disk.ts'
-import type { Hello, Network } from './network.ts'
+import type { Network } from './network.ts'
 import type { NodeObserver } from './observer.ts'
 import { Process } from './process.ts'
 import type { Clock } from './time.ts'
@@ -82,6 +83,8 @@ export interface NodeWorld {
   readonly diskFaults: DiskFaults
   readonly observer: NodeObserver
   readonly peers: readonly string[]
+  /** How many of them vote on the control log. */
+  readonly voters: number
   calm(): boolean
 }
 
@@ -91,6 +94,7 @@ export class NodeProcess extends Process {
   readonly store: OpenStore
   readonly counter: number
   effectsLeft: number = Number.POSITIVE_INFINITY
+  private reported = 0
   private readonly machine: NodeMachine
   private readonly world: NodeWorld
 
@@ -126,6 +130,8 @@ export class NodeProcess extends Process {
       expect: world.peers.length,
       replicas: disk.stored(),
       log: [...disk.log],
+      hardState: disk.hardState,
+      voterCount: world.voters,
       seed: world.chance.seed(),
     })
   }
@@ -176,7 +182,9 @@ export class NodeProcess extends Process {
     const { observer } = this.world
     observer.nodeInput(this, input)
     try {
-      for (const effect of this.machine.step(this.now(), input)) {
+      const effects = this.machine.step(this.now(), input)
+      this.reportCommitted()
+      for (const effect of effects) {
         if (!this.alive()) return
         if (this.effectsLeft-- <= 0) {
           this.node.restart()
@@ -188,6 +196,14 @@ export class NodeProcess extends Process {
     } catch (error) {
       observer.violation('machine', `${this.host} threw: ${error instanceof Error ? error.stack : String(error)}`)
       this.kill(false)
+    }
+  }
+
+  /** With several voters an entry counts from the moment at which one of them hands it over. */
+  private reportCommitted(): void {
+    for (const { logApplied } = this.machine; this.reported < logApplied; this.reported++) {
+      const entry = this.disk.log[this.reported]
+      if (entry !== undefined) this.world.observer.logCommitted(this, entry)
     }
   }
 

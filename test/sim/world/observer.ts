@@ -12,6 +12,8 @@ export interface NodeObserver {
   nodeFatal(node: NodeProcess, reason: string): void
   /** An entry of the control log reached stable storage. */
   logDurable(node: NodeProcess, entry: LogEntry): void
+  /** A voter, one of several, handed over an entry of the control log. */
+  logCommitted(node: NodeProcess, entry: LogEntry): void
   /** A promise was broken; the run goes on so that what follows is seen too. */
   violation(rule: string, text: string): void
 }

@@ -1,7 +1,8 @@
 import type { Message, Millis } from '@ashlar/proto'
 import { TIMERS } from '@ashlar/proto'
 import type { Chance } from './chance.ts'
-import type { Endpoint, Hello, Network } from './network.ts'
+import type { Endpoint, Hello } from './connection.ts'
+import type { Network } from './network.ts'
 import type { Clock } from './time.ts'
 
 /**

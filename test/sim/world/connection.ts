@@ -1,0 +1,74 @@
+import type { Message, StoreId } from '@ashlar/proto'
+
+/** What a process says of itself when a connection is made. */
+export type Hello =
+  | { readonly kind: 'node'; readonly store: StoreId; readonly counter: number; readonly address: string }
+  | { readonly kind: 'client'; readonly name: string }
+
+/** A process as the network sees it. */
+export interface Endpoint {
+  /** Name of its host, by which cuts go. */
+  readonly host: string
+  alive(): boolean
+  /** Runs now, or when the pause of the host is over, in order; never once the process is dead. */
+  run(action: () => void): void
+  hello(): Hello
+  /** A number for a new connection, never given twice by one process. */
+  newLink(): number
+  linkUp(link: number, direction: 'in' | 'out', peer: Hello, dialedAddress: string): void
+  linkDown(link: number): void
+  messages(link: number, messages: readonly Message[]): void
+  dialFailed(address: string, reason: string): void
+}
+
+/** The last frame of a connection that was closed in order. */
+export const END = 'end'
+export type Frame = readonly Message[] | typeof END
+
+/** One end of a connection. `waiting`: the handshake is not over. */
+export interface End {
+  readonly endpoint: Endpoint
+  readonly link: number
+  /** What this end sends. */
+  readonly pipe: Pipe
+  other: End
+  state: 'waiting' | 'up' | 'closed'
+  /** The process will be told that the connection is down; nothing more is delivered to it. */
+  closing: boolean
+}
+
+/** One direction of a connection. */
+export interface Pipe {
+  /** The sending end. */
+  readonly end: End
+  outbox: Message[]
+  queuedBytes: number
+  lastAt: number
+  stalled: Frame[] | undefined
+  broken: boolean
+}
+
+/** A new connection; returns its dialing end. */
+export function makeConnection(dialer: Endpoint, target: Endpoint): End {
+  const dialed = makeEnd(dialer)
+  const accepted = makeEnd(target)
+  dialed.other = accepted
+  accepted.other = dialed
+  return dialed
+}
+
+function makeEnd(endpoint: Endpoint): End {
+  const pipe: Omit<Pipe, 'end'> = { outbox: [], queuedBytes: 0, lastAt: 0, stalled: undefined, broken: false }
+  const end: Omit<End, 'pipe' | 'other'> = { endpoint, link: endpoint.newLink(), state: 'waiting', closing: false }
+  return Object.assign(end, { pipe: Object.assign(pipe, { end: end as End }) }) as End
+}
+
+const HEADER_BYTES = 64
+const BLOCK_BYTES = 4096
+
+/** Bytes of a message on the wire, roughly: enough to see whether queues stay bounded. */
+export function sizeOf(message: Message): number {
+  if (message.type === 'replicate') return HEADER_BYTES + message.blocks.length * BLOCK_BYTES
+  if (message.type === 'write') return HEADER_BYTES + message.payload.length
+  return message.type === 'push' ? HEADER_BYTES + BLOCK_BYTES : HEADER_BYTES
+}
