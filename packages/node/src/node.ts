@@ -19,6 +19,8 @@ export interface NodeOptions {
   /** host:port under which others reach the API; undefined: what it listens on. */
   readonly advertiseApi?: string | undefined
   readonly name: NodeName
+  /** Facts about where the node is, such as its zone: `/v1/local` and `node describe` show them. */
+  readonly labels: Readonly<Record<string, string>>
   /** Advertised addresses of the expected peers, sorted, this node's own included. */
   readonly peers: readonly string[]
   /** How many of them must answer before a cluster is founded; 1 founds a cluster of this node alone. */

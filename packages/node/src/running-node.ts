@@ -35,6 +35,8 @@ export interface RunningNodeOptions {
   readonly dataDir: string
   readonly name: NodeName
   readonly version: string
+  /** Facts about where the node is, as it was told them: shown to people. */
+  readonly labels: Readonly<Record<string, string>>
   readonly insecure: readonly InsecureListener[]
   /** Advertised addresses of the expected peers, sorted, this node's own included. */
   readonly peers: readonly string[]
@@ -62,6 +64,7 @@ export class RunningNode implements NodeView, TransportEvents {
   readonly insecure: readonly InsecureListener[]
   readonly version: string
   readonly name: NodeName
+  readonly labels: Readonly<Record<string, string>>
   readonly dataDir: string
   readonly #options: RunningNodeOptions
   readonly #store: ReplicaStore
@@ -91,6 +94,7 @@ export class RunningNode implements NodeView, TransportEvents {
     this.insecure = options.insecure
     this.version = options.version
     this.name = options.name
+    this.labels = options.labels
     this.dataDir = options.dataDir
     this.#controlLog = controlLog === undefined ? undefined : Promise.resolve(controlLog)
     this.#logEntries = controlLog?.entries ?? []

@@ -36,6 +36,7 @@ async function optionsFor(t: TestContext): Promise<NodeOptions> {
     advertise: undefined,
     api: '127.0.0.1:0',
     name: 'n1' as NodeName,
+    labels: { zone: 'a' },
     peers: [],
     expect: 1,
     observer: silentObserver(),
@@ -65,6 +66,14 @@ describe('a node in its own process', () => {
     const node = await startNode(options)
     await Promise.all([node.stop(), node.stop()])
     await assert.rejects(fetch(`http://${node.api}/healthz`))
+  })
+
+  it('tells the labels that it was given', async (t) => {
+    const node = await started(t)
+    for (const path of ['local', 'nodes/n1']) {
+      const answer = (await (await fetch(`http://${node.api}/v1/${path}`)).json()) as { labels: unknown }
+      assert.deepEqual(answer.labels, { zone: 'a' }, path)
+    }
   })
 
   it('answers a write whose bytes do not match, and counts the answer', async (t) => {
@@ -97,11 +106,12 @@ describe('a node in its own process', () => {
     )
   })
 
-  it('ends when its store failed before the machines began', async () => {
+  it('ends when its store failed before the machines began', async (t) => {
+    const { dataDir } = await optionsFor(t)
     const store = await openStoreOnDriver(new MemoryDriver(), {}, () => undefined)
     const failures: string[] = []
     const options = {
-      ...{ dataDir: '', name: 'n1' as NodeName, version: '0.0.0', insecure: [], peers: [], expect: 1 },
+      ...{ dataDir, name: 'n1' as NodeName, version: '0.0.0', labels: {}, insecure: [], peers: [], expect: 1 },
       observer: silentObserver(),
       onFatal: (reason: string) => void failures.push(reason),
     }

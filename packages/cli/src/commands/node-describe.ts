@@ -26,6 +26,7 @@ function describeNode(node: NodeDetailsAnswer): string {
     ['Store', `${node.store}, ${node.trust}, opened ${node.startCounter} times`],
     ['Address', node.address === '' ? 'none: another store has taken it' : node.address],
     ['API', node.api],
+    ['Labels', labelsOf(node)],
     ['Process', node.pid === null ? 'unknown' : `${node.pid}, version ${node.version}, data in ${node.dataDir}`],
   ])
   if (node.volumes.length === 0) return `${fields}It holds no replicas.\n`
@@ -37,4 +38,10 @@ function describeNode(node: NodeDetailsAnswer): string {
     { title: 'BLOCKS BEHIND', value: (volume) => volume.behindBlocks ?? 'unknown' },
   ])
   return `${fields}\n${table}`
+}
+
+function labelsOf({ labels }: NodeDetailsAnswer): string {
+  if (labels === null) return 'unknown'
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`)
+  return pairs.length === 0 ? 'none' : pairs.join(', ')
 }

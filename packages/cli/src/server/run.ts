@@ -54,6 +54,7 @@ function nodeOptions(
     // Others reach the API at the host under which they reach the node, where it listens on every interface.
     advertiseApi: isWildcard(api.host) ? formatAddress({ host, port: api.port }) : undefined,
     name: options.name as NodeName,
+    labels: options.label,
     peers,
     // A node that was told of nobody else belongs to a cluster already: only --init founds one of a single node.
     expect: options.init ? 1 : Math.max(2, options.expect ?? peers.length),

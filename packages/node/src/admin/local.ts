@@ -10,6 +10,7 @@ export function localAnswer(view: NodeView): LocalAnswer {
     pid: process.pid,
     version: view.version,
     dataDir: view.dataDir,
+    labels: { ...view.labels },
     ready: readiness.ready,
     reason: readiness.ready ? '' : readiness.reason,
     leaseHeld: view.leaseHeld,

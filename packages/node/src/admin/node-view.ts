@@ -31,6 +31,7 @@ export interface NodeView {
   readonly name: NodeName
   readonly version: string
   readonly dataDir: string
+  readonly labels: Readonly<Record<string, string>>
   /** Listeners that --insecure allowed. */
   readonly insecure: readonly InsecureListener[]
   /** The map as this node has learned it. It changes in place: look, do not keep. */

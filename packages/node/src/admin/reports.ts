@@ -119,6 +119,7 @@ export async function nodeReport(view: NodeView, id: string, fetchPeer: FetchPee
     version: self?.version ?? null,
     pid: self?.pid ?? null,
     dataDir: self?.dataDir ?? null,
+    labels: self?.labels ?? null,
     volumes: heldVolumes(view, store, progressFrom(view, extents)),
   }
 }

@@ -69,6 +69,7 @@ export const nodeDetailsSchema = nodeSchema
     version: z.string().nullable(),
     pid: count.nullable(),
     dataDir: z.string().nullable(),
+    labels: z.record(z.string(), z.string()).nullable().describe('What --label told it.'),
     volumes: z.array(
       z.object({ name: z.string(), primaries: count, replicas: count, inSync: count, behindBlocks: count.nullable() }),
     ),
@@ -132,6 +133,7 @@ export const localSchema = z
     pid: count,
     version: z.string(),
     dataDir: z.string(),
+    labels: z.record(z.string(), z.string()).default({}).describe('What --label told it.'),
     ready: z.boolean(),
     reason: z.string(),
     leaseHeld: z.boolean(),

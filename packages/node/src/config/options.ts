@@ -69,7 +69,7 @@ export const SERVER_OPTIONS = {
     ...asLabels,
     name: 'label',
     placeholder: 'KEY=VALUE',
-    meaning: 'Facts about where the node is, such as zone=a. May be given more than once.',
+    meaning: 'Facts about where the node is, such as zone=a, for `node describe`. May be given more than once.',
     default: {},
     defaultText: 'none',
     cost: 'None.',

@@ -129,6 +129,7 @@ describe('the cluster', () => {
     })
     const own = (await call('/v1/nodes/n1')).body
     assert.deepEqual([own.ready, own.pid, own.dataDir], [true, process.pid, '/data/n1'])
+    assert.deepEqual(own.labels, { zone: 'a' })
     const other = (await call(`/v1/nodes/${storeOf(2)}`)).body
     assert.deepEqual([other.id, other.ready, other.pid], ['n2', null, null])
     assert.match(other.reason, /127\.0\.0\.1:7482 did not answer: connection refused/)

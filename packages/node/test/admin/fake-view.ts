@@ -125,6 +125,7 @@ export class FakeView implements NodeView {
   readonly name = 'n1' as NodeName
   readonly version = '1.2.3'
   readonly dataDir = '/data/n1'
+  readonly labels = { zone: 'a' }
   insecure: NodeView['insecure'] = []
   map: MapCopy
   leader: StoreId | undefined = storeOf(1)
