@@ -7,6 +7,8 @@ import type { NetworkFaults } from './world/network.ts'
 /** What one seed stands for. Each seed turns a random part of the faults on, so that rare ones meet undisturbed. */
 export interface SimulationOptions {
   readonly seed: number
+  /** How many nodes vote on the control log. */
+  readonly voters: number
   readonly minInSync: number
   readonly sizeBytes: Bytes
   readonly extentSizeBytes: Bytes
@@ -64,13 +66,14 @@ export type FaultName = (typeof FAULTS)[number]
 
 export const BLOCK_BYTES: Bytes = 4 * KIB
 
-/** The options that a seed stands for. */
-export function optionsOf(seed: number): SimulationOptions {
+/** The options that a seed stands for. With several voters no disk is replaced: nobody takes a lost voter's place yet. */
+export function optionsOf(seed: number, voters: number = 1): SimulationOptions {
   const chance = new Chance(seed ^ 0x5eed5eed)
   const shape = shapeOf(chance)
   const minInSync = chance.happens(0.6) ? 2 : 1
   return {
     seed,
+    voters,
     minInSync,
     ...shape,
     sharing: chance.happens(0.5) ? 'takeover' : 'shared',
@@ -102,7 +105,7 @@ export function optionsOf(seed: number): SimulationOptions {
     clockError: chance.happens(0.5) ? 0.02 : 0.001,
     faultsMs: chance.pick([15_000, 25_000, 40_000]),
     faultEveryMs: chance.pick([500, 1500, 4000]),
-    faults: faultsOf(chance, minInSync),
+    faults: faultsOf(chance, minInSync, voters),
     ioTimeoutMs: chance.pick([2000, 8000, 30_000]),
   }
 }
@@ -120,10 +123,10 @@ function shapeOf(chance: Chance): Pick<SimulationOptions, 'sizeBytes' | 'extentS
   return { sizeBytes, extentSizeBytes, hotOffset: extentSizeBytes - BLOCK_BYTES, hotBytes }
 }
 
-function faultsOf(chance: Chance, minInSync: number): FaultName[] {
+function faultsOf(chance: Chance, minInSync: number, voters: number): FaultName[] {
   const faults = FAULTS.filter((fault) => {
     // One store may be lost only where every acknowledged write is on two.
-    if ((fault === 'wipe' || fault === 'wipe-sole') && minInSync < 2) return false
+    if ((fault === 'wipe' || fault === 'wipe-sole') && (minInSync < 2 || voters > 1)) return false
     return chance.happens(0.5)
   })
   return faults.length === 0 ? ['crash-one'] : faults

@@ -24,6 +24,8 @@ export interface Outcome {
 export interface RunOptions {
   /** Called with one line for every event. */
   readonly trace?: (line: string) => void
+  /** How many nodes vote on the control log: 1 when absent. */
+  readonly voters?: number
 }
 
 /**
@@ -31,7 +33,7 @@ export interface RunOptions {
  * break and only safety is checked. Then all is mended, and the cluster has to come to rest.
  */
 export function simulate(seed: number, run: RunOptions = {}): Outcome {
-  const options = optionsOf(seed)
+  const options = optionsOf(seed, run.voters)
   const world = new World(options, run.trace)
   const { checkers } = world
   const nemesis = new Nemesis(world.victims())

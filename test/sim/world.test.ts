@@ -217,6 +217,39 @@ describe('the disk', () => {
     assert.equal(loaded?.blocks[0]?.version.seq, 1)
   })
 
+  it('keeps the front of what raft asked for, and drops what it was told to', () => {
+    const command = { do: 'begin-term' } as const
+    const entries = (from: number, to: number, term: number): LogEntry[] =>
+      Array.from({ length: to - from + 1 }, (_, at) => ({ index: from + at, term, command }))
+    for (const seed of SEEDS) {
+      const { clock, disk, store, inputs } = opened(seed, 1)
+      const requests = [
+        {
+          token: 1,
+          hardState: { term: 1, vote: undefined },
+          append: { from: 1, entries: entries(1, 4, 1), restart: false },
+        },
+        {
+          token: 2,
+          hardState: { term: 2, vote: undefined },
+          append: { from: 3, entries: entries(3, 5, 2), restart: false },
+        },
+      ]
+      for (const request of requests) store.execute({ type: 'raft-persist', request })
+      while (clock.now < seed && clock.step());
+      store.crash()
+      const done = inputs.filter(({ type }) => type === 'raft-persisted').length
+      const terms = disk.log.map(({ term }) => term)
+      const possible = [[], [1], [1, 1], [1, 1, 1], [1, 1, 1, 1], [1, 1, 2], [1, 1, 2, 2], [1, 1, 2, 2, 2]]
+      assert.ok(
+        possible.some((log) => log.join() === terms.join()),
+        `seed ${seed}: ${terms.join()}`,
+      )
+      if (done >= 1) assert.ok(terms.length >= 2 && (disk.hardState?.term ?? 0) >= 1)
+      if (done === 2) assert.deepEqual(terms, [1, 1, 2, 2, 2])
+    }
+  })
+
   it('keeps the front of the control log', () => {
     for (const seed of SEEDS) {
       const { clock, disk, store, inputs } = opened(seed, 1)

@@ -77,6 +77,7 @@ export class RunningNode implements NodeView, TransportEvents {
   readonly #awaited: Set<{ readonly revision: number; readonly reached: () => void }> = new Set()
   #controlLog: Promise<ControlLog> | undefined
   #logEntries: readonly LogEntry[]
+  readonly #hardState: ControlLog['hardState']
   #machine: NodeMachine | undefined
   #transport: Transport | undefined
   #pump: Pump | undefined
@@ -98,6 +99,7 @@ export class RunningNode implements NodeView, TransportEvents {
     this.dataDir = options.dataDir
     this.#controlLog = controlLog === undefined ? undefined : Promise.resolve(controlLog)
     this.#logEntries = controlLog?.entries ?? []
+    this.#hardState = controlLog?.hardState
   }
 
   /** Starts the machines. `address` and `api`: where others reach this node. */
@@ -112,6 +114,7 @@ export class RunningNode implements NodeView, TransportEvents {
       expect: this.#options.expect,
       replicas: this.#store.replicas,
       log: this.#logEntries,
+      hardState: this.#hardState,
       seed: randomBytes(4).readUInt32BE(),
     })
     this.#logEntries = []

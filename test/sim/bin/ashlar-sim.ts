@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
-import { optionsOf } from '../options.ts'
 import { type Outcome, simulate } from '../simulator.ts'
 
-const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--trace] [--quiet]
+const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--voters N] [--trace] [--quiet]
 
 Runs the shipped machines of a whole cluster in one process, from seeds. The same seed over the same source is the same run.
 
@@ -12,6 +11,7 @@ Runs the shipped machines of a whole cluster in one process, from seeds. The sam
 --first N     first of several seeds (1)
 --count N     how many seeds (100)
 --minutes M   as many seeds as fit, instead of --count
+--voters N    nodes that vote on the control log (1)
 --jobs N      processes that share the seeds (1)
 --quiet       with several seeds: print only those that fail, and the sum
 
@@ -32,6 +32,7 @@ const OPTIONS = {
   first: { type: 'string', default: '1' },
   count: { type: 'string', default: '100' },
   minutes: { type: 'string' },
+  voters: { type: 'string', default: '1' },
   jobs: { type: 'string', default: '1' },
   step: { type: 'string', default: '1' },
   trace: { type: 'boolean', default: false },
@@ -45,9 +46,11 @@ function main(): Promise<number> | number {
     process.stdout.write(HELP)
     return 0
   }
-  if (values.seed !== undefined) return runOne(wholeNumber('seed', values.seed), values.trace)
+  const voters = wholeNumber('voters', values.voters)
+  if (values.seed !== undefined) return runOne(wholeNumber('seed', values.seed), voters, values.trace)
   const jobs = wholeNumber('jobs', values.jobs)
   const range: SeedRange = {
+    voters,
     first: wholeNumber('first', values.first),
     count: values.minutes === undefined ? wholeNumber('count', values.count) : Number.POSITIVE_INFINITY,
     step: wholeNumber('step', values.step),
@@ -58,6 +61,7 @@ function main(): Promise<number> | number {
 }
 
 interface SeedRange {
+  readonly voters: number
   readonly first: number
   readonly count: number
   readonly step: number
@@ -73,28 +77,29 @@ function wholeNumber(name: string, text: string): number {
 
 class UsageError extends Error {}
 
-function runOne(seed: number, trace: boolean): number {
-  const outcome = simulate(seed, trace ? { trace: (line) => process.stdout.write(`${line}\n`) } : {})
-  process.stdout.write(`options ${JSON.stringify(optionsOf(seed), undefined, 2)}\n`)
+function runOne(seed: number, voters: number, trace: boolean): number {
+  const outcome = simulate(seed, trace ? { voters, trace: (line) => process.stdout.write(`${line}\n`) } : { voters })
+  process.stdout.write(`options ${JSON.stringify(outcome.options, undefined, 2)}\n`)
   process.stdout.write(`faults ${[...outcome.faults].map(([name, times]) => `${name} ${times}`).join(', ')}\n`)
   printOutcome(outcome)
   return outcome.violations.length === 0 ? 0 : 1
 }
 
 function printOutcome(outcome: Outcome): void {
-  const { seed, violations, hash, virtualMs, inputs, calls, activations } = outcome
+  const { seed, options, violations, hash, virtualMs, inputs, calls, activations } = outcome
   const verdict = violations.length === 0 ? 'passed' : 'FAILED'
   process.stdout.write(
     `seed ${seed} ${verdict} hash ${hash} virtual ${(virtualMs / 1000).toFixed(1)} s, ${inputs} inputs, ${calls} calls, ${activations} takeovers\n`,
   )
   for (const { at, rule, text } of violations) process.stdout.write(`  ${at.toFixed(3)} ${rule}: ${text}\n`)
-  if (violations.length > 0) process.stdout.write(`  replay: npm run sim -- --seed ${seed} --trace\n`)
+  if (violations.length > 0)
+    process.stdout.write(`  replay: npm run sim -- --seed ${seed} --voters ${options.voters} --trace\n`)
 }
 
 function runRange(range: SeedRange, quiet: boolean): number {
   const sum: Sum = { seeds: 0, failed: 0, virtualMs: 0, calls: 0, acknowledgements: 0, activations: 0 }
   for (let index = 0; index < range.count && performance.now() < range.until; index++) {
-    const outcome = simulate(range.first + index * range.step)
+    const outcome = simulate(range.first + index * range.step, { voters: range.voters })
     sum.seeds++
     if (outcome.violations.length > 0) sum.failed++
     sum.virtualMs += outcome.virtualMs
@@ -117,7 +122,8 @@ async function runJobs(
     Array.from({ length: jobs }, (_, job) => {
       const share = Math.ceil((range.count - job) / jobs)
       const much = values.minutes === undefined ? ['--count', String(share)] : ['--minutes', values.minutes]
-      const where = ['--first', String(range.first + job * range.step), '--step', String(jobs * range.step)]
+      const from = ['--first', String(range.first + job * range.step), '--voters', String(range.voters)]
+      const where = [...from, '--step', String(jobs * range.step)]
       return runChild([...where, ...much, ...(values.quiet ? ['--quiet'] : [])])
     }),
   )

@@ -9,6 +9,7 @@ import { World } from '../world/world.ts'
 /** A cluster that does nothing wrong by itself: what happens to it is what a schedule does. */
 const UNDISTURBED: SimulationOptions = {
   seed: 1,
+  voters: 1,
   minInSync: 1,
   sizeBytes: 8 * BLOCK_BYTES,
   extentSizeBytes: 4096 * BLOCK_BYTES,

@@ -46,7 +46,8 @@ export class World {
     const shared = { clock: this.clock, network: this.network, observer: checkers }
     this.nodes = names.map((name) => {
       const chance = this.chance.fork()
-      const world = { ...shared, chance, diskFaults: options.disk, peers, calm: () => this.calm }
+      const { disk: diskFaults, voters } = options
+      const world = { ...shared, chance, diskFaults, peers, voters, calm: () => this.calm }
       return new NodeHost(name, this.rate(), world)
     })
     const client = (name: string): ClientHost =>

@@ -152,6 +152,8 @@ export type Input =
     }
   /** Completion of `log-append`: this entry and all before it are on stable storage. */
   | { readonly type: 'log-appended'; readonly index: number }
+  /** Completion of `raft-persist`: the request with this token and all before it are on stable storage. */
+  | { readonly type: 'raft-persisted'; readonly token: number }
   /** Completion of `save-cluster`. */
   | { readonly type: 'cluster-saved' }
   /** A request from this node's own HTTP API; answered by the effect `admin-done` with the same token. */
@@ -229,6 +231,8 @@ export type Effect =
     }
   /** Append to the control log and sync it. Completion: `log-appended`. */
   | { readonly type: 'log-append'; readonly index: number; readonly entry: LogEntry }
+  /** Carry out a request of the control log over several voters, after every one before it. Completion: `raft-persisted`. */
+  | { readonly type: 'raft-persist'; readonly request: import('./raft/types.ts').PersistRequest }
   /** Write the cluster that this store belongs to into its identity, synced. Completion: `cluster-saved`. */
   | {
       readonly type: 'save-cluster'
@@ -278,6 +282,10 @@ export interface NodeStart {
   readonly replicas: readonly StoredReplica[]
   /** Entries of the control log on this store, in order, from index 1; empty when there is none. */
   readonly log: readonly LogEntry[]
+  /** Term and vote of this store, once it took part in a control log over several voters. */
+  readonly hardState?: import('./raft/types.ts').HardState | undefined
+  /** How many of the expected peers vote on the control log of a cluster that is founded here, at most; 1 if absent. */
+  readonly voterCount?: number
   /** A number from 0 to 2^32 - 1: start of this process's own random sequence. */
   readonly seed: number
 }

@@ -1,10 +1,20 @@
-import { type Bytes, type ExtentId, invariant, type MapCopy, type Message, type Millis, volumeOf } from '@ashlar/proto'
+import {
+  type Bytes,
+  type ExtentId,
+  type MapCopy,
+  type Message,
+  type Millis,
+  type StoreId,
+  volumeOf,
+} from '@ashlar/proto'
 import { ControlAgent } from './agent/index.ts'
-import { ControlLeader, SoloLog } from './control/index.ts'
+import type { ControlLeader } from './control/index.ts'
+import { ControlNode } from './control-node.ts'
 import { Founding } from './founding/index.ts'
 import { Links, LOOPBACK_LINK } from './links.ts'
 import type { Context, Effect, Fact, Input, Link, NodeStart } from './machine.ts'
 import { Prng } from './prng.ts'
+import type { RaftView } from './raft/index.ts'
 import { type ExtentStatus, Replication } from './replication/index.ts'
 
 /**
@@ -21,7 +31,9 @@ export class NodeMachine {
   readonly replication: Replication
   private readonly start: NodeStart
   private readonly prng: Prng
-  private control: { readonly leader: ControlLeader; readonly log: SoloLog } | undefined
+  private control: ControlNode | undefined
+  /** Who led control's log at the end of the last step, if this store has a part in it. */
+  private knownLeader: StoreId | undefined
   private joined = false
   private lastToken = 0
   private loopback: Message[] = []
@@ -57,6 +69,16 @@ export class NodeMachine {
     return this.control?.leader
   }
 
+  /** How this store takes part in the log of several voters; undefined when it does not. */
+  raftView(now: Millis): RaftView | undefined {
+    return this.control?.raftView(now)
+  }
+
+  /** Last entry of the log of several voters that was handed over here; 0 without one. */
+  get logApplied(): number {
+    return this.control?.applied ?? 0
+  }
+
   get map(): MapCopy {
     return this.agent.map
   }
@@ -88,6 +110,9 @@ export class NodeMachine {
 
   private endStep(ctx: Context): void {
     this.control?.leader.endStep(ctx)
+    const leads = this.control?.leaderStore
+    if (leads !== undefined && leads !== this.knownLeader) this.agent.onLeaderKnown(leads)
+    this.knownLeader = leads
     this.agent.endStep(ctx)
     this.replication.endStep(ctx)
   }
@@ -137,7 +162,9 @@ export class NodeMachine {
         return ctx.emit({ type: 'fatal', reason: `the store failed: ${input.reason}` })
       case 'log-appended':
         if (this.control === undefined) return this.founding.onLogAppended(ctx)
-        return this.control.log.onAppended(ctx, input.index)
+        return this.control.onLogAppended(ctx, input.index)
+      case 'raft-persisted':
+        return this.control?.onPersisted(ctx, input.token)
       case 'cluster-saved':
         this.founding.onClusterSaved(ctx)
         return this.followFounding(ctx)
@@ -154,7 +181,7 @@ export class NodeMachine {
     this.links.onTick(ctx)
     this.founding.onTick(ctx)
     this.followFounding(ctx)
-    this.control?.leader.onTick(ctx)
+    this.control?.onTick(ctx)
     this.agent.onTick(ctx)
     this.replication.onTick(ctx)
   }
@@ -167,9 +194,10 @@ export class NodeMachine {
   }
 
   private onLinkDown(ctx: Context, link: Link): void {
+    const store = this.links.storeOf(link)
     if (!this.links.onLinkDown(link)) return
     this.founding.onLinkDown(link)
-    this.control?.leader.onLinkDown(link)
+    this.control?.onLinkDown(ctx, link, store)
     this.agent.onLinkDown(ctx, link)
     this.replication.onLinkDown(ctx, link)
   }
@@ -185,6 +213,14 @@ export class NodeMachine {
       case 'change-sets':
       case 'release':
         return this.control?.leader.onMessage(ctx, link, message)
+      case 'ask-vote':
+      case 'vote':
+      case 'append-entries':
+      case 'appended':
+      case 'install-snapshot':
+      case 'snapshot-received':
+      case 'lead-now':
+        return this.control?.onRaftMessage(ctx, link, message)
       case 'admin':
       case 'get-map':
         // A client asks its node's agent, which relays; a node's agent asks the leader.
@@ -202,15 +238,9 @@ export class NodeMachine {
     const joined = this.founding.joined
     if (this.joined || joined === undefined) return
     this.joined = true
-    if (joined.log.length > 0) {
-      let log: SoloLog | undefined
-      const leader = new ControlLeader((listener) => {
-        log = new SoloLog(joined.log, listener)
-        return log
-      })
-      invariant(log !== undefined, 'the leader opened its log')
-      this.control = { leader, log }
-      log.start(ctx)
+    if (ControlNode.isNeeded(this.start, joined)) {
+      this.control = new ControlNode(this.start, joined, this.links)
+      this.control.start(ctx)
     }
     this.agent.begin(ctx, joined.cluster, joined.voters)
   }

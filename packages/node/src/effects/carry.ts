@@ -36,6 +36,8 @@ export function carry(carriers: Carriers, effect: Effect): void {
       return carriers.dial(effect.addresses)
     case 'log-append':
       return appendToLog(carriers, effect)
+    case 'raft-persist':
+      return persistRaft(carriers, effect)
     case 'save-cluster':
       return saveCluster(carriers, effect)
     case 'admin-done':
@@ -58,6 +60,16 @@ function appendToLog(carriers: Carriers, effect: Extract<Effect, { type: 'log-ap
     .then((log) => log.append([effect.entry]))
     .then(
       () => carriers.feed({ type: 'log-appended', index: effect.index }),
+      (cause) => carriers.onFatal('the control log could not be written', cause),
+    )
+}
+
+function persistRaft(carriers: Carriers, { request }: Extract<Effect, { type: 'raft-persist' }>): void {
+  carriers
+    .controlLog()
+    .then((log) => log.persist(request))
+    .then(
+      () => carriers.feed({ type: 'raft-persisted', token: request.token }),
       (cause) => carriers.onFatal('the control log could not be written', cause),
     )
 }

@@ -45,7 +45,10 @@ export class AdminRelay {
     for (const [request, relayed] of this.#relayed) {
       const waitedMs = ctx.now - relayed.askedAt
       if (waitedMs < ANSWER_MS) {
-        if (leader !== undefined && relayed.link === undefined) send(ctx, request, relayed, leader)
+        if (leader === undefined || leader === relayed.link) continue
+        // Who was asked before leads no more, or its connection was replaced.
+        if (relayed.link !== undefined) relayed.sentBefore = true
+        send(ctx, request, relayed, leader)
         continue
       }
       this.#relayed.delete(request)
@@ -54,13 +57,20 @@ export class AdminRelay {
     }
   }
 
-  onAnswer(ctx: Context, message: AdminDone): void {
+  /** False: whoever was asked does not lead; the command goes to the next leader, unless it waited too long. */
+  onAnswer(ctx: Context, message: AdminDone): boolean {
     const relayed = this.#relayed.get(message.request)
-    if (relayed === undefined) return
+    if (relayed === undefined) return true
+    if (message.code === ERRORS.NO_CONTROL.number) {
+      relayed.link = undefined
+      relayed.sentBefore = true
+      return false
+    }
     this.#relayed.delete(message.request)
     const { code, message: text, hint, volume, revision } = message
     const done: Done = { code, message: text, hint, ...(volume === undefined ? {} : { volume }), revision }
     answer(ctx, relayed.asker, relayed.sentBefore ? withDoubt(relayed.command, done) : done)
+    return true
   }
 
   /** What went over this link is sent again; what came over it has nobody to be answered any more. */

@@ -21,6 +21,7 @@ import { AdminRelay } from './admin-relay.ts'
 import { HeldLease } from './held-lease.ts'
 import { type ReleasedExtent, type ReleaseReason, Releases } from './releases.ts'
 import { SetRequests } from './set-requests.ts'
+import { VoterChoice } from './voter-choice.ts'
 
 /** What the agent is built from: who this node is. */
 export type AgentStart = Pick<NodeStart, 'store' | 'name' | 'address' | 'api' | 'incarnation' | 'trust'>
@@ -57,9 +58,7 @@ export class ControlAgent implements ControlView {
   readonly #watchers = new MapWatchers()
   #listener: MapListener | undefined
   #cluster: ClusterId | undefined
-  #voters: readonly Voter[] = []
-  /** Which voter is asked: the next one whenever one says that it does not lead. */
-  #voter = 0
+  readonly #voter = new VoterChoice()
   /** The link to the leader of the last step. */
   #leaderLink: Link | undefined
   #registration: { request: number; sentAt: Millis | undefined } | undefined
@@ -89,8 +88,13 @@ export class ControlAgent implements ControlView {
   /** The cluster is known: register with it. */
   begin(ctx: Context, cluster: ClusterId, voters: readonly Voter[]): void {
     this.#cluster = cluster
-    this.#voters = voters
+    this.#voter.learn(voters)
     this.#drive(ctx)
+  }
+
+  /** This node takes part in control's log, and knows who leads it. */
+  onLeaderKnown(store: StoreId): void {
+    this.#voter.hint(store)
   }
 
   /** Free bytes of this store, told to control with every renewal. */
@@ -140,7 +144,7 @@ export class ControlAgent implements ControlView {
         this.#onRegistered(ctx, message)
         return true
       case 'renewed':
-        this.#onRenewed(message)
+        this.#onRenewed(ctx, message)
         return true
       case 'map-update':
         this.#onMapUpdate(ctx, message.delta)
@@ -150,10 +154,10 @@ export class ControlAgent implements ControlView {
         this.#tellOutcomes(ctx)
         return true
       case 'released':
-        if (!this.#releases.onAnswer(message)) this.#nextVoter()
+        if (!this.#releases.onAnswer(message)) this.#voter.refused(ctx.now)
         return true
       case 'admin-done':
-        this.#relay.onAnswer(ctx, message)
+        if (!this.#relay.onAnswer(ctx, message)) this.#voter.refused(ctx.now)
         return true
       case 'get-map':
         this.#onGetMap(ctx, link, message)
@@ -191,8 +195,8 @@ export class ControlAgent implements ControlView {
     return {
       state,
       waitsFor: this.#waitsFor(state),
-      leaderStore: leader === undefined ? undefined : this.#askedVoter()?.store,
-      leader: leader === undefined ? undefined : this.#voterAddress(this.#askedVoter()),
+      leaderStore: leader === undefined ? undefined : this.#voter.current?.store,
+      leader: leader === undefined ? undefined : this.#voterAddress(this.#voter.current),
       leaseRemainingMs: this.#lease.remainingMs(now),
       revision: this.map.revision,
     }
@@ -213,10 +217,6 @@ export class ControlAgent implements ControlView {
 
   // ---- the leader ----------------------------------------------------------------------------------------------------
 
-  #askedVoter(): Voter | undefined {
-    return this.#voters[this.#voter % Math.max(1, this.#voters.length)]
-  }
-
   /** Where a voter answers now: the map knows when its address changed. */
   #voterAddress(voter: Voter | undefined): string | undefined {
     if (voter === undefined) return undefined
@@ -225,18 +225,17 @@ export class ControlAgent implements ControlView {
 
   /** A voter is known by its store: another store at its address is not control (A2.0). */
   #findLeader(): Link | undefined {
-    const voter = this.#askedVoter()
-    if (voter === undefined) return undefined
-    return voter.store === this.#start.store ? LOOPBACK_LINK : this.#links.dialed(voter.store)
+    const voter = this.#voter.current
+    return voter === undefined ? undefined : this.#linkTo(voter)
   }
 
-  #nextVoter(): void {
-    this.#voter++
+  #linkTo(voter: Voter): Link | undefined {
+    return voter.store === this.#start.store ? LOOPBACK_LINK : this.#links.dialed(voter.store)
   }
 
   /** Says why there is no leader to ask. */
   #absence(): string {
-    const voter = this.#askedVoter()
+    const voter = this.#voter.current
     const address = this.#voterAddress(voter)
     if (voter === undefined || address === undefined) return 'this node has not joined a cluster yet'
     const link = this.#links.dialedAddress(address)
@@ -251,6 +250,8 @@ export class ControlAgent implements ControlView {
   /** Does what is due: registration, renewal, the map, requests. Changes nothing when nothing is. */
   #drive(ctx: Context): void {
     this.#watchLease(ctx)
+    this.#voter.seek(ctx.now, (voter) => this.#linkTo(voter))
+    if (this.#voter.isPaused(ctx.now)) return
     const link = this.#cluster === undefined ? undefined : this.#findLeader()
     if (link !== this.#leaderLink) this.#onLeaderLink(link)
     this.#relay.drive(ctx, link, this.#absence())
@@ -265,7 +266,7 @@ export class ControlAgent implements ControlView {
 
   #watchLease(ctx: Context): void {
     const held = this.leaseHeld(ctx)
-    if (this.#heldLease && !held) ctx.fact('warn', 'lease-lost', { leader: this.#voterAddress(this.#askedVoter()) })
+    if (this.#heldLease && !held) ctx.fact('warn', 'lease-lost', { leader: this.#voterAddress(this.#voter.current) })
     this.#heldLease = held
   }
 
@@ -288,6 +289,7 @@ export class ControlAgent implements ControlView {
     const cluster = this.#cluster
     if (cluster === undefined || (sentAt !== undefined && ctx.now - sentAt < TIMERS.controlRetryMs)) return
     this.#registration.sentAt = ctx.now
+    this.#voter.asked(ctx.now)
     const { store, name, address, api, incarnation, trust } = this.#start
     const message: Message = { type: 'register', request, cluster, store, name, address, api, incarnation, trust }
     ctx.emit({ type: 'send', link, message })
@@ -295,6 +297,7 @@ export class ControlAgent implements ControlView {
 
   #renew(ctx: Context, link: Link): void {
     this.#renewedAt = ctx.now
+    this.#voter.asked(ctx.now)
     const token = this.#lease.renew(ctx.now)
     const { store, incarnation } = this.#start
     const { counter } = incarnation
@@ -320,8 +323,9 @@ export class ControlAgent implements ControlView {
     if (this.#registration?.request !== message.request) return
     if (message.code === ERRORS.NO_CONTROL.number) {
       this.#registration.sentAt = undefined
-      return this.#nextVoter()
+      return this.#voter.refused(ctx.now)
     }
+    this.#voter.answered()
     if (message.code !== ERRORS.OK.number) {
       // It is asked again after the retry time: what stands in the way (a name in use) may go away.
       if (this.#refusal !== message.message)
@@ -339,9 +343,10 @@ export class ControlAgent implements ControlView {
     ctx.fact('info', 'registered', { revision: message.revision })
   }
 
-  #onRenewed(message: Renewed): void {
+  #onRenewed(ctx: Context, message: Renewed): void {
     if (!this.#lease.awaits(message.token)) return
-    if (message.code === ERRORS.NO_CONTROL.number) return this.#nextVoter()
+    if (message.code === ERRORS.NO_CONTROL.number) return this.#voter.refused(ctx.now)
+    this.#voter.answered()
     if (message.code !== ERRORS.OK.number) {
       this.#lease.drop()
       this.#registered = false
@@ -361,7 +366,7 @@ export class ControlAgent implements ControlView {
     if (change === undefined) return
     this.#mapMissing = false
     this.#recent.push(delta)
-    this.#voters = this.map.voters
+    this.#voter.learn(this.map.voters)
     // Who attached a volume waits until its primaries renew at this revision (amendment 4): they do so at once.
     if (change.volumes.length > 0) this.#renewedAt = Number.NEGATIVE_INFINITY
     this.#listener?.onMapChanged(ctx, change.extents, change.removedExtents)

@@ -93,6 +93,8 @@ export class ControlLeader {
       case 'admin':
         return this.#onAdmin(ctx, { link, request: message.request }, message.command)
       case 'get-map':
+        // A voter that does not lead may know nothing yet; whoever asks it asks the leader next.
+        if (!this.leads) return
         return this.#watchers.ask(ctx, this.state, link, message.have, message.watch)
     }
   }

@@ -7,7 +7,7 @@ import { newClusterId } from './cluster-id.ts'
 /** What founding is built from: what the data directory and the options say. */
 export type FoundingStart = Pick<
   NodeStart,
-  'store' | 'address' | 'cluster' | 'voters' | 'founded' | 'peers' | 'expect' | 'log'
+  'store' | 'address' | 'cluster' | 'voters' | 'founded' | 'peers' | 'expect' | 'log' | 'voterCount'
 >
 
 /** The cluster that this store belongs to. */
@@ -220,10 +220,9 @@ export class Founding {
   }
 
   #found(ctx: Context): void {
-    const { store, address } = this.#start
     this.#state = 'founding'
-    this.#cluster = newClusterId(store, () => ctx.random())
-    this.#voters = [{ store, address }]
+    this.#cluster = newClusterId(this.#start.store, () => ctx.random())
+    this.#voters = this.#chooseVoters()
     const entry: LogEntry = {
       index: 1,
       term: 1,
@@ -232,6 +231,21 @@ export class Founding {
     this.#log = [entry]
     ctx.fact('info', 'cluster-founding', { cluster: this.#cluster, peers: this.#start.peers })
     ctx.emit({ type: 'log-append', index: entry.index, entry })
+  }
+
+  /** The first of the expected peers, this one among them; an odd number, since one more would only be one more to lose. */
+  #chooseVoters(): Voter[] {
+    const { store, address, expect, voterCount = 1 } = this.#start
+    if (Math.min(expect, voterCount) < 2) return [{ store, address }]
+    const stores = new Map([...this.#greeted.values()].map((greet) => [greet.address, greet.store]))
+    stores.set(address, store)
+    const voters: Voter[] = []
+    for (const peer of this.#expected()) {
+      const answered = stores.get(peer)
+      if (answered !== undefined) voters.push({ store: answered, address: peer })
+    }
+    const count = Math.min(voterCount, voters.length)
+    return voters.slice(0, count % 2 === 1 ? count : count - 1)
   }
 
   /** The process ended between the first entry and the identity: the cluster is founded already, by this store. */

@@ -63,6 +63,16 @@ export class RaftMachine implements ControlLog {
     return this.#leads
   }
 
+  /** Who leads, as far as this store knows. */
+  get leader(): StoreId | undefined {
+    return this.#role?.leader
+  }
+
+  /** Index of the last entry that was handed over. */
+  get applied(): number {
+    return this.#log.applied
+  }
+
   /** Begins to take part. Called once, before any other input. A voter that is alone need not wait for anybody. */
   start(ctx: Context): void {
     invariant(this.#role === undefined, 'the control log was started twice')

@@ -1,0 +1,76 @@
+import { type Millis, type StoreId, TIMERS, type Voter } from '@ashlar/proto'
+import type { Link } from '../machine.ts'
+
+/** After every voter said that it does not lead: how long until they are asked again. */
+const PAUSE_MS = 100
+
+/**
+ * Which voter is asked: the one that led last, until it says that it does not, does not answer, or cannot be reached;
+ * then the next one. A voter that knows who leads may say so. With one voter there is nothing to choose.
+ */
+export class VoterChoice {
+  #voters: readonly Voter[] = []
+  #at = 0
+  /** Refusals since a voter last answered as a leader. */
+  #refusals = 0
+  #pausedUntil = Number.NEGATIVE_INFINITY
+  /** Moment of the oldest question that was not answered. */
+  #unansweredSince: Millis | undefined
+
+  /** The voters as the map or founding tells them; the one that is asked stays if it is among them. */
+  learn(voters: readonly Voter[]): void {
+    if (voters === this.#voters) return
+    const asked = this.current?.store
+    this.#voters = voters
+    const at = voters.findIndex((voter) => voter.store === asked)
+    if (at >= 0) this.#at = at
+  }
+
+  get current(): Voter | undefined {
+    return this.#voters[this.#at % Math.max(1, this.#voters.length)]
+  }
+
+  /** No voter is asked at this moment: each of them has just said that it does not lead. */
+  isPaused(now: Millis): boolean {
+    return now < this.#pausedUntil
+  }
+
+  /** This voter leads, as somebody knows who takes part in the log. */
+  hint(store: StoreId): void {
+    const at = this.#voters.findIndex((voter) => voter.store === store)
+    if (at < 0 || at === this.#at) return
+    this.#at = at
+    this.#pausedUntil = Number.NEGATIVE_INFINITY
+    this.#unansweredSince = undefined
+  }
+
+  /** Passes over voters that cannot be reached, and over one that has not answered for long. */
+  seek(now: Millis, linkOf: (voter: Voter) => Link | undefined): void {
+    if (this.#voters.length < 2) return
+    if (this.#unansweredSince !== undefined && now - this.#unansweredSince >= TIMERS.controlRetryMs) this.#next()
+    const isReached = () => this.current !== undefined && linkOf(this.current) !== undefined
+    for (let tried = 1; tried < this.#voters.length && !isReached(); tried++) this.#next()
+  }
+
+  /** Something was asked. */
+  asked(now: Millis): void {
+    this.#unansweredSince ??= now
+  }
+
+  /** The voter that is asked answered, as a leader does. */
+  answered(): void {
+    this.#unansweredSince = undefined
+    this.#refusals = 0
+  }
+
+  /** The voter that is asked says that it does not lead. */
+  refused(now: Millis): void {
+    this.#next()
+    if (this.#voters.length > 1 && ++this.#refusals % this.#voters.length === 0) this.#pausedUntil = now + PAUSE_MS
+  }
+
+  #next(): void {
+    this.#at = (this.#at + 1) % Math.max(1, this.#voters.length)
+    this.#unansweredSince = undefined
+  }
+}

@@ -1,0 +1,97 @@
+import type { RaftMessage, StoreId } from '@ashlar/proto'
+import { invariant } from '@ashlar/proto'
+import { ControlLeader, SoloLog } from './control/index.ts'
+import type { Joined } from './founding/index.ts'
+import type { Links } from './links.ts'
+import type { Context, Link, NodeStart } from './machine.ts'
+import { RaftMachine, type RaftPorts, type RaftView } from './raft/index.ts'
+
+/**
+ * Control on a node that keeps its log: the leader's part over the log, of one voter or of several. With several, every
+ * voter applies the log and one of them leads.
+ */
+export class ControlNode {
+  readonly leader: ControlLeader
+  readonly #links: Links
+  #solo: SoloLog | undefined
+  #raft: RaftMachine | undefined
+
+  constructor(start: NodeStart, joined: Joined, links: Links) {
+    this.#links = links
+    this.leader = new ControlLeader((listener) => {
+      if (joined.voters.length === 1 && start.hardState === undefined) {
+        this.#solo = new SoloLog(joined.log, listener)
+        return this.#solo
+      }
+      const { store: self, hardState } = start
+      this.#raft = new RaftMachine(
+        { self, hardState, snapshot: undefined, entries: joined.log },
+        this.#ports(),
+        listener,
+      )
+      return this.#raft
+    })
+  }
+
+  /** True when this store has a part in the log of its cluster. */
+  static isNeeded(start: NodeStart, joined: Joined): boolean {
+    return (
+      joined.log.length > 0 || (joined.voters.length > 1 && joined.voters.some(({ store }) => store === start.store))
+    )
+  }
+
+  start(ctx: Context): void {
+    this.#solo?.start(ctx)
+    this.#raft?.start(ctx)
+  }
+
+  /** Who leads, as far as this voter knows; undefined with one voter. */
+  get leaderStore(): StoreId | undefined {
+    return this.#raft?.leader
+  }
+
+  /** Last entry that raft handed over here; 0 with one voter. */
+  get applied(): number {
+    return this.#raft?.applied ?? 0
+  }
+
+  raftView(now: number): RaftView | undefined {
+    return this.#raft?.view(now)
+  }
+
+  onTick(ctx: Context): void {
+    this.#raft?.onTick(ctx)
+    this.leader.onTick(ctx)
+  }
+
+  onLogAppended(ctx: Context, index: number): void {
+    this.#solo?.onAppended(ctx, index)
+  }
+
+  onPersisted(ctx: Context, token: number): void {
+    invariant(this.#raft !== undefined, 'a request of raft was written, and there is no raft')
+    this.#raft.onPersisted(ctx, token)
+  }
+
+  /** What a link brings counts only as the word of the store at its other end. */
+  onRaftMessage(ctx: Context, link: Link, message: RaftMessage): void {
+    if (this.#links.storeOf(link) === message.from) this.#raft?.onMessage(ctx, message)
+  }
+
+  /** `store`: who was at the other end. */
+  onLinkDown(ctx: Context, link: Link, store: StoreId | undefined): void {
+    this.leader.onLinkDown(link)
+    if (store !== undefined && !this.#links.connected().includes(store)) this.#raft?.onPeerLost(ctx, store)
+  }
+
+  #ports(): RaftPorts {
+    return {
+      // Without a connection it is lost, like everything that a network loses: whoever needs an answer asks again.
+      send: (ctx, message) => {
+        const link = this.#links.dialed(message.to)
+        if (link !== undefined) ctx.emit({ type: 'send', link, message })
+      },
+      persist: (ctx, request) => ctx.emit({ type: 'raft-persist', request }),
+    }
+  }
+}
