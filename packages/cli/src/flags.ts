@@ -9,8 +9,3 @@ export function parsed<T>(flag: string, text: string, parse: (text: string) => T
     throw new AshlarError('USAGE', `${flag}: ${error.message}`, { hint: error.hint ?? '' })
   }
 }
-
-export function parseCount(text: string): number {
-  if (/^\d{1,6}$/.test(text)) return Number(text)
-  throw new AshlarError('USAGE', `"${text}" is not a whole number`)
-}

@@ -1,4 +1,4 @@
-import { defaultExtentSizeBytes, defaultMinInSync, geometryProblem, LIMITS, type VolumeRecord } from '@ashlar/proto'
+import { newVolume, newVolumeProblem, type VolumeRecord } from '@ashlar/proto'
 import type { VolumeState } from './core/machine.ts'
 import { usageError } from './errors.ts'
 import { checkSignal, checkVolumeName, type IoOptions } from './options.ts'
@@ -52,17 +52,10 @@ export class ClientAdmin implements Admin {
   async create(options: CreateVolumeOptions): Promise<VolumeInfo> {
     checkVolumeName(options.name, this.create)
     checkSignal(options.signal, this.create)
-    const { name, sizeBytes } = options
-    const { blockSizeBytes = LIMITS.defaultBlockBytes, replicas = 3 } = options
-    const { extentSizeBytes = defaultExtentSizeBytes(sizeBytes), minInSync = defaultMinInSync(replicas) } = options
-    const problem = geometryProblem({ sizeBytes, blockSizeBytes, extentSizeBytes })
-    if (problem !== undefined) throw usageError(`volume '${name}': ${problem}`, undefined, this.create)
-    checkCount('replicas', replicas, LIMITS.maxReplicas, this.create)
-    checkCount('minInSync', minInSync, replicas, this.create)
-    const command = {
-      do: 'create-volume',
-      ...{ name, sizeBytes, blockSizeBytes, extentSizeBytes, replicas, minInSync },
-    } as const
+    const created = newVolume(options)
+    const problem = newVolumeProblem(created)
+    if (problem !== undefined) throw usageError(`volume '${created.name}': ${problem}`, undefined, this.create)
+    const command = { do: 'create-volume', ...created } as const
     const { volume, state } = await this.#pump.call({ do: 'admin', command }, 'volume', this.create, options.signal)
     return volumeInfo(volume, state)
   }
@@ -87,11 +80,6 @@ export class ClientAdmin implements Admin {
     const command = { do: 'remove-volume', name } as const
     await this.#pump.call({ do: 'admin', command }, 'done', this.remove, options.signal)
   }
-}
-
-function checkCount(option: string, value: number, most: number, entry: (...args: never[]) => unknown): void {
-  if (Number.isSafeInteger(value) && value >= 1 && value <= most) return
-  throw usageError(`${option} must be a whole number from 1 to ${most}, not ${String(value)}`, undefined, entry)
 }
 
 function volumeInfo(volume: VolumeRecord, state: VolumeState): VolumeInfo {

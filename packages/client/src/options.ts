@@ -1,4 +1,4 @@
-import { type AttachMode, isDialable, isName, TIMERS } from '@ashlar/proto'
+import { type AttachMode, isDialable, isName, NAME_RULE, TIMERS } from '@ashlar/proto'
 import { usageError } from './errors.ts'
 import type { MetricRegistry } from './metrics.ts'
 import type { ClientTls } from './transport/ws-connection.ts'
@@ -88,11 +88,7 @@ export function checkOpenOptions(name: string, options: OpenOptions, entry: Entr
 
 export function checkVolumeName(name: unknown, entry: Entry): void {
   if (isName(name)) return
-  throw usageError(
-    `name is ${shown(name)}, which is no volume name`,
-    'Names have 1 to 63 of a-z 0-9 . _ - with a letter or digit at both ends.',
-    entry,
-  )
+  throw usageError(`name is ${shown(name)}, which is no volume name`, NAME_RULE, entry)
 }
 
 export function checkSignal(signal: unknown, entry: Entry): void {

@@ -18,6 +18,7 @@ export type {
 export {
   asAddress,
   asAddresses,
+  asCount,
   asDuration,
   asNames,
   asOneOf,

@@ -42,8 +42,11 @@ export function isUuid(text: unknown): text is string {
   return typeof text === 'string' && UUID.test(text)
 }
 
-const NAME = /^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/
-/** Volume and node names: 1 to 63 of a-z 0-9 . _ - with a letter or digit at both ends. */
+/** Names of volumes and nodes. */
+export const NAME_PATTERN = /^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/
+/** What NAME_PATTERN says, for people. */
+export const NAME_RULE = 'a name is 1 to 63 of a-z, 0-9, ".", "_" and "-", with a letter or digit at both ends'
+
 export function isName(text: unknown): text is string {
-  return typeof text === 'string' && NAME.test(text)
+  return typeof text === 'string' && NAME_PATTERN.test(text)
 }

@@ -40,6 +40,8 @@ export {
   isUuid,
   MAX_EXTENTS_PER_VOLUME,
   MAX_VOLUME_ID,
+  NAME_PATTERN,
+  NAME_RULE,
   type NodeName,
   type Seq,
   type SessionId,
@@ -80,6 +82,7 @@ export {
 export { type MapChange, MapCopy } from './map-copy.ts'
 export type * from './messages/index.ts'
 export { MESSAGE_KINDS } from './messages/index.ts'
+export { type NewVolume, newVolume, newVolumeProblem, type VolumeRequest } from './new-volume.ts'
 export { RedialPause } from './redial-pause.ts'
 export { type BlockIndex, type Bytes, GIB, isPowerOfTwo, KIB, MIB, type Millis, TIB } from './units.ts'
 export { FORMAT_VERSION, WIRE_VERSION, WIRE_VERSION_MIN } from './versions.ts'

@@ -9,6 +9,8 @@ export const LIMITS = {
   minBlockBytes: 4 * KIB,
   maxBlockBytes: MIB,
   defaultBlockBytes: 4 * KIB,
+  /** M of a volume unless it is said otherwise. */
+  defaultReplicas: 3,
   /** Extent size of a volume, bytes. */
   minExtentBytes: 16 * MIB,
   maxExtentBytes: 4 * GIB,

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
-import { DEFAULT_API_PORT, parseBytes } from '@ashlar/node/config'
+import { asCount, DEFAULT_API_PORT, parseBytes } from '@ashlar/node/config'
+import { LIMITS } from '@ashlar/proto'
 import { Command } from 'commander'
 import { ApiClient } from '../api-client.ts'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
@@ -7,7 +8,7 @@ import { DevRun } from '../dev/cluster.ts'
 import { checkDevOptions, type DevOptions } from '../dev/plan.ts'
 import { readyJson, readyText } from '../dev/ready.ts'
 import { readState } from '../dev/state.ts'
-import { parseCount, parsed } from '../flags.ts'
+import { parsed } from '../flags.ts'
 import { GATEWAY_OPTIONS } from '../gateway/options.ts'
 import type { Verb } from '../program.ts'
 import { stopRequests } from '../stop-signals.ts'
@@ -80,18 +81,21 @@ export function dev(verb: Verb): Command {
 async function devOptions(flags: Flags): Promise<DevOptions> {
   const dataDir = resolve(flags.dataDir)
   const before = await readState(dataDir)
-  const nodes = flags.nodes === undefined ? (before?.nodes.length ?? 3) : parsed('--nodes', flags.nodes, parseCount)
+  const nodes = flags.nodes === undefined ? (before?.nodes.length ?? 3) : parsed('--nodes', flags.nodes, asCount.parse)
   const options: DevOptions = {
     nodes,
     dataDir,
     apiPort:
       flags.apiPort === undefined
         ? (before?.apiPort ?? DEFAULT_API_PORT)
-        : parsed('--api-port', flags.apiPort, parseCount),
+        : parsed('--api-port', flags.apiPort, asCount.parse),
     nbd: parsed('--nbd', flags.nbd, GATEWAY_OPTIONS.listen.parse)[0] ?? '',
     volume: flags.volume,
     sizeBytes: parsed('--size', flags.size, parseBytes),
-    replicas: flags.replicas === undefined ? Math.min(3, nodes) : parsed('--replicas', flags.replicas, parseCount),
+    replicas:
+      flags.replicas === undefined
+        ? Math.min(LIMITS.defaultReplicas, nodes)
+        : parsed('--replicas', flags.replicas, asCount.parse),
     restart: flags.restart === true,
   }
   checkDevOptions(options)

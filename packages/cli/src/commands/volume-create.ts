@@ -1,8 +1,8 @@
-import { type CreateVolumeRequest, parseBytes } from '@ashlar/node/config'
+import { asCount, type CreateVolumeRequest, parseBytes } from '@ashlar/node/config'
 import { LIMITS } from '@ashlar/proto'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
-import { parseCount, parsed } from '../flags.ts'
+import { parsed } from '../flags.ts'
 import { printOne } from '../output.ts'
 import type { Verb } from '../program.ts'
 import { describeVolume } from './volume-describe.ts'
@@ -20,7 +20,10 @@ export function volumeCreate({ io }: Verb): Command {
     .description('create a volume; it is thin: what was never written takes no room')
     .argument('<name>', 'name of the new volume')
     .requiredOption('--size <size>', 'capacity, a multiple of the block size: 512Mi, 10Gi')
-    .option('--replicas <count>', `copies of each block, 1 to ${LIMITS.maxReplicas}, each on another node (default: 3)`)
+    .option(
+      '--replicas <count>',
+      `copies of each block, 1 to ${LIMITS.maxReplicas}, each on another node (default: ${LIMITS.defaultReplicas})`,
+    )
     .option('--block-size <size>', 'smallest unit that is stored, 4Ki to 1Mi (default: 4Ki)')
     .option('--extent-size <size>', 'unit of placement and recovery, 16Mi to 4Gi (default: 256Mi)')
     .option('--min-in-sync <count>', 'replicas that must be in sync for writes (default: half, rounded up)')
@@ -43,7 +46,7 @@ function requestOf(name: string, options: Options): CreateVolumeRequest {
     sizeBytes: parsed('--size', size, parseBytes),
     ...(blockSize === undefined ? {} : { blockSizeBytes: parsed('--block-size', blockSize, parseBytes) }),
     ...(extentSize === undefined ? {} : { extentSizeBytes: parsed('--extent-size', extentSize, parseBytes) }),
-    ...(replicas === undefined ? {} : { replicas: parsed('--replicas', replicas, parseCount) }),
-    ...(minInSync === undefined ? {} : { minInSync: parsed('--min-in-sync', minInSync, parseCount) }),
+    ...(replicas === undefined ? {} : { replicas: parsed('--replicas', replicas, asCount.parse) }),
+    ...(minInSync === undefined ? {} : { minInSync: parsed('--min-in-sync', minInSync, asCount.parse) }),
   }
 }

@@ -1,12 +1,11 @@
 import {
   AshlarError,
-  defaultExtentSizeBytes,
-  defaultMinInSync,
   type ExtentId,
   extentLengthBytes,
-  geometryProblem,
-  LIMITS,
   MIB,
+  type NewVolume,
+  newVolume,
+  newVolumeProblem,
 } from '@ashlar/proto'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -150,15 +149,11 @@ export function volumeRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPlugi
 }
 
 /** A volume with its defaults. Throws USAGE for what no volume can be. */
-function completed(request: CreateVolumeRequest) {
-  const { name, sizeBytes, blockSizeBytes = LIMITS.defaultBlockBytes, replicas = 3 } = request
-  const { extentSizeBytes = defaultExtentSizeBytes(sizeBytes), minInSync = defaultMinInSync(replicas) } = request
-  const problem = geometryProblem({ sizeBytes, blockSizeBytes, extentSizeBytes })
-  if (problem !== undefined) throw new AshlarError('USAGE', `volume ${name}: ${problem}`)
-  if (minInSync > replicas) {
-    throw new AshlarError('USAGE', `volume ${name}: minInSync ${minInSync} is more than its ${replicas} replicas`)
-  }
-  return { name, sizeBytes, blockSizeBytes, extentSizeBytes, replicas, minInSync }
+function completed(request: CreateVolumeRequest): NewVolume {
+  const volume = newVolume(request)
+  const problem = newVolumeProblem(volume)
+  if (problem !== undefined) throw new AshlarError('USAGE', `volume ${volume.name}: ${problem}`)
+  return volume
 }
 
 /** Bytes of blocks that one answer of versions reads at most: what is verified is in memory for as long as it takes. */

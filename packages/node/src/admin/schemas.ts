@@ -1,13 +1,11 @@
-import { ERRORS, type ErrorCode, LIMITS } from '@ashlar/proto'
+import { ERRORS, type ErrorCode, LIMITS, NAME_PATTERN, NAME_RULE } from '@ashlar/proto'
 import { z } from 'zod'
 import { HEALTH_STATES } from './health.ts'
 
 /** The shapes of the API. What validates requests also writes /openapi.json, and gives the command line its types. */
 
 const count = z.number().int().min(0)
-const name = z.string().regex(/^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/, {
-  message: 'must be 1 to 63 of a-z, 0-9, ".", "_" and "-", with a letter or digit at both ends',
-})
+const name = z.string().regex(NAME_PATTERN, { message: NAME_RULE })
 const healthState = z.enum(HEALTH_STATES)
 const standing = z.enum(['in-sync', 'joining', 'out'])
 
@@ -103,7 +101,7 @@ export const createVolumeSchema = z
       .int()
       .optional()
       .describe('A power of two from 16 MiB to 4 GiB. Default 256 MiB, more for volumes above 1 TiB.'),
-    replicas: z.number().int().min(1).max(LIMITS.maxReplicas).optional().describe('Default 3.'),
+    replicas: z.number().int().min(1).max(LIMITS.maxReplicas).optional().describe(`Default ${LIMITS.defaultReplicas}.`),
     minInSync: z.number().int().min(1).optional().describe('Default half of the replicas, rounded up.'),
   })
   .meta({ id: 'CreateVolume' })

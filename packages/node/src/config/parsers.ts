@@ -1,4 +1,4 @@
-import { AshlarError, formatAddress, isName, parseAddress } from '@ashlar/proto'
+import { AshlarError, formatAddress, isName, NAME_RULE, parseAddress } from '@ashlar/proto'
 import { formatBytes, formatDuration, parseBytes, parseDuration } from './quantities.ts'
 
 /** Pairs of `parse` and `print` for the units that options are written in. */
@@ -58,9 +58,7 @@ export function parseList(text: string): string[] {
 
 export function parseName(text: string): string {
   if (isName(text)) return text
-  throw new AshlarError('USAGE', `"${text}" is not a name`, {
-    hint: 'a name is 1 to 63 of a-z, 0-9, ".", "_" and "-", with a letter or digit at both ends',
-  })
+  throw new AshlarError('USAGE', `"${text}" is not a name`, { hint: NAME_RULE })
 }
 
 function nonEmpty(text: string): string {

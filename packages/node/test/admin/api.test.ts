@@ -252,10 +252,10 @@ describe('volumes', () => {
     const view = demo()
     const call = await serve(t, view)
     const refusals = [
-      [{ name: 'Disk', sizeBytes: 4096 }, /name: must be 1 to 63/],
+      [{ name: 'Disk', sizeBytes: 4096 }, /name: a name is 1 to 63/],
       [{ name: 'disk', sizeBytes: 0 }, /sizeBytes/],
       [{ name: 'disk', sizeBytes: 5000 }, /size must be a multiple of the block size/],
-      [{ name: 'disk', sizeBytes: 2 ** 20, replicas: 2, minInSync: 3 }, /minInSync 3 is more than its 2 replicas/],
+      [{ name: 'disk', sizeBytes: 2 ** 20, replicas: 2, minInSync: 3 }, /minInSync must be a whole number from 1 to the 2 replicas, not 3/],
       [{ name: 'disk', sizeBytes: 2 ** 20, color: 'red' }, /color/],
       [{ sizeBytes: 2 ** 20 }, /name/],
     ] as const
