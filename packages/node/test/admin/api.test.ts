@@ -255,7 +255,10 @@ describe('volumes', () => {
       [{ name: 'Disk', sizeBytes: 4096 }, /name: a name is 1 to 63/],
       [{ name: 'disk', sizeBytes: 0 }, /sizeBytes/],
       [{ name: 'disk', sizeBytes: 5000 }, /size must be a multiple of the block size/],
-      [{ name: 'disk', sizeBytes: 2 ** 20, replicas: 2, minInSync: 3 }, /minInSync must be a whole number from 1 to the 2 replicas, not 3/],
+      [
+        { name: 'disk', sizeBytes: 2 ** 20, replicas: 2, minInSync: 3 },
+        /minInSync must be a whole number from 1 to the 2 replicas, not 3/,
+      ],
       [{ name: 'disk', sizeBytes: 2 ** 20, color: 'red' }, /color/],
       [{ sizeBytes: 2 ** 20 }, /name/],
     ] as const
