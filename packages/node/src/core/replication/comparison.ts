@@ -1,4 +1,4 @@
-import { ABSENT_VERSION, type BlockIndex, sameVersion } from '@ashlar/proto'
+import { ABSENT_VERSION, type BlockIndex, type BlockVersion, type Seq, sameVersion } from '@ashlar/proto'
 import type { LeafVersions } from '../machine.ts'
 
 const DIGEST_BYTES = 16
@@ -34,6 +34,19 @@ export function differingBlocks(mine: LeafVersions['versions'], theirs: LeafVers
 }
 
 /**
+ * True when the other side has a block in a newer version than this one, by a write that it knows to be committed: this side
+ * had it and lost it (A2.8-4). A newer version above `commitSeq` is a tail that was never acknowledged.
+ */
+function lacksCommitted(mine: LeafVersions['versions'], theirs: LeafVersions['versions'], commitSeq: Seq): boolean {
+  const known = new Map<BlockIndex, BlockVersion>(mine.map((version) => [version.block, version]))
+  return theirs.some((version) => {
+    const here = known.get(version.block) ?? ABSENT_VERSION
+    const newer = version.epoch > here.epoch || (version.epoch === here.epoch && version.seq > here.seq)
+    return newer && version.seq <= commitSeq
+  })
+}
+
+/**
  * Versions of leaves as they come in from both sides, a few leaves at a time so that comparing an extent of any size
  * keeps little in memory.
  */
@@ -42,9 +55,14 @@ export class LeafComparison {
   private readonly asked = new Set<number>()
   private readonly mine = new Map<number, LeafVersions['versions']>()
   private readonly theirs = new Map<number, LeafVersions['versions']>()
+  private readonly commitSeq: Seq
+  /** The other side proves that this one lost a committed write. */
+  behind = false
 
-  constructor(leaves: readonly number[]) {
+  /** `commitSeq`: what the other side knows to be committed. */
+  constructor(leaves: readonly number[], commitSeq: Seq) {
     this.waiting = [...leaves]
+    this.commitSeq = commitSeq
   }
 
   /** Nothing is left to ask for or to compare. */
@@ -78,6 +96,7 @@ export class LeafComparison {
     this.mine.delete(leaf)
     this.theirs.delete(leaf)
     this.asked.delete(leaf)
+    if (lacksCommitted(mine, theirs, this.commitSeq)) this.behind = true
     return differingBlocks(mine, theirs)
   }
 }

@@ -69,7 +69,9 @@ export class OutStream {
   progressAt: Millis
   private openedAt: Millis = Number.NEGATIVE_INFINITY
   private myLeaves: Uint8Array = new Uint8Array()
-  private comparison = new LeafComparison([])
+  private comparison = new LeafComparison([], 0 as Seq)
+  /** What the replica knew to be committed when it opened. */
+  private theirCommitSeq = 0 as Seq
   /** Blocks that the replica still has to be sent. */
   private readonly list = new CopyList()
   private repairAskedAt: Millis = Number.NEGATIVE_INFINITY
@@ -147,7 +149,7 @@ export class OutStream {
     this.link = undefined
     this.marked = false
     this.ackedSeq = 0 as Seq
-    this.comparison = new LeafComparison([])
+    this.comparison = new LeafComparison([], 0 as Seq)
     this.list.clear()
     this.outstanding.length = 0
     this.outstandingBytes = 0
@@ -175,6 +177,7 @@ export class OutStream {
     if (!this.current(link, message) || this.phase !== 'opening') return
     this.phase = 'comparing'
     this.progressAt = ctx.now
+    this.theirCommitSeq = message.commitSeq
     if (message.commitSeq > this.extent.lastSeq) return this.owner.onBehind(ctx, this.store, message.commitSeq)
     for (const block of message.damaged) this.list.add(block)
     for (const block of this.extent.damaged) this.list.add(block)
@@ -202,11 +205,12 @@ export class OutStream {
       })
       return this.reset(ctx)
     }
-    this.comparison = new LeafComparison(differing)
+    this.comparison = new LeafComparison(differing, this.theirCommitSeq)
     this.compareNextLeaves(ctx)
   }
 
   private compareNextLeaves(ctx: Context): void {
+    if (this.comparison.behind) return this.owner.onBehind(ctx, this.store, this.theirCommitSeq)
     if (this.comparison.done) return this.startCopying(ctx)
     const leaves = this.comparison.next(LEAVES_AT_ONCE)
     if (leaves.length === 0) return

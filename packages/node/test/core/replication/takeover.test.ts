@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Epoch, ERRORS, type StoreId } from '@ashlar/proto'
+import { ABSENT_VERSION, type Epoch, ERRORS, type StoreId } from '@ashlar/proto'
 import { active } from './active.ts'
 import type { World } from './kit.ts'
 import { EXTENT, read, write } from './requests.ts'
@@ -64,6 +64,27 @@ test('A2.8-4: a primary that a replica proves to have lost commits steps down an
   world.pass(200)
   assert.deepEqual(world.host('b').released, [{ reason: 'behind', epoch: 2 }])
   assert.ok(!world.host('b').facts.some((fact) => fact.what === 'extent-active' && fact['epoch'] === 2))
+})
+
+test('A2.8-4: a primary that lost a committed block in the middle of history steps down before it overwrites it', () => {
+  const world = active()
+  for (let op = 1; op <= 3; op++) {
+    world.ask('a', write(op, op, op))
+    world.settle()
+  }
+  world.kill('b')
+  world.host('b').disk.table.set(1, ABSENT_VERSION)
+  world.host('b').disk.bytes.delete(1)
+  world.host('b').disk.sync()
+  world.kill('a')
+  world.start('b')
+  world.change({ epoch: 2 as Epoch, primary: { store: 'b' as StoreId, counter: 2 }, inSync: ['b', 'c'] as StoreId[] })
+  world.settle()
+  assert.deepEqual(
+    world.host('b').released.map(({ reason }) => reason),
+    ['behind'],
+  )
+  assert.equal(world.versionAt('c', 1).seq, 2, 'the good copy is still there')
 })
 
 test('A2.0: a restarted primary does not resume its epoch', () => {
