@@ -25,6 +25,8 @@ export interface NodeOptions {
   readonly peers: readonly string[]
   /** How many of them must answer before a cluster is founded; 1 founds a cluster of this node alone. */
   readonly expect: number
+  /** How many of them keep the control log of a cluster that is founded here: 1, 3 or 5; 1 when absent. */
+  readonly voterCount?: number
   readonly observer: Observer
   readonly version: string
   /** Listeners that --insecure allowed, for the warnings that it costs. */

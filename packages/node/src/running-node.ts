@@ -42,6 +42,8 @@ export interface RunningNodeOptions {
   readonly peers: readonly string[]
   /** How many of them must answer before a cluster is founded; 1 founds a cluster of this node alone. */
   readonly expect: number
+  /** How many of them keep the control log of a cluster that is founded here: 1, 3 or 5; 1 when absent. */
+  readonly voterCount?: number
   readonly observer: Observer
   /** The node cannot go on and has stopped acknowledging: the process must end. Called once. */
   readonly onFatal: (reason: string, cause?: unknown) => void
@@ -112,6 +114,7 @@ export class RunningNode implements NodeView, TransportEvents {
       api,
       peers: this.#options.peers,
       expect: this.#options.expect,
+      voterCount: this.#options.voterCount ?? 1,
       replicas: this.#store.replicas,
       log: this.#logEntries,
       hardState: this.#hardState,

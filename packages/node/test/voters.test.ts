@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { NodeName } from '@ashlar/proto'
+import { type Node, type NodeOptions, Observer, startNode } from '../src/index.ts'
+import { controlLogDirectory } from '../src/storage/index.ts'
+
+const DEADLINE_MS = 20_000
+
+async function until<T>(what: string, attempt: () => Promise<T | undefined>): Promise<T> {
+  const deadline = performance.now() + DEADLINE_MS
+  for (;;) {
+    const result = await attempt()
+    if (result !== undefined) return result
+    if (performance.now() > deadline) throw new Error(`${what} did not happen within ${DEADLINE_MS} ms`)
+    await delay(20)
+  }
+}
+
+/** A port that was free a moment ago: peers must know each other's before they start. */
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+/** Three nodes of one process over loopback, each of which votes. */
+class ThreeVoters {
+  readonly options: NodeOptions[] = []
+  readonly running = new Map<number, Node>()
+
+  static async found(t: TestContext): Promise<ThreeVoters> {
+    const cluster = new ThreeVoters()
+    const root = await mkdtemp(join(tmpdir(), 'ashlar-voters-'))
+    const ports = [await freePort(), await freePort(), await freePort()]
+    const peers = ports.map((port) => `127.0.0.1:${port}`).sort()
+    for (const [index, peer] of peers.entries()) {
+      const name = `n${index + 1}` as NodeName
+      cluster.options.push({
+        dataDir: join(root, name),
+        listen: { host: '127.0.0.1', port: Number(peer.split(':')[1]) },
+        advertise: undefined,
+        api: '127.0.0.1:0',
+        name,
+        labels: {},
+        peers,
+        expect: 3,
+        voterCount: 3,
+        observer: new Observer({ level: 'silent', name, version: '0.0.0' }),
+        version: '0.0.0',
+        insecure: [],
+        ballastBytes: 0,
+        onFatal: (reason, cause) => assert.fail(`${name}: ${reason}: ${cause}`),
+      })
+    }
+    t.after(async () => {
+      for (const node of cluster.running.values()) await node.stop()
+      await rm(root, { recursive: true, force: true })
+    })
+    await Promise.all([0, 1, 2].map((index) => cluster.start(index)))
+    return cluster
+  }
+
+  async start(index: number): Promise<void> {
+    const options = this.options[index] as NodeOptions
+    const observer = new Observer({ level: 'silent', name: options.name, version: '0.0.0' })
+    this.running.set(index, await startNode({ ...options, observer }))
+  }
+
+  async stop(index: number): Promise<void> {
+    const node = this.running.get(index)
+    this.running.delete(index)
+    await node?.stop()
+  }
+
+  /** An answer of the API of some node, or undefined when none of them answers well. */
+  async ask(path: string, init?: RequestInit): Promise<Record<string, unknown> | undefined> {
+    for (const { api } of this.running.values()) {
+      const response = await fetch(`http://${api}${path}`, init)
+      if (response.ok) return (await response.json()) as Record<string, unknown>
+    }
+    return undefined
+  }
+
+  async ready(): Promise<void> {
+    for (const { api } of this.running.values())
+      await until(`${api} is ready`, async () => ((await fetch(`http://${api}/readyz`)).ok ? true : undefined))
+  }
+
+  async createVolume(name: string): Promise<void> {
+    const body = JSON.stringify({ name, sizeBytes: 2 ** 24, replicas: 1 })
+    const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
+    await until(`volume ${name} is made`, async () => await this.ask('/v1/volumes', init))
+  }
+
+  /** Place of the node that leads control. */
+  async leader(): Promise<number> {
+    const name = await until('somebody leads', async () => (await this.ask('/v1/cluster'))?.['leader'] ?? undefined)
+    return this.options.findIndex((options) => options.name === name)
+  }
+}
+
+describe('a control log over three voters', { timeout: 120_000 }, () => {
+  it('goes on without its leader, and comes back from all three being stopped', async (t) => {
+    const cluster = await ThreeVoters.found(t)
+    await cluster.ready()
+    await cluster.createVolume('one')
+    for (const { dataDir } of cluster.options) {
+      const files = await readdir(controlLogDirectory(dataDir))
+      assert.ok(files.includes('vote.0') && files.some((name) => name.endsWith('.log')), files.join())
+    }
+    const first = await cluster.leader()
+    await cluster.stop(first)
+    await cluster.createVolume('two')
+    assert.notEqual(await cluster.leader(), first)
+    await cluster.start(first)
+    await cluster.ready()
+    for (const index of [0, 1, 2]) await cluster.stop(index)
+    await Promise.all([0, 1, 2].map((index) => cluster.start(index)))
+    await cluster.ready()
+    for (const name of ['one', 'two'])
+      assert.ok(await until(`volume ${name}`, async () => await cluster.ask(`/v1/volumes/${name}`)))
+  })
+})
