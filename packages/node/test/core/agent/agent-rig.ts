@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import {
+  type Epoch,
   ERRORS,
   type ExtentId,
   type MapDelta,
@@ -23,6 +24,7 @@ export class AgentRig {
   readonly leader: Reducer = new Reducer().founded(3)
   readonly agent: ControlAgent
   readonly changed: ExtentId[][] = []
+  readonly releasesAnswered: { extent: ExtentId; epoch: Epoch }[] = []
   readonly outcomes: { change: SetChange; committed: boolean; revisionShown: number | undefined }[] = []
   /** The dialed link to the leader; undefined while there is none. */
   link: Link | undefined = LEADER
@@ -49,6 +51,7 @@ export class AgentRig {
     )
     this.agent.listen({
       onMapChanged: (_ctx, changed) => this.changed.push([...changed]),
+      onReleased: (_ctx, extents) => this.releasesAnswered.push(...extents),
       onSetChanged: (_ctx, change, committed) =>
         this.outcomes.push({ change, committed, revisionShown: this.agent.map.extents.get(change.extent)?.revision }),
     })

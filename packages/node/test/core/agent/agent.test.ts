@@ -97,6 +97,7 @@ describe('the lease', () => {
       onMapChanged: (ctx) => {
         heldWhileTold = rig.agent.leaseHeld(ctx)
       },
+      onReleased: () => {},
       onSetChanged: () => {},
     })
     const { request } = only(rig.begin(), 'register')

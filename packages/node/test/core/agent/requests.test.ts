@@ -108,6 +108,7 @@ describe('releases', () => {
     const again = rig.pass(TIMERS.controlRetryMs).filter((message) => message.type === 'release')
     assert.equal(only(again, 'release').request, first.request)
     const next = rig.receive({ type: 'released', request: first.request, code: OK })
+    assert.deepEqual(rig.releasesAnswered, [one])
     assert.equal(only(next, 'release').reason, 'slow')
     rig.receive({ type: 'released', request: only(next, 'release').request, code: OK })
     assert.equal(rig.agent.releasing, false)

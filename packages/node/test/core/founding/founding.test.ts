@@ -118,6 +118,23 @@ function* orders(items: number[]): Generator<number[]> {
 }
 
 describe('amendment 9: founding', () => {
+  it('founds with as many voters as it is told, an odd number of those that answer first in order', () => {
+    for (const [voterCount, expect, voters] of [
+      [1, 5, 1],
+      [3, 5, 3],
+      [5, 5, 5],
+      [5, 4, 3],
+      [3, 2, 1],
+    ] as const) {
+      const world = new World()
+      for (const n of [1, 2, 3, 4, 5]) world.start(n, { voterCount, expect })
+      world.pass(100)
+      const chosen = Array.from({ length: voters }, (_, i) => ({ store: store(i + 1), address: address(i + 1) }))
+      for (const node of world.nodes.values())
+        assert.deepEqual(node.joined?.voters, chosen, `${voterCount} of ${expect}`)
+    }
+  })
+
   it('five empty peers, started in any order, found one cluster, at the address that sorts first', () => {
     let count = 0
     for (const order of orders([1, 2, 3, 4, 5])) {

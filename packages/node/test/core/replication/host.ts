@@ -1,4 +1,4 @@
-import { type Epoch, MapCopy, type SetChange, type Trust } from '@ashlar/proto'
+import { type Epoch, MapCopy, type NodeState, type SetChange, type Trust } from '@ashlar/proto'
 import type { Replication } from '../../../src/core/replication/index.ts'
 import { Disk } from './disk.ts'
 
@@ -8,6 +8,7 @@ export class Host {
   counter = 1
   /** As control has registered it. */
   trust: Trust = 'trusted'
+  state: NodeState = 'up'
   up = true
   lease = true
   replication!: Replication

@@ -260,14 +260,14 @@ export class World {
         from: host.map.revision,
         to: this.revision,
         voters: [],
-        nodes: [...this.hosts].map(([id, { counter, trust }]) => ({
+        nodes: [...this.hosts].map(([id, { counter, trust, state }]) => ({
           store: id,
           name: id as unknown as NodeName,
           address: `${id}:1`,
           api: '',
           incarnation: { bootId: 'b', counter },
           trust,
-          state: 'up',
+          state,
           changedAt: 1,
         })),
         volumes: [this.volume],
@@ -305,6 +305,13 @@ export class World {
     this.change({ inSync: change.inSync })
     this.run(store as StoreId, (ctx) => host.replication.onSetChanged(ctx, change))
     return change
+  }
+
+  /** Control answers what a store gave up, and names nobody else. */
+  refuseRelease(store: string): void {
+    const host = this.host(store)
+    const extents = host.released.map(({ epoch }) => ({ extent: EXTENT, epoch }))
+    this.run(store as StoreId, (ctx) => host.replication.onReleased(ctx, extents))
   }
 
   /** Delivers messages until nothing moves any more but what is held back. */

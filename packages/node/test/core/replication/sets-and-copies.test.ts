@@ -14,6 +14,8 @@ test('amendment 22: below minInSync the primary answers WAIT, and goes on readin
   world.kill('b')
   world.kill('c')
   world.pass(2500)
+  for (const store of ['b', 'c']) world.host(store).state = 'lost'
+  world.publish()
   world.grant('a')
   world.settle()
   const [reading, writing] = [read(0), write(0, 1, 2)]
@@ -61,6 +63,8 @@ test('amendment 1: a pending addition does not lift the set to minInSync', () =>
   world.kill('b')
   world.kill('c')
   world.pass(2500)
+  for (const store of ['b', 'c']) world.host(store).state = 'lost'
+  world.publish()
   world.grant('a')
   world.start('b')
   world.settle()
@@ -181,6 +185,8 @@ test('a copy goes on behind a damaged block that nobody can repair, and ends onc
   world.kill('b')
   world.kill('c')
   world.pass(2500)
+  for (const store of ['b', 'c']) world.host(store).state = 'lost'
+  world.publish()
   world.grant('a')
   for (const block of [0, 1]) world.ask('a', write(block, 2, 10 + block))
   world.settle()

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { ERRORS, type Message, type NodeName, type StoreId, TIMERS } from '@ashlar/proto'
+import { ControlAgent } from '../../../src/core/agent/index.ts'
+import type { PeerLinks } from '../../../src/core/interfaces.ts'
+import type { Link } from '../../../src/core/machine.ts'
+import { address, CLUSTER, incarnation, Reducer, Script, store } from '../control/kit.ts'
+
+const OK = ERRORS.OK.number
+const NO_CONTROL = ERRORS.NO_CONTROL.number
+const CLIENT: Link = 90
+
+/** An agent of store 9 with three voters, stores 1 to 3, each reached over the link of its number. */
+class VotersRig {
+  readonly ctx = new Script()
+  readonly reached = new Set([1, 2, 3])
+  readonly map = new Reducer().founded(3)
+  readonly agent: ControlAgent
+
+  constructor() {
+    const numberOf = (asked: StoreId) => [1, 2, 3].find((n) => store(n) === asked && this.reached.has(n))
+    const links: PeerLinks = {
+      dialed: numberOf,
+      dialedAddress: (asked) => [1, 2, 3].find((n) => address(n) === asked && this.reached.has(n)),
+      storeOf: (link) => store(link),
+      counterOf: () => 1,
+      lastHeard: () => this.ctx.now,
+    }
+    const name = 'n9' as NodeName
+    const start = { store: store(9), name, address: address(9), api: '', incarnation: incarnation(1) }
+    this.agent = new ControlAgent({ ...start, trust: 'trusted' }, links)
+  }
+
+  step(input: () => void = () => {}): { link: Link; message: Message }[] {
+    input()
+    this.agent.endStep(this.ctx)
+    return this.ctx.take().flatMap((it) => (it.type === 'send' ? [{ link: it.link, message: it.message }] : []))
+  }
+
+  begin() {
+    const voters = [1, 2, 3].map((n) => ({ store: store(n), address: address(n) }))
+    return this.step(() => this.agent.begin(this.ctx, CLUSTER, voters))
+  }
+
+  pass(ms: number) {
+    this.ctx.now += ms
+    return this.step(() => this.agent.onTick(this.ctx))
+  }
+
+  receive(link: Link, message: Message) {
+    return this.step(() => this.agent.onMessage(this.ctx, link, message))
+  }
+
+  /** The voter that was just asked to register says that it does not lead. */
+  refuse(sent: { link: Link; message: Message }[]) {
+    const asked = registration(sent)
+    const refusal = { type: 'registered', code: NO_CONTROL, message: '', revision: 0 } as const
+    return this.receive(asked.link, { ...refusal, request: asked.request })
+  }
+
+  /** Registered with the voter that is asked. */
+  accept(sent: { link: Link; message: Message }[]) {
+    const { link, request } = registration(sent)
+    return this.receive(link, { type: 'registered', request, code: OK, message: '', revision: 0 })
+  }
+}
+
+function registration(sent: { link: Link; message: Message }[]): { link: Link; request: number } {
+  for (const { link, message } of sent) if (message.type === 'register') return { link, request: message.request }
+  return assert.fail('nothing was asked')
+}
+
+const linksOf = (sent: { link: Link; message: Message }[], type: Message['type']) =>
+  sent.filter(({ message }) => message.type === type).map(({ link }) => link)
+
+describe('an agent among several voters', () => {
+  it('asks the next one when one does not lead, and pauses when none of them does', () => {
+    const rig = new VotersRig()
+    const first = rig.begin()
+    assert.equal(registration(first).link, 1)
+    const second = rig.refuse(first)
+    assert.equal(registration(second).link, 2)
+    const third = rig.refuse(second)
+    assert.equal(registration(third).link, 3)
+    assert.deepEqual(rig.refuse(third), [], 'all three refused: they are not asked again at once')
+    assert.equal(registration(rig.pass(150)).link, 1)
+  })
+
+  it('asks one that it can reach', () => {
+    const rig = new VotersRig()
+    rig.reached.delete(1)
+    assert.equal(registration(rig.begin()).link, 2)
+  })
+
+  it('leaves a leader that is gone, and one that does not answer, without registering again', () => {
+    const rig = new VotersRig()
+    rig.accept(rig.begin())
+    rig.reached.delete(1)
+    assert.deepEqual(linksOf(rig.pass(50), 'renew'), [2])
+    const later = [...rig.pass(TIMERS.renewMs), ...rig.pass(TIMERS.renewMs), ...rig.pass(50)]
+    assert.deepEqual(linksOf(later, 'renew').at(-1), 3)
+    assert.deepEqual(linksOf(later, 'register'), [])
+  })
+
+  it('stays with a leader that answers', () => {
+    const rig = new VotersRig()
+    let sent = rig.accept(rig.begin())
+    for (let round = 0; round < 10; round++) {
+      for (const { link, message } of sent)
+        if (message.type === 'renew')
+          rig.receive(link, { type: 'renewed', token: message.token, code: OK, revision: 0 })
+      sent = rig.pass(TIMERS.renewMs)
+      assert.deepEqual(linksOf(sent, 'renew'), [1])
+    }
+  })
+
+  it('goes at once to the voter that the log of this very node says leads', () => {
+    const rig = new VotersRig()
+    rig.accept(rig.begin())
+    const sent = rig.step(() => rig.agent.onLeaderKnown(store(3)))
+    assert.deepEqual(linksOf(sent, 'renew'), [3])
+  })
+
+  it('takes a command that one voter refused to the next, and tells the client only what a leader says', () => {
+    const rig = new VotersRig()
+    rig.accept(rig.begin())
+    const command = { do: 'remove-volume', name: 'v' } as const
+    const asked = rig.receive(CLIENT, { type: 'admin', request: 7, command })
+    assert.deepEqual(linksOf(asked, 'admin'), [1])
+    const request = asked[0]?.message.type === 'admin' ? asked[0].message.request : 0
+    const done = { type: 'admin-done', request, message: '', hint: '', revision: 0 } as const
+    const again = rig.receive(1, { ...done, code: NO_CONTROL })
+    assert.deepEqual(linksOf(again, 'admin-done'), [])
+    assert.deepEqual(linksOf(again, 'admin'), [2])
+    assert.deepEqual(linksOf(rig.receive(2, { ...done, code: OK }), 'admin-done'), [CLIENT])
+  })
+})

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Epoch, ERRORS, leaseExpiryMs, type StoreId, TIMERS } from '@ashlar/proto'
+import { active } from './active.ts'
+import type { World } from './kit.ts'
+import { read, write } from './requests.ts'
+
+const OK = ERRORS.OK.number
+const WAIT = ERRORS.WAIT.number
+
+function reasons(world: World): string[] {
+  return world.host('a').released.map(({ reason }) => reason)
+}
+
+/** Stores a, b and c, all of which control hears; a reaches neither b nor c, and said so. */
+function cutOff(): World {
+  const world = active({ minInSync: 2 })
+  for (const other of ['b', 'c']) world.cut.add(`a>${other}`)
+  world.pass(leaseExpiryMs())
+  assert.deepEqual(world.host('a').changes, [], 'a shrink below minInSync would serve nobody')
+  assert.deepEqual(reasons(world), [])
+  world.pass(2 * TIMERS.renewMs + 100)
+  return world
+}
+
+test('amendment 18: a primary that is cut from replicas which control hears gives the extent up', () => {
+  const world = cutOff()
+  assert.deepEqual(reasons(world), ['slow'])
+  const reading = read(0)
+  world.ask('a', reading)
+  assert.deepEqual(world.codes(reading.request), [WAIT], 'it stopped before control may name another')
+  world.change({ epoch: 2 as Epoch, primary: { store: 'b' as StoreId, counter: 1 } })
+  world.pass(TIMERS.silentMs + 200)
+  assert.deepEqual(world.grant('b').inSync, ['b', 'c'])
+  world.settle()
+  const writing = write(0, 1, 1, { epoch: 2 as Epoch })
+  world.ask('b', writing)
+  world.settle()
+  assert.deepEqual(world.codes(writing.request), [OK])
+})
+
+test('amendment 18: where control names nobody else the primary goes on, and asks no second time for a while', () => {
+  const world = cutOff()
+  world.refuseRelease('a')
+  const reading = read(0)
+  world.ask('a', reading)
+  assert.equal(world.answers.at(-1)?.type, 'read-done')
+  world.pass(TIMERS.slowMs)
+  assert.deepEqual(reasons(world), ['slow'])
+  world.cut.clear()
+  world.pass(1000)
+  const writing = write(0, 1, 1)
+  world.ask('a', writing)
+  world.settle()
+  assert.deepEqual(world.codes(writing.request), [OK])
+})
+
+test('amendment 18: a primary whose own disk makes nothing durable gives the extent up', () => {
+  const world = active()
+  world.host('a').autoSync = false
+  const writing = write(0, 1, 1)
+  world.ask('a', writing)
+  world.pass(TIMERS.slowMs + 100)
+  assert.deepEqual(reasons(world), ['slow'])
+  world.sync('a')
+  assert.deepEqual(world.codes(writing.request), [], 'it gave its word to do nothing more')
+  world.refuseRelease('a')
+  world.settle()
+  assert.deepEqual(world.codes(writing.request), [OK])
+})
