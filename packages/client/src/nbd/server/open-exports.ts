@@ -71,7 +71,8 @@ export class OpenExports {
   async acquire(name: string): Promise<OpenExport> {
     const known = await this.#resolve(name)
     if (known === undefined) throw new AshlarError('NOT_FOUND', `there is no export ${quoteName(name)}`)
-    while (this.#closing.has(known)) await this.#closing.get(known)
+    // How closing ended is for who released it; here it only matters that it is over.
+    while (this.#closing.has(known)) await this.#closing.get(known)?.catch(() => undefined)
     const lost = this.#lost.get(known)
     if (lost !== undefined) throw lost
     let entry = this.#entries.get(known)
