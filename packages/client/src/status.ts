@@ -6,52 +6,76 @@ export type StatusEvent = ClientEvent
 /** Events that one slow reader may be behind; the oldest are dropped beyond it. */
 const MAX_BEHIND = 1024
 
-interface Reader {
-  readonly events: StatusEvent[]
-  /** Wakes the reader that waits for an event or for the end. */
-  wake: (() => void) | undefined
-}
+type Result = IteratorResult<StatusEvent, undefined>
+const DONE: Result = { done: true, value: undefined }
 
 /** Hands every event to every reader of `status()`; a reader sees what happens after it began. */
 export class StatusFeed {
-  readonly #readers: Set<Reader> = new Set()
+  readonly #readers: Set<StatusReader> = new Set()
   #ended = false
 
   publish(event: StatusEvent): void {
-    for (const reader of this.#readers) {
-      reader.events.push(event)
-      if (reader.events.length > MAX_BEHIND) reader.events.shift()
-      reader.wake?.()
-    }
+    for (const reader of this.#readers) reader.add(event)
   }
 
   /** Ends every reader after the events that it has not seen yet. */
   end(): void {
     this.#ended = true
-    for (const reader of this.#readers) reader.wake?.()
+    for (const reader of this.#readers) reader.end()
+    this.#readers.clear()
   }
 
-  /** Events from now on. Reading starts here, not with the first `next()`; leaving the loop ends it. */
+  /** Events from now on. Reading starts here, not with the first `next()`; leaving the loop, or `return()`, ends it. */
   subscribe(): AsyncIterable<StatusEvent> {
-    const reader: Reader = { events: [], wake: undefined }
-    if (!this.#ended) this.#readers.add(reader)
-    const iterator = this.#read(reader)
-    return { [Symbol.asyncIterator]: () => iterator }
+    const reader = new StatusReader(() => this.#readers.delete(reader))
+    if (this.#ended) reader.end()
+    else this.#readers.add(reader)
+    return reader
+  }
+}
+
+/** One reader. Not a generator: `return()` of one that waits, or was never read, would not run its cleaning up. */
+class StatusReader implements AsyncIterableIterator<StatusEvent, undefined> {
+  readonly #onLeft: () => void
+  readonly #events: StatusEvent[] = []
+  /** Calls of `next` that wait for an event or for the end, oldest first. */
+  readonly #waiting: ((result: Result) => void)[] = []
+  #ended = false
+
+  constructor(onLeft: () => void) {
+    this.#onLeft = onLeft
   }
 
-  async *#read(reader: Reader): AsyncGenerator<StatusEvent, void, undefined> {
-    try {
-      for (;;) {
-        const event = reader.events.shift()
-        if (event !== undefined) yield event
-        else if (this.#ended) return
-        else
-          await new Promise<void>((resolve) => {
-            reader.wake = resolve
-          })
-      }
-    } finally {
-      this.#readers.delete(reader)
+  add(event: StatusEvent): void {
+    const resolve = this.#waiting.shift()
+    if (resolve !== undefined) {
+      resolve({ done: false, value: event })
+      return
     }
+    this.#events.push(event)
+    if (this.#events.length > MAX_BEHIND) this.#events.shift()
+  }
+
+  end(): void {
+    this.#ended = true
+    for (const resolve of this.#waiting.splice(0)) resolve(DONE)
+  }
+
+  next(): Promise<Result> {
+    const value = this.#events.shift()
+    if (value !== undefined) return Promise.resolve({ done: false, value })
+    if (this.#ended) return Promise.resolve(DONE)
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  return(): Promise<Result> {
+    this.#events.length = 0
+    this.end()
+    this.#onLeft()
+    return Promise.resolve(DONE)
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
   }
 }
