@@ -23,6 +23,8 @@ export interface MapListener {
   onMapChanged(ctx: Context, changed: readonly ExtentId[], removed: readonly ExtentId[]): void
   /** Outcome of `requestChange`; the map already holds the newest record. `committed`: exactly this change took effect. */
   onSetChanged(ctx: Context, change: SetChange, committed: boolean): void
+  /** Control has answered for extents that were given up; the map shows whom it named, if anybody. */
+  onReleased(ctx: Context, extents: readonly { extent: ExtentId; epoch: Epoch }[]): void
 }
 
 /** Links to other stores, as replication and the agent use them. */

@@ -155,6 +155,7 @@ export class ControlAgent implements ControlView {
         return true
       case 'released':
         if (!this.#releases.onAnswer(message)) this.#voter.refused(ctx.now)
+        this.#tellOutcomes(ctx)
         return true
       case 'admin-done':
         if (!this.#relay.onAnswer(ctx, message)) this.#voter.refused(ctx.now)
@@ -378,6 +379,9 @@ export class ControlAgent implements ControlView {
     for (const { change, committed } of this.#sets.takeSettled(this.map))
       this.#listener?.onSetChanged(ctx, change, committed)
     if (this.#sets.aheadOfMap) this.#mapMissing = true
+    // The changes of a release come before its answer on the same link, so that the map shows them unless it has a gap.
+    const released = this.#mapMissing ? [] : this.#releases.takeAnswered()
+    if (released.length > 0) this.#listener?.onReleased(ctx, released)
   }
 
   #onGetMap(ctx: Context, link: Link, message: GetMap): void {

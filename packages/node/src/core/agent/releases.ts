@@ -31,6 +31,8 @@ interface Sent {
 export class Releases {
   readonly #gathered = new Map<ReleaseReason, Map<ExtentId, ReleasedExtent>>()
   #sent: Sent | undefined
+  /** Answered by control; the map may not show it yet. */
+  #answered: ReleasedExtent[] = []
   #lastRequest = 0
 
   add(extents: readonly ReleasedExtent[], reason: ReleaseReason): void {
@@ -58,8 +60,14 @@ export class Releases {
   onAnswer(message: Released): boolean {
     if (message.request !== this.#sent?.request) return true
     if (message.code === ERRORS.NO_CONTROL.number) return false
+    this.#answered.push(...this.#sent.extents)
     this.#sent = undefined
     return true
+  }
+
+  /** Takes what control has answered for. */
+  takeAnswered(): ReleasedExtent[] {
+    return this.#answered.splice(0)
   }
 
   /** True while control has not answered for everything that was given up. */

@@ -1,7 +1,10 @@
-import { type ExtentRecord, type Millis, type SetChange, type StoreId, TIMERS } from '@ashlar/proto'
+import { type ExtentRecord, leaseExpiryMs, type Millis, type SetChange, type StoreId, TIMERS } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
 import type { Primary } from './primary.ts'
 import type { OutStream } from './stream.ts'
+
+/** A store that is silent for longer than this and that control still calls up is cut from here only. */
+const CUT_OFF_MS = leaseExpiryMs() + 2 * TIMERS.renewMs
 
 interface Eviction {
   /** Start counter of the incarnation that was taken out: a restarted store begins anew. */
@@ -62,6 +65,7 @@ export class InSyncKeeper {
     const { primary } = this
     if (record === undefined || primary.over || this.asked !== undefined) return
     const out = this.leaving(ctx, record)
+    if (primary.givenUp) return
     // A pending addition whose replica fails blocks every commit: a change without it makes the request void.
     const withdrawn = this.pendingAdd !== undefined && this.failing(ctx, this.pendingAdd) !== undefined
     if (out.length > 0 || withdrawn) {
@@ -112,13 +116,26 @@ export class InSyncKeeper {
     )
   }
 
-  /** Silent members leave always; slow ones only while enough stay (amendment 18). */
+  /**
+   * Members that failed leave while enough stay (amendment 18). Below that a silent one leaves once control calls it lost;
+   * one that control still hears, or that is only slow, is better served by another primary.
+   */
   private leaving(ctx: Context, record: ExtentRecord): StoreId[] {
-    const others = record.inSync.filter((store) => store !== this.primary.services.self)
+    const { primary } = this
+    const others = record.inSync.filter((store) => store !== primary.services.self)
     const silent = others.filter((store) => this.failing(ctx, store) === 'silent')
-    const spare = record.inSync.length - silent.length - (this.primary.volume()?.minInSync ?? 1)
     const slow = others.filter((store) => this.failing(ctx, store) === 'slow')
-    return [...silent, ...slow.slice(0, Math.max(0, spare))]
+    const spare = Math.max(0, record.inSync.length - (primary.volume()?.minInSync ?? 1))
+    if (silent.length + slow.length <= spare) return [...silent, ...slow]
+    const isUp = (store: StoreId) => primary.services.control.map.nodes.get(store)?.state !== 'lost'
+    const cutOff = silent.filter((store) => isUp(store) && ctx.now - this.heardAt(store) > CUT_OFF_MS)
+    if (slow.length > 0 || cutOff.length > 0) primary.releaseAsSlow(ctx)
+    return silent.filter((store) => !isUp(store))
+  }
+
+  private heardAt(store: StoreId): Millis {
+    const { services, streams } = this.primary
+    return Math.max(services.links.lastHeard(store), streams.get(store)?.createdAt ?? Number.NEGATIVE_INFINITY)
   }
 
   /** `silent`: no frame for long. `slow`: frames come, but what it owes does not. */
@@ -126,8 +143,7 @@ export class InSyncKeeper {
     const { primary } = this
     const stream = primary.streams.get(store)
     if (stream === undefined) return undefined
-    const heard = Math.max(primary.services.links.lastHeard(store), stream.createdAt)
-    if (ctx.now - heard > TIMERS.silentMs) return 'silent'
+    if (ctx.now - this.heardAt(store) > TIMERS.silentMs) return 'silent'
     return this.owes(stream) && ctx.now - stream.progressAt > TIMERS.slowMs ? 'slow' : undefined
   }
 

@@ -4,10 +4,12 @@ import {
   type ErrorCode,
   type ExtentRecord,
   invariant,
+  type Millis,
   type Operation,
   type Seq,
   type SetChange,
   type StoreId,
+  TIMERS,
   type VolumeRecord,
 } from '@ashlar/proto'
 import type { BlockChange, Context, LoadedBlock, Token } from '../machine.ts'
@@ -48,6 +50,11 @@ export class Primary implements StreamOwner {
   /** The record that this primary acts under is not yet durable: nothing is acknowledged until it is (amendment 16). */
   private recordToken: Token | undefined
   private startSent = false
+  /** When the own disk last had nothing to make durable, or made something durable. */
+  private durableAt: Millis = 0
+  /** Given up as too slow: it does nothing more until control has answered (amendment 18). */
+  private released = false
+  private releasedAt: Millis = Number.NEGATIVE_INFINITY
 
   constructor(extent: ExtentState, epoch: Epoch, services: Services) {
     this.extent = extent
@@ -83,8 +90,10 @@ export class Primary implements StreamOwner {
     const token = this.extent.commit(ctx, {
       head: { promised: this.epoch, led: this.epoch, record: headRecordOf(record, volume, this.extent.lengthBytes) },
     })
+    this.durableAt = ctx.now
     this.services.when(token, (later) => {
       if (this.phase !== 'promising') return
+      this.durableAt = later.now
       this.phase = 'recovering'
       // Changes are made durable in order, so everything that this store applied as a replica is on stable storage now.
       this.durableSeq = this.extent.lastSeq
@@ -99,7 +108,7 @@ export class Primary implements StreamOwner {
 
   /** Serves reads and takes writes: START is committed and nothing has ended this primary. */
   get active(): boolean {
-    return this.phase === 'active'
+    return this.phase === 'active' && !this.released
   }
 
   /** inSync ∪ pendingAdd ∪ self: every member must acknowledge (A2.5-5, A2.7). */
@@ -137,9 +146,11 @@ export class Primary implements StreamOwner {
 
   /** Timers, streams that must be opened, sets that must change. Called on every tick and after every change. */
   maintain(ctx: Context): void {
-    if (this.over || this.phase === 'promising') return
     const record = this.record()
-    if (record === undefined) return
+    if (this.over || this.released || record === undefined) return
+    const undurable = this.phase === 'promising' || this.durableSeq < this.extent.lastSeq
+    if (undurable && ctx.now - this.durableAt > TIMERS.slowMs) this.releaseAsSlow(ctx)
+    if (this.released || this.phase === 'promising') return
     const wanted = new Set([...record.assigned, ...record.inSync])
     wanted.delete(this.services.self)
     for (const store of this.streams.keys()) if (!wanted.has(store)) this.streams.delete(store)
@@ -194,6 +205,7 @@ export class Primary implements StreamOwner {
     const seq = (prevSeq + 1) as Seq
     const blocks = write.blocks.map((change) => ({ ...change, version: { ...change.version, epoch: this.epoch, seq } }))
     const pending: PendingWrite = { ...write, seq, blocks }
+    if (this.durableSeq === prevSeq) this.durableAt = ctx.now
     const token = extent.commit(ctx, {
       blocks,
       head: {
@@ -212,6 +224,7 @@ export class Primary implements StreamOwner {
     for (const stream of this.streams.values()) stream.offer(ctx, pending, prevEpoch, prevSeq)
     this.services.when(token, (later) => {
       if (seq > this.durableSeq) this.durableSeq = seq
+      this.durableAt = later.now
       this.advance(later)
     })
     return seq
@@ -219,6 +232,7 @@ export class Primary implements StreamOwner {
 
   /** Commits, in seq order, what every member of the ack set has made durable (A2.5-5, amendments 1 and 2). */
   advance(ctx: Context): void {
+    if (this.released) return
     if (this.over || this.recordToken !== undefined || !this.enoughInSync()) return
     let through = this.durableSeq
     for (const store of this.ackSet()) {
@@ -303,6 +317,30 @@ export class Primary implements StreamOwner {
   onLinkDown(ctx: Context, link: number): void {
     for (const stream of this.streams.values()) stream.onLinkDown(ctx, link)
     this.repairs.onLinkDown(ctx, link)
+  }
+
+  /**
+   * Another member may be able to serve where this one cannot (amendment 18). It stops before control may name one, and goes
+   * on if control names nobody. Not again for a while: each member is tried once, then the last one waits.
+   */
+  releaseAsSlow(ctx: Context): void {
+    if (this.released || ctx.now - this.releasedAt < TIMERS.rejoinMaxMs) return
+    this.released = true
+    this.releasedAt = ctx.now
+    ctx.fact('warn', 'primary-too-slow', { extent: this.extent.id, epoch: this.epoch })
+    this.services.control.release(ctx, [{ extent: this.extent.id, epoch: this.epoch }], 'slow')
+  }
+
+  /** Control has answered and named nobody else. */
+  onReleaseRefused(ctx: Context): void {
+    if (!this.released || this.over) return
+    this.released = false
+    this.durableAt = ctx.now
+    this.maintain(ctx)
+  }
+
+  get givenUp(): boolean {
+    return this.released
   }
 
   /** Takes no new work; `drained` says when what it had is settled. */

@@ -147,6 +147,13 @@ export class Replication implements MapListener {
     if (primary?.epoch === change.epoch) primary.onSetChanged(ctx, change)
   }
 
+  onReleased(ctx: Context, extents: readonly { extent: ExtentId; epoch: Epoch }[]): void {
+    for (const { extent, epoch } of extents) {
+      const primary = this.extents.get(extent)?.primary
+      if (primary?.epoch === epoch) primary.onReleaseRefused(ctx)
+    }
+  }
+
   // ---- links and time ---------------------------------------------------------------------------------------------
 
   onLinkUp(ctx: Context): void {

@@ -4,7 +4,7 @@ import { store } from '../control/kit.ts'
 import { RaftCluster } from './cluster.ts'
 import { entry, founding, Lone } from './lone.ts'
 
-/** The numbers in the names of these tests are those of the pitfalls in docs/control-log.md. */
+/** The numbers in the names of these tests are those of the pitfalls in docs/internals/control-log.md. */
 describe('raft: terms, votes and elections', () => {
   test('a cluster of one leads at once and commits what is durable', () => {
     const cluster = new RaftCluster({ voters: 1 })
