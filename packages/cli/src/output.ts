@@ -2,7 +2,7 @@ import { AshlarError } from '@ashlar/proto'
 import { stringify } from 'yaml'
 import type { Io } from './io.ts'
 
-export const FORMATS = ['table', 'wide', 'json', 'yaml', 'name'] as const
+const FORMATS = ['table', 'wide', 'json', 'yaml', 'name'] as const
 export type Format = (typeof FORMATS)[number]
 
 /** One column of a table: what stands above it and how a row fills it. */
@@ -52,7 +52,7 @@ export function printOne<Thing>(
 }
 
 /** JSON is one line, so that a script may read it as one. */
-export function printData(io: Io, format: 'json' | 'yaml', data: unknown): void {
+function printData(io: Io, format: 'json' | 'yaml', data: unknown): void {
   io.out(format === 'json' ? `${JSON.stringify(data)}\n` : stringify(data))
 }
 

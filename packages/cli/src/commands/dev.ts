@@ -16,7 +16,7 @@ import { devStart } from './dev-start.ts'
 import { devStop } from './dev-stop.ts'
 
 /** Where a development cluster keeps its data, below the directory that the command is run in. */
-export const DEFAULT_DEV_DIRECTORY = '.ashlar/dev'
+const DEFAULT_DEV_DIRECTORY = '.ashlar/dev'
 
 interface Flags {
   readonly nodes?: string

@@ -295,7 +295,7 @@ export async function answeringPid(node: Pick<PlannedNode, 'api' | 'dataDir'>): 
 }
 
 /** What /readyz says. */
-export async function isReady(api: string): Promise<boolean> {
+async function isReady(api: string): Promise<boolean> {
   try {
     return (await fetch(`${api}/readyz`, { signal: AbortSignal.timeout(LOOK_MS) })).ok
   } catch {

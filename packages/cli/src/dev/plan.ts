@@ -41,7 +41,7 @@ export interface DevPlan {
 const HOST = '127.0.0.1'
 /** Peer ports follow API ports at this distance: 7480 and 7580. */
 const PEER_PORT_DISTANCE = 100
-export const MAX_NODES = PEER_PORT_DISTANCE
+const MAX_NODES = PEER_PORT_DISTANCE
 
 /**
  * The processes of a development cluster. The same options give the same plan, so that a second run finds its data.

@@ -14,7 +14,7 @@ import {
 import { formatListenAddress, parseListenAddress, TIMERS } from '@ashlar/proto'
 
 /** Where the gateway of `ashlar dev` listens: the port that IANA gave to NBD. */
-export const DEFAULT_NBD = '127.0.0.1:10809'
+const DEFAULT_NBD = '127.0.0.1:10809'
 
 /** An address to listen on: HOST:PORT or `unix:PATH`. */
 const asListeners = {

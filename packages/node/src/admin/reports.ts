@@ -211,11 +211,11 @@ export function volumeNamed(view: NodeView, name: string): VolumeRecord {
   throw new AshlarError('NOT_FOUND', `there is no volume ${name}`, { hint })
 }
 
-export function volumesByName(view: NodeView): VolumeRecord[] {
+function volumesByName(view: NodeView): VolumeRecord[] {
   return [...view.map.volumes.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-export function nodesByName(view: NodeView): NodeRecord[] {
+function nodesByName(view: NodeView): NodeRecord[] {
   const byName = new Intl.Collator('en', { numeric: true })
   return nodesThatCount(view.map).sort((a, b) => byName.compare(a.name, b.name) || (a.store < b.store ? -1 : 1))
 }

@@ -19,9 +19,9 @@ export const errorSchema = z
   })
   .meta({ id: 'Error' })
 
-export const insecureSchema = z.object({ node: z.string(), option: z.string(), address: z.string() })
+const insecureSchema = z.object({ node: z.string(), option: z.string(), address: z.string() })
 
-export const extentCountsSchema = z.object({
+const extentCountsSchema = z.object({
   healthy: count,
   recovering: count,
   degraded: count,

@@ -2,7 +2,6 @@
 export { describeSource, type LoadedOptions, loadOptions, type OptionInputs, type OptionSource } from './load.ts'
 export {
   DEFAULT_API_PORT,
-  DEFAULT_PEER_PORT,
   LOG_LEVELS,
   type LogLevel,
   SERVER_OPTIONS,
@@ -21,14 +20,11 @@ export {
   asSwitch,
   asText,
   parseList,
-  parseName,
 } from './parsers.ts'
 export { printOptions } from './print.ts'
 export { formatBytes, formatDuration, parseBytes, parseDuration } from './quantities.ts'
 export { environmentName, type OptionSpec, type OptionTable, type OptionValues } from './table.ts'
 export {
-  advertisedAddress,
-  type DataDirFacts,
   type InsecureListener,
   insecureListeners,
   knownPeers,

@@ -62,7 +62,8 @@ export class FactLog {
     const now = this.options.clock()
     const known = this.windows.get(fact.what)
     if (known !== undefined && now - known.startedAt < WINDOW_MS) return known
-    if (known !== undefined) this.settle()
+    // Whatever fact opens a window settles those that are over, also of facts that do not come again.
+    this.settle()
     const window: Window = { startedAt: now, lines: 0, suppressed: 0 }
     this.windows.set(fact.what, window)
     return window

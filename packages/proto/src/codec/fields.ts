@@ -101,7 +101,7 @@ export function blockBytesField(bytes: unknown): Uint8Array {
   return bytes
 }
 
-export function isBlockSize(size: number): boolean {
+function isBlockSize(size: number): boolean {
   return isPowerOfTwo(size) && size >= LIMITS.minBlockBytes && size <= LIMITS.maxBlockBytes
 }
 
@@ -112,7 +112,7 @@ export function listLength(list: unknown, max: number, what: string): number {
   return list.length
 }
 
-export function uuidField(value: unknown): string {
+function uuidField(value: unknown): string {
   if (!isUuid(value)) throw badFrame(`an id must be a UUID in lower case, not ${describe(value)}`)
   return value
 }

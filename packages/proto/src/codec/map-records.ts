@@ -52,7 +52,7 @@ export const TRUSTS: readonly Trust[] = ['trusted', 'suspect']
 export const NODE_STATES: readonly NodeState[] = ['up', 'lost', 'draining', 'joining']
 export const ATTACH_MODES: readonly AttachMode[] = ['exclusive', 'read-only', 'shared']
 
-export const BOOT_ID_LENGTH = 64
+const BOOT_ID_LENGTH = 64
 export const CLIENT_LENGTH = 255
 const EXTENT_FIXED_BYTES = 45
 const MAX_TABLE_STORES = 2 ** 16 - 1

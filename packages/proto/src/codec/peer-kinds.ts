@@ -40,9 +40,9 @@ import type { KindCodec } from './kind-codec.ts'
  */
 
 /** A write touches at most zeroBlocks blocks, and one more when it is not aligned. */
-export const MAX_REPLICATED_BLOCKS = LIMITS.zeroBlocks + 1
+const MAX_REPLICATED_BLOCKS = LIMITS.zeroBlocks + 1
 /** Whole blocks of one operation: a piece and what its unaligned edges add. */
-export const MAX_REPLICATED_BYTES = LIMITS.pieceBytes + LIMITS.maxBlockBytes
+const MAX_REPLICATED_BYTES = LIMITS.pieceBytes + LIMITS.maxBlockBytes
 
 const REPLICATE_HAS_OPERATION = 1
 const REPLICATE_CANCELS = 2
