@@ -30,12 +30,16 @@ export class DockerDaemon {
       env: { ...process.env, PATH: systemPath() },
     })
     closeSync(log)
+    let failure: Error | undefined
+    daemon.once('error', (error) => {
+      failure = error
+    })
     const started = new DockerDaemon(folder, daemon)
     try {
       await eventually(
         'dockerd answers',
         async () => {
-          if (daemon.exitCode !== null) throw new Error('dockerd ended')
+          if (failure !== undefined || daemon.exitCode !== null) throw failure ?? new Error('dockerd ended')
           return (await started.docker('info')).code === 0 ? true : undefined
         },
         60_000,
@@ -64,7 +68,7 @@ export class DockerDaemon {
   }
 
   async stop(): Promise<void> {
-    if (this.daemon.exitCode === null && this.daemon.signalCode === null) {
+    if (this.daemon.pid !== undefined && this.daemon.exitCode === null && this.daemon.signalCode === null) {
       const ended = once(this.daemon, 'exit')
       this.daemon.kill('SIGTERM')
       await ended
@@ -82,10 +86,11 @@ function mountPointsBelow(folder: string): string[] {
     .filter((point) => point.startsWith(`${folder}/`))
 }
 
-/** The PATH without node_modules: images are made from the machine's Node and npm, not from the pinned ones. */
+/**
+ * The PATH without node_modules, since images are made from the machine's Node and npm and not from the pinned ones, and
+ * with the folders of system programs, which the environment of a job may lack.
+ */
 function systemPath(): string {
-  return (process.env['PATH'] ?? '')
-    .split(delimiter)
-    .filter((folder) => !folder.includes('node_modules'))
-    .join(delimiter)
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => !folder.includes('node_modules'))
+  return [...new Set([...folders, '/usr/sbin', '/sbin'])].join(delimiter)
 }
