@@ -196,13 +196,21 @@ describe('profiles', () => {
   })
 })
 
+const KNOWN = { jobs: ['a', 'b'], pieces: ['disk'] }
+
 describe('options', () => {
   test('jobs and flags are read, sizes as everywhere', () => {
-    const options = parseOptions(['a', '--size', '1Gi', '--repeats', '5', '--against', 'ceph'], ['a', 'b'])
+    const options = parseOptions(['a', '--size', '1Gi', '--repeats', '5', '--against', 'ceph'], KNOWN)
     assert.deepEqual(options?.jobs, ['a'])
     assert.equal(options?.sizeBytes, 1024 ** 3)
     assert.equal(options?.repeats, 5)
     assert.equal(options?.against, 'ceph')
+  })
+
+  test('pieces have stores of their own size, and can be named', () => {
+    const options = parseOptions(['pieces', 'disk'], KNOWN)
+    assert.deepEqual([options?.pieces, options?.jobs, options?.sizeBytes], [true, ['disk'], 512 * 1024 ** 2])
+    assert.equal(parseOptions([], KNOWN)?.sizeBytes, 4 * 1024 ** 3)
   })
 
   for (const [args, message] of [
@@ -211,11 +219,12 @@ describe('options', () => {
     [['--repeats', '0'], /--repeats 0: give a whole number from 1 on/],
     [['--size', '4G'], /"4G" is not a size/],
     [['--sise', '4Gi'], /--sise/],
-    [['pieces', 'a'], /stands alone/],
+    [['pieces', 'a'], /no such piece: a/],
+    [['a', 'pieces'], /no such job: pieces/],
   ] as const) {
     test(`${args.join(' ')} is refused with its reason`, () => {
       assert.throws(
-        () => parseOptions(args, ['a', 'b']),
+        () => parseOptions(args, KNOWN),
         (error) => error instanceof AshlarError && error.code === 'USAGE' && message.test(error.message),
       )
     })

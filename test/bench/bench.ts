@@ -4,7 +4,7 @@ import { AshlarError, ERRORS } from '@ashlar/proto'
 import { parseJobFile } from './jobs.ts'
 import { machineFacts } from './machine-facts.ts'
 import { type BenchOptions, HELP, parseOptions } from './options.ts'
-import { runPieces } from './pieces/index.ts'
+import { PIECE_NAMES, runPieces } from './pieces/index.ts'
 import { pieceTable } from './pieces/report.ts'
 import { profileJobs, profileTable } from './profile.ts'
 import { processTable, ratios, ratioTable, resultTable } from './report.ts'
@@ -12,10 +12,8 @@ import { runJobs } from './run-jobs.ts'
 
 async function main(args: readonly string[], signal: AbortSignal): Promise<void> {
   const file = parseJobFile(await readFile(new URL('jobs.fio', import.meta.url), 'utf8'))
-  const options = parseOptions(
-    args,
-    file.jobs.map(({ name }) => name).filter((name) => name !== 'fill'),
-  )
+  const jobNames = file.jobs.map(({ name }) => name).filter((name) => name !== 'fill')
+  const options = parseOptions(args, { jobs: jobNames, pieces: PIECE_NAMES })
   if (options === undefined) {
     process.stdout.write(HELP)
     return

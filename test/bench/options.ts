@@ -5,7 +5,7 @@ import { parseBytes } from '@ashlar/node/config'
 import { AshlarError, type Bytes } from '@ashlar/proto'
 
 export interface BenchOptions {
-  /** Names of jobs, in order; empty means all. */
+  /** Names of jobs, or of pieces, in order; empty means all. */
   readonly jobs: readonly string[]
   /** Measure the pieces that a write is made of, and no cluster. */
   readonly pieces: boolean
@@ -26,16 +26,16 @@ export interface BenchOptions {
 }
 
 export const HELP = `usage: npm run bench -- [JOB...] [options]
-       npm run bench -- pieces [options]
+       npm run bench -- pieces [PIECE...] [options]
 
 Measures the jobs of test/bench/jobs.fio (all when none is named) against the NBD gateway of a cluster of ashlar dev: the
 device is filled once, before the first job that writes it is overwritten once at random. \`pieces\` measures what one write is
-made of. Tables go to stderr, JSON to stdout.
+made of: disk, bare-store, ashlar-store, websocket, nbd. Tables go to stderr, JSON to stdout.
 
   --repeats N            runs of each job, of which the median counts (default: 3)
   --against ceph         measures Ceph too, in turns, on the same machine
   --json FILE            the JSON goes to a file
-  --size SIZE            size of the device (default: 4Gi)
+  --size SIZE            size of the device (default: 4Gi), of each store of pieces (default: 512Mi)
   --block-size SIZE      block size of the volume (default: 4Ki)
   --nodes COUNT          nodes of the cluster (default: 3)
   --seconds N            how long a job, or a piece, is measured (default: 15)
@@ -48,7 +48,7 @@ const FLAGS = {
   repeats: { type: 'string', default: '3' },
   against: { type: 'string' },
   json: { type: 'string' },
-  size: { type: 'string', default: '4Gi' },
+  size: { type: 'string' },
   'block-size': { type: 'string', default: '4Ki' },
   nodes: { type: 'string', default: '3' },
   seconds: { type: 'string', default: '15' },
@@ -58,26 +58,36 @@ const FLAGS = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const
 
+/** What may be named on the command line. */
+export interface KnownNames {
+  readonly jobs: readonly string[]
+  readonly pieces: readonly string[]
+}
+
 /** Undefined when help was asked for. Throws USAGE that names the flag, or the job that does not exist. */
-export function parseOptions(args: readonly string[], knownJobs: readonly string[]): BenchOptions | undefined {
+export function parseOptions(args: readonly string[], known: KnownNames): BenchOptions | undefined {
   const { values, positionals } = parseFlags(args)
   if (values.help) return undefined
-  const pieces = positionals.includes('pieces')
-  if (pieces && positionals.length > 1) throw new AshlarError('USAGE', '`pieces` stands alone, without jobs')
-  const unknown = positionals.filter((name) => name !== 'pieces' && !knownJobs.includes(name))
+  const pieces = positionals[0] === 'pieces'
+  const names = pieces ? positionals.slice(1) : positionals
+  const knownNames = pieces ? known.pieces : known.jobs
+  const unknown = names.filter((name) => !knownNames.includes(name))
   if (unknown.length > 0) {
-    throw new AshlarError('USAGE', `no such job: ${unknown.join(', ')}`, { hint: `there are ${knownJobs.join(', ')}` })
+    const what = pieces ? 'piece' : 'job'
+    throw new AshlarError('USAGE', `no such ${what}: ${unknown.join(', ')}`, {
+      hint: `there are ${knownNames.join(', ')}`,
+    })
   }
   if (values.against !== undefined && values.against !== 'ceph') {
     throw new AshlarError('USAGE', `--against ${values.against}: there is only ceph`)
   }
   return {
-    jobs: pieces ? [] : positionals,
+    jobs: names,
     pieces,
     repeats: count('--repeats', values.repeats, 1),
     against: values.against,
     jsonFile: values.json,
-    sizeBytes: parseBytes(values.size),
+    sizeBytes: parseBytes(values.size ?? (pieces ? '512Mi' : '4Gi')),
     blockSizeBytes: parseBytes(values['block-size']),
     nodes: count('--nodes', values.nodes, 1),
     seconds: count('--seconds', values.seconds, 1),

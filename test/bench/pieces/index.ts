@@ -20,8 +20,6 @@ export interface PieceResult {
   readonly cpuUs: number
 }
 
-/** Blocks that are overwritten, unless the device is to be smaller. */
-const STORE_BYTES = 512 * MIB
 const MEMORY_BYTES = 256 * MIB
 const AT_ONCE = 16
 const FIO_EXTRA_MS = 60_000
@@ -32,26 +30,35 @@ interface PieceContext {
   readonly tell: (line: string) => void
 }
 
-/** Runs every piece by itself, one after the other. */
+/** What can be asked for by name, in the order in which it is measured. */
+const PIECES: Readonly<Record<string, (context: PieceContext) => Promise<PieceResult[]>>> = {
+  disk: async (context) => [await stores(context, 'disk', 1), await stores(context, 'disk', 3)],
+  'bare-store': async (context) => [await stores(context, 'bare-store', 1), await stores(context, 'bare-store', 3)],
+  'ashlar-store': async (context) => [
+    await stores(context, 'ashlar-store', 1),
+    await stores(context, 'ashlar-store', 3),
+  ],
+  websocket: async (context) => [...(await websocket(context, 1)), ...(await websocket(context, AT_ONCE))],
+  nbd: async (context) => [await nbd(context, 'randwrite-4k-qd32'), await nbd(context, 'randread-4k-qd32')],
+}
+export const PIECE_NAMES: readonly string[] = Object.keys(PIECES)
+
+/** Runs pieces by themselves, one after the other: those that `options.jobs` names, or all. */
 export async function runPieces(
   options: BenchOptions,
   tell: (line: string) => void,
   signal: AbortSignal,
 ): Promise<PieceResult[]> {
-  const context = { options, tell, signal }
-  return [
-    await stores(context, 'bare-store', 1),
-    await stores(context, 'bare-store', 3),
-    await stores(context, 'ashlar-store', 1),
-    await stores(context, 'ashlar-store', 3),
-    ...(await websocket(context, 1)),
-    ...(await websocket(context, AT_ONCE)),
-    await nbd(context, 'randwrite-4k-qd32'),
-    await nbd(context, 'randread-4k-qd32'),
-  ]
+  const results: PieceResult[] = []
+  for (const [name, run] of Object.entries(PIECES)) {
+    if (options.jobs.length === 0 || options.jobs.includes(name))
+      results.push(...(await run({ options, tell, signal })))
+  }
+  return results
 }
 
 const STORE_NAMES: Readonly<Record<string, string>> = {
+  disk: 'disk alone, 68 KiB appended and synced',
   'bare-store': 'LevelDB alone, synced batches of 16 blocks',
   'ashlar-store': "Ashlar's store, 16 commits at once",
 }
@@ -63,7 +70,7 @@ async function stores(context: PieceContext, kind: PieceKind, together: number):
     kind,
     settings: {
       directory: join(directory, `${number}`),
-      sizeBytes: Math.min(STORE_BYTES, options.sizeBytes),
+      sizeBytes: options.sizeBytes,
       atOnce: AT_ONCE,
     },
   }))

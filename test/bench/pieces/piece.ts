@@ -1,6 +1,6 @@
 import type { Bytes } from '@ashlar/proto'
 
-export type PieceKind = 'bare-store' | 'ashlar-store' | 'websocket-server' | 'websocket-client' | 'nbd-server'
+export type PieceKind = 'disk' | 'bare-store' | 'ashlar-store' | 'websocket-server' | 'websocket-client' | 'nbd-server'
 
 export interface PieceSettings {
   /** Directory of a store. */

@@ -2,11 +2,13 @@
 import { InvariantError } from '@ashlar/proto'
 import { ashlarStore } from './ashlar-store.ts'
 import { bareStore } from './bare-store.ts'
+import { disk } from './disk.ts'
 import { nbdServer } from './nbd-server.ts'
 import type { FromWorker, Piece, PieceKind, PieceSettings, ToWorker } from './piece.ts'
 import { websocketClient, websocketServer } from './websocket.ts'
 
 const KINDS: Readonly<Record<PieceKind, (settings: PieceSettings) => Promise<Piece>>> = {
+  disk,
   'bare-store': bareStore,
   'ashlar-store': ashlarStore,
   'websocket-server': websocketServer,
