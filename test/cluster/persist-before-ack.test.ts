@@ -64,8 +64,12 @@ function fromHex(text: string): Buffer {
   return Buffer.from(text.replaceAll('\\x', ''), 'hex')
 }
 
-/** Highest seq that a call acknowledges: frames of an accepted connection are not masked, and several may leave at once. */
+/**
+ * Highest seq that a call acknowledges: frames of an accepted connection are not masked, and several may leave at once.
+ * Only sockets count: a record of a LevelDB log begins with a checksum, which is any byte, that of a frame too.
+ */
 function acknowledged(call: Call): number {
+  if (!/^(TCP|socket)/.test(call.target)) return 0
   let highest = 0
   for (let at = 0; call.bytes[at] === 0x82 && at + 2 < call.bytes.length; ) {
     const short = call.bytes[at + 1] ?? 0

@@ -46,9 +46,9 @@ export class DockerDaemon {
       )
       return started
     } catch (cause) {
-      const log = readFileSync(join(folder, 'log'), 'utf8').split('\n').slice(-8).join('\n')
-      await started.stop()
-      throw new Error(`dockerd does not start:\n${log}`, { cause })
+      const said = started.lastLines()
+      await started.end()
+      throw new Error(`dockerd does not start:\n${said}`, { cause })
     }
   }
 
@@ -67,7 +67,19 @@ export class DockerDaemon {
     throw new Error(`${program} ${args.join(' ')} ended with ${result.code}\n${result.stdout}\n${result.stderr}`)
   }
 
+  /** Rejects when the daemon had ended before: whatever failed then, failed because of that. */
   async stop(): Promise<void> {
+    const early = this.daemon.exitCode ?? this.daemon.signalCode
+    const said = this.lastLines()
+    await this.end()
+    if (early !== null) throw new Error(`dockerd ended by itself with ${early}:\n${said}`)
+  }
+
+  private lastLines(): string {
+    return readFileSync(join(this.folder, 'log'), 'utf8').split('\n').slice(-8).join('\n')
+  }
+
+  private async end(): Promise<void> {
     if (this.daemon.pid !== undefined && this.daemon.exitCode === null && this.daemon.signalCode === null) {
       const ended = once(this.daemon, 'exit')
       this.daemon.kill('SIGTERM')
