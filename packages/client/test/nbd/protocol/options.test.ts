@@ -180,3 +180,32 @@ test('nbd 29, 30: the last NBD_OPT_SET_META_CONTEXT counts, only for the export 
   assert.equal(contextAfter(set('vol', ['base:allocation']), set('vol', ['x:y'])), undefined)
   assert.equal(contextAfter(set('vol', ['x:y']), set('vol', ['base:allocation'])), 1)
 })
+
+test('nbd 26: a client that does not ask for block sizes is served all the same, whatever they are', () => {
+  for (const minimumBlockBytes of [1, 512, 4096]) {
+    for (const type of [OPT.INFO, OPT.GO]) {
+      const session = begun([{ ...VOL, minimumBlockBytes }]).feed(option(type, infoData('vol')))
+      assert.equal(session.replyTypes.at(-1), REP.ACK)
+      assert.ok(session.replyTypes.every((reply) => reply === REP.INFO || reply === REP.ACK))
+    }
+  }
+})
+
+test('nbd 32: NBD_OPT_STARTTLS never succeeds here, so nothing crosses into TLS that came before or with it', () => {
+  const together = Buffer.concat([option(OPT.STARTTLS), option(OPT.GO, infoData('vol'))])
+  const session = begun().feed(
+    option(OPT.STRUCTURED_REPLY),
+    option(OPT.SET_META_CONTEXT, metaData('vol', ['base:allocation'])),
+    together,
+  )
+  assert.deepEqual(session.replyTypes.slice(3, 4), [REP.ERR_POLICY])
+  assert.deepEqual(session.transmission?.rules.allocationContextId, 1)
+})
+
+test('nbd 42: several connections are offered always, since every device and volume answers for all of them', () => {
+  const multi = 0b1_0000_0000
+  for (const description of [VOL, { ...VOL, readOnly: true }]) {
+    const [info] = begun([description]).feed(option(OPT.GO, infoData('vol'))).replies
+    assert.equal((info?.data.readUInt16BE(10) ?? 0) & multi, multi)
+  }
+})

@@ -217,7 +217,7 @@ test('nbd 60: a write above the hard limit ends the connection at its header', (
   }))
 
 const SEED = seedOf(41)
-test(`nbd 107, 114, 116: noise at every stage and resets leave the server as it was (seed ${SEED})`, () =>
+test(`nbd 107, 114, 116, 117: noise at every stage and resets leave the server as it was (seed ${SEED})`, () =>
   withServer({}, async ({ connect, attach, server }) => {
     const random = new Random(SEED)
     for (let round = 0; round < 300; round++) {
