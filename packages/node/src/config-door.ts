@@ -18,6 +18,7 @@ export type {
 export {
   asAddress,
   asAddresses,
+  asBytes,
   asCount,
   asDuration,
   asNames,
