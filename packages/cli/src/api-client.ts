@@ -4,6 +4,8 @@ import type {
   CreateVolumeRequest,
   ExplanationAnswer,
   ExtentAnswer,
+  ForceReport,
+  ForceRequest,
   LocalAnswer,
   NodeAnswer,
   NodeDetailsAnswer,
@@ -65,6 +67,19 @@ export class ApiClient {
     return this.call(`/v1/volumes/${encodeURIComponent(volume)}/extents`)
   }
 
+  /** What a forced promotion may lose; changes nothing. */
+  forceReport(volume: string, extent: number, node: string): Promise<ForceReport> {
+    return this.call(`${forcePath(volume, extent)}/${encodeURIComponent(node)}`)
+  }
+
+  forcePrimary(volume: string, extent: number, request: ForceRequest): Promise<ExtentAnswer> {
+    return this.call(forcePath(volume, extent), { method: 'POST', body: request })
+  }
+
+  acknowledgeLoss(volume: string): Promise<VolumeAnswer> {
+    return this.call(`/v1/volumes/${encodeURIComponent(volume)}/acknowledge-loss`, { method: 'POST' })
+  }
+
   explain(kind: ExplanationAnswer['kind'], name: string): Promise<ExplanationAnswer> {
     return this.call(`/v1/explain/${kind}/${name.split('/').map(encodeURIComponent).join('/')}`)
   }
@@ -86,6 +101,10 @@ export class ApiClient {
       hint: 'start a cluster with "ashlar dev", or say with --server or ASHLAR_SERVER where a node has its API',
     })
   }
+}
+
+function forcePath(volume: string, extent: number): string {
+  return `/v1/volumes/${encodeURIComponent(volume)}/extents/${extent}/force-primary`
 }
 
 /** Undefined when nobody listens there: then nothing was done, and the next server may be asked. */

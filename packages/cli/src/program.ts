@@ -5,11 +5,13 @@ import { clusterInfo } from './commands/cluster-info.ts'
 import { clusterWait } from './commands/cluster-wait.ts'
 import { dev } from './commands/dev.ts'
 import { explain } from './commands/explain.ts'
+import { extentForcePrimary } from './commands/extent-force-primary.ts'
 import { extentLs } from './commands/extent-ls.ts'
 import { gatewayRun } from './commands/gateway-run.ts'
 import { nodeDescribe } from './commands/node-describe.ts'
 import { nodeLs } from './commands/node-ls.ts'
 import { serverRun } from './commands/server-run.ts'
+import { volumeAcknowledgeLoss } from './commands/volume-acknowledge-loss.ts'
 import { volumeCreate } from './commands/volume-create.ts'
 import { volumeDescribe } from './commands/volume-describe.ts'
 import { volumeExport } from './commands/volume-export.ts'
@@ -43,9 +45,9 @@ const NOUNS: Readonly<Record<string, Noun>> = {
   volume: {
     description: 'virtual disks',
     aliases: ['v'],
-    verbs: [volumeCreate, volumeLs, volumeDescribe, volumeRm, volumeImport, volumeExport],
+    verbs: [volumeCreate, volumeLs, volumeDescribe, volumeRm, volumeImport, volumeExport, volumeAcknowledgeLoss],
   },
-  extent: { description: 'the slices that volumes are made of', aliases: ['e'], verbs: [extentLs] },
+  extent: { description: 'the slices that volumes are made of', aliases: ['e'], verbs: [extentLs, extentForcePrimary] },
   server: { description: 'storage nodes', aliases: [], verbs: [serverRun] },
   gateway: { description: 'NBD', aliases: ['gw'], verbs: [gatewayRun] },
 }

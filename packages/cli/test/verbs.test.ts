@@ -20,6 +20,7 @@ const DEGRADED = { ...CLUSTER, state: 'degraded', nodesUp: 2, reasons: ['node n3
 const VOLUME = {
   ...{ name: 'demo', sizeBytes: 2 ** 30, blockSizeBytes: 4096, replicas: 3, minInSync: 2, state: 'healthy' },
   ...{ extentSizeBytes: 2 ** 28, extents: CLUSTER.extents, behindBlocks: 0, generation: 1, holders: [], reasons: [] },
+  forced: [],
 }
 const EXTENTS = [
   {
@@ -140,6 +141,58 @@ describe('extents', () => {
       out,
       'Extent:     demo/0 is healthy\nBecause:    a\n            b\nWaits for:  nothing\nTo do:      nothing\n',
     )
+  })
+})
+
+describe('extent force-primary', () => {
+  const held = (node: string, lastSeq: number | null) => {
+    const state = lastSeq === null ? 'lost' : 'up'
+    return { node, state, lastEpoch: lastSeq === null ? null : 3, lastSeq, commitSeq: lastSeq }
+  }
+  const report = {
+    ...{ extent: 'demo/0', possible: true, because: ['nobody serves it'], mayBeLost: ['all after seq 7'] },
+    ...{ replica: held('n1', 7), others: [held('n2', null)] },
+  }
+  const path = '/v1/volumes/demo/extents/0/force-primary'
+  const args = ['extent', 'force-primary', 'demo/0', '--node', 'n1']
+
+  it('without --accept-data-loss only says what may be lost, and exits 4', async (t) => {
+    const { url, requests } = await fakeApi(t, { [`GET ${path}/n1`]: { body: report } })
+    const { code, out, error } = await ashlar([...args, '--server', url])
+    assert.equal(code, 4)
+    assert.match(out, /^May be lost: +all after seq 7$/m)
+    assert.match(out, /^Would go on: +n1 \(up\): last write epoch 3, seq 7; knows up to seq 7 acknowledged$/m)
+    assert.match(out, /^Others: +n2 \(lost\): could not be asked$/m)
+    assert.match(error, /extent demo\/0 was left as it is \(add --accept-data-loss to do it\)/)
+    assert.deepEqual(
+      requests.map(({ method }) => method),
+      ['GET'],
+    )
+  })
+
+  it('with it names the primary and says until when the volume is marked', async (t) => {
+    const { url, requests } = await fakeApi(t, { [`POST ${path}`]: { body: EXTENTS[0] } })
+    const { code, out } = await ashlar([...args, '--accept-data-loss', '--server', url])
+    assert.deepEqual([code, requests[0]?.body], [0, { node: 'n1', acceptDataLoss: true }])
+    assert.match(out, /n1 is primary of extent demo\/0 in epoch 3\..*ashlar volume acknowledge-loss demo/)
+  })
+
+  it('of something that is no extent is a usage error', async () => {
+    const { code, error } = await ashlar(['extent', 'force-primary', 'demo', '--node', 'n1'])
+    assert.deepEqual([code, error], [2, 'ashlar: "demo" is not an extent (write VOLUME/NUMBER, such as demo/0)\n'])
+  })
+
+  it('leaves a mark that volume describe shows and acknowledge-loss ends', async (t) => {
+    const forced = [{ extent: 3, node: 'n1', epoch: 5, acknowledged: false }]
+    const { url } = await fakeApi(t, {
+      'GET /v1/volumes/demo': { body: { ...VOLUME, forced } },
+      'POST /v1/volumes/demo/acknowledge-loss': { body: { ...VOLUME, forced } },
+    })
+    assert.match(
+      (await ashlar(['volume', 'describe', 'demo', '--server', url])).out,
+      /^Forced: +extent 3: n1 was made primary by force in epoch 5, not acknowledged yet$/m,
+    )
+    assert.equal((await ashlar(['volume', 'acknowledge-loss', 'demo', '--server', url])).code, 0)
   })
 })
 

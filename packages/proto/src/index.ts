@@ -68,6 +68,7 @@ export {
   type BlockVersion,
   defaultMinInSync,
   type ExtentRecord,
+  type ForcedPromotion,
   type Holder,
   type Incarnation,
   type MapDelta,

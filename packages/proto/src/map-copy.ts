@@ -1,6 +1,6 @@
 import { invariant } from './errors.ts'
 import { type ClusterId, type ExtentId, extentId, extentIndexOf, type StoreId, type VolumeId, volumeOf } from './ids.ts'
-import type { ExtentRecord, MapDelta, NodeRecord, VolumeRecord, Voter } from './map.ts'
+import type { ExtentRecord, ForcedPromotion, MapDelta, NodeRecord, VolumeRecord, Voter } from './map.ts'
 
 /** What one delta changed, for those who act on it. */
 export interface MapChange {
@@ -23,6 +23,8 @@ export class MapCopy {
   readonly nodes: Map<StoreId, NodeRecord> = new Map()
   readonly volumes: Map<VolumeId, VolumeRecord> = new Map()
   readonly extents: Map<ExtentId, ExtentRecord> = new Map()
+  /** Extents whose primary was named by force, the latest time each. */
+  readonly forced: Map<ExtentId, ForcedPromotion> = new Map()
   /** Tombstones: volumes that existed and do not any more. */
   readonly removedVolumes: Set<VolumeId> = new Set()
 
@@ -39,6 +41,7 @@ export class MapCopy {
     for (const node of delta.nodes) this.nodes.set(node.store, node)
     for (const volume of delta.volumes) this.volumes.set(volume.id, volume)
     for (const extent of delta.extents) this.extents.set(extent.id, extent)
+    for (const forced of delta.forced ?? []) this.forced.set(forced.extent, forced)
     const removedVolumes: VolumeId[] = []
     const removedExtents: ExtentId[] = []
     for (const volume of delta.removedVolumes) {
@@ -48,7 +51,10 @@ export class MapCopy {
       removedExtents.push(...this.extentsOf(volume).map((extent) => extent.id))
       this.volumes.delete(volume)
     }
-    for (const id of removedExtents) this.extents.delete(id)
+    for (const id of removedExtents) {
+      this.extents.delete(id)
+      this.forced.delete(id)
+    }
     this.revision = delta.to
     return {
       extents: delta.extents.map((extent) => extent.id),

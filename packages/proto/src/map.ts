@@ -75,6 +75,20 @@ export interface ExtentRecord {
   readonly changedAt: number
 }
 
+/**
+ * A person made a store primary although it may lack acknowledged writes (A2.10). What stores hold from before that epoch is
+ * another history: it never tells what was committed.
+ */
+export interface ForcedPromotion {
+  readonly extent: ExtentId
+  /** The epoch in which that store was named; every epoch from it on is the new history. */
+  readonly epoch: Epoch
+  readonly store: StoreId
+  /** A person has said that the loss is known: it is history, and no warning any more. */
+  readonly acknowledged: boolean
+  readonly changedAt: number
+}
+
 /** What changed between two revisions of the map. `from` 0 is the whole map. */
 export interface MapDelta {
   readonly cluster: ClusterId
@@ -87,6 +101,8 @@ export interface MapDelta {
   readonly extents: readonly ExtentRecord[]
   /** Tombstones: volumes removed in between (with `from` 0: all that were ever removed). Their extents go with them. */
   readonly removedVolumes: readonly VolumeId[]
+  /** Extents whose primary was named by force, the latest time each; absent where there are none. */
+  readonly forced?: readonly ForcedPromotion[]
 }
 
 /** Kinds of a block's content, as stored and as sent. Numbers are stable for ever. */

@@ -15,6 +15,11 @@ export function volumeDescribe({ io }: Verb): Command {
   })
 }
 
+function describeForced({ extent, node, epoch, acknowledged }: VolumeAnswer['forced'][number]): string {
+  const known = acknowledged ? 'acknowledged' : 'not acknowledged yet'
+  return `extent ${extent}: ${node} was made primary by force in epoch ${epoch}, ${known}`
+}
+
 /** What people are told of a volume. */
 export function describeVolume(volume: VolumeAnswer): string {
   const { healthy, recovering, degraded, unavailable } = volume.extents
@@ -31,6 +36,7 @@ export function describeVolume(volume: VolumeAnswer): string {
         `${degraded} degraded, ${unavailable} unavailable`,
     ],
     ['Blocks behind', volume.behindBlocks],
+    ...(volume.forced.length === 0 ? [] : [['Forced', volume.forced.map(describeForced)] as const]),
     ['Attached', holders.length === 0 ? 'by nobody' : holders],
   ])
 }

@@ -202,6 +202,7 @@ export class FakeCluster implements AsyncDisposable {
       this.#replace({ ...volume, holders: volume.holders.filter(({ session }) => session !== command.session) })
       return done('OK')
     }
+    if (command.do !== 'attach' && command.do !== 'remove-volume') return done('USAGE')
     const volume = this.volume(command.name)
     if (volume === undefined) return done('NOT_FOUND')
     if (command.do === 'remove-volume') {

@@ -1,8 +1,9 @@
-import { AshlarError, type StoreId } from '@ashlar/proto'
+import { AshlarError, type ExtentId, type StoreId } from '@ashlar/proto'
+import { nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
 import type { FetchPeer } from './peers.ts'
 import { extentReports, nodeReport, volumeReport } from './reports.ts'
-import type { ExplanationAnswer, ExtentAnswer } from './schemas.ts'
+import type { ExplanationAnswer, ExtentAnswer, VolumeAnswer } from './schemas.ts'
 
 /** Why a volume, an extent (`VOLUME/NUMBER`) or a node is as it is, what it waits for, and what a person can do. */
 export async function explain(
@@ -37,7 +38,8 @@ async function explainVolume(view: NodeView, name: string, fetchPeer: FetchPeer)
     state: volume.state,
     because,
     waitsFor: volume.reasons,
-    todo: volume.state === 'healthy' ? [] : [`ashlar extent ls ${name}`, ...startLostNodes(view)],
+    todo:
+      volume.state === 'healthy' ? [] : [`ashlar extent ls ${name}`, ...startLostNodes(view), ...acknowledge(volume)],
   }
 }
 
@@ -54,11 +56,36 @@ async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer)
     state: extent.state,
     because: [
       `${extent.primary} is its primary since epoch ${extent.epoch}`,
+      ...forcedLines(view, extent.id as ExtentId),
       ...extent.replicas.map((replica) => `the replica on ${replica.node} is ${describeStanding(replica)}`),
     ],
     waitsFor: extent.reason === '' ? [] : [extent.reason],
-    todo: extent.state === 'healthy' ? [] : startLostNodes(view),
+    todo:
+      extent.state === 'healthy' ? [] : [...startLostNodes(view), ...forceAnother(view, name, extent.id as ExtentId)],
   }
+}
+
+function acknowledge({ name, forced }: VolumeAnswer): string[] {
+  return forced.every(({ acknowledged }) => acknowledged) ? [] : [`ashlar volume acknowledge-loss ${name}`]
+}
+
+function forcedLines(view: NodeView, extent: ExtentId): string[] {
+  const forced = view.map.forced.get(extent)
+  if (forced === undefined) return []
+  const known = forced.acknowledged ? 'a person has acknowledged that' : 'nobody has acknowledged that yet'
+  return [
+    `${nodeName(view.map, forced.store)} was made primary by force in epoch ${forced.epoch}: acknowledged writes may be lost, and ${known}`,
+  ]
+}
+
+/** The last resort, where nobody who holds every acknowledged write is here and somebody else is. */
+function forceAnother(view: NodeView, name: string, extent: ExtentId): string[] {
+  const record = view.map.extents.get(extent)
+  const isUp = (store: StoreId) => view.map.nodes.get(store)?.state === 'up'
+  if (record === undefined || [...record.inSync, ...record.eligible].some(isUp)) return []
+  return record.assigned
+    .filter(isUp)
+    .map((store) => `see what would be lost: ashlar extent force-primary ${name} --node ${nodeName(view.map, store)}`)
 }
 
 function describeStanding({ standing, behindBlocks }: ExtentAnswer['replicas'][number]): string {

@@ -1,4 +1,14 @@
-import type { ExtentId, ExtentRecord, MapCopy, NodeRecord, StoreId, VolumeRecord } from '@ashlar/proto'
+import {
+  type ExtentId,
+  type ExtentRecord,
+  extentIndexOf,
+  type ForcedPromotion,
+  type MapCopy,
+  type NodeRecord,
+  type StoreId,
+  type VolumeRecord,
+  volumeOf,
+} from '@ashlar/proto'
 
 /**
  * How well something is. Of an extent:
@@ -7,7 +17,7 @@ import type { ExtentId, ExtentRecord, MapCopy, NodeRecord, StoreId, VolumeRecord
  * - `degraded`: it serves, and a replica is missing that nobody copies to.
  * - `unavailable`: reads or writes wait, because no primary serves it or fewer than minInSync replicas are in sync.
  *
- * A volume is as its worst extent. A cluster is as its worst volume, at best `degraded` while a node is lost, and
+ * A volume is as its worst extent, at best `degraded` while a loss is not acknowledged. A cluster is as its worst volume, at best `degraded` while a node is lost, and
  * `unavailable` without control.
  */
 export const HEALTH_STATES = ['healthy', 'recovering', 'degraded', 'unavailable'] as const
@@ -91,10 +101,28 @@ export function volumeHealth(map: MapCopy, volume: VolumeRecord, progressOf: Pro
     if (reason !== '') reasons.add(reason)
     fewestInSync = Math.min(fewestInSync, extent.inSync.length)
   }
+  const loss = lossReason(map, volume)
+  if (loss !== undefined) reasons.add(loss)
   const present = HEALTH_STATES.filter((state) => extents[state] > 0)
   // A volume whose extents have not reached this copy of the map is not known to be well.
-  const state = present.length === 0 ? 'unavailable' : worst(present)
+  const state = present.length === 0 ? 'unavailable' : worst([...present, loss === undefined ? 'healthy' : 'degraded'])
   return { state, extents, reasons: [...reasons], fewestInSync: Number.isFinite(fewestInSync) ? fewestInSync : 0 }
+}
+
+/** Forced promotions of a volume, by extent. */
+export function forcedOf(map: MapCopy, volume: VolumeRecord): ForcedPromotion[] {
+  return [...map.forced.values()]
+    .filter(({ extent }) => volumeOf(extent) === volume.id)
+    .sort((a, b) => a.extent - b.extent)
+}
+
+/** Says that acknowledged writes may be lost, until a person says that this is known. */
+function lossReason(map: MapCopy, volume: VolumeRecord): string | undefined {
+  const open = forcedOf(map, volume).filter(({ acknowledged }) => !acknowledged)
+  if (open.length === 0) return undefined
+  const which = open.slice(0, 10).map(({ extent }) => extentIndexOf(extent))
+  const more = open.length > which.length ? ` and ${open.length - which.length} more` : ''
+  return `acknowledged writes may be lost in extents ${which.join(', ')}${more}, which got a primary by force`
 }
 
 /** What people call a store: the name of its node, or its id when the map does not know it. */

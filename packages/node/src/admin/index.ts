@@ -8,6 +8,8 @@ export type {
   CreateVolumeRequest,
   ExplanationAnswer,
   ExtentAnswer,
+  ForceReport,
+  ForceRequest,
   LocalAnswer,
   LocalExtentAnswer,
   NodeAnswer,

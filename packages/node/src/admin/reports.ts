@@ -1,6 +1,14 @@
-import { AshlarError, type ExtentRecord, type NodeRecord, type StoreId, type VolumeRecord } from '@ashlar/proto'
+import {
+  AshlarError,
+  type ExtentRecord,
+  extentIndexOf,
+  type NodeRecord,
+  type StoreId,
+  type VolumeRecord,
+} from '@ashlar/proto'
 import {
   extentHealth,
+  forcedOf,
   type HealthState,
   nodeName,
   nodesThatCount,
@@ -101,12 +109,16 @@ function countHeld(
 }
 
 /** One node by its name or the id of its store. Throws NOT_FOUND. */
-export async function nodeReport(view: NodeView, id: string, fetchPeer: FetchPeer): Promise<NodeDetailsAnswer> {
+export function nodeNamed(view: NodeView, id: string): NodeAnswer {
   const report = nodeReports(view).find((node) => node.id === id || node.store === id)
-  if (report === undefined) {
-    const names = nodesByName(view).map((node) => node.name)
-    throw new AshlarError('NOT_FOUND', `there is no node ${id}`, { hint: `nodes are ${names.join(', ')}` })
-  }
+  if (report !== undefined) return report
+  const names = nodesByName(view).map((node) => node.name)
+  throw new AshlarError('NOT_FOUND', `there is no node ${id}`, { hint: `nodes are ${names.join(', ')}` })
+}
+
+/** One node with what it says of itself. Throws NOT_FOUND. */
+export async function nodeReport(view: NodeView, id: string, fetchPeer: FetchPeer): Promise<NodeDetailsAnswer> {
+  const report = nodeNamed(view, id)
   const store = report.store as StoreId
   const [locals, extents] = await Promise.all([askLocal(view, fetchPeer), askLocalExtents(view, fetchPeer)])
   const local = locals.get(store)
@@ -161,6 +173,9 @@ function volumeAnswer(view: NodeView, volume: VolumeRecord, progressOf: Progress
     behindBlocks: behind.reduce((sum, blocks) => sum + blocks, 0),
     holders: volume.holders.map(({ client, mode }) => ({ client, mode })),
     reasons: [...reasons],
+    forced: forcedOf(view.map, volume).map(({ extent, store, epoch, acknowledged }) => ({
+      ...{ extent: extentIndexOf(extent), node: nodeName(view.map, store), epoch, acknowledged },
+    })),
   }
 }
 
@@ -209,6 +224,13 @@ export function volumeNamed(view: NodeView, name: string): VolumeRecord {
   const names = volumesByName(view).map((known) => known.name)
   const hint = names.length === 0 ? 'there are no volumes yet' : `volumes are ${names.slice(0, 20).join(', ')}`
   throw new AshlarError('NOT_FOUND', `there is no volume ${name}`, { hint })
+}
+
+/** One extent by its number in a volume. Throws NOT_FOUND. */
+export function extentNumbered(view: NodeView, volume: VolumeRecord, number: number): ExtentRecord {
+  const record = view.map.extentsOf(volume.id)[number]
+  if (record === undefined) throw new AshlarError('NOT_FOUND', `volume ${volume.name} has no extent ${number}`)
+  return record
 }
 
 function volumesByName(view: NodeView): VolumeRecord[] {

@@ -88,6 +88,10 @@ export const volumeSchema = z
     generation: count.describe('Rises with each attachment; a writer with a lower one is refused.'),
     holders: z.array(z.object({ client: z.string(), mode: z.string() })),
     reasons: z.array(z.string()),
+    forced: z
+      .array(z.object({ extent: count, node: z.string(), epoch: count, acknowledged: z.boolean() }))
+      .default([])
+      .describe('Extents that got a primary by force, the latest time each: acknowledged writes may be lost.'),
   })
   .meta({ id: 'Volume' })
 
@@ -124,6 +128,35 @@ export const extentSchema = z
   })
   .meta({ id: 'Extent' })
 
+export const forceRequestSchema = z
+  .strictObject({
+    node: z.string().describe('Name of the node, or id of its store, that becomes primary.'),
+    acceptDataLoss: z
+      .boolean()
+      .default(false)
+      .describe('Without it nothing is done, and the answer says what may be lost.'),
+  })
+  .meta({ id: 'ForcePrimary' })
+
+const heldSchema = z.object({
+  node: z.string(),
+  state: z.string(),
+  lastEpoch: count.nullable().describe('Epoch of the last write that it holds; null when it could not be asked.'),
+  lastSeq: count.nullable(),
+  commitSeq: count.nullable().describe('Up to here it knows writes to be acknowledged.'),
+})
+
+export const forceReportSchema = z
+  .object({
+    extent: z.string(),
+    possible: z.boolean().describe('False: control refuses it, and `because` says why.'),
+    because: z.array(z.string()).describe('Why nobody serves the extent, or why it cannot be forced.'),
+    mayBeLost: z.array(z.string()),
+    replica: heldSchema.describe('The one that would become primary.'),
+    others: z.array(heldSchema),
+  })
+  .meta({ id: 'ForceReport' })
+
 export const localSchema = z
   .object({
     id: z.string(),
@@ -146,6 +179,7 @@ export const localExtentSchema = z
     role: z.enum(['primary', 'replica']),
     phase: z.string(),
     epoch: count,
+    lastEpoch: count.default(0).describe('Epoch of the last write that it holds.'),
     lastSeq: count,
     commitSeq: count,
     damagedBlocks: count,
@@ -200,6 +234,8 @@ export type NodeDetailsAnswer = z.infer<typeof nodeDetailsSchema>
 export type VolumeAnswer = z.infer<typeof volumeSchema>
 export type CreateVolumeRequest = z.infer<typeof createVolumeSchema>
 export type ExtentAnswer = z.infer<typeof extentSchema>
+export type ForceReport = z.infer<typeof forceReportSchema>
+export type ForceRequest = z.infer<typeof forceRequestSchema>
 export type LocalAnswer = z.infer<typeof localSchema>
 export type LocalExtentAnswer = z.infer<typeof localExtentSchema>
 export type VersionsAnswer = z.infer<typeof versionsSchema>

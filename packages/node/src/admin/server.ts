@@ -4,6 +4,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequ
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { Logger } from 'pino'
 import { errorAnswer, sendError, sendNotFound } from './errors.ts'
+import { lossRoutes } from './loss-routes.ts'
 import type { NodeView } from './node-view.ts'
 import { withoutUnusedSchemas } from './openapi.ts'
 import { type FetchPeer, fetchPeer } from './peers.ts'
@@ -62,6 +63,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
   })
   await server.register(clusterRoutes(view, ask))
   await server.register(volumeRoutes(view, ask))
+  await server.register(lossRoutes(view, ask))
   await server.register(localRoutes(view))
   registerProbes(server, view, metrics)
   await server.ready()

@@ -54,6 +54,8 @@ export interface HeadRecord {
   /** Bytes of this extent (the last one of a volume may be short). */
   readonly lengthBytes: Bytes
   readonly volumeName: string
+  /** Epoch in which a person began its history anew; absent when nobody ever did (A2.10). */
+  readonly historyEpoch?: Epoch
 }
 
 /** Durable state of one replica beside its blocks. */

@@ -1,4 +1,4 @@
-import { HEALTH_STATES, type HealthState, nodesThatCount, volumeHealth, worst } from '../admin/health.ts'
+import { forcedOf, HEALTH_STATES, type HealthState, nodesThatCount, volumeHealth, worst } from '../admin/health.ts'
 import type { NodeView } from '../admin/node-view.ts'
 import type { ExtentStatus } from '../core/replication/index.ts'
 import type { NodeMetrics } from './metrics/index.ts'
@@ -44,6 +44,8 @@ function collectVolumes({ replication, control }: NodeMetrics, view: NodeView): 
     states.push(health.state)
     for (const state of MAP_STATES) replication.extents.set({ volume: volume.name, state }, health.extents[state])
     replication.inSyncReplicas.set({ volume: volume.name }, health.fewestInSync)
+    const open = forcedOf(view.map, volume).filter(({ acknowledged }) => !acknowledged)
+    replication.forcedExtents.set({ volume: volume.name }, open.length)
     for (const mode of ['exclusive', 'shared', 'read-only']) {
       const holders = volume.holders.filter((holder) => holder.mode === mode)
       if (holders.length > 0) replication.attachments.set({ volume: volume.name, mode }, holders.length)

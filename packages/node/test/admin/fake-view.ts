@@ -110,6 +110,7 @@ export function replicaStatus(extent: ExtentId): ExtentStatus {
     role: 'replica',
     phase: 'live',
     epoch: 1 as Epoch,
+    lastEpoch: 1 as Epoch,
     lastSeq: 5 as never,
     commitSeq: 5 as never,
     blockCount: 262_144,

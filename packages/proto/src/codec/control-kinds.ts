@@ -213,5 +213,7 @@ export const adminKind = body<Admin>('admin', {
       client: text('client', CLIENT_LENGTH),
     }),
     detach: command('detach', { volume: number(volumeField), session: number(sessionField) }),
+    'force-primary': command('force-primary', { extent, store }),
+    'acknowledge-loss': command('acknowledge-loss', { name: volumeName }),
   }),
 })

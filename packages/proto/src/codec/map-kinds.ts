@@ -3,6 +3,7 @@ import {
   type ChangeSets,
   type ClusterId,
   type ExtentRecord,
+  type ForcedPromotion,
   LIMITS,
   type MapDelta,
   type MapUpdate,
@@ -14,7 +15,7 @@ import {
   type VolumeRecord,
   type Voter,
 } from '@ashlar/proto'
-import type { ByteReader } from './bytes.ts'
+import type { ByteReader, ByteWriter } from './bytes.ts'
 import {
   codeField,
   counterField,
@@ -58,7 +59,8 @@ import {
  * (LIMITS.mapExtents), which no msgpack body of LIMITS.controlBytes could hold. Records as in map-records.ts.
  *
  * map-update     cluster 16 | clusterGeneration 8 | from 8 | to 8 | voters 1 x voter | nodes 2 x node | volumes 4 x volume |
- *                removed 4 x (volume 4) | stores | extents 4 x extent
+ *                removed 4 x (volume 4) | stores | extents 4 x extent | [forced 4 x (extent 8 | epoch 8 | store s |
+ *                flags 1 (1: acknowledged) | changedAt 8)], which is left out when there are none
  * change-sets    request 8 | store 16 | counter 8 | stores | count 4 x (extent 8 | revision 8 | epoch 8 | set)
  * sets-changed   request 8 | stores | count 4 x (extent 8 | code 2 | flags 1 (1: record) | [extent record])
  * release        request 8 | store 16 | counter 8 | reason 1 | count 4 x (extent 8 | epoch 8)
@@ -71,6 +73,8 @@ export const MAX_VOTERS = 16
 const MAX_REMOVED_VOLUMES = 2 ** 18
 export const MESSAGE_LENGTH = 1024
 const HAS_RECORD = 1
+const ACKNOWLEDGED = 1
+const FORCED_BYTES = 27
 /** Append-only: the place is what travels. */
 const RELEASE_REASONS: readonly Release['reason'][] = ['shutdown', 'slow', 'behind', 'poisoned']
 /** Every store of a table: a bound for sizes, where counting them would cost more than it saves. */
@@ -104,7 +108,9 @@ export const mapUpdateKind: KindCodec<MapUpdate> = {
     sum(delta.nodes, nodeBytes) +
     sum(delta.volumes, volumeBytes) +
     4 * delta.removedVolumes.length +
-    sum(delta.extents, extentBytes),
+    sum(delta.extents, extentBytes) +
+    4 +
+    FORCED_BYTES * (delta.forced?.length ?? 0),
   writeHead(to, { delta }) {
     writeUuid(to, delta.cluster)
     to.u53(generationField(delta.clusterGeneration))
@@ -120,11 +126,35 @@ export const mapUpdateKind: KindCodec<MapUpdate> = {
     for (const volume of delta.removedVolumes) to.u32(volumeField(volume))
     const table = new StoreTable()
     for (const record of delta.extents) table.addRecord(record)
+    const { forced = [] } = delta
+    table.add(forced.map(({ store }) => store))
     table.write(to)
     to.u32(listLength(delta.extents, LIMITS.mapExtents, 'extents'))
     for (const record of delta.extents) writeExtent(to, table, record)
+    if (forced.length > 0) writeForced(to, table, forced)
   },
   read: (from) => ({ type: 'map-update', delta: readDelta(from) }),
+}
+
+function writeForced(to: ByteWriter, table: StoreTable, forced: readonly ForcedPromotion[]): void {
+  to.u32(listLength(forced, LIMITS.mapExtents, 'forced'))
+  for (const { extent, epoch, store, acknowledged, changedAt } of forced) {
+    to.u53(extentField(extent))
+    to.u53(epochField(epoch))
+    table.writePlace(to, store)
+    to.u8(acknowledged ? ACKNOWLEDGED : 0)
+    to.u53(revisionField(changedAt))
+  }
+}
+
+function readForced(from: ByteReader, stores: StoreList): ForcedPromotion[] {
+  return readList<ForcedPromotion>(from, from.u32(), FORCED_BYTES, LIMITS.mapExtents, 'forced', () => ({
+    extent: extentField(from.u53()),
+    epoch: epochField(from.u53()),
+    store: stores.readPlace(from),
+    acknowledged: flagBits(from.u8(), ACKNOWLEDGED) !== 0,
+    changedAt: revisionField(from.u53()),
+  }))
 }
 
 function readDelta(from: ByteReader): MapDelta {
@@ -142,7 +172,8 @@ function readDelta(from: ByteReader): MapDelta {
   const extents = readList<ExtentRecord>(from, from.u32(), 45, LIMITS.mapExtents, 'extents', () =>
     readExtent(from, stores),
   )
-  return { cluster, clusterGeneration, from: since, to, voters, nodes, volumes, extents, removedVolumes }
+  const fixed = { cluster, clusterGeneration, from: since, to, voters, nodes, volumes, extents, removedVolumes }
+  return from.left === 0 ? fixed : { ...fixed, forced: readForced(from, stores) }
 }
 
 export const changeSetsKind: KindCodec<ChangeSets> = {

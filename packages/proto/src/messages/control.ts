@@ -127,6 +127,10 @@ export type AdminCommand =
       readonly client: string
     }
   | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId }
+  /** Makes a store primary of an extent that nobody can serve, although it may lack acknowledged writes (A2.10). */
+  | { readonly do: 'force-primary'; readonly extent: ExtentId; readonly store: StoreId }
+  /** A person knows what the forced promotions of a volume may have lost. */
+  | { readonly do: 'acknowledge-loss'; readonly name: string }
 
 /** client -> any node (which passes it on to the control leader). The answer to `attach` comes when it is complete. */
 export interface Admin {

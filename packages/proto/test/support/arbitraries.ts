@@ -111,6 +111,7 @@ export const extentRecord: Arbitrary<ExtentRecord> = record({
   assigned: stores,
   changedAt: u53,
 })
+const forcedPromotion = record({ extent, epoch, store, acknowledged: fc.boolean(), changedAt: u53 })
 const holder = record({
   session,
   mode: fc.constantFrom('exclusive', 'read-only', 'shared'),
@@ -158,6 +159,8 @@ const command = fc.oneof(
     client: text,
   }),
   record({ do: fc.constant('detach'), volume: volumeId, session }),
+  record({ do: fc.constant('force-primary'), extent, store }),
+  record({ do: fc.constant('acknowledge-loss'), name: text }),
 ) as Arbitrary<AdminCommand>
 
 type Arbitraries = { readonly [T in MessageType]: Arbitrary<Omit<Extract<AnyMessage, { type: T }>, 'type'>> }
@@ -305,17 +308,20 @@ const BODIES: Arbitraries = {
   renewed: record({ token: u53, code, revision: u53 }),
   'get-map': record({ have: u53, watch: fc.boolean() }),
   'map-update': record({
-    delta: record({
-      cluster,
-      clusterGeneration: u53,
-      from: u53,
-      to: u53,
-      voters: list(voter),
-      nodes: list(nodeRecord),
-      volumes: list(volumeRecord),
-      extents: list(extentRecord),
-      removedVolumes: list(volumeId),
-    }),
+    delta: withOptional(
+      record({
+        cluster,
+        clusterGeneration: u53,
+        from: u53,
+        to: u53,
+        voters: list(voter),
+        nodes: list(nodeRecord),
+        volumes: list(volumeRecord),
+        extents: list(extentRecord),
+        removedVolumes: list(volumeId),
+      }),
+      record({ forced: fc.array(forcedPromotion, { minLength: 1, maxLength: 4 }) }),
+    ),
   }),
   'change-sets': record({
     request: u53,

@@ -4,10 +4,11 @@ import type { Command } from './commands.ts'
 /** Characters that are kept of what a client calls itself. */
 const CLIENT_LENGTH = 255
 
-/** The log's command for what a person or a client asks; `live`: stores that may get replicas of a new volume. */
+/** The log's command for what a person or a client asks; `live`: stores that may get replicas, or be named primary. */
 export function commandOf(command: AdminCommand, live: readonly StoreId[]): Command {
   switch (command.do) {
     case 'create-volume':
+    case 'force-primary':
       return { ...command, live }
     case 'attach': {
       const { name, session, mode, ifFree, client } = command
@@ -15,6 +16,7 @@ export function commandOf(command: AdminCommand, live: readonly StoreId[]): Comm
     }
     case 'remove-volume':
     case 'detach':
+    case 'acknowledge-loss':
       return command
   }
 }

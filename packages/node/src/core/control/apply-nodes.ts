@@ -185,7 +185,7 @@ function takeOut(state: MapState, record: ExtentRecord, store: StoreId): void {
 function serveWaiting(state: MapState, store: StoreId, live: Live): void {
   for (const id of state.assignedTo(store)) {
     const record = state.extents.get(id) as ExtentRecord
-    if (primaryStands(state, record.primary)) continue
+    if (primaryStands(state, record)) continue
     if (record.inSync.includes(store) || record.eligible.includes(store))
       replacePrimary(state, id, reasonToReplace(state, record.primary.store), live)
   }

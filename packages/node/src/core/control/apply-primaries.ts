@@ -11,7 +11,7 @@ export function applyPromote(state: MapState, command: Promote): CommandResult {
   const live = new Set(command.live)
   for (const { extent, revision } of command.extents) {
     const record = state.extents.get(extent)
-    if (record === undefined || record.revision !== revision || primaryStands(state, record.primary)) continue
+    if (record === undefined || record.revision !== revision || primaryStands(state, record)) continue
     replacePrimary(state, extent, reasonToReplace(state, record.primary.store), live)
   }
   return done()

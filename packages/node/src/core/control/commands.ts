@@ -74,6 +74,15 @@ export type Command =
   | { readonly do: 'remove-volume'; readonly name: string }
   | { readonly do: 'attach'; readonly name: string; readonly holder: Holder; readonly ifFree: boolean }
   | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId }
+  /** A person makes a store primary of an extent that nobody can serve (A2.10). */
+  | {
+      readonly do: 'force-primary'
+      readonly extent: ExtentId
+      readonly store: StoreId
+      readonly live: readonly StoreId[]
+    }
+  /** A person knows what forced promotions of the volume may have lost. */
+  | { readonly do: 'acknowledge-loss'; readonly name: string }
   /** The first entry of each leader: commits what earlier terms left, and changes nothing. */
   | { readonly do: 'begin-term' }
   /** Who votes and who only learns, from this entry on: the log itself follows it from the moment it is appended. */

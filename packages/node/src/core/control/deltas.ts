@@ -2,6 +2,7 @@ import type {
   ClusterId,
   ExtentId,
   ExtentRecord,
+  ForcedPromotion,
   MapDelta,
   NodeRecord,
   StoreId,
@@ -20,6 +21,7 @@ export interface DeltaSource {
   readonly nodes: ReadonlyMap<StoreId, NodeRecord>
   readonly volumes: ReadonlyMap<VolumeId, VolumeRecord>
   readonly extents: ReadonlyMap<ExtentId, ExtentRecord>
+  readonly forced: ReadonlyMap<ExtentId, ForcedPromotion>
   /**
    * Tombstones: with the revision of the removal, or without where it is not known any more. The second kind goes into
    * every delta: to hear of a removal again changes nothing.
@@ -31,6 +33,7 @@ export interface DeltaSource {
 export function cutDelta(source: DeltaSource, from: number): MapDelta {
   const { cluster } = source
   invariant(cluster !== undefined, 'a delta was asked of a map that was never founded')
+  const forced = changedAfter(source.forced, from)
   return {
     cluster,
     clusterGeneration: source.clusterGeneration,
@@ -41,6 +44,7 @@ export function cutDelta(source: DeltaSource, from: number): MapDelta {
     volumes: changedAfter(source.volumes, from),
     extents: changedAfter(source.extents, from),
     removedVolumes: removedAfter(source.removedVolumes, from),
+    ...(forced.length === 0 ? {} : { forced }),
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Epoch, ExtentId, ExtentRecord, PrimaryRef, StoreId } from '@ashlar/proto'
+import type { Epoch, ExtentId, ExtentRecord, StoreId } from '@ashlar/proto'
 import { epochOf, invariant } from '@ashlar/proto'
 import type { MapState } from './map-state.ts'
 import { putExtentRecord, replaceInSync, type Sets, volumeOfExtent, without } from './membership.ts'
@@ -29,13 +29,16 @@ export function firstEpoch(state: MapState): Epoch {
   return epochOf(state.clusterGeneration, 1)
 }
 
-/** True when the record names a life of a store that can still serve the epoch, as far as the map tells. */
-export function primaryStands(state: MapState, primary: PrimaryRef): boolean {
+/**
+ * True when the record names a life of a store that can still serve the epoch, as far as the map tells. A suspect store
+ * serves only where a person named it.
+ */
+export function primaryStands(state: MapState, { id, epoch, primary }: ExtentRecord): boolean {
   const node = state.nodes.get(primary.store)
   return (
     node !== undefined &&
     node.state !== 'lost' &&
-    node.trust === 'trusted' &&
+    (node.trust === 'trusted' || state.forced.get(id)?.epoch === epoch) &&
     node.incarnation.counter === primary.counter
   )
 }
@@ -114,6 +117,11 @@ function leaveToTrusted(state: MapState, record: ExtentRecord, minInSync: number
   if (next === undefined) return false
   namePrimary(state, record, next, replaceInSync(record, without(record.inSync, old), minInSync, [old]))
   return true
+}
+
+/** Unclean promotion by a person (A2.10): the store alone is in sync, whatever the members before it hold. */
+export function forcePrimary(state: MapState, record: ExtentRecord, store: StoreId): void {
+  namePrimary(state, record, store, { inSync: [store], eligible: [] })
 }
 
 /** The live trusted member with the fewest extents to lead; ties by store id. Undefined when there is none. */

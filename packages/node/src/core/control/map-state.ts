@@ -2,6 +2,7 @@ import type {
   ClusterId,
   ExtentId,
   ExtentRecord,
+  ForcedPromotion,
   MapDelta,
   NodeRecord,
   SessionId,
@@ -31,6 +32,8 @@ export class MapState {
   readonly nodes: Map<StoreId, NodeRecord> = new Map()
   readonly volumes: Map<VolumeId, VolumeRecord> = new Map()
   readonly extents: Map<ExtentId, ExtentRecord> = new Map()
+  /** Extents whose primary was named by force, the latest time each (A2.10). */
+  readonly forced: Map<ExtentId, ForcedPromotion> = new Map()
   /** Tombstones, with the revision of the removal. */
   readonly removedVolumes: Map<VolumeId, number> = new Map()
   /** Which store took over the name or address of a store that lost its address by it (amendment 15). */
@@ -121,6 +124,7 @@ export class MapState {
       const record = this.extents.get(id)
       if (record === undefined) continue
       this.extents.delete(id)
+      this.forced.delete(id)
       this.#unindex(record)
     }
   }
@@ -136,6 +140,10 @@ export class MapState {
     index(this.#ledBy, record.primary.store, record.id)
     for (const store of record.assigned) index(this.#assignedTo, store, record.id)
     return record
+  }
+
+  putForced(forced: Unstamped<ForcedPromotion>): void {
+    this.forced.set(forced.extent, { ...forced, changedAt: this.#stamp() })
   }
 
   #stamp(): number {

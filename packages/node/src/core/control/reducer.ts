@@ -1,4 +1,5 @@
 import { applyAttach, applyDetach } from './apply-attachments.ts'
+import { applyAcknowledgeLoss, applyForcePrimary } from './apply-losses.ts'
 import { applyExpire, applyRegister } from './apply-nodes.ts'
 import { applyPromote, applyRelease } from './apply-primaries.ts'
 import { applyChangeSets } from './apply-sets.ts'
@@ -20,6 +21,8 @@ const APPLY: { readonly [Name in Command['do']]: Apply<Name> } = {
   'remove-volume': applyRemoveVolume,
   attach: applyAttach,
   detach: applyDetach,
+  'force-primary': applyForcePrimary,
+  'acknowledge-loss': applyAcknowledgeLoss,
   'begin-term': () => done(),
   'set-members': applySetMembers,
 }

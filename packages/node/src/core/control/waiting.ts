@@ -21,7 +21,7 @@ export function extentsWithoutPrimary(state: MapState): ExtentRecord[] {
     if (node.state !== 'lost' && node.trust === 'trusted') continue
     for (const id of state.ledBy(store)) {
       const record = state.extents.get(id)
-      if (record !== undefined && !primaryStands(state, record.primary)) records.push(record)
+      if (record !== undefined && !primaryStands(state, record)) records.push(record)
     }
   }
   return records

@@ -10,6 +10,8 @@ export interface ExtentStatus {
   /** Phase of the primary, or of the inbound stream; `waiting` where there is none. */
   readonly phase: string
   readonly epoch: Epoch
+  /** The last write that it holds. */
+  readonly lastEpoch: Epoch
   readonly lastSeq: Seq
   readonly commitSeq: Seq
   /** Blocks of the extent, and those known to be damaged here. */
@@ -35,6 +37,7 @@ export function statusOf(state: ExtentState, replica: ReplicaRole, primary: Prim
     role: primary === undefined ? 'replica' : 'primary',
     phase: primary?.phase ?? inbound?.phase ?? 'waiting',
     epoch: primary?.epoch ?? state.promised,
+    lastEpoch: state.lastEpoch,
     lastSeq: state.lastSeq,
     commitSeq: state.commitSeq,
     blockCount: state.blockCount,

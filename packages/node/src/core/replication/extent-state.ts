@@ -110,7 +110,12 @@ export class ExtentState {
 }
 
 /** The part of the map that a store keeps beside its blocks (amendment 16). */
-export function headRecordOf(record: ExtentRecord, volume: VolumeRecord, lengthBytes: Bytes): HeadRecord {
+export function headRecordOf(
+  record: ExtentRecord,
+  volume: VolumeRecord,
+  lengthBytes: Bytes,
+  historyEpoch: Epoch,
+): HeadRecord {
   return {
     revision: record.revision,
     epoch: record.epoch,
@@ -122,5 +127,6 @@ export function headRecordOf(record: ExtentRecord, volume: VolumeRecord, lengthB
     blockSizeBytes: volume.blockSizeBytes,
     lengthBytes,
     volumeName: volume.name,
+    ...(historyEpoch === 0 ? {} : { historyEpoch }),
   }
 }

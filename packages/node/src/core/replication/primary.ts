@@ -12,7 +12,7 @@ import {
   TIMERS,
   type VolumeRecord,
 } from '@ashlar/proto'
-import type { BlockChange, Context, LoadedBlock, Token } from '../machine.ts'
+import type { BlockChange, Context, HeadRecord, LoadedBlock, Token } from '../machine.ts'
 import { type ExtentState, headRecordOf } from './extent-state.ts'
 import { InSyncKeeper } from './in-sync.ts'
 import { Reads } from './reads.ts'
@@ -21,6 +21,9 @@ import type { Services } from './services.ts'
 import { OutStream, type StreamOwner } from './stream.ts'
 import { type PendingWrite, type ReplyTo, Window } from './window.ts'
 import { Writes } from './writes.ts'
+
+/** Seqs between two histories of an extent: more than any store can be ahead of another, and room for a thousand of them. */
+const HISTORY_GAP = 2 ** 42
 
 /**
  *   promising ──promised durable──> recovering ──all in-sync marked, START committed──> active
@@ -78,6 +81,11 @@ export class Primary implements StreamOwner {
     return this.services.control.map.locate(this.extent.id)?.volume
   }
 
+  /** The epoch in which this extent's history began anew, by a forced promotion; 0 when it never did (A2.10). */
+  get historyEpoch(): Epoch {
+    return this.services.control.map.forced.get(this.extent.id)?.epoch ?? (0 as Epoch)
+  }
+
   /** Persists promised = led = epoch and the record before the first OPEN leaves (A2.14). */
   begin(ctx: Context): void {
     const record = this.record()
@@ -88,7 +96,7 @@ export class Primary implements StreamOwner {
       'an epoch is led once, and never below a promise',
     )
     const token = this.extent.commit(ctx, {
-      head: { promised: this.epoch, led: this.epoch, record: headRecordOf(record, volume, this.extent.lengthBytes) },
+      head: { promised: this.epoch, led: this.epoch, record: this.headRecord(record, volume) },
     })
     this.durableAt = ctx.now
     this.services.when(token, (later) => {
@@ -100,6 +108,10 @@ export class Primary implements StreamOwner {
       later.fact('info', 'extent-recovering', { extent: this.extent.id, epoch: this.epoch })
       this.maintain(later)
     })
+  }
+
+  private headRecord(record: ExtentRecord, volume: VolumeRecord): HeadRecord {
+    return headRecordOf(record, volume, this.extent.lengthBytes, this.historyEpoch)
   }
 
   get over(): boolean {
@@ -132,7 +144,7 @@ export class Primary implements StreamOwner {
     const volume = this.volume()
     if (record === undefined || volume === undefined || this.over) return
     if (record.revision !== this.extent.record?.revision) {
-      const token = this.extent.commit(ctx, { head: { record: headRecordOf(record, volume, this.extent.lengthBytes) } })
+      const token = this.extent.commit(ctx, { head: { record: this.headRecord(record, volume) } })
       this.recordToken = token
       this.services.when(token, (later) => {
         if (this.recordToken !== token) return
@@ -202,7 +214,9 @@ export class Primary implements StreamOwner {
     const { extent } = this
     const prevEpoch = extent.lastEpoch
     const prevSeq = extent.lastSeq
-    const seq = (prevSeq + 1) as Seq
+    // A history that was begun by force leaves more room than the one before it can have used: what stores remember of
+    // that one's commits never reaches into this one.
+    const seq = (prevEpoch < this.historyEpoch ? prevSeq + HISTORY_GAP : prevSeq + 1) as Seq
     const blocks = write.blocks.map((change) => ({ ...change, version: { ...change.version, epoch: this.epoch, seq } }))
     const pending: PendingWrite = { ...write, seq, blocks }
     if (this.durableSeq === prevSeq) this.durableAt = ctx.now

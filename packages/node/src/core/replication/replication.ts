@@ -137,9 +137,11 @@ export class Replication implements MapListener {
 
   /** Every store keeps the record that it is told, so that a lost map can be rebuilt (amendment 16). */
   private writeRecord(ctx: Context, state: ExtentState, record: ExtentRecord): void {
-    const volume = this.services.control.map.locate(record.id)?.volume
+    const { map } = this.services.control
+    const volume = map.locate(record.id)?.volume
     if (volume === undefined || state.record?.revision === record.revision) return
-    state.commit(ctx, { head: { record: headRecordOf(record, volume, state.lengthBytes) } })
+    const historyEpoch = map.forced.get(record.id)?.epoch ?? (0 as Epoch)
+    state.commit(ctx, { head: { record: headRecordOf(record, volume, state.lengthBytes, historyEpoch) } })
   }
 
   onSetChanged(ctx: Context, change: SetChange): void {

@@ -26,6 +26,8 @@ export type StreamPhase = 'closed' | 'opening' | 'comparing' | 'copying' | 'live
 /** What a stream tells the primary that owns it. */
 export interface StreamOwner {
   readonly epoch: Epoch
+  /** What a replica holds of epochs before this one is another history: its commits say nothing (A2.10). */
+  readonly historyEpoch: Epoch
   /** An acknowledgement or the MARK moved: count again. */
   onStreamProgress(ctx: Context): void
   /** The replica promised a higher epoch: this primary is over. */
@@ -177,8 +179,8 @@ export class OutStream {
     if (!this.current(link, message) || this.phase !== 'opening') return
     this.phase = 'comparing'
     this.progressAt = ctx.now
-    this.theirCommitSeq = message.commitSeq
-    if (message.commitSeq > this.extent.lastSeq) return this.owner.onBehind(ctx, this.store, message.commitSeq)
+    this.theirCommitSeq = message.lastEpoch < this.owner.historyEpoch ? (0 as Seq) : message.commitSeq
+    if (this.theirCommitSeq > this.extent.lastSeq) return this.owner.onBehind(ctx, this.store, message.commitSeq)
     for (const block of message.damaged) this.list.add(block)
     for (const block of this.extent.damaged) this.list.add(block)
     const gen = this.gen

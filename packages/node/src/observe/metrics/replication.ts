@@ -35,6 +35,11 @@ export function replicationMetrics(register: Register) {
       'Replicas in sync of the extent that has the fewest, by volume.',
       ['volume'],
     ),
+    forcedExtents: register.gauge(
+      'ashlar_replication_forced_extents',
+      'Extents that got a primary by force and whose loss nobody has acknowledged yet, by volume.',
+      ['volume'],
+    ),
     primaries: register.gauge('ashlar_replication_primaries', 'Extents whose primary is this node, by phase.', [
       'phase',
     ]),

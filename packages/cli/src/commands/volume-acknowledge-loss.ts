@@ -1,0 +1,16 @@
+import { Command } from 'commander'
+import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import type { Verb } from '../program.ts'
+
+export function volumeAcknowledgeLoss({ io }: Verb): Command {
+  const command = new Command('acknowledge-loss')
+    .description('end the warning on a volume whose extents got primaries by force; what was lost stays lost')
+    .argument('<name>', 'name of the volume')
+  addCommonOptions(command)
+  examples(command, ['ashlar volume acknowledge-loss demo'])
+  return command.action(async (name: string) => {
+    const { api } = sessionOf(io, command)
+    const { forced } = await api.acknowledgeLoss(name)
+    io.error(`volume ${name}: ${forced.length} forced promotions are acknowledged\n`)
+  })
+}

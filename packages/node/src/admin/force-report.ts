@@ -1,0 +1,90 @@
+import type { ExtentId, ExtentRecord, MapCopy, StoreId, VolumeRecord } from '@ashlar/proto'
+import { extentIndexOf } from '@ashlar/proto'
+import { nodeName } from './health.ts'
+import type { NodeView } from './node-view.ts'
+import { askLocalExtents, type FetchPeer, type PeerAnswers } from './peers.ts'
+import type { ForceReport, LocalExtentAnswer } from './schemas.ts'
+
+type Held = ForceReport['replica']
+
+/** What making a store primary of an extent by force may lose, as far as the stores that are here can tell (A2.10). */
+export async function forceReport(
+  view: NodeView,
+  volume: VolumeRecord,
+  record: ExtentRecord,
+  store: StoreId,
+  fetchPeer: FetchPeer,
+): Promise<ForceReport> {
+  const { map } = view
+  const answers = await askLocalExtents(view, fetchPeer, volume.name)
+  const replica = heldBy(map, record.id, store, answers)
+  const others = record.assigned
+    .filter((other) => other !== store)
+    .map((other) => heldBy(map, record.id, other, answers))
+  const refusals = refusalsOf(map, record, store)
+  return {
+    extent: `${volume.name}/${extentIndexOf(record.id)}`,
+    possible: refusals.length === 0,
+    because: refusals.length > 0 ? refusals : [whoIsMissing(map, record)],
+    mayBeLost: refusals.length > 0 ? [] : mayBeLost(map, volume, record, replica, others),
+    replica,
+    others,
+  }
+}
+
+function heldBy(map: MapCopy, extent: ExtentId, store: StoreId, answers: PeerAnswers<LocalExtentAnswer[]>): Held {
+  const answer = answers.get(store)
+  const held = answer?.answered === true ? answer.value.find((status) => status.extent === extent) : undefined
+  return {
+    node: nodeName(map, store),
+    state: map.nodes.get(store)?.state ?? 'unknown',
+    lastEpoch: held?.lastEpoch ?? null,
+    lastSeq: held?.lastSeq ?? null,
+    commitSeq: held?.commitSeq ?? null,
+  }
+}
+
+/** What control will refuse, as far as this node's map tells; control has the last word. */
+function refusalsOf(map: MapCopy, record: ExtentRecord, store: StoreId): string[] {
+  const primary = map.nodes.get(record.primary.store)
+  const refusals: string[] = []
+  const stands = primary?.incarnation.counter === record.primary.counter && primary.trust === 'trusted'
+  if (stands && primary.state !== 'lost') refusals.push(`${primary.name} serves it: there is nothing to force`)
+  if (!record.assigned.includes(store)) refusals.push(`${nodeName(map, store)} holds no replica of it`)
+  if (map.nodes.get(store)?.state !== 'up') refusals.push(`${nodeName(map, store)} is not up`)
+  return refusals
+}
+
+function whoIsMissing(map: MapCopy, record: ExtentRecord): string {
+  const holders = [...record.inSync, ...record.eligible].map((store) => nodeName(map, store))
+  return `nobody serves it: ${holders.join(', ')} alone ${holders.length === 1 ? 'holds' : 'hold'} every acknowledged write`
+}
+
+function mayBeLost(
+  map: MapCopy,
+  volume: VolumeRecord,
+  record: ExtentRecord,
+  replica: Held,
+  others: readonly Held[],
+): string[] {
+  const holders = [...record.inSync, ...record.eligible].map((store) => nodeName(map, store))
+  const lines = [
+    replica.lastSeq === null
+      ? `${replica.node} could not be asked what it holds: all that was ever written to the extent may be lost`
+      : `the last write on ${replica.node} is epoch ${replica.lastEpoch}, seq ${replica.lastSeq}: every acknowledged write after it is lost for good`,
+  ]
+  const known = others.flatMap(({ node, commitSeq }) => (commitSeq === null ? [] : [{ node, commitSeq }]))
+  const most = known.sort((a, b) => b.commitSeq - a.commitSeq)[0]
+  if (most !== undefined && most.commitSeq > (replica.lastSeq ?? 0))
+    lines.push(`${most.node} knows writes up to seq ${most.commitSeq} to be acknowledged: it lost less`)
+  else if (!holders.includes(replica.node))
+    lines.push(`how many those are only ${holders.join(' or ')} can tell, and no replica that is here knows of any`)
+  lines.push(
+    `what ${holders.join(' and ')} held is overwritten when they come back: copy their data directories before`,
+  )
+  if (volume.minInSync > 1)
+    lines.push(
+      `${volume.minInSync} replicas must be in sync before it is served again: others are copied to from ${replica.node}`,
+    )
+  return lines
+}

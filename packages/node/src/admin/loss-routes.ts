@@ -1,0 +1,95 @@
+import { AshlarError, type StoreId } from '@ashlar/proto'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { forceReport } from './force-report.ts'
+import type { NodeView } from './node-view.ts'
+import type { FetchPeer } from './peers.ts'
+import { extentNumbered, extentReports, nodeNamed, volumeNamed, volumeReport } from './reports.ts'
+import {
+  type ExtentAnswer,
+  errorSchema,
+  extentSchema,
+  type ForceReport,
+  forceReportSchema,
+  forceRequestSchema,
+  volumeSchema,
+} from './schemas.ts'
+
+const errors = { '4xx': errorSchema, '5xx': errorSchema }
+const oneExtent = z.object({ name: z.string(), number: z.coerce.number().int().min(0) })
+
+/** What only a person may decide, because acknowledged writes may be lost by it. */
+export function lossRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPluginAsyncZod {
+  return async (server) => {
+    server.get(
+      '/v1/volumes/:name/extents/:number/force-primary/:id',
+      {
+        schema: {
+          summary: 'What making a node primary of an extent by force may lose; changes nothing',
+          params: oneExtent.extend({ id: z.string() }),
+          response: { 200: forceReportSchema, ...errors },
+        },
+      },
+      ({ params }) => reportForce(view, fetchPeer, params, params.id),
+    )
+    server.post(
+      '/v1/volumes/:name/extents/:number/force-primary',
+      {
+        schema: {
+          summary: 'Make a node primary of an extent that nobody can serve; CONFLICT without acceptDataLoss',
+          params: oneExtent,
+          body: forceRequestSchema,
+          response: { 200: extentSchema, ...errors },
+        },
+      },
+      ({ params, body }) => force(view, fetchPeer, params, body.node, body.acceptDataLoss),
+    )
+    server.post(
+      '/v1/volumes/:name/acknowledge-loss',
+      {
+        schema: {
+          summary: 'End the warning on a volume whose extents got primaries by force',
+          params: z.object({ name: z.string() }),
+          response: { 200: volumeSchema, ...errors },
+        },
+      },
+      async ({ params }) => {
+        volumeNamed(view, params.name)
+        await view.admin({ do: 'acknowledge-loss', name: params.name })
+        return await volumeReport(view, params.name, fetchPeer)
+      },
+    )
+  }
+}
+
+async function reportForce(
+  view: NodeView,
+  fetchPeer: FetchPeer,
+  { name, number }: z.infer<typeof oneExtent>,
+  node: string,
+): Promise<ForceReport> {
+  const volume = volumeNamed(view, name)
+  const record = extentNumbered(view, volume, number)
+  return await forceReport(view, volume, record, nodeNamed(view, node).store as StoreId, fetchPeer)
+}
+
+async function force(
+  view: NodeView,
+  fetchPeer: FetchPeer,
+  at: z.infer<typeof oneExtent>,
+  node: string,
+  acceptDataLoss: boolean,
+): Promise<ExtentAnswer> {
+  const report = await reportForce(view, fetchPeer, at, node)
+  if (!acceptDataLoss) {
+    const why = report.possible ? report.mayBeLost : report.because
+    throw new AshlarError('CONFLICT', `${report.extent} was left as it is: ${why.join('; ')}`, {
+      hint: report.possible ? 'say that this loss is accepted to do it' : '',
+    })
+  }
+  const extent = extentNumbered(view, volumeNamed(view, at.name), at.number).id
+  await view.admin({ do: 'force-primary', extent, store: nodeNamed(view, node).store as StoreId })
+  const after = (await extentReports(view, at.name, fetchPeer))[at.number]
+  if (after === undefined) throw new AshlarError('NOT_FOUND', `volume ${at.name} was removed meanwhile`)
+  return after
+}

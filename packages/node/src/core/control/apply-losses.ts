@@ -1,0 +1,66 @@
+import type { ExtentRecord, StoreId } from '@ashlar/proto'
+import { extentIndexOf, volumeOf } from '@ashlar/proto'
+import type { Command } from './commands.ts'
+import { choosePrimary, forcePrimary, primaryStands } from './epochs.ts'
+import type { MapState } from './map-state.ts'
+import { volumeOfExtent, without } from './membership.ts'
+import { type CommandResult, done, refused } from './result.ts'
+
+type ForcePrimary = Extract<Command, { do: 'force-primary' }>
+type AcknowledgeLoss = Extract<Command, { do: 'acknowledge-loss' }>
+
+/**
+ * Makes a store primary of an extent that nobody can serve, although it may lack acknowledged writes (A2.10). Only ever by a
+ * person. It begins another history of the extent, which the map keeps: what other stores hold from before does not count.
+ */
+export function applyForcePrimary(state: MapState, command: ForcePrimary): CommandResult {
+  const { extent, store } = command
+  const record = state.extents.get(extent)
+  if (record === undefined) return refused('NOT_FOUND', `there is no extent ${extent}`)
+  const volume = volumeOfExtent(state, record)
+  // An answer of control was lost, and the command came again.
+  if (state.forced.get(extent)?.epoch === record.epoch && record.primary.store === store) return done({ volume })
+  const refusal = refuseForce(state, record, command)
+  if (refusal !== undefined) return refusal
+  forcePrimary(state, record, store)
+  const { epoch } = state.extents.get(extent) as ExtentRecord
+  state.putForced({ extent, epoch, store, acknowledged: false })
+  return done({ volume })
+}
+
+function refuseForce(state: MapState, record: ExtentRecord, { store, live }: ForcePrimary): CommandResult | undefined {
+  const name = (id: StoreId) => state.nodes.get(id)?.name ?? id
+  const what = `extent ${extentIndexOf(record.id)} of ${volumeOfExtent(state, record).name}`
+  if (primaryStands(state, record))
+    return refused(
+      'CONFLICT',
+      `${name(record.primary.store)} serves ${what}`,
+      'only an extent that nobody can serve gets a primary by force',
+    )
+  const others = [...without(record.inSync, record.primary.store), ...record.eligible]
+  const clean = choosePrimary(state, others, new Set(live))
+  if (clean !== undefined)
+    return refused(
+      'CONFLICT',
+      `${name(clean)} is here and holds every acknowledged write of ${what}: control names it by itself`,
+      'wait a moment',
+    )
+  const node = state.nodes.get(store)
+  if (node === undefined || node.state === 'lost' || node.address === '' || !live.includes(store))
+    return refused('CONFLICT', `${name(store)} is not up`, 'start it, or name a node that is up')
+  if (!record.assigned.includes(store)) {
+    const names = record.assigned.map(name).join(', ')
+    return refused('CONFLICT', `${name(store)} holds no replica of ${what}`, `its replicas are on ${names}`)
+  }
+  return undefined
+}
+
+/** The warning on a volume ends; that its history was broken stays in the map. */
+export function applyAcknowledgeLoss(state: MapState, command: AcknowledgeLoss): CommandResult {
+  const volume = state.volumeNamed(command.name)
+  if (volume === undefined) return refused('NOT_FOUND', `there is no volume ${command.name}`)
+  for (const forced of [...state.forced.values()])
+    if (volumeOf(forced.extent) === volume.id && !forced.acknowledged)
+      state.putForced({ ...forced, acknowledged: true })
+  return done({ volume })
+}

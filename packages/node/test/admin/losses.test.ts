@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { AshlarError, type Epoch, type ForcedPromotion } from '@ashlar/proto'
+import { extentRecord, nodeRecord, replicaStatus, storeOf } from './fake-view.ts'
+import { demo, FIRST, quietPeers, serve } from './served.ts'
+
+const FORCE = '/v1/volumes/demo/extents/0/force-primary'
+
+/** n2 alone holds every acknowledged write, and is lost; n1 (the node that is asked) and n3 are behind. */
+function stuck() {
+  const view = demo({
+    nodes: [nodeRecord(1), nodeRecord(2, { state: 'lost' }), nodeRecord(3)],
+    extents: [
+      extentRecord(1, 0, { epoch: 4 as Epoch, primary: { store: storeOf(2), counter: 1 }, inSync: [storeOf(2)] }),
+    ],
+  })
+  view.extents = [{ ...replicaStatus(FIRST), lastEpoch: 3 as Epoch, lastSeq: 7 as never, commitSeq: 6 as never }]
+  return view
+}
+const n3: typeof quietPeers = async (api, path) =>
+  path.startsWith('/v1/local/extents')
+    ? [{ ...replicaStatus(FIRST), lastEpoch: 3, lastSeq: 9, commitSeq: 9 }]
+    : await quietPeers(api, path)
+const forced = (changes: Partial<ForcedPromotion> = {}): ForcedPromotion => ({
+  ...{ extent: FIRST, epoch: 5 as Epoch, store: storeOf(1), acknowledged: false, changedAt: 7 },
+  ...changes,
+})
+
+describe('a primary by force', () => {
+  it('is reported before it is done: what would go on, and what others know to be lost by it', async (t) => {
+    const call = await serve(t, stuck(), n3)
+    const { status, body } = await call(`${FORCE}/n1`)
+    assert.equal(status, 200)
+    assert.equal(body.possible, true)
+    assert.deepEqual(body.because, ['nobody serves it: n2 alone holds every acknowledged write'])
+    assert.deepEqual(body.replica, { node: 'n1', state: 'up', lastEpoch: 3, lastSeq: 7, commitSeq: 6 })
+    assert.deepEqual(body.others, [
+      { node: 'n2', state: 'lost', lastEpoch: null, lastSeq: null, commitSeq: null },
+      { node: 'n3', state: 'up', lastEpoch: 3, lastSeq: 9, commitSeq: 9 },
+    ])
+    assert.match(body.mayBeLost[0], /last write on n1 is epoch 3, seq 7/)
+    assert.match(body.mayBeLost[1], /n3 knows writes up to seq 9 to be acknowledged: it lost less/)
+    assert.match(body.mayBeLost[2], /n2 held is overwritten when they come back/)
+  })
+
+  it('is not done without acceptDataLoss, and the refusal says what may be lost', async (t) => {
+    const view = stuck()
+    const call = await serve(t, view)
+    const { status, body } = await call(FORCE, { method: 'POST', body: { node: 'n1' } })
+    assert.deepEqual([status, body.error.code], [409, 'CONFLICT'])
+    assert.match(body.error.message, /demo\/0 was left as it is: the last write on n1 is epoch 3, seq 7/)
+    assert.deepEqual(view.commands, [])
+  })
+
+  it('is one command of control, by the id of the store', async (t) => {
+    const view = stuck()
+    const call = await serve(t, view)
+    const { status } = await call(FORCE, { method: 'POST', body: { node: 'n1', acceptDataLoss: true } })
+    assert.equal(status, 200)
+    assert.deepEqual(view.commands, [{ do: 'force-primary', extent: FIRST, store: storeOf(1) }])
+  })
+
+  it('of an extent that is served is told to be needless, and control has the last word', async (t) => {
+    const view = demo()
+    const call = await serve(t, view)
+    const { body } = await call(`${FORCE}/n2`)
+    assert.deepEqual([body.possible, body.because], [false, ['n1 serves it: there is nothing to force']])
+    view.onCommand = () => {
+      throw new AshlarError('CONFLICT', 'n1 serves extent 0 of demo')
+    }
+    const refused = await call(FORCE, { method: 'POST', body: { node: 'n2', acceptDataLoss: true } })
+    assert.deepEqual([refused.status, refused.body.error.message], [409, 'n1 serves extent 0 of demo'])
+  })
+
+  it('of what does not exist is NOT_FOUND', async (t) => {
+    const call = await serve(t, stuck())
+    for (const path of [`${FORCE}/n9`, '/v1/volumes/demo/extents/9/force-primary/n1'])
+      assert.equal((await call(path)).status, 404, path)
+  })
+})
+
+describe('a volume whose extents got primaries by force', () => {
+  it('is degraded and says so everywhere until that is acknowledged', async (t) => {
+    const view = demo()
+    view.map.forced.set(FIRST, forced())
+    const call = await serve(t, view)
+    const { body } = await call('/v1/volumes/demo')
+    assert.equal(body.state, 'degraded')
+    assert.deepEqual(body.forced, [{ extent: 0, node: 'n1', epoch: 5, acknowledged: false }])
+    assert.deepEqual(body.reasons, ['acknowledged writes may be lost in extents 0, which got a primary by force'])
+    const explained = (await call('/v1/explain/volume/demo')).body
+    assert.ok(explained.todo.includes('ashlar volume acknowledge-loss demo'))
+    const extent = (await call('/v1/explain/extent/demo/0')).body
+    assert.match(
+      extent.because.join('\n'),
+      /n1 was made primary by force in epoch 5: .* nobody has acknowledged that yet/,
+    )
+    assert.equal((await call('/v1/cluster')).body.state, 'degraded')
+
+    view.map.forced.set(FIRST, forced({ acknowledged: true }))
+    const after = (await call('/v1/volumes/demo')).body
+    assert.deepEqual([after.state, after.forced.length], ['healthy', 1], 'it stays in its history')
+  })
+
+  it('is acknowledged by one command', async (t) => {
+    const view = demo()
+    const call = await serve(t, view)
+    assert.equal((await call('/v1/volumes/demo/acknowledge-loss', { method: 'POST' })).status, 200)
+    assert.deepEqual(view.commands, [{ do: 'acknowledge-loss', name: 'demo' }])
+    assert.equal((await call('/v1/volumes/none/acknowledge-loss', { method: 'POST' })).status, 404)
+  })
+
+  it('explain names the last resort only where nobody who holds everything is here', async (t) => {
+    const call = await serve(t, stuck())
+    const { todo } = (await call('/v1/explain/extent/demo/0')).body
+    assert.ok(todo.includes('see what would be lost: ashlar extent force-primary demo/0 --node n3'))
+    const well = await serve(t, demo())
+    assert.deepEqual((await well('/v1/explain/extent/demo/0')).body.todo, [])
+  })
+})
