@@ -7,6 +7,7 @@ import { createRegister } from '@ashlar/node/internal'
 import { FakeCluster } from '../../client/test/kit/fake-cluster.ts'
 import { ApiClient } from '../src/api-client.ts'
 import { serveGatewayApi } from '../src/gateway/api.ts'
+import { inheritedSockets } from '../src/gateway/inherited.ts'
 import { gatewayMetrics } from '../src/gateway/metrics.ts'
 import { GATEWAY_OPTIONS, tcpListeners } from '../src/gateway/options.ts'
 import { runGateway } from '../src/gateway/run.ts'
@@ -33,6 +34,19 @@ describe('options of a gateway', () => {
   it('take volumes with commas', () => {
     assert.deepEqual(load({ export: 'a,b' }).exports, ['a', 'b'])
     assert.throws(() => load({ export: 'A' }), /--export: "A" is not a name/)
+  })
+})
+
+describe('socket activation', () => {
+  it('passes sockets from descriptor 3 on, to the process that they are meant for', () => {
+    assert.deepEqual(inheritedSockets({ LISTEN_FDS: '2', LISTEN_PID: '17' }, 17), [3, 4])
+    assert.deepEqual(inheritedSockets({ LISTEN_FDS: '2', LISTEN_PID: '18' }, 17), [])
+    assert.deepEqual(inheritedSockets({ LISTEN_FDS: '2' }, 17), [])
+    assert.deepEqual(inheritedSockets({}, 17), [])
+    for (const count of ['', '-1', 'x', '65', '1000']) {
+      const environment = { LISTEN_FDS: count, LISTEN_PID: '17' }
+      assert.throws(() => inheritedSockets(environment, 17), { code: 'USAGE', message: `LISTEN_FDS is "${count}"` })
+    }
   })
 })
 

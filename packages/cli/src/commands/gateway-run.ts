@@ -1,14 +1,16 @@
+import { Readable } from 'node:stream'
 import { loadOptions } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, addTableOptions, examples, sessionOf, tableFlags } from '../common.ts'
-import { GATEWAY_OPTIONS } from '../gateway/options.ts'
+import { checkGatewayOptions, GATEWAY_OPTIONS } from '../gateway/options.ts'
 import type { Verb } from '../program.ts'
 import { stopRequests } from '../stop-signals.ts'
 
 export function gatewayRun({ io, exit }: Verb): Command {
   const command = new Command('run').description(
     'serves volumes over NBD, in the foreground; a client that opens an export takes the volume over. ' +
-      'Exits 4 when another client takes a volume that is open here',
+      'Exits 4 when another client takes a volume that is open here. ' +
+      'Sockets passed by LISTEN_FDS (socket activation) take the place of --listen',
   )
   addTableOptions(command, GATEWAY_OPTIONS)
   addCommonOptions(command)
@@ -16,14 +18,22 @@ export function gatewayRun({ io, exit }: Verb): Command {
     'ashlar gateway run',
     'ashlar gateway run --listen unix:/run/ashlar.sock --export demo --peers n1:7580,n2:7580',
     'ashlar gateway run --read-only --listen 127.0.0.1:10810',
+    'ashlar gateway run --backend memory --size 512Mi',
+    'nbdinfo [ ashlar gateway run --backend memory ]',
+    'nbdsh -c \'h.connect_command(["ashlar", "gateway", "run", "--stdio"])\' -c \'print(h.get_size())\'',
   ])
   return command.action(async () => {
     const flags = tableFlags(command, GATEWAY_OPTIONS)
-    const { values } = loadOptions(GATEWAY_OPTIONS, { flags, environment: io.environment })
+    const loaded = loadOptions(GATEWAY_OPTIONS, { flags, environment: io.environment })
+    checkGatewayOptions(loaded)
+    const { values } = loaded
     const { runGateway } = await import('../gateway/run.ts')
-    const stop = stopRequests(() => process.exit(1))
+    // With --stdio what comes on standard input is the client's.
+    const stop = values.stdio
+      ? stopRequests(() => process.exit(1), {}, Readable.from([]))
+      : stopRequests(() => process.exit(1))
     try {
-      exit(await runGateway(values, sessionOf(io, command).api, stop))
+      exit(await runGateway(values, sessionOf(io, command).api, stop, io.environment))
     } finally {
       stop.release()
     }

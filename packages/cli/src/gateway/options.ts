@@ -1,17 +1,19 @@
 import {
   asAddress,
   asAddresses,
+  asBytes,
   asDuration,
   asNames,
   asOneOf,
   asSwitch,
   asText,
   LOG_LEVELS,
+  type LoadedOptions,
   type OptionTable,
   type OptionValues,
   parseList,
 } from '@ashlar/node/config'
-import { formatListenAddress, parseListenAddress, TIMERS } from '@ashlar/proto'
+import { AshlarError, formatListenAddress, GIB, parseListenAddress, TIMERS } from '@ashlar/proto'
 
 /** Where the gateway of `ashlar dev` listens: the port that IANA gave to NBD. */
 const DEFAULT_NBD = '127.0.0.1:10809'
@@ -42,13 +44,36 @@ export const GATEWAY_OPTIONS = {
     default: [DEFAULT_NBD],
     cost: 'Anything but loopback and unix sockets needs TLS and credentials, or --insecure.',
   },
+  stdio: {
+    ...asSwitch,
+    name: 'stdio',
+    meaning: 'Serve one client on standard input and output, listen nowhere, and end with it.',
+    default: false,
+    cost: 'On, the log goes to standard error.',
+  },
+  backend: {
+    ...asOneOf(['cluster', 'memory']),
+    name: 'backend',
+    placeholder: 'cluster|memory',
+    meaning: 'What is served: volumes of a cluster, or empty disks in the memory of this process, to try a client.',
+    default: 'cluster' as const,
+    cost: 'With memory everything written is gone when the gateway ends.',
+  },
+  sizeBytes: {
+    ...asBytes,
+    name: 'size',
+    placeholder: 'SIZE',
+    meaning: 'Size of each disk of --backend memory.',
+    default: GIB,
+    cost: 'Memory is taken as it is written to.',
+  },
   exports: {
     ...asNames,
     name: 'export',
     placeholder: 'VOLUME,...',
     optional: true,
     meaning: 'Volumes to serve.',
-    defaultText: 'all, also those created later',
+    defaultText: 'all, also those created later; demo with --backend memory',
     cost: 'None.',
   },
   readOnly: {
@@ -57,6 +82,13 @@ export const GATEWAY_OPTIONS = {
     meaning: 'Serve every volume read-only: no attachment is taken, and nobody is refused because of it.',
     default: false,
     cost: 'Off, a client that opens an export takes its volume over from whoever had it.',
+  },
+  shared: {
+    ...asSwitch,
+    name: 'shared',
+    meaning: 'Open volumes shared: several gateways may serve the same volume, all of them with --shared.',
+    default: false,
+    cost: 'On, only file systems that are made for several writers may use a volume from more than one place.',
   },
   ioTimeoutMs: {
     ...asDuration,
@@ -111,3 +143,17 @@ export const GATEWAY_OPTIONS = {
 } as const satisfies OptionTable
 
 export type GatewayOptions = OptionValues<typeof GATEWAY_OPTIONS>
+
+/** Throws USAGE for options that contradict each other. */
+export function checkGatewayOptions({ values, sources }: LoadedOptions<typeof GATEWAY_OPTIONS>): void {
+  const given = (key: keyof GatewayOptions): boolean => sources[key].from !== 'default'
+  const refuse = (message: string, hint: string): never => {
+    throw new AshlarError('USAGE', message, { hint })
+  }
+  if (values.stdio && given('listen'))
+    refuse('--stdio listens nowhere, and --listen says where', 'leave one of them out')
+  if (values.readOnly && values.shared) refuse('--read-only and --shared exclude each other', 'leave one of them out')
+  if (values.backend === 'cluster' && given('sizeBytes')) {
+    refuse('--size is for --backend memory: volumes have the size that they were created with', 'leave it out')
+  }
+}

@@ -1,23 +1,18 @@
-import { hostname } from 'node:os'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { MetricRegistry } from '@ashlar/client'
-import { connectClient } from '@ashlar/client/internal'
-import { clientExports, type NbdServer, serveNbd } from '@ashlar/client/nbd'
+import { type NbdServerOptions, serveNbd, serveNbdStream } from '@ashlar/client/nbd'
 import { insecureListeners } from '@ashlar/node/config'
 import { createLog, createRegister, type Register } from '@ashlar/node/internal'
 import { AshlarError } from '@ashlar/proto'
 import type { ApiClient } from '../api-client.ts'
-import type { ClusterClient } from '../cluster-client.ts'
 import { exitCodeOf } from '../failure.ts'
 import type { StopRequests } from '../stop-signals.ts'
 import { serveGatewayApi } from './api.ts'
+import { inheritedSockets, standardStream } from './inherited.ts'
 import { gatewayMetrics } from './metrics.ts'
 import { type GatewayOptions, tcpListeners } from './options.ts'
+import { type ExportSource, exportSource } from './sources.ts'
 
 type Log = ReturnType<typeof createLog>
-
-/** How long a gateway that found no node waits before it looks again. */
-const RETRY_MS = 1000
 
 /** Why a gateway ends. */
 interface End {
@@ -26,12 +21,24 @@ interface End {
 }
 
 /**
- * Serves volumes over NBD until it is asked to stop, or until a volume is lost to another client: then it ends with that
- * failure and takes nothing back by itself. Resolves to the exit code; rejects with AshlarError when it cannot serve.
+ * Serves volumes over NBD until it is asked to stop, until its one client left (--stdio), or until a volume is lost to
+ * another client: then it ends with that failure and takes nothing back by itself. Resolves to the exit code; rejects
+ * with AshlarError when it cannot serve.
+ *
+ * @param environment where LISTEN_FDS and LISTEN_PID are looked up: sockets passed by them take the place of --listen
  */
-export async function runGateway(options: GatewayOptions, api: ApiClient, stop: StopRequests): Promise<number> {
-  const open = insecureListeners(options.insecure, listenersOf(options))
-  const log = createLog({ level: options.logLevel, node: 'gateway' })
+export async function runGateway(
+  options: GatewayOptions,
+  api: ApiClient,
+  stop: StopRequests,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<number> {
+  const descriptors = inheritedSockets(environment, process.pid)
+  const listen = options.stdio || descriptors.length > 0 ? [] : options.listen
+  const open = insecureListeners(options.insecure, listenersOf(listen, options.api))
+  // With --stdio standard output belongs to the client.
+  const to = options.stdio ? { to: { write: (line: string) => void process.stderr.write(line) } } : {}
+  const log = createLog({ level: options.logLevel, node: 'gateway', ...to })
   const register = createRegister()
   const metrics = gatewayMetrics(register)
   for (const { option, address } of open) {
@@ -46,15 +53,14 @@ export async function runGateway(options: GatewayOptions, api: ApiClient, stop: 
     return { code: 0 }
   })
   try {
-    await using client = await connectPatiently(options, api, log, replacing(register), stopping.signal)
+    const context = { api, log, register: replacing(register), signal: stopping.signal }
+    await using source = await exportSource(options, context)
     const lost = Promise.withResolvers<End>()
-    // Closed in reverse order, also after a failure: a connection that is left open would keep the process alive.
-    await using server = await serve(options, client, log, metrics.observer, (name, error) => {
-      log.error({ export: name, code: error.code }, 'export-lost')
-      lost.resolve({ code: exitCodeOf(error), error: lostError(name, error) })
-    })
-    log.info({ listen: server.addresses.map(({ uri }) => uri), exports: options.exports ?? 'all' }, 'serving')
-    const end = await Promise.race([asked, lost.promise])
+    const observer = { ...metrics.observer, exportLost: lossObserver(log, lost.resolve) }
+    const shared = { insecure: options.insecure, logger: log, observer }
+    const end = options.stdio
+      ? await serveStandardStream(source, { ...shared, signal: stopping.signal }, lost.promise)
+      : await serveListeners(source, { ...shared, listen, descriptors }, log, [asked, lost.promise])
     if (end.error !== undefined) throw end.error
     return end.code
   } catch (error) {
@@ -64,6 +70,37 @@ export async function runGateway(options: GatewayOptions, api: ApiClient, stop: 
     http?.close()
     http?.closeAllConnections()
     log.info({}, 'stopped')
+  }
+}
+
+async function serveListeners(
+  source: ExportSource,
+  options: NbdServerOptions,
+  log: Log,
+  ends: readonly Promise<End>[],
+): Promise<End> {
+  // Closed also after a failure: a connection that is left open would keep the process alive.
+  await using server = await serveNbd(source.exports, options)
+  log.info({ listen: server.addresses.map(({ uri }) => uri), exports: source.names ?? 'all' }, 'serving')
+  return await Promise.race(ends)
+}
+
+/** Ends when the client has left, whatever it left with: there is nobody else to serve. */
+async function serveStandardStream(
+  source: ExportSource,
+  options: Parameters<typeof serveNbdStream>[2],
+  lost: Promise<End>,
+): Promise<End> {
+  const reason = await serveNbdStream(source.exports, standardStream(), options)
+  return reason === 'export-lost' ? await lost : { code: 0 }
+}
+
+/** A volume that was removed is no reason to stop serving the others; one that another client took is. */
+function lossObserver(log: Log, end: (end: End) => void): (name: string, error: AshlarError) => void {
+  return (name, error) => {
+    const removed = error.code === 'NOT_FOUND'
+    log[removed ? 'warn' : 'error']({ export: name, code: error.code }, 'export-lost')
+    if (!removed) end({ code: exitCodeOf(error), error: lostError(name, error) })
   }
 }
 
@@ -87,60 +124,8 @@ function lostError(name: string, error: AshlarError): AshlarError {
 }
 
 /** Listeners by the flag that gave them, those of more than one numbered, without unix sockets. */
-function listenersOf(options: GatewayOptions): Record<string, string> {
-  const listeners = tcpListeners(options.listen).map((address, at) => [
-    at === 0 ? '--listen' : `--listen ${at + 1}`,
-    address,
-  ])
-  if (options.api !== undefined) listeners.push(['--api', options.api])
+function listenersOf(listen: readonly string[], api: string | undefined): Record<string, string> {
+  const listeners = tcpListeners(listen).map((address, at) => [at === 0 ? '--listen' : `--listen ${at + 1}`, address])
+  if (api !== undefined) listeners.push(['--api', api])
   return Object.fromEntries(listeners)
-}
-
-/** Connects, and waits for nodes that are not there yet: a gateway may well be started before them. */
-async function connectPatiently(
-  options: GatewayOptions,
-  api: ApiClient,
-  log: Log,
-  register: MetricRegistry,
-  signal: AbortSignal,
-): Promise<ClusterClient> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await connectClient({
-        servers: options.peers ?? (await peersOf(api)),
-        name: options.name ?? `gateway on ${hostname()} pid ${process.pid}`,
-        ioTimeoutMs: options.ioTimeoutMs,
-        logger: log,
-        register,
-        signal,
-      })
-    } catch (error) {
-      if (!(error instanceof AshlarError) || error.code !== 'NO_CONTROL') throw error
-      if (attempt === 1) log.warn({ reason: error.message }, 'no-node-yet')
-      await delay(RETRY_MS, undefined, { signal })
-    }
-  }
-}
-
-async function peersOf(api: ApiClient): Promise<string[]> {
-  const addresses = (await api.nodes()).map(({ address }) => address).filter((address) => address !== '')
-  if (addresses.length > 0) return addresses
-  throw new AshlarError('NO_CONTROL', 'the cluster has no nodes yet')
-}
-
-function serve(
-  options: GatewayOptions,
-  client: ClusterClient,
-  log: Log,
-  observer: ReturnType<typeof gatewayMetrics>['observer'],
-  onLost: (name: string, error: AshlarError) => void,
-): Promise<NbdServer> {
-  const { exports, readOnly, listen, insecure } = options
-  const provider = clientExports(client, { readOnly, ...(exports === undefined ? {} : { volumes: exports }) })
-  return serveNbd(provider, {
-    listen,
-    insecure,
-    logger: log,
-    observer: { ...observer, exportLost: onLost },
-  })
 }

@@ -14,6 +14,7 @@ export { type LoggedCall, logFilter } from './device/filters/log.ts'
 export type { DeviceCall } from './device/filters/wrap.ts'
 export { MemoryDevice, type MemoryDeviceOptions } from './device/memory-device.ts'
 export { VolumeDevice, type VolumeDeviceOptions, type VolumeSource } from './device/volume-device.ts'
+export type { ByteStream } from './server/byte-stream.ts'
 export { type ClientExportsOptions, clientExports, type ExportClient } from './server/client-exports.ts'
 export {
   type DeviceExport,
@@ -25,4 +26,10 @@ export {
 export { DEFAULT_LIMITS, type NbdServerLimits } from './server/limits.ts'
 export type { BoundAddress } from './server/listener.ts'
 export type { CloseReason, FinishedRequest, NbdLogger, NbdObserver } from './server/observer.ts'
-export { type NbdServer, type NbdServerOptions, serveNbd } from './server/serve.ts'
+export {
+  type NbdServer,
+  type NbdServerOptions,
+  type NbdStreamOptions,
+  serveNbd,
+  serveNbdStream,
+} from './server/serve.ts'

@@ -4,7 +4,7 @@ import type { ExportFacts, ExportProvider } from './exports.ts'
 
 /** What is needed of a client of the library. */
 export interface ExportClient {
-  openVolume(name: string, options: { readonly mode: 'exclusive' | 'read-only' }): Promise<VolumeSource>
+  openVolume(name: string, options: { readonly mode: 'exclusive' | 'read-only' | 'shared' }): Promise<VolumeSource>
   readonly admin: {
     list(): Promise<readonly VolumeFacts[]>
     describe(name: string): Promise<VolumeFacts>
@@ -30,6 +30,8 @@ export interface ClientExportsOptions {
   readonly volumes?: readonly string[]
   /** Opens volumes read-only: no attachment is taken and nobody is fenced. */
   readonly readOnly?: boolean
+  /** Opens volumes so that others who share them may write too; who does not share is fenced. */
+  readonly shared?: boolean
 }
 
 /** Events of a client that mean that an open volume is over, and what they are to a caller. */
@@ -48,6 +50,7 @@ const LOSSES: Readonly<Record<string, () => AshlarError>> = {
 export function clientExports(client: ExportClient, options: ClientExportsOptions = {}): ExportProvider {
   const served = options.volumes === undefined ? undefined : new Set(options.volumes)
   const readOnly = options.readOnly === true
+  const mode = readOnly ? 'read-only' : options.shared === true ? 'shared' : 'exclusive'
   const losses = new LossWatch(client)
   const factsOf = (volume: VolumeFacts): ExportFacts => ({
     name: volume.name,
@@ -58,8 +61,8 @@ export function clientExports(client: ExportClient, options: ClientExportsOption
   })
   return {
     async list() {
-      if (served !== undefined) return [...served].map((name) => ({ name }))
-      return (await client.admin.list()).map(({ name }) => ({ name }))
+      const volumes = await client.admin.list()
+      return volumes.filter(({ name }) => served?.has(name) !== false).map(({ name }) => ({ name }))
     },
     async describe(name) {
       if (served?.has(name) === false) return undefined
@@ -73,7 +76,7 @@ export function clientExports(client: ExportClient, options: ClientExportsOption
     async open(name) {
       if (served?.has(name) === false) throw new AshlarError('NOT_FOUND', `there is no export ${name}`)
       losses.begin()
-      const volume = await client.openVolume(name, { mode: readOnly ? 'read-only' : 'exclusive' })
+      const volume = await client.openVolume(name, { mode })
       return new VolumeDevice(volume, { onLost: (listener) => losses.watch(volume, listener) })
     },
   }

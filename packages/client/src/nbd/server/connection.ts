@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import { AshlarError, InvariantError } from '@ashlar/proto'
 import {
   type ExportDescription,
@@ -9,6 +8,7 @@ import {
   unknownExport,
 } from '../protocol/index.ts'
 import type { Budget } from './budget.ts'
+import type { ByteStream } from './byte-stream.ts'
 import type { DeadlineSignals } from './deadline-signals.ts'
 import type { ExportFacts } from './exports.ts'
 import type { NbdServerLimits } from './limits.ts'
@@ -46,7 +46,7 @@ const SMALLEST_PREFERRED_BYTES = 512
  */
 export class Connection implements TransmissionHost, ExportUser {
   readonly id: number
-  readonly #socket: Socket
+  readonly #socket: ByteStream
   readonly #context: ConnectionContext
   readonly #logger: { readonly connection: number; readonly remote: string }
   readonly #handshake = new Handshake()
@@ -66,7 +66,7 @@ export class Connection implements TransmissionHost, ExportUser {
   #settled = false
   #over = false
 
-  constructor(id: number, socket: Socket, context: ConnectionContext) {
+  constructor(id: number, socket: ByteStream, context: ConnectionContext) {
     this.id = id
     this.#socket = socket
     this.#context = context
@@ -296,6 +296,10 @@ export class Connection implements TransmissionHost, ExportUser {
         // The client left meanwhile.
         this.#release(open)
         return { refused: 'shutdown', text: 'the connection is closed' }
+      }
+      if (open.lost !== undefined) {
+        this.#release(open)
+        throw open.lost
       }
       this.#open = open
       open.users.add(this)

@@ -8,6 +8,9 @@ export type BoundAddress = ListenAddress & {
   readonly uri: string
 }
 
+/** Where to listen: an address, or a socket that somebody else made to listen and passed on to this process. */
+export type ListenTarget = ListenAddress | { readonly type: 'descriptor'; readonly descriptor: number }
+
 /** How long a socket file may take to prove that somebody listens behind it. */
 const PROBE_MS = 1000
 
@@ -15,42 +18,51 @@ const PROBE_MS = 1000
 const KEEP_ALIVE_MS = 30_000
 
 /**
- * Listens on one address; `onSocket` owns the sockets. `onError` is told when a connection could not be accepted, for want
+ * Listens on one target; `onSocket` owns the sockets. `onError` is told when a connection could not be accepted, for want
  * of file descriptors for example; the server goes on.
  */
 export async function listen(
-  address: ListenAddress,
+  target: ListenTarget,
   onSocket: (socket: Socket) => void,
   onError: (error: Error) => void,
 ): Promise<{ server: Server; bound: BoundAddress }> {
   const options = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
   const server = createServer(options, onSocket)
   try {
-    await bind(server, address)
+    await bind(server, target)
   } catch (error) {
-    if (codeOf(error) !== 'EADDRINUSE' || address.type !== 'unix' || !(await removeStaleSocket(address.path))) {
-      throw listenError(address, error)
+    if (codeOf(error) !== 'EADDRINUSE' || target.type !== 'unix' || !(await removeStaleSocket(target.path))) {
+      throw listenError(target, error)
     }
-    await bind(server, address).catch((again) => {
-      throw listenError(address, again)
+    await bind(server, target).catch((again) => {
+      throw listenError(target, again)
     })
   }
   server.on('error', onError)
-  const at = server.address()
-  const bound =
-    at !== null && typeof at === 'object' && address.type === 'tcp' ? { ...address, port: at.port } : address
+  const bound = boundAddress(server, target)
   return { server, bound: { ...bound, uri: nbdUri(bound) } }
 }
 
-function bind(server: Server, address: ListenAddress): Promise<void> {
+function boundAddress(server: Server, target: ListenTarget): ListenAddress {
+  const at = server.address()
+  if (target.type === 'tcp') return at !== null && typeof at === 'object' ? { ...target, port: at.port } : target
+  if (target.type === 'unix') return target
+  // A unix socket that was passed on may have no name.
+  return at !== null && typeof at === 'object'
+    ? { type: 'tcp', host: at.address, port: at.port }
+    : { type: 'unix', path: at ?? '' }
+}
+
+function bind(server: Server, target: ListenTarget): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     const onListening = (): void => {
       server.off('error', reject)
       resolve()
     }
-    if (address.type === 'unix') server.listen(address.path, onListening)
-    else server.listen(address.port, address.host, onListening)
+    if (target.type === 'descriptor') server.listen({ fd: target.descriptor }, onListening)
+    else if (target.type === 'unix') server.listen(target.path, onListening)
+    else server.listen(target.port, target.host, onListening)
   })
 }
 
@@ -76,7 +88,13 @@ function refusesConnections(path: string): Promise<boolean> {
   })
 }
 
-function listenError(address: ListenAddress, error: unknown): AshlarError {
+function listenError(address: ListenTarget, error: unknown): AshlarError {
+  if (address.type === 'descriptor') {
+    return new AshlarError('USAGE', `file descriptor ${address.descriptor} is not a socket that listens`, {
+      hint: 'pass a socket on which listen() was called, as socket activation does',
+      cause: error,
+    })
+  }
   const where = formatListenAddress(address)
   const code = codeOf(error)
   if (code === 'EADDRINUSE') {

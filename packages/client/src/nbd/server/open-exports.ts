@@ -19,6 +19,8 @@ export class OpenExport {
   readonly users = new Set<ExportUser>()
   /** Nobody uses it any more: what happens to the device concerns nobody. */
   closed = false
+  /** Why the device is lost for good. */
+  lost: AshlarError | undefined
   #leaving = new Set<Promise<void>>()
 
   constructor(facts: ExportFacts, device: BlockDevice) {
@@ -48,8 +50,10 @@ export class OpenExports {
   readonly #provider: ExportProvider
   readonly #onLost: (name: string, error: AshlarError) => void
   readonly #entries = new Map<string, Entry>()
+  /** How many connections use what was opened, also of exports that were lost meanwhile. */
+  readonly #references = new Map<OpenExport, Entry>()
   readonly #closing = new Map<string, Promise<void>>()
-  /** Exports that were lost stay so: to attach again would take the volume from whoever has it now (amendment 23). */
+  /** Fenced exports stay lost: to attach again would take the volume from whoever has it now (amendment 23). */
   readonly #lost = new Map<string, AshlarError>()
 
   constructor(provider: ExportProvider, onLost: (name: string, error: AshlarError) => void) {
@@ -67,17 +71,20 @@ export class OpenExports {
     return known === undefined ? undefined : this.#provider.describe(known)
   }
 
-  /** Opens an export or joins those who have it open. Every success needs one `release`. */
+  /**
+   * Opens an export or joins those who have it open. Every success needs one `release`. The export may be lost already:
+   * who joins its users looks at `lost`.
+   */
   async acquire(name: string): Promise<OpenExport> {
     const known = await this.#resolve(name)
     if (known === undefined) throw new AshlarError('NOT_FOUND', `there is no export ${quoteName(name)}`)
     // How closing ended is for who released it; here it only matters that it is over.
-    while (this.#closing.has(known)) await this.#closing.get(known)?.catch(() => undefined)
+    while (this.#closing.has(known)) await this.#closing.get(known)
     const lost = this.#lost.get(known)
     if (lost !== undefined) throw lost
     let entry = this.#entries.get(known)
     if (entry === undefined) {
-      entry = { opening: this.#open(known), references: 0 }
+      entry = this.#open(known)
       this.#entries.set(known, entry)
     }
     entry.references++
@@ -92,34 +99,51 @@ export class OpenExports {
   /** Gives one `acquire` back, after the connection has settled; the last one closes the device. */
   async release(open: OpenExport): Promise<void> {
     const name = open.facts.name
-    const entry = this.#entries.get(name)
+    const entry = this.#references.get(open)
     if (entry === undefined || --entry.references > 0) return
-    this.#entries.delete(name)
+    this.#references.delete(open)
+    if (this.#entries.get(name) === entry) this.#entries.delete(name)
     open.closed = true
-    const closing = open.device.close().finally(() => this.#closing.delete(name))
-    this.#closing.set(name, closing)
+    const before = this.#closing.get(name)
+    const closing = open.device.close()
+    const over = Promise.allSettled([before, closing]).then(() => {
+      if (this.#closing.get(name) === over) this.#closing.delete(name)
+    })
+    this.#closing.set(name, over)
     await closing
   }
 
   /** Resolves when every device that is being closed is closed. */
   async closed(): Promise<void> {
-    for (const closing of [...this.#closing.values()]) await closing.catch(() => {})
+    for (const closing of [...this.#closing.values()]) await closing
   }
 
-  /** Something on the device failed for good. Told once, however many requests find out. */
+  /**
+   * Something on the device failed for good. Told once, however many requests find out. Only a fenced export stays lost:
+   * one that was removed may be there again, and is then another one.
+   */
   lose(open: OpenExport, error: AshlarError): void {
     const name = open.facts.name
-    if (open.closed || this.#lost.has(name)) return
-    this.#lost.set(name, error)
+    if (open.closed || open.lost !== undefined) return
+    open.lost = error
+    if (error.code === 'FENCED') this.#lost.set(name, error)
+    const entry = this.#references.get(open)
+    if (this.#entries.get(name) === entry) this.#entries.delete(name)
     for (const user of [...open.users]) user.onExportLost(error)
     this.#onLost(name, error)
   }
 
-  async #open(name: string): Promise<OpenExport> {
+  #open(name: string): Entry {
+    const entry: Entry = { opening: this.#openDevice(name, () => entry), references: 0 }
+    return entry
+  }
+
+  async #openDevice(name: string, entryOf: () => Entry): Promise<OpenExport> {
     const facts = await this.#provider.describe(name)
     if (facts === undefined) throw new AshlarError('NOT_FOUND', `there is no export ${quoteName(name)}`)
     const device = await this.#provider.open(name)
     const open = new OpenExport(factsOf(name, device, facts.description), device)
+    this.#references.set(open, entryOf())
     device.onLost?.((error) => this.lose(open, error))
     return open
   }

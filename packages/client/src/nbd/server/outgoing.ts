@@ -1,6 +1,6 @@
-import type { Socket } from 'node:net'
 import { MIB } from '@ashlar/proto'
 import type { Budget } from './budget.ts'
+import type { ByteStream } from './byte-stream.ts'
 
 /** Bytes given to the socket at once: the step in which progress of a slow reader is seen. */
 const BATCH_BYTES = MIB
@@ -10,7 +10,7 @@ const BATCH_BYTES = MIB
  * kernel has taken a batch before the next one is handed over, so that what the client has not taken is known.
  */
 export class Outgoing {
-  readonly #socket: Socket
+  readonly #socket: ByteStream
   readonly #budget: Budget
   readonly #onProgress: () => void
   #parts: Uint8Array[] = []
@@ -22,7 +22,7 @@ export class Outgoing {
   /** Moment at which the kernel last took bytes, or at which there were none to take. */
   #progressAt: number
 
-  constructor(socket: Socket, budget: Budget, onProgress: () => void) {
+  constructor(socket: ByteStream, budget: Budget, onProgress: () => void) {
     this.#socket = socket
     this.#budget = budget
     this.#onProgress = onProgress
@@ -104,7 +104,9 @@ export class Outgoing {
   }
 
   #endSocket(): void {
-    if (this.#cut) this.#socket.destroySoon()
-    else this.#socket.end()
+    const socket = this.#socket
+    if (!this.#cut) socket.end()
+    else if (socket.destroySoon !== undefined) socket.destroySoon()
+    else socket.end(() => socket.destroy())
   }
 }

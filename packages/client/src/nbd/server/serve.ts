@@ -2,17 +2,20 @@ import type { Server, Socket } from 'node:net'
 import { AshlarError, isLocal, type ListenAddress, parseListenAddress } from '@ashlar/proto'
 import type { VolumeSource } from '../device/volume-device.ts'
 import { Budget } from './budget.ts'
+import type { ByteStream } from './byte-stream.ts'
 import { Connection, type ConnectionContext } from './connection.ts'
 import { DeadlineSignals } from './deadline-signals.ts'
 import { type ExportProvider, volumeExports } from './exports.ts'
 import { DEFAULT_LIMITS, type NbdServerLimits } from './limits.ts'
-import { type BoundAddress, listen } from './listener.ts'
-import { type NbdLogger, type NbdObserver, SILENT_LOGGER } from './observer.ts'
+import { type BoundAddress, type ListenTarget, listen } from './listener.ts'
+import { type CloseReason, type NbdLogger, type NbdObserver, SILENT_LOGGER } from './observer.ts'
 import { OpenExports } from './open-exports.ts'
 
 export interface NbdServerOptions {
   /** `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`, one or several. Port 0 takes a free one. */
   readonly listen: string | readonly string[]
+  /** File descriptors of sockets that listen already, as socket activation passes them; the server closes them. */
+  readonly descriptors?: readonly number[]
   /** Device calls are aborted after this long. Without it the device alone decides when to give up, as volumes do. */
   readonly ioTimeoutMs?: number
   readonly logger?: NbdLogger
@@ -24,7 +27,7 @@ export interface NbdServerOptions {
 }
 
 export interface NbdServer extends AsyncDisposable {
-  /** In the order of `listen`. */
+  /** In the order of `listen`, then of `descriptors`. */
   readonly addresses: readonly BoundAddress[]
   /** Connections that are open. */
   readonly connections: number
@@ -53,17 +56,52 @@ export async function serveNbd(
   options: NbdServerOptions,
 ): Promise<NbdServer> {
   const addresses = (typeof options.listen === 'string' ? [options.listen] : options.listen).map(parseListenAddress)
-  if (addresses.length === 0) throw new AshlarError('USAGE', 'listen names no address', { hint: 'give at least one' })
+  const inherited = (options.descriptors ?? []).map((descriptor) => ({ type: 'descriptor', descriptor }) as const)
+  const targets: ListenTarget[] = [...addresses, ...inherited]
+  if (targets.length === 0) throw new AshlarError('USAGE', 'listen names no address', { hint: 'give at least one' })
   if (options.insecure !== true) for (const address of addresses) refuseExposed(address)
-  const provider = 'open' in exports ? exports : volumeExports(exports)
-  const server = new RunningServer(provider, options)
+  const server = new RunningServer(providerOf(exports), options)
   try {
-    for (const address of addresses) await server.listen(address)
+    for (const target of targets) {
+      const bound = await server.listen(target)
+      if (options.insecure !== true) refuseExposed(bound)
+    }
   } catch (error) {
     await server.close()
     throw error
   }
   return server
+}
+
+export interface NbdStreamOptions extends Omit<NbdServerOptions, 'listen' | 'descriptors' | 'insecure'> {
+  /** Ends the connection as closing a server does. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Serves one client over a stream that is connected to it already: a socket, a pair of pipes, standard input and output.
+ * Resolves, with why the connection ended, once nothing of it is being carried out any more and devices are closed.
+ */
+export async function serveNbdStream(
+  exports: ExportProvider | readonly VolumeSource[],
+  stream: ByteStream,
+  options: NbdStreamOptions = {},
+): Promise<CloseReason> {
+  const server = new RunningServer(providerOf(exports), options)
+  const close = (): void => void server.close()
+  const over = server.serve(stream)
+  options.signal?.addEventListener('abort', close)
+  if (options.signal?.aborted === true) close()
+  try {
+    return await over
+  } finally {
+    options.signal?.removeEventListener('abort', close)
+    await server.close()
+  }
+}
+
+function providerOf(exports: ExportProvider | readonly VolumeSource[]): ExportProvider {
+  return 'open' in exports ? exports : volumeExports(exports)
 }
 
 function refuseExposed(address: ListenAddress): void {
@@ -86,12 +124,14 @@ class RunningServer implements NbdServer {
   readonly #servers: Server[] = []
   readonly #connections = new Set<Connection>()
   readonly #unnegotiated = new Set<Connection>()
+  /** Who waits for the end of a connection. */
+  readonly #ends = new Map<Connection, (reason: CloseReason) => void>()
   readonly #sweep: NodeJS.Timeout
   #nextId = 1
   #closing: Promise<void> | undefined
   #onEmpty: (() => void) | undefined
 
-  constructor(provider: ExportProvider, options: NbdServerOptions) {
+  constructor(provider: ExportProvider, options: Omit<NbdServerOptions, 'listen'>) {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits }
     this.#observer = options.observer ?? {}
     this.#logger = options.logger ?? SILENT_LOGGER
@@ -110,6 +150,8 @@ class RunningServer implements NbdServer {
         this.#connections.delete(connection)
         this.#unnegotiated.delete(connection)
         this.#observer.connectionClosed?.(reason)
+        this.#ends.get(connection)?.(reason)
+        this.#ends.delete(connection)
         this.#logger.debug({ connection: connection.id, reason }, 'NBD connection closed')
         if (this.#connections.size === 0) this.#onEmpty?.()
       },
@@ -123,15 +165,22 @@ class RunningServer implements NbdServer {
     return this.#connections.size
   }
 
-  async listen(address: ListenAddress): Promise<void> {
+  async listen(target: ListenTarget): Promise<BoundAddress> {
     const { server, bound } = await listen(
-      address,
+      target,
       (socket) => this.#onSocket(socket),
       (error) => this.#logger.error({ err: error }, 'NBD connection could not be accepted'),
     )
     this.#servers.push(server)
     this.addresses.push(bound)
     this.#logger.info({ uri: bound.uri }, 'NBD server listens')
+    return bound
+  }
+
+  /** Serves a stream that no listener accepted; resolves when its connection is over. */
+  serve(stream: ByteStream): Promise<CloseReason> {
+    const connection = this.#connect(stream)
+    return new Promise((resolve) => this.#ends.set(connection, resolve))
   }
 
   close(): Promise<void> {
@@ -151,10 +200,15 @@ class RunningServer implements NbdServer {
       socket.destroy()
       return
     }
+    this.#connect(socket)
+  }
+
+  #connect(stream: ByteStream): Connection {
     this.#observer.connectionOpened?.()
-    const connection = new Connection(this.#nextId++, socket, this.#context)
+    const connection = new Connection(this.#nextId++, stream, this.#context)
     this.#connections.add(connection)
     this.#unnegotiated.add(connection)
+    return connection
   }
 
   #exceededLimit(socket: Socket): 'connections' | 'unnegotiatedConnections' | 'unnegotiatedPerAddress' | undefined {

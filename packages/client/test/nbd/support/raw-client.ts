@@ -21,6 +21,13 @@ import {
 /** Nothing in these tests takes longer unless something is wrong. */
 const PATIENCE_MS = 10_000
 
+export interface AttachOptions {
+  /** `vol` unless given. */
+  readonly name?: string
+  readonly structured?: boolean
+  readonly allocation?: boolean
+}
+
 /** An NBD client that sends exactly what it is told, also nonsense. */
 export class RawClient {
   readonly socket: Socket
@@ -40,18 +47,9 @@ export class RawClient {
   }
 
   /** A client that is through the handshake. */
-  static async attach(
-    address: BoundAddress | undefined,
-    options: { readonly name?: string; readonly structured?: boolean; readonly allocation?: boolean } = {},
-  ): Promise<RawClient> {
+  static async attach(address: BoundAddress | undefined, options: AttachOptions = {}): Promise<RawClient> {
     const client = await RawClient.connect(address)
-    const { name = 'vol', structured = true, allocation = structured } = options
-    await client.read(18)
-    client.write(clientFlags())
-    if (structured) await client.ask(OPT.STRUCTURED_REPLY)
-    if (allocation) await client.ask(OPT.SET_META_CONTEXT, metaData(name, ['base:allocation']))
-    const replies = await client.ask(OPT.GO, infoData(name))
-    assert.equal(replies.at(-1)?.type, REP.ACK, `${replies.at(-1)?.data}`)
+    await client.attachNow(options)
     return client
   }
 
@@ -68,6 +66,17 @@ export class RawClient {
     socket.on('end', end)
     socket.on('close', end)
     socket.on('error', end)
+  }
+
+  /** Goes through the handshake. */
+  async attachNow(options: AttachOptions = {}): Promise<void> {
+    const { name = 'vol', structured = true, allocation = structured } = options
+    await this.read(18)
+    this.write(clientFlags())
+    if (structured) await this.ask(OPT.STRUCTURED_REPLY)
+    if (allocation) await this.ask(OPT.SET_META_CONTEXT, metaData(name, ['base:allocation']))
+    const replies = await this.ask(OPT.GO, infoData(name))
+    assert.equal(replies.at(-1)?.type, REP.ACK, `${replies.at(-1)?.data}`)
   }
 
   get receivedBytes(): number {
