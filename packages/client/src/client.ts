@@ -23,11 +23,14 @@ export class ConnectedClient implements Client {
   readonly #pump: ClientPump
   readonly #status: StatusFeed
   readonly #volumes: Set<OpenedVolume> = new Set()
+  readonly #onClosed: () => void
   #closing: Promise<void> | undefined
 
-  constructor(pump: ClientPump, status: StatusFeed) {
+  /** `onClosed` is called once, when nothing of the client is left. */
+  constructor(pump: ClientPump, status: StatusFeed, onClosed: () => void) {
     this.#pump = pump
     this.#status = status
+    this.#onClosed = onClosed
     this.admin = new ClientAdmin(pump)
   }
 
@@ -60,6 +63,6 @@ export class ConnectedClient implements Client {
     // A volume that cannot be given back must not keep the others, or the connections, open.
     await Promise.allSettled([...this.#volumes].map((volume) => volume.close()))
     await this.#pump.close()
-    this.#status.end()
+    this.#onClosed()
   }
 }

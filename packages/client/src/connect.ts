@@ -4,7 +4,7 @@ import { type Client, ConnectedClient } from './client.ts'
 import type { ClientEvent, ClientOptions } from './core/machine.ts'
 import { ClientMetrics } from './metrics.ts'
 import { type ClientLogger, type ConnectOptions, checkConnectOptions } from './options.ts'
-import { ClientPump } from './pump.ts'
+import { ClientPump, type TransportFactory } from './pump.ts'
 import { StatusFeed } from './status.ts'
 import { WsTransport } from './transport/ws-transport.ts'
 
@@ -16,25 +16,43 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   return await connectClient(options, connect)
 }
 
+type Entry = (...args: never[]) => unknown
+
 /** Timers that no user needs to know; tests shorten them. Meaning and defaults are those of ClientOptions. */
 export type ConnectTimers = Pick<ClientOptions, 'answerTimeoutMs' | 'waitRetryMs' | 'cancelGraceMs'>
 
 /** `connect` for those who need what the public interface leaves out. */
 export async function connectClient(
   options: ConnectOptions & ConnectTimers,
-  entry: (options: ConnectOptions) => Promise<unknown> = connectClient,
+  entry: Entry = connectClient,
+): Promise<ConnectedClient> {
+  return await connectOver(
+    options,
+    ({ name, tls }) =>
+      (events) =>
+        new WsTransport({ name, tls }, events),
+    entry,
+  )
+}
+
+/** A client over a transport of the caller's choice, which is closed with the client. */
+export async function connectOver(
+  options: ConnectOptions & ConnectTimers,
+  over: (options: ConnectOptions & { readonly name: string }) => TransportFactory,
+  entry: Entry,
 ): Promise<ConnectedClient> {
   checkConnectOptions(options, entry)
-  const { servers, logger, register, tls, signal } = options
+  const { servers, logger, register, signal } = options
   const name = options.name ?? `${basename(process.argv[1] ?? 'node')} pid ${process.pid}`
   const status = new StatusFeed()
   const metrics = new ClientMetrics()
+  const makeTransport = over({ ...options, name })
   const pump = new ClientPump(
     { servers: [...new Set(servers)], name, seed: randomSeed(), ...timersOf(options) },
     {
       transport: (events) => {
-        const transport = new WsTransport({ name, tls }, events)
-        if (register !== undefined) metrics.register(register, transport.counters)
+        const transport = makeTransport(events)
+        if (register !== undefined) metrics.register(register, transport.counters, entry)
         return transport
       },
       metrics,
@@ -44,14 +62,19 @@ export async function connectClient(
       },
     },
   )
+  const onClosed = (): void => {
+    status.end()
+    if (register !== undefined) metrics.unregister(register)
+  }
   pump.start()
   try {
     await pump.call({ do: 'wait-for-map' }, 'done', entry, signal)
   } catch (error) {
     await pump.close()
+    onClosed()
     throw error
   }
-  return new ConnectedClient(pump, status)
+  return new ConnectedClient(pump, status, onClosed)
 }
 
 const LOG_LEVELS: Readonly<Record<ClientEvent['what'], keyof ClientLogger>> = {

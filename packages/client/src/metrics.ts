@@ -1,4 +1,5 @@
 import type { ErrorCode } from '@ashlar/proto'
+import { usageError } from './errors.ts'
 import type { ClientTransportCounters } from './transport/client-transport.ts'
 
 /** One line of a metric, as prom-client's registry prints it. */
@@ -29,6 +30,7 @@ interface RegisteredMetric {
  */
 export interface MetricRegistry {
   registerMetric(metric: never): void
+  removeSingleMetric(name: string): void
 }
 
 /** Upper bounds of the latency histogram, seconds. */
@@ -44,6 +46,8 @@ interface Histogram {
 export class ClientMetrics {
   readonly #calls: Map<string, number> = new Map()
   readonly #seconds: Map<string, Histogram> = new Map()
+  /** Names that a registry knows. */
+  readonly #registered: string[] = []
 
   /** A call was settled; `code` is OK or the code of its error. */
   onCall(call: string, code: ErrorCode, tookMs: number): void {
@@ -61,9 +65,21 @@ export class ClientMetrics {
     histogram.sumSeconds += seconds
   }
 
-  /** Names the client's metrics to a registry. One registry takes one client: names are unique in it. */
-  register(registry: MetricRegistry, transport: ClientTransportCounters): void {
-    const add = (metric: RegisteredMetric): void => registry.registerMetric(metric as never)
+  /** Names the client's metrics to a registry. One registry takes one client at a time: names are unique in it (USAGE). */
+  register(registry: MetricRegistry, transport: ClientTransportCounters, entry: (...args: never[]) => unknown): void {
+    const add = (metric: RegisteredMetric): void => {
+      try {
+        registry.registerMetric(metric as never)
+      } catch (error) {
+        this.unregister(registry)
+        throw usageError(
+          `register does not take ${metric.name}: ${error instanceof Error ? error.message : String(error)}`,
+          'Give every client a registry of its own, or close the client that the registry has.',
+          entry,
+        )
+      }
+      this.#registered.push(metric.name)
+    }
     const counter = (name: string, help: string, values: () => readonly MetricValue[]): void =>
       add({ name, get: async () => ({ name, help, type: 'counter', aggregator: 'sum', values: values() }) })
     const plain = (value: number): readonly MetricValue[] => [{ value, labels: {} }]
@@ -80,6 +96,11 @@ export class ClientMetrics {
       name,
       get: async () => ({ name, help, type: 'histogram', aggregator: 'sum', values: this.#secondsValues(name) }),
     })
+  }
+
+  /** The registry forgets the client, so that it can take the next one. */
+  unregister(registry: MetricRegistry): void {
+    for (const name of this.#registered.splice(0)) registry.removeSingleMetric(name)
   }
 
   #callValues(): MetricValue[] {

@@ -45,7 +45,10 @@ export interface OpenOptions {
 }
 
 export interface IoOptions {
-  /** Gives the call up: it rejects with ABORTED; a write may still take effect if the error's details say `indeterminate`. */
+  /**
+   * Gives the call up: it rejects at once with ABORTED, the signal's reason as its cause. A write may still take effect if
+   * the error's details say `indeterminate`.
+   */
   readonly signal?: AbortSignal
 }
 

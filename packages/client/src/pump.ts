@@ -132,6 +132,8 @@ export class ClientPump {
         return this.#transport.setDialed(effect.addresses)
       case 'send':
         return this.#transport.send(effect.link, effect.message)
+      case 'withdraw':
+        return this.#transport.withdraw(effect.link, effect.request)
       case 'close-link':
         return this.#transport.closeLink(effect.link, effect.reason)
       case 'settled':

@@ -10,9 +10,9 @@ import { readableOf, writableOf } from './volume-streams.ts'
  * multiples of `blockSizeBytes` are fastest.
  *
  * Calls that overlap take effect in some order; a call made after another's promise resolved sees its effect. A write
- * that resolved is on stable storage on every in-sync replica. A write that was aborted or ran out of time is cancelled
- * first; if the cluster does not say in time whether it took effect, the error's details say `indeterminate: true`, and
- * later writes to its range wait until it no longer can. Once FENCED, every call fails with FENCED for good.
+ * that resolved is on stable storage on every in-sync replica. A write that ran out of time is cancelled first; if the
+ * cluster does not say in time whether it took effect, and when it was aborted on its way, the error's details say
+ * `indeterminate: true`, and later writes to its range wait until it no longer can. Once FENCED, every call fails with FENCED for good.
  */
 export interface Volume extends AsyncDisposable {
   readonly name: string

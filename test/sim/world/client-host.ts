@@ -139,6 +139,9 @@ export class ClientProcess extends Process {
     switch (effect.type) {
       case 'send':
         return this.network.send(this, effect.link, effect.message)
+      case 'withdraw':
+        // The network of the simulation takes every message at once: none waits to be sent.
+        return
       case 'close-link':
         return this.network.closeLink(this, effect.link)
       case 'dial':

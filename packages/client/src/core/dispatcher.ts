@@ -85,10 +85,20 @@ export class Dispatcher {
   }
 
   /** Lets a request go without an answer. */
-  drop(request: PieceRequest): void {
+  drop(ctx: ClientContext, request: PieceRequest): void {
     request.state = 'resolved'
     this.#active.delete(request)
+    this.withdraw(ctx, request)
     for (const number of request.numbers) this.#byNumber.delete(number)
+  }
+
+  /** What was handed over of the operation and still waits to be sent stays here; what is on its way may be answered. */
+  withdraw(ctx: ClientContext, request: PieceRequest): void {
+    for (const number of request.numbers) {
+      const attempt = this.#byNumber.get(number)
+      if (attempt !== undefined && !attempt.isCancel)
+        ctx.emit({ type: 'withdraw', link: attempt.link, request: number })
+    }
   }
 
   onAnswer(ctx: ClientContext, link: ClientLink, answer: ClientAnswer): void {
@@ -225,7 +235,7 @@ export class Dispatcher {
   }
 
   #resolve(ctx: ClientContext, request: PieceRequest, resolution: Resolution): void {
-    this.drop(request)
+    this.drop(ctx, request)
     const { volume } = request.call
     const { extent } = request.piece
     if (resolution.how === 'applied' && volume.waiting.delete(extent))

@@ -64,6 +64,8 @@ export class Io implements RequestOwner {
     const call = this.#calls.get(token)
     if (call !== undefined) {
       this.#giveUp(ctx, call, abortedFailure(call.kind))
+      // Whoever aborts wants to go on at once, so the answers to the cancellations are not waited for.
+      if (!call.settled) this.#settleUnresolved(ctx, call)
       this.#admit(ctx)
       return true
     }
@@ -97,7 +99,7 @@ export class Io implements RequestOwner {
 
   /** The volume is over (fenced, removed, closed): all that is pending on it fails now, and nothing more is sent for it. */
   endVolume(ctx: ClientContext, volume: OpenVolume, failure: ClientFailure): void {
-    for (const request of this.dispatcher.active) if (request.call.volume === volume) this.#letGo(request)
+    for (const request of this.dispatcher.active) if (request.call.volume === volume) this.#letGo(ctx, request)
     volume.queue.clear()
     this.#queues.delete(volume)
     // Flushes first: the failing of the writes that they wait for must not look like an answer.
@@ -106,7 +108,7 @@ export class Io implements RequestOwner {
     this.#flushing.delete(volume)
     for (const call of volume.calls) {
       const open = [...call.pieces].some(mayTakeEffect)
-      for (const request of call.pieces) this.#letGo(request)
+      for (const request of call.pieces) this.#letGo(ctx, request)
       this.#settle(ctx, call, open ? indeterminate(failure) : failure)
     }
     this.#admit(ctx)
@@ -227,7 +229,7 @@ export class Io implements RequestOwner {
 
   /** Takes a request that never took effect, and never will, out of everything. */
   #forget(ctx: ClientContext, request: PieceRequest): void {
-    this.dispatcher.drop(request)
+    this.dispatcher.drop(ctx, request)
     request.call.pieces.delete(request)
     this.#release(ctx, request)
   }
@@ -242,8 +244,8 @@ export class Io implements RequestOwner {
   }
 
   /** Of a volume that is over: nobody waits for its locks and operation numbers any more. */
-  #letGo(request: PieceRequest): void {
-    this.dispatcher.drop(request)
+  #letGo(ctx: ClientContext, request: PieceRequest): void {
+    this.dispatcher.drop(ctx, request)
     this.#giveBackCost(request)
   }
 
@@ -268,7 +270,7 @@ export class Io implements RequestOwner {
     else this.#bytesOfExtent.delete(extent)
   }
 
-  /** Deadline or abort: what was never sent is dropped, what was is cancelled, and the call waits a little for that. */
+  /** Deadline or abort: what was never sent is dropped, what was is cancelled; after a deadline the call waits a little for that. */
   #giveUp(ctx: ClientContext, call: IoCall, failure: ClientFailure): void {
     if (call.graceUntil !== undefined) return
     call.failure ??= failure
@@ -285,10 +287,13 @@ export class Io implements RequestOwner {
     else if (call.failure !== undefined) this.#settle(ctx, call, call.failure)
   }
 
-  /** The grace is over: the caller learns that its write may still take effect. Its range stays locked. */
+  /** The call waits no more: the caller learns that its write may still take effect. Its range stays locked. */
   #settleUnresolved(ctx: ClientContext, call: IoCall): void {
     if (call.failure === undefined) return
-    for (const request of call.pieces) this.#giveBackCost(request)
+    for (const request of call.pieces) {
+      this.dispatcher.withdraw(ctx, request)
+      this.#giveBackCost(request)
+    }
     this.#settle(ctx, call, indeterminate(call.failure))
   }
 

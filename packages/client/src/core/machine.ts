@@ -61,7 +61,10 @@ export type ClientInput =
   | { readonly type: 'received'; readonly link: ClientLink; readonly message: Message }
   /** Settled exactly once, by a `settled` effect with the same token. */
   | { readonly type: 'call'; readonly token: CallToken; readonly call: ClientCall }
-  /** The caller gave the call up (AbortSignal). It is settled with ABORTED; a write is cancelled first, as after a deadline. */
+  /**
+   * The caller gave the call up (AbortSignal): it is settled in this step. What was sent of a write is cancelled behind it,
+   * so its failure is indeterminate and its range stays locked until that is answered.
+   */
   | { readonly type: 'abandon'; readonly token: CallToken }
   /** Ends the client: every pending call fails with CLOSED, and every later one. */
   | { readonly type: 'shut-down' }
@@ -82,7 +85,8 @@ export type ClientCall =
       readonly target?: Uint8Array
     }
   /**
-   * The machine keeps `bytes` and never changes them until the call is settled and the operation resolved.
+   * The machine keeps `bytes` and never changes them until the call is settled; messages that hold them and wait to be sent
+   * are withdrawn before.
    * `checksums`: crc32 of each part of `splitBlocks(blockSizeBytes, offset, bytes.length)`, in that order.
    */
   | {
@@ -123,6 +127,11 @@ export type ClientEffect =
   /** The complete set of addresses to keep a dialed connection to. Replaces the set before; links outside it are closed. */
   | { readonly type: 'dial'; readonly addresses: readonly string[] }
   | { readonly type: 'send'; readonly link: ClientLink; readonly message: Message }
+  /**
+   * The message of this request need not be sent any more, if it still waits: nobody asks for its answer, and the bytes of a
+   * write are its caller's again once the call is settled.
+   */
+  | { readonly type: 'withdraw'; readonly link: ClientLink; readonly request: number }
   /** Close a connection; `link-down` follows, and the address is dialed again while it is in the set. */
   | { readonly type: 'close-link'; readonly link: ClientLink; readonly reason: string }
   | { readonly type: 'settled'; readonly token: CallToken; readonly outcome: ClientOutcome }

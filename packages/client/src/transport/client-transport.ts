@@ -3,10 +3,13 @@ import type { ClientLink } from '../core/machine.ts'
 
 /** The transport port of a client: dialed connections to nodes, as links that carry messages in order or go down. */
 export interface ClientTransport {
+  readonly counters: ClientTransportCounters
   /** The complete set of addresses to keep a connection to; connections to others are closed. */
   setDialed(addresses: readonly string[]): void
   /** Never waits and never throws. What cannot be sent is lost with its link: `linkDown` tells. */
   send(link: ClientLink, message: Message): void
+  /** The message of this request is not sent if it still waits: its bytes are their owner's again when this returns. */
+  withdraw(link: ClientLink, request: number): void
   /** Closes one link; `linkDown` follows. */
   closeLink(link: ClientLink, reason: string): void
   /** Closes every link and dials no more; resolves when nothing is left. */

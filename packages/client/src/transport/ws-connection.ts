@@ -88,6 +88,11 @@ export class WsConnection {
     else this.#scheduleFlush()
   }
 
+  /** Takes the message of a request out of what waits. */
+  withdraw(request: number): void {
+    this.#queue.withdraw((message) => 'request' in message && message.request === request)
+  }
+
   /** Ends the connection at once. What is queued is lost; `closed` follows in a later turn. */
   close(reason: string): void {
     this.#reason ??= reason

@@ -69,6 +69,10 @@ export class WsTransport implements ClientTransport {
     this.#links.get(link)?.send(message)
   }
 
+  withdraw(link: ClientLink, request: number): void {
+    this.#links.get(link)?.withdraw(request)
+  }
+
   closeLink(link: ClientLink, reason: string): void {
     this.#links.get(link)?.close(reason)
   }

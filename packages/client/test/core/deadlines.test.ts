@@ -158,17 +158,33 @@ describe('a call that was given up', () => {
     script.answerRead(script.last('read'), 1)
   })
 
-  test('is cancelled first when it is a write, and says when that is not certain', () => {
-    const script = new MachineScript({ cancelGraceMs: 500 })
+  test('is settled at once when it is a write, which is cancelled behind it and keeps its range until that is answered', () => {
+    const script = new MachineScript()
     script.connect()
     const volume = script.open()
-    const [certain, uncertain] = [script.write(volume, 0, 4096), script.write(volume, 8192, 4096)]
-    script.input({ type: 'abandon', token: certain })
+    const token = script.write(volume, 0, 4096)
+    const { message } = script.last('write')
+    script.input({ type: 'abandon', token })
+    assert.equal(script.assertFailed(token, 'ABORTED')['indeterminate'], true)
+    assert.deepEqual(script.withdrawn, [message.request], 'a message that still waits must not hold the bytes')
+    const next = script.write(volume, 0, 4096, 2)
+    assert.equal(script.all('write').length, 1)
     script.answer(script.last('cancel'), 'CANCELLED')
-    assert.equal(script.assertFailed(certain, 'ABORTED')['indeterminate'], false)
-    script.input({ type: 'abandon', token: uncertain })
-    script.pass(500)
-    assert.equal(script.assertFailed(uncertain, 'ABORTED')['indeterminate'], true)
+    const late = script.events.find((event) => event.what === 'resolved-late')
+    assert.deepEqual([late?.what === 'resolved-late' && late.applied, script.all('write').length], [false, 2])
+    script.answer(script.last('write'), 'OK')
+    script.assertOk(next)
+  })
+
+  test('that waits for its cancellation after a deadline is settled at once, too', () => {
+    const script = new MachineScript({ ioTimeoutMs: 1000, cancelGraceMs: 500 })
+    script.connect()
+    const volume = script.open()
+    const token = script.write(volume, 0, 4096)
+    script.pass(1000)
+    assert.equal(script.isSettled(token), false)
+    script.input({ type: 'abandon', token })
+    assert.equal(script.assertFailed(token, 'TIMEOUT')['indeterminate'], true)
   })
 
   test('never goes out when it still waits for an earlier write', () => {

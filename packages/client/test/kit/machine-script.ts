@@ -49,6 +49,8 @@ export class MachineScript {
   readonly machine: ClientMachine
   readonly sent: { readonly link: ClientLink; readonly message: Message }[] = []
   readonly closed: ClientLink[] = []
+  /** Requests whose message need not be sent any more. */
+  readonly withdrawn: number[] = []
   readonly events: ClientEvent[] = []
   readonly outcomes: Map<CallToken, ClientOutcome> = new Map()
   dialed: readonly string[] = []
@@ -236,6 +238,7 @@ export class MachineScript {
 
   #note(effect: ClientEffect): void {
     if (effect.type === 'send') this.sent.push(effect)
+    else if (effect.type === 'withdraw') this.withdrawn.push(effect.request)
     else if (effect.type === 'close-link') this.closed.push(effect.link)
     else if (effect.type === 'dial') this.dialed = effect.addresses
     else if (effect.type === 'event') this.events.push(effect.event)

@@ -118,6 +118,24 @@ describe('a client', () => {
     assert.match(text, /ashlar_client_sent_bytes_total [1-9]/)
   })
 
+  test('leaves its registry when it is closed, and a registry takes one client at a time', async () => {
+    await using cluster = await FakeCluster.start(1)
+    const register = new Registry()
+    const first = await connect({ servers: cluster.servers, register })
+    await assert.rejects(connect({ servers: cluster.servers, register }), (error: AshlarError) => {
+      assert.equal(error.code, 'USAGE')
+      assert.match(error.message, /register does not take ashlar_client_calls_total/)
+      assert.match(error.stack ?? '', /connect\.test\.ts/)
+      return true
+    })
+    assert.ok((await register.metrics()).includes('ashlar_client_calls_total'), 'the first client keeps its place')
+    await first.close()
+    assert.equal((await register.metrics()).trim(), '')
+    await using second = await connect({ servers: cluster.servers, register })
+    assert.deepEqual(await second.admin.list(), [])
+    assert.match(await register.metrics(), /ashlar_client_calls_total\{call="list-volumes",code="OK"\} 1/)
+  })
+
   test('tells a logger of connections', async () => {
     await using cluster = await FakeCluster.start(1)
     const lines: string[] = []

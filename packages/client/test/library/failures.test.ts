@@ -151,6 +151,31 @@ describe('a call that cannot be done', () => {
     await assert.rejects(scene.volume.flush({ signal: AbortSignal.abort() }), { code: 'ABORTED' })
   })
 
+  test('is given up at once when it is a write: the error says that it may land, and what is written next wins', async () => {
+    await using scene = await Scene.open()
+    const node = scene.cluster.primaryOf('demo')
+    const held = gate()
+    node.failNext('write', { do: 'hold', gate: held.opened })
+    node.failNext('cancel', { do: 'hold', gate: held.opened })
+    const stop = new AbortController()
+    const bytes = pattern(4096)
+    const write = scene.volume.write(0, bytes, { signal: stop.signal })
+    await waitFor('the write reached the primary', () => node.requests('write').length === 1)
+    stop.abort(new Error('enough'))
+    await assert.rejects(write, (error: AshlarError) => {
+      assert.deepEqual([error.code, error.retry, error.details['indeterminate']], ['ABORTED', 'never', true])
+      assert.deepEqual(error.cause, new Error('enough'))
+      assert.match(error.stack ?? '', /failures\.test\.ts/)
+      return true
+    })
+    bytes.fill(0)
+    const next = scene.volume.write(0, pattern(4096, 2))
+    held.open()
+    await next
+    assert.deepEqual(await scene.volume.read(0, 4096), pattern(4096, 2))
+    scene.assertOnce()
+  })
+
   test('because the cluster is gone keeps no process and no close waiting', async () => {
     const scene = await Scene.open(300)
     await scene.cluster[Symbol.asyncDispose]()

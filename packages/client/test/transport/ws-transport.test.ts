@@ -2,8 +2,20 @@ import assert from 'node:assert/strict'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type ClusterId, type NodeName, type StoreId, type Welcome, WIRE_VERSION } from '@ashlar/proto'
-import { encodeFrame, HELLO_MAX_BYTES } from '@ashlar/proto/codec'
+import {
+  type ClusterId,
+  type Epoch,
+  extentId,
+  MIB,
+  type NodeName,
+  type SessionId,
+  type StoreId,
+  type VolumeId,
+  type Welcome,
+  WIRE_VERSION,
+  type Write,
+} from '@ashlar/proto'
+import { checksum, decodeFrame, encodeFrame, HELLO_MAX_BYTES, verifyWrite } from '@ashlar/proto/codec'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { WsTransport } from '../../src/transport/ws-transport.ts'
 
@@ -16,6 +28,21 @@ function welcome(cluster: ClusterId = CLUSTER): Welcome {
     type: 'welcome',
     ...{ wire: WIRE_VERSION, cluster, store: '00000000-0000-7000-8000-000000000001' as StoreId, counter: 1 },
     ...{ name: 'n1' as NodeName, address: '' },
+  }
+}
+
+/** A write of one block of 1 MiB. */
+function writeOf(request: number): Write {
+  const payload = new Uint8Array(MIB).fill(request)
+  return {
+    type: 'write',
+    request,
+    extent: extentId(1 as VolumeId, 0),
+    epoch: 1 as Epoch,
+    operation: { session: 1 as SessionId, op: request, lowMark: 1, generation: 1 },
+    offset: 0,
+    checksums: [checksum(payload)],
+    payload,
   }
 }
 
@@ -100,4 +127,34 @@ test('closing twice resolves twice, and nothing is dialed any more', async () =>
   client.transport.setDialed(['127.0.0.1:1'])
   await client.transport.close()
   assert.deepEqual([client.seen.down, client.seen.failures], [1, []])
+})
+
+test('a message that is withdrawn while it waits to be sent is not sent, and its bytes may change', async () => {
+  const received: Write[] = []
+  let resume: (() => void) | undefined
+  await using client = await dialed((socket) => {
+    socket.send(encodeFrame([welcome()]))
+    socket.pause()
+    resume = () => socket.resume()
+    socket.on('message', (data) => {
+      for (const message of decodeFrame(data as Buffer)) if (message.type === 'write') received.push(message)
+    })
+  })
+  await client.until('the link is up', () => client.seen.up === 1)
+  const writes = Array.from({ length: 40 }, (_, index) => writeOf(index + 1))
+  for (const write of writes) client.transport.send(1, write)
+  // What the sockets of both sides and the kernel take is gone; the rest waits here.
+  await client.until('the sockets are full', () => client.transport.counters.sentBytes >= 4 * MIB)
+  const withdrawn = writes.slice(-5)
+  for (const write of withdrawn) {
+    client.transport.withdraw(1, write.request)
+    write.payload.fill(0)
+  }
+  resume?.()
+  await client.until('the other writes arrive', () => received.length >= 35)
+  assert.deepEqual(
+    received.map(({ request }) => request),
+    writes.slice(0, -5).map(({ request }) => request),
+  )
+  assert.ok(received.every((write) => verifyWrite(write, MIB)))
 })

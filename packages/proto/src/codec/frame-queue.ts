@@ -52,6 +52,23 @@ export class FrameQueue<M extends AnyMessage = AnyMessage> {
     return taken
   }
 
+  /** Takes out what waits and matches; the rest keeps its order. */
+  withdraw(matches: (message: M) => boolean): void {
+    let kept = 0
+    for (let index = this.#head; index < this.#messages.length; index++) {
+      const message = this.#messages[index] as M
+      const size = this.#sizes[index] as Bytes
+      if (matches(message)) this.#bytes -= size
+      else {
+        this.#messages[kept] = message
+        this.#sizes[kept++] = size
+      }
+    }
+    this.#messages.length = kept
+    this.#sizes.length = kept
+    this.#head = 0
+  }
+
   clear(): void {
     this.#messages.length = 0
     this.#sizes.length = 0

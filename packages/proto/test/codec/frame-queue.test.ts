@@ -73,3 +73,20 @@ test('what was cleared is gone, and the queue goes on', () => {
   queue.add(numbered(7))
   assert.deepEqual(queue.take(), [numbered(7)])
 })
+
+test('what was withdrawn is never taken; the rest keeps its order and its bytes', () => {
+  const queue = new FrameQueue<Ack>()
+  for (let seq = 0; seq < 2500; seq++) queue.add(numbered(seq))
+  const first = queue.take()
+  queue.withdraw(({ seq }) => seq % 3 === 0)
+  const rest: Ack[] = []
+  while (!queue.isEmpty) rest.push(...queue.take())
+  const expected = Array.from({ length: 2500 - first.length }, (_, i) => i + first.length).filter(
+    (seq) => seq % 3 !== 0,
+  )
+  assert.deepEqual(
+    rest.map(({ seq }) => seq),
+    expected,
+  )
+  assert.equal(queue.bytes, 0)
+})

@@ -1,0 +1,81 @@
+import {
+  BLOCK_ABSENT,
+  BLOCK_DATA,
+  type BlockIndex,
+  type BlockKind,
+  type Bytes,
+  type Cancel,
+  type ErrorCode,
+  type ExtentId,
+  type ReadPart,
+  splitBlocks,
+  type Write,
+  type Zero,
+} from '@ashlar/proto'
+import { checksum, verifyWrite } from '@ashlar/proto/codec'
+
+interface StoredBlock {
+  readonly bytes: Uint8Array
+  kind: BlockKind
+}
+
+/** The bytes of all volumes, once for all nodes, and which operations were carried out on them. */
+export class MemoryBlocks {
+  readonly #extents: Map<ExtentId, Map<BlockIndex, StoredBlock>> = new Map()
+  /** Outcomes of operations by session and number; forgotten below the session's low mark. */
+  readonly #outcomes: Map<number, Map<number, 'OK' | 'CANCELLED'>> = new Map()
+
+  /** The range in parts cut at block edges, copied. Blocks without data have no bytes. */
+  read(extent: ExtentId, blockSizeBytes: Bytes, offset: Bytes, length: Bytes): ReadPart[] {
+    const blocks = this.#extents.get(extent)
+    return splitBlocks(blockSizeBytes, offset, length).map((part) => {
+      const stored = blocks?.get(part.block)
+      if (stored?.kind !== BLOCK_DATA) return { length: part.length, checksum: 0 }
+      const bytes = stored.bytes.slice(part.offset, part.offset + part.length)
+      return { length: part.length, checksum: checksum(bytes), bytes }
+    })
+  }
+
+  kindOf(extent: ExtentId, block: BlockIndex): BlockKind {
+    return this.#extents.get(extent)?.get(block)?.kind ?? BLOCK_ABSENT
+  }
+
+  /** Carries an operation out once, whoever asks and however often; or makes sure that it never will be. */
+  change(message: Write | Zero | Cancel, blockSizeBytes: Bytes): ErrorCode {
+    const { session, op, lowMark } = message.operation
+    const outcomes = this.#outcomes.get(session) ?? new Map<number, 'OK' | 'CANCELLED'>()
+    this.#outcomes.set(session, outcomes)
+    for (const number of outcomes.keys()) if (number < lowMark) outcomes.delete(number)
+    const known = outcomes.get(op)
+    if (known !== undefined) return known
+    if (message.type === 'write' && !verifyWrite(message, blockSizeBytes)) return 'CHECKSUM'
+    const outcome = message.type === 'cancel' ? 'CANCELLED' : 'OK'
+    outcomes.set(op, outcome)
+    if (message.type !== 'cancel') this.#lay(message, blockSizeBytes)
+    return outcome
+  }
+
+  forget(extent: ExtentId): void {
+    this.#extents.delete(extent)
+  }
+
+  #lay(message: Write | Zero, blockSizeBytes: Bytes): void {
+    const blocks = this.#extents.get(message.extent) ?? new Map<BlockIndex, StoredBlock>()
+    this.#extents.set(message.extent, blocks)
+    const length = message.type === 'write' ? message.payload.length : message.length
+    for (const part of splitBlocks(blockSizeBytes, message.offset, length)) {
+      if (message.type === 'zero' && part.length === blockSizeBytes) {
+        // A block without data needs no memory.
+        blocks.set(part.block, { bytes: NO_BYTES, kind: message.kind })
+        continue
+      }
+      const stored = blocks.get(part.block)
+      const bytes = stored?.kind === BLOCK_DATA ? stored.bytes : new Uint8Array(blockSizeBytes)
+      if (message.type === 'write') bytes.set(message.payload.subarray(part.at, part.at + part.length), part.offset)
+      else bytes.fill(0, part.offset, part.offset + part.length)
+      blocks.set(part.block, { bytes, kind: BLOCK_DATA })
+    }
+  }
+}
+
+const NO_BYTES = new Uint8Array(0)

@@ -1,0 +1,91 @@
+import type { ErrorCode, Message } from '@ashlar/proto'
+
+/** What a client asks of a cluster: `zero` is trim and writeZeroes; a flush and a read-only open ask nothing. */
+export type MemoryRequest = 'read' | 'write' | 'zero' | 'open' | 'close' | 'create' | 'remove'
+
+/**
+ * What happens instead of the answer. A code: nothing is carried out, and the node says so; codes that the client knows to
+ * pass (WAIT, BUSY, NOT_PRIMARY) reach no caller. `lose-request`: the connection breaks before the request arrives.
+ * `lose-answer`: it is carried out, and the connection breaks before the answer is sent.
+ */
+export type MemoryFault = Exclude<ErrorCode, 'OK'> | 'lose-request' | 'lose-answer'
+
+/** Requests that wait, from the call of `hold` until they are released. */
+export interface MemoryHold extends Disposable {
+  /** How many requests wait now. */
+  readonly waiting: number
+  /** Lets them go on, and every later one pass. */
+  release(): void
+}
+
+const ADMIN_REQUESTS: Readonly<Record<string, MemoryRequest>> = {
+  attach: 'open',
+  detach: 'close',
+  'create-volume': 'create',
+  'remove-volume': 'remove',
+}
+
+/** Which request a message is, as people would say it; undefined for those that nothing happens to. */
+export function requestOf(message: Message): MemoryRequest | undefined {
+  if (message.type === 'admin') return ADMIN_REQUESTS[message.command.do]
+  return message.type === 'read' || message.type === 'write' || message.type === 'zero' ? message.type : undefined
+}
+
+/** What is to happen to requests that come: faults, one each in the order in which they were asked for, and holds. */
+export class MemoryFaults {
+  readonly #next: Map<MemoryRequest, MemoryFault[]> = new Map()
+  readonly #holds: Map<MemoryRequest, Set<Hold>> = new Map()
+
+  add(request: MemoryRequest, fault: MemoryFault, times: number): void {
+    const faults = this.#next.get(request) ?? []
+    this.#next.set(request, faults)
+    for (let i = 0; i < times; i++) faults.push(fault)
+  }
+
+  take(request: MemoryRequest | undefined): MemoryFault | undefined {
+    return request === undefined ? undefined : this.#next.get(request)?.shift()
+  }
+
+  hold(request: MemoryRequest): MemoryHold {
+    const holds = this.#holds.get(request) ?? new Set<Hold>()
+    this.#holds.set(request, holds)
+    const hold = new Hold(() => holds.delete(hold))
+    holds.add(hold)
+    return hold
+  }
+
+  /** Calls `goOn` when nothing holds requests of this kind: now, or when the last hold is released. */
+  pass(request: MemoryRequest | undefined, goOn: () => void): void {
+    const [hold] = (request === undefined ? undefined : this.#holds.get(request)) ?? []
+    if (hold === undefined) goOn()
+    else hold.add(() => this.pass(request, goOn))
+  }
+}
+
+class Hold implements MemoryHold {
+  readonly #onReleased: () => void
+  #waiting: (() => void)[] = []
+
+  constructor(onReleased: () => void) {
+    this.#onReleased = onReleased
+  }
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  add(goOn: () => void): void {
+    this.#waiting.push(goOn)
+  }
+
+  release(): void {
+    this.#onReleased()
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const goOn of waiting) goOn()
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
+  }
+}
