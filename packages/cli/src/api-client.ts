@@ -7,6 +7,7 @@ import type {
   ForceReport,
   ForceRequest,
   LocalAnswer,
+  LoseReport,
   NodeAnswer,
   NodeDetailsAnswer,
   VersionsAnswer,
@@ -78,6 +79,15 @@ export class ApiClient {
 
   acknowledgeLoss(volume: string): Promise<VolumeAnswer> {
     return this.call(`/v1/volumes/${encodeURIComponent(volume)}/acknowledge-loss`, { method: 'POST' })
+  }
+
+  /** What declaring a node lost for good comes to; changes nothing. */
+  loseReport(id: string): Promise<LoseReport> {
+    return this.call(`/v1/nodes/${encodeURIComponent(id)}/lost`)
+  }
+
+  loseNode(id: string): Promise<LoseReport> {
+    return this.call(`/v1/nodes/${encodeURIComponent(id)}/lost`, { method: 'POST', body: { acceptDataLoss: true } })
   }
 
   explain(kind: ExplanationAnswer['kind'], name: string): Promise<ExplanationAnswer> {

@@ -9,6 +9,7 @@ import { extentForcePrimary } from './commands/extent-force-primary.ts'
 import { extentLs } from './commands/extent-ls.ts'
 import { gatewayRun } from './commands/gateway-run.ts'
 import { nodeDescribe } from './commands/node-describe.ts'
+import { nodeLost } from './commands/node-lost.ts'
 import { nodeLs } from './commands/node-ls.ts'
 import { serverRun } from './commands/server-run.ts'
 import { volumeAcknowledgeLoss } from './commands/volume-acknowledge-loss.ts'
@@ -41,7 +42,7 @@ const NOUNS: Readonly<Record<string, Noun>> = {
     aliases: ['cl'],
     verbs: [clusterInfo, clusterCheck, clusterWait],
   },
-  node: { description: 'nodes and what they hold', aliases: ['no'], verbs: [nodeLs, nodeDescribe] },
+  node: { description: 'nodes and what they hold', aliases: ['no'], verbs: [nodeLs, nodeDescribe, nodeLost] },
   volume: {
     description: 'virtual disks',
     aliases: ['v'],

@@ -196,6 +196,32 @@ describe('extent force-primary', () => {
   })
 })
 
+describe('node lost', () => {
+  const report = {
+    ...{ node: 'n3', store: 'id', possible: true, because: ['nothing was heard of it'] },
+    ...{ costs: ['only it holds demo/0'], replicas: 4, onlyHere: ['demo/0'] },
+  }
+
+  it('without --yes only says what it costs, and exits 4', async (t) => {
+    const { url, requests } = await fakeApi(t, { 'GET /v1/nodes/n3/lost': { body: report } })
+    const { code, out, error } = await ashlar(['node', 'lost', 'n3', '--server', url])
+    assert.equal(code, 4)
+    assert.match(out, /^It costs: +only it holds demo\/0$/m)
+    assert.match(error, /n3 was left as it is \(add --yes to do it\)/)
+    assert.deepEqual(
+      requests.map(({ method }) => method),
+      ['GET'],
+    )
+  })
+
+  it('with --yes is one request, and tells what it came to', async (t) => {
+    const { url, requests } = await fakeApi(t, { 'POST /v1/nodes/n3/lost': { body: report } })
+    const { code, out } = await ashlar(['node', 'lost', 'n3', '--yes', '--server', url])
+    assert.deepEqual([code, requests[0]?.body], [0, { acceptDataLoss: true }])
+    assert.equal(out, 'n3 is declared lost: 4 replicas get places elsewhere, 1 extents have nobody else.\n')
+  })
+})
+
 describe('a failure', () => {
   const refusals: readonly [string, number, number][] = [
     ['USAGE', 400, 2],

@@ -12,6 +12,7 @@ export type {
   ForceRequest,
   HealthState,
   LocalAnswer,
+  LoseReport,
   NodeAnswer,
   NodeDetailsAnswer,
   VersionsAnswer,

@@ -1,5 +1,6 @@
 import { invariant } from './errors.ts'
 import { type ClusterId, type ExtentId, extentId, extentIndexOf, type StoreId, type VolumeId, volumeOf } from './ids.ts'
+import { LIMITS } from './limits.ts'
 import type { ExtentRecord, ForcedPromotion, MapDelta, NodeRecord, VolumeRecord, Voter } from './map.ts'
 
 /** What one delta changed, for those who act on it. */
@@ -25,6 +26,10 @@ export class MapCopy {
   readonly extents: Map<ExtentId, ExtentRecord> = new Map()
   /** Extents whose primary was named by force, the latest time each. */
   readonly forced: Map<ExtentId, ForcedPromotion> = new Map()
+  /** Stores that left the map, as far as this copy was told of it. */
+  readonly removedNodes: Set<StoreId> = new Set()
+  /** Stores that a person declared lost for good and that some extent still names. */
+  gone: ReadonlySet<StoreId> = new Set()
   /** Tombstones: volumes that existed and do not any more. */
   readonly removedVolumes: Set<VolumeId> = new Set()
 
@@ -38,7 +43,19 @@ export class MapCopy {
     this.cluster = delta.cluster
     this.clusterGeneration = delta.clusterGeneration
     this.voters = delta.voters
-    for (const node of delta.nodes) this.nodes.set(node.store, node)
+    for (const store of delta.removedNodes ?? []) {
+      this.removedNodes.add(store)
+      this.nodes.delete(store)
+    }
+    for (const oldest of this.removedNodes) {
+      if (this.removedNodes.size <= LIMITS.nodes) break
+      this.removedNodes.delete(oldest)
+    }
+    for (const node of delta.nodes) {
+      this.nodes.set(node.store, node)
+      this.removedNodes.delete(node.store)
+    }
+    this.gone = new Set(delta.gone ?? [])
     for (const volume of delta.volumes) this.volumes.set(volume.id, volume)
     for (const extent of delta.extents) this.extents.set(extent.id, extent)
     for (const forced of delta.forced ?? []) this.forced.set(forced.extent, forced)

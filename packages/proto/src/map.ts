@@ -103,6 +103,10 @@ export interface MapDelta {
   readonly removedVolumes: readonly VolumeId[]
   /** Extents whose primary was named by force, the latest time each; absent where there are none. */
   readonly forced?: readonly ForcedPromotion[]
+  /** Stores that left the map, because no extent names them any more; absent where there are none. */
+  readonly removedNodes?: readonly StoreId[]
+  /** All stores that a person declared lost for good and that some extent still names; absent where there are none. */
+  readonly gone?: readonly StoreId[]
 }
 
 /** Kinds of a block's content, as stored and as sent. Numbers are stable for ever. */

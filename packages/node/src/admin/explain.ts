@@ -101,7 +101,9 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
     `its store ${node.store} was opened ${node.startCounter} times and is ${node.trust}`,
   ]
   const waitsFor: string[] = []
-  if (node.state === 'lost') waitsFor.push('its lease ran out: nothing was heard of it for longer than that')
+  if (node.declaredLost)
+    waitsFor.push('it was declared lost for good, and stays in the map while an extent has nobody else')
+  else if (node.state === 'lost') waitsFor.push('its lease ran out: nothing was heard of it for longer than that')
   else if (node.reason !== '') waitsFor.push(node.reason)
   for (const volume of node.volumes) {
     if (volume.inSync === volume.replicas) continue
@@ -117,7 +119,11 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
     state: node.state,
     because,
     waitsFor,
-    todo: isLost ? [startNode(node.id)] : node.ready === false ? [`read the log of ${node.id}`] : [],
+    todo: isLost
+      ? [startNode(node.id), `if it is gone for good, see what that costs: ashlar node lost ${node.id}`]
+      : node.ready === false
+        ? [`read the log of ${node.id}`]
+        : [],
   }
 }
 

@@ -71,7 +71,8 @@ function blockedReason(map: MapCopy, volume: VolumeRecord, extent: ExtentRecord)
   if (primary === undefined || primary.state === 'lost') {
     const candidates = [...extent.inSync, ...extent.eligible].filter((store) => map.nodes.get(store)?.state === 'up')
     if (candidates.length > 0) return `its primary ${name} is lost, and control is naming another one`
-    return `its primary ${name} is lost, and no other replica holds every acknowledged write: it waits for ${name}`
+    const lost = map.gone.has(extent.primary.store) ? 'declared lost for good' : 'lost'
+    return `its primary ${name} is ${lost}, and no other replica holds every acknowledged write: it waits for ${name}`
   }
   if (primary.incarnation.counter !== extent.primary.counter) {
     return `its primary ${name} has restarted, and control is naming the next one`

@@ -12,6 +12,7 @@ export type {
   ForceRequest,
   LocalAnswer,
   LocalExtentAnswer,
+  LoseReport,
   NodeAnswer,
   NodeDetailsAnswer,
   VersionsAnswer,

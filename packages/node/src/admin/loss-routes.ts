@@ -2,6 +2,7 @@ import { AshlarError, type StoreId } from '@ashlar/proto'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { forceReport } from './force-report.ts'
+import { loseReport } from './lose-report.ts'
 import type { NodeView } from './node-view.ts'
 import type { FetchPeer } from './peers.ts'
 import { extentNumbered, extentReports, nodeNamed, volumeNamed, volumeReport } from './reports.ts'
@@ -12,10 +13,14 @@ import {
   type ForceReport,
   forceReportSchema,
   forceRequestSchema,
+  type LoseReport,
+  loseReportSchema,
+  loseRequestSchema,
   volumeSchema,
 } from './schemas.ts'
 
 const errors = { '4xx': errorSchema, '5xx': errorSchema }
+const oneNode = z.object({ id: z.string() })
 const oneExtent = z.object({ name: z.string(), number: z.coerce.number().int().min(0) })
 
 /** What only a person may decide, because acknowledged writes may be lost by it. */
@@ -44,6 +49,29 @@ export function lossRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPluginA
       },
       ({ params, body }) => force(view, fetchPeer, params, body.node, body.acceptDataLoss),
     )
+    server.get(
+      '/v1/nodes/:id/lost',
+      {
+        schema: {
+          summary: 'What declaring a node lost for good comes to; changes nothing',
+          params: oneNode,
+          response: { 200: loseReportSchema, ...errors },
+        },
+      },
+      ({ params }) => reportLose(view, params.id),
+    )
+    server.post(
+      '/v1/nodes/:id/lost',
+      {
+        schema: {
+          summary: 'Declare a node lost for good; CONFLICT without acceptDataLoss, or while its lease may hold',
+          params: oneNode,
+          body: loseRequestSchema,
+          response: { 200: loseReportSchema, ...errors },
+        },
+      },
+      ({ params, body }) => lose(view, params.id, body.acceptDataLoss),
+    )
     server.post(
       '/v1/volumes/:name/acknowledge-loss',
       {
@@ -60,6 +88,25 @@ export function lossRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPluginA
       },
     )
   }
+}
+
+function reportLose(view: NodeView, id: string): LoseReport {
+  const node = view.map.nodes.get(nodeNamed(view, id).store as StoreId)
+  if (node === undefined) throw new AshlarError('NOT_FOUND', `there is no node ${id}`)
+  return loseReport(view.map, node)
+}
+
+/** Answers with what it came to: afterwards the node may be in no list any more. */
+async function lose(view: NodeView, id: string, acceptDataLoss: boolean): Promise<LoseReport> {
+  const report = reportLose(view, id)
+  if (!acceptDataLoss || !report.possible) {
+    const why = report.possible ? report.costs : report.because
+    throw new AshlarError('CONFLICT', `${report.node} was left as it is: ${why.join('; ')}`, {
+      hint: report.possible ? 'say that this loss is accepted to do it' : '',
+    })
+  }
+  await view.admin({ do: 'lose-store', store: report.store as StoreId })
+  return report
 }
 
 async function reportForce(

@@ -92,6 +92,7 @@ export function nodeReports(view: NodeView): NodeAnswer[] {
     trust: node.trust,
     startCounter: node.incarnation.counter,
     ...(held.get(node.store) ?? { primaries: 0, replicas: 0, inSync: 0 }),
+    declaredLost: view.map.gone.has(node.store),
   }))
 }
 

@@ -57,6 +57,10 @@ export const nodeSchema = z
     primaries: count.describe('Extents that it is primary of.'),
     replicas: count.describe('Replicas that it should hold.'),
     inSync: count.describe('Replicas of these that are in sync.'),
+    declaredLost: z
+      .boolean()
+      .default(false)
+      .describe('A person declared it lost for good, and some extent still names it.'),
   })
   .meta({ id: 'Node' })
 
@@ -137,6 +141,27 @@ export const forceRequestSchema = z
       .describe('Without it nothing is done, and the answer says what may be lost.'),
   })
   .meta({ id: 'ForcePrimary' })
+
+export const loseRequestSchema = z
+  .strictObject({
+    acceptDataLoss: z
+      .boolean()
+      .default(false)
+      .describe('Without it nothing is done, and the answer says what it costs.'),
+  })
+  .meta({ id: 'LoseNode' })
+
+export const loseReportSchema = z
+  .object({
+    node: z.string(),
+    store: z.string(),
+    possible: z.boolean().describe('False: control refuses it, and `because` says why.'),
+    because: z.array(z.string()),
+    costs: z.array(z.string()).describe('What declaring it lost comes to.'),
+    replicas: count.describe('Replicas that get a place elsewhere.'),
+    onlyHere: z.array(z.string()).describe('Extents whose acknowledged writes only this store holds all of.'),
+  })
+  .meta({ id: 'LoseReport' })
 
 const heldSchema = z.object({
   node: z.string(),
@@ -235,6 +260,7 @@ export type VolumeAnswer = z.infer<typeof volumeSchema>
 export type CreateVolumeRequest = z.infer<typeof createVolumeSchema>
 export type ExtentAnswer = z.infer<typeof extentSchema>
 export type ForceReport = z.infer<typeof forceReportSchema>
+export type LoseReport = z.infer<typeof loseReportSchema>
 export type ForceRequest = z.infer<typeof forceRequestSchema>
 export type LocalAnswer = z.infer<typeof localSchema>
 export type LocalExtentAnswer = z.infer<typeof localExtentSchema>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { AshlarError, type Epoch, type ForcedPromotion } from '@ashlar/proto'
-import { extentRecord, nodeRecord, replicaStatus, storeOf } from './fake-view.ts'
+import { extentRecord, GIB, nodeRecord, replicaStatus, storeOf, volumeRecord } from './fake-view.ts'
 import { demo, FIRST, quietPeers, serve } from './served.ts'
 
 const FORCE = '/v1/volumes/demo/extents/0/force-primary'
@@ -116,5 +116,53 @@ describe('a volume whose extents got primaries by force', () => {
     assert.ok(todo.includes('see what would be lost: ashlar extent force-primary demo/0 --node n3'))
     const well = await serve(t, demo())
     assert.deepEqual((await well('/v1/explain/extent/demo/0')).body.todo, [])
+  })
+})
+
+describe('a node that is declared lost', () => {
+  it('is reported before: what only it holds, what is copied anew, and what has no node to go to', async (t) => {
+    const one = storeOf(3)
+    const view = demo({
+      nodes: [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'lost' }), nodeRecord(4)],
+      volumes: [volumeRecord(1, 'demo', { sizeBytes: 3 * GIB })],
+      extents: [
+        extentRecord(1, 0, { inSync: [one], primary: { store: one, counter: 1 } }),
+        extentRecord(1, 1, { inSync: [storeOf(1), one] }),
+        extentRecord(1, 2),
+      ],
+    })
+    const call = await serve(t, view)
+    const { body } = await call('/v1/nodes/n3/lost')
+    assert.deepEqual([body.possible, body.replicas, body.onlyHere], [true, 2, ['demo/0']])
+    assert.match(body.costs[0], /^only it holds every acknowledged write of demo\/0: nobody serves these until/)
+    assert.equal(body.costs[1], 'demo/1 are left with one replica in sync until others are copied')
+    assert.equal(body.costs[2], '2 replicas are copied anew to other nodes, whole')
+    assert.equal(body.costs.length, 3)
+    view.map.nodes.delete(storeOf(4))
+    const alone = (await call('/v1/nodes/n3/lost')).body
+    assert.equal(alone.costs[2], '2 replicas have no node to go to: their places wait until another one joins')
+  })
+
+  it('is refused without acceptDataLoss and while it is up, and is one command of control otherwise', async (t) => {
+    const view = demo({ nodes: [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'lost' })] })
+    const call = await serve(t, view)
+    const up = await call('/v1/nodes/n2/lost', { method: 'POST', body: { acceptDataLoss: true } })
+    assert.deepEqual([up.status, up.body.error.code], [409, 'CONFLICT'])
+    assert.match(up.body.error.message, /n2 was left as it is: it is up: stop it first/)
+    const careless = await call('/v1/nodes/n3/lost', { method: 'POST', body: {} })
+    assert.match(careless.body.error.message, /1 replicas have no node to go to/)
+    assert.deepEqual(view.commands, [])
+    const { status } = await call('/v1/nodes/n3/lost', { method: 'POST', body: { acceptDataLoss: true } })
+    assert.equal(status, 200)
+    assert.deepEqual(view.commands, [{ do: 'lose-store', store: storeOf(3) }])
+  })
+
+  it('says so for as long as an extent has nobody else', async (t) => {
+    const view = stuck()
+    view.map.gone = new Set([storeOf(2)])
+    const call = await serve(t, view)
+    assert.equal((await call('/v1/nodes/n2')).body.declaredLost, true)
+    assert.match((await call('/v1/explain/node/n2')).body.waitsFor[0], /declared lost for good/)
+    assert.match((await call('/v1/explain/extent/demo/0')).body.waitsFor[0], /n2 is declared lost for good/)
   })
 })

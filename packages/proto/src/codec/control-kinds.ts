@@ -214,6 +214,7 @@ export const adminKind = body<Admin>('admin', {
     }),
     detach: command('detach', { volume: number(volumeField), session: number(sessionField) }),
     'force-primary': command('force-primary', { extent, store }),
+    'lose-store': command('lose-store', { store }),
     'acknowledge-loss': command('acknowledge-loss', { name: volumeName }),
   }),
 })

@@ -59,8 +59,9 @@ import {
  * (LIMITS.mapExtents), which no msgpack body of LIMITS.controlBytes could hold. Records as in map-records.ts.
  *
  * map-update     cluster 16 | clusterGeneration 8 | from 8 | to 8 | voters 1 x voter | nodes 2 x node | volumes 4 x volume |
- *                removed 4 x (volume 4) | stores | extents 4 x extent | [forced 4 x (extent 8 | epoch 8 | store s |
- *                flags 1 (1: acknowledged) | changedAt 8)], which is left out when there are none
+ *                removed 4 x (volume 4) | stores | extents 4 x extent | [losses], which is left out when there are none
+ * losses         forced 4 x (extent 8 | epoch 8 | store s | flags 1 (1: acknowledged) | changedAt 8) |
+ *                removed nodes 2 x (store 16) | gone 2 x (store 16)
  * change-sets    request 8 | store 16 | counter 8 | stores | count 4 x (extent 8 | revision 8 | epoch 8 | set)
  * sets-changed   request 8 | stores | count 4 x (extent 8 | code 2 | flags 1 (1: record) | [extent record])
  * release        request 8 | store 16 | counter 8 | reason 1 | count 4 x (extent 8 | epoch 8)
@@ -75,6 +76,8 @@ export const MESSAGE_LENGTH = 1024
 const HAS_RECORD = 1
 const ACKNOWLEDGED = 1
 const FORCED_BYTES = 27
+/** Stores that left the map: a copy that has not heard for longer asks for the whole of it. */
+const MAX_REMOVED_NODES = 2 * LIMITS.nodes
 /** Append-only: the place is what travels. */
 const RELEASE_REASONS: readonly Release['reason'][] = ['shutdown', 'slow', 'behind', 'poisoned']
 /** Every store of a table: a bound for sizes, where counting them would cost more than it saves. */
@@ -109,8 +112,9 @@ export const mapUpdateKind: KindCodec<MapUpdate> = {
     sum(delta.volumes, volumeBytes) +
     4 * delta.removedVolumes.length +
     sum(delta.extents, extentBytes) +
-    4 +
-    FORCED_BYTES * (delta.forced?.length ?? 0),
+    8 +
+    FORCED_BYTES * (delta.forced?.length ?? 0) +
+    16 * ((delta.removedNodes?.length ?? 0) + (delta.gone?.length ?? 0)),
   writeHead(to, { delta }) {
     writeUuid(to, delta.cluster)
     to.u53(generationField(delta.clusterGeneration))
@@ -126,17 +130,20 @@ export const mapUpdateKind: KindCodec<MapUpdate> = {
     for (const volume of delta.removedVolumes) to.u32(volumeField(volume))
     const table = new StoreTable()
     for (const record of delta.extents) table.addRecord(record)
-    const { forced = [] } = delta
-    table.add(forced.map(({ store }) => store))
+    table.add((delta.forced ?? []).map(({ store }) => store))
     table.write(to)
     to.u32(listLength(delta.extents, LIMITS.mapExtents, 'extents'))
     for (const record of delta.extents) writeExtent(to, table, record)
-    if (forced.length > 0) writeForced(to, table, forced)
+    writeLosses(to, table, delta)
   },
   read: (from) => ({ type: 'map-update', delta: readDelta(from) }),
 }
 
-function writeForced(to: ByteWriter, table: StoreTable, forced: readonly ForcedPromotion[]): void {
+type Losses = Pick<MapDelta, 'forced' | 'removedNodes' | 'gone'>
+
+/** What most clusters never have, so that most deltas end before it. */
+function writeLosses(to: ByteWriter, table: StoreTable, { forced = [], removedNodes = [], gone = [] }: Losses): void {
+  if (forced.length + removedNodes.length + gone.length === 0) return
   to.u32(listLength(forced, LIMITS.mapExtents, 'forced'))
   for (const { extent, epoch, store, acknowledged, changedAt } of forced) {
     to.u53(extentField(extent))
@@ -145,16 +152,28 @@ function writeForced(to: ByteWriter, table: StoreTable, forced: readonly ForcedP
     to.u8(acknowledged ? ACKNOWLEDGED : 0)
     to.u53(revisionField(changedAt))
   }
+  to.u16(listLength(removedNodes, MAX_REMOVED_NODES, 'removedNodes'))
+  for (const store of removedNodes) writeUuid(to, store)
+  to.u16(listLength(gone, LIMITS.nodes, 'gone'))
+  for (const store of gone) writeUuid(to, store)
 }
 
-function readForced(from: ByteReader, stores: StoreList): ForcedPromotion[] {
-  return readList<ForcedPromotion>(from, from.u32(), FORCED_BYTES, LIMITS.mapExtents, 'forced', () => ({
+function readLosses(from: ByteReader, stores: StoreList): Losses {
+  if (from.left === 0) return {}
+  const forced = readList<ForcedPromotion>(from, from.u32(), FORCED_BYTES, LIMITS.mapExtents, 'forced', () => ({
     extent: extentField(from.u53()),
     epoch: epochField(from.u53()),
     store: stores.readPlace(from),
     acknowledged: flagBits(from.u8(), ACKNOWLEDGED) !== 0,
     changedAt: revisionField(from.u53()),
   }))
+  const removedNodes = readList(from, from.u16(), 16, MAX_REMOVED_NODES, 'removedNodes', () => readStore(from))
+  const gone = readList(from, from.u16(), 16, LIMITS.nodes, 'gone', () => readStore(from))
+  return {
+    ...(forced.length === 0 ? {} : { forced }),
+    ...(removedNodes.length === 0 ? {} : { removedNodes }),
+    ...(gone.length === 0 ? {} : { gone }),
+  }
 }
 
 function readDelta(from: ByteReader): MapDelta {
@@ -172,8 +191,8 @@ function readDelta(from: ByteReader): MapDelta {
   const extents = readList<ExtentRecord>(from, from.u32(), 45, LIMITS.mapExtents, 'extents', () =>
     readExtent(from, stores),
   )
-  const fixed = { cluster, clusterGeneration, from: since, to, voters, nodes, volumes, extents, removedVolumes }
-  return from.left === 0 ? fixed : { ...fixed, forced: readForced(from, stores) }
+  const losses = readLosses(from, stores)
+  return { cluster, clusterGeneration, from: since, to, voters, nodes, volumes, extents, removedVolumes, ...losses }
 }
 
 export const changeSetsKind: KindCodec<ChangeSets> = {

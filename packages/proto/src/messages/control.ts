@@ -129,6 +129,8 @@ export type AdminCommand =
   | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId }
   /** Makes a store primary of an extent that nobody can serve, although it may lack acknowledged writes (A2.10). */
   | { readonly do: 'force-primary'; readonly extent: ExtentId; readonly store: StoreId }
+  /** A store is lost for good: its places go to others (amendment 15). */
+  | { readonly do: 'lose-store'; readonly store: StoreId }
   /** A person knows what the forced promotions of a volume may have lost. */
   | { readonly do: 'acknowledge-loss'; readonly name: string }
 

@@ -160,6 +160,7 @@ const command = fc.oneof(
   }),
   record({ do: fc.constant('detach'), volume: volumeId, session }),
   record({ do: fc.constant('force-primary'), extent, store }),
+  record({ do: fc.constant('lose-store'), store }),
   record({ do: fc.constant('acknowledge-loss'), name: text }),
 ) as Arbitrary<AdminCommand>
 
@@ -320,7 +321,11 @@ const BODIES: Arbitraries = {
         extents: list(extentRecord),
         removedVolumes: list(volumeId),
       }),
-      record({ forced: fc.array(forcedPromotion, { minLength: 1, maxLength: 4 }) }),
+      record({
+        forced: fc.array(forcedPromotion, { minLength: 1, maxLength: 4 }),
+        removedNodes: fc.array(store, { minLength: 1, maxLength: 4 }),
+        gone: fc.array(store, { minLength: 1, maxLength: 4 }),
+      }),
     ),
   }),
   'change-sets': record({

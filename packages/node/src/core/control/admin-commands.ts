@@ -9,6 +9,7 @@ export function commandOf(command: AdminCommand, live: readonly StoreId[]): Comm
   switch (command.do) {
     case 'create-volume':
     case 'force-primary':
+    case 'lose-store':
       return { ...command, live }
     case 'attach': {
       const { name, session, mode, ifFree, client } = command

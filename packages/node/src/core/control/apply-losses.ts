@@ -1,5 +1,6 @@
 import type { ExtentRecord, StoreId } from '@ashlar/proto'
 import { extentIndexOf, volumeOf } from '@ashlar/proto'
+import { giveUp } from './apply-nodes.ts'
 import type { Command } from './commands.ts'
 import { choosePrimary, forcePrimary, primaryStands } from './epochs.ts'
 import type { MapState } from './map-state.ts'
@@ -7,6 +8,7 @@ import { volumeOfExtent, without } from './membership.ts'
 import { type CommandResult, done, refused } from './result.ts'
 
 type ForcePrimary = Extract<Command, { do: 'force-primary' }>
+type LoseStore = Extract<Command, { do: 'lose-store' }>
 type AcknowledgeLoss = Extract<Command, { do: 'acknowledge-loss' }>
 
 /**
@@ -53,6 +55,28 @@ function refuseForce(state: MapState, record: ExtentRecord, { store, live }: For
     return refused('CONFLICT', `${name(store)} holds no replica of ${what}`, `its replicas are on ${names}`)
   }
   return undefined
+}
+
+/**
+ * A store is lost for good (amendment 15): it counts no more wherever another trusted member is there, and its places go to
+ * others. Where it is the last that holds every acknowledged write it stays, and the extent waits: for it, should it come
+ * back after all, or for a primary by force.
+ */
+export function applyLoseStore(state: MapState, { store, live }: LoseStore): CommandResult {
+  const node = state.nodes.get(store)
+  // Nothing names a store that left the map: what was asked for is done.
+  if (node === undefined)
+    return state.removedNodes.has(store) ? done() : refused('NOT_FOUND', `there is no store ${store}`)
+  if (node.state !== 'lost')
+    return refused(
+      'CONFLICT',
+      `${node.name} is ${node.state}`,
+      'stop it first: it can be declared lost once its lease ran out',
+    )
+  if (state.gone.has(store)) return done()
+  state.putGone(store)
+  giveUp(state, store, new Set(live))
+  return done()
 }
 
 /** The warning on a volume ends; that its history was broken stays in the map. */

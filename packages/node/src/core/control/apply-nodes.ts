@@ -39,7 +39,7 @@ export function applyRegister(state: MapState, registration: Register): CommandR
   const live: Live = new Set([...command.live, command.store])
   supersede(state, command, live)
   if (known !== undefined && !sameIncarnation) replaceEarlierIncarnation(state, command, live)
-  if (command.trust === 'suspect' && !sameIncarnation) takeOutSuspect(state, command.store, live)
+  if (command.trust === 'suspect' && !sameIncarnation) giveUp(state, command.store, live)
   // Where it counts again it was compared: from here on its next life is what this one was.
   if (doubted && !countsAnywhere(state, command.store)) state.copied.delete(command.store)
   if (isTrusted(state, command.store)) serveWaiting(state, command.store, live)
@@ -114,6 +114,7 @@ function putRegistered(state: MapState, command: Register, known: NodeRecord | u
   }
   // A store that has an address of its own again stands for itself.
   state.successors.delete(command.store)
+  state.takeBack(command.store)
   if (known === undefined || !sameNode(known, record)) state.putNode(record)
 }
 
@@ -163,7 +164,8 @@ function replaceEarlierIncarnation(state: MapState, command: Register, live: Liv
   }
 }
 
-function takeOutSuspect(state: MapState, store: StoreId, live: Live): void {
+/** The store counts no more wherever another trusted member is there (amendment 15). */
+export function giveUp(state: MapState, store: StoreId, live: Live): void {
   for (const id of state.assignedTo(store)) {
     const record = state.extents.get(id) as ExtentRecord
     if (record.primary.store === store) replacePrimary(state, id, 'doubtful', live)

@@ -81,6 +81,8 @@ export type Command =
       readonly store: StoreId
       readonly live: readonly StoreId[]
     }
+  /** A person declares a store lost for good: one entry for all of its extents. */
+  | { readonly do: 'lose-store'; readonly store: StoreId; readonly live: readonly StoreId[] }
   /** A person knows what forced promotions of the volume may have lost. */
   | { readonly do: 'acknowledge-loss'; readonly name: string }
   /** The first entry of each leader: commits what earlier terms left, and changes nothing. */

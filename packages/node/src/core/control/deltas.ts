@@ -27,6 +27,10 @@ export interface DeltaSource {
    * every delta: to hear of a removal again changes nothing.
    */
   readonly removedVolumes: ReadonlyMap<VolumeId, number> | ReadonlySet<VolumeId>
+  /** Stores that left the map, as tombstones are. */
+  readonly removedNodes: ReadonlyMap<StoreId, number> | ReadonlySet<StoreId>
+  /** Stores that a person declared lost for good and that some extent still names. */
+  readonly gone: ReadonlySet<StoreId>
 }
 
 /** Everything that changed in `source` after revision `from`, as one delta. */
@@ -34,6 +38,7 @@ export function cutDelta(source: DeltaSource, from: number): MapDelta {
   const { cluster } = source
   invariant(cluster !== undefined, 'a delta was asked of a map that was never founded')
   const forced = changedAfter(source.forced, from)
+  const removedNodes = removedAfter(source.removedNodes, from)
   return {
     cluster,
     clusterGeneration: source.clusterGeneration,
@@ -45,6 +50,8 @@ export function cutDelta(source: DeltaSource, from: number): MapDelta {
     extents: changedAfter(source.extents, from),
     removedVolumes: removedAfter(source.removedVolumes, from),
     ...(forced.length === 0 ? {} : { forced }),
+    ...(removedNodes.length === 0 ? {} : { removedNodes }),
+    ...(source.gone.size === 0 ? {} : { gone: [...source.gone] }),
   }
 }
 
@@ -54,9 +61,9 @@ function changedAfter<K, R extends { readonly changedAt: number }>(records: Read
   return changed
 }
 
-function removedAfter(removed: ReadonlyMap<VolumeId, number> | ReadonlySet<VolumeId>, from: number): VolumeId[] {
+function removedAfter<Id>(removed: ReadonlyMap<Id, number> | ReadonlySet<Id>, from: number): Id[] {
   if (!(removed instanceof Map)) return [...removed.keys()]
-  const after: VolumeId[] = []
-  for (const [volume, revision] of removed) if (revision > from) after.push(volume)
+  const after: Id[] = []
+  for (const [id, revision] of removed) if (revision > from) after.push(id)
   return after
 }

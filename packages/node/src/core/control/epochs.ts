@@ -153,9 +153,9 @@ function mayLead(state: MapState, store: StoreId, live: Live): boolean {
   )
 }
 
-/** True when control believes what this store holds, and nobody took over its place (amendments 11 and 15). */
+/** True when control believes what this store holds, nobody took over its place and nobody gave it up (amendments 11 and 15). */
 export function countsOn(state: MapState, store: StoreId): boolean {
-  return isTrusted(state, store) && !state.successors.has(store)
+  return isTrusted(state, store) && !state.successors.has(store) && !state.gone.has(store)
 }
 
 /** True when control believes what this store holds (amendment 11). */

@@ -11,6 +11,7 @@ import type {
   VolumeRecord,
   Voter,
 } from '@ashlar/proto'
+import { LIMITS } from '@ashlar/proto'
 import { cutDelta } from './deltas.ts'
 
 /** A record as the reducer hands it over: the state stamps it with the map revision that it is changed at. */
@@ -36,6 +37,10 @@ export class MapState {
   readonly forced: Map<ExtentId, ForcedPromotion> = new Map()
   /** Tombstones, with the revision of the removal. */
   readonly removedVolumes: Map<VolumeId, number> = new Map()
+  /** Stores that left the map, with the revision of that; the latest ones. */
+  readonly removedNodes: Map<StoreId, number> = new Map()
+  /** Stores that a person declared lost for good, as long as some extent names them (amendment 15). */
+  readonly gone: Set<StoreId> = new Set()
   /** Which store took over the name or address of a store that lost its address by it (amendment 15). */
   readonly successors: Map<StoreId, StoreId> = new Map()
   /** Stores of which a copied or restored directory came: what the next life of one holds is in doubt (amendment 11). */
@@ -103,7 +108,32 @@ export class MapState {
   putNode(node: Unstamped<NodeRecord>): NodeRecord {
     const record: NodeRecord = { ...node, changedAt: this.#stamp() }
     this.nodes.set(record.store, record)
+    this.removedNodes.delete(record.store)
     return record
+  }
+
+  /** Forgets a store that no extent names. Should it ever come back, it is new. */
+  removeNode(store: StoreId): void {
+    this.nodes.delete(store)
+    this.successors.delete(store)
+    this.gone.delete(store)
+    this.removedNodes.set(store, this.#stamp())
+    // Whoever missed the removal of an older one dials nobody in vain for it: it has no address, or is lost.
+    for (const oldest of this.removedNodes.keys()) {
+      if (this.removedNodes.size <= LIMITS.nodes) break
+      this.removedNodes.delete(oldest)
+    }
+  }
+
+  /** A person declared a store lost for good. */
+  putGone(store: StoreId): void {
+    this.#stamp()
+    this.gone.add(store)
+  }
+
+  /** A store that was declared lost is back. */
+  takeBack(store: StoreId): void {
+    if (this.gone.delete(store)) this.#stamp()
   }
 
   putVolume(volume: Unstamped<VolumeRecord>): VolumeRecord {

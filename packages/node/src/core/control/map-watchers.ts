@@ -68,6 +68,7 @@ function nothingNew(source: DeltaSource, have: number): MapDelta {
     volumes: [],
     extents: [],
     removedVolumes: [],
+    ...(source.gone.size === 0 ? {} : { gone: [...source.gone] }),
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ExtentId, NodeRecord, StoreId } from '@ashlar/proto'
+import type { ExtentId, ExtentRecord, NodeRecord, StoreId } from '@ashlar/proto'
 import { invariant } from '@ashlar/proto'
 import type { MapState } from './map-state.ts'
 
@@ -42,6 +42,21 @@ export function placeExtents(
     led.set(primary, count(led, primary) + 1)
     return { assigned, primary }
   })
+}
+
+/** The store that should get a replica of this extent beside those that have a place: the one that holds the fewest. */
+export function spareFor(state: MapState, record: ExtentRecord, stores: readonly StoreId[]): StoreId | undefined {
+  let best: StoreId | undefined
+  for (const store of stores) {
+    if (record.assigned.includes(store)) continue
+    if (best === undefined || isBefore(state, record.id, store, best)) best = store
+  }
+  return best
+}
+
+function isBefore(state: MapState, extent: ExtentId, a: StoreId, b: StoreId): boolean {
+  const difference = state.assignedCount(a) - state.assignedCount(b) || hash(`${extent}/${a}`) - hash(`${extent}/${b}`)
+  return difference < 0 || (difference === 0 && a < b)
 }
 
 function count(of: ReadonlyMap<StoreId, number>, store: StoreId): number {

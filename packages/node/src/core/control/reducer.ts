@@ -1,11 +1,12 @@
 import { applyAttach, applyDetach } from './apply-attachments.ts'
-import { applyAcknowledgeLoss, applyForcePrimary } from './apply-losses.ts'
+import { applyAcknowledgeLoss, applyForcePrimary, applyLoseStore } from './apply-losses.ts'
 import { applyExpire, applyRegister } from './apply-nodes.ts'
 import { applyPromote, applyRelease } from './apply-primaries.ts'
 import { applyChangeSets } from './apply-sets.ts'
 import { applyCreateVolume, applyRemoveVolume } from './apply-volumes.ts'
 import type { Command } from './commands.ts'
 import type { MapState } from './map-state.ts'
+import { tidyUp } from './replacement.ts'
 import { type CommandResult, done, refused } from './result.ts'
 
 type Apply<Name extends Command['do']> = (state: MapState, command: Extract<Command, { do: Name }>) => CommandResult
@@ -22,6 +23,7 @@ const APPLY: { readonly [Name in Command['do']]: Apply<Name> } = {
   attach: applyAttach,
   detach: applyDetach,
   'force-primary': applyForcePrimary,
+  'lose-store': applyLoseStore,
   'acknowledge-loss': applyAcknowledgeLoss,
   'begin-term': () => done(),
   'set-members': applySetMembers,
@@ -36,6 +38,7 @@ export function applyCommand(state: MapState, command: Command): CommandResult {
     return refused('CONFLICT', 'this cluster is not founded yet', 'wait until its first node founds it')
   const apply = APPLY[command.do] as Apply<Command['do']>
   const result = apply(state, command)
+  if (result.code === 'OK') tidyUp(state, command)
   return { ...result, promoted: state.endCommand() }
 }
 

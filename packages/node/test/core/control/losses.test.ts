@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type ExtentId, MapCopy } from '@ashlar/proto'
-import { assertInvariants, contents, EXTENT, numberOf, numbers, Reducer, store } from './kit.ts'
+import { explainWaiting } from '../../../src/core/control/index.ts'
+import { address, assertInvariants, contents, EXTENT, numberOf, numbers, Reducer, store } from './kit.ts'
 
 /** A volume on three stores whose in-sync set shrank to its primary, which was then lost: nobody can serve. */
 function stuck() {
@@ -109,5 +110,122 @@ describe('A2.10: a primary by force', () => {
     assert.deepEqual(numbers(reducer.record().inSync), [b])
     assert.equal(reducer.state.forced.get(EXTENT)?.epoch, 3)
     assert.equal(reducer.state.forced.get(EXTENT)?.acknowledged, false)
+  })
+})
+
+describe('amendment 15: a store that a person declares lost', () => {
+  const lose = (reducer: Reducer, n: number, live: number[]) =>
+    reducer.apply({ do: 'lose-store', store: store(n), live: live.map(store) })
+
+  it('is refused while it is up, is done once, and is NOT_FOUND when it never was', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create()
+    const refused = lose(reducer, 1, [1, 2, 3])
+    assert.equal(refused.code, 'CONFLICT')
+    assert.match(refused.message, /n1 is up/)
+    assert.equal(lose(reducer, 9, [1, 2, 3]).code, 'NOT_FOUND')
+    reducer.expire([1], [2, 3])
+    assert.equal(lose(reducer, 1, [2, 3]).code, 'OK')
+    const { revision } = reducer.state
+    assert.equal(lose(reducer, 1, [2, 3]).code, 'OK')
+    assert.equal(reducer.state.revision, revision)
+  })
+
+  it('gives its places to the nodes that hold the fewest, in one entry, and leaves the map', () => {
+    const reducer = new Reducer().founded(5)
+    reducer.create({ live: [1, 2, 3], extents: 40 })
+    reducer.expire([1], [2, 3, 4, 5])
+    const { revision } = reducer.state
+    assert.equal(lose(reducer, 1, [2, 3, 4, 5]).code, 'OK')
+    assert.equal(reducer.state.revision, revision + 1, 'one entry, one revision')
+    const held = [1, 2, 3, 4, 5].map((n) => reducer.state.assignedCount(store(n)))
+    assert.deepEqual(held, [0, 40, 40, 20, 20])
+    for (const record of reducer.state.extents.values()) assert.ok(!record.inSync.includes(store(1)))
+    assert.equal(reducer.state.nodes.has(store(1)), true, 'it votes, and stays until it does not')
+    assertInvariants(reducer.state)
+
+    reducer.expire([2], [3, 4, 5])
+    const copy = new MapCopy()
+    copy.apply(reducer.state.deltaSince(0))
+    assert.equal(lose(reducer, 2, [3, 4, 5]).code, 'OK')
+    assert.equal(reducer.state.nodes.has(store(2)), false)
+    assert.equal(lose(reducer, 2, [3, 4, 5]).code, 'OK', 'an answer of control was lost, and the command came again')
+    copy.apply(reducer.state.deltaSince(copy.revision))
+    assert.deepEqual(contents(copy), contents(reducer.state))
+    assert.deepEqual([...copy.removedNodes], [store(2)])
+    reducer.register(2, { counter: 7, live: [3, 4, 5] })
+    copy.apply(reducer.state.deltaSince(copy.revision))
+    assert.deepEqual([copy.nodes.has(store(2)), copy.removedNodes.size], [true, 0], 'it is back, as a new node')
+    assertInvariants(reducer.state)
+  })
+
+  it('without another node keeps its places until one registers', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create({ extents: 4 })
+    reducer.expire([3], [1, 2])
+    lose(reducer, 3, [1, 2])
+    assert.equal(reducer.state.assignedCount(store(3)), 4)
+    assert.deepEqual([...reducer.state.gone], [store(3)])
+    reducer.register(4, { live: [1, 2] })
+    assert.equal(reducer.state.assignedCount(store(3)), 0)
+    assert.equal(reducer.state.assignedCount(store(4)), 4)
+    assert.deepEqual([reducer.state.nodes.has(store(3)), reducer.state.gone.size], [false, 0])
+    assertInvariants(reducer.state)
+  })
+
+  it('stays where it is the last that holds every acknowledged write, until a primary by force or its return', () => {
+    const { reducer, p, a, b } = stuck()
+    reducer.register(4, { live: [a, b] })
+    lose(reducer, p, [a, b, 4])
+    assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p], eligible: [] })
+    assert.match(
+      explainWaiting(reducer.state, reducer.record()).reason,
+      new RegExp(`waits for one of n${p} \\(declared lost for good\\)`),
+    )
+    assert.equal(force(reducer, a, [a, b, 4]).code, 'OK')
+    assert.deepEqual(numbers(reducer.record().assigned), [a, b, 4].sort(), 'its place went on at once')
+    assertInvariants(reducer.state)
+
+    const other = stuck()
+    lose(other.reducer, other.p, [other.a, other.b])
+    other.reducer.register(other.p, { counter: 2, live: [other.a, other.b] })
+    assert.deepEqual(other.reducer.brief(), { epoch: 2, primary: other.p, inSync: [other.p], eligible: [] })
+    assert.equal(other.reducer.state.gone.size, 0, 'it was not lost after all')
+  })
+
+  it('CTL-2: makes way for an eligible store as soon as that is here', () => {
+    const reducer = new Reducer().founded(2)
+    reducer.create({ replicas: 2, minInSync: 2 })
+    const p = numberOf(reducer.record().primary.store)
+    const other = 3 - p
+    reducer.change([p])
+    reducer.expire([1, 2], [])
+    lose(reducer, p, [])
+    assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p], eligible: [other] })
+    reducer.register(other, { counter: 2 })
+    assert.deepEqual(reducer.brief(), { epoch: 2, primary: other, inSync: [other], eligible: [] })
+  })
+
+  it('with 10,000 extents is one entry of the log', () => {
+    const reducer = new Reducer().founded(4)
+    for (const name of ['v1', 'v2', 'v3']) reducer.create({ name, live: [1, 2, 3], extents: 4096 })
+    reducer.expire([2], [1, 3, 4])
+    const entries = reducer.log.length
+    lose(reducer, 2, [1, 3, 4])
+    assert.equal(reducer.log.length, entries + 1)
+    assert.deepEqual([reducer.state.assignedCount(store(2)), reducer.state.assignedCount(store(4))], [0, 12_288])
+    assert.ok(JSON.stringify(reducer.log.at(-1)).length < 300, 'and a small one')
+  })
+
+  it('and a store whose disk was replaced leave the map once no extent names them', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create()
+    reducer.register(9, { name: 'n3', address: address(3), live: [1, 2] })
+    assert.ok(reducer.state.nodes.has(store(3)), 'its lease may still hold')
+    reducer.expire([3], [1, 2, 9])
+    assert.equal(reducer.state.nodes.has(store(3)), false)
+    assert.equal(reducer.state.successors.size, 0)
+    assert.deepEqual(numbers(reducer.record().assigned), [1, 2, 9])
+    assertInvariants(reducer.state)
   })
 })

@@ -1,0 +1,80 @@
+import type { ExtentRecord, MapCopy, NodeRecord, StoreId, VolumeRecord } from '@ashlar/proto'
+import { nodesThatCount } from './health.ts'
+import type { LoseReport } from './schemas.ts'
+
+/** Extents that one sentence names. */
+const NAMED = 10
+
+/** What declaring a store lost for good comes to, as far as this node's map tells (amendment 15). */
+export function loseReport(map: MapCopy, node: NodeRecord): LoseReport {
+  const held = [...map.volumes.values()].flatMap((volume) =>
+    map
+      .extentsOf(volume.id)
+      .map((record, index) => ({ volume, record, name: `${volume.name}/${index}` }))
+      .filter(({ record }) => record.assigned.includes(node.store)),
+  )
+  const onlyHere = held.filter(({ record }) => isLast(map, record, node.store)).map(({ name }) => name)
+  const possible = node.state === 'lost'
+  return {
+    node: node.name,
+    store: node.store,
+    possible,
+    because: possible
+      ? [map.gone.has(node.store) ? 'it is declared lost already' : 'nothing was heard of it for longer than its lease']
+      : [`it is ${node.state}: stop it first, and wait until its lease ran out`],
+    costs: possible ? costsOf(map, node, held, onlyHere) : [],
+    replicas: held.length - onlyHere.length,
+    onlyHere,
+  }
+}
+
+/** No other store that control believes holds every acknowledged write of it. */
+function isLast(map: MapCopy, { inSync, eligible }: ExtentRecord, store: StoreId): boolean {
+  const holders = [...inSync, ...eligible]
+  return holders.includes(store) && !holders.some((other) => other !== store && countsOn(map, other))
+}
+
+function countsOn(map: MapCopy, store: StoreId): boolean {
+  const node = map.nodes.get(store)
+  return node?.trust === 'trusted' && node.address !== '' && !map.gone.has(store)
+}
+
+type Held = { readonly volume: VolumeRecord; readonly record: ExtentRecord; readonly name: string }
+
+function costsOf(map: MapCopy, node: NodeRecord, held: readonly Held[], onlyHere: readonly string[]): string[] {
+  const costs: string[] = []
+  if (onlyHere.length > 0)
+    costs.push(
+      `only it holds every acknowledged write of ${some(onlyHere)}: nobody serves these until it is back after all, or ` +
+        '`ashlar extent force-primary` names another replica, and what only this one held is lost',
+    )
+  const single = held.filter(({ record, name }) => !onlyHere.includes(name) && othersInSync(record, node.store) === 1)
+  if (single.length > 0)
+    costs.push(`${some(single.map(({ name }) => name))} are left with one replica in sync until others are copied`)
+  const moving = held.filter(({ name }) => !onlyHere.includes(name))
+  const homeless = moving.filter(({ record }) => !hasSpare(map, record))
+  if (moving.length > homeless.length)
+    costs.push(`${moving.length - homeless.length} replicas are copied anew to other nodes, whole`)
+  if (homeless.length > 0)
+    costs.push(`${homeless.length} replicas have no node to go to: their places wait until another one joins`)
+  if (map.voters.some(({ store }) => store === node.store))
+    costs.push('it is a voter of control: give that place to another one too, see `ashlar cluster membership`')
+  if (costs.length === 0) costs.push('it holds nothing: it leaves the list of nodes')
+  return costs
+}
+
+function othersInSync(record: ExtentRecord, store: StoreId): number {
+  return record.inSync.filter((member) => member !== store).length
+}
+
+function hasSpare(map: MapCopy, record: ExtentRecord): boolean {
+  return nodesThatCount(map).some(
+    ({ store, state, trust, address }) =>
+      state === 'up' && trust === 'trusted' && address !== '' && !record.assigned.includes(store),
+  )
+}
+
+function some(names: readonly string[]): string {
+  const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : ''
+  return `${names.slice(0, NAMED).join(', ')}${more}`
+}
