@@ -131,7 +131,7 @@ export class NodeProcess extends Process {
       replicas: disk.stored(),
       log: [...disk.log],
       hardState: disk.hardState,
-      voterCount: world.voters,
+      ...(world.voters === 1 ? {} : { voterCount: world.voters }),
       seed: world.chance.seed(),
     })
   }

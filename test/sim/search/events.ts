@@ -1,0 +1,385 @@
+import type { LogEntry } from '@ashlar/node/core'
+import type { ClusterId, Epoch, Message, NodeName, SessionId } from '@ashlar/proto'
+import { addressOf, type Cluster, type Draft, nodeOf, PROGRAM_LINK, payloadOf } from './cluster.ts'
+import { READ_REQUEST, WRITE_REQUEST } from './rules.ts'
+import { BLOCK_BYTES, type Call, CONTROL, EXTENT, type NodeState, type State, storeName, type Wire } from './state.ts'
+
+/** One thing that may happen in a state. */
+export interface Event {
+  readonly name: string
+  happen(draft: Draft): void
+}
+
+/** Steps of passing time: the next tick, then further ones until something happens; no process stands still meanwhile. */
+const PASSING_MS = [60, ...Array.from({ length: 12 }, () => 400)]
+
+/** Everything that may happen in one state. */
+export class Events {
+  private readonly cluster: Cluster
+
+  constructor(cluster: Cluster) {
+    this.cluster = cluster
+  }
+
+  of(state: State): Event[] {
+    const onItsWay = [...this.deliveries(state), ...this.syncs(state)]
+    const calls = [...this.calls(state, 'writes'), ...this.calls(state, 'reads')]
+    return [...onItsWay, ...calls, ...this.faults(state), ...this.passing(state, onItsWay.length === 0)]
+  }
+
+  deliveries(state: State): Event[] {
+    const events: Event[] = []
+    for (const [at, wire] of state.wires.entries()) {
+      const { connection, from, to, queue, dying } = wire
+      if (this.isCut(state, wire)) continue
+      const [message] = queue
+      if (message !== undefined) {
+        events.push({
+          name: `n${from} to n${to}: ${nameOf(this.cluster.messages.value(message))}`,
+          happen: (draft) => this.deliver(draft, at),
+        })
+      }
+      if (dying) {
+        events.push({
+          name: `n${to} learns that its connection ${connection} with n${from} is gone`,
+          happen: (draft) => this.end(draft, wire),
+        })
+      }
+    }
+    return events
+  }
+
+  syncs(state: State): Event[] {
+    const waiting = [...state.nodes.keys()].filter((node) => (state.nodes[node] as NodeState).queue.length > 0)
+    return waiting.map((node) => ({
+      name: `n${node} syncs ${(state.nodes[node] as NodeState).queue.length} writes`,
+      happen: (draft) => this.cluster.sync(draft, node),
+    }))
+  }
+
+  private deliver(draft: Draft, at: number): void {
+    const wire = draft.wires[at] as Wire
+    const [message, ...queue] = wire.queue
+    if (message === undefined) return
+    draft.wires[at] = { ...wire, queue }
+    this.cluster.receive(draft, wire.to, wire.connection, message)
+  }
+
+  private isCut({ around }: State, { from, to }: Wire): boolean {
+    const { cut } = around
+    return cut !== undefined && ((from === cut && to === CONTROL) || (from === CONTROL && to === cut))
+  }
+
+  // ---- programs -----------------------------------------------------------------------------------------------------------
+
+  /** Each call goes to whoever was ever named primary, and is still there in that life, under that epoch. */
+  private calls(state: State, kind: 'writes' | 'reads'): Event[] {
+    const events: Event[] = []
+    for (const [index, call] of state.around[kind].entries()) {
+      const again = call.state === 'open'
+      if (call.state !== 'new' && !(again && kind === 'writes' && state.around.retries > 0)) continue
+      for (const [epoch, { store, counter }] of this.cluster.truth(state).named) {
+        const node = nodeOf(store)
+        const { up, counter: now } = state.nodes[node] as NodeState
+        if (!up || now !== counter) continue
+        const what = `${kind === 'writes' ? 'write' : 'read'} ${index + 1}`
+        events.push({
+          name: `${what} goes to n${node} in epoch ${epoch}${again ? ' again' : ''}`,
+          happen: (draft) => this.call(draft, kind, index, { state: 'sent', node, epoch, again }),
+        })
+      }
+      // Calls of one kind are alike: the next one follows.
+      if (call.state === 'new') break
+    }
+    return events
+  }
+
+  private call(draft: Draft, kind: 'writes' | 'reads', index: number, call: Call): void {
+    const { around } = draft
+    const number = index + 1
+    const block = kind === 'writes' ? this.cluster.rules.blockOf(number) : 0
+    const begun = `${kind[0]}${number}(`
+    const isNew = block === 0 && !around.history.includes(begun)
+    draft.around = {
+      ...around,
+      [kind]: around[kind].with(index, call),
+      history: isNew ? [...around.history, begun] : around.history,
+      retries: around.retries - (call.again ? 1 : 0),
+    }
+    const message = kind === 'writes' ? writeOf(number, block, call.epoch) : readOf(number, call.epoch)
+    this.cluster.receive(draft, call.node, PROGRAM_LINK, this.cluster.messages.of(message))
+  }
+
+  // ---- misfortunes ----------------------------------------------------------------------------------------------------------
+
+  private faults(state: State): Event[] {
+    const { around, nodes } = state
+    const events: Event[] = []
+    for (const [node, { up, queue }] of nodes.entries()) {
+      if (!up) events.push({ name: `n${node} starts`, happen: (draft) => this.cluster.start(draft, node) })
+      const mayCrash = up && around.crashes > 0 && (node !== CONTROL || this.cluster.scenario.victims === 'all')
+      for (const survives of mayCrash ? (queue.length > 0 ? [false, true] : [false]) : []) {
+        const rest =
+          queue.length === 0 ? '' : survives ? ', its unsynced writes survive' : ', its unsynced writes are lost'
+        events.push({ name: `n${node} crashes${rest}`, happen: (draft) => this.crash(draft, node, survives) })
+      }
+    }
+    const primary = this.cluster.truth(state).record?.primary
+    if (around.cuts > 0 && around.cut === undefined && primary !== undefined) {
+      const cut = nodeOf(primary.store)
+      events.push({
+        name: `n${cut} is cut from control`,
+        happen: (draft) => {
+          draft.around = { ...draft.around, cuts: draft.around.cuts - 1, cut }
+        },
+      })
+    }
+    if (around.cut !== undefined) {
+      events.push({
+        name: `n${around.cut} reaches control again`,
+        happen: (draft) => {
+          draft.around = { ...draft.around, cut: undefined }
+        },
+      })
+    }
+    return events
+  }
+
+  private crash(draft: Draft, node: number, survives: boolean): void {
+    this.cluster.crash(draft, node, survives)
+    const over = (calls: readonly Call[]): Call[] =>
+      calls.map((call) => (call.state === 'sent' && call.node === node ? { ...call, state: 'open' } : call))
+    const { around } = draft
+    draft.around = { ...around, crashes: around.crashes - 1, writes: over(around.writes), reads: over(around.reads) }
+  }
+
+  // ---- time -------------------------------------------------------------------------------------------------------------------
+
+  /** Where nothing is amiss and nobody waits, time changes nothing. */
+  private isDisturbed(state: State): boolean {
+    const { around, nodes } = state
+    const { record } = this.cluster.truth(state)
+    const waits = [...around.writes, ...around.reads].some((call) => call.state === 'sent')
+    const out = record === undefined || record.inSync.length < record.assigned.length
+    return waits || out || around.cut !== undefined || nodes.some(({ up }) => !up) || !this.isServed(state)
+  }
+
+  private isServed(state: State): boolean {
+    const { record } = this.cluster.truth(state)
+    return state.around.served.some((life) => life.startsWith(`${record?.epoch}:`))
+  }
+
+  private passing(state: State, atRest: boolean): Event[] {
+    const { pauses, delays } = state.around
+    if (pauses === 0 || (!atRest && delays === 0) || !this.isDisturbed(state)) return []
+    return [
+      {
+        name: atRest ? 'time passes' : 'time passes, and what is on its way is late',
+        happen: (draft) => {
+          draft.around = { ...draft.around, pauses: pauses - 1, delays: atRest ? delays : delays - 1 }
+          this.pass(draft)
+        },
+      },
+    ]
+  }
+
+  /**
+   * What follows an event at once, so that it needs no order among the others: signs of life arrive unless something is on
+   * its way before them; a peer learns of a connection that is gone when nothing more can come over it; and control's disk
+   * is quick where control does not crash, for until then nobody can know what it has decided.
+   */
+  follow(draft: Draft): void {
+    do {
+      if (this.cluster.scenario.victims === 'stores') this.syncControl(draft)
+      this.deliverChatter(draft)
+      this.endConnections(draft)
+    } while (this.cluster.scenario.victims === 'stores' && (draft.nodes[CONTROL] as NodeState).queue.length > 0)
+  }
+
+  private syncControl(draft: Draft): void {
+    while ((draft.nodes[CONTROL] as NodeState).queue.length > 0) this.cluster.sync(draft, CONTROL)
+  }
+
+  private endConnections(draft: Draft): void {
+    for (;;) {
+      const wire = draft.wires.find(({ dying, queue }) => dying && queue.length === 0)
+      if (wire === undefined) return
+      this.end(draft, wire)
+    }
+  }
+
+  private end(draft: Draft, { connection, to }: Wire): void {
+    draft.wires = draft.wires.filter((other) => other.connection !== connection || other.to !== to)
+    this.cluster.feed(draft, to, { type: 'link-down', link: connection })
+  }
+
+  /** Time passes until a process does something by itself. Signs of life arrive unless something is on its way before them. */
+  pass(draft: Draft): void {
+    draft.moved = false
+    for (const step of PASSING_MS) {
+      draft.now += step
+      for (let node = 0; node < this.cluster.size; node++) this.cluster.feed(draft, node, TICK)
+      this.deliverChatter(draft)
+      if (draft.moved) return
+    }
+  }
+
+  private deliverChatter(draft: Draft): void {
+    for (let delivered = true; delivered; ) {
+      delivered = false
+      for (let at = 0; at < draft.wires.length; at++) {
+        const wire = draft.wires[at] as Wire
+        const [message] = wire.queue
+        if (message === undefined || !this.cluster.isChatter(message) || this.isCut(draft, wire)) continue
+        this.deliver(draft, at)
+        delivered = true
+      }
+    }
+  }
+
+  // ---- where a search begins ----------------------------------------------------------------------------------------------------
+
+  /** A cluster that was founded and has one volume, with nobody up. */
+  asleep(): Draft {
+    const { scenario, images, size } = this.cluster
+    const log = foundingLog(size, scenario.minInSync)
+    const nodes = Array.from({ length: size }, (_, node) => ({
+      up: false,
+      counter: 0,
+      machine: 0,
+      image: images.add({ replica: undefined, log: node === CONTROL ? log : [] }),
+      queue: [],
+    }))
+    const call: Call = { state: 'new', node: 0, epoch: 0, again: false }
+    const around = {
+      writes: Array.from({ length: scenario.writes }, () => call),
+      reads: Array.from({ length: scenario.reads }, () => call),
+      history: [],
+      applied: Array.from({ length: scenario.writes }, () => []),
+      acknowledged: [],
+      served: [],
+      contents: [],
+      retries: scenario.retries,
+      crashes: scenario.crashes,
+      cuts: scenario.cuts,
+      delays: scenario.delays,
+      pauses: scenario.pauses,
+      cut: undefined,
+    }
+    return this.cluster.draft({ now: 10_000, connections: 0, nodes, wires: [], around })
+  }
+
+  begin(): Draft {
+    const { from, stores } = this.cluster.scenario
+    const draft = this.asleep()
+    const last = stores
+    for (let node = 0; node <= stores; node++) if (from !== 'joining' || node !== last) this.cluster.start(draft, node)
+    this.follow(draft)
+    if (from === 'opening') this.settle(draft, (message) => message.type === 'open')
+    else this.settle(draft)
+    if (from === 'joining') {
+      for (
+        let round = 0;
+        draft.violations.length === 0 && this.cluster.truth(draft).record?.inSync.length !== stores - 1;
+        round++
+      ) {
+        if (round === 20) throw new Error('the store that is away was not taken out')
+        this.pass(draft)
+        this.settle(draft)
+      }
+      this.cluster.start(draft, last)
+      this.follow(draft)
+    }
+    return draft
+  }
+
+  /** Everything on its way arrives, in a fixed order, until nothing is or a message of this kind is on its way. */
+  private settle(draft: Draft, until: (message: Message) => boolean = () => false): void {
+    for (;;) {
+      if (draft.wires.some(({ queue }) => queue.some((message) => until(this.cluster.messages.value(message))))) return
+      const [event] = [...this.syncs(draft), ...this.deliveries(draft)]
+      if (event === undefined) return
+      event.happen(draft)
+      this.follow(draft)
+    }
+  }
+}
+
+const TICK = { type: 'tick' } as const
+
+const operation = (op: number) => ({ session: 1 as SessionId, op, lowMark: 1, generation: 0 })
+const writes = new Map<string, Message>()
+
+function writeOf(write: number, block: number, epoch: number): Message {
+  const key = `${write} ${block} ${epoch}`
+  let message = writes.get(key)
+  if (message === undefined) {
+    message = {
+      type: 'write',
+      request: WRITE_REQUEST + write,
+      extent: EXTENT,
+      epoch: epoch as Epoch,
+      operation: operation(write),
+      offset: block * BLOCK_BYTES,
+      ...payloadOf(write),
+    }
+    writes.set(key, message)
+  }
+  return message
+}
+
+function readOf(read: number, epoch: number): Message {
+  return {
+    type: 'read',
+    request: READ_REQUEST + read,
+    extent: EXTENT,
+    epoch: epoch as Epoch,
+    generation: 0,
+    offset: 0,
+    length: BLOCK_BYTES,
+  }
+}
+
+/** Control's log as founding, registrations and the creation of a volume leave it. Node 0 holds no replica. */
+function foundingLog(size: number, minInSync: number): LogEntry[] {
+  const stores = Array.from({ length: size - 1 }, (_, index) => storeName(index + 1))
+  const commands: LogEntry['command'][] = [
+    {
+      do: 'found',
+      cluster: '0a51a400-0000-7000-8000-000000000000' as ClusterId,
+      voters: [{ store: storeName(CONTROL), address: addressOf(CONTROL) }],
+    },
+    ...stores.map((store) => {
+      const node = nodeOf(store)
+      return {
+        do: 'register' as const,
+        store,
+        name: `n${node}` as NodeName,
+        address: addressOf(node),
+        api: `n${node}:7001`,
+        incarnation: { bootId: `n${node}-0`, counter: 0 },
+        trust: 'trusted' as const,
+        live: [],
+      }
+    }),
+    {
+      do: 'create-volume',
+      name: 'disk',
+      sizeBytes: 2 * BLOCK_BYTES,
+      blockSizeBytes: BLOCK_BYTES,
+      extentSizeBytes: 4096 * BLOCK_BYTES,
+      replicas: stores.length,
+      minInSync,
+      live: stores,
+    },
+  ]
+  return commands.map((command, index) => ({ index: index + 1, term: 1, command }))
+}
+
+function nameOf(message: Message): string {
+  const { type } = message
+  if (type === 'replicate' || type === 'ack') return `${type} ${message.seq}`
+  if (type === 'push') return `push of block ${message.block}`
+  if (type === 'open' || type === 'opened' || type === 'mark') return `${type} of epoch ${message.epoch}`
+  return type
+}
