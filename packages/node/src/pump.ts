@@ -12,7 +12,7 @@ export interface PumpOptions {
   readonly clock: () => Millis
   /** Carries one effect out; called in the order in which the machine returned them. Must not call `feed` synchronously. */
   readonly carry: (effect: Effect) => void
-  /** Called once after the queue ran empty: what was gathered may leave now. */
+  /** Called once a turn of the event loop, after all that came in it was stepped: what was gathered may leave now. */
   readonly flush: () => void
   /** A machine threw: a broken invariant. The owner ends the process. */
   readonly onBroken: (error: unknown) => void
@@ -26,6 +26,7 @@ export class Pump {
   private readonly options: PumpOptions
   private readonly queue: Input[] = []
   private scheduled = false
+  private flushing = false
   private stopped = false
 
   constructor(options: PumpOptions) {
@@ -43,17 +44,23 @@ export class Pump {
 
   private drain(): void {
     this.scheduled = false
-    const { machine, clock, carry, flush, onBroken } = this.options
+    const { machine, clock, carry, onBroken } = this.options
     try {
       for (let at = 0; at < this.queue.length && !this.stopped; at++) {
         for (const effect of machine.step(clock(), this.queue[at] as Input)) carry(effect)
       }
       this.queue.length = 0
-      flush()
     } catch (error) {
       this.stopped = true
-      onBroken(error)
+      return onBroken(error)
     }
+    if (this.flushing) return
+    this.flushing = true
+    // Not at once: answers and requests that other sockets bring in this turn share the frames.
+    setImmediate(() => {
+      this.flushing = false
+      if (!this.stopped) this.options.flush()
+    })
   }
 
   /** Drops what is queued and takes nothing more. */

@@ -165,13 +165,13 @@ export class WsConnection {
   }
 
   /**
-   * Messages that follow from one another in one turn (answers, then the calls that their callers make next) go out
-   * together: after the microtasks of the turn.
+   * Messages that follow from what came in one turn of the event loop (answers, then the calls that their callers make
+   * next) go out together, at its end.
    */
   #scheduleFlush(): void {
     if (this.#flushScheduled) return
     this.#flushScheduled = true
-    queueMicrotask(() => process.nextTick(() => this.#flush()))
+    setImmediate(() => this.#flush())
   }
 
   #flush(): void {

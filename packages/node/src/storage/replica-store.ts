@@ -16,6 +16,7 @@ import { CommitQueue } from './commit-queue.ts'
 import type { StorageDriver } from './driver.ts'
 import { driverPoisonedError } from './errors.ts'
 import { FreeSpace } from './free-space.ts'
+import { GatheredReads } from './gathered-reads.ts'
 import { IdentityKeeper } from './identity-keeper.ts'
 import { extentKey } from './keyspace.ts'
 import type { StoreMetrics } from './metrics.ts'
@@ -55,6 +56,7 @@ export class ReplicaStore implements Store {
   readonly replicas: readonly StoredReplica[]
   readonly metrics: StoreMetrics
   readonly #driver: StorageDriver
+  readonly #reads: GatheredReads
   readonly #complete: Complete
   readonly #replicas: Map<ExtentId, Replica>
   readonly #volumes: Map<VolumeId, VolumeValue>
@@ -74,6 +76,7 @@ export class ReplicaStore implements Store {
   constructor(opened: OpenedStore, complete: Complete) {
     const { driver, identity, replicas, tuning, metrics } = opened
     this.#driver = driver
+    this.#reads = new GatheredReads(driver)
     this.#complete = complete
     this.#replicas = replicas
     this.#volumes = opened.volumes
@@ -261,7 +264,7 @@ export class ReplicaStore implements Store {
 
   async #loadBlocks(replica: Replica, blocks: readonly number[]) {
     const { repairs } = replica
-    const result = await loadBlocks(this.#driver, this.#leaves, replica, blocks)
+    const result = await loadBlocks(this.#driver, this.#reads, this.#leaves, replica, blocks)
     this.metrics.blocksRead += blocks.length
     for (const { block, version } of result.damaged) {
       this.metrics.damagedBlocksFound++

@@ -6,7 +6,7 @@ import type { ByteStream } from './byte-stream.ts'
 const BATCH_BYTES = MIB
 
 /**
- * Replies on their way out. Many small writes become one system call, large data is passed on uncopied, and the
+ * Replies on their way out. Those of one turn of the event loop become one system call, large data is passed on uncopied, and the
  * kernel has taken a batch before the next one is handed over, so that what the client has not taken is known.
  */
 export class Outgoing {
@@ -16,6 +16,7 @@ export class Outgoing {
   #parts: Uint8Array[] = []
   #next = 0
   #bytes = 0
+  /** The socket has a batch, or gets one at the end of this turn. */
   #busy = false
   #ending = false
   #cut = false
@@ -50,7 +51,11 @@ export class Outgoing {
     if (added === 0) return
     this.#bytes += added
     this.#budget.add(added)
-    if (!this.#busy) this.#send()
+    if (this.#busy) return
+    this.#busy = true
+    setImmediate(() => {
+      if (!this.#socket.destroyed) this.#send()
+    })
   }
 
   /** Ends the connection's sending side once everything pushed before is out; `cut` also stops receiving then. */
@@ -88,7 +93,6 @@ export class Outgoing {
       this.#parts = []
       this.#next = 0
     }
-    this.#busy = true
     socket.uncork()
   }
 
@@ -98,8 +102,10 @@ export class Outgoing {
     this.#bytes -= batch
     this.#budget.give(batch)
     this.#progressAt = performance.now()
-    if (this.#bytes > 0) this.#send()
-    else if (this.#ending) this.#endSocket()
+    if (this.#bytes > 0) {
+      this.#busy = true
+      this.#send()
+    } else if (this.#ending) this.#endSocket()
     this.#onProgress()
   }
 

@@ -3,6 +3,7 @@ import { ABSENT_VERSION, BLOCK_DATA, type BlockIndex, type BlockVersion, LIMITS 
 import { leafOf } from '../../core/blocks/index.ts'
 import type { LoadedBlock } from '../../core/machine.ts'
 import type { Entry, StorageDriver } from '../driver.ts'
+import type { GatheredReads } from '../gathered-reads.ts'
 import { blockKey, blockOfKey, blockRange } from '../keyspace.ts'
 import { decodeVersion } from '../repositories/version-value.ts'
 import type { LeafCache } from './leaf-cache.ts'
@@ -26,11 +27,13 @@ interface Wanted {
 
 /**
  * Reads blocks in the state of the call: the changes that are pending now, over what the driver has now. A block that is
- * not pending cannot change on disk before a later call, and every read is handed to the driver before this function
- * first waits, so that version and bytes of a block always belong together (amendment 12). Every checksum is verified.
+ * not pending cannot change on disk before a later call, and every read is handed to the driver in the turn of the call,
+ * before that one's batch can start, so that version and bytes of a block always belong together (amendment 12). Every
+ * checksum is verified.
  */
 export async function loadBlocks(
   driver: StorageDriver,
+  reads: GatheredReads,
   leaves: LeafCache,
   replica: Replica,
   blocks: readonly BlockIndex[],
@@ -49,7 +52,7 @@ export async function loadBlocks(
     else wanted.push({ at, block, version })
   }
   const damaged: { block: BlockIndex; version: BlockVersion }[] = []
-  const fetched = await fetch(driver, replica, wanted)
+  const fetched = await fetch(driver, reads, replica, wanted)
   for (const [i, { at, block, version: known }] of wanted.entries()) {
     const found = fetched[i] as Fetched
     const version = known ?? found.version
@@ -87,7 +90,12 @@ interface Fetched {
 }
 
 /** Runs by iterator, the rest in one call; all of them start at once. */
-async function fetch(driver: StorageDriver, replica: Replica, wanted: readonly Wanted[]): Promise<Fetched[]> {
+async function fetch(
+  driver: StorageDriver,
+  reads: GatheredReads,
+  replica: Replica,
+  wanted: readonly Wanted[],
+): Promise<Fetched[]> {
   const runs: Promise<void>[] = []
   const singles: number[] = []
   const fetched: Fetched[] = new Array(wanted.length)
@@ -98,7 +106,7 @@ async function fetch(driver: StorageDriver, replica: Replica, wanted: readonly W
     else for (let i = start; i < end; i++) singles.push(i)
     start = end
   }
-  if (singles.length > 0) runs.push(fetchSingles(driver, replica, wanted, singles, fetched))
+  if (singles.length > 0) runs.push(fetchSingles(reads, replica, wanted, singles, fetched))
   // Rejects with the first failure, once all have settled, so that no rejection is left without a handler.
   const settled = await Promise.allSettled(runs)
   for (const result of settled) if (result.status === 'rejected') throw result.reason
@@ -106,7 +114,7 @@ async function fetch(driver: StorageDriver, replica: Replica, wanted: readonly W
 }
 
 async function fetchSingles(
-  driver: StorageDriver,
+  reads: GatheredReads,
   replica: Replica,
   wanted: readonly Wanted[],
   singles: readonly number[],
@@ -118,7 +126,7 @@ async function fetchSingles(
     keys.push(blockKey('bytes', replica.extent, block))
     if (version === undefined) keys.push(blockKey('version', replica.extent, block))
   }
-  const values = await driver.getMany(keys)
+  const values = await reads.getMany(keys)
   let next = 0
   for (const i of singles) {
     const bytes = values[next++]

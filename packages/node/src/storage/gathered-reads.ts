@@ -1,0 +1,65 @@
+import type { StorageDriver } from './driver.ts'
+
+type Value = Uint8Array | undefined
+
+/**
+ * Keys of one call of the driver: they are fetched one after another by one thread. More save work for each call and
+ * send their answers in fewer frames; less leave keys that are not cached to several threads.
+ */
+const CALL_KEYS = 16
+
+interface Waiting {
+  readonly keys: readonly Uint8Array[]
+  readonly resolve: (values: Value[]) => void
+  readonly reject: (cause: unknown) => void
+}
+
+/**
+ * Reads of single keys: those that are asked for in one turn go to the driver together, in its microtasks and so before
+ * any batch that was not applied when they were asked for. A call of the driver costs more than the fetch of a cached key.
+ */
+export class GatheredReads {
+  readonly #driver: StorageDriver
+  #waiting: Waiting[] = []
+
+  constructor(driver: StorageDriver) {
+    this.#driver = driver
+  }
+
+  /** One value a key, in order. Rejects when the driver cannot read; then what was asked for with it is rejected too. */
+  getMany(keys: readonly Uint8Array[]): Promise<Value[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length === 0) queueMicrotask(() => this.#start())
+      this.#waiting.push({ keys, resolve, reject })
+    })
+  }
+
+  #start(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (let first = 0; first < waiting.length; ) {
+      let keys = 0
+      let end = first
+      while (end < waiting.length && (end === first || keys + (waiting[end] as Waiting).keys.length <= CALL_KEYS)) {
+        keys += (waiting[end++] as Waiting).keys.length
+      }
+      this.#fetch(waiting.slice(first, end))
+      first = end
+    }
+  }
+
+  #fetch(group: readonly Waiting[]): void {
+    this.#driver.getMany(group.flatMap(({ keys }) => keys)).then(
+      (values) => {
+        let at = 0
+        for (const { keys, resolve } of group) {
+          resolve(values.slice(at, at + keys.length))
+          at += keys.length
+        }
+      },
+      (cause) => {
+        for (const { reject } of group) reject(cause)
+      },
+    )
+  }
+}
