@@ -113,6 +113,7 @@ function replacing({ registry }: Register): MetricRegistry {
       registry.removeSingleMetric(metric.name)
       registry.registerMetric(metric)
     },
+    removeSingleMetric: (name) => registry.removeSingleMetric(name),
   }
 }
 
