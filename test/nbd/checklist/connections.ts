@@ -10,6 +10,7 @@ const LIMITS = 'packages/client/test/nbd/server/limits.test.ts'
 const SESSION = 'packages/client/test/nbd/server/session.test.ts'
 const SUCCESSION = 'packages/client/test/nbd/server/succession.test.ts'
 const OUTAGE = 'test/cluster/outage.test.ts'
+const GATEWAYS = 'test/nbd/gateways.test.ts'
 
 /** TLS, extended headers, several connections, hostile clients. */
 export const CONNECTION_LINES: readonly ChecklistLine[] = [
@@ -79,6 +80,9 @@ export const CONNECTION_LINES: readonly ChecklistLine[] = [
     what: 'sixteen connections, several gateways',
     tests: {
       [DURABILITY]: ['nbd 105: sixteen connections share one device, and each reads what any other was answered'],
+      [GATEWAYS]: [
+        'nbd 42, 105: gateways that share a volume read what each other was answered, and offer several connections',
+      ],
     },
   },
   { line: 106, what: 'one writer identity', later: 'identity', tests: {} },

@@ -6,6 +6,8 @@ const OPTIONS = 'packages/client/test/nbd/protocol/options.test.ts'
 const LIFECYCLE = 'packages/client/test/nbd/server/lifecycle.test.ts'
 const LIMITS = 'packages/client/test/nbd/server/limits.test.ts'
 const SESSION = 'packages/client/test/nbd/server/session.test.ts'
+const GATEWAY = 'test/nbd/gateway.test.ts'
+const GATEWAYS = 'test/nbd/gateways.test.ts'
 const TCP = 'test/nbd/tcp.test.ts'
 
 /** Handshake, options and transmission flags. */
@@ -244,7 +246,10 @@ export const HANDSHAKE_LINES: readonly ChecklistLine[] = [
   {
     line: 35,
     what: 'flag READ_ONLY',
-    tests: { [OPTIONS]: ['nbd 34 to 46: transmission flags say what is supported'] },
+    tests: {
+      [OPTIONS]: ['nbd 34 to 46: transmission flags say what is supported'],
+      [GATEWAY]: ['nbd 35: a read-only gateway says so, and refuses every change of a client that does not listen'],
+    },
   },
   {
     line: 36,
@@ -275,6 +280,9 @@ export const HANDSHAKE_LINES: readonly ChecklistLine[] = [
       [OPTIONS]: [
         'nbd 34 to 46: transmission flags say what is supported',
         'nbd 42: several connections are offered always, since every device and volume answers for all of them',
+      ],
+      [GATEWAYS]: [
+        'nbd 42, 105: gateways that share a volume read what each other was answered, and offer several connections',
       ],
     },
   },
