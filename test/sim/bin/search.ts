@@ -63,13 +63,13 @@ function searchOne(name: string): number {
   return found.complete ? 0 : 1
 }
 
-function textOf({ scenario, complete, states, steps, nodeStates, compared, ms, violation }: Found): string {
+function textOf({ scenario, complete, states, answered, steps, nodeStates, compared, ms, violation }: Found): string {
   const { name, about, ...bounds } = scenario
   const end = violation !== undefined ? 'BROKEN' : complete ? 'every state' : 'GAVE UP'
   const lines = [
     `${name}: ${about}`,
     `  ${JSON.stringify(bounds)}`,
-    `  ${end}: ${states} states, ${steps} events, ${nodeStates} states of single nodes, ${compared} compared, ${(ms / 1000).toFixed(1)} s`,
+    `  ${end}: ${states} states, in ${answered} of them every call answered, ${steps} events, ${nodeStates} states of single nodes, ${compared} compared, ${(ms / 1000).toFixed(1)} s`,
   ]
   if (violation !== undefined) lines.push(`  ${violation.text}`, ...violation.events.map((event) => `    ${event}`))
   return `${lines.join('\n')}\n`

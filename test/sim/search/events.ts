@@ -245,7 +245,7 @@ export class Events {
     const log = foundingLog(size, scenario.minInSync)
     const nodes = Array.from({ length: size }, (_, node) => ({
       up: false,
-      counter: 0,
+      counter: node === CONTROL ? 0 : 1,
       machine: 0,
       image: images.add({ replica: undefined, log: node === CONTROL ? log : [] }),
       queue: [],
@@ -357,7 +357,7 @@ function foundingLog(size: number, minInSync: number): LogEntry[] {
         name: `n${node}` as NodeName,
         address: addressOf(node),
         api: `n${node}:7001`,
-        incarnation: { bootId: `n${node}-0`, counter: 0 },
+        incarnation: { bootId: `n${node}-1`, counter: 1 },
         trust: 'trusted' as const,
         live: [],
       }

@@ -9,6 +9,8 @@ export interface Found {
   /** Every state that the bounds allow was reached. */
   readonly complete: boolean
   readonly states: number
+  /** Those in which every call was answered. */
+  readonly answered: number
   readonly steps: number
   readonly nodeStates: number
   readonly transitions: number
@@ -43,6 +45,7 @@ export function explore(
   const seen = new Set<string>()
   const waiting: Reached[] = []
   let steps = 0
+  let answered = 0
   let violation: Found['violation']
   const begin = events.begin()
   if (begin.violations[0] !== undefined) violation = { text: begin.violations[0], events: [scenario.name] }
@@ -65,6 +68,7 @@ export function explore(
       const key = keyOf(state, arounds.of(state.around))
       if (seen.has(key)) continue
       seen.add(key)
+      if (isAnswered(state)) answered++
       if (seen.size % 10_000 === 0) progress?.(seen.size, waiting.length)
       waiting.push({ state, parent: reached, event: event.name })
     }
@@ -74,6 +78,7 @@ export function explore(
     scenario,
     complete: waiting.length === 0 && violation === undefined,
     states: seen.size,
+    answered,
     steps,
     nodeStates,
     transitions,
@@ -81,6 +86,10 @@ export function explore(
     ms: performance.now() - started,
     violation,
   }
+}
+
+function isAnswered({ around }: State): boolean {
+  return [...around.writes, ...around.reads].every((call) => call.state === 'done')
 }
 
 /** A draft that is finished. */
