@@ -3,11 +3,12 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { eventually, freePorts } from '../kit/dev-cluster.ts'
 import { skipWithout } from '../kit/tools.ts'
+import { cleanEnvironment } from './environment.ts'
 import { type Step, stepsOf, withAddresses } from './readme.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -15,13 +16,6 @@ const STEPS = stepsOf(readFileSync(join(ROOT, 'README.md'), 'utf8'))
 /** Installing and building from nothing on a small machine. */
 const START_DEADLINE_MS = 300_000
 const STEP_DEADLINE_MS = 120_000
-
-/** A shell as a person has it who has just cloned: nothing of the npm run that started this test. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(?:npm_|NODE_|INIT_CWD)/.test(name))
-  const path = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => !folder.includes('node_modules'))
-  return { ...Object.fromEntries(kept), PATH: path.join(delimiter), npm_config_prefer_offline: 'true' }
-}
 
 /** What git would commit, in a folder of its own: the checkout as it is now, without anything installed or built. */
 function copyOfCheckout(): string {

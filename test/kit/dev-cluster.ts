@@ -34,10 +34,18 @@ export interface RunResult {
 export function run(
   command: string,
   args: readonly string[],
-  options: { env?: Record<string, string>; timeoutMs?: number; input?: string | Uint8Array } = {},
+  options: {
+    env?: Record<string, string>
+    /** The whole environment, in place of this process's with `env` over it. */
+    onlyEnv?: NodeJS.ProcessEnv
+    cwd?: string
+    timeoutMs?: number
+    input?: string | Uint8Array
+  } = {},
 ): Promise<RunResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env: { ...process.env, ...options.env }, stdio: ['pipe', 'pipe', 'pipe'] })
+    const env = options.onlyEnv ?? { ...process.env, ...options.env }
+    const child = spawn(command, args, { env, cwd: options.cwd, stdio: ['pipe', 'pipe', 'pipe'] })
     const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 120_000)
     let stdout = ''
     let stderr = ''
