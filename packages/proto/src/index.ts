@@ -72,6 +72,7 @@ export {
   type Holder,
   type Incarnation,
   type MapDelta,
+  NO_LIFE,
   type NodeRecord,
   type NodeState,
   type PrimaryRef,

@@ -57,9 +57,12 @@ export interface VolumeRecord {
 
 export interface PrimaryRef {
   readonly store: StoreId
-  /** Start counter of the incarnation that the epoch belongs to: an epoch never outlives it. */
+  /** Start counter of the incarnation that the epoch belongs to: an epoch never outlives it. NO_LIFE: nobody leads. */
   readonly counter: number
 }
+
+/** Start counter that no life has: the store lost committed data and gave the extent up, while nobody else could serve. */
+export const NO_LIFE = 0
 
 export interface ExtentRecord {
   readonly id: ExtentId

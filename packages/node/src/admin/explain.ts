@@ -1,4 +1,4 @@
-import { AshlarError, type ExtentId, type StoreId } from '@ashlar/proto'
+import { AshlarError, type ExtentId, NO_LIFE, type StoreId } from '@ashlar/proto'
 import { nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
 import type { FetchPeer } from './peers.ts'
@@ -59,10 +59,18 @@ async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer)
       ...forcedLines(view, extent.id as ExtentId),
       ...extent.replicas.map((replica) => `the replica on ${replica.node} is ${describeStanding(replica)}`),
     ],
-    waitsFor: extent.reason === '' ? [] : [extent.reason],
+    waitsFor: [...(extent.reason === '' ? [] : [extent.reason]), ...damageLines(extent)],
     todo:
       extent.state === 'healthy' ? [] : [...startLostNodes(view), ...forceAnother(view, name, extent.id as ExtentId)],
   }
+}
+
+/** What nobody who is here has: readers of these blocks are told, and copies of blocks that differ wait for it. */
+function damageLines({ primary, damagedBlocks }: ExtentAnswer): string[] {
+  if (damagedBlocks === null || damagedBlocks === 0) return []
+  return [
+    `${damagedBlocks} blocks on ${primary} are damaged, and no replica that was asked has a good copy: it asks again, and a write of the whole block ends it`,
+  ]
 }
 
 function acknowledge({ name, forced }: VolumeAnswer): string[] {
@@ -82,7 +90,9 @@ function forcedLines(view: NodeView, extent: ExtentId): string[] {
 function forceAnother(view: NodeView, name: string, extent: ExtentId): string[] {
   const record = view.map.extents.get(extent)
   const isUp = (store: StoreId) => view.map.nodes.get(store)?.state === 'up'
-  if (record === undefined || [...record.inSync, ...record.eligible].some(isUp)) return []
+  if (record === undefined) return []
+  const waits = record.primary.counter !== NO_LIFE && [...record.inSync, ...record.eligible].some(isUp)
+  if (waits) return []
   return record.assigned
     .filter(isUp)
     .map((store) => `see what would be lost: ashlar extent force-primary ${name} --node ${nodeName(view.map, store)}`)

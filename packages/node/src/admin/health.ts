@@ -4,6 +4,7 @@ import {
   extentIndexOf,
   type ForcedPromotion,
   type MapCopy,
+  NO_LIFE,
   type NodeRecord,
   type StoreId,
   type VolumeRecord,
@@ -73,6 +74,9 @@ function blockedReason(map: MapCopy, volume: VolumeRecord, extent: ExtentRecord)
     if (candidates.length > 0) return `its primary ${name} is lost, and control is naming another one`
     const lost = map.gone.has(extent.primary.store) ? 'declared lost for good' : 'lost'
     return `its primary ${name} is ${lost}, and no other replica holds every acknowledged write: it waits for ${name}`
+  }
+  if (extent.primary.counter === NO_LIFE) {
+    return `${name} lost acknowledged writes that another replica knows of, and gave it up: nobody else holds all of them`
   }
   if (primary.incarnation.counter !== extent.primary.counter) {
     return `its primary ${name} has restarted, and control is naming the next one`

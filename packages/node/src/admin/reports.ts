@@ -22,6 +22,7 @@ import type {
   ClusterAnswer,
   ExtentAnswer,
   LocalAnswer,
+  LocalExtentAnswer,
   NodeAnswer,
   NodeDetailsAnswer,
   VolumeAnswer,
@@ -183,7 +184,8 @@ function volumeAnswer(view: NodeView, volume: VolumeRecord, progressOf: Progress
 /** Extents of a volume with the standing of each replica. Throws NOT_FOUND. */
 export async function extentReports(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExtentAnswer[]> {
   const volume = volumeNamed(view, name)
-  const progressOf = progressFrom(view, await askLocalExtents(view, fetchPeer, name))
+  const answers = await askLocalExtents(view, fetchPeer, name)
+  const progressOf = progressFrom(view, answers)
   return view.map.extentsOf(volume.id).map((record, index) => ({
     extent: index,
     epoch: record.epoch,
@@ -195,7 +197,14 @@ export async function extentReports(view: NodeView, name: string, fetchPeer: Fet
     })),
     ...extentHealth(view.map, volume, record, progressOf),
     id: record.id,
+    damagedBlocks: damagedBlocks(record, answers),
   }))
+}
+
+function damagedBlocks(record: ExtentRecord, answers: PeerAnswers<LocalExtentAnswer[]>): number | null {
+  const answer = answers.get(record.primary.store)
+  const held = answer?.answered === true ? answer.value.find(({ extent }) => extent === record.id) : undefined
+  return held?.damagedBlocks ?? null
 }
 
 /**

@@ -129,6 +129,10 @@ export const extentSchema = z
     state: healthState,
     reason: z.string(),
     id: count.describe('Number of the extent in the cluster, as /v1/local knows it.'),
+    damagedBlocks: count
+      .nullable()
+      .default(null)
+      .describe('Known to be damaged on the primary; null when it could not be asked.'),
   })
   .meta({ id: 'Extent' })
 

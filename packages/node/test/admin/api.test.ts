@@ -159,6 +159,7 @@ describe('extents', () => {
         state: 'recovering',
         reason: 'copying to n3',
         id: FIRST,
+        damagedBlocks: 0,
       },
     ])
     assert.equal((await call('/v1/volumes/demo')).body.behindBlocks, 120)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { AshlarError, type Epoch, type ForcedPromotion } from '@ashlar/proto'
-import { extentRecord, GIB, nodeRecord, replicaStatus, storeOf, volumeRecord } from './fake-view.ts'
+import { AshlarError, type Epoch, type ForcedPromotion, NO_LIFE } from '@ashlar/proto'
+import { extentRecord, GIB, nodeRecord, primaryStatus, replicaStatus, storeOf, volumeRecord } from './fake-view.ts'
 import { demo, FIRST, quietPeers, serve } from './served.ts'
 
 const FORCE = '/v1/volumes/demo/extents/0/force-primary'
@@ -116,6 +116,29 @@ describe('a volume whose extents got primaries by force', () => {
     assert.ok(todo.includes('see what would be lost: ashlar extent force-primary demo/0 --node n3'))
     const well = await serve(t, demo())
     assert.deepEqual((await well('/v1/explain/extent/demo/0')).body.todo, [])
+  })
+})
+
+describe('what only a person can end', () => {
+  it('is told of an extent whose primary lost acknowledged writes and whom nobody can replace', async (t) => {
+    const gaveUp = extentRecord(1, 0, { primary: { store: storeOf(2), counter: NO_LIFE }, inSync: [storeOf(2)] })
+    const call = await serve(t, demo({ extents: [gaveUp] }))
+    const { state, waitsFor, todo } = (await call('/v1/explain/extent/demo/0')).body
+    assert.equal(state, 'unavailable')
+    assert.match(waitsFor[0], /^n2 lost acknowledged writes that another replica knows of, and gave it up/)
+    assert.ok(todo.includes('see what would be lost: ashlar extent force-primary demo/0 --node n1'))
+    const report = (await call(`${FORCE}/n1`)).body
+    assert.equal(report.possible, true)
+  })
+
+  it('is told of damaged blocks of which nobody has a good copy', async (t) => {
+    const view = demo()
+    view.extents = [{ ...primaryStatus(FIRST, []), damagedBlocks: 2 }]
+    const call = await serve(t, view)
+    assert.match(
+      (await call('/v1/explain/extent/demo/0')).body.waitsFor[0],
+      /^2 blocks on n1 are damaged, and no replica/,
+    )
   })
 })
 

@@ -157,10 +157,11 @@ function supersede(state: MapState, command: Register, live: Live): void {
 }
 
 function replaceEarlierIncarnation(state: MapState, command: Register, live: Live): void {
-  const reason: Reason = command.trust === 'suspect' ? 'doubtful' : 'restarted'
   for (const id of state.ledBy(command.store)) {
-    const { primary } = state.extents.get(id) as ExtentRecord
-    if (primary.counter !== command.incarnation.counter) replacePrimary(state, id, reason, live)
+    const record = state.extents.get(id) as ExtentRecord
+    const doubtful = command.trust === 'suspect' || reasonToReplace(state, record) === 'doubtful'
+    const reason: Reason = doubtful ? 'doubtful' : 'restarted'
+    if (record.primary.counter !== command.incarnation.counter) replacePrimary(state, id, reason, live)
   }
 }
 
@@ -189,7 +190,7 @@ function serveWaiting(state: MapState, store: StoreId, live: Live): void {
     const record = state.extents.get(id) as ExtentRecord
     if (primaryStands(state, record)) continue
     if (record.inSync.includes(store) || record.eligible.includes(store))
-      replacePrimary(state, id, reasonToReplace(state, record.primary.store), live)
+      replacePrimary(state, id, reasonToReplace(state, record), live)
   }
 }
 
@@ -205,6 +206,9 @@ export function applyExpire(state: MapState, command: Expire): CommandResult {
   }
   const live: Live = new Set(command.live.filter((store) => !expired.includes(store)))
   for (const store of expired)
-    for (const id of state.ledBy(store)) replacePrimary(state, id, reasonToReplace(state, store), live)
+    for (const id of state.ledBy(store)) {
+      const record = state.extents.get(id) as ExtentRecord
+      replacePrimary(state, id, reasonToReplace(state, record), live)
+    }
   return done()
 }

@@ -1,5 +1,5 @@
 import type { Command } from './commands.ts'
-import { primaryStands, reasonToReplace, replacePrimary } from './epochs.ts'
+import { leaveWithoutPrimary, primaryStands, reasonToReplace, replacePrimary } from './epochs.ts'
 import type { MapState } from './map-state.ts'
 import { type CommandResult, done, refused } from './result.ts'
 
@@ -12,14 +12,15 @@ export function applyPromote(state: MapState, command: Promote): CommandResult {
   for (const { extent, revision } of command.extents) {
     const record = state.extents.get(extent)
     if (record === undefined || record.revision !== revision || primaryStands(state, record)) continue
-    replacePrimary(state, extent, reasonToReplace(state, record.primary.store), live)
+    replacePrimary(state, extent, reasonToReplace(state, record), live)
   }
   return done()
 }
 
 /**
  * A primary gives extents up (amendments 14 and 18). Where nobody else can serve, it stays primary and may go on. One that
- * lost committed data, or whose store failed, also leaves the in-sync set where another trusted member exists (A2.8-4).
+ * lost committed data, or whose store failed, also leaves the in-sync set where another trusted member exists (A2.8-4); where
+ * none does, the extent of one that lost committed data waits.
  */
 export function applyRelease(state: MapState, command: Release): CommandResult {
   const node = state.nodes.get(command.store)
@@ -31,7 +32,9 @@ export function applyRelease(state: MapState, command: Release): CommandResult {
     const holds =
       record?.primary.store === command.store && record.primary.counter === command.counter && record.epoch === epoch
     const live = new Set(command.live.filter((store) => avoid?.includes(store) !== true))
-    if (holds) replacePrimary(state, extent, doubtful ? 'doubtful' : 'released', live)
+    if (!holds) continue
+    const replaced = replacePrimary(state, extent, doubtful ? 'doubtful' : 'released', live)
+    if (!replaced && command.reason === 'behind') leaveWithoutPrimary(state, extent)
   }
   return done()
 }

@@ -1,5 +1,5 @@
 import type { VolumeId, VolumeRecord } from '@ashlar/proto'
-import { extentCount, extentId, geometryProblem, invariant, isName, LIMITS, MAX_VOLUME_ID } from '@ashlar/proto'
+import { extentCount, extentId, invariant, LIMITS, MAX_VOLUME_ID, newVolumeProblem } from '@ashlar/proto'
 import type { Command } from './commands.ts'
 import { firstEpoch } from './epochs.ts'
 import type { MapState } from './map-state.ts'
@@ -52,19 +52,8 @@ export function applyCreateVolume(state: MapState, command: CreateVolume): Comma
 }
 
 function refuseCreate(state: MapState, command: CreateVolume): CommandResult | undefined {
-  if (!isName(command.name))
-    return refused(
-      'USAGE',
-      `"${command.name}" is not a volume name`,
-      'use 1 to 63 of a-z 0-9 . _ - with a letter or digit at both ends',
-    )
-  const problem = geometryProblem(command)
+  const problem = newVolumeProblem(command)
   if (problem !== undefined) return refused('USAGE', problem)
-  const { replicas, minInSync } = command
-  if (!Number.isInteger(replicas) || replicas < 1 || replicas > LIMITS.maxReplicas)
-    return refused('USAGE', `replicas must be a whole number from 1 to ${LIMITS.maxReplicas}, not ${replicas}`)
-  if (!Number.isInteger(minInSync) || minInSync < 1 || minInSync > replicas)
-    return refused('USAGE', `min-in-sync must be a whole number from 1 to the ${replicas} replicas, not ${minInSync}`)
   if (state.volumeNamed(command.name) !== undefined)
     return refused('EXISTS', `volume ${command.name} exists`, 'choose another name, or remove that volume first')
   if (state.volumes.size >= LIMITS.volumes || state.lastVolume >= MAX_VOLUME_ID)

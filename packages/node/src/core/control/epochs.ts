@@ -1,5 +1,5 @@
 import type { Epoch, ExtentId, ExtentRecord, StoreId } from '@ashlar/proto'
-import { epochOf, invariant } from '@ashlar/proto'
+import { epochOf, invariant, NO_LIFE } from '@ashlar/proto'
 import type { MapState } from './map-state.ts'
 import { putExtentRecord, replaceInSync, type Sets, volumeOfExtent, without } from './membership.ts'
 
@@ -43,9 +43,24 @@ export function primaryStands(state: MapState, { id, epoch, primary }: ExtentRec
   )
 }
 
+/** The primary lost committed data and gave the extent up while nobody else could serve (A2.8-4): no life leads it. */
+export function gaveUp({ primary }: ExtentRecord): boolean {
+  return primary.counter === NO_LIFE
+}
+
 /** Why a primary that no longer stands is replaced: by what is known of its store. */
-export function reasonToReplace(state: MapState, store: StoreId): Reason {
-  return countsOn(state, store) ? 'lease-over' : 'doubtful'
+export function reasonToReplace(state: MapState, record: ExtentRecord): Reason {
+  return countsOn(state, record.primary.store) && !gaveUp(record) ? 'lease-over' : 'doubtful'
+}
+
+/**
+ * The primary lost committed data, and nobody else can serve: it keeps its place, since it holds more than nothing, and
+ * leads no more, in any life of it. A better one that comes, or a person, ends that.
+ */
+export function leaveWithoutPrimary(state: MapState, id: ExtentId): void {
+  const record = state.extents.get(id)
+  if (record === undefined) return
+  namePrimary(state, record, record.primary.store, record, NO_LIFE)
 }
 
 /**
@@ -163,14 +178,14 @@ export function isTrusted(state: MapState, store: StoreId): boolean {
   return state.nodes.get(store)?.trust === 'trusted'
 }
 
-/** Names a primary: the one statement that raises an epoch. */
-function namePrimary(state: MapState, record: ExtentRecord, store: StoreId, sets: Sets): void {
+/** Names a primary: the one statement that raises an epoch. `life`: NO_LIFE where that epoch is led by nobody. */
+function namePrimary(state: MapState, record: ExtentRecord, store: StoreId, sets: Sets, life?: typeof NO_LIFE): void {
   const node = state.nodes.get(store)
   invariant(node !== undefined, `a primary was chosen that never registered: ${store}`)
   putExtentRecord(state, {
     id: record.id,
     epoch: (record.epoch + 1) as Epoch,
-    primary: { store, counter: node.incarnation.counter },
+    primary: { store, counter: life ?? node.incarnation.counter },
     inSync: sets.inSync,
     eligible: sets.eligible,
     assigned: record.assigned,

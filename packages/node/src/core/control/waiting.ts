@@ -1,5 +1,5 @@
 import type { ExtentId, ExtentRecord, StoreId } from '@ashlar/proto'
-import { choosePrimary, isTrusted, type Live, primaryStands } from './epochs.ts'
+import { choosePrimary, gaveUp, isTrusted, type Live, primaryStands } from './epochs.ts'
 import type { MapState } from './map-state.ts'
 import { without } from './membership.ts'
 
@@ -13,18 +13,9 @@ export interface WaitingExtent {
   readonly all: boolean
 }
 
-/** Extents whose primary cannot serve any more as far as the map tells, by way of the stores that led them. */
+/** Extents whose primary cannot serve any more as far as the map tells. */
 export function extentsWithoutPrimary(state: MapState): ExtentRecord[] {
-  const records: ExtentRecord[] = []
-  for (const [store, node] of state.nodes) {
-    // A trusted store that is up stands for all that it leads: its registration saw to that.
-    if (node.state !== 'lost' && node.trust === 'trusted') continue
-    for (const id of state.ledBy(store)) {
-      const record = state.extents.get(id)
-      if (record !== undefined && !primaryStands(state, record)) records.push(record)
-    }
-  }
-  return records
+  return [...state.extents.values()].filter((record) => !primaryStands(state, record))
 }
 
 /** True when somebody who is live now may take the extent over. */
@@ -38,6 +29,13 @@ export function explainWaiting(state: MapState, record: ExtentRecord): WaitingEx
   const holders = [...record.inSync, ...record.eligible]
   const trusted = holders.filter((store) => isTrusted(state, store))
   const names = (stores: readonly StoreId[]) => stores.map((store) => nameOf(state, store)).join(', ')
+  if (gaveUp(record))
+    return {
+      extent: record.id,
+      reason: `${nameOf(state, record.primary.store)} lost acknowledged writes that another replica knows of, and nobody else holds all of them: a person must name a primary`,
+      waitsFor: [],
+      all: false,
+    }
   if (trusted.length === 0)
     return {
       extent: record.id,

@@ -9,6 +9,8 @@ export class CopyList {
   /** True when the block was written while it was being read: what comes back is old, and it is read again. */
   private readonly reading = new Map<BlockIndex, boolean>()
   private readonly repairing = new Set<BlockIndex>()
+  /** Listed because one of the two copies is damaged, and for nothing else: both are of the same version. */
+  private readonly sameVersion = new Set<BlockIndex>()
 
   get size(): number {
     return this.waiting.size + this.reading.size + this.repairing.size
@@ -28,7 +30,19 @@ export class CopyList {
     return this.repairing.size
   }
 
+  /** The two copies differ. */
   add(block: BlockIndex): void {
+    this.sameVersion.delete(block)
+    this.list(block)
+  }
+
+  /** One of the copies is damaged; unless `add` names the block too, they do not differ. */
+  addDamaged(block: BlockIndex): void {
+    this.sameVersion.add(block)
+    this.list(block)
+  }
+
+  private list(block: BlockIndex): void {
     if (!this.reading.has(block) && !this.repairing.has(block)) this.waiting.add(block)
   }
 
@@ -66,6 +80,14 @@ export class CopyList {
     return true
   }
 
+  /**
+   * Nobody who is here has a good copy. True when it leaves the list by that: the versions are the same, so that nothing is
+   * lost by going on, and whoever reads the block is told that it is damaged.
+   */
+  onUnrepairable(block: BlockIndex): boolean {
+    return this.sameVersion.has(block) && this.repairing.delete(block)
+  }
+
   /** Everything that waits for a repair is read once more: it may be good by now. */
   retryDamaged(): void {
     for (const block of this.repairing) this.waiting.add(block)
@@ -75,6 +97,7 @@ export class CopyList {
   /** A block was written. True when it is listed and so sends nothing; new content makes a damaged block good and unlists it. */
   onWritten(block: BlockIndex): boolean {
     this.repairing.delete(block)
+    this.sameVersion.delete(block)
     if (!this.reading.has(block)) return this.waiting.has(block)
     this.reading.set(block, true)
     return true
@@ -84,5 +107,6 @@ export class CopyList {
     this.waiting.clear()
     this.reading.clear()
     this.repairing.clear()
+    this.sameVersion.clear()
   }
 }

@@ -154,7 +154,9 @@ export class InSyncKeeper {
   private noteEviction(ctx: Context, store: StoreId): void {
     const counter = this.counterOf(store)
     const before = this.evictions.get(store)
-    const times = before?.counter === counter ? before.times + 1 : 1
+    // Who stayed for longer than the longest pause flaps no more.
+    const flaps = before?.counter === counter && ctx.now - before.notBefore < TIMERS.rejoinMaxMs
+    const times = flaps ? before.times + 1 : 1
     const pause = Math.min(TIMERS.rejoinMaxMs, TIMERS.rejoinMinMs * 2 ** (times - 1))
     this.evictions.set(store, { counter, times, notBefore: ctx.now + pause })
   }

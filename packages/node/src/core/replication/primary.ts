@@ -318,9 +318,16 @@ export class Primary implements StreamOwner {
   }
 
   onDamaged(ctx: Context, block: LoadedBlock): void {
-    this.repairs.repair(ctx, block, (later) => {
-      for (const stream of this.streams.values()) stream.onRepaired(later, block.block)
-    })
+    this.repairs.repair(
+      ctx,
+      block,
+      (later) => {
+        for (const stream of this.streams.values()) stream.onRepaired(later, block.block)
+      },
+      (later) => {
+        for (const stream of this.streams.values()) stream.onUnrepairable(later, block.block)
+      },
+    )
   }
 
   onSetChanged(ctx: Context, change: SetChange): void {
@@ -374,7 +381,7 @@ export class Primary implements StreamOwner {
       for (const reply of write.replies) this.answer(ctx, reply, 'INDETERMINATE')
     this.writes.refuseAll(ctx, 'NOT_PRIMARY')
     this.reads.refuseAll(ctx, 'NOT_PRIMARY')
-    this.repairs.abandon()
+    this.repairs.abandon(ctx)
     // What is still being read for a copy must not be sent: this store may soon hold what another primary gave it.
     for (const stream of this.streams.values()) stream.reset(ctx)
     this.streams.clear()

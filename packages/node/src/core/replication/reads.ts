@@ -72,7 +72,7 @@ export class Reads {
         ctx,
         damaged,
         (later) => this.fetch(later, read),
-        (later) => this.finish(later, read, 'DAMAGED'),
+        (later) => this.finish(later, read, primary.over ? 'NOT_PRIMARY' : 'DAMAGED'),
       )
     }
     this.inFlight -= 1

@@ -130,8 +130,10 @@ export class Repairs {
       if (repair.link === link && repair.request !== 0) this.askNext(ctx, repair)
   }
 
-  /** The primary is over: its waiting reads and writes have been refused. */
-  abandon(): void {
+  /** The primary is over: whoever waits for a repair is told, instead of waiting for an answer that never comes. */
+  abandon(ctx: Context): void {
+    const abandoned = [...this.repairs.values()]
     this.repairs.clear()
+    for (const repair of abandoned) for (const then of repair.onFailed) then(ctx)
   }
 }

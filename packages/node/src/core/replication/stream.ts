@@ -34,7 +34,7 @@ export interface StreamOwner {
   onFenced(ctx: Context, promised: Epoch): void
   /** The replica knows of commits that this store does not have (A2.8-4). */
   onBehind(ctx: Context, store: StoreId, commitSeq: Seq): void
-  /** A block to copy is damaged here; the owner repairs it and calls `onRepaired`. */
+  /** A block to copy is damaged here; the owner repairs it and calls `onRepaired` or `onUnrepairable`. */
   onDamaged(ctx: Context, block: LoadedBlock): void
 }
 
@@ -181,8 +181,8 @@ export class OutStream {
     this.progressAt = ctx.now
     this.theirCommitSeq = message.lastEpoch < this.owner.historyEpoch ? (0 as Seq) : message.commitSeq
     if (this.theirCommitSeq > this.extent.lastSeq) return this.owner.onBehind(ctx, this.store, message.commitSeq)
-    for (const block of message.damaged) this.list.add(block)
-    for (const block of this.extent.damaged) this.list.add(block)
+    for (const block of message.damaged) this.list.addDamaged(block)
+    for (const block of this.extent.damaged) this.list.addDamaged(block)
     const gen = this.gen
     const token = ctx.token()
     ctx.emit({ type: 'digests', token, extent: this.extent.id })
@@ -247,6 +247,11 @@ export class OutStream {
   /** The owner has repaired a block: it can be read now. */
   onRepaired(ctx: Context, block: BlockIndex): void {
     if (this.phase === 'copying' && this.list.onRepaired(block)) this.copyMore(ctx)
+  }
+
+  /** Nobody has a good copy of a block: the rest goes on without it where that loses nothing. */
+  onUnrepairable(ctx: Context, block: BlockIndex): void {
+    if (this.phase === 'copying' && this.list.onUnrepairable(block)) this.copyMore(ctx)
   }
 
   private copyMore(ctx: Context): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type ExtentId, MapCopy } from '@ashlar/proto'
+import { type ExtentId, MapCopy, NO_LIFE } from '@ashlar/proto'
 import { explainWaiting } from '../../../src/core/control/index.ts'
 import { address, assertInvariants, contents, EXTENT, numberOf, numbers, Reducer, store } from './kit.ts'
 
@@ -227,5 +227,66 @@ describe('amendment 15: a store that a person declares lost', () => {
     assert.equal(reducer.state.successors.size, 0)
     assert.deepEqual(numbers(reducer.record().assigned), [1, 2, 9])
     assertInvariants(reducer.state)
+  })
+})
+
+describe('A2.8-4: a primary that lost committed data while nobody else can serve', () => {
+  const behind = (reducer: Reducer, n: number, live: number[]) =>
+    reducer.apply({
+      do: 'release',
+      store: store(n),
+      counter: reducer.record().primary.counter,
+      extents: [{ extent: EXTENT, epoch: reducer.record().epoch }],
+      reason: 'behind',
+      live: live.map(store),
+    })
+
+  function alone() {
+    const reducer = new Reducer().founded(3)
+    reducer.create({ minInSync: 1 })
+    const p = numberOf(reducer.record().primary.store)
+    const [a, b] = [1, 2, 3].filter((n) => n !== p) as [number, number]
+    reducer.change([p])
+    behind(reducer, p, [1, 2, 3])
+    return { reducer, p, a, b }
+  }
+
+  it('leaves the extent without a primary, and the map says why', () => {
+    const { reducer, p } = alone()
+    assert.deepEqual(reducer.brief(), { epoch: 2, primary: p, inSync: [p], eligible: [] })
+    assert.equal(reducer.record().primary.counter, NO_LIFE)
+    assert.match(
+      explainWaiting(reducer.state, reducer.record()).reason,
+      new RegExp(`n${p} lost acknowledged writes that another replica knows of`),
+    )
+    assertInvariants(reducer.state)
+  })
+
+  it('is not named again by a restart', () => {
+    const { reducer, p, a, b } = alone()
+    reducer.register(p, { counter: 2, live: [a, b] })
+    assert.deepEqual([reducer.brief().epoch, reducer.record().primary.counter], [2, NO_LIFE])
+  })
+
+  it('waits for a person, who may name any replica', () => {
+    const { reducer, p, a, b } = alone()
+    assert.equal(force(reducer, a, [p, a, b]).code, 'OK')
+    assert.deepEqual(reducer.brief(), { epoch: 3, primary: a, inSync: [a], eligible: [] })
+    const other = alone()
+    assert.equal(force(other.reducer, other.p, [other.p, other.a]).code, 'OK')
+    assert.equal(other.reducer.record().primary.counter, 1)
+  })
+
+  it('gives way to another member as soon as that is live', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create({ minInSync: 3 })
+    const p = numberOf(reducer.record().primary.store)
+    const [a, b] = [1, 2, 3].filter((n) => n !== p) as [number, number]
+    reducer.change([p])
+    reducer.expire([a, b], [p])
+    behind(reducer, p, [p])
+    assert.equal(reducer.record().primary.counter, NO_LIFE)
+    reducer.register(a, { counter: 2, live: [p] })
+    assert.deepEqual(reducer.brief(), { epoch: 3, primary: a, inSync: [a], eligible: [b] })
   })
 })

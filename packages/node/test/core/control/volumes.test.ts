@@ -55,8 +55,8 @@ describe('volumes', () => {
     const before = reducer.state.revision
     assert.equal(reducer.create({ name: 'No Name' }).code, 'USAGE')
     assert.match(reducer.create({ replicas: 6 }).message, /replicas must be a whole number from 1 to 5, not 6/)
-    assert.match(reducer.create({ minInSync: 4 }).message, /min-in-sync must be a whole number from 1 to the 3/)
-    assert.match(reducer.create({ minInSync: 0 }).message, /min-in-sync/)
+    assert.match(reducer.create({ minInSync: 4 }).message, /minInSync must be a whole number from 1 to the 3/)
+    assert.match(reducer.create({ minInSync: 0 }).message, /minInSync/)
     assert.match(reducer.create({ extents: 5000 }).message, /at most 4096 extents/)
     assert.equal(reducer.state.revision, before)
   })

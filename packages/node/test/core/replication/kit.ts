@@ -98,7 +98,14 @@ export class World {
       },
     }
     const stored: StoredReplica[] = host.disk.exists
-      ? [{ extent: EXTENT, head: host.disk.head, windows: host.disk.windows.snapshot(), damaged: [] }]
+      ? [
+          {
+            extent: EXTENT,
+            head: host.disk.head,
+            windows: host.disk.windows.snapshot(),
+            damaged: [...host.disk.damaged],
+          },
+        ]
       : []
     host.replication = new Replication({ self: store, counter: host.counter, control, links, replicas: stored })
   }

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Epoch, ERRORS, type StoreId } from '@ashlar/proto'
+import { active } from './active.ts'
+import type { World } from './kit.ts'
+import { blockOf, read, write } from './requests.ts'
+
+/** Blocks 0 and 1 are written on all three stores, and block 0 is rotten on those that are named. */
+function rotten(...stores: readonly string[]): World {
+  const world = active()
+  for (const block of [0, 1]) {
+    world.ask('a', write(block, 5, block + 1))
+    world.settle()
+  }
+  for (const store of stores) world.host(store).disk.damaged.add(0)
+  return world
+}
+
+function takeOver(world: World): void {
+  world.kill('a')
+  world.kill('c')
+  world.start('c')
+  world.change({ epoch: 2 as Epoch, primary: { store: 'b' as StoreId, counter: 1 }, inSync: ['b', 'c'] as StoreId[] })
+  world.settle()
+}
+
+test('A2.6: a block that is damaged wherever it is does not keep a new primary from serving the others', () => {
+  const world = rotten('b', 'c')
+  takeOver(world)
+  const [bad, good] = [read(0, 2), read(1, 2)]
+  world.ask('b', bad)
+  world.ask('b', good)
+  world.settle()
+  assert.deepEqual(world.codes(bad.request), [ERRORS.DAMAGED.number])
+  assert.deepEqual(world.readBack(good.request), blockOf(5))
+  world.ask('b', write(0, 6, 9, { epoch: 2 as Epoch }))
+  world.settle()
+  const written = read(0, 2)
+  world.ask('b', written)
+  world.settle()
+  assert.deepEqual(world.readBack(written.request), blockOf(6), 'a write of the whole block ends it')
+})
+
+test('A2.6: a block that is damaged at the new primary alone is repaired before it serves', () => {
+  const world = rotten('c')
+  world.host('b').disk.damaged.add(0)
+  world.host('c').disk.damaged.delete(0)
+  takeOver(world)
+  const reading = read(0, 2)
+  world.ask('b', reading)
+  world.settle()
+  assert.deepEqual(world.readBack(reading.request), blockOf(5))
+})
+
+test('a damaged block whose versions differ still keeps its copy waiting: going on would lose the newer one', () => {
+  const world = active({ minInSync: 1 })
+  world.ask('a', write(0, 5, 1))
+  world.settle()
+  world.hold = (_from, to, message) => message.type === 'replicate' && to === 'c'
+  world.ask('a', write(0, 6, 2))
+  world.settle()
+  world.hold = () => false
+  world.kill('c')
+  world.host('a').disk.damaged.add(0)
+  world.host('b').disk.damaged.add(0)
+  world.start('c')
+  world.settle()
+  world.pass(1000)
+  const [stream] =
+    world
+      .host('a')
+      .replication.describe()[0]
+      ?.streams.filter(({ store }) => store === 'c') ?? []
+  assert.deepEqual([stream?.phase, stream?.marked, stream?.behindBlocks], ['copying', false, 1])
+})
+
+test('a read that waits for a repair is told at once when its primary is over', () => {
+  const world = rotten('a')
+  world.hold = (_from, _to, message) => message.type === 'fetch-block'
+  const reading = read(0)
+  world.ask('a', reading)
+  world.settle()
+  assert.deepEqual(world.codes(reading.request), [])
+  world.change({ epoch: 2 as Epoch, primary: { store: 'b' as StoreId, counter: 1 } })
+  assert.deepEqual(world.codes(reading.request), [ERRORS.NOT_PRIMARY.number])
+})
