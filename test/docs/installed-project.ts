@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -47,6 +47,11 @@ export class InstalledProject {
   /** Copies a folder of this checkout into it, without the folder itself. */
   copy(from: string): void {
     cpSync(join(ROOT, from), this.folder, { recursive: true })
+  }
+
+  /** Gives it a package of this checkout that its programs use beside ours. */
+  link(name: string): void {
+    symlinkSync(join(ROOT, 'node_modules', name), join(this.folder, 'node_modules', name))
   }
 
   /** Runs a program of it with Node, as its user would. */

@@ -86,7 +86,8 @@ describe('the README, followed by someone who has just cloned', () => {
       const step = withAddresses(original, addresses)
       if (step.kind === 'daemon') await start(step)
       else if (step.kind === 'commands') await runCommands(step)
-      else writeFileSync(join(folder, step.name), step.text)
+      else if (step.kind === 'file') writeFileSync(join(folder, step.name), step.text)
+      else assert.fail(`no step of the README is a ${step.kind}`)
     })
   }
 

@@ -6,12 +6,14 @@ const block = (info: string, text: string): string => `\`\`\`${info}\n${text}\n\
 
 describe('the steps of a document', () => {
   test('are its fenced blocks, in order, by their marks', () => {
-    const document = `${block('sh daemon', 'npm start')}text\n${block('sh', 'a\nb')}${block('sh needs fio', 'fio')}${block('js file=x.mjs', 'y')}`
+    const document = `${block('sh daemon', 'npm start')}text\n${block('sh', 'a\nb')}${block('sh needs fio', 'fio')}${block('js file=x.mjs', 'y')}${block('js run=z.mjs', 'z')}${block('text prints', '1')}`
     assert.deepEqual(stepsOf(document), [
       { kind: 'daemon', text: 'npm start\n' },
       { kind: 'commands', text: 'a\nb\n', needs: [] },
       { kind: 'commands', text: 'fio\n', needs: ['fio'] },
       { kind: 'file', text: 'y\n', name: 'x.mjs' },
+      { kind: 'program', text: 'z\n', name: 'z.mjs' },
+      { kind: 'output', text: '1\n' },
     ])
   })
 
