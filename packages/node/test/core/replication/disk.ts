@@ -1,8 +1,8 @@
 import { BLOCK_ABSENT, BLOCK_DATA, type BlockVersion } from '@ashlar/proto'
 import { VersionTable } from '../../../src/core/blocks/index.ts'
-import type { Head, LoadedBlock } from '../../../src/core/machine.ts'
+import type { Head, LoadedBlock, StoredReplica } from '../../../src/core/machine.ts'
 import { DedupeWindows } from '../../../src/core/replication/index.ts'
-import { BLOCKS } from './requests.ts'
+import { BLOCKS, EXTENT } from './requests.ts'
 
 const EMPTY_HEAD: Head = {
   promised: 0,
@@ -40,6 +40,11 @@ export class Disk {
     const bytes = this.bytes.get(block)
     const damaged = version.kind === BLOCK_DATA && (bytes === undefined || this.damaged.has(block))
     return { block, version, damaged, ...(bytes === undefined || damaged ? {} : { bytes }) }
+  }
+
+  /** What opening the store would give. */
+  stored(): StoredReplica {
+    return { extent: EXTENT, head: this.head, windows: this.windows.snapshot(), damaged: [...this.damaged] }
   }
 
   /** What is handed over becomes durable. */

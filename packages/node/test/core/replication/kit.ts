@@ -97,16 +97,7 @@ export class World {
         for (const { epoch } of extents) host.released.push({ reason, epoch })
       },
     }
-    const stored: StoredReplica[] = host.disk.exists
-      ? [
-          {
-            extent: EXTENT,
-            head: host.disk.head,
-            windows: host.disk.windows.snapshot(),
-            damaged: [...host.disk.damaged],
-          },
-        ]
-      : []
+    const stored: StoredReplica[] = host.disk.exists ? [host.disk.stored()] : []
     host.replication = new Replication({ self: store, counter: host.counter, control, links, replicas: stored })
   }
 
