@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { DevCluster, eventually, type RunResult, run } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
+import { REQUEST_SCENARIOS } from './filter-scenarios.ts'
+import { nbdsh } from './gateway-process.ts'
 import { runScenario, SCENARIOS } from './scenarios.ts'
 
 const MIB = 1024 * 1024
@@ -50,10 +52,32 @@ async function makeImage(image: string): Promise<void> {
   await succeed('mkfs.ext4', ['-q', '-F', '-d', tree, image, `${IMAGE_MIB}M`])
 }
 
-for (const scenario of SCENARIOS)
+for (const scenario of [...SCENARIOS, ...REQUEST_SCENARIOS])
   test(`on a cluster: ${scenario.name}`, { timeout: 240_000 }, (t) =>
     runScenario(t, scenario, { uri: cluster.nbdUri, sizeBytes: VOLUME_MIB * MIB }),
   )
+
+test('requests over the edge of two extents, aligned or not, are one request to the client', {
+  timeout: 120_000,
+}, async (t) => {
+  if (!requireTool(t, 'nbdsh')) return
+  const extents = await cluster.extents()
+  const edge = (VOLUME_MIB / extents.length) * MIB
+  assert.ok(extents.length > 1)
+  await nbdsh(`
+h.connect_uri("${cluster.nbdUri}")
+for before, length in ((1, 2), (4095, 8191), (4096, 8192), (16 << 20, 32 << 20)):
+    offset = ${edge} - before
+    data = (b"%08x" % before) * (length // 8 + 1)
+    h.pwrite(data[:length], offset)
+    assert h.pread(length, offset) == data[:length], before
+    h.zero(2, ${edge} - 1)
+    assert h.pread(2, ${edge} - 1) == b"\\0\\0"
+h.trim(32 << 20, ${edge} - (16 << 20))
+assert h.pread(32 << 20, ${edge} - (16 << 20)) == bytes(32 << 20)
+h.shutdown()
+`)
+})
 
 test('an ext4 image with thousands of files goes in by nbdcopy and comes back byte for byte', {
   timeout: 300_000,

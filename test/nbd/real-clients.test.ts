@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { deviceExports, MemoryDevice, serveNbd } from '@ashlar/client/nbd'
+import { FILTER_SCENARIOS, REQUEST_SCENARIOS } from './filter-scenarios.ts'
 import { type NbdTarget, runScenario, SCENARIOS } from './scenarios.ts'
 
 const SIZE_BYTES = 64 * 1024 * 1024
@@ -26,7 +27,7 @@ async function withServer(kind: 'tcp' | 'unix', use: (target: NbdTarget) => Prom
 
 for (const kind of ['tcp', 'unix'] as const) {
   describe(`real NBD clients and a memory device over ${kind}`, () => {
-    for (const scenario of SCENARIOS) {
+    for (const scenario of kind === 'tcp' ? [...SCENARIOS, ...FILTER_SCENARIOS, ...REQUEST_SCENARIOS] : SCENARIOS) {
       test(scenario.name, (t) => withServer(kind, (target) => runScenario(t, scenario, target)))
     }
   })
@@ -38,7 +39,7 @@ if (uri !== undefined) {
   const sizeBytes = Number(process.env['ASHLAR_NBD_SIZE_BYTES'])
   assert.ok(Number.isSafeInteger(sizeBytes), 'ASHLAR_NBD_SIZE_BYTES says how large the export is')
   describe(`real NBD clients and ${uri}`, () => {
-    for (const scenario of SCENARIOS) {
+    for (const scenario of [...SCENARIOS, ...FILTER_SCENARIOS, ...REQUEST_SCENARIOS]) {
       test(scenario.name, (t) => runScenario(t, scenario, { uri, sizeBytes }))
     }
   })

@@ -8,6 +8,7 @@ const LIMITS = 'packages/client/test/nbd/server/limits.test.ts'
 const SESSION = 'packages/client/test/nbd/server/session.test.ts'
 const GATEWAY = 'test/nbd/gateway.test.ts'
 const GATEWAYS = 'test/nbd/gateways.test.ts'
+const NEGATIVE = 'test/nbd/negative.test.ts'
 const TCP = 'test/nbd/tcp.test.ts'
 
 /** Handshake, options and transmission flags. */
@@ -169,17 +170,26 @@ export const HANDSHAKE_LINES: readonly ChecklistLine[] = [
   {
     line: 23,
     what: 'unknown exports',
-    tests: { [OPTIONS]: ['nbd 23, 25: an unknown export is told, and another name may be tried'] },
+    tests: {
+      [OPTIONS]: ['nbd 23, 25: an unknown export is told, and another name may be tried'],
+      [NEGATIVE]: ['nbd 23, 24, 25, 28: libnbd tries names, lists contexts and aborts in the order that it likes'],
+    },
   },
   {
     line: 24,
     what: 'INFO and GO agree',
-    tests: { [OPTIONS]: ['nbd 24, 47: flags are the same in NBD_OPT_INFO, NBD_OPT_GO and NBD_OPT_EXPORT_NAME'] },
+    tests: {
+      [OPTIONS]: ['nbd 24, 47: flags are the same in NBD_OPT_INFO, NBD_OPT_GO and NBD_OPT_EXPORT_NAME'],
+      [NEGATIVE]: ['nbd 23, 24, 25, 28: libnbd tries names, lists contexts and aborts in the order that it likes'],
+    },
   },
   {
     line: 25,
     what: 'GO begins transmission; a refused one leaves the handshake usable',
-    tests: { [OPTIONS]: ['nbd 23, 25: an unknown export is told, and another name may be tried'] },
+    tests: {
+      [OPTIONS]: ['nbd 23, 25: an unknown export is told, and another name may be tried'],
+      [NEGATIVE]: ['nbd 23, 24, 25, 28: libnbd tries names, lists contexts and aborts in the order that it likes'],
+    },
   },
   {
     line: 26,
@@ -202,6 +212,7 @@ export const HANDSHAKE_LINES: readonly ChecklistLine[] = [
         'nbd 28: NBD_OPT_LIST_META_CONTEXT lists what the queries match',
         'nbd 28, 29: malformed metadata context options are refused',
       ],
+      [NEGATIVE]: ['nbd 23, 24, 25, 28: libnbd tries names, lists contexts and aborts in the order that it likes'],
     },
   },
   {

@@ -9,6 +9,7 @@ const LIFECYCLE = 'packages/client/test/nbd/server/lifecycle.test.ts'
 const LIMITS = 'packages/client/test/nbd/server/limits.test.ts'
 const SESSION = 'packages/client/test/nbd/server/session.test.ts'
 const PERSIST_BEFORE_ACK = 'test/cluster/persist-before-ack.test.ts'
+const NEGATIVE = 'test/nbd/negative.test.ts'
 
 /** Requests and commands. */
 export const REQUEST_LINES: readonly ChecklistLine[] = [
@@ -51,12 +52,16 @@ export const REQUEST_LINES: readonly ChecklistLine[] = [
         'nbd 51: ranges that overflow 64 bits are out of range',
         'nbd 51, 58: past the end reads, trims, queries and caches are EINVAL, writes and zeroes ENOSPC',
       ],
+      [NEGATIVE]: ['nbd 51, 58: libnbd without checks is told which error for a range past the end'],
     },
   },
   {
     line: 52,
     what: 'length zero',
-    tests: { [VALIDATE]: ['nbd 52: length zero is EINVAL for every command with a range'] },
+    tests: {
+      [VALIDATE]: ['nbd 52: length zero is EINVAL for every command with a range'],
+      [NEGATIVE]: ['nbd 52: libnbd without checks is told EINVAL for length zero'],
+    },
   },
   {
     line: 53,
@@ -73,6 +78,7 @@ export const REQUEST_LINES: readonly ChecklistLine[] = [
       [REQUEST_READER]: ['nbd 54: the data of a write that is refused is passed over, and the next request is read'],
       [VALIDATE]: ['nbd 54, 55: each flag is valid for its own command only, FUA for all'],
       [SESSION]: ['nbd 53, 54: bad requests are answered and the stream stays in step'],
+      [NEGATIVE]: ['nbd 54, 55: libnbd without checks is told EINVAL for flags that do not belong to the command'],
     },
   },
   {
@@ -83,6 +89,7 @@ export const REQUEST_LINES: readonly ChecklistLine[] = [
         'nbd 54, 55: each flag is valid for its own command only, FUA for all',
         'nbd 55, 75: DF and FAST_ZERO are EINVAL where they were not advertised',
       ],
+      [NEGATIVE]: ['nbd 54, 55: libnbd without checks is told EINVAL for flags that do not belong to the command'],
     },
   },
   {
@@ -104,6 +111,7 @@ export const REQUEST_LINES: readonly ChecklistLine[] = [
     what: 'past the end',
     tests: {
       [VALIDATE]: ['nbd 51, 58: past the end reads, trims, queries and caches are EINVAL, writes and zeroes ENOSPC'],
+      [NEGATIVE]: ['nbd 51, 58: libnbd without checks is told which error for a range past the end'],
     },
   },
   {
@@ -112,6 +120,7 @@ export const REQUEST_LINES: readonly ChecklistLine[] = [
     tests: {
       [VALIDATE]: ['nbd 59: a read-only export refuses changes with EPERM and reads as ever'],
       [SESSION]: ['nbd 59: a read-only export refuses changes'],
+      [NEGATIVE]: ['nbd 59: libnbd without checks cannot change a read-only export'],
     },
   },
   {
@@ -123,6 +132,9 @@ export const REQUEST_LINES: readonly ChecklistLine[] = [
       ],
       [VALIDATE]: ['nbd 60, 61: payloads are bounded, ranges without payload are not'],
       [LIMITS]: ['nbd 60: a write above the hard limit ends the connection at its header'],
+      [NEGATIVE]: [
+        'nbd 60, 61: libnbd without checks may ask for more than the largest payload, and goes on after the refusal',
+      ],
     },
   },
   {
@@ -131,6 +143,9 @@ export const REQUEST_LINES: readonly ChecklistLine[] = [
     tests: {
       [VALIDATE]: ['nbd 60, 61: payloads are bounded, ranges without payload are not'],
       [SESSION]: ['nbd 61: reads up to the maximum work, one byte more is EINVAL and the connection goes on'],
+      [NEGATIVE]: [
+        'nbd 60, 61: libnbd without checks may ask for more than the largest payload, and goes on after the refusal',
+      ],
     },
   },
   {
@@ -256,6 +271,7 @@ export const REQUEST_LINES: readonly ChecklistLine[] = [
         'nbd 76: a fragmented range gets the beginning of its extents',
         'nbd 76: block status without a context is EINVAL, also over simple replies',
       ],
+      [NEGATIVE]: ['nbd 76: libnbd without a context is told EINVAL for block status'],
     },
   },
   {
