@@ -80,6 +80,7 @@ export class RunningNode implements NodeView, TransportEvents {
   #controlLog: Promise<ControlLog> | undefined
   #logEntries: readonly LogEntry[]
   readonly #hardState: ControlLog['hardState']
+  #snapshot: ControlLog['snapshot']
   #machine: NodeMachine | undefined
   #transport: Transport | undefined
   #pump: Pump | undefined
@@ -102,6 +103,7 @@ export class RunningNode implements NodeView, TransportEvents {
     this.#controlLog = controlLog === undefined ? undefined : Promise.resolve(controlLog)
     this.#logEntries = controlLog?.entries ?? []
     this.#hardState = controlLog?.hardState
+    this.#snapshot = controlLog?.snapshot
   }
 
   /** Starts the machines. `address` and `api`: where others reach this node. */
@@ -118,9 +120,11 @@ export class RunningNode implements NodeView, TransportEvents {
       replicas: this.#store.replicas,
       log: this.#logEntries,
       hardState: this.#hardState,
+      snapshot: this.#snapshot,
       seed: randomBytes(4).readUInt32BE(),
     })
     this.#logEntries = []
+    this.#snapshot = undefined
     this.#machine = machine
     this.#transport = transport
     const carriers: Carriers = {

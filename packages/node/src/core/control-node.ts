@@ -18,14 +18,14 @@ export class ControlNode {
 
   constructor(start: NodeStart, joined: Joined, links: Links) {
     this.#links = links
-    this.leader = new ControlLeader((listener) => {
-      if (joined.voters.length === 1 && start.hardState === undefined) {
+    this.leader = new ControlLeader((listener, snapshots) => {
+      if (start.voterCount === undefined && joined.voters.length === 1 && start.hardState === undefined) {
         this.#solo = new SoloLog(joined.log, listener)
         return this.#solo
       }
-      const { store: self, hardState } = start
+      const { store: self, hardState, snapshot } = start
       this.#raft = new RaftMachine(
-        { self, hardState, snapshot: undefined, entries: joined.log },
+        { self, hardState, snapshot, entries: joined.log, snapshots },
         this.#ports(),
         listener,
       )
@@ -35,9 +35,8 @@ export class ControlNode {
 
   /** True when this store has a part in the log of its cluster. */
   static isNeeded(start: NodeStart, joined: Joined): boolean {
-    return (
-      joined.log.length > 0 || (joined.voters.length > 1 && joined.voters.some(({ store }) => store === start.store))
-    )
+    const hasLog = joined.log.length > 0 || start.snapshot !== undefined || start.hardState !== undefined
+    return hasLog || (joined.voters.length > 1 && joined.voters.some(({ store }) => store === start.store))
   }
 
   start(ctx: Context): void {

@@ -282,11 +282,16 @@ export interface NodeStart {
   /** How many peers must answer before a cluster is founded (--expect); 1 with --init. */
   readonly expect: number
   readonly replicas: readonly StoredReplica[]
-  /** Entries of the control log on this store, in order, from index 1; empty when there is none. */
+  /** Entries of the control log on this store, in order, from index 1 or from the one after the snapshot's; may be empty. */
   readonly log: readonly LogEntry[]
+  /** Snapshot of the control log that is on this store, if there is one. */
+  readonly snapshot?: import('./raft/types.ts').Snapshot | undefined
   /** Term and vote of this store, once it took part in a control log over several voters. */
   readonly hardState?: import('./raft/types.ts').HardState | undefined
-  /** How many of the expected peers vote on the control log of a cluster that is founded here, at most; 1 if absent. */
+  /**
+   * How many of the expected peers vote on the control log of a cluster that is founded here, at most. Absent: one, and it
+   * keeps the log without elections (SoloLog), as the simulator's exhaustive search wants it.
+   */
   readonly voterCount?: number
   /** A number from 0 to 2^32 - 1: start of this process's own random sequence. */
   readonly seed: number

@@ -66,7 +66,7 @@ export class VoterChoice {
   /** The voter that is asked says that it does not lead. */
   refused(now: Millis): void {
     this.#next()
-    if (this.#voters.length > 1 && ++this.#refusals % this.#voters.length === 0) this.#pausedUntil = now + PAUSE_MS
+    if (++this.#refusals % Math.max(1, this.#voters.length) === 0) this.#pausedUntil = now + PAUSE_MS
   }
 
   #next(): void {

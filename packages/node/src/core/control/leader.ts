@@ -12,6 +12,7 @@ import type {
 } from '@ashlar/proto'
 import { invariant } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
+import type { SnapshotPort } from '../raft/index.ts'
 import { commandOf } from './admin-commands.ts'
 import { Answers } from './answers.ts'
 import { knownRefusal } from './apply-nodes.ts'
@@ -21,10 +22,12 @@ import type { ControlLog, ControlLogListener, ProposalId } from './control-log.t
 import { HeldShrinks } from './held-shrinks.ts'
 import type { AttachView, LeaseView } from './leader-view.ts'
 import { Leases } from './leases.ts'
+import { mapSnapshots } from './map-snapshot.ts'
 import { MapState } from './map-state.ts'
 import { MapWatchers } from './map-watchers.ts'
 import { type Asker, type Owed, OwedAnswers } from './owed.ts'
 import { applyCommand } from './reducer.ts'
+import { notLeading, refuse } from './refusals.ts'
 import { Renewals } from './renewals.ts'
 import { type CommandResult, done, refused } from './result.ts'
 import { SlowReleases } from './slow-releases.ts'
@@ -47,8 +50,7 @@ const PROMOTE_EXTENTS = 4096
  * only after a whole lease and the drift margin without a renewal, counted by this process while it ran (CTL-7).
  */
 export class ControlLeader {
-  /** The map. Only committed entries change it; everybody else reads. */
-  readonly state: MapState = new MapState()
+  #state = new MapState()
   readonly #log: ControlLog
   readonly #leases = new Leases()
   readonly #renewals = new Renewals()
@@ -65,17 +67,30 @@ export class ControlLeader {
   #lookAtWaiting = false
 
   /** `openLog` makes the log around the listener that it is given, and may not call that before it returns. */
-  constructor(openLog: (listener: ControlLogListener) => ControlLog) {
-    this.#log = openLog({
-      onCommitted: (ctx, entry, proposal) => this.#onCommitted(ctx, entry, proposal),
-      onProposalLost: (_ctx, proposal) => this.#onProposalLost(proposal),
-      onReadIndex: (_ctx, read, confirmed) => this.#renewals.onReadIndex(read, confirmed),
-      onLeadership: (ctx, leads) => this.#onLeadership(ctx, leads),
-    })
+  constructor(openLog: (listener: ControlLogListener, snapshots: SnapshotPort) => ControlLog) {
+    this.#log = openLog(
+      {
+        onCommitted: (ctx, entry, proposal) => this.#onCommitted(ctx, entry, proposal),
+        onProposalLost: (_ctx, proposal) => this.#onProposalLost(proposal),
+        onReadIndex: (_ctx, read, confirmed) => this.#renewals.onReadIndex(read, confirmed),
+        onLeadership: (ctx, leads) => this.#onLeadership(ctx, leads),
+      },
+      mapSnapshots({
+        current: () => this.#state,
+        replace: (state) => {
+          this.#state = state
+        },
+      }),
+    )
   }
 
   get leads(): boolean {
     return this.#log.leads
+  }
+
+  /** The map. Only committed entries change it, and a snapshot that takes the place of older ones; everybody else reads. */
+  get state(): MapState {
+    return this.#state
   }
 
   // ---- inputs ----------------------------------------------------------------------------------------------------
@@ -294,7 +309,7 @@ export class ControlLeader {
 
   #propose(ctx: Context, command: Command, owed: Owed): void {
     const proposal = this.#log.propose(ctx, command)
-    if (proposal === undefined) this.#refuse(owed)
+    if (proposal === undefined) refuse(this.#answers, owed)
     else this.#owed.add(proposal, owed)
   }
 
@@ -356,26 +371,7 @@ export class ControlLeader {
 
   #onProposalLost(proposal: ProposalId): void {
     const owed = this.#owed.take(proposal)
-    if (owed !== undefined) this.#refuse(owed)
-  }
-
-  /**
-   * This process does not lead (any more); the command may still take effect. A change of a set gets no answer: its
-   * sender asks the next leader, and must not take this for a refusal.
-   */
-  #refuse(owed: Owed): void {
-    switch (owed.kind) {
-      case 'register':
-        return this.#answers.registered(owed.asker, 'NO_CONTROL', 'this node does not lead control', 0)
-      case 'release':
-        return this.#answers.released(owed.asker, 'NO_CONTROL')
-      case 'admin':
-        return this.#answers.adminDone(owed.asker, notLeading(), 0)
-      case 'change-sets':
-      case 'expire':
-      case 'promote':
-        return
-    }
+    if (owed !== undefined) refuse(this.#answers, owed)
   }
 
   #onLeadership(ctx: Context, leads: boolean): void {
@@ -389,8 +385,4 @@ export class ControlLeader {
     this.#lookAtWaiting = true
     ctx.fact('info', 'control-leads', { revision: this.state.revision })
   }
-}
-
-function notLeading(): CommandResult {
-  return refused('NO_CONTROL', 'this node does not lead control; the command may still take effect', 'try again')
 }

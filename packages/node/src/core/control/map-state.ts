@@ -13,6 +13,7 @@ import type {
 } from '@ashlar/proto'
 import { LIMITS } from '@ashlar/proto'
 import { cutDelta } from './deltas.ts'
+import { type MapRow, type MapRows, rowsOf } from './map-rows.ts'
 
 /** A record as the reducer hands it over: the state stamps it with the map revision that it is changed at. */
 export type Unstamped<T> = Omit<T, 'changedAt'>
@@ -87,6 +88,62 @@ export class MapState {
   /** Everything that changed after `revision`; 0 gives the whole map. The map must have been founded. */
   deltaSince(revision: number): MapDelta {
     return cutDelta(this, revision)
+  }
+
+  // ---- snapshots -------------------------------------------------------------------------------------------------
+
+  /** The whole state as it is now, between two commands. Later commands do not change what was given. */
+  rows(): MapRows[] {
+    const { cluster, clusterGeneration, voters, lastVolume, revision } = this
+    const head = { ...(cluster === undefined ? {} : { cluster }), clusterGeneration, voters, lastVolume, revision }
+    return [
+      rowsOf('head', [head]),
+      rowsOf('node', this.nodes.values()),
+      rowsOf('volume', this.volumes.values()),
+      rowsOf('extent', this.extents.values()),
+      rowsOf('forced', this.forced.values()),
+      rowsOf('removed-volume', this.removedVolumes),
+      rowsOf('removed-node', this.removedNodes),
+      rowsOf('gone', this.gone),
+      rowsOf('successor', this.successors),
+      rowsOf('copied', this.copied),
+      rowsOf('past-sessions', this.pastSessions),
+    ]
+  }
+
+  /** Takes one row of another map's state; all of them, in their order and over an empty map, make up that state. */
+  load([section, value]: MapRow): void {
+    switch (section) {
+      case 'head':
+        this.cluster = value.cluster
+        this.clusterGeneration = value.clusterGeneration
+        this.voters = value.voters
+        this.lastVolume = value.lastVolume
+        this.#revision = value.revision
+        return
+      case 'node':
+        return void this.nodes.set(value.store, value)
+      case 'volume':
+        this.#volumeByName.set(value.name, value.id)
+        return void this.volumes.set(value.id, value)
+      case 'extent':
+        this.#index(value)
+        return void this.extents.set(value.id, value)
+      case 'forced':
+        return void this.forced.set(value.extent, value)
+      case 'removed-volume':
+        return void this.removedVolumes.set(...value)
+      case 'removed-node':
+        return void this.removedNodes.set(...value)
+      case 'gone':
+        return void this.gone.add(value)
+      case 'successor':
+        return void this.successors.set(...value)
+      case 'copied':
+        return void this.copied.add(value)
+      case 'past-sessions':
+        return void this.pastSessions.set(...value)
+    }
   }
 
   // ---- changes: for the reducer alone ----------------------------------------------------------------------------
@@ -167,8 +224,7 @@ export class MapState {
       if (record.epoch > before.epoch) this.#raised.push(record.id)
     }
     this.extents.set(record.id, record)
-    index(this.#ledBy, record.primary.store, record.id)
-    for (const store of record.assigned) index(this.#assignedTo, store, record.id)
+    this.#index(record)
     return record
   }
 
@@ -180,6 +236,11 @@ export class MapState {
     if (!this.#changing) this.#revision++
     this.#changing = true
     return this.#revision
+  }
+
+  #index(record: ExtentRecord): void {
+    index(this.#ledBy, record.primary.store, record.id)
+    for (const store of record.assigned) index(this.#assignedTo, store, record.id)
   }
 
   #unindex(record: ExtentRecord): void {

@@ -7,7 +7,7 @@ import { newClusterId } from './cluster-id.ts'
 /** What founding is built from: what the data directory and the options say. */
 export type FoundingStart = Pick<
   NodeStart,
-  'store' | 'address' | 'cluster' | 'voters' | 'founded' | 'peers' | 'expect' | 'log' | 'voterCount'
+  'store' | 'address' | 'cluster' | 'voters' | 'founded' | 'peers' | 'expect' | 'log' | 'snapshot' | 'voterCount'
 >
 
 /** The cluster that this store belongs to. */
@@ -53,7 +53,7 @@ export class Founding {
     this.#log = start.log
     if (start.cluster === undefined) return
     this.#state = 'joined'
-    if (start.founded && start.log.length === 0)
+    if (start.founded && start.log.length === 0 && start.snapshot === undefined)
       this.#loseControl('this store founded its cluster, but its control log is gone')
     else this.#checkVoters(start.voters)
   }

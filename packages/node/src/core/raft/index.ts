@@ -11,5 +11,7 @@ export type {
   RaftStart,
   Snapshot,
   SnapshotPort,
+  SnapshotReader,
+  SnapshotWriter,
 } from './types.ts'
 export type { FollowerView, RaftView } from './view.ts'

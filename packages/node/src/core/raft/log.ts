@@ -28,8 +28,8 @@ export class RaftLog {
   commit: number
   /** Highest index that was handed over. */
   applied: number
-  /** `snapshot` came from a leader and its state was not handed over yet. */
-  restoring = false
+  /** The state of `snapshot` was not handed over yet: it came from a leader, or this store has just started. */
+  restoring: boolean
   #base: { index: number; term: number }
   readonly #entries: LogEntry[] = []
   readonly #bytes: number[] = []
@@ -49,6 +49,7 @@ export class RaftLog {
     this.#members = [{ index, members: snapshot?.members ?? NOBODY }]
     this.commit = index
     this.applied = index
+    this.restoring = snapshot !== undefined
     this.#unsaved = index + 1
     this.append(entries)
     this.#stable = this.lastIndex
@@ -107,6 +108,11 @@ export class RaftLog {
       if (end > start && bytes > maxBytes) break
     }
     return this.#entries.slice(start, end)
+  }
+
+  /** Bytes of one entry that the log holds. */
+  bytesOf(index: number): number {
+    return this.#bytes[index - this.#base.index - 1] ?? 0
   }
 
   /** Bytes of the entries after `index`. */

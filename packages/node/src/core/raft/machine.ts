@@ -11,7 +11,8 @@ import { Candidate } from './roles/candidate.ts'
 import { Follower } from './roles/follower.ts'
 import { Leader } from './roles/leader.ts'
 import type { Core, Role } from './roles/role.ts'
-import { RAFT_DEFAULTS, type RaftOptions, type RaftPorts, type RaftStart, type SnapshotPort } from './types.ts'
+import { Snapshots } from './snapshots.ts'
+import { RAFT_DEFAULTS, type RaftOptions, type RaftPorts, type RaftStart } from './types.ts'
 import type { RaftView } from './view.ts'
 
 /** A longer pause between two ticks means that this process stood still, and heard nobody meanwhile. */
@@ -36,7 +37,7 @@ export class RaftMachine implements ControlLog {
   readonly #self: StoreId
   readonly #options: RaftOptions
   readonly #listener: ControlLogListener
-  readonly #snapshots: SnapshotPort | undefined
+  readonly #snapshots: Snapshots
   readonly #log: RaftLog
   readonly #outbox: Outbox
   readonly #proposals = new Proposals()
@@ -50,8 +51,8 @@ export class RaftMachine implements ControlLog {
     this.#self = start.self
     this.#options = { ...RAFT_DEFAULTS, ...start.options }
     this.#listener = listener
-    this.#snapshots = start.snapshots
     this.#log = new RaftLog(start.snapshot, start.entries)
+    this.#snapshots = new Snapshots(this.#log, this.#options, start.snapshots)
     const { lastTerm } = this.#log
     const hardState = start.hardState ?? { term: lastTerm, vote: undefined }
     invariant(hardState.term >= lastTerm, `term ${hardState.term} is lower than that of the last entry, ${lastTerm}`)
@@ -76,8 +77,6 @@ export class RaftMachine implements ControlLog {
   /** Begins to take part. Called once, before any other input. A voter that is alone need not wait for anybody. */
   start(ctx: Context): void {
     invariant(this.#role === undefined, 'the control log was started twice')
-    const { snapshot } = this.#log
-    if (snapshot !== undefined) this.#snapshotPort().restore(ctx, snapshot.state)
     this.#role = new Follower(this.#core, ctx, undefined)
     const { voters } = this.#log.members
     if (voters.length === 1 && voters[0]?.store === this.#self) this.#campaign(ctx, { pre: true, transfer: false })
@@ -159,6 +158,7 @@ export class RaftMachine implements ControlLog {
   onTick(ctx: Context): void {
     const pauseMs = this.#lastTick === undefined ? 0 : ctx.now - this.#lastTick
     this.#lastTick = ctx.now
+    this.#snapshots.onTick()
     this.#currentRole().onTick(ctx, pauseMs > STANDSTILL_MS ? pauseMs : 0)
     this.#settle(ctx)
   }
@@ -249,20 +249,16 @@ export class RaftMachine implements ControlLog {
     if (role instanceof Leader) role.advanceCommit()
     this.#handOver(ctx)
     if (role instanceof Leader && role === this.#role) this.#settleLeader(ctx, role)
-    this.#compact()
+    this.#snapshots.compact()
   }
 
   #handOver(ctx: Context): void {
     const log = this.#log
-    const { snapshot } = log
-    if (log.restoring && snapshot !== undefined && log.stable >= snapshot.index) {
-      this.#snapshotPort().restore(ctx, snapshot.state)
-      log.applied = snapshot.index
-      log.restoring = false
-    }
+    this.#snapshots.beginRestore()
     if (log.restoring) return
     while (log.applied < Math.min(log.commit, log.stable)) {
       const entry = log.entryAt(++log.applied)
+      this.#snapshots.handedOver(entry.index)
       this.#listener.onCommitted(ctx, entry, this.#proposals.take(entry.index))
     }
   }
@@ -277,18 +273,6 @@ export class RaftMachine implements ControlLog {
     if (membersIndex > applied || isVoter(members, this.#self)) return
     // It led until its own removal was committed; the voters that are left elect one of themselves.
     this.#follow(ctx, this.#outbox.term, undefined)
-  }
-
-  /** Takes a snapshot when the log has grown, and forgets what the durable one covers. */
-  #compact(): void {
-    const log = this.#log
-    if (this.#snapshots === undefined || log.restoring) return
-    if (log.applied - (log.snapshot?.index ?? 0) < this.#options.snapshotEntries) return
-    const index = log.applied
-    const term = log.termAt(index)
-    invariant(term !== undefined, `entry ${index} was handed over and is gone`)
-    log.takeSnapshot({ index, term, members: log.membersAt(index), state: this.#snapshots.take() })
-    log.compact(index - this.#options.trailingEntries)
   }
 
   // ---- details ---------------------------------------------------------------------------------------------------------------
@@ -307,11 +291,6 @@ export class RaftMachine implements ControlLog {
   #currentRole(): Role {
     invariant(this.#role !== undefined, 'the control log was not started')
     return this.#role
-  }
-
-  #snapshotPort(): SnapshotPort {
-    invariant(this.#snapshots !== undefined, 'there is a snapshot, and nothing that could restore it')
-    return this.#snapshots
   }
 
   #makeCore(): Core {

@@ -1,5 +1,5 @@
 import type { RaftMessage, StoreId, Voter } from '@ashlar/proto'
-import { LIMITS, TIMERS } from '@ashlar/proto'
+import { LIMITS, MIB, TIMERS } from '@ashlar/proto'
 import type { LogEntry } from '../control/commands.ts'
 import type { Context } from '../machine.ts'
 
@@ -49,12 +49,25 @@ export interface RaftPorts {
   persist(ctx: Context, request: PersistRequest): void
 }
 
-/** The state machine's side of snapshots. Without it the log grows for ever, and nobody installs one. */
+/**
+ * The state machine's side of snapshots. Without it the log grows for ever, and nobody installs one. Both ways go slice by
+ * slice, one slice a tick, because a large state takes longer to encode than an event loop may be held up.
+ */
 export interface SnapshotPort {
-  /** The state after the last entry that was handed over. */
-  take(): Uint8Array
-  /** Replaces the state by that of a snapshot, which is durable here. Entries that follow it come next. */
-  restore(ctx: Context, state: Uint8Array): void
+  /** The state after the last entry that was handed over; what is handed over later does not change it. */
+  take(): SnapshotWriter
+  /** Replaces the state by that of a snapshot, which is durable here. Entries that follow it come once all of it is read. */
+  restore(state: Uint8Array): SnapshotReader
+}
+
+export interface SnapshotWriter {
+  /** The next slice of the state; `last`: the state is whole with it. Not called again after the last one. */
+  next(): { readonly bytes: Uint8Array; readonly last: boolean }
+}
+
+export interface SnapshotReader {
+  /** Reads the next slice. True: that was the last one, and the state is in its place. */
+  next(): boolean
 }
 
 export interface RaftOptions {
@@ -68,8 +81,10 @@ export interface RaftOptions {
   readonly messageBytes: number
   /** Messages with entries on their way to one follower. */
   readonly messagesInFlight: number
-  /** A snapshot is taken when this many entries were handed over since the last one. */
+  /** A snapshot is taken when this many entries were handed over since the last one, */
   readonly snapshotEntries: number
+  /** or when they take this many bytes, and no less than the last snapshot: so that more is never written than twice the log. */
+  readonly snapshotBytes: number
   /** Entries before the snapshot that stay in memory for followers that lag a little. */
   readonly trailingEntries: number
   /** Bytes of a snapshot in one message. */
@@ -87,6 +102,7 @@ export const RAFT_DEFAULTS: RaftOptions = {
   messageBytes: LIMITS.controlBytes / 2,
   messagesInFlight: 16,
   snapshotEntries: 8192,
+  snapshotBytes: MIB,
   trailingEntries: 1024,
   snapshotPartBytes: LIMITS.controlBytes / 2,
   promotionLag: 64,

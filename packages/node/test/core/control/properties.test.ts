@@ -15,6 +15,7 @@ import fc from 'fast-check'
 import type { Command } from '../../../src/core/control/commands.ts'
 import { applyCommand, MapState } from '../../../src/core/control/index.ts'
 import { address, assertInvariants, contents, found, incarnation, store } from './kit.ts'
+import { everything, throughSnapshot } from './through-snapshot.ts'
 
 const STORES = 6
 
@@ -193,6 +194,29 @@ describe('random commands', () => {
         for (const command of log) applyCommand(again, command)
         assert.deepEqual(contents(again), contents(state))
         assert.deepEqual([...again.successors], [...state.successors])
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  it('give the same map when a snapshot takes the place of those before any of them', () => {
+    fc.assert(
+      fc.property(fc.array(draft, { maxLength: 80, size: 'max' }), fc.nat(80), (drafts, at) => {
+        const { state } = begin()
+        let restored: MapState | undefined
+        for (const [place, it] of drafts.entries()) {
+          if (place === at % drafts.length) restored = throughSnapshot(state)
+          const command = commandOf(state, it)
+          const result = applyCommand(state, command)
+          if (restored !== undefined) assert.deepEqual(applyCommand(restored, command), result)
+        }
+        restored ??= throughSnapshot(state)
+        assert.deepEqual(everything(restored), everything(state))
+        for (let n = 1; n <= STORES; n++) {
+          assert.deepEqual(restored.ledBy(store(n)), state.ledBy(store(n)))
+          assert.deepEqual(restored.assignedTo(store(n)), state.assignedTo(store(n)))
+        }
+        assert.deepEqual(restored.deltaSince(0), state.deltaSince(0))
       }),
       { numRuns: 100 },
     )

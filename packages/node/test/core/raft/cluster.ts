@@ -3,7 +3,7 @@ import type { RaftMessage, StoreId, Voter } from '@ashlar/proto'
 import type { Command, LogEntry, ProposalId, ReadId } from '../../../src/core/control/index.ts'
 import type { Context } from '../../../src/core/machine.ts'
 import { Prng } from '../../../src/core/prng.ts'
-import { RaftMachine, type RaftOptions, type RaftView } from '../../../src/core/raft/index.ts'
+import { RaftMachine, type RaftOptions, type RaftView, type SnapshotWriter } from '../../../src/core/raft/index.ts'
 import { address, CLUSTER, store } from '../control/kit.ts'
 import { RaftChecker } from './checker.ts'
 import { RaftDisk } from './disk.ts'
@@ -36,6 +36,8 @@ export interface ClusterOptions {
   readonly raft?: Partial<RaftOptions>
   readonly delayMs?: readonly [number, number]
   readonly diskMs?: readonly [number, number]
+  /** In how many slices a snapshot is taken and restored. */
+  readonly snapshotSlices?: number
   readonly loss?: number
   readonly duplicates?: number
 }
@@ -116,6 +118,18 @@ export class RaftCluster {
     return machine.view(this.now)
   }
 
+  #inSlices(bytes: Uint8Array): SnapshotWriter {
+    const count = this.options.snapshotSlices ?? 1
+    let slice = 0
+    return {
+      next: () => {
+        const at = (index: number) => Math.floor((bytes.length * index) / count)
+        slice++
+        return { bytes: bytes.subarray(at(slice - 1), at(slice)), last: slice === count }
+      },
+    }
+  }
+
   // ---- lives -------------------------------------------------------------------------------------------------------
 
   start(n: number): void {
@@ -129,9 +143,16 @@ export class RaftCluster {
         ...node.disk.open(),
         options: this.options.raft ?? {},
         snapshots: {
-          take: () => new TextEncoder().encode(JSON.stringify(node.state)),
-          restore: (_ctx, state) => {
-            node.state = JSON.parse(new TextDecoder().decode(state))
+          take: () => this.#inSlices(new TextEncoder().encode(JSON.stringify(node.state))),
+          restore: (bytes) => {
+            let slices = this.options.snapshotSlices ?? 1
+            return {
+              next: () => {
+                if (--slices > 0) return false
+                node.state = JSON.parse(new TextDecoder().decode(bytes))
+                return true
+              },
+            }
           },
         },
       },

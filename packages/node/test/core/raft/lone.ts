@@ -56,8 +56,13 @@ export class Lone {
         ...this.disk.open(),
         options: this.#options.raft ?? {},
         snapshots: {
-          take: () => new Uint8Array([7]),
-          restore: (_ctx, state) => say(`restore ${state.length} bytes`),
+          take: () => ({ next: () => ({ bytes: new Uint8Array([7]), last: true }) }),
+          restore: (state) => ({
+            next: () => {
+              say(`restore ${state.length} bytes`)
+              return true
+            },
+          }),
         },
       },
       {

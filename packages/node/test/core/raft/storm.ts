@@ -30,6 +30,7 @@ export function runStorm(seed: number): StormResult {
       chance.next() < 0.6
         ? { snapshotEntries: 12, trailingEntries: Math.floor(chance.next() * 8), snapshotPartBytes: 40 }
         : {},
+    snapshotSlices: 1 + Math.floor(chance.next() * 4),
     delayMs: [1, chance.next() < 0.5 ? 10 : 300],
     diskMs: [1, chance.next() < 0.5 ? 5 : 200],
     loss: chance.next() < 0.5 ? 0 : chance.next() * 0.3,

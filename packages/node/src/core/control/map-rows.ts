@@ -1,0 +1,49 @@
+import type {
+  ClusterId,
+  ExtentRecord,
+  ForcedPromotion,
+  NodeRecord,
+  SessionId,
+  StoreId,
+  VolumeId,
+  VolumeRecord,
+  Voter,
+} from '@ashlar/proto'
+
+/** What the map holds beside its records. */
+export interface MapHead {
+  readonly cluster?: ClusterId
+  readonly clusterGeneration: number
+  readonly voters: readonly Voter[]
+  readonly lastVolume: number
+  readonly revision: number
+}
+
+/** Everything that makes up a map, as rows of one section each. Names of sections are stable: snapshots hold them. */
+export type MapRow =
+  | readonly ['head', MapHead]
+  | readonly ['node', NodeRecord]
+  | readonly ['volume', VolumeRecord]
+  | readonly ['extent', ExtentRecord]
+  | readonly ['forced', ForcedPromotion]
+  | readonly ['removed-volume', readonly [VolumeId, number]]
+  | readonly ['removed-node', readonly [StoreId, number]]
+  | readonly ['gone', StoreId]
+  | readonly ['successor', readonly [StoreId, StoreId]]
+  | readonly ['copied', StoreId]
+  | readonly ['past-sessions', readonly [VolumeId, readonly SessionId[]]]
+
+export type MapSection = MapRow[0]
+
+/** One section as it is now: the values are taken at once, however late its rows are asked for. */
+export interface MapRows {
+  readonly section: MapSection
+  readonly values: readonly MapRow[1][]
+}
+
+export function rowsOf<Section extends MapSection>(
+  section: Section,
+  values: Iterable<Extract<MapRow, readonly [Section, unknown]>[1]>,
+): MapRows {
+  return { section, values: [...values] }
+}

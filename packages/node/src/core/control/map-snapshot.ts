@@ -1,0 +1,76 @@
+import { invariant } from '@ashlar/proto'
+import type { SnapshotPort, SnapshotReader, SnapshotWriter } from '../raft/index.ts'
+import type { MapRow, MapRows, MapSection } from './map-rows.ts'
+import { MapState } from './map-state.ts'
+import { PlainReader, PlainWriter } from './plain-bytes.ts'
+
+const FORMAT = 1
+/** Rows of one slice: a few milliseconds of one core, so that neither end ever holds an event loop up (design: 50 ms). */
+const SLICE_ROWS = 4096
+
+/** How the log takes snapshots of the map that its entries make, and puts one in its place. */
+export function mapSnapshots(map: {
+  readonly current: () => MapState
+  readonly replace: (state: MapState) => void
+}): SnapshotPort {
+  return {
+    take: () => new MapSnapshotWriter(map.current()),
+    restore: (bytes) => new MapSnapshotReader(bytes, map.replace),
+  }
+}
+
+/**
+ * The map as bytes, a slice at a time: the number of the format, then rows of (section, value). What is written is the
+ * state at the moment of construction, whatever is applied meanwhile: records are never changed in place.
+ */
+export class MapSnapshotWriter implements SnapshotWriter {
+  readonly #sections: readonly MapRows[]
+  readonly #writer = new PlainWriter()
+  #section = 0
+  #row = 0
+
+  constructor(state: MapState) {
+    this.#sections = state.rows()
+    this.#writer.write(FORMAT)
+  }
+
+  next(): { readonly bytes: Uint8Array; readonly last: boolean } {
+    for (let left = SLICE_ROWS; left > 0; left--) {
+      const section = this.#sections[this.#section]
+      if (section === undefined) break
+      if (this.#row < section.values.length) {
+        this.#writer.write(section.section)
+        this.#writer.write(section.values[this.#row++])
+      } else {
+        this.#section++
+        this.#row = 0
+      }
+    }
+    return { bytes: this.#writer.take(), last: this.#section === this.#sections.length }
+  }
+}
+
+/** Builds a map of its own from the bytes, a slice at a time. */
+export class MapSnapshotReader implements SnapshotReader {
+  readonly #state = new MapState()
+  readonly #reader: PlainReader
+  readonly #done: (state: MapState) => void
+
+  /** `done` is called with the whole map, from the call of `next` that reads the last of it. */
+  constructor(bytes: Uint8Array, done: (state: MapState) => void) {
+    this.#reader = new PlainReader(bytes)
+    this.#done = done
+    const format = this.#reader.read()
+    invariant(format === FORMAT, `a snapshot of the map has format ${format}; this version reads format ${FORMAT}`)
+  }
+
+  next(): boolean {
+    for (let left = SLICE_ROWS; left > 0 && !this.#reader.atEnd; left--) {
+      const section = this.#reader.read() as MapSection
+      this.#state.load([section, this.#reader.read()] as MapRow)
+    }
+    if (!this.#reader.atEnd) return false
+    this.#done(this.#state)
+    return true
+  }
+}
