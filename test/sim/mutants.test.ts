@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { catchMutant, type Recorded } from './mutants/catch.ts'
+import type { Mutant } from './mutants/mutant.ts'
 import { mutate, staleness } from './mutants/patch-source.ts'
-import { MUTANTS, type Mutant } from './mutants/table.ts'
+import { MUTANTS } from './mutants/table.ts'
 import { simulate } from './simulator.ts'
 
 const recorded = JSON.parse(readFileSync(join(import.meta.dirname, 'mutants/recorded.json'), 'utf8')) as Recorded
@@ -56,10 +57,15 @@ describe('every mutant is caught where it was caught before', { concurrency: 2 }
 })
 
 describe('the shipped source passes the seeds that catch mutants', () => {
-  const seeds = Object.values(recorded).flatMap((sighting) => ('seed' in sighting ? [sighting.seed] : []))
-  for (const seed of new Set(seeds)) {
-    it(`seed ${seed}`, () => {
-      assert.deepEqual(simulate(seed).violations, [])
+  const runs = new Map<string, { readonly seed: number; readonly voters: number }>()
+  for (const { name, voters = 1 } of MUTANTS) {
+    const sighting = recorded[name]
+    if (sighting !== undefined && 'seed' in sighting)
+      runs.set(`seed ${sighting.seed}, ${voters} voters`, { seed: sighting.seed, voters })
+  }
+  for (const [name, { seed, voters }] of runs) {
+    it(name, () => {
+      assert.deepEqual(simulate(seed, { voters }).violations, [])
     })
   }
 })

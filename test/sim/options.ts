@@ -7,6 +7,8 @@ import type { NetworkFaults } from './world/network.ts'
 /** What one seed stands for. Each seed turns a random part of the faults on, so that rare ones meet undisturbed. */
 export interface SimulationOptions {
   readonly seed: number
+  /** How many nodes there are: no fewer than voters. */
+  readonly nodes: number
   /** How many nodes vote on the control log. */
   readonly voters: number
   readonly minInSync: number
@@ -61,18 +63,28 @@ export const FAULTS = [
   'wipe-sole',
   'rot',
   'client-crash',
+  'power-loss',
+  'slow-disk',
+  'stuck-disk',
+  'log-error',
 ] as const
-export type FaultName = (typeof FAULTS)[number]
+/** Those that need several voters. */
+export const VOTER_FAULTS = ['crash-leader', 'isolate-leader', 'deafen-leader', 'split-voters', 'wipe-voter'] as const
+export type FaultName = (typeof FAULTS)[number] | (typeof VOTER_FAULTS)[number]
+/** The first of them have their place in the draws of a seed; the others draw for themselves. */
+const FIRST_FAULTS = 14
 
 export const BLOCK_BYTES: Bytes = 4 * KIB
+const NODES = 3
 
-/** The options that a seed stands for. With several voters no disk is replaced: nobody takes a lost voter's place yet. */
-export function optionsOf(seed: number, voters: number = 1): SimulationOptions {
+/** The options that a seed stands for; with another number of voters than it would have, if that is said. */
+export function optionsOf(seed: number, voters: number = votersOf(seed)): SimulationOptions {
   const chance = new Chance(seed ^ 0x5eed5eed)
   const shape = shapeOf(chance)
   const minInSync = chance.happens(0.6) ? 2 : 1
   return {
     seed,
+    nodes: Math.max(NODES, voters),
     voters,
     minInSync,
     ...shape,
@@ -102,12 +114,17 @@ export function optionsOf(seed: number, voters: number = 1): SimulationOptions {
       errorPerBatch: chance.happens(0.2) ? chance.between(0, 0.0005) : 0,
       lateReads: chance.happens(0.5),
     },
-    clockError: chance.happens(0.5) ? 0.02 : 0.001,
+    clockError: chance.happens(0.5) ? 0.05 : 0.001,
     faultsMs: chance.pick([15_000, 25_000, 40_000]),
     faultEveryMs: chance.pick([500, 1500, 4000]),
-    faults: faultsOf(chance, minInSync, voters),
+    faults: faultsOf(chance, { seed, minInSync, voters }),
     ioTimeoutMs: chance.pick([2000, 8000, 30_000]),
   }
+}
+
+/** Most clusters have three voters, as one that is founded by default. */
+function votersOf(seed: number): number {
+  return new Chance(seed ^ 0x707e45).pick([1, 1, 3, 3, 3, 3, 3, 3, 3, 5])
 }
 
 /** One short extent, one whole extent with many leaves, or two extents with the hot bytes across their edge. */
@@ -123,11 +140,19 @@ function shapeOf(chance: Chance): Pick<SimulationOptions, 'sizeBytes' | 'extentS
   return { sizeBytes, extentSizeBytes, hotOffset: extentSizeBytes - BLOCK_BYTES, hotBytes }
 }
 
-function faultsOf(chance: Chance, minInSync: number, voters: number): FaultName[] {
-  const faults = FAULTS.filter((fault) => {
-    // One store may be lost only where every acknowledged write is on two.
-    if ((fault === 'wipe' || fault === 'wipe-sole') && (minInSync < 2 || voters > 1)) return false
+function faultsOf(
+  chance: Chance,
+  { seed, minInSync, voters }: { readonly seed: number; readonly minInSync: number; readonly voters: number },
+): FaultName[] {
+  // One store may be lost only where every acknowledged write is on two.
+  const mayWipe = (fault: FaultName): boolean => minInSync > 1 || !fault.startsWith('wipe')
+  const first = FAULTS.slice(0, FIRST_FAULTS).filter((fault) => {
+    if (!mayWipe(fault) || (voters > 1 && fault.startsWith('wipe'))) return false
     return chance.happens(0.5)
   })
+  const own = new Chance(seed ^ 0xfa017)
+  const rest: FaultName[] = FAULTS.slice(FIRST_FAULTS).filter(() => own.happens(0.25))
+  const others = VOTER_FAULTS.filter((fault) => mayWipe(fault) && voters > 1 && own.happens(0.5))
+  const faults = [...first, ...rest, ...others]
   return faults.length === 0 ? ['crash-one'] : faults
 }

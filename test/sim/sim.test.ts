@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { FAULTS, optionsOf } from './options.ts'
+import { FAULTS, optionsOf, VOTER_FAULTS } from './options.ts'
 import { simulate } from './simulator.ts'
 
 describe('the simulator', () => {
   it('makes the same run of the same seed', () => {
-    for (const seed of [1, 2, 3]) {
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
       const [first, second] = [simulate(seed), simulate(seed)]
       assert.equal(first.hash, second.hash, `seed ${seed}`)
       assert.equal(first.inputs, second.inputs, `seed ${seed}`)
@@ -13,21 +13,33 @@ describe('the simulator', () => {
   })
 
   it('makes another run of another seed', () => {
-    assert.notEqual(simulate(4).hash, simulate(5).hash)
+    assert.notEqual(simulate(7).hash, simulate(8).hash)
   })
 
   it('turns every fault on in some seeds and off in others', () => {
-    const chosen = Array.from({ length: 60 }, (_, seed) => optionsOf(seed).faults)
-    for (const fault of FAULTS) {
+    const chosen = Array.from({ length: 300 }, (_, seed) => optionsOf(seed).faults)
+    for (const fault of [...FAULTS, ...VOTER_FAULTS]) {
       const times = chosen.filter((faults) => faults.includes(fault)).length
-      assert.ok(times > 5 && times < 55, `${fault} is on in ${times} of 60 seeds`)
+      assert.ok(times > 5 && times < 290, `${fault} is on in ${times} of 300 seeds`)
+    }
+  })
+
+  it('makes clusters of one, three and five voters, most of them of three', () => {
+    const voters = Array.from({ length: 300 }, (_, seed) => optionsOf(seed).voters)
+    for (const [count, least] of [
+      [1, 30],
+      [3, 150],
+      [5, 10],
+    ]) {
+      const times = voters.filter((each) => each === count).length
+      assert.ok(times >= (least as number), `${times} of 300 clusters have ${count} voters`)
     }
   })
 
   it('loses a disk only where every acknowledged write is on two', () => {
     for (let seed = 0; seed < 200; seed++) {
       const { faults, minInSync } = optionsOf(seed)
-      if (minInSync < 2) assert.ok(!faults.includes('wipe') && !faults.includes('wipe-sole'), `seed ${seed}`)
+      if (minInSync < 2) assert.ok(!faults.some((fault) => fault.startsWith('wipe')), `seed ${seed}`)
     }
   })
 

@@ -24,7 +24,7 @@ export interface Outcome {
 export interface RunOptions {
   /** Called with one line for every event. */
   readonly trace?: (line: string) => void
-  /** How many nodes vote on the control log: 1 when absent. */
+  /** How many nodes vote on the control log: drawn by the seed when absent. */
   readonly voters?: number
 }
 

@@ -11,7 +11,7 @@ Runs the shipped machines of a whole cluster in one process, from seeds. The sam
 --first N     first of several seeds (1)
 --count N     how many seeds (100)
 --minutes M   as many seeds as fit, instead of --count
---voters N    nodes that vote on the control log (1)
+--voters N    nodes that vote on the control log, 1, 3 or 5 (drawn by the seed, most often 3)
 --jobs N      processes that share the seeds (1)
 --quiet       with several seeds: print only those that fail, and the sum
 
@@ -25,6 +25,7 @@ interface Sum {
   calls: number
   acknowledgements: number
   activations: number
+  faults: number
 }
 
 const OPTIONS = {
@@ -32,7 +33,7 @@ const OPTIONS = {
   first: { type: 'string', default: '1' },
   count: { type: 'string', default: '100' },
   minutes: { type: 'string' },
-  voters: { type: 'string', default: '1' },
+  voters: { type: 'string' },
   jobs: { type: 'string', default: '1' },
   step: { type: 'string', default: '1' },
   trace: { type: 'boolean', default: false },
@@ -46,7 +47,7 @@ function main(): Promise<number> | number {
     process.stdout.write(HELP)
     return 0
   }
-  const voters = wholeNumber('voters', values.voters)
+  const voters = values.voters === undefined ? undefined : wholeNumber('voters', values.voters)
   if (values.seed !== undefined) return runOne(wholeNumber('seed', values.seed), voters, values.trace)
   const jobs = wholeNumber('jobs', values.jobs)
   const range: SeedRange = {
@@ -61,7 +62,8 @@ function main(): Promise<number> | number {
 }
 
 interface SeedRange {
-  readonly voters: number
+  /** Undefined: each seed draws its own. */
+  readonly voters: number | undefined
   readonly first: number
   readonly count: number
   readonly step: number
@@ -77,8 +79,11 @@ function wholeNumber(name: string, text: string): number {
 
 class UsageError extends Error {}
 
-function runOne(seed: number, voters: number, trace: boolean): number {
-  const outcome = simulate(seed, trace ? { voters, trace: (line) => process.stdout.write(`${line}\n`) } : { voters })
+function runOne(seed: number, voters: number | undefined, trace: boolean): number {
+  const outcome = simulate(seed, {
+    ...(voters !== undefined && { voters }),
+    ...(trace && { trace: (line: string) => process.stdout.write(`${line}\n`) }),
+  })
   process.stdout.write(`options ${JSON.stringify(outcome.options, undefined, 2)}\n`)
   process.stdout.write(`faults ${[...outcome.faults].map(([name, times]) => `${name} ${times}`).join(', ')}\n`)
   printOutcome(outcome)
@@ -97,15 +102,19 @@ function printOutcome(outcome: Outcome): void {
 }
 
 function runRange(range: SeedRange, quiet: boolean): number {
-  const sum: Sum = { seeds: 0, failed: 0, virtualMs: 0, calls: 0, acknowledgements: 0, activations: 0 }
+  const sum: Sum = { seeds: 0, failed: 0, virtualMs: 0, calls: 0, acknowledgements: 0, activations: 0, faults: 0 }
   for (let index = 0; index < range.count && performance.now() < range.until; index++) {
-    const outcome = simulate(range.first + index * range.step, { voters: range.voters })
+    const outcome = simulate(
+      range.first + index * range.step,
+      range.voters === undefined ? {} : { voters: range.voters },
+    )
     sum.seeds++
     if (outcome.violations.length > 0) sum.failed++
     sum.virtualMs += outcome.virtualMs
     sum.calls += outcome.calls
     sum.acknowledgements += outcome.acknowledgements
     sum.activations += outcome.activations
+    for (const times of outcome.faults.values()) sum.faults += times
     if (!quiet || outcome.violations.length > 0) printOutcome(outcome)
   }
   process.stdout.write(`sum ${JSON.stringify(sum)}\n`)
@@ -122,7 +131,8 @@ async function runJobs(
     Array.from({ length: jobs }, (_, job) => {
       const share = Math.ceil((range.count - job) / jobs)
       const much = values.minutes === undefined ? ['--count', String(share)] : ['--minutes', values.minutes]
-      const from = ['--first', String(range.first + job * range.step), '--voters', String(range.voters)]
+      const voters = range.voters === undefined ? [] : ['--voters', String(range.voters)]
+      const from = ['--first', String(range.first + job * range.step), ...voters]
       const where = [...from, '--step', String(jobs * range.step)]
       return runChild([...where, ...much, ...(values.quiet ? ['--quiet'] : [])])
     }),

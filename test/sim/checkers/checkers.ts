@@ -9,6 +9,7 @@ import type { ClientObserver, NodeObserver } from '../world/observer.ts'
 import type { Clock } from '../world/time.ts'
 import { ControlTruth } from './control-truth.ts'
 import { Durability } from './durability.ts'
+import { Elections } from './elections.ts'
 import { Recorder } from './recorder.ts'
 import { Report } from './report.ts'
 import { Requests } from './requests.ts'
@@ -26,6 +27,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   onFact: (node: NodeProcess, fact: Fact) => void = () => {}
   private readonly requests = new Requests()
   private readonly versions: Versions
+  private readonly elections: Elections
 
   /** `disks`: those that exist, by store; kept up to date by the world. `trace` is called with one line an event. */
   constructor(clock: Clock, disks: ReadonlyMap<string, Disk>, trace?: (line: string) => void) {
@@ -34,6 +36,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     this.durability = new Durability(this.truth, disks, this.report)
     this.serving = new Serving(this.truth, this.report)
     this.versions = new Versions(this.report)
+    this.elections = new Elections(this.report)
     this.recorder = new Recorder(clock, trace)
   }
 
@@ -70,6 +73,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     if (effect.type === 'send') {
       this.durability.sending(node, effect)
       this.serving.sending(effect)
+      this.elections.sending(node, effect)
     }
     const answer = this.requests.answered(node, effect)
     if (answer?.good !== true || answer.request.type === 'cancel') return
@@ -88,6 +92,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   }
 
   logCommitted(node: NodeProcess, entry: LogEntry): void {
+    this.elections.handedOver(entry)
     const entrances = this.truth.logCommitted(entry)
     if (entrances === undefined) return
     this.recorder.logDurable(node.host, entry)

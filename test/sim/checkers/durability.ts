@@ -89,6 +89,7 @@ export class Durability {
   activated(node: NodeProcess, extent: ExtentId, epoch: Epoch): void {
     this.checkHolds('acked-survives', `${node.host} serves extent ${extent}`, node.disk, extent, epoch)
     this.checkEnough(node, extent)
+    this.checkPromised(node, extent, epoch)
   }
 
   /** A store counts from here on: the next primary may be this one. */
@@ -118,6 +119,19 @@ export class Durability {
     const inSync = node.store.head(extent)?.record?.inSync.length ?? 0
     if (inSync >= (this.truth.volume(volumeOf(extent))?.minInSync ?? 1)) return
     this.report.violation('min-in-sync', `${node.host} serves extent ${extent} with ${inSync} in sync`)
+  }
+
+  /** Every member of the set that the primary acts under has promised its epoch, durably (A2.8-3). */
+  private checkPromised(node: NodeProcess, extent: ExtentId, epoch: Epoch): void {
+    for (const store of node.store.head(extent)?.record?.inSync ?? []) {
+      const disk = this.disks.get(store)
+      const promised = disk?.replicas.get(extent)?.head.promised
+      if (disk === undefined || (promised !== undefined && promised >= epoch)) continue
+      this.report.violation(
+        'all-promised',
+        `${node.host} serves extent ${extent} in ${epoch}; ${store} has ${promised}`,
+      )
+    }
   }
 
   private checkHolds(rule: string, what: string, disk: Disk, extent: ExtentId, upTo = Infinity): void {

@@ -28,6 +28,9 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['slow-but-alive-replica', slowReplica],
   ['wiped-disk-with-old-name', wipedDisk],
   ['only-in-sync-store-wiped', soleStoreWiped],
+  ['deaf-leader', deafLeader],
+  ['leader-crash', leaderCrash],
+  ['leader-with-its-primary-cut-off', leaderCutOff],
 ])
 
 const TAKEOVER: Pick<SimulationOptions, 'sharing' | 'workload'> = {
@@ -309,4 +312,41 @@ function soleStoreWiped(): readonly Violation[] {
   stage.run(6000)
   primary.start()
   return stage.run(5000).finish()
+}
+
+/** The leader of control sends and hears nobody, for good: another one must lead, and writes go on. */
+function deafLeader(): readonly Violation[] {
+  const stage = new Stage({ voters: 3, minInSync: 2 })
+  const { world, leader } = stage
+  const others = [...world.nodes, ...world.clients].map(({ name }) => name).filter((name) => name !== leader.name)
+  world.network.setCuts([{ side: new Set(others), others: new Set([leader.name]), oneWay: true }])
+  const proof = stage.nextWrites()
+  stage.until('another leader', () => world.nodes.some((node) => node !== leader && node.process?.leads === true), 8000)
+  return stage.until('writes go on', proof, 20_000).finish()
+}
+
+/** The leader of control dies with its disk's newest entries, again and again: each time there is another one soon. */
+function leaderCrash(): readonly Violation[] {
+  const stage = new Stage({ voters: 3, minInSync: 2 })
+  for (let round = 0; round < 3; round++) {
+    const { leader } = stage
+    leader.crash({ powerLoss: true, luckless: true })
+    stage.until('another leader', () => stage.hasLeader, 6000)
+    leader.start()
+    stage.run(3000)
+  }
+  return stage.finish()
+}
+
+/**
+ * The leader of control and the primary of an extent, on one node, are cut from the two others, but not from the clients:
+ * neither leases nor writes come out of that node any more, and the others go on.
+ */
+function leaderCutOff(): readonly Violation[] {
+  const stage = Stage.where(({ primary, leader }) => primary === leader, { voters: 3, minInSync: 2 })
+  const { leader, world } = stage
+  const { epoch } = stage.record
+  stage.cut(leader, ...world.nodes.filter((node) => node !== leader))
+  stage.until('another primary', () => stage.record.epoch > epoch, 12_000)
+  return stage.until('writes go on', stage.nextWrites(), 10_000).heal().run(3000).finish()
 }

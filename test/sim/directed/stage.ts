@@ -9,6 +9,7 @@ import { World } from '../world/world.ts'
 /** A cluster that does nothing wrong by itself: what happens to it is what a schedule does. */
 const UNDISTURBED: SimulationOptions = {
   seed: 1,
+  nodes: 3,
   voters: 1,
   minInSync: 1,
   sizeBytes: 8 * BLOCK_BYTES,
@@ -63,9 +64,25 @@ export class Stage {
     return volume?.holders[0]?.client
   }
 
-  /** The node with the control log. */
+  /** The node with the control log, or one of them. */
   get voter(): NodeHost {
     return this.world.nodes[0] as NodeHost
+  }
+
+  get hasLeader(): boolean {
+    return this.world.nodes.some(({ process }) => process?.leads === true)
+  }
+
+  /** The node that leads control, of several voters. */
+  get leader(): NodeHost {
+    return this.find('leader', ({ process }) => process?.leads === true)
+  }
+
+  /** Holds once some more writes were acknowledged. */
+  nextWrites(): () => boolean {
+    const { durability } = this.world.checkers
+    const before = durability.acknowledgements
+    return () => durability.acknowledgements >= before + 5
   }
 
   get primary(): NodeHost {

@@ -5,7 +5,8 @@ import type { FaultName, SimulationOptions } from '../options.ts'
 import type { ClientDriver } from '../workload/client-driver.ts'
 import type { Chance } from '../world/chance.ts'
 import type { ClientHost } from '../world/client-host.ts'
-import type { Network } from '../world/network.ts'
+import type { Disk } from '../world/disk.ts'
+import type { Cut, Network } from '../world/network.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import type { ReplicaImage } from '../world/replica-image.ts'
 import type { Clock } from '../world/time.ts'
@@ -20,8 +21,8 @@ export interface Victims {
   readonly clients: readonly ClientHost[]
   readonly drivers: readonly ClientDriver[]
   readonly truth: ControlTruth
-  /** The node that has the control log. Its disk is never replaced: with it the cluster would be gone. */
-  readonly voter: NodeHost
+  /** The nodes that vote on the control log. Most of them keep their disks: without them the cluster would be gone. */
+  readonly voters: readonly NodeHost[]
   trace(text: string): void
   lost(store: StoreId): void
 }
@@ -32,6 +33,7 @@ export class Nemesis {
   private stopped = false
   /** A replaced disk that is not everywhere in sync again: until then no other one is replaced. */
   private wiped: NodeHost | undefined
+  private readonly votersWiped = new Set<NodeHost>()
   private cutNumber = 0
   /** Faults that were done, by name. */
   readonly done = new Map<FaultName, number>()
@@ -56,6 +58,7 @@ export class Nemesis {
     this.victims.network.setCuts([])
     for (const node of this.victims.nodes) {
       node.crashAfter(Number.POSITIVE_INFINITY)
+      mendDisk(node.disk)
       node.start()
       this.mendLostBlocks(node)
     }
@@ -86,6 +89,48 @@ export class Nemesis {
     'wipe-sole': () => this.wipe(this.soleInSync()),
     rot: () => this.rot(),
     'client-crash': () => this.clientCrash(),
+    'power-loss': () => this.powerLoss(),
+    'slow-disk': () => this.slowDisk(this.victims.chance.between(50, 1500), 5000),
+    'stuck-disk': () => this.slowDisk(this.victims.chance.between(5000, 20_000), 1000),
+    'log-error': () => this.logError(),
+    'crash-leader': () => this.withLeader((leader) => this.crash(leader)),
+    'isolate-leader': () => this.withLeader((leader) => this.cut(this.victims.chance.happens(0.3), [leader.name])),
+    'deafen-leader': () => this.withLeader((leader) => this.deafen(leader)),
+    'split-voters': () => this.splitVoters(),
+    'wipe-voter': () => this.wipe(this.wipeableVoter()),
+  }
+
+  // ---- the control log ------------------------------------------------------------------------------------------------
+
+  private withLeader(harm: (leader: NodeHost) => boolean): boolean {
+    const leader = this.victims.voters.find(({ process }) => process?.leads === true)
+    return leader !== undefined && harm(leader)
+  }
+
+  /** It goes on sending and hears nobody: it must step down by itself (raft pitfall 18). */
+  private deafen(leader: NodeHost): boolean {
+    const others = this.hosts().filter((host) => host !== leader.name)
+    return this.cutFor(9000, [{ side: new Set(others), others: new Set([leader.name]), oneWay: true }])
+  }
+
+  /** Some voters cannot reach some others, any of them, maybe one way only: no graph is too odd (raft pitfall 17). */
+  private splitVoters(): boolean {
+    const { chance, voters } = this.victims
+    const cuts: Cut[] = []
+    for (const { name } of voters) {
+      for (const other of voters) {
+        if (other.name !== name && chance.happens(0.25)) {
+          cuts.push({ side: new Set([name]), others: new Set([other.name]), oneWay: true })
+        }
+      }
+    }
+    return cuts.length > 0 && this.cutFor(9000, cuts)
+  }
+
+  private logError(): boolean {
+    const node = this.victims.chance.pick(this.victims.voters)
+    node.disk.logFails = true
+    return node.up
   }
 
   private node(): NodeHost {
@@ -117,29 +162,58 @@ export class Nemesis {
     return true
   }
 
+  private powerLoss(): boolean {
+    const { nodes, chance } = this.victims
+    for (const node of nodes) {
+      node.crash({ powerLoss: true })
+      this.startLater(node, chance.skewed(10, 6000))
+    }
+    return true
+  }
+
+  private slowDisk(extraMs: number, mostMs: number): boolean {
+    const { clock, chance } = this.victims
+    const { disk } = this.node()
+    const [store, log] = chance.pick([
+      [extraMs, 0],
+      [0, extraMs],
+      [extraMs, extraMs],
+    ] as const)
+    disk.extraSyncMs = store
+    disk.extraLogSyncMs = log
+    clock.after(chance.skewed(200, mostMs), () => mendDisk(disk))
+    return true
+  }
+
   private startLater(node: NodeHost, afterMs: number): void {
     this.victims.clock.after(afterMs, () => node.start())
   }
 
   private cut(oneWay: boolean, side: readonly string[]): boolean {
-    const { clock, chance, network } = this.victims
-    const number = ++this.cutNumber
-    network.setCuts([{ side: new Set(side), oneWay }])
     this.victims.trace(`cut ${oneWay ? 'from' : 'around'} ${side.join(' ')}`)
-    clock.after(chance.skewed(50, 9000), () => {
-      if (number === this.cutNumber) network.setCuts([])
-    })
-    return side.length > 0
+    return this.cutFor(9000, [{ side: new Set(side), oneWay }]) && side.length > 0
   }
 
-  /** Cuts a primary from control, but not from its replicas: its lease runs out while it still can replicate. */
+  private cutFor(mostMs: number, cuts: readonly Cut[]): boolean {
+    const { clock, chance, network } = this.victims
+    const number = ++this.cutNumber
+    network.setCuts(cuts)
+    clock.after(chance.skewed(50, mostMs), () => {
+      if (number === this.cutNumber) network.setCuts([])
+    })
+    return true
+  }
+
+  /** Cuts a primary from the leader of control, but not from its replicas: its lease runs out while it still can replicate. */
   private isolatePrimary(): boolean {
-    const { truth, nodes, voter, network, clock, chance } = this.victims
+    const { truth, nodes, voters, network, clock, chance } = this.victims
     const record = this.someExtent()
     const primary = nodes.find((node) => node.disk.store === record?.primary.store)
-    if (record === undefined || primary === undefined || primary === voter || truth.map.revision === 0) return false
+    const leader = voters.find(({ process }) => process?.leads === true) ?? voters[0]
+    if (record === undefined || primary === undefined || leader === undefined) return false
+    if (primary === leader || truth.map.revision === 0) return false
     const number = ++this.cutNumber
-    network.setCuts([{ side: new Set([primary.name]), others: new Set([voter.name]), oneWay: chance.happens(0.3) }])
+    network.setCuts([{ side: new Set([primary.name]), others: new Set([leader.name]), oneWay: chance.happens(0.3) }])
     clock.after(chance.between(3000, 9000), () => {
       if (number === this.cutNumber) network.setCuts([])
     })
@@ -178,24 +252,36 @@ export class Nemesis {
     return true
   }
 
-  /** Any store but the voter's, while every extent has another store in sync. */
+  /** Any store that does not vote, while every extent has another store in sync. */
   private wipeable(): NodeHost | undefined {
-    const { nodes, voter, chance } = this.victims
-    const records = this.extents()
-    if (!this.mayWipe() || this.anyRot() || records.some((record) => record.inSync.length < 2)) return undefined
-    const candidates = nodes.filter((node) => node !== voter)
-    return chance.pick(candidates)
+    const { nodes, voters, chance } = this.victims
+    const candidates = nodes.filter((node) => !voters.includes(node))
+    return this.mayWipeAny() && candidates.length > 0 ? chance.pick(candidates) : undefined
+  }
+
+  /** A voter, term and vote and log with it; as many in a run as leave a majority that still has its disks. */
+  private wipeableVoter(): NodeHost | undefined {
+    const { voters, chance } = this.victims
+    if (this.votersWiped.size >= (voters.length - 1) >> 1 || !this.mayWipeAny()) return undefined
+    const candidates = voters.filter((node) => !this.votersWiped.has(node))
+    const voter = chance.pick(candidates)
+    this.votersWiped.add(voter)
+    return voter
+  }
+
+  private mayWipeAny(): boolean {
+    return this.mayWipe() && !this.anyRot() && this.extents().every((record) => record.inSync.length >= 2)
   }
 
   /** The only store in sync of an extent, while others hold every acknowledged write (amendment 2). */
   private soleInSync(): NodeHost | undefined {
-    const { nodes, voter } = this.victims
+    const { nodes, voters } = this.victims
     if (!this.mayWipe() || this.anyRot()) return undefined
     return nodes.find(({ disk }) => {
       const holds = this.extents().filter((record) => record.inSync.includes(disk.store))
       const sole = holds.some((record) => record.inSync.length === 1)
       const safe = holds.every((record) => record.inSync.length > 1 || record.eligible.length > 0)
-      return sole && safe && disk !== voter.disk
+      return sole && safe && !voters.some((voter) => voter.disk === disk)
     })
   }
 
@@ -261,6 +347,12 @@ export class Nemesis {
     const records = this.extents()
     return records.length === 0 ? undefined : this.victims.chance.pick(records)
   }
+}
+
+function mendDisk(disk: Disk): void {
+  disk.extraSyncMs = 0
+  disk.extraLogSyncMs = 0
+  disk.logFails = false
 }
 
 function hasVersion(

@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Catch } from './hunt.ts'
+import type { Mutant } from './mutant.ts'
 import { ROOT } from './patch-source.ts'
-import type { Mutant } from './table.ts'
 
 const run = promisify(execFile)
 const FOLDER = import.meta.dirname
@@ -16,7 +16,9 @@ export type Lure = { readonly schedule: string } | { readonly first: number; rea
  * what is not there any more breaks everything and proves nothing.
  */
 export async function catchMutant(mutant: Mutant, lure: Lure): Promise<Catch> {
-  const args = 'schedule' in lure ? ['schedule', lure.schedule] : ['seeds', String(lure.first), String(lure.count)]
+  const { voters = 1 } = mutant
+  const args =
+    'schedule' in lure ? ['schedule', lure.schedule] : ['seeds', String(lure.first), String(lure.count), String(voters)]
   const { stdout } = await run(
     process.execPath,
     ['--conditions=ashlar-source', '--import', join(FOLDER, 'patch-hook.ts'), join(FOLDER, 'hunt.ts'), ...args],

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Mutant } from './table.ts'
+import type { Mutant } from './mutant.ts'
 
 export const ROOT = join(import.meta.dirname, '../../..')
 

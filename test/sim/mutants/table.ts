@@ -1,31 +1,11 @@
-/**
- * Deliberate bugs: each leaves out one rule of the protocol, and the simulator has to notice. They test the tester. A
- * mutant is an edit of the shipped source that is made while the source is loaded by a process of its own.
- */
-export interface Mutant {
-  readonly name: string
-  /** The rule of docs/PROTOCOL.md that it breaks. */
-  readonly rule: string
-  /** What it does wrong, as a sentence. */
-  readonly wrong: string
-  readonly edits: readonly Edit[]
-  /** Caught by this directed schedule, where seeds are too rarely unlucky. */
-  readonly schedule?: string
-}
-
-export interface Edit {
-  /** Path from the root of the repository. */
-  readonly file: string
-  /** Text that is in the file exactly once. */
-  readonly find: string
-  readonly replace: string
-}
+import type { Mutant } from './mutant.ts'
+import { RAFT_MUTANTS } from './raft-table.ts'
 
 const REPLICATION = 'packages/node/src/core/replication'
 const CONTROL = 'packages/node/src/core/control'
 const AGENT = 'packages/node/src/core/agent'
 
-export const MUTANTS: readonly Mutant[] = [
+const REPLICATION_MUTANTS: readonly Mutant[] = [
   // ---- protocol A4 --------------------------------------------------------------------------------------------------
   {
     name: 'no-reconcile',
@@ -504,3 +484,5 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
 ]
+
+export const MUTANTS: readonly Mutant[] = [...REPLICATION_MUTANTS, ...RAFT_MUTANTS]

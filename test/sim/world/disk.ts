@@ -22,14 +22,28 @@ export class Disk {
   readonly log: LogEntry[] = []
   /** Term and vote, with several voters. */
   hardState: NodeStart['hardState']
-  /** Every sync of the store takes so much longer, for directed schedules. */
+  /** Every sync of the store takes so much longer. */
   extraSyncMs = 0
+  /** Every sync of the control log, likewise. */
+  extraLogSyncMs = 0
   /** Every read takes so much longer, likewise. */
   extraReadMs = 0
+  /** The next write of the control log meets an error. */
+  logFails = false
 
   constructor(store: StoreId) {
     this.store = store
     this.identity = { cluster: undefined, voters: [], founded: false, counter: 0 }
+  }
+
+  /** Index of the last entry of the control log. */
+  get lastLogIndex(): number {
+    return this.log.at(-1)?.index ?? 0
+  }
+
+  logEntry(index: number): LogEntry | 'in the snapshot' | undefined {
+    const first = this.log[0]?.index ?? 1
+    return index < first ? 'in the snapshot' : this.log[index - first]
   }
 
   /** What opening gives: replicas as they are on stable storage. */
@@ -115,6 +129,8 @@ export class OpenStore {
 
   /** Ends this opening. What was being synced survives from the front, as far as luck goes; `luckless`: nothing of it. */
   crash(luckless = false): void {
+    // After a write error the process that had it opened ends too; what survived is decided already.
+    if (this.failed) return
     this.failed = true
     if (luckless) return
     for (const batch of this.inFlight) {
@@ -181,9 +197,14 @@ export class OpenStore {
   private writeLog(effect: LogEffect): void {
     const { clock } = this.world
     this.logInFlight.push(effect)
-    this.lastLogSyncAt = Math.max(this.lastLogSyncAt, clock.now + this.syncMs())
+    this.lastLogSyncAt = Math.max(this.lastLogSyncAt, clock.now + this.syncMs() + this.disk.extraLogSyncMs)
     clock.at(this.lastLogSyncAt, () => {
       if (this.failed) return
+      if (this.disk.logFails) {
+        this.disk.logFails = false
+        this.crash()
+        return this.world.complete([{ type: 'store-failed', reason: 'simulated write error of the control log' }])
+      }
       this.logInFlight.shift()
       this.makeLogDurable(effect, true)
       if (effect.type === 'log-append') this.world.complete([{ type: 'log-appended', index: effect.index }])

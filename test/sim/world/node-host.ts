@@ -136,6 +136,11 @@ export class NodeProcess extends Process {
     })
   }
 
+  /** It leads control, as far as it knows. */
+  get leads(): boolean {
+    return this.alive() && this.machine.leader?.leads === true
+  }
+
   begin(): void {
     this.world.observer.nodeStarted(this)
     this.startTicking(this.world.chance)

@@ -12,7 +12,6 @@ import { Network } from './network.ts'
 import { NodeHost } from './node-host.ts'
 import { Clock } from './time.ts'
 
-const NODES = 3
 const REPLICAS = 3
 const CLIENTS = 4
 
@@ -41,7 +40,7 @@ export class World {
     const { checkers } = this
     this.history = new History(() => this.clock.now)
     this.network = new Network(this.clock, this.chance.fork(), options.network)
-    const names = Array.from({ length: NODES }, (_, index) => `n${index + 1}`)
+    const names = Array.from({ length: options.nodes }, (_, index) => `n${index + 1}`)
     const peers = names.map((name) => `${name}:7000`)
     const shared = { clock: this.clock, network: this.network, observer: checkers }
     this.nodes = names.map((name) => {
@@ -153,7 +152,7 @@ export class World {
       clients,
       drivers,
       truth: checkers.truth,
-      voter: nodes[0] as NodeHost,
+      voters: nodes.slice(0, options.voters),
       trace: (text) => checkers.recorder.note(text),
       lost: (store: StoreId) => this.replaceDisk(store),
     }

@@ -1,0 +1,24 @@
+/**
+ * Deliberate bugs: each leaves out one rule of the protocol, and the simulator has to notice. They test the tester. A
+ * mutant is an edit of the shipped source that is made while the source is loaded by a process of its own.
+ */
+export interface Mutant {
+  readonly name: string
+  /** The rule of docs/PROTOCOL.md that it breaks. */
+  readonly rule: string
+  /** What it does wrong, as a sentence. */
+  readonly wrong: string
+  readonly edits: readonly Edit[]
+  /** How many voters the clusters have that it is to be caught in: 1 when absent. */
+  readonly voters?: number
+  /** Caught by this directed schedule, where seeds are too rarely unlucky. */
+  readonly schedule?: string
+}
+
+export interface Edit {
+  /** Path from the root of the repository. */
+  readonly file: string
+  /** Text that is in the file exactly once. */
+  readonly find: string
+  readonly replace: string
+}

@@ -1,0 +1,242 @@
+import type { Mutant } from './mutant.ts'
+
+const RAFT = 'packages/node/src/core/raft'
+
+/** Bugs of the control log over several voters, most of them a row of the table of pitfalls, and of what control does over it. */
+export const RAFT_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'raft-vote-not-durable',
+    rule: 'A2.14, raft pitfall 2',
+    wrong: 'A vote leaves before it is on stable storage.',
+    edits: [
+      {
+        file: `${RAFT}/machine.ts`,
+        find: "this.#core.send({ type: 'vote', to: from, pre, granted })",
+        replace: "this.#core.sendNow({ type: 'vote', to: from, pre, granted })",
+      },
+    ],
+  },
+  {
+    name: 'raft-two-votes',
+    rule: 'A3-33, raft pitfall 1',
+    wrong: 'A voter votes for whoever asks, also when it has voted in this term.',
+    edits: [
+      {
+        file: `${RAFT}/machine.ts`,
+        find: '(pre || vote === undefined || vote === from)',
+        replace: 'true',
+      },
+      {
+        file: `${RAFT}/machine.ts`,
+        find: 'if (vote === undefined) this.#outbox.setHardState',
+        replace: 'if (vote !== from) this.#outbox.setHardState',
+      },
+    ],
+  },
+  {
+    name: 'raft-vote-forgotten',
+    rule: 'A3-33, raft pitfall 1',
+    wrong: 'A voter that starts again has forgotten its term and its vote.',
+    edits: [
+      {
+        file: `${RAFT}/machine.ts`,
+        find: 'const hardState = start.hardState ?? { term: lastTerm, vote: undefined }',
+        replace: 'const hardState = { term: lastTerm, vote: undefined }',
+      },
+    ],
+  },
+  {
+    name: 'raft-own-vote-early',
+    rule: 'raft pitfall 2',
+    wrong: 'A candidate counts its own vote before it is durable.',
+    edits: [
+      {
+        file: `${RAFT}/roles/candidate.ts`,
+        find: 'if (this.#pre || this.#core.hardStateDurable)',
+        replace: 'if (this.#pre || this.#core.self !== undefined)',
+      },
+    ],
+  },
+  {
+    name: 'raft-accepted-before-durable',
+    rule: 'A2.14, raft pitfall 3',
+    wrong: 'A follower says that it has entries which are not on its stable storage.',
+    edits: [
+      {
+        file: `${RAFT}/roles/follower.ts`,
+        find: 'else this.#core.send({ ...answer, match: verified })',
+        replace: 'else this.#core.sendNow({ ...answer, match: verified })',
+      },
+    ],
+  },
+  {
+    name: 'raft-one-vote-is-enough',
+    rule: 'A3-33',
+    wrong: 'A third of the votes makes a leader.',
+    edits: [
+      {
+        file: `${RAFT}/members.ts`,
+        find: 'return 2 * count > members.voters.length',
+        replace: 'return 3 * count >= members.voters.length',
+      },
+    ],
+  },
+  {
+    name: 'raft-shorter-log-elected',
+    rule: 'A3-33',
+    wrong: 'A voter votes for a candidate whose log lacks what its own has.',
+    edits: [
+      {
+        file: `${RAFT}/machine.ts`,
+        find: 'const granted = this.#log.isUpToDate(lastIndex, lastTerm) && ',
+        replace: 'const granted = lastIndex + lastTerm >= 0 && ',
+      },
+    ],
+  },
+  {
+    name: 'raft-committed-by-one',
+    rule: 'A3-33',
+    wrong: 'An entry is committed when one voter has it.',
+    edits: [
+      {
+        file: `${RAFT}/members.ts`,
+        find: 'values[Math.floor(values.length / 2)]',
+        replace: 'values[0]',
+      },
+    ],
+  },
+  {
+    name: 'raft-match-assumed',
+    rule: 'raft pitfall 13',
+    wrong: 'A new leader takes every follower to have its whole log.',
+    edits: [
+      {
+        file: `${RAFT}/progress.ts`,
+        find: '    this.next = next\n',
+        replace: '    this.next = next\n    this.match = next - 1\n',
+      },
+    ],
+  },
+  {
+    name: 'raft-truncates-always',
+    rule: 'raft pitfall 7',
+    wrong: 'A follower drops everything behind the place of a message, not only from a conflict on.',
+    edits: [
+      {
+        file: `${RAFT}/log.ts`,
+        find: 'const first = entries.findIndex((entry) => this.termAt(entry.index) !== entry.term)',
+        replace: 'const first = entries.length === 0 ? -1 : 0',
+      },
+    ],
+  },
+  {
+    name: 'raft-old-leader-grants-leases',
+    rule: 'Amendment 3, raft pitfall 30',
+    wrong: 'A read-index round is over as soon as it begins, so that a leader that was replaced answers renewals.',
+    edits: [
+      {
+        file: `${RAFT}/reads.ts`,
+        find: 'read.round !== undefined && read.round <= round && read.index <= applied',
+        replace: 'read.round !== undefined && read.index <= applied',
+      },
+    ],
+  },
+  {
+    name: 'raft-handed-over-before-durable',
+    rule: 'raft pitfall 4',
+    wrong: 'An entry is handed over before it is on the own disk.',
+    edits: [
+      {
+        file: `${RAFT}/machine.ts`,
+        find: 'Math.min(log.commit, log.stable)',
+        replace: 'log.commit',
+      },
+    ],
+  },
+  {
+    name: 'raft-answers-for-others',
+    rule: 'raft pitfall 10',
+    wrong:
+      'A leader that is one no more keeps its proposals, and answers for entries of its successor in their places.',
+    edits: [
+      {
+        file: `${RAFT}/proposals.ts`,
+        find: '    this.#byIndex.clear()\n',
+        replace: '    lost.length = 0\n',
+      },
+    ],
+  },
+  {
+    name: 'raft-leads-at-once',
+    rule: 'raft pitfall 30',
+    wrong: 'A new leader proposes and reads before the first entry of its term is handed over.',
+    edits: [
+      {
+        file: `${RAFT}/machine.ts`,
+        find: 'if (!this.#leads && applied >= leader.beginIndex) {',
+        replace: 'if (!this.#leads && applied >= 0) {',
+      },
+    ],
+  },
+  {
+    name: 'raft-commit-beyond-verified',
+    rule: 'raft pitfall 8',
+    wrong: 'A follower takes over the commit index of a leader for entries that the leader has not compared.',
+    edits: [
+      {
+        file: `${RAFT}/roles/follower.ts`,
+        find: 'log.commitTo(Math.min(message.commit, verified))',
+        replace: 'log.commitTo(Math.min(message.commit, log.lastIndex))',
+      },
+    ],
+  },
+  {
+    name: 'raft-counts-old-terms',
+    rule: 'raft pitfall 9',
+    wrong: 'A leader commits an entry of an earlier term because a majority has it.',
+    edits: [
+      {
+        file: `${RAFT}/roles/leader.ts`,
+        find: 'reached > log.commit && log.termAt(reached) === term',
+        replace: 'reached > log.commit && term > 0',
+      },
+    ],
+  },
+  {
+    name: 'raft-stable-after-truncation',
+    rule: 'raft pitfall 34',
+    wrong: 'Entries that take the place of durable ones count as durable too.',
+    edits: [
+      {
+        file: `${RAFT}/log.ts`,
+        find: '    this.#stable = Math.min(this.#stable, from - 1)\n    for (const saving of this.#saving) saving.last = Math.min(saving.last, from - 1)\n',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'raft-new-leader-grants-nothing',
+    rule: 'CTL-7',
+    wrong: 'A new leader of control does not count the leases that the one before gave.',
+    edits: [
+      {
+        file: 'packages/node/src/core/control/leases.ts',
+        find: "if (node.state === 'lost') continue",
+        replace: "if (node.state !== 'none') continue",
+      },
+    ],
+  },
+  {
+    name: 'raft-deaf-leader-stays',
+    rule: 'raft pitfalls 17 and 18',
+    wrong: 'A leader that hears no majority goes on sending heartbeats.',
+    edits: [
+      {
+        file: `${RAFT}/roles/leader.ts`,
+        find: 'if (this.#heardMajority(ctx.now)) return',
+        replace: 'if (this.#heardMajority(ctx.now) || ctx.now > 0) return',
+      },
+    ],
+    schedule: 'deaf-leader',
+  },
+].map((mutant) => ({ voters: 3, ...mutant }))
