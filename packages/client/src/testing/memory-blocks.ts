@@ -19,11 +19,17 @@ interface StoredBlock {
   kind: BlockKind
 }
 
+/** What became of the operations of one session, by number. */
+interface SessionOutcomes {
+  readonly outcomes: Map<number, 'OK' | 'CANCELLED'>
+  /** All below are resolved and forgotten: one that comes late is refused. */
+  lowMark: number
+}
+
 /** The bytes of all volumes, once for all nodes, and which operations were carried out on them. */
 export class MemoryBlocks {
   readonly #extents: Map<ExtentId, Map<BlockIndex, StoredBlock>> = new Map()
-  /** Outcomes of operations by session and number; forgotten below the session's low mark. */
-  readonly #outcomes: Map<number, Map<number, 'OK' | 'CANCELLED'>> = new Map()
+  readonly #sessions: Map<number, SessionOutcomes> = new Map()
 
   /** The range in parts cut at block edges, copied. Blocks without data have no bytes. */
   read(extent: ExtentId, blockSizeBytes: Bytes, offset: Bytes, length: Bytes): ReadPart[] {
@@ -43,16 +49,21 @@ export class MemoryBlocks {
   /** Carries an operation out once, whoever asks and however often; or makes sure that it never will be. */
   change(message: Write | Zero | Cancel, blockSizeBytes: Bytes): ErrorCode {
     const { session, op, lowMark } = message.operation
-    const outcomes = this.#outcomes.get(session) ?? new Map<number, 'OK' | 'CANCELLED'>()
-    this.#outcomes.set(session, outcomes)
-    for (const number of outcomes.keys()) if (number < lowMark) outcomes.delete(number)
-    const known = outcomes.get(op)
-    if (known !== undefined) return known
+    const known = this.#sessions.get(session) ?? { outcomes: new Map(), lowMark: 0 }
+    this.#sessions.set(session, known)
+    const { outcomes } = known
+    if (lowMark > known.lowMark) {
+      known.lowMark = lowMark
+      for (const number of outcomes.keys()) if (number < lowMark) outcomes.delete(number)
+    }
+    if (op < known.lowMark) return 'CANCELLED'
+    const outcome = outcomes.get(op)
+    if (outcome !== undefined) return outcome
     if (message.type === 'write' && !verifyWrite(message, blockSizeBytes)) return 'CHECKSUM'
-    const outcome = message.type === 'cancel' ? 'CANCELLED' : 'OK'
-    outcomes.set(op, outcome)
-    if (message.type !== 'cancel') this.#lay(message, blockSizeBytes)
-    return outcome
+    outcomes.set(op, message.type === 'cancel' ? 'CANCELLED' : 'OK')
+    if (message.type === 'cancel') return 'CANCELLED'
+    this.#lay(message, blockSizeBytes)
+    return 'OK'
   }
 
   forget(extent: ExtentId): void {
