@@ -4,6 +4,7 @@ const FUZZ = 'packages/client/test/nbd/protocol/fuzz.test.ts'
 const HANDSHAKE = 'packages/client/test/nbd/protocol/handshake.test.ts'
 const OPTIONS = 'packages/client/test/nbd/protocol/options.test.ts'
 const REQUEST_READER = 'packages/client/test/nbd/protocol/request-reader.test.ts'
+const SESSIONS = 'packages/client/test/nbd/protocol/sessions.test.ts'
 const DURABILITY = 'packages/client/test/nbd/server/durability.test.ts'
 const LIFECYCLE = 'packages/client/test/nbd/server/lifecycle.test.ts'
 const LIMITS = 'packages/client/test/nbd/server/limits.test.ts'
@@ -94,6 +95,7 @@ export const CONNECTION_LINES: readonly ChecklistLine[] = [
         'nbd 107, 108: damaged handshakes never throw, and every reply is well formed',
         'nbd 107, 108: damaged requests never throw, and never give data that was not sent',
       ],
+      [SESSIONS]: ['nbd 107, 108, 117: recorded sessions, damaged in several ways at once, break no promise'],
       [LIMITS]: ['nbd 107, 114, 116, 117: noise at every stage and resets leave the server as it was'],
     },
   },
@@ -104,6 +106,12 @@ export const CONNECTION_LINES: readonly ChecklistLine[] = [
       [FUZZ]: [
         'nbd 107, 108: damaged handshakes never throw, and every reply is well formed',
         'nbd 107, 108: damaged requests never throw, and never give data that was not sent',
+      ],
+      [SESSIONS]: [
+        'nbd 14, 108: a recorded session that is split at any byte, or sent byte by byte, has the same outcome',
+        'nbd 14, 108: a recorded session that is cut at any byte never gets ahead of its bytes',
+        'nbd 108: a recorded session with any one bit flipped breaks no promise',
+        'nbd 107, 108, 117: recorded sessions, damaged in several ways at once, break no promise',
       ],
     },
   },
@@ -164,6 +172,9 @@ export const CONNECTION_LINES: readonly ChecklistLine[] = [
   {
     line: 117,
     what: 'no input ends the process',
-    tests: { [LIMITS]: ['nbd 107, 114, 116, 117: noise at every stage and resets leave the server as it was'] },
+    tests: {
+      [SESSIONS]: ['nbd 107, 108, 117: recorded sessions, damaged in several ways at once, break no promise'],
+      [LIMITS]: ['nbd 107, 114, 116, 117: noise at every stage and resets leave the server as it was'],
+    },
   },
 ]

@@ -3,6 +3,7 @@ import type { ChecklistLine } from './line.ts'
 const FUZZ = 'packages/client/test/nbd/protocol/fuzz.test.ts'
 const HANDSHAKE = 'packages/client/test/nbd/protocol/handshake.test.ts'
 const OPTIONS = 'packages/client/test/nbd/protocol/options.test.ts'
+const SESSIONS = 'packages/client/test/nbd/protocol/sessions.test.ts'
 const LIFECYCLE = 'packages/client/test/nbd/server/lifecycle.test.ts'
 const LIMITS = 'packages/client/test/nbd/server/limits.test.ts'
 const SESSION = 'packages/client/test/nbd/server/session.test.ts'
@@ -104,6 +105,10 @@ export const HANDSHAKE_LINES: readonly ChecklistLine[] = [
     what: 'a handshake that is cut anywhere leaves nothing behind',
     tests: {
       [HANDSHAKE]: ['nbd 14: a handshake that is cut at any byte gives the same events'],
+      [SESSIONS]: [
+        'nbd 14, 108: a recorded session that is split at any byte, or sent byte by byte, has the same outcome',
+        'nbd 14, 108: a recorded session that is cut at any byte never gets ahead of its bytes',
+      ],
       [LIFECYCLE]: ['nbd 14, 114: a client that vanishes in the middle of anything leaves nothing behind'],
     },
   },
