@@ -1,3 +1,4 @@
+import { invariant } from '@ashlar/proto'
 import { Counter as PromCounter, Gauge as PromGauge, Histogram as PromHistogram, Registry } from 'prom-client'
 
 /** Values of the labels of one series. */
@@ -52,7 +53,6 @@ export const LATENCY_BUCKETS_SECONDS = [
 ] as const
 
 interface Series {
-  inc?(by: number): void
   set?(value: number): void
   observe?(value: number): void
 }
@@ -75,7 +75,7 @@ class SeriesTable<Name extends string> {
   }
 
   at(labels: Labels<Name>): Series {
-    const key = this.names.length === 1 ? labels[this.names[0] as Name] : this.keyOf(labels)
+    const key = keyOf(this.names, labels)
     const known = this.series.get(key)
     if (known !== undefined) return known.series
     const series = this.metric.labels(labels)
@@ -95,10 +95,59 @@ class SeriesTable<Name extends string> {
     this.metric.reset()
     this.series.clear()
   }
+}
 
-  private keyOf(labels: Labels<Name>): string {
-    return this.names.map((name) => labels[name]).join('\0')
+/**
+ * A counter that is added to for every message. What was added is given to prom-client when somebody looks: its own
+ * counters hash their labels each time.
+ */
+class CountedSeries<Name extends string> {
+  private readonly metric: PromCounter<Name>
+  private readonly names: readonly Name[]
+  private readonly series = new Map<string, { readonly labels: Labels<Name>; waiting: number | undefined }>()
+
+  constructor(
+    options: { readonly name: string; readonly help: string; readonly registry: Registry },
+    names: readonly Name[],
+  ) {
+    const { name, help, registry } = options
+    this.names = names
+    this.metric = new PromCounter({
+      name,
+      help,
+      labelNames: names,
+      registers: [registry],
+      collect: () => this.handOver(),
+    })
   }
+
+  add(labels: Labels<Name>, by: number): void {
+    invariant(by >= 0, 'a counter only rises')
+    const key = keyOf(this.names, labels)
+    const known = this.series.get(key)
+    if (known === undefined) this.series.set(key, { labels, waiting: by })
+    else known.waiting = (known.waiting ?? 0) + by
+  }
+
+  forget(name: string, value: string): void {
+    for (const [key, { labels }] of this.series) {
+      if (labels[name as Name] !== value) continue
+      this.metric.remove(labels)
+      this.series.delete(key)
+    }
+  }
+
+  private handOver(): void {
+    for (const series of this.series.values()) {
+      if (series.waiting !== undefined) this.metric.inc(series.labels, series.waiting)
+      series.waiting = undefined
+    }
+  }
+}
+
+function keyOf<Name extends string>(names: readonly Name[], labels: Labels<Name>): string {
+  if (names.length === 1) return labels[names[0] as Name]
+  return names.map((name) => labels[name]).join('\0')
 }
 
 /** A register of its own, empty. */
@@ -116,8 +165,9 @@ export function createRegister(): Register {
     registry,
     contentType: registry.contentType,
     counter<Name extends string>(name: string, help: string, labels: readonly Name[] = []) {
-      const series = table(new PromCounter({ name, help, labelNames: labels, registers }), labels)
-      return { add: (of: Labels<Name>, by = 1) => series.at(of).inc?.(by) }
+      const series = new CountedSeries({ name, help, registry }, labels)
+      tables.push(series)
+      return { add: (of: Labels<Name>, by = 1) => series.add(of, by) }
     },
     gauge<Name extends string>(name: string, help: string, labels: readonly Name[] = []) {
       const series = table(new PromGauge({ name, help, labelNames: labels, registers }), labels)
