@@ -54,6 +54,12 @@ export class MemoryFaults {
     return hold
   }
 
+  /** Forgets every fault and releases every hold. */
+  clear(): void {
+    this.#next.clear()
+    for (const holds of this.#holds.values()) for (const hold of [...holds]) hold.release()
+  }
+
   /** Calls `goOn` when nothing holds requests of this kind: now, or when the last hold is released. */
   pass(request: MemoryRequest | undefined, goOn: () => void): void {
     const [hold] = (request === undefined ? undefined : this.#holds.get(request)) ?? []

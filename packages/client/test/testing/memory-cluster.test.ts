@@ -69,6 +69,21 @@ describe('a cluster in memory', () => {
     assert.ok((await other.read(0, 4096)).every((byte) => byte === 0))
   })
 
+  test('that is closed waits neither for holds nor for nodes that are stopped', async () => {
+    const cluster = await demoCluster()
+    const client = await cluster.connect()
+    const volume = await client.openVolume('demo')
+    const hold = cluster.hold('write')
+    const held = volume.write(0, pattern(4096))
+    await waitFor('the write is held', () => hold.waiting === 1)
+    for (const node of cluster.nodes) cluster.stopNode(node)
+    const read = volume.read(MIB, 4096)
+    const began = performance.now()
+    await cluster.close()
+    await Promise.all([held, read])
+    assert.ok(performance.now() - began < 10_000, 'without a timeout')
+  })
+
   test('that is closed closes its clients', async () => {
     const cluster = await demoCluster()
     const client = await cluster.connect()
