@@ -17,8 +17,14 @@ before(async () => {
 })
 after(() => cluster?.stop())
 
-/** Writes stamped blocks until it is stopped, and remembers for each block the newest stamp that was acknowledged. */
-async function writeUntil(stop: AbortSignal): Promise<Map<number, { acknowledged: Uint8Array; issued: Uint8Array[] }>> {
+/**
+ * Writes stamped blocks until it is stopped, and remembers for each block the newest stamp that was acknowledged. `begun` is
+ * called with the first of them.
+ */
+async function writeUntil(
+  stop: AbortSignal,
+  begun: () => void,
+): Promise<Map<number, { acknowledged: Uint8Array; issued: Uint8Array[] }>> {
   const blocks = new Map<number, { acknowledged: Uint8Array; issued: Uint8Array[] }>()
   await using client = await connect({ servers: cluster.info.nodes.map((node) => node.peer), ioTimeoutMs: 60_000 })
   await using volume = await client.openVolume('outage')
@@ -31,6 +37,7 @@ async function writeUntil(stop: AbortSignal): Promise<Map<number, { acknowledged
       entry.issued = [bytes]
       await volume.write(block * BLOCK, bytes)
       entry.acknowledged = bytes
+      begun()
       entry.issued = []
     }
   }
@@ -52,12 +59,10 @@ test('all nodes killed at once under load: every acknowledged write is there aft
   timeout: 180_000,
 }, async () => {
   const stop = new AbortController()
-  const writing = writeUntil(stop.signal)
+  const begun = Promise.withResolvers<void>()
+  const writing = writeUntil(stop.signal, begun.resolve)
   const ids = cluster.info.nodes.map((node) => node.id)
-  await eventually('writes take effect', async () => {
-    const text = await (await fetch(`${cluster.node(ids[0] ?? '').api}/metrics`)).text()
-    return text.includes('ashlar_') ? true : undefined
-  })
+  await Promise.race([begun.promise, writing])
   for (let round = 0; round < 3; round++) {
     await Promise.all(ids.map((id) => cluster.kill(id)))
     for (const id of ids) cluster.start(id)
@@ -69,7 +74,7 @@ test('all nodes killed at once under load: every acknowledged write is there aft
   assert.equal(check.code, 0, check.stdout + check.stderr)
 })
 
-test('the voter killed: nothing is lost, everything waits, and goes on within 10 s of its return', {
+test('the node that leads control killed: another one leads, and writes go on without it', {
   timeout: 120_000,
 }, async (t) => {
   const { leader } = await cluster.json<{ leader: string }>(['cluster', 'info'])
@@ -77,23 +82,29 @@ test('the voter killed: nothing is lost, everything waits, and goes on within 10
   await using volume = await client.openVolume('outage')
   await volume.write(0, new Uint8Array(BLOCK).fill(1))
   await cluster.kill(leader)
-  const writing = volume.write(0, new Uint8Array(BLOCK).fill(2))
   const since = performance.now()
-  cluster.start(leader)
-  await writing
+  await volume.write(0, new Uint8Array(BLOCK).fill(2))
   const waitedMs = performance.now() - since
-  t.diagnostic(`a write waited ${waitedMs.toFixed(0)} ms from the voter's return`)
+  t.diagnostic(`a write waited ${waitedMs.toFixed(0)} ms`)
   assert.ok(waitedMs < 10_000)
   assert.equal((await volume.read(0, 1))[0], 2)
-  await cluster.healthy('outage')
+  const server = cluster.info.nodes.find((node) => node.id !== leader)?.api ?? ''
+  const next = await eventually('another node leads', async () => {
+    const info = await cluster.json<{ leader: string | null }>(['cluster', 'info'], server)
+    return info.leader === null || info.leader === leader ? undefined : info.leader
+  })
+  assert.notEqual(next, leader)
+  cluster.start(leader)
+  await cluster.healthy('outage', 60_000, server)
 })
 
-test('a wiped node comes back as a new replica, is filled, and holds what the others hold', {
+test('the founder, wiped, comes back as a new replica, is filled, and holds what the others hold: it founds nothing', {
   timeout: 120_000,
 }, async () => {
-  const { leader } = await cluster.json<{ leader: string }>(['cluster', 'info'])
-  const victim = cluster.info.nodes.find((node) => node.id !== leader)
-  assert.ok(victim !== undefined)
+  const before = await cluster.json<{ cluster: string }>(['cluster', 'info'])
+  // The address that sorts first founded the cluster.
+  const victim = cluster.node('n1')
+  const server = cluster.node('n2').api
   const file = join(cluster.directory, 'image.raw')
   await writeFile(file, randomBytes(8 * 1024 * 1024))
   assert.equal((await cluster.cli(['volume', 'import', file, 'outage'])).code, 0)
@@ -101,7 +112,7 @@ test('a wiped node comes back as a new replica, is filled, and holds what the ot
   await rm(victim.dataDir, { recursive: true, force: true })
   cluster.start(victim.id)
   await eventually('the old store left every set', async () => {
-    const extents = await cluster.extents('outage')
+    const extents = await cluster.extents('outage', server)
     return extents.every((extent) =>
       extent.replicas.every(({ node, standing }) => node !== victim.id || standing !== 'in-sync'),
     )
@@ -109,29 +120,12 @@ test('a wiped node comes back as a new replica, is filled, and holds what the ot
       : undefined
   })
   await cluster.healthy('outage', 60_000)
+  const after = await cluster.json<{ cluster: string }>(['cluster', 'info'])
+  assert.equal(after.cluster, before.cluster, 'still the one cluster')
   const check = await cluster.cli(['cluster', 'check', '--deep'])
   assert.equal(check.code, 0, check.stdout + check.stderr)
   const copy = join(cluster.directory, 'copy.raw')
   assert.equal((await cluster.cli(['volume', 'export', 'outage', copy])).code, 0)
-  const [before, after] = [await readFile(file), await readFile(copy)]
-  assert.ok(before.equals(after.subarray(0, before.length)))
-})
-
-test('the voter with an empty directory founds no second cluster: it waits and says that the control log is gone', {
-  timeout: 120_000,
-}, async () => {
-  const { leader, id } = await cluster.json<{ leader: string; id: string }>(['cluster', 'info'])
-  const voter = cluster.node(leader)
-  await cluster.kill(leader)
-  await rm(voter.dataDir, { recursive: true, force: true })
-  cluster.start(leader)
-  const reason = await eventually('readyz names the control log', async () => {
-    const answer = await fetch(`${voter.api}/readyz`)
-    const text = await answer.text()
-    return answer.status === 503 && /control log/.test(text) ? text : undefined
-  })
-  assert.match(reason, /control log/)
-  const other = cluster.info.nodes.find((node) => node.id !== leader)
-  const info = await cluster.cli(['cluster', 'info', '-o', 'json'], { server: other?.api ?? '' })
-  assert.equal((JSON.parse(info.stdout) as { id: string }).id, id, 'still the one cluster')
+  const [written, read] = [await readFile(file), await readFile(copy)]
+  assert.ok(written.equals(read.subarray(0, written.length)))
 })

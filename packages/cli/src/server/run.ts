@@ -58,6 +58,7 @@ function nodeOptions(
     peers,
     // A node that was told of nobody else belongs to a cluster already: only --init founds one of a single node.
     expect: options.init ? 1 : Math.max(2, options.expect ?? peers.length),
+    voterCount: options.voters,
     observer,
     version: VERSION,
     insecure,

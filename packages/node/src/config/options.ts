@@ -11,6 +11,7 @@ import {
   asOneOf,
   asSwitch,
   asText,
+  asVoters,
 } from './parsers.ts'
 import type { OptionTable, OptionValues } from './table.ts'
 
@@ -91,6 +92,14 @@ export const SERVER_OPTIONS = {
     meaning: 'Found a cluster once this many of --peers answer and all of them are empty.',
     defaultText: 'all of --peers',
     cost: 'Only an empty data directory founds: a cluster that exists is joined, whatever this says.',
+  },
+  voters: {
+    ...asVoters,
+    name: 'voters',
+    placeholder: 'COUNT',
+    meaning: "How many nodes keep control's log in a cluster that is founded: the first of those that --expect names.",
+    default: 3,
+    cost: '1: control is away with that one node. 3 go on without one of them, 5 without two, for more messages a change.',
   },
   init: {
     ...asSwitch,

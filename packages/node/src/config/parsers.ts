@@ -1,6 +1,9 @@
 import { AshlarError, formatAddress, isName, NAME_RULE, parseAddress } from '@ashlar/proto'
 import { formatBytes, formatDuration, parseBytes, parseDuration } from './quantities.ts'
 
+/** How many voters a cluster may be founded with. */
+const VOTER_COUNTS = [1, 3, 5]
+
 /** Pairs of `parse` and `print` for the units that options are written in. */
 export const asText = { unit: 'text', parse: nonEmpty, print: String }
 export const asAddress = {
@@ -33,6 +36,17 @@ export const asLabels = {
     Object.entries(labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
+}
+
+/** An even number of voters is only one more to lose. */
+export const asVoters = {
+  unit: VOTER_COUNTS.join(', '),
+  parse(text: string): number {
+    const count = VOTER_COUNTS.find((candidate) => String(candidate) === text)
+    if (count === undefined) throw new AshlarError('USAGE', `"${text}" is none of ${VOTER_COUNTS.join(', ')}`)
+    return count
+  },
+  print: String,
 }
 
 /** A unit for one of a few words. */
