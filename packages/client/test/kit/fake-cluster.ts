@@ -2,8 +2,6 @@ import {
   type Admin,
   type AdminCommand,
   type AdminDone,
-  BLOCK_ABSENT,
-  BLOCK_DATA,
   type BlockKind,
   type Cancel,
   type ClusterId,
@@ -17,21 +15,17 @@ import {
   type MapDelta,
   type NodeName,
   type NodeRecord,
+  type ReadPart,
   type SessionId,
   type StoreId,
-  splitBlocks,
   type VolumeId,
   type VolumeRecord,
   volumeOf,
   type Write,
   type Zero,
 } from '@ashlar/proto'
+import { MemoryBlocks } from '../../src/testing/memory-blocks.ts'
 import { FakeNode } from './fake-node.ts'
-
-interface Stored {
-  bytes: Uint8Array
-  kind: BlockKind
-}
 
 /** A cluster of fake nodes with one map and one memory: every extent is on every node, the primary answers. */
 export class FakeCluster implements AsyncDisposable {
@@ -40,11 +34,10 @@ export class FakeCluster implements AsyncDisposable {
   /** Operations that were carried out, `session/op`, in order; each may be there once. */
   readonly applied: string[] = []
   readonly #known: Set<string> = new Set()
-  readonly #cancelled: Set<string> = new Set()
   readonly #volumes: Map<VolumeId, VolumeRecord> = new Map()
   readonly #extents: Map<ExtentId, ExtentRecord> = new Map()
   readonly #removed: VolumeId[] = []
-  readonly #blocks: Map<string, Stored> = new Map()
+  readonly #blocks = new MemoryBlocks()
   #revision = 1
   #nextVolume = 1
 
@@ -248,49 +241,22 @@ export class FakeCluster implements AsyncDisposable {
 
   // ---- the blocks
 
-  read(extent: ExtentId, offset: number, length: number): Uint8Array {
-    const bytes = new Uint8Array(length)
-    for (const part of splitBlocks(this.volumeOf(extent).blockSizeBytes, offset, length)) {
-      const stored = this.#blocks.get(`${extent}/${part.block}`)
-      if (stored !== undefined) bytes.set(stored.bytes.subarray(part.offset, part.offset + part.length), part.at)
-    }
-    return bytes
+  read(extent: ExtentId, offset: number, length: number): ReadPart[] {
+    return this.#blocks.read(extent, this.volumeOf(extent).blockSizeBytes, offset, length)
   }
 
   kindOf(extent: ExtentId, block: number): BlockKind {
-    return this.#blocks.get(`${extent}/${block}`)?.kind ?? BLOCK_ABSENT
+    return this.#blocks.kindOf(extent, block)
   }
 
   /** Carries out an operation once, whoever asks and however often. */
-  change(message: Write | Zero | Cancel, isGood: (write: Write) => boolean): ErrorCode {
-    const { session, op } = message.operation
-    const id = `${session}/${op}`
-    if (this.#known.has(id)) return 'OK'
-    if (message.type === 'cancel') this.#cancelled.add(id)
-    if (this.#cancelled.has(id)) return 'CANCELLED'
-    if (message.type === 'cancel') return 'CANCELLED'
-    if (message.type === 'write' && !isGood(message)) return 'CHECKSUM'
-    this.applied.push(id)
-    this.#known.add(id)
-    this.#lay(message)
-    return 'OK'
-  }
-
-  #lay(message: Write | Zero): void {
-    const { extent, offset } = message
-    const { blockSizeBytes } = this.volumeOf(extent)
-    const length = message.type === 'write' ? message.payload.length : message.length
-    for (const part of splitBlocks(blockSizeBytes, offset, length)) {
-      const key = `${extent}/${part.block}`
-      const stored = this.#blocks.get(key) ?? { bytes: new Uint8Array(blockSizeBytes), kind: BLOCK_ABSENT }
-      this.#blocks.set(key, stored)
-      if (message.type === 'write') {
-        stored.bytes.set(message.payload.subarray(part.at, part.at + part.length), part.offset)
-        stored.kind = BLOCK_DATA
-      } else {
-        stored.bytes.fill(0, part.offset, part.offset + part.length)
-        if (part.length === blockSizeBytes) stored.kind = message.kind
-      }
+  change(message: Write | Zero | Cancel): ErrorCode {
+    const code = this.#blocks.change(message, this.volumeOf(message.extent).blockSizeBytes)
+    const id = `${message.operation.session}/${message.operation.op}`
+    if (code === 'OK' && message.type !== 'cancel' && !this.#known.has(id)) {
+      this.#known.add(id)
+      this.applied.push(id)
     }
+    return code
   }
 }

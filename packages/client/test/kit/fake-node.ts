@@ -11,10 +11,8 @@ import {
   type Message,
   type NodeName,
   type StoreId,
-  splitBlocks,
-  type Write,
 } from '@ashlar/proto'
-import { checksum, decodeFrame, encodeFrame, verifyWrite } from '@ashlar/proto/codec'
+import { decodeFrame, encodeFrame } from '@ashlar/proto/codec'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { FakeCluster } from './fake-cluster.ts'
 
@@ -193,11 +191,10 @@ export class FakeNode {
     const answer = (code: ErrorCode): Message => ({ type: 'answer', request, code: ERRORS[code].number, epoch })
     const record = this.#cluster.extent(extent)
     if (record?.primary.store !== this.store || record.epoch !== message.epoch) return answer('NOT_PRIMARY')
-    const { blockSizeBytes, generation } = this.#cluster.volumeOf(extent)
+    const { generation } = this.#cluster.volumeOf(extent)
     if (message.type === 'read') {
       if (message.generation !== 0 && message.generation < generation) return answer('FENCED')
-      const bytes = this.#cluster.read(extent, message.offset, message.length)
-      return { type: 'read-done', request, parts: readParts(bytes, blockSizeBytes, message.offset) }
+      return { type: 'read-done', request, parts: this.#cluster.read(extent, message.offset, message.length) }
     }
     if (message.type === 'query-allocation') {
       const runs: { blocks: number; kind: BlockKind }[] = []
@@ -206,25 +203,12 @@ export class FakeNode {
       return { type: 'allocation', request, runs }
     }
     if (message.operation.generation < generation) return answer('FENCED')
-    return answer(this.#cluster.change(message, (write) => this.#isGood(write, blockSizeBytes)))
-  }
-
-  #isGood(write: Write, blockSizeBytes: number): boolean {
-    return verifyWrite(write, blockSizeBytes)
+    return answer(this.#cluster.change(message))
   }
 
   #send(socket: WebSocket, message: AnyMessage): void {
     if (socket.readyState === socket.OPEN) socket.send(encodeFrame([message]))
   }
-}
-
-/** Cuts bytes at block edges; blocks of zeroes travel without bytes. */
-function readParts(bytes: Uint8Array, blockSizeBytes: number, offset: number) {
-  return splitBlocks(blockSizeBytes, offset, bytes.length).map(({ at, length }) => {
-    const part = bytes.subarray(at, at + length)
-    if (part.every((byte) => byte === 0)) return { length, checksum: 0 }
-    return { length, checksum: checksum(part), bytes: part }
-  })
 }
 
 function corrupted(message: Message): Message {
