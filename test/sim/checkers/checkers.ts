@@ -72,7 +72,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     if (effect.type === 'fact') return this.fact(node, effect.fact)
     if (effect.type === 'send') {
       this.durability.sending(node, effect)
-      this.serving.sending(effect)
+      this.serving.sending(node, effect)
       this.elections.sending(node, effect)
     }
     const answer = this.requests.answered(node, effect)

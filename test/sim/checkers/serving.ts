@@ -16,6 +16,8 @@ export class Serving {
   private readonly active = new Map<string, Life>()
   /** Attachment generation that control has told somebody is complete. */
   private readonly attached = new Map<VolumeId, number>()
+  /** Extents and epochs in which a life asked others to confirm its reads, since it had no lease. */
+  private readonly confirming = new WeakMap<NodeProcess, Set<string>>()
   /** Takeovers that came as far as to serve. */
   activations = 0
 
@@ -51,6 +53,9 @@ export class Serving {
     if (record === undefined) return
     const { primary, epoch } = record
     if (primary.store === node.disk.store && primary.counter === node.counter && epoch === request.epoch) return
+    // A confirmed read was current when its round began, whatever control did since: the histories judge it (amendment 8).
+    const confirms = this.confirming.get(node)?.has(`${request.extent}:${request.epoch}`) === true
+    if (request.type === 'read' && confirms) return
     this.report.violation(
       'zombie',
       `${lifeOf(node)} answered a ${request.type} of extent ${request.extent} in epoch ${request.epoch}, while control has ${primary.store} in ${epoch}`,
@@ -71,7 +76,11 @@ export class Serving {
     }
   }
 
-  sending({ message }: Extract<Effect, { type: 'send' }>): void {
+  sending(node: NodeProcess, { message }: Extract<Effect, { type: 'send' }>): void {
+    if (message.type === 'confirm') {
+      const confirming = this.confirming.get(node) ?? new Set()
+      this.confirming.set(node, confirming.add(`${message.extent}:${message.epoch}`))
+    }
     if (message.type !== 'admin-done' || message.code !== 0 || message.volume === undefined) return
     const { id, generation } = message.volume
     this.attached.set(id, Math.max(this.attached.get(id) ?? 0, generation))

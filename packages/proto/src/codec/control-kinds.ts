@@ -2,6 +2,8 @@ import {
   type Admin,
   type AdminCommand,
   type ClusterId,
+  type Confirm,
+  type Confirmed,
   type Fenced,
   type GetDigests,
   type GetMap,
@@ -144,6 +146,10 @@ export const getVersionsKind = body<GetVersions>('get-versions', {
 export const fencedKind = body<Fenced>('fenced', { extent, promised: epoch })
 
 export const streamClosedKind = body<StreamClosed>('stream-closed', { extent, epoch, gen, reason: message })
+
+export const confirmKind = body<Confirm>('confirm', { extent, epoch, round: request })
+
+export const confirmedKind = body<Confirmed>('confirmed', { extent, round: request, promised: epoch })
 
 // ---- control -----------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ import {
 } from './client-kinds.ts'
 import {
   adminKind,
+  confirmedKind,
+  confirmKind,
   fencedKind,
   getDigestsKind,
   getMapKind,
@@ -73,6 +75,8 @@ const CODECS: Codecs = {
   'stream-closed': streamClosedKind,
   'fetch-block': fetchBlockKind,
   'fetched-block': fetchedBlockKind,
+  confirm: confirmKind,
+  confirmed: confirmedKind,
   greet: greetKind,
   register: registerKind,
   registered: registeredKind,

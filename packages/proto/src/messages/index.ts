@@ -44,6 +44,8 @@ export const MESSAGE_KINDS = {
   'stream-closed': 57,
   'fetch-block': 58,
   'fetched-block': 59,
+  confirm: 60,
+  confirmed: 61,
   greet: 64,
   register: 65,
   registered: 66,

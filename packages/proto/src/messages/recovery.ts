@@ -129,6 +129,25 @@ export interface FetchedBlock {
   readonly bytes?: Uint8Array
 }
 
+/**
+ * primary -> every member of its ackSet, while its lease does not hold, and the answer: whether it is still the one that this
+ * store promised to (amendment 8).
+ */
+export interface Confirm {
+  readonly type: 'confirm'
+  readonly extent: ExtentId
+  readonly epoch: Epoch
+  /** Rises with each round of one primary; echoed. */
+  readonly round: number
+}
+export interface Confirmed {
+  readonly type: 'confirmed'
+  readonly extent: ExtentId
+  readonly round: number
+  /** What the asked store promised last. */
+  readonly promised: Epoch
+}
+
 export type RecoveryMessage =
   | Open
   | Opened
@@ -142,3 +161,5 @@ export type RecoveryMessage =
   | StreamClosed
   | FetchBlock
   | FetchedBlock
+  | Confirm
+  | Confirmed

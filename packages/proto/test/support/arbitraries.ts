@@ -288,6 +288,8 @@ const BODIES: Arbitraries = {
   mark: record({ ...stream, lastEpoch: epoch, lastSeq: seq, commitSeq: seq, windows: list(sessionWindow) }),
   fenced: record({ extent, promised: epoch }),
   'stream-closed': record({ ...stream, reason: text }),
+  confirm: record({ extent, epoch, round: u53 }),
+  confirmed: record({ extent, round: u53, promised: epoch }),
   'fetch-block': record({ request: u53, extent, block, versionEpoch: epoch, versionSeq: seq }),
   'fetched-block': fc.oneof(
     record({ request: u53, checksum: u32 }),

@@ -202,6 +202,8 @@ export const SAMPLES: { readonly [T in MessageType]: Extract<AnyMessage, { type:
   'stream-closed': { type: 'stream-closed', ...stream, reason: 'gap: expected seq 17, got 19' },
   'fetch-block': { type: 'fetch-block', request: 8, extent, block: 5, versionEpoch: epoch, versionSeq: seq(18) },
   'fetched-block': { type: 'fetched-block', request: 8, checksum: checksum(block), bytes: block },
+  confirm: { type: 'confirm', extent, epoch, round: 12 },
+  confirmed: { type: 'confirmed', extent, round: 12, promised: epochOf(1, 6) },
   greet: {
     type: 'greet',
     store: STORES[0],

@@ -21,6 +21,9 @@ export interface Change {
   readonly windows?: readonly SessionWindow[]
 }
 
+/** Seqs between two histories of an extent: more than any store can be ahead of another, and room for a thousand of them. */
+const HISTORY_GAP = 2 ** 42
+
 /**
  * What one store knows of one extent: the state after every change that was handed to the store, durable or not. Both
  * roles (primary and replica) read it and change it only through `commit`, which keeps memory and disk in one order.
@@ -56,6 +59,14 @@ export class ExtentState {
 
   get blockCount(): number {
     return this.lengthBytes / this.blockSizeBytes
+  }
+
+  /**
+   * Seq of the next write. A history that was begun by force leaves more room than the one before it can have used, so that
+   * what stores remember of that one's commits never reaches into this one (A2.10).
+   */
+  nextSeq(historyEpoch: Epoch): Seq {
+    return (this.lastSeq + (this.lastEpoch < historyEpoch ? HISTORY_GAP : 1)) as Seq
   }
 
   /** First block and number of blocks that a byte range touches. */

@@ -13,6 +13,7 @@ import {
   type VolumeRecord,
 } from '@ashlar/proto'
 import type { BlockChange, Context, HeadRecord, LoadedBlock, Token } from '../machine.ts'
+import { Confirmations } from './confirmations.ts'
 import { type ExtentState, headRecordOf } from './extent-state.ts'
 import { InSyncKeeper } from './in-sync.ts'
 import { Reads } from './reads.ts'
@@ -21,9 +22,6 @@ import type { Services } from './services.ts'
 import { OutStream, type StreamOwner } from './stream.ts'
 import { type PendingWrite, type ReplyTo, Window } from './window.ts'
 import { Writes } from './writes.ts'
-
-/** Seqs between two histories of an extent: more than any store can be ahead of another, and room for a thousand of them. */
-const HISTORY_GAP = 2 ** 42
 
 /**
  *   promising ──promised durable──> recovering ──all in-sync marked, START committed──> active
@@ -47,6 +45,7 @@ export class Primary implements StreamOwner {
   readonly writes: Writes
   readonly reads: Reads
   readonly repairs: Repairs
+  readonly confirmations: Confirmations
   readonly keeper: InSyncKeeper
   /** Newest seq that is on this store's own stable storage. */
   private durableSeq = 0 as Seq
@@ -56,7 +55,7 @@ export class Primary implements StreamOwner {
   /** When the own disk last had nothing to make durable, or made something durable. */
   private durableAt: Millis = 0
   /** Given up as too slow: it does nothing more until control has answered (amendment 18). */
-  private released = false
+  givenUp = false
   private releasedAt: Millis = Number.NEGATIVE_INFINITY
 
   constructor(extent: ExtentState, epoch: Epoch, services: Services) {
@@ -66,6 +65,7 @@ export class Primary implements StreamOwner {
     this.writes = new Writes(this)
     this.reads = new Reads(this)
     this.repairs = new Repairs(this)
+    this.confirmations = new Confirmations(this)
     this.keeper = new InSyncKeeper(this)
   }
 
@@ -120,7 +120,7 @@ export class Primary implements StreamOwner {
 
   /** Serves reads and takes writes: START is committed and nothing has ended this primary. */
   get active(): boolean {
-    return this.phase === 'active' && !this.released
+    return this.phase === 'active' && !this.givenUp
   }
 
   /** inSync ∪ pendingAdd ∪ self: every member must acknowledge (A2.5-5, A2.7). */
@@ -159,10 +159,10 @@ export class Primary implements StreamOwner {
   /** Timers, streams that must be opened, sets that must change. Called on every tick and after every change. */
   maintain(ctx: Context): void {
     const record = this.record()
-    if (this.over || this.released || record === undefined) return
+    if (this.over || this.givenUp || record === undefined) return
     const undurable = this.phase === 'promising' || this.durableSeq < this.extent.lastSeq
     if (undurable && ctx.now - this.durableAt > TIMERS.slowMs) this.releaseAsSlow(ctx)
-    if (this.released || this.phase === 'promising') return
+    if (this.givenUp || this.phase === 'promising') return
     const wanted = new Set([...record.assigned, ...record.inSync])
     wanted.delete(this.services.self)
     for (const store of this.streams.keys()) if (!wanted.has(store)) this.streams.delete(store)
@@ -179,6 +179,7 @@ export class Primary implements StreamOwner {
       this.append(ctx, { blocks: [], bytes: 0, operation: undefined, cancel: false, replies: [] })
     }
     this.repairs.maintain(ctx)
+    this.confirmations.maintain(ctx)
     this.keeper.maintain(ctx, record)
     this.advance(ctx)
   }
@@ -190,7 +191,14 @@ export class Primary implements StreamOwner {
 
   /** Nothing to wait for and nothing to do: no timer needs to look at it. */
   get quiet(): boolean {
-    if (this.phase !== 'active' || this.window.size > 0 || !this.keeper.idle || this.repairs.busy) return false
+    if (
+      this.phase !== 'active' ||
+      this.window.size > 0 ||
+      !this.keeper.idle ||
+      this.repairs.busy ||
+      this.confirmations.busy
+    )
+      return false
     for (const stream of this.streams.values())
       if (!stream.marked || stream.ackedSeq !== this.extent.lastSeq) return false
     return this.streams.size === (this.record()?.assigned.length ?? 0) - 1
@@ -214,9 +222,7 @@ export class Primary implements StreamOwner {
     const { extent } = this
     const prevEpoch = extent.lastEpoch
     const prevSeq = extent.lastSeq
-    // A history that was begun by force leaves more room than the one before it can have used: what stores remember of
-    // that one's commits never reaches into this one.
-    const seq = (prevEpoch < this.historyEpoch ? prevSeq + HISTORY_GAP : prevSeq + 1) as Seq
+    const seq = extent.nextSeq(this.historyEpoch)
     const blocks = write.blocks.map((change) => ({ ...change, version: { ...change.version, epoch: this.epoch, seq } }))
     const pending: PendingWrite = { ...write, seq, blocks }
     if (this.durableSeq === prevSeq) this.durableAt = ctx.now
@@ -246,7 +252,7 @@ export class Primary implements StreamOwner {
 
   /** Commits, in seq order, what every member of the ack set has made durable (A2.5-5, amendments 1 and 2). */
   advance(ctx: Context): void {
-    if (this.released) return
+    if (this.givenUp) return
     if (this.over || this.recordToken !== undefined || !this.enoughInSync()) return
     let through = this.durableSeq
     for (const store of this.ackSet()) {
@@ -284,8 +290,14 @@ export class Primary implements StreamOwner {
 
   /** Why this primary cannot serve a client now, or undefined when it can. The primary parks nothing (amendment 22). */
   refusal(ctx: Context, epoch: Epoch, generation: number): ErrorCode | undefined {
+    if (epoch === this.epoch && !this.services.control.leaseHeld(ctx)) return 'WAIT'
+    return this.unleasedRefusal(epoch, generation)
+  }
+
+  /** Why it could not even serve a read that the ackSet confirms; undefined when all that it lacks is the lease. */
+  unleasedRefusal(epoch: Epoch, generation: number): ErrorCode | undefined {
     if (epoch < this.epoch) return 'NOT_PRIMARY'
-    if (epoch > this.epoch || !this.active || !this.services.control.leaseHeld(ctx)) return 'WAIT'
+    if (epoch > this.epoch || !this.active) return 'WAIT'
     const volume = this.volume()
     if (volume === undefined) return 'NOT_FOUND'
     if (generation !== 0 && generation < volume.generation) return 'FENCED'
@@ -338,6 +350,7 @@ export class Primary implements StreamOwner {
   onLinkDown(ctx: Context, link: number): void {
     for (const stream of this.streams.values()) stream.onLinkDown(ctx, link)
     this.repairs.onLinkDown(ctx, link)
+    this.confirmations.onLinkDown(ctx, link)
   }
 
   /**
@@ -345,8 +358,8 @@ export class Primary implements StreamOwner {
    * on if control names nobody. Not again for a while: each member is tried once, then the last one waits.
    */
   releaseAsSlow(ctx: Context): void {
-    if (this.released || ctx.now - this.releasedAt < TIMERS.rejoinMaxMs) return
-    this.released = true
+    if (this.givenUp || ctx.now - this.releasedAt < TIMERS.rejoinMaxMs) return
+    this.givenUp = true
     this.releasedAt = ctx.now
     ctx.fact('warn', 'primary-too-slow', { extent: this.extent.id, epoch: this.epoch })
     this.services.control.release(ctx, [{ extent: this.extent.id, epoch: this.epoch }], 'slow')
@@ -354,14 +367,10 @@ export class Primary implements StreamOwner {
 
   /** Control has answered and named nobody else. */
   onReleaseRefused(ctx: Context): void {
-    if (!this.released || this.over) return
-    this.released = false
+    if (!this.givenUp || this.over) return
+    this.givenUp = false
     this.durableAt = ctx.now
     this.maintain(ctx)
-  }
-
-  get givenUp(): boolean {
-    return this.released
   }
 
   /** Takes no new work; `drained` says when what it had is settled. */
@@ -382,6 +391,7 @@ export class Primary implements StreamOwner {
     this.writes.refuseAll(ctx, 'NOT_PRIMARY')
     this.reads.refuseAll(ctx, 'NOT_PRIMARY')
     this.repairs.abandon(ctx)
+    this.confirmations.abandon(ctx)
     // What is still being read for a copy must not be sent: this store may soon hold what another primary gave it.
     for (const stream of this.streams.values()) stream.reset(ctx)
     this.streams.clear()

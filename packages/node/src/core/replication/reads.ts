@@ -8,8 +8,8 @@ interface PendingRead {
 }
 
 /**
- * Reads at the primary: only committed bytes, only under the lease, and the lease is checked after the bytes were
- * fetched (protocol A2.3, A2.6).
+ * Reads at the primary: only committed bytes, only under the lease, and the lease is checked after the bytes were fetched
+ * (protocol A2.3, A2.6). Without a lease the whole ackSet is asked after that instead (amendment 8).
  */
 export class Reads {
   private readonly primary: Primary
@@ -24,7 +24,8 @@ export class Reads {
   onRead(ctx: Context, link: Link, message: Read): void {
     const { primary } = this
     const refusal = primary.refusal(ctx, message.epoch, message.generation)
-    if (refusal !== undefined) return primary.answer(ctx, { link, request: message.request }, refusal)
+    if (refusal !== undefined && !this.onlyLeaseMissing(message))
+      return primary.answer(ctx, { link, request: message.request }, refusal)
     if (message.offset + message.length > primary.extent.lengthBytes || message.length === 0)
       return primary.answer(ctx, { link, request: message.request }, 'OUT_OF_RANGE')
     if (this.inFlight >= LIMITS.primaryReads) return primary.answer(ctx, { link, request: message.request }, 'BUSY')
@@ -54,9 +55,10 @@ export class Reads {
 
   private onLoaded(ctx: Context, read: PendingRead, blocks: readonly LoadedBlock[]): void {
     const { primary } = this
-    const { message, link } = read
+    const { message } = read
     const refusal = primary.over ? 'NOT_PRIMARY' : primary.refusal(ctx, message.epoch, message.generation)
-    if (refusal !== undefined) return this.finish(ctx, read, refusal)
+    const unleased = refusal !== undefined && this.onlyLeaseMissing(message)
+    if (refusal !== undefined && !unleased) return this.finish(ctx, read, refusal)
     // A write may have got its seq after this load was asked for; the load sees what was handed to the store before it.
     const through = blocks.reduce(
       (newest, { version }) => (version.epoch === primary.epoch && version.seq > newest ? version.seq : newest),
@@ -75,6 +77,22 @@ export class Reads {
         (later) => this.finish(later, read, primary.over ? 'NOT_PRIMARY' : 'DAMAGED'),
       )
     }
+    if (!unleased) return this.reply(ctx, read, blocks)
+    primary.confirmations.confirm(ctx, (later, confirmed) => {
+      const after = primary.over ? 'NOT_PRIMARY' : primary.unleasedRefusal(message.epoch, message.generation)
+      if (confirmed && after === undefined) this.reply(later, read, blocks)
+      else this.finish(later, read, after ?? 'WAIT')
+    })
+  }
+
+  /** The read may be answered on the word of the ackSet (amendment 8). */
+  private onlyLeaseMissing({ epoch, generation }: Read): boolean {
+    const { primary } = this
+    return !primary.over && primary.unleasedRefusal(epoch, generation) === undefined && primary.confirmations.possible
+  }
+
+  private reply(ctx: Context, { link, message }: PendingRead, blocks: readonly LoadedBlock[]): void {
+    const { primary } = this
     this.inFlight -= 1
     ctx.emit({
       type: 'reply-read',

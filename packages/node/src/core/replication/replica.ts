@@ -1,6 +1,7 @@
 import {
   BLOCK_ABSENT,
   BLOCK_DATA,
+  type Confirm,
   type Epoch,
   type FetchBlock,
   type GetDigests,
@@ -305,6 +306,12 @@ export class ReplicaRole {
         },
       })
     })
+  }
+
+  /** A primary without a lease asks whom this store promised to last (amendment 8). */
+  onConfirm(ctx: Context, link: Link, { round }: Confirm): void {
+    const { id, promised } = this.extent
+    ctx.emit({ type: 'send', link, message: { type: 'confirmed', extent: id, round, promised } })
   }
 
   onLinkDown(link: Link): void {

@@ -28,6 +28,11 @@ interface Extent {
   primary: Primary | undefined
 }
 
+type Of<Type extends Message['type']> = Extract<Message, { type: Type }>
+type ForReplica = Of<'get-digests' | 'get-versions' | 'push' | 'mark' | 'replicate' | 'fetch-block' | 'confirm'>
+type ForStream = Of<'opened' | 'open-refused' | 'digests' | 'versions' | 'ack' | 'stream-closed'>
+type ForPrimary = ForStream | Of<'fenced' | 'confirmed'>
+
 /** How long a shutdown waits for writes that have their seq, and for control to name other primaries. */
 const DRAIN_MS = 2000
 const HAND_OVER_MS = 4000
@@ -210,6 +215,7 @@ export class Replication implements MapListener {
       case 'mark':
       case 'replicate':
       case 'fetch-block':
+      case 'confirm':
         this.onForReplica(ctx, link, message)
         return true
       case 'opened':
@@ -219,6 +225,7 @@ export class Replication implements MapListener {
       case 'ack':
       case 'stream-closed':
       case 'fenced':
+      case 'confirmed':
         this.onForPrimary(ctx, link, message)
         return true
       case 'fetched-block':
@@ -287,11 +294,7 @@ export class Replication implements MapListener {
     else ctx.fact('warn', 'open-of-own-epoch', { extent: message.extent, epoch: message.epoch })
   }
 
-  private onForReplica(
-    ctx: Context,
-    link: Link,
-    message: Extract<Message, { type: 'get-digests' | 'get-versions' | 'push' | 'mark' | 'replicate' | 'fetch-block' }>,
-  ): void {
+  private onForReplica(ctx: Context, link: Link, message: ForReplica): void {
     const replica = this.extents.get(message.extent)?.replica
     switch (message.type) {
       case 'get-digests':
@@ -304,34 +307,25 @@ export class Replication implements MapListener {
         return replica?.onMark(ctx, link, message)
       case 'replicate':
         return replica?.onReplicate(ctx, link, message)
+      case 'confirm':
+        return replica?.onConfirm(ctx, link, message)
       default:
         if (replica !== undefined) return replica.onFetchBlock(ctx, link, message)
         ctx.emit({ type: 'send', link, message: { type: 'fetched-block', request: message.request, checksum: 0 } })
     }
   }
 
-  private onForPrimary(
-    ctx: Context,
-    link: Link,
-    message: Extract<
-      Message,
-      { type: 'opened' | 'open-refused' | 'digests' | 'versions' | 'ack' | 'stream-closed' | 'fenced' }
-    >,
-  ): void {
+  private onForPrimary(ctx: Context, link: Link, message: ForPrimary): void {
     const extent = this.extents.get(message.extent)
     const primary = extent?.primary
     if (extent === undefined || primary === undefined) return
     if (message.type === 'fenced') primary.onFenced(ctx, message.promised)
+    else if (message.type === 'confirmed') primary.confirmations.onConfirmed(ctx, link, message)
     else this.onForStream(ctx, link, message, primary)
     if (primary.over) extent.primary = undefined
   }
 
-  private onForStream(
-    ctx: Context,
-    link: Link,
-    message: Extract<Message, { type: 'opened' | 'open-refused' | 'digests' | 'versions' | 'ack' | 'stream-closed' }>,
-    primary: Primary,
-  ): void {
+  private onForStream(ctx: Context, link: Link, message: ForStream, primary: Primary): void {
     const store = this.services.links.storeOf(link)
     const stream = store === undefined ? undefined : primary.streams.get(store)
     switch (message.type) {

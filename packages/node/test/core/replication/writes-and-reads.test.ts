@@ -37,13 +37,18 @@ test('A2.6: a read of a block with an uncommitted write waits for the commit', (
   assert.deepEqual(world.readBack(reading.request), blockOf(1))
 })
 
-test('A2.3: without a lease the primary answers no read and no write', () => {
+test('A2.3: without a lease the primary answers no write, and no read on its own word', () => {
   const world = active()
   world.host('a').lease = false
+  world.hold = (_from, _to, message) => message.type === 'confirmed'
   const [reading, writing] = [read(0), write(0, 1, 1)]
   world.ask('a', reading)
   world.ask('a', writing)
-  assert.deepEqual([world.codes(reading.request), world.codes(writing.request)], [[WAIT], [WAIT]])
+  world.settle()
+  assert.deepEqual([world.codes(reading.request), world.codes(writing.request)], [[], [WAIT]])
+  assert.equal(world.readBack(reading.request), undefined)
+  world.pass(1100)
+  assert.deepEqual(world.codes(reading.request), [WAIT], 'a round that nobody answers ends')
 })
 
 test('amendment 4: a lease that ran out between seq and commit makes the answer indeterminate, and the retry settles it', () => {

@@ -1,0 +1,107 @@
+import { type Confirmed, type Millis, type StoreId, TIMERS } from '@ashlar/proto'
+import type { Context, Link } from '../machine.ts'
+import type { Primary } from './primary.ts'
+
+/** `confirmed`: when the round began, no other primary had begun to serve. */
+type Then = (ctx: Context, confirmed: boolean) => void
+
+interface Round {
+  readonly number: number
+  readonly begunAt: Millis
+  /** Asked and not answered yet, with the link that the question went over. */
+  readonly asked: Map<StoreId, Link>
+  readonly confirmed: Set<StoreId>
+  readonly waiting: readonly Then[]
+}
+
+/**
+ * What a primary without a lease does instead of believing itself (A2.3, amendment 8): it asks every member of its ackSet, a
+ * pending addition included, whether the promise made to it still stands. A new primary serves only after all of the in-sync
+ * set promised its epoch, itself among them, so that an answer of all proves that none served when the round began. A
+ * majority would not, and a primary alone in its ackSet never confirms itself. Whoever asks while a round is on its way
+ * waits for the next: only one that begins after the bytes were fetched proves anything about them.
+ */
+export class Confirmations {
+  private readonly primary: Primary
+  private round: Round | undefined
+  private gathered: Then[] = []
+  private lastRound = 0
+
+  constructor(primary: Primary) {
+    this.primary = primary
+  }
+
+  /** Whether there is anybody to ask. */
+  get possible(): boolean {
+    return this.others().length > 0
+  }
+
+  get busy(): boolean {
+    return this.round !== undefined
+  }
+
+  confirm(ctx: Context, then: Then): void {
+    this.gathered.push(then)
+    if (this.round === undefined) this.begin(ctx)
+  }
+
+  private others(): StoreId[] {
+    return [...this.primary.ackSet()].filter((store) => store !== this.primary.services.self)
+  }
+
+  private begin(ctx: Context): void {
+    const { extent, epoch, services } = this.primary
+    const waiting = this.gathered
+    this.gathered = []
+    if (waiting.length === 0) return
+    const asked = new Map<StoreId, Link>()
+    for (const store of this.others()) {
+      const link = services.links.dialed(store)
+      if (link !== undefined) asked.set(store, link)
+    }
+    const round: Round = { number: ++this.lastRound, begunAt: ctx.now, asked, confirmed: new Set(), waiting }
+    this.round = round
+    if (asked.size === 0 || asked.size < this.others().length) return this.end(ctx, round, false)
+    for (const link of asked.values())
+      ctx.emit({ type: 'send', link, message: { type: 'confirm', extent: extent.id, epoch, round: round.number } })
+  }
+
+  onConfirmed(ctx: Context, link: Link, message: Confirmed): void {
+    const { round, primary } = this
+    const store = primary.services.links.storeOf(link)
+    if (round === undefined || message.round !== round.number || store === undefined) return
+    if (round.asked.get(store) !== link) return
+    if (message.promised !== primary.epoch) {
+      this.end(ctx, round, false)
+      return primary.onFenced(ctx, message.promised)
+    }
+    round.confirmed.add(store)
+    // Whoever must acknowledge by now must have been asked: the set may have grown meanwhile.
+    if (this.others().every((other) => round.confirmed.has(other))) this.end(ctx, round, true)
+  }
+
+  /** A round that is not answered in time fails: who waits for it comes again. */
+  maintain(ctx: Context): void {
+    const { round } = this
+    if (round !== undefined && ctx.now - round.begunAt >= TIMERS.controlRetryMs) this.end(ctx, round, false)
+  }
+
+  onLinkDown(ctx: Context, link: Link): void {
+    const { round } = this
+    if (round !== undefined && [...round.asked.values()].includes(link)) this.end(ctx, round, false)
+  }
+
+  /** The primary is over. */
+  abandon(ctx: Context): void {
+    const waiting = [...(this.round?.waiting ?? []), ...this.gathered]
+    this.round = undefined
+    this.gathered = []
+    for (const then of waiting) then(ctx, false)
+  }
+
+  private end(ctx: Context, round: Round, confirmed: boolean): void {
+    this.round = undefined
+    for (const then of round.waiting) then(ctx, confirmed)
+    if (this.round === undefined) this.begin(ctx)
+  }
+}

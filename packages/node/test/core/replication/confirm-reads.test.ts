@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Epoch, ERRORS, type StoreId } from '@ashlar/proto'
+import { active } from './active.ts'
+import type { World } from './kit.ts'
+import { blockOf, read, write } from './requests.ts'
+
+const WAIT = ERRORS.WAIT.number
+
+/** Block 0 holds 5 everywhere, and control is away: a has no lease any more. */
+function withoutControl(options: Parameters<typeof active>[0] = {}): World {
+  const world = active(options)
+  world.ask('a', write(0, 5, 1))
+  world.settle()
+  world.host('a').lease = false
+  return world
+}
+
+function answerTo(world: World, request: number) {
+  return { bytes: world.readBack(request), codes: world.codes(request) }
+}
+
+test('amendment 8: without a lease a read is answered once every member of the ackSet confirms', () => {
+  const world = withoutControl()
+  world.hold = (from, _to, message) => message.type === 'confirmed' && from === 'c'
+  const reading = read(0)
+  world.ask('a', reading)
+  world.settle()
+  assert.deepEqual(answerTo(world, reading.request), { bytes: undefined, codes: [] }, 'a majority is not enough')
+  world.hold = () => false
+  world.settle()
+  assert.deepEqual(answerTo(world, reading.request), { bytes: blockOf(5), codes: [] })
+})
+
+test('amendment 8: the round begins after the bytes were fetched; reads that come meanwhile share the next one', () => {
+  const world = withoutControl()
+  let rounds = 0
+  world.hold = (_from, _to, message) => message.type === 'confirm'
+  const readings = [read(0), read(0), read(0)]
+  for (const reading of readings) world.ask('a', reading)
+  rounds = world.wire.filter(({ message }) => message.type === 'confirm').length
+  assert.equal(rounds, 2, 'one round, to two stores')
+  world.hold = () => false
+  world.settle()
+  for (const { request } of readings) assert.deepEqual(world.readBack(request), blockOf(5))
+  assert.equal(world.host('a').replication.describe()[0]?.phase, 'active')
+})
+
+test('amendment 8: one store that promised a higher epoch ends it, and with it the primary', () => {
+  const world = withoutControl()
+  // c was named by control, which a does not hear of; b does not know yet.
+  const epoch = 2 as Epoch
+  world.hold = (from, _to, message) => from === 'c' && message.type === 'open'
+  world.change({ epoch, primary: { store: 'c' as StoreId, counter: 1 }, inSync: ['b', 'c'] as StoreId[] }, ['c'])
+  const reading = read(0)
+  world.ask('a', reading)
+  world.settle()
+  assert.equal(world.readBack(reading.request), undefined)
+  assert.ok(world.host('a').facts.some(({ what }) => what === 'primary-fenced'))
+  assert.ok(world.codes(reading.request).length === 1 && world.codes(reading.request)[0] !== ERRORS.OK.number)
+})
+
+test('amendment 8: a primary alone in its ackSet never confirms itself', () => {
+  const world = active({ minInSync: 1 })
+  for (const store of ['b', 'c']) world.kill(store)
+  world.pass(2500)
+  for (const store of ['b', 'c']) world.host(store).state = 'lost'
+  world.publish()
+  while (world.host('a').changes.length > 0) world.grant('a')
+  world.pass(2500)
+  assert.deepEqual(world.record.inSync, ['a'])
+  world.host('a').lease = false
+  const reading = read(0)
+  world.ask('a', reading)
+  world.settle()
+  assert.deepEqual(answerTo(world, reading.request), { bytes: undefined, codes: [WAIT] })
+})
+
+test('amendment 8: a pending addition has to confirm as well', () => {
+  const world = active({ inSync: ['a', 'b'], minInSync: 1 })
+  world.pass(1500)
+  assert.deepEqual(world.host('a').changes.at(-1)?.inSync, ['a', 'b', 'c'], 'control has not answered')
+  world.host('a').lease = false
+  world.hold = (from, _to, message) => from === 'c' && message.type === 'confirmed'
+  const reading = read(0)
+  world.ask('a', reading)
+  world.settle()
+  assert.deepEqual(world.codes(reading.request), [])
+  world.pass(1100)
+  assert.deepEqual(world.codes(reading.request), [WAIT])
+})
+
+test('a round ends when the connection to a member does', () => {
+  const world = withoutControl()
+  world.hold = (_from, _to, message) => message.type === 'confirm'
+  const reading = read(0)
+  world.ask('a', reading)
+  world.kill('b')
+  assert.deepEqual(world.codes(reading.request), [WAIT])
+})
