@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { DevCluster, eventually, type RunResult, run } from '../kit/dev-cluster.ts'
+import { DevCluster } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
+import { succeed } from './client-runs.ts'
 import { REQUEST_SCENARIOS } from './filter-scenarios.ts'
 import { nbdsh } from './gateway-process.ts'
+import { MOUNT_TOOLS, withMounted } from './mounted.ts'
 import { runScenario, SCENARIOS } from './scenarios.ts'
 
 const MIB = 1024 * 1024
@@ -27,12 +28,6 @@ after(async () => {
   await cluster?.stop()
   if (directory !== undefined) await rm(directory, { recursive: true, force: true })
 })
-
-async function succeed(command: string, args: readonly string[]): Promise<RunResult> {
-  const result = await run(command, args, { timeoutMs: 240_000 })
-  assert.equal(result.code, 0, `${command} ${args.join(' ')}: ${result.stderr}`)
-  return result
-}
 
 async function sha256(file: string, bytes: number): Promise<string> {
   const hash = createHash('sha256')
@@ -92,48 +87,18 @@ test('an ext4 image with thousands of files goes in by nbdcopy and comes back by
   await succeed('e2fsck', ['-fn', copy])
 })
 
-/** nbdfuse shows the export as a file until it is told to stop. */
-async function withFuse(uri: string, use: (file: string) => Promise<void>): Promise<void> {
-  const mountPoint = await mkdtemp(join(directory, 'fuse-'))
-  const file = join(mountPoint, 'disk')
-  const fuse: ChildProcess = spawn('nbdfuse', [file, uri], { stdio: ['ignore', 'ignore', 'inherit'] })
-  const ended = new Promise((resolve) => fuse.once('exit', resolve))
-  try {
-    await eventually('nbdfuse shows the disk', async () => ((await run('stat', [file])).code === 0 ? true : undefined))
-    await use(file)
-  } finally {
-    await run('fusermount3', ['-u', mountPoint])
-    await ended
-  }
-}
-
 test('nbdfuse and a loop device mount the volume as ext4, and files survive an unmount', {
   timeout: 240_000,
 }, async (t) => {
-  if (!requireTool(t, 'nbdfuse', 'losetup', 'mkfs.ext4', 'mount', 'fusermount3')) return
-  const mounted = join(directory, 'mounted')
-  await mkdir(mounted)
+  if (!requireTool(t, ...MOUNT_TOOLS)) return
   const content = Buffer.alloc(3 * MIB, createHash('sha256').update('content').digest())
-  const onLoop = (use: () => Promise<void>, format: boolean) =>
-    withFuse(cluster.nbdUri, async (file) => {
-      const loop = (await succeed('losetup', ['-f', '--show', file])).stdout.trim()
-      try {
-        if (format) await succeed('mkfs.ext4', ['-q', '-F', loop])
-        await succeed('mount', [loop, mounted])
-        try {
-          await use()
-        } finally {
-          await succeed('umount', [mounted])
-        }
-      } finally {
-        await succeed('losetup', ['-d', loop])
-      }
-    })
-  await onLoop(() => writeFile(join(mounted, 'kept'), content), true)
-  await onLoop(async () => {
+  await withMounted(cluster.nbdUri, directory, { format: 'ext4' }, (mounted) =>
+    writeFile(join(mounted, 'kept'), content),
+  )
+  await withMounted(cluster.nbdUri, directory, {}, async (mounted) => {
     assert.equal(
       await sha256(join(mounted, 'kept'), content.length),
       createHash('sha256').update(content).digest('hex'),
     )
-  }, false)
+  })
 })

@@ -18,6 +18,10 @@ const CMD_BLOCK_STATUS = 7
 /** Requests that one input may make: it is shorter than that many headers. */
 const MAX_REQUESTS = 10_000
 
+/** Replies are looked at before the next one is written, so all sessions can write into the same memory. */
+const SLAB = new Uint8Array(64 * 1024)
+const allocate = (length: number): Uint8Array => (length === SLAB.length ? SLAB : new Uint8Array(length))
+
 /** The whole protocol for one client: handshake, requests, and an answer to each as a device full of zeroes gives it. */
 export class FuzzSession {
   #handshake: Handshake | undefined = new Handshake()
@@ -69,7 +73,7 @@ export class FuzzSession {
   #begin(rules: TransmissionRules, rest: Uint8Array): void {
     this.#handshake = undefined
     this.#reader = new RequestReader({ rules, hardPayloadLimitBytes: 64 << 20 })
-    this.#writer = new ReplyWriter({ structuredReplies: rules.structuredReplies })
+    this.#writer = new ReplyWriter({ structuredReplies: rules.structuredReplies, allocate })
     this.#receive(rest)
   }
 
