@@ -20,6 +20,7 @@ export const STAGES = {
   },
   sim: { title: 'the machines in simulation', files: ['test/sim/**/*.test.ts'], together: 1 },
   cluster: { title: 'real processes that are killed', files: ['test/cluster/**/*.test.ts'], together: 1 },
+  storage: { title: 'a real store whose disk fails', files: ['test/storage/**/*.test.ts'], together: 1 },
   nbd: { title: 'real NBD clients', files: ['test/nbd/**/*.test.ts'], together: 1 },
   cli: { title: 'the command line', files: ['test/cli/**/*.test.ts'], together: 1 },
   prometheus: { title: 'metrics, alerts and dashboards', files: ['test/prometheus/**/*.test.ts'], together: 1 },

@@ -1,0 +1,78 @@
+/** A system call of LevelDB, or of the store around it, that fails once, or at which the process is killed. */
+export interface CallPoint {
+  readonly kind: 'call'
+  readonly call: 'fdatasync' | 'write' | 'rename'
+  readonly fault: 'EIO' | 'ENOSPC' | 'SIGKILL'
+  /** Which call of each thread, from 1 on. */
+  readonly at: number
+}
+
+/** One flipped bit in one page of one file of a store that was closed. */
+export interface FlipPoint {
+  readonly kind: 'flip'
+  /** Name of the file in the database's directory. */
+  readonly file: string
+  readonly offset: number
+  readonly bit: number
+}
+
+export type Point = CallPoint | FlipPoint
+
+/** Calls of its busiest thread that a run of the writer makes, about: later ones are never reached. */
+const LAST_CALL = { fdatasync: 45, write: 110, rename: 4 } as const
+export const PAGE_BYTES = 4096
+
+export function callPoints(): CallPoint[] {
+  const points: CallPoint[] = []
+  for (const call of ['fdatasync', 'write', 'rename'] as const) {
+    for (const fault of ['EIO', 'ENOSPC', 'SIGKILL'] as const) {
+      for (let at = 1; at <= LAST_CALL[call]; at++) points.push({ kind: 'call', call, fault, at })
+    }
+  }
+  return points
+}
+
+/** One point in each page of each file, at a place that `random` chooses. */
+export function flipPoints(files: readonly { name: string; bytes: number }[], random: () => number): FlipPoint[] {
+  const points: FlipPoint[] = []
+  for (const { name, bytes } of files) {
+    for (let page = 0; page < bytes; page += PAGE_BYTES) {
+      const inPage = Math.min(PAGE_BYTES, bytes - page)
+      points.push({
+        kind: 'flip',
+        file: name,
+        offset: page + Math.floor(random() * inPage),
+        bit: Math.floor(random() * 8),
+      })
+    }
+  }
+  return points
+}
+
+export function nameOf(point: Point): string {
+  if (point.kind === 'flip') return `bit ${point.bit} of byte ${point.offset} of ${point.file}`
+  return `${point.fault} at the ${point.call} number ${point.at} of each thread`
+}
+
+/** As many points as wanted, in an order that `random` chooses, every kind in the share that it has of all. */
+export function chosen<T>(points: readonly T[], count: number, random: () => number): T[] {
+  const left = [...points]
+  for (let last = left.length - 1; last > 0; last--) {
+    const at = Math.floor(random() * (last + 1))
+    const moved = left[last] as T
+    left[last] = left[at] as T
+    left[at] = moved
+  }
+  return left.slice(0, count)
+}
+
+/** Numbers from 0 to 1 that a seed determines (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
