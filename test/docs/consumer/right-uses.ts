@@ -1,4 +1,7 @@
 /** What programs may write: this file must compile, against the declarations that are shipped. */
+import { createReadStream, createWriteStream } from 'node:fs'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import {
   AshlarError,
   type Client,
@@ -42,6 +45,8 @@ async function bytes(volume: Volume, signal: AbortSignal): Promise<void> {
   await volume.flush()
   for await (const chunk of volume.readable({ start: 0, end: 8192 })) same<typeof chunk, Uint8Array>(true)
   await volume.readable().pipeTo(volume.writable({ start: 0 }), { signal })
+  await Readable.toWeb(createReadStream('image.raw')).pipeTo(volume.writable())
+  await pipeline(Readable.fromWeb(volume.readable()), createWriteStream('image.raw'), { signal })
 }
 
 export function errors(error: unknown): RetryClass | undefined {
