@@ -4,16 +4,20 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import type { Found } from './search/explore.ts'
-import { SCENARIOS } from './search/scenarios.ts'
+import { FOUND_BY_SEARCH, SCENARIOS } from './search/scenarios.ts'
 
 const run = promisify(execFile)
 const FOLDER = import.meta.dirname
-const HOOK = join(FOLDER, 'search/reveal-hook.ts')
+const REVEAL = join(FOLDER, 'search/reveal-hook.ts')
+const PATCH = join(FOLDER, 'mutants/patch-hook.ts')
 
 /** One search in a process of its own, in which private fields are readable. */
-async function search(name: string): Promise<Found> {
-  const args = ['--conditions=ashlar-source', '--import', HOOK, join(FOLDER, 'bin/search.ts'), '--json']
-  const options = { maxBuffer: 1 << 26 }
+async function search(name: string, mutant?: string): Promise<Found> {
+  // The mutant's edits come first: they quote the sources as they are.
+  const hooks = [...(mutant === undefined ? [] : ['--import', PATCH]), '--import', REVEAL]
+  const args = ['--conditions=ashlar-source', ...hooks, join(FOLDER, 'bin/search.ts'), '--json']
+  const env = mutant === undefined ? process.env : { ...process.env, ASHLAR_MUTANT: mutant }
+  const options = { maxBuffer: 1 << 26, env }
   const { stdout } = await run(process.execPath, [...args, '--scenario', name], options).catch(
     (error: { stdout?: string }) => {
       if (error.stdout) return { stdout: error.stdout }
@@ -36,6 +40,16 @@ describe('every state that a small cluster can reach', { concurrency: 2 }, () =>
       assert.ok(complete, 'it gave up')
       assert.ok(found.answered > 0, 'in no state had every call its answer')
       assert.ok(compared > 0, 'no state that was reached in two ways was compared')
+    })
+  }
+})
+
+describe('a search finds by itself what random schedules rarely meet', { concurrency: 2 }, () => {
+  for (const [mutant, scenario] of FOUND_BY_SEARCH) {
+    it(`${mutant}, in ${scenario}`, async (t) => {
+      const { violation, states } = await search(scenario, mutant)
+      assert.ok(violation !== undefined, `nothing was broken in ${states} states`)
+      t.diagnostic(`${violation.text}, after ${states} states`)
     })
   }
 })

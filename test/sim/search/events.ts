@@ -85,7 +85,8 @@ export class Events {
         const what = `${kind === 'writes' ? 'write' : 'read'} ${index + 1}`
         events.push({
           name: `${what} goes to n${node} in epoch ${epoch}${again ? ' again' : ''}`,
-          happen: (draft) => this.call(draft, kind, index, { state: 'sent', node, epoch, again }),
+          happen: (draft) =>
+            this.call(draft, kind, index, { state: 'sent', node, epoch, again, since: newestServed(state) }),
         })
       }
       // Calls of one kind are alike: the next one follows.
@@ -250,7 +251,7 @@ export class Events {
       image: images.add({ replica: undefined, log: node === CONTROL ? log : [] }),
       queue: [],
     }))
-    const call: Call = { state: 'new', node: 0, epoch: 0, again: false }
+    const call: Call = { state: 'new', node: 0, epoch: 0, again: false, since: 0 }
     const around = {
       writes: Array.from({ length: scenario.writes }, () => call),
       reads: Array.from({ length: scenario.reads }, () => call),
@@ -303,6 +304,10 @@ export class Events {
       this.follow(draft)
     }
   }
+}
+
+function newestServed({ around }: State): number {
+  return Math.max(0, ...around.served.map((life) => Number.parseInt(life, 10)))
 }
 
 const TICK = { type: 'tick' } as const

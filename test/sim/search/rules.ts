@@ -112,6 +112,10 @@ export class Rules {
     if (!served.includes(life)) draft.around = { ...draft.around, served: [...served, life] }
     this.checkHolds(draft, 'acked-survives', `node ${node} serves in epoch ${epoch}`, store, epoch)
     this.checkEnough(draft, node)
+    this.checkPromised(draft, node, epoch)
+  }
+
+  private checkPromised(draft: Draft, node: number, epoch: number): void {
     for (const member of this.kept(draft, node)?.inSync ?? []) {
       if ((this.durable(draft, nodeOf(member))?.head.promised ?? 0) >= epoch) continue
       this.broken(draft, 'all-promised', `node ${node} serves in epoch ${epoch}, which ${member} has not promised`)
@@ -187,7 +191,7 @@ export class Rules {
     if (call.state !== 'sent') return
     const begun = `${kind[0]}${number}(`
     const history = open ? draft.around.history : draft.around.history.filter((event) => event !== begun)
-    const after: Call = open ? { ...call, state: 'open' } : { state: 'new', node: 0, epoch: 0, again: false }
+    const after: Call = open ? { ...call, state: 'open' } : { state: 'new', node: 0, epoch: 0, again: false, since: 0 }
     draft.around = { ...draft.around, [kind]: calls.with(number - 1, after), history }
   }
 
@@ -195,7 +199,14 @@ export class Rules {
     const read = effect.request - READ_REQUEST
     const call = draft.around.reads[read - 1] as Call
     if (call.state !== 'sent') return
-    this.checkServes(draft, node, call.epoch, `read ${read}`)
+    if (call.since > call.epoch) {
+      this.broken(
+        draft,
+        'zombie',
+        `node ${node} answered read ${read} in ${call.epoch}, sent while ${call.since} served`,
+      )
+    }
+    this.checkPromised(draft, node, call.epoch)
     const bytes = effect.blocks[0]?.bytes
     const value = bytes === undefined ? 0 : valuesOf(bytes)[0]
     const history = [...draft.around.history, `r${read}=${value}`]
@@ -206,7 +217,7 @@ export class Rules {
 
   // ---- what is asked of several ------------------------------------------------------------------------------------------
 
-  /** Only the store that control names now answers with success, in the life that it was named in (A3-12, A3-19). */
+  /** Only the store that control names now acknowledges, in the life that it was named in (A3-12, A3-19). */
   private checkServes(draft: Draft, node: number, epoch: number, what: string): void {
     const record = this.cluster.truth(draft).record
     const { counter } = draft.nodes[node] as NodeState

@@ -34,6 +34,8 @@ export interface Call {
   readonly epoch: number
   /** It was open before. */
   readonly again: boolean
+  /** Newest epoch in which somebody served when it was sent. */
+  readonly since: number
 }
 
 /** What the two programs did, what was promised to them, and how much may still go wrong. */
