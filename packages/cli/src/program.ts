@@ -2,6 +2,7 @@ import { VERSION } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { clusterCheck } from './commands/cluster-check.ts'
 import { clusterInfo } from './commands/cluster-info.ts'
+import { clusterRecover } from './commands/cluster-recover.ts'
 import { clusterWait } from './commands/cluster-wait.ts'
 import { dev } from './commands/dev.ts'
 import { explain } from './commands/explain.ts'
@@ -40,7 +41,7 @@ const NOUNS: Readonly<Record<string, Noun>> = {
   cluster: {
     description: 'health of the whole',
     aliases: ['cl'],
-    verbs: [clusterInfo, clusterCheck, clusterWait],
+    verbs: [clusterInfo, clusterCheck, clusterWait, clusterRecover],
   },
   node: { description: 'nodes and what they hold', aliases: ['no'], verbs: [nodeLs, nodeDescribe, nodeLost] },
   volume: {

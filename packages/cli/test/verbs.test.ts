@@ -76,6 +76,12 @@ describe('cluster', () => {
     assert.equal((await ashlar(['cluster', 'wait', '--for', 'degraded', '--server', url])).code, 0)
   })
 
+  it('recover of a directory without a store is refused, and says which one', async () => {
+    const { code, error } = await ashlar(['cluster', 'recover', '--from', '/nonexistent/n1'])
+    assert.equal(code, 4)
+    assert.match(error, /the sidecar file \/nonexistent\/n1\/store\/store.json cannot be read: ENOENT/)
+  })
+
   it('wait exits 6 after its timeout and says what was in the way', async (t) => {
     const { url } = await fakeApi(t, { 'GET /v1/cluster': { body: DEGRADED } })
     const { code, error } = await ashlar(['cluster', 'wait', '--timeout', '1ms', '--server', url])

@@ -1,2 +1,4 @@
-/** For the gateway and tests of this repository: what the public door leaves out. Not stable. */
+/** For the command line, the gateway and tests of this repository: what the public door leaves out. Not stable. */
+
+export { type ClusterRecovery, planRecovery, recoverCluster } from './cluster-recovery.ts'
 export { createLog, createRegister, LATENCY_BUCKETS_SECONDS, type Register } from './observe/index.ts'

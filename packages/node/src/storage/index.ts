@@ -11,3 +11,4 @@ export { type OpenOnDriverOptions, type OpenStoreOptions, openStore, openStoreOn
 export { STORE_TUNING, type StoreTuning } from './options.ts'
 export type { ReplicaStore } from './replica-store.ts'
 export type { Complete, Store, StoreEffect, StoreIdentity } from './store.ts'
+export { adoptControl, type Survey, surveyStore } from './survey.ts'

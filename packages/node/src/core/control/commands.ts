@@ -2,14 +2,17 @@ import type {
   ClusterId,
   Epoch,
   ExtentId,
+  ExtentRecord,
   Holder,
   Incarnation,
   NodeName,
+  NodeRecord,
   SessionId,
   SetChange,
   StoreId,
   Trust,
   VolumeId,
+  VolumeRecord,
   Voter,
 } from '@ashlar/proto'
 
@@ -85,6 +88,17 @@ export type Command =
   | { readonly do: 'lose-store'; readonly store: StoreId; readonly live: readonly StoreId[] }
   /** A person knows what forced promotions of the volume may have lost. */
   | { readonly do: 'acknowledge-loss'; readonly name: string }
+  /** A part of a map that was rebuilt from extent heads: only in a log that begins with it (amendment 16). */
+  | {
+      readonly do: 'recover'
+      readonly generation: number
+      readonly lastVolume: number
+      readonly nodes: readonly Omit<NodeRecord, 'changedAt'>[]
+      readonly volumes: readonly Omit<VolumeRecord, 'changedAt'>[]
+      readonly extents: readonly Omit<ExtentRecord, 'changedAt'>[]
+      /** Extents of these that may lack acknowledged writes. */
+      readonly lossy: readonly ExtentId[]
+    }
   /** The first entry of each leader: commits what earlier terms left, and changes nothing. */
   | { readonly do: 'begin-term' }
   /** Who votes and who only learns, from this entry on: the log itself follows it from the moment it is appended. */

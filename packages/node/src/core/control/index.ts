@@ -7,6 +7,14 @@ export { ControlLeader, type LeaderMessage } from './leader.ts'
 export type { AttachView, LeaseView } from './leader-view.ts'
 export { MapState } from './map-state.ts'
 export { MapWatchers } from './map-watchers.ts'
+export {
+  type Certainty,
+  type RebuiltExtent,
+  type RebuiltMap,
+  rebuildMap,
+  recoverCommands,
+  type SurvivingStore,
+} from './rebuild-map.ts'
 export { applyCommand } from './reducer.ts'
 export type { CommandResult, SetResult } from './result.ts'
 export { SoloLog } from './solo-log.ts'

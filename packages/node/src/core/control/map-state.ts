@@ -162,6 +162,14 @@ export class MapState {
     this.voters = voters
   }
 
+  /** The map was rebuilt: its revisions go on above all that the ones before it can have had. */
+  beginGeneration(generation: number): void {
+    if (generation <= this.clusterGeneration) return
+    this.clusterGeneration = generation
+    this.#revision = Math.max(this.#revision, generation * 2 ** 32)
+    this.#stamp()
+  }
+
   putNode(node: Unstamped<NodeRecord>): NodeRecord {
     const record: NodeRecord = { ...node, changedAt: this.#stamp() }
     this.nodes.set(record.store, record)

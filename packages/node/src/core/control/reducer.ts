@@ -2,6 +2,7 @@ import { applyAttach, applyDetach } from './apply-attachments.ts'
 import { applyAcknowledgeLoss, applyForcePrimary, applyLoseStore } from './apply-losses.ts'
 import { applyExpire, applyRegister } from './apply-nodes.ts'
 import { applyPromote, applyRelease } from './apply-primaries.ts'
+import { applyRecover } from './apply-recover.ts'
 import { applyChangeSets } from './apply-sets.ts'
 import { applyCreateVolume, applyRemoveVolume } from './apply-volumes.ts'
 import type { Command } from './commands.ts'
@@ -25,6 +26,7 @@ const APPLY: { readonly [Name in Command['do']]: Apply<Name> } = {
   'force-primary': applyForcePrimary,
   'lose-store': applyLoseStore,
   'acknowledge-loss': applyAcknowledgeLoss,
+  recover: applyRecover,
   'begin-term': () => done(),
   'set-members': applySetMembers,
 }

@@ -1,0 +1,118 @@
+import { AshlarError, type ClusterId, extentIndexOf, type StoreId, type Voter, volumeOf } from '@ashlar/proto'
+import { type RebuiltMap, rebuildMap, recoverCommands } from './core/control/index.ts'
+import type { LogEntry } from './core/machine.ts'
+import { adoptControl, type Survey, surveyStore } from './storage/index.ts'
+
+/** What rebuilding the map of a cluster from data directories comes to. */
+export interface ClusterRecovery {
+  readonly cluster: ClusterId
+  readonly generation: number
+  /** Who keeps the control log from then on. */
+  readonly voter: Voter
+  readonly stores: readonly {
+    readonly directory: string
+    readonly store: StoreId
+    readonly replicas: number
+    readonly evidence: readonly string[]
+  }[]
+  readonly volumes: readonly { readonly name: string; readonly sizeBytes: number; readonly extents: number }[]
+  /** Extents, as VOLUME/NUMBER, of which every store that may hold an acknowledged write was given. */
+  readonly certain: readonly string[]
+  /** Extents that may lack acknowledged writes, with the stores that may hold them and were not given. */
+  readonly uncertain: readonly { readonly extent: string; readonly absent: readonly StoreId[] }[]
+  /** Extents of which no store that was given knows anything. */
+  readonly missing: readonly string[]
+}
+
+interface Plan {
+  readonly recovery: ClusterRecovery
+  readonly map: RebuiltMap
+}
+
+/**
+ * Says what the map would be if it were rebuilt from these data directories (amendment 16). Changes nothing. Throws USAGE
+ * when they belong to different clusters or none, or when nobody knows the address of the first one's node.
+ */
+export async function planRecovery(
+  directories: readonly string[],
+  address: string | undefined,
+): Promise<ClusterRecovery> {
+  return (await plan(directories, address)).recovery
+}
+
+/**
+ * Rebuilds the map for good: the store of the first directory keeps a new control log, the others follow it. Their old logs
+ * are moved aside. No node may run over any of them.
+ */
+export async function recoverCluster(
+  directories: readonly string[],
+  address: string | undefined,
+): Promise<ClusterRecovery> {
+  const { recovery, map } = await plan(directories, address)
+  const voters = [recovery.voter]
+  const commands = [{ do: 'found', cluster: recovery.cluster, voters } as const, ...recoverCommands(map)]
+  const entries = commands.map((command, at): LogEntry => ({ index: at + 1, term: 1, command }))
+  // Who keeps the log comes last: until then a crash leaves a cluster that waits for its control, and this can be done again.
+  const [first, ...others] = recovery.stores
+  for (const { directory } of others) await adoptControl(directory, voters, undefined, recovery.generation)
+  if (first !== undefined) await adoptControl(first.directory, voters, entries, recovery.generation)
+  return recovery
+}
+
+async function plan(directories: readonly string[], address: string | undefined): Promise<Plan> {
+  const surveys: Survey[] = []
+  for (const directory of directories) surveys.push(await surveyStore(directory))
+  const [first] = surveys
+  if (first === undefined) throw new AshlarError('USAGE', '--from names no directory')
+  const cluster = oneCluster(surveys)
+  const voter = { store: first.store, address: address ?? addressOf(first, surveys) }
+  const map = rebuildMap(surveys)
+  const nameOf = (extent: RebuiltMap['extents'][number]) => {
+    const { id } = extent.record
+    const volume = map.volumes.find((known) => known.id === volumeOf(id))
+    return `${volume?.name ?? volumeOf(id)}/${extentIndexOf(id)}`
+  }
+  const those = (certainty: string) => map.extents.filter((extent) => extent.certainty === certainty)
+  return {
+    map,
+    recovery: {
+      ...{ cluster, generation: map.generation, voter },
+      stores: surveys.map(({ directory, store, replicas, evidence }) => ({
+        directory,
+        store,
+        replicas: replicas.length,
+        evidence,
+      })),
+      volumes: map.volumes.map(({ id, name, sizeBytes }) => ({
+        ...{ name, sizeBytes },
+        extents: map.extents.filter(({ record }) => volumeOf(record.id) === id).length,
+      })),
+      certain: those('certain').map(nameOf),
+      uncertain: those('uncertain').map((extent) => ({ extent: nameOf(extent), absent: extent.absent })),
+      missing: those('missing').map(nameOf),
+    },
+  }
+}
+
+function oneCluster(surveys: readonly Survey[]): ClusterId {
+  const clusters = new Map(surveys.map(({ cluster, directory }) => [cluster, directory]))
+  const [cluster] = clusters.keys()
+  if (clusters.size > 1) {
+    const told = [...clusters].map(([id, directory]) => `${directory} to ${id ?? 'none'}`)
+    throw new AshlarError('USAGE', `--from: the directories belong to different clusters: ${told.join(', ')}`)
+  }
+  if (cluster === undefined) throw new AshlarError('USAGE', '--from: these directories belong to no cluster yet')
+  const twice = surveys.find(({ store }, at) => surveys.findIndex((other) => other.store === store) !== at)
+  if (twice !== undefined) {
+    throw new AshlarError('USAGE', `--from: ${twice.directory} is a copy of another directory that is named too`)
+  }
+  return cluster
+}
+
+function addressOf(first: Survey, surveys: readonly Survey[]): string {
+  const known = surveys.flatMap(({ voters }) => voters).find(({ store }) => store === first.store)
+  if (known !== undefined) return known.address
+  throw new AshlarError('USAGE', `nobody knows the address of the node over ${first.directory}: it was no voter`, {
+    hint: 'name it with --address HOST:PORT, or name the directory of a voter first',
+  })
+}

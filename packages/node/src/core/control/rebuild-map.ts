@@ -1,0 +1,224 @@
+import type {
+  Bytes,
+  ExtentId,
+  ExtentRecord,
+  NodeName,
+  NodeRecord,
+  StoreId,
+  VolumeId,
+  VolumeRecord,
+  Voter,
+} from '@ashlar/proto'
+import { epochOf, extentId, extentIndexOf, LIMITS, NO_LIFE, volumeOf } from '@ashlar/proto'
+import type { Head, HeadRecord } from '../machine.ts'
+import type { Command } from './commands.ts'
+import type { Unstamped } from './map-state.ts'
+
+/** What one surviving data directory tells. */
+export interface SurvivingStore {
+  readonly store: StoreId
+  /** Start counter of its last life. */
+  readonly startCounter: number
+  readonly voters: readonly Voter[]
+  readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head }[]
+  readonly volumes: readonly {
+    readonly volume: VolumeId
+    readonly name: string
+    readonly longestExtentBytes: Bytes
+    readonly replicas: number
+  }[]
+}
+
+/** How an extent was found. `certain`: every store that may hold an acknowledged write of it is among those given. */
+export type Certainty = 'certain' | 'uncertain' | 'missing'
+
+export interface RebuiltExtent {
+  readonly record: Unstamped<ExtentRecord>
+  readonly certainty: Certainty
+  /** Stores that may hold newer writes and were not given. */
+  readonly absent: readonly StoreId[]
+}
+
+export interface RebuiltMap {
+  readonly generation: number
+  readonly nodes: readonly Unstamped<NodeRecord>[]
+  readonly volumes: readonly Unstamped<VolumeRecord>[]
+  readonly extents: readonly RebuiltExtent[]
+}
+
+type Recover = Extract<Command, { do: 'recover' }>
+
+const EPOCHS_PER_GENERATION = 2 ** 32
+/** Numbers that volumes may have had which none of the given stores knows of. */
+const SPARE_VOLUMES = 1024
+/** Extents of one entry of the log. */
+const ENTRY_EXTENTS = 256
+
+/**
+ * The map as the heads of surviving stores tell it (amendment 16), under a cluster generation above every one before: what
+ * was promised, or sent and not delivered, under an older one is fenced. Of each extent the record with the highest
+ * (generation, revision) holds. Deterministic in its argument.
+ */
+export function rebuildMap(stores: readonly SurvivingStore[]): RebuiltMap {
+  const generation =
+    1 + Math.max(0, ...stores.flatMap(({ replicas }) => replicas.map(({ head }) => generationOf(head))))
+  const found = newestRecords(stores)
+  const given = new Set(stores.map(({ store }) => store))
+  const volumes = rebuildVolumes(stores, found)
+  const extents = volumes.flatMap((volume) =>
+    Array.from({ length: Math.ceil(volume.sizeBytes / volume.extentSizeBytes) }, (_, index) => {
+      const id = extentId(volume.id, index)
+      const newest = found.get(id)
+      return newest === undefined
+        ? missingExtent(id, generation, volume.replicas, stores)
+        : rebuildExtent(id, generation, newest, given, stores)
+    }),
+  )
+  return { generation, nodes: rebuildNodes(stores, extents), volumes, extents }
+}
+
+/** The map as entries of a log that begins with them, after the founding. */
+export function recoverCommands({ generation, nodes, volumes, extents }: RebuiltMap): Recover[] {
+  const lastVolume = Math.max(0, ...volumes.map(({ id }) => id)) + SPARE_VOLUMES
+  const commands: Recover[] = [{ do: 'recover', generation, lastVolume, nodes, volumes, extents: [], lossy: [] }]
+  for (let at = 0; at < extents.length; at += ENTRY_EXTENTS) {
+    const part = extents.slice(at, at + ENTRY_EXTENTS)
+    const lossy = part.filter(({ certainty }) => certainty !== 'certain').map(({ record }) => record.id)
+    commands.push({
+      do: 'recover',
+      generation,
+      lastVolume,
+      nodes: [],
+      volumes: [],
+      extents: part.map(({ record }) => record),
+      lossy,
+    })
+  }
+  return commands
+}
+
+function generationOf({ promised, record }: Head): number {
+  return Math.floor(Math.max(promised, record?.epoch ?? 0) / EPOCHS_PER_GENERATION)
+}
+
+function newestRecords(stores: readonly SurvivingStore[]): Map<ExtentId, HeadRecord> {
+  const newest = new Map<ExtentId, HeadRecord>()
+  for (const { replicas } of stores)
+    for (const { extent, head } of replicas) {
+      const known = newest.get(extent)
+      if (head.record !== undefined && (known === undefined || isNewer(head.record, known)))
+        newest.set(extent, head.record)
+    }
+  return newest
+}
+
+function isNewer(a: HeadRecord, b: HeadRecord): boolean {
+  const generation = (record: HeadRecord) => Math.floor(record.epoch / EPOCHS_PER_GENERATION)
+  return generation(a) > generation(b) || (generation(a) === generation(b) && a.revision > b.revision)
+}
+
+function rebuildExtent(
+  id: ExtentId,
+  generation: number,
+  newest: HeadRecord,
+  given: ReadonlySet<StoreId>,
+  stores: readonly SurvivingStore[],
+): RebuiltExtent {
+  const absent = [...newest.inSync, ...newest.eligible].filter((store) => !given.has(store))
+  const epoch = epochOf(generation, 1)
+  const fixed = { id, revision: newest.revision + 1, epoch, assigned: newest.assigned }
+  if (absent.length === 0) {
+    const { inSync, eligible } = newest
+    const primary = inSync.includes(newest.primary) ? newest.primary : (inSync[0] as StoreId)
+    const record = { ...fixed, primary: { store: primary, counter: counterOf(stores, primary) }, inSync, eligible }
+    return { record, certainty: 'certain', absent }
+  }
+  // Somebody may have gone on without those that are here: the one that got furthest begins another history.
+  const here = newest.assigned.filter((store) => given.has(store))
+  const members = [newest.inSync, newest.eligible, here].map((set) => set.filter((store) => given.has(store)))
+  const best = furthest(members.find((set) => set.length > 0) ?? [], id, stores)
+  if (best === undefined) return { ...missingExtent(id, generation, newest.assigned.length, stores), absent }
+  const record = { ...fixed, primary: { store: best, counter: counterOf(stores, best) }, inSync: [best], eligible: [] }
+  return { record, certainty: 'uncertain', absent }
+}
+
+/** No store that is here ever heard of it: it is in nobody's hands until a person says that it is lost. */
+function missingExtent(
+  id: ExtentId,
+  generation: number,
+  replicas: number,
+  stores: readonly SurvivingStore[],
+): RebuiltExtent {
+  const assigned = stores.slice(0, replicas).map(({ store }) => store)
+  const [store] = assigned as [StoreId]
+  const record = { id, revision: 1, epoch: epochOf(generation, 1), primary: { store, counter: NO_LIFE } }
+  return { record: { ...record, inSync: [store], eligible: [], assigned }, certainty: 'missing', absent: [] }
+}
+
+function furthest(members: readonly StoreId[], id: ExtentId, stores: readonly SurvivingStore[]): StoreId | undefined {
+  const heads = stores.flatMap(({ store, replicas }) =>
+    members.includes(store) ? replicas.filter(({ extent }) => extent === id).map(({ head }) => ({ store, head })) : [],
+  )
+  heads.sort((a, b) => b.head.lastEpoch - a.head.lastEpoch || b.head.lastSeq - a.head.lastSeq)
+  return heads[0]?.store
+}
+
+function counterOf(stores: readonly SurvivingStore[], store: StoreId): number {
+  return stores.find((given) => given.store === store)?.startCounter ?? NO_LIFE
+}
+
+function rebuildVolumes(
+  stores: readonly SurvivingStore[],
+  found: ReadonlyMap<ExtentId, HeadRecord>,
+): Unstamped<VolumeRecord>[] {
+  const ids = new Set([...found.keys()].map((id) => volumeOf(id)))
+  return [...ids]
+    .sort((a, b) => a - b)
+    .map((id) => {
+      const records = [...found].filter(([extent]) => volumeOf(extent) === id).sort(([a], [b]) => a - b)
+      const told = stores.flatMap(({ volumes }) => volumes.filter(({ volume }) => volume === id))
+      const [lastId, last] = records.at(-1) as [ExtentId, HeadRecord]
+      const longest = Math.max(
+        ...told.map((volume) => volume.longestExtentBytes),
+        ...records.map(([, it]) => it.lengthBytes),
+      )
+      const extentSizeBytes = powerOfTwo(Math.max(longest, LIMITS.minExtentBytes))
+      const generations = stores.flatMap(({ replicas }) =>
+        replicas.filter(({ extent }) => volumeOf(extent) === id).map(({ head }) => head.generation),
+      )
+      return {
+        id,
+        name: last.volumeName,
+        sizeBytes: extentIndexOf(lastId) * extentSizeBytes + last.lengthBytes,
+        blockSizeBytes: last.blockSizeBytes,
+        extentSizeBytes,
+        replicas: last.assigned.length,
+        minInSync: last.minInSync,
+        // Whoever held it before is fenced.
+        generation: Math.max(0, ...generations) + 1,
+        holders: [],
+      }
+    })
+}
+
+function powerOfTwo(atLeast: number): number {
+  let size = 1
+  while (size < atLeast) size *= 2
+  return size
+}
+
+/** Every store that an extent names; those that come register with all the rest, those that do not are lost. */
+function rebuildNodes(stores: readonly SurvivingStore[], extents: readonly RebuiltExtent[]): Unstamped<NodeRecord>[] {
+  const named = new Set<StoreId>(stores.map(({ store }) => store))
+  for (const { record } of extents) for (const store of record.assigned) named.add(store)
+  const addresses = new Map(stores.flatMap(({ voters }) => voters.map(({ store, address }) => [store, address])))
+  return [...named].sort().map((store) => ({
+    store,
+    name: `store-${store.slice(-12)}` as NodeName,
+    address: addresses.get(store) ?? '',
+    api: '',
+    incarnation: { bootId: '', counter: counterOf(stores, store) },
+    trust: 'trusted',
+    state: 'lost',
+  }))
+}

@@ -1,0 +1,103 @@
+import { access, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ClusterId, ExtentId, StoreId, VolumeId, Voter } from '@ashlar/proto'
+import type { LogEntry } from '../core/control/commands.ts'
+import type { Head } from '../core/machine.ts'
+import { openControlLog } from './control-log/index.ts'
+import { syncDirectory } from './directories.ts'
+import type { StorageDriver } from './driver.ts'
+import { corruptStoreError, unusableStoreError } from './errors.ts'
+import { openLevelDbDriver } from './leveldb/leveldb-driver.ts'
+import { LEVELDB_DEFAULTS } from './leveldb/options.ts'
+import { moveEngineLogs } from './open/engine-logs.ts'
+import { readSidecar } from './open/format.ts'
+import { type Layout, layoutOf } from './open/layout.ts'
+import { recover } from './recover.ts'
+import { type IdentityValue, putIdentity, readIdentity } from './repositories/identity-repository.ts'
+import type { VolumeValue } from './repositories/volume-repository.ts'
+
+/** What a data directory holds, read while no node runs over it. Nothing of it is changed. */
+export interface Survey {
+  readonly directory: string
+  readonly store: StoreId
+  readonly cluster: ClusterId | undefined
+  readonly voters: readonly Voter[]
+  readonly startCounter: number
+  readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head }[]
+  readonly volumes: readonly (VolumeValue & { readonly volume: VolumeId })[]
+  /** Signs that something acknowledged may be missing from it. */
+  readonly evidence: readonly string[]
+}
+
+/** Throws CONFLICT when there is no store, or a node has it open; INTERNAL when it is corrupt. */
+export async function surveyStore(directory: string): Promise<Survey> {
+  return await withStore(directory, async (driver, { store, cluster, voters, startCounter, suspicion }) => {
+    const { replicas, volumes, evidence } = await recover(driver)
+    return {
+      ...{ directory, store, cluster, voters, startCounter },
+      replicas: [...replicas.values()].map(({ extent, head }) => ({ extent, head })),
+      volumes: [...volumes].map(([volume, value]) => ({ ...value, volume })),
+      evidence: [...(suspicion === undefined ? [] : [suspicion.reason]), ...evidence],
+    }
+  })
+}
+
+/**
+ * Makes a store follow a control log that begins anew: with `entries` it keeps that log, without it is told who does. A log
+ * that it had is moved aside, never deleted. The log is on stable storage before the identity names it.
+ */
+export async function adoptControl(
+  directory: string,
+  voters: readonly Voter[],
+  entries: readonly LogEntry[] | undefined,
+  generation: number,
+): Promise<void> {
+  await withStore(directory, async (driver, identity, layout) => {
+    await setAside(layout, generation)
+    if (entries !== undefined) {
+      const log = await openControlLog(layout.control)
+      await log.append(entries)
+      await log.close()
+    }
+    await driver.apply([putIdentity({ ...identity, voters, founded: entries !== undefined })], 'synced')
+  })
+}
+
+/** The old control log under a name that no older one has, so that doing it again loses nothing. */
+async function setAside({ store, control }: Layout, generation: number): Promise<void> {
+  const exists = (path: string) =>
+    access(path).then(
+      () => true,
+      () => false,
+    )
+  if (!(await exists(control))) return
+  for (let attempt = 1; ; attempt++) {
+    const aside = join(store, `control.before-generation-${generation}${attempt === 1 ? '' : `-${attempt}`}`)
+    if (await exists(aside)) continue
+    await rename(control, aside)
+    return await syncDirectory(store)
+  }
+}
+
+async function withStore<T>(
+  directory: string,
+  work: (driver: StorageDriver, identity: IdentityValue, layout: Layout) => Promise<T>,
+): Promise<T> {
+  const layout = layoutOf(directory)
+  const store = await readSidecar(layout.sidecar)
+  await moveEngineLogs(layout)
+  const driver = await openLevelDbDriver(layout.database, LEVELDB_DEFAULTS)
+  try {
+    const identity = await readIdentity(driver)
+    if (identity === undefined) throw corruptStoreError(`the database of ${directory} holds no identity of a store`)
+    if (identity.store !== store) {
+      throw unusableStoreError(
+        `the database of ${directory} belongs to store ${identity.store}, but its sidecar file says ${store}`,
+        'Directories of two stores were mixed: put each back in its place.',
+      )
+    }
+    return await work(driver, identity, layout)
+  } finally {
+    await driver.close()
+  }
+}
