@@ -2,6 +2,7 @@ import type { Fact } from '@ashlar/node/core'
 import type { StoreId } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
+import { readsBesideMajority } from './confirmed-reads.ts'
 import { Stage } from './stage.ts'
 
 /**
@@ -17,6 +18,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['primary-cut-from-control-only', primaryCutFromControl],
   ['acknowledged-after-the-lease', acknowledgedAfterLease],
   ['read-when-the-lease-runs-out', readWhenLeaseRunsOut],
+  ['reads-beside-a-majority', readsBesideMajority],
   ['write-of-a-fenced-client', writeOfFencedClient],
   ['attachment-not-known-yet', attachmentNotKnownYet],
   ['first-writes-rolled-back', firstWritesRolledBack],
