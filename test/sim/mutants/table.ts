@@ -1,5 +1,6 @@
 import type { Mutant } from './mutant.ts'
 import { RAFT_MUTANTS } from './raft-table.ts'
+import { READ_MUTANTS } from './read-table.ts'
 
 const REPLICATION = 'packages/node/src/core/replication'
 const CONTROL = 'packages/node/src/core/control'
@@ -353,37 +354,6 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     schedule: 'write-of-a-fenced-client',
   },
   {
-    name: 'read-without-confirmation',
-    rule: 'Amendment 8',
-    wrong: 'A primary without a lease answers a read and asks nobody.',
-    edits: [
-      {
-        file: `${REPLICATION}/reads.ts`,
-        find: 'if (!unleased) return this.reply(ctx, read, blocks)',
-        replace: 'return this.reply(ctx, read, blocks)',
-      },
-    ],
-    schedule: 'reads-beside-a-majority',
-  },
-  {
-    name: 'confirmed-by-a-majority',
-    rule: 'Amendment 8',
-    wrong: 'A read without a lease is answered when most of the ackSet confirms.',
-    edits: [
-      {
-        file: `${REPLICATION}/confirmations.ts`,
-        find: 'if (asked.size === 0 || asked.size < this.others().length) return',
-        replace: 'if (asked.size === 0) return',
-      },
-      {
-        file: `${REPLICATION}/confirmations.ts`,
-        find: 'if (this.others().every((other) => round.confirmed.has(other)))',
-        replace: 'if (2 * (round.confirmed.size + 1) > this.others().length + 1)',
-      },
-    ],
-    schedule: 'reads-beside-a-majority',
-  },
-  {
     name: 'table-before-promise',
     rule: 'Amendment 5',
     wrong: 'A replica answers OPEN with its table before its promise is durable.',
@@ -516,4 +486,4 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
 ]
 
-export const MUTANTS: readonly Mutant[] = [...REPLICATION_MUTANTS, ...RAFT_MUTANTS]
+export const MUTANTS: readonly Mutant[] = [...REPLICATION_MUTANTS, ...READ_MUTANTS, ...RAFT_MUTANTS]

@@ -1,0 +1,38 @@
+import type { Mutant } from './mutant.ts'
+
+const REPLICATION = 'packages/node/src/core/replication'
+
+/** Bugs of reads that are answered without a lease. */
+export const READ_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'read-without-confirmation',
+    rule: 'Amendment 8',
+    wrong: 'A primary without a lease answers a read and asks nobody.',
+    edits: [
+      {
+        file: `${REPLICATION}/reads.ts`,
+        find: 'if (!unleased) return this.reply(ctx, read, blocks)',
+        replace: 'return this.reply(ctx, read, blocks)',
+      },
+    ],
+    schedule: 'reads-beside-a-majority',
+  },
+  {
+    name: 'confirmed-by-a-majority',
+    rule: 'Amendment 8',
+    wrong: 'A read without a lease is answered when most of the ackSet confirms.',
+    edits: [
+      {
+        file: `${REPLICATION}/confirmations.ts`,
+        find: 'if (asked.size === 0 || asked.size < this.others().length) return',
+        replace: 'if (asked.size === 0) return',
+      },
+      {
+        file: `${REPLICATION}/confirmations.ts`,
+        find: 'if (this.others().every((other) => round.confirmed.has(other)))',
+        replace: 'if (2 * (round.confirmed.size + 1) > this.others().length + 1)',
+      },
+    ],
+    schedule: 'reads-beside-a-majority',
+  },
+]
