@@ -33,6 +33,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['deaf-leader', deafLeader],
   ['leader-crash', leaderCrash],
   ['leader-with-its-primary-cut-off', leaderCutOff],
+  ['renewals-at-a-leader-that-stood-still', renewalsAtOldLeader],
 ])
 
 const TAKEOVER: Pick<SimulationOptions, 'sharing' | 'workload'> = {
@@ -323,8 +324,12 @@ function deafLeader(): readonly Violation[] {
   const others = [...world.nodes, ...world.clients].map(({ name }) => name).filter((name) => name !== leader.name)
   world.network.setCuts([{ side: new Set(others), others: new Set([leader.name]), oneWay: true }])
   const proof = stage.nextWrites()
-  stage.until('another leader', () => world.nodes.some((node) => node !== leader && node.process?.leads === true), 8000)
-  return stage.until('writes go on', proof, 20_000).finish()
+  stage.expect(
+    'another leader',
+    () => world.nodes.some((node) => node !== leader && node.process?.leads === true),
+    8000,
+  )
+  return stage.expect('writes go on', proof, 20_000).finish()
 }
 
 /** The leader of control dies with its disk's newest entries, again and again: each time there is another one soon. */
@@ -351,4 +356,24 @@ function leaderCutOff(): readonly Violation[] {
   stage.cut(leader, ...world.nodes.filter((node) => node !== leader))
   stage.until('another primary', () => stage.record.epoch > epoch, 12_000)
   return stage.until('writes go on', stage.nextWrites(), 10_000).heal().run(3000).finish()
+}
+
+/**
+ * 1. The leader of control stands still, and nothing of the others reaches it. A primary and a client reach nobody but it;
+ *    the others elect another leader, which names another primary.
+ * 2. The old leader goes on, and finds the primary's renewals. It must not answer them: a later epoch is served already.
+ */
+function renewalsAtOldLeader(): readonly Violation[] {
+  const stage = Stage.where(({ primary, leader }) => primary !== leader, { nodes: 5, voters: 5 })
+  const { primary, leader, world } = stage
+  const { epoch } = stage.record
+  const others = world.nodes.filter((node) => node !== leader && node !== primary).map(({ name }) => name)
+  const side = new Set([primary.name, ...world.clients.slice(0, 1).map(({ name }) => name)])
+  world.network.setCuts([
+    { side, others: new Set(others), oneWay: false },
+    { side: new Set(others), others: new Set([leader.name]), oneWay: true },
+  ])
+  leader.process?.pause(11_000)
+  stage.until('another primary', () => stage.record.epoch > epoch, 10_000)
+  return stage.run(9000).finish()
 }

@@ -124,6 +124,15 @@ export class Stage {
     throw new NotFollowed(`${what} did not come within ${withinMs} ms: ${world.describe()}`)
   }
 
+  /** Runs until the condition holds; that it does so in time is a promise, so otherwise it is a violation. */
+  expect(what: string, condition: () => boolean, withinMs: number): this {
+    const { world } = this
+    if (!world.runUntil(() => condition() || world.checkers.broken, withinMs)) {
+      world.checkers.violation('liveness', `${what}: not within ${withinMs} ms: ${world.describe()}`)
+    }
+    return this
+  }
+
   /** Runs until a node says this, and acts at that very moment. */
   when(what: string, matches: (fact: Fact) => boolean, act: () => void): this {
     const { checkers } = this.world

@@ -46,18 +46,6 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'raft-own-vote-early',
-    rule: 'raft pitfall 2',
-    wrong: 'A candidate counts its own vote before it is durable.',
-    edits: [
-      {
-        file: `${RAFT}/roles/candidate.ts`,
-        find: 'if (this.#pre || this.#core.hardStateDurable)',
-        replace: 'if (this.#pre || this.#core.self !== undefined)',
-      },
-    ],
-  },
-  {
     name: 'raft-accepted-before-durable',
     rule: 'A2.14, raft pitfall 3',
     wrong: 'A follower says that it has entries which are not on its stable storage.',
@@ -118,30 +106,6 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'raft-truncates-always',
-    rule: 'raft pitfall 7',
-    wrong: 'A follower drops everything behind the place of a message, not only from a conflict on.',
-    edits: [
-      {
-        file: `${RAFT}/log.ts`,
-        find: 'const first = entries.findIndex((entry) => this.termAt(entry.index) !== entry.term)',
-        replace: 'const first = entries.length === 0 ? -1 : 0',
-      },
-    ],
-  },
-  {
-    name: 'raft-old-leader-grants-leases',
-    rule: 'Amendment 3, raft pitfall 30',
-    wrong: 'A read-index round is over as soon as it begins, so that a leader that was replaced answers renewals.',
-    edits: [
-      {
-        file: `${RAFT}/reads.ts`,
-        find: 'read.round !== undefined && read.round <= round && read.index <= applied',
-        replace: 'read.round !== undefined && read.index <= applied',
-      },
-    ],
-  },
-  {
     name: 'raft-handed-over-before-durable',
     rule: 'raft pitfall 4',
     wrong: 'An entry is handed over before it is on the own disk.',
@@ -154,31 +118,6 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'raft-answers-for-others',
-    rule: 'raft pitfall 10',
-    wrong:
-      'A leader that is one no more keeps its proposals, and answers for entries of its successor in their places.',
-    edits: [
-      {
-        file: `${RAFT}/proposals.ts`,
-        find: '    this.#byIndex.clear()\n',
-        replace: '    lost.length = 0\n',
-      },
-    ],
-  },
-  {
-    name: 'raft-leads-at-once',
-    rule: 'raft pitfall 30',
-    wrong: 'A new leader proposes and reads before the first entry of its term is handed over.',
-    edits: [
-      {
-        file: `${RAFT}/machine.ts`,
-        find: 'if (!this.#leads && applied >= leader.beginIndex) {',
-        replace: 'if (!this.#leads && applied >= 0) {',
-      },
-    ],
-  },
-  {
     name: 'raft-commit-beyond-verified',
     rule: 'raft pitfall 8',
     wrong: 'A follower takes over the commit index of a leader for entries that the leader has not compared.',
@@ -187,18 +126,6 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
         file: `${RAFT}/roles/follower.ts`,
         find: 'log.commitTo(Math.min(message.commit, verified))',
         replace: 'log.commitTo(Math.min(message.commit, log.lastIndex))',
-      },
-    ],
-  },
-  {
-    name: 'raft-counts-old-terms',
-    rule: 'raft pitfall 9',
-    wrong: 'A leader commits an entry of an earlier term because a majority has it.',
-    edits: [
-      {
-        file: `${RAFT}/roles/leader.ts`,
-        find: 'reached > log.commit && log.termAt(reached) === term',
-        replace: 'reached > log.commit && term > 0',
       },
     ],
   },
