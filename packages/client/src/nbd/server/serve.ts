@@ -88,12 +88,14 @@ export async function serveNbdStream(
   options: NbdStreamOptions = {},
 ): Promise<CloseReason> {
   const server = new RunningServer(providerOf(exports), options)
-  const close = (): void => void server.close()
+  // A device whose calls hang would keep the connection from ending: closing waits for it only so long.
+  const givenUp = Promise.withResolvers<CloseReason>()
+  const close = (): void => void server.close().then(() => givenUp.resolve('server-closed'))
   const over = server.serve(stream)
   options.signal?.addEventListener('abort', close)
   if (options.signal?.aborted === true) close()
   try {
-    return await over
+    return await Promise.race([over, givenUp.promise])
   } finally {
     options.signal?.removeEventListener('abort', close)
     await server.close()

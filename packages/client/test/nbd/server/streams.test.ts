@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { type ByteStream, deviceExports, MemoryDevice, serveNbd, serveNbdStream } from '@ashlar/client/nbd'
 import { MIB } from '@ashlar/proto'
 import { RawClient } from '../support/raw-client.ts'
+import { eventually, Gate, held } from '../support/test-server.ts'
 import { CMD } from '../support/wire.ts'
 
 const exports = deviceExports([{ name: 'vol', device: new MemoryDevice({ sizeBytes: MIB }) }])
@@ -45,6 +46,22 @@ test('a stream is given up when the signal says so', async () => {
   const late = await connected()
   assert.equal(await serveNbdStream(exports, late.stream, { signal: AbortSignal.abort() }), 'server-closed')
   late.client.destroy()
+})
+
+test('a stream whose device hangs is given up all the same', async () => {
+  const { client, stream } = await connected()
+  const gate = new Gate()
+  const device = held(new MemoryDevice({ sizeBytes: MIB }), gate, ['write'])
+  const abort = new AbortController()
+  const limits = { closeMs: 50 }
+  const over = serveNbdStream(deviceExports([{ name: 'vol', device }]), stream, { signal: abort.signal, limits })
+  await client.attachNow()
+  client.send({ command: CMD.WRITE, payload: Buffer.of(1) })
+  await eventually('the write is at the device', () => gate.waiting.length === 1)
+  abort.abort()
+  assert.equal(await over, 'server-closed')
+  gate.open()
+  client.destroy()
 })
 
 test('a descriptor that is no listening socket is refused with what to pass', async () => {
