@@ -6,6 +6,7 @@ const OPTIONS = 'packages/client/test/nbd/protocol/options.test.ts'
 const REQUEST_READER = 'packages/client/test/nbd/protocol/request-reader.test.ts'
 const SESSIONS = 'packages/client/test/nbd/protocol/sessions.test.ts'
 const DURABILITY = 'packages/client/test/nbd/server/durability.test.ts'
+const HOLDERS = 'packages/client/test/nbd/server/holders.test.ts'
 const LIFECYCLE = 'packages/client/test/nbd/server/lifecycle.test.ts'
 const LIMITS = 'packages/client/test/nbd/server/limits.test.ts'
 const SESSION = 'packages/client/test/nbd/server/session.test.ts'
@@ -129,7 +130,12 @@ export const CONNECTION_LINES: readonly ChecklistLine[] = [
   {
     line: 110,
     what: 'clients that connect and hold',
-    tests: { [LIMITS]: ['nbd 11, 110: connections beyond the limits are refused, and places become free again'] },
+    tests: {
+      [HOLDERS]: [
+        'nbd 110, 116: ten thousand clients that connect and hold take the places there are, and nothing after them',
+      ],
+      [LIMITS]: ['nbd 11, 110: connections beyond the limits are refused, and places become free again'],
+    },
   },
   {
     line: 111,
@@ -167,7 +173,12 @@ export const CONNECTION_LINES: readonly ChecklistLine[] = [
   {
     line: 116,
     what: 'handles and memory stay flat',
-    tests: { [LIMITS]: ['nbd 107, 114, 116, 117: noise at every stage and resets leave the server as it was'] },
+    tests: {
+      [HOLDERS]: [
+        'nbd 110, 116: ten thousand clients that connect and hold take the places there are, and nothing after them',
+      ],
+      [LIMITS]: ['nbd 107, 114, 116, 117: noise at every stage and resets leave the server as it was'],
+    },
   },
   {
     line: 117,
