@@ -1,5 +1,5 @@
 /**
- * The verbs of this repository: `npm start`, `npm test`, `npm run check`. npm calls this file with whatever Node runs
+ * The verbs of this repository: `npm start`, `npm test`, `npm run check`, `npm run soak`. npm calls this file with whatever Node runs
  * npm, also in a fresh clone where nothing is installed yet, so it and scripts/verbs/ use no package and nothing that
  * Node 20 lacks. Everything after the installation runs under the Node that package-lock.json pins.
  */
@@ -12,10 +12,12 @@ import { STAGES, testStages } from './verbs/stages.mjs'
 const HELP = `usage: npm start [-- ARGUMENTS OF ashlar dev]
        npm test [-- STAGE...]
        npm run check
+       npm run soak [-- --hours H --seed N --nodes 3|5]
 
 start  installs and builds what is missing, then runs a cluster on this machine: ashlar dev
 test   installs, builds, checks the sources and runs the tests; with stages, only these
 check  tidy, biome, types and the unit tests: before every commit
+soak   real processes behind bad links, killed and stopped, for hours: npm run soak -- --help
 
 stages: ${Object.entries(STAGES)
   .map(([name, stage]) => `${name} (${stage.title})`)
@@ -49,6 +51,11 @@ const VERBS = {
     if (!(await checkSources(node))) throw new Failure(UNCLEAN)
     await buildAll(node)
     return testStages(node, ['unit'])
+  },
+  async soak(args) {
+    const node = await ensureInstalled()
+    await build(node)
+    return run('soak', node, ['--conditions=ashlar-source', 'test/cluster/net/bin/soak.ts', ...args], { quiet: true })
   },
   async help() {
     process.stdout.write(HELP)

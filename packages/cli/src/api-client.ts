@@ -123,7 +123,8 @@ async function send(server: string, path: string, request: Request): Promise<Res
   try {
     return await fetch(new URL(path, server), {
       method,
-      signal: AbortSignal.timeout(timeoutMs),
+      // It takes whole milliseconds only, and what is left of a deadline is none.
+      signal: AbortSignal.timeout(Math.ceil(timeoutMs)),
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
     })
   } catch (error) {

@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto'
+import { accessSync, constants } from 'node:fs'
+import { delimiter } from 'node:path'
+import { type RunResult, run } from '../../kit/dev-cluster.ts'
+
+/** With the folders of system programs, which the environment of a job may lack, and the distribution's Python first. */
+export function systemPath(): string {
+  const folders = (process.env['PATH'] ?? '').split(delimiter)
+  return [...new Set(['/usr/sbin', '/sbin', '/usr/bin', '/bin', ...folders])].join(delimiter)
+}
+
+/** Says why this machine cannot have networks of namespaces, or false: the value of a test's `skip`. */
+export function namespacesUnavailable(): string | false {
+  if (process.getuid?.() !== 0) return 'network namespaces need root'
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK)
+    return false
+  } catch {
+    return 'the kernel has no /dev/net/tun: the network between the namespaces is made of TUN devices'
+  }
+}
+
+/** Network namespaces of one run, by short names of their own: nobody else's are touched. */
+export class Namespaces {
+  readonly #prefix = `ashlar-${randomBytes(4).toString('hex')}`
+  readonly #made: string[] = []
+
+  /** Rejects when one cannot be made; what was made until then stays for `remove`. */
+  async make(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const namespace = this.fullName(name)
+      await ip('netns', 'add', namespace)
+      this.#made.push(namespace)
+      await ip('-n', namespace, 'link', 'set', 'lo', 'up')
+    }
+  }
+
+  fullName(name: string): string {
+    return `${this.#prefix}-${name}`
+  }
+
+  /** Kills whatever still runs in these namespaces, which only this run has started, and removes them. */
+  async remove(): Promise<void> {
+    await removeNamespaces(this.#made.splice(0))
+  }
+}
+
+/** Kills whatever still runs in these namespaces, but for this process, and removes them. */
+export async function removeNamespaces(namespaces: readonly string[]): Promise<void> {
+  for (const namespace of namespaces) {
+    const { stdout } = await run('ip', ['netns', 'pids', namespace], { env: { PATH: systemPath() } })
+    const pids = stdout.split('\n').filter((line) => line !== '')
+    for (const pid of pids.map(Number)) if (pid !== process.pid) kill(pid)
+    await ip('netns', 'del', namespace)
+  }
+}
+
+/** Runs ip(8). Rejects with what it said when it fails. */
+export async function ip(...args: readonly string[]): Promise<RunResult> {
+  const result = await run('ip', args, { env: { PATH: systemPath() } })
+  if (result.code !== 0) throw new Error(`ip ${args.join(' ')} ended with ${result.code}: ${result.stderr}`)
+  return result
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    // It ended between being listed and being killed.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
