@@ -1,6 +1,8 @@
 import type {
   ApiError,
+  ChangeMembersRequest,
   ClusterAnswer,
+  ControlMembersAnswer,
   CreateVolumeRequest,
   ExplanationAnswer,
   ExtentAnswer,
@@ -38,6 +40,18 @@ export class ApiClient {
 
   cluster(timeoutMs?: number): Promise<ClusterAnswer> {
     return this.call('/v1/cluster', timeoutMs === undefined ? {} : { timeoutMs })
+  }
+
+  controlMembers(): Promise<ControlMembersAnswer> {
+    return this.call('/v1/control')
+  }
+
+  changeMembers(request: ChangeMembersRequest): Promise<ControlMembersAnswer> {
+    return this.call('/v1/control/members', { method: 'POST', body: request })
+  }
+
+  transferLeadership(node: string): Promise<ControlMembersAnswer> {
+    return this.call('/v1/control/leader', { method: 'POST', body: { node } })
   }
 
   nodes(): Promise<NodeAnswer[]> {

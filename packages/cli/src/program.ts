@@ -1,6 +1,7 @@
 import { VERSION } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { clusterCheck } from './commands/cluster-check.ts'
+import { clusterLeader, clusterMembership } from './commands/cluster-control.ts'
 import { clusterInfo } from './commands/cluster-info.ts'
 import { clusterRecover } from './commands/cluster-recover.ts'
 import { clusterWait } from './commands/cluster-wait.ts'
@@ -41,7 +42,7 @@ const NOUNS: Readonly<Record<string, Noun>> = {
   cluster: {
     description: 'health of the whole',
     aliases: ['cl'],
-    verbs: [clusterInfo, clusterCheck, clusterWait, clusterRecover],
+    verbs: [clusterInfo, clusterCheck, clusterWait, clusterMembership, clusterLeader, clusterRecover],
   },
   node: { description: 'nodes and what they hold', aliases: ['no'], verbs: [nodeLs, nodeDescribe, nodeLost] },
   volume: {

@@ -6,6 +6,7 @@ const CLUSTER = {
   ...{
     state: 'healthy',
     leader: 'n1',
+    voters: ['n1', 'n2', 'n3'],
     nodes: 3,
     nodesUp: 3,
     volumes: 1,
@@ -40,8 +41,31 @@ describe('cluster', () => {
     assert.equal(code, 0)
     assert.match(out, /^State: +degraded$/m)
     assert.match(out, /^Nodes: +2 of 3 up, control is led by n1$/m)
+    assert.match(out, /^Voters: +n1, n2, n3$/m)
     assert.match(out, /^Why: +node n3 is lost$/m)
     assert.deepEqual(JSON.parse((await ashlar(['cluster', 'info', '-o', 'json', '--server', url])).out), DEGRADED)
+  })
+
+  it("membership and leader change who keeps control's log, and tell it", async (t) => {
+    const about = { term: 4, lastIndex: 70, commit: 70 }
+    const members = [
+      { node: 'n1', store: 's1', votes: true, role: 'leader', ...about },
+      { node: 'n4', store: 's4', votes: false, role: 'learner', ...about, lastIndex: null },
+    ]
+    const answer = { body: { leader: 'n1', members } }
+    const { url, requests } = await fakeApi(t, {
+      'GET /v1/control': answer,
+      'POST /v1/control/members': answer,
+      'POST /v1/control/leader': answer,
+    })
+    const shown = await ashlar(['cluster', 'leader', 'show', '--server', url])
+    assert.match(shown.out, /^n1 +yes +leader +4 +70 +70\nn4 +no +learner +4 +- +70$/m)
+    for (const change of ['add', 'promote', 'remove'])
+      assert.equal((await ashlar(['cluster', 'membership', change, 'n4', '--server', url])).code, 0)
+    assert.equal((await ashlar(['cluster', 'leader', 'transfer', 'n2', '--server', url])).code, 0)
+    const changes = ['add', 'promote', 'remove'].map((change) => ({ change, node: 'n4' }))
+    const asked = requests.slice(1).map(({ body }) => body)
+    assert.deepEqual(asked, [...changes, { node: 'n2' }])
   })
 
   it('info warns of insecure listeners', async (t) => {

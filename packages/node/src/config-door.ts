@@ -4,7 +4,9 @@
  */
 export type {
   ApiError,
+  ChangeMembersRequest,
   ClusterAnswer,
+  ControlMembersAnswer,
   CreateVolumeRequest,
   ExplanationAnswer,
   ExtentAnswer,

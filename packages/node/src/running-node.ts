@@ -21,6 +21,7 @@ import type { NodeView, Readiness, VerifiedBlock } from './admin/index.ts'
 import type { InsecureListener } from './config/index.ts'
 import type { Effect, Input, Link, LoadedBlock, LogEntry, Token } from './core/machine.ts'
 import { NodeMachine } from './core/node-machine.ts'
+import type { RaftView } from './core/raft/index.ts'
 import type { ExtentStatus } from './core/replication/index.ts'
 import { type Carriers, carry } from './effects/carry.ts'
 import { NodeClock } from './node-clock.ts'
@@ -220,9 +221,11 @@ export class RunningNode implements NodeView, TransportEvents {
   }
 
   get leader(): StoreId | undefined {
-    const address = this.#machine?.agent.view(this.#clock.now()).leader
-    return this.map.voters.find((voter) => (this.map.nodes.get(voter.store)?.address || voter.address) === address)
-      ?.store
+    return this.#machine?.agent.leader
+  }
+
+  get controlLog(): RaftView | undefined {
+    return this.#machine?.raftView(this.#clock.now())
   }
 
   get leaseHeld(): boolean {

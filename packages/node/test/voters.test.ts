@@ -30,12 +30,12 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-/** Three nodes of one process over loopback, each of which votes. */
+/** Three nodes of one process over loopback, each of which votes unless it is said otherwise. */
 class ThreeVoters {
   readonly options: NodeOptions[] = []
   readonly running = new Map<number, Node>()
 
-  static async found(t: TestContext): Promise<ThreeVoters> {
+  static async found(t: TestContext, voterCount = 3): Promise<ThreeVoters> {
     const cluster = new ThreeVoters()
     const root = await mkdtemp(join(tmpdir(), 'ashlar-voters-'))
     const ports = [await freePort(), await freePort(), await freePort()]
@@ -51,7 +51,7 @@ class ThreeVoters {
         labels: {},
         peers,
         expect: 3,
-        voterCount: 3,
+        voterCount,
         observer: new Observer({ level: 'silent', name, version: '0.0.0' }),
         version: '0.0.0',
         insecure: [],
@@ -99,6 +99,26 @@ class ThreeVoters {
     await until(`volume ${name} is made`, async () => await this.ask('/v1/volumes', init))
   }
 
+  async post(path: string, body: unknown): Promise<Record<string, unknown>> {
+    const [node] = this.running.values()
+    const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+    const response = await fetch(`http://${node?.api}${path}`, init)
+    const answer = (await response.json()) as Record<string, unknown>
+    assert.equal(response.status, 200, JSON.stringify(answer))
+    return answer
+  }
+
+  /** Members of control's log: name and role, sorted. */
+  async members(): Promise<string[]> {
+    const answer = (await this.ask('/v1/control')) as { members: { node: string; role: string }[] } | undefined
+    return (answer?.members ?? []).map(({ node, role }) => `${node} ${role}`).sort()
+  }
+
+  /** The directory of a node that does not run is lost. */
+  async wipe(index: number): Promise<void> {
+    await rm(this.options[index]?.dataDir ?? '', { recursive: true })
+  }
+
   /** Place of the node that leads control. */
   async leader(): Promise<number> {
     const name = await until('somebody leads', async () => (await this.ask('/v1/cluster'))?.['leader'] ?? undefined)
@@ -126,5 +146,68 @@ describe('a control log over three voters', { timeout: 120_000 }, () => {
     await cluster.ready()
     for (const name of ['one', 'two'])
       assert.ok(await until(`volume ${name}`, async () => await cluster.ask(`/v1/volumes/${name}`)))
+  })
+
+  it('takes the new store of a node whose directory was lost for the old one, so that the next may be lost too', async (t) => {
+    const cluster = await ThreeVoters.found(t)
+    await cluster.ready()
+    await cluster.createVolume('one')
+    for (const lost of [0, 1, 2]) {
+      await cluster.stop(lost)
+      await cluster.wipe(lost)
+      await cluster.start(lost)
+      await until(`n${lost + 1} votes again`, async () => {
+        const members = await cluster.members()
+        const all = members.map((member) => member.split(' ')[0]).join()
+        return all === 'n1,n2,n3' && members.every((member) => /leader|follower/.test(member)) ? true : undefined
+      })
+      await cluster.ready()
+    }
+    assert.ok(await cluster.ask('/v1/volumes/one'))
+  })
+
+  it('that one voter founded grows to three, and then goes on without the first', async (t) => {
+    const cluster = await ThreeVoters.found(t, 1)
+    await cluster.ready()
+    assert.deepEqual(await cluster.members(), ['n1 leader'])
+    await cluster.createVolume('one')
+    for (const node of ['n2', 'n3']) {
+      await cluster.post('/v1/control/members', { change: 'add', node })
+      await until(`${node} has caught up`, async () => {
+        const body = JSON.stringify({ change: 'promote', node })
+        const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
+        return await cluster.ask('/v1/control/members', init)
+      })
+    }
+    assert.deepEqual(await cluster.members(), ['n1 leader', 'n2 follower', 'n3 follower'])
+    await cluster.post('/v1/control/leader', { node: 'n3' })
+    await until('n3 leads', async () => ((await cluster.leader()) === 2 ? true : undefined))
+    await cluster.stop(0)
+    await cluster.createVolume('two')
+    const removed = await cluster.post('/v1/control/members', { change: 'remove', node: 'n1' })
+    assert.equal((removed['members'] as unknown[]).length, 2)
+    await cluster.start(0)
+    await cluster.ready()
+    assert.deepEqual(
+      (await cluster.members()).map((member) => member.slice(0, 2)),
+      ['n2', 'n3'],
+    )
+  })
+
+  it('hands leadership over when its leader stops, and none of those that stop waits for who is gone', async (t) => {
+    const cluster = await ThreeVoters.found(t)
+    await cluster.ready()
+    await cluster.createVolume('one')
+    const first = await cluster.leader()
+    await cluster.stop(first)
+    const since = performance.now()
+    await cluster.createVolume('two')
+    assert.notEqual(await cluster.leader(), first)
+    t.diagnostic(`the next leader took ${(performance.now() - since).toFixed(0)} ms to make a volume`)
+    const others = [0, 1, 2].filter((index) => index !== first)
+    const stopping = performance.now()
+    await Promise.all(others.map((index) => cluster.stop(index)))
+    const stoppedMs = performance.now() - stopping
+    assert.ok(stoppedMs < 5500, `two of two stopped within ${stoppedMs.toFixed(0)} ms`)
   })
 })

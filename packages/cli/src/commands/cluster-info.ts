@@ -27,6 +27,7 @@ function describeCluster(cluster: ClusterAnswer): string {
   const fields: (readonly [string, string | readonly string[]])[] = [
     ['State', cluster.state],
     ['Nodes', `${cluster.nodesUp} of ${cluster.nodes} up, control is led by ${cluster.leader ?? 'nobody'}`],
+    ['Voters', cluster.voters.join(', ') || 'none yet'],
     ['Volumes', String(cluster.volumes)],
     [
       'Extents',

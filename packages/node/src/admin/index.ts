@@ -4,7 +4,9 @@ export type { NodeView, Readiness, VerifiedBlock } from './node-view.ts'
 export type { FetchPeer } from './peers.ts'
 export type {
   ApiError,
+  ChangeMembersRequest,
   ClusterAnswer,
+  ControlMembersAnswer,
   CreateVolumeRequest,
   ExplanationAnswer,
   ExtentAnswer,

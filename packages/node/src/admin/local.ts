@@ -1,3 +1,4 @@
+import type { Voter } from '@ashlar/proto'
 import type { NodeView } from './node-view.ts'
 import type { LocalAnswer, LocalExtentAnswer } from './schemas.ts'
 
@@ -16,7 +17,16 @@ export function localAnswer(view: NodeView): LocalAnswer {
     leaseHeld: view.leaseHeld,
     mapRevision: view.map.revision,
     insecure: view.insecure.map(({ option, address }) => ({ option, address })),
+    control: controlOf(view),
   }
+}
+
+function controlOf({ controlLog }: NodeView): LocalAnswer['control'] {
+  if (controlLog === undefined) return null
+  const { role, term, lastIndex, commit, applied, snapshotIndex, members } = controlLog
+  const ids = (voters: readonly Voter[]) => voters.map(({ store }) => store)
+  const { voters, learners } = members
+  return { role, term, lastIndex, commit, applied, snapshotIndex, voters: ids(voters), learners: ids(learners) }
 }
 
 /** Every extent that the store holds, or those of one volume. */

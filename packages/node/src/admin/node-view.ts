@@ -9,6 +9,7 @@ import type {
   VolumeRecord,
 } from '@ashlar/proto'
 import type { InsecureListener } from '../config/index.ts'
+import type { RaftView } from '../core/raft/index.ts'
 import type { ExtentStatus } from '../core/replication/index.ts'
 
 /** Whether the node can serve what it holds, and if not, what it waits for, as a sentence for people. */
@@ -36,9 +37,11 @@ export interface NodeView {
   readonly insecure: readonly InsecureListener[]
   /** The map as this node has learned it. It changes in place: look, do not keep. */
   readonly map: MapCopy
-  /** The control leader, when this node is it or has a connection to it. */
+  /** The control leader: the store that answered this node as one last, and has not said since that it is none. */
   readonly leader: StoreId | undefined
   readonly leaseHeld: boolean
+  /** How this store takes part in control's log; undefined when it does not. */
+  readonly controlLog: RaftView | undefined
   readonly readiness: Readiness
   /** One for each extent that this store holds. */
   localExtents(): readonly ExtentStatus[]

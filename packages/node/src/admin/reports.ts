@@ -6,6 +6,7 @@ import {
   type StoreId,
   type VolumeRecord,
 } from '@ashlar/proto'
+import { memberName } from './control-members.ts'
 import {
   extentHealth,
   forcedOf,
@@ -40,6 +41,7 @@ export async function clusterReport(view: NodeView, fetchPeer: FetchPeer): Promi
   return {
     state: worst([...volumes.map(({ state }) => state), controlState(view), nodesState(nodes)]),
     leader: view.leader === undefined ? null : nodeName(map, view.leader),
+    voters: map.voters.map(({ store }) => memberName(map, store)),
     nodes: nodes.length,
     nodesUp: nodes.filter(({ state }) => state === 'up').length,
     volumes: volumes.length,

@@ -32,6 +32,7 @@ export const clusterSchema = z
   .object({
     state: healthState,
     leader: z.string().nullable().describe('Name of the node that leads control; null while nobody is known to.'),
+    voters: z.array(z.string()).describe("Names of the nodes that keep control's log, or ids of stores that are gone."),
     nodes: count,
     nodesUp: count,
     volumes: count,
@@ -186,6 +187,43 @@ export const forceReportSchema = z
   })
   .meta({ id: 'ForceReport' })
 
+const logRole = z.enum(['leader', 'follower', 'candidate'])
+
+const localControlSchema = z.object({
+  role: logRole,
+  term: count,
+  lastIndex: count,
+  commit: count.describe('Last entry that it knows to be committed.'),
+  applied: count.describe('Last entry that its map holds.'),
+  snapshotIndex: count.describe('Last entry that its snapshot covers; 0 when there is none.'),
+  voters: z.array(z.string()).describe('Ids of the stores that vote, by its newest entry.'),
+  learners: z.array(z.string()).describe('Ids of the stores that receive the log and do not vote.'),
+})
+
+export const membersSchema = z
+  .object({
+    leader: z.string().nullable().describe('Name of the node that leads; null while nobody is known to.'),
+    members: z.array(
+      z.object({
+        node: z.string().describe('Name of the node, or the id of a store that the map does not know any more.'),
+        store: z.string(),
+        votes: z.boolean(),
+        role: logRole.or(z.enum(['learner', 'unknown'])).describe('unknown: the node could not be asked.'),
+        term: count.nullable(),
+        lastIndex: count.nullable(),
+        commit: count.nullable(),
+      }),
+    ),
+  })
+  .meta({ id: 'ControlMembers' })
+
+export const changeMembersSchema = z.object({
+  change: z.enum(['add', 'promote', 'remove']),
+  node: z.string().describe('Name of the node, or id of its store.'),
+})
+
+export const transferSchema = z.object({ node: z.string().describe('Name of the node, or id of its store.') })
+
 export const localSchema = z
   .object({
     id: z.string(),
@@ -199,6 +237,7 @@ export const localSchema = z
     leaseHeld: z.boolean(),
     mapRevision: count,
     insecure: z.array(z.object({ option: z.string(), address: z.string() })),
+    control: localControlSchema.nullable().default(null).describe("Its part in control's log; null when it has none."),
   })
   .meta({ id: 'Local' })
 
@@ -270,3 +309,5 @@ export type LocalAnswer = z.infer<typeof localSchema>
 export type LocalExtentAnswer = z.infer<typeof localExtentSchema>
 export type VersionsAnswer = z.infer<typeof versionsSchema>
 export type ExplanationAnswer = z.infer<typeof explanationSchema>
+export type ControlMembersAnswer = z.infer<typeof membersSchema>
+export type ChangeMembersRequest = z.infer<typeof changeMembersSchema>

@@ -3,6 +3,7 @@ import fastifySwagger from '@fastify/swagger'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { Logger } from 'pino'
+import { controlRoutes } from './control-members.ts'
 import { errorAnswer, sendError, sendNotFound } from './errors.ts'
 import { lossRoutes } from './loss-routes.ts'
 import type { NodeView } from './node-view.ts'
@@ -64,6 +65,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
   await server.register(clusterRoutes(view, ask))
   await server.register(volumeRoutes(view, ask))
   await server.register(lossRoutes(view, ask))
+  await server.register(controlRoutes(view, ask))
   await server.register(localRoutes(view))
   registerProbes(server, view, metrics)
   await server.ready()

@@ -1,5 +1,5 @@
 import type { RaftMessage, StoreId } from '@ashlar/proto'
-import { invariant } from '@ashlar/proto'
+import { invariant, TIMERS } from '@ashlar/proto'
 import { ControlLeader, SoloLog } from './control/index.ts'
 import type { Joined } from './founding/index.ts'
 import type { Links } from './links.ts'
@@ -15,6 +15,7 @@ export class ControlNode {
   readonly #links: Links
   #solo: SoloLog | undefined
   #raft: RaftMachine | undefined
+  #passedOn = false
 
   constructor(start: NodeStart, joined: Joined, links: Links) {
     this.#links = links
@@ -37,6 +38,27 @@ export class ControlNode {
   static isNeeded(start: NodeStart, joined: Joined): boolean {
     const hasLog = joined.log.length > 0 || start.snapshot !== undefined || start.hardState !== undefined
     return hasLog || (joined.voters.length > 1 && joined.voters.some(({ store }) => store === start.store))
+  }
+
+  /** True for what only a leader sends: a store that has no log yet is invited by it to keep one. */
+  static isInvitation(message: RaftMessage): boolean {
+    return message.type === 'append-entries' || message.type === 'install-snapshot'
+  }
+
+  /**
+   * This process will end: hands leadership to the voter that has most of the log, so that nobody waits for an election.
+   * True while that is on its way.
+   */
+  passLeadershipOn(ctx: Context): boolean {
+    const raft = this.#raft
+    if (raft?.leads !== true || this.#passedOn) return raft?.transferring ?? false
+    this.#passedOn = true
+    const { followers, members } = raft.view(ctx.now)
+    const [next] = followers
+      .filter(({ store, state }) => state === 'replicate' && members.voters.some((voter) => voter.store === store))
+      .filter(({ heardMsAgo }) => heardMsAgo < 2 * TIMERS.heartbeatMs)
+      .sort((a, b) => b.match - a.match)
+    return next !== undefined && raft.transferLeadership(ctx, next.store) === undefined
   }
 
   start(ctx: Context): void {

@@ -4,6 +4,7 @@ import {
   type MapCopy,
   type Message,
   type Millis,
+  type RaftMessage,
   type StoreId,
   volumeOf,
 } from '@ashlar/proto'
@@ -35,6 +36,7 @@ export class NodeMachine {
   /** Who led control's log at the end of the last step, if this store has a part in it. */
   private knownLeader: StoreId | undefined
   private joined = false
+  private handOver: 'begun' | 'extents-over' | 'over' | undefined
   private lastToken = 0
   private loopback: Message[] = []
   private dialed: readonly string[] = []
@@ -105,6 +107,7 @@ export class NodeMachine {
       this.endStep(ctx)
     }
     this.dialPeers(ctx)
+    this.endHandOver(ctx, effects)
     return effects
   }
 
@@ -114,6 +117,7 @@ export class NodeMachine {
     if (leads !== undefined && leads !== this.knownLeader) this.agent.onLeaderKnown(leads)
     this.knownLeader = leads
     this.agent.endStep(ctx)
+    this.founding.learnVoters(ctx, this.agent.map)
     this.replication.endStep(ctx)
   }
 
@@ -132,7 +136,8 @@ export class NodeMachine {
     const ctx: Context = {
       now,
       emit: (effect) => {
-        if (effect.type !== 'send') effects.push(effect)
+        if (effect.type === 'handed-over') this.handOver = 'extents-over'
+        else if (effect.type !== 'send') effects.push(effect)
         else if (effect.link === LOOPBACK_LINK) this.loopback.push(effect.message)
         else {
           this.links.onSent(ctx, effect.link)
@@ -171,6 +176,7 @@ export class NodeMachine {
       case 'admin':
         return this.agent.onAdmin(ctx, input.token, input.command)
       case 'shut-down':
+        this.handOver ??= 'begun'
         return this.replication.shutDown(ctx)
       default:
         return this.replication.onCompletion(ctx, input)
@@ -220,7 +226,7 @@ export class NodeMachine {
       case 'install-snapshot':
       case 'snapshot-received':
       case 'lead-now':
-        return this.control?.onRaftMessage(ctx, link, message)
+        return this.onRaftMessage(ctx, link, message)
       case 'admin':
       case 'get-map':
         // A client asks its node's agent, which relays; a node's agent asks the leader.
@@ -231,6 +237,28 @@ export class NodeMachine {
       default:
         if (!this.replication.onMessage(ctx, link, message)) this.agent.onMessage(ctx, link, message)
     }
+  }
+
+  private onRaftMessage(ctx: Context, link: Link, message: RaftMessage): void {
+    const { joined } = this.founding
+    const invited = ControlNode.isInvitation(message) && message.to === this.start.store
+    if (this.control === undefined && joined !== undefined && invited) {
+      this.control = new ControlNode(this.start, joined, this.links)
+      this.control.start(ctx)
+    }
+    this.control?.onRaftMessage(ctx, link, message)
+  }
+
+  /**
+   * The end of a hand-over: extents first, which needs a leader, and then leadership itself. Without a lease there is nothing
+   * to hand over: control answers nobody, or has given the extents away by itself.
+   */
+  private endHandOver(ctx: Context, effects: Effect[]): void {
+    if (this.handOver !== 'begun' && this.handOver !== 'extents-over') return
+    if (!this.agent.leaseHeld(ctx)) this.handOver = 'extents-over'
+    if (this.handOver !== 'extents-over' || this.control?.passLeadershipOn(ctx) === true) return
+    this.handOver = 'over'
+    effects.push({ type: 'handed-over' })
   }
 
   /** The cluster became known: control starts where it was founded, and this store registers with it. */

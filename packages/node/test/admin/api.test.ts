@@ -49,6 +49,7 @@ describe('the cluster', () => {
     assert.deepEqual(body, {
       state: 'healthy',
       leader: 'n1',
+      voters: ['n1'],
       nodes: 3,
       nodesUp: 3,
       volumes: 1,

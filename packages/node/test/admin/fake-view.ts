@@ -130,6 +130,7 @@ export class FakeView implements NodeView {
   insecure: NodeView['insecure'] = []
   map: MapCopy
   leader: StoreId | undefined = storeOf(1)
+  controlLog: NodeView['controlLog']
   leaseHeld = true
   readiness: Readiness = { ready: true }
   extents: readonly ExtentStatus[] = []

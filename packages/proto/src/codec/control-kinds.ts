@@ -192,6 +192,7 @@ export const releasedKind = body<Released>('released', { request, code })
 // volume, so a name that is too long is refused.
 const volumeName = string((value) => textField(value, 'name', CLIENT_LENGTH))
 const size = number(bytesField)
+const MEMBER_CHANGES = ['add', 'promote', 'remove'] as const
 type Command<K extends AdminCommand['do']> = Extract<AdminCommand, { do: K }>
 
 function command<K extends AdminCommand['do']>(word: K, fields: Fields<Omit<Command<K>, 'do'>>): Shape<never> {
@@ -221,6 +222,8 @@ export const adminKind = body<Admin>('admin', {
     detach: command('detach', { volume: number(volumeField), session: number(sessionField) }),
     'force-primary': command('force-primary', { extent, store }),
     'lose-store': command('lose-store', { store }),
+    'change-members': command('change-members', { change: choice('change', MEMBER_CHANGES), store }),
+    'transfer-leadership': command('transfer-leadership', { store }),
     'acknowledge-loss': command('acknowledge-loss', { name: volumeName }),
   }),
 })

@@ -131,6 +131,10 @@ export type AdminCommand =
   | { readonly do: 'force-primary'; readonly extent: ExtentId; readonly store: StoreId }
   /** A store is lost for good: its places go to others (amendment 15). */
   | { readonly do: 'lose-store'; readonly store: StoreId }
+  /** Who keeps control's log: a store becomes a learner, a learner a voter, or a member leaves. One at a time. */
+  | { readonly do: 'change-members'; readonly change: 'add' | 'promote' | 'remove'; readonly store: StoreId }
+  /** The leader of control's log lets another voter lead. */
+  | { readonly do: 'transfer-leadership'; readonly store: StoreId }
   /** A person knows what the forced promotions of a volume may have lost. */
   | { readonly do: 'acknowledge-loss'; readonly name: string }
 

@@ -161,6 +161,8 @@ const command = fc.oneof(
   record({ do: fc.constant('detach'), volume: volumeId, session }),
   record({ do: fc.constant('force-primary'), extent, store }),
   record({ do: fc.constant('lose-store'), store }),
+  record({ do: fc.constant('change-members'), change: fc.constantFrom('add', 'promote', 'remove'), store }),
+  record({ do: fc.constant('transfer-leadership'), store }),
   record({ do: fc.constant('acknowledge-loss'), name: text }),
 ) as Arbitrary<AdminCommand>
 

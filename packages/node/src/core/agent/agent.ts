@@ -203,6 +203,11 @@ export class ControlAgent implements ControlView {
     }
   }
 
+  /** The store that leads control, as far as this node has heard from it. */
+  get leader(): StoreId | undefined {
+    return this.#findLeader() === undefined ? undefined : this.#voter.leader
+  }
+
   #waitsFor(state: AgentView['state']): string {
     switch (state) {
       case 'no-cluster':

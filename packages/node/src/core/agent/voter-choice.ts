@@ -16,6 +16,8 @@ export class VoterChoice {
   #pausedUntil = Number.NEGATIVE_INFINITY
   /** Moment of the oldest question that was not answered. */
   #unansweredSince: Millis | undefined
+  /** The voter that answered as a leader last. */
+  #leader: StoreId | undefined
 
   /** The voters as the map or founding tells them; the one that is asked stays if it is among them. */
   learn(voters: readonly Voter[]): void {
@@ -28,6 +30,11 @@ export class VoterChoice {
 
   get current(): Voter | undefined {
     return this.#voters[this.#at % Math.max(1, this.#voters.length)]
+  }
+
+  /** The voter that answered as a leader last, as long as nothing speaks against it. */
+  get leader(): StoreId | undefined {
+    return this.#leader !== undefined && this.#leader === this.current?.store ? this.#leader : undefined
   }
 
   /** No voter is asked at this moment: each of them has just said that it does not lead. */
@@ -59,6 +66,7 @@ export class VoterChoice {
 
   /** The voter that is asked answered, as a leader does. */
   answered(): void {
+    this.#leader = this.current?.store
     this.#unansweredSince = undefined
     this.#refusals = 0
   }
@@ -70,6 +78,7 @@ export class VoterChoice {
   }
 
   #next(): void {
+    this.#leader = undefined
     this.#at = (this.#at + 1) % Math.max(1, this.#voters.length)
     this.#unansweredSince = undefined
   }

@@ -4,8 +4,15 @@ import type { Command } from './commands.ts'
 /** Characters that are kept of what a client calls itself. */
 const CLIENT_LENGTH = 255
 
+/** What is asked of the log itself and not of the map. */
+export type LogRequest = Extract<AdminCommand, { do: 'change-members' | 'transfer-leadership' }>
+
+export function isLogRequest(command: AdminCommand): command is LogRequest {
+  return command.do === 'change-members' || command.do === 'transfer-leadership'
+}
+
 /** The log's command for what a person or a client asks; `live`: stores that may get replicas, or be named primary. */
-export function commandOf(command: AdminCommand, live: readonly StoreId[]): Command {
+export function commandOf(command: Exclude<AdminCommand, LogRequest>, live: readonly StoreId[]): Command {
   switch (command.do) {
     case 'create-volume':
     case 'force-primary':

@@ -1,4 +1,6 @@
+import type { StoreId } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
+import type { Members, MembersChange } from '../raft/index.ts'
 import type { Command, LogEntry } from './commands.ts'
 
 /** Names one proposal of this process. */
@@ -7,8 +9,8 @@ export type ProposalId = number
 export type ReadId = number
 
 /**
- * The replicated log of control, as its leader uses it. Implementations: `SoloLog` (one voter); the port leaves room for
- * Raft and for an existing engine. Nothing is ever called back from within `propose` or `readIndex`: callbacks come from
+ * The replicated log of control, as its leader uses it. Implementations: `RaftMachine`; `SoloLog`, of one voter for ever; the
+ * port leaves room for an existing engine. Nothing is ever called back from within `propose` or `readIndex`: callbacks come from
  * `endStep` and from the inputs that belong to the log.
  */
 export interface ControlLog {
@@ -21,6 +23,16 @@ export interface ControlLog {
    * entry that was committed by then has been handed over (amendment 3). Undefined: this store does not lead.
    */
   readIndex(ctx: Context): ReadId | undefined
+  /** Who takes part by the newest entry that says so. */
+  readonly members: Members
+  /** Who leads, as far as this store knows. */
+  readonly leader: StoreId | undefined
+  /** Leadership is on its way to another voter: nothing is proposed meanwhile, for an election timeout at most. */
+  readonly transferring: boolean
+  /** Changes the members by one. `refused`: why nothing was proposed, as a clause. */
+  changeMembers(ctx: Context, change: MembersChange): { readonly proposal: ProposalId } | { readonly refused: string }
+  /** Begins to hand leadership to another voter. Why it cannot be done, or undefined. */
+  transferLeadership(ctx: Context, to: StoreId): string | undefined
   /** Called at the end of each step of the node. */
   endStep(ctx: Context): void
 }

@@ -13,7 +13,7 @@ import type {
 import { invariant } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
 import type { SnapshotPort } from '../raft/index.ts'
-import { commandOf } from './admin-commands.ts'
+import { commandOf, isLogRequest } from './admin-commands.ts'
 import { Answers } from './answers.ts'
 import { knownRefusal } from './apply-nodes.ts'
 import { AttachWaits } from './attach-waits.ts'
@@ -22,6 +22,7 @@ import type { ControlLog, ControlLogListener, ProposalId } from './control-log.t
 import { HeldShrinks } from './held-shrinks.ts'
 import type { AttachView, LeaseView } from './leader-view.ts'
 import { Leases } from './leases.ts'
+import { LogRequests } from './log-requests.ts'
 import { mapSnapshots } from './map-snapshot.ts'
 import { MapState } from './map-state.ts'
 import { MapWatchers } from './map-watchers.ts'
@@ -31,6 +32,7 @@ import { notLeading, refuse } from './refusals.ts'
 import { Renewals } from './renewals.ts'
 import { type CommandResult, done, refused } from './result.ts'
 import { SlowReleases } from './slow-releases.ts'
+import { repairVoters } from './voter-repair.ts'
 import { canBePromoted, explainWaiting, extentsWithoutPrimary, type WaitingExtent } from './waiting.ts'
 
 /** Messages that the leader takes. `admin` and `get-map` only from nodes: a client asks its node's agent. */
@@ -60,6 +62,7 @@ export class ControlLeader {
   readonly #slowReleases = new SlowReleases()
   readonly #owed = new OwedAnswers()
   readonly #answers = new Answers()
+  readonly #logRequests = new LogRequests(this.#answers)
   /** The last answered release of each store: a duplicate that comes late must not take effect again. */
   readonly #answeredReleases = new Map<StoreId, { readonly counter: number; readonly request: number }>()
   #lastTick: number | undefined
@@ -128,6 +131,8 @@ export class ControlLeader {
     this.#expireLeases(ctx)
     this.#proposeDueShrinks(ctx)
     this.#promoteWaiting(ctx)
+    this.#logRequests.onTick(this.#log, this.#state)
+    repairVoters(ctx, this.#log, this.#state, (store) => this.#isHere(store))
   }
 
   /** Sends what this step gave rise to: map changes first, then the answers that speak of them. */
@@ -280,7 +285,12 @@ export class ControlLeader {
   // ---- volumes and attachments -----------------------------------------------------------------------------------------
 
   #onAdmin(ctx: Context, asker: Asker, command: AdminCommand): void {
-    this.#propose(ctx, commandOf(command, this.#live(ctx)), { kind: 'admin', asker, command })
+    if (!isLogRequest(command))
+      return this.#propose(ctx, commandOf(command, this.#live(ctx)), { kind: 'admin', asker, command })
+    const outcome = this.#logRequests.ask(ctx, this.#log, this.#state, asker, command)
+    if (outcome === undefined) return
+    if ('proposal' in outcome) this.#owed.add(outcome.proposal, { kind: 'admin', asker, command })
+    else this.#answers.adminDone(asker, outcome, this.#state.revision)
   }
 
   #onAdminCommitted(asker: Asker, command: AdminCommand, result: CommandResult): void {
@@ -379,6 +389,7 @@ export class ControlLeader {
     this.#heldShrinks.clear()
     this.#answeredReleases.clear()
     this.#slowReleases.clear()
+    this.#logRequests.end()
     for (const wait of this.#attachWaits.clear()) this.#answers.adminDone(wait.answer, notLeading(), 0)
     if (!leads) return
     this.#leases.grantAll(this.state, ctx.now)

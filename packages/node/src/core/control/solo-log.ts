@@ -1,5 +1,7 @@
+import type { StoreId } from '@ashlar/proto'
 import { invariant } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
+import type { Members } from '../raft/index.ts'
 import type { Command, LogEntry } from './commands.ts'
 import type { ControlLog, ControlLogListener, ProposalId, ReadId } from './control-log.ts'
 
@@ -63,6 +65,25 @@ export class SoloLog implements ControlLog {
       this.#pending.shift()
       this.#listener.onCommitted(ctx, next.entry, next.proposal)
     }
+  }
+
+  get members(): Members {
+    const command = this.#stored[0]?.command
+    return { voters: command?.do === 'found' ? command.voters : [], learners: [] }
+  }
+
+  get leader(): StoreId | undefined {
+    return this.#started ? this.members.voters[0]?.store : undefined
+  }
+
+  readonly transferring = false
+
+  changeMembers(): { readonly refused: string } {
+    return { refused: 'this log has one member for ever' }
+  }
+
+  transferLeadership(): string {
+    return 'this log has one member for ever'
   }
 
   endStep(ctx: Context): void {

@@ -41,6 +41,7 @@ export class Founding {
   #cluster: ClusterId | undefined
   #voters: readonly Voter[]
   #log: readonly LogEntry[]
+  #founded: boolean
   #begunAt: Millis | undefined
   #lost = ''
   /** What was last complained about, so that it is said once and not at every greeting. */
@@ -51,6 +52,7 @@ export class Founding {
     this.#cluster = start.cluster
     this.#voters = start.voters
     this.#log = start.log
+    this.#founded = start.founded
     if (start.cluster === undefined) return
     this.#state = 'joined'
     if (start.founded && start.log.length === 0 && start.snapshot === undefined)
@@ -111,6 +113,14 @@ export class Founding {
     this.#state = 'joined'
     ctx.fact('info', 'cluster-joined', { cluster: this.#cluster, founded: this.#log.length > 0 })
     // Peers that wait for this one to found join at once.
+    for (const link of this.#links) ctx.emit({ type: 'send', link, message: this.#greet() })
+  }
+
+  /** Who votes by the map: a store that joins or starts later must find them. */
+  learnVoters(ctx: Context, map: { readonly cluster: ClusterId | undefined; readonly voters: readonly Voter[] }): void {
+    if (this.#state !== 'joined' || map.cluster !== this.#cluster || sameVoters(map.voters, this.#voters)) return
+    this.#voters = map.voters
+    this.#save(ctx, this.#founded)
     for (const link of this.#links) ctx.emit({ type: 'send', link, message: this.#greet() })
   }
 
@@ -260,6 +270,7 @@ export class Founding {
   }
 
   #save(ctx: Context, founded: boolean): void {
+    this.#founded = founded
     if (this.#cluster === undefined) return
     ctx.emit({ type: 'save-cluster', cluster: this.#cluster, voters: this.#voters, founded })
   }
@@ -277,6 +288,10 @@ export class Founding {
       expect: peers,
     }
   }
+}
+
+function sameVoters(a: readonly Voter[], b: readonly Voter[]): boolean {
+  return a.length === b.length && a.every((voter, place) => voter.store === b[place]?.store)
 }
 
 function describeCluster(greet: Greet): string {

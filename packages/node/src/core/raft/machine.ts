@@ -12,7 +12,7 @@ import { Follower } from './roles/follower.ts'
 import { Leader } from './roles/leader.ts'
 import type { Core, Role } from './roles/role.ts'
 import { Snapshots } from './snapshots.ts'
-import { RAFT_DEFAULTS, type RaftOptions, type RaftPorts, type RaftStart } from './types.ts'
+import { type Members, RAFT_DEFAULTS, type RaftOptions, type RaftPorts, type RaftStart } from './types.ts'
 import type { RaftView } from './view.ts'
 
 /** A longer pause between two ticks means that this process stood still, and heard nobody meanwhile. */
@@ -67,6 +67,15 @@ export class RaftMachine implements ControlLog {
   /** Who leads, as far as this store knows. */
   get leader(): StoreId | undefined {
     return this.#role?.leader
+  }
+
+  /** Who takes part by the newest entry that says so, committed or not. */
+  get members(): Members {
+    return this.#log.members
+  }
+
+  get transferring(): boolean {
+    return this.#role instanceof Leader && this.#role.transferring
   }
 
   /** Index of the last entry that was handed over. */

@@ -273,6 +273,15 @@ class HandLog implements ControlLog {
     return this.rounds.length
   }
   endStep(): void {}
+  readonly members = { voters: [], learners: [] }
+  readonly leader = undefined
+  readonly transferring = false
+  changeMembers(): { refused: string } {
+    return { refused: 'nobody changes them here' }
+  }
+  transferLeadership(): string {
+    return 'nobody else leads here'
+  }
 }
 
 function registration(n: number): Command {

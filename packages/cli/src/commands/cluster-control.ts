@@ -1,0 +1,82 @@
+import type { ChangeMembersRequest, ControlMembersAnswer } from '@ashlar/node/config'
+import { Command } from 'commander'
+import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import type { Io } from '../io.ts'
+import { type Column, type Format, formatTable, printOne } from '../output.ts'
+import type { Verb } from '../program.ts'
+
+type Member = ControlMembersAnswer['members'][number]
+
+const COLUMNS: readonly Column<Member>[] = [
+  { title: 'NODE', value: ({ node }) => node },
+  { title: 'VOTES', value: ({ votes }) => (votes ? 'yes' : 'no') },
+  { title: 'ROLE', value: ({ role }) => role },
+  { title: 'TERM', value: ({ term }) => term ?? '-' },
+  { title: 'ENTRIES', value: ({ lastIndex }) => lastIndex ?? '-' },
+  { title: 'COMMITTED', value: ({ commit }) => commit ?? '-' },
+]
+
+function printMembers(io: Io, format: Format, members: ControlMembersAnswer): void {
+  printOne(io, format, members, {
+    name: members.leader ?? '',
+    describe: () => formatTable(members.members, COLUMNS),
+  })
+}
+
+const CHANGES: Readonly<Record<ChangeMembersRequest['change'], { readonly does: string; readonly example: string }>> = {
+  add: { does: "let a node receive control's log, before it may vote", example: 'add n4' },
+  promote: { does: 'let a node vote that has caught up', example: 'promote n4' },
+  remove: { does: "take a node out of those that keep control's log", example: 'remove n1' },
+}
+
+/** `cluster membership add|promote|remove`: who keeps control's log, one change at a time. */
+export function clusterMembership(verb: Verb): Command {
+  const command = new Command('membership').description("who keeps control's log: add, promote or remove a node")
+  addCommonOptions(command)
+  for (const [change, about] of Object.entries(CHANGES))
+    command.addCommand(memberChange(verb, change as ChangeMembersRequest['change'], about))
+  return command
+}
+
+function memberChange(
+  { io }: Verb,
+  change: ChangeMembersRequest['change'],
+  { does, example }: { readonly does: string; readonly example: string },
+): Command {
+  const command = new Command(change).description(does).argument('<node>', 'name of the node, or id of its store')
+  addCommonOptions(command)
+  examples(command, [`ashlar cluster membership ${example}`])
+  return command.action(async (node: string) => {
+    const { api, format } = sessionOf(io, command)
+    printMembers(io, format, await api.changeMembers({ change, node }))
+  })
+}
+
+/** `cluster leader show|transfer`. */
+export function clusterLeader(verb: Verb): Command {
+  const command = new Command('leader').description('who leads control')
+  addCommonOptions(command)
+  return command.addCommand(leaderShow(verb)).addCommand(leaderTransfer(verb))
+}
+
+function leaderShow({ io }: Verb): Command {
+  const command = new Command('show').description("who keeps control's log and who leads it")
+  addCommonOptions(command)
+  examples(command, ['ashlar cluster leader show', 'ashlar cluster leader show -o json'])
+  return command.action(async () => {
+    const { api, format } = sessionOf(io, command)
+    printMembers(io, format, await api.controlMembers())
+  })
+}
+
+function leaderTransfer({ io }: Verb): Command {
+  const command = new Command('transfer')
+    .description('let another voter lead control')
+    .argument('<node>', 'name of the node, or id of its store')
+  addCommonOptions(command)
+  examples(command, ['ashlar cluster leader transfer n2'])
+  return command.action(async (node: string) => {
+    const { api, format } = sessionOf(io, command)
+    printMembers(io, format, await api.transferLeadership(node))
+  })
+}

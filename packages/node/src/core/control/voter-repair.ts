@@ -1,0 +1,37 @@
+import type { StoreId } from '@ashlar/proto'
+import type { Context } from '../machine.ts'
+import type { ControlLog } from './control-log.ts'
+import type { MapState } from './map-state.ts'
+
+/**
+ * A voter whose directory is gone came back as a new store, which took over its name or address (amendment 15): the new
+ * store takes its place among the voters, or the next loss would be one too many. One step at a time: it learns the log,
+ * votes once it has caught up, and the old one leaves. `isHere`: its lease is renewed with this leader.
+ */
+export function repairVoters(
+  ctx: Context,
+  log: ControlLog,
+  state: MapState,
+  isHere: (store: StoreId) => boolean,
+): void {
+  if (state.successors.size === 0 || !log.leads) return
+  const { voters, learners } = log.members
+  for (const { store: gone } of voters) {
+    const store = successorOf(state, gone)
+    const node = store === undefined ? undefined : state.nodes.get(store)
+    if (store === undefined || node === undefined || node.address === '' || !isHere(store)) continue
+    const votes = voters.some((voter) => voter.store === store)
+    const learns = learners.some((learner) => learner.store === store)
+    // Refused while another change is on its way, or while the learner has not caught up: it is tried again.
+    if (votes) log.changeMembers(ctx, { do: 'remove', store: gone })
+    else if (learns) log.changeMembers(ctx, { do: 'promote', store })
+    else log.changeMembers(ctx, { do: 'add-learner', member: { store, address: node.address } })
+    return
+  }
+}
+
+function successorOf(state: MapState, store: StoreId): StoreId | undefined {
+  let successor = state.successors.get(store)
+  for (let next = successor; next !== undefined; next = state.successors.get(next)) successor = next
+  return successor
+}
