@@ -29,7 +29,7 @@ interface Draft {
 }
 
 const draft: fc.Arbitrary<Draft> = fc.record({
-  what: fc.nat(99),
+  what: fc.nat(112),
   a: fc.nat(1000),
   b: fc.nat(1000),
   c: fc.nat(1000),
@@ -108,7 +108,19 @@ function commandOf(state: MapState, { what, a, b, c, live: alive }: Draft): Comm
       holder: { session: ((b % 9) + 1) as SessionId, mode: c % 2 === 0 ? 'exclusive' : 'shared', client: 'c' },
       ifFree: c % 3 === 0,
     }
+  if (what < 106) return { do: 'lose-store', store: store(n), live }
+  if (what < 111 && record !== undefined) {
+    const target = record.assigned[c % record.assigned.length] ?? store(n)
+    return { do: 'force-primary', extent: record.id, store: target, live }
+  }
+  if (what === 111) return { do: 'acknowledge-loss', name: `v${a % 4}` }
   return { do: 'detach', volume: ((a % 4) + 1) as VolumeId, session: ((b % 9) + 1) as SessionId }
+}
+
+/** What control may do without a person who accepts a loss (A3-28). */
+function unforced(state: MapState, it: Draft): Command {
+  const command = commandOf(state, it)
+  return command.do === 'force-primary' ? { do: 'lose-store', store: command.store, live: command.live } : command
 }
 
 function begin(): { state: MapState; log: Command[] } {
@@ -229,7 +241,7 @@ describe('random commands', () => {
         for (const it of drafts) {
           const before = contents(state)
           const nodes = new Map(before.nodes.map((node) => [node.store, node]))
-          const command = commandOf(state, it)
+          const command = unforced(state, it)
           applyCommand(state, command)
           for (const old of before.extents) {
             const now = state.extents.get(old.id)
@@ -257,7 +269,7 @@ describe('random commands', () => {
         const writes = new Writes()
         for (const it of drafts) {
           const before = new Map(state.extents)
-          applyCommand(state, commandOf(state, it))
+          applyCommand(state, unforced(state, it))
           for (const record of state.extents.values()) {
             const volume = state.volumes.get(volumeOf(record.id))
             writes.join(record, before.get(record.id))
