@@ -1,0 +1,65 @@
+/** `npm run stalls`: how long a client's write is held up at most while nodes die or hang. See --help. */
+import { parseArgs } from 'node:util'
+import { DevCluster } from '../../kit/dev-cluster.ts'
+import { ROLES, type Role, runTrial, SIGNALS, type Trial, type VictimSignal } from './trial.ts'
+
+const HELP = `usage: npm run stalls -- [--trials N] [--role ROLE,...] [--signal SIGNAL,...]
+
+Starts a cluster of three nodes as \`ashlar dev\` does, lets fio write 4 KiB blocks at random over NBD, 32 at once, and
+hits one node in each trial. Prints the longest write of each trial, and p50 and p99 by role and signal.
+
+--trials N   trials of each role and signal (20)
+--role       replica, leader, primary, both; all unless it is said otherwise. leader: of control, and no primary.
+             primary: and not leader. both: in one. replica: neither
+--signal     SIGKILL, SIGSTOP; both unless it is said otherwise
+
+exit codes: 0 done, 1 error, 2 usage
+`
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      trials: { type: 'string', default: '20' },
+      role: { type: 'string', default: ROLES.join() },
+      signal: { type: 'string', default: SIGNALS.join() },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const roles = values.role.split(',').filter((role): role is Role => ROLES.some((known) => known === role))
+  const signals = values.signal.split(',').filter((it): it is VictimSignal => SIGNALS.some((known) => known === it))
+  const trials = Number(values.trials)
+  if (values.help || roles.length === 0 || signals.length === 0 || !(trials > 0)) {
+    process.stdout.write(HELP)
+    return values.help ? 0 : 2
+  }
+  const cluster = await DevCluster.start({ size: '64Mi' })
+  const done: Trial[] = []
+  try {
+    for (let trial = 0; trial < trials; trial++)
+      for (const signal of signals)
+        for (const role of roles) {
+          const result = await runTrial(cluster, role, signal)
+          done.push(result)
+          process.stdout.write(`${signal} ${role} ${result.victim}: ${result.longestMs.toFixed(0)} ms\n`)
+        }
+  } finally {
+    await cluster.stop()
+    process.stdout.write(table(done))
+  }
+  return 0
+}
+
+function table(trials: readonly Trial[]): string {
+  const rows = SIGNALS.flatMap((signal) =>
+    ROLES.flatMap((role) => {
+      const stalls = trials.filter((it) => it.signal === signal && it.role === role).map((it) => it.longestMs)
+      if (stalls.length === 0) return []
+      stalls.sort((a, b) => a - b)
+      const at = (share: number) => (stalls[Math.ceil(share * stalls.length) - 1] ?? 0).toFixed(0).padStart(6)
+      return [`${signal}  ${role.padEnd(8)} ${String(stalls.length).padStart(6)} ${at(0.5)} ${at(0.99)}\n`]
+    }),
+  )
+  return `\nSIGNAL   ROLE     TRIALS p50 ms p99 ms\n${rows.join('')}`
+}
+
+process.exitCode = await main()

@@ -1,0 +1,83 @@
+import { spawn } from 'node:child_process'
+import { type DevCluster, eventually } from '../../kit/dev-cluster.ts'
+
+/** Whom a trial hits: by what it does for the volume and for control, since the same node may do several things. */
+export const ROLES = ['replica', 'leader', 'primary', 'both'] as const
+export type Role = (typeof ROLES)[number]
+export const SIGNALS = ['SIGKILL', 'SIGSTOP'] as const
+export type VictimSignal = (typeof SIGNALS)[number]
+
+export interface Trial {
+  readonly role: Role
+  readonly signal: VictimSignal
+  readonly victim: string
+  /** The longest that any write of the whole run took. */
+  readonly longestMs: number
+  readonly writes: number
+}
+
+const VOLUME = 'demo'
+/** The victim is hit when writes have been going for a while, and they go on for long enough to show the whole stall. */
+const BEFORE_MS = 1500
+const RUN_SECONDS = 8
+
+interface FioOutput {
+  readonly jobs: readonly {
+    readonly error: number
+    readonly write: { readonly total_ios: number; readonly clat_ns: { readonly max: number } }
+  }[]
+}
+
+/** fio writes over NBD (4 KiB, 32 at once) while the node in this role is hit; then it comes back and is filled. */
+export async function runTrial(cluster: DevCluster, role: Role, signal: VictimSignal): Promise<Trial> {
+  const victim = await takeRole(cluster, role)
+  const writing = write(cluster.nbdUri)
+  await new Promise((resolve) => setTimeout(resolve, BEFORE_MS))
+  await cluster.kill(victim, signal)
+  const { longestMs, writes } = await writing
+  if (signal === 'SIGSTOP') await cluster.kill(victim, 'SIGCONT')
+  else cluster.start(victim)
+  await cluster.healthy(VOLUME, 120_000, beside(cluster, victim))
+  return { role, signal, victim, longestMs, writes }
+}
+
+/** Lets the node lead control that makes somebody play the role, and says who. */
+async function takeRole(cluster: DevCluster, role: Role): Promise<string> {
+  return await eventually(`a node is ${role}`, async () => {
+    const [extent] = await cluster.healthy(VOLUME)
+    if (extent === undefined) return undefined
+    const others = cluster.info.nodes.map(({ id }) => id).filter((id) => id !== extent.primary)
+    const leader = role === 'both' ? extent.primary : (others[0] ?? '')
+    const transferred = await cluster.cli(['cluster', 'leader', 'transfer', leader])
+    const info = await cluster.json<{ leader: string | null }>(['cluster', 'leader', 'show'])
+    if (transferred.code !== 0 || info.leader !== leader) return undefined
+    return role === 'replica' ? others[1] : role === 'leader' ? leader : extent.primary
+  })
+}
+
+function beside(cluster: DevCluster, victim: string): string {
+  return cluster.info.nodes.find(({ id }) => id !== victim)?.api ?? ''
+}
+
+async function write(uri: string): Promise<{ longestMs: number; writes: number }> {
+  const args = ['--name=randwrite-4k-qd32', '--ioengine=nbd', `--uri=${uri}`, '--rw=randwrite', '--bs=4k']
+  const child = spawn('fio', [
+    ...[...args, '--iodepth=32', '--size=64m', '--norandommap=1', '--time_based', `--runtime=${RUN_SECONDS}`],
+    '--output-format=json',
+  ])
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
+  await new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  const [job] = stdout.includes('{') ? (JSON.parse(stdout.slice(stdout.indexOf('{'))) as FioOutput).jobs : []
+  if (job === undefined || job.error !== 0) throw new Error(`fio failed: ${stderr || stdout}`)
+  return { longestMs: job.write.clat_ns.max / 1e6, writes: job.write.total_ios }
+}
