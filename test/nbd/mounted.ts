@@ -28,8 +28,24 @@ async function withFuse(uri: string, directory: string, use: (file: string) => P
     await eventually('nbdfuse shows the disk', async () => ((await run('stat', [file])).code === 0 ? true : undefined))
     await use(file)
   } finally {
-    await run('fusermount3', ['-u', mountPoint])
+    await letGo(mountPoint, fuse)
     await ended
+  }
+}
+
+/**
+ * Ends nbdfuse. Where another mount namespace was made meanwhile (`ip netns exec` makes one) the file system is mounted
+ * there too and keeps the disk busy: then this fails, instead of waiting for ever.
+ */
+async function letGo(mountPoint: string, fuse: ChildProcess): Promise<void> {
+  try {
+    await eventually('nobody uses the disk of nbdfuse any more', async () =>
+      (await run('fusermount3', ['-u', mountPoint])).code === 0 ? true : undefined,
+    )
+  } catch (error) {
+    await run('fusermount3', ['-uz', mountPoint])
+    fuse.kill('SIGKILL')
+    throw error
   }
 }
 
