@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { accessSync, constants } from 'node:fs'
 import { delimiter } from 'node:path'
+import type { TestContext } from 'node:test'
 import { type RunResult, run } from '../../kit/dev-cluster.ts'
+import { requireTool } from '../../kit/tools.ts'
 
 /** With the folders of system programs, which the environment of a job may lack, and the distribution's Python first. */
 export function systemPath(): string {
@@ -9,15 +11,28 @@ export function systemPath(): string {
   return [...new Set(['/usr/sbin', '/sbin', '/usr/bin', '/bin', ...folders])].join(delimiter)
 }
 
-/** Says why this machine cannot have networks of namespaces, or false: the value of a test's `skip`. */
-export function namespacesUnavailable(): string | false {
+/** Says why this machine cannot have networks of namespaces, or undefined. */
+export function namespacesUnavailable(): string | undefined {
   if (process.getuid?.() !== 0) return 'network namespaces need root'
   try {
     accessSync('/dev/net/tun', constants.R_OK | constants.W_OK)
-    return false
+    return undefined
   } catch {
-    return 'the kernel has no /dev/net/tun: the network between the namespaces is made of TUN devices'
+    return 'there is no /dev/net/tun: the network between the namespaces is made of TUN devices'
   }
+}
+
+/**
+ * Skips the running test, with the reason, where there can be no networks of namespaces; gives false then, and the test
+ * returns. With ASHLAR_REQUIRE_TOOLS=1 it throws instead, so that the test fails.
+ */
+export function requireNetworks(context: TestContext): boolean {
+  if (!requireTool(context, 'ip', 'python3')) return false
+  const unavailable = namespacesUnavailable()
+  if (unavailable === undefined) return true
+  if (process.env['ASHLAR_REQUIRE_TOOLS'] === '1') throw new Error(unavailable)
+  context.skip(unavailable)
+  return false
 }
 
 /** Network namespaces of one run, by short names of their own: nobody else's are touched. */

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { requireTool } from '../../kit/tools.ts'
 import { LINK_FAULTS, PROCESS_FAULTS } from './faults.ts'
-import { namespacesUnavailable } from './namespaces.ts'
+import { requireNetworks } from './namespaces.ts'
 import { describeReport } from './options.ts'
 import { runNetwork } from './run.ts'
 
@@ -15,10 +14,7 @@ for (const nodes of [3, 5]) {
   test(`${nodes} nodes behind bad links, killed and stopped: every read and the final content is explained, and replicas are equal`, {
     timeout: 400_000,
   }, async (t) => {
-    if (!requireTool(t, 'ip', 'python3')) return
-    const unavailable = namespacesUnavailable()
-    if (unavailable !== false && process.env['ASHLAR_REQUIRE_TOOLS'] !== '1') return t.skip(unavailable)
-    assert.equal(unavailable, false)
+    if (!requireNetworks(t)) return
     t.diagnostic(`seed ${SEED}: ASHLAR_NET_SEED=${SEED} replays it`)
     const report = await runNetwork(
       {

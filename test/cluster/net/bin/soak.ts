@@ -41,7 +41,7 @@ async function main(): Promise<number> {
   const nodes = positive('nodes', values.nodes)
   if (nodes !== 3 && nodes !== 5) throw new UsageError(`--nodes ${values.nodes}: 3 or 5 is needed`)
   const unavailable = namespacesUnavailable()
-  if (unavailable !== false) throw new UsageError(unavailable)
+  if (unavailable !== undefined) throw new UsageError(unavailable)
   const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : positive('seed', values.seed)
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort())
