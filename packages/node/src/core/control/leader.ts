@@ -192,9 +192,10 @@ export class ControlLeader {
 
   /** Registered in this very life and not lost. */
   #isUp(store: StoreId, counter: number): boolean {
-    const node = this.state.nodes.get(store)
-    return node !== undefined && node.state !== 'lost' && node.incarnation.counter === counter
+    return !this.#isLost(store) && this.state.nodes.get(store)?.incarnation.counter === counter
   }
+  /** Also when it left the map by that. */
+  readonly #isLost = (store: StoreId): boolean => (this.state.nodes.get(store)?.state ?? 'lost') === 'lost'
 
   #expireLeases(ctx: Context): void {
     const over = this.#leases.over(ctx.now)
@@ -339,7 +340,7 @@ export class ControlLeader {
       this.#lookAtWaiting = true
     }
     if (command.do === 'expire') {
-      for (const { store } of command.stores) if (this.state.nodes.get(store)?.state === 'lost') this.#endLease(store)
+      for (const { store } of command.stores) if (this.#isLost(store)) this.#endLease(store)
       this.#lookAtWaiting = true
     }
     if (command.do === 'change-sets')
