@@ -8,7 +8,15 @@ import { Stage } from './stage.ts'
  * read, since the new one serves.
  */
 export function readsBesideMajority(): readonly Violation[] {
-  const workload = { depth: 2, thinkMs: 20, writeShare: 0.6, partialShare: 0, eraseShare: 0, mostBlocks: 1 }
+  const workload = {
+    depth: 2,
+    thinkMs: 20,
+    writeShare: 0.6,
+    partialShare: 0,
+    eraseShare: 0,
+    mostBlocks: 1,
+    flushEveryMs: 0,
+  }
   const stage = new Stage({ sharing: 'takeover', hotBytes: 8 * BLOCK_BYTES, workload }).movePrimaryFromVoter()
   const { primary, replica, voter, world } = stage
   const readers = world.clients.slice(2).map(({ name }) => name)

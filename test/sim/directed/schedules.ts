@@ -38,7 +38,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
 
 const TAKEOVER: Pick<SimulationOptions, 'sharing' | 'workload'> = {
   sharing: 'takeover',
-  workload: { depth: 4, thinkMs: 20, writeShare: 1, partialShare: 1, eraseShare: 0, mostBlocks: 1 },
+  workload: { depth: 4, thinkMs: 20, writeShare: 1, partialShare: 1, eraseShare: 0, mostBlocks: 1, flushEveryMs: 0 },
 }
 
 /**

@@ -19,7 +19,7 @@ const UNDISTURBED: SimulationOptions = {
   sharing: 'shared',
   churn: false,
   faultsFromStart: false,
-  workload: { depth: 2, thinkMs: 20, writeShare: 0.6, partialShare: 0, eraseShare: 0, mostBlocks: 1 },
+  workload: { depth: 2, thinkMs: 20, writeShare: 0.6, partialShare: 0, eraseShare: 0, mostBlocks: 1, flushEveryMs: 0 },
   network: { delayMs: 1, tailPerFrame: 0, tailMs: 0, lossPerFrame: 0, encoded: false },
   disk: { syncMs: 2, tailPerSync: 0, tailMs: 0, batchesInFlight: 1, errorPerBatch: 0, lateReads: false },
   clockError: 0,

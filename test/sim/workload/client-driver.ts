@@ -17,6 +17,8 @@ export interface DriverWorld {
   readonly chance: Chance
   readonly options: SimulationOptions
   readonly history: History
+  /** Of flushes alone, so that they do not shift what else is drawn. */
+  readonly flushChance: Chance
   violation(rule: string, text: string): void
   /** A value that no write had before. */
   nextValue(): number
@@ -88,7 +90,7 @@ export class ClientDriver {
     this.call(process, { do: 'open', name: VOLUME_NAME, mode: this.mode, ifFree: false }, (outcome) => {
       if (process !== this.host.process) return
       if (outcome.ok && outcome.result.kind === 'opened') {
-        this.session = { process, handle: outcome.result.handle, over: false }
+        this.session = { process, handle: outcome.result.handle, over: false, changing: new Set() }
         return then(this.session)
       }
       this.world.clock.after(this.world.chance.between(200, 1500), () => this.open(then))
@@ -97,6 +99,28 @@ export class ClientDriver {
 
   private begin(session: Session): void {
     for (let worker = 0; worker < this.world.options.workload.depth; worker++) this.work(session)
+    if (this.mode !== 'read-only') this.flushLater(session)
+  }
+
+  private flushLater(session: Session): void {
+    const { clock, flushChance, options } = this.world
+    const { flushEveryMs } = options.workload
+    if (flushEveryMs === 0) return
+    clock.after(flushChance.between(0, 2 * flushEveryMs), () => {
+      if (!this.quiet && !session.over && this.session === session) this.flush(session)
+    })
+  }
+
+  /** When a flush is answered, every write that was handed over before it has ended: it is there, or its caller knows more. */
+  private flush(session: Session): void {
+    const before = [...session.changing]
+    this.call(session.process, { do: 'flush', volume: session.handle }, (outcome) => {
+      const left = before.filter((change) => session.changing.has(change))
+      if (outcome.ok && left.length > 0) {
+        this.world.violation('flushed', `a flush was answered before ${left.length} writes that came before it`)
+      }
+      this.flushLater(session)
+    })
   }
 
   private work(session: Session): void {
@@ -152,7 +176,9 @@ export class ClientDriver {
     then: (outcome: ClientOutcome) => void,
   ): void {
     const end = this.world.history.beginWrite(cellsOf(range), value)
+    session.changing.add(end)
     this.call(session.process, call, (outcome) => {
+      session.changing.delete(end)
       end(endingOf(outcome))
       then(outcome)
     })
@@ -192,6 +218,8 @@ interface Session {
   readonly process: ClientProcess
   readonly handle: VolumeHandle
   over: boolean
+  /** Writes and erasures that have not ended. */
+  readonly changing: Set<object>
 }
 
 interface Range {

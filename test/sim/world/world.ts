@@ -61,6 +61,7 @@ export class World {
     const driving = (): DriverWorld => ({
       clock: this.clock,
       chance: this.chance.fork(),
+      flushChance: new Chance(options.seed ^ 0xf1054),
       options,
       history: this.history,
       violation: (rule, text) => checkers.violation(rule, text),
