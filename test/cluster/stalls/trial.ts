@@ -17,8 +17,8 @@ export interface Trial {
 }
 
 const VOLUME = 'demo'
-/** The victim is hit when writes have been going for a while, and they go on for long enough to show the whole stall. */
-const BEFORE_MS = 1500
+/** The victim is hit when this many writes were done, and they go on for long enough to show the whole stall. */
+const WRITES_BEFORE = 200
 const RUN_SECONDS = 8
 
 interface FioOutput {
@@ -31,8 +31,14 @@ interface FioOutput {
 /** fio writes over NBD (4 KiB, 32 at once) while the node in this role is hit; then it comes back and is filled. */
 export async function runTrial(cluster: DevCluster, role: Role, signal: VictimSignal): Promise<Trial> {
   const victim = await takeRole(cluster, role)
+  const before = await writesDone(cluster)
   const writing = write(cluster.nbdUri)
-  await new Promise((resolve) => setTimeout(resolve, BEFORE_MS))
+  const begun = eventually(
+    'writes go on',
+    async () => (await writesDone(cluster)) >= before + WRITES_BEFORE || undefined,
+  )
+  // A fio that cannot begin fails first, and says why.
+  await Promise.race([begun, writing.then(() => begun)])
   await cluster.kill(victim, signal)
   const { longestMs, writes } = await writing
   if (signal === 'SIGSTOP') await cluster.kill(victim, 'SIGCONT')
@@ -53,6 +59,19 @@ async function takeRole(cluster: DevCluster, role: Role): Promise<string> {
     if (transferred.code !== 0 || info.leader !== leader) return undefined
     return role === 'replica' ? others[1] : role === 'leader' ? leader : extent.primary
   })
+}
+
+/** Writes that the nodes have answered in this life of theirs, by their metrics. */
+async function writesDone(cluster: DevCluster): Promise<number> {
+  let writes = 0
+  for (const { api } of cluster.info.nodes) {
+    const text = await (await fetch(`${api}/metrics`)).text()
+    for (const [, count] of text.matchAll(
+      /^ashlar_replication_operations_total\{[^}]*operation="write",code="OK"[^}]*\} (\d+)/gm,
+    ))
+      writes += Number(count)
+  }
+  return writes
 }
 
 function beside(cluster: DevCluster, victim: string): string {
