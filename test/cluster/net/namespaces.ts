@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { accessSync, constants } from 'node:fs'
 import { delimiter } from 'node:path'
@@ -55,19 +56,28 @@ export class Namespaces {
   }
 
   /** Kills whatever still runs in these namespaces, which only this run has started, and removes them. */
-  async remove(): Promise<void> {
-    await removeNamespaces(this.#made.splice(0))
+  remove(): void {
+    removeNamespaces(this.#made.splice(0))
   }
 }
 
-/** Kills whatever still runs in these namespaces, but for this process, and removes them. */
-export async function removeNamespaces(namespaces: readonly string[]): Promise<void> {
+/**
+ * Kills whatever still runs in these namespaces, but for this process, and removes them. Synchronous, so that whatever the
+ * end of those processes makes of this one comes afterwards. Throws, after the last of them, when one is left.
+ */
+export function removeNamespaces(namespaces: readonly string[]): void {
+  const ipNow = (...args: string[]) =>
+    spawnSync('ip', args, { encoding: 'utf8', env: { ...process.env, PATH: systemPath() } })
+  const failures: string[] = []
   for (const namespace of namespaces) {
-    const { stdout } = await run('ip', ['netns', 'pids', namespace], { env: { PATH: systemPath() } })
-    const pids = stdout.split('\n').filter((line) => line !== '')
+    const pids = ipNow('netns', 'pids', namespace)
+      .stdout.split('\n')
+      .filter((line) => line !== '')
     for (const pid of pids.map(Number)) if (pid !== process.pid) kill(pid)
-    await ip('netns', 'del', namespace)
+    const { status, stderr } = ipNow('netns', 'del', namespace)
+    if (status !== 0) failures.push(`${namespace}: ${stderr}`)
   }
+  if (failures.length > 0) throw new Error(`namespaces are left: ${failures.join('; ')}`)
 }
 
 /** Runs ip(8). Rejects with what it said when it fails. */

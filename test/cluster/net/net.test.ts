@@ -7,7 +7,7 @@ import { runNetwork } from './run.ts'
 
 /** One seed for each run; ASHLAR_NET_SEED replays one. */
 const SEED = Number(process.env['ASHLAR_NET_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
-const FAULTS_MS = 40_000
+const FAULTS_MS = 36_000
 const LONGEST_FAULT_MS = 8000
 
 for (const nodes of [3, 5]) {

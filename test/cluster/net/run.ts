@@ -59,7 +59,7 @@ export async function runNetwork(
     keep = report.violations.length > 0
     return report
   } finally {
-    await namespaces.remove()
+    namespaces.remove()
     if (keep) log(`logs and data are kept in ${directory}`)
     else await rm(directory, { recursive: true, force: true })
   }

@@ -10,19 +10,22 @@ const PACKETS = 400
 const PORT = 7000
 
 const RECEIVER = `
-import socket, time
+import select, socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(('0.0.0.0', ${PORT}))
-s.settimeout(2)
+s.settimeout(1)
 print('bound', flush=True)
 numbers, least = [], 1e9
-try:
-    while True:
+sending = True
+while True:
+    try:
         number, sent = s.recv(100).split()
         numbers.append(int(number))
         least = min(least, time.monotonic() - float(sent))
-except TimeoutError:
-    print(least * 1000, *numbers, flush=True)
+    except TimeoutError:
+        if not sending: break
+        sending = select.select([0], [], [], 0)[0] == []
+print(least * 1000, *numbers, flush=True)
 `
 const SENDER = `
 import socket, sys, time
@@ -41,11 +44,13 @@ interface Arrived {
 async function exchange(namespaces: Namespaces, wire: Wire, from: string, to: string): Promise<Arrived> {
   const env = { ...process.env, PATH: systemPath() }
   const inside = (place: string): string[] => ['netns', 'exec', namespaces.fullName(place), 'python3', '-c']
-  const receiver = spawn('ip', [...inside(to), RECEIVER], { stdio: ['ignore', 'pipe', 'inherit'], env })
+  const receiver = spawn('ip', [...inside(to), RECEIVER], { stdio: ['pipe', 'pipe', 'inherit'], env })
   const lines = createInterface({ input: receiver.stdout })[Symbol.asyncIterator]()
   assert.equal((await lines.next()).value, 'bound')
   const sent = await run('ip', [...inside(from), SENDER, wire.addressOf(to)], { env: { PATH: systemPath() } })
   assert.equal(sent.code, 0, sent.stderr)
+  // The end of its standard input says that nothing more was sent: a second of silence is the end from then on.
+  receiver.stdin.end()
   const [leastDelayMs = Number.NaN, ...numbers] = String((await lines.next()).value)
     .split(' ')
     .map(Number)
@@ -90,6 +95,6 @@ test('the wire cuts one direction, loses, doubles, reorders and delays as it is 
     assert.deepEqual((await exchange(namespaces, started, 'a', 'b')).numbers, all)
   } finally {
     await wire?.stop()
-    await namespaces.remove()
+    namespaces.remove()
   }
 })

@@ -20,8 +20,8 @@ const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort())
 
 // Whoever started this run is gone, so nobody else removes what it has made.
-process.stdin.resume().once('end', async () => {
-  await removeNamespaces([...Object.values(namespaces), home])
+process.stdin.resume().once('end', () => {
+  removeNamespaces([...Object.values(namespaces), home])
   process.exit(1)
 })
 

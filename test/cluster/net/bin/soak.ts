@@ -38,11 +38,11 @@ async function main(): Promise<number> {
     process.stdout.write(HELP)
     return 0
   }
-  const nodes = positive('nodes', values.nodes)
+  const nodes = whole('nodes', values.nodes)
   if (nodes !== 3 && nodes !== 5) throw new UsageError(`--nodes ${values.nodes}: 3 or 5 is needed`)
   const unavailable = namespacesUnavailable()
   if (unavailable !== undefined) throw new UsageError(unavailable)
-  const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : positive('seed', values.seed)
+  const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : whole('seed', values.seed)
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort())
   const say = (line: string): void => void process.stdout.write(`${line}\n`)
@@ -51,7 +51,7 @@ async function main(): Promise<number> {
     {
       seed,
       nodes,
-      voters: values.voters === undefined ? undefined : positive('voters', values.voters),
+      voters: values.voters === undefined ? undefined : whole('voters', values.voters),
       durationMs: positive('hours', values.hours) * 3_600_000,
       chapterMs: positive('chapter-minutes', values['chapter-minutes']) * 60_000,
       longestFaultMs: LONGEST_FAULT_MS,
@@ -62,6 +62,12 @@ async function main(): Promise<number> {
   )
   say(describeReport(report))
   return report.violations.length === 0 ? 0 : 1
+}
+
+function whole(name: string, text: string): number {
+  const value = positive(name, text)
+  if (!Number.isSafeInteger(value)) throw new UsageError(`--${name} ${text}: a whole number is needed`)
+  return value
 }
 
 function positive(name: string, text: string): number {
