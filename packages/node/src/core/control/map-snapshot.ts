@@ -6,7 +6,7 @@ import { PlainReader, PlainWriter } from './plain-bytes.ts'
 
 const FORMAT = 1
 /** Rows of one slice: a few milliseconds of one core, so that neither end ever holds an event loop up (design: 50 ms). */
-const SLICE_ROWS = 4096
+const SLICE_ROWS = 2048
 
 /** How the log takes snapshots of the map that its entries make, and puts one in its place. */
 export function mapSnapshots(map: {
