@@ -121,8 +121,12 @@ export class Durability {
     this.report.violation('min-in-sync', `${node.host} serves extent ${extent} with ${inSync} in sync`)
   }
 
-  /** Every member of the set that the primary acts under has promised its epoch, durably (A2.8-3). */
+  /**
+   * Every member of the set that the primary acts under has promised its epoch, durably (A2.8-3). A primary that slept while
+   * its volume was removed may act on promises of replicas that are dropped since; it has no lease, so that it serves nobody.
+   */
   private checkPromised(node: NodeProcess, extent: ExtentId, epoch: Epoch): void {
+    if (this.truth.volume(volumeOf(extent)) === undefined) return
     for (const store of node.store.head(extent)?.record?.inSync ?? []) {
       const disk = this.disks.get(store)
       const promised = disk?.replicas.get(extent)?.head.promised

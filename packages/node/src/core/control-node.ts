@@ -1,4 +1,4 @@
-import type { RaftMessage, StoreId } from '@ashlar/proto'
+import type { RaftMessage, StoreId, Voter } from '@ashlar/proto'
 import { invariant, TIMERS } from '@ashlar/proto'
 import { ControlLeader, SoloLog } from './control/index.ts'
 import type { Joined } from './founding/index.ts'
@@ -69,6 +69,11 @@ export class ControlNode {
   /** Who leads, as far as this voter knows; undefined with one voter. */
   get leaderStore(): StoreId | undefined {
     return this.#raft?.leader
+  }
+
+  /** Who votes by the newest entry of the log here; empty with one voter. */
+  get voters(): readonly Voter[] {
+    return this.#raft?.members.voters ?? []
   }
 
   /** Last entry that raft handed over here; 0 with one voter. */

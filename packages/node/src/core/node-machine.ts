@@ -114,7 +114,8 @@ export class NodeMachine {
   private endStep(ctx: Context): void {
     this.control?.leader.endStep(ctx)
     const leads = this.control?.leaderStore
-    if (leads !== undefined && leads !== this.knownLeader) this.agent.onLeaderKnown(leads)
+    const leader = leads === this.knownLeader ? undefined : this.control?.voters.find(({ store }) => store === leads)
+    if (leader !== undefined) this.agent.onLeaderKnown(leader)
     this.knownLeader = leads
     this.agent.endStep(ctx)
     this.founding.learnVoters(ctx, this.agent.map)

@@ -93,8 +93,8 @@ export class ControlAgent implements ControlView {
   }
 
   /** This node takes part in control's log, and knows who leads it. */
-  onLeaderKnown(store: StoreId): void {
-    this.#voter.hint(store)
+  onLeaderKnown(leader: Voter): void {
+    this.#voter.hint(leader)
   }
 
   /** Free bytes of this store, told to control with every renewal. */

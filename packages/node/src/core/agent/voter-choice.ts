@@ -42,10 +42,17 @@ export class VoterChoice {
     return now < this.#pausedUntil
   }
 
-  /** This voter leads, as somebody knows who takes part in the log. */
-  hint(store: StoreId): void {
-    const at = this.#voters.findIndex((voter) => voter.store === store)
-    if (at < 0 || at === this.#at) return
+  /**
+   * This voter leads, as somebody knows who takes part in the log. It may be one that neither the map nor founding has told
+   * of yet, when those that they told of are no longer voters: then nobody else would ever be asked who knows the map.
+   */
+  hint(leader: Voter): void {
+    let at = this.#voters.findIndex((voter) => voter.store === leader.store)
+    if (at < 0) {
+      at = this.#voters.length
+      this.#voters = [...this.#voters, leader]
+    }
+    if (at === this.#at) return
     this.#at = at
     this.#pausedUntil = Number.NEGATIVE_INFINITY
     this.#unansweredSince = undefined

@@ -18,7 +18,7 @@ class VotersRig {
   readonly agent: ControlAgent
 
   constructor() {
-    const numberOf = (asked: StoreId) => [1, 2, 3].find((n) => store(n) === asked && this.reached.has(n))
+    const numberOf = (asked: StoreId) => [1, 2, 3, 4].find((n) => store(n) === asked && this.reached.has(n))
     const links: PeerLinks = {
       dialed: numberOf,
       dialedAddress: (asked) => [1, 2, 3].find((n) => address(n) === asked && this.reached.has(n)),
@@ -117,8 +117,16 @@ describe('an agent among several voters', () => {
   it('goes at once to the voter that the log of this very node says leads', () => {
     const rig = new VotersRig()
     rig.accept(rig.begin())
-    const sent = rig.step(() => rig.agent.onLeaderKnown(store(3)))
+    const sent = rig.step(() => rig.agent.onLeaderKnown({ store: store(3), address: address(3) }))
     assert.deepEqual(linksOf(sent, 'renew'), [3])
+  })
+
+  it('asks a leader that only the log of this very node tells of, when those that it knew are no longer voters', () => {
+    const rig = new VotersRig()
+    rig.refuse(rig.begin())
+    rig.reached.add(4)
+    const sent = rig.step(() => rig.agent.onLeaderKnown({ store: store(4), address: address(4) }))
+    assert.deepEqual(linksOf(sent, 'register'), [4])
   })
 
   it('takes a command that one voter refused to the next, and tells the client only what a leader says', () => {
