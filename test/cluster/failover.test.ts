@@ -4,8 +4,8 @@ import { after, before, test } from 'node:test'
 import { DevCluster, type ExtentLine, eventually } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
 
-/** Rounds of killing a primary and then a replica. Four fit into a test run; ASHLAR_FAILOVER_ROUNDS=10 is the long one. */
-const ROUNDS = Number(process.env['ASHLAR_FAILOVER_ROUNDS'] ?? 4)
+/** Rounds of killing a primary and then a replica. Three fit into a test run; ASHLAR_FAILOVER_ROUNDS=10 is the long one. */
+const ROUNDS = Number(process.env['ASHLAR_FAILOVER_ROUNDS'] ?? 3)
 const LONGEST_STALL_MS = 10_000
 
 interface FioJob {

@@ -5,7 +5,7 @@ import { connect as connectTcp, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { DevCluster, eventually, type RunResult, run } from '../kit/dev-cluster.ts'
+import { DevCluster, eventually, freePorts, type RunResult, run } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
 
 let cluster: DevCluster
@@ -45,7 +45,8 @@ test('an unknown NBD export is refused in words that the client prints, and the 
 })
 
 /** `server run` for one node beside the cluster, with its own directory. */
-function serverArgs(directory: string, port: number, more: readonly string[] = []): string[] {
+async function serverArgs(directory: string, port: number, more: readonly string[] = []): Promise<string[]> {
+  const { api } = await freePorts(1)
   const script = cluster.node('n1').command[1] ?? ''
   return [
     script,
@@ -56,7 +57,7 @@ function serverArgs(directory: string, port: number, more: readonly string[] = [
     '--listen',
     `127.0.0.1:${port}`,
     '--api',
-    `127.0.0.1:${port + 1}`,
+    `127.0.0.1:${api}`,
     '--name',
     'stranger',
     ...more,
@@ -68,7 +69,7 @@ test('a port in use is named', async () => {
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
   const { port } = taken.address() as { port: number }
   const directory = await mkdtemp(join(tmpdir(), 'ashlar-port-'))
-  const result = await run(process.execPath, serverArgs(directory, port, ['--init']), { timeoutMs: 20_000 })
+  const result = await run(process.execPath, await serverArgs(directory, port, ['--init']), { timeoutMs: 20_000 })
   taken.close()
   await rm(directory, { recursive: true, force: true })
   assertOneLine(result, 1, new RegExp(`${port}`))
@@ -76,12 +77,14 @@ test('a port in use is named', async () => {
 
 test('a data directory of another cluster is refused by the peers, and the node says so', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'ashlar-other-'))
-  const port = 40_000 + Math.floor(Math.random() * 9000)
+  const { nbd: port } = await freePorts(1)
   const other = await DevCluster.start({ nodes: 1, args: ['--replicas', '1'] })
   await other.stop({ keep: true })
   await cp(other.node('n1').dataDir, directory, { recursive: true })
   const peers = [`127.0.0.1:${port}`, ...cluster.info.nodes.map((node) => node.peer)].join(',')
-  const result = await run(process.execPath, serverArgs(directory, port, ['--peers', peers]), { timeoutMs: 20_000 })
+  const result = await run(process.execPath, await serverArgs(directory, port, ['--peers', peers]), {
+    timeoutMs: 20_000,
+  })
   await rm(directory, { recursive: true, force: true })
   await rm(other.directory, { recursive: true, force: true })
   assertOneLine(result, 1, /another cluster/)

@@ -93,10 +93,13 @@ function portIsFree(port: number): Promise<boolean> {
   })
 }
 
-/** A base so that base … base + nodes and base + 100 … base + 100 + nodes are free, and one port more for NBD. */
+/**
+ * A base so that base … base + nodes and base + 100 … base + 100 + nodes are free, and one port more for NBD. Below the
+ * ports that Linux gives to connections, which could take one before it is listened on.
+ */
 export async function freePorts(nodes: number): Promise<{ api: number; nbd: number }> {
   for (let tries = 0; tries < 100; tries++) {
-    const api = 20_000 + Math.floor(Math.random() * 200) * 200
+    const api = 20_000 + Math.floor(Math.random() * 60) * 200
     const ports = [
       ...Array.from({ length: nodes }, (_, at) => api + at),
       ...Array.from({ length: nodes }, (_, at) => api + 100 + at),
