@@ -1,12 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Prng } from '@ashlar/node/core'
 import { KIB } from '@ashlar/proto'
 import { openStore } from '../../packages/node/src/storage/index.ts'
 import { blocksOfWrite, operation, StoreRunner } from '../../packages/node/test/storage/store-kit.ts'
 import { runCallPoint } from './calls.ts'
 import { filesOf, runFlipPoint } from './flips.ts'
-import { callPoints, chosen, flipPoints, nameOf, type Point, seeded } from './points.ts'
+import { callPoints, chosen, flipPoints, nameOf, type Point } from './points.ts'
 
 export interface SweepOptions {
   /** Points to try, half of them calls that fail and half flipped bits; all there are when it is more. */
@@ -33,7 +34,8 @@ export async function sweep({ points, seed, onPoint }: SweepOptions): Promise<Sw
   try {
     const formatted = await writtenStore(join(root, 'formatted'), 0)
     const written = await writtenStore(join(root, 'written'), WRITES)
-    const random = seeded(seed)
+    const prng = new Prng(seed)
+    const random = () => prng.next()
     const half = Math.ceil(points / 2)
     const calls = chosen<Point>(callPoints(), half, random)
     const all = [...calls, ...chosen(flipPoints(await filesOf(written), random), points - half, random)]

@@ -36,6 +36,10 @@ const EPOCHS_PER_GENERATION = 2 ** 32
 export function epochOf(clusterGeneration: number, n: number): Epoch {
   return (clusterGeneration * EPOCHS_PER_GENERATION + n) as Epoch
 }
+/** The `clusterGeneration` that an epoch was built with. */
+export function clusterGenerationOf(epoch: Epoch): number {
+  return Math.floor(epoch / EPOCHS_PER_GENERATION)
+}
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 export function isUuid(text: unknown): text is string {

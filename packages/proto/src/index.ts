@@ -31,6 +31,7 @@ export {
 } from './geometry.ts'
 export {
   type ClusterId,
+  clusterGenerationOf,
   type Epoch,
   type ExtentId,
   epochOf,

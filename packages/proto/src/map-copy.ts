@@ -1,5 +1,14 @@
 import { invariant } from './errors.ts'
-import { type ClusterId, type ExtentId, extentId, extentIndexOf, type StoreId, type VolumeId, volumeOf } from './ids.ts'
+import {
+  type ClusterId,
+  type Epoch,
+  type ExtentId,
+  extentId,
+  extentIndexOf,
+  type StoreId,
+  type VolumeId,
+  volumeOf,
+} from './ids.ts'
 import { LIMITS } from './limits.ts'
 import type { ExtentRecord, ForcedPromotion, MapDelta, NodeRecord, VolumeRecord, Voter } from './map.ts'
 
@@ -106,5 +115,10 @@ export class MapCopy {
   locate(extent: ExtentId): { volume: VolumeRecord; index: number } | undefined {
     const volume = this.volumes.get(volumeOf(extent))
     return volume === undefined ? undefined : { volume, index: extentIndexOf(extent) }
+  }
+
+  /** The epoch in which this extent's history began anew, by a forced promotion; 0 when it never did (A2.10). */
+  historyEpochOf(extent: ExtentId): Epoch {
+    return this.forced.get(extent)?.epoch ?? (0 as Epoch)
   }
 }

@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process'
-import { type DevCluster, eventually } from '../../kit/dev-cluster.ts'
+import { type DevCluster, eventually, run } from '../../kit/dev-cluster.ts'
 
 /** Whom a trial hits: by what it does for the volume and for control, since the same node may do several things. */
 export const ROLES = ['replica', 'leader', 'primary', 'both'] as const
@@ -80,22 +79,10 @@ function beside(cluster: DevCluster, victim: string): string {
 
 async function write(uri: string): Promise<{ longestMs: number; writes: number }> {
   const args = ['--name=randwrite-4k-qd32', '--ioengine=nbd', `--uri=${uri}`, '--rw=randwrite', '--bs=4k']
-  const child = spawn('fio', [
+  const { stdout, stderr } = await run('fio', [
     ...[...args, '--iodepth=32', '--size=64m', '--norandommap=1', '--time_based', `--runtime=${RUN_SECONDS}`],
     '--output-format=json',
   ])
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk
-  })
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk
-  })
-  await new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', resolve)
-  })
   const [job] = stdout.includes('{') ? (JSON.parse(stdout.slice(stdout.indexOf('{'))) as FioOutput).jobs : []
   if (job === undefined || job.error !== 0) throw new Error(`fio failed: ${stderr || stdout}`)
   return { longestMs: job.write.clat_ns.max / 1e6, writes: job.write.total_ios }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
+import { runCommand, UsageError } from '../../kit/command.ts'
 import { type Outcome, simulate } from '../simulator.ts'
 
 const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--voters N] [--trace] [--quiet]
@@ -77,8 +78,6 @@ function wholeNumber(name: string, text: string): number {
   return value
 }
 
-class UsageError extends Error {}
-
 function runOne(seed: number, voters: number | undefined, trace: boolean): number {
   const outcome = simulate(seed, {
     ...(voters !== undefined && { voters }),
@@ -145,11 +144,4 @@ function runChild(args: readonly string[]): Promise<number> {
   return new Promise((resolve) => child.on('exit', (code) => resolve(code ?? 1)))
 }
 
-try {
-  process.exitCode = await main()
-} catch (error) {
-  const usage = error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true
-  if (!usage) throw error
-  process.stderr.write(`${(error as Error).message}\n\n${HELP}`)
-  process.exitCode = 2
-}
+await runCommand(main, HELP)

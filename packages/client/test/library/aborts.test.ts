@@ -35,6 +35,16 @@ function held(request: Parameters<MemoryCluster['hold']>[0], waiting = 1): Pick<
   }
 }
 
+/** A write at the start of the volume waits for its answer. */
+async function earlierWrite({ cluster, volume }: Scene): Promise<() => void> {
+  const hold = cluster.hold('write')
+  const earlier = volume.write(0, pattern(4096))
+  return () => {
+    hold.release()
+    void earlier
+  }
+}
+
 async function turns(): Promise<void> {
   for (let turn = 0; turn < 6; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
@@ -63,14 +73,7 @@ const STATES: Readonly<Record<string, State>> = {
     indeterminate: true,
   },
   'a write that waits for an earlier one of its range': {
-    given: async ({ cluster, volume }) => {
-      const hold = cluster.hold('write')
-      const earlier = volume.write(0, pattern(4096))
-      return () => {
-        hold.release()
-        void earlier
-      }
-    },
+    given: earlierWrite,
     call: ({ volume }, signal) => volume.write(100, pattern(10), { signal }),
     until: turns,
     indeterminate: false,
@@ -124,14 +127,7 @@ const STATES: Readonly<Record<string, State>> = {
     until: turns,
   },
   'a flush that waits for a write': {
-    given: async ({ cluster, volume }) => {
-      const hold = cluster.hold('write')
-      const earlier = volume.write(0, pattern(4096))
-      return () => {
-        hold.release()
-        void earlier
-      }
-    },
+    given: earlierWrite,
     call: ({ volume }, signal) => volume.flush({ signal }),
   },
   'an open on its way': {

@@ -2,7 +2,7 @@ import type { ExtentId, ExtentRecord, MapCopy, StoreId, VolumeRecord } from '@as
 import { extentIndexOf } from '@ashlar/proto'
 import { nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
-import { askLocalExtents, type FetchPeer, type PeerAnswers } from './peers.ts'
+import { askLocalExtents, type FetchPeer, heldExtent, type PeerAnswers } from './peers.ts'
 import type { ForceReport, LocalExtentAnswer } from './schemas.ts'
 
 type Held = ForceReport['replica']
@@ -33,8 +33,7 @@ export async function forceReport(
 }
 
 function heldBy(map: MapCopy, extent: ExtentId, store: StoreId, answers: PeerAnswers<LocalExtentAnswer[]>): Held {
-  const answer = answers.get(store)
-  const held = answer?.answered === true ? answer.value.find((status) => status.extent === extent) : undefined
+  const held = heldExtent(answers, store, extent)
   return {
     node: nodeName(map, store),
     state: map.nodes.get(store)?.state ?? 'unknown',

@@ -91,20 +91,13 @@ export function lossRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPluginA
 }
 
 function reportLose(view: NodeView, id: string): LoseReport {
-  const node = view.map.nodes.get(nodeNamed(view, id).store as StoreId)
-  if (node === undefined) throw new AshlarError('NOT_FOUND', `there is no node ${id}`)
-  return loseReport(view.map, node)
+  return loseReport(view.map, nodeNamed(view, id))
 }
 
 /** Answers with what it came to: afterwards the node may be in no list any more. */
 async function lose(view: NodeView, id: string, acceptDataLoss: boolean): Promise<LoseReport> {
   const report = reportLose(view, id)
-  if (!acceptDataLoss || !report.possible) {
-    const why = report.possible ? report.costs : report.because
-    throw new AshlarError('CONFLICT', `${report.node} was left as it is: ${why.join('; ')}`, {
-      hint: report.possible ? 'say that this loss is accepted to do it' : '',
-    })
-  }
+  if (!acceptDataLoss || !report.possible) throw leftAsItIs(report.node, report, report.costs)
   await view.admin({ do: 'lose-store', store: report.store as StoreId })
   return report
 }
@@ -117,7 +110,7 @@ async function reportForce(
 ): Promise<ForceReport> {
   const volume = volumeNamed(view, name)
   const record = extentNumbered(view, volume, number)
-  return await forceReport(view, volume, record, nodeNamed(view, node).store as StoreId, fetchPeer)
+  return await forceReport(view, volume, record, nodeNamed(view, node).store, fetchPeer)
 }
 
 async function force(
@@ -128,15 +121,21 @@ async function force(
   acceptDataLoss: boolean,
 ): Promise<ExtentAnswer> {
   const report = await reportForce(view, fetchPeer, at, node)
-  if (!acceptDataLoss) {
-    const why = report.possible ? report.mayBeLost : report.because
-    throw new AshlarError('CONFLICT', `${report.extent} was left as it is: ${why.join('; ')}`, {
-      hint: report.possible ? 'say that this loss is accepted to do it' : '',
-    })
-  }
+  if (!acceptDataLoss) throw leftAsItIs(report.extent, report, report.mayBeLost)
   const extent = extentNumbered(view, volumeNamed(view, at.name), at.number).id
-  await view.admin({ do: 'force-primary', extent, store: nodeNamed(view, node).store as StoreId })
+  await view.admin({ do: 'force-primary', extent, store: nodeNamed(view, node).store })
   const after = (await extentReports(view, at.name, fetchPeer))[at.number]
   if (after === undefined) throw new AshlarError('NOT_FOUND', `volume ${at.name} was removed meanwhile`)
   return after
+}
+
+/** Nothing was done: the loss was not accepted, or control would refuse it. */
+function leftAsItIs(
+  what: string,
+  { possible, because }: Pick<LoseReport, 'possible' | 'because'>,
+  losses: readonly string[],
+): AshlarError {
+  return new AshlarError('CONFLICT', `${what} was left as it is: ${(possible ? losses : because).join('; ')}`, {
+    hint: possible ? 'say that this loss is accepted to do it' : '',
+  })
 }

@@ -1,4 +1,4 @@
-import { AshlarError, isDialable, type StoreId } from '@ashlar/proto'
+import { AshlarError, type ExtentId, isDialable, type StoreId } from '@ashlar/proto'
 import type { z } from 'zod'
 import type { Progress, ProgressOf } from './health.ts'
 import { localAnswer, localExtentAnswers } from './local.ts'
@@ -64,6 +64,16 @@ async function askAll<T>(
     }),
   )
   return new Map(answers)
+}
+
+/** What a store said of an extent that it holds; undefined when it did not answer, or holds none of it. */
+export function heldExtent(
+  answers: PeerAnswers<LocalExtentAnswer[]>,
+  store: StoreId,
+  extent: ExtentId,
+): LocalExtentAnswer | undefined {
+  const answer = answers.get(store)
+  return answer?.answered === true ? answer.value.find((held) => held.extent === extent) : undefined
 }
 
 /** Looks progress up in what the primaries' nodes said. */

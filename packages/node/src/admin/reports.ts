@@ -18,12 +18,11 @@ import {
   worst,
 } from './health.ts'
 import type { NodeView } from './node-view.ts'
-import { askLocal, askLocalExtents, type FetchPeer, type PeerAnswers, progressFrom } from './peers.ts'
+import { askLocal, askLocalExtents, type FetchPeer, heldExtent, type PeerAnswers, progressFrom } from './peers.ts'
 import type {
   ClusterAnswer,
   ExtentAnswer,
   LocalAnswer,
-  LocalExtentAnswer,
   NodeAnswer,
   NodeDetailsAnswer,
   VolumeAnswer,
@@ -83,10 +82,19 @@ function insecureOf(view: NodeView, locals: PeerAnswers<LocalAnswer>): ClusterAn
   )
 }
 
+interface HeldCounts {
+  primaries: number
+  replicas: number
+  inSync: number
+}
+
 export function nodeReports(view: NodeView): NodeAnswer[] {
-  const held = new Map<StoreId, { primaries: number; replicas: number; inSync: number }>()
-  for (const extent of view.map.extents.values()) countHeld(held, extent)
-  return nodesByName(view).map((node) => ({
+  const held = countHeldBy(view)
+  return nodesByName(view).map((node) => nodeAnswer(view, node, held))
+}
+
+function nodeAnswer(view: NodeView, node: NodeRecord, held: ReadonlyMap<StoreId, HeldCounts>): NodeAnswer {
+  return {
     id: node.name,
     state: node.state,
     store: node.store,
@@ -96,13 +104,16 @@ export function nodeReports(view: NodeView): NodeAnswer[] {
     startCounter: node.incarnation.counter,
     ...(held.get(node.store) ?? { primaries: 0, replicas: 0, inSync: 0 }),
     declaredLost: view.map.gone.has(node.store),
-  }))
+  }
 }
 
-function countHeld(
-  held: Map<StoreId, { primaries: number; replicas: number; inSync: number }>,
-  extent: ExtentRecord,
-): void {
+function countHeldBy(view: NodeView): Map<StoreId, HeldCounts> {
+  const held = new Map<StoreId, HeldCounts>()
+  for (const extent of view.map.extents.values()) countHeld(held, extent)
+  return held
+}
+
+function countHeld(held: Map<StoreId, HeldCounts>, extent: ExtentRecord): void {
   for (const store of extent.assigned) {
     const counts = held.get(store) ?? { primaries: 0, replicas: 0, inSync: 0 }
     held.set(store, counts)
@@ -113,17 +124,19 @@ function countHeld(
 }
 
 /** One node by its name or the id of its store. Throws NOT_FOUND. */
-export function nodeNamed(view: NodeView, id: string): NodeAnswer {
-  const report = nodeReports(view).find((node) => node.id === id || node.store === id)
-  if (report !== undefined) return report
-  const names = nodesByName(view).map((node) => node.name)
+export function nodeNamed(view: NodeView, id: string): NodeRecord {
+  const nodes = nodesByName(view)
+  const found = nodes.find((node) => node.name === id || node.store === id)
+  if (found !== undefined) return found
+  const names = nodes.map((node) => node.name)
   throw new AshlarError('NOT_FOUND', `there is no node ${id}`, { hint: `nodes are ${names.join(', ')}` })
 }
 
 /** One node with what it says of itself. Throws NOT_FOUND. */
 export async function nodeReport(view: NodeView, id: string, fetchPeer: FetchPeer): Promise<NodeDetailsAnswer> {
-  const report = nodeNamed(view, id)
-  const store = report.store as StoreId
+  const node = nodeNamed(view, id)
+  const { store } = node
+  const report = nodeAnswer(view, node, countHeldBy(view))
   const [locals, extents] = await Promise.all([askLocal(view, fetchPeer), askLocalExtents(view, fetchPeer)])
   const local = locals.get(store)
   const self = local?.answered === true ? local.value : undefined
@@ -199,14 +212,8 @@ export async function extentReports(view: NodeView, name: string, fetchPeer: Fet
     })),
     ...extentHealth(view.map, volume, record, progressOf),
     id: record.id,
-    damagedBlocks: damagedBlocks(record, answers),
+    damagedBlocks: heldExtent(answers, record.primary.store, record.id)?.damagedBlocks ?? null,
   }))
-}
-
-function damagedBlocks(record: ExtentRecord, answers: PeerAnswers<LocalExtentAnswer[]>): number | null {
-  const answer = answers.get(record.primary.store)
-  const held = answer?.answered === true ? answer.value.find(({ extent }) => extent === record.id) : undefined
-  return held?.damagedBlocks ?? null
 }
 
 /**

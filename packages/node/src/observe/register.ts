@@ -52,102 +52,48 @@ export const LATENCY_BUCKETS_SECONDS = [
   0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ] as const
 
-interface Series {
-  set?(value: number): void
-  observe?(value: number): void
-}
-
-interface PromMetric<Name extends string> {
-  labels(labels: Labels<Name>): Series
-  remove(labels: Labels<Name>): void
-  reset(): void
-}
-
 /** Finds the series of labels fast: prom-client hashes and validates labels on each call, which costs more than counting. */
-class SeriesTable<Name extends string> {
-  private readonly metric: PromMetric<Name>
+class SeriesTable<Name extends string, Series> {
   private readonly names: readonly Name[]
+  private readonly make: (labels: Labels<Name>) => Series
+  private readonly remove: (labels: Labels<Name>) => void
   private readonly series = new Map<string, { readonly labels: Labels<Name>; readonly series: Series }>()
 
-  constructor(metric: PromMetric<Name>, names: readonly Name[]) {
-    this.metric = metric
+  constructor(names: readonly Name[], make: (labels: Labels<Name>) => Series, remove: (labels: Labels<Name>) => void) {
     this.names = names
+    this.make = make
+    this.remove = remove
   }
 
   at(labels: Labels<Name>): Series {
-    const key = keyOf(this.names, labels)
+    const key = this.keyOf(labels)
     const known = this.series.get(key)
     if (known !== undefined) return known.series
-    const series = this.metric.labels(labels)
+    const series = this.make(labels)
     this.series.set(key, { labels, series })
     return series
+  }
+
+  *all(): Iterable<Series> {
+    for (const { series } of this.series.values()) yield series
   }
 
   forget(name: string, value: string): void {
     for (const [key, { labels }] of this.series) {
       if (labels[name as Name] !== value) continue
-      this.metric.remove(labels)
+      this.remove(labels)
       this.series.delete(key)
     }
   }
 
   clear(): void {
-    this.metric.reset()
     this.series.clear()
   }
-}
 
-/**
- * A counter that is added to for every message. What was added is given to prom-client when somebody looks: its own
- * counters hash their labels each time.
- */
-class CountedSeries<Name extends string> {
-  private readonly metric: PromCounter<Name>
-  private readonly names: readonly Name[]
-  private readonly series = new Map<string, { readonly labels: Labels<Name>; waiting: number | undefined }>()
-
-  constructor(
-    options: { readonly name: string; readonly help: string; readonly registry: Registry },
-    names: readonly Name[],
-  ) {
-    const { name, help, registry } = options
-    this.names = names
-    this.metric = new PromCounter({
-      name,
-      help,
-      labelNames: names,
-      registers: [registry],
-      collect: () => this.handOver(),
-    })
+  private keyOf(labels: Labels<Name>): string {
+    if (this.names.length === 1) return labels[this.names[0] as Name]
+    return this.names.map((name) => labels[name]).join('\0')
   }
-
-  add(labels: Labels<Name>, by: number): void {
-    invariant(by >= 0, 'a counter only rises')
-    const key = keyOf(this.names, labels)
-    const known = this.series.get(key)
-    if (known === undefined) this.series.set(key, { labels, waiting: by })
-    else known.waiting = (known.waiting ?? 0) + by
-  }
-
-  forget(name: string, value: string): void {
-    for (const [key, { labels }] of this.series) {
-      if (labels[name as Name] !== value) continue
-      this.metric.remove(labels)
-      this.series.delete(key)
-    }
-  }
-
-  private handOver(): void {
-    for (const series of this.series.values()) {
-      if (series.waiting !== undefined) this.metric.inc(series.labels, series.waiting)
-      series.waiting = undefined
-    }
-  }
-}
-
-function keyOf<Name extends string>(names: readonly Name[], labels: Labels<Name>): string {
-  if (names.length === 1) return labels[names[0] as Name]
-  return names.map((name) => labels[name]).join('\0')
 }
 
 /** A register of its own, empty. */
@@ -156,8 +102,12 @@ export function createRegister(): Register {
   const registers = [registry]
   const tables: { forget(name: string, value: string): void }[] = []
   const measures: (() => void)[] = []
-  const table = <Name extends string>(metric: unknown, names: readonly Name[]): SeriesTable<Name> => {
-    const made = new SeriesTable(metric as PromMetric<Name>, names)
+  const table = <Name extends string, Series>(
+    metric: { remove(labels: Labels<Name>): void },
+    names: readonly Name[],
+    make: (labels: Labels<Name>) => Series,
+  ): SeriesTable<Name, Series> => {
+    const made = new SeriesTable(names, make, (labels) => metric.remove(labels))
     tables.push(made)
     return made
   }
@@ -165,13 +115,35 @@ export function createRegister(): Register {
     registry,
     contentType: registry.contentType,
     counter<Name extends string>(name: string, help: string, labels: readonly Name[] = []) {
-      const series = new CountedSeries({ name, help, registry }, labels)
-      tables.push(series)
-      return { add: (of: Labels<Name>, by = 1) => series.add(of, by) }
+      // Added to for every message: prom-client, which hashes the labels each time, is told when somebody looks.
+      const collect = (): void => {
+        for (const counted of series.all()) {
+          if (counted.waiting !== undefined) metric.inc(counted.labels, counted.waiting)
+          counted.waiting = undefined
+        }
+      }
+      const metric = new PromCounter({ name, help, labelNames: labels, registers, collect })
+      const series = table(metric, labels, (of): { labels: Labels<Name>; waiting?: number | undefined } => ({
+        labels: of,
+      }))
+      return {
+        add(of: Labels<Name>, by = 1) {
+          invariant(by >= 0, 'a counter only rises')
+          const counted = series.at(of)
+          counted.waiting = (counted.waiting ?? 0) + by
+        },
+      }
     },
     gauge<Name extends string>(name: string, help: string, labels: readonly Name[] = []) {
-      const series = table(new PromGauge({ name, help, labelNames: labels, registers }), labels)
-      return { set: (of: Labels<Name>, value: number) => series.at(of).set?.(value), clear: () => series.clear() }
+      const metric = new PromGauge({ name, help, labelNames: labels, registers })
+      const series = table(metric, labels, (of) => metric.labels(of))
+      return {
+        set: (of: Labels<Name>, value: number) => series.at(of).set(value),
+        clear() {
+          metric.reset()
+          series.clear()
+        },
+      }
     },
     histogram<Name extends string>(
       name: string,
@@ -179,9 +151,9 @@ export function createRegister(): Register {
       buckets: readonly number[],
       labels: readonly Name[] = [],
     ) {
-      const options = { name, help, labelNames: labels, registers, buckets: [...buckets] }
-      const series = table(new PromHistogram(options), labels)
-      return { observe: (of: Labels<Name>, value: number) => series.at(of).observe?.(value) }
+      const metric = new PromHistogram({ name, help, labelNames: labels, registers, buckets: [...buckets] })
+      const series = table(metric, labels, (of) => metric.labels(of))
+      return { observe: (of: Labels<Name>, value: number) => series.at(of).observe(value) }
     },
     onCollect: (measure) => measures.push(measure),
     forget(label, value) {

@@ -6,14 +6,14 @@ import type { Head } from '../core/machine.ts'
 import { openControlLog } from './control-log/index.ts'
 import { syncDirectory } from './directories.ts'
 import type { StorageDriver } from './driver.ts'
-import { corruptStoreError, unusableStoreError } from './errors.ts'
 import { openLevelDbDriver } from './leveldb/leveldb-driver.ts'
 import { LEVELDB_DEFAULTS } from './leveldb/options.ts'
 import { moveEngineLogs } from './open/engine-logs.ts'
 import { readSidecar } from './open/format.ts'
 import { type Layout, layoutOf } from './open/layout.ts'
+import { requireIdentity } from './open/require-identity.ts'
 import { recover } from './recover.ts'
-import { type IdentityValue, putIdentity, readIdentity } from './repositories/identity-repository.ts'
+import { type IdentityValue, putIdentity } from './repositories/identity-repository.ts'
 import type { VolumeValue } from './repositories/volume-repository.ts'
 
 /** What a data directory holds, read while no node runs over it. Nothing of it is changed. */
@@ -88,15 +88,7 @@ async function withStore<T>(
   await moveEngineLogs(layout)
   const driver = await openLevelDbDriver(layout.database, LEVELDB_DEFAULTS)
   try {
-    const identity = await readIdentity(driver)
-    if (identity === undefined) throw corruptStoreError(`the database of ${directory} holds no identity of a store`)
-    if (identity.store !== store) {
-      throw unusableStoreError(
-        `the database of ${directory} belongs to store ${identity.store}, but its sidecar file says ${store}`,
-        'Directories of two stores were mixed: put each back in its place.',
-      )
-    }
-    return await work(driver, identity, layout)
+    return await work(driver, await requireIdentity(driver, store, `the database of ${directory}`), layout)
   } finally {
     await driver.close()
   }

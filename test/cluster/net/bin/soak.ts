@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { runCommand, UsageError } from '../../../kit/command.ts'
 import { namespacesUnavailable } from '../namespaces.ts'
 import { describeReport } from '../options.ts'
 import { runNetwork } from '../run.ts'
@@ -29,8 +30,6 @@ const OPTIONS = {
 } as const
 
 const LONGEST_FAULT_MS = 60_000
-
-class UsageError extends Error {}
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: OPTIONS })
@@ -76,11 +75,4 @@ function positive(name: string, text: string): number {
   return value
 }
 
-try {
-  process.exitCode = await main()
-} catch (error) {
-  const usage = error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true
-  if (!usage) throw error
-  process.stderr.write(`${(error as Error).message}\n\n${HELP}`)
-  process.exitCode = 2
-}
+await runCommand(main, HELP)

@@ -65,7 +65,8 @@ function withSuccessors(state: MapState, record: Omit<Unstamped<ExtentRecord>, '
   return assigned
 }
 
-function latestSuccessor(state: MapState, store: StoreId): StoreId | undefined {
+/** The store that stands at the end of the chain of those that took over from this one; undefined when nobody did. */
+export function latestSuccessor(state: MapState, store: StoreId): StoreId | undefined {
   let successor = state.successors.get(store)
   for (let next = successor; next !== undefined; next = state.successors.get(next)) successor = next
   return successor

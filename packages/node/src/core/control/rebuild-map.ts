@@ -1,5 +1,6 @@
 import type {
   Bytes,
+  Epoch,
   ExtentId,
   ExtentRecord,
   NodeName,
@@ -9,7 +10,16 @@ import type {
   VolumeRecord,
   Voter,
 } from '@ashlar/proto'
-import { epochOf, extentId, extentIndexOf, LIMITS, NO_LIFE, volumeOf } from '@ashlar/proto'
+import {
+  clusterGenerationOf,
+  epochOf,
+  extentCount,
+  extentId,
+  extentIndexOf,
+  LIMITS,
+  NO_LIFE,
+  volumeOf,
+} from '@ashlar/proto'
 import type { Head, HeadRecord } from '../machine.ts'
 import type { Command } from './commands.ts'
 import type { Unstamped } from './map-state.ts'
@@ -48,7 +58,9 @@ export interface RebuiltMap {
 
 type Recover = Extract<Command, { do: 'recover' }>
 
-const EPOCHS_PER_GENERATION = 2 ** 32
+/** The heads of each extent, with the stores that hold them, in the order of the stores. */
+type HeadsByExtent = ReadonlyMap<ExtentId, readonly { readonly store: StoreId; readonly head: Head }[]>
+
 /** Numbers that volumes may have had which none of the given stores knows of. */
 const SPARE_VOLUMES = 1024
 /** Extents of one entry of the log. */
@@ -62,16 +74,17 @@ const ENTRY_EXTENTS = 256
 export function rebuildMap(stores: readonly SurvivingStore[]): RebuiltMap {
   const generation =
     1 + Math.max(0, ...stores.flatMap(({ replicas }) => replicas.map(({ head }) => generationOf(head))))
-  const found = newestRecords(stores)
+  const heads = headsByExtent(stores)
+  const found = newestRecords(heads)
   const given = new Set(stores.map(({ store }) => store))
   const volumes = rebuildVolumes(stores, found)
   const extents = volumes.flatMap((volume) =>
-    Array.from({ length: Math.ceil(volume.sizeBytes / volume.extentSizeBytes) }, (_, index) => {
+    Array.from({ length: extentCount(volume) }, (_, index) => {
       const id = extentId(volume.id, index)
       const newest = found.get(id)
       return newest === undefined
         ? missingExtent(id, generation, volume.replicas, stores)
-        : rebuildExtent(id, generation, newest, given, stores)
+        : rebuildExtent(id, generation, newest, given, stores, heads)
     }),
   )
   return { generation, nodes: rebuildNodes(stores, extents), volumes, extents }
@@ -98,13 +111,24 @@ export function recoverCommands({ generation, nodes, volumes, extents }: Rebuilt
 }
 
 function generationOf({ promised, record }: Head): number {
-  return Math.floor(Math.max(promised, record?.epoch ?? 0) / EPOCHS_PER_GENERATION)
+  return clusterGenerationOf(Math.max(promised, record?.epoch ?? 0) as Epoch)
 }
 
-function newestRecords(stores: readonly SurvivingStore[]): Map<ExtentId, HeadRecord> {
-  const newest = new Map<ExtentId, HeadRecord>()
-  for (const { replicas } of stores)
+function headsByExtent(stores: readonly SurvivingStore[]): HeadsByExtent {
+  const heads = new Map<ExtentId, { store: StoreId; head: Head }[]>()
+  for (const { store, replicas } of stores)
     for (const { extent, head } of replicas) {
+      const known = heads.get(extent)
+      if (known === undefined) heads.set(extent, [{ store, head }])
+      else known.push({ store, head })
+    }
+  return heads
+}
+
+function newestRecords(heads: HeadsByExtent): Map<ExtentId, HeadRecord> {
+  const newest = new Map<ExtentId, HeadRecord>()
+  for (const [extent, held] of heads)
+    for (const { head } of held) {
       const known = newest.get(extent)
       if (head.record !== undefined && (known === undefined || isNewer(head.record, known)))
         newest.set(extent, head.record)
@@ -113,8 +137,8 @@ function newestRecords(stores: readonly SurvivingStore[]): Map<ExtentId, HeadRec
 }
 
 function isNewer(a: HeadRecord, b: HeadRecord): boolean {
-  const generation = (record: HeadRecord) => Math.floor(record.epoch / EPOCHS_PER_GENERATION)
-  return generation(a) > generation(b) || (generation(a) === generation(b) && a.revision > b.revision)
+  const [generation, other] = [clusterGenerationOf(a.epoch), clusterGenerationOf(b.epoch)]
+  return generation > other || (generation === other && a.revision > b.revision)
 }
 
 function rebuildExtent(
@@ -123,6 +147,7 @@ function rebuildExtent(
   newest: HeadRecord,
   given: ReadonlySet<StoreId>,
   stores: readonly SurvivingStore[],
+  heads: HeadsByExtent,
 ): RebuiltExtent {
   const absent = [...newest.inSync, ...newest.eligible].filter((store) => !given.has(store))
   const epoch = epochOf(generation, 1)
@@ -136,7 +161,7 @@ function rebuildExtent(
   // Somebody may have gone on without those that are here: the one that got furthest begins another history.
   const here = newest.assigned.filter((store) => given.has(store))
   const members = [newest.inSync, newest.eligible, here].map((set) => set.filter((store) => given.has(store)))
-  const best = furthest(members.find((set) => set.length > 0) ?? [], id, stores)
+  const best = furthest(members.find((set) => set.length > 0) ?? [], heads.get(id) ?? [])
   if (best === undefined) return { ...missingExtent(id, generation, newest.assigned.length, stores), absent }
   const record = { ...fixed, primary: { store: best, counter: counterOf(stores, best) }, inSync: [best], eligible: [] }
   return { record, certainty: 'uncertain', absent }
@@ -155,12 +180,13 @@ function missingExtent(
   return { record: { ...record, inSync: [store], eligible: [], assigned }, certainty: 'missing', absent: [] }
 }
 
-function furthest(members: readonly StoreId[], id: ExtentId, stores: readonly SurvivingStore[]): StoreId | undefined {
-  const heads = stores.flatMap(({ store, replicas }) =>
-    members.includes(store) ? replicas.filter(({ extent }) => extent === id).map(({ head }) => ({ store, head })) : [],
-  )
-  heads.sort((a, b) => b.head.lastEpoch - a.head.lastEpoch || b.head.lastSeq - a.head.lastSeq)
-  return heads[0]?.store
+function furthest(
+  members: readonly StoreId[],
+  held: readonly { readonly store: StoreId; readonly head: Head }[],
+): StoreId | undefined {
+  const here = held.filter(({ store }) => members.includes(store))
+  here.sort((a, b) => b.head.lastEpoch - a.head.lastEpoch || b.head.lastSeq - a.head.lastSeq)
+  return here[0]?.store
 }
 
 function counterOf(stores: readonly SurvivingStore[], store: StoreId): number {

@@ -2,6 +2,7 @@ import type { StoreId } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
 import type { ControlLog } from './control-log.ts'
 import type { MapState } from './map-state.ts'
+import { latestSuccessor } from './membership.ts'
 
 /**
  * A voter whose directory is gone came back as a new store, which took over its name or address (amendment 15): the new
@@ -17,7 +18,7 @@ export function repairVoters(
   if (state.successors.size === 0 || !log.leads) return
   const { voters, learners } = log.members
   for (const { store: gone } of voters) {
-    const store = successorOf(state, gone)
+    const store = latestSuccessor(state, gone)
     const node = store === undefined ? undefined : state.nodes.get(store)
     if (store === undefined || node === undefined || node.address === '' || !isHere(store)) continue
     const votes = voters.some((voter) => voter.store === store)
@@ -28,10 +29,4 @@ export function repairVoters(
     else log.changeMembers(ctx, { do: 'add-learner', member: { store, address: node.address } })
     return
   }
-}
-
-function successorOf(state: MapState, store: StoreId): StoreId | undefined {
-  let successor = state.successors.get(store)
-  for (let next = successor; next !== undefined; next = state.successors.get(next)) successor = next
-  return successor
 }

@@ -83,7 +83,7 @@ export class Primary implements StreamOwner {
 
   /** The epoch in which this extent's history began anew, by a forced promotion; 0 when it never did (A2.10). */
   get historyEpoch(): Epoch {
-    return this.services.control.map.forced.get(this.extent.id)?.epoch ?? (0 as Epoch)
+    return this.services.control.map.historyEpochOf(this.extent.id)
   }
 
   /** Persists promised = led = epoch and the record before the first OPEN leaves (A2.14). */

@@ -145,7 +145,7 @@ export class Replication implements MapListener {
     const { map } = this.services.control
     const volume = map.locate(record.id)?.volume
     if (volume === undefined || state.record?.revision === record.revision) return
-    const historyEpoch = map.forced.get(record.id)?.epoch ?? (0 as Epoch)
+    const historyEpoch = map.historyEpochOf(record.id)
     state.commit(ctx, { head: { record: headRecordOf(record, volume, state.lengthBytes, historyEpoch) } })
   }
 

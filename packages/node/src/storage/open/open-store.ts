@@ -4,7 +4,6 @@ import type { Bytes, StoreId } from '@ashlar/proto'
 import { Batch } from '../batch.ts'
 import { addCheckpoint } from '../checkpoint.ts'
 import type { StorageDriver } from '../driver.ts'
-import { corruptStoreError, unusableStoreError } from '../errors.ts'
 import { isDiskFull, openLevelDbDriver } from '../leveldb/leveldb-driver.ts'
 import { LEVELDB_DEFAULTS, type LevelDbOptions } from '../leveldb/options.ts'
 import { newStoreMetrics, type StoreMetrics } from '../metrics.ts'
@@ -18,6 +17,7 @@ import { defaultBallastBytes, deleteBallast, ensureBallast } from './ballast.ts'
 import { findEvidence, markEngineLogsRead, moveEngineLogs } from './engine-logs.ts'
 import { formatDriver, formatIfEmpty, readSidecar, removeUnfinishedFormats } from './format.ts'
 import { type Layout, layoutOf } from './layout.ts'
+import { requireIdentity } from './require-identity.ts'
 import { newStoreId } from './store-id.ts'
 
 export interface OpenStoreOptions {
@@ -94,18 +94,9 @@ export async function openStoreOnDriver(
   options: OpenOnDriverOptions,
   complete: Complete,
 ): Promise<ReplicaStore> {
-  let before = await readIdentity(driver)
-  if (before === undefined && options.expected === undefined) {
+  if (options.expected === undefined && (await readIdentity(driver)) === undefined)
     await formatDriver(driver, newStoreId())
-    before = await readIdentity(driver)
-  }
-  if (before === undefined) throw corruptStoreError('the database holds no identity of a store')
-  if (options.expected !== undefined && before.store !== options.expected) {
-    throw unusableStoreError(
-      `the database belongs to store ${before.store}, but the sidecar file says ${options.expected}`,
-      'Directories of two stores were mixed: put each back in its place. Never edit either id.',
-    )
-  }
+  const before = await requireIdentity(driver, options.expected)
   const recovered = await recover(driver)
   const counter = before.startCounter + 1
   const fresh = (options.evidence ?? []).filter((line) => !before.knownEvidence.includes(line))

@@ -1,0 +1,15 @@
+/** What was typed makes no sense: the message says what. */
+export class UsageError extends Error {}
+
+/** Runs a command of the repository; after a usage error it says what is wrong and how it is used, and exits with 2. */
+export async function runCommand(main: () => Promise<number> | number, help: string): Promise<void> {
+  try {
+    process.exitCode = await main()
+  } catch (error) {
+    const usage =
+      error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true
+    if (!usage) throw error
+    process.stderr.write(`${(error as Error).message}\n\n${help}`)
+    process.exitCode = 2
+  }
+}
