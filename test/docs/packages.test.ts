@@ -15,7 +15,7 @@ describe('the packages, as they would be published', () => {
   after(() => rmSync(folder, { recursive: true, force: true }))
 
   for (const name of PACKAGES) {
-    test(`publint and arethetypeswrong have nothing to say of ${name}`, async () => {
+    test(`publint and arethetypeswrong have nothing to say of ${name}, and it carries the license`, async () => {
       const tarball = await pack(`packages/${name}`, folder)
       const { messages, pkg } = await publint({
         pack: { tarball: readFileSync(tarball).buffer as ArrayBuffer },
@@ -29,6 +29,8 @@ describe('the packages, as they would be published', () => {
       const attw = join(ROOT, 'node_modules/@arethetypeswrong/cli/dist/index.js')
       const said = await run(process.execPath, [attw, tarball, '--profile', 'esm-only', '--no-color', '--no-emoji'])
       assert.equal(said.code, 0, said.stdout + said.stderr)
+      const listed = await run('tar', ['-xzOf', tarball, 'package/LICENSE'])
+      assert.equal(listed.stdout, readFileSync(join(ROOT, 'LICENSE'), 'utf8'))
     })
   }
 })

@@ -1,7 +1,9 @@
+import { X509Certificate } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
 import { type AttachMode, isDialable, isName, NAME_RULE, TIMERS } from '@ashlar/proto'
 import { usageError } from './errors.ts'
 import type { MetricRegistry } from './metrics.ts'
-import type { ClientTls } from './transport/ws-connection.ts'
+import { type ClientTls, tlsOptions } from './transport/ws-connection.ts'
 
 /** A logger like pino's: an object first, a sentence second. */
 export interface ClientLogger {
@@ -22,7 +24,10 @@ export interface ConnectOptions {
   readonly logger?: ClientLogger
   /** A registry of prom-client that the client's metrics are named to. Default: none. */
   readonly register?: MetricRegistry
-  /** TLS for every connection. Default: plain text, which nodes accept on loopback only. */
+  /**
+   * TLS for every connection, to servers that an authority in `ca` (default: those that Node trusts) vouches for. Nodes of this
+   * version speak plain text: it serves where something in front of them ends TLS. Default: plain text.
+   */
   readonly tls?: ClientTls
   /**
    * How long a call may take, milliseconds. Default 60,000. A shorter time reports trouble sooner; a longer one rides out
@@ -58,7 +63,7 @@ const NAME_LENGTH = 255
 
 /** Throws USAGE that names the option. */
 export function checkConnectOptions(options: ConnectOptions, entry: Entry): void {
-  const { servers, ioTimeoutMs, name } = options
+  const { servers, ioTimeoutMs, name, tls } = options
   if (!Array.isArray(servers) || servers.length === 0)
     throw usageError(`servers must be a list of at least one address, not ${shown(servers)}`, EXAMPLE, entry)
   for (const server of servers) {
@@ -73,7 +78,26 @@ export function checkConnectOptions(options: ConnectOptions, entry: Entry): void
     )
   if (name !== undefined && (typeof name !== 'string' || name.length > NAME_LENGTH))
     throw usageError(`name must be text of at most ${NAME_LENGTH} characters`, undefined, entry)
+  checkTls(tls, entry)
   checkSignal(options.signal, entry)
+}
+
+/** What would fail at every dial is refused before the first. */
+function checkTls(tls: unknown, entry: Entry): void {
+  if (tls === undefined) return
+  const hint = 'ca, cert and key are PEM texts or their bytes; cert and key belong together; servername is a name.'
+  if (typeof tls !== 'object' || tls === null) throw usageError(`tls must be an object, not ${shown(tls)}`, hint, entry)
+  const { servername } = tls as ClientTls
+  if (servername !== undefined && typeof servername !== 'string')
+    throw usageError(`tls.servername must be text, not ${shown(servername)}`, hint, entry)
+  try {
+    const material = tlsOptions(tls)
+    createSecureContext(material)
+    // A text without a certificate would be taken, and then trust nobody.
+    if (material.ca !== undefined) new X509Certificate(material.ca)
+  } catch (error) {
+    throw usageError(`tls cannot be used: ${error instanceof Error ? error.message : error}`, hint, entry)
+  }
 }
 
 const EXAMPLE = "Give peer addresses such as ['127.0.0.1:7580']."

@@ -203,11 +203,19 @@ function openSocket({ address, tls }: WsConnectionOptions): WebSocket {
   })
 }
 
-function tlsOptions(tls: ClientTls | undefined): object {
+/** The same as node:tls takes it. */
+export function tlsOptions(tls: ClientTls | undefined): TlsMaterial {
   if (tls === undefined) return {}
   const bytes = (value: string | Uint8Array | undefined) =>
     value === undefined || typeof value === 'string' ? value : Buffer.from(value)
   return { ca: bytes(tls.ca), cert: bytes(tls.cert), key: bytes(tls.key), servername: tls.servername }
+}
+
+interface TlsMaterial {
+  readonly ca?: string | Buffer | undefined
+  readonly cert?: string | Buffer | undefined
+  readonly key?: string | Buffer | undefined
+  readonly servername?: string | undefined
 }
 
 /** A node that belongs to no cluster yet is no other one. */

@@ -1,3 +1,4 @@
+import type { TlsOptions } from 'node:tls'
 import {
   type Admin,
   type AdminCommand,
@@ -41,11 +42,11 @@ export class FakeCluster implements AsyncDisposable {
   #revision = 1
   #nextVolume = 1
 
-  static async start(nodes = 3): Promise<FakeCluster> {
+  static async start(nodes = 3, tls?: TlsOptions): Promise<FakeCluster> {
     const cluster = new FakeCluster()
     for (let index = 1; index <= nodes; index++) {
       const store = `00000000-0000-7000-8000-00000000000${index}` as StoreId
-      cluster.nodes.push(await FakeNode.start(cluster, store, `n${index}` as NodeName))
+      cluster.nodes.push(await FakeNode.start(cluster, store, `n${index}` as NodeName, tls))
     }
     return cluster
   }

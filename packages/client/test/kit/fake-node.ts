@@ -1,4 +1,7 @@
+import { createServer as createPlainServer, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { TlsOptions } from 'node:tls'
 import {
   type Admin,
   type AnyMessage,
@@ -50,32 +53,32 @@ export class FakeNode {
   refuseHello: string | undefined
   readonly #cluster: FakeCluster
   readonly #server: WebSocketServer
+  readonly #http: Server
   readonly #faults: Map<FaultKind, Fault[]> = new Map()
   readonly #standing: Map<FaultKind, Fault> = new Map()
   readonly #watchers: Set<WebSocket> = new Set()
   #stopped = false
 
-  private constructor(cluster: FakeCluster, store: StoreId, name: NodeName, server: WebSocketServer) {
+  private constructor(cluster: FakeCluster, store: StoreId, name: NodeName, server: WebSocketServer, http: Server) {
     this.#cluster = cluster
     this.store = store
     this.name = name
     this.#server = server
+    this.#http = http
     this.address = `127.0.0.1:${(server.address() as AddressInfo).port}`
     server.on('connection', (socket) => this.#onConnection(socket))
   }
 
-  static async start(cluster: FakeCluster, store: StoreId, name: NodeName): Promise<FakeNode> {
-    const server = new WebSocketServer({
-      host: '127.0.0.1',
-      port: 0,
-      perMessageDeflate: false,
-      maxPayload: LIMITS.frameBytes,
-    })
+  /** With `tls` it speaks nothing else. */
+  static async start(cluster: FakeCluster, store: StoreId, name: NodeName, tls?: TlsOptions): Promise<FakeNode> {
+    const http = tls === undefined ? createPlainServer() : createTlsServer(tls)
+    const server = new WebSocketServer({ server: http, perMessageDeflate: false, maxPayload: LIMITS.frameBytes })
     await new Promise<void>((resolve, reject) => {
       server.once('listening', resolve)
       server.once('error', reject)
+      http.listen(0, '127.0.0.1')
     })
-    return new FakeNode(cluster, store, name, server)
+    return new FakeNode(cluster, store, name, server, http)
   }
 
   get connections(): number {
@@ -111,7 +114,7 @@ export class FakeNode {
     this.#stopped = true
     this.disconnectAll()
     await new Promise<void>((resolve) => {
-      this.#server.close(() => resolve())
+      this.#server.close(() => this.#http.close(() => resolve()))
     })
   }
 
