@@ -16,10 +16,12 @@ export interface ClusterRecovery {
     readonly evidence: readonly string[]
   }[]
   readonly volumes: readonly { readonly name: string; readonly sizeBytes: number; readonly extents: number }[]
-  /** Extents, as VOLUME/NUMBER, of which every store that may hold an acknowledged write was given. */
+  /** Extents, as VOLUME/NUMBER, of which every store that may hold an acknowledged write was given, and one is beyond doubt. */
   readonly certain: readonly string[]
   /** Extents that may lack acknowledged writes, with the stores that may hold them and were not given. */
   readonly uncertain: readonly { readonly extent: string; readonly absent: readonly StoreId[] }[]
+  /** Extents of which every store that may hold an acknowledged write was given, and each of them may have lost some. */
+  readonly doubtful: readonly string[]
   /** Extents of which no store that was given knows anything. */
   readonly missing: readonly string[]
 }
@@ -89,6 +91,7 @@ async function plan(directories: readonly string[], address: string | undefined)
       })),
       certain: those('certain').map(nameOf),
       uncertain: those('uncertain').map((extent) => ({ extent: nameOf(extent), absent: extent.absent })),
+      doubtful: those('doubtful').map(nameOf),
       missing: those('missing').map(nameOf),
     },
   }

@@ -46,7 +46,7 @@ export function clusterRecover({ io }: Verb): Command {
 }
 
 function describeRecovery(recovery: ClusterRecovery, done: boolean): string {
-  const { cluster, generation, voter, stores, volumes, certain, uncertain, missing } = recovery
+  const { cluster, generation, voter, stores, volumes, certain, uncertain, doubtful, missing } = recovery
   return formatFields([
     ['Cluster', `${cluster}, generation ${generation}: everything older is fenced`],
     ['Control', `is kept by ${voter.store} at ${voter.address}${done ? '' : ', once this is done'}`],
@@ -65,6 +65,12 @@ function describeRecovery(recovery: ClusterRecovery, done: boolean): string {
         : some(
             uncertain.map(({ extent, absent }) => `${extent} may lack writes that ${absent.join(', ')} acknowledged`),
           ),
+    ],
+    [
+      'Doubtful',
+      doubtful.length === 0
+        ? 'no extent'
+        : some(doubtful.map((extent) => `${extent}: every store that holds it may have lost something`)),
     ],
     [
       'Missing',

@@ -8,11 +8,11 @@ import { syncDirectory } from './directories.ts'
 import type { StorageDriver } from './driver.ts'
 import { openLevelDbDriver } from './leveldb/leveldb-driver.ts'
 import { LEVELDB_DEFAULTS } from './leveldb/options.ts'
+import { type OfflineStore, openOffline } from './offline/offline-store.ts'
 import { moveEngineLogs } from './open/engine-logs.ts'
 import { readSidecar } from './open/format.ts'
 import { type Layout, layoutOf } from './open/layout.ts'
 import { requireIdentity } from './open/require-identity.ts'
-import { recover } from './recover.ts'
 import { type IdentityValue, putIdentity } from './repositories/identity-repository.ts'
 import type { VolumeValue } from './repositories/volume-repository.ts'
 
@@ -23,7 +23,8 @@ export interface Survey {
   readonly cluster: ClusterId | undefined
   readonly voters: readonly Voter[]
   readonly startCounter: number
-  readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head }[]
+  /** `inDoubt`: this replica may lack something acknowledged. */
+  readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head; readonly inDoubt: boolean }[]
   readonly volumes: readonly (VolumeValue & { readonly volume: VolumeId })[]
   /** Signs that something acknowledged may be missing from it. */
   readonly evidence: readonly string[]
@@ -31,15 +32,25 @@ export interface Survey {
 
 /** Throws CONFLICT when there is no store, or a node has it open; INTERNAL when it is corrupt. */
 export async function surveyStore(directory: string): Promise<Survey> {
-  return await withStore(directory, async (driver, { store, cluster, voters, startCounter, suspicion }) => {
-    const { replicas, volumes, evidence } = await recover(driver)
-    return {
-      ...{ directory, store, cluster, voters, startCounter },
-      replicas: [...replicas.values()].map(({ extent, head }) => ({ extent, head })),
-      volumes: [...volumes].map(([volume, value]) => ({ ...value, volume })),
-      evidence: [...(suspicion === undefined ? [] : [suspicion.reason]), ...evidence],
-    }
-  })
+  const store = await openOffline(directory)
+  try {
+    return surveyOf(store)
+  } finally {
+    await store.close()
+  }
+}
+
+/** What a store that is open for reading tells. */
+export function surveyOf({ directory, identity, recovered, evidence, inDoubt }: OfflineStore): Survey {
+  const { store, cluster, voters, startCounter } = identity
+  return {
+    ...{ directory, store, cluster, voters, startCounter, evidence },
+    replicas: [...recovered.replicas.values()].map(({ extent, head }) => ({
+      ...{ extent, head },
+      inDoubt: inDoubt(extent),
+    })),
+    volumes: [...recovered.volumes].map(([volume, value]) => ({ ...value, volume })),
+  }
 }
 
 /**

@@ -30,7 +30,8 @@ export interface SurvivingStore {
   /** Start counter of its last life. */
   readonly startCounter: number
   readonly voters: readonly Voter[]
-  readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head }[]
+  /** `inDoubt`: the store dropped or lost something, so that this replica may lack acknowledged writes (amendment 11). */
+  readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head; readonly inDoubt?: boolean }[]
   readonly volumes: readonly {
     readonly volume: VolumeId
     readonly name: string
@@ -39,8 +40,11 @@ export interface SurvivingStore {
   }[]
 }
 
-/** How an extent was found. `certain`: every store that may hold an acknowledged write of it is among those given. */
-export type Certainty = 'certain' | 'uncertain' | 'missing'
+/**
+ * How an extent was found. `certain`: every store that may hold an acknowledged write of it is among those given, and one of
+ * them is beyond doubt. `doubtful`: all are given, and all are in doubt. `uncertain`: some are absent.
+ */
+export type Certainty = 'certain' | 'doubtful' | 'uncertain' | 'missing'
 
 export interface RebuiltExtent {
   readonly record: Unstamped<ExtentRecord>
@@ -59,7 +63,12 @@ export interface RebuiltMap {
 type Recover = Extract<Command, { do: 'recover' }>
 
 /** The heads of each extent, with the stores that hold them, in the order of the stores. */
-type HeadsByExtent = ReadonlyMap<ExtentId, readonly { readonly store: StoreId; readonly head: Head }[]>
+type HeadsByExtent = ReadonlyMap<ExtentId, readonly HeldHead[]>
+interface HeldHead {
+  readonly store: StoreId
+  readonly head: Head
+  readonly inDoubt: boolean
+}
 
 /** Numbers that volumes may have had which none of the given stores knows of. */
 const SPARE_VOLUMES = 1024
@@ -96,7 +105,10 @@ export function recoverCommands({ generation, nodes, volumes, extents }: Rebuilt
   const commands: Recover[] = [{ do: 'recover', generation, lastVolume, nodes, volumes, extents: [], lossy: [] }]
   for (let at = 0; at < extents.length; at += ENTRY_EXTENTS) {
     const part = extents.slice(at, at + ENTRY_EXTENTS)
-    const lossy = part.filter(({ certainty }) => certainty !== 'certain').map(({ record }) => record.id)
+    // Where nobody is absent nothing was begun anew: control itself finds out what the stores in doubt still hold.
+    const lossy = part
+      .filter(({ certainty }) => certainty === 'uncertain' || certainty === 'missing')
+      .map(({ record }) => record.id)
     commands.push({
       do: 'recover',
       generation,
@@ -115,12 +127,12 @@ function generationOf({ promised, record }: Head): number {
 }
 
 function headsByExtent(stores: readonly SurvivingStore[]): HeadsByExtent {
-  const heads = new Map<ExtentId, { store: StoreId; head: Head }[]>()
+  const heads = new Map<ExtentId, HeldHead[]>()
   for (const { store, replicas } of stores)
-    for (const { extent, head } of replicas) {
+    for (const { extent, head, inDoubt = false } of replicas) {
       const known = heads.get(extent)
-      if (known === undefined) heads.set(extent, [{ store, head }])
-      else known.push({ store, head })
+      if (known === undefined) heads.set(extent, [{ store, head, inDoubt }])
+      else known.push({ store, head, inDoubt })
     }
   return heads
 }
@@ -156,7 +168,10 @@ function rebuildExtent(
     const { inSync, eligible } = newest
     const primary = inSync.includes(newest.primary) ? newest.primary : (inSync[0] as StoreId)
     const record = { ...fixed, primary: { store: primary, counter: counterOf(stores, primary) }, inSync, eligible }
-    return { record, certainty: 'certain', absent }
+    const sound = (heads.get(id) ?? []).some(
+      ({ store, inDoubt }) => !inDoubt && (inSync.includes(store) || eligible.includes(store)),
+    )
+    return { record, certainty: sound ? 'certain' : 'doubtful', absent }
   }
   // Somebody may have gone on without those that are here: the one that got furthest begins another history.
   const here = newest.assigned.filter((store) => given.has(store))
@@ -180,11 +195,11 @@ function missingExtent(
   return { record: { ...record, inSync: [store], eligible: [], assigned }, certainty: 'missing', absent: [] }
 }
 
-function furthest(
-  members: readonly StoreId[],
-  held: readonly { readonly store: StoreId; readonly head: Head }[],
-): StoreId | undefined {
-  const here = held.filter(({ store }) => members.includes(store))
+/** A store beyond doubt before any other. */
+function furthest(members: readonly StoreId[], held: readonly HeldHead[]): StoreId | undefined {
+  const holders = held.filter(({ store }) => members.includes(store))
+  const sound = holders.filter(({ inDoubt }) => !inDoubt)
+  const here = sound.length > 0 ? sound : holders
   here.sort((a, b) => b.head.lastEpoch - a.head.lastEpoch || b.head.lastSeq - a.head.lastSeq)
   return here[0]?.store
 }

@@ -33,8 +33,8 @@ export async function moveEngineLogs(layout: Layout): Promise<void> {
 /** Lines of every LOG not read yet, the current one included, that tell of something left out. */
 export async function findEvidence(layout: Layout): Promise<string[]> {
   const lines: string[] = []
-  for (const name of await unreadFiles(layout.logs)) lines.push(...(await evidenceIn(join(layout.logs, name))))
-  lines.push(...(await evidenceIn(join(layout.database, 'LOG'))))
+  for (const name of await unreadFiles(layout.logs)) lines.push(...(await evidenceOf(join(layout.logs, name))))
+  lines.push(...(await evidenceOf(join(layout.database, 'LOG'))))
   return lines
 }
 
@@ -48,11 +48,15 @@ export async function markEngineLogsRead(layout: Layout): Promise<void> {
 }
 
 async function unreadFiles(directory: string): Promise<string[]> {
-  const names = await readdir(directory)
+  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
   return names.filter((name) => MOVED.test(name) && !name.endsWith('.read')).sort()
 }
 
-async function evidenceIn(path: string): Promise<string[]> {
+/** Lines of one LOG that tell of something left out; none when there is no such file. */
+export async function evidenceOf(path: string): Promise<string[]> {
   const text = await readFile(path, 'latin1').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return ''
     throw error

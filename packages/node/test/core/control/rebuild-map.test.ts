@@ -93,6 +93,21 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     assert.equal(extents[0]?.certainty, 'certain')
   })
 
+  it('amendment 11: is doubtful where each of those that may hold an acknowledged write may have lost some', () => {
+    const record = headRecord({ inSync: stores(1, 2) })
+    const given = (...inDoubt: number[]) =>
+      [1, 2, 3].map((n): SurvivingStore => {
+        const survivor = surviving(n, { 0: head(9, record) })
+        return { ...survivor, replicas: survivor.replicas.map((it) => ({ ...it, inDoubt: inDoubt.includes(n) })) }
+      })
+    assert.equal(rebuildMap(given(1)).extents[0]?.certainty, 'certain')
+    const [extent] = rebuildMap(given(1, 2)).extents
+    assert.deepEqual([extent?.certainty, extent?.record.inSync], ['doubtful', stores(1, 2)])
+    assert.equal(applied(given(1, 2)).forced.size, 0, 'nothing is begun anew: control asks those that are in doubt')
+    const absent = rebuildMap(given(2).slice(1)).extents[0]
+    assert.deepEqual([absent?.certainty, absent?.record.inSync], ['uncertain', stores(2)], 'the third was not in sync')
+  })
+
   it('is uncertain where a member is absent: the replica that got furthest begins another history, and the volume is marked', () => {
     const record = headRecord()
     const given = [
