@@ -134,6 +134,13 @@ export type Input =
   | { readonly type: 'committed'; readonly token: Token }
   /** The store met a write error and acknowledges nothing any more. The process will end or reopen the store. */
   | { readonly type: 'store-failed'; readonly reason: string }
+  /** The store found damaged blocks by itself, in a scrub or for the API: no machine waits for them. */
+  | { readonly type: 'damage-found'; readonly extent: ExtentId; readonly blocks: readonly LoadedBlock[] }
+  /**
+   * The store found that it cannot be trusted any more; its next life registers as suspect, which is on stable storage. This
+   * life ends as soon as nobody would wait for it.
+   */
+  | { readonly type: 'store-suspect'; readonly reason: string }
   | { readonly type: 'loaded'; readonly token: Token; readonly blocks: readonly LoadedBlock[] }
   /** Completion of `merge`. `damaged`: the base block was damaged, nothing was merged. */
   | {

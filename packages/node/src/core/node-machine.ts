@@ -37,6 +37,8 @@ export class NodeMachine {
   private knownLeader: StoreId | undefined
   private joined = false
   private handOver: 'begun' | 'extents-over' | 'over' | undefined
+  /** Why this life of the store is to end, once nobody would wait for it (A2.6). */
+  private leaving: string | undefined
   private lastToken = 0
   private loopback: Message[] = []
   private dialed: readonly string[] = []
@@ -92,6 +94,11 @@ export class NodeMachine {
 
   describeExtents(): ExtentStatus[] {
     return this.replication.describe()
+  }
+
+  /** Why this store is to leave and could not yet; undefined for a sound one. */
+  get reasonToLeave(): string | undefined {
+    return this.leaving
   }
 
   /** One input, at one moment of the monotonic clock; the effects are carried out in order. */
@@ -166,6 +173,12 @@ export class NodeMachine {
       case 'store-failed':
         // Nothing may be acknowledged any more, and what this store holds must be compared before it counts again.
         return ctx.emit({ type: 'fatal', reason: `the store failed: ${input.reason}` })
+      case 'damage-found':
+        return this.replication.onDamageFound(ctx, input.extent, input.blocks)
+      case 'store-suspect':
+        if (this.leaving === undefined) ctx.fact('error', 'store-suspect', { reason: input.reason })
+        this.leaving ??= input.reason
+        return
       case 'log-appended':
         if (this.control === undefined) return this.founding.onLogAppended(ctx)
         return this.control.onLogAppended(ctx, input.index)
@@ -177,6 +190,7 @@ export class NodeMachine {
       case 'admin':
         return this.agent.onAdmin(ctx, input.token, input.command)
       case 'shut-down':
+        this.leaving = undefined
         this.handOver ??= 'begun'
         return this.replication.shutDown(ctx)
       default:
@@ -191,6 +205,18 @@ export class NodeMachine {
     this.control?.onTick(ctx)
     this.agent.onTick(ctx)
     this.replication.onTick(ctx)
+    this.leave(ctx)
+  }
+
+  /**
+   * A store that lost or damaged too much stands down: it hands over what it leads, and the process ends. It registers anew
+   * as suspect, leaves the in-sync sets and is compared. Not while anybody would have to wait for it meanwhile.
+   */
+  private leave(ctx: Context): void {
+    if (this.leaving === undefined || this.handOver !== undefined || !this.agent.leaseHeld(ctx)) return
+    if (!this.replication.mayLeave) return
+    this.handOver = 'begun'
+    this.replication.shutDown(ctx)
   }
 
   private onLinkUp(ctx: Context, input: Extract<Input, { type: 'link-up' }>): void {
@@ -259,7 +285,8 @@ export class NodeMachine {
     if (!this.agent.leaseHeld(ctx)) this.handOver = 'extents-over'
     if (this.handOver !== 'extents-over' || this.control?.passLeadershipOn(ctx) === true) return
     this.handOver = 'over'
-    effects.push({ type: 'handed-over' })
+    if (this.leaving === undefined) effects.push({ type: 'handed-over' })
+    else effects.push({ type: 'fatal', reason: `the store is suspect: ${this.leaving}` })
   }
 
   /** The cluster became known: control starts where it was founded, and this store registers with it. */

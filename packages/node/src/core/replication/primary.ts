@@ -17,7 +17,7 @@ import { Confirmations } from './confirmations.ts'
 import { type ExtentState, headRecordOf } from './extent-state.ts'
 import { InSyncKeeper } from './in-sync.ts'
 import { Reads } from './reads.ts'
-import { Repairs } from './repair.ts'
+import type { Repairs } from './repair.ts'
 import type { Services } from './services.ts'
 import { OutStream, type StreamOwner } from './stream.ts'
 import { type PendingWrite, type ReplyTo, Window } from './window.ts'
@@ -58,13 +58,13 @@ export class Primary implements StreamOwner {
   givenUp = false
   private releasedAt: Millis = Number.NEGATIVE_INFINITY
 
-  constructor(extent: ExtentState, epoch: Epoch, services: Services) {
+  constructor(extent: ExtentState, epoch: Epoch, services: Services, repairs: Repairs) {
     this.extent = extent
     this.epoch = epoch
     this.services = services
     this.writes = new Writes(this)
     this.reads = new Reads(this)
-    this.repairs = new Repairs(this)
+    this.repairs = repairs
     this.confirmations = new Confirmations(this)
     this.keeper = new InSyncKeeper(this)
   }
@@ -178,7 +178,6 @@ export class Primary implements StreamOwner {
       this.startSent = true
       this.append(ctx, { blocks: [], bytes: 0, operation: undefined, cancel: false, replies: [] })
     }
-    this.repairs.maintain(ctx)
     this.confirmations.maintain(ctx)
     this.keeper.maintain(ctx, record)
     this.advance(ctx)
@@ -349,7 +348,6 @@ export class Primary implements StreamOwner {
 
   onLinkDown(ctx: Context, link: number): void {
     for (const stream of this.streams.values()) stream.onLinkDown(ctx, link)
-    this.repairs.onLinkDown(ctx, link)
     this.confirmations.onLinkDown(ctx, link)
   }
 

@@ -1,6 +1,7 @@
 import { type BlockIndex, type FetchedBlock, type Millis, type StoreId, TIMERS } from '@ashlar/proto'
 import type { Context, Link, LoadedBlock } from '../machine.ts'
-import type { Primary } from './primary.ts'
+import type { ExtentState } from './extent-state.ts'
+import type { Services } from './services.ts'
 
 type Then = (ctx: Context) => void
 
@@ -16,27 +17,32 @@ interface Repair {
 }
 
 /**
- * Repair of damaged blocks at the primary (protocol A2.6): the bytes of exactly this version come from another replica,
- * are checked, and are written before any reader sees the block.
+ * Repair of damaged blocks of one extent (protocol A2.6): the bytes of exactly this version come from another replica, are
+ * checked, and are written before any reader sees the block. Primary and replica share it: equal versions are equal bytes
+ * whoever holds them, so that it is right in every role and every standing.
  */
 export class Repairs {
-  private readonly primary: Primary
+  private readonly extent: ExtentState
+  private readonly services: Services
   private readonly repairs = new Map<BlockIndex, Repair>()
+  private dropped = false
 
-  constructor(primary: Primary) {
-    this.primary = primary
+  constructor(extent: ExtentState, services: Services) {
+    this.extent = extent
+    this.services = services
   }
 
   repair(ctx: Context, block: LoadedBlock, onRepaired: Then, onFailed?: Then): void {
-    const { primary } = this
+    // A read of a replica that was deleted meanwhile: there is nothing to write to.
+    if (this.dropped) return onFailed?.(ctx)
     const known = this.repairs.get(block.block)
     if (known !== undefined) {
       known.onRepaired.push(onRepaired)
       if (onFailed !== undefined) known.onFailed.push(onFailed)
       return
     }
-    primary.extent.damaged.add(block.block)
-    ctx.fact('error', 'block-damaged', { extent: primary.extent.id, block: block.block })
+    this.extent.damaged.add(block.block)
+    ctx.fact('error', 'block-damaged', { extent: this.extent.id, block: block.block })
     const repair: Repair = {
       block,
       onRepaired: [onRepaired],
@@ -50,17 +56,33 @@ export class Repairs {
     this.askNext(ctx, repair)
   }
 
-  /** Equal versions are equal bytes, whoever holds them: in-sync stores first, then every other that has a replica. */
+  /** Damage that nobody waits for: a scrub found it, or a peer that asked for the block. */
+  found(ctx: Context, block: LoadedBlock): void {
+    const settled = () => undefined
+    this.repair(ctx, block, settled, (later) => this.lookAgain(later, block.block))
+  }
+
+  /** A write may have replaced the block since it was read: then nobody has that version, and nothing is damaged. */
+  private lookAgain(ctx: Context, block: BlockIndex): void {
+    if (this.dropped) return
+    const token = ctx.token()
+    ctx.emit({ type: 'load', token, extent: this.extent.id, blocks: [block] })
+    this.services.when(token, (_, completion) => {
+      const loaded = completion.type === 'loaded' ? completion.blocks[0] : undefined
+      if (loaded?.damaged === false) this.extent.damaged.delete(block)
+    })
+  }
+
+  /** In-sync stores first, then every other that has a replica. */
   private candidates(): StoreId[] {
-    const record = this.primary.record()
+    const record = this.services.control.map.extents.get(this.extent.id)
     const holders = new Set([...(record?.inSync ?? []), ...(record?.eligible ?? []), ...(record?.assigned ?? [])])
-    return [...holders].filter((store) => store !== this.primary.services.self)
+    return [...holders].filter((store) => store !== this.services.self)
   }
 
   private askNext(ctx: Context, repair: Repair): void {
-    const { primary } = this
     for (let store = repair.candidates.shift(); store !== undefined; store = repair.candidates.shift()) {
-      const link = primary.services.links.dialed(store)
+      const link = this.services.links.dialed(store)
       if (link === undefined) continue
       repair.request = ctx.token()
       repair.link = link
@@ -71,7 +93,7 @@ export class Repairs {
         message: {
           type: 'fetch-block',
           request: repair.request,
-          extent: primary.extent.id,
+          extent: this.extent.id,
           block: repair.block.block,
           versionEpoch: repair.block.version.epoch,
           versionSeq: repair.block.version.seq,
@@ -80,11 +102,11 @@ export class Repairs {
       return
     }
     this.repairs.delete(repair.block.block)
-    ctx.fact('error', 'block-not-repaired', { extent: primary.extent.id, block: repair.block.block })
+    ctx.fact('error', 'block-not-repaired', { extent: this.extent.id, block: repair.block.block })
     for (const then of repair.onFailed) then(ctx)
   }
 
-  /** True when the answer was to a request of this primary. */
+  /** True when the answer was to a request of this extent. */
   onFetched(ctx: Context, message: FetchedBlock): boolean {
     const repair = [...this.repairs.values()].find((candidate) => candidate.request === message.request)
     if (repair === undefined) return false
@@ -94,23 +116,22 @@ export class Repairs {
   }
 
   private write(ctx: Context, repair: Repair, bytes: Uint8Array): void {
-    const { primary } = this
     const token = ctx.token()
     repair.request = 0
     repair.askedAt = Number.POSITIVE_INFINITY
     ctx.emit({
       type: 'repair',
       token,
-      extent: primary.extent.id,
+      extent: this.extent.id,
       block: repair.block.block,
       version: repair.block.version,
       bytes,
     })
-    primary.services.when(token, (later) => {
+    this.services.when(token, (later) => {
       if (this.repairs.get(repair.block.block) !== repair) return
       this.repairs.delete(repair.block.block)
-      primary.extent.damaged.delete(repair.block.block)
-      later.fact('warn', 'block-repaired', { extent: primary.extent.id, block: repair.block.block })
+      this.extent.damaged.delete(repair.block.block)
+      later.fact('warn', 'block-repaired', { extent: this.extent.id, block: repair.block.block })
       for (const then of repair.onRepaired) then(later)
     })
   }
@@ -135,5 +156,11 @@ export class Repairs {
     const abandoned = [...this.repairs.values()]
     this.repairs.clear()
     for (const repair of abandoned) for (const then of repair.onFailed) then(ctx)
+  }
+
+  /** The replica is about to be deleted. */
+  drop(ctx: Context): void {
+    this.dropped = true
+    this.abandon(ctx)
   }
 }

@@ -16,6 +16,7 @@ import {
 } from '@ashlar/proto'
 import type { BlockChange, Context, Link, Token } from '../machine.ts'
 import type { ExtentState } from './extent-state.ts'
+import type { Repairs } from './repair.ts'
 import type { Services } from './services.ts'
 
 /**
@@ -44,11 +45,13 @@ type StreamMessage = GetDigests | GetVersions | Push | Mark | Replicate
 export class ReplicaRole {
   private readonly extent: ExtentState
   private readonly services: Services
+  private readonly repairs: Repairs
   private stream: InboundStream | undefined
 
-  constructor(extent: ExtentState, services: Services) {
+  constructor(extent: ExtentState, services: Services, repairs: Repairs) {
     this.extent = extent
     this.services = services
+    this.repairs = repairs
   }
 
   /** S-1. The caller has already made a primary of a lower epoch on this store step down. */
@@ -290,6 +293,8 @@ export class ReplicaRole {
     ctx.emit({ type: 'load', token, extent: this.extent.id, blocks: [message.block] })
     this.services.when(token, (later, completion) => {
       const block = completion.type === 'loaded' ? completion.blocks[0] : undefined
+      // Whoever asked finds another; that this copy is bad too must not wait for the next scrub.
+      if (block?.damaged === true) this.repairs.found(later, block)
       const good =
         block?.bytes !== undefined &&
         !block.damaged &&

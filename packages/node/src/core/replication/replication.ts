@@ -15,15 +15,18 @@ import {
   TIMERS,
 } from '@ashlar/proto'
 import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
-import type { Context, Link, StoredReplica, Token } from '../machine.ts'
+import type { Context, Link, LoadedBlock, StoredReplica, Token } from '../machine.ts'
 import { type ExtentStatus, statusOf } from './describe.ts'
 import { ExtentState, headRecordOf } from './extent-state.ts'
+import { HandOver } from './hand-over.ts'
 import { Primary } from './primary.ts'
+import { Repairs } from './repair.ts'
 import { ReplicaRole } from './replica.ts'
 import type { Completion, Services } from './services.ts'
 
 interface Extent {
   readonly state: ExtentState
+  readonly repairs: Repairs
   readonly replica: ReplicaRole
   primary: Primary | undefined
 }
@@ -32,10 +35,6 @@ type Of<Type extends Message['type']> = Extract<Message, { type: Type }>
 type ForReplica = Of<'get-digests' | 'get-versions' | 'push' | 'mark' | 'replicate' | 'fetch-block' | 'confirm'>
 type ForStream = Of<'opened' | 'open-refused' | 'digests' | 'versions' | 'ack' | 'stream-closed'>
 type ForPrimary = ForStream | Of<'fenced' | 'confirmed'>
-
-/** How long a shutdown waits for writes that have their seq, and for control to name other primaries. */
-const DRAIN_MS = 2000
-const HAND_OVER_MS = 4000
 
 export interface ReplicationOptions {
   readonly self: StoreId
@@ -54,7 +53,7 @@ export class Replication implements MapListener {
   private readonly completions = new Map<Token, (ctx: Context, completion: Completion) => void>()
   private readonly acknowledging = new Set<{ endStep(ctx: Context): void }>()
   private freeBytes = Number.MAX_SAFE_INTEGER
-  private handOver: { readonly since: Millis; readonly extents: Map<ExtentId, Epoch>; done: boolean } | undefined
+  private handOver: HandOver | undefined
 
   constructor(options: ReplicationOptions) {
     this.services = {
@@ -74,7 +73,13 @@ export class Replication implements MapListener {
 
   private adopt(id: ExtentId, shape: { blockSizeBytes: number; lengthBytes: number }, stored?: StoredReplica): Extent {
     const state = new ExtentState(id, shape, stored)
-    const extent: Extent = { state, replica: new ReplicaRole(state, this.services), primary: undefined }
+    const repairs = new Repairs(state, this.services)
+    const extent: Extent = {
+      state,
+      repairs,
+      replica: new ReplicaRole(state, this.services, repairs),
+      primary: undefined,
+    }
     this.extents.set(id, extent)
     return extent
   }
@@ -102,6 +107,7 @@ export class Replication implements MapListener {
     if (extent === undefined && !this.shapeless.delete(id)) return
     extent?.primary?.stepDown(ctx)
     extent?.replica.drop()
+    extent?.repairs.drop(ctx)
     this.extents.delete(id)
     ctx.emit({ type: 'drop-replica', extent: id })
     ctx.fact('info', 'replica-dropped', { extent: id })
@@ -122,7 +128,7 @@ export class Replication implements MapListener {
     const named = record.primary.store === self && record.primary.counter === counter
     // An epoch is led once: what this store led before, in this life or another, is never resumed (A2.0).
     if (named && record.epoch > state.led && record.epoch >= state.promised) {
-      extent.primary = new Primary(state, record.epoch, this.services)
+      extent.primary = new Primary(state, record.epoch, this.services, extent.repairs)
       extent.primary.begin(ctx)
     } else this.writeRecord(ctx, state, record)
   }
@@ -168,18 +174,21 @@ export class Replication implements MapListener {
   }
 
   onLinkDown(ctx: Context, link: Link): void {
-    for (const { primary, replica } of this.extents.values()) {
+    for (const { primary, replica, repairs } of this.extents.values()) {
       replica.onLinkDown(link)
       primary?.onLinkDown(ctx, link)
+      repairs.onLinkDown(ctx, link)
     }
   }
 
   /** An extent with nothing to do costs nothing, unless a store that it may depend on has gone silent. */
   onTick(ctx: Context): void {
     const silent = this.anySilent(ctx.now)
-    for (const { primary } of this.extents.values())
+    for (const { primary, repairs } of this.extents.values()) {
       if (primary !== undefined && (silent || !primary.quiet)) primary.maintain(ctx)
-    if (this.handOver !== undefined) this.continueHandOver(ctx)
+      if (repairs.busy) repairs.maintain(ctx)
+    }
+    this.handOver?.continue(ctx)
   }
 
   private anySilent(now: Millis): boolean {
@@ -343,7 +352,13 @@ export class Replication implements MapListener {
   }
 
   private onFetched(ctx: Context, message: FetchedBlock): void {
-    for (const { primary } of this.extents.values()) if (primary?.repairs.onFetched(ctx, message) === true) return
+    for (const { repairs } of this.extents.values()) if (repairs.onFetched(ctx, message)) return
+  }
+
+  /** Damage that this store found by itself: whoever holds these versions gives their bytes, whatever role this store has. */
+  onDamageFound(ctx: Context, id: ExtentId, blocks: readonly LoadedBlock[]): void {
+    const repairs = this.extents.get(id)?.repairs
+    for (const block of blocks) repairs?.found(ctx, block)
   }
 
   // ---- shutting down ----------------------------------------------------------------------------------------------
@@ -351,39 +366,26 @@ export class Replication implements MapListener {
   /** Gives every extent that another in-sync store can lead to control, after the writes in progress. Ends in `handed-over`. */
   shutDown(ctx: Context): void {
     if (this.handOver !== undefined) return
-    this.handOver = { since: ctx.now, extents: new Map(), done: false }
-    for (const [id, { primary }] of this.extents) {
-      if (primary === undefined || (primary.record()?.inSync.length ?? 0) < 2) continue
-      primary.startReleasing()
-      this.handOver.extents.set(id, primary.epoch)
-    }
-    this.continueHandOver(ctx)
+    this.handOver = new HandOver(this.services, this.extents, ctx.now)
+    this.handOver.continue(ctx)
   }
 
-  private continueHandOver(ctx: Context): void {
-    const handOver = this.handOver
-    if (handOver === undefined || handOver.done) return
-    const released: { extent: ExtentId; epoch: Epoch }[] = []
-    for (const [id, epoch] of handOver.extents) {
-      const extent = this.extents.get(id)
-      const primary = extent?.primary
-      if (
-        extent !== undefined &&
-        primary?.epoch === epoch &&
-        (primary.drained || ctx.now - handOver.since > DRAIN_MS)
-      ) {
-        // It stops serving before control may name another (A2.3).
-        primary.stepDown(ctx)
-        extent.primary = undefined
-        released.push({ extent: id, epoch })
-      }
-      const record = this.services.control.map.extents.get(id)
-      if (record === undefined || record.epoch > epoch) handOver.extents.delete(id)
+  /**
+   * True when nothing would wait for this store if it left: every extent that it is in sync of has enough others in sync,
+   * on trusted stores that are up.
+   */
+  get mayLeave(): boolean {
+    const { control, self } = this.services
+    for (const id of this.extents.keys()) {
+      const inSync = control.map.extents.get(id)?.inSync ?? []
+      if (!inSync.includes(self)) continue
+      const others = inSync.filter((store) => {
+        const node = control.map.nodes.get(store)
+        return store !== self && node?.state === 'up' && node.trust === 'trusted'
+      })
+      if (others.length < Math.max(1, control.map.locate(id)?.volume.minInSync ?? 1)) return false
     }
-    if (released.length > 0) this.services.control.release(ctx, released, 'shutdown')
-    if (handOver.extents.size > 0 && ctx.now - handOver.since < HAND_OVER_MS) return
-    handOver.done = true
-    ctx.emit({ type: 'handed-over' })
+    return true
   }
 
   /** What this store knows of its extents, for the API and for `explain`. */

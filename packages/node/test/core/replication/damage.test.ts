@@ -84,3 +84,66 @@ test('a read that waits for a repair is told at once when its primary is over', 
   world.change({ epoch: 2 as Epoch, primary: { store: 'b' as StoreId, counter: 1 } })
   assert.deepEqual(world.codes(reading.request), [ERRORS.NOT_PRIMARY.number])
 })
+
+test('A2.6: what a replica finds damaged by itself it gets from another store, without a stream', () => {
+  const world = rotten('c')
+  world.scrub('c', 0)
+  world.settle()
+  assert.equal(world.host('c').disk.damaged.size, 0)
+  assert.deepEqual(world.host('c').disk.bytes.get(0), blockOf(5))
+  const told = world.host('c').facts.map(({ what }) => what)
+  assert.deepEqual(
+    told.filter((what) => what.startsWith('block-')),
+    ['block-damaged', 'block-repaired'],
+  )
+})
+
+test('A2.6: a replica goes on to the next store where the first is damaged too, which repairs itself by what it was asked', () => {
+  const world = rotten('b', 'c')
+  // The primary is asked last: b first, by the order of the map.
+  world.change({ inSync: ['b', 'a', 'c'] as StoreId[] })
+  world.scrub('c', 0)
+  world.settle()
+  for (const store of ['b', 'c']) assert.equal(world.host(store).disk.damaged.size, 0, store)
+})
+
+test('a block that was written while its damage was told is not damaged any more', () => {
+  const world = rotten('c')
+  world.hold = (_from, to, message) => to === 'c' && message.type === 'fetched-block'
+  world.scrub('c', 0)
+  world.settle()
+  world.ask('a', write(0, 6, 9))
+  world.settle()
+  world.hold = () => false
+  world.pass(3000)
+  const [status] = world.host('c').replication.describe()
+  assert.equal(status?.damagedBlocks, 0)
+  assert.deepEqual(world.host('c').disk.bytes.get(0), blockOf(6))
+})
+
+test('a repair that was on its way when its replica was deleted writes nothing', () => {
+  const world = rotten('c')
+  world.hold = (_from, to, message) => to === 'c' && message.type === 'fetched-block'
+  world.scrub('c', 0)
+  world.settle()
+  world.remove()
+  world.hold = () => false
+  world.settle()
+  assert.equal(world.host('c').disk.exists, false)
+  assert.ok(world.host('c').disk.damaged.has(0))
+})
+
+test('a store may leave only where enough others that are up and trusted are in sync', () => {
+  const world = active({ minInSync: 2 })
+  const mayLeave = (store: string) => world.host(store).replication.mayLeave
+  assert.ok(mayLeave('a') && mayLeave('c'))
+  world.host('b').trust = 'suspect'
+  world.publish()
+  assert.equal(mayLeave('c'), false, 'b is suspect')
+  world.host('b').trust = 'trusted'
+  world.host('b').state = 'lost'
+  world.publish()
+  assert.equal(mayLeave('c'), false, 'b is lost')
+  world.change({ inSync: ['a', 'b'] as StoreId[] })
+  assert.ok(mayLeave('c'), 'it does not count anyway')
+})

@@ -9,6 +9,7 @@ import {
   type NodeName,
   type SetChange,
   type StoreId,
+  sameVersion,
   type VolumeRecord,
 } from '@ashlar/proto'
 import type { ControlView, PeerLinks } from '../../../src/core/interfaces.ts'
@@ -210,8 +211,11 @@ export class World {
           runs: disk.table.runs(effect.firstBlock, effect.blocks),
         })
       case 'repair': {
-        disk.bytes.set(effect.block, effect.bytes)
-        disk.damaged.delete(effect.block)
+        // As a store does: bytes of another version than the block's are left out.
+        if (sameVersion(disk.table.get(effect.block), effect.version)) {
+          disk.bytes.set(effect.block, effect.bytes)
+          disk.damaged.delete(effect.block)
+        }
         return complete({ type: 'committed', token: effect.token })
       }
       case 'reply-read':
@@ -231,6 +235,13 @@ export class World {
       default:
         return
     }
+  }
+
+  /** A store reads a block by itself, as a scrub does, and tells its machine if it is damaged. */
+  scrub(store: string, block: number): void {
+    const host = this.host(store)
+    const loaded = host.disk.load(block)
+    if (loaded.damaged) this.run(store as StoreId, (ctx) => host.replication.onDamageFound(ctx, EXTENT, [loaded]))
   }
 
   /** Everything that a store was handed becomes durable, and its machine learns it. */

@@ -1,0 +1,56 @@
+import type { Epoch, ExtentId, Millis } from '@ashlar/proto'
+import type { Context } from '../machine.ts'
+import type { Primary } from './primary.ts'
+import type { Services } from './services.ts'
+
+/** How long a shutdown waits for writes that have their seq, and for control to name other primaries. */
+const DRAIN_MS = 2000
+const HAND_OVER_MS = 4000
+
+interface Led {
+  primary: Primary | undefined
+}
+
+/**
+ * The end of a node's part in its extents: each one that another in-sync store can lead goes to control, after the writes in
+ * progress. Ends in the effect `handed-over`.
+ */
+export class HandOver {
+  private readonly services: Services
+  private readonly held: ReadonlyMap<ExtentId, Led>
+  private readonly since: Millis
+  private readonly extents = new Map<ExtentId, Epoch>()
+  private done = false
+
+  constructor(services: Services, held: ReadonlyMap<ExtentId, Led>, since: Millis) {
+    this.services = services
+    this.held = held
+    this.since = since
+    for (const [id, { primary }] of held) {
+      if (primary === undefined || (primary.record()?.inSync.length ?? 0) < 2) continue
+      primary.startReleasing()
+      this.extents.set(id, primary.epoch)
+    }
+  }
+
+  continue(ctx: Context): void {
+    if (this.done) return
+    const released: { extent: ExtentId; epoch: Epoch }[] = []
+    for (const [id, epoch] of this.extents) {
+      const extent = this.held.get(id)
+      const primary = extent?.primary
+      if (extent !== undefined && primary?.epoch === epoch && (primary.drained || ctx.now - this.since > DRAIN_MS)) {
+        // It stops serving before control may name another (A2.3).
+        primary.stepDown(ctx)
+        extent.primary = undefined
+        released.push({ extent: id, epoch })
+      }
+      const record = this.services.control.map.extents.get(id)
+      if (record === undefined || record.epoch > epoch) this.extents.delete(id)
+    }
+    if (released.length > 0) this.services.control.release(ctx, released, 'shutdown')
+    if (this.extents.size > 0 && ctx.now - this.since < HAND_OVER_MS) return
+    this.done = true
+    ctx.emit({ type: 'handed-over' })
+  }
+}
