@@ -5,7 +5,7 @@ import type { InsecureListener } from './config/index.ts'
 import type { Input } from './core/machine.ts'
 import type { Observer } from './observe/index.ts'
 import { RunningNode } from './running-node.ts'
-import { controlLogDirectory, openControlLog, openStore } from './storage/index.ts'
+import { controlLogDirectory, openControlLog, openStore, type ReserveOptions } from './storage/index.ts'
 import { createWsTransport } from './transport/index.ts'
 
 /** What a node is started with. Everything is checked before: see config/. */
@@ -33,6 +33,8 @@ export interface NodeOptions {
   readonly insecure: readonly InsecureListener[]
   /** Size of the ballast file; undefined: as much as it takes to open a full disk. */
   readonly ballastBytes?: Bytes
+  /** Room that is kept free on the disk; what is not given follows from its size. */
+  readonly reserves?: ReserveOptions
   /** The node cannot go on and has stopped acknowledging: the process must end. Called once. */
   readonly onFatal: (reason: string, cause?: unknown) => void
 }
@@ -66,6 +68,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       {
         directory: options.dataDir,
         ...(options.ballastBytes === undefined ? {} : { ballastBytes: options.ballastBytes }),
+        ...(options.reserves === undefined ? {} : { reserves: options.reserves }),
       },
       (input) => (running === undefined ? early.push(input) : running.onStoreCompletion(input)),
     )

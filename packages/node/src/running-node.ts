@@ -158,7 +158,7 @@ export class RunningNode implements NodeView, TransportEvents {
   #tick(): void {
     const sleptMs = this.#clock.look()
     if (sleptMs > 0) this.#options.observer.log.warn({ sleptMs }, 'this machine was suspended')
-    this.#machine?.setFreeBytes(this.#store.freeBytes())
+    this.#machine?.setFreeBytes(this.#store.space().freeBytes)
     this.#feed({ type: 'tick' })
   }
 

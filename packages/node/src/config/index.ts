@@ -17,12 +17,21 @@ export {
   asName,
   asNames,
   asOneOf,
+  asReserve,
   asSwitch,
   asText,
   parseList,
 } from './parsers.ts'
 export { printOptions } from './print.ts'
-export { formatBytes, formatDuration, parseBytes, parseDuration } from './quantities.ts'
+export {
+  formatBytes,
+  formatDuration,
+  formatReserve,
+  parseBytes,
+  parseDuration,
+  parseReserve,
+  type ReserveQuantity,
+} from './quantities.ts'
 export { environmentName, type OptionSpec, type OptionTable, type OptionValues } from './table.ts'
 export {
   type InsecureListener,

@@ -9,6 +9,7 @@ import {
   asLabels,
   asName,
   asOneOf,
+  asReserve,
   asSwitch,
   asText,
   asVoters,
@@ -30,7 +31,7 @@ export const SERVER_OPTIONS = {
     placeholder: 'DIR',
     meaning:
       'Directory of the store. It is made and formatted when it does not exist; one process at a time may use it.',
-    cost: 'Replicas live here: give it its own disk, since a full or slow one stalls every extent that it holds.',
+    cost: 'Replicas live here: give it its own disk, since a full or slow one holds up every extent that it holds.',
   },
   listen: {
     ...asAddress,
@@ -137,8 +138,38 @@ export const SERVER_OPTIONS = {
     placeholder: 'SIZE',
     optional: true,
     meaning: 'Room kept in a file that is given up only to open the store again on a full disk.',
-    defaultText: 'two write buffers and 64Mi',
+    defaultText: 'two write buffers and 64Mi, less on disks below 4Gi',
     cost: 'More costs that much disk. Less may not be enough to open; 0 keeps none.',
+  },
+  placementReserve: {
+    ...asReserve,
+    name: 'placement-reserve',
+    placeholder: 'SIZE+PERCENT',
+    optional: true,
+    meaning:
+      'With less than this free, no new extents are placed here: what is left is for replicas that move and catch up.',
+    defaultText: '256Mi and 10 % of the disk, at most 8Gi of it',
+    cost: 'More stops placement earlier; less leaves less room to restore what another node loses.',
+  },
+  writeReserve: {
+    ...asReserve,
+    name: 'write-reserve',
+    placeholder: 'SIZE+PERCENT',
+    optional: true,
+    meaning:
+      'With less than this free, writes of new blocks to extents with a replica here are refused with ENOSPC; reads, overwrites and trims go on.',
+    defaultText: '256Mi and 5 % of the disk, at most 4Gi of it',
+    cost: 'More wastes disk; less than LevelDB needs to compact ends the store when the disk is full.',
+  },
+  lastReserve: {
+    ...asReserve,
+    name: 'last-reserve',
+    placeholder: 'SIZE+PERCENT',
+    optional: true,
+    meaning:
+      'With less than this free, overwrites are refused too and nothing is copied here: only what frees space goes on. Replicas that come back may use what lies above it.',
+    defaultText: '256Mi and 2 % of the disk, at most 2Gi of it, and at most half of --write-reserve',
+    cost: 'As --write-reserve.',
   },
 } as const satisfies OptionTable
 

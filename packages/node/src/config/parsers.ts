@@ -1,5 +1,5 @@
 import { AshlarError, formatAddress, isName, NAME_RULE, parseAddress } from '@ashlar/proto'
-import { formatBytes, formatDuration, parseBytes, parseDuration } from './quantities.ts'
+import { formatBytes, formatDuration, formatReserve, parseBytes, parseDuration, parseReserve } from './quantities.ts'
 
 /** How many voters a cluster may be founded with. */
 const VOTER_COUNTS = [1, 3, 5]
@@ -25,6 +25,7 @@ export const asNames = {
 }
 export const asName = { unit: 'name', parse: parseName, print: String }
 export const asBytes = { unit: 'bytes', parse: parseBytes, print: formatBytes }
+export const asReserve = { unit: 'bytes, share of the disk, or both', parse: parseReserve, print: formatReserve }
 export const asDuration = { unit: 'duration', parse: parseDuration, print: formatDuration }
 export const asSwitch = { unit: 'true or false', parse: parseSwitch, print: String }
 export const asCount = { unit: 'count', parse: parseCount, print: String }

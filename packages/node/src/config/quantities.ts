@@ -65,3 +65,31 @@ export function formatDuration(milliseconds: Millis): string {
   const unit = milliseconds === 0 ? undefined : DURATION_UNITS.find(([, factor]) => milliseconds % factor === 0)
   return unit === undefined ? `${milliseconds}ms` : `${milliseconds / unit[1]}${unit[0]}`
 }
+
+/** Room that is kept free: so many bytes, and so many hundredths of a disk. */
+export interface ReserveQuantity {
+  readonly bytes: Bytes
+  readonly percent: number
+}
+
+const PERCENT = /^(\d{1,2}(?:\.\d{1,3})?)%$/
+
+/** Bytes, a share of the disk, or both added up: `512Mi`, `5%`, `256Mi+5%`. Throws USAGE with what was wrong. */
+export function parseReserve(text: string): ReserveQuantity {
+  const parts = text.split('+')
+  const percent = PERCENT.exec(parts.at(-1) ?? '')?.[1]
+  const sizes = percent === undefined ? parts : parts.slice(0, -1)
+  if (sizes.length > 1 || parts.length > 2) {
+    throw new AshlarError('USAGE', `"${text}" is not a reserve`, {
+      hint: 'write a size, a share of the disk below 100 %, or both: 512Mi, 5%, 256Mi+5%',
+    })
+  }
+  const [size] = sizes
+  return { bytes: size === undefined ? 0 : parseBytes(size), percent: Number(percent ?? 0) }
+}
+
+/** The shortest way to write a reserve. `parseReserve` gives the same back. */
+export function formatReserve({ bytes, percent }: ReserveQuantity): string {
+  if (percent === 0) return formatBytes(bytes)
+  return bytes === 0 ? `${percent}%` : `${formatBytes(bytes)}+${percent}%`
+}

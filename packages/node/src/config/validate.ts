@@ -29,6 +29,7 @@ export function validateServerOptions(options: ServerOptions, dataDir: DataDirFa
   if (dataDir.empty && options.peers.length === 0 && !options.init) {
     refuse('--peers', 'is empty and so is the data directory: there is no cluster to join', NO_PEERS_HINT)
   }
+  refuseReserves(options)
   refuseUndialable(options)
   return insecureListeners(options.insecure, { '--listen': options.listen, '--api': options.api })
 }
@@ -61,6 +62,20 @@ export function insecureListeners(insecure: boolean, listeners: Readonly<Record<
 }
 
 const NO_PEERS_HINT = 'name the nodes of the cluster with --peers, or give --init to found one of this node alone'
+
+/** Where both parts of one are larger they contradict each other on every disk; the rest shows when the store opens. */
+function refuseReserves({ placementReserve, writeReserve, lastReserve }: ServerOptions): void {
+  const larger = (a: ServerOptions['writeReserve'], b: ServerOptions['writeReserve']) =>
+    a !== undefined &&
+    b !== undefined &&
+    a.bytes >= b.bytes &&
+    a.percent >= b.percent &&
+    (a.bytes > b.bytes || a.percent > b.percent)
+  const hint = 'the placement reserve is the largest, then the write reserve, then the last reserve'
+  if (larger(writeReserve, placementReserve)) refuse('--write-reserve', 'is more than --placement-reserve', hint)
+  if (larger(lastReserve, writeReserve)) refuse('--last-reserve', 'is more than --write-reserve', hint)
+  if (larger(lastReserve, placementReserve)) refuse('--last-reserve', 'is more than --placement-reserve', hint)
+}
 
 function refuseUndialable(options: ServerOptions): void {
   const option = options.advertise === undefined ? '--listen' : '--advertise'

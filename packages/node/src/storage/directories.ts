@@ -1,4 +1,11 @@
-import { open as openFile } from 'node:fs/promises'
+import { open as openFile, statfs } from 'node:fs/promises'
+import type { DiskSpace } from './driver.ts'
+
+/** Room on the file system of a directory, as a process without privileges may use it. */
+export async function diskSpace(directory: string): Promise<DiskSpace> {
+  const { bavail, blocks, bsize } = await statfs(directory)
+  return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+}
 
 /** Makes creations, renames and deletions in a directory durable. */
 export async function syncDirectory(directory: string): Promise<void> {

@@ -21,8 +21,8 @@ export interface StorageDriver {
   apply(batch: readonly BatchOperation[], durability: Durability): Promise<void>
   /** Entries with from <= key < to, ascending, from one snapshot taken at the call. At most `limit`. Read it or leave it early: it holds the snapshot. */
   scan(range: KeyRange, options?: ScanOptions): AsyncIterable<Entry>
-  /** Bytes that the file system still has for this store. */
-  freeBytes(): Promise<Bytes>
+  /** The file system of this store, as it is now. */
+  space(): Promise<DiskSpace>
   /** Gives the space of deleted keys in the range back to the file system; may take long. */
   compact(range: KeyRange): Promise<void>
   /** Facts for metrics, by name; empty where a driver has none. */
@@ -31,6 +31,11 @@ export interface StorageDriver {
   close(): Promise<void>
 }
 
+export interface DiskSpace {
+  /** Bytes that this process may still write. */
+  readonly freeBytes: Bytes
+  readonly totalBytes: Bytes
+}
 export type Durability = 'synced' | 'buffered'
 export type BatchOperation =
   | { readonly type: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }

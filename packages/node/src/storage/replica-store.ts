@@ -1,13 +1,5 @@
 import { crc32 } from 'node:zlib'
-import {
-  type Bytes,
-  type ClusterId,
-  type ExtentId,
-  invariant,
-  type VolumeId,
-  type Voter,
-  volumeOf,
-} from '@ashlar/proto'
+import { type ClusterId, type ExtentId, invariant, type VolumeId, type Voter, volumeOf } from '@ashlar/proto'
 import type { LeafTable } from '../core/blocks/index.ts'
 import type { HeadRecord, ReplicaChange, StoredReplica } from '../core/machine.ts'
 import type { Batch } from './batch.ts'
@@ -15,7 +7,6 @@ import { Checkpointer } from './checkpoint.ts'
 import { CommitQueue } from './commit-queue.ts'
 import type { StorageDriver } from './driver.ts'
 import { driverPoisonedError } from './errors.ts'
-import { FreeSpace } from './free-space.ts'
 import { GatheredReads } from './gathered-reads.ts'
 import { IdentityKeeper } from './identity-keeper.ts'
 import { extentKey } from './keyspace.ts'
@@ -26,11 +17,12 @@ import { ChangeEntry, DamageEntry, RepairEntry } from './replicas/change-entry.t
 import { compactReplica, deleteReplica } from './replicas/dropper.ts'
 import { LeafCache } from './replicas/leaf-cache.ts'
 import { mergePatches } from './replicas/merge.ts'
-import { Replica } from './replicas/replica.ts'
+import { Replica, storedReplica } from './replicas/replica.ts'
 import { readAllocation, readVersions } from './replicas/version-reader.ts'
 import { encodeHead } from './repositories/head-repository.ts'
 import type { IdentityValue } from './repositories/identity-repository.ts'
 import { putVolume, type VolumeValue } from './repositories/volume-repository.ts'
+import { FreeSpace, type SpaceStart, type SpaceView } from './space/free-space.ts'
 import type { Complete, Store, StoreEffect, StoreIdentity } from './store.ts'
 
 /** What a store is built from once its data directory was read. */
@@ -42,7 +34,7 @@ export interface OpenedStore {
   readonly tombstones: Set<ExtentId>
   readonly journalStart: number
   readonly journalNext: number
-  readonly freeBytes: Bytes
+  readonly space: SpaceStart
   readonly tuning: StoreTuning
   readonly metrics: StoreMetrics
 }
@@ -104,7 +96,8 @@ export class ReplicaStore implements Store {
       failed: (error) => this.#queue.fail(error),
       mismatch: (replica, table) => this.#onMismatch(replica, table),
     })
-    this.#freeSpace = new FreeSpace(driver, opened.freeBytes, (error) => this.#queue.fail(error))
+    const [run, stopped] = [(work: () => Promise<void>) => this.#run(work), () => this.#stopped]
+    this.#freeSpace = new FreeSpace({ driver, replicas, run, stopped, start: opened.space })
     for (const extent of opened.tombstones) this.#deleteKeys(extent)
   }
 
@@ -114,7 +107,7 @@ export class ReplicaStore implements Store {
 
   execute(effect: StoreEffect): void {
     // Once it failed or closes nothing completes, so that nothing needs to begin.
-    if (this.#failure !== undefined || this.#closing) return
+    if (this.#stopped) return
     switch (effect.type) {
       case 'commit':
         return this.#commit(effect)
@@ -147,8 +140,12 @@ export class ReplicaStore implements Store {
     return this.#driver.statistics()
   }
 
-  freeBytes(): Bytes {
-    return this.#freeSpace.bytes
+  space(): SpaceView {
+    return this.#freeSpace.view()
+  }
+
+  get #stopped(): boolean {
+    return this.#closing || this.#failure !== undefined
   }
 
   async close(): Promise<void> {
@@ -231,7 +228,7 @@ export class ReplicaStore implements Store {
   }
 
   #deleteKeys(extent: ExtentId): void {
-    const stopped = () => this.#closing || this.#failure !== undefined
+    const stopped = () => this.#stopped
     this.#run(async () => {
       if (!(await deleteReplica(this.#driver, this.#queue, extent, stopped))) return
       this.#checkpointer.state.deletedTombstones.add(extent)
@@ -382,15 +379,6 @@ export class ReplicaStore implements Store {
     const running = work().catch((error: unknown) => this.#queue.fail(error))
     this.#running.add(running)
     void running.finally(() => this.#running.delete(running))
-  }
-}
-
-function storedReplica(replica: Replica): StoredReplica {
-  return {
-    extent: replica.extent,
-    head: replica.head,
-    windows: replica.windows.snapshot(),
-    damaged: [...replica.damaged].sort((a, b) => a - b),
   }
 }
 

@@ -1,5 +1,6 @@
-import type { Bytes, ClusterId, Incarnation, StoreId, Trust, Voter } from '@ashlar/proto'
+import type { ClusterId, Incarnation, StoreId, Trust, Voter } from '@ashlar/proto'
 import type { Effect, Input, StoredReplica } from '../core/machine.ts'
+import type { SpaceView } from './space/free-space.ts'
 
 /** The effects that a store carries out, each answered by its completion input. */
 export type StoreEffect = Extract<
@@ -30,7 +31,7 @@ export interface Store {
   execute(effect: StoreEffect): void
   /** Writes cluster and voters into the identity, synced. */
   saveCluster(cluster: ClusterId, voters: readonly Voter[], founded: boolean): Promise<void>
-  freeBytes(): Bytes
+  space(): SpaceView
   /** Waits for what is on its way, checkpoints, writes the clean-shutdown flag, closes the driver. */
   close(): Promise<void>
 }

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { formatBytes, formatDuration, parseBytes, parseDuration } from '../../src/config/quantities.ts'
+import {
+  formatBytes,
+  formatDuration,
+  formatReserve,
+  parseBytes,
+  parseDuration,
+  parseReserve,
+} from '../../src/config/quantities.ts'
 
 const usage = (part: RegExp) => ({ name: 'AshlarError', code: 'USAGE', message: part })
 
@@ -31,6 +38,24 @@ describe('sizes', () => {
     }
     assert.equal(formatBytes(2 ** 30), '1Gi')
     assert.equal(formatBytes(1536 * 1024), '1536Ki')
+  })
+})
+
+describe('reserves', () => {
+  it('are a size, a share of the disk, or both', () => {
+    assert.deepEqual(parseReserve('512Mi'), { bytes: 512 * 2 ** 20, percent: 0 })
+    assert.deepEqual(parseReserve('2.5%'), { bytes: 0, percent: 2.5 })
+    assert.deepEqual(parseReserve('256Mi+5%'), { bytes: 256 * 2 ** 20, percent: 5 })
+  })
+
+  it('refuse what is neither, and name it', () => {
+    for (const text of ['5%+256Mi', '1Gi+5%+1%', '1Gi+1Gi', '+', ''])
+      assert.throws(() => parseReserve(text), usage(/is not a (size|reserve)/), text)
+    assert.throws(() => parseReserve('100%'), usage(/"100%" is not a size/))
+  })
+
+  it('are written so that reading gives the same reserve', () => {
+    for (const text of ['0', '512Mi', '5%', '256Mi+2.5%']) assert.equal(formatReserve(parseReserve(text)), text)
   })
 })
 

@@ -69,6 +69,19 @@ describe('options that contradict each other', () => {
     )
   })
 
+  it('do not start: reserves in another order than what they refuse', () => {
+    const refused = (flags: Record<string, string>) => refusal({ init: true, ...flags })
+    const more = /^--write-reserve: is more than --placement-reserve/
+    assert.match(refused({ 'write-reserve': '2Gi+5%', 'placement-reserve': '1Gi+5%' }), more)
+    assert.match(
+      refused({ 'last-reserve': '2%', 'write-reserve': '1%' }),
+      /^--last-reserve: is more than --write-reserve/,
+    )
+    // Which is larger depends on the disk: the store says so when it opens.
+    const mixed = options({ init: true, 'write-reserve': '5%', 'placement-reserve': '1Gi' })
+    assert.deepEqual(validateServerOptions(mixed, { empty: true }), [])
+  })
+
   it('do not start: an address that nobody can dial', () => {
     assert.match(refusal({ init: true, insecure: true, listen: '0.0.0.0:7580' }), /^--listen: 0\.0\.0\.0 is no address/)
     assert.match(refusal({ init: true, advertise: 'n1:0' }), /^--advertise: port 0/)

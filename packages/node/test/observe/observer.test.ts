@@ -301,7 +301,9 @@ describe('states at an exposition', () => {
   it('follow the store and the transport', async (t) => {
     const { observer, value } = observe(t)
     const metrics = newStoreMetrics()
-    observer.metrics.storage.watch({ metrics, freeBytes: () => 1000, statistics: () => ({ files: 4 }) })
+    const reserves = { placement: 4000, writes: 2000, last: 500 }
+    const space = () => ({ space: 'tight' as const, freeBytes: 1000, since: 0, reserves })
+    observer.metrics.storage.watch({ metrics, space, statistics: () => ({ files: 4 }) })
     metrics.batches = 3
     metrics.bytes = 4096
     metrics.onSync?.(0.004)

@@ -42,7 +42,7 @@ function nothingBelow(): StorageDriver {
       if (kept.size < 2) for (const entry of batch) if (entry.type === 'put') kept.set(String(entry.key), entry.value)
     },
     async *scan() {},
-    freeBytes: async () => 2 ** 40,
+    space: async () => ({ freeBytes: 2 ** 40, totalBytes: 2 ** 40 }),
     compact: async () => undefined,
     statistics: () => ({}),
     close: async () => undefined,

@@ -76,6 +76,49 @@ test('a store on a full disk fails, loses nothing that it acknowledged, and open
   await third.store.close()
 })
 
+test('a store that closed well opens on a disk that others filled to the last byte, says that it is full, and comes back by itself', async (t) => {
+  const disk = await smallDisk()
+  if ('missing' in disk) return t.skip(disk.missing)
+  const options: OpenStoreOptions = { directory: join(disk.place, 'data'), ballastBytes: 6 * MIB }
+  const runner = new StoreRunner()
+  runner.use(await openStore(options, runner.complete))
+  runner.create()
+  for (let own = 1; own <= 20; own++)
+    await runner.write(own, blocksOfWrite(own), { operation: operation(5, own, own, Math.max(0, own - 8)) })
+  assert.equal(runner.store.space().space, 'free')
+  await runner.store.close()
+  // A second life with nothing in its log: LevelDB opens it without a byte to spare.
+  const second = new StoreRunner()
+  second.use(await openStore(options, second.complete))
+  await second.store.close()
+  await fillUp(join(disk.place, 'filler'))
+
+  const third = new StoreRunner()
+  third.use(await openStore(options, third.complete))
+  const ballast = join(options.directory, 'store/ballast')
+  await assert.rejects(stat(ballast), /ENOENT/, 'the ballast made room')
+  assert.equal(third.store.space().space, 'full', 'the room of the ballast is not for clients')
+  assert.equal(third.store.space().freeBytes, 0)
+  await assertWritten(third, 20, 'opened on a full disk')
+  await rm(join(disk.place, 'filler'))
+  const deadline = performance.now() + 20_000
+  const held = async () => (await stat(ballast).catch(() => undefined))?.size ?? 0
+  while ((await held()) < 6 * MIB && performance.now() < deadline) await nextLook()
+  assert.equal(await held(), options.ballastBytes, 'it is made again without a restart')
+  assert.equal(third.store.space().space, 'free')
+  await third.write(21, blocksOfWrite(21), { operation: operation(5, 21, 21, 13) })
+  await third.store.close()
+  const fourth = new StoreRunner()
+  fourth.use(await openStore(options, fourth.complete))
+  await assertWritten(fourth, 21, 'written once there was room')
+  await fourth.store.close()
+})
+
+/** Free space is looked at once a second. */
+function nextLook(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 100))
+}
+
 async function fillUp(path: string): Promise<void> {
   const step = new Uint8Array(64 * KIB)
   try {

@@ -42,7 +42,7 @@ describe('opening a data directory', () => {
     assert.equal(identity.incarnation.counter, 1)
     assert.equal(identity.trust, 'trusted')
     assert.equal(identity.incarnation.bootId, (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim())
-    assert.ok(runner.store.freeBytes() > 0)
+    assert.ok(runner.store.space().freeBytes > 0)
     await runner.store.close()
     const sidecar = JSON.parse(await readFile(join(directory, 'store/store.json'), 'utf8'))
     assert.deepEqual(sidecar, { formatVersion: 1, store: identity.store })

@@ -252,8 +252,8 @@ export class GatedDriver implements StorageDriver {
     this.scans++
     return this.#below.scan(...args)
   }
-  freeBytes() {
-    return this.#below.freeBytes()
+  space() {
+    return this.#below.space()
   }
   compact(...args: Parameters<StorageDriver['compact']>) {
     return this.#below.compact(...args)

@@ -1,4 +1,5 @@
 import type { StoreMetrics } from '../../storage/metrics.ts'
+import type { SpaceView } from '../../storage/space/free-space.ts'
 import { LATENCY_BUCKETS_SECONDS, mirror, type Register } from '../register.ts'
 
 /** The store: batches, their syncs, and what the driver says of itself. */
@@ -7,7 +8,7 @@ export type StorageMetrics = ReturnType<typeof storageMetrics>
 /** Where the figures come from, asked for at each exposition. */
 export interface StorageSource {
   readonly metrics: StoreMetrics
-  freeBytes(): number
+  space(): SpaceView
   /** Facts of the driver by name, such as LevelDB's files and bytes per level. */
   statistics(): Readonly<Record<string, number>>
 }
@@ -48,7 +49,7 @@ export function storageMetrics(register: Register) {
         mirror(register, name, help, () => source.metrics[key as keyof typeof COUNTERS])
       }
       register.onCollect(() => {
-        freeBytes.set({}, source.freeBytes())
+        freeBytes.set({}, source.space().freeBytes)
         for (const [statistic, value] of Object.entries(source.statistics())) driver.set({ statistic }, value)
       })
     },

@@ -1,5 +1,4 @@
-import type { Bytes } from '@ashlar/proto'
-import type { BatchOperation, Durability, Entry, KeyRange, ScanOptions, StorageDriver } from '../driver.ts'
+import type { BatchOperation, DiskSpace, Durability, Entry, KeyRange, ScanOptions, StorageDriver } from '../driver.ts'
 import { driverClosedError } from '../errors.ts'
 import { SortedMap } from '../memory/sorted-map.ts'
 
@@ -74,8 +73,8 @@ export class ForgetfulDriver implements StorageDriver {
     return over.length === 0 ? below : merged(below, over, limit, options.keysOnly === true)
   }
 
-  freeBytes(): Promise<Bytes> {
-    return this.#below.freeBytes()
+  space(): Promise<DiskSpace> {
+    return this.#below.space()
   }
 
   compact(range: KeyRange): Promise<void> {

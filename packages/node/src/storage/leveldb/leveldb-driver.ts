@@ -1,9 +1,8 @@
-import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { AshlarError, type Bytes, MIB } from '@ashlar/proto'
+import { AshlarError, MIB } from '@ashlar/proto'
 import { Level } from 'level'
-import { syncDirectory } from '../directories.ts'
-import type { BatchOperation, Durability, Entry, KeyRange, ScanOptions, StorageDriver } from '../driver.ts'
+import { diskSpace, syncDirectory } from '../directories.ts'
+import type { BatchOperation, DiskSpace, Durability, Entry, KeyRange, ScanOptions, StorageDriver } from '../driver.ts'
 import { corruptStoreError, driverClosedError, driverPoisonedError, unusableStoreError } from '../errors.ts'
 import { LEVELDB_DEFAULTS, type LevelDbOptions } from './options.ts'
 
@@ -100,11 +99,8 @@ class LevelDbDriver implements StorageDriver {
     return keysOnly ? keysOf(this.#database.keys(bounds)) : entriesOf(this.#database.iterator(bounds))
   }
 
-  freeBytes(): Promise<Bytes> {
-    return this.#track(async () => {
-      const { bavail, bsize } = await statfs(this.#directory)
-      return bavail * bsize
-    })
+  space(): Promise<DiskSpace> {
+    return this.#track(() => diskSpace(this.#directory))
   }
 
   compact(range: KeyRange): Promise<void> {

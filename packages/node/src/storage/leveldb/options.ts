@@ -1,4 +1,4 @@
-import { KIB, MIB } from '@ashlar/proto'
+import { type Bytes, KIB, MIB } from '@ashlar/proto'
 
 /** Tuning of one LevelDB database (LevelDB 1.20, as classic-level 3 bundles it). Sizes in bytes. */
 export interface LevelDbOptions {
@@ -38,4 +38,23 @@ export const LEVELDB_DEFAULTS: LevelDbOptions = {
   tableBlockBytes: 64 * KIB,
   cacheBytes: 8 * MIB,
   maxOpenFiles: 4096,
+}
+
+/** Disks below 64 times the write buffer get a smaller one: what it needs to work is kept free (amendment 17). */
+const DISK_FACTOR = 64
+const TABLE_FACTOR = 4
+
+/** The defaults for a disk of this size: on a small one with smaller buffers and files, so that most of it can be used. */
+export function engineFor(totalBytes: Bytes): LevelDbOptions {
+  const { writeBufferBytes, maxFileBytes } = LEVELDB_DEFAULTS
+  const buffer = Math.min(writeBufferBytes, wholeMib(totalBytes / DISK_FACTOR))
+  return {
+    ...LEVELDB_DEFAULTS,
+    writeBufferBytes: buffer,
+    maxFileBytes: Math.min(maxFileBytes, wholeMib(buffer / TABLE_FACTOR)),
+  }
+}
+
+function wholeMib(bytes: Bytes): Bytes {
+  return Math.max(1, Math.floor(bytes / MIB)) * MIB
 }

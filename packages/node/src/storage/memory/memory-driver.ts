@@ -1,13 +1,14 @@
 import { type Bytes, GIB } from '@ashlar/proto'
-import type { BatchOperation, Durability, Entry, KeyRange, ScanOptions, StorageDriver } from '../driver.ts'
+import type { BatchOperation, DiskSpace, Durability, Entry, KeyRange, ScanOptions, StorageDriver } from '../driver.ts'
 import { driverClosedError } from '../errors.ts'
 import { SortedMap } from './sorted-map.ts'
 
 /** What a memory driver writes to. It outlives the driver, as a disk outlives the process. */
 export class MemoryDisk {
   readonly entries: SortedMap = new SortedMap()
-  /** What `freeBytes` says; tests set it. */
+  /** What `space` says; tests set it. */
   freeBytes: Bytes = 64 * GIB
+  totalBytes: Bytes = 64 * GIB
 }
 
 /** A driver over a map in memory: for tests and for stores that need not outlive the process. */
@@ -48,9 +49,9 @@ export class MemoryDriver implements StorageDriver {
     })()
   }
 
-  async freeBytes(): Promise<Bytes> {
+  async space(): Promise<DiskSpace> {
     this.#assertOpen()
-    return this.#disk.freeBytes
+    return { freeBytes: this.#disk.freeBytes, totalBytes: this.#disk.totalBytes }
   }
 
   async compact(_range: KeyRange): Promise<void> {

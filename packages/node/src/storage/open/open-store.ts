@@ -1,19 +1,21 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import type { Bytes, StoreId } from '@ashlar/proto'
 import { Batch } from '../batch.ts'
 import { addCheckpoint } from '../checkpoint.ts'
+import { diskSpace } from '../directories.ts'
 import type { StorageDriver } from '../driver.ts'
 import { isDiskFull, openLevelDbDriver } from '../leveldb/leveldb-driver.ts'
-import { LEVELDB_DEFAULTS, type LevelDbOptions } from '../leveldb/options.ts'
+import { engineFor, LEVELDB_DEFAULTS, type LevelDbOptions } from '../leveldb/options.ts'
 import { newStoreMetrics, type StoreMetrics } from '../metrics.ts'
 import { STORE_TUNING, type StoreTuning } from '../options.ts'
 import { recomputeDigests, recover } from '../recover.ts'
 import { ReplicaStore } from '../replica-store.ts'
 import { putIdentity, readIdentity } from '../repositories/identity-repository.ts'
+import { Ballast, defaultBallastBytes } from '../space/ballast.ts'
+import { leavesAt, type ReserveOptions, type Reserves, reservesOf } from '../space/reserves.ts'
 import type { Complete } from '../store.ts'
 import { suspect } from '../suspicion.ts'
-import { defaultBallastBytes, deleteBallast, ensureBallast } from './ballast.ts'
 import { findEvidence, markEngineLogsRead, moveEngineLogs } from './engine-logs.ts'
 import { formatDriver, formatIfEmpty, readSidecar, removeUnfinishedFormats } from './format.ts'
 import { type Layout, layoutOf } from './layout.ts'
@@ -25,8 +27,10 @@ export interface OpenStoreOptions {
   readonly directory: string
   readonly engine?: Partial<LevelDbOptions>
   readonly tuning?: Partial<StoreTuning>
-  /** Size of the ballast file; by default twice the write buffer and 64 MiB. 0: none. */
+  /** Size of the ballast file; by default twice the write buffer and 64 MiB, less on small disks. 0: none. */
   readonly ballastBytes?: Bytes
+  /** Room that is kept free; what is not given follows from the disk. */
+  readonly reserves?: ReserveOptions
   readonly metrics?: StoreMetrics
 }
 
@@ -38,18 +42,22 @@ const KNOWN_EVIDENCE_LINES = 64
  * risen and is on stable storage. Completions of effects come through `complete`.
  *
  * Throws AshlarError CONFLICT when the directory cannot be used (in use by another process, foreign files, another
- * store's sidecar, a newer format) and INTERNAL when what is on disk is corrupt or cannot be read; each says what to do.
+ * store's sidecar, a newer format), USAGE when the reserves contradict each other on this disk, and INTERNAL when what is on
+ * disk is corrupt or cannot be read; each says what to do.
  */
 export async function openStore(options: OpenStoreOptions, complete: Complete): Promise<ReplicaStore> {
-  const engine = { ...LEVELDB_DEFAULTS, ...options.engine }
+  await mkdir(options.directory, { recursive: true })
+  const { totalBytes } = await diskSpace(options.directory)
+  const engine = { ...engineFor(totalBytes), ...options.engine }
+  const reserves = reservesOf(options.reserves ?? {}, engine, totalBytes)
   const layout = layoutOf(options.directory)
-  const ballastBytes = options.ballastBytes ?? defaultBallastBytes(engine)
   await formatIfEmpty(options.directory, engine)
   const store = await readSidecar(layout.sidecar)
-  const driver = await openEngine(layout, engine)
+  const ballast = await Ballast.at(layout.ballast, options.ballastBytes ?? defaultBallastBytes(engine, totalBytes))
+  const driver = await openEngine(layout, engine, ballast)
   try {
     await removeUnfinishedFormats(options.directory)
-    await ensureBallast(layout.ballast, layout.store, ballastBytes)
+    await ballast.ensure(leavesAt('tight', reserves))
     const opened: OpenOnDriverOptions = {
       expected: store,
       bootId: await readBootId(),
@@ -57,6 +65,8 @@ export async function openStore(options: OpenStoreOptions, complete: Complete): 
       tuning: options.tuning ?? {},
       metrics: options.metrics ?? newStoreMetrics(),
       onStarted: () => markEngineLogsRead(layout),
+      reserves,
+      ballast,
     }
     return await openStoreOnDriver(driver, opened, complete)
   } catch (error) {
@@ -65,13 +75,20 @@ export async function openStore(options: OpenStoreOptions, complete: Complete): 
   }
 }
 
-async function openEngine(layout: Layout, engine: LevelDbOptions): Promise<StorageDriver> {
+/** A log of one write buffer becomes tables of the same size (finding 6), and the new life is written down after that. */
+function openingBytes(engine: LevelDbOptions): Bytes {
+  return 2 * engine.writeBufferBytes
+}
+
+async function openEngine(layout: Layout, engine: LevelDbOptions, ballast: Ballast): Promise<StorageDriver> {
+  // The one use of the ballast: room to open, so that the store can be read, trimmed and emptied. Not only when LevelDB
+  // fails: with an empty log it opens on a full disk, and meets its end at the first write.
+  if ((await diskSpace(layout.store)).freeBytes < openingBytes(engine)) await ballast.release()
   await moveEngineLogs(layout)
   try {
     return await openLevelDbDriver(layout.database, engine)
   } catch (error) {
-    // The one use of the ballast: room to open, so that the store can be read, trimmed and emptied (finding 6).
-    if (!isDiskFull(error) || !(await deleteBallast(layout.ballast))) throw error
+    if (!isDiskFull(error) || !(await ballast.release())) throw error
     return await openLevelDbDriver(layout.database, engine)
   }
 }
@@ -86,6 +103,9 @@ export interface OpenOnDriverOptions {
   readonly metrics?: StoreMetrics
   /** Called once the new start counter and the evidence are on stable storage. */
   readonly onStarted?: () => Promise<void>
+  /** By default those of a LevelDB on a disk of this size. */
+  readonly reserves?: Reserves
+  readonly ballast?: Ballast
 }
 
 /** Opens a store over any driver; the store closes the driver. Same promises as `openStore`. */
@@ -124,13 +144,15 @@ export async function openStoreOnDriver(
   batch.operations.push(putIdentity(identity))
   await driver.apply(batch.operations, 'synced')
   await options.onStarted?.()
+  const { freeBytes, totalBytes } = await driver.space()
+  const reserves = options.reserves ?? reservesOf({}, LEVELDB_DEFAULTS, totalBytes)
   return new ReplicaStore(
     {
       ...recovered,
       driver,
       identity,
       journalStart: journalNext,
-      freeBytes: await driver.freeBytes(),
+      space: { freeBytes, reserves, ...(options.ballast === undefined ? {} : { ballast: options.ballast }) },
       tuning: { ...STORE_TUNING, ...options.tuning },
       metrics: options.metrics ?? newStoreMetrics(),
     },

@@ -100,6 +100,7 @@ export class ChangeEntry implements QueueEntry {
     for (const { block, version, bytes } of this.#change.blocks) {
       const before = this.#leaves.set(block, version)
       section.blocks.push({ block, before, after: version })
+      if (before.kind === BLOCK_DATA) replica.garbageBytes += replica.blockSizeBytes
       const versionKey = blockKey('version', replica.extent, block)
       if (version.kind !== BLOCK_ABSENT) batch.put(versionKey, encodeVersion(version))
       else if (before.kind !== BLOCK_ABSENT) batch.del(versionKey)

@@ -1,6 +1,6 @@
 import { type BlockIndex, type BlockVersion, type Bytes, type ExtentId, invariant } from '@ashlar/proto'
 import { ExtentDigests, type LeafTable, leafOf } from '../../core/blocks/index.ts'
-import type { Head } from '../../core/machine.ts'
+import type { Head, StoredReplica } from '../../core/machine.ts'
 import { DedupeWindows } from '../../core/replication/index.ts'
 import { EMPTY_HEAD, type HeadValue } from '../repositories/head-repository.ts'
 
@@ -32,6 +32,8 @@ export class Replica {
   readonly pending = new Map<BlockIndex, PendingBlock>()
   /** Rises with each repair: a read that began before one says nothing about the block after it. */
   repairs = 0
+  /** Bytes of blocks that were erased or overwritten since the range was compacted: the engine still keeps some of them. */
+  garbageBytes: Bytes = 0
   /** Changed since the last checkpoint: head or windows, and digests by chunk. */
   headDirty = false
   readonly dirtyChunks = new Set<number>()
@@ -81,4 +83,9 @@ export class Replica {
       `blocks ${first} to ${first + count} of extent ${this.extent}, which has ${this.blocks}`,
     )
   }
+}
+
+/** What a node is told of a replica that was opened. */
+export function storedReplica({ extent, head, windows, damaged }: Replica): StoredReplica {
+  return { extent, head, windows: windows.snapshot(), damaged: [...damaged].sort((a, b) => a - b) }
 }

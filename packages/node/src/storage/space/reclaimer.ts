@@ -1,0 +1,61 @@
+import { type ExtentId, isAtLeast, type StoreSpace } from '@ashlar/proto'
+import type { StorageDriver } from '../driver.ts'
+import { blockRange } from '../keyspace.ts'
+import type { Replica } from '../replicas/replica.ts'
+
+export interface ReclaimerOptions {
+  readonly driver: StorageDriver
+  readonly replicas: ReadonlyMap<ExtentId, Replica>
+  /** Runs work that the close of the store waits for. */
+  readonly run: (work: () => Promise<void>) => void
+  readonly stopped: () => boolean
+  readonly onReclaimed: () => void
+}
+
+/**
+ * Gives the space of erased and overwritten blocks back to the disk when it is short: LevelDB keeps it until it compacts
+ * their range, which it does by itself only when enough is written elsewhere (leveldb finding 17), and on a nearly full disk
+ * nothing is. One replica at a time, the one with most to give first, with a pause after each as long as the work was.
+ */
+export class Reclaimer {
+  readonly #options: ReclaimerOptions
+  #running = false
+  #pauseUntilMs = 0
+  /** A store that opens full does not know what was erased in earlier lives: every replica is looked at once. */
+  readonly #unknown: Set<Replica>
+
+  constructor(options: ReclaimerOptions) {
+    this.#options = options
+    this.#unknown = new Set(options.replicas.values())
+  }
+
+  /** Called about once a second with what room there is. */
+  look(space: StoreSpace): void {
+    const { driver, run, stopped, onReclaimed } = this.#options
+    if (this.#running || !isAtLeast(space, 'tight') || performance.now() < this.#pauseUntilMs) return
+    const replica = this.#next(space)
+    if (replica === undefined) return
+    this.#running = true
+    this.#unknown.delete(replica)
+    replica.garbageBytes = 0
+    run(async () => {
+      const startedMs = performance.now()
+      if (!stopped()) await driver.compact(blockRange('bytes', replica.extent))
+      this.#running = false
+      this.#pauseUntilMs = 2 * performance.now() - startedMs
+      onReclaimed()
+    })
+  }
+
+  #next(space: StoreSpace): Replica | undefined {
+    let most: Replica | undefined
+    for (const replica of this.#options.replicas.values())
+      if (replica.garbageBytes > (most?.garbageBytes ?? 0)) most = replica
+    if (most !== undefined || space !== 'full') return most
+    for (const replica of this.#unknown) {
+      if (this.#options.replicas.get(replica.extent) === replica) return replica
+      this.#unknown.delete(replica)
+    }
+    return undefined
+  }
+}

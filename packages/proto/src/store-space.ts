@@ -1,0 +1,16 @@
+/**
+ * How much room a store has left, measured by its own reserves (amendment 17). Each word refuses what the one before
+ * refuses, and more:
+ *
+ * - `free`: nothing is refused.
+ * - `filling`: no new extents are placed on it.
+ * - `tight`: no write of a client makes a block there that was not there, and no empty replica is filled there.
+ * - `full`: only what gives space back is written, by clients and by copying; what its primary already ordered always is.
+ */
+export const STORE_SPACES = ['free', 'filling', 'tight', 'full'] as const
+export type StoreSpace = (typeof STORE_SPACES)[number]
+
+/** True when a store of `space` refuses at least what one of `at` refuses. */
+export function isAtLeast(space: StoreSpace, at: StoreSpace): boolean {
+  return STORE_SPACES.indexOf(space) >= STORE_SPACES.indexOf(at)
+}
