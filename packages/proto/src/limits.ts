@@ -21,7 +21,7 @@ export const LIMITS = {
   /** TRIM and WRITE_ZEROES go in operations of at most this many blocks (amendment 21). */
   zeroBlocks: 1024,
   /** Largest WebSocket message anyone sends or accepts, bytes (amendment 19). */
-  frameBytes: 8 * MIB,
+  frameBytes: 10 * MIB,
   /** Largest msgpack body of a control message, bytes: decoding is bounded before it starts (finding 14). */
   controlBytes: MIB,
   /** Most records that share one frame. */
@@ -54,7 +54,7 @@ export const LIMITS = {
   /** Nodes of a cluster. */
   nodes: 256,
   /** Extents of a cluster, all volumes together: the whole map fits in one map-update, and so in one frame. */
-  mapExtents: 65_536,
+  mapExtents: 100_000,
   /** Sessions that hold one volume at once (mode shared). */
   holders: 64,
   /** Entries and bytes of control's log that its leader has proposed and nobody committed: more are refused. */
@@ -113,11 +113,20 @@ export function leaseExpiryMs(): number {
   return TIMERS.leaseMs * (1 + 2 * CLOCK_DRIFT) + TIMERS.leaseSlackMs
 }
 
+/** Bytes of one extent in a map-update at most: its record (in-sync and eligible stores are among its M), and how it was forced. */
+function mapExtentBytes(): number {
+  return 45 + 2 * 2 * LIMITS.maxReplicas + 27
+}
+
 function holds(condition: boolean, what: string): void {
   if (!condition) throw new Error(`limits contradict each other: ${what}`)
 }
 holds(LIMITS.pieceBytes >= LIMITS.maxBlockBytes, 'a piece holds a whole block')
 holds(LIMITS.pieceBytes + 64 * KIB < LIMITS.frameBytes, 'a piece with its header fits in a frame')
+holds(
+  LIMITS.mapExtents * mapExtentBytes() + MIB <= LIMITS.frameBytes,
+  'the whole map fits in one frame, with M at its largest and every primary named by force',
+)
 holds(LIMITS.pushWindowBytes >= LIMITS.maxBlockBytes, 'the push window holds a whole block')
 holds(LIMITS.linkHighBytes < LIMITS.linkCutBytes, 'a client is held back before its link is cut')
 holds(LIMITS.clientInFlightBytes <= LIMITS.linkCutBytes, 'the answers to one client fit on its link')

@@ -15,7 +15,7 @@ import {
   type VolumeRecord,
   type Voter,
 } from '@ashlar/proto'
-import type { ByteReader, ByteWriter } from './bytes.ts'
+import { type ByteReader, ByteWriter } from './bytes.ts'
 import {
   codeField,
   counterField,
@@ -104,7 +104,36 @@ function sum<T>(items: readonly T[], bytes: (item: T) => number): number {
 }
 
 export const mapUpdateKind: KindCodec<MapUpdate> = {
-  headBytes: ({ delta }) =>
+  headBytes: ({ delta }) => (isLarge(delta) ? largeDelta(delta).length : deltaBytes(delta)),
+  writeHead(to, { delta }) {
+    if (isLarge(delta)) to.raw(largeDelta(delta))
+    else writeDelta(to, delta)
+  },
+  read: (from) => ({ type: 'map-update', delta: readDelta(from) }),
+}
+
+/** From this many extents on, bytes are kept for as long as the delta is: one delta goes to everybody who watches the map. */
+const LARGE_EXTENTS = 256
+const largeDeltas = new WeakMap<MapDelta, Uint8Array>()
+
+function isLarge(delta: MapDelta): boolean {
+  return delta.extents.length >= LARGE_EXTENTS
+}
+
+/** The delta is never changed once it is sent, so that its bytes stand for it. */
+function largeDelta(delta: MapDelta): Uint8Array {
+  let bytes = largeDeltas.get(delta)
+  if (bytes === undefined) {
+    const to = new ByteWriter(deltaBytes(delta))
+    writeDelta(to, delta)
+    bytes = to.written()
+    largeDeltas.set(delta, bytes)
+  }
+  return bytes
+}
+
+function deltaBytes(delta: MapDelta): number {
+  return (
     55 +
     TABLE_BYTES +
     sum(delta.voters, voterBytes) +
@@ -114,29 +143,30 @@ export const mapUpdateKind: KindCodec<MapUpdate> = {
     sum(delta.extents, extentBytes) +
     8 +
     FORCED_BYTES * (delta.forced?.length ?? 0) +
-    16 * ((delta.removedNodes?.length ?? 0) + (delta.gone?.length ?? 0)),
-  writeHead(to, { delta }) {
-    writeUuid(to, delta.cluster)
-    to.u53(generationField(delta.clusterGeneration))
-    to.u53(revisionField(delta.from))
-    to.u53(revisionField(delta.to))
-    to.u8(listLength(delta.voters, MAX_VOTERS, 'voters'))
-    for (const voter of delta.voters) writeVoter(to, voter)
-    to.u16(listLength(delta.nodes, LIMITS.nodes, 'nodes'))
-    for (const node of delta.nodes) writeNode(to, node)
-    to.u32(listLength(delta.volumes, LIMITS.volumes, 'volumes'))
-    for (const volume of delta.volumes) writeVolume(to, volume)
-    to.u32(listLength(delta.removedVolumes, MAX_REMOVED_VOLUMES, 'removedVolumes'))
-    for (const volume of delta.removedVolumes) to.u32(volumeField(volume))
-    const table = new StoreTable()
-    for (const record of delta.extents) table.addRecord(record)
-    table.add((delta.forced ?? []).map(({ store }) => store))
-    table.write(to)
-    to.u32(listLength(delta.extents, LIMITS.mapExtents, 'extents'))
-    for (const record of delta.extents) writeExtent(to, table, record)
-    writeLosses(to, table, delta)
-  },
-  read: (from) => ({ type: 'map-update', delta: readDelta(from) }),
+    16 * ((delta.removedNodes?.length ?? 0) + (delta.gone?.length ?? 0))
+  )
+}
+
+function writeDelta(to: ByteWriter, delta: MapDelta): void {
+  writeUuid(to, delta.cluster)
+  to.u53(generationField(delta.clusterGeneration))
+  to.u53(revisionField(delta.from))
+  to.u53(revisionField(delta.to))
+  to.u8(listLength(delta.voters, MAX_VOTERS, 'voters'))
+  for (const voter of delta.voters) writeVoter(to, voter)
+  to.u16(listLength(delta.nodes, LIMITS.nodes, 'nodes'))
+  for (const node of delta.nodes) writeNode(to, node)
+  to.u32(listLength(delta.volumes, LIMITS.volumes, 'volumes'))
+  for (const volume of delta.volumes) writeVolume(to, volume)
+  to.u32(listLength(delta.removedVolumes, MAX_REMOVED_VOLUMES, 'removedVolumes'))
+  for (const volume of delta.removedVolumes) to.u32(volumeField(volume))
+  const table = new StoreTable()
+  for (const record of delta.extents) table.addRecord(record)
+  table.add((delta.forced ?? []).map(({ store }) => store))
+  table.write(to)
+  to.u32(listLength(delta.extents, LIMITS.mapExtents, 'extents'))
+  for (const record of delta.extents) writeExtent(to, table, record)
+  writeLosses(to, table, delta)
 }
 
 type Losses = Pick<MapDelta, 'forced' | 'removedNodes' | 'gone'>

@@ -62,20 +62,31 @@ test('a frame takes the most records that are allowed and not one more', () => {
 
 test('a frame that would be longer than allowed is not built', () => {
   const write = { ...SAMPLES.write, payload: new Uint8Array(LIMITS.pieceBytes), offset: 0 }
-  assert.throws(() => encodeFrame(Array.from({ length: 8 }, () => write)), /InvariantError: a frame of/)
-  assert.equal(decodeFrame(encodeFrame(Array.from({ length: 7 }, () => write))).length, 7)
+  assert.throws(() => encodeFrame(Array.from({ length: 10 }, () => write)), /InvariantError: a frame of/)
+  assert.equal(decodeFrame(encodeFrame(Array.from({ length: 9 }, () => write))).length, 9)
 })
 
 test('the largest map of a cluster fits in one frame', () => {
+  const assigned = Array.from(
+    { length: LIMITS.maxReplicas },
+    (_, n) => `${EXTENT_RECORD.primary.store.slice(0, -1)}${n}`,
+  )
   const extents = Array.from({ length: LIMITS.mapExtents }, (_, i) => ({
     ...EXTENT_RECORD,
+    assigned: assigned as StoreId[],
+    inSync: assigned as StoreId[],
+    eligible: [],
     id: extentId((1 + Math.floor(i / 4096)) as VolumeId, i % 4096),
   }))
-  const delta = { ...SAMPLES['map-update'].delta, extents }
+  const forced = extents.map(({ id, epoch, primary: { store } }) => {
+    return { extent: id, epoch, store, acknowledged: false, changedAt: 1 }
+  })
+  const delta = { ...SAMPLES['map-update'].delta, extents, forced }
   const frame = encodeFrame([{ type: 'map-update', delta }])
   const [message] = decodeFrame(frame)
   assert.ok(message?.type === 'map-update')
   assert.deepStrictEqual(message.delta.extents.at(-1), extents.at(-1))
+  assert.deepStrictEqual(message.delta.forced?.at(-1), forced.at(-1))
   const results = extents.map((record) => ({ extent: record.id, code: 0, record }))
   assert.equal(decodeFrame(encodeFrame([{ type: 'sets-changed', request: 1, results }])).length, 1)
 })
