@@ -13,6 +13,7 @@ import { gatewayRun } from './commands/gateway-run.ts'
 import { nodeDescribe } from './commands/node-describe.ts'
 import { nodeLost } from './commands/node-lost.ts'
 import { nodeLs } from './commands/node-ls.ts'
+import { replicaExport } from './commands/replica-export.ts'
 import { serverRun } from './commands/server-run.ts'
 import { volumeAcknowledgeLoss } from './commands/volume-acknowledge-loss.ts'
 import { volumeCreate } from './commands/volume-create.ts'
@@ -51,6 +52,7 @@ const NOUNS: Readonly<Record<string, Noun>> = {
     verbs: [volumeCreate, volumeLs, volumeDescribe, volumeRm, volumeImport, volumeExport, volumeAcknowledgeLoss],
   },
   extent: { description: 'the slices that volumes are made of', aliases: ['e'], verbs: [extentLs, extentForcePrimary] },
+  replica: { description: 'copies of extents on the disks of nodes', aliases: ['rep'], verbs: [replicaExport] },
   server: { description: 'storage nodes', aliases: [], verbs: [serverRun] },
   gateway: { description: 'NBD', aliases: ['gw'], verbs: [gatewayRun] },
 }

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { ashlar, fakeApi } from './kit.ts'
 
 const CLUSTER = {
@@ -104,6 +108,25 @@ describe('cluster', () => {
     const { code, error } = await ashlar(['cluster', 'recover', '--from', '/nonexistent/n1'])
     assert.equal(code, 4)
     assert.match(error, /the sidecar file \/nonexistent\/n1\/store\/store.json cannot be read: ENOENT/)
+  })
+
+  it('replica export never writes over a file, and makes none when it is refused', async () => {
+    const taken = fileURLToPath(import.meta.url)
+    const refused = await ashlar(['replica', 'export', 'demo', taken, '--from', '/nonexistent/n1'])
+    assert.deepEqual([refused.code, refused.error.includes(`${taken} exists`)], [4, true])
+    const directory = await mkdtemp(join(tmpdir(), 'ashlar-verbs-'))
+    const { code, error } = await ashlar([
+      'replica',
+      'export',
+      'demo',
+      join(directory, 'a.img'),
+      '--from',
+      '/nonexistent/n1',
+    ])
+    assert.equal(code, 4)
+    assert.match(error, /the sidecar file \/nonexistent\/n1\/store\/store.json cannot be read: ENOENT/)
+    assert.deepEqual(await readdir(directory), [])
+    await rm(directory, { recursive: true })
   })
 
   it('wait exits 6 after its timeout and says what was in the way', async (t) => {

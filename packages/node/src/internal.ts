@@ -2,3 +2,4 @@
 
 export { type ClusterRecovery, planRecovery, recoverCluster } from './cluster-recovery.ts'
 export { createLog, createRegister, LATENCY_BUCKETS_SECONDS, type Register } from './observe/index.ts'
+export { exportReplicas, type ImageTarget, type ReplicaExport } from './replica-export.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { cp, mkdtemp, open, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { appendFile, cp, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
@@ -77,6 +77,25 @@ describe('a store read while no node runs over it', () => {
     node.use(await openStore({ directory, ballastBytes: 0 }, node.complete))
     assert.equal(node.store.identity.trust, 'trusted')
     await node.store.close()
+  })
+
+  test('tables that a crash left behind, and a manifest that was cut off, are neither written over nor in the way', async () => {
+    const directory = await killed(20)
+    const database = join(directory, 'store/db')
+    // LevelDB gives these numbers to its next files, and knows nothing of a table that no manifest names.
+    for (let number = 1; number < 40; number++) {
+      const name = String(number).padStart(6, '0')
+      const taken = (await readdir(database)).some((other) => other.includes(name))
+      if (!taken) await writeFile(join(database, `${name}.ldb`), `left behind: ${name}`)
+    }
+    const manifest = (await readdir(database)).find((name) => name.startsWith('MANIFEST')) ?? assert.fail('a manifest')
+    // The header of a record of 200 bytes, and three of them.
+    await appendFile(join(database, manifest), Buffer.from([1, 2, 3, 4, 200, 0, 1, 9, 9, 9]))
+    const before = await imageOf(directory)
+    const survey = await surveyStore(directory)
+    assert.equal(survey.replicas[0]?.head.lastSeq, 20)
+    assert.deepEqual(survey.evidence, [])
+    assert.deepEqual(await imageOf(directory), before)
   })
 
   test('finding 4: a record that LevelDB drops in this reading puts every replica in doubt', async () => {

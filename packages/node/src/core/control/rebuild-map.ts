@@ -49,7 +49,9 @@ export type Certainty = 'certain' | 'doubtful' | 'uncertain' | 'missing'
 export interface RebuiltExtent {
   readonly record: Unstamped<ExtentRecord>
   readonly certainty: Certainty
-  /** Stores that may hold newer writes and were not given. */
+  /** Stores that hold every acknowledged write, by the newest record that is known. */
+  readonly counted: readonly StoreId[]
+  /** Those of them that were not given: they may hold newer writes. */
   readonly absent: readonly StoreId[]
 }
 
@@ -161,25 +163,24 @@ function rebuildExtent(
   stores: readonly SurvivingStore[],
   heads: HeadsByExtent,
 ): RebuiltExtent {
-  const absent = [...newest.inSync, ...newest.eligible].filter((store) => !given.has(store))
+  const counted = [...newest.inSync, ...newest.eligible]
+  const absent = counted.filter((store) => !given.has(store))
   const epoch = epochOf(generation, 1)
   const fixed = { id, revision: newest.revision + 1, epoch, assigned: newest.assigned }
   if (absent.length === 0) {
     const { inSync, eligible } = newest
     const primary = inSync.includes(newest.primary) ? newest.primary : (inSync[0] as StoreId)
     const record = { ...fixed, primary: { store: primary, counter: counterOf(stores, primary) }, inSync, eligible }
-    const sound = (heads.get(id) ?? []).some(
-      ({ store, inDoubt }) => !inDoubt && (inSync.includes(store) || eligible.includes(store)),
-    )
-    return { record, certainty: sound ? 'certain' : 'doubtful', absent }
+    const sound = (heads.get(id) ?? []).some(({ store, inDoubt }) => !inDoubt && counted.includes(store))
+    return { record, certainty: sound ? 'certain' : 'doubtful', counted, absent }
   }
   // Somebody may have gone on without those that are here: the one that got furthest begins another history.
   const here = newest.assigned.filter((store) => given.has(store))
   const members = [newest.inSync, newest.eligible, here].map((set) => set.filter((store) => given.has(store)))
   const best = furthest(members.find((set) => set.length > 0) ?? [], heads.get(id) ?? [])
-  if (best === undefined) return { ...missingExtent(id, generation, newest.assigned.length, stores), absent }
+  if (best === undefined) return { ...missingExtent(id, generation, newest.assigned.length, stores), counted, absent }
   const record = { ...fixed, primary: { store: best, counter: counterOf(stores, best) }, inSync: [best], eligible: [] }
-  return { record, certainty: 'uncertain', absent }
+  return { record, certainty: 'uncertain', counted, absent }
 }
 
 /** No store that is here ever heard of it: it is in nobody's hands until a person says that it is lost. */
@@ -192,7 +193,12 @@ function missingExtent(
   const assigned = stores.slice(0, replicas).map(({ store }) => store)
   const [store] = assigned as [StoreId]
   const record = { id, revision: 1, epoch: epochOf(generation, 1), primary: { store, counter: NO_LIFE } }
-  return { record: { ...record, inSync: [store], eligible: [], assigned }, certainty: 'missing', absent: [] }
+  return {
+    record: { ...record, inSync: [store], eligible: [], assigned },
+    certainty: 'missing',
+    counted: [],
+    absent: [],
+  }
 }
 
 /** A store beyond doubt before any other. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { ExtentId } from '@ashlar/proto'
+import { AshlarError, type ExtentId } from '@ashlar/proto'
 import type { StorageDriver } from '../driver.ts'
 import { openLevelDbDriver } from '../leveldb/leveldb-driver.ts'
 import { LEVELDB_DEFAULTS } from '../leveldb/options.ts'
@@ -54,6 +54,24 @@ export async function openOffline(directory: string): Promise<OfflineStore> {
     }
   } catch (error) {
     await close()
-    throw error
+    throw namingDirectory(error, scratch, layout.database)
   }
+}
+
+/** True for the error of an opening that found a node over the directory. */
+export function isInUse(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'LEVEL_LOCKED') return true
+  }
+  return false
+}
+
+/** People know the data directory, not the one of links. */
+function namingDirectory(error: unknown, scratch: string, database: string): unknown {
+  if (!(error instanceof AshlarError) || !error.message.includes(scratch)) return error
+  const { code, message, hint } = error
+  return new AshlarError(code, message.replaceAll(scratch, database), {
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  })
 }

@@ -1,27 +1,34 @@
-import { copyFile, mkdtemp, open as openFile, readdir, rm, symlink } from 'node:fs/promises'
+import { copyFile, mkdtemp, open as openFile, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { unusableStoreError } from '../errors.ts'
+import { corruptStoreError, unusableStoreError } from '../errors.ts'
+import { withNextFileNumber } from './manifest.ts'
 
 /**
  * LevelDB writes when it opens: it renames LOG, turns its logs into tables, starts a new MANIFEST and deletes what is
- * obsolete. A database that must stay as it is is therefore opened under another directory, made of symbolic links:
+ * obsolete. A database that must stay as it is is therefore opened under another directory:
  *
- *   CURRENT                           copied, since LevelDB replaces it
- *   *.ldb, *.sst, *.log, MANIFEST-*   links: LevelDB only reads them, and deletes the link where it would delete the file
- *   LOCK                              a link, so that the lock is that of the database itself: a node that has it open is
- *                                     found, and none can start over it meanwhile
- *   LOG, LOG.old                      left out; what this opening tells is in a LOG of its own
+ *   *.ldb, *.sst, *.log   symbolic links: LevelDB only reads them, and deletes the link where it would delete the file
+ *   LOCK                  a link, so that the lock is that of the database itself: a node that has it open is found, and none
+ *                         can start over it meanwhile
+ *   MANIFEST-*            copied, with file numbers raised so far that nothing new has the name of a link (manifest.ts)
+ *   CURRENT               copied, since LevelDB replaces it
+ *   LOG, LOG.old          left out; what this opening tells is in a LOG of its own
  *
  * Whatever LevelDB writes lands beside the links, at most about two write buffers and what it compacts.
  */
-const LINKED = /^(?:\d+\.(?:ldb|sst|log)|MANIFEST-\d+)$/
+const NUMBERED = /^(?:MANIFEST-)?(\d+)(?:\.(?:ldb|sst|log))?$/
+const LINKED = /^\d+\.(?:ldb|sst|log)$/
+const MANIFEST = /^MANIFEST-\d+$/
 const LOCK = 'LOCK'
 const CURRENT = 'CURRENT'
+/** Numbers between those of the database and those of what is made here. */
+const SPARE_NUMBERS = 1_000_000
 
 /**
  * Makes such a directory under the system's directory for temporary files (TMPDIR names another). The caller removes it with
- * `removeScratch`. Throws an AshlarError CONFLICT when there is no database.
+ * `removeScratch`. Throws an AshlarError CONFLICT when there is no database, INTERNAL when
+ * it has no CURRENT.
  */
 export async function makeScratch(database: string): Promise<string> {
   const source = resolve(database)
@@ -34,10 +41,15 @@ export async function makeScratch(database: string): Promise<string> {
   })
   const scratch = await mkdtemp(join(tmpdir(), 'ashlar-offline-'))
   try {
+    // Without it LevelDB would begin a new database, under names that the old one has.
+    if (!names.includes(CURRENT)) throw corruptStoreError(`the database in ${source} has no file ${CURRENT}`)
+    const newNumber = SPARE_NUMBERS + Math.max(0, ...names.map((name) => Number(NUMBERED.exec(name)?.[1] ?? 0)))
     for (const name of names) {
-      if (LINKED.test(name)) await symlink(join(source, name), join(scratch, name))
+      const [from, to] = [join(source, name), join(scratch, name)]
+      if (LINKED.test(name)) await symlink(from, to)
+      else if (MANIFEST.test(name)) await writeFile(to, withNextFileNumber(await readFile(from), newNumber))
+      else if (name === CURRENT) await copyFile(from, to)
     }
-    if (names.includes(CURRENT)) await copyFile(join(source, CURRENT), join(scratch, CURRENT))
     if (names.includes(LOCK) && (await isWritable(join(source, LOCK)))) {
       await symlink(join(source, LOCK), join(scratch, LOCK))
     }
