@@ -24,9 +24,9 @@ export class ControlNode {
         this.#solo = new SoloLog(joined.log, listener)
         return this.#solo
       }
-      const { store: self, hardState, snapshot } = start
+      const { store: self, hardState, snapshot, logOptions: options = {} } = start
       this.#raft = new RaftMachine(
-        { self, hardState, snapshot, entries: joined.log, snapshots },
+        { self, hardState, snapshot, entries: joined.log, snapshots, options },
         this.#ports(),
         listener,
       )

@@ -300,6 +300,8 @@ export interface NodeStart {
    * keeps the log without elections (SoloLog), as the simulator's exhaustive search wants it.
    */
   readonly voterCount?: number
+  /** What its raft does otherwise than by default: a simulated cluster takes snapshots of a short log. */
+  readonly logOptions?: Partial<import('./raft/types.ts').RaftOptions>
   /** A number from 0 to 2^32 - 1: start of this process's own random sequence. */
   readonly seed: number
 }
