@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import { type Client, ConnectedClient } from './client.ts'
 import type { ClientEvent, ClientOptions } from './core/machine.ts'
 import { ClientMetrics } from './metrics.ts'
-import { type ClientLogger, type ConnectOptions, checkConnectOptions } from './options.ts'
+import { type ClientLogger, type ConnectOptions, checkConnectOptions, type Entry } from './options.ts'
 import { ClientPump, type TransportFactory } from './pump.ts'
 import { StatusFeed } from './status.ts'
 import { WsTransport } from './transport/ws-transport.ts'
@@ -15,8 +15,6 @@ import { WsTransport } from './transport/ws-transport.ts'
 export async function connect(options: ConnectOptions): Promise<Client> {
   return await connectClient(options, connect)
 }
-
-type Entry = (...args: never[]) => unknown
 
 /** Timers that no user needs to know; tests shorten them. Meaning and defaults are those of ClientOptions. */
 export type ConnectTimers = Pick<ClientOptions, 'answerTimeoutMs' | 'waitRetryMs' | 'cancelGraceMs'>

@@ -57,7 +57,8 @@ export interface IoOptions {
   readonly signal?: AbortSignal
 }
 
-type Entry = (...args: never[]) => unknown
+/** The public function that was called: an error's stack begins above it. */
+export type Entry = (...args: never[]) => unknown
 
 const NAME_LENGTH = 255
 

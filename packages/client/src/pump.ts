@@ -13,6 +13,7 @@ import type {
 } from './core/machine.ts'
 import { failureError } from './errors.ts'
 import type { ClientMetrics } from './metrics.ts'
+import type { Entry } from './options.ts'
 import type { ClientTransport, ClientTransportEvents } from './transport/client-transport.ts'
 
 type ResultKind = ClientResult['kind']
@@ -68,16 +69,16 @@ export class ClientPump {
 
   /**
    * Makes one call of the machine. Rejects with an AshlarError whose stack is that of the caller: frames above `entry`,
-   * the public method, are left out. An aborted signal gives the call up (ABORTED, with the signal's reason as cause).
+   * the public method, are left out; without `entry` no stack is kept. An aborted signal gives the call up (ABORTED, with the signal's reason as cause).
    */
   call<Kind extends ResultKind>(
     call: ClientCall,
     kind: Kind,
-    entry: (...args: never[]) => unknown,
+    entry: Entry | undefined,
     signal: AbortSignal | undefined,
   ): Promise<ResultOf<Kind>> {
     const caller: { stack?: string } = {}
-    Error.captureStackTrace(caller, entry)
+    if (entry !== undefined) Error.captureStackTrace(caller, entry)
     return new Promise((resolve, reject) => {
       const token = this.#nextToken++
       const onAbort = (): void => this.#step({ type: 'abandon', token })

@@ -1,7 +1,7 @@
 import { BLOCK_TRIM, BLOCK_ZERO, type BlockKind, type Bytes, splitBlocks, type VolumeRecord } from '@ashlar/proto'
 import { checksum } from '@ashlar/proto/codec'
 import type { AllocationRun, VolumeHandle } from './core/machine.ts'
-import { checkBytes, checkRange, checkSignal, type IoOptions } from './options.ts'
+import { checkBytes, checkRange, checkSignal, type Entry, type IoOptions } from './options.ts'
 import type { ClientPump } from './pump.ts'
 import { readableOf, writableOf } from './volume-streams.ts'
 
@@ -50,14 +50,16 @@ export class OpenedVolume implements Volume {
   readonly handle: VolumeHandle
   readonly #pump: ClientPump
   readonly #onClosed: (volume: OpenedVolume) => void
+  readonly #keepsStacks: boolean
   #closing: Promise<void> | undefined
 
   constructor(
     pump: ClientPump,
     handle: VolumeHandle,
-    record: VolumeRecord,
+    record: Pick<VolumeRecord, 'name' | 'sizeBytes' | 'blockSizeBytes'>,
     readOnly: boolean,
     onClosed: (volume: OpenedVolume) => void,
+    keepsStacks = true,
   ) {
     this.#pump = pump
     this.#onClosed = onClosed
@@ -66,13 +68,22 @@ export class OpenedVolume implements Volume {
     this.name = record.name
     this.sizeBytes = record.sizeBytes
     this.blockSizeBytes = record.blockSizeBytes
+    this.#keepsStacks = keepsStacks
+  }
+
+  /**
+   * The same opening for a caller that has no stack worth keeping, such as a server that calls for somebody else: a stack
+   * costs microseconds at every call, and only errors show it. Closing is left to the volume that this was made of.
+   */
+  withoutStacks(): OpenedVolume {
+    return new OpenedVolume(this.#pump, this.handle, this, this.readOnly, () => this.#onClosed(this), false)
   }
 
   async read(offset: number, length: number, options: IoOptions = {}): Promise<Uint8Array> {
     checkRange(offset, length, this.read)
     checkSignal(options.signal, this.read)
     const call = { do: 'read', volume: this.handle, offset, length } as const
-    return (await this.#pump.call(call, 'bytes', this.read, options.signal)).bytes
+    return (await this.#pump.call(call, 'bytes', this.#caller(this.read), options.signal)).bytes
   }
 
   async readInto(offset: number, target: Uint8Array, options: IoOptions = {}): Promise<void> {
@@ -80,7 +91,7 @@ export class OpenedVolume implements Volume {
     checkRange(offset, target.length, this.readInto)
     checkSignal(options.signal, this.readInto)
     const call = { do: 'read', volume: this.handle, offset, length: target.length, target } as const
-    await this.#pump.call(call, 'bytes', this.readInto, options.signal)
+    await this.#pump.call(call, 'bytes', this.#caller(this.readInto), options.signal)
   }
 
   async write(offset: number, bytes: Uint8Array, options: IoOptions & { readonly fua?: boolean } = {}): Promise<void> {
@@ -89,12 +100,12 @@ export class OpenedVolume implements Volume {
     checkSignal(options.signal, this.write)
     const checksums = partChecksums(this.blockSizeBytes, offset, bytes)
     const call = { do: 'write', volume: this.handle, offset, bytes, checksums } as const
-    await this.#pump.call(call, 'done', this.write, options.signal)
+    await this.#pump.call(call, 'done', this.#caller(this.write), options.signal)
   }
 
   async flush(options: IoOptions = {}): Promise<void> {
     checkSignal(options.signal, this.flush)
-    await this.#pump.call({ do: 'flush', volume: this.handle }, 'done', this.flush, options.signal)
+    await this.#pump.call({ do: 'flush', volume: this.handle }, 'done', this.#caller(this.flush), options.signal)
   }
 
   async trim(offset: number, length: number, options: IoOptions = {}): Promise<void> {
@@ -114,7 +125,7 @@ export class OpenedVolume implements Volume {
     checkRange(offset, length, this.allocation)
     checkSignal(options.signal, this.allocation)
     const call = { do: 'query-allocation', volume: this.handle, offset, length } as const
-    return (await this.#pump.call(call, 'allocation', this.allocation, options.signal)).runs
+    return (await this.#pump.call(call, 'allocation', this.#caller(this.allocation), options.signal)).runs
   }
 
   readable(range: { readonly start?: number; readonly end?: number } = {}): ReadableStream<Uint8Array> {
@@ -138,6 +149,11 @@ export class OpenedVolume implements Volume {
     await this.close()
   }
 
+  /** From where on the stack of a call is kept, if it is. */
+  #caller(entry: Entry): Entry | undefined {
+    return this.#keepsStacks ? entry : undefined
+  }
+
   async #close(): Promise<void> {
     try {
       await this.#pump.call({ do: 'close', volume: this.handle }, 'done', this.close, undefined)
@@ -146,16 +162,15 @@ export class OpenedVolume implements Volume {
     }
   }
 
-  async #zero(
-    offset: Bytes,
-    length: Bytes,
-    kind: BlockKind,
-    entry: (...args: never[]) => unknown,
-    options: IoOptions,
-  ): Promise<void> {
+  async #zero(offset: Bytes, length: Bytes, kind: BlockKind, entry: Entry, options: IoOptions): Promise<void> {
     checkRange(offset, length, entry)
     checkSignal(options.signal, entry)
-    await this.#pump.call({ do: 'zero', volume: this.handle, offset, length, kind }, 'done', entry, options.signal)
+    await this.#pump.call(
+      { do: 'zero', volume: this.handle, offset, length, kind },
+      'done',
+      this.#caller(entry),
+      options.signal,
+    )
   }
 }
 

@@ -55,14 +55,14 @@ describe('a process ends by itself', () => {
       const writing = writer.write(new Uint8Array(5_000_000))
       const reading = volume.readable().getReader().read()
       const events = (async () => { for await (const event of client.status()) void event })()
+      const outcomes = Promise.allSettled([...calls, writing, reading])
       stop.abort()
       // Closing waits for the calls, and those for a cluster that is gone: until their time is up.
       for (const node of cluster.nodes) await node.stop()
       const closing = client.close()
-      const outcomes = await Promise.allSettled([...calls, writing, reading])
       await closing
       await events
-      console.log(outcomes.map(({ status, reason }) => reason?.code ?? status).join())
+      console.log((await outcomes).map(({ status, reason }) => reason?.code ?? status).join())
     `)
     // The flush is fulfilled: no write made before it is left, since every one of them failed.
     assert.equal(said, 'ABORTED,TIMEOUT,TIMEOUT,fulfilled,NOT_FOUND,TIMEOUT,TIMEOUT')

@@ -29,6 +29,8 @@ export interface VolumeSource {
     length: number,
     options?: DeviceOptions,
   ): Promise<readonly { readonly length: number; readonly kind: BlockKind }[]>
+  /** The same volume, whose calls keep no stack for their errors. */
+  withoutStacks?(): VolumeSource
   close(): Promise<void>
 }
 
@@ -47,7 +49,9 @@ export class VolumeDevice implements BlockDevice {
   readonly readOnly: boolean
   /** Zeroed blocks keep a version without bytes. */
   readonly fastZero = true
+  /** As it was given, to close it. */
   readonly #volume: VolumeSource
+  readonly #calls: VolumeSource
   readonly #options: VolumeDeviceOptions
 
   constructor(volume: VolumeSource, options: VolumeDeviceOptions = {}) {
@@ -55,37 +59,39 @@ export class VolumeDevice implements BlockDevice {
     this.blockSizeBytes = volume.blockSizeBytes
     this.readOnly = volume.readOnly ?? false
     this.#volume = volume
+    // A request of an NBD client has no stack that would tell anybody anything.
+    this.#calls = volume.withoutStacks?.() ?? volume
     this.#options = options
   }
 
   async read(offset: number, length: number, options?: DeviceOptions): Promise<readonly ReadPart[]> {
     checkRange(this.sizeBytes, offset, length)
-    return splitZeroes(await this.#volume.read(offset, length, options), offset)
+    return splitZeroes(await this.#calls.read(offset, length, options), offset)
   }
 
   async write(offset: number, bytes: Uint8Array, options?: DeviceWriteOptions): Promise<void> {
     this.#checkChange(offset, bytes.length)
-    await this.#volume.write(offset, bytes, options)
+    await this.#calls.write(offset, bytes, options)
   }
 
   flush(options?: DeviceOptions): Promise<void> {
-    return this.#volume.flush(options)
+    return this.#calls.flush(options)
   }
 
   async trim(offset: number, length: number, options?: DeviceWriteOptions): Promise<void> {
     this.#checkChange(offset, length)
-    await this.#volume.trim(offset, length, options)
+    await this.#calls.trim(offset, length, options)
   }
 
   async writeZeroes(offset: number, length: number, options?: DeviceZeroOptions): Promise<void> {
     this.#checkChange(offset, length)
-    await this.#volume.writeZeroes(offset, length, options)
+    await this.#calls.writeZeroes(offset, length, options)
   }
 
   async allocation(offset: number, length: number, options?: DeviceOptions): Promise<readonly AllocationRun[]> {
     checkRange(this.sizeBytes, offset, length)
-    if (this.#volume.allocation === undefined) return [{ length, hole: false, zero: false }]
-    const runs = await this.#volume.allocation(offset, length, options)
+    if (this.#calls.allocation === undefined) return [{ length, hole: false, zero: false }]
+    const runs = await this.#calls.allocation(offset, length, options)
     return runs.map((run) => ({
       length: run.length,
       hole: run.kind !== BLOCK_DATA && run.kind !== BLOCK_ZERO,

@@ -50,6 +50,35 @@ describe('volumes of a cluster behind NBD', () => {
     await device.close()
   })
 
+  test('its calls keep no stack of the caller, which nobody sees; those of the volume that it was made of do', async () => {
+    cluster.create('stacks', MIB)
+    const volume = await client.openVolume('stacks')
+    const device = new VolumeDevice(volume)
+    // Errors of calls that fail in a later turn have the caller on their stack only if it was kept.
+    for (const kind of ['read', 'write', 'zero'] as const) {
+      for (const node of cluster.nodes) node.failAlways(kind, { do: 'ignore' })
+    }
+    const seesCaller = (call: Promise<unknown>): Promise<boolean> =>
+      call.then(
+        () => assert.fail('a call that nobody answers must fail'),
+        (error: AshlarError) => /volume-device\.test\.ts/.test(error.stack ?? ''),
+      )
+    const calls = (target: VolumeDevice | typeof volume) => {
+      const signal = AbortSignal.timeout(20)
+      return [
+        seesCaller(target.read(0, 4096, { signal })),
+        seesCaller(target.write(4096, Buffer.alloc(4096), { signal })),
+        seesCaller(target.trim(8192, 4096, { signal })),
+      ]
+    }
+    assert.deepEqual(await Promise.all(calls(volume)), [true, true, true])
+    assert.deepEqual(await Promise.all(calls(device)), [false, false, false])
+    for (const kind of ['read', 'write', 'zero'] as const) {
+      for (const node of cluster.nodes) node.failAlways(kind, undefined)
+    }
+    await device.close()
+  })
+
   test('a client of NBD writes to the cluster, and is cut off when another client takes the volume', async () => {
     cluster.create('vol', 16 * MIB)
     await withServer({ exports: clientExports(client) }, async ({ attach, observed }) => {
