@@ -36,10 +36,10 @@ export class IdentityKeeper {
     })
   }
 
-  /** Something on disk may be missing from these replicas. */
-  suspect(reason: string, extents: Iterable<ExtentId>): void {
+  /** Something on disk may be missing from these replicas. `kept` is called once that is on stable storage. */
+  suspect(reason: string, extents: Iterable<ExtentId>, kept: () => void): void {
     const { suspicion, startCounter } = this.#value
-    this.#write({ suspicion: suspect(suspicion, reason, startCounter, extents) })
+    this.#write({ suspicion: suspect(suspicion, reason, startCounter, extents) }, kept)
   }
 
   /** A replica was compared with a primary or dropped by what this batch carries. */

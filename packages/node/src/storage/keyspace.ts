@@ -9,6 +9,7 @@ import type { KeyRange } from './driver.ts'
  *   key                          value
  *   h s                          identity of the store (identity-repository.ts)
  *   h j                          number of the first journal key that no checkpoint covers (journal-repository.ts)
+ *   h c                          how far the scrub is (scrub-repository.ts)
  *   m extent48                   head, sizes and dedupe windows of a replica (head-repository.ts)
  *   v extent48 block32           version of a block (version-value.ts); absent blocks have none
  *   b extent48 block32           bytes of a block, exactly when its version is DATA
@@ -37,6 +38,7 @@ type ExtentSpace = 'head' | 'tombstone'
 
 export const STORE_KEY: Uint8Array = Buffer.from([PREFIX.store, 0x73])
 export const JOURNAL_START_KEY: Uint8Array = Buffer.from([PREFIX.store, 0x6a])
+export const SCRUB_KEY: Uint8Array = Buffer.from([PREFIX.store, 0x63])
 
 /** Key of one block (or, for digests, one chunk of leaves) of an extent. */
 export function blockKey(space: BlockSpace, extent: ExtentId, block: BlockIndex): Buffer {

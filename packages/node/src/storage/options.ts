@@ -10,8 +10,11 @@ export interface StoreTuning {
   readonly checkpointIdleMs: number
   /** Bytes that one batch gathers at most. */
   readonly batchBytes: number
-  /** Damaged blocks repaired in one life from which on the next one is suspect. Less: single flipped bits cost a comparison. */
-  readonly suspectRepairs: number
+  /**
+   * Damaged blocks repaired within an hour beyond which a store is suspect: it leaves the in-sync sets and is compared. Less:
+   * single flipped bits cost a comparison; more: a disk that rots goes on being believed.
+   */
+  readonly maxRepairsPerHour: number
 }
 
 export const STORE_TUNING: StoreTuning = {
@@ -20,5 +23,5 @@ export const STORE_TUNING: StoreTuning = {
   checkpointBatches: LIMITS.checkpointBatches,
   checkpointIdleMs: 2000,
   batchBytes: LIMITS.commitBatchBytes,
-  suspectRepairs: 16,
+  maxRepairsPerHour: 16,
 }

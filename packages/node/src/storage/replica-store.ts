@@ -22,6 +22,7 @@ import { readAllocation, readVersions } from './replicas/version-reader.ts'
 import { encodeHead } from './repositories/head-repository.ts'
 import type { IdentityValue } from './repositories/identity-repository.ts'
 import { putVolume, type VolumeValue } from './repositories/volume-repository.ts'
+import { RepairLimit, ScrubSource } from './scrub/index.ts'
 import { FreeSpace, type SpaceStart, type SpaceView } from './space/free-space.ts'
 import type { Complete, Store, StoreEffect, StoreIdentity } from './store.ts'
 
@@ -59,8 +60,9 @@ export class ReplicaStore implements Store {
   readonly #identity: IdentityKeeper
   /** Reads and deletions on their way: `close` waits for them. */
   readonly #running = new Set<Promise<void>>()
-  readonly #suspectRepairs: number
-  #repairs = 0
+  readonly #repairLimit: RepairLimit
+  /** What a scrub reads this store through. */
+  readonly scrubbed: ScrubSource
   #failure: { readonly cause: unknown } | undefined
   readonly #failed = Promise.withResolvers<void>()
   #closing = false
@@ -72,7 +74,7 @@ export class ReplicaStore implements Store {
     this.#complete = complete
     this.#replicas = replicas
     this.#volumes = opened.volumes
-    this.#suspectRepairs = tuning.suspectRepairs
+    this.#repairLimit = new RepairLimit(tuning.maxRepairsPerHour, () => performance.now())
     this.metrics = metrics
     this.replicas = [...replicas.values()].map(storedReplica)
     this.#queue = new CommitQueue(driver, {
@@ -98,6 +100,12 @@ export class ReplicaStore implements Store {
     })
     const [run, stopped] = [(work: () => Promise<void>) => this.#run(work), () => this.#stopped]
     this.#freeSpace = new FreeSpace({ driver, replicas, run, stopped, start: opened.space })
+    this.scrubbed = new ScrubSource({
+      ...{ driver, queue: this.#queue, leaves: this.#leaves, replicas, run },
+      load: (replica, blocks) => this.#loadBlocks(replica, blocks),
+      onDamaged: (extent, blocks) => this.#answer({ type: 'damage-found', extent, blocks }),
+      onLost: (replica, reason) => this.#onLost(reason, [replica.extent]),
+    })
     for (const extent of opened.tombstones) this.#deleteKeys(extent)
   }
 
@@ -327,11 +335,11 @@ export class ReplicaStore implements Store {
     batch.operations.push(putVolume(id, value))
   }
 
-  /** A disk on which so much rots may have lost what nobody has read yet: the next opening is suspect (A2.6). */
+  /** A disk on which so much rots may have lost what nobody has read yet (A2.6). */
   #onRepaired(): void {
     this.metrics.damagedBlocksRepaired++
-    if (++this.#repairs !== this.#suspectRepairs) return
-    this.#identity.suspect(`${this.#repairs} damaged blocks were repaired in one life`, this.#replicas.keys())
+    if (!this.#repairLimit.noteRepair()) return
+    this.#onLost('more damaged blocks were repaired within an hour than maxRepairsPerHour', this.#replicas.keys())
   }
 
   /** Versions were lost or damaged on disk: what is there counts, and a comparison has to bring the rest back. */
@@ -339,7 +347,12 @@ export class ReplicaStore implements Store {
     this.metrics.leafMismatches++
     replica.adoptLeaf(table)
     const reason = `versions of leaf ${table.leaf} of extent ${replica.extent} do not match their digest`
-    this.#identity.suspect(reason, [replica.extent])
+    this.#onLost(reason, [replica.extent])
+  }
+
+  /** The machines learn it once the next opening would: what they do about it is to open anew. */
+  #onLost(reason: string, extents: Iterable<ExtentId>): void {
+    this.#identity.suspect(reason, extents, () => this.#answer({ type: 'store-suspect', reason }))
   }
 
   #onSynced(batch: Batch, seconds: number): void {

@@ -48,6 +48,17 @@ export interface StoreIdentity {
 export type Complete = (
   input: Extract<
     Input,
-    { type: 'committed' | 'store-failed' | 'loaded' | 'merged' | 'digests' | 'versions' | 'allocation' }
+    {
+      type:
+        | 'committed'
+        | 'store-failed'
+        | 'store-suspect'
+        | 'damage-found'
+        | 'loaded'
+        | 'merged'
+        | 'digests'
+        | 'versions'
+        | 'allocation'
+    }
   >,
 ) => void

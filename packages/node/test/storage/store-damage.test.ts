@@ -119,8 +119,8 @@ describe('damaged blocks', () => {
     assert.deepEqual(again.runner.store.replicas[0]?.damaged, [])
   })
 
-  test('A2.6: a store that repaired many blocks in one life is suspect in the next', async () => {
-    const { runner, disk } = await memoryStore(undefined, { tuning: { suspectRepairs: 2 } })
+  test('A2.6: a store that repaired more than maxRepairsPerHour says so, and is suspect in its next life', async () => {
+    const { runner, disk } = await memoryStore(undefined, { tuning: { maxRepairsPerHour: 1 } })
     runner.create()
     await runner.write(1, [data(1, 1), data(2, 1)])
     const repair = async (block: number) => {
@@ -135,8 +135,12 @@ describe('damaged blocks', () => {
       })
     }
     await repair(1)
+    const told = () => runner.completions.filter(({ type }) => type === 'store-suspect').length
+    assert.equal(told(), 0)
     await repair(2)
+    await repair(1)
     await runner.store.close()
+    assert.equal(told(), 1, 'once')
     const again = await memoryStore(disk)
     assert.equal(again.runner.store.identity.trust, 'suspect')
   })

@@ -45,6 +45,11 @@ export class ExtentDigests {
     return lanes.every((lane, i) => lane === this.#leafLanes[at + i])
   }
 
+  /** The digest of one leaf as it is now: what `matches` compares with, for who cannot ask at once. */
+  leafDigest(leaf: number): readonly number[] {
+    return [...this.#leafLanes.subarray(leaf * DIGEST_LANES, (leaf + 1) * DIGEST_LANES)]
+  }
+
   /** Takes the versions of a leaf as they are, whatever digest was kept for it. */
   adopt(table: LeafTable): void {
     this.#leafLanes.set(digestOfLeaf(table), table.leaf * DIGEST_LANES)

@@ -60,6 +60,11 @@ export class LeafCache {
     return cached.table
   }
 
+  /** True while a change of a leaf was handed over and is not yet on stable storage. */
+  isChanging(replica: Replica, leaf: number): boolean {
+    return (this.#leaves.get(replica)?.get(leaf)?.pins ?? 0) > 0
+  }
+
   /** Holds a leaf in memory, loading it first if need be, until as many `unpin`. */
   pin(replica: Replica, leaf: number): CachedLeaf {
     let leaves = this.#leaves.get(replica)
