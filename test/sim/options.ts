@@ -3,6 +3,7 @@ import { KIB, MIB } from '@ashlar/proto'
 import { Chance } from './world/chance.ts'
 import type { DiskFaults } from './world/disk.ts'
 import type { NetworkFaults } from './world/network.ts'
+import type { LogOptions } from './world/node-host.ts'
 
 /** What one seed stands for. Each seed turns a random part of the faults on, so that rare ones meet undisturbed. */
 export interface SimulationOptions {
@@ -11,6 +12,10 @@ export interface SimulationOptions {
   readonly nodes: number
   /** How many nodes vote on the control log. */
   readonly voters: number
+  /** Raft keeps the control log also where one voter is alone. Without it that one keeps it without elections. */
+  readonly raft: boolean
+  /** When voters take snapshots of the control log, and what they keep before them. Empty: later than a run lasts. */
+  readonly log: LogOptions
   readonly minInSync: number
   readonly sizeBytes: Bytes
   readonly extentSizeBytes: Bytes
@@ -21,6 +26,8 @@ export interface SimulationOptions {
   readonly sharing: 'shared' | 'takeover'
   /** One more client makes and removes volumes of its own. */
   readonly churn: boolean
+  /** A person changes who votes on the control log, again and again. */
+  readonly operator: boolean
   /** Faults begin with the first process, while the cluster is still being founded. */
   readonly faultsFromStart: boolean
   readonly workload: WorkloadOptions
@@ -72,7 +79,9 @@ export const FAULTS = [
 ] as const
 /** Those that need several voters. */
 export const VOTER_FAULTS = ['crash-leader', 'isolate-leader', 'deafen-leader', 'split-voters', 'wipe-voter'] as const
-export type FaultName = (typeof FAULTS)[number] | (typeof VOTER_FAULTS)[number]
+/** What disks do wrong beside that, in some seeds. */
+export const DISK_FAULTS = ['store-error', 'read-error', 'full-disk', 'drop-records'] as const
+export type FaultName = (typeof FAULTS)[number] | (typeof VOTER_FAULTS)[number] | (typeof DISK_FAULTS)[number]
 /** The first of them have their place in the draws of a seed; the others draw for themselves. */
 const FIRST_FAULTS = 14
 
@@ -83,11 +92,16 @@ const NODES = 3
 export function optionsOf(seed: number, voters: number = votersOf(seed)): SimulationOptions {
   const chance = new Chance(seed ^ 0x5eed5eed)
   const shape = shapeOf(chance)
+  const raft = voters > 1 || raftAlone(seed)
+  const operator = raft && new Chance(seed ^ 0x0be4).happens(0.4)
   const minInSync = chance.happens(0.6) ? 2 : 1
   return {
     seed,
-    nodes: Math.max(NODES, voters),
+    nodes: Math.max(NODES, voters) + (operator ? new Chance(seed ^ 0x40de).integer(0, 2) : 0),
     voters,
+    operator,
+    raft,
+    log: logOf(seed),
     minInSync,
     ...shape,
     sharing: chance.happens(0.5) ? 'takeover' : 'shared',
@@ -130,6 +144,21 @@ function votersOf(seed: number): number {
   return new Chance(seed ^ 0x707e45).pick([1, 1, 3, 3, 3, 3, 3, 3, 3, 5])
 }
 
+/** Only where the seed drew one voter by itself: where it is told to take one, that is for what has no elections. */
+function raftAlone(seed: number): boolean {
+  return votersOf(seed) === 1 && new Chance(seed ^ 0x5010).happens(0.6)
+}
+
+function logOf(seed: number): LogOptions {
+  const own = new Chance(seed ^ 0x106)
+  if (!own.happens(0.7)) return {}
+  return {
+    snapshotEntries: own.pick([3, 8, 20]),
+    trailingEntries: own.pick([0, 1, 6]),
+    snapshotPartBytes: own.pick([256, 2048, 65_536]),
+  }
+}
+
 /** One short extent, one whole extent with many leaves, or two extents with the hot bytes across their edge. */
 function shapeOf(chance: Chance): Pick<SimulationOptions, 'sizeBytes' | 'extentSizeBytes' | 'hotOffset' | 'hotBytes'> {
   const extentSizeBytes = 16 * MIB
@@ -141,6 +170,14 @@ function shapeOf(chance: Chance): Pick<SimulationOptions, 'sizeBytes' | 'extentS
   }
   const sizeBytes = extentSizeBytes + 8 * BLOCK_BYTES
   return { sizeBytes, extentSizeBytes, hotOffset: extentSizeBytes - BLOCK_BYTES, hotBytes }
+}
+
+/** One store may lose what it acknowledged only where that is on two. */
+function diskFaultsOf(seed: number, minInSync: number): FaultName[] {
+  const own = new Chance(seed ^ 0xd15c)
+  if (!own.happens(0.4)) return []
+  const drawn = DISK_FAULTS.filter((fault) => own.happens(fault === 'drop-records' ? 0.8 : 0.5))
+  return minInSync > 1 ? drawn : drawn.filter((fault) => fault !== 'drop-records')
 }
 
 function faultsOf(
@@ -156,6 +193,6 @@ function faultsOf(
   const own = new Chance(seed ^ 0xfa017)
   const rest: FaultName[] = FAULTS.slice(FIRST_FAULTS).filter(() => own.happens(0.25))
   const others = VOTER_FAULTS.filter((fault) => mayWipe(fault) && voters > 1 && own.happens(0.5))
-  const faults = [...first, ...rest, ...others]
+  const faults = [...first, ...rest, ...others, ...diskFaultsOf(seed, minInSync)]
   return faults.length === 0 ? ['crash-one'] : faults
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { FAULTS, optionsOf, VOTER_FAULTS } from './options.ts'
+import { DISK_FAULTS, FAULTS, optionsOf, VOTER_FAULTS } from './options.ts'
 import { simulate } from './simulator.ts'
 
 describe('the simulator', () => {
@@ -18,7 +18,7 @@ describe('the simulator', () => {
 
   it('turns every fault on in some seeds and off in others', () => {
     const chosen = Array.from({ length: 300 }, (_, seed) => optionsOf(seed).faults)
-    for (const fault of [...FAULTS, ...VOTER_FAULTS]) {
+    for (const fault of [...FAULTS, ...VOTER_FAULTS, ...DISK_FAULTS]) {
       const times = chosen.filter((faults) => faults.includes(fault)).length
       assert.ok(times > 5 && times < 290, `${fault} is on in ${times} of 300 seeds`)
     }
@@ -36,10 +36,21 @@ describe('the simulator', () => {
     }
   })
 
+  it('takes snapshots of the log, and lets people change its members, in many seeds and not in all', () => {
+    const options = Array.from({ length: 300 }, (_, seed) => optionsOf(seed))
+    for (const [what, times] of [
+      ['snapshots', options.filter(({ log }) => log.snapshotEntries !== undefined).length],
+      ['an operator', options.filter(({ operator }) => operator).length],
+      ['one voter with elections', options.filter(({ voters, raft }) => voters === 1 && raft).length],
+    ] as const)
+      assert.ok(times > 10 && times < 290, `${what}: ${times} of 300 seeds`)
+  })
+
   it('loses a disk only where every acknowledged write is on two', () => {
     for (let seed = 0; seed < 200; seed++) {
       const { faults, minInSync } = optionsOf(seed)
-      if (minInSync < 2) assert.ok(!faults.some((fault) => fault.startsWith('wipe')), `seed ${seed}`)
+      const lossy = faults.filter((fault) => fault.startsWith('wipe') || fault === 'drop-records')
+      if (minInSync < 2) assert.deepEqual(lossy, [], `seed ${seed}`)
     }
   })
 

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Input, LogEntry } from '@ashlar/node/core'
+import type { Effect, Input, LogEntry } from '@ashlar/node/core'
 import type { Epoch, ExtentId, Message, Seq, StoreId } from '@ashlar/proto'
 import { Chance } from './world/chance.ts'
 import type { Endpoint, Hello } from './world/connection.ts'
 import { Disk, type DiskEffect, OpenStore } from './world/disk.ts'
+import { LogImage } from './world/log-image.ts'
 import { Network, type NetworkFaults } from './world/network.ts'
 import { Clock } from './world/time.ts'
 
+type PersistRequest = Extract<Effect, { type: 'raft-persist' }>['request']
 const SEEDS = Array.from({ length: 40 }, (_, index) => index + 1)
 
 describe('the clock', () => {
@@ -239,14 +241,92 @@ describe('the disk', () => {
       while (clock.now < seed && clock.step());
       store.crash()
       const done = inputs.filter(({ type }) => type === 'raft-persisted').length
-      const terms = disk.log.map(({ term }) => term)
+      const terms = disk.log.entries.map(({ term }) => term)
       const possible = [[], [1], [1, 1], [1, 1, 1], [1, 1, 1, 1], [1, 1, 2], [1, 1, 2, 2], [1, 1, 2, 2, 2]]
       assert.ok(
         possible.some((log) => log.join() === terms.join()),
         `seed ${seed}: ${terms.join()}`,
       )
-      if (done >= 1) assert.ok(terms.length >= 2 && (disk.hardState?.term ?? 0) >= 1)
+      if (done >= 1) assert.ok(terms.length >= 2 && (disk.log.hardState?.term ?? 0) >= 1)
       if (done === 2) assert.deepEqual(terms, [1, 1, 2, 2, 2])
+    }
+  })
+
+  it('keeps a snapshot and what follows it, wherever in a request the power goes', () => {
+    const command = { do: 'begin-term' } as const
+    const entries = (from: number, to: number, term: number): LogEntry[] =>
+      Array.from({ length: to - from + 1 }, (_, at) => ({ index: from + at, term, command }))
+    const members = { voters: [], learners: [] }
+    const requests = [
+      { token: 1, snapshot: { index: 3, term: 1, members, state: new Uint8Array() } },
+      {
+        token: 2,
+        hardState: { term: 4, vote: undefined },
+        snapshot: { index: 9, term: 3, members, state: new Uint8Array() },
+        append: { from: 10, entries: entries(10, 11, 4), restart: true },
+      },
+    ]
+    for (const [request, mayFollow] of [
+      [requests[0], [4, 5]],
+      [requests[1], [10, 11]],
+    ] as const) {
+      for (let parts = 0; parts < 8; parts++) {
+        const log = new LogImage()
+        log.carryOut({ token: 0, append: { from: 1, entries: entries(1, 5, 1), restart: false } }, () => true)
+        let left = parts
+        log.carryOut(request as PersistRequest, () => left-- > 0)
+        const opened = log.open().map(({ index }) => index)
+        const base = log.snapshot?.index ?? 0
+        assert.deepEqual(
+          opened,
+          opened.map((_, at) => base + 1 + at),
+          `after ${parts} parts`,
+        )
+        const whole = base === request?.snapshot.index ? mayFollow : [1, 2, 3, 4, 5]
+        assert.deepEqual(opened, whole.slice(0, opened.length), `after ${parts} parts`)
+        assert.ok(log.lastIndex >= base)
+      }
+    }
+  })
+
+  it('drops synced records only where it is told to, and is suspect until it was compared', () => {
+    let dropped = 0
+    for (const seed of SEEDS) {
+      const { clock, disk, store, inputs } = opened(seed, 1)
+      store.execute(create)
+      while (clock.step());
+      disk.rememberWrites()
+      for (let seq = 1; seq <= 7; seq++) clock.after(seq * 20, () => store.execute(write(seq)))
+      while (clock.step());
+      store.crash()
+      assert.equal(inputs.filter(({ type }) => type === 'committed').length, 7)
+      assert.ok(disk.dropWrites(new Chance(seed)), `seed ${seed}: nothing was dropped`)
+      const versions = disk.replicas.get(extent)?.blocks().length ?? 0
+      assert.ok(versions < 7, `seed ${seed}: all ${versions} blocks are there`)
+      if ((disk.replicas.get(extent)?.head.lastSeq ?? 0) === 7) dropped++
+      assert.deepEqual([...disk.suspicion], [extent])
+      disk.keep([{ type: 'commit', token: 8, change: { extent, head: {}, blocks: [], windows: [] } }])
+      assert.equal(disk.suspicion.size, 0)
+    }
+    // From the middle as well as from the end.
+    assert.ok(dropped > 0 && dropped < SEEDS.length, `${dropped} of ${SEEDS.length} kept the last one`)
+  })
+
+  it('meets an error of a write, of a read, or for want of room, and completes nothing after it', () => {
+    for (const trouble of ['storeFails', 'readFails', 'full'] as const) {
+      const { clock, disk, store, inputs } = opened(1, 1)
+      store.execute(create)
+      store.execute(write(1))
+      while (clock.step());
+      disk[trouble] = true
+      store.execute({ type: 'load', token: 7, extent, blocks: [1] })
+      store.execute(write(2))
+      store.execute(write(3))
+      while (clock.step());
+      const types = inputs.map(({ type }) => type)
+      assert.equal(types.at(-1), 'store-failed', trouble)
+      assert.equal(types.filter((type) => type === 'store-failed').length, 1, trouble)
+      assert.ok(store.failed)
     }
   })
 
@@ -261,10 +341,10 @@ describe('the disk', () => {
       store.crash()
       const told = inputs.flatMap((input) => (input.type === 'log-appended' ? [input.index] : []))
       assert.deepEqual(
-        disk.log.map(({ index }) => index),
-        disk.log.map((_, at) => at + 1),
+        disk.log.entries.map(({ index }) => index),
+        disk.log.entries.map((_, at) => at + 1),
       )
-      assert.ok(disk.log.length >= told.length)
+      assert.ok(disk.log.entries.length >= told.length)
     }
   })
 })

@@ -1,5 +1,5 @@
 import type { ClientEffect, ClientInput } from '@ashlar/client/core'
-import type { Effect, Fact, Input, LogEntry, ReplicaChange } from '@ashlar/node/core'
+import type { Effect, Fact, Input, LogEntry, MapState, ReplicaChange } from '@ashlar/node/core'
 import type { Epoch } from '@ashlar/proto'
 import type { History } from '../../kit/history/recorder.ts'
 import type { ClientProcess } from '../world/client-host.ts'
@@ -70,6 +70,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     this.recorder.effect(node.host, effect)
     if (effect.type === 'commit') return this.changed(node, effect.change)
     if (effect.type === 'fact') return this.fact(node, effect.fact)
+    if (effect.type === 'raft-persist') return this.writingLog(node, effect.request)
     if (effect.type === 'send') {
       this.durability.sending(node, effect)
       this.serving.sending(node, effect)
@@ -80,6 +81,14 @@ export class Checkers implements NodeObserver, ClientObserver {
     const { request } = answer
     this.serving.answered(node, request)
     if (request.type === 'write' || request.type === 'zero') this.durability.answered(node, request)
+  }
+
+  private writingLog(node: NodeProcess, request: Extract<Effect, { type: 'raft-persist' }>['request']): void {
+    const { snapshot, append } = request
+    if (append !== undefined) this.elections.writing(node, append)
+    if (snapshot === undefined) return
+    this.elections.snapshot(node, snapshot)
+    this.truth.remember(snapshot.index)
   }
 
   nodeFatal(node: NodeProcess, reason: string): void {
@@ -97,6 +106,10 @@ export class Checkers implements NodeObserver, ClientObserver {
     if (entrances === undefined) return
     this.recorder.logDurable(node.host, entry)
     for (const entrance of entrances) this.durability.entered(entrance)
+  }
+
+  logApplied(node: NodeProcess, index: number, map: MapState): void {
+    this.truth.checkMap(node.host, index, map)
   }
 
   clientInput(client: ClientProcess, input: ClientInput): void {

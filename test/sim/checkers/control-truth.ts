@@ -1,6 +1,18 @@
-import { applyCommand, type LogEntry, MapState } from '@ashlar/node/core'
-import type { Epoch, ExtentId, ExtentRecord, StoreId, VolumeId, VolumeRecord } from '@ashlar/proto'
+import { applyCommand, type LogEntry, MapState, type NodeStart } from '@ashlar/node/core'
+import {
+  type Epoch,
+  type ExtentId,
+  type ExtentRecord,
+  NO_LIFE,
+  type StoreId,
+  type VolumeId,
+  type VolumeRecord,
+} from '@ashlar/proto'
+import { membersOf } from '../world/log-image.ts'
 import type { Report } from './report.ts'
+
+/** Maps of voters are compared after every so many entries, beside those with a snapshot. */
+const CHECK_EVERY = 16
 
 /** A store became a member of an in-sync set. */
 export interface Entrance {
@@ -14,9 +26,13 @@ export interface Entrance {
  */
 export class ControlTruth {
   readonly map = new MapState()
+  /** Who takes part in the log by the latest entry that says so. */
+  members: NonNullable<NodeStart['snapshot']>['members'] = { voters: [], learners: [] }
   private applied = 0
   private readonly log: LogEntry[] = []
   private voter: StoreId | undefined
+  /** The map after some entries, as text: those at which a voter took a snapshot. */
+  private readonly maps = new Map<number, string>()
   private readonly primaries = new Map<string, StoreId>()
   private readonly report: Report
 
@@ -45,6 +61,8 @@ export class ControlTruth {
     const before = new Map(this.map.extents)
     const generations = new Map([...this.map.volumes].map(([id, volume]) => [id, volume.generation]))
     applyCommand(this.map, entry.command)
+    this.changeMembers(entry)
+    this.checkSuspect(entry)
     const entrances: Entrance[] = []
     for (const record of this.map.extents.values()) {
       const known = before.get(record.id)
@@ -60,6 +78,57 @@ export class ControlTruth {
       }
     }
     return entrances
+  }
+
+  /** Amendment 11: a suspect store is named primary in no life, unless a person does; NO_LIFE names nobody. */
+  private checkTrust(before: ExtentRecord | undefined, { id, epoch, primary }: ExtentRecord): void {
+    if (before === undefined || before.epoch === epoch || primary.counter === NO_LIFE) return
+    if (this.map.nodes.get(primary.store)?.trust !== 'suspect' || this.map.forced.get(id)?.epoch === epoch) return
+    this.report.violation('suspect', `extent ${id} names suspect store ${primary.store} in epoch ${epoch}`)
+  }
+
+  /** In the entry that registers a suspect store it leaves every set with another member that is believed. */
+  private checkSuspect({ command }: LogEntry): void {
+    if (command.do !== 'register' || this.map.nodes.get(command.store)?.trust !== 'suspect') return
+    const { store } = command
+    for (const { id, inSync, eligible } of this.map.extents.values()) {
+      const members = [...inSync, ...eligible]
+      const believed = members.some((member) => member !== store && this.believes(member))
+      if (members.includes(store) && believed)
+        this.report.violation('suspect', `${store} is suspect and counts on extent ${id} when it registers`)
+    }
+  }
+
+  private believes(store: StoreId): boolean {
+    const { nodes, successors, gone } = this.map
+    return nodes.get(store)?.trust === 'trusted' && !successors.has(store) && !gone.has(store)
+  }
+
+  /** Two majorities always meet when one voter comes or goes at a time (Raft section 6, Ongaro's thesis 4.1). */
+  private changeMembers(entry: LogEntry): void {
+    const members = membersOf(entry)
+    if (members === undefined) return
+    const [before, after] = [this.members.voters, members.voters].map((voters) => voters.map(({ store }) => store))
+    const changed = [
+      ...(before ?? []).filter((store) => !after?.includes(store)),
+      ...(after ?? []).filter((store) => !before?.includes(store)),
+    ]
+    if (entry.command.do === 'set-members' && changed.length > 1)
+      this.report.violation('one-change', `entry ${entry.index} changes ${changed.length} voters at once`)
+    this.members = members
+  }
+
+  /** A snapshot stands for the map after this entry: what is restored from it must be that map. */
+  remember(index: number): void {
+    if (index === this.applied && !this.maps.has(index)) this.maps.set(index, textOf(this.map))
+  }
+
+  /** Every voter has the same map after the same entry, by whatever snapshots and entries it came there (raft pitfalls 5, 6). */
+  checkMap(host: string, index: number, map: MapState): void {
+    const known = this.maps.get(index)
+    if (known === undefined && (index !== this.applied || index % CHECK_EVERY !== 0)) return
+    if (textOf(map) === (known ?? textOf(this.map))) return
+    this.report.violation('same-map', `${host} has another map than others after entry ${index}`)
   }
 
   record(extent: ExtentId): ExtentRecord | undefined {
@@ -82,6 +151,7 @@ export class ControlTruth {
     if (!after.inSync.includes(after.primary.store)) {
       this.report.violation('sets', `extent ${id} names a primary outside its in-sync set`)
     }
+    this.checkTrust(before, after)
     if (after.eligible.some((store) => after.inSync.includes(store) || !after.assigned.includes(store))) {
       this.report.violation('sets', `extent ${id} has an eligible store that is in sync or not assigned`)
     }
@@ -94,4 +164,15 @@ export class ControlTruth {
       this.report.violation('one-primary-per-epoch', `extent ${id} changed its primary within epoch ${after.epoch}`)
     }
   }
+}
+
+/** All that entries make of a map. Not by its own rows: what those leave out is missing in a snapshot as well. */
+function textOf(map: MapState): string {
+  const { cluster, clusterGeneration, voters, lastVolume, revision } = map
+  return JSON.stringify([
+    [cluster, clusterGeneration, voters, lastVolume, revision],
+    [...map.nodes, ...map.volumes, ...map.extents, ...map.forced],
+    [...map.removedVolumes, ...map.removedNodes, ...map.pastSessions],
+    [[...map.gone], [...map.successors], [...map.copied]],
+  ])
 }

@@ -1,7 +1,10 @@
-import type { Effect, LogEntry } from '@ashlar/node/core'
+import type { Effect, LogEntry, NodeStart } from '@ashlar/node/core'
 import type { StoreId } from '@ashlar/proto'
+import { membersOf } from '../world/log-image.ts'
 import type { NodeProcess } from '../world/node-host.ts'
 import type { Report } from './report.ts'
+
+type PersistRequest = Extract<Effect, { type: 'raft-persist' }>['request']
 
 /**
  * The control log over several voters (protocol A3-33): one leader in a term, one vote of a store in a term over all its
@@ -14,6 +17,10 @@ export class Elections {
   private readonly votes = new Map<string, StoreId>()
   /** Entries that some voter handed over, in order. */
   private readonly committed: LogEntry[] = []
+  /** Stores that some entry made a voter, committed or not. */
+  private readonly voters = new Set<StoreId>()
+  /** Entries with members, and beginnings of terms, that stores were asked to write, by store. */
+  private readonly changes = new Map<StoreId, LogEntry[]>()
 
   constructor(report: Report) {
     this.report = report
@@ -21,7 +28,9 @@ export class Elections {
 
   /** A voter handed an entry over. */
   handedOver(entry: LogEntry): void {
-    if (entry.index === this.committed.length + 1) this.committed.push(entry)
+    if (entry.index !== this.committed.length + 1) return
+    this.committed.push(entry)
+    this.learnVoters(entry)
   }
 
   sending(node: NodeProcess, { message }: Extract<Effect, { type: 'send' }>): void {
@@ -32,17 +41,55 @@ export class Elections {
         return this.leads(node, message.term)
       case 'vote': {
         if (message.pre || !message.granted) return
-        const { term, vote } = disk.hardState ?? {}
+        const { term, vote } = disk.log.hardState ?? {}
         if (term !== message.term || vote !== message.to) {
           this.broken('vote-durable', `${host} voted in term ${message.term}, on its disk are ${term} and ${vote}`)
         }
         return this.voted(disk.store, message.term, message.to)
       }
       case 'appended': {
-        if (!message.accepted || message.match <= disk.lastLogIndex) return
-        this.broken('log-durable', `${host} accepted up to ${message.match}, on its disk are ${disk.lastLogIndex}`)
+        if (!message.accepted || message.match <= disk.log.lastIndex) return
+        this.broken('log-durable', `${host} accepted up to ${message.match}, on its disk are ${disk.log.lastIndex}`)
       }
     }
+  }
+
+  /**
+   * A leader changes members only when the change before is committed, and an entry of its own term: else two majorities
+   * may not meet (raft pitfalls 19 and 20).
+   */
+  writing(node: NodeProcess, append: NonNullable<PersistRequest['append']>): void {
+    const { store } = node.disk
+    const known = (this.changes.get(store) ?? []).filter(({ index }) => index < append.from && !append.restart)
+    for (const entry of append.entries) {
+      const changes = membersOf(entry) !== undefined
+      if (!changes && entry.command.do !== 'begin-term') continue
+      if (changes && entry.command.do === 'set-members') this.checkChange(node, entry, known)
+      known.push(entry)
+      this.learnVoters(entry)
+    }
+    this.changes.set(store, known)
+  }
+
+  private learnVoters(entry: LogEntry): void {
+    for (const { store } of membersOf(entry)?.voters ?? []) this.voters.add(store)
+  }
+
+  private checkChange(node: NodeProcess, entry: LogEntry, known: readonly LogEntry[]): void {
+    const view = node.raftView()
+    if (view?.role !== 'leader' || view.term !== entry.term) return
+    const pending = known.filter((other) => other.index > view.commit && membersOf(other) !== undefined)
+    const begun = known.some(({ term, command, index }) => {
+      return command.do === 'begin-term' && term === entry.term && index <= view.commit
+    })
+    if (pending.length > 0) this.broken('one-change', `${node.host} changes members while another change is on its way`)
+    if (!begun) this.broken('one-change', `${node.host} changes members before its term has begun`)
+  }
+
+  /** A snapshot stands for entries that are committed, and for no others. */
+  snapshot(node: NodeProcess, { index, term }: NonNullable<NodeStart['snapshot']>): void {
+    if (this.committed[index - 1]?.term === term) return
+    this.broken('snapshot-committed', `${node.host} has a snapshot of entry ${index} of term ${term}, not committed`)
   }
 
   private voted(store: StoreId, term: number, candidate: StoreId): void {
@@ -60,9 +107,12 @@ export class Elections {
     if (before === node.disk.store) return
     if (before !== undefined) this.broken('one-leader', `${before} and ${node.disk.store} lead in term ${term}`)
     this.leaders.set(term, node.disk.store)
+    const own = node.disk.log.members?.voters.some(({ store }) => store === node.disk.store)
+    if (own !== true && !this.voters.has(node.disk.store))
+      this.broken('voter-leads', `${node.host} leads in term ${term}, and no entry ever made it a voter`)
     for (const entry of this.committed) {
       if (entry.term > term) return
-      const held = node.disk.logEntry(entry.index)
+      const held = node.disk.log.entry(entry.index)
       if (held === 'in the snapshot' || held?.term === entry.term) continue
       this.broken('leader-complete', `${node.host} leads in term ${term} without committed entry ${entry.index}`)
       return

@@ -11,6 +11,9 @@ const UNDISTURBED: SimulationOptions = {
   seed: 1,
   nodes: 3,
   voters: 1,
+  raft: false,
+  operator: false,
+  log: {},
   minInSync: 1,
   sizeBytes: 8 * BLOCK_BYTES,
   extentSizeBytes: 4096 * BLOCK_BYTES,
@@ -37,7 +40,7 @@ export class Stage {
   readonly world: World
 
   constructor(changes: Partial<SimulationOptions> = {}) {
-    this.world = new World({ ...UNDISTURBED, ...changes })
+    this.world = new World({ ...UNDISTURBED, raft: (changes.voters ?? 1) > 1, ...changes })
     this.world.begin()
     if (!becomeReady(this.world)) throw new NotFollowed(JSON.stringify(this.world.checkers.report.violations))
     this.run(500)

@@ -6,10 +6,12 @@ import type { ClientDriver } from '../workload/client-driver.ts'
 import type { Chance } from '../world/chance.ts'
 import type { ClientHost } from '../world/client-host.ts'
 import type { Disk } from '../world/disk.ts'
+import type { Membership } from '../world/membership.ts'
 import type { Cut, Network } from '../world/network.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import type { ReplicaImage } from '../world/replica-image.ts'
 import type { Clock } from '../world/time.ts'
+import { DiskFaultMaker } from './disk-faults.ts'
 
 /** What the nemesis may reach. */
 export interface Victims {
@@ -21,8 +23,9 @@ export interface Victims {
   readonly clients: readonly ClientHost[]
   readonly drivers: readonly ClientDriver[]
   readonly truth: ControlTruth
-  /** The nodes that vote on the control log. Most of them keep their disks: without them the cluster would be gone. */
-  readonly voters: readonly NodeHost[]
+  /** The nodes that vote on the control log now. Most of them keep their disks: without them the cluster would be gone. */
+  voters(): readonly NodeHost[]
+  readonly membership: Membership
   trace(text: string): void
   lost(store: StoreId): void
 }
@@ -33,13 +36,14 @@ export class Nemesis {
   private stopped = false
   /** A replaced disk that is not everywhere in sync again: until then no other one is replaced. */
   private wiped: NodeHost | undefined
-  private readonly votersWiped = new Set<NodeHost>()
   private cutNumber = 0
+  private readonly disks: DiskFaultMaker
   /** Faults that were done, by name. */
   readonly done = new Map<FaultName, number>()
 
   constructor(victims: Victims) {
     this.victims = victims
+    this.disks = new DiskFaultMaker(victims)
   }
 
   start(): void {
@@ -55,10 +59,12 @@ export class Nemesis {
   /** No more harm; what was broken is mended: every node runs, every connection can be made. */
   stop(): void {
     this.stopped = true
+    this.disks.stop()
     this.victims.network.setCuts([])
     for (const node of this.victims.nodes) {
       node.crashAfter(Number.POSITIVE_INFINITY)
       mendDisk(node.disk)
+      this.disks.mend(node.disk)
       node.start()
       this.mendLostBlocks(node)
     }
@@ -98,12 +104,20 @@ export class Nemesis {
     'deafen-leader': () => this.withLeader((leader) => this.deafen(leader)),
     'split-voters': () => this.splitVoters(),
     'wipe-voter': () => this.wipe(this.wipeableVoter()),
+    'store-error': () => this.disks.failStore(),
+    'read-error': () => this.disks.failRead(),
+    'full-disk': () => this.disks.fill(),
+    'drop-records': () =>
+      this.disks.dropRecords(
+        () => this.mayWipeAny(),
+        (node) => this.startLater(node, this.victims.chance.skewed(10, 4000)),
+      ),
   }
 
   // ---- the control log ------------------------------------------------------------------------------------------------
 
   private withLeader(harm: (leader: NodeHost) => boolean): boolean {
-    const leader = this.victims.voters.find(({ process }) => process?.leads === true)
+    const leader = this.victims.nodes.find(({ process }) => process?.leads === true)
     return leader !== undefined && harm(leader)
   }
 
@@ -115,7 +129,8 @@ export class Nemesis {
 
   /** Some voters cannot reach some others, any of them, maybe one way only: no graph is too odd (raft pitfall 17). */
   private splitVoters(): boolean {
-    const { chance, voters } = this.victims
+    const { chance } = this.victims
+    const voters = this.victims.voters()
     const cuts: Cut[] = []
     for (const { name } of voters) {
       for (const other of voters) {
@@ -128,7 +143,7 @@ export class Nemesis {
   }
 
   private logError(): boolean {
-    const node = this.victims.chance.pick(this.victims.voters)
+    const node = this.victims.chance.pick(this.victims.voters())
     node.disk.logFails = true
     return node.up
   }
@@ -206,10 +221,10 @@ export class Nemesis {
 
   /** Cuts a primary from the leader of control, but not from its replicas: its lease runs out while it still can replicate. */
   private isolatePrimary(): boolean {
-    const { truth, nodes, voters, network, clock, chance } = this.victims
+    const { truth, nodes, network, clock, chance } = this.victims
     const record = this.someExtent()
     const primary = nodes.find((node) => node.disk.store === record?.primary.store)
-    const leader = voters.find(({ process }) => process?.leads === true) ?? voters[0]
+    const leader = nodes.find(({ process }) => process?.leads === true) ?? this.victims.voters()[0]
     if (record === undefined || primary === undefined || leader === undefined) return false
     if (primary === leader || truth.map.revision === 0) return false
     const number = ++this.cutNumber
@@ -254,34 +269,34 @@ export class Nemesis {
 
   /** Any store that does not vote, while every extent has another store in sync. */
   private wipeable(): NodeHost | undefined {
-    const { nodes, voters, chance } = this.victims
-    const candidates = nodes.filter((node) => !voters.includes(node))
+    const { nodes, membership, chance } = this.victims
+    const voters = this.victims.voters()
+    const candidates = nodes.filter((node) => !voters.includes(node) && membership.mayLose(node.disk.store))
     return this.mayWipeAny() && candidates.length > 0 ? chance.pick(candidates) : undefined
   }
 
-  /** A voter, term and vote and log with it; as many in a run as leave a majority that still has its disks. */
+  /** A voter, term and vote and log with it; as many at a time as leave a majority that still has its disks. */
   private wipeableVoter(): NodeHost | undefined {
-    const { voters, chance } = this.victims
-    if (this.votersWiped.size >= (voters.length - 1) >> 1 || !this.mayWipeAny()) return undefined
-    const candidates = voters.filter((node) => !this.votersWiped.has(node))
-    const voter = chance.pick(candidates)
-    this.votersWiped.add(voter)
-    return voter
+    const { membership, chance } = this.victims
+    if (!this.mayWipeAny()) return undefined
+    const candidates = this.victims.voters().filter(({ disk }) => membership.mayLose(disk.store))
+    return candidates.length > 0 ? chance.pick(candidates) : undefined
   }
 
   private mayWipeAny(): boolean {
-    return this.mayWipe() && !this.anyRot() && this.extents().every((record) => record.inSync.length >= 2)
+    return this.mayWipe() && !this.anyRot() && this.extents().every((record) => this.disks.believed(record).length >= 2)
   }
 
   /** The only store in sync of an extent, while others hold every acknowledged write (amendment 2). */
   private soleInSync(): NodeHost | undefined {
-    const { nodes, voters } = this.victims
+    const { nodes, membership } = this.victims
+    const voters = this.victims.voters()
     if (!this.mayWipe() || this.anyRot()) return undefined
     return nodes.find(({ disk }) => {
       const holds = this.extents().filter((record) => record.inSync.includes(disk.store))
       const sole = holds.some((record) => record.inSync.length === 1)
       const safe = holds.every((record) => record.inSync.length > 1 || record.eligible.length > 0)
-      return sole && safe && !voters.some((voter) => voter.disk === disk)
+      return sole && safe && !voters.some((voter) => voter.disk === disk) && membership.mayLose(disk.store)
     })
   }
 
@@ -290,7 +305,7 @@ export class Nemesis {
     const records = this.extents()
     const whole = records.every((record) => record.inSync.length === record.assigned.length)
     if (whole && this.wiped !== undefined && truth.map.nodes.has(this.wiped.disk.store)) this.wiped = undefined
-    return this.wiped === undefined && records.length > 0
+    return this.wiped === undefined && this.disks.settled && records.length > 0
   }
 
   /**
@@ -300,7 +315,7 @@ export class Nemesis {
   private rot(): boolean {
     const { chance, nodes } = this.victims
     const record = this.someExtent()
-    if (record === undefined || this.anyRot()) return false
+    if (record === undefined || this.anyRot() || !this.disks.settled) return false
     const holders = nodes.filter(({ disk }) => record.inSync.includes(disk.store))
     if (holders.length < 2) return false
     const node = chance.pick(holders)

@@ -1,8 +1,10 @@
 import { crc32 } from 'node:zlib'
-import type { Effect, Head, Input, LogEntry, NodeStart, StoredReplica, Token } from '@ashlar/node/core'
+import type { Effect, Head, Input, LogEntry, StoredReplica, Token } from '@ashlar/node/core'
 import type { BlockIndex, BlockVersion, ClusterId, ExtentId, StoreId, Voter } from '@ashlar/proto'
 import type { Chance } from './chance.ts'
-import { ReplicaImage, type ReplicaShape } from './replica-image.ts'
+import { LogImage } from './log-image.ts'
+import { applyWrite, cloneOf, RecentWrites, type Write } from './recent-writes.ts'
+import type { ReplicaImage } from './replica-image.ts'
 import type { Clock } from './time.ts'
 
 /**
@@ -12,6 +14,8 @@ import type { Clock } from './time.ts'
  * - a power cut with batches on their way: each survives as a whole or not at all, the last of them first to go;
  *   what still waited for its batch is always lost;
  * - a write error: the store stops, and what was on its way is in doubt until it is opened again;
+ * - an error of the next write or the next read, likewise; a disk without room, on which every write meets an error;
+ * - records of the store's log that were synced and are not there any more when it is opened: it is suspect then;
  * - rot: a block whose bytes no longer match their checksum;
  * - replacement by an empty one: another store at the same address.
  */
@@ -19,9 +23,7 @@ export class Disk {
   readonly store: StoreId
   identity: { cluster: ClusterId | undefined; voters: readonly Voter[]; founded: boolean; counter: number }
   readonly replicas = new Map<ExtentId, ReplicaImage>()
-  readonly log: LogEntry[] = []
-  /** Term and vote, with several voters. */
-  hardState: NodeStart['hardState']
+  readonly log: LogImage = new LogImage()
   /** Every sync of the store takes so much longer. */
   extraSyncMs = 0
   /** Every sync of the control log, likewise. */
@@ -30,20 +32,49 @@ export class Disk {
   extraReadMs = 0
   /** The next write of the control log meets an error. */
   logFails = false
+  /** The next batch of the store meets an error, the next read does, every write does because there is no room. */
+  storeFails = false
+  readFails = false
+  full = false
+  /** Extents of which records may have been dropped and that were not compared since (amendment 11). */
+  readonly suspicion = new Set<ExtentId>()
+  /** Synced writes since some moment, when some of them are to be dropped. */
+  recent: RecentWrites | undefined
 
   constructor(store: StoreId) {
     this.store = store
     this.identity = { cluster: undefined, voters: [], founded: false, counter: 0 }
   }
 
-  /** Index of the last entry of the control log. */
-  get lastLogIndex(): number {
-    return this.log.at(-1)?.index ?? 0
+  rememberWrites(): void {
+    this.recent = new RecentWrites(this.replicas)
   }
 
-  logEntry(index: number): LogEntry | 'in the snapshot' | undefined {
-    const first = this.log[0]?.index ?? 1
-    return index < first ? 'in the snapshot' : this.log[index - first]
+  forgetWrites(): void {
+    this.recent = undefined
+  }
+
+  /** Drops some of the writes since `rememberWrites`, while no process has it open. False: there were none. */
+  dropWrites(chance: Chance): boolean {
+    const left = this.recent?.dropSome(chance)
+    this.recent = undefined
+    if (left === undefined) return false
+    this.replicas.clear()
+    for (const [extent, image] of left) {
+      this.replicas.set(extent, image)
+      this.suspicion.add(extent)
+    }
+    return true
+  }
+
+  /** Takes what was synced. A replica that was compared with a primary, or dropped, is in doubt no more. */
+  keep(batch: readonly Write[]): void {
+    this.recent?.add(batch)
+    for (const write of batch) {
+      applyWrite(this.replicas, write)
+      if (write.type === 'drop-replica') this.suspicion.delete(write.extent)
+      else if (write.type === 'commit' && write.change.windows !== undefined) this.suspicion.delete(write.change.extent)
+    }
   }
 
   /** What opening gives: replicas as they are on stable storage. */
@@ -85,7 +116,6 @@ export type DiskEffect = Extract<
 >
 type LogEffect = Extract<DiskEffect, { type: 'log-append' | 'raft-persist' }>
 type OtherEffect = Write | LogEffect | { type: 'save-cluster' }
-type Write = Extract<DiskEffect, { type: 'commit' | 'create-replica' | 'drop-replica' | 'repair' }>
 
 /** One opening of a disk by one process: reads see every write handed over before them, synced or not. */
 export class OpenStore {
@@ -104,7 +134,7 @@ export class OpenStore {
   constructor(disk: Disk, world: StoreWorld) {
     this.disk = disk
     this.world = world
-    this.visible = new Map([...disk.replicas].map(([extent, image]) => [extent, image.clone()]))
+    this.visible = cloneOf(disk.replicas)
   }
 
   execute(effect: DiskEffect): void {
@@ -135,7 +165,7 @@ export class OpenStore {
     if (luckless) return
     for (const batch of this.inFlight) {
       if (!this.world.chance.happens(0.5)) break
-      this.makeDurable(batch)
+      this.disk.keep(batch)
     }
     for (const effect of this.logInFlight) {
       const survives = this.world.chance.happens(0.5)
@@ -179,19 +209,24 @@ export class OpenStore {
 
   private endBatch(batch: Write[]): void {
     if (this.failed) return
-    if (!this.world.calm() && this.world.chance.happens(this.world.faults.errorPerBatch)) {
-      this.crash()
-      return this.world.complete([{ type: 'store-failed', reason: 'simulated write error' }])
+    if (!this.world.calm() && this.world.chance.happens(this.world.faults.errorPerBatch))
+      return this.fail('write error')
+    if (this.disk.full) return this.fail('no space left on device')
+    if (this.disk.storeFails) {
+      this.disk.storeFails = false
+      return this.fail('write error')
     }
     this.inFlight.shift()
-    this.makeDurable(batch)
+    this.disk.keep(batch)
     const tokens = batch.flatMap((write) => (write.type === 'commit' || write.type === 'repair' ? [write.token] : []))
     this.world.complete(tokens.map((token) => ({ type: 'committed', token })))
     this.startBatch()
   }
 
-  private makeDurable(batch: readonly Write[]): void {
-    for (const write of batch) applyWrite(this.disk.replicas, write)
+  /** The store acknowledges nothing more (finding 2); what was on its way is in doubt. */
+  private fail(reason: string): void {
+    this.crash()
+    this.world.complete([{ type: 'store-failed', reason: `simulated ${reason}` }])
   }
 
   private writeLog(effect: LogEffect): void {
@@ -200,10 +235,10 @@ export class OpenStore {
     this.lastLogSyncAt = Math.max(this.lastLogSyncAt, clock.now + this.syncMs() + this.disk.extraLogSyncMs)
     clock.at(this.lastLogSyncAt, () => {
       if (this.failed) return
+      if (this.disk.full) return this.fail('no space left on device')
       if (this.disk.logFails) {
         this.disk.logFails = false
-        this.crash()
-        return this.world.complete([{ type: 'store-failed', reason: 'simulated write error of the control log' }])
+        return this.fail('write error of the control log')
       }
       this.logInFlight.shift()
       this.makeLogDurable(effect, true)
@@ -216,19 +251,10 @@ export class OpenStore {
   private makeLogDurable(effect: LogEffect, whole: boolean): void {
     const { disk, world } = this
     if (effect.type === 'log-append') {
-      disk.log.push(effect.entry)
+      disk.log.entries.push(effect.entry)
       return world.logDurable(effect.entry)
     }
-    const goesOn = () => whole || world.chance.happens(0.6)
-    const { hardState, append } = effect.request
-    if (!goesOn()) return
-    if (hardState !== undefined) disk.hardState = hardState
-    if (append === undefined || !goesOn()) return
-    disk.log.length = Math.min(disk.log.length, append.from - 1)
-    for (const entry of append.entries) {
-      if (!goesOn()) return
-      disk.log.push(entry)
-    }
+    disk.log.carryOut(effect.request, () => whole || world.chance.happens(0.6))
   }
 
   private saveCluster({ cluster, voters, founded }: Extract<DiskEffect, { type: 'save-cluster' }>): void {
@@ -245,7 +271,12 @@ export class OpenStore {
     // Digests are those of the moment of asking: they have a place between the writes. Other reads may see later ones.
     const early = this.world.faults.lateReads && effect.type !== 'digests' ? undefined : this.answer(effect)
     this.world.clock.after(this.readMs() + this.disk.extraReadMs, () => {
-      if (!this.failed && this.visible.has(effect.extent)) this.world.complete([early ?? this.answer(effect)])
+      if (this.failed) return
+      if (this.disk.readFails) {
+        this.disk.readFails = false
+        return this.fail('read error')
+      }
+      if (this.visible.has(effect.extent)) this.world.complete([early ?? this.answer(effect)])
     })
   }
 
@@ -291,31 +322,6 @@ export interface StoreWorld {
   calm(): boolean
   complete(inputs: readonly Input[]): void
   logDurable(entry: LogEntry): void
-}
-
-function applyWrite(replicas: Map<ExtentId, ReplicaImage>, write: Write): void {
-  switch (write.type) {
-    case 'create-replica': {
-      const { blockSizeBytes, lengthBytes, volumeName }: ReplicaShape = write
-      if (!replicas.has(write.extent)) {
-        replicas.set(write.extent, new ReplicaImage({ blockSizeBytes, lengthBytes, volumeName }))
-      }
-      return
-    }
-    case 'drop-replica':
-      replicas.delete(write.extent)
-      return
-    case 'commit':
-      return imageOf(replicas, write.change.extent).apply(write.change)
-    case 'repair':
-      return imageOf(replicas, write.extent).repair(write)
-  }
-}
-
-function imageOf(replicas: ReadonlyMap<ExtentId, ReplicaImage>, extent: ExtentId): ReplicaImage {
-  const image = replicas.get(extent)
-  if (image === undefined) throw new Error(`a change of extent ${extent}, which the store does not have`)
-  return image
 }
 
 function mergeBlock(image: ReplicaImage, effect: Extract<DiskEffect, { type: 'merge' }>): Input {

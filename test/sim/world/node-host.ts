@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
-import { type Effect, type Input, type LoadedBlock, NodeMachine } from '@ashlar/node/core'
-import type { Message, NodeName, ReadPart, StoreId } from '@ashlar/proto'
+import { type Effect, type Input, type LoadedBlock, NodeMachine, type NodeStart } from '@ashlar/node/core'
+import type { AdminCommand, Message, NodeName, ReadPart, StoreId } from '@ashlar/proto'
 import { splitBlocks } from '@ashlar/proto'
 import type { Chance } from './chance.ts'
 import type { Hello } from './connection.ts'
@@ -9,6 +9,9 @@ import type { Network } from './network.ts'
 import type { NodeObserver } from './observer.ts'
 import { Process } from './process.ts'
 import type { Clock } from './time.ts'
+
+/** What raft does otherwise than by default. */
+export type LogOptions = NonNullable<NodeStart['logOptions']>
 
 /**
  * A machine that runs one storage node: its disk outlives its processes. What it can do wrong: stop at any instruction,
@@ -83,8 +86,11 @@ export interface NodeWorld {
   readonly diskFaults: DiskFaults
   readonly observer: NodeObserver
   readonly peers: readonly string[]
-  /** How many of them vote on the control log. */
+  /** How many of them vote on the control log at first. */
   readonly voters: number
+  /** Without it one voter keeps the log alone, without elections. */
+  readonly raft: boolean
+  readonly logOptions: LogOptions
   calm(): boolean
 }
 
@@ -95,6 +101,8 @@ export class NodeProcess extends Process {
   readonly counter: number
   effectsLeft: number = Number.POSITIVE_INFINITY
   private reported = 0
+  private commands = 0
+  private readonly asked = new Map<number, () => void>()
   private readonly machine: NodeMachine
   private readonly world: NodeWorld
 
@@ -122,16 +130,17 @@ export class NodeProcess extends Process {
       address: node.address,
       api: `${node.name}:7001`,
       incarnation: { bootId: `${node.name}-boot-${boot}`, counter: this.counter },
-      trust: 'trusted',
+      trust: disk.suspicion.size > 0 ? 'suspect' : 'trusted',
       cluster: disk.identity.cluster,
       voters: disk.identity.voters,
       founded: disk.identity.founded,
       peers: [...world.peers].sort(),
       expect: world.peers.length,
       replicas: disk.stored(),
-      log: [...disk.log],
-      hardState: disk.hardState,
-      ...(world.voters === 1 ? {} : { voterCount: world.voters }),
+      log: disk.log.open(),
+      snapshot: disk.log.snapshot,
+      hardState: disk.log.hardState,
+      ...(world.raft ? { voterCount: world.voters, logOptions: world.logOptions } : {}),
       seed: world.chance.seed(),
     })
   }
@@ -141,10 +150,22 @@ export class NodeProcess extends Process {
     return this.alive() && this.machine.leader?.leads === true
   }
 
+  /** How its store takes part in the control log, if it does. */
+  raftView(): ReturnType<NodeMachine['raftView']> {
+    return this.machine.raftView(this.now())
+  }
+
   begin(): void {
     this.world.observer.nodeStarted(this)
     this.startTicking(this.world.chance)
     this.run(() => this.feed({ type: 'tick' }))
+  }
+
+  /** A command through the node's own API. `then` is called with the answer, unless this process dies first. */
+  admin(command: AdminCommand, then: () => void): void {
+    const token = ++this.commands
+    this.asked.set(token, then)
+    this.run(() => this.feed({ type: 'admin', token, command }))
   }
 
   shutDown(): void {
@@ -206,10 +227,14 @@ export class NodeProcess extends Process {
 
   /** With several voters an entry counts from the moment at which one of them hands it over. */
   private reportCommitted(): void {
-    for (const { logApplied } = this.machine; this.reported < logApplied; this.reported++) {
-      const entry = this.disk.log[this.reported]
-      if (entry !== undefined) this.world.observer.logCommitted(this, entry)
+    const { logApplied } = this.machine
+    if (logApplied === this.reported) return
+    for (; this.reported < logApplied; this.reported++) {
+      const entry = this.disk.log.entry(this.reported + 1)
+      if (entry !== undefined && entry !== 'in the snapshot') this.world.observer.logCommitted(this, entry)
     }
+    const { leader } = this.machine
+    if (leader !== undefined) this.world.observer.logApplied(this, logApplied, leader.state)
   }
 
   /** A store that met a write error ends its process, and whoever supervises it starts it again. Nothing else may. */
@@ -233,8 +258,10 @@ export class NodeProcess extends Process {
       case 'reply-read':
         return this.network.send(this, effect.link, readDone(effect))
       case 'fact':
-      case 'admin-done':
         return
+      case 'admin-done':
+        this.asked.get(effect.token)?.()
+        return void this.asked.delete(effect.token)
       case 'handed-over':
         this.node.restart()
         return this.kill(false)

@@ -1,5 +1,5 @@
 import type { ClientEffect, ClientInput } from '@ashlar/client/core'
-import type { Effect, Input, LogEntry } from '@ashlar/node/core'
+import type { Effect, Input, LogEntry, MapState } from '@ashlar/node/core'
 import type { ClientProcess } from './client-host.ts'
 import type { NodeProcess } from './node-host.ts'
 
@@ -14,6 +14,8 @@ export interface NodeObserver {
   logDurable(node: NodeProcess, entry: LogEntry): void
   /** A voter, one of several, handed over an entry of the control log. */
   logCommitted(node: NodeProcess, entry: LogEntry): void
+  /** The same voter's map after this entry, and after whatever snapshot came before it. */
+  logApplied(node: NodeProcess, index: number, map: MapState): void
   /** A promise was broken; the run goes on so that what follows is seen too. */
   violation(rule: string, text: string): void
 }

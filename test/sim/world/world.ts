@@ -4,10 +4,12 @@ import { Checkers } from '../checkers/checkers.ts'
 import type { Victims } from '../faults/nemesis.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import { ClientDriver, type DriverWorld, VOLUME_NAME } from '../workload/client-driver.ts'
+import { Operator } from '../workload/operator.ts'
 import { VolumeChurner } from '../workload/volume-churner.ts'
 import { Chance } from './chance.ts'
 import { ClientHost } from './client-host.ts'
 import type { Disk } from './disk.ts'
+import { Membership } from './membership.ts'
 import { Network } from './network.ts'
 import { NodeHost } from './node-host.ts'
 import { Clock } from './time.ts'
@@ -24,6 +26,8 @@ export class World {
   readonly clients: readonly ClientHost[]
   readonly drivers: readonly ClientDriver[]
   private readonly churner: VolumeChurner | undefined
+  private readonly operator: Operator | undefined
+  readonly membership: Membership
   readonly history: History
   /** Disks that exist, by store. */
   readonly disks = new Map<string, Disk>()
@@ -38,6 +42,7 @@ export class World {
     this.clock = new Clock()
     this.checkers = new Checkers(this.clock, this.disks, trace)
     const { checkers } = this
+    this.membership = new Membership(this.clock, checkers.truth, this.disks)
     this.history = new History(() => this.clock.now)
     this.network = new Network(this.clock, this.chance.fork(), options.network)
     const names = Array.from({ length: options.nodes }, (_, index) => `n${index + 1}`)
@@ -45,8 +50,8 @@ export class World {
     const shared = { clock: this.clock, network: this.network, observer: checkers }
     this.nodes = names.map((name) => {
       const chance = this.chance.fork()
-      const { disk: diskFaults, voters } = options
-      const world = { ...shared, chance, diskFaults, peers, voters, calm: () => this.calm }
+      const { disk: diskFaults, voters, raft, log: logOptions } = options
+      const world = { ...shared, chance, diskFaults, peers, voters, raft, logOptions, calm: () => this.calm }
       return new NodeHost(name, this.rate(), world)
     })
     const client = (name: string): ClientHost =>
@@ -74,6 +79,10 @@ export class World {
       return new ClientDriver(host, mode, driving())
     })
     this.churner = options.churn ? new VolumeChurner(client('churner'), driving()) : undefined
+    const own = new Chance(options.seed ^ 0x0be4a)
+    this.operator = options.operator
+      ? new Operator({ clock: this.clock, chance: own, membership: this.membership, nodes: this.nodes })
+      : undefined
   }
 
   /** Starts every process and makes the volume. */
@@ -112,11 +121,13 @@ export class World {
   /** Every replica of every extent is in sync, and its primary serves. */
   healed(): boolean {
     const { truth, serving } = this.checkers
-    return [...truth.map.extents.values()].every(
-      (record) =>
-        record.inSync.length === REPLICAS &&
-        record.inSync.every((store) => this.disks.has(store)) &&
-        serving.serves(record),
+    return (
+      [...truth.map.extents.values()].every(
+        (record) =>
+          record.inSync.length === REPLICAS &&
+          record.inSync.every((store) => this.disks.has(store)) &&
+          serving.serves(record),
+      ) && this.membership.lostVoters.length === 0
     )
   }
 
@@ -124,13 +135,15 @@ export class World {
   atRest(): boolean {
     const running = this.nodes.every((node) => node.process?.alive() === true && node.process.store.idle)
     const quiet = this.drivers.every((driver) => driver.pending === 0) && this.churner?.idle !== false
-    return running && quiet && this.healed()
+    const settled = this.operator?.idle !== false
+    return running && quiet && settled && this.healed()
   }
 
   /** No client makes new calls from here on. */
   stopClients(): void {
     for (const driver of this.drivers) driver.stop()
     this.churner?.stop()
+    this.operator?.stop()
   }
 
   describe(): string {
@@ -138,12 +151,15 @@ export class World {
       (record) =>
         `extent ${record.id} epoch ${record.epoch} primary ${record.primary.store} in sync ${record.inSync.join(' ')}`,
     )
+    const { voters, learners } = this.membership.current
+    const members = `voters ${voters.join(' ')} learners ${learners.join(' ')}`
     const clients = this.drivers.map((driver, index) => `c${index + 1} ${driver.pending} calls`)
-    return [...extents, ...clients].join('; ')
+    return [...extents, members, ...clients].join('; ')
   }
 
   victims(): Victims {
-    const { clock, options, network, nodes, clients, drivers, checkers } = this
+    const { clock, options, network, nodes, clients, drivers, checkers, membership } = this
+    const first = nodes.slice(0, options.voters)
     return {
       clock,
       chance: this.chance.fork(),
@@ -153,7 +169,11 @@ export class World {
       clients,
       drivers,
       truth: checkers.truth,
-      voters: nodes.slice(0, options.voters),
+      voters: () => {
+        const { voters } = membership.current
+        return options.raft && voters.length > 0 ? nodes.filter(({ disk }) => voters.includes(disk.store)) : first
+      },
+      membership,
       trace: (text) => checkers.recorder.note(text),
       lost: (store: StoreId) => this.replaceDisk(store),
     }
@@ -176,6 +196,7 @@ export class World {
         driver.start(options.sharing === 'takeover' && index === 1 ? 6000 : 0)
       }
       this.churner?.start()
+      this.operator?.start(options.faultsMs / 2)
       return
     }
     const command = {

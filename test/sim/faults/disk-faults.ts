@@ -1,0 +1,106 @@
+import type { ExtentRecord } from '@ashlar/proto'
+import type { Disk } from '../world/disk.ts'
+import type { NodeHost } from '../world/node-host.ts'
+import type { Victims } from './nemesis.ts'
+
+/** What disks do wrong beside being slow, rotting and being replaced. Each says whether there was anything to harm. */
+export class DiskFaultMaker {
+  private readonly victims: Victims
+  /** A store that dropped records is in doubt until it was compared: until then no other one loses anything. */
+  private doubted: NodeHost | undefined
+  private stopped = false
+
+  constructor(victims: Victims) {
+    this.victims = victims
+  }
+
+  stop(): void {
+    this.stopped = true
+  }
+
+  /** Takes away what is to come. */
+  mend(disk: Disk): void {
+    disk.storeFails = false
+    disk.readFails = false
+    disk.full = false
+    disk.forgetWrites()
+  }
+
+  /** The next write of the store fails with an error of the device. */
+  failStore(): boolean {
+    const node = this.node()
+    node.disk.storeFails = true
+    return node.up
+  }
+
+  /** The next read of the store fails, likewise. */
+  failRead(): boolean {
+    const node = this.node()
+    node.disk.readFails = true
+    return node.up
+  }
+
+  /** Nothing can be written for a while, neither to the store nor to the control log; then somebody makes room. */
+  fill(): boolean {
+    const { clock, chance } = this.victims
+    const { disk } = this.node()
+    if (disk.full) return false
+    disk.full = true
+    clock.after(chance.skewed(300, 9000), () => {
+      disk.full = false
+    })
+    return true
+  }
+
+  /**
+   * The power goes, and records that were synced are not in the log of the store any more when it is opened again: it knows
+   * that, and says that it is suspect (amendment 11). Only one at a time, and only where another store that is believed holds
+   * every acknowledged write: against the loss of all copies nobody promises anything.
+   */
+  dropRecords(mayLoseAny: () => boolean, startLater: (node: NodeHost) => void): boolean {
+    const { clock, chance } = this.victims
+    const candidates = this.victims.nodes.filter(({ up, disk }) => up && disk.replicas.size > 0)
+    if (candidates.length === 0) return false
+    const node = chance.pick(candidates)
+    const { disk } = node
+    if (disk.recent !== undefined || !this.mayDoubt(node, mayLoseAny)) return false
+    disk.rememberWrites()
+    clock.after(chance.between(200, 3000), () => {
+      const loses = !this.stopped && node.disk === disk && node.up && this.mayDoubt(node, mayLoseAny)
+      if (!loses) return disk.forgetWrites()
+      this.doubted = node
+      node.crash({ powerLoss: true })
+      this.victims.trace(`${node.name} dropped ${disk.dropWrites(chance) ? 'records of its log' : 'nothing'}`)
+      startLater(node)
+    })
+    return true
+  }
+
+  /** No store is in doubt: what it may have dropped was found and brought back. */
+  get settled(): boolean {
+    const { doubted } = this
+    if (doubted?.up && doubted.disk.suspicion.size === 0 && !this.countsByMistake(doubted)) this.doubted = undefined
+    return this.doubted === undefined
+  }
+
+  /** Its last life registered, so that control knows what to think of it. */
+  private countsByMistake({ disk }: NodeHost): boolean {
+    return this.victims.truth.map.nodes.get(disk.store)?.incarnation.counter !== disk.identity.counter
+  }
+
+  private mayDoubt(node: NodeHost, mayLoseAny: () => boolean): boolean {
+    const { store } = node.disk
+    const records = [...this.victims.truth.map.extents.values()]
+    return mayLoseAny() && records.every((record) => this.believed(record).some((member) => member !== store))
+  }
+
+  /** Members in sync of which control knows no reason to doubt them. */
+  believed(record: ExtentRecord): string[] {
+    const { nodes } = this.victims.truth.map
+    return record.inSync.filter((store) => nodes.get(store)?.trust === 'trusted')
+  }
+
+  private node(): NodeHost {
+    return this.victims.chance.pick(this.victims.nodes)
+  }
+}

@@ -1,0 +1,88 @@
+import type { Effect, LogEntry, NodeStart } from '@ashlar/node/core'
+
+type PersistRequest = Extract<Effect, { type: 'raft-persist' }>['request']
+
+/**
+ * The control log of one node on its disk: a snapshot, and entries without a gap, some of which the snapshot may cover. What
+ * opening makes of it is what the shipped log does.
+ */
+export class LogImage {
+  readonly entries: LogEntry[] = []
+  snapshot: NodeStart['snapshot']
+  /** Term and vote, over several voters. */
+  hardState: NodeStart['hardState']
+
+  /** Index of the last entry, or of the snapshot that stands for it. */
+  get lastIndex(): number {
+    return Math.max(this.entries.at(-1)?.index ?? 0, this.snapshot?.index ?? 0)
+  }
+
+  /** Who takes part by the newest entry that says so; undefined where nobody was told. */
+  get members(): NonNullable<NodeStart['snapshot']>['members'] | undefined {
+    const newest = this.entries.findLast(({ command }) => command.do === 'found' || command.do === 'set-members')
+    if (newest === undefined || newest.index <= (this.snapshot?.index ?? 0)) return this.snapshot?.members
+    return membersOf(newest)
+  }
+
+  entry(index: number): LogEntry | 'in the snapshot' | undefined {
+    const entry = this.entries[index - (this.entries[0]?.index ?? 1)]
+    if (entry !== undefined && entry.index === index) return entry
+    return index <= (this.snapshot?.index ?? 0) ? 'in the snapshot' : undefined
+  }
+
+  /** Carries a request out, part by part, for as long as `goesOn` says so: after that the power is gone. */
+  carryOut({ hardState, snapshot, append }: PersistRequest, goesOn: () => boolean): void {
+    if (!goesOn()) return
+    if (hardState !== undefined) this.hardState = hardState
+    if (snapshot !== undefined) {
+      if (!goesOn()) return
+      this.snapshot = snapshot
+    }
+    if (append !== undefined) {
+      if (!goesOn()) return
+      this.cutFrom(append.restart ? 0 : append.from)
+      for (const entry of append.entries) {
+        if (!goesOn()) return
+        this.push(entry)
+      }
+    }
+    if (snapshot !== undefined && goesOn()) this.prune(snapshot.index)
+  }
+
+  /**
+   * Entries that follow the snapshot. A log that is of another history than the snapshot, or ends before it, is dropped: a
+   * crash came between the two.
+   */
+  open(): LogEntry[] {
+    const { snapshot, entries } = this
+    const first = entries[0]?.index
+    if (snapshot === undefined || first === undefined || first === snapshot.index + 1) return [...entries]
+    if (entries[snapshot.index - first]?.term !== snapshot.term) entries.length = 0
+    return entries.slice(snapshot.index - first + 1)
+  }
+
+  private push(entry: LogEntry): void {
+    const last = this.entries.at(-1)?.index
+    if (last !== undefined && entry.index !== last + 1)
+      throw new Error(`entry ${entry.index} was written after entry ${last} of the control log`)
+    this.entries.push(entry)
+  }
+
+  private cutFrom(index: number): void {
+    const kept = index - (this.entries[0]?.index ?? index)
+    this.entries.length = Math.max(0, Math.min(this.entries.length, kept))
+  }
+
+  /** The shipped log drops whole files, so that some entries before the snapshot stay: here every other time. */
+  private prune(index: number): void {
+    if (index % 2 === 0) return
+    const first = this.entries[0]?.index
+    if (first !== undefined) this.entries.splice(0, index - first + 1)
+  }
+}
+
+/** The members that an entry brings, if it brings any. */
+export function membersOf({ command }: LogEntry): NonNullable<NodeStart['snapshot']>['members'] | undefined {
+  if (command.do === 'found') return { voters: command.voters, learners: [] }
+  return command.do === 'set-members' ? { voters: command.voters, learners: command.learners } : undefined
+}

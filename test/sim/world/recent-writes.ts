@@ -1,0 +1,69 @@
+import type { Effect } from '@ashlar/node/core'
+import type { ExtentId } from '@ashlar/proto'
+import type { Chance } from './chance.ts'
+import { ReplicaImage, type ReplicaShape } from './replica-image.ts'
+
+/** What changes the replicas of a store. */
+export type Write = Extract<Effect, { type: 'commit' | 'create-replica' | 'drop-replica' | 'repair' }>
+type Replicas = Map<ExtentId, ReplicaImage>
+
+/**
+ * The synced batches of a store since some moment, so that some of them can be dropped: one flipped bit in a log of LevelDB
+ * takes records from the middle of history, and opening goes on without them (finding 4).
+ */
+export class RecentWrites {
+  private readonly before: Replicas
+  private readonly batches: (readonly Write[])[] = []
+
+  constructor(replicas: Replicas) {
+    this.before = cloneOf(replicas)
+  }
+
+  add(batch: readonly Write[]): void {
+    this.batches.push(batch)
+  }
+
+  /** Replicas as they would be without some batches in a row, which opening does not miss; none when there is no such batch. */
+  dropSome(chance: Chance): Replicas | undefined {
+    const may = this.batches.map((batch) => batch.every(({ type }) => type === 'commit' || type === 'repair'))
+    const places = [...may.keys()].filter((place) => may[place])
+    if (places.length === 0) return undefined
+    const first = chance.pick(places)
+    const last = first + Math.floor(chance.skewed(0, places.length))
+    const replicas = cloneOf(this.before)
+    for (const [place, batch] of this.batches.entries()) {
+      if (place >= first && place <= last && may[place]) continue
+      for (const write of batch) applyWrite(replicas, write)
+    }
+    return replicas
+  }
+}
+
+export function cloneOf(replicas: ReadonlyMap<ExtentId, ReplicaImage>): Replicas {
+  return new Map([...replicas].map(([extent, image]) => [extent, image.clone()]))
+}
+
+export function applyWrite(replicas: Replicas, write: Write): void {
+  switch (write.type) {
+    case 'create-replica': {
+      const { blockSizeBytes, lengthBytes, volumeName }: ReplicaShape = write
+      if (!replicas.has(write.extent)) {
+        replicas.set(write.extent, new ReplicaImage({ blockSizeBytes, lengthBytes, volumeName }))
+      }
+      return
+    }
+    case 'drop-replica':
+      replicas.delete(write.extent)
+      return
+    case 'commit':
+      return imageOf(replicas, write.change.extent).apply(write.change)
+    case 'repair':
+      return imageOf(replicas, write.extent).repair(write)
+  }
+}
+
+function imageOf(replicas: ReadonlyMap<ExtentId, ReplicaImage>, extent: ExtentId): ReplicaImage {
+  const image = replicas.get(extent)
+  if (image === undefined) throw new Error(`a change of extent ${extent}, which the store does not have`)
+  return image
+}
