@@ -7,7 +7,17 @@ import { newClusterId } from './cluster-id.ts'
 /** What founding is built from: what the data directory and the options say. */
 export type FoundingStart = Pick<
   NodeStart,
-  'store' | 'address' | 'cluster' | 'voters' | 'founded' | 'peers' | 'expect' | 'log' | 'snapshot' | 'voterCount'
+  | 'store'
+  | 'address'
+  | 'cluster'
+  | 'voters'
+  | 'founded'
+  | 'peers'
+  | 'expect'
+  | 'log'
+  | 'snapshot'
+  | 'hardState'
+  | 'voterCount'
 >
 
 /** The cluster that this store belongs to. */
@@ -55,7 +65,9 @@ export class Founding {
     this.#founded = start.founded
     if (start.cluster === undefined) return
     this.#state = 'joined'
-    if (start.founded && start.log.length === 0 && start.snapshot === undefined)
+    const isEmpty = start.log.length === 0 && start.snapshot === undefined
+    // The other voters have what it held, and fill it again.
+    if (start.founded && isEmpty && start.hardState?.recovering !== true)
       this.#loseControl('this store founded its cluster, but its control log is gone')
     else this.#checkVoters(start.voters)
   }
@@ -118,8 +130,11 @@ export class Founding {
 
   /** Who votes by the map: a store that joins or starts later must find them. */
   learnVoters(ctx: Context, map: { readonly cluster: ClusterId | undefined; readonly voters: readonly Voter[] }): void {
-    if (this.#state !== 'joined' || map.cluster !== this.#cluster || sameVoters(map.voters, this.#voters)) return
+    if (this.#state !== 'joined' || map.cluster !== this.#cluster || map.voters === this.#voters) return
+    // The map has another list whenever it changed; most of its changes are about something else.
+    const isKnown = sameVoters(map.voters, this.#voters)
     this.#voters = map.voters
+    if (isKnown) return
     this.#save(ctx, this.#founded)
     for (const link of this.#links) ctx.emit({ type: 'send', link, message: this.#greet() })
   }
