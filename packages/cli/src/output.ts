@@ -86,3 +86,13 @@ export function layOut(lines: readonly (readonly string[])[], indent: string): s
     .map((line) => `${line}\n`)
     .join('')
 }
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
+
+/** Bytes for people, rounded to three digits: `1.23 GiB`. Programs read the exact number. */
+export function aboutBytes(bytes: number): string {
+  let unit = 0
+  let value = bytes
+  for (; value >= 1000 && unit < UNITS.length - 1; unit++) value /= 1024
+  return `${unit === 0 ? value : Number(value.toPrecision(3))} ${UNITS[unit]}`
+}

@@ -28,7 +28,14 @@ import { NodeClock } from './node-clock.ts'
 import type { Observer } from './observe/index.ts'
 import { PendingAnswers } from './pending-answers.ts'
 import { Pump } from './pump.ts'
-import { type ControlLog, controlLogDirectory, openControlLog, type ReplicaStore } from './storage/index.ts'
+import { RevisionWaits } from './revision-waits.ts'
+import {
+  type ControlLog,
+  controlLogDirectory,
+  openControlLog,
+  type ReplicaStore,
+  type SpaceView,
+} from './storage/index.ts'
 import type { LinkPeer, Transport, TransportEvents } from './transport/index.ts'
 
 /** What a running node is made of, apart from its store and its transport. */
@@ -76,8 +83,7 @@ export class RunningNode implements NodeView, TransportEvents {
   readonly #loads: PendingAnswers<readonly LoadedBlock[]> = new PendingAnswers()
   /** What the store said before the machines were there to hear it. */
   readonly #early: Input[] = []
-  /** Those who wait for the map to reach a revision. */
-  readonly #awaited: Set<{ readonly revision: number; readonly reached: () => void }> = new Set()
+  readonly #awaited = new RevisionWaits()
   #controlLog: Promise<ControlLog> | undefined
   #logEntries: readonly LogEntry[]
   readonly #hardState: ControlLog['hardState']
@@ -146,7 +152,7 @@ export class RunningNode implements NodeView, TransportEvents {
       carry: (effect: Effect) => carry(carriers, effect),
       flush: () => {
         transport.flush()
-        this.#tellReached()
+        this.#awaited.tell(this.map.revision)
       },
       onBroken: (error) => this.#fail('a promise of the code itself is broken', error),
     })
@@ -158,7 +164,7 @@ export class RunningNode implements NodeView, TransportEvents {
   #tick(): void {
     const sleptMs = this.#clock.look()
     if (sleptMs > 0) this.#options.observer.log.warn({ sleptMs }, 'this machine was suspended')
-    this.#machine?.setFreeBytes(this.#store.space().freeBytes)
+    this.#machine?.setRoom(this.#store.space())
     this.#feed({ type: 'tick' })
   }
 
@@ -216,6 +222,10 @@ export class RunningNode implements NodeView, TransportEvents {
     return this.#store.identity.store
   }
 
+  get room(): SpaceView {
+    return this.#store.space()
+  }
+
   get map(): MapCopy {
     return this.#machine?.map ?? EMPTY_MAP
   }
@@ -230,6 +240,11 @@ export class RunningNode implements NodeView, TransportEvents {
 
   get leaseHeld(): boolean {
     return (this.#machine?.agent.view(this.#clock.now()).leaseRemainingMs ?? 0) > 0
+  }
+
+  /** Why this store is to leave the in-sync sets, once nobody would wait for it; undefined for a sound one. */
+  get reasonToLeave(): string | undefined {
+    return this.#machine?.reasonToLeave
   }
 
   get readiness(): Readiness {
@@ -253,7 +268,8 @@ export class RunningNode implements NodeView, TransportEvents {
     const done = await this.#ask(command)
     const code = errorCodeOf(done.code) ?? 'INTERNAL'
     if (code !== 'OK') throw new AshlarError(code, done.message, done.hint === '' ? {} : { hint: done.hint })
-    await this.#reached(done.revision)
+    // A map that lags behind for longer is no failure of the command.
+    if (this.map.revision < done.revision) await this.#awaited.wait(done.revision, ADMIN_MS)
     return done.volume
   }
 
@@ -276,33 +292,6 @@ export class RunningNode implements NodeView, TransportEvents {
     )
   }
 
-  /** Resolves once this node's map is at the revision, or after ADMIN_MS: then it lags behind, which is no failure of the command. */
-  #reached(revision: number): Promise<void> {
-    if (this.map.revision >= revision) return Promise.resolve()
-    return new Promise((resolve) => {
-      const waiting = {
-        revision,
-        reached: () => {
-          clearTimeout(late)
-          resolve()
-        },
-      }
-      const late = setTimeout(() => {
-        this.#awaited.delete(waiting)
-        resolve()
-      }, ADMIN_MS)
-      this.#awaited.add(waiting)
-    })
-  }
-
-  #tellReached(): void {
-    for (const waiting of this.#awaited) {
-      if (this.map.revision < waiting.revision) continue
-      this.#awaited.delete(waiting)
-      waiting.reached()
-    }
-  }
-
   async versions(
     extent: ExtentId,
     firstBlock: BlockIndex,
@@ -321,6 +310,8 @@ export class RunningNode implements NodeView, TransportEvents {
       LOAD_MS,
       () => new AshlarError('TIMEOUT', `the store did not read ${wanted.length} blocks within ${LOAD_MS / 1000} s`),
     )
+    const damaged = loaded.filter((block) => block.damaged && block.version.kind !== BLOCK_ABSENT)
+    if (damaged.length > 0) this.#feed({ type: 'damage-found', extent, blocks: damaged })
     return loaded
       .filter(({ version, damaged }) => damaged || version.kind !== BLOCK_ABSENT)
       .map(({ block, version, damaged }) => ({ ...version, block, intact: !damaged }))

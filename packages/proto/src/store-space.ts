@@ -1,3 +1,5 @@
+import type { Bytes } from './units.ts'
+
 /**
  * How much room a store has left, measured by its own reserves (amendment 17). Each word refuses what the one before
  * refuses, and more:
@@ -13,4 +15,10 @@ export type StoreSpace = (typeof STORE_SPACES)[number]
 /** True when a store of `space` refuses at least what one of `at` refuses. */
 export function isAtLeast(space: StoreSpace, at: StoreSpace): boolean {
   return STORE_SPACES.indexOf(space) >= STORE_SPACES.indexOf(at)
+}
+
+/** What a store says of its room. */
+export interface StoreRoom {
+  readonly space: StoreSpace
+  readonly freeBytes: Bytes
 }

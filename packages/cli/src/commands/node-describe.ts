@@ -1,7 +1,7 @@
 import type { NodeDetailsAnswer } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
-import { formatFields, formatTable, printOne } from '../output.ts'
+import { aboutBytes, formatFields, formatTable, printOne } from '../output.ts'
 import type { Verb } from '../program.ts'
 
 export function nodeDescribe({ io }: Verb): Command {
@@ -27,6 +27,7 @@ function describeNode(node: NodeDetailsAnswer): string {
     ['Address', node.address === '' ? 'none: another store has taken it' : node.address],
     ['API', node.api],
     ['Labels', labelsOf(node)],
+    ['Space', spaceOf(node)],
     ['Process', node.pid === null ? 'unknown' : `${node.pid}, version ${node.version}, data in ${node.dataDir}`],
   ])
   if (node.volumes.length === 0) return `${fields}It holds no replicas.\n`
@@ -38,6 +39,13 @@ function describeNode(node: NodeDetailsAnswer): string {
     { title: 'BLOCKS BEHIND', value: (volume) => volume.behindBlocks ?? 'unknown' },
   ])
   return `${fields}\n${table}`
+}
+
+function spaceOf({ room }: NodeDetailsAnswer): string {
+  if (room === null) return 'unknown'
+  const { placement, writes, last } = room.reserves
+  const reserves = `${aboutBytes(placement)} for placement, ${aboutBytes(writes)} for writes, ${aboutBytes(last)} at last`
+  return `${room.space} since ${room.since}: ${aboutBytes(room.freeBytes)} free; reserves: ${reserves}`
 }
 
 function labelsOf({ labels }: NodeDetailsAnswer): string {

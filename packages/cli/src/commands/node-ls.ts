@@ -1,7 +1,7 @@
 import type { NodeAnswer } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
-import { type Column, printList } from '../output.ts'
+import { aboutBytes, type Column, printList } from '../output.ts'
 import type { Verb } from '../program.ts'
 
 const COLUMNS: readonly Column<NodeAnswer>[] = [
@@ -10,6 +10,8 @@ const COLUMNS: readonly Column<NodeAnswer>[] = [
   { title: 'PRIMARIES', value: (node) => node.primaries },
   { title: 'REPLICAS', value: (node) => node.replicas },
   { title: 'IN-SYNC', value: (node) => node.inSync },
+  { title: 'SPACE', value: (node) => node.room?.space ?? 'unknown' },
+  { title: 'FREE', value: (node) => (node.room === null ? 'unknown' : aboutBytes(node.room.freeBytes)), wide: true },
   { title: 'API', value: (node) => node.api },
   { title: 'ADDRESS', value: (node) => node.address, wide: true },
   { title: 'TRUST', value: (node) => node.trust, wide: true },

@@ -1,9 +1,11 @@
-import { AshlarError, type ExtentId, NO_LIFE, type StoreId } from '@ashlar/proto'
+import { AshlarError, type ExtentId, isAtLeast, NO_LIFE, type StoreId } from '@ashlar/proto'
 import { nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
-import type { FetchPeer } from './peers.ts'
+import { askLocal, type FetchPeer } from './peers.ts'
 import { extentReports, nodeReport, volumeReport } from './reports.ts'
+import { describeRoom, makeRoom, shortOfRoom } from './room.ts'
 import type { ExplanationAnswer, ExtentAnswer, VolumeAnswer } from './schemas.ts'
+import { explainScrub } from './scrub.ts'
 
 /** Why a volume, an extent (`VOLUME/NUMBER`) or a node is as it is, what it waits for, and what a person can do. */
 export async function explain(
@@ -23,7 +25,8 @@ export async function explain(
 }
 
 async function explainVolume(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationAnswer> {
-  const volume = await volumeReport(view, name, fetchPeer)
+  const [volume, locals] = await Promise.all([volumeReport(view, name, fetchPeer), askLocal(view, fetchPeer)])
+  const short = shortOfRoom(view, locals, storesOf(view, name))
   const { healthy, recovering, degraded, unavailable } = volume.extents
   const total = healthy + recovering + degraded + unavailable
   const because = [`${healthy} of its ${total} extents have all ${volume.replicas} replicas in sync`]
@@ -37,10 +40,19 @@ async function explainVolume(view: NodeView, name: string, fetchPeer: FetchPeer)
     name,
     state: volume.state,
     because,
-    waitsFor: volume.reasons,
-    todo:
-      volume.state === 'healthy' ? [] : [`ashlar extent ls ${name}`, ...startLostNodes(view), ...acknowledge(volume)],
+    waitsFor: [...volume.reasons, ...short],
+    todo: [
+      ...(volume.state === 'healthy'
+        ? []
+        : [`ashlar extent ls ${name}`, ...startLostNodes(view), ...acknowledge(volume)]),
+      ...makeRoom(short),
+    ],
   }
+}
+
+function storesOf(view: NodeView, name: string): StoreId[] {
+  const volume = view.map.volumeNamed(name)
+  return volume === undefined ? [] : view.map.extentsOf(volume.id).flatMap(({ assigned }) => assigned)
 }
 
 async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationAnswer> {
@@ -50,6 +62,8 @@ async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer)
   }
   const extent = (await extentReports(view, volume, fetchPeer))[Number(number)]
   if (extent === undefined) throw new AshlarError('NOT_FOUND', `volume ${volume} has no extent ${number}`)
+  const assigned = view.map.extents.get(extent.id as ExtentId)?.assigned ?? []
+  const short = shortOfRoom(view, await askLocal(view, fetchPeer), assigned)
   return {
     kind: 'extent',
     name,
@@ -59,9 +73,13 @@ async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer)
       ...forcedLines(view, extent.id as ExtentId),
       ...extent.replicas.map((replica) => `the replica on ${replica.node} is ${describeStanding(replica)}`),
     ],
-    waitsFor: [...(extent.reason === '' ? [] : [extent.reason]), ...damageLines(extent)],
-    todo:
-      extent.state === 'healthy' ? [] : [...startLostNodes(view), ...forceAnother(view, name, extent.id as ExtentId)],
+    waitsFor: [...(extent.reason === '' ? [] : [extent.reason]), ...damageLines(extent), ...short],
+    todo: [
+      ...(extent.state === 'healthy'
+        ? []
+        : [...startLostNodes(view), ...forceAnother(view, name, extent.id as ExtentId)]),
+      ...makeRoom(short),
+    ],
   }
 }
 
@@ -111,10 +129,16 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
     `its store ${node.store} was opened ${node.startCounter} times and is ${node.trust}`,
   ]
   const waitsFor: string[] = []
+  const { room } = node
+  const isShort = room !== null && isAtLeast(room.space, 'tight')
+  if (room !== null) (isShort ? waitsFor : because).push(`it ${describeRoom(room)}`)
   if (node.declaredLost)
     waitsFor.push('it was declared lost for good, and stays in the map while an extent has nobody else')
   else if (node.state === 'lost') waitsFor.push('its lease ran out: nothing was heard of it for longer than that')
   else if (node.reason !== '') waitsFor.push(node.reason)
+  const scrub = await explainScrub(node.api, fetchPeer)
+  because.push(...scrub.because)
+  waitsFor.push(...scrub.waitsFor)
   for (const volume of node.volumes) {
     if (volume.inSync === volume.replicas) continue
     const behind = volume.behindBlocks === null ? '' : `, ${volume.behindBlocks} blocks behind`
@@ -133,7 +157,9 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
       ? [startNode(node.id), `if it is gone for good, see what that costs: ashlar node lost ${node.id}`]
       : node.ready === false
         ? [`read the log of ${node.id}`]
-        : [],
+        : isShort
+          ? makeRoom(waitsFor)
+          : [],
   }
 }
 

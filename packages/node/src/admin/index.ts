@@ -20,4 +20,5 @@ export type {
   VersionsAnswer,
   VolumeAnswer,
 } from './schemas.ts'
+export type { ScrubAnswer, ScrubRequest } from './scrub.ts'
 export { type AdminServerOptions, createAdminServer, listenAdmin } from './server.ts'

@@ -1,5 +1,6 @@
 import type { Voter } from '@ashlar/proto'
 import type { NodeView } from './node-view.ts'
+import { roomAnswer } from './room.ts'
 import type { LocalAnswer, LocalExtentAnswer } from './schemas.ts'
 
 /** What a node says of itself alone, without asking anyone. */
@@ -17,6 +18,7 @@ export function localAnswer(view: NodeView): LocalAnswer {
     leaseHeld: view.leaseHeld,
     mapRevision: view.map.revision,
     insecure: view.insecure.map(({ option, address }) => ({ option, address })),
+    room: roomAnswer(view.room),
     control: controlOf(view),
   }
 }

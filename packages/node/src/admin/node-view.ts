@@ -11,6 +11,7 @@ import type {
 import type { InsecureListener } from '../config/index.ts'
 import type { RaftView } from '../core/raft/index.ts'
 import type { ExtentStatus } from '../core/replication/index.ts'
+import type { SpaceView } from '../storage/index.ts'
 
 /** Whether the node can serve what it holds, and if not, what it waits for, as a sentence for people. */
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string }
@@ -43,6 +44,8 @@ export interface NodeView {
   /** How this store takes part in control's log; undefined when it does not. */
   readonly controlLog: RaftView | undefined
   readonly readiness: Readiness
+  /** Room on the disk of this store. */
+  readonly room: SpaceView
   /** One for each extent that this store holds. */
   localExtents(): readonly ExtentStatus[]
   /**

@@ -19,6 +19,7 @@ import {
 } from './health.ts'
 import type { NodeView } from './node-view.ts'
 import { askLocal, askLocalExtents, type FetchPeer, heldExtent, type PeerAnswers, progressFrom } from './peers.ts'
+import { roomOf, shortOfRoom } from './room.ts'
 import type {
   ClusterAnswer,
   ExtentAnswer,
@@ -35,10 +36,20 @@ export async function clusterReport(view: NodeView, fetchPeer: FetchPeer): Promi
   const { map } = view
   const volumes = volumesByName(view).map((volume) => volumeAnswer(view, volume, progressFrom(view, extents)))
   const nodes = nodesByName(view)
-  const reasons = clusterReasons(view, nodes)
+  const short = shortOfRoom(
+    view,
+    locals,
+    nodes.map(({ store }) => store),
+  )
+  const reasons = [...clusterReasons(view, nodes), ...short]
   for (const volume of volumes) reasons.push(...volume.reasons.map((reason) => `volume ${volume.name}: ${reason}`))
   return {
-    state: worst([...volumes.map(({ state }) => state), controlState(view), nodesState(nodes)]),
+    state: worst([
+      ...volumes.map(({ state }) => state),
+      controlState(view),
+      nodesState(nodes),
+      ...(short.length > 0 ? ['degraded' as const] : []),
+    ]),
     leader: view.leader === undefined ? null : nodeName(map, view.leader),
     voters: map.voters.map(({ store }) => memberName(map, store)),
     nodes: nodes.length,
@@ -88,12 +99,18 @@ interface HeldCounts {
   inSync: number
 }
 
-export function nodeReports(view: NodeView): NodeAnswer[] {
+export async function nodeReports(view: NodeView, fetchPeer: FetchPeer): Promise<NodeAnswer[]> {
   const held = countHeldBy(view)
-  return nodesByName(view).map((node) => nodeAnswer(view, node, held))
+  const locals = await askLocal(view, fetchPeer)
+  return nodesByName(view).map((node) => nodeAnswer(view, node, held, locals))
 }
 
-function nodeAnswer(view: NodeView, node: NodeRecord, held: ReadonlyMap<StoreId, HeldCounts>): NodeAnswer {
+function nodeAnswer(
+  view: NodeView,
+  node: NodeRecord,
+  held: ReadonlyMap<StoreId, HeldCounts>,
+  locals: PeerAnswers<LocalAnswer>,
+): NodeAnswer {
   return {
     id: node.name,
     state: node.state,
@@ -104,6 +121,7 @@ function nodeAnswer(view: NodeView, node: NodeRecord, held: ReadonlyMap<StoreId,
     startCounter: node.incarnation.counter,
     ...(held.get(node.store) ?? { primaries: 0, replicas: 0, inSync: 0 }),
     declaredLost: view.map.gone.has(node.store),
+    room: roomOf(locals, node.store),
   }
 }
 
@@ -136,8 +154,8 @@ export function nodeNamed(view: NodeView, id: string): NodeRecord {
 export async function nodeReport(view: NodeView, id: string, fetchPeer: FetchPeer): Promise<NodeDetailsAnswer> {
   const node = nodeNamed(view, id)
   const { store } = node
-  const report = nodeAnswer(view, node, countHeldBy(view))
   const [locals, extents] = await Promise.all([askLocal(view, fetchPeer), askLocalExtents(view, fetchPeer)])
+  const report = nodeAnswer(view, node, countHeldBy(view), locals)
   const local = locals.get(store)
   const self = local?.answered === true ? local.value : undefined
   const silence = local === undefined ? 'it is lost, so it was not asked' : 'it did not answer'

@@ -53,7 +53,7 @@ export function clusterRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPlug
     server.get(
       '/v1/nodes',
       { schema: { summary: 'Nodes and what each holds', response: { 200: nodeSchema.array(), ...errors } } },
-      () => nodeReports(view),
+      () => nodeReports(view, fetchPeer),
     )
     server.get(
       '/v1/nodes/:id',

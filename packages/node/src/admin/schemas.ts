@@ -1,4 +1,4 @@
-import { ERRORS, type ErrorCode, LIMITS, NAME_PATTERN, NAME_RULE } from '@ashlar/proto'
+import { ERRORS, type ErrorCode, LIMITS, NAME_PATTERN, NAME_RULE, STORE_SPACES } from '@ashlar/proto'
 import { z } from 'zod'
 import { HEALTH_STATES } from './health.ts'
 
@@ -46,6 +46,13 @@ export const clusterSchema = z
   })
   .meta({ id: 'Cluster' })
 
+const roomSchema = z.object({
+  space: z.enum(STORE_SPACES).describe('free, filling, tight or full: each refuses more than the one before.'),
+  freeBytes: count.describe('Free bytes of its disk, less what its ballast lacks.'),
+  since: z.string().describe('When it came to this, by its clock.'),
+  reserves: z.object({ placement: count, writes: count, last: count }).describe('Free bytes below which it refuses.'),
+})
+
 export const nodeSchema = z
   .object({
     id: z.string().describe('Name of the node.'),
@@ -62,6 +69,7 @@ export const nodeSchema = z
       .boolean()
       .default(false)
       .describe('A person declared it lost for good, and some extent still names it.'),
+    room: roomSchema.nullable().default(null).describe('Room on its disk; null when it could not be asked.'),
   })
   .meta({ id: 'Node' })
 
@@ -237,6 +245,7 @@ export const localSchema = z
     leaseHeld: z.boolean(),
     mapRevision: count,
     insecure: z.array(z.object({ option: z.string(), address: z.string() })),
+    room: roomSchema.nullable().default(null).describe('Room on its disk.'),
     control: localControlSchema.nullable().default(null).describe("Its part in control's log; null when it has none."),
   })
   .meta({ id: 'Local' })
@@ -258,6 +267,7 @@ export const localExtentSchema = z
         phase: z.string(),
         marked: z.boolean(),
         behindBlocks: count,
+        heldBlocks: count.default(0).describe('Blocks among these that wait until the other store has room.'),
         copiedBlocks: count,
         ackedSeq: count,
       }),
@@ -305,6 +315,7 @@ export type ExtentAnswer = z.infer<typeof extentSchema>
 export type ForceReport = z.infer<typeof forceReportSchema>
 export type LoseReport = z.infer<typeof loseReportSchema>
 export type ForceRequest = z.infer<typeof forceRequestSchema>
+export type RoomAnswer = z.infer<typeof roomSchema>
 export type LocalAnswer = z.infer<typeof localSchema>
 export type LocalExtentAnswer = z.infer<typeof localExtentSchema>
 export type VersionsAnswer = z.infer<typeof versionsSchema>

@@ -10,12 +10,15 @@ import type { NodeView } from './node-view.ts'
 import { withoutUnusedSchemas } from './openapi.ts'
 import { type FetchPeer, fetchPeer } from './peers.ts'
 import { clusterRoutes, localRoutes, volumeRoutes } from './routes.ts'
+import { type ScrubView, scrubRoutes } from './scrub.ts'
 
 export interface AdminServerOptions {
   readonly view: NodeView
   readonly log: Logger
   /** Text and content type of /metrics. */
   readonly metrics: { readonly contentType: string; expose(): Promise<string> }
+  /** Absent: this node has no scrub to ask about. */
+  readonly scrub?: ScrubView
   /** How other nodes are asked; HTTP unless a test says otherwise. */
   readonly fetchPeer?: FetchPeer
 }
@@ -26,7 +29,7 @@ const OK = 'ok\n'
 
 /** The HTTP API of a node, not listening yet: `inject` of the result is how tests call it. */
 export async function createAdminServer(options: AdminServerOptions): Promise<FastifyInstance> {
-  const { view, metrics } = options
+  const { view, metrics, scrub } = options
   const ask = options.fetchPeer ?? fetchPeer
   const server = Fastify({
     loggerInstance: options.log as FastifyBaseLogger,
@@ -67,6 +70,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
   await server.register(lossRoutes(view, ask))
   await server.register(controlRoutes(view, ask))
   await server.register(localRoutes(view))
+  if (scrub !== undefined) await server.register(scrubRoutes(scrub))
   registerProbes(server, view, metrics)
   await server.ready()
   return server

@@ -6,6 +6,7 @@ import {
   type Millis,
   type RaftMessage,
   type StoreId,
+  type StoreRoom,
   volumeOf,
 } from '@ashlar/proto'
 import { ControlAgent } from './agent/index.ts'
@@ -62,10 +63,11 @@ export class NodeMachine {
     this.agent.listen(this.replication)
   }
 
-  /** Free bytes of the store's disk, told to control and to primaries from here on. */
-  setFreeBytes(bytes: Bytes): void {
-    this.agent.setFreeBytes(bytes)
-    this.replication.setFreeBytes(bytes)
+  /** Room of the store's disk, told to control and to primaries from here on (amendment 17). */
+  setRoom({ space, freeBytes }: StoreRoom): void {
+    const room = { space, freeBytes }
+    this.agent.setRoom(room)
+    this.replication.setRoom(room)
   }
 
   /** The control leader, on the node that has the control log. */

@@ -204,6 +204,42 @@ describe('extents', () => {
     assert.equal(extent.replicas[2].standing, 'out')
   })
 
+  it('say which store has no room, since when, and what to do', async (t) => {
+    const view = demo()
+    const room = {
+      space: 'full',
+      freeBytes: 50,
+      since: '2026-01-01T00:00:00.000Z',
+      reserves: { placement: 4, writes: 3, last: 2 },
+    }
+    const call = await serve(t, view, async (api, path) => {
+      const local = await quietPeers(api, path)
+      return path === '/v1/local' && api === '127.0.0.1:7482' ? { ...(local as object), room } : local
+    })
+    const full = /^n2 has been full since 2026-01-01T00:00:00.000Z: 0 MiB .* \(ENOSPC\)/
+    const todo = /^trim what guests no longer need/
+    for (const what of ['volume/demo', 'extent/demo/0']) {
+      const { body } = await call(`/v1/explain/${what}`)
+      assert.match(body.waitsFor.join(), full, what)
+      assert.match(body.todo.join(), todo, what)
+    }
+    const node = await call('/v1/explain/node/n2')
+    assert.match(node.body.waitsFor.join(), /^it has been full since/)
+    assert.match(node.body.todo.join(), todo)
+    const other = await call('/v1/explain/node/n1')
+    assert.match(other.body.because.join(), /it has room: 1024 MiB/)
+    assert.deepEqual(other.body.todo, [])
+    const cluster = await call('/v1/cluster')
+    assert.equal(cluster.body.state, 'degraded')
+    assert.match(cluster.body.reasons.join(), full)
+    const nodes = await call('/v1/nodes')
+    assert.deepEqual(
+      nodes.body.map((each: { room: { space: string } | null }) => each.room?.space),
+      ['free', 'full', undefined],
+    )
+    assert.deepEqual((await call('/v1/nodes/n2')).body.room, room)
+  })
+
   it('are explained with what they wait for and what to do', async (t) => {
     const nodes = [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'lost' })]
     const call = await serve(t, demo({ ...missing3, nodes }))

@@ -100,7 +100,13 @@ export function primaryStatus(
     ...replicaStatus(extent),
     role: 'primary',
     phase: 'active',
-    streams: streams.map((stream) => ({ ...stream, marked: false, copiedBlocks: 0, ackedSeq: 0 as never })),
+    streams: streams.map((stream) => ({
+      heldBlocks: 0,
+      ...stream,
+      marked: false,
+      copiedBlocks: 0,
+      ackedSeq: 0 as never,
+    })),
   }
 }
 
@@ -133,6 +139,12 @@ export class FakeView implements NodeView {
   controlLog: NodeView['controlLog']
   leaseHeld = true
   readiness: Readiness = { ready: true }
+  room: NodeView['room'] = {
+    space: 'free',
+    freeBytes: GIB,
+    since: 0,
+    reserves: { placement: 300, writes: 200, last: 100 },
+  }
   extents: readonly ExtentStatus[] = []
   blocks: ReadonlyMap<ExtentId, readonly VerifiedBlock[]> = new Map()
   readonly commands: AdminCommand[] = []

@@ -64,6 +64,7 @@ export function numbered(seq: number): Ack {
     push: 0,
     marked: true,
     freeBytes: 0,
+    space: 'free',
   }
 }
 

@@ -20,6 +20,7 @@ import {
   type Released,
   type Renew,
   type Renewed,
+  STORE_SPACES,
   type StoreId,
   type StreamClosed,
   type Voter,
@@ -180,6 +181,7 @@ export const renewKind = body<Renew>('renew', {
   counter,
   revision,
   freeBytes: number(bytesField),
+  space: optional(choice('space', STORE_SPACES)),
 })
 
 export const renewedKind = body<Renewed>('renewed', { token: request, code, revision })

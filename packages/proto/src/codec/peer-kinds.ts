@@ -8,6 +8,8 @@ import {
   type Push,
   type Replicate,
   type ReplicatedBlock,
+  STORE_SPACES,
+  type StoreSpace,
 } from '@ashlar/proto'
 import { type ByteReader, badFrame } from './bytes.ts'
 import { OPERATION_BYTES, readOperation, writeOperation } from './client-kinds.ts'
@@ -35,7 +37,7 @@ import type { KindCodec } from './kind-codec.ts'
  *             payload: the blocks of kind DATA, in order, all of one size
  * push        extent 8 | epoch 8 | gen 8 | push 8 | block 4 | versionEpoch 8 | versionSeq 8 | kind 1 | checksum 4
  *             payload: the block when kind is DATA
- * ack         extent 8 | epoch 8 | gen 8 | seq 8 | push 8 | freeBytes 8 | flags 1 (1: marked)
+ * ack         extent 8 | epoch 8 | gen 8 | seq 8 | push 8 | freeBytes 8 | flags 1 (1: marked; 2, 4: space, a number from 0 to 3)
  * ping        nothing
  */
 
@@ -48,6 +50,8 @@ const REPLICATE_HAS_OPERATION = 1
 const REPLICATE_CANCELS = 2
 const REPLICATE_FIXED_BYTES = 59
 const ACK_MARKED = 1
+const ACK_SPACE_SHIFT = 1
+const ACK_SPACE = (STORE_SPACES.length - 1) << ACK_SPACE_SHIFT
 
 /** Bytes belong to a block exactly when its kind is DATA. */
 function checkContent(kind: BlockKind, bytes: Uint8Array | undefined): void {
@@ -187,7 +191,7 @@ export const ackKind: KindCodec<Ack> = {
     to.u53(seqField(m.seq))
     to.u53(pushField(m.push))
     to.u53(bytesField(m.freeBytes))
-    to.u8(m.marked ? ACK_MARKED : 0)
+    to.u8((m.marked ? ACK_MARKED : 0) | (spaceNumber(m.space) << ACK_SPACE_SHIFT))
   },
   read(from) {
     const extent = extentField(from.u53())
@@ -196,9 +200,17 @@ export const ackKind: KindCodec<Ack> = {
     const seq = seqField(from.u53())
     const push = pushField(from.u53())
     const freeBytes = bytesField(from.u53())
-    const marked = (flagBits(from.u8(), ACK_MARKED) & ACK_MARKED) !== 0
-    return { type: 'ack', extent, epoch, gen, seq, push, marked, freeBytes }
+    const flags = flagBits(from.u8(), ACK_MARKED | ACK_SPACE)
+    const marked = (flags & ACK_MARKED) !== 0
+    const space = STORE_SPACES[(flags & ACK_SPACE) >> ACK_SPACE_SHIFT] ?? 'free'
+    return { type: 'ack', extent, epoch, gen, seq, push, marked, freeBytes, space }
   },
+}
+
+function spaceNumber(space: StoreSpace): number {
+  const number = STORE_SPACES.indexOf(space)
+  if (number < 0) throw badFrame(`space must be one of ${STORE_SPACES.join(', ')}`)
+  return number
 }
 
 export const pingKind: KindCodec<Ping> = {

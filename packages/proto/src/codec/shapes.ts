@@ -119,11 +119,15 @@ export type Fields<T> = { readonly [K in keyof T]-?: Shape<Exclude<T[K], undefin
 export function record<T extends object>(what: string, constant: Partial<T>, fields: Partial<Fields<T>>): Shape<T> {
   const entries = Object.entries(fields) as [keyof T & string, Shape<unknown>][]
   return {
-    write: (value) =>
-      entries.map(([name, shape]) => {
+    write(value) {
+      const members = entries.map(([name, shape]) => {
         const member: unknown = value[name]
         return member === undefined && shape.optional ? undefined : named(what, name, () => shape.write(member))
-      }),
+      })
+      // A field that was added later and is absent leaves the bytes as they were before there was one.
+      while (members.length > 0 && members.at(-1) === undefined) members.pop()
+      return members
+    },
     read(raw) {
       if (!Array.isArray(raw)) throw badFrame(`${what} must be a list of fields, not ${describe(raw)}`)
       const value: Record<string, unknown> = { ...constant }

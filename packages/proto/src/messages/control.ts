@@ -1,5 +1,6 @@
 import type { ClusterId, Epoch, ExtentId, NodeName, SessionId, StoreId, VolumeId } from '../ids.ts'
 import type { AttachMode, ExtentRecord, Incarnation, MapDelta, Trust, VolumeRecord, Voter } from '../map.ts'
+import type { StoreSpace } from '../store-space.ts'
 import type { Bytes } from '../units.ts'
 
 /** node <-> node, on each new link and whenever it changes: what founding needs to know (design.md section 5). */
@@ -46,6 +47,8 @@ export interface Renew {
   /** Map revision that the node has applied. */
   readonly revision: number
   readonly freeBytes: Bytes
+  /** How much room that is by the store's own reserves (amendment 17); absent: `free`. */
+  readonly space?: StoreSpace
 }
 /** control leader -> node, after a read-index round that began after the renewal arrived (amendment 3). */
 export interface Renewed {

@@ -1,5 +1,6 @@
 import type { Epoch, ExtentId, Seq, SessionId } from '../ids.ts'
 import type { BlockKind } from '../map.ts'
+import type { StoreSpace } from '../store-space.ts'
 import type { BlockIndex, Bytes } from '../units.ts'
 
 /**
@@ -164,8 +165,9 @@ export interface Ack {
   readonly push: number
   /** The MARK is durable. */
   readonly marked: boolean
-  /** Free bytes of the replica's disk (amendment 17). */
+  /** Free bytes of the replica's disk, and how much room that is by its own reserves (amendment 17). */
   readonly freeBytes: Bytes
+  readonly space: StoreSpace
 }
 
 /** peer -> peer over an idle link, so that silence means something. */

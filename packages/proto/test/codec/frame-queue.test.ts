@@ -17,7 +17,16 @@ const EXTENT = extentId(1 as VolumeId, 0)
 function numbered(seq: number): Ack {
   return {
     type: 'ack',
-    ...{ extent: EXTENT, epoch: 1 as Epoch, gen: 1, seq: seq as Seq, push: 0, marked: true, freeBytes: 0 },
+    ...{
+      extent: EXTENT,
+      epoch: 1 as Epoch,
+      gen: 1,
+      seq: seq as Seq,
+      push: 0,
+      marked: true,
+      freeBytes: 0,
+      space: 'free',
+    },
   }
 }
 

@@ -154,7 +154,7 @@ export const SAMPLES: { readonly [T in MessageType]: Extract<AnyMessage, { type:
     checksum: checksum(block),
     bytes: block,
   },
-  ack: { type: 'ack', ...stream, seq: seq(18), push: 33, marked: true, freeBytes: 123_456_789_012 },
+  ack: { type: 'ack', ...stream, seq: seq(18), push: 33, marked: true, freeBytes: 123_456_789_012, space: 'free' },
   ping: { type: 'ping' },
   open: { type: 'open', ...stream, primaryStore: STORES[0], replicaStore: STORES[1], replicaCounter: 9 },
   opened: {

@@ -1,6 +1,5 @@
 import type {
   AdminCommand,
-  Bytes,
   ClusterId,
   GetMap,
   MapDelta,
@@ -10,6 +9,7 @@ import type {
   Renewed,
   SetChange,
   StoreId,
+  StoreRoom,
   Voter,
 } from '@ashlar/proto'
 import { ERRORS, errorCodeOf, MapCopy, TIMERS } from '@ashlar/proto'
@@ -71,7 +71,7 @@ export class ControlAgent implements ControlView {
   /** When the map was asked for over this link; undefined: it has to be. */
   #mapAskedAt: Millis | undefined
   #mapMissing = false
-  #freeBytes: Bytes = Number.MAX_SAFE_INTEGER
+  #room: StoreRoom = { space: 'free', freeBytes: Number.MAX_SAFE_INTEGER }
   /** Deltas of this step, to be passed on to watchers. */
   #recent: MapDelta[] = []
 
@@ -97,9 +97,9 @@ export class ControlAgent implements ControlView {
     this.#voter.hint(leader)
   }
 
-  /** Free bytes of this store, told to control with every renewal. */
-  setFreeBytes(bytes: Bytes): void {
-    this.#freeBytes = bytes
+  /** Room of this store, told to control with every renewal. */
+  setRoom(room: StoreRoom): void {
+    this.#room = room
   }
 
   // ---- what replication uses ---------------------------------------------------------------------------------------
@@ -308,11 +308,9 @@ export class ControlAgent implements ControlView {
     const { store, incarnation } = this.#start
     const { counter } = incarnation
     const { revision } = this.map
-    ctx.emit({
-      type: 'send',
-      link,
-      message: { type: 'renew', token, store, counter, revision, freeBytes: this.#freeBytes },
-    })
+    const { freeBytes, space } = this.#room
+    const message: Message = { type: 'renew', token, store, counter, revision, freeBytes, space }
+    ctx.emit({ type: 'send', link, message })
   }
 
   /** Once over each link to the leader, which then tells of every change; again when something is missing. */

@@ -1,19 +1,21 @@
 import type { BlockIndex } from '@ashlar/proto'
 
 /**
- * The blocks that one replica still has to be sent (protocol S-3, amendment 5). A listed block is in one of three places:
- * waiting to be read, being read, or damaged here and waiting for a repair. It leaves the list when it is sent.
+ * The blocks that one replica still has to be sent (protocol S-3, amendment 5). A listed block is in one of these places:
+ * waiting to be read, being read, or put aside: damaged here and waiting for a repair, or waiting for room at the replica. It
+ * leaves the list when it is sent.
  */
 export class CopyList {
   private readonly waiting = new Set<BlockIndex>()
   /** True when the block was written while it was being read: what comes back is old, and it is read again. */
   private readonly reading = new Map<BlockIndex, boolean>()
   private readonly repairing = new Set<BlockIndex>()
+  private readonly withoutRoom = new Set<BlockIndex>()
   /** Listed because one of the two copies is damaged, and for nothing else: both are of the same version. */
   private readonly sameVersion = new Set<BlockIndex>()
 
   get size(): number {
-    return this.waiting.size + this.reading.size + this.repairing.size
+    return this.waiting.size + this.reading.size + this.repairing.size + this.withoutRoom.size
   }
 
   /** Blocks that can be read now. */
@@ -21,13 +23,30 @@ export class CopyList {
     return this.waiting.size
   }
 
-  /** Nothing moves but what waits for a repair. */
+  /** Nothing moves but what was put aside. */
   get stuck(): boolean {
     return this.waiting.size + this.reading.size === 0
   }
 
   get damaged(): number {
     return this.repairing.size
+  }
+
+  get held(): number {
+    return this.withoutRoom.size
+  }
+
+  /** The replica has no room for the block, which was read or written just now. */
+  hold(block: BlockIndex): void {
+    this.withoutRoom.add(block)
+  }
+
+  /** There is room again. True when that moves anything. */
+  releaseHeld(): boolean {
+    const any = this.withoutRoom.size > 0
+    for (const block of this.withoutRoom) this.waiting.add(block)
+    this.withoutRoom.clear()
+    return any
   }
 
   /** The two copies differ. */
@@ -43,7 +62,7 @@ export class CopyList {
   }
 
   private list(block: BlockIndex): void {
-    if (!this.reading.has(block) && !this.repairing.has(block)) this.waiting.add(block)
+    if (!this.reading.has(block) && !this.repairing.has(block) && !this.withoutRoom.has(block)) this.waiting.add(block)
   }
 
   /** Takes up to `most` blocks to read. */
@@ -98,6 +117,8 @@ export class CopyList {
   onWritten(block: BlockIndex): boolean {
     this.repairing.delete(block)
     this.sameVersion.delete(block)
+    // The new content may be none, which needs no room.
+    if (this.withoutRoom.delete(block)) this.waiting.add(block)
     if (!this.reading.has(block)) return this.waiting.has(block)
     this.reading.set(block, true)
     return true
@@ -107,6 +128,7 @@ export class CopyList {
     this.waiting.clear()
     this.reading.clear()
     this.repairing.clear()
+    this.withoutRoom.clear()
     this.sameVersion.clear()
   }
 }

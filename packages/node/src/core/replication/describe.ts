@@ -25,6 +25,8 @@ export interface ExtentStatus {
     readonly phase: string
     readonly marked: boolean
     readonly behindBlocks: number
+    /** Blocks among these that wait until the other store has room. */
+    readonly heldBlocks: number
     readonly copiedBlocks: number
     readonly ackedSeq: Seq
   }[]
@@ -48,6 +50,7 @@ export function statusOf(state: ExtentState, replica: ReplicaRole, primary: Prim
       phase: stream.phase,
       marked: stream.marked,
       behindBlocks: stream.behindBlocks,
+      heldBlocks: stream.heldBlocks,
       copiedBlocks: stream.copiedBlocks,
       ackedSeq: stream.ackedSeq,
     })),

@@ -105,6 +105,7 @@ export class ReplicaRole {
           damaged: [...this.extent.damaged],
         },
       })
+      if (this.services.room().space !== 'free') this.acknowledge()
     })
   }
 
@@ -256,11 +257,19 @@ export class ReplicaRole {
     })
   }
 
+  /** Says again what is durable, and with it how much room there is (amendment 17). */
+  acknowledge(): void {
+    if (this.stream === undefined || this.stream.phase === 'opening') return
+    this.stream.ackDue = true
+    this.services.acknowledgeAtEnd(this)
+  }
+
   /** Sends one cumulative ACK for everything that became durable in this step. */
   endStep(ctx: Context): void {
     const stream = this.stream
     if (stream === undefined || !stream.ackDue) return
     stream.ackDue = false
+    const { freeBytes, space } = this.services.room()
     ctx.emit({
       type: 'send',
       link: stream.link,
@@ -272,7 +281,8 @@ export class ReplicaRole {
         seq: stream.ackedSeq,
         push: stream.ackedPush,
         marked: stream.marked,
-        freeBytes: this.services.freeBytes(),
+        freeBytes,
+        space,
       },
     })
   }

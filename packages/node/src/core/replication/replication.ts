@@ -12,6 +12,7 @@ import {
   type Open,
   type SetChange,
   type StoreId,
+  type StoreRoom,
   TIMERS,
 } from '@ashlar/proto'
 import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
@@ -22,6 +23,7 @@ import { HandOver } from './hand-over.ts'
 import { Primary } from './primary.ts'
 import { Repairs } from './repair.ts'
 import { ReplicaRole } from './replica.ts'
+import { OwnRoom } from './room.ts'
 import type { Completion, Services } from './services.ts'
 
 interface Extent {
@@ -52,7 +54,7 @@ export class Replication implements MapListener {
   private readonly shapeless = new Map<ExtentId, StoredReplica>()
   private readonly completions = new Map<Token, (ctx: Context, completion: Completion) => void>()
   private readonly acknowledging = new Set<{ endStep(ctx: Context): void }>()
-  private freeBytes = Number.MAX_SAFE_INTEGER
+  private readonly room = new OwnRoom()
   private handOver: HandOver | undefined
 
   constructor(options: ReplicationOptions) {
@@ -63,7 +65,7 @@ export class Replication implements MapListener {
       links: options.links,
       when: (token, then) => this.completions.set(token, then),
       acknowledgeAtEnd: (replica) => this.acknowledging.add(replica),
-      freeBytes: () => this.freeBytes,
+      room: () => this.room.current,
     }
     for (const stored of options.replicas) {
       if (stored.head.record === undefined) this.shapeless.set(stored.extent, stored)
@@ -84,8 +86,8 @@ export class Replication implements MapListener {
     return extent
   }
 
-  setFreeBytes(bytes: number): void {
-    this.freeBytes = bytes
+  setRoom(room: StoreRoom): void {
+    this.room.current = room
   }
 
   onCompletion(ctx: Context, completion: Completion): void {
@@ -188,6 +190,7 @@ export class Replication implements MapListener {
       if (primary !== undefined && (silent || !primary.quiet)) primary.maintain(ctx)
       if (repairs.busy) repairs.maintain(ctx)
     }
+    if (this.room.takeChange(ctx)) for (const { replica } of this.extents.values()) replica.acknowledge()
     this.handOver?.continue(ctx)
   }
 

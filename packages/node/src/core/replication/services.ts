@@ -1,4 +1,4 @@
-import type { StoreId } from '@ashlar/proto'
+import type { StoreId, StoreRoom } from '@ashlar/proto'
 import type { ControlView, PeerLinks } from '../interfaces.ts'
 import type { Context, Input, Token } from '../machine.ts'
 
@@ -18,6 +18,6 @@ export interface Services {
   when(token: Token, then: (ctx: Context, completion: Completion) => void): void
   /** This replica owes an acknowledgement, sent at the end of the step. */
   acknowledgeAtEnd(replica: { endStep(ctx: Context): void }): void
-  /** Free bytes of this store's disk, as last told. */
-  freeBytes(): number
+  /** Room of this store's disk, as last told (amendment 17). */
+  room(): StoreRoom
 }

@@ -5,38 +5,26 @@ import {
   type BlockVersion,
   type Digests,
   type Epoch,
+  isAtLeast,
   LIMITS,
   type Message,
   type Millis,
   type Opened,
   type Seq,
   type StoreId,
+  type StoreSpace,
   TIMERS,
   type Versions,
 } from '@ashlar/proto'
-import type { Context, Link, LoadedBlock } from '../machine.ts'
+import type { BlockChange, Context, Link, LoadedBlock } from '../machine.ts'
 import { differingLeaves, LeafComparison, sameBytes } from './comparison.ts'
 import { CopyList } from './copy-list.ts'
 import type { ExtentState } from './extent-state.ts'
 import type { Services } from './services.ts'
+import type { StreamOwner } from './stream-owner.ts'
 import type { PendingWrite } from './window.ts'
 
 export type StreamPhase = 'closed' | 'opening' | 'comparing' | 'copying' | 'live'
-
-/** What a stream tells the primary that owns it. */
-export interface StreamOwner {
-  readonly epoch: Epoch
-  /** What a replica holds of epochs before this one is another history: its commits say nothing (A2.10). */
-  readonly historyEpoch: Epoch
-  /** An acknowledgement or the MARK moved: count again. */
-  onStreamProgress(ctx: Context): void
-  /** The replica promised a higher epoch: this primary is over. */
-  onFenced(ctx: Context, promised: Epoch): void
-  /** The replica knows of commits that this store does not have (A2.8-4). */
-  onBehind(ctx: Context, store: StoreId, commitSeq: Seq): void
-  /** A block to copy is damaged here; the owner repairs it and calls `onRepaired` or `onUnrepairable`. */
-  onDamaged(ctx: Context, block: LoadedBlock): void
-}
 
 /** Leaves whose versions are asked for at once: bounds what comparing keeps in memory. */
 const LEAVES_AT_ONCE = 16
@@ -65,7 +53,10 @@ export class OutStream {
   /** The replica has made the MARK durable: from here on its acknowledgements count. */
   marked = false
   ackedSeq = 0 as Seq
-  freeBytes = Number.MAX_SAFE_INTEGER
+  /** Room of the replica's store, as it said last on this stream (amendment 17). */
+  space: StoreSpace = 'free'
+  /** The replica said that it holds nothing of the extent. */
+  private isEmpty = false
   readonly createdAt: Millis
   /** Last moment at which something moved on. */
   progressAt: Millis
@@ -95,6 +86,11 @@ export class OutStream {
   /** Blocks that still differ, as far as known. */
   get behindBlocks(): number {
     return this.list.size
+  }
+
+  /** Blocks among those that wait until the replica's store has room. */
+  get heldBlocks(): number {
+    return this.list.held
   }
 
   get boundLink(): Link | undefined {
@@ -179,6 +175,9 @@ export class OutStream {
     if (!this.current(link, message) || this.phase !== 'opening') return
     this.phase = 'comparing'
     this.progressAt = ctx.now
+    // One that is short of room says so right behind this message.
+    this.space = 'free'
+    this.isEmpty = message.lastSeq === 0
     this.theirCommitSeq = message.lastEpoch < this.owner.historyEpoch ? (0 as Seq) : message.commitSeq
     if (this.theirCommitSeq > this.extent.lastSeq) return this.owner.onBehind(ctx, this.store, message.commitSeq)
     for (const block of message.damaged) this.list.addDamaged(block)
@@ -280,7 +279,20 @@ export class OutStream {
     }
     if (next !== 'send') return
     this.progressAt = ctx.now
-    this.push(ctx, loaded.block, loaded.version, loaded.bytes)
+    this.pushOrHold(ctx, loaded)
+  }
+
+  private pushOrHold(ctx: Context, { block, version, bytes }: Pick<BlockChange, 'block' | 'version' | 'bytes'>): void {
+    if (version.kind === BLOCK_DATA && this.lacksRoom) this.list.hold(block)
+    else this.push(ctx, block, version, bytes)
+  }
+
+  /**
+   * A joining replica is filled only while its store has room, and one that only comes back until that is full: then it gets
+   * what frees space, and the rest waits (amendment 17). To a member of the ackSet everything goes.
+   */
+  private get lacksRoom(): boolean {
+    return isAtLeast(this.space, this.isEmpty ? 'tight' : 'full') && !this.owner.ackSet().has(this.store)
   }
 
   private push(ctx: Context, block: BlockIndex, version: BlockVersion, bytes: Uint8Array | undefined): void {
@@ -346,8 +358,7 @@ export class OutStream {
     }
     for (const change of write.blocks) {
       if (this.phase === 'opening' || this.phase === 'comparing') this.list.add(change.block)
-      else if (this.phase === 'copying' && !this.list.onWritten(change.block))
-        this.push(ctx, change.block, change.version, change.bytes)
+      else if (this.phase === 'copying' && !this.list.onWritten(change.block)) this.pushOrHold(ctx, change)
     }
     if (this.phase === 'copying') this.copyMore(ctx)
   }
@@ -355,7 +366,8 @@ export class OutStream {
   onAck(ctx: Context, link: Link, ack: Ack): void {
     if (!this.current(link, ack)) return
     const before = this.ackedSeq
-    this.freeBytes = ack.freeBytes
+    this.space = ack.space
+    if (!this.lacksRoom && this.list.releaseHeld()) this.progressAt = ctx.now
     if (this.phase === 'live' && !this.marked) this.progressAt = ctx.now
     while (this.outstanding[0] !== undefined && this.outstanding[0].push <= ack.push) {
       this.outstandingBytes -= this.outstanding[0].bytes

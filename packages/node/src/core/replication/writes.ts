@@ -18,6 +18,7 @@ import {
 } from '@ashlar/proto'
 import type { BlockChange, Context, Link } from '../machine.ts'
 import type { Primary } from './primary.ts'
+import { leastSpace } from './room.ts'
 import type { ReplyTo } from './window.ts'
 
 /** A write that has no seq yet: it waits for others on its blocks, or for the old content of blocks it covers in part. */
@@ -114,8 +115,27 @@ export class Writes {
 
   private prepare(ctx: Context, write: Preparing): void {
     if (write.message.type === 'zero') return this.prepareZero(ctx, write, write.message)
+    const space = leastSpace(this.primary)
+    if (space === 'full') return this.drop(ctx, write, 'NO_SPACE')
+    if (space === 'tight') return this.prepareOverwrite(ctx, write, write.message)
+    this.split(ctx, write, write.message)
+  }
+
+  /** Where room is short only blocks that hold data already are written (amendment 17). */
+  private prepareOverwrite(ctx: Context, write: Preparing, message: Write): void {
+    const { extent, services } = this.primary
+    this.preparing.push(write)
+    const token = ctx.token()
+    ctx.emit({ type: 'allocation', token, extent: extent.id, firstBlock: write.first, blocks: write.count })
+    services.when(token, (later, completion) => {
+      if (write.settled || this.primary.over || completion.type !== 'allocation') return
+      if (completion.runs.some(({ kind }) => kind !== BLOCK_DATA)) return this.drop(later, write, 'NO_SPACE')
+      this.split(later, write, message)
+    })
+  }
+
+  private split(ctx: Context, write: Preparing, { payload, offset, checksums }: Write): void {
     const { extent } = this.primary
-    const { payload, offset, checksums } = write.message
     const parts = splitBlocks(extent.blockSizeBytes, offset, payload.length)
     const partial: BlockPart[] = []
     parts.forEach((part, index) => {
@@ -126,7 +146,7 @@ export class Writes {
         )
     })
     if (partial.length === 0) return this.sequence(ctx, write)
-    this.preparing.push(write)
+    if (!this.preparing.includes(write)) this.preparing.push(write)
     write.mergesLeft = partial.length
     for (const part of partial) this.merge(ctx, write, part, payload.subarray(part.at, part.at + part.length))
   }
@@ -148,6 +168,9 @@ export class Writes {
         else if (kind === BLOCK_DATA) merges.push(part)
         else write.changes.push(change(part.block, BLOCK_ZERO, 0))
       }
+      // On a full disk what erases goes on as long as it frees more than it writes (amendment 17).
+      const frees = merges.length === 0 || write.changes.length > 0
+      if (!frees && leastSpace(this.primary) === 'full') return this.drop(later, write, 'NO_SPACE')
       write.mergesLeft = merges.length
       if (merges.length === 0) this.sequence(later, write)
       for (const part of merges) this.merge(later, write, part, undefined)

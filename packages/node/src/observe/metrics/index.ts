@@ -3,6 +3,7 @@ import { type ControlMetrics, controlMetrics } from './control.ts'
 import { type ProcessFacts, type ProcessMetrics, processMetrics } from './process.ts'
 import { type RecoveryMetrics, recoveryMetrics } from './recovery.ts'
 import { type ReplicationMetrics, replicationMetrics } from './replication.ts'
+import { type ScrubMetrics, scrubMetrics } from './scrub.ts'
 import { type StorageMetrics, storageMetrics } from './storage.ts'
 import { type TransportMetrics, transportMetrics } from './transport.ts'
 
@@ -13,6 +14,7 @@ export type {
   ProcessMetrics,
   RecoveryMetrics,
   ReplicationMetrics,
+  ScrubMetrics,
   StorageMetrics,
   TransportMetrics,
 }
@@ -21,6 +23,7 @@ export type {
 export interface NodeMetrics {
   readonly replication: ReplicationMetrics
   readonly recovery: RecoveryMetrics
+  readonly scrub: ScrubMetrics
   readonly storage: StorageMetrics
   readonly transport: TransportMetrics
   readonly control: ControlMetrics
@@ -31,6 +34,7 @@ export function createNodeMetrics(register: Register, facts: ProcessFacts): Node
   return {
     replication: replicationMetrics(register),
     recovery: recoveryMetrics(register),
+    scrub: scrubMetrics(register),
     storage: storageMetrics(register),
     transport: transportMetrics(register),
     control: controlMetrics(register),

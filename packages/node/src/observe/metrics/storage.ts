@@ -1,3 +1,4 @@
+import { STORE_SPACES } from '@ashlar/proto'
 import type { StoreMetrics } from '../../storage/metrics.ts'
 import type { SpaceView } from '../../storage/space/free-space.ts'
 import { LATENCY_BUCKETS_SECONDS, mirror, type Register } from '../register.ts'
@@ -37,7 +38,20 @@ export function storageMetrics(register: Register) {
     'Time from handing a batch to the driver until it was on stable storage.',
     LATENCY_BUCKETS_SECONDS,
   )
-  const freeBytes = register.gauge('ashlar_storage_free_bytes', 'Bytes that the file system of the store has left.')
+  const freeBytes = register.gauge(
+    'ashlar_storage_free_bytes',
+    'Bytes that the file system of the store has left, less what the ballast lacks.',
+  )
+  const reserveBytes = register.gauge(
+    'ashlar_storage_reserve_bytes',
+    'Free bytes below which the store refuses something.',
+    ['reserve'],
+  )
+  const space = register.gauge(
+    'ashlar_storage_space',
+    '1 for the state of the store that its free bytes come to (free, filling, tight or full), 0 for the others.',
+    ['state'],
+  )
   const driver = register.gauge('ashlar_storage_driver', 'What the storage driver says of itself.', ['statistic'])
   const failures = register.counter('ashlar_storage_failures_total', 'Write errors that poisoned the store.')
   return {
@@ -49,7 +63,10 @@ export function storageMetrics(register: Register) {
         mirror(register, name, help, () => source.metrics[key as keyof typeof COUNTERS])
       }
       register.onCollect(() => {
-        freeBytes.set({}, source.space().freeBytes)
+        const room = source.space()
+        freeBytes.set({}, room.freeBytes)
+        for (const [reserve, bytes] of Object.entries(room.reserves)) reserveBytes.set({ reserve }, bytes)
+        for (const state of STORE_SPACES) space.set({ state }, state === room.space ? 1 : 0)
         for (const [statistic, value] of Object.entries(source.statistics())) driver.set({ statistic }, value)
       })
     },

@@ -1,0 +1,115 @@
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { ScrubCommand, ScrubStatus } from '../storage/scrub/index.ts'
+import type { FetchPeer } from './peers.ts'
+import { errorSchema } from './schemas.ts'
+
+/** The scrub of a node, as its API sees it. */
+export interface ScrubView {
+  readonly status: ScrubStatus
+  /** Why this store is to leave the in-sync sets, once nobody would wait for it; undefined for a sound one. */
+  readonly reasonToLeave: string | undefined
+  command(command: ScrubCommand): void
+}
+
+const count = z.number().int().min(0)
+const passSchema = z.object({
+  startedAt: z.string().describe('By the clock of the node.'),
+  endedAt: z.string().nullable().describe('Null while it goes on.'),
+  blocks: count,
+  bytes: count,
+  damagedBlocks: count.describe('Blocks whose bytes were wrong or missing.'),
+  lostLeaves: count.describe('Runs of 256 blocks whose versions were others than their digest says.'),
+})
+
+export const scrubSchema = z
+  .object({
+    state: z.enum(['off', 'paused', 'running', 'waiting']),
+    bytesPerSecond: count,
+    position: z.number().min(0).max(1).describe('Part of the pass that is done.'),
+    current: passSchema.nullable(),
+    last: passSchema.nullable().describe('The last pass that came to its end.'),
+    reasonToLeave: z
+      .string()
+      .nullable()
+      .describe('Why the store leaves the in-sync sets as soon as enough others are in sync; null for a sound one.'),
+  })
+  .meta({ id: 'Scrub' })
+
+export const scrubCommandSchema = z.object({
+  do: z
+    .enum(['start', 'pause', 'resume'])
+    .describe('start: begin a pass now. pause: until resume, also across restarts.'),
+})
+
+export type ScrubAnswer = z.infer<typeof scrubSchema>
+export type ScrubRequest = z.infer<typeof scrubCommandSchema>
+
+const errors = { '4xx': errorSchema, '5xx': errorSchema }
+export const SCRUB_PATH = '/v1/local/scrub'
+
+export function scrubRoutes(view: ScrubView): FastifyPluginAsyncZod {
+  return async (server) => {
+    server.get(
+      SCRUB_PATH,
+      { schema: { summary: 'How far the scrub of this store is', response: { 200: scrubSchema, ...errors } } },
+      () => scrubAnswer(view),
+    )
+    server.post(
+      SCRUB_PATH,
+      {
+        schema: {
+          summary: 'Start, pause or resume the scrub of this store',
+          body: scrubCommandSchema,
+          response: { 200: scrubSchema, ...errors },
+        },
+      },
+      ({ body }) => {
+        view.command(body.do)
+        return scrubAnswer(view)
+      },
+    )
+  }
+}
+
+function scrubAnswer({ status, reasonToLeave }: ScrubView): ScrubAnswer {
+  const { state, bytesPerSecond, position, current, last } = status
+  const pass = (of: typeof current): ScrubAnswer['current'] =>
+    of === null
+      ? null
+      : {
+          startedAt: new Date(of.startedAtMs).toISOString(),
+          endedAt: of.endedAtMs === null ? null : new Date(of.endedAtMs).toISOString(),
+          ...{ blocks: of.blocks, bytes: of.bytes, damagedBlocks: of.damagedBlocks, lostLeaves: of.lostLeaves },
+        }
+  return {
+    ...{ state, bytesPerSecond, position, reasonToLeave: reasonToLeave ?? null },
+    ...{ current: pass(current), last: pass(last) },
+  }
+}
+
+/** What `explain` says of the scrub of a node, and what it waits for because of it; nothing when the node does not answer. */
+export async function explainScrub(
+  api: string,
+  fetchPeer: FetchPeer,
+): Promise<{ readonly because: readonly string[]; readonly waitsFor: readonly string[] }> {
+  const scrub = await fetchPeer(api, SCRUB_PATH).then(
+    (answer) => scrubSchema.safeParse(answer).data,
+    () => undefined,
+  )
+  if (scrub === undefined) return { because: [], waitsFor: [] }
+  const { state, position, current, last, reasonToLeave } = scrub
+  const now =
+    current === null ? `its scrub is ${state}` : `its scrub is ${state}, ${Math.floor(position * 100)} % of a pass done`
+  const before = last === null ? 'no pass has ended yet' : `the last pass ended ${last.endedAt}, ${found(last)}`
+  const leaving = `its store is suspect: ${reasonToLeave}. It leaves once every extent that it is in sync of has enough others in sync on trusted nodes that are up`
+  return {
+    because: [`${now}${current === null ? '' : `, ${found(current)}`}; ${before}`],
+    waitsFor: reasonToLeave === null ? [] : [leaving],
+  }
+}
+
+function found({ blocks, damagedBlocks, lostLeaves }: NonNullable<ScrubAnswer['last']>): string {
+  const lost = lostLeaves === 0 ? '' : `, and versions lost in ${lostLeaves} places`
+  return `${blocks} blocks read, ${damagedBlocks} of them damaged${lost}`
+}
