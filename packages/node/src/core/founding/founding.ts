@@ -7,17 +7,7 @@ import { newClusterId } from './cluster-id.ts'
 /** What founding is built from: what the data directory and the options say. */
 export type FoundingStart = Pick<
   NodeStart,
-  | 'store'
-  | 'address'
-  | 'cluster'
-  | 'voters'
-  | 'founded'
-  | 'peers'
-  | 'expect'
-  | 'log'
-  | 'snapshot'
-  | 'hardState'
-  | 'voterCount'
+  'store' | 'address' | 'cluster' | 'voters' | 'founded' | 'peers' | 'expect' | 'log' | 'snapshot' | 'voterCount'
 >
 
 /** The cluster that this store belongs to. */
@@ -65,9 +55,7 @@ export class Founding {
     this.#founded = start.founded
     if (start.cluster === undefined) return
     this.#state = 'joined'
-    const isEmpty = start.log.length === 0 && start.snapshot === undefined
-    // The other voters have what it held, and fill it again.
-    if (start.founded && isEmpty && start.hardState?.recovering !== true)
+    if (start.founded && start.log.length === 0 && start.snapshot === undefined)
       this.#loseControl('this store founded its cluster, but its control log is gone')
     else this.#checkVoters(start.voters)
   }
