@@ -12,6 +12,8 @@ import type {
   LoseReport,
   NodeAnswer,
   NodeDetailsAnswer,
+  ScrubAnswer,
+  ScrubRequest,
   VersionsAnswer,
   VolumeAnswer,
 } from '@ashlar/node/config'
@@ -112,6 +114,15 @@ export class ApiClient {
     return this.call('/v1/local', timeoutMs === undefined ? {} : { timeoutMs })
   }
 
+  /** The scrub of the node that answers. */
+  scrub(): Promise<ScrubAnswer> {
+    return this.call(SCRUB_PATH)
+  }
+
+  commandScrub(request: ScrubRequest): Promise<ScrubAnswer> {
+    return this.call(SCRUB_PATH, { method: 'POST', body: request })
+  }
+
   versions(extent: number, firstBlock: number): Promise<VersionsAnswer> {
     return this.call(`/v1/local/extents/${extent}/versions?firstBlock=${firstBlock}`)
   }
@@ -126,6 +137,8 @@ export class ApiClient {
     })
   }
 }
+
+const SCRUB_PATH = '/v1/local/scrub'
 
 function forcePath(volume: string, extent: number): string {
   return `/v1/volumes/${encodeURIComponent(volume)}/extents/${extent}/force-primary`

@@ -13,6 +13,7 @@ import { gatewayRun } from './commands/gateway-run.ts'
 import { nodeDescribe } from './commands/node-describe.ts'
 import { nodeLost } from './commands/node-lost.ts'
 import { nodeLs } from './commands/node-ls.ts'
+import { nodeScrub } from './commands/node-scrub.ts'
 import { replicaExport } from './commands/replica-export.ts'
 import { serverRun } from './commands/server-run.ts'
 import { volumeAcknowledgeLoss } from './commands/volume-acknowledge-loss.ts'
@@ -45,7 +46,11 @@ const NOUNS: Readonly<Record<string, Noun>> = {
     aliases: ['cl'],
     verbs: [clusterInfo, clusterCheck, clusterWait, clusterMembership, clusterLeader, clusterRecover],
   },
-  node: { description: 'nodes and what they hold', aliases: ['no'], verbs: [nodeLs, nodeDescribe, nodeLost] },
+  node: {
+    description: 'nodes and what they hold',
+    aliases: ['no'],
+    verbs: [nodeLs, nodeDescribe, nodeScrub, nodeLost],
+  },
   volume: {
     description: 'virtual disks',
     aliases: ['v'],

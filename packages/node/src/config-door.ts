@@ -17,6 +17,8 @@ export type {
   LoseReport,
   NodeAnswer,
   NodeDetailsAnswer,
+  ScrubAnswer,
+  ScrubRequest,
   VersionsAnswer,
   VolumeAnswer,
 } from './admin/index.ts'

@@ -6,6 +6,7 @@ import type { Input } from './core/machine.ts'
 import type { Observer } from './observe/index.ts'
 import { RunningNode } from './running-node.ts'
 import { controlLogDirectory, openControlLog, openStore, type ReserveOptions } from './storage/index.ts'
+import { Scrubber, type ScrubCommand } from './storage/scrub/index.ts'
 import { createWsTransport } from './transport/index.ts'
 
 /** What a node is started with. Everything is checked before: see config/. */
@@ -35,6 +36,8 @@ export interface NodeOptions {
   readonly ballastBytes?: Bytes
   /** Room that is kept free on the disk; what is not given follows from its size. */
   readonly reserves?: ReserveOptions
+  /** Bytes a second that the scrub reads; 0: none. Absent: what scrub/ takes by itself. */
+  readonly scrubBytesPerSecond?: Bytes | undefined
   /** The node cannot go on and has stopped acknowledging: the process must end. Called once. */
   readonly onFatal: (reason: string, cause?: unknown) => void
 }
@@ -74,6 +77,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     )
     closers.push(() => store.close())
     observer.metrics.storage.watch(store)
+    const scrubber = new Scrubber(store.scrubbed, { bytesPerSecond: options.scrubBytesPerSecond })
+    observer.metrics.scrub.watch(scrubber)
     const logDirectory = controlLogDirectory(options.dataDir)
     const controlLog = existsSync(logDirectory) ? await openControlLog(logDirectory) : undefined
     if (controlLog !== undefined) closers.push(() => controlLog.close())
@@ -81,7 +86,17 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     running = node
     for (const input of early) node.onStoreCompletion(input)
     const metrics = { contentType: observer.register.contentType, expose: () => observer.register.expose() }
-    const server = await createAdminServer({ view: node, log: observer.log.child({ room: 'admin' }), metrics })
+    const scrub = {
+      get status() {
+        return scrubber.status
+      },
+      get reasonToLeave() {
+        return node.reasonToLeave
+      },
+      command: (command: ScrubCommand) => scrubber.command(command),
+    }
+    const log = observer.log.child({ room: 'admin' })
+    const server = await createAdminServer({ view: node, log, metrics, scrub })
     closers.push(() => server.close())
     const api = await listenAdmin(server, options.api)
     const transport = await createWsTransport(
@@ -103,8 +118,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     observer.metrics.transport.watch(transport.counters)
     node.begin(transport, options.advertise ?? transport.address, options.advertiseApi ?? api)
     observer.watch(node)
+    scrubber.start()
     const stopAll = async (): Promise<void> => {
       try {
+        scrubber.stop()
         await node.stop()
       } finally {
         await server.close()

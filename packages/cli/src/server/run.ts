@@ -64,6 +64,7 @@ function nodeOptions(
     insecure,
     onFatal,
     ...(options.ballastBytes === undefined ? {} : { ballastBytes: options.ballastBytes }),
+    scrubBytesPerSecond: options.scrubRate,
     reserves: { placement: options.placementReserve, writes: options.writeReserve, last: options.lastReserve },
   }
 }

@@ -171,6 +171,15 @@ export const SERVER_OPTIONS = {
     defaultText: '256Mi and 2 % of the disk, at most 2Gi of it, and at most half of --write-reserve',
     cost: 'As --write-reserve.',
   },
+  scrubRate: {
+    ...asBytes,
+    name: 'scrub-rate',
+    placeholder: 'SIZE',
+    optional: true,
+    meaning: 'Bytes a second that are read again and verified while the node runs, one pass a day at most. 0: none.',
+    defaultText: '2Mi, or as much as one pass a week takes',
+    cost: 'More finds rot earlier and takes more of the disk from clients; 0 finds it when somebody reads the block.',
+  },
 } as const satisfies OptionTable
 
 export type ServerOptions = OptionValues<typeof SERVER_OPTIONS>

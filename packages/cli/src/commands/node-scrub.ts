@@ -1,0 +1,57 @@
+import { formatBytes, type ScrubAnswer, type ScrubRequest } from '@ashlar/node/config'
+import { AshlarError } from '@ashlar/proto'
+import { Command } from 'commander'
+import { ApiClient } from '../api-client.ts'
+import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { formatFields, printOne } from '../output.ts'
+import type { Verb } from '../program.ts'
+
+interface ScrubFlags {
+  readonly start?: true
+  readonly pause?: true
+  readonly resume?: true
+}
+
+export function nodeScrub({ io }: Verb): Command {
+  const command = new Command('scrub')
+    .description('how far a node is with reading and verifying all that it holds')
+    .argument('<id>', 'name of the node, or id of its store')
+    .option('--start', 'begin a pass now')
+    .option('--pause', 'stop reading until --resume, also across restarts')
+    .option('--resume', 'go on')
+  addCommonOptions(command)
+  examples(command, ['ashlar node scrub n1', 'ashlar node scrub n1 --start', 'ashlar node scrub n1 --pause'])
+  return command.action(async (id: string, flags: ScrubFlags) => {
+    const { api, format } = sessionOf(io, command)
+    const asked = (['start', 'pause', 'resume'] as const).filter((word) => flags[word] === true)
+    if (asked.length > 1) throw new AshlarError('USAGE', `--${asked.join(' and --')} cannot be asked for at once`)
+    const [request] = asked
+    const node = await api.node(id)
+    // A scrub is the node's own: nobody else can be asked.
+    const its = new ApiClient([`http://${node.api}`])
+    const scrub = await (request === undefined ? its.scrub() : its.commandScrub({ do: request }))
+    printOne(io, format, scrub, { name: scrub.state, describe: () => describeScrub(node.id, scrub) })
+  })
+}
+
+function describeScrub(
+  id: string,
+  { state, bytesPerSecond, position, current, last, reasonToLeave }: ScrubAnswer,
+): string {
+  return formatFields([
+    ['Node', id],
+    ['Scrub', state],
+    ['Rate', bytesPerSecond === 0 ? 'none' : `${formatBytes(bytesPerSecond)} a second`],
+    [
+      'Pass',
+      current === null ? 'none' : `${Math.floor(position * 100)} % since ${current.startedAt}: ${found(current)}`,
+    ],
+    ['Last pass', last === null ? 'none' : `from ${last.startedAt} to ${last.endedAt}: ${found(last)}`],
+    ...(reasonToLeave === null ? [] : [['Suspect', reasonToLeave] as const]),
+  ])
+}
+
+function found({ blocks, bytes, damagedBlocks, lostLeaves }: NonNullable<ScrubAnswer['last']>): string {
+  const lost = lostLeaves === 0 ? '' : `, versions lost in ${lostLeaves} places`
+  return `${blocks} blocks and ${formatBytes(bytes)} read, ${damagedBlocks} blocks damaged${lost}`
+}
