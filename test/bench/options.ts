@@ -30,7 +30,8 @@ export const HELP = `usage: npm run bench -- [JOB...] [options]
 
 Measures the jobs of test/bench/jobs.fio (all when none is named) against the NBD gateway of a cluster of ashlar dev: the
 device is filled once, before the first job that writes it is overwritten once at random. \`pieces\` measures what one write is
-made of: disk, bare-store, ashlar-store, websocket, nbd. Tables go to stderr, JSON to stdout.
+made of: disk, bare-store, ashlar-store, websocket, nbd; and nbdkit: the NBD server over memory beside nbdkit's. Tables go to
+stderr, JSON to stdout.
 
   --repeats N            runs of each job, of which the median counts (default: 3)
   --against ceph         measures Ceph too, in turns, on the same machine

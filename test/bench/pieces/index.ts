@@ -1,34 +1,12 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { InvariantError, MIB } from '@ashlar/proto'
-import { runFio } from '../fio.ts'
-import { parseJobFile } from '../jobs.ts'
+import { InvariantError } from '@ashlar/proto'
 import type { BenchOptions } from '../options.ts'
-import { CpuSampler } from '../processes.ts'
-import { median } from '../statistics.ts'
 import { Worker, withWorkers } from './crew.ts'
-import type { PieceKind, WorkerFigures } from './piece.ts'
+import { nbdAlone, nbdBesideNbdkit } from './nbd.ts'
+import { mediansOf, type PieceContext, type PieceKind, type PieceResult, type WorkerFigures } from './piece.ts'
 
-/** What one piece reached: medians of the repeats. */
-export interface PieceResult {
-  readonly name: string
-  /** Processes that did the same at the same time. */
-  readonly together: number
-  /** Of each of them. */
-  readonly operationsPerSecond: number
-  /** CPU of all threads of all processes for one operation. */
-  readonly cpuUs: number
-}
-
-const MEMORY_BYTES = 256 * MIB
 const AT_ONCE = 16
-const FIO_EXTRA_MS = 60_000
-
-interface PieceContext {
-  readonly options: BenchOptions
-  readonly signal: AbortSignal
-  readonly tell: (line: string) => void
-}
 
 /** What can be asked for by name, in the order in which it is measured. */
 const PIECES: Readonly<Record<string, (context: PieceContext) => Promise<PieceResult[]>>> = {
@@ -39,7 +17,8 @@ const PIECES: Readonly<Record<string, (context: PieceContext) => Promise<PieceRe
     await stores(context, 'ashlar-store', 3),
   ],
   websocket: async (context) => [...(await websocket(context, 1)), ...(await websocket(context, AT_ONCE))],
-  nbd: async (context) => [await nbd(context, 'randwrite-4k-qd32'), await nbd(context, 'randread-4k-qd32')],
+  nbd: nbdAlone,
+  nbdkit: nbdBesideNbdkit,
 }
 export const PIECE_NAMES: readonly string[] = Object.keys(PIECES)
 
@@ -93,20 +72,6 @@ async function measureAll(workers: readonly Worker[], seconds: number): Promise<
   })
 }
 
-function mediansOf(rounds: readonly (readonly WorkerFigures[])[]): Pick<PieceResult, 'operationsPerSecond' | 'cpuUs'> {
-  const sum = (round: readonly WorkerFigures[], of: (figures: WorkerFigures) => number) =>
-    round.reduce((total, figures) => total + of(figures), 0)
-  const rate = ({ operations, seconds }: WorkerFigures) => operations / seconds
-  return {
-    operationsPerSecond: median(rounds.map((round) => sum(round, rate) / round.length)),
-    cpuUs: median(
-      rounds.map(
-        (round) => (sum(round, ({ cpuSeconds }) => cpuSeconds) * 1e6) / sum(round, ({ operations }) => operations),
-      ),
-    ),
-  }
-}
-
 /** A row of the sender and one of the receiver: each side's CPU is a cost of its own. */
 async function websocket(context: PieceContext, atOnce: number): Promise<PieceResult[]> {
   const { options, signal } = context
@@ -125,39 +90,6 @@ async function websocket(context: PieceContext, atOnce: number): Promise<PieceRe
     } finally {
       await client.end()
     }
-  })
-}
-
-async function nbd(context: PieceContext, jobName: string): Promise<PieceResult> {
-  const { options, signal } = context
-  const file = parseJobFile(await readFile(new URL('../jobs.fio', import.meta.url), 'utf8'))
-  const job = file.jobs.find(({ name }) => name === jobName)
-  if (job === undefined) throw new InvariantError(`jobs.fio has no job ${jobName}`)
-  const sizeBytes = Math.min(MEMORY_BYTES, options.sizeBytes)
-  return await withWorkers([{ kind: 'nbd-server', settings: { sizeBytes } }], signal, async ([server]) => {
-    if (server === undefined) throw new InvariantError('one worker was asked for')
-    const runs: WorkerFigures[] = []
-    for (let repeat = 0; repeat < options.repeats; repeat++) {
-      const sampler = new CpuSampler([{ name: 'nbd', pid: server.pid }])
-      sampler.start()
-      const overrides = new Map([
-        ['ioengine', 'nbd'],
-        ['uri', server.address.replace(/\/*$/, '/memory')],
-        ['size', `${sizeBytes}`],
-        ['runtime', `${options.seconds}`],
-      ])
-      const timeoutMs = options.seconds * 1000 + FIO_EXTRA_MS
-      const fio = await runFio(job, { global: file.global, overrides, environment: {}, timeoutMs, signal }).finally(
-        () => sampler.end(),
-      )
-      const cpu = sampler.between(fio.endedAtMs - fio.runtimeSeconds * 1000, fio.endedAtMs)
-      runs.push({ operations: fio.operations, seconds: fio.runtimeSeconds, cpuSeconds: cpu.processes[0] ?? 0 })
-    }
-    return told(context, {
-      name: `NBD server over memory, ${jobName}`,
-      together: 1,
-      ...mediansOf(runs.map((run) => [run])),
-    })
   })
 }
 

@@ -1,4 +1,6 @@
 import type { Bytes } from '@ashlar/proto'
+import type { BenchOptions } from '../options.ts'
+import { median } from '../statistics.ts'
 
 export type PieceKind = 'disk' | 'bare-store' | 'ashlar-store' | 'websocket-server' | 'websocket-client' | 'nbd-server'
 
@@ -36,3 +38,39 @@ export interface WorkerFigures {
 }
 
 export const BLOCK_BYTES: Bytes = 4096
+
+/** What one piece reached: medians of the repeats. */
+export interface PieceResult {
+  readonly name: string
+  /** Processes that did the same at the same time. */
+  readonly together: number
+  /** Of each of them. */
+  readonly operationsPerSecond: number
+  /** CPU of all threads of all processes for one operation. */
+  readonly cpuUs: number
+  /** Operations a second as a share of those of the next row, which did the same in turns with it. */
+  readonly ofNext?: number
+}
+
+export interface PieceContext {
+  readonly options: BenchOptions
+  readonly signal: AbortSignal
+  readonly tell: (line: string) => void
+}
+
+/** Medians over rounds; in each of them some processes did the same at once. */
+export function mediansOf(
+  rounds: readonly (readonly WorkerFigures[])[],
+): Pick<PieceResult, 'operationsPerSecond' | 'cpuUs'> {
+  const sum = (round: readonly WorkerFigures[], of: (figures: WorkerFigures) => number) =>
+    round.reduce((total, figures) => total + of(figures), 0)
+  const rate = ({ operations, seconds }: WorkerFigures) => operations / seconds
+  return {
+    operationsPerSecond: median(rounds.map((round) => sum(round, rate) / round.length)),
+    cpuUs: median(
+      rounds.map(
+        (round) => (sum(round, ({ cpuSeconds }) => cpuSeconds) * 1e6) / sum(round, ({ operations }) => operations),
+      ),
+    ),
+  }
+}
