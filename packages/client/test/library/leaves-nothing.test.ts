@@ -40,7 +40,7 @@ async function ends(program: string): Promise<string> {
 describe('a process ends by itself', () => {
   test('when its client is closed: with calls that wait, a status that is read, streams that are open', async () => {
     const said = await ends(`
-      const client = await connect({ servers: cluster.servers, ioTimeoutMs: 500 })
+      const client = await connect({ servers: cluster.servers, ioTimeoutMs: 3000 })
       const volume = await client.openVolume('demo')
       for (const node of cluster.nodes) for (const kind of ['write', 'read', 'cancel']) node.failAlways(kind, { do: 'ignore' })
       const stop = new AbortController()
