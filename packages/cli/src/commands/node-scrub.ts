@@ -1,4 +1,4 @@
-import { formatBytes, type ScrubAnswer, type ScrubRequest } from '@ashlar/node/config'
+import { formatBytes, type ScrubAnswer } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
 import { ApiClient } from '../api-client.ts'
