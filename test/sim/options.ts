@@ -26,7 +26,7 @@ export interface SimulationOptions {
   readonly sharing: 'shared' | 'takeover'
   /** One more client makes and removes volumes of its own. */
   readonly churn: boolean
-  /** A person changes who votes on the control log, again and again. */
+  /** People change who votes on the control log, again and again. */
   readonly operator: boolean
   /** Faults begin with the first process, while the cluster is still being founded. */
   readonly faultsFromStart: boolean

@@ -86,8 +86,11 @@ export class Elections {
     if (!begun) this.broken('one-change', `${node.host} changes members before its term has begun`)
   }
 
-  /** A snapshot stands for entries that are committed, and for no others. */
-  snapshot(node: NodeProcess, { index, term }: NonNullable<NodeStart['snapshot']>): void {
+  /** A snapshot stands for entries that are committed, for no others, and for the members that they made. */
+  snapshot(node: NodeProcess, { index, term, members }: NonNullable<NodeStart['snapshot']>): void {
+    const changed = this.committed.findLast((entry) => entry.index <= index && membersOf(entry) !== undefined)
+    if (changed !== undefined && JSON.stringify(membersOf(changed)) !== JSON.stringify(members))
+      this.broken('snapshot-members', `${node.host} has a snapshot of entry ${index} with other members than the log`)
     if (this.committed[index - 1]?.term === term) return
     this.broken('snapshot-committed', `${node.host} has a snapshot of entry ${index} of term ${term}, not committed`)
   }

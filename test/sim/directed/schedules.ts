@@ -3,6 +3,7 @@ import type { StoreId } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import { readsBesideMajority } from './confirmed-reads.ts'
+import { changeCutOff, droppedRecords, lostVoter } from './long-runs.ts'
 import { Stage } from './stage.ts'
 
 /**
@@ -34,6 +35,9 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['leader-crash', leaderCrash],
   ['leader-with-its-primary-cut-off', leaderCutOff],
   ['renewals-at-a-leader-that-stood-still', renewalsAtOldLeader],
+  ['dropped-records', droppedRecords],
+  ['lost-voter', lostVoter],
+  ['change-of-members-cut-off', changeCutOff],
 ])
 
 const TAKEOVER: Pick<SimulationOptions, 'sharing' | 'workload'> = {

@@ -1,3 +1,4 @@
+import { FAULT_MUTANTS } from './fault-table.ts'
 import type { Mutant } from './mutant.ts'
 import { RAFT_MUTANTS } from './raft-table.ts'
 import { READ_MUTANTS } from './read-table.ts'
@@ -486,4 +487,4 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
 ]
 
-export const MUTANTS: readonly Mutant[] = [...REPLICATION_MUTANTS, ...READ_MUTANTS, ...RAFT_MUTANTS]
+export const MUTANTS: readonly Mutant[] = [...REPLICATION_MUTANTS, ...READ_MUTANTS, ...RAFT_MUTANTS, ...FAULT_MUTANTS]

@@ -24,7 +24,8 @@ export class Membership {
   private readonly truth: ControlTruth
   /** Disks that exist, by store. */
   private readonly disks: ReadonlyMap<string, Disk>
-  private changing = false
+  /** Changes on their way. */
+  private changes = 0
   private changedAt = Number.NEGATIVE_INFINITY
 
   constructor(clock: Clock, truth: ControlTruth, disks: ReadonlyMap<string, Disk>) {
@@ -39,17 +40,17 @@ export class Membership {
   }
 
   beginChange(): void {
-    this.changing = true
+    this.changes++
   }
 
   endChange(): void {
-    this.changing = false
+    this.changes--
     this.changedAt = this.clock.now
   }
 
   /** True when the voters that still have their disks are a majority without this one, whichever change is on its way. */
   mayLose(store: StoreId): boolean {
-    if (this.changing || this.clock.now - this.changedAt < LATE_MS) return false
+    if (this.changes > 0 || this.clock.now - this.changedAt < LATE_MS) return false
     return this.possible().every(({ voters, learners }) => {
       // A learner may be a voter by the time at which its disk is gone.
       const all = learners.includes(store) ? [...voters, store] : voters
@@ -57,8 +58,9 @@ export class Membership {
     })
   }
 
-  /** True when, after this removal, the voters that still have their disks are a majority. */
+  /** True when, after this removal, the voters that still have their disks are a majority. One at a time. */
   mayRemove(store: StoreId): boolean {
+    if (this.changes > 0) return false
     return this.possible().every(({ voters }) => {
       const left = voters.filter((voter) => voter !== store)
       return 2 * left.filter((voter) => this.disks.has(voter)).length > left.length

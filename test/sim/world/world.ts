@@ -26,7 +26,8 @@ export class World {
   readonly clients: readonly ClientHost[]
   readonly drivers: readonly ClientDriver[]
   private readonly churner: VolumeChurner | undefined
-  private readonly operator: Operator | undefined
+  /** Two people who do not talk to each other. */
+  private readonly operators: readonly Operator[]
   readonly membership: Membership
   readonly history: History
   /** Disks that exist, by store. */
@@ -80,9 +81,10 @@ export class World {
     })
     this.churner = options.churn ? new VolumeChurner(client('churner'), driving()) : undefined
     const own = new Chance(options.seed ^ 0x0be4a)
-    this.operator = options.operator
-      ? new Operator({ clock: this.clock, chance: own, membership: this.membership, nodes: this.nodes })
-      : undefined
+    const people = options.operator ? [own, own.fork()] : []
+    this.operators = people.map(
+      (chance) => new Operator({ clock: this.clock, chance, membership: this.membership, nodes: this.nodes }),
+    )
   }
 
   /** Starts every process and makes the volume. */
@@ -135,7 +137,7 @@ export class World {
   atRest(): boolean {
     const running = this.nodes.every((node) => node.process?.alive() === true && node.process.store.idle)
     const quiet = this.drivers.every((driver) => driver.pending === 0) && this.churner?.idle !== false
-    const settled = this.operator?.idle !== false
+    const settled = this.operators.every(({ idle }) => idle)
     return running && quiet && settled && this.healed()
   }
 
@@ -143,7 +145,7 @@ export class World {
   stopClients(): void {
     for (const driver of this.drivers) driver.stop()
     this.churner?.stop()
-    this.operator?.stop()
+    for (const operator of this.operators) operator.stop()
   }
 
   describe(): string {
@@ -196,7 +198,7 @@ export class World {
         driver.start(options.sharing === 'takeover' && index === 1 ? 6000 : 0)
       }
       this.churner?.start()
-      this.operator?.start(options.faultsMs / 2)
+      for (const operator of this.operators) operator.start(options.faultsMs / 2)
       return
     }
     const command = {

@@ -1,0 +1,63 @@
+import type { Violation } from '../checkers/report.ts'
+import { Chance } from '../world/chance.ts'
+import { NotFollowed, Stage } from './stage.ts'
+
+/**
+ * A replica loses power, and when its store is opened again synced records are missing: it is suspect. It leaves the set, is
+ * compared and counts again; then the primary dies. Of the two that are left it has the lower id, and must not lead.
+ */
+export function droppedRecords(): readonly Violation[] {
+  const stage = Stage.where(
+    ({ primary, replica, voter }) => primary !== voter && replica.disk.store < voter.disk.store,
+    { minInSync: 2 },
+  )
+  const { primary, replica, world } = stage
+  const { disk } = replica
+  disk.rememberWrites()
+  stage.run(600)
+  replica.crash({ powerLoss: true })
+  if (!disk.dropWrites(new Chance(1))) throw new NotFollowed('there was nothing to drop')
+  replica.start()
+  stage.until('it is compared', () => disk.suspicion.size === 0)
+  stage.until('it counts again', () => stage.record.inSync.includes(disk.store) && world.healed())
+  primary.crash({ powerLoss: false })
+  return stage.run(8000).finish()
+}
+
+/** A voter's directory is lost: the store that took its place votes too, before the next loss would be one too many. */
+export function lostVoter(): readonly Violation[] {
+  const stage = new Stage({ voters: 3, minInSync: 2 })
+  const { leader, world } = stage
+  const lost = world.nodes.find((node) => node !== leader && node.disk.store !== stage.record.primary.store)
+  if (lost === undefined) throw new NotFollowed('every voter leads something')
+  stage.replaceDisk(lost)
+  return stage
+    .expect('the new store votes', () => world.membership.current.voters.includes(lost.disk.store), 30_000)
+    .finish()
+}
+
+/**
+ * 1. A leader that is cut off adds a learner to its own log, in vain; the others elect one of themselves.
+ * 2. It comes back: its entry is dropped, and the change with it.
+ * 3. It leads again, and takes snapshots, which say who takes part.
+ */
+export function changeCutOff(): readonly Violation[] {
+  const stage = new Stage({ voters: 3, nodes: 4, log: { snapshotEntries: 4, trailingEntries: 0 } })
+  const { leader, world } = stage
+  const others = world.nodes.filter((node) => node !== leader)
+  const learner = others.at(-1)
+  if (learner === undefined) throw new NotFollowed('there is no fourth node')
+  stage.cut(leader, ...others)
+  leader.process?.admin({ do: 'change-members', change: 'add', store: learner.disk.store }, () => {})
+  stage.until('the change is in its log', () => leader.disk.log.members?.learners.length === 1)
+  stage.until('another leads', () => others.some(({ process }) => process?.leads === true))
+  stage.heal().until('the change is dropped', () => leader.disk.log.members?.learners.length === 0)
+  const successor = others.find(({ process }) => process?.leads === true)
+  successor?.process?.admin({ do: 'transfer-leadership', store: leader.disk.store }, () => {})
+  stage.until('it leads again', () => leader.process?.leads === true)
+  for (const node of others.slice(0, 1)) {
+    node.crash({ powerLoss: false })
+    node.start()
+  }
+  return stage.run(8000).finish()
+}

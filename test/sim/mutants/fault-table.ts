@@ -1,0 +1,138 @@
+import type { Mutant } from './mutant.ts'
+
+const RAFT = 'packages/node/src/core/raft'
+const CONTROL = 'packages/node/src/core/control'
+
+/** Bugs of what happens to the control log over time: snapshots of it, and changes of its members. */
+const LOG_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'raft-snapshot-accepted-before-durable',
+    rule: 'A2.14, raft pitfall 29',
+    wrong: 'A follower says that it has a snapshot which is not on its stable storage.',
+    edits: [
+      {
+        file: `${RAFT}/snapshot-receiver.ts`,
+        find: "this.#core.send({ type: 'appended'",
+        replace: "this.#core.sendNow({ type: 'appended'",
+      },
+    ],
+  },
+  {
+    name: 'raft-snapshot-of-old-members',
+    rule: 'raft pitfall 22',
+    wrong: 'A snapshot names the members that its log began with.',
+    edits: [
+      {
+        file: `${RAFT}/snapshots.ts`,
+        find: 'members: log.membersAt(index)',
+        replace: 'members: log.membersAt(log.baseIndex + 1)',
+      },
+    ],
+  },
+  {
+    name: 'snapshot-forgets-successors',
+    rule: 'raft pitfall 5',
+    wrong: 'A snapshot of the map leaves out who took over from whom.',
+    edits: [
+      {
+        file: `${CONTROL}/map-state.ts`,
+        find: "      rowsOf('successor', this.successors),\n",
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'raft-two-changes-at-once',
+    rule: 'raft pitfall 20',
+    wrong: 'Members are changed while an earlier change is on its way.',
+    edits: [
+      {
+        file: `${RAFT}/machine.ts`,
+        find: 'if (this.#log.membersIndex > this.#log.commit) return',
+        replace: 'if (this.#log.membersIndex < 0) return',
+      },
+    ],
+  },
+  {
+    name: 'raft-truncated-members-stay',
+    rule: 'raft pitfall 21',
+    wrong: 'A change of members whose entry was dropped from the log goes on to count.',
+    edits: [
+      {
+        file: `${RAFT}/log.ts`,
+        find: '    this.#members = this.#members.filter((change) => change.index < from)\n',
+        replace: '',
+      },
+    ],
+    schedule: 'change-of-members-cut-off',
+  },
+  {
+    name: 'raft-learner-campaigns',
+    rule: 'raft pitfalls 23 and 24',
+    wrong: 'Whoever has a log asks to be elected, learners and removed stores too.',
+    edits: [
+      {
+        file: `${RAFT}/roles/follower.ts`,
+        find: '    if (isVoter(log.members, self)) return true\n',
+        replace: '    if (isVoter(log.members, self) || log.lastIndex > 0) return true\n',
+      },
+    ],
+  },
+  {
+    name: 'lost-voter-not-replaced',
+    rule: 'Amendment 15',
+    wrong: 'The store that took over the place of a voter does not become one.',
+    edits: [
+      {
+        file: `${CONTROL}/voter-repair.ts`,
+        find: 'if (state.successors.size === 0 || !log.leads) return',
+        replace: 'if (state.successors.size >= 0 || !log.leads) return',
+      },
+    ],
+    schedule: 'lost-voter',
+  },
+].map((mutant) => ({ voters: 3, ...mutant }))
+
+/** Bugs of what is done about disks that lose what they acknowledged, or fail. */
+const DISK_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'suspect-store-stays',
+    rule: 'Amendment 11',
+    wrong: 'A store that registers as suspect stays in every set that it is in.',
+    edits: [
+      {
+        file: `${CONTROL}/apply-nodes.ts`,
+        find: "command.trust === 'suspect' && !sameIncarnation",
+        replace: "command.trust === 'suspect' && sameIncarnation",
+      },
+    ],
+    schedule: 'dropped-records',
+  },
+  {
+    name: 'suspect-store-promoted',
+    rule: 'Amendment 11',
+    wrong: 'A suspect store may be named primary like any other.',
+    edits: [
+      {
+        file: `${CONTROL}/epochs.ts`,
+        find: "node.state !== 'lost' && node.trust === 'trusted' && node.address !== '' && live.has(store)",
+        replace: "node.state !== 'lost' && node.address !== '' && live.has(store)",
+      },
+    ],
+    schedule: 'dropped-records',
+  },
+  {
+    name: 'failed-store-goes-on',
+    rule: 'Finding 2',
+    wrong: 'A process whose store met an error goes on.',
+    edits: [
+      {
+        file: 'packages/node/src/core/node-machine.ts',
+        find: "      case 'store-failed':\n",
+        replace: "      case 'store-failed':\n        return\n",
+      },
+    ],
+  },
+]
+
+export const FAULT_MUTANTS: readonly Mutant[] = [...LOG_MUTANTS, ...DISK_MUTANTS]
