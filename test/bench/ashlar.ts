@@ -8,7 +8,7 @@ import type { Subject } from './subject.ts'
 const VOLUME = 'bench'
 
 /** A cluster of `ashlar dev` with its NBD gateway, and an empty volume. */
-export async function startAshlar(options: BenchOptions): Promise<Subject> {
+export async function startAshlar(options: BenchOptions): Promise<Subject & { readonly apis: readonly string[] }> {
   const directory = await mkdtemp(join(options.directory, 'ashlar-bench-'))
   const cluster = await DevCluster.start({ directory, nodes: options.nodes })
   try {
@@ -36,6 +36,7 @@ export async function startAshlar(options: BenchOptions): Promise<Subject> {
       ['uri', `nbd://${host}/${VOLUME}`],
     ]),
     fioEnvironment: {},
+    apis: nodes.map(({ api }) => api),
     processes: [...nodes.map(({ id, pid }) => ({ name: id, pid })), { name: 'gateway', pid: gateway.pid }],
     stop: () => cluster.stop(),
   }

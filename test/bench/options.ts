@@ -10,7 +10,8 @@ export interface BenchOptions {
   /** Measure the pieces that a write is made of, and no cluster. */
   readonly pieces: boolean
   readonly repeats: number
-  readonly against: 'ceph' | undefined
+  /** Another store, or the same cluster while it scrubs; measured in turns. */
+  readonly against: 'ceph' | 'scrub' | undefined
   readonly jsonFile: string | undefined
   readonly sizeBytes: Bytes
   readonly blockSizeBytes: Bytes
@@ -35,6 +36,7 @@ stderr, JSON to stdout.
 
   --repeats N            runs of each job, of which the median counts (default: 3)
   --against ceph         measures Ceph too, in turns, on the same machine
+  --against scrub        measures the same cluster too while every node scrubs, in turns
   --json FILE            the JSON goes to a file
   --size SIZE            size of the device (default: 4Gi), of each store of pieces (default: 512Mi)
   --block-size SIZE      block size of the volume (default: 4Ki)
@@ -79,14 +81,15 @@ export function parseOptions(args: readonly string[], known: KnownNames): BenchO
       hint: `there are ${knownNames.join(', ')}`,
     })
   }
-  if (values.against !== undefined && values.against !== 'ceph') {
-    throw new AshlarError('USAGE', `--against ${values.against}: there is only ceph`)
+  const { against } = values
+  if (against !== undefined && against !== 'ceph' && against !== 'scrub') {
+    throw new AshlarError('USAGE', `--against ${against}: there are ceph and scrub`)
   }
   return {
     jobs: names,
     pieces,
     repeats: count('--repeats', values.repeats, 1),
-    against: values.against,
+    against,
     jsonFile: values.json,
     sizeBytes: parseBytes(values.size ?? (pieces ? '512Mi' : '4Gi')),
     blockSizeBytes: parseBytes(values['block-size']),

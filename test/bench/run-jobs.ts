@@ -5,6 +5,7 @@ import { type JobResult, type JobRun, type MeasureOptions, measureJob, summarize
 import type { BenchOptions } from './options.ts'
 import type { MeasuredProcess } from './processes.ts'
 import { runLine } from './report.ts'
+import { withAndWithoutScrub } from './scrubbing.ts'
 import type { Subject } from './subject.ts'
 
 export interface JobsOutcome {
@@ -30,15 +31,17 @@ export async function runJobs(
   try {
     tell('starting ashlar')
     const ashlar = await startAshlar(options)
-    subjects.push(ashlar)
+    if (options.against === 'scrub') subjects.push(...withAndWithoutScrub(ashlar, ashlar.apis))
+    else subjects.push(ashlar)
     if (options.against === 'ceph') {
       tell('starting ceph')
       subjects.push(await startCeph(options, signal))
     }
-    const run = async (job: Job, repeats: number) => {
-      const runs = new Map<Subject, JobRun[]>(subjects.map((subject) => [subject, []]))
+    const run = async (job: Job, repeats: number, measured: readonly Subject[] = subjects) => {
+      const runs = new Map<Subject, JobRun[]>(measured.map((subject) => [subject, []]))
       for (let repeat = 0; repeat < repeats; repeat++) {
         for (const [subject, done] of runs) {
+          await subject.prepare?.()
           const result = await measureJob(subject, job, measure)
           done.push(result)
           tell(runLine(subject.name, job, result))
@@ -48,8 +51,9 @@ export async function runJobs(
     }
     const jobs = chosen(file, options)
     const fill = file.jobs.find(({ name }) => name === 'fill')
-    if (fill !== undefined) await run(fill, 1)
-    if (options.overwriteSeconds > 0 && jobs.some(({ kind }) => kind !== 'read')) await run(OVERWRITE, 1)
+    const devices = subjects.filter(({ sharesDevice }) => sharesDevice !== true)
+    if (fill !== undefined) await run(fill, 1, devices)
+    if (options.overwriteSeconds > 0 && jobs.some(({ kind }) => kind !== 'read')) await run(OVERWRITE, 1, devices)
     for (const job of jobs) await run(job, options.repeats)
     return { results, processes: ashlar.processes }
   } finally {
