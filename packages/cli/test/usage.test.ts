@@ -101,6 +101,7 @@ describe('a command line that cannot be understood', () => {
     [['cluster', 'wait', '--for', 'ever'], /--for <state>.*healthy, recovering, degraded/],
     [['cluster', 'wait', '--timeout', '5'], /--timeout: "5" is not a duration/],
     [['cluster', 'recover'], /--from/],
+    [['cluster', 'check', '--volume', 'demo'], /--volume is for --deep/],
     [['replica', 'export', 'demo', 'demo.img'], /--from/],
     [['node', 'scrub', 'n1', '--start', '--pause'], /--start and --pause cannot be asked for at once/],
     [['explain', 'disk', 'x'], /volume, extent, node/],

@@ -12,7 +12,29 @@ export interface DeepReport {
   readonly blocks: number
   /** Blocks that differed each time they were looked at, and changed in between: they are being written. */
   readonly changing: number
+  /** Replicas that were not read because they are not in sync: what they lack is told by `extent ls`. */
+  readonly outOfSync: number
+  /** What `problems` tells of blocks, for programs; at most as many. */
+  readonly findings: readonly Finding[]
   readonly problems: readonly string[]
+}
+
+/** A block whose copies are not what they should be, with every copy that was compared. */
+export interface Finding {
+  readonly kind: 'differs' | 'damaged'
+  readonly volume: string
+  readonly extent: number
+  readonly block: number
+  readonly copies: readonly Copy[]
+}
+
+/** One copy; without a version the node has nothing of the block. Damaged: its bytes are missing or do not match the checksum. */
+export interface Copy {
+  readonly node: string
+  readonly version: string | null
+  readonly kind: string | null
+  readonly checksum: string | null
+  readonly intact: boolean
 }
 
 type Block = VersionsAnswer['blocks'][number]
@@ -25,35 +47,42 @@ const TOLD_PROBLEMS = 100
 
 /**
  * Reads every block of every in-sync replica through the nodes' own API, where each is verified against its checksum, and
- * compares versions and checksums across replicas. Writes may go on meanwhile. Takes as long as reading all disks does.
+ * compares versions and checksums across replicas: of one volume, or of all. Writes may go on meanwhile. Takes as long as
+ * reading all disks does. Throws NOT_FOUND for a volume that is not there.
  */
-export async function deepCheck(api: ApiClient, io: Io): Promise<DeepReport> {
-  const check = new DeepCheck(await api.nodes())
-  for (const volume of await api.volumes()) {
-    io.error(`comparing ${volume.name}\n`)
-    for (const extent of await api.extents(volume.name)) await check.compareExtent(volume.name, extent)
+export async function deepCheck(api: ApiClient, io: Io, volume?: string): Promise<DeepReport> {
+  const check = new DeepCheck(api, await api.nodes())
+  const volumes = volume === undefined ? await api.volumes() : [await api.volume(volume)]
+  for (const { name } of volumes) {
+    io.error(`comparing ${name}\n`)
+    for (const extent of await api.extents(name)) await check.compareExtent(name, extent)
   }
   return check.report()
 }
 
 class DeepCheck {
+  private readonly api: ApiClient
   private readonly nodes: ReadonlyMap<string, ApiClient>
   private readonly problems: string[] = []
+  private readonly findings: Finding[] = []
+  private outOfSync = 0
   private untold = 0
   private extents = 0
   private replicas = 0
   private blocks = 0
   private changing = 0
 
-  constructor(nodes: readonly NodeAnswer[]) {
+  constructor(api: ApiClient, nodes: readonly NodeAnswer[]) {
+    this.api = api
     this.nodes = new Map(nodes.map(({ id, api }) => [id, new ApiClient([`http://${api}`])]))
   }
 
   async compareExtent(volume: string, extent: ExtentAnswer): Promise<void> {
-    const holders = extent.replicas.filter(({ standing }) => standing === 'in-sync').map(({ node }) => node)
+    const holders = inSyncNodes(extent)
     this.extents++
     this.replicas += holders.length
-    const where = `${volume}/${extent.extent}`
+    this.outOfSync += extent.replicas.length - holders.length
+    const where: Where = { volume, extent: extent.extent, name: `${volume}/${extent.extent}` }
     for (let firstBlock: number | null = 0; firstBlock !== null; ) {
       const pages = await this.readAll(where, extent.id, holders, firstBlock)
       firstBlock = pages[0]?.nextBlock ?? null
@@ -64,18 +93,13 @@ class DeepCheck {
   }
 
   report(): DeepReport {
-    const { extents, replicas, blocks, changing } = this
+    const { extents, replicas, blocks, changing, outOfSync, findings } = this
     const more = this.untold === 0 ? [] : [`and ${this.untold} more`]
-    return { extents, replicas, blocks, changing, problems: [...this.problems, ...more] }
+    return { extents, replicas, blocks, changing, outOfSync, findings, problems: [...this.problems, ...more] }
   }
 
   /** One page of each holder that answers; one that does not is a problem, and leaves the rest to be compared. */
-  private async readAll(
-    where: string,
-    extent: number,
-    holders: readonly string[],
-    firstBlock: number,
-  ): Promise<Page[]> {
+  private async readAll(where: Where, extent: number, holders: readonly string[], firstBlock: number): Promise<Page[]> {
     const pages = await Promise.all(
       holders.map(async (node): Promise<Page | undefined> => {
         try {
@@ -83,7 +107,7 @@ class DeepCheck {
           if (client === undefined) throw new AshlarError('NOT_FOUND', 'the map does not know it')
           return { node, firstBlock, ...(await client.versions(extent, firstBlock)) }
         } catch (error) {
-          this.tell(`${where}: the replica on ${node} cannot be read: ${(error as Error).message}`)
+          this.tell(`${where.name}: the replica on ${node} cannot be read: ${(error as Error).message}`)
           return undefined
         }
       }),
@@ -91,16 +115,18 @@ class DeepCheck {
     return pages.filter((page) => page !== undefined)
   }
 
-  private tellDamaged(where: string, pages: readonly Page[]): void {
+  private tellDamaged(where: Where, pages: readonly Page[]): void {
     for (const { node, blocks } of pages) {
       for (const { block, intact } of blocks) {
-        if (!intact) this.tell(`${where}: block ${block} on ${node} does not match its checksum`)
+        if (intact) continue
+        const finding = { kind: 'damaged', ...where, block, copies: copiesOf(block, pages) } as const
+        this.tell(`${where.name}: block ${block} on ${node} does not match its checksum`, finding)
       }
     }
   }
 
   /** Looks again at what differs, until it does not or it is certain. */
-  private async settleDifferences(where: string, extent: number, pages: readonly Page[]): Promise<void> {
+  private async settleDifferences(where: Where, extent: number, pages: readonly Page[]): Promise<void> {
     let current = pages
     let differing = differences(current)
     const changed = new Set<number>()
@@ -117,16 +143,59 @@ class DeepCheck {
       current = again
       differing = still
     }
-    for (const [block, text] of differing) {
+    if (differing.size === 0) return
+    // A replica that left the set while it was compared lacks what was written since, and is no contradiction.
+    const still = await this.stillInSync(where)
+    const compared = current.filter(({ node }) => still.has(node))
+    for (const [block, text] of differences(compared)) {
+      if (!differing.has(block)) continue
       if (changed.has(block)) this.changing++
-      else this.tell(`${where}: block ${block} differs: ${text}`)
+      else {
+        const finding = { kind: 'differs', ...where, block, copies: copiesOf(block, compared) } as const
+        this.tell(`${where.name}: block ${block} differs: ${text}`, finding)
+      }
     }
   }
 
-  private tell(problem: string): void {
-    if (this.problems.length < TOLD_PROBLEMS) this.problems.push(problem)
-    else this.untold++
+  private async stillInSync({ volume, extent }: Where): Promise<ReadonlySet<string>> {
+    const now = (await this.api.extents(volume)).find((candidate) => candidate.extent === extent)
+    return new Set(now === undefined ? [] : inSyncNodes(now))
   }
+
+  private tell(problem: string, finding?: Finding & Partial<Where>): void {
+    if (this.problems.length >= TOLD_PROBLEMS) {
+      this.untold++
+      return
+    }
+    this.problems.push(problem)
+    if (finding === undefined) return
+    const { kind, volume, extent, block, copies } = finding
+    this.findings.push({ kind, volume, extent, block, copies })
+  }
+}
+
+interface Where {
+  readonly volume: string
+  readonly extent: number
+  /** VOLUME/NUMBER. */
+  readonly name: string
+}
+
+function inSyncNodes(extent: ExtentAnswer): string[] {
+  return extent.replicas.filter(({ standing }) => standing === 'in-sync').map(({ node }) => node)
+}
+
+function copiesOf(number: number, pages: readonly Page[]): Copy[] {
+  return pages.map(({ node, blocks }) => {
+    const block = blocks.find((candidate) => candidate.block === number)
+    if (block === undefined) return { node, version: null, kind: null, checksum: null, intact: true }
+    const { epoch, seq, kind, checksum, intact } = block
+    return { node, version: `${epoch}.${seq}`, kind, checksum: hex(checksum), intact }
+  })
+}
+
+function hex(checksum: number): string {
+  return checksum.toString(16).padStart(8, '0')
 }
 
 interface Page extends VersionsAnswer {
@@ -149,5 +218,5 @@ export function differences(pages: readonly Pick<Page, 'node' | 'blocks'>[]): Ma
 
 function describeBlock(block: Block | undefined): string {
   if (block === undefined) return 'nothing'
-  return `${block.kind} ${block.epoch}.${block.seq} with checksum ${block.checksum.toString(16).padStart(8, '0')}`
+  return `${block.kind} ${block.epoch}.${block.seq} with checksum ${hex(block.checksum)}`
 }

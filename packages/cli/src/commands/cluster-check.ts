@@ -1,4 +1,4 @@
-import { ERRORS } from '@ashlar/proto'
+import { AshlarError, ERRORS } from '@ashlar/proto'
 import { Command } from 'commander'
 import { type DeepReport, deepCheck } from '../check/deep.ts'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
@@ -18,12 +18,21 @@ export function clusterCheck({ io, exit }: Verb): Command {
   const command = new Command('check')
     .description(`exits ${UNHEALTHY} unless everything is well`)
     .option('--deep', 'read and verify every block of every in-sync replica, and compare the replicas')
+    .option('--volume <name>', 'compare the replicas of this volume only')
   addCommonOptions(command)
-  examples(command, ['ashlar cluster check', 'ashlar cluster check --deep', 'ashlar cluster check && echo well'])
-  return command.action(async (options: { deep?: boolean }) => {
+  examples(command, [
+    'ashlar cluster check',
+    'ashlar cluster check --deep',
+    'ashlar cluster check --deep --volume demo -o json',
+    'ashlar cluster check && echo well',
+  ])
+  return command.action(async (options: { deep?: boolean; volume?: string }) => {
+    if (options.volume !== undefined && options.deep !== true) {
+      throw new AshlarError('USAGE', '--volume is for --deep: without it nothing of a volume is read')
+    }
     const { api, format } = sessionOf(io, command)
     const cluster = await api.cluster()
-    const deep = options.deep === true ? await deepCheck(api, io) : undefined
+    const deep = options.deep === true ? await deepCheck(api, io, options.volume) : undefined
     const problems = [
       ...(cluster.state === 'healthy' ? [] : [`the cluster is ${cluster.state}`, ...cluster.reasons]),
       ...cluster.unasked.map((node) => `${node} did not answer`),
@@ -39,6 +48,7 @@ function describeCheck({ state, problems, deep }: CheckResult): string {
   const fields: (readonly [string, string | readonly string[]])[] = [['State', state]]
   if (deep !== undefined) {
     fields.push(['Compared', `${deep.blocks} blocks on ${deep.replicas} replicas of ${deep.extents} extents`])
+    if (deep.outOfSync > 0) fields.push(['Not compared', `${deep.outOfSync} replicas that are not in sync`])
     if (deep.changing > 0) fields.push(['Changing', `${deep.changing} blocks were written too often to be compared`])
   }
   fields.push(['Problems', problems.length === 0 ? 'none' : problems])
