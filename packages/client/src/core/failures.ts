@@ -38,7 +38,11 @@ export function refusedFailure(call: IoCall, code: ErrorCode): ClientFailure {
   return {
     code,
     message: `the ${rangeOf(call)} was refused by its primary (${code})`,
-    ...(code === 'NO_SPACE' ? { hint: 'A store that holds a replica has no room: `ashlar explain volume` names it. Trim, remove volumes or enlarge its disk.' } : {}),
+    ...(code === 'NO_SPACE'
+      ? {
+          hint: 'A store that holds a replica has no room: `ashlar explain volume` names it. Trim, remove volumes or enlarge its disk.',
+        }
+      : {}),
     ...(isMutation(call) ? { details: { indeterminate: false } } : {}),
   }
 }

@@ -3,6 +3,7 @@ export type {
   AllocationRun,
   BlockDevice,
   DeviceOptions,
+  DeviceReadOptions,
   DeviceWriteOptions,
   DeviceZeroOptions,
   ReadPart,

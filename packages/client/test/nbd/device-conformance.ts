@@ -90,6 +90,26 @@ function reading(make: DeviceMaker): void {
       assert.deepEqual(await readBytes(device, 0, 4096), Buffer.alloc(4096, 1))
     }))
 
+  test('a read fills memory that it is given, whatever was in it, and gives nothing else of it', () =>
+    withDevice(make, async (device) => {
+      await device.write(4096, Buffer.alloc(8192, 5))
+      const given: Uint8Array[] = []
+      const allocate = (length: number): Uint8Array => {
+        const memory = Buffer.alloc(length, 9)
+        given.push(memory)
+        return memory
+      }
+      const parts = await device.read(0, 16_384, { allocate })
+      const bytes = parts.map((part) => (part instanceof Uint8Array ? part : Buffer.alloc(part.zeroBytes)))
+      assert.deepEqual(
+        Buffer.concat(bytes),
+        Buffer.concat([Buffer.alloc(4096), Buffer.alloc(8192, 5), Buffer.alloc(4096)]),
+      )
+      for (const part of parts) {
+        if (part instanceof Uint8Array) assert.ok(given.some(({ buffer }) => buffer === part.buffer))
+      }
+    }))
+
   test('flush resolves', () =>
     withDevice(make, async (device) => {
       await device.write(0, Buffer.alloc(512, 1))

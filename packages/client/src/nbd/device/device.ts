@@ -8,6 +8,14 @@ export interface DeviceOptions {
   readonly signal?: AbortSignal
 }
 
+export interface DeviceReadOptions extends DeviceOptions {
+  /**
+   * Gives memory, with any content, for bytes that are read; without it the device makes its own. The device fills what it
+   * takes before the call resolves and does not touch it afterwards: it is used again for other reads.
+   */
+  readonly allocate?: (length: number) => Uint8Array
+}
+
 /** A write with `fua` is on stable storage when its promise resolves. */
 export interface DeviceWriteOptions extends DeviceOptions {
   readonly fua?: boolean
@@ -46,7 +54,7 @@ export interface BlockDevice {
   /** `writeZeroes` takes a small part of the time that writing the bytes would. */
   readonly fastZero: boolean
   /** Parts that cover the range in order, none empty. The memory belongs to the caller; no two zero runs follow each other. */
-  read(offset: number, length: number, options?: DeviceOptions): Promise<readonly ReadPart[]>
+  read(offset: number, length: number, options?: DeviceReadOptions): Promise<readonly ReadPart[]>
   /** `bytes` must not change until the promise settles; the device keeps no reference after it. */
   write(offset: number, bytes: Uint8Array, options?: DeviceWriteOptions): Promise<void>
   /** Resolves when every write that was acknowledged before the call is on stable storage. */

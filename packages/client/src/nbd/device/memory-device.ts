@@ -1,6 +1,13 @@
 import { AshlarError, isPowerOfTwo, KIB, MIB } from '@ashlar/proto'
 import { checkOpen, checkRange, checkWritable } from './checks.ts'
-import type { AllocationRun, BlockDevice, DeviceOptions, DeviceZeroOptions, ReadPart } from './device.ts'
+import type {
+  AllocationRun,
+  BlockDevice,
+  DeviceOptions,
+  DeviceReadOptions,
+  DeviceZeroOptions,
+  ReadPart,
+} from './device.ts'
 
 export interface MemoryDeviceOptions {
   readonly sizeBytes: number
@@ -46,13 +53,13 @@ export class MemoryDevice implements BlockDevice {
     this.readOnly = readOnly
   }
 
-  async read(offset: number, length: number, options?: DeviceOptions): Promise<readonly ReadPart[]> {
+  async read(offset: number, length: number, options?: DeviceReadOptions): Promise<readonly ReadPart[]> {
     this.#check(offset, length, options)
     const parts: ReadPart[] = []
     for (const piece of pieces(offset, length)) {
       const chunk = this.#chunks.get(piece.chunk)
       if (chunk === undefined) addZeroes(parts, piece.length)
-      else this.#readChunk(chunk, piece.from, piece.length, parts)
+      else this.#readChunk(chunk, piece, parts, options?.allocate ?? Buffer.allocUnsafeSlow)
     }
     return parts
   }
@@ -119,9 +126,9 @@ export class MemoryDevice implements BlockDevice {
     this.#chunks.clear()
   }
 
-  #readChunk(chunk: Chunk, from: number, length: number, parts: ReadPart[]): void {
-    for (const run of this.#runs(chunk, from, length)) {
-      if (run.state === DATA) parts.push(copyOf(chunk.bytes, run.from, run.length))
+  #readChunk(chunk: Chunk, piece: Piece, parts: ReadPart[], allocate: (length: number) => Uint8Array): void {
+    for (const run of this.#runs(chunk, piece.from, piece.length)) {
+      if (run.state === DATA) parts.push(copyOf(chunk.bytes, run.from, allocate(run.length)))
       else addZeroes(parts, run.length)
     }
   }
@@ -178,9 +185,15 @@ export class MemoryDevice implements BlockDevice {
   }
 }
 
+interface Piece {
+  readonly chunk: number
+  readonly from: number
+  readonly length: number
+}
+
 /** Cuts a range at the edges of chunks. */
-function pieces(offset: number, length: number): { chunk: number; from: number; length: number }[] {
-  const found: { chunk: number; from: number; length: number }[] = []
+function pieces(offset: number, length: number): Piece[] {
+  const found: Piece[] = []
   for (let at = offset; at < offset + length; ) {
     const from = at % CHUNK_BYTES
     const size = Math.min(CHUNK_BYTES - from, offset + length - at)
@@ -190,10 +203,9 @@ function pieces(offset: number, length: number): { chunk: number; from: number; 
   return found
 }
 
-function copyOf(bytes: Uint8Array, from: number, length: number): Uint8Array {
-  const copy = Buffer.allocUnsafeSlow(length)
-  copy.set(bytes.subarray(from, from + length))
-  return copy
+function copyOf(bytes: Uint8Array, from: number, target: Uint8Array): Uint8Array {
+  target.set(bytes.subarray(from, from + target.length))
+  return target
 }
 
 function addZeroes(parts: ReadPart[], length: number): void {

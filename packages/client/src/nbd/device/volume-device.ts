@@ -4,6 +4,7 @@ import type {
   AllocationRun,
   BlockDevice,
   DeviceOptions,
+  DeviceReadOptions,
   DeviceWriteOptions,
   DeviceZeroOptions,
   ReadPart,
@@ -19,6 +20,8 @@ export interface VolumeSource {
   /** Tells this opening of the volume from others. */
   readonly handle?: number
   read(offset: number, length: number, options?: DeviceOptions): Promise<Uint8Array>
+  /** Fills all of `target`. */
+  readInto?(offset: number, target: Uint8Array, options?: DeviceOptions): Promise<void>
   write(offset: number, bytes: Uint8Array, options?: DeviceWriteOptions): Promise<void>
   flush(options?: DeviceOptions): Promise<void>
   trim(offset: number, length: number, options?: DeviceOptions): Promise<void>
@@ -64,8 +67,13 @@ export class VolumeDevice implements BlockDevice {
     this.#options = options
   }
 
-  async read(offset: number, length: number, options?: DeviceOptions): Promise<readonly ReadPart[]> {
+  async read(offset: number, length: number, options?: DeviceReadOptions): Promise<readonly ReadPart[]> {
     checkRange(this.sizeBytes, offset, length)
+    if (options?.allocate !== undefined && this.#calls.readInto !== undefined) {
+      const bytes = options.allocate(length)
+      await this.#calls.readInto(offset, bytes, options)
+      return splitZeroes(bytes, offset)
+    }
     return splitZeroes(await this.#calls.read(offset, length, options), offset)
   }
 

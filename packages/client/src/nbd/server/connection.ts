@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import { AshlarError, InvariantError } from '@ashlar/proto'
 import {
   type ExportDescription,
@@ -15,6 +16,7 @@ import type { NbdServerLimits } from './limits.ts'
 import type { CloseReason, NbdLogger, NbdObserver } from './observer.ts'
 import type { ExportUser, OpenExport, OpenExports } from './open-exports.ts'
 import { Outgoing } from './outgoing.ts'
+import type { Loan, ReadMemory } from './read-memory.ts'
 import { Transmission, type TransmissionHost } from './transmission.ts'
 
 /** What the connections of one server share. */
@@ -23,6 +25,7 @@ export interface ConnectionContext {
   readonly limits: NbdServerLimits
   readonly budget: Budget
   readonly deadlines: DeadlineSignals
+  readonly readMemory: ReadMemory
   readonly observer: NbdObserver
   readonly logger: NbdLogger
   /** The client opened an export. */
@@ -132,8 +135,8 @@ export class Connection implements TransmissionHost, ExportUser {
     this.#outgoing.end(true)
   }
 
-  send(parts: readonly Uint8Array[]): void {
-    this.#outgoing.push(parts)
+  send(parts: readonly Uint8Array[], loans: readonly Loan[]): void {
+    this.#outgoing.push(parts, loans)
   }
 
   setInputWanted(wanted: boolean): void {
@@ -332,7 +335,7 @@ export class Connection implements TransmissionHost, ExportUser {
   #beginTransmission(rules: TransmissionRules, rest: Uint8Array): void {
     const open = this.#open
     if (open === undefined) throw new InvariantError('the transmission begins with an open export')
-    const { limits, budget, observer, logger, deadlines } = this.#context
+    const { limits, budget, observer, logger, deadlines, readMemory } = this.#context
     this.#deadline = undefined
     const transmission = new Transmission({
       rules,
@@ -342,6 +345,8 @@ export class Connection implements TransmissionHost, ExportUser {
       host: this,
       observer,
       logger,
+      // Of another kind of stream nobody knows when it lets go of bytes.
+      readMemory: this.#socket instanceof Socket ? readMemory : undefined,
       deadline: () => deadlines.current(),
     })
     this.#transmission = transmission

@@ -1,6 +1,7 @@
 import { MIB } from '@ashlar/proto'
 import type { Budget } from './budget.ts'
 import type { ByteStream } from './byte-stream.ts'
+import type { Loan } from './read-memory.ts'
 
 /** Bytes given to the socket at once: the step in which progress of a slow reader is seen. */
 const BATCH_BYTES = MIB
@@ -16,6 +17,10 @@ export class Outgoing {
   #parts: Uint8Array[] = []
   #next = 0
   #bytes = 0
+  /** Bytes since the connection began. */
+  #pushedBytes = 0
+  /** Loans in the order of the ends of their bytes, counted as `pushedBytes` is. */
+  #lent: { readonly end: number; readonly loans: readonly Loan[] }[] = []
   /** The socket has a batch, or gets one at the end of this turn. */
   #busy = false
   #ending = false
@@ -40,7 +45,8 @@ export class Outgoing {
     return this.#bytes === 0 ? 0 : now - this.#progressAt
   }
 
-  push(parts: readonly Uint8Array[]): void {
+  /** Loans, whose memory the parts are in, are given back when the kernel has them; not when the connection ends first. */
+  push(parts: readonly Uint8Array[], loans: readonly Loan[] = []): void {
     if (this.#ending || this.#socket.destroyed) return
     if (this.#bytes === 0) this.#progressAt = performance.now()
     let added = 0
@@ -50,6 +56,8 @@ export class Outgoing {
     }
     if (added === 0) return
     this.#bytes += added
+    this.#pushedBytes += added
+    if (loans.length > 0) this.#lent.push({ end: this.#pushedBytes, loans })
     this.#budget.add(added)
     if (this.#busy) return
     this.#busy = true
@@ -70,6 +78,7 @@ export class Outgoing {
     this.#budget.give(this.#bytes)
     this.#bytes = 0
     this.#parts = []
+    this.#lent = []
     this.#next = 0
     this.#ending = true
   }
@@ -86,7 +95,7 @@ export class Outgoing {
       batch += taken
       const last = batch === BATCH_BYTES || this.#next === this.#parts.length
       const piece = taken === part.length ? part : part.subarray(0, taken)
-      if (last) socket.write(piece, () => this.#onSent(batch))
+      if (last) socket.write(piece, (error) => this.#onSent(batch, error))
       else socket.write(piece)
     }
     if (this.#next === this.#parts.length) {
@@ -96,10 +105,13 @@ export class Outgoing {
     socket.uncork()
   }
 
-  #onSent(batch: number): void {
+  #onSent(batch: number, error: Error | null | undefined): void {
     this.#busy = false
+    // What failed may still be queued somewhere below: its memory is not used again.
+    if (error) this.#lent = []
     if (this.#bytes === 0) return
     this.#bytes -= batch
+    this.#giveBack(this.#pushedBytes - this.#bytes)
     this.#budget.give(batch)
     this.#progressAt = performance.now()
     if (this.#bytes > 0) {
@@ -107,6 +119,13 @@ export class Outgoing {
       this.#send()
     } else if (this.#ending) this.#endSocket()
     this.#onProgress()
+  }
+
+  #giveBack(sentBytes: number): void {
+    for (let next = this.#lent[0]; next !== undefined && next.end <= sentBytes; next = this.#lent[0]) {
+      for (const loan of next.loans) loan.giveBack()
+      this.#lent.shift()
+    }
   }
 
   #endSocket(): void {

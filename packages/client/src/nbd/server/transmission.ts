@@ -27,13 +27,15 @@ import type { Budget } from './budget.ts'
 import type { NbdServerLimits } from './limits.ts'
 import type { NbdLogger, NbdObserver } from './observer.ts'
 import type { OpenExport } from './open-exports.ts'
+import type { Loan, ReadMemory } from './read-memory.ts'
 import type { WriteTicket } from './write-order.ts'
 
 /** What the pipeline needs of its connection. */
 export interface TransmissionHost {
   /** Bytes of replies that the client has not taken. */
   readonly unsentBytes: number
-  send(parts: readonly Uint8Array[]): void
+  /** Loans are given back once the kernel has all of the bytes. */
+  send(parts: readonly Uint8Array[], loans: readonly Loan[]): void
   /** Whether more input is wanted now. */
   setInputWanted(wanted: boolean): void
   /** The client said NBD_CMD_DISC; its requests in flight go on. */
@@ -56,6 +58,8 @@ export interface TransmissionOptions {
   readonly host: TransmissionHost
   readonly observer: NbdObserver
   readonly logger: NbdLogger
+  /** Memory for large reads, if the stream lets go of what it has sent. */
+  readonly readMemory: ReadMemory | undefined
   /** The signal that ends a device call started now, if calls have a deadline. */
   readonly deadline: () => AbortSignal | undefined
 }
@@ -76,6 +80,8 @@ export class Transmission {
   #inFlightBytes = 0
   /** Writes that wait for an earlier overlapping one. */
   readonly #queued = new Map<WriteTicket, NbdRequest>()
+  /** Memory of replies that are written and not handed over. */
+  #loans: Loan[] = []
   #flushScheduled = false
   #begun = false
   /** Requests are being taken: what ends meanwhile must not begin to take some itself. */
@@ -123,7 +129,9 @@ export class Transmission {
 
   /** Hands over the replies that are written already. */
   sendReplies(): void {
-    if (!this.#abandoned) this.#options.host.send(this.#writer.take())
+    if (this.#abandoned) return
+    this.#options.host.send(this.#writer.take(), this.#loans)
+    this.#loans = []
   }
 
   /** Starts nothing more; what is in flight goes on and is answered. */
@@ -236,8 +244,15 @@ export class Transmission {
   }
 
   #read(request: NbdRequest, started: number): void {
-    this.#options.open.device.read(request.offset, request.length, this.#callOptions()).then(
-      (parts) => this.#succeed(request, started, () => this.#writeParts(request, parts)),
+    const loan = this.#options.readMemory?.loanFor(request.length)
+    const options = this.#callOptions()
+    const read = loan === undefined ? options : { ...options, allocate: loan.allocate }
+    this.#options.open.device.read(request.offset, request.length, read).then(
+      (parts) =>
+        this.#succeed(request, started, () => {
+          this.#writeParts(request, parts)
+          if (loan !== undefined) this.#loans.push(loan)
+        }),
       (error) => this.#fail(request, error, started),
     )
   }
