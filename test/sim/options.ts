@@ -80,7 +80,7 @@ export const FAULTS = [
 /** Those that need several voters. */
 export const VOTER_FAULTS = ['crash-leader', 'isolate-leader', 'deafen-leader', 'split-voters', 'wipe-voter'] as const
 /** What disks do wrong beside that, in some seeds. */
-export const DISK_FAULTS = ['store-error', 'read-error', 'full-disk', 'drop-records'] as const
+export const DISK_FAULTS = ['store-error', 'read-error', 'full-disk', 'drop-records', 'distrust'] as const
 export type FaultName = (typeof FAULTS)[number] | (typeof VOTER_FAULTS)[number] | (typeof DISK_FAULTS)[number]
 /** The first of them have their place in the draws of a seed; the others draw for themselves. */
 const FIRST_FAULTS = 14
@@ -177,7 +177,7 @@ function diskFaultsOf(seed: number, minInSync: number): FaultName[] {
   const own = new Chance(seed ^ 0xd15c)
   if (!own.happens(0.4)) return []
   const drawn = DISK_FAULTS.filter((fault) => own.happens(fault === 'drop-records' ? 0.8 : 0.5))
-  return minInSync > 1 ? drawn : drawn.filter((fault) => fault !== 'drop-records')
+  return minInSync > 1 ? drawn : drawn.filter((fault) => fault !== 'drop-records' && fault !== 'distrust')
 }
 
 function faultsOf(

@@ -96,7 +96,7 @@ export class Durability {
   entered({ extent, store }: Entrance): void {
     const disk = this.disks.get(store)
     // A request from before it dropped something may add it, for as long as it has not registered as suspect.
-    if (disk !== undefined && !disk.suspicion.has(extent))
+    if (disk !== undefined && !disk.incomplete.has(extent))
       this.checkHolds('in-sync-holds-all', `${store} is in sync on extent ${extent}`, disk, extent)
   }
 
@@ -111,7 +111,7 @@ export class Durability {
     for (const store of members ?? []) {
       const disk = this.disks.get(store)
       // What a store dropped after it acknowledged it is lost there, and the store says so when it is opened (amendment 11).
-      if (disk === undefined || disk.suspicion.has(request.extent)) continue
+      if (disk === undefined || disk.incomplete.has(request.extent)) continue
       if (applications.some((application) => holds(disk, request.extent, application))) continue
       this.report.violation(rule, `${node.host} acked ${name(request)}, not durable on ${store}`)
     }
@@ -133,7 +133,7 @@ export class Durability {
     for (const store of node.store.head(extent)?.record?.inSync ?? []) {
       const disk = this.disks.get(store)
       const promised = disk?.replicas.get(extent)?.head.promised
-      if (disk === undefined || disk.suspicion.has(extent) || (promised !== undefined && promised >= epoch)) continue
+      if (disk === undefined || disk.incomplete.has(extent) || (promised !== undefined && promised >= epoch)) continue
       this.report.violation(
         'all-promised',
         `${node.host} serves extent ${extent} in ${epoch}; ${store} has ${promised}`,

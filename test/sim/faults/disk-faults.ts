@@ -76,6 +76,24 @@ export class DiskFaultMaker {
     return true
   }
 
+  /**
+   * So many damaged blocks came up that the store does not trust itself any more, although all is there: it leaves as soon as
+   * nobody would wait for it, and comes back as suspect (A2.6).
+   */
+  distrust(mayLoseAny: () => boolean): boolean {
+    const { nodes, truth, chance } = this.victims
+    const candidates = nodes.filter(({ up, disk }) => up && disk.replicas.size > 0)
+    const node = candidates.length > 0 ? chance.pick(candidates) : undefined
+    const others = [...truth.map.extents.values()].map((record) => {
+      return this.believed(record).filter((member) => member !== node?.disk.store).length
+    })
+    if (node === undefined || !mayLoseAny() || others.some((count) => count < 2)) return false
+    this.doubted = node
+    for (const extent of node.disk.replicas.keys()) node.disk.suspicion.add(extent)
+    node.process?.distrust('simulated damage')
+    return true
+  }
+
   /** No store is in doubt: what it may have dropped was found and brought back. */
   get settled(): boolean {
     const { doubted } = this

@@ -107,6 +107,7 @@ export class Nemesis {
     'store-error': () => this.disks.failStore(),
     'read-error': () => this.disks.failRead(),
     'full-disk': () => this.disks.fill(),
+    distrust: () => this.disks.distrust(() => this.mayWipeAny()),
     'drop-records': () =>
       this.disks.dropRecords(
         () => this.mayWipeAny(),

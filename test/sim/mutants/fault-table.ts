@@ -122,6 +122,18 @@ const DISK_MUTANTS: readonly Mutant[] = [
     schedule: 'dropped-records',
   },
   {
+    name: 'doubtful-store-lingers',
+    rule: 'A2.6',
+    wrong: 'A store that cannot trust itself any more goes on as if nothing were.',
+    edits: [
+      {
+        file: 'packages/node/src/core/node-machine.ts',
+        find: '    if (!this.replication.mayLeave) return\n',
+        replace: '    if (this.handOver === undefined) return\n',
+      },
+    ],
+  },
+  {
     name: 'failed-store-goes-on',
     rule: 'Finding 2',
     wrong: 'A process whose store met an error goes on.',

@@ -80,7 +80,7 @@ export class Operator {
       ...change('promote', voters.length < MOST_VOTERS ? learners : []),
       // One voter alone wants company: growth from one to three is what people do.
       ...change('remove', voters.length > 1 ? removable : []),
-      ...voters.map((store) => ({ do: 'transfer-leadership', store }) as const),
+      ...(voters.length > 1 ? voters : []).map((store) => ({ do: 'transfer-leadership', store }) as const),
     ]
     const kinds = [...new Set(possible.map(kindOf))]
     if (kinds.length === 0) return undefined

@@ -38,6 +38,8 @@ export class Disk {
   full = false
   /** Extents of which records may have been dropped and that were not compared since (amendment 11). */
   readonly suspicion = new Set<ExtentId>()
+  /** Of those, the extents of which records truly were dropped. */
+  readonly incomplete = new Set<ExtentId>()
   /** Synced writes since some moment, when some of them are to be dropped. */
   recent: RecentWrites | undefined
 
@@ -63,6 +65,7 @@ export class Disk {
     for (const [extent, image] of left) {
       this.replicas.set(extent, image)
       this.suspicion.add(extent)
+      this.incomplete.add(extent)
     }
     return true
   }
@@ -72,9 +75,14 @@ export class Disk {
     this.recent?.add(batch)
     for (const write of batch) {
       applyWrite(this.replicas, write)
-      if (write.type === 'drop-replica') this.suspicion.delete(write.extent)
-      else if (write.type === 'commit' && write.change.windows !== undefined) this.suspicion.delete(write.change.extent)
+      if (write.type === 'drop-replica') this.acquit(write.extent)
+      else if (write.type === 'commit' && write.change.windows !== undefined) this.acquit(write.change.extent)
     }
+  }
+
+  private acquit(extent: ExtentId): void {
+    this.suspicion.delete(extent)
+    this.incomplete.delete(extent)
   }
 
   /** What opening gives: replicas as they are on stable storage. */

@@ -102,6 +102,7 @@ export class NodeProcess extends Process {
   effectsLeft: number = Number.POSITIVE_INFINITY
   private reported = 0
   private commands = 0
+  private distrusted = false
   private readonly asked = new Map<number, () => void>()
   private readonly machine: NodeMachine
   private readonly world: NodeWorld
@@ -166,6 +167,12 @@ export class NodeProcess extends Process {
     const token = ++this.commands
     this.asked.set(token, then)
     this.run(() => this.feed({ type: 'admin', token, command }))
+  }
+
+  /** The store found out that it cannot be trusted. */
+  distrust(reason: string): void {
+    this.distrusted = true
+    this.run(() => this.feed({ type: 'store-suspect', reason }))
   }
 
   shutDown(): void {
@@ -237,9 +244,9 @@ export class NodeProcess extends Process {
     if (leader !== undefined) this.world.observer.logApplied(this, logApplied, leader.state)
   }
 
-  /** A store that met a write error ends its process, and whoever supervises it starts it again. Nothing else may. */
+  /** A store that failed or is suspect ends its process, and whoever supervises it starts it again. Nothing else may. */
   private giveUp(reason: string): void {
-    if (this.store.failed) this.node.restart()
+    if (this.store.failed || this.distrusted) this.node.restart()
     else this.world.observer.nodeFatal(this, reason)
     this.kill(false)
   }

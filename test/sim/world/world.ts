@@ -120,7 +120,7 @@ export class World {
     return this.drivers.some((driver) => driver.hasVolume)
   }
 
-  /** Every replica of every extent is in sync, and its primary serves. */
+  /** Every replica of every extent is in sync, and its primary serves; nobody is missed, and no store is in doubt. */
   healed(): boolean {
     const { truth, serving } = this.checkers
     return (
@@ -129,7 +129,9 @@ export class World {
           record.inSync.length === REPLICAS &&
           record.inSync.every((store) => this.disks.has(store)) &&
           serving.serves(record),
-      ) && this.membership.lostVoters.length === 0
+      ) &&
+      this.membership.lostVoters.length === 0 &&
+      [...this.disks.values()].every(({ suspicion }) => suspicion.size === 0)
     )
   }
 
@@ -156,7 +158,8 @@ export class World {
     const { voters, learners } = this.membership.current
     const members = `voters ${voters.join(' ')} learners ${learners.join(' ')}`
     const clients = this.drivers.map((driver, index) => `c${index + 1} ${driver.pending} calls`)
-    return [...extents, members, ...clients].join('; ')
+    const doubts = [...this.disks.values()].filter(({ suspicion }) => suspicion.size > 0).map(({ store }) => store)
+    return [...extents, members, `in doubt ${doubts.join(' ')}`, ...clients].join('; ')
   }
 
   victims(): Victims {
