@@ -73,6 +73,10 @@ async function isWritable(path: string): Promise<boolean> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EROFS') return false
-    throw error
+    throw unusableStoreError(
+      `${path} cannot be locked: ${code ?? (error as Error).message}`,
+      'Run this as the user that the node runs as: without the lock a node could start over the directory meanwhile.',
+      error,
+    )
   }
 }
