@@ -138,7 +138,7 @@ export const SERVER_OPTIONS = {
     placeholder: 'SIZE',
     optional: true,
     meaning: 'Room kept in a file that is given up only to open the store again on a full disk.',
-    defaultText: 'two write buffers and 64Mi, less on disks below 4Gi',
+    defaultText: 'two write buffers and 64Mi, less on disks below 8Gi',
     cost: 'More costs that much disk. Less may not be enough to open; 0 keeps none.',
   },
   placementReserve: {
@@ -148,7 +148,7 @@ export const SERVER_OPTIONS = {
     optional: true,
     meaning:
       'With less than this free, no new extents are placed here: what is left is for replicas that move and catch up.',
-    defaultText: '256Mi and 10 % of the disk, at most 8Gi of it',
+    defaultText: '784Mi, less on disks below 8Gi, and 10 % of the disk, at most 8Gi of it',
     cost: 'More stops placement earlier; less leaves less room to restore what another node loses.',
   },
   writeReserve: {
@@ -158,7 +158,7 @@ export const SERVER_OPTIONS = {
     optional: true,
     meaning:
       'With less than this free, writes of new blocks to extents with a replica here are refused with ENOSPC; reads, overwrites and trims go on.',
-    defaultText: '256Mi and 5 % of the disk, at most 4Gi of it',
+    defaultText: '784Mi, less on disks below 8Gi, and 5 % of the disk, at most 4Gi of it',
     cost: 'More wastes disk; less than LevelDB needs to compact ends the store when the disk is full.',
   },
   lastReserve: {
@@ -168,7 +168,7 @@ export const SERVER_OPTIONS = {
     optional: true,
     meaning:
       'With less than this free, overwrites are refused too and nothing is copied here: only what frees space goes on. Replicas that come back may use what lies above it.',
-    defaultText: '256Mi and 2 % of the disk, at most 2Gi of it, and at most half of --write-reserve',
+    defaultText: '784Mi, less on disks below 8Gi, and 2 % of the disk, at most 2Gi of it; at most half of a given --write-reserve',
     cost: 'As --write-reserve.',
   },
   scrubRate: {

@@ -56,7 +56,7 @@ test('less room never takes more: on disks of every size the reserves are ordere
     assert.equal(before, STORE_SPACES.at(-1))
   }
   assert.deepEqual(engineFor(64 * GIB), LEVELDB_DEFAULTS)
-  assert.equal(engineFor(256 * MIB).writeBufferBytes, 4 * MIB)
+  assert.equal(engineFor(256 * MIB).writeBufferBytes, 2 * MIB)
 })
 
 test('what is given for one reserve moves those that are not given, and reserves that contradict each other are named', () => {
@@ -128,6 +128,33 @@ test('a ballast that was given up counts as used until there is room to write be
   await look()
   assert.equal(free.view().space, 'free')
   await ballast.ensure(Number.MAX_SAFE_INTEGER)
+})
+
+test('what was erased is compacted in slices, since a whole range takes as much room as what stays of it', async (t) => {
+  const replica = Replica.empty((2 ** 20) as ExtentId, 4096, 20 * MIB, 'demo')
+  replica.garbageBytes = 4096
+  const slices: [number, number][] = []
+  const driver = new MemoryDriver()
+  t.mock.method(driver, 'compact', async ({ from, to }: KeyRange) => {
+    slices.push([Buffer.from(from).readUInt32BE(7), Buffer.from(to).readUInt32BE(7)])
+  })
+  let work: Promise<void> | undefined
+  const reclaimer = new Reclaimer({
+    driver,
+    replicas: new Map([[replica.extent, replica]]),
+    run: (begin) => {
+      work = begin()
+    },
+    stopped: () => false,
+    onReclaimed: () => undefined,
+  })
+  reclaimer.look('tight')
+  await work
+  assert.deepEqual(slices, [
+    [0, 2048],
+    [2048, 4096],
+    [4096, 6144],
+  ])
 })
 
 test('a short disk gets back what was erased: most first, one at a time, and every replica once when it opens full', async (t) => {

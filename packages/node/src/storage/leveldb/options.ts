@@ -40,8 +40,8 @@ export const LEVELDB_DEFAULTS: LevelDbOptions = {
   maxOpenFiles: 4096,
 }
 
-/** Disks below 64 times the write buffer get a smaller one: what it needs to work is kept free (amendment 17). */
-const DISK_FACTOR = 64
+/** Disks below 128 times the write buffer get a smaller one: what it needs to work is kept free (amendment 17). */
+const DISK_FACTOR = 128
 const TABLE_FACTOR = 4
 
 /** The defaults for a disk of this size: on a small one with smaller buffers and files, so that most of it can be used. */

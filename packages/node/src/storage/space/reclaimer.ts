@@ -1,7 +1,13 @@
-import { type ExtentId, isAtLeast, type StoreSpace } from '@ashlar/proto'
+import { type ExtentId, isAtLeast, MIB, type StoreSpace } from '@ashlar/proto'
 import type { StorageDriver } from '../driver.ts'
 import { blockRange } from '../keyspace.ts'
 import type { Replica } from '../replicas/replica.ts'
+
+/**
+ * Bytes of blocks compacted at once. Compacting a range in one call takes as much room as what stays of it: 39 MiB for 40,000
+ * blocks of which three quarters were erased, 1 MiB in slices. On a nearly full disk the former ended the store.
+ */
+const SLICE_BYTES = 8 * MIB
 
 export interface ReclaimerOptions {
   readonly driver: StorageDriver
@@ -40,7 +46,9 @@ export class Reclaimer {
     replica.garbageBytes = 0
     run(async () => {
       const startedMs = performance.now()
-      if (!stopped()) await driver.compact(blockRange('bytes', replica.extent))
+      const sliceBlocks = SLICE_BYTES / replica.blockSizeBytes
+      for (let from = 0; from < replica.blocks && !stopped(); from += sliceBlocks)
+        await driver.compact(blockRange('bytes', replica.extent, from, from + sliceBlocks))
       this.#running = false
       this.#pauseUntilMs = 2 * performance.now() - startedMs
       onReclaimed()

@@ -1,4 +1,4 @@
-import { AshlarError, type Bytes, GIB, isAtLeast, type StoreSpace } from '@ashlar/proto'
+import { AshlarError, type Bytes, GIB, isAtLeast, MIB, type StoreSpace } from '@ashlar/proto'
 import type { LevelDbOptions } from '../leveldb/options.ts'
 
 /** Room that is kept free: so many bytes, and so many hundredths of the disk. */
@@ -26,10 +26,15 @@ export interface Reserves {
 }
 
 /**
- * A compaction of level 0 rewrites four tables of one write buffer each before it deletes them. The share is for deeper
- * compactions and for writes in progress; beyond a bound a larger disk does not need more.
+ * What LevelDB takes for a moment: a compaction writes everything anew before it deletes anything. At level 0 that may be all
+ * twelve tables of one write buffer each at which writers are stopped, and what they overlap at level 1. Half of that was
+ * seen to end a store: a trim of most of a small disk made room for nothing before it compacted. On tiny disks it is bounded,
+ * or nothing would be left to use.
  */
-const WRITE_BUFFERS = 4
+const WRITE_BUFFERS = 12
+const LEVEL_BYTES = 16 * MIB
+const TINY_DISK_SHARE = 1 / 6
+/** For deeper compactions and for writes in progress; beyond a bound a larger disk does not need more. */
 const SHARES = {
   placement: { percent: 10, most: 8 * GIB },
   writes: { percent: 5, most: 4 * GIB },
@@ -44,13 +49,22 @@ export function reservesOf(given: ReserveOptions, engine: LevelDbOptions, totalB
     const reserve = given[key]
     return reserve === undefined ? undefined : Math.floor(reserve.bytes + (totalBytes * reserve.percent) / 100)
   }
+  const compaction = Math.min(WRITE_BUFFERS * engine.writeBufferBytes + LEVEL_BYTES, totalBytes * TINY_DISK_SHARE)
   const normal = (key: keyof Reserves) =>
-    Math.floor(
-      WRITE_BUFFERS * engine.writeBufferBytes + Math.min(SHARES[key].most, (totalBytes * SHARES[key].percent) / 100),
+    Math.floor(compaction + Math.min(SHARES[key].most, (totalBytes * SHARES[key].percent) / 100))
+  const writes = chosen('writes')
+  if (writes === undefined)
+    return inOrder(
+      chosen('placement') ?? normal('placement'),
+      normal('writes'),
+      chosen('last') ?? normal('last'),
+      totalBytes,
     )
-  const writes = chosen('writes') ?? normal('writes')
   const last = chosen('last') ?? Math.min(normal('last'), Math.floor(writes / 2))
-  const placement = chosen('placement') ?? Math.max(normal('placement'), 2 * writes)
+  return inOrder(chosen('placement') ?? Math.max(normal('placement'), 2 * writes), writes, last, totalBytes)
+}
+
+function inOrder(placement: Bytes, writes: Bytes, last: Bytes, totalBytes: Bytes): Reserves {
   if (last > writes) refuse('--last-reserve', last, '--write-reserve', writes, totalBytes)
   if (writes > placement) refuse('--write-reserve', writes, '--placement-reserve', placement, totalBytes)
   return { placement, writes, last }
