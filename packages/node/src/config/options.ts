@@ -168,7 +168,8 @@ export const SERVER_OPTIONS = {
     optional: true,
     meaning:
       'With less than this free, overwrites are refused too and nothing is copied here: only what frees space goes on. Replicas that come back may use what lies above it.',
-    defaultText: '784Mi, less on disks below 8Gi, and 2 % of the disk, at most 2Gi of it; at most half of a given --write-reserve',
+    defaultText:
+      '784Mi, less on disks below 8Gi, and 2 % of the disk, at most 2Gi of it; at most half of a given --write-reserve',
     cost: 'As --write-reserve.',
   },
   scrubRate: {
