@@ -1,5 +1,6 @@
 import type { AdminCommand, StoreId } from '@ashlar/proto'
 import type { Command } from './commands.ts'
+import type { Leases } from './leases.ts'
 
 /** Characters that are kept of what a client calls itself. */
 const CLIENT_LENGTH = 255
@@ -12,9 +13,17 @@ export function isLogRequest(command: AdminCommand): command is LogRequest {
 }
 
 /** The log's command for what a person or a client asks; `live`: stores that may get replicas, or be named primary. */
-export function commandOf(command: Exclude<AdminCommand, LogRequest>, live: readonly StoreId[]): Command {
+export function commandOf(
+  command: Exclude<AdminCommand, LogRequest>,
+  live: readonly StoreId[],
+  leases: Pick<Leases, 'filling'>,
+): Command {
   switch (command.do) {
-    case 'create-volume':
+    case 'create-volume': {
+      const filling = leases.filling(live)
+      if (filling.length === 0) return { ...command, live }
+      return { ...command, live: live.filter((store) => !filling.includes(store)), filling }
+    }
     case 'force-primary':
     case 'lose-store':
       return { ...command, live }

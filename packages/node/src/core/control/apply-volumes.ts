@@ -15,12 +15,7 @@ export function applyCreateVolume(state: MapState, command: CreateVolume): Comma
   const refusal = refuseCreate(state, command)
   if (refusal !== undefined) return refusal
   const nodes = placeable(state, command.live)
-  if (nodes.length < command.replicas)
-    return refused(
-      'TOO_FEW_NODES',
-      `${command.replicas} replicas need ${command.replicas} nodes that are up, and there are ${nodes.length}`,
-      'start more nodes, or ask for fewer replicas',
-    )
+  if (nodes.length < command.replicas) return refuseTooFew(state, command, nodes.length)
 
   const volume: VolumeRecord = state.putVolume({
     id: (state.lastVolume + 1) as VolumeId,
@@ -49,6 +44,18 @@ export function applyCreateVolume(state: MapState, command: CreateVolume): Comma
     })
   }
   return done({ volume })
+}
+
+function refuseTooFew(state: MapState, { replicas, filling = [] }: CreateVolume, there: number): CommandResult {
+  const needed = `${replicas} replicas need ${replicas} nodes that are up`
+  if (filling.length === 0)
+    return refused('TOO_FEW_NODES', `${needed}, and there are ${there}`, 'start more nodes, or ask for fewer replicas')
+  const names = filling.map((store) => state.nodes.get(store)?.name ?? store).join(', ')
+  return refused(
+    'NO_SPACE',
+    `${needed} with room for new extents, and there are ${there}: the disks of ${names} are too full`,
+    'see `ashlar node ls`; trim or remove volumes, enlarge those disks, start more nodes, or ask for fewer replicas',
+  )
 }
 
 function refuseCreate(state: MapState, command: CreateVolume): CommandResult | undefined {

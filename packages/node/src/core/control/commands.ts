@@ -73,6 +73,8 @@ export type Command =
       readonly replicas: number
       readonly minInSync: number
       readonly live: readonly StoreId[]
+      /** Stores that would be among them if there were room on their disks (amendment 17). Absent: none. */
+      readonly filling?: readonly StoreId[]
     }
   | { readonly do: 'remove-volume'; readonly name: string }
   | { readonly do: 'attach'; readonly name: string; readonly holder: Holder; readonly ifFree: boolean }

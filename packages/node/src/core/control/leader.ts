@@ -184,7 +184,7 @@ export class ControlLeader {
     const { store, counter, token, revision } = message
     if (!this.leads) return this.#answers.renewed(link, token, 'NO_CONTROL', 0)
     if (!this.#isUp(store, counter)) return this.#answers.renewed(link, token, 'NOT_FOUND', this.state.revision)
-    if (this.#leases.renewed(store, counter, ctx.now, revision, message.freeBytes)) this.#lookAtWaiting = true
+    if (this.#leases.renewed(store, counter, ctx.now, revision, message)) this.#lookAtWaiting = true
     this.#watchers.watch(link, revision)
     this.#renewals.add({ link, token, store, counter })
     for (const wait of this.#attachWaits.renewed(store, revision)) this.#answerAttach(wait.answer, wait.volume)
@@ -287,7 +287,7 @@ export class ControlLeader {
 
   #onAdmin(ctx: Context, asker: Asker, command: AdminCommand): void {
     if (!isLogRequest(command))
-      return this.#propose(ctx, commandOf(command, this.#live(ctx)), { kind: 'admin', asker, command })
+      return this.#propose(ctx, commandOf(command, this.#live(ctx), this.#leases), { kind: 'admin', asker, command })
     const outcome = this.#logRequests.ask(ctx, this.#log, this.#state, asker, command)
     if (outcome === undefined) return
     if ('proposal' in outcome) this.#owed.add(outcome.proposal, { kind: 'admin', asker, command })

@@ -1,4 +1,4 @@
-import type { Bytes, Millis, StoreId } from '@ashlar/proto'
+import type { Bytes, Millis, Renew, StoreId, StoreSpace } from '@ashlar/proto'
 import { leaseExpiryMs } from '@ashlar/proto'
 import type { MapState } from './map-state.ts'
 
@@ -11,9 +11,13 @@ export interface Lease {
   /** The store was heard by this leader: it may be named primary. */
   readonly confirmed: boolean
   readonly freeBytes: Bytes | undefined
+  /** Room of its disk, as it said last (amendment 17). */
+  readonly space: StoreSpace
   /** Map revision that the store said it has applied. */
   readonly revision: number
 }
+
+type Room = Pick<Renew, 'freeBytes' | 'space'>
 
 /**
  * Leases as control counts them: from receipt, and a drift margin longer than the holder counts (A2.3). They live in the
@@ -34,6 +38,7 @@ export class Leases {
         receivedAt: now,
         confirmed: false,
         freeBytes: undefined,
+        space: 'free',
         revision: 0,
       })
     }
@@ -49,15 +54,22 @@ export class Leases {
       receivedAt: now,
       confirmed: true,
       freeBytes: before?.freeBytes,
+      space: before?.space ?? 'free',
       revision: same ? before.revision : 0,
     })
   }
 
   /** A renewal was received. True: this leader had not heard the store before. */
-  renewed(store: StoreId, counter: number, now: Millis, revision: number, freeBytes: Bytes): boolean {
+  renewed(store: StoreId, counter: number, now: Millis, revision: number, room: Room): boolean {
     const before = this.#leases.get(store)
-    this.#leases.set(store, { store, counter, receivedAt: now, confirmed: true, freeBytes, revision })
+    const { freeBytes, space = 'free' } = room
+    this.#leases.set(store, { store, counter, receivedAt: now, confirmed: true, freeBytes, space, revision })
     return before?.confirmed !== true
+  }
+
+  /** Those of the stores on whose disks there is no room for new extents (amendment 17). */
+  filling(stores: readonly StoreId[]): StoreId[] {
+    return stores.filter((store) => (this.#leases.get(store)?.space ?? 'free') !== 'free')
   }
 
   end(store: StoreId): void {

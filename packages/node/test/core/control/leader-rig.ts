@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { AdminCommand, ExtentRecord, Message, SessionId, SetChange, StoreId } from '@ashlar/proto'
+import type { AdminCommand, ExtentRecord, Message, SessionId, SetChange, StoreId, StoreSpace } from '@ashlar/proto'
 import { LIMITS, MIB } from '@ashlar/proto'
 import type { LogEntry } from '../../../src/core/control/index.ts'
 import { ControlLeader, type LeaderMessage, SoloLog } from '../../../src/core/control/index.ts'
@@ -107,7 +107,7 @@ export class LeaderRig {
     })
   }
 
-  renew(n: number, options: { counter?: number; revision?: number; link?: Link } = {}): Message[] {
+  renew(n: number, options: { counter?: number; revision?: number; link?: Link; space?: StoreSpace } = {}): Message[] {
     return this.receive(options.link ?? n, {
       type: 'renew',
       token: ++this.#token,
@@ -115,6 +115,7 @@ export class LeaderRig {
       counter: options.counter ?? this.leader.state.nodes.get(store(n))?.incarnation.counter ?? 1,
       revision: options.revision ?? this.leader.state.revision,
       freeBytes: 1e12,
+      ...(options.space === undefined ? {} : { space: options.space }),
     })
   }
 
