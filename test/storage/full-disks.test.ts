@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, type TestContext, test } from 'node:test'
+import { type Client, connect, type Volume } from '@ashlar/client'
+import { AshlarError } from '@ashlar/proto'
+import { DevCluster, eventually, run } from '../kit/dev-cluster.ts'
+import { requireTool } from '../kit/tools.ts'
+import { nbdsh } from '../nbd/gateway-process.ts'
+import { SmallDisk } from './small-disk.ts'
+
+/**
+ * Three real nodes on file systems of their own, which run full: amendment 17 with nothing played. What was acknowledged is
+ * remembered, and read back whenever something changed.
+ */
+
+const MIB = 2 ** 20
+const PIECE = 256 * 1024
+/** n2 has the smallest disk; the volume is larger than all of them. */
+const SIZES = { n1: 400, n2: 224, n3: 400 } as const
+const VOLUME_MIB = 512
+const ENOSPC = 28
+
+interface NodeLine {
+  readonly id: string
+  readonly startCounter: number
+  readonly room: { readonly space: string; readonly freeBytes: number } | null
+}
+
+const disks = new Map<string, SmallDisk>()
+let missing: string | undefined
+let directory: string
+let cluster: DevCluster
+let client: Client
+let volume: Volume
+/** Content of every piece that was acknowledged, by number; undefined: erased. */
+const written = new Map<number, Uint8Array | undefined>()
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'ashlar-full-disks-'))
+  for (const [id, mebibytes] of Object.entries(SIZES)) {
+    const disk = await SmallDisk.mount(join(directory, id), mebibytes)
+    if ('missing' in disk) missing = disk.missing
+    else disks.set(id, disk)
+  }
+  if (missing !== undefined) return
+  cluster = await DevCluster.start({ size: `${VOLUME_MIB}Mi`, directory })
+  client = await connect({ servers: cluster.info.nodes.map(({ peer }) => peer), ioTimeoutMs: 60_000 })
+  volume = await client.openVolume('demo')
+})
+after(async () => {
+  await client?.close()
+  await cluster?.stop({ keep: true })
+  for (const disk of disks.values()) disk.unmount()
+  await rm(directory, { recursive: true, force: true })
+})
+
+function skipped(t: TestContext, ...tools: string[]): boolean {
+  if (missing !== undefined) t.skip(missing)
+  return missing !== undefined || !requireTool(t, ...tools)
+}
+
+function disk(id: string): SmallDisk {
+  const found = disks.get(id)
+  assert.ok(found !== undefined)
+  return found
+}
+
+/** Writes new pieces from `piece` on until one is refused; gives its number and the error. */
+async function writeUntilRefused(piece: number): Promise<{ piece: number; error: AshlarError }> {
+  for (let next = piece; next < (VOLUME_MIB * MIB) / PIECE; next++) {
+    const bytes = new Uint8Array(randomBytes(PIECE))
+    try {
+      await volume.write(next * PIECE, bytes)
+    } catch (error) {
+      assert.ok(error instanceof AshlarError, String(error))
+      return { piece: next, error }
+    }
+    written.set(next, bytes)
+  }
+  assert.fail('the volume was written to its end, and no disk was full')
+}
+
+/** Writes one piece, which must succeed within the deadline: refused ones are tried again, as a program would. */
+async function writeOnceThereIsRoom(piece: number): Promise<void> {
+  const bytes = new Uint8Array(randomBytes(PIECE))
+  await eventually(
+    `piece ${piece} is written once there is room`,
+    async () => {
+      await volume.write(piece * PIECE, bytes)
+      return true
+    },
+    120_000,
+  )
+  written.set(piece, bytes)
+}
+
+async function trim(piece: number, pieces: number): Promise<void> {
+  await volume.trim(piece * PIECE, pieces * PIECE)
+  for (let at = piece; at < piece + pieces; at++) written.set(at, undefined)
+}
+
+async function assertAllThere(when: string): Promise<void> {
+  for (const [piece, bytes] of written) {
+    const read = await volume.read(piece * PIECE, PIECE)
+    assert.equal(Buffer.compare(read, bytes ?? new Uint8Array(PIECE)), 0, `piece ${piece}, ${when}`)
+  }
+}
+
+async function nodes(): Promise<Map<string, NodeLine>> {
+  return new Map((await cluster.json<NodeLine[]>(['node', 'ls'])).map((node) => [node.id, node]))
+}
+
+/** Nobody left an in-sync set, no process ended, no disk met its end. */
+async function assertUnharmed(): Promise<void> {
+  for (const { replicas } of await cluster.extents())
+    for (const { node, standing } of replicas) assert.equal(standing, 'in-sync', node)
+  for (const { id, startCounter } of (await nodes()).values()) {
+    assert.equal(startCounter, 1, `${id} did not start anew`)
+    assert.ok((await disk(id).freeBytes()) > MIB, `${id} kept room for LevelDB`)
+  }
+}
+
+test('one disk of three runs full: the library is told NO_SPACE, reads and trims go on, and so do writes after a trim', {
+  timeout: 240_000,
+}, async (t) => {
+  if (skipped(t)) return
+  const refused = await writeUntilRefused(0)
+  assert.equal(refused.error.code, 'NO_SPACE')
+  assert.equal(refused.error.retry, 'never')
+  assert.equal(refused.error.details['indeterminate'], false)
+  assert.ok(
+    refused.piece * PIECE > 60 * MIB,
+    `refused after ${(refused.piece * PIECE) / MIB} MiB of a disk of ${SIZES.n2}`,
+  )
+  await assertAllThere('while n2 has no room')
+  await assertUnharmed()
+  const lines = await nodes()
+  assert.match(lines.get('n2')?.room?.space ?? '', /^(?:tight|full)$/)
+  const { stdout } = await cluster.cli(['explain', 'volume', 'demo'])
+  assert.match(stdout, /n2 has been (?:tight|full) since .*MiB of its disk are free.*ENOSPC/)
+  assert.doesNotMatch(stdout, /n1 has been/)
+  assert.match((await cluster.cli(['node', 'ls'])).stdout, /SPACE(?:.|\n)*n2 .*(?:tight|full)/)
+
+  await trim(0, Math.floor(refused.piece * 0.75))
+  await writeOnceThereIsRoom(refused.piece)
+  await assertAllThere('after a trim')
+  await assertUnharmed()
+})
+
+test('all disks run full: NBD clients are told ENOSPC, and all go on when the disks are enlarged', {
+  timeout: 240_000,
+}, async (t) => {
+  if (skipped(t, 'fio', 'nbdsh')) return
+  const last = Math.max(...written.keys())
+  for (const id of ['n1', 'n3']) {
+    const used = SIZES.n1 * MIB - (await disk(id).freeBytes())
+    disk(id).resize(Math.ceil(used / MIB) + 100)
+  }
+  const first = (last + 1) * PIECE
+  const fio = await run('fio', [
+    ...['--name=fill', '--ioengine=nbd', `--uri=${cluster.nbdUri}`, '--rw=write', '--bs=64k', '--iodepth=16'],
+    ...[`--offset=${first}`, `--size=${VOLUME_MIB * MIB - first}`, '--output-format=json'],
+  ])
+  const { jobs } = JSON.parse(fio.stdout.slice(fio.stdout.indexOf('{'))) as { jobs: { error: number }[] }
+  assert.equal(jobs[0]?.error, ENOSPC, fio.stderr)
+  await nbdsh(`
+from errno import *
+h.connect_uri("${cluster.nbdUri}")
+end = ${VOLUME_MIB * MIB - PIECE}
+try:
+    h.pwrite(b"x" * 65536, end)
+    raise AssertionError("this should have failed")
+except nbd.Error as error:
+    assert error.errnum == ENOSPC, error
+assert h.pread(65536, end) == bytes(65536)
+h.trim(65536, end)
+h.flush()
+h.shutdown()
+`)
+  // The gateway took the volume when its first client came.
+  volume = await client.openVolume('demo')
+  await assertAllThere('while all disks are full')
+  await assertUnharmed()
+  for (const id of ['n1', 'n2', 'n3']) disk(id).resize(600)
+  await writeOnceThereIsRoom((VOLUME_MIB * MIB) / PIECE - 1)
+  await assertAllThere('on larger disks')
+  await assertUnharmed()
+})
+
+test('a node whose disk others filled to the last byte while it was down starts, says so, and catches up once there is room', {
+  timeout: 240_000,
+}, async (t) => {
+  if (skipped(t)) return
+  const last = (VOLUME_MIB * MIB) / PIECE - 1
+  await cluster.kill('n3')
+  const makeRoom = await disk('n3').fillUp()
+  assert.equal(await disk('n3').freeBytes(), 0)
+  await writeOnceThereIsRoom(last - 1)
+  cluster.start('n3')
+  const line = await eventually('n3 is up again', async () => {
+    const node = (await nodes()).get('n3')
+    return node?.startCounter === 2 && node.room !== null ? node : undefined
+  })
+  assert.equal(line.room?.space, 'full')
+  await eventually('explain says who waits for room', async () => {
+    const { stdout } = await cluster.cli(['explain', 'extent', `demo/${(await cluster.extents()).length - 1}`])
+    return /n3 has been full since/.test(stdout) ? true : undefined
+  })
+  await assertAllThere('while n3 is full')
+  await makeRoom()
+  await cluster.healthy('demo', 120_000)
+  await assertAllThere('once n3 caught up')
+  const check = await cluster.cli(['cluster', 'check', '--deep'])
+  assert.equal(check.code, 0, check.stdout + check.stderr)
+  const healed = (await nodes()).get('n3')
+  assert.equal(healed?.startCounter, 2, 'it did not end once more')
+  assert.match(healed?.room?.space ?? '', /^(?:free|filling)$/)
+})
