@@ -1,11 +1,10 @@
-import { existsSync } from 'node:fs'
 import type { Bytes, NodeName } from '@ashlar/proto'
 import { createAdminServer, listenAdmin } from './admin/index.ts'
 import type { InsecureListener } from './config/index.ts'
 import type { Input } from './core/machine.ts'
 import type { Observer } from './observe/index.ts'
 import { RunningNode } from './running-node.ts'
-import { controlLogDirectory, openControlLog, openStore, type ReserveOptions } from './storage/index.ts'
+import { controlLogDirectory, openExistingControlLog, openStore, type ReserveOptions } from './storage/index.ts'
 import { Scrubber, type ScrubCommand } from './storage/scrub/index.ts'
 import { createWsTransport } from './transport/index.ts'
 
@@ -79,8 +78,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     observer.metrics.storage.watch(store)
     const scrubber = new Scrubber(store.scrubbed, { bytesPerSecond: options.scrubBytesPerSecond })
     observer.metrics.scrub.watch(scrubber)
-    const logDirectory = controlLogDirectory(options.dataDir)
-    const controlLog = existsSync(logDirectory) ? await openControlLog(logDirectory) : undefined
+    const shared = store.identity.voters.length > 1
+    const controlLog = await openExistingControlLog(controlLogDirectory(options.dataDir), { shared })
     if (controlLog !== undefined) closers.push(() => controlLog.close())
     const node = new RunningNode(options, store, controlLog)
     running = node

@@ -136,6 +136,7 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
     waitsFor.push('it was declared lost for good, and stays in the map while an extent has nobody else')
   else if (node.state === 'lost') waitsFor.push('its lease ran out: nothing was heard of it for longer than that')
   else if (node.reason !== '') waitsFor.push(node.reason)
+  waitsFor.push(...(await controlRecovery(view, node.store, fetchPeer)))
   const scrub = await explainScrub(node.api, fetchPeer)
   because.push(...scrub.because)
   waitsFor.push(...scrub.waitsFor)
@@ -161,6 +162,15 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
           ? makeRoom(waitsFor)
           : [],
   }
+}
+
+/** A voter without its log: what happened to it, and what it waits for. */
+async function controlRecovery(view: NodeView, store: string, fetchPeer: FetchPeer): Promise<string[]> {
+  const answer = (await askLocal(view, fetchPeer)).get(store as StoreId)
+  if (answer?.answered !== true || answer.value.control?.recovering !== true) return []
+  return [
+    "its part of control's log was lost or damaged after it had voted by it: it gives no vote and does not lead until a leader that the other voters elected has filled it again; if too few of them are left for that, see `ashlar cluster recover`",
+  ]
 }
 
 function startLostNodes(view: NodeView): string[] {

@@ -25,10 +25,11 @@ export function localAnswer(view: NodeView): LocalAnswer {
 
 function controlOf({ controlLog }: NodeView): LocalAnswer['control'] {
   if (controlLog === undefined) return null
-  const { role, term, lastIndex, commit, applied, snapshotIndex, members } = controlLog
+  const { role, recovering, term, lastIndex, commit, applied, snapshotIndex, members } = controlLog
   const ids = (voters: readonly Voter[]) => voters.map(({ store }) => store)
   const { voters, learners } = members
-  return { role, term, lastIndex, commit, applied, snapshotIndex, voters: ids(voters), learners: ids(learners) }
+  const held = { term, lastIndex, commit, applied, snapshotIndex }
+  return { role, recovering, ...held, voters: ids(voters), learners: ids(learners) }
 }
 
 /** Every extent that the store holds, or those of one volume. */

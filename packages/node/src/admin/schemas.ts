@@ -199,6 +199,10 @@ const logRole = z.enum(['leader', 'follower', 'candidate'])
 
 const localControlSchema = z.object({
   role: logRole,
+  recovering: z
+    .boolean()
+    .default(false)
+    .describe('It lost its log, or part of it: it does not vote until it has all of it again.'),
   term: count,
   lastIndex: count,
   commit: count.describe('Last entry that it knows to be committed.'),

@@ -1,5 +1,5 @@
 /** Storage of a node: drivers, the store over them, and the control log's files. */
-export { type ControlLog, type ControlLogOptions, openControlLog } from './control-log/index.ts'
+export { type ControlLog, type ControlLogOptions, openControlLog, openExistingControlLog } from './control-log/index.ts'
 export type { BatchOperation, Durability, Entry, KeyRange, ScanOptions, StorageDriver } from './driver.ts'
 export { ForgetfulDriver } from './filters/forgetful-driver.ts'
 export { openLevelDbDriver } from './leveldb/leveldb-driver.ts'

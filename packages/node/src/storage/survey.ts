@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { ClusterId, ExtentId, StoreId, VolumeId, Voter } from '@ashlar/proto'
 import type { LogEntry } from '../core/control/commands.ts'
 import type { Head } from '../core/machine.ts'
-import { openControlLog } from './control-log/index.ts'
+import { openControlLog, termMarkPath } from './control-log/index.ts'
 import { syncDirectory } from './directories.ts'
 import type { StorageDriver } from './driver.ts'
 import { openLevelDbDriver } from './leveldb/leveldb-driver.ts'
@@ -74,18 +74,20 @@ export async function adoptControl(
   })
 }
 
-/** The old control log under a name that no older one has, so that doing it again loses nothing. */
+/** The old control log, and the mark of its term, under names that no older ones have, so that doing it again loses nothing. */
 async function setAside({ store, control }: Layout, generation: number): Promise<void> {
   const exists = (path: string) =>
     access(path).then(
       () => true,
       () => false,
     )
-  if (!(await exists(control))) return
+  const mark = termMarkPath(control)
+  if (!(await exists(control)) && !(await exists(mark))) return
   for (let attempt = 1; ; attempt++) {
     const aside = join(store, `control.before-generation-${generation}${attempt === 1 ? '' : `-${attempt}`}`)
-    if (await exists(aside)) continue
-    await rename(control, aside)
+    if ((await exists(aside)) || (await exists(termMarkPath(aside)))) continue
+    if (await exists(mark)) await rename(mark, termMarkPath(aside))
+    if (await exists(control)) await rename(control, aside)
     return await syncDirectory(store)
   }
 }

@@ -5,7 +5,7 @@ import type { Command } from './commands.ts'
 import { choosePrimary, forcePrimary, primaryStands } from './epochs.ts'
 import type { MapState } from './map-state.ts'
 import { volumeOfExtent, without } from './membership.ts'
-import { type CommandResult, done, refused } from './result.ts'
+import { type CommandResult, done, refused, type Steps } from './result.ts'
 
 type ForcePrimary = Extract<Command, { do: 'force-primary' }>
 type LoseStore = Extract<Command, { do: 'lose-store' }>
@@ -62,7 +62,7 @@ function refuseForce(state: MapState, record: ExtentRecord, { store, live }: For
  * others. Where it is the last that holds every acknowledged write it stays, and the extent waits: for it, should it come
  * back after all, or for a primary by force.
  */
-export function applyLoseStore(state: MapState, { store, live }: LoseStore): CommandResult {
+export function* applyLoseStore(state: MapState, { store, live }: LoseStore): Steps<CommandResult> {
   const node = state.nodes.get(store)
   // Nothing names a store that left the map: what was asked for is done.
   if (node === undefined)
@@ -75,7 +75,7 @@ export function applyLoseStore(state: MapState, { store, live }: LoseStore): Com
     )
   if (state.gone.has(store)) return done()
   state.putGone(store)
-  giveUp(state, store, new Set(live))
+  yield* giveUp(state, store, new Set(live))
   return done()
 }
 

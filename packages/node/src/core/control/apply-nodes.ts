@@ -12,7 +12,7 @@ import {
 } from './epochs.ts'
 import type { MapState, Unstamped } from './map-state.ts'
 import { putExtentRecord, replaceInSync, volumeOfExtent, without } from './membership.ts'
-import { type CommandResult, done, refused } from './result.ts'
+import { type CommandResult, done, refused, type Steps } from './result.ts'
 
 type Register = Extract<Command, { do: 'register' }>
 type Expire = Extract<Command, { do: 'expire' }>
@@ -22,7 +22,7 @@ type Expire = Extract<Command, { do: 'expire' }>
  * stood at its name or address, a successor for the extents that its earlier incarnation led, its removal where it is
  * suspect, and primaries for the extents that were waiting for it.
  */
-export function applyRegister(state: MapState, registration: Register): CommandResult {
+export function* applyRegister(state: MapState, registration: Register): Steps<CommandResult> {
   const known = state.nodes.get(registration.store)
   if (known !== undefined && isCopy(known, registration)) {
     state.copied.add(registration.store)
@@ -37,12 +37,12 @@ export function applyRegister(state: MapState, registration: Register): CommandR
   const command: Register = doubted ? { ...registration, trust: 'suspect' } : registration
   putRegistered(state, command, known)
   const live: Live = new Set([...command.live, command.store])
-  supersede(state, command, live)
-  if (known !== undefined && !sameIncarnation) replaceEarlierIncarnation(state, command, live)
-  if (command.trust === 'suspect' && !sameIncarnation) giveUp(state, command.store, live)
+  yield* supersede(state, command, live)
+  if (known !== undefined && !sameIncarnation) yield* replaceEarlierIncarnation(state, command, live)
+  if (command.trust === 'suspect' && !sameIncarnation) yield* giveUp(state, command.store, live)
   // Where it counts again it was compared: from here on its next life is what this one was.
   if (doubted && !countsAnywhere(state, command.store)) state.copied.delete(command.store)
-  if (isTrusted(state, command.store)) serveWaiting(state, command.store, live)
+  if (isTrusted(state, command.store)) yield* serveWaiting(state, command.store, live)
   return done()
 }
 
@@ -135,7 +135,7 @@ function sameNode(known: NodeRecord, record: Unstamped<NodeRecord>): boolean {
  * trusted member. Where it is primary and its lease may still hold, it stays until that lease ran out: whether its process
  * is gone is not known (amendment 3).
  */
-function supersede(state: MapState, command: Register, live: Live): void {
+function* supersede(state: MapState, command: Register, live: Live): Steps {
   const taken = [...state.nodes.values()].filter(
     (node) =>
       node.store !== command.store &&
@@ -152,25 +152,28 @@ function supersede(state: MapState, command: Register, live: Live): void {
       const record = state.extents.get(id) as ExtentRecord
       if (record.primary.store !== node.store) takeOut(state, record, node.store)
       else if (!mayServe) replacePrimary(state, id, 'doubtful', live)
+      yield
     }
   }
 }
 
-function replaceEarlierIncarnation(state: MapState, command: Register, live: Live): void {
+function* replaceEarlierIncarnation(state: MapState, command: Register, live: Live): Steps {
   for (const id of state.ledBy(command.store)) {
     const record = state.extents.get(id) as ExtentRecord
     const doubtful = command.trust === 'suspect' || reasonToReplace(state, record) === 'doubtful'
     const reason: Reason = doubtful ? 'doubtful' : 'restarted'
     if (record.primary.counter !== command.incarnation.counter) replacePrimary(state, id, reason, live)
+    yield
   }
 }
 
 /** The store counts no more wherever another trusted member is there (amendment 15). */
-export function giveUp(state: MapState, store: StoreId, live: Live): void {
+export function* giveUp(state: MapState, store: StoreId, live: Live): Steps {
   for (const id of state.assignedTo(store)) {
     const record = state.extents.get(id) as ExtentRecord
     if (record.primary.store === store) replacePrimary(state, id, 'doubtful', live)
     else takeOut(state, record, store)
+    yield
   }
 }
 
@@ -185,8 +188,9 @@ function takeOut(state: MapState, record: ExtentRecord, store: StoreId): void {
 }
 
 /** Extents whose primary is gone and that this store can serve or help to serve. */
-function serveWaiting(state: MapState, store: StoreId, live: Live): void {
+function* serveWaiting(state: MapState, store: StoreId, live: Live): Steps {
   for (const id of state.assignedTo(store)) {
+    yield
     const record = state.extents.get(id) as ExtentRecord
     if (primaryStands(state, record)) continue
     if (record.inSync.includes(store) || record.eligible.includes(store))
@@ -195,7 +199,7 @@ function serveWaiting(state: MapState, store: StoreId, live: Live): void {
 }
 
 /** Leases ran out: the stores are lost, their extents get primaries where somebody live can serve (amendment 14). */
-export function applyExpire(state: MapState, command: Expire): CommandResult {
+export function* applyExpire(state: MapState, command: Expire): Steps<CommandResult> {
   const expired: StoreId[] = []
   for (const { store, counter } of command.stores) {
     const node = state.nodes.get(store)
@@ -209,6 +213,7 @@ export function applyExpire(state: MapState, command: Expire): CommandResult {
     for (const id of state.ledBy(store)) {
       const record = state.extents.get(id) as ExtentRecord
       replacePrimary(state, id, reasonToReplace(state, record), live)
+      yield
     }
   return done()
 }

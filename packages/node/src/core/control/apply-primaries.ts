@@ -1,15 +1,16 @@
 import type { Command } from './commands.ts'
 import { leaveWithoutPrimary, primaryStands, reasonToReplace, replacePrimary } from './epochs.ts'
 import type { MapState } from './map-state.ts'
-import { type CommandResult, done, refused } from './result.ts'
+import { type CommandResult, done, refused, type Steps } from './result.ts'
 
 type Promote = Extract<Command, { do: 'promote' }>
 type Release = Extract<Command, { do: 'release' }>
 
 /** Names primaries for extents that wait. One whose record moved on, or whose primary stands again, is left alone. */
-export function applyPromote(state: MapState, command: Promote): CommandResult {
+export function* applyPromote(state: MapState, command: Promote): Steps<CommandResult> {
   const live = new Set(command.live)
   for (const { extent, revision } of command.extents) {
+    yield
     const record = state.extents.get(extent)
     if (record === undefined || record.revision !== revision || primaryStands(state, record)) continue
     replacePrimary(state, extent, reasonToReplace(state, record), live)
@@ -22,12 +23,13 @@ export function applyPromote(state: MapState, command: Promote): CommandResult {
  * lost committed data, or whose store failed, also leaves the in-sync set where another trusted member exists (A2.8-4); where
  * none does, the extent of one that lost committed data waits.
  */
-export function applyRelease(state: MapState, command: Release): CommandResult {
+export function* applyRelease(state: MapState, command: Release): Steps<CommandResult> {
   const node = state.nodes.get(command.store)
   if (node === undefined || node.incarnation.counter !== command.counter)
     return refused('NOT_FOUND', `store ${command.store} is not registered with start counter ${command.counter}`)
   const doubtful = command.reason === 'behind' || command.reason === 'poisoned'
   for (const { extent, epoch, avoid } of command.extents) {
+    yield
     const record = state.extents.get(extent)
     const holds =
       record?.primary.store === command.store && record.primary.counter === command.counter && record.epoch === epoch

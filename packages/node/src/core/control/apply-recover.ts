@@ -1,12 +1,12 @@
 import type { Command } from './commands.ts'
 import type { MapState } from './map-state.ts'
-import { type CommandResult, done, refused } from './result.ts'
+import { type CommandResult, done, refused, type Steps } from './result.ts'
 
 /**
  * A part of a map that was rebuilt from extent heads (amendment 16). Only in a log that begins with it: once a store has
  * registered, the map is what control says and nothing else.
  */
-export function applyRecover(state: MapState, command: Extract<Command, { do: 'recover' }>): CommandResult {
+export function* applyRecover(state: MapState, command: Extract<Command, { do: 'recover' }>): Steps<CommandResult> {
   if ([...state.nodes.values()].some((node) => node.state !== 'lost'))
     return refused('CONFLICT', 'a map is rebuilt before any store registers, and one has')
   state.beginGeneration(command.generation)
@@ -14,6 +14,7 @@ export function applyRecover(state: MapState, command: Extract<Command, { do: 'r
   for (const node of command.nodes) state.putNode(node)
   for (const volume of command.volumes) state.putVolume(volume)
   for (const extent of command.extents) {
+    yield
     const { id, epoch, primary } = state.putExtent(extent)
     if (command.lossy.includes(id)) state.putForced({ extent: id, epoch, store: primary.store, acknowledged: false })
   }

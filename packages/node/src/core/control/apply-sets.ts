@@ -2,13 +2,18 @@ import type { ExtentRecord, SetChange, StoreId } from '@ashlar/proto'
 import type { Command } from './commands.ts'
 import type { MapState } from './map-state.ts'
 import { putExtentRecord, replaceInSync, volumeOfExtent } from './membership.ts'
-import { type CommandResult, done, type SetResult } from './result.ts'
+import { type CommandResult, done, type SetResult, type Steps } from './result.ts'
 
 type ChangeSets = Extract<Command, { do: 'change-sets' }>
 
 /** A primary shrinks or grows in-sync sets (A2.7), each change on its own: compare-and-set on revision and epoch (CTL-1). */
-export function applyChangeSets(state: MapState, command: ChangeSets): CommandResult {
-  return done({ sets: command.changes.map((change) => changeSet(state, command, change)) })
+export function* applyChangeSets(state: MapState, command: ChangeSets): Steps<CommandResult> {
+  const sets: SetResult[] = []
+  for (const change of command.changes) {
+    sets.push(changeSet(state, command, change))
+    yield
+  }
+  return done({ sets })
 }
 
 function changeSet(state: MapState, command: ChangeSets, change: SetChange): SetResult {

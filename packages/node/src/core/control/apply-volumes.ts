@@ -4,14 +4,14 @@ import type { Command } from './commands.ts'
 import { firstEpoch } from './epochs.ts'
 import type { MapState } from './map-state.ts'
 import { putExtentRecord } from './membership.ts'
-import { placeable, placeExtents } from './placement.ts'
-import { type CommandResult, done, refused } from './result.ts'
+import { Placement, placeable } from './placement.ts'
+import { type CommandResult, done, refused, type Steps } from './result.ts'
 
 type CreateVolume = Extract<Command, { do: 'create-volume' }>
 type RemoveVolume = Extract<Command, { do: 'remove-volume' }>
 
 /** A new volume: every extent gets its stores and its first primary; all of them are in sync, since nothing is written. */
-export function applyCreateVolume(state: MapState, command: CreateVolume): CommandResult {
+export function* applyCreateVolume(state: MapState, command: CreateVolume): Steps<CommandResult> {
   const refusal = refuseCreate(state, command)
   if (refusal !== undefined) return refusal
   const nodes = placeable(state, command.live)
@@ -28,12 +28,12 @@ export function applyCreateVolume(state: MapState, command: CreateVolume): Comma
     generation: 0,
     holders: [],
   })
-  const ids = Array.from({ length: extentCount(volume) }, (_, index) => extentId(volume.id, index))
-  const places = placeExtents(state, ids, nodes, command.replicas)
-  for (const [index, place] of places.entries()) {
+  const placement = new Placement(state, nodes, command.replicas)
+  for (let index = 0; index < extentCount(volume); index++) {
+    const id = extentId(volume.id, index)
+    const place = placement.place(id)
     const primary = state.nodes.get(place.primary)
-    const id = ids[index]
-    invariant(primary !== undefined && id !== undefined, 'an extent was placed on a store that does not exist')
+    invariant(primary !== undefined, 'an extent was placed on a store that does not exist')
     putExtentRecord(state, {
       id,
       epoch: firstEpoch(state),
@@ -42,6 +42,7 @@ export function applyCreateVolume(state: MapState, command: CreateVolume): Comma
       eligible: [],
       assigned: place.assigned,
     })
+    yield
   }
   return done({ volume })
 }

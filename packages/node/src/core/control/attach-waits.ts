@@ -1,5 +1,6 @@
 import type { SessionId, StoreId, VolumeRecord } from '@ashlar/proto'
 import { extentCount, extentId } from '@ashlar/proto'
+import type { AttachView } from './leader-view.ts'
 import type { MapState } from './map-state.ts'
 
 /** An attachment that is committed and not complete yet. */
@@ -53,8 +54,13 @@ export class AttachWaits<Answer> {
     return this.#settle(store, () => true)
   }
 
-  all(): readonly AttachWait<Answer>[] {
-    return this.#waits
+  /** For people. */
+  views(): AttachView[] {
+    return this.#waits.map(({ volume, session, waitsFor }) => ({
+      volume: volume.name,
+      client: volume.holders.find((holder) => holder.session === session)?.client ?? '',
+      waitsFor: [...waitsFor],
+    }))
   }
 
   /** Forgets every wait: this process does not lead any more. Gives those who are owed an answer. */

@@ -41,6 +41,8 @@ export interface ControlLog {
 export interface ControlLogListener {
   /** An entry is committed. `proposal`: this process proposed it and is owed an answer. */
   onCommitted(ctx: Context, entry: LogEntry, proposal: ProposalId | undefined): void
+  /** False: the listener has taken enough, and entries that are committed wait for a later step. Absent: it always takes more. */
+  hasRoom?(): boolean
   /** The proposal will not be answered: leadership was lost before it was committed. It may still take effect. */
   onProposalLost(ctx: Context, proposal: ProposalId): void
   /** `confirmed` false: leadership was lost before the round was over. */

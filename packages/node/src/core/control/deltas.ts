@@ -31,6 +31,8 @@ export interface DeltaSource {
   readonly removedNodes: ReadonlyMap<StoreId, number> | ReadonlySet<StoreId>
   /** Stores that a person declared lost for good and that some extent still names. */
   readonly gone: ReadonlySet<StoreId>
+  /** Extents that changed after a revision, some of them more than once; undefined: look through all. */
+  extentsChangedAfter?(revision: number): readonly ExtentId[] | undefined
 }
 
 /** Everything that changed in `source` after revision `from`, as one delta. */
@@ -47,12 +49,27 @@ export function cutDelta(source: DeltaSource, from: number): MapDelta {
     voters: source.voters,
     nodes: changedAfter(source.nodes, from),
     volumes: changedAfter(source.volumes, from),
-    extents: changedAfter(source.extents, from),
+    extents: extentsAfter(source, from),
     removedVolumes: removedAfter(source.removedVolumes, from),
     ...(forced.length === 0 ? {} : { forced }),
     ...(removedNodes.length === 0 ? {} : { removedNodes }),
     ...(source.gone.size === 0 ? {} : { gone: [...source.gone] }),
   }
+}
+
+/** Ascending, as a map that only grows holds them. */
+function extentsAfter(source: DeltaSource, from: number): ExtentRecord[] {
+  const changed = source.extentsChangedAfter?.(from)
+  if (changed === undefined) return changedAfter(source.extents, from)
+  const records: ExtentRecord[] = []
+  let last: ExtentId | undefined
+  for (const id of Float64Array.from(changed).sort()) {
+    const record = id === last ? undefined : source.extents.get(id as ExtentId)
+    last = id as ExtentId
+    // One that was removed since is told by its volume's tombstone.
+    if (record !== undefined) records.push(record)
+  }
+  return records
 }
 
 function changedAfter<K, R extends { readonly changedAt: number }>(records: ReadonlyMap<K, R>, from: number): R[] {

@@ -1,9 +1,10 @@
 /** Control: the map, the commands that change it, the log that orders them, and the leader that decides on them. */
 
+export type { LeaderMessage } from './applier.ts'
 export type { Command, LogEntry } from './commands.ts'
 export type { ControlLog, ControlLogListener, ProposalId, ReadId } from './control-log.ts'
 export { cutDelta, type DeltaSource } from './deltas.ts'
-export { ControlLeader, type LeaderMessage } from './leader.ts'
+export { ControlLeader } from './leader.ts'
 export type { AttachView, LeaseView } from './leader-view.ts'
 export { MapState } from './map-state.ts'
 export { MapWatchers } from './map-watchers.ts'

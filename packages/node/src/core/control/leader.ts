@@ -1,8 +1,6 @@
 import type {
-  Admin,
   AdminCommand,
   ChangeSets,
-  GetMap,
   Register,
   Release,
   Renew,
@@ -15,33 +13,28 @@ import type { Context, Link } from '../machine.ts'
 import type { SnapshotPort } from '../raft/index.ts'
 import { commandOf, isLogRequest } from './admin-commands.ts'
 import { Answers } from './answers.ts'
+import { Applier, EXTENTS_PER_TICK, type LeaderMessage } from './applier.ts'
 import { knownRefusal } from './apply-nodes.ts'
 import { AttachWaits } from './attach-waits.ts'
-import type { Command, LogEntry } from './commands.ts'
+import type { Command } from './commands.ts'
 import type { ControlLog, ControlLogListener, ProposalId } from './control-log.ts'
 import { HeldShrinks } from './held-shrinks.ts'
 import type { AttachView, LeaseView } from './leader-view.ts'
 import { Leases } from './leases.ts'
 import { LogRequests } from './log-requests.ts'
 import { mapSnapshots } from './map-snapshot.ts'
-import { MapState } from './map-state.ts'
+import type { MapState } from './map-state.ts'
 import { MapWatchers } from './map-watchers.ts'
 import { type Asker, type Owed, OwedAnswers } from './owed.ts'
-import { applyCommand } from './reducer.ts'
 import { notLeading, refuse } from './refusals.ts'
 import { Renewals } from './renewals.ts'
 import { type CommandResult, done, refused } from './result.ts'
 import { SlowReleases } from './slow-releases.ts'
 import { repairVoters } from './voter-repair.ts'
-import { canBePromoted, explainWaiting, extentsWithoutPrimary, type WaitingExtent } from './waiting.ts'
-
-/** Messages that the leader takes. `admin` and `get-map` only from nodes: a client asks its node's agent. */
-export type LeaderMessage = Register | Renew | ChangeSets | Release | Admin | GetMap
+import { explainWaiting, extentsWithoutPrimary, promotable, type WaitingExtent } from './waiting.ts'
 
 /** A longer pause between two ticks means that this process stood still, and heard nobody meanwhile. */
 const STANDSTILL_MS = 500
-/** Extents that one `promote` entry takes at most. */
-const PROMOTE_EXTENTS = 4096
 
 /**
  * The leader of control: owns the map by way of the log, keeps leases, and answers nodes. Calls come from the node
@@ -52,8 +45,8 @@ const PROMOTE_EXTENTS = 4096
  * only after a whole lease and the drift margin without a renewal, counted by this process while it ran (CTL-7).
  */
 export class ControlLeader {
-  #state = new MapState()
   readonly #log: ControlLog
+  readonly #applier: Applier
   readonly #leases = new Leases()
   readonly #renewals = new Renewals()
   readonly #watchers = new MapWatchers()
@@ -70,20 +63,22 @@ export class ControlLeader {
   #lookAtWaiting = false
 
   /** `openLog` makes the log around the listener that it is given, and may not call that before it returns. */
-  constructor(openLog: (listener: ControlLogListener, snapshots: SnapshotPort) => ControlLog) {
+  constructor(
+    openLog: (listener: ControlLogListener, snapshots: SnapshotPort) => ControlLog,
+    extentsPerTick: number = EXTENTS_PER_TICK,
+  ) {
+    this.#applier = new Applier(extentsPerTick, (ctx, { command }, proposal, result) =>
+      this.#onApplied(ctx, command, proposal, result),
+    )
     this.#log = openLog(
       {
-        onCommitted: (ctx, entry, proposal) => this.#onCommitted(ctx, entry, proposal),
+        onCommitted: (ctx, entry, proposal) => this.#applier.apply(ctx, entry, proposal),
+        hasRoom: () => this.#applier.hasRoom,
         onProposalLost: (_ctx, proposal) => this.#onProposalLost(proposal),
         onReadIndex: (_ctx, read, confirmed) => this.#renewals.onReadIndex(read, confirmed),
         onLeadership: (ctx, leads) => this.#onLeadership(ctx, leads),
       },
-      mapSnapshots({
-        current: () => this.#state,
-        replace: (state) => {
-          this.#state = state
-        },
-      }),
+      mapSnapshots({ current: () => this.state, replace: (state) => this.#applier.replace(state) }),
     )
   }
 
@@ -93,12 +88,13 @@ export class ControlLeader {
 
   /** The map. Only committed entries change it, and a snapshot that takes the place of older ones; everybody else reads. */
   get state(): MapState {
-    return this.#state
+    return this.#applier.state
   }
 
   // ---- inputs ----------------------------------------------------------------------------------------------------
 
   onMessage(ctx: Context, link: Link, message: LeaderMessage): void {
+    if (!this.#applier.isWhole) return this.#applier.hold(link, message)
     switch (message.type) {
       case 'register':
         return this.#onRegister(ctx, link, message)
@@ -120,25 +116,32 @@ export class ControlLeader {
   onLinkDown(link: Link): void {
     this.#watchers.forget(link)
     this.#renewals.forget(link)
+    this.#applier.forget(link)
   }
 
   onTick(ctx: Context): void {
     const pauseMs = this.#lastTick === undefined ? 0 : ctx.now - this.#lastTick
     this.#lastTick = ctx.now
+    const wasWhole = this.#applier.isWhole
+    this.#applier.onTick(ctx)
     if (!this.leads) return
-    // Renewals that came meanwhile may be waiting behind this very tick.
+    // Renewals that came meanwhile may be waiting behind this very tick, or behind the entry that is being applied.
     if (pauseMs > STANDSTILL_MS) this.#leases.extendAll(pauseMs, ctx.now)
+    if (!wasWhole) return
     this.#expireLeases(ctx)
     this.#proposeDueShrinks(ctx)
     this.#promoteWaiting(ctx)
-    this.#logRequests.onTick(this.#log, this.#state)
-    repairVoters(ctx, this.#log, this.#state, (store) => this.#isHere(store))
+    this.#logRequests.onTick(this.#log, this.state)
+    repairVoters(ctx, this.#log, this.state, (store) => this.#isHere(store))
   }
 
   /** Sends what this step gave rise to: map changes first, then the answers that speak of them. */
   endStep(ctx: Context): void {
+    if (this.#applier.isWhole)
+      for (const { link, message } of this.#applier.takeHeld()) this.onMessage(ctx, link, message)
     this.#renewals.beginRound(ctx, this.#log)
     this.#log.endStep(ctx)
+    if (!this.#applier.isWhole) return
     for (const { link, token, store, counter } of this.#renewals.takeConfirmed(this.#owed.expiring()))
       this.#answers.renewed(link, token, this.#isUp(store, counter) ? 'OK' : 'NOT_FOUND', this.state.revision)
     this.#watchers.push(ctx, this.state)
@@ -148,7 +151,7 @@ export class ControlLeader {
   // ---- what people see ---------------------------------------------------------------------------------------------
 
   leases(now: number): LeaseView[] {
-    return [...this.#leases.all()].map(({ receivedAt, ...lease }) => ({ ...lease, ageMs: now - receivedAt }))
+    return this.#leases.views(now)
   }
 
   /** Extents that nobody serves, each with the reason and whom it waits for. */
@@ -157,11 +160,7 @@ export class ControlLeader {
   }
 
   waitingAttachments(): AttachView[] {
-    return this.#attachWaits.all().map((wait) => ({
-      volume: wait.volume.name,
-      client: wait.volume.holders.find((holder) => holder.session === wait.session)?.client ?? '',
-      waitsFor: [...wait.waitsFor],
-    }))
+    return this.#attachWaits.views()
   }
 
   // ---- registration and leases ---------------------------------------------------------------------------------------
@@ -219,13 +218,10 @@ export class ControlLeader {
   /** Extents that nobody serves are looked at again when a store came or went, and not otherwise. */
   #promoteWaiting(ctx: Context): void {
     if (!this.#lookAtWaiting || this.#owed.has('promote')) return
-    this.#lookAtWaiting = false
     const live = this.#live(ctx)
-    const candidates = new Set(live)
-    const promotable = extentsWithoutPrimary(this.state).filter((it) => canBePromoted(this.state, it, candidates))
-    if (promotable.length === 0) return
-    if (promotable.length > PROMOTE_EXTENTS) this.#lookAtWaiting = true
-    const extents = promotable.slice(0, PROMOTE_EXTENTS).map(({ id, revision }) => ({ extent: id, revision }))
+    const { extents, more } = promotable(this.state, new Set(live))
+    this.#lookAtWaiting = more
+    if (extents.length === 0) return
     this.#propose(ctx, { do: 'promote', extents, live }, { kind: 'promote' })
   }
 
@@ -288,10 +284,10 @@ export class ControlLeader {
   #onAdmin(ctx: Context, asker: Asker, command: AdminCommand): void {
     if (!isLogRequest(command))
       return this.#propose(ctx, commandOf(command, this.#live(ctx), this.#leases), { kind: 'admin', asker, command })
-    const outcome = this.#logRequests.ask(ctx, this.#log, this.#state, asker, command)
+    const outcome = this.#logRequests.ask(ctx, this.#log, this.state, asker, command)
     if (outcome === undefined) return
     if ('proposal' in outcome) this.#owed.add(outcome.proposal, { kind: 'admin', asker, command })
-    else this.#answers.adminDone(asker, outcome, this.#state.revision)
+    else this.#answers.adminDone(asker, outcome, this.state.revision)
   }
 
   #onAdminCommitted(asker: Asker, command: AdminCommand, result: CommandResult): void {
@@ -324,9 +320,8 @@ export class ControlLeader {
     else this.#owed.add(proposal, owed)
   }
 
-  #onCommitted(ctx: Context, entry: LogEntry, proposal: ProposalId | undefined): void {
-    const result = applyCommand(this.state, entry.command)
-    if (this.leads) this.#afterApply(ctx, entry.command, result)
+  #onApplied(ctx: Context, command: Command, proposal: ProposalId | undefined, result: CommandResult): void {
+    if (this.leads) this.#afterApply(ctx, command, result)
     const owed = this.#owed.take(proposal)
     if (owed !== undefined) this.#answer(owed, result)
   }

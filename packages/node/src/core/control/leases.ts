@@ -1,5 +1,6 @@
 import type { Bytes, Millis, Renew, StoreId, StoreSpace } from '@ashlar/proto'
 import { leaseExpiryMs } from '@ashlar/proto'
+import type { LeaseView } from './leader-view.ts'
 import type { MapState } from './map-state.ts'
 
 /** Control's side of one store's lease. Times are this process's own. */
@@ -89,8 +90,9 @@ export class Leases {
     return this.#leases.get(store)
   }
 
-  all(): IterableIterator<Lease> {
-    return this.#leases.values()
+  /** For people. */
+  views(now: Millis): LeaseView[] {
+    return [...this.#leases.values()].map(({ receivedAt, ...lease }) => ({ ...lease, ageMs: now - receivedAt }))
   }
 
   /** Leases that ran out by control's count. */

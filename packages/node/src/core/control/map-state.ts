@@ -13,7 +13,9 @@ import type {
 } from '@ashlar/proto'
 import { LIMITS } from '@ashlar/proto'
 import { cutDelta } from './deltas.ts'
+import { ExtentSet } from './extent-set.ts'
 import { type MapRow, type MapRows, rowsOf } from './map-rows.ts'
+import { RecentChanges } from './recent-changes.ts'
 
 /** A record as the reducer hands it over: the state stamps it with the map revision that it is changed at. */
 export type Unstamped<T> = Omit<T, 'changedAt'>
@@ -53,8 +55,9 @@ export class MapState {
   #changing = false
   #raised: ExtentId[] = []
   readonly #volumeByName = new Map<string, VolumeId>()
-  readonly #ledBy = new Map<StoreId, Set<ExtentId>>()
-  readonly #assignedTo = new Map<StoreId, Set<ExtentId>>()
+  readonly #ledBy = new Map<StoreId, ExtentSet>()
+  readonly #assignedTo = new Map<StoreId, ExtentSet>()
+  readonly #recent = new RecentChanges()
 
   /** Counts changes of the map; only rises. */
   get revision(): number {
@@ -68,7 +71,7 @@ export class MapState {
 
   /** Extents whose record names this store as primary, ascending. */
   ledBy(store: StoreId): ExtentId[] {
-    return ascending(this.#ledBy.get(store))
+    return this.#ledBy.get(store)?.ascending() ?? []
   }
 
   /** How many extents name this store as primary. */
@@ -78,7 +81,7 @@ export class MapState {
 
   /** Extents that this store should hold a replica of, ascending. */
   assignedTo(store: StoreId): ExtentId[] {
-    return ascending(this.#assignedTo.get(store))
+    return this.#assignedTo.get(store)?.ascending() ?? []
   }
 
   assignedCount(store: StoreId): number {
@@ -88,6 +91,11 @@ export class MapState {
   /** Everything that changed after `revision`; 0 gives the whole map. The map must have been founded. */
   deltaSince(revision: number): MapDelta {
     return cutDelta(this, revision)
+  }
+
+  /** Extents that changed after `revision`, some of them more than once; undefined when that is too long ago. */
+  extentsChangedAfter(revision: number): readonly ExtentId[] | undefined {
+    return this.#recent.after(revision)
   }
 
   // ---- snapshots -------------------------------------------------------------------------------------------------
@@ -120,14 +128,14 @@ export class MapState {
         this.voters = value.voters
         this.lastVolume = value.lastVolume
         this.#revision = value.revision
-        return
+        return this.#recent.restart(value.revision)
       case 'node':
         return void this.nodes.set(value.store, value)
       case 'volume':
         this.#volumeByName.set(value.name, value.id)
         return void this.volumes.set(value.id, value)
       case 'extent':
-        this.#index(value)
+        this.#index(undefined, value)
         return void this.extents.set(value.id, value)
       case 'forced':
         return void this.forced.set(value.extent, value)
@@ -225,14 +233,14 @@ export class MapState {
   }
 
   putExtent(extent: Unstamped<ExtentRecord>): ExtentRecord {
-    const record: ExtentRecord = { ...extent, changedAt: this.#stamp() }
-    const before = this.extents.get(record.id)
-    if (before !== undefined) {
-      this.#unindex(before)
-      if (record.epoch > before.epoch) this.#raised.push(record.id)
-    }
-    this.extents.set(record.id, record)
-    this.#index(record)
+    const { id, revision, epoch, primary, inSync, eligible, assigned } = extent
+    const changedAt = this.#stamp()
+    const record: ExtentRecord = { id, revision, epoch, primary, inSync, eligible, assigned, changedAt }
+    const before = this.extents.get(id)
+    if (before !== undefined && epoch > before.epoch) this.#raised.push(id)
+    if (before?.changedAt !== changedAt) this.#recent.add(changedAt, id)
+    this.extents.set(id, record)
+    this.#index(before, record)
     return record
   }
 
@@ -246,9 +254,16 @@ export class MapState {
     return this.#revision
   }
 
-  #index(record: ExtentRecord): void {
-    index(this.#ledBy, record.primary.store, record.id)
-    for (const store of record.assigned) index(this.#assignedTo, store, record.id)
+  /** Only where something moved: most changes of a record leave its primary or its places as they were. */
+  #index(before: ExtentRecord | undefined, record: ExtentRecord): void {
+    const { id, primary, assigned } = record
+    if (before?.primary.store !== primary.store) {
+      if (before !== undefined) this.#ledBy.get(before.primary.store)?.delete(id)
+      setOf(this.#ledBy, primary.store).add(id)
+    }
+    if (before?.assigned === assigned) return
+    for (const store of before?.assigned ?? []) if (!assigned.includes(store)) this.#assignedTo.get(store)?.delete(id)
+    for (const store of assigned) setOf(this.#assignedTo, store).add(id)
   }
 
   #unindex(record: ExtentRecord): void {
@@ -257,13 +272,11 @@ export class MapState {
   }
 }
 
-function index(by: Map<StoreId, Set<ExtentId>>, store: StoreId, extent: ExtentId): void {
-  const extents = by.get(store)
-  if (extents === undefined) by.set(store, new Set([extent]))
-  else extents.add(extent)
-}
-
-/** Sorted, so that no decision depends on the order in which an index was filled. */
-function ascending(extents: ReadonlySet<ExtentId> | undefined): ExtentId[] {
-  return extents === undefined ? [] : [...extents].sort((a, b) => a - b)
+function setOf(by: Map<StoreId, ExtentSet>, store: StoreId): ExtentSet {
+  let extents = by.get(store)
+  if (extents === undefined) {
+    extents = new ExtentSet()
+    by.set(store, extents)
+  }
+  return extents
 }

@@ -40,14 +40,26 @@ export function without(set: readonly StoreId[], store: StoreId): StoreId[] {
 
 /** Writes a changed record: sets in one order everywhere, places of superseded stores given to who took them over. */
 export function putExtentRecord(state: MapState, record: Omit<Unstamped<ExtentRecord>, 'revision'>): ExtentRecord {
-  const before = state.extents.get(record.id)
+  const { id, epoch, primary } = record
   const assigned = withSuccessors(state, record)
-  const order = (set: readonly StoreId[]) => assigned.filter((store) => set.includes(store))
-  const inSync = order(record.inSync)
-  const eligible = order(record.eligible)
-  invariant(inSync.length === record.inSync.length, `extent ${record.id}: inSync is not within assigned`)
-  invariant(inSync.includes(record.primary.store), `extent ${record.id}: the primary is not in sync`)
-  return state.putExtent({ ...record, assigned, inSync, eligible, revision: (before?.revision ?? 0) + 1 })
+  const inSync = inOrderOf(assigned, record.inSync)
+  const eligible = inOrderOf(assigned, record.eligible)
+  invariant(inSync.length === record.inSync.length, `extent ${id}: inSync is not within assigned`)
+  invariant(inSync.includes(primary.store), `extent ${id}: the primary is not in sync`)
+  const revision = (state.extents.get(id)?.revision ?? 0) + 1
+  return state.putExtent({ id, revision, epoch, primary, inSync, eligible, assigned })
+}
+
+/** Those of `set` that `order` names, in its order. The very set where it is that already: records share what they can. */
+function inOrderOf(order: readonly StoreId[], set: readonly StoreId[]): readonly StoreId[] {
+  if (set === order || set.length === 0) return set
+  let at = -1
+  for (const store of set) {
+    const place = order.indexOf(store, at + 1)
+    if (place < 0) return order.filter((member) => set.includes(member))
+    at = place
+  }
+  return set
 }
 
 /**

@@ -16,56 +16,122 @@ export function placeable(state: MapState, live: readonly StoreId[]): NodeRecord
 }
 
 /**
- * Places extents over stores: each extent on the `replicas` stores that hold the fewest replicas, its primary the one of
- * them that leads the fewest. Ties are broken by a hash of extent and store, so that the partners of one store are spread
- * over all others and many sources take part when it is rebuilt. Deterministic in its arguments.
+ * Places new extents over stores, one after the other: each on the `replicas` stores that hold the fewest replicas, its primary
+ * the one of them that leads the fewest. Ties are broken by a hash of extent and store, so that the partners of one store are
+ * spread over all others and many sources take part when it is rebuilt. Deterministic in its arguments.
  */
-export function placeExtents(
-  state: MapState,
-  extents: readonly ExtentId[],
-  nodes: readonly NodeRecord[],
-  replicas: number,
-): Place[] {
-  invariant(nodes.length >= replicas, 'more replicas were asked for than stores can hold')
-  const held = new Map(nodes.map((node) => [node.store, state.assignedCount(node.store)]))
-  const led = new Map(nodes.map((node) => [node.store, state.ledCount(node.store)]))
-  return extents.map((extent) => {
-    const score = new Map(nodes.map((node) => [node.store, hash(`${extent}/${node.store}`)]))
-    const byLoad = (load: Map<StoreId, number>) => (a: StoreId, b: StoreId) =>
-      count(load, a) - count(load, b) || count(score, a) - count(score, b) || (a < b ? -1 : 1)
-    const assigned = nodes
-      .map((node) => node.store)
-      .sort(byLoad(held))
-      .slice(0, replicas)
-    const primary = [...assigned].sort(byLoad(led))[0] as StoreId
-    for (const store of assigned) held.set(store, count(held, store) + 1)
-    led.set(primary, count(led, primary) + 1)
-    return { assigned, primary }
-  })
-}
+export class Placement {
+  readonly #stores: readonly StoreId[]
+  readonly #places: readonly number[]
+  readonly #replicas: number
+  readonly #held: number[]
+  readonly #led: number[]
 
-/** The store that should get a replica of this extent beside those that have a place: the one that holds the fewest. */
-export function spareFor(state: MapState, record: ExtentRecord, stores: readonly StoreId[]): StoreId | undefined {
-  let best: StoreId | undefined
-  for (const store of stores) {
-    if (record.assigned.includes(store)) continue
-    if (best === undefined || isBefore(state, record.id, store, best)) best = store
+  constructor(state: MapState, nodes: readonly NodeRecord[], replicas: number) {
+    invariant(nodes.length >= replicas, 'more replicas were asked for than stores can hold')
+    this.#stores = nodes.map((node) => node.store)
+    this.#places = [...this.#stores.keys()]
+    this.#replicas = replicas
+    this.#held = this.#stores.map((store) => state.assignedCount(store))
+    this.#led = this.#stores.map((store) => state.ledCount(store))
   }
-  return best
+
+  place(extent: ExtentId): Place {
+    const ties = new TieBreaker(extent, this.#stores)
+    const chosen = leastLoaded(this.#places, this.#held, ties, this.#replicas)
+    const primary = leastLoaded(chosen, this.#led, ties, 1)[0] as number
+    for (const place of chosen) this.#held[place] = (this.#held[place] ?? 0) + 1
+    this.#led[primary] = (this.#led[primary] ?? 0) + 1
+    return { assigned: chosen.map((place) => this.#storeAt(place)), primary: this.#storeAt(primary) }
+  }
+
+  #storeAt(place: number): StoreId {
+    return this.#stores[place] as StoreId
+  }
 }
 
-function isBefore(state: MapState, extent: ExtentId, a: StoreId, b: StoreId): boolean {
-  const difference = state.assignedCount(a) - state.assignedCount(b) || hash(`${extent}/${a}`) - hash(`${extent}/${b}`)
-  return difference < 0 || (difference === 0 && a < b)
+/** Those `count` of some places that have the smallest loads, smallest first. */
+function leastLoaded(
+  places: readonly number[],
+  loads: readonly number[],
+  ties: TieBreaker,
+  count: number,
+): readonly number[] {
+  const chosen: number[] = []
+  for (const place of places) {
+    let at = chosen.length
+    while (at > 0 && ties.isBefore(loads, place, chosen[at - 1] as number)) at--
+    if (at === count) continue
+    for (let to = Math.min(chosen.length, count - 1); to > at; to--) chosen[to] = chosen[to - 1] as number
+    chosen[at] = place
+  }
+  return chosen
 }
 
-function count(of: ReadonlyMap<StoreId, number>, store: StoreId): number {
-  return of.get(store) ?? 0
+/** Which of two stores an extent prefers: the one with less to do; a hash decides where that is equal, and is computed only then. */
+class TieBreaker {
+  readonly #extent: ExtentId
+  readonly #stores: readonly StoreId[]
+  readonly #hashes: number[] = []
+
+  constructor(extent: ExtentId, stores: readonly StoreId[]) {
+    this.#extent = extent
+    this.#stores = stores
+  }
+
+  isBefore(loads: readonly number[], a: number, b: number): boolean {
+    const difference = (loads[a] ?? 0) - (loads[b] ?? 0) || this.#hash(a) - this.#hash(b)
+    return difference < 0 || (difference === 0 && (this.#stores[a] as StoreId) < (this.#stores[b] as StoreId))
+  }
+
+  #hash(place: number): number {
+    const known = this.#hashes[place]
+    if (known !== undefined) return known
+    const value = hash(this.#stores[place] as StoreId, hash(`${this.#extent}/`))
+    this.#hashes[place] = value
+    return value
+  }
 }
 
-/** FNV-1a over UTF-16 code units, 32 bits: spreads well enough to break ties, and is the same everywhere. */
-function hash(text: string): number {
-  let value = 0x811c9dc5
+/** Finds stores for places that became free, one extent after the other: each time the one that holds the fewest replicas. */
+export class Spares {
+  readonly #stores: readonly StoreId[]
+  readonly #placeOf: ReadonlyMap<StoreId, number>
+  readonly #held: number[]
+
+  constructor(state: MapState, stores: readonly StoreId[]) {
+    this.#stores = stores
+    this.#placeOf = new Map(stores.map((store, place) => [store, place]))
+    this.#held = stores.map((store) => state.assignedCount(store))
+  }
+
+  /** The store that should get a replica of this extent beside those that have a place; undefined when there is none. */
+  find(record: ExtentRecord): StoreId | undefined {
+    const ties = new TieBreaker(record.id, this.#stores)
+    let best: number | undefined
+    for (const [place, store] of this.#stores.entries())
+      if (!record.assigned.includes(store) && (best === undefined || ties.isBefore(this.#held, place, best)))
+        best = place
+    return best === undefined ? undefined : this.#stores[best]
+  }
+
+  /** The stores of an extent were changed. */
+  moved(before: ExtentRecord, after: ExtentRecord): void {
+    this.#count(before, -1)
+    this.#count(after, 1)
+  }
+
+  #count(record: ExtentRecord, by: number): void {
+    for (const store of record.assigned) {
+      const place = this.#placeOf.get(store)
+      if (place !== undefined) this.#held[place] = (this.#held[place] ?? 0) + by
+    }
+  }
+}
+
+/** FNV-1a over UTF-16 code units, 32 bits: spreads well enough to break ties, and is the same everywhere. `from`: what was hashed before. */
+function hash(text: string, from = 0x811c9dc5): number {
+  let value = from
   for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193)
   return value >>> 0
 }

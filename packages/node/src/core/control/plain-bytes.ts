@@ -3,7 +3,7 @@ import { invariant } from '@ashlar/proto'
 /**
  * Plain values as bytes, for snapshots: booleans, numbers, strings, arrays, and objects whose absent fields are left out.
  * A string is written once and then by its number, and so is the list of an object's fields: records that name the same
- * stores again and again take a tenth of what JSON takes. Numbers of tags are stable for ever.
+ * stores again and again take a tenth of what JSON takes, and an eighth of MessagePack (decision 11). Numbers of tags are stable for ever.
  */
 const FALSE = 1
 const TRUE = 2

@@ -8,9 +8,12 @@ import { applyCreateVolume, applyRemoveVolume } from './apply-volumes.ts'
 import type { Command } from './commands.ts'
 import type { MapState } from './map-state.ts'
 import { tidyUp } from './replacement.ts'
-import { type CommandResult, done, refused } from './result.ts'
+import { type CommandResult, done, refused, type Steps } from './result.ts'
 
-type Apply<Name extends Command['do']> = (state: MapState, command: Extract<Command, { do: Name }>) => CommandResult
+type Apply<Name extends Command['do']> = (
+  state: MapState,
+  command: Extract<Command, { do: Name }>,
+) => CommandResult | Steps<CommandResult>
 
 const APPLY: { readonly [Name in Command['do']]: Apply<Name> } = {
   found: applyFound,
@@ -36,12 +39,21 @@ const APPLY: { readonly [Name in Command['do']]: Apply<Name> } = {
  * on every voter and at every start. A refused command changes nothing, and the refusal is part of the outcome.
  */
 export function applyCommand(state: MapState, command: Command): CommandResult {
+  const steps = commandSteps(state, command)
+  let step = steps.next()
+  while (!step.done) step = steps.next()
+  return { ...step.value, promoted: state.endCommand() }
+}
+
+/** The same, extent by extent, for those who do it in pieces (`CommandRun`); they end the command. */
+export function* commandSteps(state: MapState, command: Command): Steps<CommandResult> {
   if (state.cluster === undefined && command.do !== 'found')
     return refused('CONFLICT', 'this cluster is not founded yet', 'wait until its first node founds it')
   const apply = APPLY[command.do] as Apply<Command['do']>
-  const result = apply(state, command)
-  if (result.code === 'OK') tidyUp(state, command)
-  return { ...result, promoted: state.endCommand() }
+  const applied = apply(state, command)
+  const result = 'code' in applied ? applied : yield* applied
+  if (result.code === 'OK') yield* tidyUp(state, command)
+  return result
 }
 
 /** The first entry of every control log. */

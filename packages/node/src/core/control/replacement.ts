@@ -2,33 +2,39 @@ import type { ExtentId, ExtentRecord, StoreId } from '@ashlar/proto'
 import type { Command } from './commands.ts'
 import type { MapState } from './map-state.ts'
 import { putExtentRecord } from './membership.ts'
-import { placeable, spareFor } from './placement.ts'
+import { placeable, Spares } from './placement.ts'
+import type { Steps } from './result.ts'
 
 /**
  * What follows from every command: stores that were declared lost give their places to others as soon as there are any, and
  * stores that no extent names any more leave the map.
  */
-export function tidyUp(state: MapState, command: Command): void {
-  if (state.gone.size > 0 && 'live' in command) replaceGone(state, command)
+export function* tidyUp(state: MapState, command: Command): Steps {
+  if (state.gone.size > 0 && 'live' in command) yield* replaceGone(state, command)
   for (const store of [...state.gone, ...state.successors.keys()])
     if (isForgotten(state, store)) state.removeNode(store)
 }
 
 /** Each place of a store that is gone, where it does not count any more, goes to the store that holds the fewest replicas. */
-function replaceGone(state: MapState, command: Extract<Command, { live: readonly StoreId[] }>): void {
+function* replaceGone(state: MapState, command: Extract<Command, { live: readonly StoreId[] }>): Steps {
   const live = command.do === 'register' ? [...command.live, command.store] : command.live
   const stores = placeable(state, [...new Set(live)]).map((node) => node.store)
-  for (const store of stores.length === 0 ? [] : state.gone)
-    for (const id of state.assignedTo(store)) replacePlace(state, id, store, stores)
+  if (stores.length === 0) return
+  const spares = new Spares(state, stores)
+  for (const store of state.gone)
+    for (const id of state.assignedTo(store)) {
+      replacePlace(state, id, store, spares)
+      yield
+    }
 }
 
-function replacePlace(state: MapState, id: ExtentId, store: StoreId, stores: readonly StoreId[]): void {
+function replacePlace(state: MapState, id: ExtentId, store: StoreId, spares: Spares): void {
   const record = state.extents.get(id) as ExtentRecord
   if (record.inSync.includes(store) || record.eligible.includes(store)) return
-  const spare = spareFor(state, record, stores)
+  const spare = spares.find(record)
   if (spare === undefined) return
   const assigned = record.assigned.map((place) => (place === store ? spare : place))
-  putExtentRecord(state, { ...record, assigned })
+  spares.moved(record, putExtentRecord(state, { ...record, assigned }))
 }
 
 /** Its place is taken or given up, and neither an extent, nor the log, nor another store's succession names it. */

@@ -24,6 +24,9 @@ export interface CommandResult {
   readonly promoted?: readonly ExtentId[]
 }
 
+/** A command that may concern many extents yields after each that it looked at: there it can be interrupted, and goes on later. */
+export type Steps<T = void> = Generator<undefined, T, undefined>
+
 export function done(fields: Omit<CommandResult, 'code' | 'message' | 'hint'> = {}): CommandResult {
   return { code: 'OK', message: '', hint: '', ...fields }
 }

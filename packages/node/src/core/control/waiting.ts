@@ -18,8 +18,20 @@ export function extentsWithoutPrimary(state: MapState): ExtentRecord[] {
   return [...state.extents.values()].filter((record) => !primaryStands(state, record))
 }
 
-/** True when somebody who is live now may take the extent over. */
-export function canBePromoted(state: MapState, record: ExtentRecord, live: Live): boolean {
+/** Extents that one `promote` entry takes at most. */
+const PROMOTE_EXTENTS = 4096
+
+/** Extents without a primary that somebody who is live now may take over, as many as one entry takes; `more`: there are others. */
+export function promotable(
+  state: MapState,
+  live: Live,
+): { readonly extents: readonly { readonly extent: ExtentId; readonly revision: number }[]; readonly more: boolean } {
+  const waiting = extentsWithoutPrimary(state).filter((record) => canBePromoted(state, record, live))
+  const extents = waiting.slice(0, PROMOTE_EXTENTS).map(({ id, revision }) => ({ extent: id, revision }))
+  return { extents, more: waiting.length > extents.length }
+}
+
+function canBePromoted(state: MapState, record: ExtentRecord, live: Live): boolean {
   const others = without(record.inSync, record.primary.store)
   return (choosePrimary(state, others, live) ?? choosePrimary(state, record.eligible, live)) !== undefined
 }

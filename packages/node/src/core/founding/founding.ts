@@ -7,7 +7,17 @@ import { newClusterId } from './cluster-id.ts'
 /** What founding is built from: what the data directory and the options say. */
 export type FoundingStart = Pick<
   NodeStart,
-  'store' | 'address' | 'cluster' | 'voters' | 'founded' | 'peers' | 'expect' | 'log' | 'snapshot' | 'voterCount'
+  | 'store'
+  | 'address'
+  | 'cluster'
+  | 'voters'
+  | 'founded'
+  | 'peers'
+  | 'expect'
+  | 'log'
+  | 'snapshot'
+  | 'hardState'
+  | 'voterCount'
 >
 
 /** The cluster that this store belongs to. */
@@ -55,7 +65,9 @@ export class Founding {
     this.#founded = start.founded
     if (start.cluster === undefined) return
     this.#state = 'joined'
-    if (start.founded && start.log.length === 0 && start.snapshot === undefined)
+    const isEmpty = start.log.length === 0 && start.snapshot === undefined
+    // The other voters have what it held, and fill it again.
+    if (start.founded && isEmpty && start.hardState?.recovering !== true)
       this.#loseControl('this store founded its cluster, but its control log is gone')
     else this.#checkVoters(start.voters)
   }

@@ -7,6 +7,7 @@ import { RaftLog } from './log.ts'
 import { changedMembers, isVoter, type MembersChange } from './members.ts'
 import { Outbox } from './outbox.ts'
 import { Proposals } from './proposals.ts'
+import { Recovery } from './recovery.ts'
 import { Candidate } from './roles/candidate.ts'
 import { Follower } from './roles/follower.ts'
 import { Leader } from './roles/leader.ts'
@@ -42,6 +43,7 @@ export class RaftMachine implements ControlLog {
   readonly #outbox: Outbox
   readonly #proposals = new Proposals()
   readonly #core: Core
+  readonly #recovery: Recovery | undefined
   #role: Role | undefined
   /** This store leads and has handed over the first entry of its term. */
   #leads = false
@@ -57,6 +59,7 @@ export class RaftMachine implements ControlLog {
     const hardState = start.hardState ?? { term: lastTerm, vote: undefined }
     invariant(hardState.term >= lastTerm, `term ${hardState.term} is lower than that of the last entry, ${lastTerm}`)
     this.#outbox = new Outbox(ports, this.#log, hardState)
+    this.#recovery = hardState.recovering ? new Recovery(this.#log, this.#outbox) : undefined
     this.#core = this.#makeCore()
   }
 
@@ -87,8 +90,10 @@ export class RaftMachine implements ControlLog {
   start(ctx: Context): void {
     invariant(this.#role === undefined, 'the control log was started twice')
     this.#role = new Follower(this.#core, ctx, undefined)
+    if (this.#outbox.recovering) ctx.fact('warn', 'raft-recovering', { term: this.#outbox.term })
     const { voters } = this.#log.members
-    if (voters.length === 1 && voters[0]?.store === this.#self) this.#campaign(ctx, { pre: true, transfer: false })
+    if (voters.length === 1 && voters[0]?.store === this.#self && !this.#outbox.recovering)
+      this.#campaign(ctx, { pre: true, transfer: false })
     this.#settle(ctx)
   }
 
@@ -137,6 +142,7 @@ export class RaftMachine implements ControlLog {
     const { term } = this.#outbox
     return {
       role: role.name,
+      recovering: this.#outbox.recovering,
       term,
       leader: role.leader,
       lastIndex,
@@ -154,12 +160,14 @@ export class RaftMachine implements ControlLog {
     // A voter is a store: what was meant for the store that had this address before is not for this one.
     if (message.to !== this.#self || message.from === this.#self) return
     this.#take(ctx, message)
+    this.#recovery?.onMessage(ctx)
     this.#settle(ctx)
   }
 
   /** The request with this token, and all before it, are on stable storage. */
   onPersisted(ctx: Context, token: number): void {
     this.#outbox.onPersisted(token)
+    this.#recovery?.onPersisted(ctx)
     this.#currentRole().onPersisted(ctx)
     this.#settle(ctx)
   }
@@ -212,7 +220,8 @@ export class RaftMachine implements ControlLog {
   /** One vote a term; the same candidate gets it again when it asks again, since the answer may have been lost. */
   #answerVote(ctx: Context, { from, pre, lastIndex, lastTerm }: AskVote): void {
     const { vote, term } = this.#outbox
-    const granted = this.#log.isUpToDate(lastIndex, lastTerm) && (pre || vote === undefined || vote === from)
+    const mayGrant = !this.#outbox.recovering && (pre || vote === undefined || vote === from)
+    const granted = mayGrant && this.#log.isUpToDate(lastIndex, lastTerm)
     if (granted && !pre) {
       if (vote === undefined) this.#outbox.setHardState({ term, vote: from })
       if (this.#role instanceof Follower) this.#role.onVoted(ctx)
@@ -258,14 +267,19 @@ export class RaftMachine implements ControlLog {
     if (role instanceof Leader) role.advanceCommit()
     this.#handOver(ctx)
     if (role instanceof Leader && role === this.#role) this.#settleLeader(ctx, role)
-    this.#snapshots.compact()
+    // What the listener is in the middle of belongs to no entry.
+    if (this.#hasRoom()) this.#snapshots.compact()
+  }
+
+  #hasRoom(): boolean {
+    return this.#listener.hasRoom?.() ?? true
   }
 
   #handOver(ctx: Context): void {
     const log = this.#log
     this.#snapshots.beginRestore()
     if (log.restoring) return
-    while (log.applied < Math.min(log.commit, log.stable)) {
+    while (log.applied < Math.min(log.commit, log.stable) && this.#hasRoom()) {
       const entry = log.entryAt(++log.applied)
       this.#snapshots.handedOver(entry.index)
       this.#listener.onCommitted(ctx, entry, this.#proposals.take(entry.index))
@@ -310,6 +324,9 @@ export class RaftMachine implements ControlLog {
       log: this.#log,
       get term() {
         return outbox.term
+      },
+      get recovering() {
+        return outbox.recovering
       },
       get hardStateDurable() {
         return outbox.hardStateDurable

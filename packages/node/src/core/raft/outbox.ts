@@ -47,13 +47,25 @@ export class Outbox {
     return !this.#hardStateChanged && this.#hardStateToken <= this.#durableToken
   }
 
+  /** The log lacks what this store may have acknowledged. */
+  get recovering(): boolean {
+    return this.#hardState.recovering === true
+  }
+
+  /** The log holds all of that again. */
+  endRecovery(): void {
+    const { term, vote } = this.#hardState
+    this.#hardState = { term, vote }
+    this.#hardStateChanged = true
+  }
+
   /** A new term, or a vote in this one. Answers of an earlier term that still wait are dropped: nobody needs them. */
-  setHardState(hardState: HardState): void {
+  setHardState(hardState: { readonly term: number; readonly vote: HardState['vote'] }): void {
     if (hardState.term !== this.#hardState.term) {
       this.#held = this.#held.filter(({ message }) => message.term >= hardState.term)
       this.#dependent = this.#dependent.filter((message) => message.term >= hardState.term)
     }
-    this.#hardState = hardState
+    this.#hardState = { ...hardState, ...(this.recovering ? { recovering: true } : {}) }
     this.#hardStateChanged = true
   }
 

@@ -7,6 +7,11 @@ import type { Context } from '../machine.ts'
 export interface HardState {
   readonly term: number
   readonly vote: StoreId | undefined
+  /**
+   * The log was lost, or damaged, after this store had a part in it: it may have voted and acknowledged what it does not know
+   * any more. Until it has all of that again it gives no vote and leads nobody.
+   */
+  readonly recovering?: true
 }
 
 /** Who takes part. Voters decide; learners receive the log and never campaign. */

@@ -12,6 +12,8 @@ export interface FollowerView {
 /** How this store takes part in control's log, for people. */
 export interface RaftView {
   readonly role: RoleName
+  /** It lost its log, or part of it: it follows, and gives no vote, until it has all of it again. */
+  readonly recovering: boolean
   readonly term: number
   readonly leader: StoreId | undefined
   readonly lastIndex: number

@@ -1,6 +1,7 @@
-import { mkdir, readdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { invariant, MIB } from '@ashlar/proto'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { AshlarError, invariant, MIB } from '@ashlar/proto'
 import type { LogEntry } from '../../core/control/commands.ts'
 import type { HardState, PersistRequest, Snapshot } from '../../core/raft/index.ts'
 import { syncDirectory } from '../directories.ts'
@@ -10,11 +11,12 @@ import { readSegments } from './read-segments.ts'
 import { Segments } from './segments.ts'
 import { readSnapshot, SNAPSHOT_NAME, SNAPSHOT_TEMPORARY_NAME, writeSnapshot } from './snapshot-file.ts'
 import { SYNCED_NAME, SyncedHint } from './synced-hint.ts'
+import { TermMark, termMarkPath } from './term-mark.ts'
 
 /**
  * The control log on disk: files named by the index of their first entry, each the 8 bytes `ASHLOG1\n` and then records
  * (record.ts); the term and vote (hard-state-file.ts); a snapshot (snapshot-file.ts); and what was synced last
- * (synced-hint.ts).
+ * (synced-hint.ts). Beside the directory: the highest term in which the store took part (term-mark.ts).
  */
 export interface ControlLog {
   /** What the log held when it was opened: from index 1, or from the one after the snapshot's. */
@@ -38,19 +40,66 @@ export interface ControlLog {
 export interface ControlLogOptions {
   /** A file that has reached this size is followed by a new one. Bytes. */
   readonly segmentBytes: number
+  /**
+   * Other stores keep the log too. What is damaged or lost here is then set aside, and the log opens empty, in a new term and
+   * `recovering`, for them to fill. Otherwise that is an error, or not noticed where nothing is left.
+   */
+  readonly shared: boolean
 }
 
-const DEFAULTS: ControlLogOptions = { segmentBytes: 16 * MIB }
+const DEFAULTS: ControlLogOptions = { segmentBytes: 16 * MIB, shared: false }
 const SEGMENT_NAME = /^\d{16}\.log$/
 const OTHER_NAMES: readonly string[] = [SYNCED_NAME, ...HARD_STATE_NAMES, SNAPSHOT_NAME, SNAPSHOT_TEMPORARY_NAME]
 
 /**
  * Opens or creates the log in `directory`. A torn record at the end is cut off; a damaged one with valid ones behind it,
- * or one that was acknowledged, is an AshlarError INTERNAL that names the file. The caller sees to it that no other
- * process opens it (the store's lock).
+ * or one that was acknowledged, is an AshlarError INTERNAL that names the file; see `shared`. The caller sees to it that no
+ * other process opens it (the store's lock).
  */
 export async function openControlLog(directory: string, options: Partial<ControlLogOptions> = {}): Promise<ControlLog> {
-  const { segmentBytes } = { ...DEFAULTS, ...options }
+  const { segmentBytes, shared } = { ...DEFAULTS, ...options }
+  const mark = await TermMark.open(directory)
+  if (!shared) return await openWhole(directory, segmentBytes, mark)
+  const log = await openWhole(directory, segmentBytes, mark).catch((error: unknown) => {
+    if (error instanceof AshlarError && error.code === 'INTERNAL') return undefined
+    throw error
+  })
+  // A term that was written before its mark was told to nobody; one that is older than its mark is that of an old copy.
+  if (log !== undefined && (log.hardState?.term ?? 0) >= mark.term) {
+    await mark.raise(log.hardState?.term ?? 0)
+    return log
+  }
+  await log?.close()
+  await beginRecovery(directory, mark)
+  return await openWhole(directory, segmentBytes, mark)
+}
+
+/**
+ * Puts an empty log in the place of one that cannot be believed, which is kept beside it for people. What this store may have
+ * said, it said in the term that it knows or that its mark tells, or before; it begins in the next one. A crash in between
+ * leaves no log under its name, and the mark: recovery begins again.
+ */
+async function beginRecovery(directory: string, mark: TermMark): Promise<void> {
+  const known = await HardStateFile.open(directory).catch((error: unknown) => {
+    if (mark.term === 0) throw error
+    return undefined
+  })
+  const term = Math.max(mark.term, known?.stored?.term ?? 0)
+  await mark.raise(term)
+  const names = await readdir(directory)
+  if (names.some((name) => name !== SYNCED_NAME)) {
+    const aside = `${directory}.set-aside`
+    await rm(aside, { recursive: true, force: true })
+    await rename(directory, aside)
+    await mkdir(directory)
+    await syncDirectory(dirname(directory))
+  } else for (const name of names) await rm(join(directory, name))
+  const fresh = await HardStateFile.open(directory)
+  await fresh.write({ term: term + 1, vote: undefined, recovering: true })
+  await fresh.close()
+}
+
+async function openWhole(directory: string, segmentBytes: number, mark: TermMark): Promise<ControlLog> {
   await mkdir(directory, { recursive: true })
   await syncDirectory(dirname(directory))
   const names = (await readdir(directory)).sort()
@@ -69,7 +118,7 @@ export async function openControlLog(directory: string, options: Partial<Control
   const follow = entriesAfter(snapshot, read.entries)
   // A crash came between the snapshot and the end of the log whose place it took.
   if (follow === undefined) await segments.restartAfter(covered)
-  return new FileControlLog(directory, { hardState, segments, hint, snapshot, entries: follow ?? [] })
+  return new FileControlLog(directory, { hardState, mark, segments, hint, snapshot, entries: follow ?? [] })
 }
 
 /** Entries that follow the snapshot; undefined when the log is of another history, or ends before it. */
@@ -80,8 +129,19 @@ function entriesAfter(snapshot: Snapshot | undefined, entries: readonly LogEntry
   return entries.slice(snapshot.index - first + 1)
 }
 
+/** The log of a store that keeps one, or did so once; undefined where neither it nor a mark of it is there. */
+export async function openExistingControlLog(
+  directory: string,
+  options: Partial<ControlLogOptions> = {},
+): Promise<ControlLog | undefined> {
+  return existsSync(directory) || existsSync(termMarkPath(directory))
+    ? await openControlLog(directory, options)
+    : undefined
+}
+
 interface Opened {
   readonly hardState: HardStateFile
+  readonly mark: TermMark
   readonly segments: Segments
   readonly hint: SyncedHint
   readonly snapshot: Snapshot | undefined
@@ -163,7 +223,10 @@ class FileControlLog implements ControlLog {
 
   async #carryOut({ hardState, snapshot, append }: Omit<PersistRequest, 'token'>): Promise<void> {
     const { segments } = this.#opened
-    if (hardState !== undefined) await this.#opened.hardState.write(hardState)
+    if (hardState !== undefined) {
+      await this.#opened.hardState.write(hardState)
+      await this.#opened.mark.raise(hardState.term)
+    }
     if (snapshot !== undefined) await writeSnapshot(this.#directory, snapshot)
     if (append !== undefined) {
       if (append.restart) await segments.restartAfter(append.from - 1)

@@ -14,7 +14,7 @@ import { openOrMake, readIfThere, writeAll } from './files.ts'
  *    0  8   `ASHVOTE1`
  *    8  u64 generation: rises with each write; the higher one of two valid files is the newer
  *   16  u64 term
- *   24  u8  1: a vote follows
+ *   24  u8  bits: 1 a vote follows; 2 the log is being recovered
  *   25  16  store that the vote is for; zeroes without one
  *   41  u32 crc32 of bytes 0 to 41
  */
@@ -23,6 +23,8 @@ const MAGIC = Buffer.from('ASHVOTE1')
 const BYTES = 45
 const CHECKED_BYTES = 41
 const VOTE_AT = 25
+const VOTED = 1
+const RECOVERING = 2
 
 export class HardStateFile {
   /** What the files held when they were opened; undefined: nothing was ever written. */
@@ -74,15 +76,13 @@ export class HardStateFile {
   }
 }
 
-function encode(generation: number, { term, vote }: HardState): Buffer {
+function encode(generation: number, { term, vote, recovering }: HardState): Buffer {
   const bytes = Buffer.alloc(BYTES)
   MAGIC.copy(bytes)
   bytes.writeBigUInt64BE(BigInt(generation), 8)
   bytes.writeBigUInt64BE(BigInt(term), 16)
-  if (vote !== undefined) {
-    bytes.writeUInt8(1, 24)
-    bytes.write(vote.replaceAll('-', ''), VOTE_AT, 'hex')
-  }
+  bytes.writeUInt8((vote === undefined ? 0 : VOTED) | (recovering ? RECOVERING : 0), 24)
+  if (vote !== undefined) bytes.write(vote.replaceAll('-', ''), VOTE_AT, 'hex')
   bytes.writeUInt32BE(crc32(bytes.subarray(0, CHECKED_BYTES)), CHECKED_BYTES)
   return bytes
 }
@@ -92,6 +92,11 @@ function decode(bytes: Buffer | undefined): { generation: number; state: HardSta
   if (crc32(bytes.subarray(0, CHECKED_BYTES)) !== bytes.readUInt32BE(CHECKED_BYTES)) return undefined
   const hex = bytes.toString('hex', VOTE_AT, CHECKED_BYTES)
   const uuid = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
-  const vote = bytes.readUInt8(24) === 1 ? (uuid as StoreId) : undefined
-  return { generation: Number(bytes.readBigUInt64BE(8)), state: { term: Number(bytes.readBigUInt64BE(16)), vote } }
+  const flags = bytes.readUInt8(24)
+  const state: HardState = {
+    term: Number(bytes.readBigUInt64BE(16)),
+    vote: (flags & VOTED) === 0 ? undefined : (uuid as StoreId),
+    ...((flags & RECOVERING) === 0 ? {} : { recovering: true }),
+  }
+  return { generation: Number(bytes.readBigUInt64BE(8)), state }
 }

@@ -1,2 +1,3 @@
 /** The control log of a store: append-only files of its own, because LevelDB drops records from the middle (findings 1 to 5). */
-export { type ControlLog, type ControlLogOptions, openControlLog } from './control-log.ts'
+export { type ControlLog, type ControlLogOptions, openControlLog, openExistingControlLog } from './control-log.ts'
+export { termMarkPath } from './term-mark.ts'

@@ -8,6 +8,7 @@ import { join } from 'node:path'
  *     db/              LevelDB
  *     logs/            LevelDB's LOG files of earlier openings
  *     control/         control log
+ *     control.term     the highest term in which the store took part in it
  *     ballast          room to open again after the disk was full
  *
  * The rename happens inside the data directory and not beside it, because that is often a mount point.

@@ -21,8 +21,11 @@ export class LeaderRig {
   #token = 0
   #answers: { link: Link; message: Message }[] = []
 
-  constructor(disk: LogEntry[] = [{ index: 1, term: 1, command: found() }]) {
+  readonly #extentsPerTick: number | undefined
+
+  constructor(disk: LogEntry[] = [{ index: 1, term: 1, command: found() }], extentsPerTick?: number) {
     this.disk = disk
+    this.#extentsPerTick = extentsPerTick
     this.restart()
   }
 
@@ -32,7 +35,7 @@ export class LeaderRig {
     this.leader = new ControlLeader((listener) => {
       this.#log = new SoloLog([...this.disk], listener)
       return this.#log
-    })
+    }, this.#extentsPerTick)
     this.step(() => this.#log.start(this.ctx))
   }
 

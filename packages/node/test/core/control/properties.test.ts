@@ -12,6 +12,7 @@ import {
   volumeOf,
 } from '@ashlar/proto'
 import fc from 'fast-check'
+import { CommandRun } from '../../../src/core/control/command-run.ts'
 import type { Command } from '../../../src/core/control/commands.ts'
 import { applyCommand, MapState } from '../../../src/core/control/index.ts'
 import { address, assertInvariants, contents, found, incarnation, store } from './kit.ts'
@@ -206,6 +207,12 @@ describe('random commands', () => {
         for (const command of log) applyCommand(again, command)
         assert.deepEqual(contents(again), contents(state))
         assert.deepEqual([...again.successors], [...state.successors])
+        const inPieces = new MapState()
+        for (const [place, command] of log.entries()) {
+          const run = new CommandRun(inPieces, command)
+          for (let over = false; !over; ) over = run.goOn(1 + (place % 3)).result !== undefined
+        }
+        assert.deepEqual(everything(inPieces), everything(again))
       }),
       { numRuns: 100 },
     )

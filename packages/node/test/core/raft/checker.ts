@@ -90,7 +90,7 @@ export class RaftChecker {
       return assert.deepEqual(entry.command, known.command, `state-machine safety: entry ${entry.index}`)
     }
     this.committed[entry.index] = entry
-    const holders = this.#disks().filter((disk) => disk.has(entry.index, entry.term)).length
+    const holders = this.#disks().filter((disk) => disk.hasOrLost(entry.index, entry.term)).length
     assert.ok(2 * holders > voters, `entry ${entry.index} is committed and durable on ${holders} of ${voters}`)
   }
 

@@ -188,6 +188,13 @@ export class RaftCluster {
     node.reads.clear()
   }
 
+  /** The process dies, and starts over a directory whose log is gone. */
+  loseLog(n: number): void {
+    this.crash(n)
+    this.node(n).disk.loseLog()
+    this.start(n)
+  }
+
   restart(n: number): void {
     if (this.node(n).machine !== undefined) this.crash(n)
     this.start(n)

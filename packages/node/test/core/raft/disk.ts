@@ -11,6 +11,8 @@ export class RaftDisk {
   /** Requests that are not durable yet, with the moment at which they will be. */
   readonly waiting: { readonly request: PersistRequest; readonly dueAt: number }[] = []
 
+  readonly #lost = new Set<string>()
+
   constructor(entries: readonly LogEntry[]) {
     this.entries = [...entries]
   }
@@ -46,6 +48,24 @@ export class RaftDisk {
     if (hardState !== undefined && parts >= 1) this.hardState = hardState
     if (snapshot !== undefined && parts >= 2) this.snapshot = snapshot
     if (append !== undefined && parts >= 3) this.append({ ...append, entries: append.entries.slice(0, parts - 3) })
+  }
+
+  /**
+   * The files are gone, or too damaged to be believed, but for what marks the highest term: what opening them makes of it. Not
+   * for a store that never took part.
+   */
+  loseLog(): void {
+    for (const { index, term } of this.entries) this.#lost.add(`${index}/${term}`)
+    const term = Math.max(this.hardState?.term ?? 0, this.entries.at(-1)?.term ?? 0)
+    this.hardState = { term: term + 1, vote: undefined, recovering: true }
+    this.snapshot = undefined
+    this.entries = []
+    this.waiting.length = 0
+  }
+
+  /** It held the entry when it acknowledged it. */
+  hasOrLost(index: number, term: number): boolean {
+    return this.has(index, term) || this.#lost.has(`${index}/${term}`)
   }
 
   /** What opening the files gives: entries that follow the snapshot, if they belong to it. */

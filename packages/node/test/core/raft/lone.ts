@@ -209,7 +209,10 @@ export function describeMessage(message: RaftMessage): string {
 
 export function describeRequest({ hardState, snapshot, append }: PersistRequest): string {
   const parts = ['write']
-  if (hardState !== undefined) parts.push(`term ${hardState.term} vote ${number(hardState.vote)}`)
+  if (hardState !== undefined) {
+    const recovering = hardState.recovering ? ' recovering' : ''
+    parts.push(`term ${hardState.term} vote ${number(hardState.vote)}${recovering}`)
+  }
   if (snapshot !== undefined) parts.push(`snapshot ${snapshot.index}/${snapshot.term}`)
   if (append !== undefined)
     parts.push(`${append.restart ? 'restart' : 'from'} ${append.from} ${places(append.entries)}`)

@@ -6,7 +6,7 @@ const SEEDS = Number(process.env['RAFT_SEEDS'] ?? 60)
 
 test(`raft keeps its promises in ${SEEDS} storms, and goes on after each`, (context) => {
   const begun = performance.now()
-  const sums = { events: 0, committed: 0, confirmedReads: 0, faults: 0, terms: 0 }
+  const sums = { events: 0, committed: 0, confirmedReads: 0, faults: 0, lostLogs: 0, terms: 0 }
   for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
     try {
       const result = runStorm(seed)

@@ -12,6 +12,7 @@ export interface StormResult {
   readonly committed: number
   readonly confirmedReads: number
   readonly faults: number
+  readonly lostLogs: number
   readonly terms: number
 }
 
@@ -50,6 +51,7 @@ class Storm {
   readonly #reads: Asked[] = []
   #count = 0
   #faults = 0
+  #lostLogs = 0
 
   constructor(cluster: RaftCluster, chance: Prng) {
     this.#cluster = cluster
@@ -69,6 +71,7 @@ class Storm {
     else if (dice < 0.88) this.#changeMembers()
     else if (dice < 0.91) this.#transfer()
     else if (dice < 0.94 && isUp) this.#faulty(() => this.#closeLinks(n))
+    else if (dice > 0.94 && isUp && this.#mayLoseLog(n)) this.#faulty(() => this.#loseLog(n))
     this.#checkAnswers()
   }
 
@@ -108,7 +111,14 @@ class Storm {
     const { events, checker, nodes } = this.#cluster
     const confirmedReads = this.#reads.filter(({ outcome }) => outcome === 'committed').length
     const terms = Math.max(...nodes.map(({ n }) => this.#cluster.view(n).term))
-    return { events, committed: checker.lastCommitted, confirmedReads, faults: this.#faults, terms }
+    return {
+      events,
+      committed: checker.lastCommitted,
+      confirmedReads,
+      faults: this.#faults,
+      lostLogs: this.#lostLogs,
+      terms,
+    }
   }
 
   #ask(n: number): void {
@@ -119,6 +129,28 @@ class Storm {
     if (asked === undefined || cluster.node(asked).machine === undefined) return
     if (this.#chance.next() < 0.3) this.#reads.push(cluster.read(asked))
     else for (let i = this.#pick(4); i >= 0; i--) this.#asked.push(cluster.propose(asked, `${++this.#count}`))
+  }
+
+  /** One log at a time, and where those who are left can elect a leader whom none of them would hold up. */
+  #mayLoseLog(n: number): boolean {
+    const { nodes, leader } = this.#cluster
+    if (leader === undefined || this.#someoneRecovers()) return false
+    const { members } = this.#cluster.view(leader)
+    const isVoter = (store: string) => members.voters.some((voter) => voter.store === store)
+    const agrees = (node: number) => JSON.stringify(this.#cluster.view(node).members) === JSON.stringify(members)
+    const voters = nodes.filter(({ store }) => isVoter(store))
+    return (
+      voters.length >= 3 && isVoter(voter(n).store) && voters.every((it) => it.machine !== undefined && agrees(it.n))
+    )
+  }
+
+  #loseLog(n: number): void {
+    this.#lostLogs++
+    this.#cluster.loseLog(n)
+  }
+
+  #someoneRecovers(): boolean {
+    return this.#cluster.nodes.some(({ disk }) => disk.hardState?.recovering === true)
   }
 
   #crash(n: number): void {
@@ -141,7 +173,7 @@ class Storm {
   #changeMembers(): void {
     const cluster = this.#cluster
     const { leader } = cluster
-    if (leader === undefined) return
+    if (leader === undefined || this.#someoneRecovers()) return
     const n = this.#pick(cluster.nodes.length) + 1
     const { store } = voter(n)
     const kind = this.#chance.next()

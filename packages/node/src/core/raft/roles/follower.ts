@@ -69,7 +69,8 @@ export class Follower implements Role {
    * their logs may be behind its own (Ongaro's thesis, section 4.2.2).
    */
   #mayCampaign(): boolean {
-    const { log, self } = this.#core
+    const { log, self, recovering } = this.#core
+    if (recovering) return false
     if (isVoter(log.members, self)) return true
     return log.membersIndex > log.commit && isVoter(log.membersAt(log.membersIndex - 1), self)
   }

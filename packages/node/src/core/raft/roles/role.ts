@@ -9,6 +9,8 @@ export interface Core {
   readonly options: RaftOptions
   readonly log: RaftLog
   readonly term: number
+  /** This store lost what it may have acknowledged, and does not have it back yet: it gives no vote and leads nobody. */
+  readonly recovering: boolean
   /** Term and vote, as they are now, are on stable storage. */
   readonly hardStateDurable: boolean
   /** The message leaves once everything that was changed before it is durable. */

@@ -1,0 +1,39 @@
+import type { Context } from '../machine.ts'
+import type { RaftLog } from './log.ts'
+import type { Outbox } from './outbox.ts'
+
+/**
+ * A voter whose log was lost or damaged (raft pitfalls 25 and 35). It goes on in a term that is higher than any in which it can
+ * have voted or acknowledged, so that what it said before counts no more: the leader of its time steps down, the others elect
+ * one without it, and that one knows nothing of what this store ever held.
+ *
+ * It is over when the first entry of such a leader is on stable storage here. Whatever this store acknowledged and anybody
+ * counted is in the log of at least one of those who elected that leader, hence in the leader's, hence before that entry.
+ */
+export class Recovery {
+  readonly #log: RaftLog
+  readonly #outbox: Outbox
+  /** An entry of a leader's own term, once there is one. */
+  #goal: { readonly index: number; readonly term: number } | undefined
+
+  constructor(log: RaftLog, outbox: Outbox) {
+    this.#log = log
+    this.#outbox = outbox
+  }
+
+  /** Entries may have come. What is in this log in the current term came from the leader of that term. */
+  onMessage(ctx: Context): void {
+    const { lastIndex, lastTerm } = this.#log
+    if (lastTerm === this.#outbox.term && this.#goal?.term !== lastTerm)
+      this.#goal = { index: lastIndex, term: lastTerm }
+    this.onPersisted(ctx)
+  }
+
+  onPersisted(ctx: Context): void {
+    const goal = this.#goal
+    if (!this.#outbox.recovering || goal === undefined) return
+    if (this.#log.stable < goal.index || this.#log.termAt(goal.index) !== goal.term) return
+    this.#outbox.endRecovery()
+    ctx.fact('info', 'raft-recovered', { index: goal.index })
+  }
+}

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import type { StoreId } from '@ashlar/proto'
+import type { LogEntry } from '../../src/core/control/index.ts'
+import { openControlLog, openExistingControlLog } from '../../src/storage/control-log/index.ts'
+
+const SHARED = { shared: true }
+const CANDIDATE = '00000000-0000-7000-8000-000000000002' as StoreId
+
+let parent: string
+let directory: string
+
+beforeEach(async () => {
+  parent = await mkdtemp(join(tmpdir(), 'ashlar-lost-log-'))
+  directory = join(parent, 'control')
+})
+afterEach(() => rm(parent, { recursive: true, force: true }))
+
+function entries(count: number): LogEntry[] {
+  return Array.from({ length: count }, (_, at) => ({ index: at + 1, term: 3, command: { do: 'begin-term' } }))
+}
+
+/** A voter's log of five entries, which voted in term 7. */
+async function votedInTerm7(): Promise<void> {
+  const log = await openControlLog(directory, SHARED)
+  await log.persist({
+    hardState: { term: 3, vote: undefined },
+    append: { from: 1, entries: entries(5), restart: false },
+  })
+  await log.persist({ hardState: { term: 7, vote: CANDIDATE } })
+  await log.close()
+}
+
+async function reopened(options = SHARED) {
+  const log = await openControlLog(directory, options)
+  await log.close()
+  const { hardState, entries: found, snapshot } = log
+  return { hardState, entries: found.length, snapshot }
+}
+
+const EMPTY_IN_TERM_8 = { hardState: { term: 8, vote: undefined, recovering: true }, entries: 0, snapshot: undefined }
+
+describe('a control log that other stores keep too', () => {
+  it('opens as it was when nothing happened to it', async () => {
+    await votedInTerm7()
+    assert.deepEqual(await reopened(), { hardState: { term: 7, vote: CANDIDATE }, entries: 5, snapshot: undefined })
+  })
+
+  it('25: is known to be lost when its directory is gone: it opens empty, in a later term, and says so at every start', async () => {
+    await votedInTerm7()
+    await rm(directory, { recursive: true })
+    assert.deepEqual(await reopened(), EMPTY_IN_TERM_8)
+    assert.deepEqual(await reopened(), EMPTY_IN_TERM_8)
+    await rm(directory, { recursive: true })
+    const log = await openExistingControlLog(directory, SHARED)
+    assert.deepEqual(log?.hardState, { term: 9, vote: undefined, recovering: true }, 'it may have answered in term 8')
+    await log?.close()
+  })
+
+  it('25: is known to be lost when its files are gone, or are those of an old copy', async () => {
+    await votedInTerm7()
+    for (const name of await readdir(directory)) await rm(join(directory, name))
+    assert.deepEqual(await reopened(), EMPTY_IN_TERM_8)
+    const log = await openControlLog(directory, SHARED)
+    const saved = await Promise.all(['vote.0', 'vote.1'].map((name) => readFile(join(directory, name))))
+    await log.persist({ hardState: { term: 12, vote: CANDIDATE } })
+    await log.close()
+    for (const [n, bytes] of saved.entries()) await writeFile(join(directory, `vote.${n}`), bytes)
+    assert.equal((await reopened()).hardState?.term, 13)
+  })
+
+  it('25: of which term and vote are damaged goes on above what its mark tells', async () => {
+    await votedInTerm7()
+    for (const name of ['vote.0', 'vote.1']) await writeFile(join(directory, name), 'nothing that anybody wrote')
+    assert.deepEqual(await reopened(), EMPTY_IN_TERM_8)
+    await rm(`${directory}.term`)
+    for (const name of ['vote.0', 'vote.1']) await writeFile(join(directory, name), 'nothing that anybody wrote')
+    await assert.rejects(reopened(), /both copies of the term and vote/, 'without a mark nobody knows how far it went')
+  })
+
+  it('35: in which an acknowledged entry rotted is set aside whole, for people, and never cut short', async () => {
+    await votedInTerm7()
+    const [segment] = (await readdir(directory)).filter((name) => name.endsWith('.log')) as [string]
+    const bytes = await readFile(join(directory, segment))
+    for (const at of [60, bytes.length - 1]) {
+      const rotten = Buffer.from(bytes)
+      rotten[at] = (rotten[at] ?? 0) ^ 0xff
+      await rm(directory, { recursive: true, force: true })
+      await rm(`${directory}.term`)
+      await votedInTerm7()
+      await writeFile(join(directory, segment), rotten)
+      await assert.rejects(reopened({ shared: false }), /control log/, 'a log that nobody else keeps is not given up')
+      assert.deepEqual(await reopened(), EMPTY_IN_TERM_8)
+      assert.deepEqual(await readFile(join(`${directory}.set-aside`, segment)), rotten)
+    }
+  })
+
+  it('is recovering until a request says that it is not any more, which is durable like a vote', async () => {
+    await votedInTerm7()
+    await rm(directory, { recursive: true })
+    const log = await openControlLog(directory, SHARED)
+    await log.persist({ append: { from: 1, entries: entries(6), restart: false } })
+    await log.persist({ hardState: { term: 9, vote: undefined } })
+    await log.close()
+    assert.deepEqual(await reopened(), { hardState: { term: 9, vote: undefined }, entries: 6, snapshot: undefined })
+  })
+
+  it('that was never there is no loss', async () => {
+    assert.equal(await openExistingControlLog(directory, SHARED), undefined)
+    assert.deepEqual(await reopened(), { hardState: undefined, entries: 0, snapshot: undefined })
+  })
+})
