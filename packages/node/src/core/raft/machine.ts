@@ -220,8 +220,8 @@ export class RaftMachine implements ControlLog {
   /** One vote a term; the same candidate gets it again when it asks again, since the answer may have been lost. */
   #answerVote(ctx: Context, { from, pre, lastIndex, lastTerm }: AskVote): void {
     const { vote, term } = this.#outbox
-    const mayGrant = !this.#outbox.recovering && (pre || vote === undefined || vote === from)
-    const granted = mayGrant && this.#log.isUpToDate(lastIndex, lastTerm)
+    if (this.#outbox.recovering) return this.#core.send({ type: 'vote', to: from, pre, granted: false })
+    const granted = this.#log.isUpToDate(lastIndex, lastTerm) && (pre || vote === undefined || vote === from)
     if (granted && !pre) {
       if (vote === undefined) this.#outbox.setHardState({ term, vote: from })
       if (this.#role instanceof Follower) this.#role.onVoted(ctx)
