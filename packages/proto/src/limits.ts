@@ -62,26 +62,40 @@ export const LIMITS = {
   uncommittedBytes: 16 * MIB,
 } as const
 
-/** Timers in milliseconds, with protocol.md A2.15 as the start. */
+/**
+ * Timers in milliseconds. Two things bound them. From above: how long a write may stall when a node dies (a replica 1 s, a
+ * primary 2.5 s, primary and leader in one 4 s, 1 s more when it hangs). From below, and stronger: a node whose event loop
+ * stands still for `toleratedPauseMs` costs nobody a lease, a place in an in-sync set, or the lead of control. The assertions
+ * at the end of this file keep each timer above that.
+ */
 export const TIMERS = {
   /** The pump's tick: resolution of every timer inside a machine. */
   tickMs: 50,
-  /** A node renews its lease this often. */
-  renewMs: 500,
-  /** A node holds its lease this long from the moment that it sent the renewal that was answered. */
-  leaseMs: 3000,
-  /** Control's count of a lease adds 2 * drift * lease and this slack, from receipt. */
-  leaseSlackMs: 500,
+  /** A pause of a node's event loop (garbage, a busy processor, a synchronous call) that must have no consequences. */
+  toleratedPauseMs: 500,
+  /** A longer time between two ticks means that this process stood still and heard nobody: it must not count as their silence. */
+  standstillMs: 250,
+  /** A node renews its lease this often: five times in a lease, so that an answer that comes late or never costs nothing. */
+  renewMs: 200,
+  /**
+   * A node holds its lease this long from the moment that it sent the renewal that was answered. Most of the stall when a
+   * primary dies: shorter would be better, but a renewal, a pause and the next renewal's way have to fit.
+   */
+  leaseMs: 1000,
+  /** Control's count of a lease adds what clocks may drift apart, and this for a step between the look at a lease and its answer. */
+  leaseSlackMs: 100,
   /** Peers of one extent ping over an idle link this often. */
-  pingMs: 500,
-  /** A peer that sent no frame for this long is silent (amendment 18). */
-  silentMs: 2000,
+  pingMs: 250,
+  /** A peer that sent no frame for this long is silent (amendment 18). A whole pause and the ping before it fit twice over an idle tick. */
+  silentMs: 1000,
+  /** A store is silent when every connection with it closed and none came back for this long: its process is gone, or the way to it. */
+  unconnectedMs: 150,
   /** A peer that sends frames but no acknowledgement for this long is slow. */
   slowMs: 5000,
   /** A stream that is not opened by then is opened again. */
   openTimeoutMs: 2000,
-  /** An unanswered compare-and-set or control request is sent again. */
-  controlRetryMs: 1000,
+  /** An unanswered compare-and-set or control request is sent again, and one that hung or left is no longer asked. */
+  controlRetryMs: 600,
   /** First and longest pause before a replica that was taken out is let in again. */
   rejoinMinMs: 1000,
   rejoinMaxMs: 60_000,
@@ -96,21 +110,31 @@ export const TIMERS = {
   waitRetryMs: 200,
   /** A request that got no answer at all is sent again, with its operation id, after this long. */
   answerTimeoutMs: 5000,
+  /**
+   * While a request of a client waits this long, the node that tells it of changes of the map has to show that it lives, within
+   * the same time again; else another one is asked to tell. Both fit in a lease: who hangs may be that very node, and the
+   * client is to hear at once who serves in its place.
+   */
+  mapDoubtMs: 450,
   /** The handshake of a connection must be over by then. */
   handshakeMs: 5000,
   /** The leader of control's log lets its followers hear from it this often. */
   heartbeatMs: 100,
-  /** A follower that hears no leader for a time drawn from this range asks for votes; a leader that hears no majority for the lower end steps down. */
-  electionMinMs: 700,
-  electionMaxMs: 1400,
+  /**
+   * A follower that hears no leader for a time drawn from this range asks for votes; a leader that hears no majority for the
+   * lower end steps down. Only a leader that hangs is waited for so long: the connections of one that died close, which makes
+   * followers ask within three heartbeats.
+   */
+  electionMinMs: 1000,
+  electionMaxMs: 2000,
 } as const
 
-/** Greatest rate error of a monotonic clock that leases allow for: 1 %. */
-export const CLOCK_DRIFT = 0.01
+/** Greatest rate error of a monotonic clock that leases allow for: 5 %. */
+export const CLOCK_DRIFT = 0.05
 
 /** How long control waits from the receipt of a renewal before it says that the lease ran out. */
 export function leaseExpiryMs(): number {
-  return TIMERS.leaseMs * (1 + 2 * CLOCK_DRIFT) + TIMERS.leaseSlackMs
+  return (TIMERS.leaseMs * (1 + CLOCK_DRIFT)) / (1 - CLOCK_DRIFT) + TIMERS.leaseSlackMs
 }
 
 /** Bytes of one extent in a map-update at most: its record (in-sync and eligible stores are among its M), and how it was forced. */
@@ -132,11 +156,33 @@ holds(LIMITS.linkHighBytes < LIMITS.linkCutBytes, 'a client is held back before 
 holds(LIMITS.clientInFlightBytes <= LIMITS.linkCutBytes, 'the answers to one client fit on its link')
 holds(TIMERS.leaseMs >= 4 * TIMERS.renewMs, 'a lease spans at least four renewals')
 holds(
-  leaseExpiryMs() >= (TIMERS.leaseMs * (1 + CLOCK_DRIFT)) / (1 - CLOCK_DRIFT),
+  leaseExpiryMs() >= (TIMERS.leaseMs * (1 + CLOCK_DRIFT)) / (1 - CLOCK_DRIFT) + TIMERS.tickMs,
   'control waits longer than any holder whose clock is within the drift counts',
 )
 holds(TIMERS.silentMs >= 3 * TIMERS.pingMs, 'silence is at least three pings long')
 holds(TIMERS.electionMinMs >= 3 * TIMERS.heartbeatMs, 'an election needs at least three missed heartbeats')
 holds(TIMERS.electionMaxMs >= 2 * TIMERS.electionMinMs, 'election timeouts are spread, so that votes rarely split')
 holds(TIMERS.heartbeatMs >= 2 * TIMERS.tickMs, 'a heartbeat is at least two ticks')
-holds(TIMERS.electionMaxMs < TIMERS.leaseMs, 'control has a new leader before leases run out')
+holds(TIMERS.unconnectedMs < TIMERS.silentMs, 'a store without a connection is silent sooner than one with')
+holds(
+  TIMERS.unconnectedMs >= 3 * TIMERS.redialMinMs,
+  'a connection that broke is dialed twice before it means anything',
+)
+holds(
+  2 * TIMERS.mapDoubtMs + 2 * TIMERS.tickMs <= TIMERS.leaseMs,
+  'a client leaves a node that hangs before another one serves',
+)
+
+// A pause of one node. Each sign of life is due once more before it ends, one tick late, and a quarter of a lease is left for
+// the way of the message and what a busy processor adds.
+const pausedMs = TIMERS.toleratedPauseMs + TIMERS.tickMs
+const spareMs = TIMERS.leaseMs / 5
+holds(pausedMs > 2 * TIMERS.standstillMs, 'a process notices the pauses that it is to tolerate')
+holds(TIMERS.standstillMs >= 4 * TIMERS.tickMs, 'a late tick is no standstill')
+holds(
+  TIMERS.renewMs + pausedMs + spareMs <= TIMERS.leaseMs,
+  'a node that paused still holds its lease, and gets the next',
+)
+holds(TIMERS.pingMs + pausedMs + spareMs <= TIMERS.silentMs, 'a peer that paused is not silent')
+holds(TIMERS.heartbeatMs + pausedMs + spareMs <= TIMERS.electionMinMs, 'nobody wants to replace a leader that paused')
+holds(pausedMs <= TIMERS.controlRetryMs, 'a leader that paused is not left')

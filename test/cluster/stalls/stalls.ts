@@ -1,9 +1,11 @@
 /** `npm run stalls`: how long a client's write is held up at most while nodes die or hang. See --help. */
 import { parseArgs } from 'node:util'
 import { DevCluster } from '../../kit/dev-cluster.ts'
+import { stayCalm } from './calm.ts'
 import { ROLES, type Role, runTrial, SIGNALS, type Trial, type VictimSignal } from './trial.ts'
 
 const HELP = `usage: npm run stalls -- [--trials N] [--role ROLE,...] [--signal SIGNAL,...]
+       npm run stalls -- --calm [--minutes M] [--every SECONDS]
 
 Starts a cluster of three nodes as \`ashlar dev\` does, lets fio write 4 KiB blocks at random over NBD, 32 at once, and
 hits one node in each trial. Prints the longest write of each trial, and p50 and p99 by role and signal.
@@ -13,7 +15,13 @@ hits one node in each trial. Prints the longest write of each trial, and p50 and
              primary: and not leader. both: in one. replica: neither
 --signal     SIGKILL, SIGSTOP; both unless it is said otherwise
 
-exit codes: 0 done, 1 error, 2 usage
+--calm       nobody dies: while fio writes, one node after the other stands still for half a second (SIGSTOP, SIGCONT), one
+             each minute. Fails when anybody took over for it: when an extent got another primary, a store left an in-sync
+             set or was called lost, control got another leader, or the map changed at all
+--minutes    how long (30)
+--every      seconds from one pause to the next (60)
+
+exit codes: 0 done, 1 error or a failover that nobody caused, 2 usage
 `
 
 async function main(): Promise<number> {
@@ -22,16 +30,44 @@ async function main(): Promise<number> {
       trials: { type: 'string', default: '20' },
       role: { type: 'string', default: ROLES.join() },
       signal: { type: 'string', default: SIGNALS.join() },
+      calm: { type: 'boolean', default: false },
+      minutes: { type: 'string', default: '30' },
+      every: { type: 'string', default: '60' },
       help: { type: 'boolean', default: false },
     },
   })
   const roles = values.role.split(',').filter((role): role is Role => ROLES.some((known) => known === role))
   const signals = values.signal.split(',').filter((it): it is VictimSignal => SIGNALS.some((known) => known === it))
   const trials = Number(values.trials)
-  if (values.help || roles.length === 0 || signals.length === 0 || !(trials > 0)) {
+  const [minutes, everySeconds] = [Number(values.minutes), Number(values.every)]
+  const possible = roles.length > 0 && signals.length > 0 && trials > 0 && minutes > 0 && everySeconds > 0
+  if (values.help || !possible) {
     process.stdout.write(HELP)
     return values.help ? 0 : 2
   }
+  return values.calm ? await calm({ minutes, everySeconds }) : await stalls(trials, roles, signals)
+}
+
+async function calm(options: { readonly minutes: number; readonly everySeconds: number }): Promise<number> {
+  const cluster = await DevCluster.start({ size: '64Mi' })
+  let failed = true
+  try {
+    const result = await stayCalm(cluster, options, (line) => process.stdout.write(`${line}\n`))
+    const { pauses, failovers, leasesLost, busy, longestMs, writes } = result
+    process.stdout.write(
+      `\n${pauses} pauses in ${options.minutes} minutes, processors ${(100 * busy).toFixed(0)} % in use: ${writes} writes, the ` +
+        `longest ${longestMs.toFixed(0)} ms; ${leasesLost} leases lapsed and were renewed; ${failovers.length === 0 ? 'no failover' : 'failovers:'}\n`,
+    )
+    for (const failover of failovers) process.stdout.write(`${failover}\n`)
+    failed = failovers.length > 0
+  } finally {
+    await cluster.stop({ keep: failed })
+    if (failed) process.stdout.write(`the logs are in ${cluster.directory}\n`)
+  }
+  return failed ? 1 : 0
+}
+
+async function stalls(trials: number, roles: readonly Role[], signals: readonly VictimSignal[]): Promise<number> {
   const cluster = await DevCluster.start({ size: '64Mi' })
   const done: Trial[] = []
   try {

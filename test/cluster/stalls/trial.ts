@@ -31,7 +31,7 @@ interface FioOutput {
 export async function runTrial(cluster: DevCluster, role: Role, signal: VictimSignal): Promise<Trial> {
   const victim = await takeRole(cluster, role)
   const before = await writesDone(cluster)
-  const writing = write(cluster.nbdUri)
+  const writing = write(cluster.nbdUri, RUN_SECONDS)
   const begun = eventually(
     'writes go on',
     async () => (await writesDone(cluster)) >= before + WRITES_BEFORE || undefined,
@@ -61,7 +61,7 @@ async function takeRole(cluster: DevCluster, role: Role): Promise<string> {
 }
 
 /** Writes that the nodes have answered in this life of theirs, by their metrics. */
-async function writesDone(cluster: DevCluster): Promise<number> {
+export async function writesDone(cluster: DevCluster): Promise<number> {
   let writes = 0
   for (const { api } of cluster.info.nodes) {
     const text = await (await fetch(`${api}/metrics`)).text()
@@ -77,12 +77,17 @@ function beside(cluster: DevCluster, victim: string): string {
   return cluster.info.nodes.find(({ id }) => id !== victim)?.api ?? ''
 }
 
-async function write(uri: string): Promise<{ longestMs: number; writes: number }> {
+/** fio writes 4 KiB blocks at random, 32 at once, for so long; the longest write, and how many there were. */
+export async function write(uri: string, seconds: number): Promise<{ longestMs: number; writes: number }> {
   const args = ['--name=randwrite-4k-qd32', '--ioengine=nbd', `--uri=${uri}`, '--rw=randwrite', '--bs=4k']
-  const { stdout, stderr } = await run('fio', [
-    ...[...args, '--iodepth=32', '--size=64m', '--norandommap=1', '--time_based', `--runtime=${RUN_SECONDS}`],
-    '--output-format=json',
-  ])
+  const { stdout, stderr } = await run(
+    'fio',
+    [
+      ...[...args, '--iodepth=32', '--size=64m', '--norandommap=1', '--time_based', `--runtime=${seconds}`],
+      '--output-format=json',
+    ],
+    { timeoutMs: (seconds + 120) * 1000 },
+  )
   const [job] = stdout.includes('{') ? (JSON.parse(stdout.slice(stdout.indexOf('{'))) as FioOutput).jobs : []
   if (job === undefined || job.error !== 0) throw new Error(`fio failed: ${stderr || stdout}`)
   return { longestMs: job.write.clat_ns.max / 1e6, writes: job.write.total_ios }

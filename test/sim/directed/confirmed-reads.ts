@@ -17,7 +17,12 @@ export function readsBesideMajority(): readonly Violation[] {
     mostBlocks: 1,
     flushEveryMs: 0,
   }
-  const stage = new Stage({ sharing: 'takeover', hotBytes: 8 * BLOCK_BYTES, workload }).movePrimaryFromVoter()
+  const stage = new Stage({
+    sharing: 'takeover',
+    sizeBytes: 64 * BLOCK_BYTES,
+    hotBytes: 32 * BLOCK_BYTES,
+    workload,
+  }).movePrimaryFromVoter()
   const { primary, replica, voter, world } = stage
   const readers = world.clients.slice(2).map(({ name }) => name)
   world.network.setCuts([{ side: new Set([primary.name, replica.name, ...readers]), oneWay: false }])

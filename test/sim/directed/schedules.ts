@@ -1,10 +1,12 @@
 import type { Fact } from '@ashlar/node/core'
-import type { StoreId } from '@ashlar/proto'
+import { type StoreId, TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import { readsBesideMajority } from './confirmed-reads.ts'
 import { changeCutOff, droppedRecords, lostVoter } from './long-runs.ts'
+import { primaryDiesWithLeader, primaryDiesWithVoter } from './new-leaders.ts'
 import { Stage } from './stage.ts'
+import { toleratedPauses } from './tolerated-pauses.ts'
 
 /**
  * Schedules that random seeds meet too rarely, each named after its hazard (A2.16). A schedule runs one cluster through
@@ -38,7 +40,13 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['dropped-records', droppedRecords],
   ['lost-voter', lostVoter],
   ['change-of-members-cut-off', changeCutOff],
+  ['primary-dies-with-the-voter', primaryDiesWithVoter],
+  ['primary-dies-with-the-leader', primaryDiesWithLeader],
+  ['pauses-that-are-tolerated', toleratedPauses],
 ])
+
+/** How late messages may be that a lease depends on, so that it is renewed in time all the same. */
+const LATE_MS = TIMERS.leaseMs - 2 * TIMERS.renewMs
 
 const TAKEOVER: Pick<SimulationOptions, 'sharing' | 'workload'> = {
   sharing: 'takeover',
@@ -71,7 +79,7 @@ function addOfReplacedDisk(): readonly Violation[] {
   const { network } = world
   const away = replica.disk.store
   stage.takeOut(replica)
-  network.setLag(primary.name, voter.name, 1800)
+  network.setLag(primary.name, voter.name, LATE_MS)
   stage.heal().when('in-sync-change-asked', adds(away), () => {
     stage.cut(primary, replica)
     stage.replaceDisk(replica)
@@ -180,7 +188,7 @@ function attachmentNotKnownYet(): readonly Violation[] {
   const stage = new Stage(TAKEOVER).movePrimaryFromVoter()
   const { primary, replica, voter, world } = stage
   const late = [primary.name, replica.name, 'c1']
-  for (const name of late) world.network.setLag(voter.name, name, 1200)
+  for (const name of late) world.network.setLag(voter.name, name, LATE_MS)
   stage.until('the second client has the volume', () => stage.holder === 'c2').run(3000)
   for (const name of late) world.network.setLag(voter.name, name, 0)
   return stage.finish()

@@ -152,6 +152,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
         replace: "if (node.state !== 'none') continue",
       },
     ],
+    schedule: 'primary-dies-with-the-leader',
   },
   {
     name: 'raft-deaf-leader-stays',

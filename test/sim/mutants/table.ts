@@ -269,6 +269,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
         replace: 'this.#granted.push({ revision, until: sentAt + 2 * TIMERS.leaseMs })',
       },
     ],
+    schedule: 'reads-beside-a-majority',
   },
   {
     name: 'control-tells-before-durable',
@@ -293,6 +294,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
         replace: 'return now - lease.receivedAt >= leaseExpiryMs() / 3',
       },
     ],
+    schedule: 'reads-beside-a-majority',
   },
   {
     name: 'new-leader-grants-nothing',
@@ -305,6 +307,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
         replace: "if (node.state !== 'none') continue",
       },
     ],
+    schedule: 'primary-dies-with-the-voter',
   },
   {
     name: 'lease-not-checked-at-answer',

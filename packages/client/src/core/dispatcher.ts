@@ -145,7 +145,12 @@ export class Dispatcher {
   }
 
   tick(ctx: ClientContext): void {
-    for (const request of this.#active) this.#tellWaiting(ctx, request)
+    let doubt = false
+    for (const request of this.#active) {
+      this.#tellWaiting(ctx, request)
+      doubt ||= request.state !== 'new' && ctx.now - request.waitingSince >= ctx.timers.mapDoubtMs
+    }
+    if (doubt) this.#map.doubt(ctx)
     if (ctx.now < this.#nextWakeAt) return
     this.#nextWakeAt = Number.POSITIVE_INFINITY
     for (const request of this.#active) {

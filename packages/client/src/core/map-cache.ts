@@ -65,6 +65,19 @@ export class MapCache {
     if (this.#links.probe(ctx, link)) this.#send(ctx, link)
   }
 
+  /**
+   * Requests have waited for long, and perhaps for another primary: is the node that would tell of it alive? It is asked when
+   * nothing came from it of late, and left for another one when it does not answer; it may well be the one that hangs.
+   */
+  doubt(ctx: ClientContext): void {
+    const link = this.#watched
+    const { mapDoubtMs } = ctx.timers
+    if (link === undefined || this.#links.heardSince(link, ctx.now - mapDoubtMs)) return
+    const askedAt = this.#asked.get(link)
+    if (askedAt === undefined) return this.ask(ctx, link)
+    if (ctx.now - askedAt >= mapDoubtMs && this.#links.usable().length > 1) this.#watchAnother(ctx, link)
+  }
+
   /** Brings the copy up to date and says what changed; undefined when nothing did. */
   onUpdate(ctx: ClientContext, link: ClientLink, delta: MapDelta): MapChange | undefined {
     this.#asked.delete(link)
@@ -84,10 +97,13 @@ export class MapCache {
     for (const [link, askedAt] of this.#asked) {
       if (ctx.now - askedAt < ctx.timers.answerTimeoutMs) continue
       this.#asked.delete(link)
-      if (link !== this.#watched) continue
-      const next = this.#links.any(ctx, link)
-      if (next !== undefined) this.#watch(ctx, next)
+      if (link === this.#watched) this.#watchAnother(ctx, link)
     }
+  }
+
+  #watchAnother(ctx: ClientContext, left: ClientLink): void {
+    const next = this.#links.any(ctx, left)
+    if (next !== undefined) this.#watch(ctx, next)
   }
 
   #watch(ctx: ClientContext, link: ClientLink): void {

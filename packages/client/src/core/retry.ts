@@ -25,8 +25,9 @@ const RETRY: Readonly<Record<ErrorCode, RetryRow>> = {
   EXISTS: { action: 'give-up' },
   CONFLICT: { action: 'give-up' },
   NO_CONTROL: { action: 'wait' },
-  NOT_PRIMARY: { action: 'refresh' },
-  WAIT: { action: 'wait' },
+  // A new primary is known a moment before it serves: whoever comes too early does not wait as for one that has no lease.
+  NOT_PRIMARY: { action: 'refresh', firstHoldMs: 25 },
+  WAIT: { action: 'wait', firstHoldMs: 25 },
   FENCED: { action: 'fenced' },
   // The primary stepped down while it held the operation: the retry with the same id settles it at its successor.
   INDETERMINATE: { action: 'refresh' },

@@ -37,6 +37,21 @@ describe('a request that is not answered with success', () => {
     script.assertOk(token)
   })
 
+  test('is sent again soon after the first refusals, since a new primary is known before it serves, and then less often', () => {
+    const script = new MachineScript()
+    script.connect()
+    const volume = script.open()
+    script.write(volume, 0, 4096)
+    const holds: number[] = []
+    for (let refusals = 0; refusals < 5; refusals++) {
+      script.answer(script.last('write'), 'WAIT')
+      const refusedAt = script.now
+      for (const before = script.all('write').length; script.all('write').length === before; ) script.pass(25)
+      holds.push(script.now - refusedAt)
+    }
+    assert.deepEqual(holds, [25, 50, 100, 200, 200])
+  })
+
   test('asks for the map when it was told NOT_PRIMARY', () => {
     const script = new MachineScript()
     script.connect()

@@ -20,8 +20,6 @@ interface LinkEntry {
  */
 export const LOOPBACK_LINK: Link = 0
 
-/** A longer pause between two steps means that this process stood still, and heard nobody meanwhile. */
-const STANDSTILL_MS = 500
 /**
  * A link between nodes over which nothing came for this long is dead: the other side pings over each. The system would
  * notice after a quarter of an hour, and until then nobody dials anew, nor opens the streams that were bound to it.
@@ -54,7 +52,7 @@ export class Links implements PeerLinks {
    * be waiting behind this very step: a primary that called them silent by the clock would throw out every replica.
    */
   onStep(now: Millis): void {
-    if (this.lastStepAt !== undefined && now - this.lastStepAt > STANDSTILL_MS) this.resumedAt = now
+    if (this.lastStepAt !== undefined && now - this.lastStepAt > TIMERS.standstillMs) this.resumedAt = now
     this.lastStepAt = now
   }
 
@@ -65,8 +63,15 @@ export class Links implements PeerLinks {
   }
 
   /** False when the link was not up. */
-  onLinkDown(link: Link): boolean {
-    return this.links.delete(link)
+  onLinkDown(link: Link, now: Millis): boolean {
+    const store = this.storeOf(link)
+    if (!this.links.delete(link)) return false
+    if (store !== undefined && !this.connected().includes(store)) {
+      // Nobody waits out the whole silence of a process that is gone. It proves nothing but that frames cannot come.
+      const heard = this.heard.get(store) ?? now
+      this.heard.set(store, Math.min(heard, now - TIMERS.silentMs + TIMERS.unconnectedMs))
+    }
+    return true
   }
 
   onReceived(ctx: Context, link: Link): void {

@@ -123,8 +123,7 @@ export class NodeMachine {
   private endStep(ctx: Context): void {
     this.control?.leader.endStep(ctx)
     const leads = this.control?.leaderStore
-    const leader = leads === this.knownLeader ? undefined : this.control?.voters.find(({ store }) => store === leads)
-    if (leader !== undefined) this.agent.onLeaderKnown(leader)
+    if (leads !== this.knownLeader) this.agent.onLeaderKnown(this.control?.voters.find(({ store }) => store === leads))
     this.knownLeader = leads
     this.agent.endStep(ctx)
     this.founding.learnVoters(ctx, this.agent.map)
@@ -230,7 +229,7 @@ export class NodeMachine {
 
   private onLinkDown(ctx: Context, link: Link): void {
     const store = this.links.storeOf(link)
-    if (!this.links.onLinkDown(link)) return
+    if (!this.links.onLinkDown(link, ctx.now)) return
     this.founding.onLinkDown(link)
     this.control?.onLinkDown(ctx, link, store)
     this.agent.onLinkDown(ctx, link)

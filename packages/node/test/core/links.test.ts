@@ -55,3 +55,22 @@ test('a link over which pings come stays', () => {
   const effects = tick(linked(), 1000, 20_000, (now) => now % TIMERS.pingMs === 0)
   assert.ok(effects.every((effect) => effect.type === 'send'))
 })
+
+test('a store is silent soon after its last connection closed, unless it comes back', () => {
+  const links = linked()
+  const peer = { kind: 'node', store: PEER, counter: 1, address: 'b:1' } as const
+  links.onLinkUp({ now: 1000 } as Context, { type: 'link-up', link: 2, direction: 'in', peer })
+  links.onLinkDown(1, 1000)
+  assert.equal(links.lastHeard(PEER), 1000, 'another connection is left')
+  links.onLinkDown(2, 1100)
+  const silentAt = () => links.lastHeard(PEER) + TIMERS.silentMs
+  assert.equal(silentAt(), 1100 + TIMERS.unconnectedMs)
+  links.onLinkUp({ now: 1150 } as Context, { type: 'link-up', link: 3, direction: 'out', peer })
+  assert.equal(silentAt(), 1150 + TIMERS.silentMs)
+})
+
+test('a connection that closes makes nobody less silent', () => {
+  const links = linked()
+  links.onLinkDown(1, 1000 + 2 * TIMERS.silentMs)
+  assert.equal(links.lastHeard(PEER), 1000)
+})

@@ -1,7 +1,6 @@
 import type {
   AdminCommand,
   ClusterId,
-  GetMap,
   MapDelta,
   Message,
   Millis,
@@ -92,8 +91,8 @@ export class ControlAgent implements ControlView {
     this.#drive(ctx)
   }
 
-  /** This node takes part in control's log, and knows who leads it. */
-  onLeaderKnown(leader: Voter): void {
+  /** This node takes part in control's log, and knows who leads it, or that nobody does any more. */
+  onLeaderKnown(leader: Voter | undefined): void {
     this.#voter.hint(leader)
   }
 
@@ -161,7 +160,7 @@ export class ControlAgent implements ControlView {
         if (!this.#relay.onAnswer(ctx, message)) this.#voter.refused(ctx.now)
         return true
       case 'get-map':
-        this.#onGetMap(ctx, link, message)
+        this.#watchers.ask(ctx, this.map, link, message.have, message.watch)
         return true
       case 'admin':
         this.#relay.ask(ctx, { link, request: message.request }, message.command, this.#findLeader(), this.#absence())
@@ -282,6 +281,11 @@ export class ControlAgent implements ControlView {
     this.#mapAskedAt = undefined
     this.#renewedAt = Number.NEGATIVE_INFINITY
     if (this.#registration !== undefined) this.#registration.sentAt = undefined
+    this.#resend()
+  }
+
+  /** Also once a voter leads: what it was asked before it passed over. */
+  #resend(): void {
     this.#sets.resend()
     this.#releases.resend()
   }
@@ -329,7 +333,7 @@ export class ControlAgent implements ControlView {
       this.#registration.sentAt = undefined
       return this.#voter.refused(ctx.now)
     }
-    this.#voter.answered()
+    if (this.#voter.answered()) this.#resend()
     if (message.code !== ERRORS.OK.number) {
       // It is asked again after the retry time: what stands in the way (a name in use) may go away.
       if (this.#refusal !== message.message)
@@ -349,8 +353,11 @@ export class ControlAgent implements ControlView {
 
   #onRenewed(ctx: Context, message: Renewed): void {
     if (!this.#lease.awaits(message.token)) return
-    if (message.code === ERRORS.NO_CONTROL.number) return this.#voter.refused(ctx.now)
-    this.#voter.answered()
+    if (message.code === ERRORS.NO_CONTROL.number) {
+      this.#renewedAt = Number.NEGATIVE_INFINITY
+      return this.#voter.refused(ctx.now)
+    }
+    if (this.#voter.answered()) this.#resend()
     if (message.code !== ERRORS.OK.number) {
       this.#lease.drop()
       this.#registered = false
@@ -385,9 +392,5 @@ export class ControlAgent implements ControlView {
     // The changes of a release come before its answer on the same link, so that the map shows them unless it has a gap.
     const released = this.#mapMissing ? [] : this.#releases.takeAnswered()
     if (released.length > 0) this.#listener?.onReleased(ctx, released)
-  }
-
-  #onGetMap(ctx: Context, link: Link, message: GetMap): void {
-    this.#watchers.ask(ctx, this.map, link, message.have, message.watch)
   }
 }

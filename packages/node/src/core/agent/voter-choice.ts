@@ -3,6 +3,8 @@ import type { Link } from '../machine.ts'
 
 /** After every voter said that it does not lead: how long until they are asked again. */
 const PAUSE_MS = 100
+/** How often a voter that is elected may say that it does not lead, a tick apart, until it is asked like the others. */
+const ELECTED_REFUSALS = TIMERS.electionMinMs / TIMERS.tickMs
 
 /**
  * Which voter is asked: the one that led last, until it says that it does not, does not answer, or cannot be reached;
@@ -18,6 +20,9 @@ export class VoterChoice {
   #unansweredSince: Millis | undefined
   /** The voter that answered as a leader last. */
   #leader: StoreId | undefined
+  /** The voter that leads by the log of this very node, and how often it said no since. */
+  #elected: StoreId | undefined
+  #electedRefusals = 0
 
   /** The voters as the map or founding tells them; the one that is asked stays if it is among them. */
   learn(voters: readonly Voter[]): void {
@@ -43,18 +48,21 @@ export class VoterChoice {
   }
 
   /**
-   * This voter leads, as somebody knows who takes part in the log. It may be one that neither the map nor founding has told
+   * This voter leads, as somebody knows who takes part in the log; undefined: nobody does, as far as that one knows. It may be one that neither the map nor founding has told
    * of yet, when those that they told of are no longer voters: then nobody else would ever be asked who knows the map.
    */
-  hint(leader: Voter): void {
+  hint(leader: Voter | undefined): void {
+    this.#elected = leader?.store
+    this.#electedRefusals = 0
+    if (leader === undefined) return
     let at = this.#voters.findIndex((voter) => voter.store === leader.store)
     if (at < 0) {
       at = this.#voters.length
       this.#voters = [...this.#voters, leader]
     }
+    this.#pausedUntil = Number.NEGATIVE_INFINITY
     if (at === this.#at) return
     this.#at = at
-    this.#pausedUntil = Number.NEGATIVE_INFINITY
     this.#unansweredSince = undefined
   }
 
@@ -71,15 +79,28 @@ export class VoterChoice {
     this.#unansweredSince ??= now
   }
 
-  /** The voter that is asked answered, as a leader does. */
-  answered(): void {
+  /** The voter that is asked answered, as a leader does. True: it did not before, and may have passed over what it was asked. */
+  answered(): boolean {
+    const before = this.#leader
     this.#leader = this.current?.store
     this.#unansweredSince = undefined
     this.#refusals = 0
+    return this.#leader !== before
   }
 
-  /** The voter that is asked says that it does not lead. */
+  /**
+   * The voter that is asked says that it does not lead. One that is elected will as soon as its first entry is committed: to
+   * ask another one meanwhile, who may be the one that hangs, would take longer. But a node that was removed from the log
+   * believes for ever what it heard last.
+   */
   refused(now: Millis): void {
+    const elected = this.#elected !== undefined && this.#elected === this.current?.store
+    if (elected && ++this.#electedRefusals <= ELECTED_REFUSALS) {
+      this.#leader = undefined
+      this.#unansweredSince = undefined
+      this.#pausedUntil = now + TIMERS.tickMs
+      return
+    }
     this.#next()
     if (++this.#refusals % Math.max(1, this.#voters.length) === 0) this.#pausedUntil = now + PAUSE_MS
   }

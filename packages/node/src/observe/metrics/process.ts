@@ -29,7 +29,7 @@ export function processMetrics(register: Register, facts: ProcessFacts) {
   build.set({ version: facts.version, node_version: process.versions.node, name: facts.name }, 1)
   const delay = register.gauge(
     'ashlar_process_event_loop_delay_seconds',
-    'How late timers were since the last exposition: above 0.1 something blocks the process, above 1 leases are at risk.',
+    'How late timers were since the last exposition: above 0.1 something blocks the process, above 0.5 leases are at risk.',
     ['statistic'],
   )
   const histogram = monitorEventLoopDelay({ resolution: 10 })

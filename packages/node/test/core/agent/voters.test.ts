@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ERRORS, type Message, type NodeName, type StoreId, TIMERS } from '@ashlar/proto'
+import {
+  type Epoch,
+  ERRORS,
+  extentId,
+  type Message,
+  type NodeName,
+  type StoreId,
+  TIMERS,
+  type VolumeId,
+} from '@ashlar/proto'
 import { ControlAgent } from '../../../src/core/agent/index.ts'
 import type { PeerLinks } from '../../../src/core/interfaces.ts'
 import type { Link } from '../../../src/core/machine.ts'
@@ -58,6 +67,18 @@ class VotersRig {
     return this.receive(asked.link, { ...refusal, request: asked.request })
   }
 
+  /** The voter that a renewal went to answers it. */
+  renewed(sent: { link: Link; message: Message }[], code: number) {
+    for (const { link, message } of sent)
+      if (message.type === 'renew')
+        return this.receive(link, { type: 'renewed', token: message.token, code, revision: 0 })
+    return assert.fail('nothing was renewed')
+  }
+
+  refuseRenewal(sent: { link: Link; message: Message }[]) {
+    return this.renewed(sent, NO_CONTROL)
+  }
+
   /** Registered with the voter that is asked. */
   accept(sent: { link: Link; message: Message }[]) {
     const { link, request } = registration(sent)
@@ -97,7 +118,9 @@ describe('an agent among several voters', () => {
     rig.accept(rig.begin())
     rig.reached.delete(1)
     assert.deepEqual(linksOf(rig.pass(50), 'renew'), [2])
-    const later = [...rig.pass(TIMERS.renewMs), ...rig.pass(TIMERS.renewMs), ...rig.pass(50)]
+    const later = []
+    for (let waited = 0; waited <= TIMERS.controlRetryMs; waited += TIMERS.tickMs)
+      later.push(...rig.pass(TIMERS.tickMs))
     assert.deepEqual(linksOf(later, 'renew').at(-1), 3)
     assert.deepEqual(linksOf(later, 'register'), [])
   })
@@ -119,6 +142,44 @@ describe('an agent among several voters', () => {
     rig.accept(rig.begin())
     const sent = rig.step(() => rig.agent.onLeaderKnown({ store: store(3), address: address(3) }))
     assert.deepEqual(linksOf(sent, 'renew'), [3])
+  })
+
+  it('stays with the voter that is elected by the log of this very node, though that does not lead yet', () => {
+    const rig = new VotersRig()
+    rig.accept(rig.begin())
+    const sent = rig.step(() => rig.agent.onLeaderKnown({ store: store(3), address: address(3) }))
+    assert.deepEqual(linksOf(rig.refuseRenewal(sent), 'renew'), [], 'not at once')
+    assert.deepEqual(
+      linksOf(rig.pass(TIMERS.tickMs), 'renew'),
+      [3],
+      'the one that led before may be the one that hangs',
+    )
+  })
+
+  it('goes round the voters again when the log of this very node knows of no leader any more', () => {
+    const rig = new VotersRig()
+    rig.accept(rig.begin())
+    const sent = rig.step(() => rig.agent.onLeaderKnown({ store: store(3), address: address(3) }))
+    rig.step(() => rig.agent.onLeaderKnown(undefined))
+    assert.deepEqual(linksOf(rig.refuseRenewal(sent), 'renew'), [1])
+  })
+
+  it('sends a change again at once when the voter that got it before it led leads', () => {
+    const rig = new VotersRig()
+    rig.accept(rig.begin())
+    const refused = rig.step(() => rig.agent.onLeaderKnown({ store: store(3), address: address(3) }))
+    const change = { extent: extentId(1 as VolumeId, 0), revision: 1, epoch: 1 as Epoch, inSync: [store(9)] }
+    assert.deepEqual(
+      linksOf(
+        rig.step(() => rig.agent.requestChange(rig.ctx, change)),
+        'change-sets',
+      ),
+      [3],
+    )
+    rig.refuseRenewal(refused)
+    const renewed = rig.renewed(rig.pass(TIMERS.tickMs), OK)
+    assert.deepEqual(linksOf(renewed, 'change-sets'), [3])
+    assert.deepEqual(linksOf(rig.renewed(rig.pass(TIMERS.renewMs), OK), 'change-sets'), [], 'and once')
   })
 
   it('asks a leader that only the log of this very node tells of, when those that it knew are no longer voters', () => {

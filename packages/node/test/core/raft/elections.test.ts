@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { store } from '../control/kit.ts'
 import { RaftCluster } from './cluster.ts'
-import { entry, founding, Lone } from './lone.ts'
+import { ELECTION_MS, entry, founding, Lone } from './lone.ts'
 
 /** The numbers in the names of these tests are those of the pitfalls in docs/internals/control-log.md. */
 describe('raft: terms, votes and elections', () => {
@@ -46,7 +46,7 @@ describe('raft: terms, votes and elections', () => {
     assert.deepEqual(voter.wait(100), [])
     assert.deepEqual(voter.write(), ['vote 1>2 t2 granted'])
     const candidate = new Lone()
-    candidate.wait(1100)
+    candidate.wait(ELECTION_MS)
     const message = { type: 'vote', from: store(2), to: store(1), term: 1, pre: true, granted: true } as const
     assert.deepEqual(candidate.receive(message), ['write term 2 vote 1'])
     assert.deepEqual(candidate.write(), ['ask 1>2 t2 last 1/1', 'ask 1>3 t2 last 1/1'])
@@ -112,7 +112,7 @@ describe('raft: terms, votes and elections', () => {
     assert.deepEqual(lone.askVote(3, 5, founding(), { pre: true }), ['pre-vote 1>3 t7 refused'])
     assert.deepEqual(lone.append(3, 5, {}), ['refused 1>3 t7 0 hint 0/0'])
     const behind = new Lone()
-    behind.wait(1100)
+    behind.wait(ELECTION_MS)
     const message = { type: 'vote', from: store(2), to: store(1), term: 7, pre: true, granted: false } as const
     assert.deepEqual(behind.receive(message), ['write term 7 vote nobody'])
   })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { AppendEntries, InstallSnapshot, RaftMessage, StoreId } from '@ashlar/proto'
+import { type AppendEntries, type InstallSnapshot, type RaftMessage, type StoreId, TIMERS } from '@ashlar/proto'
 import type { LogEntry } from '../../../src/core/control/index.ts'
 import type { Context } from '../../../src/core/machine.ts'
 import { type PersistRequest, RaftMachine, type RaftOptions, type RaftView } from '../../../src/core/raft/index.ts'
@@ -16,6 +16,9 @@ export function founding(voters = 3): LogEntry {
 export function entry(index: number, term: number, name = `${index}/${term}`): LogEntry {
   return { index, term, command: named(name) }
 }
+
+/** After it a lone machine, whose chance is always half, no longer waits for a leader or a majority. */
+export const ELECTION_MS = (TIMERS.electionMinMs + TIMERS.electionMaxMs) / 2 + TIMERS.tickMs
 
 export interface LoneOptions {
   readonly self?: number
@@ -119,7 +122,7 @@ export class Lone {
 
   /** Makes the machine leader of its next term, with the votes of the others. Every answer is what they would say. */
   elect(): void {
-    this.wait(1100)
+    this.wait(ELECTION_MS)
     const { term } = this.view
     const others = this.view.members.voters.filter((it) => it.store !== store(this.self))
     for (const it of others) this.receive({ ...this.#from(it.store, term), type: 'vote', pre: true, granted: true })

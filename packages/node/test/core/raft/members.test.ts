@@ -4,7 +4,7 @@ import type { LogEntry } from '../../../src/core/control/index.ts'
 import type { MembersChange } from '../../../src/core/raft/index.ts'
 import { store } from '../control/kit.ts'
 import { RaftCluster, voter } from './cluster.ts'
-import { entry, founding, Lone } from './lone.ts'
+import { ELECTION_MS, entry, founding, Lone } from './lone.ts'
 
 function change(cluster: RaftCluster, change: MembersChange): string {
   const n = cluster.untilLeader()
@@ -179,7 +179,7 @@ describe('raft: members', () => {
       command: { do: 'set-members', voters: [voter(2), voter(3)], learners: [] },
     }
     const lone = new Lone({ entries: [founding(), removal] })
-    assert.deepEqual(lone.wait(1100), ['pre-ask 1>2 t2 last 2/2', 'pre-ask 1>3 t2 last 2/2'])
+    assert.deepEqual(lone.wait(ELECTION_MS), ['pre-ask 1>2 t2 last 2/2', 'pre-ask 1>3 t2 last 2/2'])
   })
 
   test('24: a learner becomes a voter only when it has caught up', () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { TIMERS } from '@ashlar/proto'
 import { store } from '../control/kit.ts'
 import { RaftCluster } from './cluster.ts'
-import { entry, founding, Lone } from './lone.ts'
+import { ELECTION_MS, entry, founding, Lone } from './lone.ts'
 
 const read = (lone: Lone) => {
   let id: number | undefined
@@ -56,7 +57,7 @@ describe('raft: read-index rounds', () => {
     lone.elect()
     lone.accepted(2, 2)
     read(lone)
-    const lines = lone.wait(1500)
+    const lines = lone.wait(ELECTION_MS)
     assert.deepEqual(
       lines.filter((line) => line.startsWith('read') || line.startsWith('leads')),
       ['read 1 lost', 'leads no more'],
@@ -103,7 +104,7 @@ describe('raft: read-index rounds', () => {
     const other = first === 1 ? 2 : 1
     cluster.crash(other)
     cluster.step(first, (machine, ctx) => machine.transferLeadership(ctx, cluster.node(other).store))
-    cluster.runFor(2000)
+    cluster.runFor(TIMERS.electionMaxMs + 500)
     const asked = cluster.propose(first, 'a')
     cluster.runUntil('committed', () => asked.outcome === 'committed')
   })

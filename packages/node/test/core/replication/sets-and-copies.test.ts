@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ABSENT_VERSION, type Epoch, ERRORS, type StoreId } from '@ashlar/proto'
+import { ABSENT_VERSION, type Epoch, ERRORS, type StoreId, TIMERS } from '@ashlar/proto'
 import { active } from './active.ts'
 import { blockOf, read, write } from './requests.ts'
 
 const OK = ERRORS.OK.number
 const WAIT = ERRORS.WAIT.number
+/** After it a store that died is silent, and out of the set. */
+const SILENT_MS = TIMERS.silentMs + 300
 
 test('amendment 22: below minInSync the primary answers WAIT, and goes on reading', () => {
   const world = active({ minInSync: 2 })
@@ -13,7 +15,7 @@ test('amendment 22: below minInSync the primary answers WAIT, and goes on readin
   world.settle()
   world.kill('b')
   world.kill('c')
-  world.pass(2500)
+  world.pass(SILENT_MS)
   for (const store of ['b', 'c']) world.host(store).state = 'lost'
   world.publish()
   world.grant('a')
@@ -31,7 +33,7 @@ test('A2.7: a silent replica leaves the ack set only once control has committed 
   world.kill('c')
   const writing = write(0, 1, 1)
   world.ask('a', writing)
-  world.pass(2500)
+  world.pass(SILENT_MS)
   assert.deepEqual(world.codes(writing.request), [], 'asked, not yet committed')
   assert.deepEqual(world.host('a').changes.at(-1)?.inSync, ['a', 'b'])
   world.grant('a')
@@ -42,7 +44,7 @@ test('A2.7: a silent replica leaves the ack set only once control has committed 
 test('A2.7: a store that asked to be added must acknowledge before control has answered, and never counts', () => {
   const world = active()
   world.kill('c')
-  world.pass(2500)
+  world.pass(SILENT_MS)
   world.grant('a')
   world.start('c')
   world.settle()
@@ -62,7 +64,7 @@ test('amendment 1: a pending addition does not lift the set to minInSync', () =>
   const world = active({ minInSync: 2 })
   world.kill('b')
   world.kill('c')
-  world.pass(2500)
+  world.pass(SILENT_MS)
   for (const store of ['b', 'c']) world.host(store).state = 'lost'
   world.publish()
   world.grant('a')
@@ -86,7 +88,7 @@ test('A2.9: a store that was away is sent only the blocks that differ', () => {
   for (let block = 0; block < 600; block++) world.ask('a', write(block, 1, block + 1))
   world.settle()
   world.kill('c')
-  world.pass(2500)
+  world.pass(SILENT_MS)
   world.grant('a')
   for (const block of [5, 300, 4000]) world.ask('a', write(block, 2, 1000 + block))
   world.settle()
@@ -122,7 +124,7 @@ test('amendment 5: writes during a copy end up in the copy, in order', () => {
   for (let block = 0; block < 600; block++) world.ask('a', write(block, 1, block + 1))
   world.settle()
   world.kill('c')
-  world.pass(2500)
+  world.pass(SILENT_MS)
   world.grant('a')
   for (let block = 0; block < 600; block++) world.ask('a', write(block, 2, 1000 + block))
   world.settle()
@@ -147,7 +149,7 @@ test('amendment 5: writes during a copy end up in the copy, in order', () => {
 test('amendment 13: a store that was away learns from MARK which retries it must not do again', () => {
   const world = active()
   world.kill('c')
-  world.pass(2500)
+  world.pass(SILENT_MS)
   world.grant('a')
   const writing = write(0, 1, 1)
   world.ask('a', writing)
@@ -184,7 +186,7 @@ test('a copy goes on behind a damaged block that nobody can repair, and ends onc
   world.settle()
   world.kill('b')
   world.kill('c')
-  world.pass(2500)
+  world.pass(SILENT_MS)
   for (const store of ['b', 'c']) world.host(store).state = 'lost'
   world.publish()
   world.grant('a')

@@ -1,0 +1,35 @@
+import { TIMERS } from '@ashlar/proto'
+import type { Violation } from '../checkers/report.ts'
+import { Stage } from './stage.ts'
+
+/** Facts that say that somebody drew a conclusion from the silence of a node. */
+const CONSEQUENCES = [
+  'raft-leader',
+  'raft-no-majority',
+  'store-expired',
+  'lease-lost',
+  'in-sync-change-asked',
+  'extent-active',
+]
+const ROUNDS = 12
+
+/**
+ * Each node in turn, the leader of control and the primary too, stands still for as long as that must have no consequences,
+ * at ever other moments between its ticks and renewals, under load and with clocks that are off by what leases allow for.
+ */
+export function toleratedPauses(): readonly Violation[] {
+  const stage = new Stage({ voters: 3, minInSync: 2, clockError: 0.05 })
+  const { checkers, nodes } = stage.world
+  checkers.onFact = (node, fact) => {
+    if (!CONSEQUENCES.includes(fact.what)) return
+    checkers.violation('liveness', `${node.host} says ${fact.what}, and all that happened is a pause`)
+  }
+  for (let round = 0; round < ROUNDS && !checkers.broken; round++) {
+    for (const { process } of nodes) {
+      process?.pause(TIMERS.toleratedPauseMs)
+      stage.run(2 * TIMERS.toleratedPauseMs + (TIMERS.renewMs / ROUNDS) * round)
+    }
+  }
+  checkers.onFact = () => {}
+  return stage.finish()
+}
