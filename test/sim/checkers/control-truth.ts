@@ -59,10 +59,11 @@ export class ControlTruth {
     if (entry.index !== this.applied + 1) this.report.violation('control-log', `entry ${entry.index} leaves a gap`)
     this.applied = entry.index
     const before = new Map(this.map.extents)
+    const lives = new Map([...this.map.nodes].map(([store, node]) => [store, node.incarnation.counter]))
     const generations = new Map([...this.map.volumes].map(([id, volume]) => [id, volume.generation]))
     applyCommand(this.map, entry.command)
     this.changeMembers(entry)
-    this.checkSuspect(entry)
+    this.checkSuspect(entry, lives)
     const entrances: Entrance[] = []
     for (const record of this.map.extents.values()) {
       const known = before.get(record.id)
@@ -88,7 +89,9 @@ export class ControlTruth {
   }
 
   /** In the entry that registers a suspect store it leaves every set with another member that is believed. */
-  private checkSuspect({ command }: LogEntry): void {
+  private checkSuspect({ command }: LogEntry, lives: ReadonlyMap<StoreId, number>): void {
+    // Asked again it may have been compared and added since.
+    if (command.do === 'register' && lives.get(command.store) === command.incarnation.counter) return
     if (command.do !== 'register' || this.map.nodes.get(command.store)?.trust !== 'suspect') return
     const { store } = command
     for (const { id, inSync, eligible } of this.map.extents.values()) {

@@ -131,8 +131,13 @@ export class World {
           serving.serves(record),
       ) &&
       this.membership.lostVoters.length === 0 &&
-      [...this.disks.values()].every(({ suspicion }) => suspicion.size === 0)
+      this.doubted.length === 0
     )
+  }
+
+  /** Stores that came into doubt and were not compared, or still hold what was removed, since. */
+  private get doubted(): string[] {
+    return [...this.disks].filter(([, { suspicion }]) => suspicion.size > 0).map(([store]) => store)
   }
 
   /** Nothing is on its way: no call, no write to a disk. */
@@ -158,8 +163,7 @@ export class World {
     const { voters, learners } = this.membership.current
     const members = `voters ${voters.join(' ')} learners ${learners.join(' ')}`
     const clients = this.drivers.map((driver, index) => `c${index + 1} ${driver.pending} calls`)
-    const doubts = [...this.disks.values()].filter(({ suspicion }) => suspicion.size > 0).map(({ store }) => store)
-    return [...extents, members, `in doubt ${doubts.join(' ')}`, ...clients].join('; ')
+    return [...extents, members, `in doubt ${this.doubted.join(' ')}`, ...clients].join('; ')
   }
 
   victims(): Victims {

@@ -8,7 +8,9 @@ import {
   type Seq,
   type SessionWindow,
   splitBlocks,
+  type VolumeId,
   type VolumeRecord,
+  volumeOf,
 } from '@ashlar/proto'
 import type { BlockChange, Context, Head, HeadRecord, StoredReplica, Token } from '../machine.ts'
 import { DedupeWindows } from './dedupe.ts'
@@ -139,5 +141,24 @@ export function headRecordOf(
     lengthBytes,
     volumeName: volume.name,
     ...(historyEpoch === 0 ? {} : { historyEpoch }),
+  }
+}
+
+/**
+ * Replicas of volumes that were removed while this store was away. The first map of a life has the tombstones of those volumes
+ * but not their extents, so nobody else would ever name them; and a suspect store that keeps one would never be believed again.
+ */
+export class Leftovers {
+  #held: readonly ExtentId[]
+
+  constructor(replicas: readonly StoredReplica[]) {
+    this.#held = replicas.map(({ extent }) => extent)
+  }
+
+  /** Those that this map has tombstones of; asked of the first map, and none after that. */
+  take({ removedVolumes }: { readonly removedVolumes: ReadonlySet<VolumeId> }): ExtentId[] {
+    const left = this.#held.filter((extent) => removedVolumes.has(volumeOf(extent)))
+    this.#held = []
+    return left
   }
 }

@@ -18,7 +18,7 @@ import {
 import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
 import type { Context, Link, LoadedBlock, StoredReplica, Token } from '../machine.ts'
 import { type ExtentStatus, statusOf } from './describe.ts'
-import { ExtentState, headRecordOf } from './extent-state.ts'
+import { ExtentState, headRecordOf, Leftovers } from './extent-state.ts'
 import { HandOver } from './hand-over.ts'
 import { Primary } from './primary.ts'
 import { Repairs } from './repair.ts'
@@ -55,6 +55,7 @@ export class Replication implements MapListener {
   private readonly completions = new Map<Token, (ctx: Context, completion: Completion) => void>()
   private readonly acknowledging = new Set<{ endStep(ctx: Context): void }>()
   private readonly room = new OwnRoom()
+  private readonly leftovers: Leftovers
   private handOver: HandOver | undefined
 
   constructor(options: ReplicationOptions) {
@@ -67,6 +68,7 @@ export class Replication implements MapListener {
       acknowledgeAtEnd: (replica) => this.acknowledging.add(replica),
       room: () => this.room.current,
     }
+    this.leftovers = new Leftovers(options.replicas)
     for (const stored of options.replicas) {
       if (stored.head.record === undefined) this.shapeless.set(stored.extent, stored)
       else this.adopt(stored.extent, stored.head.record, stored)
@@ -99,7 +101,7 @@ export class Replication implements MapListener {
   // ---- the map ----------------------------------------------------------------------------------------------------
 
   onMapChanged(ctx: Context, changed: readonly ExtentId[], removed: readonly ExtentId[]): void {
-    for (const id of removed) this.drop(ctx, id)
+    for (const id of [...removed, ...this.leftovers.take(this.services.control.map)]) this.drop(ctx, id)
     for (const id of changed) this.follow(ctx, id)
   }
 
