@@ -347,7 +347,9 @@ describe('cluster check --deep', () => {
     )
     const { code, out } = await ashlar(['cluster', 'check', '--deep', '-o', 'json', '--server', api.url])
     assert.equal(code, 0)
-    assert.deepEqual(JSON.parse(out).deep, { extents: 1, replicas: 2, blocks: 4, changing: 0, problems: [] })
+    assert.deepEqual(JSON.parse(out).deep, {
+      ...{ extents: 1, replicas: 2, blocks: 4, changing: 0, outOfSync: 0, findings: [], problems: [] },
+    })
   })
 
   it('tells blocks that stay different, and those that do not match their checksum', async (t) => {

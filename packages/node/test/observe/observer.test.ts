@@ -349,7 +349,7 @@ describe('names of metrics', () => {
     const ours = types.filter(([, name]) => name?.startsWith('ashlar_'))
     assert.ok(ours.length > 40)
     for (const [, name = '', type] of ours) {
-      assert.match(name, /^ashlar_(replication|recovery|storage|transport|control|process)_[a-z_]+$/)
+      assert.match(name, /^ashlar_(replication|recovery|storage|scrub|transport|control|process)_[a-z_]+$/)
       assert.equal(name.endsWith('_total'), type === 'counter', name)
     }
     // Prometheus' own checker refuses gauges that end like counters.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type ExtentId, extentId, MapCopy, type StoreId, type VolumeId } from '@ashlar/proto'
+import { type ExtentId, extentId, leaseExpiryMs, MapCopy, type StoreId, TIMERS, type VolumeId } from '@ashlar/proto'
 import { ExtentSet } from '../../../src/core/control/extent-set.ts'
 import { RecentChanges } from '../../../src/core/control/recent-changes.ts'
 import { contents, only, Reducer, store, VOLUME } from './kit.ts'
@@ -52,7 +52,7 @@ describe('a command that concerns more extents than one tick may look at', () =>
 
   it('calls nobody lost whose renewal waits for it', () => {
     const rig = slowRig()
-    rig.pass(3400, [1, 3])
+    rig.pass(leaseExpiryMs() - TIMERS.tickMs, [1, 3])
     rig.create(3, EXTENTS)
     // Store 2 was last heard long ago, and its renewal comes while the map is being changed.
     rig.renew(2)
