@@ -36,9 +36,9 @@ const LEVEL_BYTES = 16 * MIB
 const TINY_DISK_SHARE = 1 / 6
 /** For deeper compactions and for writes in progress; beyond a bound a larger disk does not need more. */
 const SHARES = {
-  placement: { percent: 10, most: 8 * GIB },
-  writes: { percent: 5, most: 4 * GIB },
-  last: { percent: 2, most: 2 * GIB },
+  placement: { percent: 10, most: 2 * GIB },
+  writes: { percent: 5, most: GIB },
+  last: { percent: 2, most: 512 * MIB },
 } as const
 
 /**
