@@ -22,6 +22,14 @@ describe('the table of mutants', () => {
     assert.equal(new Set(MUTANTS.map(({ name }) => name)).size, MUTANTS.length)
   })
 
+  it('is recorded by the schedule that it names, where it names one', () => {
+    for (const { name, schedule } of MUTANTS) {
+      const sighting = recorded[name]
+      const by = sighting !== undefined && 'schedule' in sighting ? sighting.schedule : undefined
+      assert.equal(by, schedule, `${name}: npm run sim:mutants -- --mutant ${name} --record`)
+    }
+  })
+
   it('says so when the source has moved on', () => {
     const mutant: Mutant = {
       name: 'example',

@@ -65,3 +65,30 @@ export function changeCutOff(): readonly Violation[] {
   }
   return stage.run(8000).finish()
 }
+
+/**
+ * A node is away while control, of one voter, gets a second one, which leads from then on. The voter that the node knew says
+ * that it does not lead, and must not be all that it ever asks (seed 1417 with one voter).
+ */
+export function awayWhileControlMoved(): readonly Violation[] {
+  const stage = new Stage({ raft: true, nodes: 4 }).movePrimaryFromVoter()
+  const { voter, world } = stage
+  const [second, away] = world.nodes.filter((node) => node !== voter && node !== stage.primary)
+  if (second === undefined || away === undefined) throw new NotFollowed('there are not enough nodes')
+  const { store } = second.disk
+  away.crash({ powerLoss: false })
+  const ask = (command: Parameters<NonNullable<typeof voter.process>['admin']>[0]) =>
+    voter.process?.admin(command, () => {})
+  ask({ do: 'change-members', change: 'add', store })
+  stage.until('it learns', () => world.membership.current.learners.includes(store)).run(1000)
+  ask({ do: 'change-members', change: 'promote', store })
+  stage.until('it votes', () => world.membership.current.voters.includes(store))
+  ask({ do: 'transfer-leadership', store })
+  stage.until('it leads', () => second.process?.leads === true)
+  away.start()
+  return stage.expect('the node registers', () => registered(world, away), 5000).finish()
+}
+
+function registered({ checkers }: Stage['world'], { disk }: Stage['voter']): boolean {
+  return checkers.truth.map.nodes.get(disk.store)?.incarnation.counter === disk.identity.counter
+}

@@ -79,6 +79,19 @@ const LOG_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'greetings-tell-of-no-voters',
+    rule: 'Amendment 9',
+    wrong: 'A node that belongs to its cluster learns nothing from the voters that others greet with.',
+    edits: [
+      {
+        file: 'packages/node/src/core/agent/agent.ts',
+        find: 'if (cluster !== undefined && cluster === this.#cluster) this.#voter',
+        replace: 'if (cluster !== undefined && cluster !== this.#cluster) this.#voter',
+      },
+    ],
+    schedule: 'away-while-control-moved',
+  },
+  {
     name: 'lost-voter-not-replaced',
     rule: 'Amendment 15',
     wrong: 'The store that took over the place of a voter does not become one.',

@@ -7,6 +7,7 @@ import {
   type RaftMessage,
   type StoreId,
   type StoreRoom,
+  type Voter,
   volumeOf,
 } from '@ashlar/proto'
 import { ControlAgent } from './agent/index.ts'
@@ -43,8 +44,9 @@ export class NodeMachine {
   private lastToken = 0
   private loopback: Message[] = []
   private dialed: readonly string[] = []
-  /** Map revision at which the peers to dial were last looked at. */
+  /** Map revision and voters at which the peers to dial were last looked at. */
   private dialedAt: number | undefined
+  private dialedVoters: readonly Voter[] | undefined
 
   constructor(start: NodeStart) {
     this.start = start
@@ -130,11 +132,13 @@ export class NodeMachine {
     this.replication.endStep(ctx)
   }
 
-  /** Every node that was named with --peers or is in the map, but for this one. */
+  /** Every node that was named with --peers, votes or is in the map, but for this one. */
   private dialPeers(ctx: Context): void {
-    if (this.dialedAt === this.agent.map.revision) return
-    this.dialedAt = this.agent.map.revision
-    const known = [...this.start.peers, ...[...this.agent.map.nodes.values()].map((node) => node.address)]
+    const { map, voters } = this.agent
+    if (this.dialedAt === map.revision && this.dialedVoters === voters) return
+    this.dialedAt = map.revision
+    this.dialedVoters = voters
+    const known = [...this.start.peers, ...[...voters, ...map.nodes.values()].map((node) => node.address)]
     const addresses = [...new Set(known)].filter((address) => address !== '' && address !== this.start.address).sort()
     if (addresses.join() === this.dialed.join()) return
     this.dialed = addresses
@@ -241,6 +245,7 @@ export class NodeMachine {
     switch (message.type) {
       case 'greet':
         this.founding.onGreet(ctx, link, message)
+        this.agent.onGreeted(message)
         return this.followFounding(ctx)
       case 'register':
       case 'renew':
@@ -300,5 +305,6 @@ export class NodeMachine {
       this.control.start(ctx)
     }
     this.agent.begin(ctx, joined.cluster, joined.voters)
+    for (const greet of this.founding.greetings) this.agent.onGreeted(greet)
   }
 }

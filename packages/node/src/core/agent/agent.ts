@@ -1,6 +1,7 @@
 import type {
   AdminCommand,
   ClusterId,
+  Greet,
   MapDelta,
   Message,
   Millis,
@@ -20,22 +21,11 @@ import { AdminRelay } from './admin-relay.ts'
 import { HeldLease } from './held-lease.ts'
 import { type ReleasedExtent, type ReleaseReason, Releases } from './releases.ts'
 import { SetRequests } from './set-requests.ts'
+import type { AgentView } from './view.ts'
 import { VoterChoice } from './voter-choice.ts'
 
 /** What the agent is built from: who this node is. */
 export type AgentStart = Pick<NodeStart, 'store' | 'name' | 'address' | 'api' | 'incarnation' | 'trust'>
-
-/** How this node stands with control, for people. */
-export interface AgentView {
-  readonly state: 'no-cluster' | 'no-leader' | 'registering' | 'registered'
-  /** What it waits for, as one sentence; empty when it waits for nothing. */
-  readonly waitsFor: string
-  /** The voter that it talks to, and its address. */
-  readonly leaderStore: StoreId | undefined
-  readonly leader: string | undefined
-  readonly leaseRemainingMs: Millis
-  readonly revision: number
-}
 
 /**
  * Control's agent on every node: registers, renews the lease, learns the map and serves it to clients, and carries what
@@ -89,6 +79,16 @@ export class ControlAgent implements ControlView {
     this.#cluster = cluster
     this.#voter.learn(voters)
     this.#drive(ctx)
+  }
+
+  /** A peer greets, and tells who votes by the map that it knows. */
+  onGreeted({ cluster, voters }: Pick<Greet, 'cluster' | 'voters'>): void {
+    if (cluster !== undefined && cluster === this.#cluster) this.#voter.learnMore(voters)
+  }
+
+  /** Voters that this node knows of. Another list whenever they change. */
+  get voters(): readonly Voter[] {
+    return this.#voter.all
   }
 
   /** This node takes part in control's log, and knows who leads it, or that nobody does any more. */

@@ -5,6 +5,8 @@ import type { Link } from '../machine.ts'
 const PAUSE_MS = 100
 /** How often a voter that is elected may say that it does not lead, a tick apart, until it is asked like the others. */
 const ELECTED_REFUSALS = TIMERS.electionMinMs / TIMERS.tickMs
+/** Voters that are asked in turn, until the map tells who they are. */
+const MOST_KNOWN = 64
 
 /**
  * Which voter is asked: the one that led last, until it says that it does not, does not answer, or cannot be reached;
@@ -31,6 +33,21 @@ export class VoterChoice {
     this.#voters = voters
     const at = voters.findIndex((voter) => voter.store === asked)
     if (at >= 0) this.#at = at
+  }
+
+  /**
+   * Others greet with these voters. Those that are new are asked too, after the others: who was away while control moved to
+   * voters that it never heard of asks only some that do not lead, and nobody else tells it of the map. What they know may be
+   * old, so it replaces nothing.
+   */
+  learnMore(voters: readonly Voter[]): void {
+    const more = voters.filter(({ store }) => this.#voters.every((voter) => voter.store !== store))
+    if (more.length > 0 && this.#voters.length < MOST_KNOWN) this.#voters = [...this.#voters, ...more]
+  }
+
+  /** All that may be asked. Another list whenever they change. */
+  get all(): readonly Voter[] {
+    return this.#voters
   }
 
   get current(): Voter | undefined {

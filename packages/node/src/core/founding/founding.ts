@@ -72,6 +72,11 @@ export class Founding {
     else this.#checkVoters(start.voters)
   }
 
+  /** What each peer that is connected said last. */
+  get greetings(): Iterable<Greet> {
+    return this.#greeted.values()
+  }
+
   get state(): FoundingState {
     return this.#state
   }

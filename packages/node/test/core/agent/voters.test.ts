@@ -190,6 +190,34 @@ describe('an agent among several voters', () => {
     assert.deepEqual(linksOf(sent, 'register'), [4])
   })
 
+  it('asks a voter that only a peer greets with, after those that it knew, while the map tells of none', () => {
+    const rig = new VotersRig()
+    rig.reached.add(4)
+    const first = rig.begin()
+    const voters = [1, 4].map((n) => ({ store: store(n), address: address(n) }))
+    assert.deepEqual(
+      linksOf(
+        rig.step(() => rig.agent.onGreeted({ cluster: CLUSTER, voters })),
+        'register',
+      ),
+      [],
+    )
+    const fourth = rig.refuse(rig.refuse(rig.refuse(first)))
+    assert.equal(registration(fourth).link, 4)
+  })
+
+  it('takes no voters from peers of other clusters, or of none', () => {
+    const rig = new VotersRig()
+    rig.begin()
+    const voters = [{ store: store(4), address: address(4) }]
+    rig.agent.onGreeted({ voters })
+    rig.agent.onGreeted({ cluster: 'another' as typeof CLUSTER, voters })
+    assert.deepEqual(
+      rig.agent.voters.map((voter) => voter.store),
+      [1, 2, 3].map(store),
+    )
+  })
+
   it('takes a command that one voter refused to the next, and tells the client only what a leader says', () => {
     const rig = new VotersRig()
     rig.accept(rig.begin())
