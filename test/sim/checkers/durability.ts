@@ -5,6 +5,7 @@ import {
   type Epoch,
   type ExtentId,
   type Operation,
+  type Seq,
   type StoreId,
   volumeOf,
 } from '@ashlar/proto'
@@ -51,10 +52,15 @@ export class Durability {
   /** A store is asked to commit a change: remembers what an operation became. */
   changed(change: ReplicaChange): void {
     const { operation, blocks } = change
-    const first = blocks[0]
-    if (operation === undefined || operation.cancel || first === undefined) return
+    if (operation === undefined || operation.cancel) return
     const key = keyOf(change.extent, operation)
     const known = this.applications.get(key) ?? []
+    const [first] = blocks
+    if (first === undefined) {
+      // It changes nothing on this primary, whatever it was on an earlier one, whose change was rolled back.
+      if (known.at(-1)?.blocks.length !== 0) this.applications.set(key, [...known, NOTHING])
+      return
+    }
     if (known.some(({ position }) => compare(position, first.version) === 0)) return
     if (this.answers.has(key)) {
       this.report.violation('applied-once', `operation ${key} (extent:session:op) was applied again after its answer`)
@@ -70,7 +76,7 @@ export class Durability {
     this.answers.add(key)
     const applications = this.applications.get(key) ?? []
     const held = applications.findLast((application) => holds(node.disk, extent, application))
-    if (held === undefined) {
+    if (held === undefined || held.blocks.length === 0) {
       // An erasure of blocks without a version changes nothing, also where an earlier primary had something to erase.
       if (request.type === 'write') this.report.violation('acked-durable', `${name(request)} was acked, never applied`)
       return
@@ -180,7 +186,8 @@ export class Durability {
         return
       case 'sets-changed':
         for (const { extent, record } of message.results) {
-          const durable = this.truth.record(extent)?.revision ?? 0
+          // Its volume may be removed by the next entry already, of the same step.
+          const durable = this.truth.record(extent)?.revision ?? Number.POSITIVE_INFINITY
           if (record !== undefined && record.revision > durable) early(`sets-changed before its entry was durable`)
         }
     }
@@ -198,6 +205,9 @@ export class Durability {
     }
   }
 }
+
+/** What an operation became that changes no block. */
+const NOTHING: Application = { position: { epoch: 0 as Epoch, seq: 0 as Seq }, blocks: [] }
 
 function holds(disk: Disk, extent: ExtentId, application: Application): boolean {
   const versions = disk.replicas.get(extent)?.versions
