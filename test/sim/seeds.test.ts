@@ -28,6 +28,10 @@ describe('seeds that failed once', () => {
   for (const [seed, what, voters] of [
     [246, 'a store that was away when a volume was removed drops its replica, and can be believed again'],
     [414, 'the same, with three voters'],
+    [10643, 'an erasure that an earlier primary had begun changes nothing on the next one, which never had that block'],
+    [10030, 'a change of a set is answered in the step that removes its volume', 5],
+    [11550, 'the new store of a voter that was lost before it ever registered takes its place'],
+    [11030, 'the same, with five voters'],
     [1417, 'a node that was away while a second voter came and led control finds it', 1],
   ] as const) {
     it(`seed ${seed}: ${what}`, () =>

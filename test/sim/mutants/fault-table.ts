@@ -98,7 +98,7 @@ const LOG_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${CONTROL}/voter-repair.ts`,
-        find: 'if (state.successors.size === 0 || !log.leads) return',
+        find: 'if (!log.leads) return',
         replace: 'if (state.successors.size >= 0 || !log.leads) return',
       },
     ],

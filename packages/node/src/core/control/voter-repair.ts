@@ -1,4 +1,4 @@
-import type { StoreId } from '@ashlar/proto'
+import type { StoreId, Voter } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
 import type { ControlLog } from './control-log.ts'
 import type { MapState } from './map-state.ts'
@@ -15,10 +15,11 @@ export function repairVoters(
   state: MapState,
   isHere: (store: StoreId) => boolean,
 ): void {
-  if (state.successors.size === 0 || !log.leads) return
+  if (!log.leads) return
   const { voters, learners } = log.members
-  for (const { store: gone } of voters) {
-    const store = latestSuccessor(state, gone)
+  for (const voter of voters) {
+    const { store: gone } = voter
+    const store = latestSuccessor(state, gone) ?? tenantOf(state, voter)
     const node = store === undefined ? undefined : state.nodes.get(store)
     if (store === undefined || node === undefined || node.address === '' || !isHere(store)) continue
     const votes = voters.some((voter) => voter.store === store)
@@ -29,4 +30,14 @@ export function repairVoters(
     else log.changeMembers(ctx, { do: 'add-learner', member: { store, address: node.address } })
     return
   }
+}
+
+/**
+ * The store that answers where a voter is to be found that founded the cluster and was gone before it ever registered: of
+ * that one the map knows nothing, so that nobody took over from it.
+ */
+function tenantOf(state: MapState, { store, address }: Voter): StoreId | undefined {
+  if (state.nodes.has(store)) return undefined
+  for (const node of state.nodes.values()) if (node.address === address && node.state !== 'lost') return node.store
+  return undefined
 }
