@@ -223,6 +223,14 @@ export class DevCluster {
   }
   private readonly restarted = new Map<string, ChildProcess>()
 
+  /** Waits until the process that `start` began last for this node ended by itself. */
+  async ended(id: string): Promise<void> {
+    const child = this.restarted.get(id)
+    await eventually(`${id} has ended`, async () =>
+      child === undefined || child.exitCode !== null || child.signalCode !== null ? true : undefined,
+    )
+  }
+
   /** Starts a node's process again by its own command. */
   start(id: string): void {
     const [program, ...args] = this.node(id).command

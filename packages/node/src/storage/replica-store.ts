@@ -335,11 +335,11 @@ export class ReplicaStore implements Store {
     batch.operations.push(putVolume(id, value))
   }
 
-  /** A disk on which so much rots may have lost what nobody has read yet (A2.6). */
+  /** So much rot may have taken what nobody has read yet (A2.6). A life that is suspect as it is goes on: its end would help nobody. */
   #onRepaired(): void {
     this.metrics.damagedBlocksRepaired++
     if (!this.#repairLimit.noteRepair()) return
-    this.#onLost('more damaged blocks were repaired within an hour than maxRepairsPerHour', this.#replicas.keys())
+    this.#onLost(TOO_MANY_REPAIRS, this.#replicas.keys(), this.identity.trust === 'trusted')
   }
 
   /** Versions were lost or damaged on disk: what is there counts, and a comparison has to bring the rest back. */
@@ -351,8 +351,8 @@ export class ReplicaStore implements Store {
   }
 
   /** The machines learn it once the next opening would: what they do about it is to open anew. */
-  #onLost(reason: string, extents: Iterable<ExtentId>): void {
-    this.#identity.suspect(reason, extents, () => this.#answer({ type: 'store-suspect', reason }))
+  #onLost(reason: string, extents: Iterable<ExtentId>, leaves = true): void {
+    this.#identity.suspect(reason, extents, leaves ? () => this.#answer({ type: 'store-suspect', reason }) : noop)
   }
 
   #onSynced(batch: Batch, seconds: number): void {
@@ -394,5 +394,7 @@ export class ReplicaStore implements Store {
     void running.finally(() => this.#running.delete(running))
   }
 }
+
+const TOO_MANY_REPAIRS = 'more damaged blocks were repaired within an hour than maxRepairsPerHour'
 
 function noop(): void {}

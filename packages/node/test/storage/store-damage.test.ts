@@ -145,6 +145,35 @@ describe('damaged blocks', () => {
     assert.equal(again.runner.store.identity.trust, 'suspect')
   })
 
+  test('A2.6: a life that began as suspect goes on over more repairs than maxRepairsPerHour, and the next one is suspect', async () => {
+    const tuning = { maxRepairsPerHour: 1 }
+    const first = await memoryStore(undefined, { tuning })
+    const { disk } = first
+    const repairAll = async ({ runner }: typeof first) => {
+      for (const block of [1, 2]) {
+        await rot(disk, blockKey('bytes', EXTENT, block), flipAt(5))
+        await runner.load([block])
+        const { version } = data(block, 1)
+        await runner.run({ type: 'repair', extent: EXTENT, block, version, bytes: content(block, 1) })
+      }
+    }
+    first.runner.create()
+    await first.runner.write(1, [data(1, 1), data(2, 1)])
+    await repairAll(first)
+    await first.runner.store.close()
+
+    const second = await memoryStore(disk, { tuning })
+    assert.equal(second.runner.store.identity.trust, 'suspect')
+    await second.runner.run({ type: 'commit', change: { extent: EXTENT, blocks: [], head: {}, windows: [] } })
+    await repairAll(second)
+    assert.equal(second.runner.store.metrics.damagedBlocksRepaired, 2)
+    await second.runner.store.close()
+    assert.ok(!second.runner.completions.some(({ type }) => type === 'store-suspect'))
+
+    const third = await memoryStore(disk, { tuning })
+    assert.equal(third.runner.store.identity.trust, 'suspect', 'it was compared before the disk went on to rot')
+  })
+
   test('repair with bytes that are not those of the version leaves the block damaged', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
