@@ -92,3 +92,27 @@ export function awayWhileControlMoved(): readonly Violation[] {
 function registered({ checkers }: Stage['world'], { disk }: Stage['voter']): boolean {
   return checkers.truth.map.nodes.get(disk.store)?.incarnation.counter === disk.identity.counter
 }
+
+/**
+ * 1. One voter is cut off while the two others commit entries; then the one of them that does not lead loses its log.
+ * 2. The leader is away. The other two are a majority, and neither has those entries: they must not elect anybody.
+ * 3. The leader is back, and leads or follows one who has them; the lost log is filled.
+ */
+export function lostControlLog(): readonly Violation[] {
+  const stage = new Stage({ voters: 3, minInSync: 2 })
+  const { leader, world } = stage
+  const [loser, late] = world.nodes.filter((node) => node !== leader)
+  if (loser === undefined || late === undefined) throw new NotFollowed('there are not enough voters')
+  stage.cut(late, leader, loser)
+  stage.until('it is out of the set', () => !stage.record.inSync.includes(late.disk.store))
+  stage.until('the others have more', () => loser.disk.log.lastIndex > late.disk.log.lastIndex)
+  loser.crash({ powerLoss: false })
+  leader.crash({ powerLoss: false })
+  loser.disk.log.lose()
+  loser.start()
+  stage.heal().run(8000)
+  leader.start()
+  return stage
+    .expect('the log is filled', () => loser.disk.log.hardState?.recovering !== true && stage.hasLeader, 8000)
+    .finish()
+}

@@ -3,7 +3,7 @@ import { type StoreId, TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import { readsBesideMajority } from './confirmed-reads.ts'
-import { awayWhileControlMoved, changeCutOff, droppedRecords, lostVoter } from './long-runs.ts'
+import { awayWhileControlMoved, changeCutOff, droppedRecords, lostControlLog, lostVoter } from './long-runs.ts'
 import { primaryDiesWithLeader, primaryDiesWithVoter } from './new-leaders.ts'
 import { Stage } from './stage.ts'
 import { toleratedPauses } from './tolerated-pauses.ts'
@@ -41,6 +41,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['lost-voter', lostVoter],
   ['change-of-members-cut-off', changeCutOff],
   ['away-while-control-moved', awayWhileControlMoved],
+  ['lost-control-log', lostControlLog],
   ['primary-dies-with-the-voter', primaryDiesWithVoter],
   ['primary-dies-with-the-leader', primaryDiesWithLeader],
   ['pauses-that-are-tolerated', toleratedPauses],

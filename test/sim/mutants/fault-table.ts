@@ -92,6 +92,19 @@ const LOG_MUTANTS: readonly Mutant[] = [
     schedule: 'away-while-control-moved',
   },
   {
+    name: 'raft-lost-log-votes',
+    rule: 'raft pitfalls 25 and 35',
+    wrong: 'A voter whose log was lost votes at once.',
+    edits: [
+      {
+        file: `${RAFT}/machine.ts`,
+        find: "if (this.#outbox.recovering) return this.#core.send({ type: 'vote'",
+        replace: "if (this.#outbox.recovering && term < 0) return this.#core.send({ type: 'vote'",
+      },
+    ],
+    schedule: 'lost-control-log',
+  },
+  {
     name: 'lost-voter-not-replaced',
     rule: 'Amendment 15',
     wrong: 'The store that took over the place of a voter does not become one.',

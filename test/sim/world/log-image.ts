@@ -49,6 +49,14 @@ export class LogImage {
     if (snapshot !== undefined && goesOn()) this.prune(snapshot.index)
   }
 
+  /** The log is gone and the mark beside it is not: opening begins a new one, in the next term, for the others to fill. */
+  lose(): void {
+    const term = (this.hardState?.term ?? 0) + 1
+    this.entries.length = 0
+    this.snapshot = undefined
+    this.hardState = { term, vote: undefined, recovering: true }
+  }
+
   /**
    * Entries that follow the snapshot. A log that is of another history than the snapshot, or ends before it, is dropped: a
    * crash came between the two.
