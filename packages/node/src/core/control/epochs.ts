@@ -121,16 +121,25 @@ function promoteEligible(
 
 /**
  * Amendment 11: a store in doubt leaves every set that has another trusted member, also when that member is not here. The
- * extent then waits for a store that may be believed, instead of being served by one that may not.
+ * extent then waits for a store that may be believed, instead of being served by one that may not. A suspect store makes way
+ * for one that was kept too, which holds every acknowledged write (amendment 2); one that only lost data waits for any of them.
  */
 function leaveToTrusted(state: MapState, record: ExtentRecord, minInSync: number): boolean {
   const old = record.primary.store
-  const next = fewestLed(
-    state,
-    without(record.inSync, old).filter((store) => countsOn(state, store)),
-  )
+  const believed = (members: readonly StoreId[]) =>
+    fewestLed(
+      state,
+      members.filter((store) => countsOn(state, store)),
+    )
+  const others = without(record.inSync, old)
+  const inSync = believed(others)
+  const next = inSync ?? (isTrusted(state, old) ? undefined : believed(record.eligible))
   if (next === undefined) return false
-  namePrimary(state, record, next, replaceInSync(record, without(record.inSync, old), minInSync, [old]))
+  const sets =
+    inSync === undefined
+      ? replaceInSync(record, [next], minInSync, record.inSync)
+      : replaceInSync(record, others, minInSync, [old])
+  namePrimary(state, record, next, sets)
   return true
 }
 

@@ -187,6 +187,19 @@ describe('registration', () => {
     assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p, b].sort(), eligible: [] })
   })
 
+  it('amendments 2 and 11: alone in sync, a suspect primary makes way for a store that was kept, though that is away', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create({ minInSync: 2 })
+    const p = numberOf(reducer.record().primary.store)
+    const [a, b] = [1, 2, 3].filter((n) => n !== p) as [number, number]
+    reducer.change([p])
+    reducer.expire([1, 2, 3], [])
+    reducer.register(p, { counter: 2, trust: 'suspect' })
+    assert.deepEqual(reducer.brief(), { epoch: 2, primary: a, inSync: [a], eligible: [b] })
+    reducer.register(b, { counter: 2, live: [p] })
+    assert.deepEqual(reducer.brief(), { epoch: 3, primary: b, inSync: [b], eligible: [a] }, 'whichever comes first')
+  })
+
   it('amendment 11: with only suspect stores left the extent waits; one that is trusted is named though it is away', () => {
     const reducer = new Reducer().founded(2)
     reducer.create({ replicas: 2, minInSync: 1 })
