@@ -85,6 +85,10 @@ export async function eventually<T>(
   throw new Error(`not within ${deadlineMs} ms: ${what}`, { cause: last })
 }
 
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null
+}
+
 function portIsFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()
@@ -226,9 +230,8 @@ export class DevCluster {
   /** Waits until the process that `start` began last for this node ended by itself. */
   async ended(id: string): Promise<void> {
     const child = this.restarted.get(id)
-    await eventually(`${id} has ended`, async () =>
-      child === undefined || child.exitCode !== null || child.signalCode !== null ? true : undefined,
-    )
+    assert.ok(child !== undefined, `${id} was not started again`)
+    await eventually(`${id} has ended`, async () => (hasEnded(child) ? true : undefined))
   }
 
   /** Starts a node's process again by its own command. */
@@ -263,7 +266,7 @@ export class DevCluster {
     const ended = [this.dev, ...this.children].map(
       (child) =>
         new Promise<void>((resolve) => {
-          if (child.exitCode !== null || child.signalCode !== null) return resolve()
+          if (hasEnded(child)) return resolve()
           child.once('exit', () => resolve())
           child.kill('SIGTERM')
         }),

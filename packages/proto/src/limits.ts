@@ -53,6 +53,8 @@ export const LIMITS = {
   volumes: 4096,
   /** Nodes of a cluster. */
   nodes: 256,
+  /** Voters that a node takes from what peers greet with, until the map tells who they are. */
+  knownVoters: 64,
   /** Extents of a cluster, all volumes together: the whole map fits in one map-update, and so in one frame. */
   mapExtents: 100_000,
   /** Sessions that hold one volume at once (mode shared). */

@@ -43,11 +43,11 @@ const GATHER_LIMIT_MS = 10
 export class CommitQueue {
   readonly #driver: StorageDriver
   readonly #options: CommitQueueOptions
+  readonly #now: () => number
   readonly #idlers: (() => void)[] = []
   #waiting: QueueEntry[] = []
   /** Entries before this place in `#waiting` are built. */
   #next = 0
-  readonly #now: () => number
   #number: number
   #inFlight = false
   #scheduled = false
@@ -116,15 +116,8 @@ export class CommitQueue {
   #gather(): void {
     if (this.#inFlight || this.#failed || this.#next === this.#waiting.length) return
     const leftMs = this.#hasGathered() ? 0 : this.#gatherUntil - this.#now()
-    if (leftMs <= 0) {
-      this.#stopGathering()
-      this.#start()
-      return
-    }
-    this.#gathering ??= setTimeout(() => {
-      this.#gathering = undefined
-      this.#start()
-    }, leftMs)
+    if (leftMs <= 0) this.#start()
+    else this.#gathering ??= setTimeout(() => this.#start(), leftMs)
   }
 
   #stopGathering(): void {
@@ -133,7 +126,7 @@ export class CommitQueue {
   }
 
   #start(): void {
-    if (this.#inFlight || this.#failed) return
+    this.#stopGathering()
     const batch = new Batch()
     const built: QueueEntry[] = []
     let bytes = 0

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, it, mock } from 'node:test'
+import { afterEach, beforeEach, describe, it, mock } from 'node:test'
 import { CommitQueue, type QueueEntry } from '../../src/storage/commit-queue.ts'
 import type { StorageDriver } from '../../src/storage/driver.ts'
 
@@ -63,9 +63,10 @@ function turn(): Promise<void> {
 }
 
 describe('a commit queue gathers', () => {
-  it('as many entries as the last batch had, and does not wait once it has them', async (t) => {
-    mock.timers.enable({ apis: ['setTimeout'] })
-    t.after(() => mock.timers.reset())
+  beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }))
+  afterEach(() => mock.timers.reset())
+
+  it('as many entries as the last batch had, and does not wait once it has them', async () => {
     const rig = new Rig()
     rig.push(4)
     await turn()
@@ -80,9 +81,7 @@ describe('a commit queue gathers', () => {
     assert.deepEqual(rig.batches, [4, 4])
   })
 
-  it('for as long as the last batch took, and never longer than ten milliseconds', async (t) => {
-    mock.timers.enable({ apis: ['setTimeout'] })
-    t.after(() => mock.timers.reset())
+  it('for as long as the last batch took, and never longer than ten milliseconds', async () => {
     const rig = new Rig()
     rig.push(4)
     await turn()
@@ -108,9 +107,7 @@ describe('a commit queue gathers', () => {
     assert.deepEqual(rig.batches, [4, 2, 3, 1])
   })
 
-  it('nothing for one writer, nor after a pause', async (t) => {
-    mock.timers.enable({ apis: ['setTimeout'] })
-    t.after(() => mock.timers.reset())
+  it('nothing for one writer, nor after a pause', async () => {
     const rig = new Rig()
     for (let writes = 1; writes <= 3; writes++) {
       rig.push(1)

@@ -1,12 +1,10 @@
-import { type Millis, type StoreId, TIMERS, type Voter } from '@ashlar/proto'
+import { LIMITS, type Millis, type StoreId, TIMERS, type Voter } from '@ashlar/proto'
 import type { Link } from '../machine.ts'
 
 /** After every voter said that it does not lead: how long until they are asked again. */
 const PAUSE_MS = 100
 /** How often a voter that is elected may say that it does not lead, a tick apart, until it is asked like the others. */
 const ELECTED_REFUSALS = TIMERS.electionMinMs / TIMERS.tickMs
-/** Voters that are asked in turn, until the map tells who they are. */
-const MOST_KNOWN = 64
 
 /**
  * Which voter is asked: the one that led last, until it says that it does not, does not answer, or cannot be reached;
@@ -42,7 +40,7 @@ export class VoterChoice {
    */
   learnMore(voters: readonly Voter[]): void {
     const more = voters.filter(({ store }) => this.#voters.every((voter) => voter.store !== store))
-    if (more.length > 0 && this.#voters.length < MOST_KNOWN) this.#voters = [...this.#voters, ...more]
+    if (more.length > 0 && this.#voters.length < LIMITS.knownVoters) this.#voters = [...this.#voters, ...more]
   }
 
   /** All that may be asked. Another list whenever they change. */

@@ -126,20 +126,14 @@ function promoteEligible(
  */
 function leaveToTrusted(state: MapState, record: ExtentRecord, minInSync: number): boolean {
   const old = record.primary.store
-  const believed = (members: readonly StoreId[]) =>
-    fewestLed(
-      state,
-      members.filter((store) => countsOn(state, store)),
-    )
-  const others = without(record.inSync, old)
-  const inSync = believed(others)
-  const next = inSync ?? (isTrusted(state, old) ? undefined : believed(record.eligible))
-  if (next === undefined) return false
-  const sets =
-    inSync === undefined
-      ? replaceInSync(record, [next], minInSync, record.inSync)
-      : replaceInSync(record, others, minInSync, [old])
-  namePrimary(state, record, next, sets)
+  const inSync = fewestLed(state, without(record.inSync, old), countsOn)
+  if (inSync !== undefined) {
+    namePrimary(state, record, inSync, setsWithoutOld(record, 'doubtful', minInSync))
+    return true
+  }
+  const kept = isTrusted(state, old) ? undefined : fewestLed(state, record.eligible, countsOn)
+  if (kept === undefined) return false
+  namePrimary(state, record, kept, replaceInSync(record, [kept], minInSync, record.inSync))
   return true
 }
 
@@ -150,16 +144,19 @@ export function forcePrimary(state: MapState, record: ExtentRecord, store: Store
 
 /** The live trusted member with the fewest extents to lead; ties by store id. Undefined when there is none. */
 export function choosePrimary(state: MapState, members: readonly StoreId[], live: Live): StoreId | undefined {
-  return fewestLed(
-    state,
-    members.filter((store) => mayLead(state, store, live)),
-  )
+  return fewestLed(state, members, (_, store) => mayLead(state, store, live))
 }
 
-function fewestLed(state: MapState, stores: readonly StoreId[]): StoreId | undefined {
+/** Of the members that fit the one with the fewest extents to lead; ties by store id. */
+function fewestLed(
+  state: MapState,
+  members: readonly StoreId[],
+  fits: (state: MapState, store: StoreId) => boolean,
+): StoreId | undefined {
   let best: StoreId | undefined
   let bestCount = 0
-  for (const store of stores) {
+  for (const store of members) {
+    if (!fits(state, store)) continue
     const count = state.ledCount(store)
     if (best === undefined || count < bestCount || (count === bestCount && store < best)) {
       best = store
