@@ -76,7 +76,7 @@ export class Disk {
     for (const write of batch) {
       applyWrite(this.replicas, write)
       if (write.type === 'drop-replica') this.acquit(write.extent)
-      else if (write.type === 'commit' && write.change.windows !== undefined) this.acquit(write.change.extent)
+      else if (write.type === 'commit' && write.change.marked) this.acquit(write.change.extent)
     }
   }
 

@@ -14,6 +14,7 @@ import {
   type Message,
   type NodeName,
   type StoreId,
+  WIRE_VERSION,
 } from '@ashlar/proto'
 import { decodeFrame, encodeFrame } from '@ashlar/proto/codec'
 import { type WebSocket, WebSocketServer } from 'ws'
@@ -141,7 +142,7 @@ export class FakeNode {
     }
     const { store, name, address } = this
     const cluster = this.#cluster.id as ClusterId
-    this.#send(socket, { type: 'welcome', wire: 1, cluster, store, counter: 1, name, address })
+    this.#send(socket, { type: 'welcome', wire: WIRE_VERSION, cluster, store, counter: 1, name, address })
   }
 
   #onMessage(socket: WebSocket, message: Message): void {

@@ -99,9 +99,14 @@ export interface ReplicaChange {
     readonly seq: Seq
     /** The operation is cancelled: remembered as one that never took effect and never will. */
     readonly cancel: boolean
+    /** The blocks from the first to the last that it wrote. */
+    readonly first: BlockIndex
+    readonly count: number
   }
-  /** Replaces every window (MARK). */
+  /** Replaces every window. */
   readonly windows?: readonly SessionWindow[]
+  /** The replica is as good as its primary from here on (MARK): a suspect one is in doubt no more. */
+  readonly marked?: true
 }
 
 /** A block as a store gives it back. Its checksum was verified. */

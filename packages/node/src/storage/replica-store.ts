@@ -316,8 +316,7 @@ export class ReplicaStore implements Store {
   #onBuilt(change: ReplicaChange, batch: Batch): void {
     const replica = this.#replicas.get(change.extent)
     if (replica !== undefined && change.head.record !== undefined) this.#noteVolume(replica, change.head.record, batch)
-    // Windows come with the MARK at the end of a comparison: from here on the replica is as good as its primary.
-    if (change.windows !== undefined) this.#identity.acquit(change.extent, batch)
+    if (change.marked) this.#identity.acquit(change.extent, batch)
   }
 
   /** Keeps what is known of the volume of a replica on disk, for a map that was lost (amendment 16). */

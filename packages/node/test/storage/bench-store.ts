@@ -90,6 +90,8 @@ async function stored(name: string, driver: StorageDriver): Promise<Subject> {
                 generation: 1,
                 seq: lastSeq,
                 cancel: false,
+                first: change.block,
+                count: 1,
               },
             },
           })

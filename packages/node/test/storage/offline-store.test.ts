@@ -123,7 +123,7 @@ describe('a store read while no node runs over it', () => {
     await node.store.close()
     assert.ok((await surveyStore(directory)).replicas.every(({ inDoubt }) => inDoubt))
     node.use(await openStore({ directory, ballastBytes: 0 }, node.complete))
-    await node.commit({ windows: [] })
+    await node.commit({ windows: [], marked: true })
     await node.store.close()
     const survey = await surveyStore(directory)
     assert.deepEqual([survey.evidence, survey.replicas.map(({ inDoubt }) => inDoubt)], [[], [false]])

@@ -178,7 +178,7 @@ describe('opening a data directory', () => {
     for (const { block, ...version } of versions[0]?.versions ?? []) model.versions.set(block, version)
     assert.ok((versions[0]?.versions.length ?? 0) < 40, 'something was dropped')
     assert.deepEqual(await suspect.digests(), model.digests)
-    await suspect.commit({ windows: [] })
+    await suspect.commit({ windows: [], marked: true })
     await suspect.store.close()
     // The same LOG is read again under its new name, and tells nothing new.
     suspect.use(await openStore({ directory: copy, ballastBytes: 0 }, suspect.complete))

@@ -164,7 +164,10 @@ describe('damaged blocks', () => {
 
     const second = await memoryStore(disk, { tuning })
     assert.equal(second.runner.store.identity.trust, 'suspect')
-    await second.runner.run({ type: 'commit', change: { extent: EXTENT, blocks: [], head: {}, windows: [] } })
+    await second.runner.run({
+      type: 'commit',
+      change: { extent: EXTENT, blocks: [], head: {}, windows: [], marked: true },
+    })
     await repairAll(second)
     assert.equal(second.runner.store.metrics.damagedBlocksRepaired, 2)
     await second.runner.store.close()
@@ -247,7 +250,7 @@ describe('trust', () => {
     const { disk, driver, hole, other } = await withHole()
     await driver.apply([del(hole)], 'synced')
     const first = await memoryStore(disk)
-    await first.runner.commit({ windows: [] })
+    await first.runner.commit({ windows: [], marked: true })
     await first.runner.store.close()
     const second = await memoryStore(disk)
     assert.equal(second.runner.store.identity.trust, 'suspect', 'one replica was not compared yet')

@@ -155,7 +155,7 @@ export function absent(block: number): BlockChange {
 }
 
 export function operation(session: number, op: number, seq: number, lowMark = 0, generation = 1, cancel = false) {
-  return { session: session as SessionId, op, lowMark, generation, seq: seq as Seq, cancel }
+  return { session: session as SessionId, op, lowMark, generation, seq: seq as Seq, cancel, first: 0, count: 0 }
 }
 
 /** What a replica should hold, kept the simplest way. */

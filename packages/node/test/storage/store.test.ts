@@ -242,12 +242,12 @@ describe('restart', () => {
         session: (2 ** 52 + 1) as SessionId,
         generation: 3,
         lowMark: 6,
-        applied: [[6, 1 as Seq]] as const,
+        applied: [[6, 1 as Seq, 3, 2]] as const,
         cancelled: [],
       },
     ]
     await runner.commit({ windows })
-    await runner.write(2, [data(5, 2)], { operation: operation(2 ** 52 + 1, 8, 2, 6, 3) })
+    await runner.write(2, [data(5, 2)], { operation: { ...operation(2 ** 52 + 1, 8, 2, 6, 3), first: 5, count: 1 } })
     await runner.write(3, [], {
       operation: operation(11, 1, 3, 0, 3, true),
       head: { lastSeq: 3 as Seq, commitSeq: 2 as Seq },
@@ -270,12 +270,12 @@ describe('restart', () => {
         generation: 3,
         lowMark: 6,
         applied: [
-          [6, 1],
-          [8, 2],
+          [6, 1, 3, 2],
+          [8, 2, 5, 1],
         ],
         cancelled: [],
       },
-      { session: 11, generation: 3, lowMark: 0, applied: [[1, 3]], cancelled: [1] },
+      { session: 11, generation: 3, lowMark: 0, applied: [[1, 3, 0, 0]], cancelled: [1] },
     ])
     assert.equal(again.runner.store.identity.trust, 'trusted')
     assert.equal(again.runner.store.identity.incarnation.counter, 2)

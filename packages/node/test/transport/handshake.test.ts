@@ -40,7 +40,7 @@ const REFUSED: readonly (readonly [string, Hello, RegExp])[] = [
   ['another cluster', helloOf(identity({ cluster: BLUE })), /data directory of another cluster: n1 belongs to/],
   ['a client that knows another cluster', clientHello({ cluster: BLUE }), /another cluster/],
   ['the own store', helloOf({ ...other, store: own.store }), /both sides have store/],
-  ['a wire version that is too new', clientHello({ wire: 90, wireMin: 80 }), /speaks 80 to 90, n1 speaks 1 to 1/],
+  ['a wire version that is too new', clientHello({ wire: 90, wireMin: 80 }), /speaks 80 to 90, n1 speaks 2 to 2/],
   ['a wire version that is too old', clientHello({ wire: 0, wireMin: 0 }), /no common wire version/],
   ['a node without a store', clientHello({ kind: 'node' }), /must name its store/],
   ['a credential that nobody checks', clientHello({ credential: new Uint8Array(4) }), /checks no credentials/],

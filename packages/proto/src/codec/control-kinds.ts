@@ -5,7 +5,6 @@ import {
   type Confirm,
   type Confirmed,
   type Fenced,
-  type GetDigests,
   type GetMap,
   type GetVersions,
   type Greet,
@@ -134,8 +133,6 @@ export const openRefusedKind = body<OpenRefused>('open-refused', {
   reason: choice('reason', ['fenced', 'wrong-store', 'older-stream', 'poisoned']),
   promised: epoch,
 })
-
-export const getDigestsKind = body<GetDigests>('get-digests', { extent, epoch, gen })
 
 export const getVersionsKind = body<GetVersions>('get-versions', {
   extent,

@@ -80,6 +80,8 @@ export const pieceLengthField = ranged<number>('length', 1, LIMITS.pieceBytes)
 export const zeroLengthField = ranged<number>('length', 1, LIMITS.zeroBlocks * LIMITS.maxBlockBytes)
 export const blockField = ranged<number>('block', 0, MAX_EXTENT_BLOCKS - 1)
 export const blockCountField = ranged<number>('blocks', 1, MAX_EXTENT_BLOCKS)
+/** Blocks that an operation touched: a cancelled one none. */
+export const spanField = ranged<number>('blocks', 0, MAX_EXTENT_BLOCKS)
 export const leafField = ranged<number>('leaf', 0, MAX_LEAVES - 1)
 export const checksumField = ranged<number>('checksum', 0, MAX_U32)
 export const codeField = ranged<number>('code', 0, 2 ** 16 - 1)

@@ -14,7 +14,6 @@ import {
   confirmedKind,
   confirmKind,
   fencedKind,
-  getDigestsKind,
   getMapKind,
   getVersionsKind,
   greetKind,
@@ -42,7 +41,15 @@ import {
   snapshotReceivedKind,
   voteKind,
 } from './raft-kinds.ts'
-import { digestsKind, fetchBlockKind, fetchedBlockKind, markKind, openedKind, versionsKind } from './recovery-kinds.ts'
+import {
+  digestsKind,
+  fetchBlockKind,
+  fetchedBlockKind,
+  getDigestsKind,
+  markKind,
+  openedKind,
+  versionsKind,
+} from './recovery-kinds.ts'
 
 type Codecs = { readonly [T in MessageType]: KindCodec<Extract<AnyMessage, { type: T }>> }
 

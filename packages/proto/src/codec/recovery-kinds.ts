@@ -1,12 +1,13 @@
 import {
+  type AppliedOperation,
   type BlockVersion,
   type Digests,
   type FetchBlock,
   type FetchedBlock,
+  type GetDigests,
   LIMITS,
   type Mark,
   type Opened,
-  type Seq,
   type SessionWindow,
   type Versions,
 } from '@ashlar/proto'
@@ -32,6 +33,7 @@ import {
   requestField,
   seqField,
   sessionField,
+  spanField,
 } from './fields.ts'
 import type { KindCodec } from './kind-codec.ts'
 
@@ -40,10 +42,12 @@ import type { KindCodec } from './kind-codec.ts'
  *
  * stream          extent 8 | epoch 8 | gen 8                                                                   = 24
  * opened          stream 24 | lastEpoch 8 | lastSeq 8 | commitSeq 8 | digest 16 | count 4 | damaged block 4 x count
+ * get-digests     stream 24 | count 2 | window x count
  * digests         stream 24 | digest 16 x leaves
  * versions        stream 24 | leaf 4 | count 2 | (block in leaf 1 | kind 1 | checksum 4 | epoch 8 | seq 8) x count
  * mark            stream 24 | lastEpoch 8 | lastSeq 8 | commitSeq 8 | count 2 | window x count
- * window          session 8 | generation 8 | lowMark 8 | applied 4 | cancelled 4 | (op 8 | seq 8) x applied | op 8 x cancelled
+ * window          session 8 | generation 8 | lowMark 8 | applied 4 | cancelled 4 | applied x applied | op 8 x cancelled
+ * applied         op 8 | seq 8 | first block 4 | blocks 4
  * fetch-block     request 8 | extent 8 | block 4 | versionEpoch 8 | versionSeq 8
  * fetched-block   request 8 | checksum 4 | flags 1 (1: found)                                    payload: the block if found
  */
@@ -51,10 +55,11 @@ import type { KindCodec } from './kind-codec.ts'
 const STREAM_BYTES = 24
 const VERSION_BYTES = 22
 const WINDOW_BYTES = 32
+const APPLIED_BYTES = 24
 /** Sessions come and go within one generation of a shared volume, so only the frame bounds them. */
 const MAX_WINDOWS = 2 ** 16 - 1
 /** Operations of one window; a frame bounds their sum. */
-const MAX_WINDOW_OPS = LIMITS.frameBytes / 16
+const MAX_WINDOW_OPS = Math.floor(LIMITS.frameBytes / APPLIED_BYTES)
 const BLOCK_FOUND = 1
 
 function writeStream(to: ByteWriter, m: Pick<Opened, 'extent' | 'epoch' | 'gen'>): void {
@@ -157,9 +162,11 @@ function writeWindow(to: ByteWriter, window: SessionWindow): void {
   to.u53(lowMarkField(window.lowMark))
   to.u32(listLength(window.applied, MAX_WINDOW_OPS, 'applied'))
   to.u32(listLength(window.cancelled, MAX_WINDOW_OPS, 'cancelled'))
-  for (const [op, seq] of window.applied) {
+  for (const [op, seq, first, count] of window.applied) {
     to.u53(opField(op))
     to.u53(seqField(seq))
+    to.u32(blockField(first))
+    to.u32(spanField(count))
   }
   for (const op of window.cancelled) to.u53(opField(op))
 }
@@ -170,28 +177,59 @@ function readWindow(from: ByteReader): SessionWindow {
   const lowMark = lowMarkField(from.u53())
   const appliedCount = from.u32()
   const cancelledCount = from.u32()
-  from.count(appliedCount, 16, MAX_WINDOW_OPS, 'applied')
-  const applied: [op: number, seq: Seq][] = []
-  for (let i = 0; i < appliedCount; i++) applied.push([opField(from.u53()), seqField(from.u53())])
+  from.count(appliedCount, APPLIED_BYTES, MAX_WINDOW_OPS, 'applied')
+  const applied: AppliedOperation[] = []
+  for (let i = 0; i < appliedCount; i++) {
+    applied.push([opField(from.u53()), seqField(from.u53()), blockField(from.u32()), spanField(from.u32())])
+  }
   from.count(cancelledCount, 8, MAX_WINDOW_OPS, 'cancelled')
   const cancelled: number[] = []
   for (let i = 0; i < cancelledCount; i++) cancelled.push(opField(from.u53()))
   return { session, generation, lowMark, applied, cancelled }
 }
 
+function windowsBytes(windows: readonly SessionWindow[]): number {
+  return windows.reduce(
+    (sum, window) => sum + WINDOW_BYTES + APPLIED_BYTES * window.applied.length + 8 * window.cancelled.length,
+    2,
+  )
+}
+
+function writeWindows(to: ByteWriter, windows: readonly SessionWindow[]): void {
+  to.u16(listLength(windows, MAX_WINDOWS, 'windows'))
+  for (const window of windows) writeWindow(to, window)
+}
+
+function readWindows(from: ByteReader): SessionWindow[] {
+  const count = from.count(from.u16(), WINDOW_BYTES, MAX_WINDOWS, 'windows')
+  const windows: SessionWindow[] = []
+  for (let i = 0; i < count; i++) windows.push(readWindow(from))
+  return windows
+}
+
+export const getDigestsKind: KindCodec<GetDigests> = {
+  headBytes: (m) => STREAM_BYTES + windowsBytes(m.windows),
+  writeHead(to, m) {
+    writeStream(to, m)
+    writeWindows(to, m.windows)
+  },
+  read: (from) => ({
+    type: 'get-digests',
+    extent: extentField(from.u53()),
+    epoch: epochField(from.u53()),
+    gen: genField(from.u53()),
+    windows: readWindows(from),
+  }),
+}
+
 export const markKind: KindCodec<Mark> = {
-  headBytes: (m) =>
-    m.windows.reduce(
-      (sum, window) => sum + WINDOW_BYTES + 16 * window.applied.length + 8 * window.cancelled.length,
-      STREAM_BYTES + 26,
-    ),
+  headBytes: (m) => STREAM_BYTES + 24 + windowsBytes(m.windows),
   writeHead(to, m) {
     writeStream(to, m)
     to.u53(epochField(m.lastEpoch))
     to.u53(seqField(m.lastSeq))
     to.u53(seqField(m.commitSeq))
-    to.u16(listLength(m.windows, MAX_WINDOWS, 'windows'))
-    for (const window of m.windows) writeWindow(to, window)
+    writeWindows(to, m.windows)
   },
   read(from) {
     const extent = extentField(from.u53())
@@ -200,9 +238,7 @@ export const markKind: KindCodec<Mark> = {
     const lastEpoch = epochField(from.u53())
     const lastSeq = seqField(from.u53())
     const commitSeq = seqField(from.u53())
-    const count = from.count(from.u16(), WINDOW_BYTES, MAX_WINDOWS, 'windows')
-    const windows: SessionWindow[] = []
-    for (let i = 0; i < count; i++) windows.push(readWindow(from))
+    const windows = readWindows(from)
     return { type: 'mark', extent, epoch, gen, lastEpoch, lastSeq, commitSeq, windows }
   },
 }

@@ -2,13 +2,16 @@ import type { Epoch, ExtentId, Seq, SessionId, StoreId } from '../ids.ts'
 import type { BlockVersion } from '../map.ts'
 import type { BlockIndex } from '../units.ts'
 
+/** An operation that a replica applied, its seq, and the blocks that lie between the first and the last that it wrote. */
+export type AppliedOperation = readonly [op: number, seq: Seq, first: BlockIndex, count: number]
+
 /** Operations of one session that a replica applied and that are not yet below its low mark. */
 export interface SessionWindow {
   readonly session: SessionId
   readonly generation: number
   readonly lowMark: number
-  /** Pairs of operation number and seq, by operation number. */
-  readonly applied: readonly (readonly [op: number, seq: Seq])[]
+  /** By operation number. */
+  readonly applied: readonly AppliedOperation[]
   /** Those of `applied` that are cancellations: the operation itself never took effect and never will. */
   readonly cancelled: readonly number[]
 }
@@ -57,6 +60,8 @@ export interface GetDigests {
   readonly extent: ExtentId
   readonly epoch: Epoch
   readonly gen: number
+  /** What the primary applied: an operation of the replica that is not here goes with the first of its blocks (amendment 13). */
+  readonly windows: readonly SessionWindow[]
 }
 export interface Digests {
   readonly type: 'digests'

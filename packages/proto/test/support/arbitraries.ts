@@ -96,7 +96,7 @@ const sessionWindow: Arbitrary<SessionWindow> = record({
   session,
   generation: u53,
   lowMark: u53,
-  applied: list(fc.tuple(whole(1, MAX), seq)),
+  applied: list(fc.tuple(whole(1, MAX), seq, block, whole(0, 8192))),
   cancelled: list(whole(1, MAX)),
 })
 const voter: Arbitrary<Voter> = record({ store, address })
@@ -278,7 +278,7 @@ const BODIES: Arbitraries = {
     reason: fc.constantFrom('fenced' as const, 'wrong-store' as const, 'older-stream' as const, 'poisoned' as const),
     promised: epoch,
   }),
-  'get-digests': record(stream),
+  'get-digests': record({ ...stream, windows: list(sessionWindow) }),
   digests: record({
     ...stream,
     leaves: fc.array(fc.uint8Array({ minLength: 16, maxLength: 16 }), { maxLength: 5 }).map((all) => {

@@ -15,6 +15,7 @@ import {
   type Operation,
   type Seq,
   type SessionId,
+  type SessionWindow,
   type StoreId,
   type VolumeId,
   type VolumeRecord,
@@ -37,6 +38,18 @@ const seq = (value: number): Seq => value as Seq
 const session = 9_007_199_254_740_991 as SessionId
 const operation: Operation = { session, op: 42, lowMark: 40, generation: 6 }
 const stream = { extent, epoch, gen: 2 }
+const windows: SessionWindow[] = [
+  {
+    session,
+    generation: 6,
+    lowMark: 40,
+    applied: [
+      [40, seq(16), 5, 3],
+      [41, seq(17), 0, 0],
+    ],
+    cancelled: [41],
+  },
+]
 const between = { from: STORES[0], to: STORES[1], term: 9 }
 
 /** Bytes that differ from place to place, so that a shifted payload does not look right. */
@@ -167,7 +180,7 @@ export const SAMPLES: { readonly [T in MessageType]: Extract<AnyMessage, { type:
     damaged: [0, 77, 1_048_575],
   },
   'open-refused': { type: 'open-refused', ...stream, reason: 'older-stream', promised: epochOf(1, 6) },
-  'get-digests': { type: 'get-digests', ...stream },
+  'get-digests': { type: 'get-digests', ...stream, windows },
   digests: { type: 'digests', ...stream, leaves: pattern(48, 5) },
   'get-versions': { type: 'get-versions', ...stream, leaves: [0, 3, 4095] },
   versions: {
@@ -185,18 +198,7 @@ export const SAMPLES: { readonly [T in MessageType]: Extract<AnyMessage, { type:
     lastEpoch: epochOf(1, 4),
     lastSeq: seq(17),
     commitSeq: seq(15),
-    windows: [
-      {
-        session,
-        generation: 6,
-        lowMark: 40,
-        applied: [
-          [40, seq(16)],
-          [41, seq(17)],
-        ],
-        cancelled: [41],
-      },
-    ],
+    windows,
   },
   fenced: { type: 'fenced', extent, promised: epochOf(1, 6) },
   'stream-closed': { type: 'stream-closed', ...stream, reason: 'gap: expected seq 17, got 19' },

@@ -1,4 +1,4 @@
-import type { Seq, SessionId, SessionWindow } from '@ashlar/proto'
+import { type BlockIndex, LIMITS, type Seq, type SessionId, type SessionWindow } from '@ashlar/proto'
 
 /** What is known of an operation id. `resolved`: the client itself has said that it needs no answer any more. */
 export type OperationState =
@@ -6,10 +6,23 @@ export type OperationState =
   | { readonly state: 'resolved' }
   | { readonly state: 'applied'; readonly seq: Seq; readonly cancelled: boolean }
 
+/** The blocks from the first to the last that an operation wrote; none for one that is cancelled. */
+export interface Span {
+  readonly first: BlockIndex
+  readonly count: number
+}
+
+/** Every block that there can be: stores of before operations had spans do not tell. */
+export const UNKNOWN_SPAN: Span = { first: 0 as BlockIndex, count: LIMITS.maxExtentBytes / LIMITS.minBlockBytes }
+
+interface Applied extends Span {
+  readonly seq: Seq
+}
+
 interface Window {
   generation: number
   lowMark: number
-  readonly applied: Map<number, Seq>
+  readonly applied: Map<number, Applied>
   readonly cancelled: Set<number>
 }
 
@@ -33,7 +46,7 @@ export class DedupeWindows {
       this.sessions.set(window.session, {
         generation: window.generation,
         lowMark: window.lowMark,
-        applied: new Map(window.applied),
+        applied: new Map(window.applied.map(([op, seq, first, count]) => [op, { seq, first, count }])),
         cancelled: new Set(window.cancelled),
       })
     }
@@ -42,14 +55,15 @@ export class DedupeWindows {
   find(session: SessionId, op: number): OperationState {
     const window = this.sessions.get(session)
     if (window === undefined) return { state: 'unknown' }
-    const seq = window.applied.get(op)
-    if (seq !== undefined) return { state: 'applied', seq, cancelled: window.cancelled.has(op) }
+    const applied = window.applied.get(op)
+    if (applied !== undefined) return { state: 'applied', seq: applied.seq, cancelled: window.cancelled.has(op) }
     return op < window.lowMark ? { state: 'resolved' } : { state: 'unknown' }
   }
 
   record(
     operation: { session: SessionId; op: number; lowMark: number; generation: number },
     seq: Seq,
+    { first, count }: Span,
     cancel: boolean,
   ): void {
     let window = this.sessions.get(operation.session)
@@ -58,7 +72,7 @@ export class DedupeWindows {
       this.sessions.set(operation.session, window)
     }
     window.generation = Math.max(window.generation, operation.generation)
-    window.applied.set(operation.op, seq)
+    window.applied.set(operation.op, { seq, first, count })
     if (cancel) window.cancelled.add(operation.op)
     if (operation.lowMark <= window.lowMark) return
     window.lowMark = operation.lowMark
@@ -67,6 +81,28 @@ export class DedupeWindows {
       window.applied.delete(op)
       window.cancelled.delete(op)
     }
+  }
+
+  /**
+   * A primary puts its own version over what this replica has of a block: forgets the operations that wrote the block here and
+   * that the primary does not have, whose retries are new to this replica from then on. True when there were any.
+   */
+  rollBack(block: BlockIndex, primary: DedupeWindows): boolean {
+    let forgotten = false
+    for (const [session, window] of this.sessions) {
+      for (const [op, { first, count }] of window.applied) {
+        if (block < first || block >= first + count || primary.settles(session, op)) continue
+        window.applied.delete(op)
+        forgotten = true
+      }
+    }
+    return forgotten
+  }
+
+  /** The operation is in the state that these windows belong to, or needs no answer any more. */
+  private settles(session: SessionId, op: number): boolean {
+    const known = this.find(session, op)
+    return known.state === 'resolved' || (known.state === 'applied' && !known.cancelled)
   }
 
   /** Forgets the sessions of generations below this one. */
@@ -79,7 +115,9 @@ export class DedupeWindows {
       session,
       generation: window.generation,
       lowMark: window.lowMark,
-      applied: [...window.applied].sort((a, b) => a[0] - b[0]),
+      applied: [...window.applied]
+        .sort((a, b) => a[0] - b[0])
+        .map(([op, { seq, first, count }]) => [op, seq, first, count]),
       cancelled: [...window.cancelled].sort((a, b) => a - b),
     }))
   }

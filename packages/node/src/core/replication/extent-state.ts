@@ -13,14 +13,17 @@ import {
   volumeOf,
 } from '@ashlar/proto'
 import type { BlockChange, Context, Head, HeadRecord, StoredReplica, Token } from '../machine.ts'
-import { DedupeWindows } from './dedupe.ts'
+import { DedupeWindows, type Span } from './dedupe.ts'
 
 /** One change of a replica, before its head fields are filled in. */
 export interface Change {
   readonly blocks?: readonly BlockChange[]
   readonly head?: Partial<Head>
   readonly operation?: { readonly operation: Operation; readonly seq: Seq; readonly cancel: boolean }
+  /** At the MARK of a primary: its windows, in place of all others. */
   readonly windows?: readonly SessionWindow[]
+  /** Windows of a primary whose version of `blocks` goes over what is here: what it does not have is forgotten with it. */
+  readonly rolledBackTo?: DedupeWindows
 }
 
 /** Seqs between two histories of an extent: more than any store can be ahead of another, and room for a thousand of them. */
@@ -92,8 +95,10 @@ export class ExtentState {
       this.windows.dropBelow(head.generation)
     }
     if (change.windows !== undefined) this.windows.replace(change.windows)
+    const span = spanOf(change.blocks ?? [])
     if (change.operation !== undefined)
-      this.windows.record(change.operation.operation, change.operation.seq, change.operation.cancel)
+      this.windows.record(change.operation.operation, change.operation.seq, span, change.operation.cancel)
+    const windows = change.windows ?? this.rolledBack(change)
     for (const block of change.blocks ?? []) this.damaged.delete(block.block)
     const token = ctx.token()
     ctx.emit({
@@ -103,7 +108,8 @@ export class ExtentState {
         extent: this.id,
         blocks: change.blocks ?? [],
         head,
-        ...(change.windows === undefined ? {} : { windows: change.windows }),
+        ...(windows === undefined ? {} : { windows }),
+        ...(change.windows === undefined ? {} : { marked: true as const }),
         ...(change.operation === undefined
           ? {}
           : {
@@ -113,6 +119,7 @@ export class ExtentState {
                 lowMark: change.operation.operation.lowMark,
                 generation: change.operation.operation.generation,
                 seq: change.operation.seq,
+                ...span,
                 cancel: change.operation.cancel,
               },
             }),
@@ -120,6 +127,23 @@ export class ExtentState {
     })
     return token
   }
+
+  /** The windows that are left once operations have gone with their blocks; undefined when none has. */
+  private rolledBack({ blocks = [], rolledBackTo }: Change): SessionWindow[] | undefined {
+    if (rolledBackTo === undefined) return undefined
+    const forgotten = blocks.filter(({ block }) => this.windows.rollBack(block, rolledBackTo))
+    return forgotten.length === 0 ? undefined : this.windows.snapshot()
+  }
+}
+
+/** From the first to the last of some blocks, which are in no order. */
+function spanOf(blocks: readonly BlockChange[]): Span {
+  let [first, last] = [Number.POSITIVE_INFINITY, -1]
+  for (const { block } of blocks) {
+    first = Math.min(first, block)
+    last = Math.max(last, block)
+  }
+  return last < 0 ? { first: 0 as BlockIndex, count: 0 } : { first: first as BlockIndex, count: last - first + 1 }
 }
 
 /** The part of the map that a store keeps beside its blocks (amendment 16). */

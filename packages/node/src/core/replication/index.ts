@@ -1,4 +1,4 @@
 /** Replication and recovery of extents: protocol A2.4 to A2.13 as pure machines. */
-export { DedupeWindows } from './dedupe.ts'
+export { DedupeWindows, UNKNOWN_SPAN } from './dedupe.ts'
 export type { ExtentStatus } from './describe.ts'
 export { Replication, type ReplicationOptions } from './replication.ts'

@@ -15,6 +15,7 @@ import {
   type StoreId,
 } from '@ashlar/proto'
 import type { BlockChange, Context, Link, Token } from '../machine.ts'
+import { DedupeWindows } from './dedupe.ts'
 import type { ExtentState } from './extent-state.ts'
 import type { Repairs } from './repair.ts'
 import type { Services } from './services.ts'
@@ -36,6 +37,8 @@ interface InboundStream {
   ackedPush: number
   marked: boolean
   ackDue: boolean
+  /** What the primary had applied when it found a difference. Before that there is nothing to roll back. */
+  applied: DedupeWindows | undefined
 }
 
 /** Messages of a primary that only the current stream may carry. */
@@ -75,6 +78,7 @@ export class ReplicaRole {
       ackedPush: 0,
       marked: false,
       ackDue: false,
+      applied: undefined,
     }
     // From here on nothing of the stream before is applied. The promise goes into the queue of writes even when it is not
     // higher: once it is durable so is everything of older streams, and only then is the table read (amendment 5).
@@ -143,6 +147,7 @@ export class ReplicaRole {
   onGetDigests(ctx: Context, link: Link, message: GetDigests): void {
     const stream = this.admit(ctx, link, message)
     if (stream === undefined) return
+    stream.applied = DedupeWindows.from(message.windows)
     const token = ctx.token()
     ctx.emit({ type: 'digests', token, extent: this.extent.id })
     this.services.when(token, (later, completion) => {
@@ -183,7 +188,10 @@ export class ReplicaRole {
     if (stream === undefined) return
     if (stream.phase !== 'open' || !this.fits(message))
       return this.closeStream(ctx, stream, 'push after mark, or of the wrong size')
-    const token = this.extent.commit(ctx, { blocks: [pushedChange(message)] })
+    const token = this.extent.commit(ctx, {
+      blocks: [pushedChange(message)],
+      ...(stream.applied === undefined ? {} : { rolledBackTo: stream.applied }),
+    })
     this.acknowledgeWhenDurable(stream, token, () => {
       stream.ackedPush = message.push
     })

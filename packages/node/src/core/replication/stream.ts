@@ -189,7 +189,8 @@ export class OutStream {
       if (this.gen !== gen || this.phase !== 'comparing' || completion.type !== 'digests') return
       if (sameBytes(completion.root, message.digest)) return this.startCopying(later)
       this.myLeaves = completion.leaves
-      this.send(later, { type: 'get-digests', extent: this.extent.id, epoch: this.owner.epoch, gen })
+      const windows = this.extent.windows.snapshot()
+      this.send(later, { type: 'get-digests', extent: this.extent.id, epoch: this.owner.epoch, gen, windows })
     })
   }
 

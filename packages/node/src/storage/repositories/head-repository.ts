@@ -1,6 +1,7 @@
-import type { Bytes, Epoch, Seq, SessionWindow } from '@ashlar/proto'
+import type { AppliedOperation, Bytes, Epoch, Seq, SessionWindow } from '@ashlar/proto'
 import { Packr } from 'msgpackr'
 import type { Head, HeadRecord } from '../../core/machine.ts'
+import { UNKNOWN_SPAN } from '../../core/replication/index.ts'
 import { sealed, unsealed } from '../bytes.ts'
 
 /** Value of an `m` key: MessagePack with a crc32 behind it. */
@@ -44,7 +45,7 @@ export function decodeHead(bytes: Uint8Array): HeadValue | undefined {
   const value = packr.unpack(content) as Omit<HeadValue, 'head'> & {
     head: Omit<Head, 'record'> & { record: HeadRecord | null }
   }
-  return { ...value, head: { ...value.head, record: value.head.record ?? undefined } }
+  return { ...value, ...withSpans(value), head: { ...value.head, record: value.head.record ?? undefined } }
 }
 
 export function encodeHeadExtra(extra: HeadExtra): Buffer {
@@ -52,5 +53,13 @@ export function encodeHeadExtra(extra: HeadExtra): Buffer {
 }
 
 export function decodeHeadExtra(bytes: Uint8Array): HeadExtra {
-  return packr.unpack(bytes) as HeadExtra
+  const extra = packr.unpack(bytes) as HeadExtra
+  return extra.windows === undefined ? extra : { ...extra, ...withSpans({ windows: extra.windows }) }
+}
+
+/** Windows of before operations had spans hold pairs. */
+function withSpans({ windows }: { readonly windows: readonly SessionWindow[] }): { windows: SessionWindow[] } {
+  const spanned = ([op, seq, first = UNKNOWN_SPAN.first, count = UNKNOWN_SPAN.count]: AppliedOperation) =>
+    [op, seq, first, count] as const
+  return { windows: windows.map((window) => ({ ...window, applied: window.applied.map(spanned) })) }
 }

@@ -1,5 +1,6 @@
 import type { BlockIndex, BlockVersion, Epoch, ExtentId, Seq } from '@ashlar/proto'
 import type { ReplicaChange } from '../../core/machine.ts'
+import { UNKNOWN_SPAN } from '../../core/replication/index.ts'
 import { asBuffer, readU48, readU64, sealed, unsealed, writeU32, writeU48, writeU64 } from '../bytes.ts'
 import { decodeHeadExtra, encodeHeadExtra, type HeadExtra } from './head-repository.ts'
 import { readVersion, VERSION_BYTES, writeVersion } from './version-value.ts'
@@ -9,12 +10,12 @@ import { readVersion, VERSION_BYTES, writeVersion } from './version-value.ts'
  * written with every batch (amendment 10). Batches are numbered without a gap, so that a record which LevelDB dropped
  * shows as a hole. Big-endian, with a crc32 behind it:
  *
- *   u8   1, the version of this layout
+ *   u8   2, the version of this layout
  *   u32  sections, one an extent, each:
  *          u48  extent
  *          u8   flags: 1 last epoch and seq follow, 2 commitSeq follows, 4 extra follows
  *          [u64 lastEpoch, u64 lastSeq] [u64 commitSeq] [u32 length, MessagePack of HeadExtra]
- *          u32  operations, each u64 session, op, lowMark, generation, seq, u8 1 if cancelled
+ *          u32  operations, each u64 session, op, lowMark, generation, seq, u32 first block, blocks, u8 1 if cancelled
  *          u32  blocks, each u32 block, version before, version after (version-value.ts)
  *
  * Every change of a head travels here, `promised`, `led`, the record and the generation included, so that it is durable
@@ -35,11 +36,13 @@ export interface JournalBlock {
   readonly after: BlockVersion
 }
 
-const LAYOUT = 1
+const LAYOUT = 2
+/** The layout of before operations had spans: they end with the seq and whether they are cancelled. */
+const LAYOUT_WITHOUT_SPANS = 1
 const HAS_LAST = 1
 const HAS_COMMIT_SEQ = 2
 const HAS_EXTRA = 4
-const OPERATION_BYTES = 41
+const OPERATION_BYTES = 49
 const BLOCK_BYTES = 4 + 2 * VERSION_BYTES
 
 export function newSection(extent: ExtentId): JournalSection {
@@ -95,7 +98,9 @@ function encodeSection(section: JournalSection): Buffer {
     writeU64(target, at + 16, operation.lowMark)
     writeU64(target, at + 24, operation.generation)
     writeU64(target, at + 32, operation.seq)
-    target[at + 40] = operation.cancel ? 1 : 0
+    writeU32(target, at + 40, operation.first)
+    writeU32(target, at + 44, operation.count)
+    target[at + 48] = operation.cancel ? 1 : 0
     at += OPERATION_BYTES
   }
   writeU32(target, at, blocks.length)
@@ -112,20 +117,21 @@ function encodeSection(section: JournalSection): Buffer {
 /** The sections of a journal value, or undefined when it does not match its checksum or has another layout. */
 export function decodeJournal(value: Uint8Array): JournalSection[] | undefined {
   const source = unsealed(value)
-  if (source === undefined || source[0] !== LAYOUT) return undefined
+  const layout = source?.[0]
+  if (source === undefined || (layout !== LAYOUT && layout !== LAYOUT_WITHOUT_SPANS)) return undefined
   const count = source.readUInt32BE(1)
   const sections: JournalSection[] = []
   let at = 5
   for (let i = 0; i < count; i++) {
     const section = newSection(readU48(source, at) as ExtentId)
-    at = decodeSection(source, at + 6, section)
+    at = decodeSection(source, at + 6, section, layout === LAYOUT)
     sections.push(section)
   }
   return sections
 }
 
 /** Reads a section from its flags on and returns the offset behind it. */
-function decodeSection(source: Buffer, start: number, section: JournalSection): number {
+function decodeSection(source: Buffer, start: number, section: JournalSection, hasSpans: boolean): number {
   const flags = source[start] as number
   let at = start + 1
   if (flags & HAS_LAST) {
@@ -150,9 +156,10 @@ function decodeSection(source: Buffer, start: number, section: JournalSection): 
       lowMark: readU64(source, at + 16),
       generation: readU64(source, at + 24),
       seq: readU64(source, at + 32) as Seq,
-      cancel: source[at + 40] === 1,
+      ...(hasSpans ? { first: source.readUInt32BE(at + 40), count: source.readUInt32BE(at + 44) } : UNKNOWN_SPAN),
+      cancel: source[at + (hasSpans ? 48 : 40)] === 1,
     })
-    at += OPERATION_BYTES
+    at += hasSpans ? OPERATION_BYTES : OPERATION_BYTES - 8
   }
   const blocks = source.readUInt32BE(at)
   at += 4
