@@ -32,6 +32,7 @@ describe('seeds that failed once', () => {
     [10030, 'a change of a set is answered in the step that removes its volume', 5],
     [11550, 'the new store of a voter that was lost before it ever registered takes its place'],
     [11030, 'the same, with five voters'],
+    [11633, 'a retry whose block was rolled back by a comparison that never ended is done again', 5],
     [203, 'a suspect primary that is alone in sync makes way for a store that was kept, though that is away', 1],
     [1417, 'a node that was away while a second voter came and led control finds it', 1],
   ] as const) {

@@ -305,7 +305,7 @@ describe('the disk', () => {
       assert.ok(versions < 7, `seed ${seed}: all ${versions} blocks are there`)
       if ((disk.replicas.get(extent)?.head.lastSeq ?? 0) === 7) dropped++
       assert.deepEqual([...disk.suspicion], [extent])
-      disk.keep([{ type: 'commit', token: 8, change: { extent, head: {}, blocks: [], windows: [] } }])
+      disk.keep([{ type: 'commit', token: 8, change: { extent, head: {}, blocks: [], windows: [], marked: true } }])
       assert.equal(disk.suspicion.size, 0)
     }
     // From the middle as well as from the end.

@@ -4,7 +4,7 @@ import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import { readsBesideMajority } from './confirmed-reads.ts'
 import { awayWhileControlMoved, changeCutOff, droppedRecords, lostControlLog, lostVoter } from './long-runs.ts'
-import { primaryDiesWithLeader, primaryDiesWithVoter } from './new-leaders.ts'
+import { primaryDiesWithLeader, primaryDiesWithVoter, rollbackCutShort } from './new-leaders.ts'
 import { Stage } from './stage.ts'
 import { toleratedPauses } from './tolerated-pauses.ts'
 
@@ -44,6 +44,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['lost-control-log', lostControlLog],
   ['primary-dies-with-the-voter', primaryDiesWithVoter],
   ['primary-dies-with-the-leader', primaryDiesWithLeader],
+  ['rollback-cut-short', rollbackCutShort],
   ['pauses-that-are-tolerated', toleratedPauses],
 ])
 

@@ -477,6 +477,19 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     schedule: 'retries-after-a-copy',
   },
   {
+    name: 'rolled-back-stays-known',
+    rule: 'Amendment 13',
+    wrong: 'A replica whose block a primary rolls back goes on to answer the retry of its write from its window.',
+    edits: [
+      {
+        file: `${REPLICATION}/extent-state.ts`,
+        find: 'if (rolledBackTo === undefined) return undefined',
+        replace: 'if (rolledBackTo === undefined || blocks.length > 0) return undefined',
+      },
+    ],
+    schedule: 'rollback-cut-short',
+  },
+  {
     name: 'record-not-durable-at-ack',
     rule: 'Amendment 16',
     wrong: 'A primary acknowledges under a record that is not on its own stable storage.',
