@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { cp, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AshlarError, BLOCK_DATA, sameVersion } from '@ashlar/proto'
-import { openStore } from '../../packages/node/src/storage/index.ts'
-import { blocksOfWrite, content, Model, StoreRunner } from '../../packages/node/test/storage/store-kit.ts'
+import { text } from 'node:stream/consumers'
 import type { FlipPoint } from './points.ts'
 
 /** What a store with one flipped bit does. Each is right: none returns a wrong byte as if it were sound. */
-export type FlipOutcome = 'nothing to see' | 'block found damaged' | 'store suspect' | 'open refused'
+export type FlipOutcome = 'nothing to see' | 'block found damaged' | 'store suspect' | 'open refused' | 'engine aborted'
 
-const WRITTEN_BLOCKS = 1500
+const READ_ALL = join(import.meta.dirname, 'children/read-all.ts')
 const DATABASE = 'store/db'
 
 export async function filesOf(directory: string): Promise<{ name: string; bytes: number }[]> {
@@ -29,7 +29,7 @@ export async function runFlipPoint(
   const directory = join(place, 'data')
   await cp(written, directory, { recursive: true })
   await flip(join(directory, DATABASE, point.file), point)
-  const outcome = await readAll(directory, writes)
+  const outcome = await readInChild(directory, writes)
   await rm(place, { recursive: true })
   return outcome
 }
@@ -46,49 +46,17 @@ async function flip(path: string, { offset, bit }: FlipPoint): Promise<void> {
   }
 }
 
-async function readAll(directory: string, writes: number): Promise<FlipOutcome> {
-  const runner = new StoreRunner()
-  try {
-    runner.use(await openStore({ directory, ballastBytes: 0 }, runner.complete))
-  } catch (error) {
-    assert.ok(error instanceof AshlarError && error.hint !== undefined, `the refusal says what to do: ${error}`)
-    return 'open refused'
+/** Reads in a process of its own: the engine checks some of what it reads by assertions, which end the process. */
+async function readInChild(directory: string, writes: number): Promise<FlipOutcome> {
+  const args = ['--conditions=ashlar-source', READ_ALL, directory, `${writes}`]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const ended = once(child, 'close')
+  const [out, said] = await Promise.all([text(child.stdout), text(child.stderr)])
+  await ended
+  if (child.signalCode === 'SIGABRT') {
+    assert.match(said, /leveldb.*Assertion/, 'only the engine ends a process that way')
+    return 'engine aborted'
   }
-  try {
-    return await compare(runner, writes)
-  } finally {
-    await runner.store.close()
-  }
-}
-
-async function compare(runner: StoreRunner, writes: number): Promise<FlipOutcome> {
-  const model = new Model()
-  for (let seq = 1; seq <= writes; seq++) model.apply(blocksOfWrite(seq))
-  const failed = runner.failed()
-  const loading = runner.load(Array.from({ length: WRITTEN_BLOCKS }, (_, block) => block))
-  const loaded = await Promise.race([loading, failed])
-  // A table that cannot be read at all: the store ends, and its node asks its peers after the next start.
-  if (typeof loaded === 'string') return 'store suspect'
-  let damaged = 0
-  const changed: number[] = []
-  for (const { block, version, bytes, damaged: isDamaged } of loaded) {
-    if (isDamaged) damaged++
-    else {
-      if (version.kind === BLOCK_DATA) {
-        const right = Buffer.compare(bytes as Uint8Array, content(block, versionOfBytes(bytes as Uint8Array))) === 0
-        assert.ok(right, `block ${block} is returned with bytes that nobody wrote there`)
-      }
-      if (!sameVersion(version, model.versions.get(block))) changed.push(block)
-    }
-  }
-  const { identity, metrics, replicas } = runner.store
-  const isSuspect = identity.trust !== 'trusted' || metrics.leafMismatches > 0 || replicas.length === 0
-  assert.ok(changed.length === 0 || isSuspect, `blocks ${changed.slice(0, 5)} are older, and the store is not suspect`)
-  if (isSuspect) return 'store suspect'
-  return damaged > 0 ? 'block found damaged' : 'nothing to see'
-}
-
-/** The write whose content these bytes claim to be (`content` puts its seq behind the block). */
-function versionOfBytes(bytes: Uint8Array): number {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(4)
+  assert.equal(child.exitCode, 0, `${child.signalCode ?? ''} ${said}`)
+  return out.trim() as FlipOutcome
 }

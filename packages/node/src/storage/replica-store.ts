@@ -297,8 +297,8 @@ export class ReplicaStore implements Store {
   #versions({ token, extent, leaves }: EffectOf<'versions'>): void {
     const replica = this.#replica(extent)
     this.#run(async () => {
-      const found = await readVersions(this.#driver, this.#leaves, replica, leaves)
-      this.#answer({ type: 'versions', token, leaves: found })
+      const found = await readVersions(this.#leaves, replica, leaves)
+      if (found !== undefined) this.#answer({ type: 'versions', token, leaves: found })
     })
   }
 
@@ -306,8 +306,8 @@ export class ReplicaStore implements Store {
     const replica = this.#replica(extent)
     replica.assertBlocks(firstBlock, blocks)
     this.#run(async () => {
-      const runs = await readAllocation(this.#driver, this.#leaves, replica, firstBlock, blocks)
-      this.#answer({ type: 'allocation', token, runs })
+      const runs = await readAllocation(this.#leaves, replica, firstBlock, blocks)
+      if (runs !== undefined) this.#answer({ type: 'allocation', token, runs })
     })
   }
 

@@ -192,6 +192,37 @@ describe('damaged blocks', () => {
     assert.equal((await runner.load([1]))[0]?.damaged, true)
   })
 
+  test('a block of which an older version came back is damaged on the first read, and what a peer asks is left unanswered', async () => {
+    const { runner, disk } = await memoryStore()
+    runner.create()
+    await runner.write(1, [data(1, 1), data(2, 1)])
+    const older = await entries(new MemoryDriver(disk), wholeSpace('version'))
+    const olderBytes = await entries(new MemoryDriver(disk), wholeSpace('bytes'))
+    await runner.write(2, [data(1, 2)])
+    await runner.store.close()
+    // What a flipped bit in a table's index does: the engine finds the entries that this table had replaced.
+    const driver = new MemoryDriver(disk)
+    await driver.apply(
+      [...older, ...olderBytes].map(({ key, value }) => put(key, value)),
+      'synced',
+    )
+    const again = await memoryStore(disk)
+    const versions = again.runner.run({ type: 'versions', extent: EXTENT, leaves: [0] })
+    const read = await again.runner.load([1, 2])
+    assert.deepEqual(
+      read.map(({ damaged, bytes }) => [damaged, bytes === undefined]),
+      [
+        [true, true],
+        [true, true],
+      ],
+    )
+    assert.equal(again.runner.store.metrics.leafMismatches, 1)
+    const answered = await Promise.race([versions.then(() => true), again.runner.digests().then(() => false)])
+    assert.equal(answered, false)
+    const third = await memoryStore(disk)
+    assert.equal(third.runner.store.identity.trust, 'suspect')
+  })
+
   test('versions that do not match their digest make the store suspect, and count as they are', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()

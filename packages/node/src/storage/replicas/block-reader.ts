@@ -1,12 +1,11 @@
 import { crc32 } from 'node:zlib'
-import { ABSENT_VERSION, BLOCK_DATA, type BlockIndex, type BlockVersion, LIMITS } from '@ashlar/proto'
+import { ABSENT_VERSION, BLOCK_ABSENT, BLOCK_DATA, type BlockIndex, type BlockVersion, LIMITS } from '@ashlar/proto'
 import { leafOf } from '../../core/blocks/index.ts'
 import type { LoadedBlock } from '../../core/machine.ts'
-import type { Entry, StorageDriver } from '../driver.ts'
+import type { StorageDriver } from '../driver.ts'
 import type { GatheredReads } from '../gathered-reads.ts'
 import { blockKey, blockOfKey, blockRange } from '../keyspace.ts'
-import { decodeVersion } from '../repositories/version-value.ts'
-import type { LeafCache } from './leaf-cache.ts'
+import type { LeafCache, LeafRead } from './leaf-cache.ts'
 import type { Replica } from './replica.ts'
 
 /** Blocks in a row from which on an iterator is cheaper than a search for each. */
@@ -18,7 +17,7 @@ export interface LoadResult {
   readonly damaged: { readonly block: BlockIndex; readonly version: BlockVersion }[]
 }
 
-/** A block of which bytes must be fetched; `version` is undefined where it must be fetched too. */
+/** A block of which bytes must be fetched; `version` is undefined where its leaf must be read first. */
 interface Wanted {
   readonly at: number
   readonly block: BlockIndex
@@ -52,11 +51,12 @@ export async function loadBlocks(
     else wanted.push({ at, block, version })
   }
   const damaged: { block: BlockIndex; version: BlockVersion }[] = []
-  const fetched = await fetch(driver, reads, replica, wanted)
+  const { fetched, tables } = await fetchAll(driver, reads, leaves, replica, wanted)
   for (const [i, { at, block, version: known }] of wanted.entries()) {
-    const found = fetched[i] as Fetched
-    const version = known ?? found.version
-    const checked = checkedBlock(block, version, found.bytes)
+    const read = known === undefined ? tables.get(leafOf(block)) : undefined
+    const version = known ?? read?.table.get(block) ?? ABSENT_VERSION
+    // Versions that do not have their digest may be older ones, whose bytes may be there as well.
+    const checked = read?.sound === false ? { block, version, damaged: true } : checkedBlock(block, version, fetched[i])
     if (checked.damaged) damaged.push({ block, version })
     loaded[at] = checked
   }
@@ -81,24 +81,25 @@ function checkedBlock(block: BlockIndex, version: BlockVersion, bytes: Uint8Arra
     return { block, version, bytes, damaged: false }
   }
   // Bytes of a block without a version: its version was lost, and zeroes would be silently wrong.
-  return { block, version, damaged: version === ABSENT_VERSION && bytes !== undefined }
+  return { block, version, damaged: version.kind === BLOCK_ABSENT && bytes !== undefined }
 }
 
-interface Fetched {
-  readonly version: BlockVersion
-  readonly bytes: Uint8Array | undefined
-}
+type Fetched = Uint8Array | undefined
 
-/** Runs by iterator, the rest in one call; all of them start at once. */
-async function fetch(
+/** Bytes, runs of them by iterator and the rest in one call, and leaves of which no version is known; all start at once. */
+async function fetchAll(
   driver: StorageDriver,
   reads: GatheredReads,
+  leaves: LeafCache,
   replica: Replica,
   wanted: readonly Wanted[],
-): Promise<Fetched[]> {
+): Promise<{ fetched: Fetched[]; tables: Map<number, LeafRead> }> {
   const runs: Promise<void>[] = []
   const singles: number[] = []
   const fetched: Fetched[] = new Array(wanted.length)
+  const tables = new Map<number, LeafRead>()
+  const cold = new Set(wanted.flatMap(({ block, version }) => (version === undefined ? [leafOf(block)] : [])))
+  for (const leaf of cold) runs.push(leaves.read(replica, leaf).then((read) => void tables.set(leaf, read)))
   for (let start = 0; start < wanted.length; ) {
     let end = start + 1
     while (end < wanted.length && (wanted[end] as Wanted).block === (wanted[end - 1] as Wanted).block + 1) end++
@@ -110,7 +111,7 @@ async function fetch(
   // Rejects with the first failure, once all have settled, so that no rejection is left without a handler.
   const settled = await Promise.allSettled(runs)
   for (const result of settled) if (result.status === 'rejected') throw result.reason
-  return fetched
+  return { fetched, tables }
 }
 
 async function fetchSingles(
@@ -121,18 +122,9 @@ async function fetchSingles(
   fetched: Fetched[],
 ): Promise<void> {
   const keys: Uint8Array[] = []
-  for (const i of singles) {
-    const { block, version } = wanted[i] as Wanted
-    keys.push(blockKey('bytes', replica.extent, block))
-    if (version === undefined) keys.push(blockKey('version', replica.extent, block))
-  }
+  for (const i of singles) keys.push(blockKey('bytes', replica.extent, (wanted[i] as Wanted).block))
   const values = await reads.getMany(keys)
-  let next = 0
-  for (const i of singles) {
-    const bytes = values[next++]
-    const known = (wanted[i] as Wanted).version
-    fetched[i] = { bytes, version: known ?? versionOf(values[next++]) }
-  }
+  for (const [at, i] of singles.entries()) fetched[i] = values[at]
 }
 
 async function fetchRun(
@@ -147,24 +139,5 @@ async function fetchRun(
   const after = first + (end - start)
   const readAheadBytes = Math.min(LIMITS.pieceBytes, (end - start) * (replica.blockSizeBytes + 64))
   const bytesScan = driver.scan(blockRange('bytes', replica.extent, first, after), { readAheadBytes })
-  let versionsScan: AsyncIterable<Entry> | undefined
-  for (let i = start; i < end && versionsScan === undefined; i++) {
-    if ((wanted[i] as Wanted).version === undefined) {
-      versionsScan = driver.scan(blockRange('version', replica.extent, first, after))
-    }
-  }
-  const bytes: (Uint8Array | undefined)[] = new Array(end - start)
-  const versions: (BlockVersion | undefined)[] = new Array(end - start)
-  for await (const entry of bytesScan) bytes[blockOfKey(entry.key) - first] = entry.value
-  if (versionsScan !== undefined) {
-    for await (const entry of versionsScan) versions[blockOfKey(entry.key) - first] = versionOf(entry.value)
-  }
-  for (let i = start; i < end; i++) {
-    const known = (wanted[i] as Wanted).version
-    fetched[i] = { bytes: bytes[i - start], version: known ?? versions[i - start] ?? ABSENT_VERSION }
-  }
-}
-
-function versionOf(value: Uint8Array | undefined): BlockVersion {
-  return (value === undefined ? undefined : decodeVersion(value)) ?? ABSENT_VERSION
+  for await (const entry of bytesScan) fetched[start + blockOfKey(entry.key) - first] = entry.value
 }

@@ -13,6 +13,16 @@ export interface CachedLeaf {
   table: LeafTable | undefined
   /** Changes that wait for it or are not yet on stable storage: it stays while there are any. */
   pins: number
+  /** Who asked to read it before it was loaded. */
+  readonly readers: PromiseWithResolvers<LeafRead>[]
+}
+
+/** What a leaf held when it was asked for, changes that were pending then aside. */
+export interface LeafRead {
+  /** Owned by the cache: not to be changed. */
+  readonly table: LeafTable
+  /** The versions have the digest that is kept for them; otherwise some were lost, or are older than what was there. */
+  readonly sound: boolean
 }
 
 export interface LeafCacheEvents {
@@ -67,6 +77,26 @@ export class LeafCache {
 
   /** Holds a leaf in memory, loading it first if need be, until as many `unpin`. */
   pin(replica: Replica, leaf: number): CachedLeaf {
+    const cached = this.#get(replica, leaf)
+    if (cached.pins++ === 0) this.#unpinned.delete(cached)
+    this.#evict()
+    return cached
+  }
+
+  /**
+   * The versions of a leaf as they are at the call, checked against their digest: a key that a flipped bit hides from the
+   * engine would otherwise give the version before it, or none. Rejects when the driver cannot read.
+   */
+  read(replica: Replica, leaf: number): Promise<LeafRead> {
+    const cached = this.#get(replica, leaf)
+    this.#evict()
+    if (cached.table !== undefined) return Promise.resolve({ table: cached.table.clone(), sound: true })
+    const reader = Promise.withResolvers<LeafRead>()
+    cached.readers.push(reader)
+    return reader.promise
+  }
+
+  #get(replica: Replica, leaf: number): CachedLeaf {
     let leaves = this.#leaves.get(replica)
     if (leaves === undefined) {
       leaves = new Map()
@@ -74,13 +104,11 @@ export class LeafCache {
     }
     let cached = leaves.get(leaf)
     if (cached === undefined) {
-      cached = { replica, leaf, table: undefined, pins: 0 }
+      cached = { replica, leaf, table: undefined, pins: 0, readers: [] }
       leaves.set(leaf, cached)
       this.#size++
       this.#load(cached)
     }
-    if (cached.pins++ === 0) this.#unpinned.delete(cached)
-    this.#evict()
     return cached
   }
 
@@ -114,19 +142,35 @@ export class LeafCache {
     const { replica, leaf } = cached
     // A leaf without a version is not worth a look at the disk: every leaf of a new volume is one.
     if (replica.digests.isEmpty(leaf)) {
-      cached.table = new LeafTable(leaf)
+      this.#keep(cached, new LeafTable(leaf))
       return
     }
     this.loads++
     scanLeaves(this.#driver, replica, leaf, 1).then(
       ([table]) => {
         if (table === undefined) return
-        if (!replica.digests.matches(table)) this.#events.mismatch(replica, table)
-        cached.table = table
+        const sound = replica.digests.matches(table)
+        if (!sound) this.#events.mismatch(replica, table)
+        // Before any change that waits for this leaf is built upon it.
+        if (cached.readers.length > 0) {
+          const read = { table: table.clone(), sound }
+          for (const reader of cached.readers.splice(0)) reader.resolve(read)
+        }
+        this.#keep(cached, table)
+        this.#evict()
         this.#events.loaded()
       },
-      (error) => this.#events.failed(error),
+      (error) => {
+        for (const reader of cached.readers.splice(0)) reader.reject(error)
+        this.#events.failed(error)
+      },
     )
+  }
+
+  /** A leaf without a pin may be forgotten once it is loaded, not before: its digest must not change on the way. */
+  #keep(cached: CachedLeaf, table: LeafTable): void {
+    cached.table = table
+    if (cached.pins === 0 && this.#leaves.get(cached.replica)?.get(cached.leaf) === cached) this.#unpinned.add(cached)
   }
 }
 
