@@ -2,6 +2,7 @@ import { FAULT_MUTANTS } from './fault-table.ts'
 import type { Mutant } from './mutant.ts'
 import { RAFT_MUTANTS } from './raft-table.ts'
 import { READ_MUTANTS } from './read-table.ts'
+import { RETRY_MUTANTS } from './retry-table.ts'
 
 const REPLICATION = 'packages/node/src/core/replication'
 const CONTROL = 'packages/node/src/core/control'
@@ -452,44 +453,6 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'retry-applied-again',
-    rule: 'Amendment 13',
-    wrong: 'A retry of an operation that was applied is applied once more.',
-    edits: [
-      {
-        file: `${REPLICATION}/writes.ts`,
-        find: "if (known.state === 'applied') {",
-        replace: "if (known.state === 'none') {",
-      },
-    ],
-  },
-  {
-    name: 'windows-not-copied',
-    rule: 'Amendment 13',
-    wrong: 'A replica that catches up does not learn which operations were applied.',
-    edits: [
-      {
-        file: `${REPLICATION}/stream.ts`,
-        find: 'windows: this.extent.windows.snapshot(),',
-        replace: 'windows: [],',
-      },
-    ],
-    schedule: 'retries-after-a-copy',
-  },
-  {
-    name: 'rolled-back-stays-known',
-    rule: 'Amendment 13',
-    wrong: 'A replica whose block a primary rolls back goes on to answer the retry of its write from its window.',
-    edits: [
-      {
-        file: `${REPLICATION}/extent-state.ts`,
-        find: 'if (rolledBackTo === undefined) return undefined',
-        replace: 'if (rolledBackTo === undefined || blocks.length > 0) return undefined',
-      },
-    ],
-    schedule: 'rollback-cut-short',
-  },
-  {
     name: 'record-not-durable-at-ack',
     rule: 'Amendment 16',
     wrong: 'A primary acknowledges under a record that is not on its own stable storage.',
@@ -503,4 +466,10 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
 ]
 
-export const MUTANTS: readonly Mutant[] = [...REPLICATION_MUTANTS, ...READ_MUTANTS, ...RAFT_MUTANTS, ...FAULT_MUTANTS]
+export const MUTANTS: readonly Mutant[] = [
+  ...REPLICATION_MUTANTS,
+  ...RETRY_MUTANTS,
+  ...READ_MUTANTS,
+  ...RAFT_MUTANTS,
+  ...FAULT_MUTANTS,
+]
