@@ -7,10 +7,13 @@ import type { Subject } from './subject.ts'
 
 const VOLUME = 'bench'
 
-/** A cluster of `ashlar dev` with its NBD gateway, and an empty volume. */
-export async function startAshlar(options: BenchOptions): Promise<Subject & { readonly apis: readonly string[] }> {
+/** A cluster of `ashlar dev` with its NBD gateway, and an empty volume; `nodeFlags` are options for the Node that runs it. */
+export async function startAshlar(
+  options: BenchOptions,
+  nodeFlags: readonly string[] = [],
+): Promise<Subject & { readonly apis: readonly string[] }> {
   const directory = await mkdtemp(join(options.directory, 'ashlar-bench-'))
-  const cluster = await DevCluster.start({ directory, nodes: options.nodes })
+  const cluster = await DevCluster.start({ directory, nodes: options.nodes, nodeFlags })
   try {
     const sizes = ['--size', `${options.sizeBytes}`, '--block-size', `${options.blockSizeBytes}`]
     const created = await cluster.cli([
@@ -30,7 +33,7 @@ export async function startAshlar(options: BenchOptions): Promise<Subject & { re
   const { host } = new URL(cluster.nbdUri)
   const { nodes, gateway } = cluster.info
   return {
-    name: 'ashlar',
+    name: nodeFlags.length === 0 ? 'ashlar' : 'ashlar-other-node',
     fio: new Map([
       ['ioengine', 'nbd'],
       ['uri', `nbd://${host}/${VOLUME}`],

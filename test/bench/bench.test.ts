@@ -205,6 +205,8 @@ describe('options', () => {
     assert.equal(options?.sizeBytes, 1024 ** 3)
     assert.equal(options?.repeats, 5)
     assert.equal(options?.against, 'ceph')
+    const flags = parseOptions(['--against', 'node=--v8-pool-size=4 --jitless'], KNOWN)?.against
+    assert.deepEqual(flags, { nodeFlags: ['--v8-pool-size=4', '--jitless'] })
   })
 
   test('pieces have stores of their own size, and can be named', () => {
@@ -215,7 +217,7 @@ describe('options', () => {
 
   for (const [args, message] of [
     [['c'], /no such job: c/],
-    [['--against', 'gluster'], /--against gluster: there are ceph and scrub/],
+    [['--against', 'gluster'], /--against gluster: there are ceph, scrub, and node=/],
     [['--repeats', '0'], /--repeats 0: give a whole number from 1 on/],
     [['--size', '4G'], /"4G" is not a size/],
     [['--sise', '4Gi'], /--sise/],

@@ -10,8 +10,8 @@ export interface BenchOptions {
   /** Measure the pieces that a write is made of, and no cluster. */
   readonly pieces: boolean
   readonly repeats: number
-  /** Another store, or the same cluster while it scrubs; measured in turns. */
-  readonly against: 'ceph' | 'scrub' | undefined
+  /** Another store, the same cluster while it scrubs, or a cluster of which Node has these options; measured in turns. */
+  readonly against: 'ceph' | 'scrub' | { readonly nodeFlags: readonly string[] } | undefined
   readonly jsonFile: string | undefined
   readonly sizeBytes: Bytes
   readonly blockSizeBytes: Bytes
@@ -37,6 +37,7 @@ stderr, JSON to stdout.
   --repeats N            runs of each job, of which the median counts (default: 3)
   --against ceph         measures Ceph too, in turns, on the same machine
   --against scrub        measures the same cluster too while every node scrubs, in turns
+  --against node=FLAGS   measures a cluster too of which Node has these options, in turns: 'node=--v8-pool-size=4'
   --json FILE            the JSON goes to a file
   --size SIZE            size of the device (default: 4Gi), of each store of pieces (default: 512Mi)
   --block-size SIZE      block size of the volume (default: 4Ki)
@@ -81,15 +82,11 @@ export function parseOptions(args: readonly string[], known: KnownNames): BenchO
       hint: `there are ${knownNames.join(', ')}`,
     })
   }
-  const { against } = values
-  if (against !== undefined && against !== 'ceph' && against !== 'scrub') {
-    throw new AshlarError('USAGE', `--against ${against}: there are ceph and scrub`)
-  }
   return {
     jobs: names,
     pieces,
     repeats: count('--repeats', values.repeats, 1),
-    against,
+    against: values.against === undefined ? undefined : opponent(values.against),
     jsonFile: values.json,
     sizeBytes: parseBytes(values.size ?? (pieces ? '512Mi' : '4Gi')),
     blockSizeBytes: parseBytes(values['block-size']),
@@ -99,6 +96,14 @@ export function parseOptions(args: readonly string[], known: KnownNames): BenchO
     directory: resolve(values['data-dir'] ?? tmpdir()),
     profileDirectory: values.profile === undefined ? undefined : resolve(values.profile),
   }
+}
+
+function opponent(text: string): NonNullable<BenchOptions['against']> {
+  if (text === 'ceph' || text === 'scrub') return text
+  if (!/^node=./.test(text)) {
+    throw new AshlarError('USAGE', `--against ${text}: there are ceph, scrub, and node= with options for Node`)
+  }
+  return { nodeFlags: text.slice('node='.length).split(' ') }
 }
 
 function parseFlags(args: readonly string[]) {

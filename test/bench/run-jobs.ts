@@ -33,6 +33,10 @@ export async function runJobs(
     const ashlar = await startAshlar(options)
     if (options.against === 'scrub') subjects.push(...withAndWithoutScrub(ashlar, ashlar.apis))
     else subjects.push(ashlar)
+    if (typeof options.against === 'object') {
+      tell(`starting ashlar with ${options.against.nodeFlags.join(' ')}`)
+      subjects.push(await startAshlar(options, options.against.nodeFlags))
+    }
     if (options.against === 'ceph') {
       tell('starting ceph')
       subjects.push(await startCeph(options, signal))

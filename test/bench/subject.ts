@@ -3,7 +3,7 @@ import type { MeasuredProcess } from './processes.ts'
 
 /** A block store that runs and is measured. */
 export interface Subject {
-  readonly name: 'ashlar' | 'ashlar-scrubbing' | 'ceph'
+  readonly name: 'ashlar' | 'ashlar-scrubbing' | 'ashlar-other-node' | 'ceph'
   /** What fio must be told to reach its device. */
   readonly fio: Settings
   readonly fioEnvironment: Readonly<Record<string, string>>

@@ -131,12 +131,21 @@ export class DevCluster {
   }
 
   static async start(
-    options: { nodes?: number; size?: string; directory?: string; args?: readonly string[]; deadlineMs?: number } = {},
+    options: {
+      nodes?: number
+      size?: string
+      directory?: string
+      args?: readonly string[]
+      deadlineMs?: number
+      /** Options for the Node that runs every process. */
+      nodeFlags?: readonly string[]
+    } = {},
   ): Promise<DevCluster> {
     const nodes = options.nodes ?? 3
     const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'ashlar-cluster-')))
     const { api, nbd } = await freePorts(nodes)
     const args = [
+      ...(options.nodeFlags ?? []),
       ASHLAR,
       'dev',
       '-o',
