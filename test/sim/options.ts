@@ -2,6 +2,7 @@ import type { Bytes, Millis } from '@ashlar/proto'
 import { KIB, MIB } from '@ashlar/proto'
 import { Chance } from './world/chance.ts'
 import type { DiskFaults } from './world/disk.ts'
+import type { SpaceOptions } from './world/disk-space.ts'
 import type { NetworkFaults } from './world/network.ts'
 import type { LogOptions } from './world/node-host.ts'
 
@@ -41,6 +42,8 @@ export interface SimulationOptions {
   readonly faultEveryMs: Millis
   readonly faults: readonly FaultName[]
   readonly ioTimeoutMs: Millis
+  /** Disks that have an end. Absent: nobody ever runs out of room, and no store is told how much it has. */
+  readonly space?: SpaceOptions
 }
 
 export interface WorkloadOptions {
@@ -81,7 +84,13 @@ export const FAULTS = [
 export const VOTER_FAULTS = ['crash-leader', 'isolate-leader', 'deafen-leader', 'split-voters', 'wipe-voter'] as const
 /** What disks do wrong beside that, in some seeds. */
 export const DISK_FAULTS = ['store-error', 'read-error', 'full-disk', 'drop-records', 'distrust'] as const
-export type FaultName = (typeof FAULTS)[number] | (typeof VOTER_FAULTS)[number] | (typeof DISK_FAULTS)[number]
+/** What happens to the room on disks, where it has an end. */
+export const SPACE_FAULTS = ['take-space', 'give-space'] as const
+export type FaultName =
+  | (typeof FAULTS)[number]
+  | (typeof VOTER_FAULTS)[number]
+  | (typeof DISK_FAULTS)[number]
+  | (typeof SPACE_FAULTS)[number]
 /** The first of them have their place in the draws of a seed; the others draw for themselves. */
 const FIRST_FAULTS = 14
 

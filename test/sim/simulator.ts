@@ -1,5 +1,6 @@
 import type { Violation } from './checkers/report.ts'
 import { Nemesis } from './faults/nemesis.ts'
+import { withFullDisks } from './full-disks.ts'
 import { type FaultName, optionsOf, type SimulationOptions } from './options.ts'
 import { becomeReady, comeToRest } from './phases.ts'
 import { World } from './world/world.ts'
@@ -18,6 +19,8 @@ export interface Outcome {
   readonly acknowledgements: number
   /** Takeovers that came as far as to serve. */
   readonly activations: number
+  /** Requests that primaries refused for want of room. */
+  readonly refusedForSpace: number
   readonly faults: ReadonlyMap<FaultName, number>
 }
 
@@ -26,6 +29,8 @@ export interface RunOptions {
   readonly trace?: (line: string) => void
   /** How many nodes vote on the control log: drawn by the seed when absent. */
   readonly voters?: number
+  /** Disks have an end, which is met. */
+  readonly fullDisks?: boolean
 }
 
 /**
@@ -33,7 +38,8 @@ export interface RunOptions {
  * break and only safety is checked. Then all is mended, and the cluster has to come to rest.
  */
 export function simulate(seed: number, run: RunOptions = {}): Outcome {
-  const options = optionsOf(seed, run.voters)
+  const drawn = optionsOf(seed, run.voters)
+  const options = run.fullDisks === true ? withFullDisks(drawn) : drawn
   const world = new World(options, run.trace)
   const { checkers } = world
   const nemesis = new Nemesis(world.victims())
@@ -57,6 +63,7 @@ export function simulate(seed: number, run: RunOptions = {}): Outcome {
     calls: world.history.done,
     acknowledgements: checkers.durability.acknowledgements,
     activations: checkers.serving.activations,
+    refusedForSpace: checkers.fullDisks.refusals,
     faults: nemesis.done,
   }
 }

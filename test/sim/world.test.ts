@@ -177,6 +177,8 @@ describe('the disk', () => {
       calm: () => false,
       complete: (completed) => inputs.push(...completed),
       logDurable: () => {},
+      synced: () => {},
+      outOfRoom: () => {},
     })
     return { clock, disk, store, inputs }
   }

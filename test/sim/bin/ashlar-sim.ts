@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { runCommand, UsageError } from '../../kit/command.ts'
-import { type Outcome, simulate } from '../simulator.ts'
+import { type Outcome, type RunOptions, simulate } from '../simulator.ts'
 
-const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--voters N] [--trace] [--quiet]
+const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--voters N] [--full-disks] [--trace] [--quiet]
 
 Runs the shipped machines of a whole cluster in one process, from seeds. The same seed over the same source is the same run.
 
@@ -13,6 +13,7 @@ Runs the shipped machines of a whole cluster in one process, from seeds. The sam
 --count N     how many seeds (100)
 --minutes M   as many seeds as fit, instead of --count
 --voters N    nodes that vote on the control log, 1, 3 or 5 (drawn by the seed, most often 3)
+--full-disks  disks have an end, and something else takes the room on them
 --jobs N      processes that share the seeds (1)
 --quiet       with several seeds: print only those that fail, and the sum
 
@@ -26,6 +27,7 @@ interface Sum {
   calls: number
   acknowledgements: number
   activations: number
+  refusedForSpace: number
   faults: number
 }
 
@@ -37,6 +39,7 @@ const OPTIONS = {
   voters: { type: 'string' },
   jobs: { type: 'string', default: '1' },
   step: { type: 'string', default: '1' },
+  'full-disks': { type: 'boolean', default: false },
   trace: { type: 'boolean', default: false },
   quiet: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
@@ -48,11 +51,14 @@ function main(): Promise<number> | number {
     process.stdout.write(HELP)
     return 0
   }
-  const voters = values.voters === undefined ? undefined : wholeNumber('voters', values.voters)
-  if (values.seed !== undefined) return runOne(wholeNumber('seed', values.seed), voters, values.trace)
+  const cluster = {
+    fullDisks: values['full-disks'],
+    ...(values.voters !== undefined && { voters: wholeNumber('voters', values.voters) }),
+  }
+  if (values.seed !== undefined) return runOne(wholeNumber('seed', values.seed), cluster, values.trace)
   const jobs = wholeNumber('jobs', values.jobs)
   const range: SeedRange = {
-    voters,
+    cluster,
     first: wholeNumber('first', values.first),
     count: values.minutes === undefined ? wholeNumber('count', values.count) : Number.POSITIVE_INFINITY,
     step: wholeNumber('step', values.step),
@@ -62,9 +68,10 @@ function main(): Promise<number> | number {
   return jobs > 1 ? runJobs(jobs, range, values) : runRange(range, values.quiet)
 }
 
+type Cluster = Pick<RunOptions, 'voters' | 'fullDisks'>
+
 interface SeedRange {
-  /** Undefined: each seed draws its own. */
-  readonly voters: number | undefined
+  readonly cluster: Cluster
   readonly first: number
   readonly count: number
   readonly step: number
@@ -78,9 +85,9 @@ function wholeNumber(name: string, text: string): number {
   return value
 }
 
-function runOne(seed: number, voters: number | undefined, trace: boolean): number {
+function runOne(seed: number, cluster: Cluster, trace: boolean): number {
   const outcome = simulate(seed, {
-    ...(voters !== undefined && { voters }),
+    ...cluster,
     ...(trace && { trace: (line: string) => process.stdout.write(`${line}\n`) }),
   })
   process.stdout.write(`options ${JSON.stringify(outcome.options, undefined, 2)}\n`)
@@ -97,22 +104,31 @@ function printOutcome(outcome: Outcome): void {
   )
   for (const { at, rule, text } of violations) process.stdout.write(`  ${at.toFixed(3)} ${rule}: ${text}\n`)
   if (violations.length > 0)
-    process.stdout.write(`  replay: npm run sim -- --seed ${seed} --voters ${options.voters} --trace\n`)
+    process.stdout.write(
+      `  replay: npm run sim -- --seed ${seed} --voters ${options.voters}${options.space ? ' --full-disks' : ''} --trace\n`,
+    )
 }
 
 function runRange(range: SeedRange, quiet: boolean): number {
-  const sum: Sum = { seeds: 0, failed: 0, virtualMs: 0, calls: 0, acknowledgements: 0, activations: 0, faults: 0 }
+  const sum: Sum = {
+    seeds: 0,
+    failed: 0,
+    virtualMs: 0,
+    calls: 0,
+    acknowledgements: 0,
+    activations: 0,
+    refusedForSpace: 0,
+    faults: 0,
+  }
   for (let index = 0; index < range.count && performance.now() < range.until; index++) {
-    const outcome = simulate(
-      range.first + index * range.step,
-      range.voters === undefined ? {} : { voters: range.voters },
-    )
+    const outcome = simulate(range.first + index * range.step, range.cluster)
     sum.seeds++
     if (outcome.violations.length > 0) sum.failed++
     sum.virtualMs += outcome.virtualMs
     sum.calls += outcome.calls
     sum.acknowledgements += outcome.acknowledgements
     sum.activations += outcome.activations
+    sum.refusedForSpace += outcome.refusedForSpace
     for (const times of outcome.faults.values()) sum.faults += times
     if (!quiet || outcome.violations.length > 0) printOutcome(outcome)
   }
@@ -130,8 +146,12 @@ async function runJobs(
     Array.from({ length: jobs }, (_, job) => {
       const share = Math.ceil((range.count - job) / jobs)
       const much = values.minutes === undefined ? ['--count', String(share)] : ['--minutes', values.minutes]
-      const voters = range.voters === undefined ? [] : ['--voters', String(range.voters)]
-      const from = ['--first', String(range.first + job * range.step), ...voters]
+      const { voters, fullDisks } = range.cluster
+      const how = [
+        ...(voters === undefined ? [] : ['--voters', String(voters)]),
+        ...(fullDisks ? ['--full-disks'] : []),
+      ]
+      const from = ['--first', String(range.first + job * range.step), ...how]
       const where = [...from, '--step', String(jobs * range.step)]
       return runChild([...where, ...much, ...(values.quiet ? ['--quiet'] : [])])
     }),

@@ -1,6 +1,6 @@
 import type { ClientEffect, ClientInput } from '@ashlar/client/core'
 import type { Effect, Fact, Input, LogEntry, MapState, ReplicaChange } from '@ashlar/node/core'
-import type { Epoch } from '@ashlar/proto'
+import { type Bytes, type Epoch, ERRORS, type StoreRoom } from '@ashlar/proto'
 import type { History } from '../../kit/history/recorder.ts'
 import type { ClientProcess } from '../world/client-host.ts'
 import type { Disk } from '../world/disk.ts'
@@ -10,6 +10,7 @@ import type { Clock } from '../world/time.ts'
 import { ControlTruth } from './control-truth.ts'
 import { Durability } from './durability.ts'
 import { Elections } from './elections.ts'
+import { FullDisks } from './full-disks.ts'
 import { Recorder } from './recorder.ts'
 import { Report } from './report.ts'
 import { Requests } from './requests.ts'
@@ -22,6 +23,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   readonly truth: ControlTruth
   readonly durability: Durability
   readonly serving: Serving
+  readonly fullDisks: FullDisks
   readonly recorder: Recorder
   /** For directed schedules, which act on what a node says. */
   onFact: (node: NodeProcess, fact: Fact) => void = () => {}
@@ -35,6 +37,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     this.truth = new ControlTruth(this.report)
     this.durability = new Durability(this.truth, disks, this.report)
     this.serving = new Serving(this.truth, this.report)
+    this.fullDisks = new FullDisks(clock, this.truth, this.report)
     this.versions = new Versions(this.report)
     this.elections = new Elections(this.report)
     this.recorder = new Recorder(clock, trace)
@@ -64,6 +67,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   nodeInput(node: NodeProcess, input: Input): void {
     this.recorder.nodeInput(node.host, input)
     this.requests.received(node, input)
+    this.fullDisks.received(node, input)
   }
 
   nodeEffect(node: NodeProcess, effect: Effect): void {
@@ -75,8 +79,11 @@ export class Checkers implements NodeObserver, ClientObserver {
       this.durability.sending(node, effect)
       this.serving.sending(node, effect)
       this.elections.sending(node, effect)
+      this.fullDisks.sending(node, effect)
     }
     const answer = this.requests.answered(node, effect)
+    if (answer !== undefined) this.fullDisks.answered(node, answer.request)
+    if (answer !== undefined && saysNoSpace(effect)) this.fullDisks.refused(node, answer.request)
     if (answer?.good !== true || answer.request.type === 'cancel') return
     const { request } = answer
     this.serving.answered(node, request)
@@ -120,6 +127,15 @@ export class Checkers implements NodeObserver, ClientObserver {
     this.recorder.effect(client.host, effect)
   }
 
+  roomTold(node: NodeProcess, room: StoreRoom): void {
+    this.recorder.roomTold(node.host, room)
+    this.fullDisks.roomTold(node, room)
+  }
+
+  outOfRoom(node: NodeProcess, bytes: Bytes, freeBytes: Bytes): void {
+    this.fullDisks.outOfRoom(node, bytes, freeBytes)
+  }
+
   violation(rule: string, text: string): void {
     this.report.violation(rule, text)
     this.recorder.note(`VIOLATION ${rule}: ${text}`)
@@ -129,13 +145,19 @@ export class Checkers implements NodeObserver, ClientObserver {
     this.versions.changed(node, change)
     this.durability.changed(change)
     this.serving.changed(node, change)
+    this.fullDisks.changed(node, change)
   }
 
   private fact(node: NodeProcess, fact: Fact): void {
     this.onFact(node, fact)
+    this.fullDisks.fact(node, fact)
     if (fact.what !== 'extent-active' || fact.extent === undefined) return
     const epoch = fact['epoch'] as Epoch
     this.serving.activated(node, fact.extent, epoch)
     this.durability.activated(node, fact.extent, epoch)
   }
+}
+
+function saysNoSpace(effect: Effect): boolean {
+  return effect.type === 'send' && effect.message.type === 'answer' && effect.message.code === ERRORS.NO_SPACE.number
 }

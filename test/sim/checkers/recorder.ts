@@ -1,6 +1,6 @@
 import type { ClientEffect, ClientInput } from '@ashlar/client/core'
 import type { Effect, Input, LogEntry } from '@ashlar/node/core'
-import type { Message } from '@ashlar/proto'
+import { type Message, STORE_SPACES, type StoreRoom } from '@ashlar/proto'
 import type { Clock } from '../world/time.ts'
 
 /**
@@ -28,6 +28,12 @@ export class Recorder {
   clientInput(who: string, input: ClientInput): void {
     if ('token' in input) this.mix(input.token)
     this.input(who, input)
+  }
+
+  roomTold(who: string, { space, freeBytes }: StoreRoom): void {
+    this.mix(this.code(who))
+    this.mix(STORE_SPACES.indexOf(space))
+    this.mix(freeBytes)
   }
 
   effect(who: string, effect: Effect | ClientEffect): void {

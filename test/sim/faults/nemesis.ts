@@ -12,6 +12,7 @@ import type { NodeHost } from '../world/node-host.ts'
 import type { ReplicaImage } from '../world/replica-image.ts'
 import type { Clock } from '../world/time.ts'
 import { DiskFaultMaker } from './disk-faults.ts'
+import { SpaceFaultMaker } from './space-faults.ts'
 
 /** What the nemesis may reach. */
 export interface Victims {
@@ -38,12 +39,14 @@ export class Nemesis {
   private wiped: NodeHost | undefined
   private cutNumber = 0
   private readonly disks: DiskFaultMaker
+  private readonly space: SpaceFaultMaker
   /** Faults that were done, by name. */
   readonly done = new Map<FaultName, number>()
 
   constructor(victims: Victims) {
     this.victims = victims
     this.disks = new DiskFaultMaker(victims)
+    this.space = new SpaceFaultMaker(victims)
   }
 
   start(): void {
@@ -65,6 +68,7 @@ export class Nemesis {
       node.crashAfter(Number.POSITIVE_INFINITY)
       mendDisk(node.disk)
       this.disks.mend(node.disk)
+      this.space.mend(node.disk)
       node.start()
       this.mendLostBlocks(node)
     }
@@ -107,6 +111,8 @@ export class Nemesis {
     'store-error': () => this.disks.failStore(),
     'read-error': () => this.disks.failRead(),
     'full-disk': () => this.disks.fill(),
+    'take-space': () => this.space.take(),
+    'give-space': () => this.space.give(),
     distrust: () => this.disks.distrust(() => this.mayWipeAny()),
     'drop-records': () =>
       this.disks.dropRecords(

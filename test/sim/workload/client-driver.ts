@@ -37,6 +37,8 @@ export class ClientDriver {
   private quiet = false
   /** Calls without an outcome yet, of the process that lives. */
   pending = 0
+  /** Calls that failed, by code. */
+  readonly failures = new Map<string, number>()
 
   constructor(host: ClientHost, mode: AttachMode, world: DriverWorld) {
     this.host = host
@@ -63,7 +65,8 @@ export class ClientDriver {
 
   /**
    * One last write and read, now that everything works, as often as it takes: a session may have been taken over, and a
-   * connection may still be on its way. `then` is called once both succeeded.
+   * connection may still be on its way. Where disks have an end, the write is one that needs new room. `then` is called once
+   * all succeeded.
    */
   prove(then: () => void): void {
     const range = { offset: this.world.options.hotOffset, length: BLOCK_BYTES }
@@ -75,7 +78,9 @@ export class ClientDriver {
       }
       const read = (): void => this.read(session, range, done)
       if (this.mode === 'read-only') return read()
-      this.write(session, range, (outcome) => (outcome.ok ? read() : done(outcome)))
+      const write = (): void => this.write(session, range, (outcome) => (outcome.ok ? read() : done(outcome)))
+      if (this.world.options.space === undefined) return write()
+      this.erase(session, range, (outcome) => (outcome.ok ? write() : done(outcome)))
     })
   }
 
@@ -201,6 +206,7 @@ export class ClientDriver {
     this.pending++
     process.call(call, (outcome) => {
       this.pending--
+      if (!outcome.ok) this.failures.set(outcome.failure.code, (this.failures.get(outcome.failure.code) ?? 0) + 1)
       then(outcome)
     })
   }

@@ -1,7 +1,8 @@
 import { crc32 } from 'node:zlib'
 import type { Effect, Head, Input, LogEntry, StoredReplica, Token } from '@ashlar/node/core'
-import type { BlockIndex, BlockVersion, ClusterId, ExtentId, StoreId, Voter } from '@ashlar/proto'
+import type { BlockIndex, BlockKind, BlockVersion, Bytes, ClusterId, ExtentId, StoreId, Voter } from '@ashlar/proto'
 import type { Chance } from './chance.ts'
+import { DiskSpace } from './disk-space.ts'
 import { LogImage } from './log-image.ts'
 import { applyWrite, cloneOf, RecentWrites, type Write } from './recent-writes.ts'
 import type { ReplicaImage } from './replica-image.ts'
@@ -17,7 +18,8 @@ import type { Clock } from './time.ts'
  * - an error of the next write or the next read, likewise; a disk without room, on which every write meets an error;
  * - records of the store's log that were synced and are not there any more when it is opened: it is suspect then;
  * - rot: a block whose bytes no longer match their checksum;
- * - replacement by an empty one: another store at the same address.
+ * - replacement by an empty one: another store at the same address;
+ * - where it has an end: no room for a batch that is larger than what is free.
  */
 export class Disk {
   readonly store: StoreId
@@ -42,9 +44,12 @@ export class Disk {
   readonly incomplete = new Set<ExtentId>()
   /** Synced writes since some moment, when some of them are to be dropped. */
   recent: RecentWrites | undefined
+  /** Room on it; undefined where it has no end. */
+  readonly space: DiskSpace | undefined
 
-  constructor(store: StoreId) {
+  constructor(store: StoreId, sizeBytes?: Bytes) {
     this.store = store
+    this.space = sizeBytes === undefined ? undefined : new DiskSpace(sizeBytes, () => this.heldBytes())
     this.identity = { cluster: undefined, voters: [], founded: false, counter: 0 }
   }
 
@@ -73,11 +78,22 @@ export class Disk {
   /** Takes what was synced. A replica that was compared with a primary, or dropped, is in doubt no more. */
   keep(batch: readonly Write[]): void {
     this.recent?.add(batch)
+    if (this.space === undefined) this.apply(batch)
+    else this.space.write(bytesOf(batch), () => this.apply(batch))
+  }
+
+  private apply(batch: readonly Write[]): void {
     for (const write of batch) {
       applyWrite(this.replicas, write)
       if (write.type === 'drop-replica') this.acquit(write.extent)
       else if (write.type === 'commit' && write.change.marked) this.acquit(write.change.extent)
     }
+  }
+
+  private heldBytes(): Bytes {
+    let bytes = 0
+    for (const image of this.replicas.values()) bytes += image.heldBytes
+    return bytes
   }
 
   private acquit(extent: ExtentId): void {
@@ -198,6 +214,11 @@ export class OpenStore {
     return this.visible.get(extent)?.head
   }
 
+  /** What is written to a block now would go over, durable or not. */
+  kindOf(extent: ExtentId, block: BlockIndex): BlockKind | undefined {
+    return this.visible.get(extent)?.versions.get(block).kind
+  }
+
   /** Nothing waits for a sync. */
   get idle(): boolean {
     return this.waiting.length + this.inFlight.length + this.logInFlight.length === 0
@@ -220,12 +241,17 @@ export class OpenStore {
     if (!this.world.calm() && this.world.chance.happens(this.world.faults.errorPerBatch))
       return this.fail('write error')
     if (this.disk.full) return this.fail('no space left on device')
+    if (this.disk.space !== undefined && this.disk.space.freeBytes < bytesOf(batch)) {
+      this.world.outOfRoom(bytesOf(batch), this.disk.space.freeBytes)
+      return this.fail('no space left on device')
+    }
     if (this.disk.storeFails) {
       this.disk.storeFails = false
       return this.fail('write error')
     }
     this.inFlight.shift()
     this.disk.keep(batch)
+    this.world.synced(bytesOf(batch))
     const tokens = batch.flatMap((write) => (write.type === 'commit' || write.type === 'repair' ? [write.token] : []))
     this.world.complete(tokens.map((token) => ({ type: 'committed', token })))
     this.startBatch()
@@ -330,6 +356,23 @@ export interface StoreWorld {
   calm(): boolean
   complete(inputs: readonly Input[]): void
   logDurable(entry: LogEntry): void
+  /** A batch of so many bytes is on stable storage. */
+  synced(bytes: Bytes): void
+  /** A batch is larger than what is free on the disk. */
+  outOfRoom(bytes: Bytes, freeBytes: Bytes): void
+}
+
+/** Bytes that a change takes beside those of its blocks, and for each of those. */
+const ENTRY_BYTES = 64
+
+function bytesOf(batch: readonly Write[]): Bytes {
+  let bytes = 0
+  for (const write of batch) {
+    const blocks = write.type === 'commit' ? write.change.blocks : write.type === 'repair' ? [write] : []
+    bytes += ENTRY_BYTES
+    for (const block of blocks) bytes += ENTRY_BYTES + (block.bytes?.length ?? 0)
+  }
+  return bytes
 }
 
 function mergeBlock(image: ReplicaImage, effect: Extract<DiskEffect, { type: 'merge' }>): Input {

@@ -5,6 +5,7 @@ import { splitBlocks } from '@ashlar/proto'
 import type { Chance } from './chance.ts'
 import type { Hello } from './connection.ts'
 import { Disk, type DiskFaults, OpenStore } from './disk.ts'
+import { SpaceGauge, type SpaceOfNode } from './disk-space.ts'
 import type { Network } from './network.ts'
 import type { NodeObserver } from './observer.ts'
 import { Process } from './process.ts'
@@ -31,7 +32,7 @@ export class NodeHost {
     this.address = `${name}:7000`
     this.rate = rate
     this.world = world
-    this.disk = new Disk(newStoreId(world.chance))
+    this.disk = this.emptyDisk()
     world.network.listen(this.address, () => (this.process?.alive() ? this.process : undefined))
   }
 
@@ -73,8 +74,12 @@ export class NodeHost {
   wipe(): StoreId {
     this.crash({ powerLoss: true })
     const lost = this.disk.store
-    this.disk = new Disk(newStoreId(this.world.chance))
+    this.disk = this.emptyDisk()
     return lost
+  }
+
+  private emptyDisk(): Disk {
+    return new Disk(newStoreId(this.world.chance), this.world.space?.sizeBytes)
   }
 }
 
@@ -91,6 +96,8 @@ export interface NodeWorld {
   /** Without it one voter keeps the log alone, without elections. */
   readonly raft: boolean
   readonly logOptions: LogOptions
+  /** Absent: its disk has no end. */
+  readonly space?: SpaceOfNode
   calm(): boolean
 }
 
@@ -105,6 +112,7 @@ export class NodeProcess extends Process {
   private distrusted = false
   private readonly asked = new Map<number, () => void>()
   private readonly machine: NodeMachine
+  private readonly gauge: SpaceGauge | undefined
   private readonly world: NodeWorld
 
   constructor(node: NodeHost, boot: number, world: NodeWorld) {
@@ -124,7 +132,11 @@ export class NodeProcess extends Process {
           for (const input of inputs) this.feed(input)
         }),
       logDurable: (entry) => world.observer.logDurable(this, entry),
+      synced: (bytes) => this.gauge?.wrote(bytes),
+      outOfRoom: (bytes, freeBytes) => world.observer.outOfRoom(this, bytes, freeBytes),
     })
+    if (disk.space !== undefined && world.space !== undefined)
+      this.gauge = new SpaceGauge(disk.space, world.space.reserves, this.now())
     this.machine = new NodeMachine({
       store: disk.store,
       name: node.name as NodeName,
@@ -159,7 +171,7 @@ export class NodeProcess extends Process {
   begin(): void {
     this.world.observer.nodeStarted(this)
     this.startTicking(this.world.chance)
-    this.run(() => this.feed({ type: 'tick' }))
+    this.run(() => this.tick())
   }
 
   /** A command through the node's own API. `then` is called with the answer, unless this process dies first. */
@@ -206,7 +218,13 @@ export class NodeProcess extends Process {
     // A node keeps dialing; its machine is told of connections only.
   }
 
+  /** As the shell does: before each tick the machine learns how much room there is. */
   protected tick(): void {
+    if (this.gauge !== undefined) {
+      const room = this.gauge.look(this.now())
+      this.machine.setRoom(room)
+      this.world.observer.roomTold(this, room)
+    }
     this.feed({ type: 'tick' })
   }
 

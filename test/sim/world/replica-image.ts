@@ -24,6 +24,11 @@ export class ReplicaImage {
     this.versions = new VersionTable(shape.lengthBytes / shape.blockSizeBytes)
   }
 
+  /** Bytes of the blocks that it holds. */
+  get heldBytes(): Bytes {
+    return this.bytes.size * this.shape.blockSizeBytes
+  }
+
   apply(change: ReplicaChange): void {
     if (change.head.generation !== undefined && change.head.generation > this.head.generation) {
       this.windows.dropBelow(change.head.generation)

@@ -49,10 +49,12 @@ export class World {
     const names = Array.from({ length: options.nodes }, (_, index) => `n${index + 1}`)
     const peers = names.map((name) => `${name}:7000`)
     const shared = { clock: this.clock, network: this.network, observer: checkers }
-    this.nodes = names.map((name) => {
+    this.nodes = names.map((name, index) => {
       const chance = this.chance.fork()
       const { disk: diskFaults, voters, raft, log: logOptions } = options
-      const world = { ...shared, chance, diskFaults, peers, voters, raft, logOptions, calm: () => this.calm }
+      const sizeBytes = options.space?.sizesBytes[index]
+      const space = options.space && sizeBytes && { space: { sizeBytes, reserves: options.space.reserves } }
+      const world = { ...shared, chance, diskFaults, peers, voters, raft, logOptions, ...space, calm: () => this.calm }
       return new NodeHost(name, this.rate(), world)
     })
     const client = (name: string): ClientHost =>

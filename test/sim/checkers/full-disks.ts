@@ -1,0 +1,215 @@
+import type { Effect, Fact, Input, ReplicaChange } from '@ashlar/node/core'
+import {
+  BLOCK_DATA,
+  type ExtentId,
+  isAtLeast,
+  type Message,
+  type Millis,
+  type Operation,
+  type StoreId,
+  type StoreRoom,
+  type StoreSpace,
+} from '@ashlar/proto'
+import type { NodeProcess } from '../world/node-host.ts'
+import type { Clock } from '../world/time.ts'
+import type { ControlTruth } from './control-truth.ts'
+import type { Report } from './report.ts'
+import type { Request } from './requests.ts'
+
+/** What is known of a store may be as old as its last acknowledgement, but no cut and no crash keeps it back for longer. */
+const STALE_MS = 60_000
+
+/**
+ * What amendment 17 promises of disks that run full, judged by what each process was told: every acknowledgement and renewal
+ * says how much room there is; whoever has to acknowledge and is short of it keeps new writes from being ordered; a replica
+ * that need not is not filled; a store never meets the end of its disk while something else leaves it half of the last
+ * reserve; and nobody is refused for want of room that is there.
+ */
+export class FullDisks {
+  private readonly clock: Clock
+  private readonly truth: ControlTruth
+  private readonly report: Report
+  private readonly views = new WeakMap<NodeProcess, View>()
+  /** Until when a store was told by its disk that it is short of room. */
+  private readonly shortUntil = new Map<StoreId, Millis>()
+  /** Requests that were refused for want of room. */
+  refusals = 0
+
+  constructor(clock: Clock, truth: ControlTruth, report: Report) {
+    this.clock = clock
+    this.truth = truth
+    this.report = report
+  }
+
+  roomTold(node: NodeProcess, { space }: StoreRoom): void {
+    const view = this.viewOf(node)
+    if (isAtLeast(space, 'tight')) this.shortUntil.set(node.disk.store, this.clock.now)
+    view.told = space
+    view.own.note(space)
+  }
+
+  outOfRoom(node: NodeProcess, bytes: number, freeBytes: number): void {
+    this.report.violation('room-kept', `${node.host} writes ${bytes} bytes where ${freeBytes} are free`)
+  }
+
+  received(node: NodeProcess, input: Input): void {
+    const view = this.viewOf(node)
+    if (input.type === 'link-up' && input.peer.kind === 'node') view.stores.set(input.link, input.peer.store)
+    if (input.type !== 'received') return
+    const { message, link } = input
+    if (message.type === 'write' || message.type === 'zero') this.begun(node, message)
+    if (message.type !== 'ack' && message.type !== 'opened') return
+    const stream = view.streamOf(message.extent, link)
+    if (stream === undefined || stream.epoch !== message.epoch || stream.gen !== message.gen) return
+    if (message.type === 'ack') return stream.shortage.note(message.space)
+    stream.isEmpty = message.lastSeq === 0
+    stream.shortage.note('free')
+  }
+
+  /** A request arrived: remembers who is known to be short of room by then. One that is joined to an earlier one is no news. */
+  private begun(node: NodeProcess, { extent, operation }: { extent: ExtentId; operation: Operation }): void {
+    const view = this.viewOf(node)
+    const key = keyOf(extent, operation)
+    if (view.begun.has(key)) return
+    const since = new Map([...this.members(node, extent)].map(([store, { tight, full }]) => [store, { tight, full }]))
+    view.begun.set(key, since)
+  }
+
+  /** A request got its answer: a retry is decided anew. */
+  answered(node: NodeProcess, request: Request): void {
+    if (request.type === 'write' || request.type === 'zero')
+      this.viewOf(node).begun.delete(keyOf(request.extent, request.operation))
+  }
+
+  /** A store is asked to commit a change; that of a primary is a write which it ordered just now. */
+  changed(node: NodeProcess, { extent, operation, head, blocks }: ReplicaChange): void {
+    if (operation === undefined || operation.cancel || head.lastEpoch === undefined || blocks.length === 0) return
+    if (this.truth.primaryOf(extent, head.lastEpoch) !== node.disk.store) return
+    const begun = this.viewOf(node).begun.get(keyOf(extent, operation))
+    const data = blocks.filter(({ version }) => version.kind === BLOCK_DATA)
+    const allocates = data.some(({ block }) => node.store.kindOf(extent, block) !== BLOCK_DATA)
+    for (const [store, now] of this.members(node, extent)) {
+      const then = begun?.get(store)
+      if (then === undefined) continue
+      const what = `${node.host} ordered seq ${operation.seq} of extent ${extent}`
+      if (now.full !== undefined && now.full === then.full && data.length === blocks.length)
+        this.report.violation('full-disk', `${what}, which frees nothing, knowing that ${store} is full`)
+      if (now.tight !== undefined && now.tight === then.tight && allocates)
+        this.report.violation('full-disk', `${what}, which allocates, knowing that ${store} is short of room`)
+    }
+  }
+
+  sending(node: NodeProcess, { link, message }: Extract<Effect, { type: 'send' }>): void {
+    const view = this.viewOf(node)
+    if (message.type === 'open') return view.opens(link, message)
+    if ((message.type === 'ack' || message.type === 'renew') && (message.space ?? 'free') !== view.told)
+      this.report.violation('full-disk', `${node.host} is ${view.told} and says ${message.space} (${message.type})`)
+    if (message.type === 'push' && message.kind === BLOCK_DATA) this.pushed(node, link, message)
+  }
+
+  /** A request was refused for want of room. */
+  refused(node: NodeProcess, { extent }: Request): void {
+    this.refusals++
+    const stores = this.truth.record(extent)?.assigned
+    const isShort = stores?.some((store) => (this.shortUntil.get(store) ?? -Infinity) > this.clock.now - STALE_MS)
+    if (isShort === false)
+      this.report.violation('full-disk', `${node.host} has no room for extent ${extent}, and every store has`)
+  }
+
+  fact(node: NodeProcess, { what, extent, to }: Fact): void {
+    if (what !== 'in-sync-change-asked' || extent === undefined) return
+    const revision = node.store.head(extent)?.record?.revision ?? 0
+    this.viewOf(node).asked.set(extent, { revision, stores: to as readonly StoreId[] })
+  }
+
+  /** Whom this copy is for need not acknowledge: while it is short of room it gets what frees space only. */
+  private pushed(node: NodeProcess, link: number, { extent, block }: Extract<Message, { type: 'push' }>): void {
+    const view = this.viewOf(node)
+    const store = view.stores.get(link)
+    const stream = view.streamOf(extent, link)
+    if (store === undefined || stream === undefined) return
+    const { tight, full } = stream.shortage
+    if ((stream.isEmpty ? tight : full) === undefined || this.mayCount(node, extent, store)) return
+    const how = stream.isEmpty ? 'fills empty' : 'copies to'
+    this.report.violation('full-disk', `${node.host} ${how} ${store} block ${block}, knowing that it has no room`)
+  }
+
+  private mayCount(node: NodeProcess, extent: ExtentId, store: StoreId): boolean {
+    const asked = this.viewOf(node).asked.get(extent)
+    const record = node.store.head(extent)?.record
+    const isAsked = asked !== undefined && asked.revision >= (record?.revision ?? 0) && asked.stores.includes(store)
+    return (
+      isAsked || record?.inSync.includes(store) === true || this.truth.record(extent)?.inSync.includes(store) === true
+    )
+  }
+
+  /** Who has to acknowledge beyond doubt, and since when each is known to this process to be short of room. */
+  private members(node: NodeProcess, extent: ExtentId): Map<StoreId, Shortage> {
+    const view = this.viewOf(node)
+    const kept = node.store.head(extent)?.record?.inSync
+    const members = new Map([[node.disk.store, view.own]])
+    for (const store of this.truth.record(extent)?.inSync ?? []) {
+      const stream = view.streams.get(`${extent}:${store}`)
+      if (stream !== undefined && kept?.includes(store) === true) members.set(store, stream.shortage)
+    }
+    return members
+  }
+
+  private viewOf(node: NodeProcess): View {
+    let view = this.views.get(node)
+    if (view === undefined) {
+      view = new View()
+      this.views.set(node, view)
+    }
+    return view
+  }
+}
+
+/** Marks that a store is known to have passed, each with a number of its own for as long as it stays passed. */
+class Shortage {
+  tight: number | undefined
+  full: number | undefined
+  private last = 0
+
+  note(space: StoreSpace): void {
+    this.tight = isAtLeast(space, 'tight') ? (this.tight ?? ++this.last) : undefined
+    this.full = space === 'full' ? (this.full ?? ++this.last) : undefined
+  }
+}
+
+interface Stream {
+  readonly epoch: number
+  readonly gen: number
+  readonly shortage: Shortage
+  /** The replica said that it holds nothing of the extent. */
+  isEmpty: boolean
+}
+
+/** What one process knows of room on disks. */
+class View {
+  readonly own = new Shortage()
+  told: StoreSpace = 'free'
+  readonly stores = new Map<number, StoreId>()
+  /** Newest stream to each store, by extent and store. */
+  readonly streams = new Map<string, Stream>()
+  /** The newest set that it asked for, by extent, with the revision that it asked under. */
+  readonly asked = new Map<ExtentId, { readonly revision: number; readonly stores: readonly StoreId[] }>()
+  /** Requests without an answer: what was passed when each arrived. */
+  readonly begun = new Map<string, ReadonlyMap<StoreId, Pick<Shortage, 'tight' | 'full'>>>()
+
+  streamOf(extent: ExtentId, link: number): Stream | undefined {
+    return this.streams.get(`${extent}:${this.stores.get(link)}`)
+  }
+
+  /** In one epoch what a store said last goes on to count until it answers. */
+  opens(link: number, { extent, epoch, gen }: Extract<Message, { type: 'open' }>): void {
+    const before = this.streamOf(extent, link)
+    const goesOn = before?.epoch === epoch && gen > before.gen
+    const shortage = goesOn ? before.shortage : new Shortage()
+    this.streams.set(`${extent}:${this.stores.get(link)}`, { epoch, gen, shortage, isEmpty: false })
+  }
+}
+
+function keyOf(extent: ExtentId, { session, op }: Pick<Operation, 'session' | 'op'>): string {
+  return `${extent}:${session}:${op}`
+}
