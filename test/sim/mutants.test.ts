@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { catchMutant, type Recorded } from './mutants/catch.ts'
+import { catchMutant, clusterOf, type Recorded } from './mutants/catch.ts'
 import type { Mutant } from './mutants/mutant.ts'
 import { mutate, staleness } from './mutants/patch-source.ts'
 import { MUTANTS } from './mutants/table.ts'
@@ -58,22 +58,24 @@ describe('every mutant is caught where it was caught before', { concurrency: 2 }
       assert.ok('seed' in sighting, `it escaped its schedule ${JSON.stringify(sighting)}`)
       const { seed } = await catchMutant(mutant, SEARCH)
       assert.ok(seed !== undefined, `it escaped seed ${sighting.seed} and ${SEARCH.count} others: ${again}`)
-      assert.deepEqual(simulate(seed).violations, [], `seed ${seed} fails without the mutant too`)
+      assert.deepEqual(simulate(seed, clusterOf(mutant)).violations, [], `seed ${seed} fails without the mutant too`)
       t.diagnostic(`recorded seed ${sighting.seed} is stale, seed ${seed} catches it: ${again}`)
     })
   }
 })
 
 describe('the shipped source passes the seeds that catch mutants', () => {
-  const runs = new Map<string, { readonly seed: number; readonly voters: number }>()
-  for (const { name, voters = 1 } of MUTANTS) {
-    const sighting = recorded[name]
-    if (sighting !== undefined && 'seed' in sighting)
-      runs.set(`seed ${sighting.seed}, ${voters} voters`, { seed: sighting.seed, voters })
+  const runs = new Map<string, { readonly seed: number } & ReturnType<typeof clusterOf>>()
+  for (const mutant of MUTANTS) {
+    const sighting = recorded[mutant.name]
+    if (sighting === undefined || !('seed' in sighting)) continue
+    const { seed } = sighting
+    const cluster = clusterOf(mutant)
+    runs.set(`seed ${seed}, ${cluster.voters} voters${cluster.fullDisks ? ', full disks' : ''}`, { seed, ...cluster })
   }
-  for (const [name, { seed, voters }] of runs) {
+  for (const [name, { seed, ...cluster }] of runs) {
     it(name, () => {
-      assert.deepEqual(simulate(seed, { voters }).violations, [])
+      assert.deepEqual(simulate(seed, cluster).violations, [])
     })
   }
 })

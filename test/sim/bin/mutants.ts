@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { catchMutant, type Recorded, type Sighting } from '../mutants/catch.ts'
+import { catchMutant, clusterOf, type Recorded, type Sighting } from '../mutants/catch.ts'
 import type { Mutant } from '../mutants/mutant.ts'
 import { staleness } from '../mutants/patch-source.ts'
 import { MUTANTS } from '../mutants/table.ts'
@@ -90,7 +90,7 @@ async function huntSeeds(mutant: Mutant, first: number, count: number): Promise<
     const [violation] = found.violations
     const { seed } = found
     if (violation === undefined || seed === undefined) return undefined
-    if (simulate(seed, { voters: mutant.voters ?? 1 }).violations.length === 0) {
+    if (simulate(seed, clusterOf(mutant)).violations.length === 0) {
       const text = `seed ${seed} (${seed - first + 1} tried): ${violation.rule}: ${violation.text.slice(0, 100)}`
       return { sighting: { seed, rule: violation.rule }, text }
     }

@@ -3,6 +3,7 @@ import { type StoreId, TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import { readsBesideMajority } from './confirmed-reads.ts'
+import { everyDiskFull, fullMember, fullReplicaReturns, placedWhereThereIsRoom } from './full-disks.ts'
 import { awayWhileControlMoved, changeCutOff, droppedRecords, lostControlLog, lostVoter } from './long-runs.ts'
 import { primaryDiesWithLeader, primaryDiesWithVoter, rollbackCutShort } from './new-leaders.ts'
 import { Stage } from './stage.ts'
@@ -46,6 +47,10 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['primary-dies-with-the-leader', primaryDiesWithLeader],
   ['rollback-cut-short', rollbackCutShort],
   ['pauses-that-are-tolerated', toleratedPauses],
+  ['every-disk-full', everyDiskFull],
+  ['full-replica-returns', fullReplicaReturns],
+  ['full-member', fullMember],
+  ['placed-where-there-is-room', placedWhereThereIsRoom],
 ])
 
 /** How late messages may be that a lease depends on, so that it is renewed in time all the same. */

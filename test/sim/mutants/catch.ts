@@ -16,9 +16,11 @@ export type Lure = { readonly schedule: string } | { readonly first: number; rea
  * what is not there any more breaks everything and proves nothing.
  */
 export async function catchMutant(mutant: Mutant, lure: Lure): Promise<Catch> {
-  const { voters = 1 } = mutant
+  const { voters, fullDisks } = clusterOf(mutant)
   const args =
-    'schedule' in lure ? ['schedule', lure.schedule] : ['seeds', String(lure.first), String(lure.count), String(voters)]
+    'schedule' in lure
+      ? ['schedule', lure.schedule]
+      : ['seeds', String(lure.first), String(lure.count), String(voters), fullDisks ? 'full-disks' : 'endless-disks']
   const { stdout } = await run(
     process.execPath,
     ['--conditions=ashlar-source', '--import', join(FOLDER, 'patch-hook.ts'), join(FOLDER, 'hunt.ts'), ...args],
@@ -30,6 +32,11 @@ export async function catchMutant(mutant: Mutant, lure: Lure): Promise<Catch> {
     throw new Error(`mutant ${mutant.name} does not run: ${first.text}`)
   }
   return found
+}
+
+/** What the clusters are like that a mutant is to be caught in. */
+export function clusterOf({ voters = 1, fullDisks = false }: Mutant): { voters: number; fullDisks: boolean } {
+  return { voters, fullDisks }
 }
 
 /** What caught a mutant: a seed or a schedule, and the invariant that was seen broken first. */

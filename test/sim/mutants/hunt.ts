@@ -4,7 +4,7 @@ import { simulate } from '../simulator.ts'
 
 /**
  * The child process of one hunt: runs seeds from `first` until one finds a violation, or the one schedule. Prints the
- * result as JSON. Arguments: `seeds FIRST COUNT VOTERS` or `schedule NAME`.
+ * result as JSON. Arguments: `seeds FIRST COUNT VOTERS DISKS` (`full-disks` or `endless-disks`) or `schedule NAME`.
  */
 export interface Catch {
   /** Seeds that were run. */
@@ -13,10 +13,10 @@ export interface Catch {
   readonly violations: readonly Violation[]
 }
 
-function hunt(first: number, count: number, voters: number): Catch {
+function hunt(first: number, count: number, cluster: { voters: number; fullDisks: boolean }): Catch {
   for (let tried = 1; tried <= count; tried++) {
     const seed = first + tried - 1
-    const { violations } = simulate(seed, { voters })
+    const { violations } = simulate(seed, cluster)
     if (violations.length > 0) return { tried, seed, violations }
   }
   return { tried: count, violations: [] }
@@ -28,6 +28,7 @@ function follow(name: string): Catch {
   return { tried: 1, violations: schedule() }
 }
 
-const [what = '', first = '', count = '', voters = ''] = process.argv.slice(2)
-const found = what === 'schedule' ? follow(first) : hunt(Number(first), Number(count), Number(voters))
+const [what = '', first = '', count = '', voters = '', disks = ''] = process.argv.slice(2)
+const cluster = { voters: Number(voters), fullDisks: disks === 'full-disks' }
+const found = what === 'schedule' ? follow(first) : hunt(Number(first), Number(count), cluster)
 process.stdout.write(JSON.stringify(found))

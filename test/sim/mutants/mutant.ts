@@ -11,6 +11,8 @@ export interface Mutant {
   readonly edits: readonly Edit[]
   /** How many voters the clusters have that it is to be caught in: 1 when absent. */
   readonly voters?: number
+  /** To be caught on disks that run full. */
+  readonly fullDisks?: boolean
   /** Caught by this directed schedule, where seeds are too rarely unlucky. */
   readonly schedule?: string
 }

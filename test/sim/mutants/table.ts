@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts'
 import { RAFT_MUTANTS } from './raft-table.ts'
 import { READ_MUTANTS } from './read-table.ts'
 import { RETRY_MUTANTS } from './retry-table.ts'
+import { SPACE_MUTANTS } from './space-table.ts'
 
 const REPLICATION = 'packages/node/src/core/replication'
 const CONTROL = 'packages/node/src/core/control'
@@ -472,4 +473,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...READ_MUTANTS,
   ...RAFT_MUTANTS,
   ...FAULT_MUTANTS,
+  ...SPACE_MUTANTS,
 ]
