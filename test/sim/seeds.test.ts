@@ -1,26 +1,32 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { simulate } from './simulator.ts'
 
 const FIRST = 1
 const SEEDS = 2000
+/** On disks that run full, beside those. */
+const FULL_DISKS_FIRST = 1
+const FULL_DISK_SEEDS = 500
 const JOBS = 2
 const LIMIT_MS = 900_000
 
 describe('random schedules', () => {
   it(`${SEEDS} seeds from ${FIRST} break no invariant`, { timeout: LIMIT_MS }, async (t) => {
-    const args = ['--first', String(FIRST), '--count', String(SEEDS), '--jobs', String(JOBS), '--quiet']
-    const { code, text } = await run([join(import.meta.dirname, 'bin/ashlar-sim.ts'), ...args])
-    for (const line of text.trim().split('\n')) t.diagnostic(line)
-    assert.equal(code, 0, text)
-    const sums = [...text.matchAll(/^sum (.*)$/gm)].map((match) => JSON.parse(match[1] as string) as Sum)
-    const calls = sums.reduce((all, { calls }) => all + calls, 0)
-    const takeovers = sums.reduce((all, { activations }) => all + activations, 0)
+    const { calls, takeovers } = await runSeeds(t, FIRST, SEEDS)
     // A run in which little happens proves little: what a healthy run does has to be seen.
     assert.ok(calls > SEEDS * 100, `only ${calls} calls ended well`)
     assert.ok(takeovers > SEEDS * 3, `only ${takeovers} takeovers`)
+  })
+})
+
+describe('random schedules on disks that run full', () => {
+  it(`${FULL_DISK_SEEDS} seeds from ${FULL_DISKS_FIRST} break no invariant`, { timeout: LIMIT_MS }, async (t) => {
+    const { calls, takeovers, refused } = await runSeeds(t, FULL_DISKS_FIRST, FULL_DISK_SEEDS, '--full-disks')
+    assert.ok(calls > FULL_DISK_SEEDS * 100, `only ${calls} calls ended well`)
+    assert.ok(takeovers > FULL_DISK_SEEDS * 3, `only ${takeovers} takeovers`)
+    assert.ok(refused > FULL_DISK_SEEDS * 20, `only ${refused} requests met a full disk`)
   })
 })
 
@@ -44,6 +50,18 @@ describe('seeds that failed once', () => {
 interface Sum {
   readonly calls: number
   readonly activations: number
+  readonly refusedForSpace: number
+}
+
+/** Runs seeds, which must pass, and says what happened in all of them together. */
+async function runSeeds(t: TestContext, first: number, count: number, ...options: readonly string[]) {
+  const args = ['--first', String(first), '--count', String(count), '--jobs', String(JOBS), '--quiet', ...options]
+  const { code, text } = await run([join(import.meta.dirname, 'bin/ashlar-sim.ts'), ...args])
+  for (const line of text.trim().split('\n')) t.diagnostic(line)
+  assert.equal(code, 0, text)
+  const sums = [...text.matchAll(/^sum (.*)$/gm)].map((match) => JSON.parse(match[1] as string) as Sum)
+  const sum = (key: keyof Sum): number => sums.reduce((all, each) => all + each[key], 0)
+  return { calls: sum('calls'), takeovers: sum('activations'), refused: sum('refusedForSpace') }
 }
 
 function run(args: readonly string[]): Promise<{ code: number | null; text: string }> {
