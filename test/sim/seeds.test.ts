@@ -45,6 +45,12 @@ describe('seeds that failed once', () => {
     it(`seed ${seed}: ${what}`, () =>
       assert.deepEqual(simulate(seed, voters === undefined ? {} : { voters }).violations, []))
   }
+  for (const [seed, what, voters] of [
+    [214, 'a retry whose blocks were rolled back by a copy that never ended is done again', 5],
+  ] as const) {
+    it(`seed ${seed} on full disks: ${what}`, () =>
+      assert.deepEqual(simulate(seed, { voters, fullDisks: true }).violations, []))
+  }
 })
 
 interface Sum {
