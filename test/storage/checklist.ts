@@ -96,11 +96,12 @@ export const CHECKLIST: readonly ChecklistLine[] = [
   },
   {
     line: 9,
-    what: 'every block has a checksum of our own, verified on every read and by the scrub',
+    what: 'every block has a checksum of our own, and versions have digests: verified on every read and by the scrub',
     tests: {
       [DAMAGE]: [
         'a flipped bit anywhere in the bytes is found on read, remembered, and forgotten after an overwrite',
         'every flipped bit of a version value shows as damage or as another version, never as a silent zero',
+        'a block of which an older version came back is damaged on the first read, and what a peer asks is left unanswered',
       ],
       [`${NODE}/scrub.test.ts`]: [
         'reads every block, and hands over those whose bytes are wrong or missing, which are remembered on disk',
@@ -193,5 +194,10 @@ export const CHECKLIST: readonly ChecklistLine[] = [
       ],
       [DAMAGE]: ['a hole in the journal makes the store suspect, and digests are taken from what is there'],
     },
+  },
+  {
+    line: 22,
+    what: 'a store that the engine ends by an assertion has returned nothing wrong',
+    tests: { [SWEEP]: [SWEPT] },
   },
 ]
