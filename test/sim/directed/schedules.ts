@@ -6,6 +6,7 @@ import { readsBesideMajority } from './confirmed-reads.ts'
 import { awayWhileControlMoved, changeCutOff, droppedRecords, lostControlLog, lostVoter } from './long-runs.ts'
 import { primaryDiesWithLeader, primaryDiesWithVoter } from './new-leaders.ts'
 import { Stage } from './stage.ts'
+import { rottenSuspect } from './suspect-stores.ts'
 import { toleratedPauses } from './tolerated-pauses.ts'
 
 /**
@@ -38,6 +39,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['leader-with-its-primary-cut-off', leaderCutOff],
   ['renewals-at-a-leader-that-stood-still', renewalsAtOldLeader],
   ['dropped-records', droppedRecords],
+  ['suspect-store-with-rot', rottenSuspect],
   ['lost-voter', lostVoter],
   ['change-of-members-cut-off', changeCutOff],
   ['away-while-control-moved', awayWhileControlMoved],

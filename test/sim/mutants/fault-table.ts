@@ -148,6 +148,19 @@ const DISK_MUTANTS: readonly Mutant[] = [
     schedule: 'dropped-records',
   },
   {
+    name: 'suspect-store-unread',
+    rule: 'Amendment 11',
+    wrong: 'A suspect store is compared by its versions, and counts without having read its bytes.',
+    edits: [
+      {
+        file: 'packages/node/src/core/replication/verification.ts',
+        find: 'if (!this.suspect || this.checked.has(extent.id)) return then(ctx)',
+        replace: 'if (this.suspect || !this.checked.has(extent.id)) return then(ctx)',
+      },
+    ],
+    schedule: 'suspect-store-with-rot',
+  },
+  {
     name: 'doubtful-store-lingers',
     rule: 'A2.6',
     wrong: 'A store that cannot trust itself any more goes on as if nothing were.',

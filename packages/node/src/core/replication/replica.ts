@@ -18,6 +18,7 @@ import type { BlockChange, Context, Link, Token } from '../machine.ts'
 import type { ExtentState } from './extent-state.ts'
 import type { Repairs } from './repair.ts'
 import type { Services } from './services.ts'
+import type { Verification } from './verification.ts'
 
 /**
  * One inbound stream, bound to one connection:
@@ -46,12 +47,14 @@ export class ReplicaRole {
   private readonly extent: ExtentState
   private readonly services: Services
   private readonly repairs: Repairs
+  private readonly verification: Verification
   private stream: InboundStream | undefined
 
-  constructor(extent: ExtentState, services: Services, repairs: Repairs) {
+  constructor(extent: ExtentState, services: Services, repairs: Repairs, verification: Verification) {
     this.extent = extent
     this.services = services
     this.repairs = repairs
+    this.verification = verification
   }
 
   /** S-1. The caller has already made a primary of a lower epoch on this store step down. */
@@ -80,7 +83,9 @@ export class ReplicaRole {
     // higher: once it is durable so is everything of older streams, and only then is the table read (amendment 5).
     this.stream = stream
     const token = this.extent.commit(ctx, { head: { promised: open.epoch } })
-    this.services.when(token, (later) => this.readTable(later, stream))
+    this.services.when(token, (later) => {
+      if (this.stream === stream) this.verification.before(later, this.extent, (then) => this.readTable(then, stream))
+    })
   }
 
   private readTable(ctx: Context, stream: InboundStream): void {

@@ -14,17 +14,19 @@ import {
   type StoreId,
   type StoreRoom,
   TIMERS,
+  type Trust,
 } from '@ashlar/proto'
 import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
 import type { Context, Link, LoadedBlock, StoredReplica, Token } from '../machine.ts'
 import { type ExtentStatus, statusOf } from './describe.ts'
 import { ExtentState, headRecordOf, Leftovers } from './extent-state.ts'
-import { HandOver } from './hand-over.ts'
+import { HandOver, mayLeave } from './hand-over.ts'
 import { Primary } from './primary.ts'
 import { Repairs } from './repair.ts'
 import { ReplicaRole } from './replica.ts'
 import { OwnRoom } from './room.ts'
-import type { Completion, Services } from './services.ts'
+import type { Completion, ForPrimary, ForReplica, ForStream, Services } from './services.ts'
+import { Verification } from './verification.ts'
 
 interface Extent {
   readonly state: ExtentState
@@ -33,14 +35,11 @@ interface Extent {
   primary: Primary | undefined
 }
 
-type Of<Type extends Message['type']> = Extract<Message, { type: Type }>
-type ForReplica = Of<'get-digests' | 'get-versions' | 'push' | 'mark' | 'replicate' | 'fetch-block' | 'confirm'>
-type ForStream = Of<'opened' | 'open-refused' | 'digests' | 'versions' | 'ack' | 'stream-closed'>
-type ForPrimary = ForStream | Of<'fenced' | 'confirmed'>
-
 export interface ReplicationOptions {
   readonly self: StoreId
   readonly counter: number
+  /** As this life of the store began. */
+  readonly trust: Trust
   readonly control: ControlView
   readonly links: PeerLinks
   readonly replicas: readonly StoredReplica[]
@@ -55,6 +54,7 @@ export class Replication implements MapListener {
   private readonly completions = new Map<Token, (ctx: Context, completion: Completion) => void>()
   private readonly acknowledging = new Set<{ endStep(ctx: Context): void }>()
   private readonly room = new OwnRoom()
+  private readonly verification: Verification
   private readonly leftovers: Leftovers
   private handOver: HandOver | undefined
 
@@ -68,6 +68,7 @@ export class Replication implements MapListener {
       acknowledgeAtEnd: (replica) => this.acknowledging.add(replica),
       room: () => this.room.current,
     }
+    this.verification = new Verification(this.services, options.trust)
     this.leftovers = new Leftovers(options.replicas)
     for (const stored of options.replicas) {
       if (stored.head.record === undefined) this.shapeless.set(stored.extent, stored)
@@ -81,7 +82,7 @@ export class Replication implements MapListener {
     const extent: Extent = {
       state,
       repairs,
-      replica: new ReplicaRole(state, this.services, repairs),
+      replica: new ReplicaRole(state, this.services, repairs, this.verification),
       primary: undefined,
     }
     this.extents.set(id, extent)
@@ -112,6 +113,7 @@ export class Replication implements MapListener {
     extent?.primary?.stepDown(ctx)
     extent?.replica.drop()
     extent?.repairs.drop(ctx)
+    this.verification.drop(ctx, id)
     this.extents.delete(id)
     ctx.emit({ type: 'drop-replica', extent: id })
     ctx.fact('info', 'replica-dropped', { extent: id })
@@ -380,17 +382,7 @@ export class Replication implements MapListener {
    * on trusted stores that are up.
    */
   get mayLeave(): boolean {
-    const { control, self } = this.services
-    for (const id of this.extents.keys()) {
-      const inSync = control.map.extents.get(id)?.inSync ?? []
-      if (!inSync.includes(self)) continue
-      const others = inSync.filter((store) => {
-        const node = control.map.nodes.get(store)
-        return store !== self && node?.state === 'up' && node.trust === 'trusted'
-      })
-      if (others.length < Math.max(1, control.map.locate(id)?.volume.minInSync ?? 1)) return false
-    }
-    return true
+    return mayLeave(this.services, this.extents.keys())
   }
 
   /** What this store knows of its extents, for the API and for `explain`. */

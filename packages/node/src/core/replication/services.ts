@@ -1,4 +1,4 @@
-import type { StoreId, StoreRoom } from '@ashlar/proto'
+import type { Message, StoreId, StoreRoom } from '@ashlar/proto'
 import type { ControlView, PeerLinks } from '../interfaces.ts'
 import type { Context, Input, Token } from '../machine.ts'
 
@@ -6,6 +6,11 @@ export type Completion = Extract<
   Input,
   { readonly token: Token; readonly type: 'committed' | 'loaded' | 'merged' | 'digests' | 'versions' | 'allocation' }
 >
+
+type Of<Type extends Message['type']> = Extract<Message, { type: Type }>
+export type ForReplica = Of<'get-digests' | 'get-versions' | 'push' | 'mark' | 'replicate' | 'fetch-block' | 'confirm'>
+export type ForStream = Of<'opened' | 'open-refused' | 'digests' | 'versions' | 'ack' | 'stream-closed'>
+export type ForPrimary = ForStream | Of<'fenced' | 'confirmed'>
 
 /** What the roles of an extent share with the rest of the node. */
 export interface Services {
