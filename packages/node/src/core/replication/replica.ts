@@ -308,8 +308,9 @@ export class ReplicaRole {
     ctx.emit({ type: 'load', token, extent: this.extent.id, blocks: [message.block] })
     this.services.when(token, (later, completion) => {
       const block = completion.type === 'loaded' ? completion.blocks[0] : undefined
-      // Whoever asked finds another; that this copy is bad too must not wait for the next scrub.
-      if (block?.damaged === true) this.repairs.found(later, block)
+      // Whoever asked finds another; that this copy is bad too must not wait for the next scrub. Where it is known already it is
+      // left to that: stores that all lack a good copy would go on asking each other.
+      if (block?.damaged === true && !this.extent.damaged.has(block.block)) this.repairs.found(later, block)
       const good =
         block?.bytes !== undefined &&
         !block.damaged &&

@@ -41,6 +41,21 @@ test('A2.6: a block that is damaged wherever it is does not keep a new primary f
   assert.deepEqual(world.readBack(written.request), blockOf(6), 'a write of the whole block ends it')
 })
 
+test('A2.6: stores that all lack a good copy of a block ask each other once, and no more', () => {
+  const world = rotten('a', 'b', 'c')
+  let fetches = 0
+  world.hold = (_from, _to, message) => {
+    if (message.type === 'fetch-block') fetches += 1
+    // What goes on for ever would never settle.
+    return fetches > 100
+  }
+  const bad = read(0)
+  world.ask('a', bad)
+  world.settle()
+  assert.deepEqual(world.codes(bad.request), [ERRORS.DAMAGED.number])
+  assert.ok(fetches < 10, `${fetches} messages asked for it`)
+})
+
 test('A2.6: a block that is damaged at the new primary alone is repaired before it serves', () => {
   const world = rotten('c')
   world.host('b').disk.damaged.add(0)
