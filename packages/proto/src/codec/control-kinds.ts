@@ -8,6 +8,7 @@ import {
   type GetDigests,
   type GetMap,
   type GetVersions,
+  type GetWindows,
   type Greet,
   type Hello,
   type Incarnation,
@@ -134,6 +135,8 @@ export const openRefusedKind = body<OpenRefused>('open-refused', {
   reason: choice('reason', ['fenced', 'wrong-store', 'older-stream', 'poisoned']),
   promised: epoch,
 })
+
+export const getWindowsKind = body<GetWindows>('get-windows', { extent, epoch, gen })
 
 export const getDigestsKind = body<GetDigests>('get-digests', { extent, epoch, gen })
 

@@ -17,6 +17,7 @@ import {
   getDigestsKind,
   getMapKind,
   getVersionsKind,
+  getWindowsKind,
   greetKind,
   helloKind,
   openKind,
@@ -42,7 +43,15 @@ import {
   snapshotReceivedKind,
   voteKind,
 } from './raft-kinds.ts'
-import { digestsKind, fetchBlockKind, fetchedBlockKind, markKind, openedKind, versionsKind } from './recovery-kinds.ts'
+import {
+  digestsKind,
+  fetchBlockKind,
+  fetchedBlockKind,
+  markKind,
+  openedKind,
+  versionsKind,
+  windowsKind,
+} from './recovery-kinds.ts'
 
 type Codecs = { readonly [T in MessageType]: KindCodec<Extract<AnyMessage, { type: T }>> }
 
@@ -77,6 +86,8 @@ const CODECS: Codecs = {
   'fetched-block': fetchedBlockKind,
   confirm: confirmKind,
   confirmed: confirmedKind,
+  'get-windows': getWindowsKind,
+  windows: windowsKind,
   greet: greetKind,
   register: registerKind,
   registered: registeredKind,

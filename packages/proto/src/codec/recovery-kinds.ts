@@ -9,6 +9,7 @@ import {
   type Seq,
   type SessionWindow,
   type Versions,
+  type Windows,
 } from '@ashlar/proto'
 import { type ByteReader, type ByteWriter, badFrame } from './bytes.ts'
 import {
@@ -44,6 +45,7 @@ import type { KindCodec } from './kind-codec.ts'
  * versions        stream 24 | leaf 4 | count 2 | (block in leaf 1 | kind 1 | checksum 4 | epoch 8 | seq 8) x count
  * mark            stream 24 | lastEpoch 8 | lastSeq 8 | commitSeq 8 | count 2 | window x count
  * window          session 8 | generation 8 | lowMark 8 | applied 4 | cancelled 4 | (op 8 | seq 8) x applied | op 8 x cancelled
+ * windows         stream 24 | count 2 | window x count
  * fetch-block     request 8 | extent 8 | block 4 | versionEpoch 8 | versionSeq 8
  * fetched-block   request 8 | checksum 4 | flags 1 (1: found)                                    payload: the block if found
  */
@@ -179,12 +181,37 @@ function readWindow(from: ByteReader): SessionWindow {
   return { session, generation, lowMark, applied, cancelled }
 }
 
+export const windowsKind: KindCodec<Windows> = {
+  headBytes: (m) => STREAM_BYTES + 2 + windowsBytes(m.windows),
+  writeHead(to, m) {
+    writeStream(to, m)
+    to.u16(listLength(m.windows, MAX_WINDOWS, 'windows'))
+    for (const window of m.windows) writeWindow(to, window)
+  },
+  read(from) {
+    const extent = extentField(from.u53())
+    const epoch = epochField(from.u53())
+    const gen = genField(from.u53())
+    return { type: 'windows', extent, epoch, gen, windows: readWindows(from) }
+  },
+}
+
+function windowsBytes(windows: readonly SessionWindow[]): number {
+  return windows.reduce(
+    (sum, { applied, cancelled }) => sum + WINDOW_BYTES + 16 * applied.length + 8 * cancelled.length,
+    0,
+  )
+}
+
+function readWindows(from: ByteReader): SessionWindow[] {
+  const count = from.count(from.u16(), WINDOW_BYTES, MAX_WINDOWS, 'windows')
+  const windows: SessionWindow[] = []
+  for (let i = 0; i < count; i++) windows.push(readWindow(from))
+  return windows
+}
+
 export const markKind: KindCodec<Mark> = {
-  headBytes: (m) =>
-    m.windows.reduce(
-      (sum, window) => sum + WINDOW_BYTES + 16 * window.applied.length + 8 * window.cancelled.length,
-      STREAM_BYTES + 26,
-    ),
+  headBytes: (m) => STREAM_BYTES + 26 + windowsBytes(m.windows),
   writeHead(to, m) {
     writeStream(to, m)
     to.u53(epochField(m.lastEpoch))
@@ -200,10 +227,7 @@ export const markKind: KindCodec<Mark> = {
     const lastEpoch = epochField(from.u53())
     const lastSeq = seqField(from.u53())
     const commitSeq = seqField(from.u53())
-    const count = from.count(from.u16(), WINDOW_BYTES, MAX_WINDOWS, 'windows')
-    const windows: SessionWindow[] = []
-    for (let i = 0; i < count; i++) windows.push(readWindow(from))
-    return { type: 'mark', extent, epoch, gen, lastEpoch, lastSeq, commitSeq, windows }
+    return { type: 'mark', extent, epoch, gen, lastEpoch, lastSeq, commitSeq, windows: readWindows(from) }
   },
 }
 
