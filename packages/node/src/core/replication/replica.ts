@@ -6,6 +6,7 @@ import {
   type FetchBlock,
   type GetDigests,
   type GetVersions,
+  type GetWindows,
   type Mark,
   type Open,
   type OpenRefused,
@@ -18,7 +19,6 @@ import type { BlockChange, Context, Link, Token } from '../machine.ts'
 import type { ExtentState } from './extent-state.ts'
 import type { Repairs } from './repair.ts'
 import type { Services } from './services.ts'
-import type { Verification } from './verification.ts'
 
 /**
  * One inbound stream, bound to one connection:
@@ -40,21 +40,19 @@ interface InboundStream {
 }
 
 /** Messages of a primary that only the current stream may carry. */
-type StreamMessage = GetDigests | GetVersions | Push | Mark | Replicate
+type StreamMessage = GetDigests | GetVersions | GetWindows | Push | Mark | Replicate
 
 /** The replica's side of one extent: epoch gate, gap gate, persist, acknowledge (protocol A2.4). */
 export class ReplicaRole {
   private readonly extent: ExtentState
   private readonly services: Services
   private readonly repairs: Repairs
-  private readonly verification: Verification
   private stream: InboundStream | undefined
 
-  constructor(extent: ExtentState, services: Services, repairs: Repairs, verification: Verification) {
+  constructor(extent: ExtentState, services: Services, repairs: Repairs) {
     this.extent = extent
     this.services = services
     this.repairs = repairs
-    this.verification = verification
   }
 
   /** S-1. The caller has already made a primary of a lower epoch on this store step down. */
@@ -84,7 +82,8 @@ export class ReplicaRole {
     this.stream = stream
     const token = this.extent.commit(ctx, { head: { promised: open.epoch } })
     this.services.when(token, (later) => {
-      if (this.stream === stream) this.verification.before(later, this.extent, (then) => this.readTable(then, stream))
+      const { verification } = this.services
+      if (this.stream === stream) verification.before(later, this.extent, (then) => this.readTable(then, stream))
     })
   }
 
@@ -181,6 +180,15 @@ export class ReplicaRole {
         })
       }
     })
+  }
+
+  /** A primary that merges what suspect stores hold asks which operations are in it (amendments 11 and 13). */
+  onGetWindows(ctx: Context, link: Link, message: GetWindows): void {
+    const stream = this.admit(ctx, link, message)
+    if (stream === undefined) return
+    const { id: extent, windows } = this.extent
+    const { epoch, gen } = stream
+    ctx.emit({ type: 'send', link, message: { type: 'windows', extent, epoch, gen, windows: windows.snapshot() } })
   }
 
   onPush(ctx: Context, link: Link, message: Push): void {

@@ -35,6 +35,9 @@ interface Extent {
   primary: Primary | undefined
 }
 
+type Then = (ctx: Context, completion: Completion) => void
+type Acknowledging = { endStep(ctx: Context): void }
+
 export interface ReplicationOptions {
   readonly self: StoreId
   readonly counter: number
@@ -51,24 +54,21 @@ export class Replication implements MapListener {
   private readonly extents = new Map<ExtentId, Extent>()
   /** Replicas whose head has no record yet: their shape comes from the map. */
   private readonly shapeless = new Map<ExtentId, StoredReplica>()
-  private readonly completions = new Map<Token, (ctx: Context, completion: Completion) => void>()
-  private readonly acknowledging = new Set<{ endStep(ctx: Context): void }>()
+  private readonly completions = new Map<Token, Then>()
+  private readonly acknowledging = new Set<Acknowledging>()
   private readonly room = new OwnRoom()
-  private readonly verification: Verification
   private readonly leftovers: Leftovers
   private handOver: HandOver | undefined
 
   constructor(options: ReplicationOptions) {
-    this.services = {
-      self: options.self,
-      counter: options.counter,
-      control: options.control,
-      links: options.links,
-      when: (token, then) => this.completions.set(token, then),
-      acknowledgeAtEnd: (replica) => this.acknowledging.add(replica),
+    const { self, counter, control, links } = options
+    const services = {
+      ...{ self, counter, control, links },
+      when: (token: Token, then: Then) => this.completions.set(token, then),
+      acknowledgeAtEnd: (replica: Acknowledging) => this.acknowledging.add(replica),
       room: () => this.room.current,
     }
-    this.verification = new Verification(this.services, options.trust)
+    this.services = { ...services, verification: new Verification(services, options.trust) }
     this.leftovers = new Leftovers(options.replicas)
     for (const stored of options.replicas) {
       if (stored.head.record === undefined) this.shapeless.set(stored.extent, stored)
@@ -82,7 +82,7 @@ export class Replication implements MapListener {
     const extent: Extent = {
       state,
       repairs,
-      replica: new ReplicaRole(state, this.services, repairs, this.verification),
+      replica: new ReplicaRole(state, this.services, repairs),
       primary: undefined,
     }
     this.extents.set(id, extent)
@@ -113,7 +113,7 @@ export class Replication implements MapListener {
     extent?.primary?.stepDown(ctx)
     extent?.replica.drop()
     extent?.repairs.drop(ctx)
-    this.verification.drop(ctx, id)
+    this.services.verification.drop(ctx, id)
     this.extents.delete(id)
     ctx.emit({ type: 'drop-replica', extent: id })
     ctx.fact('info', 'replica-dropped', { extent: id })
@@ -227,6 +227,7 @@ export class Replication implements MapListener {
         return true
       case 'get-digests':
       case 'get-versions':
+      case 'get-windows':
       case 'push':
       case 'mark':
       case 'replicate':
@@ -238,6 +239,7 @@ export class Replication implements MapListener {
       case 'open-refused':
       case 'digests':
       case 'versions':
+      case 'windows':
       case 'ack':
       case 'stream-closed':
       case 'fenced':
@@ -317,6 +319,8 @@ export class Replication implements MapListener {
         return replica?.onGetDigests(ctx, link, message)
       case 'get-versions':
         return replica?.onGetVersions(ctx, link, message)
+      case 'get-windows':
+        return replica?.onGetWindows(ctx, link, message)
       case 'push':
         return replica?.onPush(ctx, link, message)
       case 'mark':
@@ -343,7 +347,8 @@ export class Replication implements MapListener {
 
   private onForStream(ctx: Context, link: Link, message: ForStream, primary: Primary): void {
     const store = this.services.links.storeOf(link)
-    const stream = store === undefined ? undefined : primary.streams.get(store)
+    const source = primary.merge?.sourceOf(store)
+    const stream = source ?? (store === undefined ? undefined : primary.streams.get(store))
     switch (message.type) {
       case 'opened':
         return stream?.onOpened(ctx, link, message)
@@ -351,6 +356,8 @@ export class Replication implements MapListener {
         return stream?.onDigests(ctx, link, message)
       case 'versions':
         return stream?.onVersions(ctx, link, message)
+      case 'windows':
+        return source?.onWindows(ctx, link, message)
       case 'ack':
         return stream?.onAck(ctx, link, message)
       default:
@@ -359,7 +366,8 @@ export class Replication implements MapListener {
   }
 
   private onFetched(ctx: Context, message: FetchedBlock): void {
-    for (const { repairs } of this.extents.values()) if (repairs.onFetched(ctx, message)) return
+    for (const { repairs, primary } of this.extents.values())
+      if (repairs.onFetched(ctx, message) || primary?.merge?.onFetched(ctx, message) === true) return
   }
 
   /** Damage that this store found by itself: whoever holds these versions gives their bytes, whatever role this store has. */

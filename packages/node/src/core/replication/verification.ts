@@ -25,14 +25,14 @@ interface Job {
  * one extent after the other, whatever becomes of the stream that asked for it. A store that is believed reads nothing.
  */
 export class Verification {
-  private readonly services: Services
+  private readonly services: Omit<Services, 'verification'>
   private readonly trust: Trust
   private readonly checked = new Set<ExtentId>()
   private readonly jobs = new Map<ExtentId, Job>()
   private current: Job | undefined
 
   /** `trust`: as this life of the store began. */
-  constructor(services: Services, trust: Trust) {
+  constructor(services: Omit<Services, 'verification'>, trust: Trust) {
     this.services = services
     this.trust = trust
   }
