@@ -6,7 +6,7 @@ import { readsBesideMajority } from './confirmed-reads.ts'
 import { awayWhileControlMoved, changeCutOff, droppedRecords, lostControlLog, lostVoter } from './long-runs.ts'
 import { primaryDiesWithLeader, primaryDiesWithVoter } from './new-leaders.ts'
 import { Stage } from './stage.ts'
-import { rottenSuspect } from './suspect-stores.ts'
+import { mergeCutShort, onlySuspectsLeft, retriesAfterMerge, rottenSuspect } from './suspect-stores.ts'
 import { toleratedPauses } from './tolerated-pauses.ts'
 
 /**
@@ -40,6 +40,9 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['renewals-at-a-leader-that-stood-still', renewalsAtOldLeader],
   ['dropped-records', droppedRecords],
   ['suspect-store-with-rot', rottenSuspect],
+  ['only-suspect-stores-left', onlySuspectsLeft],
+  ['merge-cut-short', mergeCutShort],
+  ['retries-after-a-merge', retriesAfterMerge],
   ['lost-voter', lostVoter],
   ['change-of-members-cut-off', changeCutOff],
   ['away-while-control-moved', awayWhileControlMoved],
