@@ -165,8 +165,9 @@ export function mergeSuspects(state: MapState, record: ExtentRecord, live: Live)
   const store = member ?? fewestLed(state, record.eligible, isHere)
   if (store === undefined) return false
   const { minInSync } = volumeOfExtent(state, record)
-  namePrimary(state, record, store, member === undefined ? replaceInSync(record, [store], minInSync) : record)
-  state.putForced({ extent: record.id, epoch: (record.epoch + 1) as Epoch, store, acknowledged: false, merged: true })
+  const sets = member === undefined ? replaceInSync(record, [store], minInSync) : record
+  const { epoch } = namePrimary(state, record, store, sets)
+  state.putForced({ extent: record.id, epoch, store, acknowledged: false, merged: true })
   return true
 }
 
@@ -220,10 +221,16 @@ export function isTrusted(state: MapState, store: StoreId): boolean {
 }
 
 /** Names a primary: the one statement that raises an epoch. `life`: NO_LIFE where that epoch is led by nobody. */
-function namePrimary(state: MapState, record: ExtentRecord, store: StoreId, sets: Sets, life?: typeof NO_LIFE): void {
+function namePrimary(
+  state: MapState,
+  record: ExtentRecord,
+  store: StoreId,
+  sets: Sets,
+  life?: typeof NO_LIFE,
+): ExtentRecord {
   const node = state.nodes.get(store)
   invariant(node !== undefined, `a primary was chosen that never registered: ${store}`)
-  putExtentRecord(state, {
+  return putExtentRecord(state, {
     id: record.id,
     epoch: (record.epoch + 1) as Epoch,
     primary: { store, counter: life ?? node.incarnation.counter },

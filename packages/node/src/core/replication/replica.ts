@@ -81,10 +81,13 @@ export class ReplicaRole {
     // higher: once it is durable so is everything of older streams, and only then is the table read (amendment 5).
     this.stream = stream
     const token = this.extent.commit(ctx, { head: { promised: open.epoch } })
-    this.services.when(token, (later) => {
-      const { verification } = this.services
-      if (this.stream === stream) verification.before(later, this.extent, (then) => this.readTable(then, stream))
-    })
+    this.services.when(token, (later) => this.verify(later, stream))
+  }
+
+  /** A suspect store reads what it holds before it says so (amendment 11). */
+  private verify(ctx: Context, stream: InboundStream): void {
+    if (this.stream !== stream) return
+    this.services.verification.before(ctx, this.extent, (later) => this.readTable(later, stream))
   }
 
   private readTable(ctx: Context, stream: InboundStream): void {
