@@ -79,14 +79,16 @@ export interface ExtentRecord {
 }
 
 /**
- * A person made a store primary although it may lack acknowledged writes (A2.10). What stores hold from before that epoch is
- * another history: it never tells what was committed.
+ * A person made a store primary although it may lack acknowledged writes (A2.10), or control had one merge what suspect stores
+ * hold (amendment 11). What stores hold from before that epoch is another history: it never tells what was committed.
  */
 export interface ForcedPromotion {
   readonly extent: ExtentId
   /** The epoch in which that store was named; every epoch from it on is the new history. */
   readonly epoch: Epoch
   readonly store: StoreId
+  /** Nobody forced it: the extent was merged from suspect stores, which may have lost the same write. */
+  readonly merged?: true
   /** A person has said that the loss is known: it is history, and no warning any more. */
   readonly acknowledged: boolean
   readonly changedAt: number

@@ -14,6 +14,8 @@ import type { Report } from './report.ts'
 /** Maps of voters are compared after every so many entries, beside those with a snapshot. */
 const CHECK_EVERY = 16
 
+type Command = LogEntry['command']
+
 /** A store became a member of an in-sync set. */
 export interface Entrance {
   readonly extent: ExtentId
@@ -68,7 +70,7 @@ export class ControlTruth {
     for (const record of this.map.extents.values()) {
       const known = before.get(record.id)
       if (known === record) continue
-      this.checkRecord(known, record)
+      this.checkRecord(known, record, entry.command)
       for (const store of record.inSync) {
         if (known !== undefined && !known.inSync.includes(store)) entrances.push({ extent: record.id, store })
       }
@@ -81,11 +83,30 @@ export class ControlTruth {
     return entrances
   }
 
-  /** Amendment 11: a suspect store is named primary in no life, unless a person does; NO_LIFE names nobody. */
-  private checkTrust(before: ExtentRecord | undefined, { id, epoch, primary }: ExtentRecord): void {
+  /**
+   * Amendment 11: a suspect store is named primary in no life, unless a person does, or only suspect stores are left and it is
+   * to merge what they hold; NO_LIFE names nobody.
+   */
+  private checkTrust(before: ExtentRecord | undefined, { id, epoch, primary }: ExtentRecord, command: Command): void {
     if (before === undefined || before.epoch === epoch || primary.counter === NO_LIFE) return
-    if (this.map.nodes.get(primary.store)?.trust !== 'suspect' || this.map.forced.get(id)?.epoch === epoch) return
+    const mark = this.map.forced.get(id)
+    if (mark?.epoch === epoch && mark.merged === true) return this.checkMerge(before, command)
+    if (this.map.nodes.get(primary.store)?.trust !== 'suspect' || mark?.epoch === epoch) return
     this.report.violation('suspect', `extent ${id} names suspect store ${primary.store} in epoch ${epoch}`)
+  }
+
+  /** Nobody who counts is believed, and every store that counts or is in doubt is there. */
+  private checkMerge({ id, assigned, inSync, eligible }: ExtentRecord, command: Command): void {
+    const members = [...inSync, ...eligible].filter((store) => !this.map.gone.has(store))
+    const live = new Set('live' in command ? command.live : [])
+    if (command.do === 'register') live.add(command.store)
+    for (const store of assigned) {
+      const trust = this.map.nodes.get(store)?.trust
+      if (members.includes(store) && trust !== 'suspect')
+        this.report.violation('suspect', `extent ${id} is merged, and ${store} counts and is believed`)
+      if (!this.map.gone.has(store) && (members.includes(store) || trust === 'suspect') && !live.has(store))
+        this.report.violation('suspect', `extent ${id} is merged without ${store}`)
+    }
   }
 
   /** In the entry that registers a suspect store it leaves every set with another member that is believed. */
@@ -147,14 +168,14 @@ export class ControlTruth {
     return this.primaries.get(`${extent}:${epoch}`)
   }
 
-  private checkRecord(before: ExtentRecord | undefined, after: ExtentRecord): void {
+  private checkRecord(before: ExtentRecord | undefined, after: ExtentRecord, command: Command): void {
     const { id } = after
     this.primaries.set(`${id}:${after.epoch}`, after.primary.store)
     if (after.inSync.length === 0) this.report.violation('sets', `the in-sync set of extent ${id} is empty`)
     if (!after.inSync.includes(after.primary.store)) {
       this.report.violation('sets', `extent ${id} names a primary outside its in-sync set`)
     }
-    this.checkTrust(before, after)
+    this.checkTrust(before, after, command)
     if (after.eligible.some((store) => after.inSync.includes(store) || !after.assigned.includes(store))) {
       this.report.violation('sets', `extent ${id} has an eligible store that is in sync or not assigned`)
     }

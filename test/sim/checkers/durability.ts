@@ -104,6 +104,16 @@ export class Durability {
     // A request from before it dropped something may add it, for as long as it has not registered as suspect.
     if (disk !== undefined && !disk.incomplete.has(extent))
       this.checkHolds('in-sync-holds-all', `${store} is in sync on extent ${extent}`, disk, extent)
+    if (disk !== undefined && !disk.suspicion.has(extent)) this.checkRead(disk, extent)
+  }
+
+  /** Amendment 11: of a replica that was in doubt every byte was read before it counts, so that its rot is known. */
+  private checkRead({ store, unread }: Disk, extent: ExtentId): void {
+    for (const block of unread.get(extent) ?? [])
+      this.report.violation(
+        'counts-unread',
+        `${store} counts on extent ${extent}, its rotten block ${block} was not read`,
+      )
   }
 
   /** Every member of a set, as far as its disk exists, holds one of the applications. */

@@ -7,6 +7,7 @@ import { everyDiskFull, fullMember, fullReplicaReturns, placedWhereThereIsRoom }
 import { awayWhileControlMoved, changeCutOff, droppedRecords, lostControlLog, lostVoter } from './long-runs.ts'
 import { primaryDiesWithLeader, primaryDiesWithVoter, rollbackCutShort } from './new-leaders.ts'
 import { Stage } from './stage.ts'
+import { mergeCutShort, onlySuspectsLeft, retriesAfterMerge, rottenSuspect } from './suspect-stores.ts'
 import { toleratedPauses } from './tolerated-pauses.ts'
 
 /**
@@ -39,6 +40,10 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['leader-with-its-primary-cut-off', leaderCutOff],
   ['renewals-at-a-leader-that-stood-still', renewalsAtOldLeader],
   ['dropped-records', droppedRecords],
+  ['suspect-store-with-rot', rottenSuspect],
+  ['only-suspect-stores-left', onlySuspectsLeft],
+  ['merge-cut-short', mergeCutShort],
+  ['retries-after-a-merge', retriesAfterMerge],
   ['lost-voter', lostVoter],
   ['change-of-members-cut-off', changeCutOff],
   ['away-while-control-moved', awayWhileControlMoved],

@@ -6,8 +6,8 @@ import type { Victims } from './nemesis.ts'
 /** What disks do wrong beside being slow, rotting and being replaced. Each says whether there was anything to harm. */
 export class DiskFaultMaker {
   private readonly victims: Victims
-  /** A store that dropped records is in doubt until it was compared: until then no other one loses anything. */
-  private doubted: NodeHost | undefined
+  /** Stores that dropped records, or may have, are in doubt until they were compared: until then no other one loses anything. */
+  private readonly doubted = new Set<NodeHost>()
   private stopped = false
 
   constructor(victims: Victims) {
@@ -55,7 +55,8 @@ export class DiskFaultMaker {
   /**
    * The power goes, and records that were synced are not in the log of the store any more when it is opened again: it knows
    * that, and says that it is suspect (amendment 11). Only one at a time, and only where another store that is believed holds
-   * every acknowledged write: against the loss of all copies nobody promises anything.
+   * every acknowledged write: against the loss of all copies nobody promises anything. Now and then the power goes everywhere,
+   * and no store trusts itself any more, so that what all of them hold has to be merged.
    */
   dropRecords(mayLoseAny: () => boolean, startLater: (node: NodeHost) => void): boolean {
     const { clock, chance } = this.victims
@@ -68,12 +69,24 @@ export class DiskFaultMaker {
     clock.after(chance.between(200, 3000), () => {
       const loses = !this.stopped && node.disk === disk && node.up && this.mayDoubt(node, mayLoseAny)
       if (!loses) return disk.forgetWrites()
-      this.doubted = node
+      this.doubted.add(node)
       node.crash({ powerLoss: true })
       this.victims.trace(`${node.name} dropped ${disk.dropWrites(chance) ? 'records of its log' : 'nothing'}`)
       startLater(node)
+      if (chance.happens(0.5)) this.doubtAll(startLater)
     })
     return true
+  }
+
+  private doubtAll(startLater: (node: NodeHost) => void): void {
+    this.victims.trace('no store trusts itself')
+    for (const node of this.victims.nodes) {
+      if (this.doubted.has(node)) continue
+      this.doubted.add(node)
+      node.crash({ powerLoss: true })
+      for (const extent of node.disk.replicas.keys()) node.disk.suspicion.add(extent)
+      startLater(node)
+    }
   }
 
   /**
@@ -88,7 +101,7 @@ export class DiskFaultMaker {
       return this.believed(record).filter((member) => member !== node?.disk.store).length
     })
     if (node === undefined || !mayLoseAny() || others.some((count) => count < 2)) return false
-    this.doubted = node
+    this.doubted.add(node)
     for (const extent of node.disk.replicas.keys()) node.disk.suspicion.add(extent)
     node.process?.distrust('simulated damage')
     return true
@@ -96,9 +109,9 @@ export class DiskFaultMaker {
 
   /** No store is in doubt: what it may have dropped was found and brought back. */
   get settled(): boolean {
-    const { doubted } = this
-    if (doubted?.up && doubted.disk.suspicion.size === 0 && !this.countsByMistake(doubted)) this.doubted = undefined
-    return this.doubted === undefined
+    for (const node of this.doubted)
+      if (node.up && node.disk.suspicion.size === 0 && !this.countsByMistake(node)) this.doubted.delete(node)
+    return this.doubted.size === 0
   }
 
   /** Its last life registered, so that control knows what to think of it. */

@@ -141,11 +141,24 @@ const DISK_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${CONTROL}/epochs.ts`,
-        find: "node.state !== 'lost' && node.trust === 'trusted' && node.address !== '' && live.has(store)",
-        replace: "node.state !== 'lost' && node.address !== '' && live.has(store)",
+        find: 'return isTrusted(state, store) && isPresent(state, store, live)',
+        replace: 'return isPresent(state, store, live)',
       },
     ],
     schedule: 'dropped-records',
+  },
+  {
+    name: 'suspect-store-unread',
+    rule: 'Amendment 11',
+    wrong: 'A suspect store is compared by its versions, and counts without having read its bytes.',
+    edits: [
+      {
+        file: 'packages/node/src/core/replication/verification.ts',
+        find: 'if (!this.suspect || this.checked.has(extent.id)) return then(ctx)',
+        replace: 'if (this.suspect || !this.checked.has(extent.id)) return then(ctx)',
+      },
+    ],
+    schedule: 'suspect-store-with-rot',
   },
   {
     name: 'doubtful-store-lingers',
@@ -173,4 +186,54 @@ const DISK_MUTANTS: readonly Mutant[] = [
   },
 ]
 
-export const FAULT_MUTANTS: readonly Mutant[] = [...LOG_MUTANTS, ...DISK_MUTANTS]
+const REPLICATION = 'packages/node/src/core/replication'
+
+/** Bugs of what is done when only suspect stores are left. */
+const MERGE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'merge-while-one-is-away',
+    wrong: 'Of suspect stores one is named to merge as soon as any of them is there.',
+    edits: [
+      {
+        file: `${CONTROL}/epochs.ts`,
+        find: 'suspectsLeft(state, record)?.every(',
+        replace: 'suspectsLeft(state, record)?.some(',
+      },
+    ],
+  },
+  {
+    name: 'merge-left-out',
+    wrong: 'The suspect store that is to merge serves what it has itself.',
+    edits: [
+      {
+        file: `${REPLICATION}/primary.ts`,
+        find: 'if (suspects === undefined) return this.maintain(later)',
+        replace: 'if (suspects === undefined || suspects.length > 0) return this.maintain(later)',
+      },
+    ],
+  },
+  {
+    name: 'merge-of-members-only',
+    wrong: 'What suspect stores hold that were taken out of the sets is not merged.',
+    edits: [
+      {
+        file: `${REPLICATION}/merge.ts`,
+        find: "members.includes(store) || nodes.get(store)?.trust === 'suspect'",
+        replace: 'members.includes(store)',
+      },
+    ],
+  },
+  {
+    name: 'merge-of-the-lowest-versions',
+    wrong: 'Of the versions that suspect stores hold of a block the lowest wins.',
+    edits: [
+      {
+        file: `${REPLICATION}/merge-rule.ts`,
+        find: '(isHigher(a.version, b.version) ? -1',
+        replace: '(isHigher(b.version, a.version) ? -1',
+      },
+    ],
+  },
+].map((mutant) => ({ rule: 'Amendment 11', schedule: 'only-suspect-stores-left', ...mutant }))
+
+export const FAULT_MUTANTS: readonly Mutant[] = [...LOG_MUTANTS, ...DISK_MUTANTS, ...MERGE_MUTANTS]

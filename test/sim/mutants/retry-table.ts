@@ -42,4 +42,17 @@ export const RETRY_MUTANTS: readonly Mutant[] = [
     ],
     schedule: 'rollback-cut-short',
   },
+  {
+    name: 'merge-forgets-operations',
+    rule: 'Amendment 13',
+    wrong: 'What suspect stores remember of operations is not merged.',
+    edits: [
+      {
+        file: `${REPLICATION}/merge.ts`,
+        find: '[extent.windows, ...this.remembered.values()].flatMap(',
+        replace: '[extent.windows].flatMap(',
+      },
+    ],
+    schedule: 'retries-after-a-merge',
+  },
 ]

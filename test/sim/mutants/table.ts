@@ -366,8 +366,8 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${REPLICATION}/replica.ts`,
-        find: 'this.services.when(token, (later) => this.readTable(later, stream))',
-        replace: 'this.services.when(token, () => {})\n    this.readTable(ctx, stream)',
+        find: 'this.services.when(token, (later) => this.verify(later, stream))',
+        replace: 'this.services.when(token, () => {})\n    this.verify(ctx, stream)',
       },
     ],
   },

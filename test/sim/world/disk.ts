@@ -42,6 +42,8 @@ export class Disk {
   readonly suspicion = new Set<ExtentId>()
   /** Of those, the extents of which records truly were dropped. */
   readonly incomplete = new Set<ExtentId>()
+  /** Of replicas in doubt, rotten blocks that nobody has read or written in this life: a store that counts knows of each. */
+  readonly unread = new Map<ExtentId, Set<BlockIndex>>()
   /** Synced writes since some moment, when some of them are to be dropped. */
   recent: RecentWrites | undefined
   /** Room on it; undefined where it has no end. */
@@ -75,6 +77,18 @@ export class Disk {
     return true
   }
 
+  /** A process opens it. */
+  open(): void {
+    this.unread.clear()
+    for (const extent of this.suspicion) this.unread.set(extent, new Set(this.replicas.get(extent)?.damaged))
+  }
+
+  /** Blocks were read, or written: what was wrong with them is known, or no more. */
+  seen(extent: ExtentId, blocks: readonly BlockIndex[]): void {
+    const unread = this.unread.get(extent)
+    if (unread !== undefined) for (const block of blocks) unread.delete(block)
+  }
+
   /** Takes what was synced. A replica that was compared with a primary, or dropped, is in doubt no more. */
   keep(batch: readonly Write[]): void {
     this.recent?.add(batch)
@@ -86,7 +100,14 @@ export class Disk {
     for (const write of batch) {
       applyWrite(this.replicas, write)
       if (write.type === 'drop-replica') this.acquit(write.extent)
-      else if (write.type === 'commit' && write.change.marked) this.acquit(write.change.extent)
+      else if (write.type === 'commit') {
+        const { extent, blocks, marked } = write.change
+        this.seen(
+          extent,
+          blocks.map(({ block }) => block),
+        )
+        if (marked) this.acquit(extent)
+      }
     }
   }
 
@@ -159,6 +180,7 @@ export class OpenStore {
     this.disk = disk
     this.world = world
     this.visible = cloneOf(disk.replicas)
+    disk.open()
   }
 
   execute(effect: DiskEffect): void {
@@ -320,8 +342,10 @@ export class OpenStore {
     if (image === undefined) throw new Error(`${effect.type} of extent ${effect.extent}, which the store does not have`)
     switch (effect.type) {
       case 'load':
+        this.disk.seen(effect.extent, effect.blocks)
         return { type: 'loaded', token, blocks: effect.blocks.map((block) => image.load(block)) }
       case 'merge':
+        this.disk.seen(effect.extent, [effect.block])
         return mergeBlock(image, effect)
       case 'digests': {
         const { digests } = image.versions

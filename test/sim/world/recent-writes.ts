@@ -14,6 +14,7 @@ type Replicas = Map<ExtentId, ReplicaImage>
 export class RecentWrites {
   private readonly before: Replicas
   private readonly batches: (readonly Write[])[] = []
+  private sealedAt: number | undefined
 
   constructor(replicas: Replicas) {
     this.before = cloneOf(replicas)
@@ -23,9 +24,17 @@ export class RecentWrites {
     this.batches.push(batch)
   }
 
+  /** What is added from here on stays. */
+  seal(): void {
+    this.sealedAt ??= this.batches.length
+  }
+
   /** Replicas as they would be without some batches in a row, which opening does not miss; none when there is no such batch. */
   dropSome(chance: Chance): Replicas | undefined {
-    const may = this.batches.map((batch) => batch.every(({ type }) => type === 'commit' || type === 'repair'))
+    const end = this.sealedAt ?? this.batches.length
+    const may = this.batches.map((batch, place) => {
+      return place < end && batch.every(({ type }) => type === 'commit' || type === 'repair')
+    })
     const places = [...may.keys()].filter((place) => may[place])
     if (places.length === 0) return undefined
     const first = chance.pick(places)

@@ -15,9 +15,10 @@ export function volumeDescribe({ io }: Verb): Command {
   })
 }
 
-function describeForced({ extent, node, epoch, acknowledged }: VolumeAnswer['forced'][number]): string {
+function describeForced({ extent, node, epoch, acknowledged, merged }: VolumeAnswer['forced'][number]): string {
   const known = acknowledged ? 'acknowledged' : 'not acknowledged yet'
-  return `extent ${extent}: ${node} was made primary by force in epoch ${epoch}, ${known}`
+  const how = merged ? 'merged what suspect stores held' : 'was made primary by force'
+  return `extent ${extent}: ${node} ${how} in epoch ${epoch}, ${known}`
 }
 
 /** What people are told of a volume. */

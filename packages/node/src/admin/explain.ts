@@ -99,9 +99,10 @@ function forcedLines(view: NodeView, extent: ExtentId): string[] {
   const forced = view.map.forced.get(extent)
   if (forced === undefined) return []
   const known = forced.acknowledged ? 'a person has acknowledged that' : 'nobody has acknowledged that yet'
-  return [
-    `${nodeName(view.map, forced.store)} was made primary by force in epoch ${forced.epoch}: acknowledged writes may be lost, and ${known}`,
-  ]
+  const node = nodeName(view.map, forced.store)
+  const how =
+    forced.merged === true ? 'merged what the suspect stores hold that were left,' : 'was made primary by force'
+  return [`${node} ${how} in epoch ${forced.epoch}: acknowledged writes may be lost, and ${known}`]
 }
 
 /** The last resort, where nobody who holds every acknowledged write is here and somebody else is. */

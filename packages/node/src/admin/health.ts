@@ -114,7 +114,7 @@ export function volumeHealth(map: MapCopy, volume: VolumeRecord, progressOf: Pro
   return { state, extents, reasons: [...reasons], fewestInSync: Number.isFinite(fewestInSync) ? fewestInSync : 0 }
 }
 
-/** Forced promotions of a volume, by extent. */
+/** Forced promotions and merges of suspect stores of a volume, by extent. */
 export function forcedOf(map: MapCopy, volume: VolumeRecord): ForcedPromotion[] {
   return [...map.forced.values()]
     .filter(({ extent }) => volumeOf(extent) === volume.id)
@@ -127,7 +127,11 @@ function lossReason(map: MapCopy, volume: VolumeRecord): string | undefined {
   if (open.length === 0) return undefined
   const which = open.slice(0, 10).map(({ extent }) => extentIndexOf(extent))
   const more = open.length > which.length ? ` and ${open.length - which.length} more` : ''
-  return `acknowledged writes may be lost in extents ${which.join(', ')}${more}, which got a primary by force`
+  const how = [
+    ...(open.every(({ merged }) => merged === true) ? [] : ['got a primary by force']),
+    ...(open.some(({ merged }) => merged === true) ? ['were merged from suspect stores'] : []),
+  ]
+  return `acknowledged writes may be lost in extents ${which.join(', ')}${more}, which ${how.join(' or ')}`
 }
 
 /** What people call a store: the name of its node, or its id when the map does not know it. */

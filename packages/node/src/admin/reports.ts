@@ -208,8 +208,8 @@ function volumeAnswer(view: NodeView, volume: VolumeRecord, progressOf: Progress
     behindBlocks: behind.reduce((sum, blocks) => sum + blocks, 0),
     holders: volume.holders.map(({ client, mode }) => ({ client, mode })),
     reasons: [...reasons],
-    forced: forcedOf(view.map, volume).map(({ extent, store, epoch, acknowledged }) => ({
-      ...{ extent: extentIndexOf(extent), node: nodeName(view.map, store), epoch, acknowledged },
+    forced: forcedOf(view.map, volume).map(({ extent, store, epoch, acknowledged, merged = false }) => ({
+      ...{ extent: extentIndexOf(extent), node: nodeName(view.map, store), epoch, acknowledged, merged },
     })),
   }
 }

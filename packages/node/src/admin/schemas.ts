@@ -102,9 +102,19 @@ export const volumeSchema = z
     holders: z.array(z.object({ client: z.string(), mode: z.string() })),
     reasons: z.array(z.string()),
     forced: z
-      .array(z.object({ extent: count, node: z.string(), epoch: count, acknowledged: z.boolean() }))
+      .array(
+        z.object({
+          ...{ extent: count, node: z.string(), epoch: count, acknowledged: z.boolean() },
+          merged: z
+            .boolean()
+            .default(false)
+            .describe('Nobody forced it: only suspect stores were left, and what they held was merged.'),
+        }),
+      )
       .default([])
-      .describe('Extents that got a primary by force, the latest time each: acknowledged writes may be lost.'),
+      .describe(
+        'Extents that got a primary by force or a merge, the latest time each: acknowledged writes may be lost.',
+      ),
   })
   .meta({ id: 'Volume' })
 

@@ -58,6 +58,7 @@ export class NodeMachine {
     this.replication = new Replication({
       self: store,
       counter: incarnation.counter,
+      trust: start.trust,
       control: this.agent,
       links: this.links,
       replicas: start.replicas,

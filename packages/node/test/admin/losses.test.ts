@@ -86,7 +86,7 @@ describe('a volume whose extents got primaries by force', () => {
     const call = await serve(t, view)
     const { body } = await call('/v1/volumes/demo')
     assert.equal(body.state, 'degraded')
-    assert.deepEqual(body.forced, [{ extent: 0, node: 'n1', epoch: 5, acknowledged: false }])
+    assert.deepEqual(body.forced, [{ extent: 0, node: 'n1', epoch: 5, acknowledged: false, merged: false }])
     assert.deepEqual(body.reasons, ['acknowledged writes may be lost in extents 0, which got a primary by force'])
     const explained = (await call('/v1/explain/volume/demo')).body
     assert.ok(explained.todo.includes('ashlar volume acknowledge-loss demo'))
@@ -100,6 +100,22 @@ describe('a volume whose extents got primaries by force', () => {
     view.map.forced.set(FIRST, forced({ acknowledged: true }))
     const after = (await call('/v1/volumes/demo')).body
     assert.deepEqual([after.state, after.forced.length], ['healthy', 1], 'it stays in its history')
+  })
+
+  it('says so likewise where suspect stores were merged', async (t) => {
+    const view = demo()
+    view.map.forced.set(FIRST, forced({ merged: true }))
+    const call = await serve(t, view)
+    const { body } = await call('/v1/volumes/demo')
+    assert.deepEqual([body.state, body.forced[0].merged], ['degraded', true])
+    assert.deepEqual(body.reasons, [
+      'acknowledged writes may be lost in extents 0, which were merged from suspect stores',
+    ])
+    const { because } = (await call('/v1/explain/extent/demo/0')).body
+    assert.match(
+      because.join('\n'),
+      /n1 merged what the suspect stores hold that were left, in epoch 5: .* may be lost/,
+    )
   })
 
   it('is acknowledged by one command', async (t) => {

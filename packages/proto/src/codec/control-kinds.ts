@@ -7,6 +7,7 @@ import {
   type Fenced,
   type GetMap,
   type GetVersions,
+  type GetWindows,
   type Greet,
   type Hello,
   type Incarnation,
@@ -133,6 +134,8 @@ export const openRefusedKind = body<OpenRefused>('open-refused', {
   reason: choice('reason', ['fenced', 'wrong-store', 'older-stream', 'poisoned']),
   promised: epoch,
 })
+
+export const getWindowsKind = body<GetWindows>('get-windows', { extent, epoch, gen })
 
 export const getVersionsKind = body<GetVersions>('get-versions', {
   extent,

@@ -16,6 +16,7 @@ import {
   fencedKind,
   getMapKind,
   getVersionsKind,
+  getWindowsKind,
   greetKind,
   helloKind,
   openKind,
@@ -49,6 +50,7 @@ import {
   markKind,
   openedKind,
   versionsKind,
+  windowsKind,
 } from './recovery-kinds.ts'
 
 type Codecs = { readonly [T in MessageType]: KindCodec<Extract<AnyMessage, { type: T }>> }
@@ -84,6 +86,8 @@ const CODECS: Codecs = {
   'fetched-block': fetchedBlockKind,
   confirm: confirmKind,
   confirmed: confirmedKind,
+  'get-windows': getWindowsKind,
+  windows: windowsKind,
   greet: greetKind,
   register: registerKind,
   registered: registeredKind,

@@ -60,7 +60,7 @@ import {
  *
  * map-update     cluster 16 | clusterGeneration 8 | from 8 | to 8 | voters 1 x voter | nodes 2 x node | volumes 4 x volume |
  *                removed 4 x (volume 4) | stores | extents 4 x extent | [losses], which is left out when there are none
- * losses         forced 4 x (extent 8 | epoch 8 | store s | flags 1 (1: acknowledged) | changedAt 8) |
+ * losses         forced 4 x (extent 8 | epoch 8 | store s | flags 1 (1: acknowledged, 2: merged) | changedAt 8) |
  *                removed nodes 2 x (store 16) | gone 2 x (store 16)
  * change-sets    request 8 | store 16 | counter 8 | stores | count 4 x (extent 8 | revision 8 | epoch 8 | set)
  * sets-changed   request 8 | stores | count 4 x (extent 8 | code 2 | flags 1 (1: record) | [extent record])
@@ -75,6 +75,7 @@ const MAX_REMOVED_VOLUMES = 2 ** 18
 export const MESSAGE_LENGTH = 1024
 const HAS_RECORD = 1
 const ACKNOWLEDGED = 1
+const MERGED = 2
 const FORCED_BYTES = 27
 /** Stores that left the map: a copy that has not heard for longer asks for the whole of it. */
 const MAX_REMOVED_NODES = 2 * LIMITS.nodes
@@ -175,11 +176,11 @@ type Losses = Pick<MapDelta, 'forced' | 'removedNodes' | 'gone'>
 function writeLosses(to: ByteWriter, table: StoreTable, { forced = [], removedNodes = [], gone = [] }: Losses): void {
   if (forced.length + removedNodes.length + gone.length === 0) return
   to.u32(listLength(forced, LIMITS.mapExtents, 'forced'))
-  for (const { extent, epoch, store, acknowledged, changedAt } of forced) {
+  for (const { extent, epoch, store, acknowledged, merged, changedAt } of forced) {
     to.u53(extentField(extent))
     to.u53(epochField(epoch))
     table.writePlace(to, store)
-    to.u8(acknowledged ? ACKNOWLEDGED : 0)
+    to.u8((acknowledged ? ACKNOWLEDGED : 0) | (merged === true ? MERGED : 0))
     to.u53(revisionField(changedAt))
   }
   to.u16(listLength(removedNodes, MAX_REMOVED_NODES, 'removedNodes'))
@@ -190,13 +191,15 @@ function writeLosses(to: ByteWriter, table: StoreTable, { forced = [], removedNo
 
 function readLosses(from: ByteReader, stores: StoreList): Losses {
   if (from.left === 0) return {}
-  const forced = readList<ForcedPromotion>(from, from.u32(), FORCED_BYTES, LIMITS.mapExtents, 'forced', () => ({
-    extent: extentField(from.u53()),
-    epoch: epochField(from.u53()),
-    store: stores.readPlace(from),
-    acknowledged: flagBits(from.u8(), ACKNOWLEDGED) !== 0,
-    changedAt: revisionField(from.u53()),
-  }))
+  const forced = readList<ForcedPromotion>(from, from.u32(), FORCED_BYTES, LIMITS.mapExtents, 'forced', () => {
+    const extent = extentField(from.u53())
+    const epoch = epochField(from.u53())
+    const store = stores.readPlace(from)
+    const flags = flagBits(from.u8(), ACKNOWLEDGED | MERGED)
+    const acknowledged = (flags & ACKNOWLEDGED) !== 0
+    const merged = (flags & MERGED) === 0 ? {} : { merged: true as const }
+    return { extent, epoch, store, acknowledged, ...merged, changedAt: revisionField(from.u53()) }
+  })
   const removedNodes = readList(from, from.u16(), 16, MAX_REMOVED_NODES, 'removedNodes', () => readStore(from))
   const gone = readList(from, from.u16(), 16, LIMITS.nodes, 'gone', () => readStore(from))
   return {

@@ -10,6 +10,7 @@ import {
   type Opened,
   type SessionWindow,
   type Versions,
+  type Windows,
 } from '@ashlar/proto'
 import { type ByteReader, type ByteWriter, badFrame } from './bytes.ts'
 import {
@@ -48,6 +49,7 @@ import type { KindCodec } from './kind-codec.ts'
  * mark            stream 24 | lastEpoch 8 | lastSeq 8 | commitSeq 8 | count 2 | window x count
  * window          session 8 | generation 8 | lowMark 8 | applied 4 | cancelled 4 | applied x applied | op 8 x cancelled
  * applied         op 8 | seq 8 | first block 4 | blocks 4
+ * windows         stream 24 | count 2 | window x count
  * fetch-block     request 8 | extent 8 | block 4 | versionEpoch 8 | versionSeq 8
  * fetched-block   request 8 | checksum 4 | flags 1 (1: found)                                    payload: the block if found
  */
@@ -215,6 +217,21 @@ export const getDigestsKind: KindCodec<GetDigests> = {
   },
   read: (from) => ({
     type: 'get-digests',
+    extent: extentField(from.u53()),
+    epoch: epochField(from.u53()),
+    gen: genField(from.u53()),
+    windows: readWindows(from),
+  }),
+}
+
+export const windowsKind: KindCodec<Windows> = {
+  headBytes: (m) => STREAM_BYTES + windowsBytes(m.windows),
+  writeHead(to, m) {
+    writeStream(to, m)
+    writeWindows(to, m.windows)
+  },
+  read: (from) => ({
+    type: 'windows',
     extent: extentField(from.u53()),
     epoch: epochField(from.u53()),
     gen: genField(from.u53()),

@@ -46,6 +46,8 @@ export const MESSAGE_KINDS = {
   'fetched-block': 59,
   confirm: 60,
   confirmed: 61,
+  'get-windows': 62,
+  windows: 63,
   greet: 64,
   register: 65,
   registered: 66,

@@ -88,6 +88,21 @@ export interface Versions {
   readonly versions: readonly (BlockVersion & { readonly block: BlockIndex })[]
 }
 
+/** primary that merges -> suspect replica, and its answer: the operations that it remembers (amendments 11 and 13). */
+export interface GetWindows {
+  readonly type: 'get-windows'
+  readonly extent: ExtentId
+  readonly epoch: Epoch
+  readonly gen: number
+}
+export interface Windows {
+  readonly type: 'windows'
+  readonly extent: ExtentId
+  readonly epoch: Epoch
+  readonly gen: number
+  readonly windows: readonly SessionWindow[]
+}
+
 /** primary -> replica: the copy is complete, from here on the stream is gapless (S-3). */
 export interface Mark {
   readonly type: 'mark'
@@ -161,6 +176,8 @@ export type RecoveryMessage =
   | Digests
   | GetVersions
   | Versions
+  | GetWindows
+  | Windows
   | Mark
   | Fenced
   | StreamClosed

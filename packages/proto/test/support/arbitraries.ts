@@ -112,7 +112,8 @@ export const extentRecord: Arbitrary<ExtentRecord> = record({
   assigned: stores,
   changedAt: u53,
 })
-const forcedPromotion = record({ extent, epoch, store, acknowledged: fc.boolean(), changedAt: u53 })
+const forced = { extent, epoch, store, acknowledged: fc.boolean(), changedAt: u53 }
+const forcedPromotion = fc.oneof(record(forced), record({ ...forced, merged: fc.constant(true as const) }))
 const holder = record({
   session,
   mode: fc.constantFrom('exclusive', 'read-only', 'shared'),
@@ -295,6 +296,8 @@ const BODIES: Arbitraries = {
       versions: list(record({ block: whole(leaf * 256, leaf * 256 + 255), epoch, seq, kind, checksum: u32 }), 30),
     }),
   ),
+  'get-windows': record(stream),
+  windows: record({ ...stream, windows: list(sessionWindow) }),
   mark: record({ ...stream, lastEpoch: epoch, lastSeq: seq, commitSeq: seq, windows: list(sessionWindow) }),
   fenced: record({ extent, promised: epoch }),
   'stream-closed': record({ ...stream, reason: text }),

@@ -192,6 +192,12 @@ export const SAMPLES: { readonly [T in MessageType]: Extract<AnyMessage, { type:
       { block: 1023, epoch: epochOf(1, 2), seq: seq(3), kind: BLOCK_ZERO, checksum: 0 },
     ],
   },
+  'get-windows': { type: 'get-windows', ...stream },
+  windows: {
+    type: 'windows',
+    ...stream,
+    windows: [{ session, generation: 6, lowMark: 40, applied: [[40, seq(16), 3, 1]], cancelled: [40] }],
+  },
   mark: {
     type: 'mark',
     ...stream,

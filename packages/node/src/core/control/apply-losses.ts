@@ -1,6 +1,6 @@
 import type { ExtentRecord, StoreId } from '@ashlar/proto'
 import { extentIndexOf, volumeOf } from '@ashlar/proto'
-import { giveUp } from './apply-nodes.ts'
+import { giveUp, mergeWaiting } from './apply-nodes.ts'
 import type { Command } from './commands.ts'
 import { choosePrimary, forcePrimary, primaryStands } from './epochs.ts'
 import type { MapState } from './map-state.ts'
@@ -76,6 +76,7 @@ export function* applyLoseStore(state: MapState, { store, live }: LoseStore): St
   if (state.gone.has(store)) return done()
   state.putGone(store)
   yield* giveUp(state, store, new Set(live))
+  yield* mergeWaiting(state, store, new Set(live))
   return done()
 }
 

@@ -5,6 +5,7 @@ import {
   countsOn,
   isTrusted,
   type Live,
+  mergeSuspects,
   primaryStands,
   type Reason,
   reasonToReplace,
@@ -43,6 +44,7 @@ export function* applyRegister(state: MapState, registration: Register): Steps<C
   // Where it counts again it was compared: from here on its next life is what this one was.
   if (doubted && !countsAnywhere(state, command.store)) state.copied.delete(command.store)
   if (isTrusted(state, command.store)) yield* serveWaiting(state, command.store, live)
+  else yield* mergeWaiting(state, command.store, live)
   return done()
 }
 
@@ -195,6 +197,14 @@ function* serveWaiting(state: MapState, store: StoreId, live: Live): Steps {
     if (primaryStands(state, record)) continue
     if (record.inSync.includes(store) || record.eligible.includes(store))
       replacePrimary(state, id, reasonToReplace(state, record), live)
+  }
+}
+
+/** Extents of which only suspect stores are left, and this was the last to come or is not waited for any more (amendment 11). */
+export function* mergeWaiting(state: MapState, store: StoreId, live: Live): Steps {
+  for (const id of state.assignedTo(store)) {
+    yield
+    mergeSuspects(state, state.extents.get(id) as ExtentRecord, live)
   }
 }
 

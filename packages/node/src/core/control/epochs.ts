@@ -31,7 +31,7 @@ export function firstEpoch(state: MapState): Epoch {
 
 /**
  * True when the record names a life of a store that can still serve the epoch, as far as the map tells. A suspect store
- * serves only where a person named it.
+ * serves only where a person named it, or where it merges what suspect stores hold.
  */
 export function primaryStands(state: MapState, { id, epoch, primary }: ExtentRecord): boolean {
   const node = state.nodes.get(primary.store)
@@ -84,7 +84,7 @@ export function replacePrimary(state: MapState, id: ExtentId, reason: Reason, li
   }
   return (
     promoteEligible(state, record, reason, minInSync, live) ||
-    (reason === 'doubtful' && leaveToTrusted(state, record, minInSync))
+    (reason === 'doubtful' && (leaveToTrusted(state, record, minInSync) || mergeSuspects(state, record, live)))
   )
 }
 
@@ -137,6 +137,40 @@ function leaveToTrusted(state: MapState, record: ExtentRecord, minInSync: number
   return true
 }
 
+/**
+ * Stores whose copies make up an extent of which only suspect ones are left (amendment 11): those that count, and those that
+ * were taken out because they are suspect, each of which may hold what all others dropped. Undefined where a store that is
+ * believed counts, also when it is away, and where the last one gave the extent up (A2.8-4). Who was given up for good is not left.
+ */
+export function suspectsLeft(state: MapState, record: ExtentRecord): readonly StoreId[] | undefined {
+  const members = [...record.inSync, ...record.eligible].filter((store) => !state.gone.has(store))
+  if (gaveUp(record) || members.length === 0 || members.some((store) => isTrusted(state, store))) return undefined
+  const isLeft = (store: StoreId) => members.includes(store) || state.nodes.get(store)?.trust === 'suspect'
+  return record.assigned.filter((store) => !state.gone.has(store) && isLeft(store))
+}
+
+/** True when only suspect stores are left of the extent and all of them are present. */
+export function canBeMerged(state: MapState, record: ExtentRecord, live: Live): boolean {
+  return suspectsLeft(state, record)?.every((store) => isPresent(state, store, live)) === true
+}
+
+/**
+ * Amendment 11: one of the suspect stores that count is to merge what all of them hold, and serves what comes of it. The extent
+ * is marked: the same write may have been lost by all of them, so that it begins another history as by a forced promotion.
+ */
+export function mergeSuspects(state: MapState, record: ExtentRecord, live: Live): boolean {
+  if (primaryStands(state, record) || !canBeMerged(state, record, live)) return false
+  const isHere = (_: MapState, store: StoreId) => isPresent(state, store, live)
+  const member = fewestLed(state, record.inSync, isHere)
+  const store = member ?? fewestLed(state, record.eligible, isHere)
+  if (store === undefined) return false
+  const { minInSync } = volumeOfExtent(state, record)
+  const sets = member === undefined ? replaceInSync(record, [store], minInSync) : record
+  const { epoch } = namePrimary(state, record, store, sets)
+  state.putForced({ extent: record.id, epoch, store, acknowledged: false, merged: true })
+  return true
+}
+
 /** Unclean promotion by a person (A2.10): the store alone is in sync, whatever the members before it hold. */
 export function forcePrimary(state: MapState, record: ExtentRecord, store: StoreId): void {
   namePrimary(state, record, store, { inSync: [store], eligible: [] })
@@ -166,12 +200,14 @@ function fewestLed(
   return best
 }
 
-/** Live, believed, and reachable: a store whose address was taken over could serve nobody. */
 function mayLead(state: MapState, store: StoreId, live: Live): boolean {
+  return isTrusted(state, store) && isPresent(state, store, live)
+}
+
+/** Live and reachable: a store whose address was taken over could serve nobody. */
+function isPresent(state: MapState, store: StoreId, live: Live): boolean {
   const node = state.nodes.get(store)
-  return (
-    node !== undefined && node.state !== 'lost' && node.trust === 'trusted' && node.address !== '' && live.has(store)
-  )
+  return node !== undefined && node.state !== 'lost' && node.address !== '' && live.has(store)
 }
 
 /** True when control believes what this store holds, nobody took over its place and nobody gave it up (amendments 11 and 15). */
@@ -185,10 +221,16 @@ export function isTrusted(state: MapState, store: StoreId): boolean {
 }
 
 /** Names a primary: the one statement that raises an epoch. `life`: NO_LIFE where that epoch is led by nobody. */
-function namePrimary(state: MapState, record: ExtentRecord, store: StoreId, sets: Sets, life?: typeof NO_LIFE): void {
+function namePrimary(
+  state: MapState,
+  record: ExtentRecord,
+  store: StoreId,
+  sets: Sets,
+  life?: typeof NO_LIFE,
+): ExtentRecord {
   const node = state.nodes.get(store)
   invariant(node !== undefined, `a primary was chosen that never registered: ${store}`)
-  putExtentRecord(state, {
+  return putExtentRecord(state, {
     id: record.id,
     epoch: (record.epoch + 1) as Epoch,
     primary: { store, counter: life ?? node.incarnation.counter },

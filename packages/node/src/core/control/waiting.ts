@@ -1,5 +1,5 @@
 import type { ExtentId, ExtentRecord, StoreId } from '@ashlar/proto'
-import { choosePrimary, gaveUp, isTrusted, type Live, primaryStands } from './epochs.ts'
+import { canBeMerged, choosePrimary, gaveUp, isTrusted, type Live, primaryStands, suspectsLeft } from './epochs.ts'
 import type { MapState } from './map-state.ts'
 import { without } from './membership.ts'
 
@@ -33,7 +33,10 @@ export function promotable(
 
 function canBePromoted(state: MapState, record: ExtentRecord, live: Live): boolean {
   const others = without(record.inSync, record.primary.store)
-  return (choosePrimary(state, others, live) ?? choosePrimary(state, record.eligible, live)) !== undefined
+  return (
+    (choosePrimary(state, others, live) ?? choosePrimary(state, record.eligible, live)) !== undefined ||
+    canBeMerged(state, record, live)
+  )
 }
 
 /** Why nobody serves the extent, and who could. */
@@ -48,11 +51,12 @@ export function explainWaiting(state: MapState, record: ExtentRecord): WaitingEx
       waitsFor: [],
       all: false,
     }
-  if (trusted.length === 0)
+  const suspects = suspectsLeft(state, record)
+  if (suspects !== undefined)
     return {
       extent: record.id,
-      reason: `only suspect stores hold every acknowledged write: all of ${names(holders)} must be present`,
-      waitsFor: holders,
+      reason: `only suspect stores hold every acknowledged write: all of ${names(suspects)} must be present to be merged`,
+      waitsFor: suspects,
       all: true,
     }
   return {

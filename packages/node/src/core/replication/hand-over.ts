@@ -54,3 +54,17 @@ export class HandOver {
     ctx.emit({ type: 'handed-over' })
   }
 }
+
+/** True when every one of these extents that this store is in sync of has enough others, in sync on trusted stores that are up. */
+export function mayLeave({ control, self }: Services, extents: Iterable<ExtentId>): boolean {
+  for (const id of extents) {
+    const inSync = control.map.extents.get(id)?.inSync ?? []
+    if (!inSync.includes(self)) continue
+    const others = inSync.filter((store) => {
+      const node = control.map.nodes.get(store)
+      return store !== self && node?.state === 'up' && node.trust === 'trusted'
+    })
+    if (others.length < Math.max(1, control.map.locate(id)?.volume.minInSync ?? 1)) return false
+  }
+  return true
+}

@@ -5,23 +5,23 @@ import {
   type ExtentRecord,
   invariant,
   type Millis,
-  type Operation,
   type Seq,
   type SetChange,
   type StoreId,
   TIMERS,
   type VolumeRecord,
 } from '@ashlar/proto'
-import type { BlockChange, Context, HeadRecord, LoadedBlock, Token } from '../machine.ts'
+import type { Context, HeadRecord, LoadedBlock, Token } from '../machine.ts'
 import { Confirmations } from './confirmations.ts'
 import { type ExtentState, headRecordOf } from './extent-state.ts'
 import { InSyncKeeper } from './in-sync.ts'
+import { Merge, suspectsToMerge } from './merge.ts'
 import { Reads } from './reads.ts'
 import type { Repairs } from './repair.ts'
 import type { Services } from './services.ts'
 import { OutStream } from './stream.ts'
 import type { StreamOwner } from './stream-owner.ts'
-import { type PendingWrite, type ReplyTo, Window } from './window.ts'
+import { type NewWrite, type PendingWrite, type ReplyTo, Window } from './window.ts'
 import { Writes } from './writes.ts'
 
 /**
@@ -48,6 +48,8 @@ export class Primary implements StreamOwner {
   readonly repairs: Repairs
   readonly confirmations: Confirmations
   readonly keeper: InSyncKeeper
+  /** What comes before all else where only suspect stores were left (amendment 11). */
+  merge: Merge | undefined
   /** Newest seq that is on this store's own stable storage. */
   private durableSeq = 0 as Seq
   /** The record that this primary acts under is not yet durable: nothing is acknowledged until it is (amendment 16). */
@@ -107,8 +109,22 @@ export class Primary implements StreamOwner {
       // Changes are made durable in order, so everything that this store applied as a replica is on stable storage now.
       this.durableSeq = this.extent.lastSeq
       later.fact('info', 'extent-recovering', { extent: this.extent.id, epoch: this.epoch })
-      this.maintain(later)
+      const suspects = suspectsToMerge(this.services, record)
+      if (suspects === undefined) return this.maintain(later)
+      this.merge = new Merge(this, suspects)
+      this.merge.begin(later)
     })
+  }
+
+  onMerged(ctx: Context): void {
+    this.durableSeq = this.extent.lastSeq
+    this.maintain(ctx)
+  }
+
+  /** This store would answer with zeroes where something was: a person decides (A2.8-4). */
+  onLost(ctx: Context): void {
+    this.stepDown(ctx)
+    this.services.control.release(ctx, [{ extent: this.extent.id, epoch: this.epoch }], 'behind')
   }
 
   private headRecord(record: ExtentRecord, volume: VolumeRecord): HeadRecord {
@@ -164,13 +180,14 @@ export class Primary implements StreamOwner {
     const undurable = this.phase === 'promising' || this.durableSeq < this.extent.lastSeq
     if (undurable && ctx.now - this.durableAt > TIMERS.slowMs) this.releaseAsSlow(ctx)
     if (this.givenUp || this.phase === 'promising') return
+    if (this.merge?.done === false) return this.merge.maintain(ctx)
     const wanted = new Set([...record.assigned, ...record.inSync])
     wanted.delete(this.services.self)
     for (const store of this.streams.keys()) if (!wanted.has(store)) this.streams.delete(store)
     for (const store of wanted) {
       let stream = this.streams.get(store)
       if (stream === undefined) {
-        stream = new OutStream(store, this.extent, this.services, this, ctx.now)
+        stream = new OutStream(store, this.extent, this.services, this, ctx.now, this.merge?.sources.get(store)?.gen)
         this.streams.set(store, stream)
       }
       if (record.inSync.includes(store) || this.keeper.mayRejoin(ctx, store)) stream.maintain(ctx)
@@ -209,16 +226,7 @@ export class Primary implements StreamOwner {
   }
 
   /** Gives a write its seq, persists it and streams it to every replica in the same step (A2.5-3). */
-  append(
-    ctx: Context,
-    write: {
-      blocks: readonly BlockChange[]
-      bytes: number
-      operation: Operation | undefined
-      cancel: boolean
-      replies: ReplyTo[]
-    },
-  ): Seq {
+  append(ctx: Context, write: NewWrite): Seq {
     const { extent } = this
     const prevEpoch = extent.lastEpoch
     const prevSeq = extent.lastSeq
@@ -330,16 +338,7 @@ export class Primary implements StreamOwner {
   }
 
   onDamaged(ctx: Context, block: LoadedBlock): void {
-    this.repairs.repair(
-      ctx,
-      block,
-      (later) => {
-        for (const stream of this.streams.values()) stream.onRepaired(later, block.block)
-      },
-      (later) => {
-        for (const stream of this.streams.values()) stream.onUnrepairable(later, block.block)
-      },
-    )
+    this.repairs.repairForCopies(ctx, block, this.streams)
   }
 
   onSetChanged(ctx: Context, change: SetChange): void {
@@ -350,6 +349,7 @@ export class Primary implements StreamOwner {
   onLinkDown(ctx: Context, link: number): void {
     for (const stream of this.streams.values()) stream.onLinkDown(ctx, link)
     this.confirmations.onLinkDown(ctx, link)
+    this.merge?.onLinkDown(ctx, link)
   }
 
   /**

@@ -2,6 +2,7 @@ import { type BlockIndex, type FetchedBlock, type Millis, type StoreId, TIMERS }
 import type { Context, Link, LoadedBlock } from '../machine.ts'
 import type { ExtentState } from './extent-state.ts'
 import type { Services } from './services.ts'
+import type { OutStream } from './stream.ts'
 
 type Then = (ctx: Context) => void
 
@@ -54,6 +55,20 @@ export class Repairs {
     }
     this.repairs.set(block.block, repair)
     this.askNext(ctx, repair)
+  }
+
+  /** A block that is to be copied: the streams that copy it are told what became of it. */
+  repairForCopies(ctx: Context, block: LoadedBlock, streams: ReadonlyMap<StoreId, OutStream>): void {
+    this.repair(
+      ctx,
+      block,
+      (later) => {
+        for (const stream of streams.values()) stream.onRepaired(later, block.block)
+      },
+      (later) => {
+        for (const stream of streams.values()) stream.onUnrepairable(later, block.block)
+      },
+    )
   }
 
   /** Damage that nobody waits for: a scrub found it, or a peer that asked for the block. */

@@ -6,6 +6,7 @@ import {
   type FetchBlock,
   type GetDigests,
   type GetVersions,
+  type GetWindows,
   type Mark,
   type Open,
   type OpenRefused,
@@ -42,7 +43,7 @@ interface InboundStream {
 }
 
 /** Messages of a primary that only the current stream may carry. */
-type StreamMessage = GetDigests | GetVersions | Push | Mark | Replicate
+type StreamMessage = GetDigests | GetVersions | GetWindows | Push | Mark | Replicate
 
 /** The replica's side of one extent: epoch gate, gap gate, persist, acknowledge (protocol A2.4). */
 export class ReplicaRole {
@@ -84,7 +85,13 @@ export class ReplicaRole {
     // higher: once it is durable so is everything of older streams, and only then is the table read (amendment 5).
     this.stream = stream
     const token = this.extent.commit(ctx, { head: { promised: open.epoch } })
-    this.services.when(token, (later) => this.readTable(later, stream))
+    this.services.when(token, (later) => this.verify(later, stream))
+  }
+
+  /** A suspect store reads what it holds before it says so (amendment 11). */
+  private verify(ctx: Context, stream: InboundStream): void {
+    if (this.stream !== stream) return
+    this.services.verification.before(ctx, this.extent, (later) => this.readTable(later, stream))
   }
 
   private readTable(ctx: Context, stream: InboundStream): void {
@@ -181,6 +188,15 @@ export class ReplicaRole {
         })
       }
     })
+  }
+
+  /** A primary that merges what suspect stores hold asks which operations are in it (amendments 11 and 13). */
+  onGetWindows(ctx: Context, link: Link, message: GetWindows): void {
+    const stream = this.admit(ctx, link, message)
+    if (stream === undefined) return
+    const { id: extent, windows } = this.extent
+    const { epoch, gen } = stream
+    ctx.emit({ type: 'send', link, message: { type: 'windows', extent, epoch, gen, windows: windows.snapshot() } })
   }
 
   onPush(ctx: Context, link: Link, message: Push): void {
@@ -311,8 +327,9 @@ export class ReplicaRole {
     ctx.emit({ type: 'load', token, extent: this.extent.id, blocks: [message.block] })
     this.services.when(token, (later, completion) => {
       const block = completion.type === 'loaded' ? completion.blocks[0] : undefined
-      // Whoever asked finds another; that this copy is bad too must not wait for the next scrub.
-      if (block?.damaged === true) this.repairs.found(later, block)
+      // Whoever asked finds another; that this copy is bad too must not wait for the next scrub. Where it is known already it is
+      // left to that: stores that all lack a good copy would go on asking each other.
+      if (block?.damaged === true && !this.extent.damaged.has(block.block)) this.repairs.found(later, block)
       const good =
         block?.bytes !== undefined &&
         !block.damaged &&

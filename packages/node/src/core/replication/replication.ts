@@ -14,17 +14,19 @@ import {
   type StoreId,
   type StoreRoom,
   TIMERS,
+  type Trust,
 } from '@ashlar/proto'
 import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
 import type { Context, Link, LoadedBlock, StoredReplica, Token } from '../machine.ts'
 import { type ExtentStatus, statusOf } from './describe.ts'
 import { ExtentState, headRecordOf, Leftovers } from './extent-state.ts'
-import { HandOver } from './hand-over.ts'
+import { HandOver, mayLeave } from './hand-over.ts'
 import { Primary } from './primary.ts'
 import { Repairs } from './repair.ts'
 import { ReplicaRole } from './replica.ts'
 import { OwnRoom } from './room.ts'
-import type { Completion, Services } from './services.ts'
+import type { Completion, ForPrimary, ForReplica, ForStream, Services } from './services.ts'
+import { Verification } from './verification.ts'
 
 interface Extent {
   readonly state: ExtentState
@@ -33,14 +35,14 @@ interface Extent {
   primary: Primary | undefined
 }
 
-type Of<Type extends Message['type']> = Extract<Message, { type: Type }>
-type ForReplica = Of<'get-digests' | 'get-versions' | 'push' | 'mark' | 'replicate' | 'fetch-block' | 'confirm'>
-type ForStream = Of<'opened' | 'open-refused' | 'digests' | 'versions' | 'ack' | 'stream-closed'>
-type ForPrimary = ForStream | Of<'fenced' | 'confirmed'>
+type Then = (ctx: Context, completion: Completion) => void
+type Acknowledging = { endStep(ctx: Context): void }
 
 export interface ReplicationOptions {
   readonly self: StoreId
   readonly counter: number
+  /** As this life of the store began. */
+  readonly trust: Trust
   readonly control: ControlView
   readonly links: PeerLinks
   readonly replicas: readonly StoredReplica[]
@@ -52,22 +54,21 @@ export class Replication implements MapListener {
   private readonly extents = new Map<ExtentId, Extent>()
   /** Replicas whose head has no record yet: their shape comes from the map. */
   private readonly shapeless = new Map<ExtentId, StoredReplica>()
-  private readonly completions = new Map<Token, (ctx: Context, completion: Completion) => void>()
-  private readonly acknowledging = new Set<{ endStep(ctx: Context): void }>()
+  private readonly completions = new Map<Token, Then>()
+  private readonly acknowledging = new Set<Acknowledging>()
   private readonly room = new OwnRoom()
   private readonly leftovers: Leftovers
   private handOver: HandOver | undefined
 
   constructor(options: ReplicationOptions) {
-    this.services = {
-      self: options.self,
-      counter: options.counter,
-      control: options.control,
-      links: options.links,
-      when: (token, then) => this.completions.set(token, then),
-      acknowledgeAtEnd: (replica) => this.acknowledging.add(replica),
+    const { self, counter, control, links } = options
+    const services = {
+      ...{ self, counter, control, links },
+      when: (token: Token, then: Then) => this.completions.set(token, then),
+      acknowledgeAtEnd: (replica: Acknowledging) => this.acknowledging.add(replica),
       room: () => this.room.current,
     }
+    this.services = { ...services, verification: new Verification(services, options.trust) }
     this.leftovers = new Leftovers(options.replicas)
     for (const stored of options.replicas) {
       if (stored.head.record === undefined) this.shapeless.set(stored.extent, stored)
@@ -112,6 +113,7 @@ export class Replication implements MapListener {
     extent?.primary?.stepDown(ctx)
     extent?.replica.drop()
     extent?.repairs.drop(ctx)
+    this.services.verification.drop(ctx, id)
     this.extents.delete(id)
     ctx.emit({ type: 'drop-replica', extent: id })
     ctx.fact('info', 'replica-dropped', { extent: id })
@@ -225,6 +227,7 @@ export class Replication implements MapListener {
         return true
       case 'get-digests':
       case 'get-versions':
+      case 'get-windows':
       case 'push':
       case 'mark':
       case 'replicate':
@@ -236,6 +239,7 @@ export class Replication implements MapListener {
       case 'open-refused':
       case 'digests':
       case 'versions':
+      case 'windows':
       case 'ack':
       case 'stream-closed':
       case 'fenced':
@@ -315,6 +319,8 @@ export class Replication implements MapListener {
         return replica?.onGetDigests(ctx, link, message)
       case 'get-versions':
         return replica?.onGetVersions(ctx, link, message)
+      case 'get-windows':
+        return replica?.onGetWindows(ctx, link, message)
       case 'push':
         return replica?.onPush(ctx, link, message)
       case 'mark':
@@ -341,7 +347,8 @@ export class Replication implements MapListener {
 
   private onForStream(ctx: Context, link: Link, message: ForStream, primary: Primary): void {
     const store = this.services.links.storeOf(link)
-    const stream = store === undefined ? undefined : primary.streams.get(store)
+    const source = primary.merge?.sourceOf(store)
+    const stream = source ?? (store === undefined ? undefined : primary.streams.get(store))
     switch (message.type) {
       case 'opened':
         return stream?.onOpened(ctx, link, message)
@@ -349,6 +356,8 @@ export class Replication implements MapListener {
         return stream?.onDigests(ctx, link, message)
       case 'versions':
         return stream?.onVersions(ctx, link, message)
+      case 'windows':
+        return source?.onWindows(ctx, link, message)
       case 'ack':
         return stream?.onAck(ctx, link, message)
       default:
@@ -357,7 +366,8 @@ export class Replication implements MapListener {
   }
 
   private onFetched(ctx: Context, message: FetchedBlock): void {
-    for (const { repairs } of this.extents.values()) if (repairs.onFetched(ctx, message)) return
+    for (const { repairs, primary } of this.extents.values())
+      if (repairs.onFetched(ctx, message) || primary?.merge?.onFetched(ctx, message) === true) return
   }
 
   /** Damage that this store found by itself: whoever holds these versions gives their bytes, whatever role this store has. */
@@ -380,17 +390,7 @@ export class Replication implements MapListener {
    * on trusted stores that are up.
    */
   get mayLeave(): boolean {
-    const { control, self } = this.services
-    for (const id of this.extents.keys()) {
-      const inSync = control.map.extents.get(id)?.inSync ?? []
-      if (!inSync.includes(self)) continue
-      const others = inSync.filter((store) => {
-        const node = control.map.nodes.get(store)
-        return store !== self && node?.state === 'up' && node.trust === 'trusted'
-      })
-      if (others.length < Math.max(1, control.map.locate(id)?.volume.minInSync ?? 1)) return false
-    }
-    return true
+    return mayLeave(this.services, this.extents.keys())
   }
 
   /** What this store knows of its extents, for the API and for `explain`. */

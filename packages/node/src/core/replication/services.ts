@@ -1,11 +1,19 @@
-import type { StoreId, StoreRoom } from '@ashlar/proto'
+import type { Message, StoreId, StoreRoom } from '@ashlar/proto'
 import type { ControlView, PeerLinks } from '../interfaces.ts'
 import type { Context, Input, Token } from '../machine.ts'
+import type { Verification } from './verification.ts'
 
 export type Completion = Extract<
   Input,
   { readonly token: Token; readonly type: 'committed' | 'loaded' | 'merged' | 'digests' | 'versions' | 'allocation' }
 >
+
+type Of<Type extends Message['type']> = Extract<Message, { type: Type }>
+export type ForReplica = Of<
+  'get-digests' | 'get-versions' | 'get-windows' | 'push' | 'mark' | 'replicate' | 'fetch-block' | 'confirm'
+>
+export type ForStream = Of<'opened' | 'open-refused' | 'digests' | 'versions' | 'windows' | 'ack' | 'stream-closed'>
+export type ForPrimary = ForStream | Of<'fenced' | 'confirmed'>
 
 /** What the roles of an extent share with the rest of the node. */
 export interface Services {
@@ -18,6 +26,8 @@ export interface Services {
   when(token: Token, then: (ctx: Context, completion: Completion) => void): void
   /** This replica owes an acknowledgement, sent at the end of the step. */
   acknowledgeAtEnd(replica: { endStep(ctx: Context): void }): void
+  /** What this store does before anybody relies on it, in a life in which it is not believed. */
+  readonly verification: Verification
   /** Room of this store's disk, as last told (amendment 17). */
   room(): StoreRoom
 }

@@ -48,7 +48,7 @@ export class OutStream {
   private readonly services: Services
   private readonly owner: StreamOwner
   private link: Link | undefined
-  private gen = 0
+  private gen: number
   phase: StreamPhase = 'closed'
   /** The replica has made the MARK durable: from here on its acknowledgements count. */
   marked = false
@@ -74,11 +74,12 @@ export class OutStream {
   copiedBlocks = 0
   copiedBytes = 0
 
-  constructor(store: StoreId, extent: ExtentState, services: Services, owner: StreamOwner, now: Millis) {
+  constructor(store: StoreId, extent: ExtentState, services: Services, owner: StreamOwner, now: Millis, gen = 0) {
     this.store = store
     this.extent = extent
     this.services = services
     this.owner = owner
+    this.gen = gen
     this.createdAt = now
     this.progressAt = now
   }

@@ -19,6 +19,9 @@ export interface PendingWrite {
   readonly replies: ReplyTo[]
 }
 
+/** A write before it has its seq. */
+export type NewWrite = Omit<PendingWrite, 'seq'>
+
 /** Writes of one primary between seq and commit, in seq order, and which blocks they touch. */
 export class Window {
   private readonly writes: PendingWrite[] = []

@@ -37,7 +37,7 @@ export function replicationMetrics(register: Register) {
     ),
     forcedExtents: register.gauge(
       'ashlar_replication_forced_extents',
-      'Extents that got a primary by force and whose loss nobody has acknowledged yet, by volume.',
+      'Extents that got a primary by force, or were merged from suspect stores, and whose loss nobody has acknowledged yet, by volume.',
       ['volume'],
     ),
     primaries: register.gauge('ashlar_replication_primaries', 'Extents whose primary is this node, by phase.', [

@@ -145,14 +145,14 @@ export class Reducer {
   change(
     inSync: number[],
     extent: ExtentId = EXTENT,
-    over: Partial<{ sender: number; revision: number; epoch: number }> = {},
+    over: Partial<{ sender: number; counter: number; revision: number; epoch: number }> = {},
   ) {
     const record = this.record(extent)
     const sender = over.sender ?? numberOf(record.primary.store)
     const result = this.apply({
       do: 'change-sets',
       store: store(sender),
-      counter: record.primary.counter,
+      counter: over.counter ?? record.primary.counter,
       changes: [
         {
           extent,

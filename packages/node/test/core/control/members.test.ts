@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { explainWaiting } from '../../../src/core/control/index.ts'
+import { explainWaiting, promotable } from '../../../src/core/control/waiting.ts'
 import { address, EXTENT, numberOf, numbers, Reducer, store } from './kit.ts'
 
 describe('in-sync sets', () => {
@@ -65,9 +65,9 @@ describe('in-sync sets', () => {
   it('an earlier incarnation of the primary changes nothing any more', () => {
     const reducer = new Reducer().founded(1)
     reducer.create({ replicas: 1, live: [1] })
-    reducer.register(1, { counter: 2, trust: 'suspect' })
-    assert.equal(reducer.record().primary.counter, 1, 'a suspect store is not named again')
-    assert.equal(reducer.change([1]), 'NOT_PRIMARY')
+    reducer.register(1, { counter: 2 })
+    assert.equal(reducer.record().primary.counter, 2, 'the only member is named again')
+    assert.equal(reducer.change([1], EXTENT, { counter: 1 }), 'NOT_PRIMARY')
   })
 })
 
@@ -200,18 +200,107 @@ describe('registration', () => {
     assert.deepEqual(reducer.brief(), { epoch: 3, primary: b, inSync: [b], eligible: [a] }, 'whichever comes first')
   })
 
-  it('amendment 11: with only suspect stores left the extent waits; one that is trusted is named though it is away', () => {
+  /** Stores 1 and 2 hold an extent, and both are down. */
+  const bothDown = () => {
     const reducer = new Reducer().founded(2)
     reducer.create({ replicas: 2, minInSync: 1 })
-    const p = numberOf(reducer.record().primary.store)
-    const other = 3 - p
     reducer.expire([1, 2], [])
+    const p = numberOf(reducer.record().primary.store)
+    return { reducer, p, other: 3 - p }
+  }
+  const markOf = (reducer: Reducer) => {
+    const { changedAt, ...mark } = reducer.state.forced.get(EXTENT) ?? assert.fail('it was not marked')
+    return mark
+  }
+
+  it('amendment 11: a suspect store makes way for one that is trusted though away; alone it waits for the other suspect one', () => {
+    const { reducer, p, other } = bothDown()
     reducer.register(p, { counter: 2, trust: 'suspect' })
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: other, inSync: [other], eligible: [] })
-    reducer.register(other, { counter: 2, trust: 'suspect', live: [p] })
+    reducer.expire([p], [], 2)
+    reducer.register(other, { counter: 2, trust: 'suspect', live: [] })
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: other, inSync: [other], eligible: [] })
-    reducer.register(other, { counter: 3, trust: 'trusted', live: [p] })
+    const waiting = explainWaiting(reducer.state, reducer.record())
+    assert.deepEqual(
+      [waiting.all, numbers(waiting.waitsFor)],
+      [true, [1, 2]],
+      'what was taken out may hold what is missing',
+    )
+    reducer.register(other, { counter: 3, trust: 'trusted' })
     assert.deepEqual(reducer.brief(), { epoch: 3, primary: other, inSync: [other], eligible: [] })
     assert.equal(reducer.record().primary.counter, 3)
+    assert.equal(reducer.state.forced.size, 0)
+  })
+
+  it('amendment 11: with only suspect stores left, and all of them present, a member is named to merge, and that is marked', () => {
+    const { reducer, p, other } = bothDown()
+    reducer.register(p, { counter: 2, trust: 'suspect' })
+    reducer.register(other, { counter: 2, trust: 'suspect', live: [p] })
+    assert.deepEqual(reducer.brief(), { epoch: 3, primary: other, inSync: [other], eligible: [] })
+    assert.deepEqual(markOf(reducer), {
+      extent: EXTENT,
+      epoch: 3,
+      store: store(other),
+      acknowledged: false,
+      merged: true,
+    })
+    const { revision } = reducer.record()
+    reducer.register(p, { counter: 3, live: [other] })
+    assert.equal(reducer.record().revision, revision, 'it serves for as long as this life of it')
+    reducer.register(other, { counter: 3, live: [p] })
+    assert.deepEqual(reducer.brief(), { epoch: 4, primary: other, inSync: [other], eligible: [] })
+    assert.equal(markOf(reducer).epoch, 3, 'its next life is believed: nothing is merged again')
+  })
+
+  it('amendment 11: a merge that was begun begins anew with the next life of whoever does it', () => {
+    const { reducer, p, other } = bothDown()
+    reducer.register(p, { counter: 2, trust: 'suspect' })
+    reducer.register(other, { counter: 2, trust: 'suspect', live: [p] })
+    reducer.register(other, { counter: 3, trust: 'suspect', live: [p] })
+    assert.deepEqual(reducer.brief(), { epoch: 4, primary: other, inSync: [other], eligible: [] })
+    assert.deepEqual([markOf(reducer).epoch, markOf(reducer).merged], [4, true])
+  })
+
+  it('amendment 11: a suspect store that was kept is merged too, and one that only joined does not keep others waiting', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create({ minInSync: 2 })
+    const p = numberOf(reducer.record().primary.store)
+    const [a, b] = [1, 2, 3].filter((n) => n !== p) as [number, number]
+    reducer.change([p, a])
+    reducer.change([p])
+    reducer.expire([1, 2, 3], [])
+    reducer.register(a, { counter: 2, trust: 'suspect' })
+    assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p], eligible: [] }, 'p is believed, and away')
+    reducer.register(p, { counter: 2, trust: 'suspect', live: [a] })
+    assert.deepEqual(
+      reducer.brief(),
+      { epoch: 2, primary: p, inSync: [p], eligible: [] },
+      'b was out, and is not suspect',
+    )
+    assert.equal(markOf(reducer).merged, true)
+    assert.equal(reducer.state.nodes.get(store(b))?.state, 'lost')
+  })
+
+  it('amendment 11: a new leader of control names who merges once it has heard of all of them', () => {
+    const { reducer, p, other } = bothDown()
+    reducer.register(p, { counter: 2, trust: 'suspect' })
+    reducer.register(other, { counter: 2, trust: 'suspect', live: [] })
+    assert.equal(reducer.brief().epoch, 2)
+    assert.deepEqual(promotable(reducer.state, new Set([store(other)])).extents, [])
+    const { extents } = promotable(reducer.state, new Set([store(other), store(p)]))
+    assert.equal(extents.length, 1)
+    reducer.apply({ do: 'promote', extents, live: [store(1), store(2)] })
+    assert.deepEqual(reducer.brief(), { epoch: 3, primary: other, inSync: [other], eligible: [] })
+  })
+
+  it('amendments 11 and 15: who was declared lost for good is not left, and the others are merged without it', () => {
+    const { reducer, p, other } = bothDown()
+    reducer.register(p, { counter: 2, trust: 'suspect' })
+    reducer.expire([p], [], 2)
+    reducer.register(other, { counter: 2, trust: 'suspect' })
+    assert.equal(reducer.brief().epoch, 2)
+    reducer.apply({ do: 'lose-store', store: store(p), live: [store(other)] })
+    assert.deepEqual(reducer.brief(), { epoch: 3, primary: other, inSync: [other], eligible: [] })
+    assert.equal(markOf(reducer).merged, true)
   })
 })

@@ -260,7 +260,14 @@ describe('random commands', () => {
             const absent = command.do === 'register' && !command.live.includes(old.primary.store)
             assert.ok(leaseOver || said || expired || absent, `${command.do} replaced a primary that may serve`)
             const successor = state.nodes.get(now.primary.store)
-            if (now.primary.store !== old.primary.store && 'live' in command && command.do !== 'register')
+            const mark = state.forced.get(now.id)
+            if (mark?.epoch === now.epoch && mark.merged === true) {
+              const trusted = [...old.inSync, ...old.eligible].filter((it) => state.nodes.get(it)?.trust === 'trusted')
+              assert.ok(
+                trusted.every((it) => state.gone.has(it)),
+                'merged while a store is believed',
+              )
+            } else if (now.primary.store !== old.primary.store && 'live' in command && command.do !== 'register')
               assert.ok(successor?.trust === 'trusted', 'a suspect store never becomes primary (amendment 11)')
           }
         }

@@ -41,6 +41,21 @@ test('A2.6: a block that is damaged wherever it is does not keep a new primary f
   assert.deepEqual(world.readBack(written.request), blockOf(6), 'a write of the whole block ends it')
 })
 
+test('A2.6: stores that all lack a good copy of a block ask each other once, and no more', () => {
+  const world = rotten('a', 'b', 'c')
+  let fetches = 0
+  world.hold = (_from, _to, message) => {
+    if (message.type === 'fetch-block') fetches += 1
+    // What goes on for ever would never settle.
+    return fetches > 100
+  }
+  const bad = read(0)
+  world.ask('a', bad)
+  world.settle()
+  assert.deepEqual(world.codes(bad.request), [ERRORS.DAMAGED.number])
+  assert.ok(fetches < 10, `${fetches} messages asked for it`)
+})
+
 test('A2.6: a block that is damaged at the new primary alone is repaired before it serves', () => {
   const world = rotten('c')
   world.host('b').disk.damaged.add(0)
@@ -146,4 +161,80 @@ test('a store may leave only where enough others that are up and trusted are in 
   assert.equal(mayLeave('c'), false, 'b is lost')
   world.change({ inSync: ['a', 'b'] as StoreId[] })
   assert.ok(mayLeave('c'), 'it does not count anyway')
+})
+
+/** Stores a, b and c hold blocks 0 and 300; then c is down, suspect and out of the set, and both are rotten there. */
+function suspectWithRot(): World {
+  const world = active()
+  for (const block of [0, 300]) world.ask('a', write(block, 5, block + 1))
+  world.settle()
+  world.kill('c')
+  const { disk } = world.host('c')
+  for (const block of [0, 300]) disk.damaged.add(block)
+  // As a real disk: damage is found by reading.
+  disk.stored = () => ({ ...Object.getPrototypeOf(disk).stored.call(disk), damaged: [] })
+  world.host('c').trust = 'suspect'
+  world.change({ inSync: ['a', 'b'] as StoreId[] })
+  return world
+}
+
+test('amendment 11: a suspect store reads all its bytes before it counts, and gets those that rotted', () => {
+  const world = suspectWithRot()
+  world.start('c')
+  world.publish()
+  world.settle()
+  world.pass(200)
+  assert.deepEqual(world.grant('a').inSync, ['a', 'b', 'c'])
+  assert.equal(world.host('c').disk.damaged.size, 0)
+  assert.deepEqual(
+    world
+      .host('c')
+      .facts.filter(({ what }) => what === 'replica-verified')
+      .map(({ damagedBlocks }) => damagedBlocks),
+    [2],
+  )
+})
+
+test('amendment 11: a suspect store answers no OPEN while it reads, and reads once whoever asks meanwhile', () => {
+  const world = suspectWithRot()
+  const c = world.host('c')
+  c.autoRead = false
+  let opened = 0
+  world.hold = (from, _to, message) => {
+    if (from === 'c' && message.type === 'opened') opened += 1
+    return false
+  }
+  world.start('c')
+  world.publish()
+  world.settle()
+  world.pass(25_000)
+  assert.equal(opened, 0)
+  assert.equal(c.reads.length, 1, 'streams that were opened anew wait for the same reading')
+  world.finishReads('c')
+  world.settle()
+  assert.equal(opened, 1)
+  c.autoRead = true
+  world.pass(1500)
+  assert.equal(c.disk.damaged.size, 0)
+})
+
+test('amendment 11: a store that is believed reads nothing before it is compared', () => {
+  const world = suspectWithRot()
+  world.host('c').trust = 'trusted'
+  world.start('c')
+  world.publish()
+  world.settle()
+  assert.ok(!world.host('c').facts.some(({ what }) => what === 'replica-verified'))
+})
+
+test('amendment 11: a replica that is deleted while it is read ends the reading', () => {
+  const world = suspectWithRot()
+  const c = world.host('c')
+  c.autoRead = false
+  world.start('c')
+  world.publish()
+  world.settle()
+  world.remove()
+  world.finishReads('c')
+  assert.ok(!c.facts.some(({ what }) => what === 'replica-verified'))
 })

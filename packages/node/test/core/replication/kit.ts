@@ -99,7 +99,8 @@ export class World {
       },
     }
     const stored: StoredReplica[] = host.disk.exists ? [host.disk.stored()] : []
-    host.replication = new Replication({ self: store, counter: host.counter, control, links, replicas: stored })
+    const { counter, trust } = host
+    host.replication = new Replication({ self: store, counter, trust, control, links, replicas: stored })
   }
 
   private order(store: StoreId): number {

@@ -1,0 +1,116 @@
+import type { BlockIndex, Message, Millis, Opened, SessionWindow, StoreId, Versions, Windows } from '@ashlar/proto'
+import type { Context, LeafVersions, Link } from '../machine.ts'
+import type { Merge } from './merge.ts'
+
+type Refusal = { epoch: number; gen: number; reason: string; promised?: number }
+
+/**
+ * One suspect store whose copy is merged, as the store that merges sees it:
+ *
+ *   closed ─OPEN─> opening ─OPENED, its operations─> ready
+ *      ^__________ link down, refusal, gap ____________|
+ *
+ * It is opened like any stream: from its promise on nobody else changes what it holds, and what it says stays true.
+ */
+export class MergeSource {
+  readonly store: StoreId
+  private readonly merge: Merge
+  link: Link | undefined
+  gen = 0
+  private openedAt: Millis = Number.NEGATIVE_INFINITY
+  opened: Opened | undefined
+  windows: readonly SessionWindow[] | undefined
+  damaged: ReadonlySet<BlockIndex> = new Set()
+  /** Versions of leaves that were asked for and have come. */
+  readonly leaves = new Map<number, LeafVersions['versions']>()
+
+  constructor(store: StoreId, merge: Merge) {
+    this.store = store
+    this.merge = merge
+  }
+
+  get ready(): boolean {
+    return this.opened !== undefined && this.windows !== undefined
+  }
+
+  /** Opens it where it is closed and there is a connection. While a link stands an OPEN is not lost. */
+  maintain(ctx: Context): void {
+    if (this.link !== undefined) return
+    const { links, self } = this.merge.services
+    const link = links.dialed(this.store)
+    const counter = link === undefined ? undefined : links.counterOf(link)
+    // Whoever refuses, because it does not know of the extent yet, is asked again at the next tick.
+    if (link === undefined || counter === undefined || this.openedAt === ctx.now) return
+    this.link = link
+    this.gen += 1
+    this.openedAt = ctx.now
+    this.send(ctx, {
+      type: 'open',
+      ...this.stream,
+      primaryStore: self,
+      replicaStore: this.store,
+      replicaCounter: counter,
+    })
+  }
+
+  private get stream() {
+    const { extent, epoch } = this.merge
+    return { extent: extent.id, epoch, gen: this.gen }
+  }
+
+  private send(ctx: Context, message: Message): void {
+    if (this.link !== undefined) ctx.emit({ type: 'send', link: this.link, message })
+  }
+
+  private current(link: Link, message: { epoch: number; gen: number }): boolean {
+    return this.link === link && this.gen === message.gen && this.merge.epoch === message.epoch
+  }
+
+  /** What it said counts no more: it may be another life of the store that answers next. */
+  close(): void {
+    this.link = undefined
+    this.opened = undefined
+    this.windows = undefined
+    this.leaves.clear()
+  }
+
+  onOpened(ctx: Context, link: Link, message: Opened): void {
+    if (!this.current(link, message) || this.opened !== undefined) return
+    this.opened = message
+    this.damaged = new Set(message.damaged)
+    this.send(ctx, { type: 'get-windows', ...this.stream })
+  }
+
+  onWindows(ctx: Context, link: Link, message: Windows): void {
+    if (!this.current(link, message) || this.opened === undefined) return
+    this.windows = message.windows
+    this.merge.onReady(ctx)
+  }
+
+  onRefused(ctx: Context, link: Link, message: Refusal): void {
+    if (this.current(link, message)) this.merge.onClosed(ctx, this, message.promised)
+  }
+
+  askLeaves(ctx: Context, leaves: readonly number[]): void {
+    this.leaves.clear()
+    this.send(ctx, { type: 'get-versions', ...this.stream, leaves })
+  }
+
+  onVersions(ctx: Context, link: Link, message: Versions): void {
+    if (!this.current(link, message)) return
+    this.leaves.set(message.leaf, message.versions)
+    this.merge.onLeaves(ctx)
+  }
+
+  /** Asks for the bytes of a block in exactly this version; the answer comes to the merge. */
+  fetch(ctx: Context, block: BlockIndex, version: LeafVersions['versions'][number]): number {
+    const request = ctx.token()
+    const { epoch: versionEpoch, seq: versionSeq } = version
+    this.send(ctx, { type: 'fetch-block', request, extent: this.merge.extent.id, block, versionEpoch, versionSeq })
+    return request
+  }
+
+  onDigests(): void {}
+
+  onAck(): void {}
+}

@@ -1,0 +1,298 @@
+import {
+  BLOCK_DATA,
+  type BlockIndex,
+  type Epoch,
+  type ExtentRecord,
+  type FetchedBlock,
+  LIMITS,
+  type Seq,
+  type StoreId,
+  sameVersion,
+} from '@ashlar/proto'
+import type { Context, LeafVersions, Link } from '../machine.ts'
+import { sameBytes } from './comparison.ts'
+import { DedupeWindows } from './dedupe.ts'
+import type { ExtentState } from './extent-state.ts'
+import { byVersion, type Copy, copiesOf, isHigher, mergeWindows } from './merge-rule.ts'
+import { MergeSource } from './merge-source.ts'
+import type { Services } from './services.ts'
+
+/** Leaves whose versions are asked for at once: bounds what a merge keeps in memory. */
+const LEAVES_AT_ONCE = 16
+
+/** What a merge tells the primary that it is a part of. */
+export interface MergeOwner {
+  readonly epoch: Epoch
+  readonly extent: ExtentState
+  readonly services: Services
+  readonly over: boolean
+  onFenced(ctx: Context, promised: Epoch): void
+  /** All that the stores hold is in this one, on stable storage. */
+  onMerged(ctx: Context): void
+  /** Nobody has a good copy of a block of which this store has nothing: it would read as if it never was written. */
+  onLost(ctx: Context, block: BlockIndex): void
+}
+
+/** A block whose better copy is to be fetched: the copies that are left to try, best first; undefined is the own one. */
+interface Fetch {
+  readonly block: BlockIndex
+  readonly copies: Copy<MergeSource | undefined>[]
+}
+
+/**
+ * The other stores whose copies a primary of this record merges, as control saw them when it named it; undefined where it has
+ * nothing to merge.
+ */
+export function suspectsToMerge({ control, self }: Services, record: ExtentRecord): StoreId[] | undefined {
+  const { forced, gone, nodes } = control.map
+  const mark = forced.get(record.id)
+  if (mark?.epoch !== record.epoch || mark.merged !== true) return undefined
+  const members = [...record.inSync, ...record.eligible]
+  const isLeft = (store: StoreId) => members.includes(store) || nodes.get(store)?.trust === 'suspect'
+  return record.assigned.filter((store) => store !== self && !gone.has(store) && isLeft(store))
+}
+
+type Version = LeafVersions['versions'][number]
+
+/**
+ * Merges what suspect stores hold of an extent when nobody else is left of it (amendment 11), before its primary begins:
+ *
+ *   own bytes read, every store opened ─> leaf by leaf: versions of all, better copies fetched ─> heads, operations ─> merged
+ *      ^_______________ a store is gone, or refused: what it holds is asked for again _______________|
+ *
+ * Of each block the highest version with a good checksum wins. Every store reads all its bytes before it answers, so that what
+ * is damaged is known. What was taken over stays when it begins again: it is never worse than what was there.
+ */
+export class Merge {
+  readonly extent: ExtentState
+  readonly services: Services
+  readonly sources: ReadonlyMap<StoreId, MergeSource>
+  private readonly owner: MergeOwner
+  private verified = false
+  /** Rises with each beginning; what was asked for by an earlier one is void. */
+  private run = 0
+  private running = false
+  private nextLeaf = 0
+  /** Own versions of the leaves that are looked at, once they are there. */
+  private own: ReadonlyMap<number, readonly Version[]> = new Map()
+  private asked: readonly number[] = []
+  /** Operations that the other stores remember and that no better copy has rolled back. */
+  private remembered: ReadonlyMap<MergeSource, DedupeWindows> = new Map()
+  private fetches: Fetch[] = []
+  private readonly fetching = new Map<number, Fetch>()
+  /** All is merged, and durable. */
+  done = false
+  private taken = 0
+  private older = 0
+
+  constructor(owner: MergeOwner, stores: readonly StoreId[]) {
+    this.owner = owner
+    this.extent = owner.extent
+    this.services = owner.services
+    this.sources = new Map(stores.map((store) => [store, new MergeSource(store, this)]))
+  }
+
+  get epoch(): Epoch {
+    return this.owner.epoch
+  }
+
+  begin(ctx: Context): void {
+    const stores = [...this.sources.keys()]
+    ctx.fact('warn', 'extent-merging', { extent: this.extent.id, epoch: this.epoch, stores })
+    this.services.verification.before(ctx, this.extent, (later) => {
+      this.verified = true
+      this.onReady(later)
+    })
+    this.maintain(ctx)
+  }
+
+  /** Stores that it waits for: with which there is no connection, or which still read what they hold. */
+  get waitsFor(): StoreId[] {
+    return this.needed.filter(({ ready }) => !ready).map(({ store }) => store)
+  }
+
+  /** What a message of this store is for, until all is merged. */
+  sourceOf(store: StoreId | undefined): MergeSource | undefined {
+    return this.done || store === undefined ? undefined : this.sources.get(store)
+  }
+
+  /** Who was declared lost for good meanwhile is not waited for any more. */
+  private get needed(): MergeSource[] {
+    const { gone } = this.services.control.map
+    return [...this.sources.values()].filter(({ store }) => !gone.has(store))
+  }
+
+  maintain(ctx: Context): void {
+    for (const source of this.needed) source.maintain(ctx)
+    this.onReady(ctx)
+  }
+
+  onLinkDown(ctx: Context, link: Link): void {
+    if (this.done) return
+    for (const source of this.sources.values()) if (source.link === link) this.onClosed(ctx, source)
+  }
+
+  onClosed(ctx: Context, source: MergeSource, promised?: number): void {
+    source.close()
+    this.running = false
+    if (promised !== undefined && promised > this.epoch) this.owner.onFenced(ctx, promised as Epoch)
+  }
+
+  onReady(ctx: Context): void {
+    if (this.running || this.owner.over || !this.verified || this.waitsFor.length > 0) return
+    this.running = true
+    const run = ++this.run
+    this.nextLeaf = 0
+    this.fetches = []
+    this.fetching.clear()
+    this.remembered = new Map(this.needed.map((source) => [source, DedupeWindows.from(source.windows ?? [])]))
+    const token = ctx.token()
+    ctx.emit({ type: 'digests', token, extent: this.extent.id })
+    this.services.when(token, (later, completion) => {
+      if (!this.current(run) || completion.type !== 'digests') return
+      const isEqual = ({ opened }: MergeSource) => sameBytes(completion.root, opened?.digest ?? new Uint8Array())
+      if (this.extent.damaged.size === 0 && this.needed.every(isEqual)) this.finish(later)
+      else this.askLeaves(later)
+    })
+  }
+
+  private current(run: number): boolean {
+    return this.run === run && this.running && !this.owner.over
+  }
+
+  // ---- leaf by leaf -----------------------------------------------------------------------------------------------
+
+  private askLeaves(ctx: Context): void {
+    const leaves = Math.ceil(this.extent.blockCount / LIMITS.leafBlocks)
+    const count = Math.min(LEAVES_AT_ONCE, leaves - this.nextLeaf)
+    if (count === 0) return this.finish(ctx)
+    this.asked = Array.from({ length: count }, (_, at) => this.nextLeaf + at)
+    this.nextLeaf += count
+    this.own = new Map()
+    for (const source of this.needed) source.askLeaves(ctx, this.asked)
+    const { run } = this
+    const token = ctx.token()
+    ctx.emit({ type: 'versions', token, extent: this.extent.id, leaves: this.asked })
+    this.services.when(token, (later, completion) => {
+      if (!this.current(run) || completion.type !== 'versions') return
+      this.own = new Map(completion.leaves.map(({ leaf, versions }) => [leaf, versions]))
+      this.onLeaves(later)
+    })
+  }
+
+  /** Versions came. Once all are there, what is better elsewhere is fetched. */
+  onLeaves(ctx: Context): void {
+    if (!this.current(this.run) || this.own.size < this.asked.length) return
+    const { needed } = this
+    if (needed.some((source) => source.leaves.size < this.asked.length)) return
+    for (const leaf of this.asked) {
+      const own = { holder: undefined, versions: this.own.get(leaf) ?? [], damaged: this.extent.damaged }
+      const others = needed.map((holder) => {
+        return { holder, versions: holder.leaves.get(leaf) ?? [], damaged: holder.damaged }
+      })
+      for (const [block, copies] of copiesOf<MergeSource | undefined>([own, ...others])) {
+        const best = byVersion(copies)
+        if (best[0] !== undefined) this.forget(block, best[0], copies)
+        if (best[0]?.holder !== undefined || best.length === 0) this.fetches.push({ block, copies: best })
+        if (copies.some(({ version }) => best[0] === undefined || isHigher(version, best[0].version))) this.older += 1
+      }
+    }
+    this.own = new Map()
+    this.fetchMore(ctx)
+  }
+
+  /** What a store has of a block and loses to a better copy is no answer to a retry any more (amendment 13). */
+  private forget(block: BlockIndex, best: Copy<MergeSource | undefined>, copies: Fetch['copies']): void {
+    for (const { holder, version } of copies) {
+      if (holder === undefined || sameVersion(version, best.version)) continue
+      this.remembered.get(holder)?.rollBack(block, this.windowsOf(best.holder))
+    }
+  }
+
+  private windowsOf(holder: MergeSource | undefined): DedupeWindows {
+    return (holder === undefined ? undefined : this.remembered.get(holder)) ?? this.extent.windows
+  }
+
+  private fetchMore(ctx: Context): void {
+    const most = Math.max(1, Math.floor(LIMITS.pushWindowBytes / this.extent.blockSizeBytes))
+    while (this.fetching.size < most) {
+      const next = this.fetches.shift()
+      if (next === undefined) break
+      this.takeOver(ctx, next)
+      if (!this.current(this.run)) return
+    }
+    if (this.fetching.size === 0) this.askLeaves(ctx)
+  }
+
+  /** The best copy that is left: the own one stays, one without bytes is written down, one with bytes is fetched. */
+  private takeOver(ctx: Context, fetch: Fetch): void {
+    const [best] = fetch.copies
+    if (best === undefined) return this.onNoCopy(ctx, fetch.block)
+    if (best.holder === undefined) return
+    const { epoch, seq, kind, checksum } = best.version
+    const version = { block: fetch.block, epoch, seq, kind, checksum }
+    if (kind === BLOCK_DATA) this.fetching.set(best.holder.fetch(ctx, fetch.block, version), fetch)
+    else this.write(ctx, fetch.block, best, undefined)
+  }
+
+  /** A block that is damaged wherever it is stays damaged here, and whoever reads it is told. */
+  private onNoCopy(ctx: Context, block: BlockIndex): void {
+    ctx.fact('error', 'block-not-merged', { extent: this.extent.id, block })
+    if (!this.extent.damaged.has(block)) this.owner.onLost(ctx, block)
+  }
+
+  private write(
+    ctx: Context,
+    block: BlockIndex,
+    { holder, version }: Copy<MergeSource | undefined>,
+    bytes: Uint8Array | undefined,
+  ): void {
+    const { epoch, seq, kind, checksum } = version
+    const change = { block, version: { epoch, seq, kind, checksum }, ...(bytes === undefined ? {} : { bytes }) }
+    this.extent.commit(ctx, { blocks: [change], rolledBackTo: this.windowsOf(holder) })
+    this.taken += 1
+  }
+
+  /** True when the answer was to a request of this merge. */
+  onFetched(ctx: Context, message: FetchedBlock): boolean {
+    const fetch = this.fetching.get(message.request)
+    if (fetch === undefined) return false
+    this.fetching.delete(message.request)
+    if (!this.current(this.run)) return true
+    const [best] = fetch.copies
+    const isGood = message.bytes !== undefined && message.checksum === best?.version.checksum
+    if (best !== undefined && isGood) this.write(ctx, fetch.block, best, message.bytes)
+    else this.fetches.unshift({ block: fetch.block, copies: fetch.copies.slice(1) })
+    this.fetchMore(ctx)
+    return true
+  }
+
+  // ---- the end ----------------------------------------------------------------------------------------------------
+
+  /** From here on this store is as good as all of them: its own doubt ends with the same batch. */
+  private finish(ctx: Context): void {
+    const { extent, needed, run, taken, older } = this
+    const heads = [extent, ...needed.flatMap(({ opened }) => (opened === undefined ? [] : [opened]))]
+    const highest = (of: (head: (typeof heads)[number]) => number) => Math.max(...heads.map(of))
+    const lastSeq = highest((head) => head.lastSeq) as Seq
+    const windows = [extent.windows, ...this.remembered.values()].flatMap((known) => known.snapshot())
+    const token = extent.commit(ctx, {
+      head: {
+        lastEpoch: highest((head) => head.lastEpoch) as Epoch,
+        lastSeq,
+        commitSeq: Math.min(
+          lastSeq,
+          highest((head) => head.commitSeq),
+        ) as Seq,
+      },
+      windows: mergeWindows(windows),
+    })
+    this.services.when(token, (later) => {
+      if (!this.current(run)) return
+      const facts = { extent: extent.id, epoch: this.epoch, takenBlocks: taken, olderBlocks: older }
+      later.fact('warn', 'extent-merged', facts)
+      this.done = true
+      this.owner.onMerged(later)
+    })
+  }
+}

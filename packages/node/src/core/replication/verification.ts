@@ -1,0 +1,113 @@
+import { BLOCK_DATA, type BlockIndex, type ExtentId, LIMITS, type Trust } from '@ashlar/proto'
+import type { Context } from '../machine.ts'
+import type { ExtentState } from './extent-state.ts'
+import type { Services } from './services.ts'
+
+type Then = (ctx: Context) => void
+
+/** Leaves whose versions are listed at once. */
+const LEAVES_AT_ONCE = 16
+/** Bytes of one load, so that a run is read by one iterator and little is in memory. */
+const RUN_BYTES = 256 * 1024
+
+/** One extent whose bytes are read. */
+interface Job {
+  readonly extent: ExtentState
+  onDone: Then
+  nextLeaf: number
+  /** Blocks of the leaves before `nextLeaf` that are not read yet. */
+  blocks: BlockIndex[]
+}
+
+/**
+ * What a suspect store holds is read and checked before anybody relies on it (amendment 11): the comparison looks at versions
+ * only, and bytes that rotted under a good version would count as a copy. Each extent is read once in a life of the store,
+ * one extent after the other, whatever becomes of the stream that asked for it. A store that is believed reads nothing.
+ */
+export class Verification {
+  private readonly services: Omit<Services, 'verification'>
+  private readonly trust: Trust
+  private readonly checked = new Set<ExtentId>()
+  private readonly jobs = new Map<ExtentId, Job>()
+  private current: Job | undefined
+
+  /** `trust`: as this life of the store began. */
+  constructor(services: Omit<Services, 'verification'>, trust: Trust) {
+    this.services = services
+    this.trust = trust
+  }
+
+  /** The store does not believe itself, or control does not believe it: there are two directories with one identity. */
+  private get suspect(): boolean {
+    const { control, self, counter } = this.services
+    const known = control.map.nodes.get(self)
+    return this.trust === 'suspect' || (known?.incarnation.counter === counter && known.trust === 'suspect')
+  }
+
+  /**
+   * Calls `then` once all bytes of the extent were checked and its damaged blocks are known, at once where that is so. Who
+   * asked for the extent before is forgotten: it has one stream at a time, or one primary.
+   */
+  before(ctx: Context, extent: ExtentState, then: Then): void {
+    if (!this.suspect || this.checked.has(extent.id)) return then(ctx)
+    const known = this.jobs.get(extent.id)
+    if (known !== undefined) known.onDone = then
+    else this.jobs.set(extent.id, { extent, onDone: then, nextLeaf: 0, blocks: [] })
+    if (this.current === undefined) this.next(ctx)
+  }
+
+  /** The replica is about to be deleted. */
+  drop(ctx: Context, id: ExtentId): void {
+    const job = this.jobs.get(id)
+    this.jobs.delete(id)
+    if (job !== undefined && job === this.current) this.next(ctx)
+  }
+
+  private next(ctx: Context): void {
+    const [job] = this.jobs.values()
+    this.current = job
+    if (job !== undefined) this.continue(ctx, job)
+  }
+
+  private continue(ctx: Context, job: Job): void {
+    if (job.blocks.length > 0) return this.readRun(ctx, job)
+    const leaves = Math.ceil(job.extent.blockCount / LIMITS.leafBlocks)
+    if (job.nextLeaf < leaves) return this.listLeaves(ctx, job, leaves)
+    const { id, damaged } = job.extent
+    this.jobs.delete(id)
+    this.checked.add(id)
+    ctx.fact('info', 'replica-verified', { extent: id, damagedBlocks: damaged.size })
+    job.onDone(ctx)
+    this.next(ctx)
+  }
+
+  private listLeaves(ctx: Context, job: Job, leaves: number): void {
+    const count = Math.min(LEAVES_AT_ONCE, leaves - job.nextLeaf)
+    const asked = Array.from({ length: count }, (_, at) => job.nextLeaf + at)
+    job.nextLeaf += count
+    const token = ctx.token()
+    ctx.emit({ type: 'versions', token, extent: job.extent.id, leaves: asked })
+    this.services.when(token, (later, completion) => {
+      if (this.current !== job || completion.type !== 'versions') return
+      for (const { versions } of completion.leaves)
+        for (const { block, kind } of versions) if (kind === BLOCK_DATA) job.blocks.push(block)
+      this.continue(later, job)
+    })
+  }
+
+  private readRun(ctx: Context, job: Job): void {
+    const { extent } = job
+    const blocks = job.blocks.splice(0, Math.max(1, Math.floor(RUN_BYTES / extent.blockSizeBytes)))
+    const token = ctx.token()
+    ctx.emit({ type: 'load', token, extent: extent.id, blocks })
+    this.services.when(token, (later, completion) => {
+      if (this.current !== job || completion.type !== 'loaded') return
+      for (const { block, damaged } of completion.blocks) {
+        if (!damaged || extent.damaged.has(block)) continue
+        extent.damaged.add(block)
+        later.fact('error', 'block-damaged', { extent: extent.id, block })
+      }
+      this.continue(later, job)
+    })
+  }
+}
