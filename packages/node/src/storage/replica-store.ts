@@ -297,7 +297,7 @@ export class ReplicaStore implements Store {
   #versions({ token, extent, leaves }: EffectOf<'versions'>): void {
     const replica = this.#replica(extent)
     this.#run(async () => {
-      const found = await readVersions(this.#leaves, replica, leaves)
+      const found = await readVersions(this.#leaves, replica, leaves, this.identity.trust)
       if (found !== undefined) this.#answer({ type: 'versions', token, leaves: found })
     })
   }
@@ -306,7 +306,7 @@ export class ReplicaStore implements Store {
     const replica = this.#replica(extent)
     replica.assertBlocks(firstBlock, blocks)
     this.#run(async () => {
-      const runs = await readAllocation(this.#leaves, replica, firstBlock, blocks)
+      const runs = await readAllocation(this.#leaves, replica, firstBlock, blocks, this.identity.trust)
       if (runs !== undefined) this.#answer({ type: 'allocation', token, runs })
     })
   }

@@ -1,4 +1,4 @@
-import { BLOCK_ABSENT, type BlockIndex, type BlockKind, LIMITS } from '@ashlar/proto'
+import { BLOCK_ABSENT, type BlockIndex, type BlockKind, LIMITS, type Trust } from '@ashlar/proto'
 import { KindRuns, LeafTable, leafOf } from '../../core/blocks/index.ts'
 import type { LeafVersions } from '../../core/machine.ts'
 import type { LeafCache, LeafRead } from './leaf-cache.ts'
@@ -6,31 +6,34 @@ import type { Replica } from './replica.ts'
 
 /**
  * The versions under each leaf in the state of the call, pending changes included; leaves in the order asked. Undefined where
- * versions do not have their digest: what was lost must not look to a peer as if it had never been written.
+ * versions do not have their digest: what was lost must not look to a peer as if it had never been written. In a life that is
+ * in doubt as it is, what is there counts.
  */
 export async function readVersions(
   leaves: LeafCache,
   replica: Replica,
   wanted: readonly number[],
+  trust: Trust,
 ): Promise<LeafVersions[] | undefined> {
-  const tables = await readTables(leaves, replica, wanted)
+  const tables = await readTables(leaves, replica, wanted, trust)
   if (tables === undefined) return undefined
   return wanted.map((leaf) => ({ leaf, versions: tables.get(leaf)?.versions() ?? [] }))
 }
 
-/** Runs of kinds over a range of blocks in the state of the call; undefined where versions do not have their digest. */
+/** Runs of kinds over a range of blocks in the state of the call; undefined as for `readVersions`. */
 export async function readAllocation(
   leaves: LeafCache,
   replica: Replica,
   firstBlock: BlockIndex,
   blocks: number,
+  trust: Trust,
 ): Promise<{ blocks: number; kind: BlockKind }[] | undefined> {
   const runs = new KindRuns()
   if (blocks === 0) return runs.runs
   const end = firstBlock + blocks
   const wanted: number[] = []
   for (let leaf = leafOf(firstBlock); leaf <= leafOf(end - 1); leaf++) wanted.push(leaf)
-  const tables = await readTables(leaves, replica, wanted)
+  const tables = await readTables(leaves, replica, wanted, trust)
   if (tables === undefined) return undefined
   for (const leaf of wanted) {
     const from = Math.max(firstBlock, leaf * LIMITS.leafBlocks)
@@ -44,12 +47,13 @@ export async function readAllocation(
 
 /**
  * Tables of the wanted leaves as they are at the call; a leaf without versions has none. Everything is copied or handed to the
- * driver before this function first waits. Undefined when the digest of one does not match.
+ * driver before this function first waits. Undefined when the digest of one does not match and the store is trusted.
  */
 async function readTables(
   leaves: LeafCache,
   replica: Replica,
   wanted: readonly number[],
+  trust: Trust,
 ): Promise<Map<number, LeafTable> | undefined> {
   const tables = new Map<number, LeafTable>()
   const cold: Promise<LeafRead>[] = []
@@ -62,7 +66,7 @@ async function readTables(
   const pending = [...replica.pending].filter(([block]) => asked.has(leafOf(block)))
   for (const read of await Promise.allSettled(cold)) {
     if (read.status === 'rejected') throw read.reason
-    if (!read.value.sound) return undefined
+    if (!read.value.sound && trust === 'trusted') return undefined
     // Of a copy: others may have asked for the same leaf.
     tables.set(read.value.table.leaf, read.value.table.clone())
   }
