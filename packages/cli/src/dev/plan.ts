@@ -45,9 +45,9 @@ const MAX_NODES = PEER_PORT_DISTANCE
 
 /**
  * The processes of a development cluster. The same options give the same plan, so that a second run finds its data.
- * `ashlar`: the command that runs this very program, absolute path first.
+ * `ashlar`: the command that runs this very program, absolute path first; `server` where that of nodes is another.
  */
-export function planDev(options: DevOptions, ashlar: readonly string[]): DevPlan {
+export function planDev(options: DevOptions, ashlar: readonly string[], server = ashlar): DevPlan {
   const directory = resolve(options.dataDir)
   const numbers = Array.from({ length: options.nodes }, (_, index) => index)
   const peers = numbers.map((number) => `${HOST}:${options.apiPort + PEER_PORT_DISTANCE + number}`)
@@ -64,7 +64,7 @@ export function planDev(options: DevOptions, ashlar: readonly string[]): DevPlan
       dataDir,
       log: join(directory, 'logs', `${id}.log`),
       command: [
-        ...ashlar,
+        ...server,
         ...['server', 'run', '--name', id, '--data-dir', dataDir, '--listen', peer, '--api', api],
         ...founding,
       ],

@@ -16,12 +16,12 @@ const LOG_TAIL_BYTES = 4096
 const POLL_MS = 50
 
 /**
- * The command that runs this very program: the Node that runs it, the same flags for Node, and the script. Absolute paths,
- * so that it works from anywhere.
+ * The command that runs this very program: the Node that runs it, these flags for Node and then those that it was started with,
+ * which therefore win, and the script. Absolute paths, so that it works from anywhere.
  */
-export function ownCommand(): string[] {
+export function ownCommand(flags: readonly string[] = []): string[] {
   const [, script = ''] = process.argv
-  return [process.execPath, ...process.execArgv, script]
+  return [process.execPath, ...flags, ...process.execArgv, script]
 }
 
 /**
