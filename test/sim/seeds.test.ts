@@ -47,6 +47,7 @@ describe('seeds that failed once', () => {
   }
   for (const [seed, what, voters] of [
     [214, 'a retry whose blocks were rolled back by a copy that never ended is done again', 5],
+    [13, 'of a wiped store and a suspect one the suspect one serves what is left', 5],
   ] as const) {
     it(`seed ${seed} on full disks: ${what}`, () =>
       assert.deepEqual(simulate(seed, { voters, fullDisks: true }).violations, []))
