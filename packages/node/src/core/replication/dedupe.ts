@@ -93,6 +93,7 @@ export class DedupeWindows {
       for (const [op, { first, count }] of window.applied) {
         if (block < first || block >= first + count || primary.settles(session, op)) continue
         window.applied.delete(op)
+        window.cancelled.delete(op)
         forgotten = true
       }
     }
