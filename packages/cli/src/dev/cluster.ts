@@ -28,11 +28,6 @@ const STOP_NODE_MS = 25_000
 const STOP_GATEWAY_MS = 15_000
 const RESTART_MS = 1000
 const LOOK_MS = 1000
-/**
- * One helper of V8's collector for each node: more compete with it for few processors. docs/benchmarks.md has what it is worth;
- * the gateway reads faster without.
- */
-const SERVER_FLAGS = ['--v8-pool-size=1']
 
 /** A cluster of real processes on this machine, under this process. */
 export class DevRun {
@@ -49,7 +44,7 @@ export class DevRun {
   constructor(io: Io, options: DevOptions) {
     this.io = io
     this.options = options
-    this.plan = planDev(options, ownCommand(), ownCommand(SERVER_FLAGS))
+    this.plan = planDev(options, ownCommand())
     this.api = new ApiClient(this.plan.nodes.map(({ api }) => api))
   }
 

@@ -22,6 +22,8 @@ export interface PlannedNode {
   readonly peer: string
   readonly dataDir: string
   readonly log: string
+  /** Options for the Node that runs it. */
+  readonly nodeOptions: string
   /** Whole command line, absolute path of the program first. */
   readonly command: readonly string[]
 }
@@ -42,12 +44,17 @@ const HOST = '127.0.0.1'
 /** Peer ports follow API ports at this distance: 7480 and 7580. */
 const PEER_PORT_DISTANCE = 100
 const MAX_NODES = PEER_PORT_DISTANCE
+/**
+ * One helper of V8's collector for each node: more compete with it for few processors. docs/benchmarks.md has what it is worth;
+ * the gateway reads faster without.
+ */
+const NODE_OPTIONS = '--v8-pool-size=1'
 
 /**
  * The processes of a development cluster. The same options give the same plan, so that a second run finds its data.
- * `ashlar`: the command that runs this very program, absolute path first; `server` where that of nodes is another.
+ * `ashlar`: the command that runs this very program, absolute path first.
  */
-export function planDev(options: DevOptions, ashlar: readonly string[], server = ashlar): DevPlan {
+export function planDev(options: DevOptions, ashlar: readonly string[]): DevPlan {
   const directory = resolve(options.dataDir)
   const numbers = Array.from({ length: options.nodes }, (_, index) => index)
   const peers = numbers.map((number) => `${HOST}:${options.apiPort + PEER_PORT_DISTANCE + number}`)
@@ -63,8 +70,9 @@ export function planDev(options: DevOptions, ashlar: readonly string[], server =
       peer,
       dataDir,
       log: join(directory, 'logs', `${id}.log`),
+      nodeOptions: NODE_OPTIONS,
       command: [
-        ...server,
+        ...ashlar,
         ...['server', 'run', '--name', id, '--data-dir', dataDir, '--listen', peer, '--api', api],
         ...founding,
       ],

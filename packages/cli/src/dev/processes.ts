@@ -9,6 +9,8 @@ import { STOP_WITH_INPUT } from '../stop-signals.ts'
 export interface Startable {
   readonly command: readonly string[]
   readonly log: string
+  /** Options for its Node, before those of the surroundings and of the command, which win. */
+  readonly nodeOptions?: string
 }
 
 /** How long the last bytes of a log may be that are searched for the reason of an early end. */
@@ -16,19 +18,22 @@ const LOG_TAIL_BYTES = 4096
 const POLL_MS = 50
 
 /**
- * The command that runs this very program: the Node that runs it, these flags for Node and then those that it was started with,
- * which therefore win, and the script. Absolute paths, so that it works from anywhere.
+ * The command that runs this very program: the Node that runs it, the same flags for Node, and the script. Absolute paths,
+ * so that it works from anywhere.
  */
-export function ownCommand(flags: readonly string[] = []): string[] {
+export function ownCommand(): string[] {
   const [, script = ''] = process.argv
-  return [process.execPath, ...flags, ...process.execArgv, script]
+  return [process.execPath, ...process.execArgv, script]
 }
 
 /**
  * Starts a process whose output goes to its log. `child`: it ends when this process does, whatever ends this one, and a
  * Ctrl-C of the terminal reaches it through this process only. Otherwise it lives on by itself.
  */
-export async function startProcess({ command, log }: Startable, kind: 'child' | 'alone'): Promise<ChildProcess> {
+export async function startProcess(
+  { command, log, nodeOptions = '' }: Startable,
+  kind: 'child' | 'alone',
+): Promise<ChildProcess> {
   const [program, ...args] = command
   if (program === undefined) throw new AshlarError('INTERNAL', 'a command without a program')
   await mkdir(dirname(log), { recursive: true })
@@ -37,7 +42,11 @@ export async function startProcess({ command, log }: Startable, kind: 'child' | 
     const child = spawn(program, args, {
       detached: true,
       stdio: [kind === 'child' ? 'pipe' : 'ignore', file.fd, file.fd],
-      env: { ...inheritedEnvironment(), ...(kind === 'child' ? { [STOP_WITH_INPUT]: '1' } : {}) },
+      env: {
+        ...inheritedEnvironment(),
+        NODE_OPTIONS: `${nodeOptions} ${process.env['NODE_OPTIONS'] ?? ''}`.trim(),
+        ...(kind === 'child' ? { [STOP_WITH_INPUT]: '1' } : {}),
+      },
     })
     // The end of the child is an event of its own; the pipe to it just breaks.
     child.stdin?.on('error', () => undefined)
