@@ -72,6 +72,7 @@ export {
   type ForcedPromotion,
   type Holder,
   type Incarnation,
+  isHigher,
   type MapDelta,
   NO_LIFE,
   type NodeRecord,

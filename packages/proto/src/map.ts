@@ -136,6 +136,11 @@ export function sameVersion(a: BlockVersion, b: BlockVersion): boolean {
   return a.epoch === b.epoch && a.seq === b.seq && a.kind === b.kind && a.checksum === b.checksum
 }
 
+/** True when `a` was written after `b`: by epoch, then by seq. */
+export function isHigher(a: BlockVersion, b: BlockVersion): boolean {
+  return a.epoch > b.epoch || (a.epoch === b.epoch && a.seq > b.seq)
+}
+
 /** Default minInSync: ceil(M / 2) (amendment 22). */
 export function defaultMinInSync(replicas: number): number {
   return Math.ceil(replicas / 2)

@@ -36,7 +36,7 @@ export class ReplicaImage {
     this.head = { ...this.head, ...change.head }
     if (change.windows !== undefined) this.windows.replace(change.windows)
     if (change.operation !== undefined) {
-      this.windows.record(change.operation, change.operation.seq, change.operation, change.operation.cancel)
+      this.windows.record(change.operation)
     }
     for (const block of change.blocks) this.put(block)
   }

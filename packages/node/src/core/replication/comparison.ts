@@ -1,7 +1,11 @@
-import { ABSENT_VERSION, type BlockIndex, type BlockVersion, type Seq, sameVersion } from '@ashlar/proto'
+import { ABSENT_VERSION, type BlockIndex, type BlockVersion, isHigher, type Seq, sameVersion } from '@ashlar/proto'
 import type { LeafVersions } from '../machine.ts'
 
 const DIGEST_BYTES = 16
+/** Leaves whose versions are asked for at once: bounds what going through an extent keeps in memory. */
+export const LEAVES_AT_ONCE = 16
+/** Bytes of one load of an extent's blocks: a run is read by one iterator, and little is in memory. */
+export const RUN_BYTES = 256 * 1024
 
 /**
  * Leaves whose digests differ, ascending; undefined when the two tables are not of the same size. Both are 16 bytes a
@@ -41,8 +45,7 @@ function lacksCommitted(mine: LeafVersions['versions'], theirs: LeafVersions['ve
   const known = new Map<BlockIndex, BlockVersion>(mine.map((version) => [version.block, version]))
   return theirs.some((version) => {
     const here = known.get(version.block) ?? ABSENT_VERSION
-    const newer = version.epoch > here.epoch || (version.epoch === here.epoch && version.seq > here.seq)
-    return newer && version.seq <= commitSeq
+    return isHigher(version, here) && version.seq <= commitSeq
   })
 }
 

@@ -1,4 +1,5 @@
 import { type BlockIndex, LIMITS, type Seq, type SessionId, type SessionWindow } from '@ashlar/proto'
+import type { ReplicaChange } from '../machine.ts'
 
 /** What is known of an operation id. `resolved`: the client itself has said that it needs no answer any more. */
 export type OperationState =
@@ -14,6 +15,9 @@ export interface Span {
 
 /** Every block that there can be: stores of before operations had spans do not tell. */
 export const UNKNOWN_SPAN: Span = { first: 0 as BlockIndex, count: LIMITS.maxExtentBytes / LIMITS.minBlockBytes }
+
+/** An operation that is remembered, as a change of a replica carries it. */
+type Remembered = NonNullable<ReplicaChange['operation']>
 
 interface Applied extends Span {
   readonly seq: Seq
@@ -60,12 +64,8 @@ export class DedupeWindows {
     return op < window.lowMark ? { state: 'resolved' } : { state: 'unknown' }
   }
 
-  record(
-    operation: { session: SessionId; op: number; lowMark: number; generation: number },
-    seq: Seq,
-    { first, count }: Span,
-    cancel: boolean,
-  ): void {
+  record(operation: Remembered): void {
+    const { seq, first, count } = operation
     let window = this.sessions.get(operation.session)
     if (window === undefined) {
       window = { generation: operation.generation, lowMark: 0, applied: new Map(), cancelled: new Set() }
@@ -73,7 +73,7 @@ export class DedupeWindows {
     }
     window.generation = Math.max(window.generation, operation.generation)
     window.applied.set(operation.op, { seq, first, count })
-    if (cancel) window.cancelled.add(operation.op)
+    if (operation.cancel) window.cancelled.add(operation.op)
     if (operation.lowMark <= window.lowMark) return
     window.lowMark = operation.lowMark
     for (const op of window.applied.keys()) {

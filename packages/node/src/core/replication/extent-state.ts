@@ -12,7 +12,7 @@ import {
   type VolumeRecord,
   volumeOf,
 } from '@ashlar/proto'
-import type { BlockChange, Context, Head, HeadRecord, StoredReplica, Token } from '../machine.ts'
+import type { BlockChange, Context, Head, HeadRecord, ReplicaChange, StoredReplica, Token } from '../machine.ts'
 import { DedupeWindows, type Span } from './dedupe.ts'
 
 /** One change of a replica, before its head fields are filled in. */
@@ -95,9 +95,8 @@ export class ExtentState {
       this.windows.dropBelow(head.generation)
     }
     if (change.windows !== undefined) this.windows.replace(change.windows)
-    const span = spanOf(change.blocks ?? [])
-    if (change.operation !== undefined)
-      this.windows.record(change.operation.operation, change.operation.seq, span, change.operation.cancel)
+    const operation = appliedBy(change)
+    if (operation !== undefined) this.windows.record(operation)
     const windows = change.windows ?? this.rolledBack(change)
     for (const block of change.blocks ?? []) this.damaged.delete(block.block)
     const token = ctx.token()
@@ -110,19 +109,7 @@ export class ExtentState {
         head,
         ...(windows === undefined ? {} : { windows }),
         ...(change.windows === undefined ? {} : { marked: true as const }),
-        ...(change.operation === undefined
-          ? {}
-          : {
-              operation: {
-                session: change.operation.operation.session,
-                op: change.operation.operation.op,
-                lowMark: change.operation.operation.lowMark,
-                generation: change.operation.operation.generation,
-                seq: change.operation.seq,
-                ...span,
-                cancel: change.operation.cancel,
-              },
-            }),
+        ...(operation === undefined ? {} : { operation }),
       },
     })
     return token
@@ -131,9 +118,18 @@ export class ExtentState {
   /** The windows that are left once operations have gone with their blocks; undefined when none has. */
   private rolledBack({ blocks = [], rolledBackTo }: Change): SessionWindow[] | undefined {
     if (rolledBackTo === undefined) return undefined
-    const forgotten = blocks.filter(({ block }) => this.windows.rollBack(block, rolledBackTo))
-    return forgotten.length === 0 ? undefined : this.windows.snapshot()
+    let forgotten = false
+    for (const { block } of blocks) if (this.windows.rollBack(block, rolledBackTo)) forgotten = true
+    return forgotten ? this.windows.snapshot() : undefined
   }
+}
+
+/** The operation of a change as it is remembered, with the blocks that it wrote. */
+function appliedBy({ blocks = [], operation: applied }: Change): ReplicaChange['operation'] {
+  if (applied === undefined) return undefined
+  const { session, op, lowMark, generation } = applied.operation
+  const { seq, cancel } = applied
+  return { session, op, lowMark, generation, seq, cancel, ...spanOf(blocks) }
 }
 
 /** From the first to the last of some blocks, which are in no order. */

@@ -1,4 +1,4 @@
-import { type BlockIndex, type BlockVersion, type SessionWindow, sameVersion } from '@ashlar/proto'
+import { type BlockIndex, type BlockVersion, isHigher, type SessionWindow, sameVersion } from '@ashlar/proto'
 import type { LeafVersions } from '../machine.ts'
 
 /** One copy of a block, and who has it. */
@@ -6,10 +6,6 @@ export interface Copy<Holder> {
   readonly holder: Holder
   readonly version: BlockVersion
   readonly damaged: boolean
-}
-
-export function isHigher(a: BlockVersion, b: BlockVersion): boolean {
-  return a.epoch > b.epoch || (a.epoch === b.epoch && a.seq > b.seq)
 }
 
 /**

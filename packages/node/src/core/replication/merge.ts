@@ -4,21 +4,19 @@ import {
   type Epoch,
   type ExtentRecord,
   type FetchedBlock,
+  isHigher,
   LIMITS,
   type Seq,
   type StoreId,
   sameVersion,
 } from '@ashlar/proto'
 import type { Context, LeafVersions, Link } from '../machine.ts'
-import { sameBytes } from './comparison.ts'
+import { LEAVES_AT_ONCE, sameBytes } from './comparison.ts'
 import { DedupeWindows } from './dedupe.ts'
 import type { ExtentState } from './extent-state.ts'
-import { byVersion, type Copy, copiesOf, isHigher, mergeWindows } from './merge-rule.ts'
+import { byVersion, type Copy, copiesOf, mergeWindows } from './merge-rule.ts'
 import { MergeSource } from './merge-source.ts'
 import type { Services } from './services.ts'
-
-/** Leaves whose versions are asked for at once: bounds what a merge keeps in memory. */
-const LEAVES_AT_ONCE = 16
 
 /** What a merge tells the primary that it is a part of. */
 export interface MergeOwner {

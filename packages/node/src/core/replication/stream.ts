@@ -17,7 +17,7 @@ import {
   type Versions,
 } from '@ashlar/proto'
 import type { BlockChange, Context, Link, LoadedBlock } from '../machine.ts'
-import { differingLeaves, LeafComparison, sameBytes } from './comparison.ts'
+import { differingLeaves, LEAVES_AT_ONCE, LeafComparison, RUN_BYTES, sameBytes } from './comparison.ts'
 import { CopyList } from './copy-list.ts'
 import type { ExtentState } from './extent-state.ts'
 import type { Services } from './services.ts'
@@ -26,12 +26,8 @@ import type { PendingWrite } from './window.ts'
 
 export type StreamPhase = 'closed' | 'opening' | 'comparing' | 'copying' | 'live'
 
-/** Leaves whose versions are asked for at once: bounds what comparing keeps in memory. */
-const LEAVES_AT_ONCE = 16
 /** How long an OPEN may go without an answer over a link that stands. */
 const OPEN_PATIENCE_MS = 4 * TIMERS.slowMs
-/** Blocks of one load while copying, so that a run is read by one iterator. */
-const RUN_BYTES = 256 * 1024
 
 /**
  * The primary's side of one stream to one replica (protocol A2.4, amendment 5):

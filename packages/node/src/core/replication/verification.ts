@@ -1,14 +1,10 @@
 import { BLOCK_DATA, type BlockIndex, type ExtentId, LIMITS, type Trust } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
+import { LEAVES_AT_ONCE, RUN_BYTES } from './comparison.ts'
 import type { ExtentState } from './extent-state.ts'
 import type { Services } from './services.ts'
 
 type Then = (ctx: Context) => void
-
-/** Leaves whose versions are listed at once. */
-const LEAVES_AT_ONCE = 16
-/** Bytes of one load, so that a run is read by one iterator and little is in memory. */
-const RUN_BYTES = 256 * 1024
 
 /** One extent whose bytes are read. */
 interface Job {

@@ -4,6 +4,7 @@ import {
   type BlockIndex,
   type BlockVersion,
   type ExtentId,
+  isHigher,
   LIMITS,
   sameVersion,
 } from '@ashlar/proto'
@@ -89,8 +90,4 @@ function highest(copies: readonly StoredBlock[]): StoredBlock {
     if (isHigher(copy.version, best.version)) return copy
     return sameVersion(copy.version, best.version) && best.damaged && !copy.damaged ? copy : best
   })
-}
-
-function isHigher(a: BlockVersion, b: BlockVersion): boolean {
-  return a.epoch > b.epoch || (a.epoch === b.epoch && a.seq > b.seq)
 }

@@ -16,7 +16,7 @@ export function applySection(replica: Replica, section: JournalSection): void {
     }
   }
   if (extra?.windows !== undefined) replica.windows.replace(extra.windows)
-  for (const operation of operations) replica.windows.record(operation, operation.seq, operation, operation.cancel)
+  for (const operation of operations) replica.windows.record(operation)
   if (replica.head.generation > generation) replica.windows.dropBelow(replica.head.generation)
   for (const { block, before, after } of blocks) replica.replaceVersion(block, before, after)
   if (last !== undefined || commitSeq !== undefined || extra !== undefined || operations.length > 0) {

@@ -19,7 +19,7 @@ export interface CachedLeaf {
 
 /** What a leaf held when it was asked for, changes that were pending then aside. */
 export interface LeafRead {
-  /** Owned by the cache: not to be changed. */
+  /** Owned by the receiver. */
   readonly table: LeafTable
   /** The versions have the digest that is kept for them; otherwise some were lost, or are older than what was there. */
   readonly sound: boolean
@@ -152,10 +152,7 @@ export class LeafCache {
         const sound = replica.digests.matches(table)
         if (!sound) this.#events.mismatch(replica, table)
         // Before any change that waits for this leaf is built upon it.
-        if (cached.readers.length > 0) {
-          const read = { table: table.clone(), sound }
-          for (const reader of cached.readers.splice(0)) reader.resolve(read)
-        }
+        for (const reader of cached.readers.splice(0)) reader.resolve({ table: table.clone(), sound })
         this.#keep(cached, table)
         this.#evict()
         this.#events.loaded()

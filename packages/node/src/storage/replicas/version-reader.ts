@@ -67,8 +67,7 @@ async function readTables(
   for (const read of await Promise.allSettled(cold)) {
     if (read.status === 'rejected') throw read.reason
     if (!read.value.sound && trust === 'trusted') return undefined
-    // Of a copy: others may have asked for the same leaf.
-    tables.set(read.value.table.leaf, read.value.table.clone())
+    tables.set(read.value.table.leaf, read.value.table)
   }
   for (const [block, { version }] of pending) {
     const leaf = leafOf(block)

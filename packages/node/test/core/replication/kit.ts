@@ -168,7 +168,7 @@ export class World {
         disk.head = { ...disk.head, ...effect.change.head }
         if (effect.change.windows !== undefined) disk.windows.replace(effect.change.windows)
         const { operation } = effect.change
-        if (operation !== undefined) disk.windows.record(operation, operation.seq, operation, operation.cancel)
+        if (operation !== undefined) disk.windows.record(operation)
         host.pending.push({ token: effect.token })
         if (host.autoSync) this.sync(store)
         return
