@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { connect } from '@ashlar/client'
+import { DevCluster, eventually } from '../kit/dev-cluster.ts'
+
+const BLOCK = 4096
+const BLOCKS = 96
+/** Acknowledged writes whose records each disk drops: none of them everywhere, and none of the disks drops nothing. */
+const DROPPED: Readonly<Record<string, readonly number[]>> = {
+  n1: blocksFrom(72),
+  n2: [20, ...blocksFrom(84)],
+  n3: [44],
+}
+
+let cluster: DevCluster
+before(async () => {
+  cluster = await DevCluster.start({ size: '64Mi' })
+})
+after(() => cluster?.stop())
+
+function blocksFrom(first: number): number[] {
+  return Array.from({ length: BLOCKS - first }, (_, at) => first + at)
+}
+
+/** A block that is found again in a log, however LevelDB cut it there: its first bytes come again and again. */
+function stamped(): Buffer {
+  return Buffer.alloc(BLOCK, randomBytes(16))
+}
+
+/** Writes one block after the other, so that each has a record of its own in the log of each store. */
+async function writeAll(blocks: ReadonlyMap<number, Uint8Array>): Promise<void> {
+  await using client = await connect({ servers: cluster.info.nodes.map(({ peer }) => peer), ioTimeoutMs: 60_000 })
+  await using volume = await client.openVolume('demo')
+  for (const [block, bytes] of blocks) await volume.write(block * BLOCK, bytes)
+}
+
+/** Flips a bit in the log record of each of these writes: LevelDB drops it when it opens, and what follows it in its 32 KiB. */
+async function dropRecords(dataDir: string, writes: readonly Uint8Array[]): Promise<void> {
+  const database = join(dataDir, 'store/db')
+  const [name, ...others] = (await readdir(database)).filter((file) => file.endsWith('.log'))
+  assert.ok(name !== undefined && others.length === 0, 'one log holds all that was written')
+  const log = await readFile(join(database, name))
+  for (const bytes of writes) {
+    const at = log.indexOf(bytes.subarray(0, 16))
+    assert.ok(at >= 0, 'the write is in the log')
+    log[at] = (log[at] ?? 0) ^ 0x01
+  }
+  await writeFile(join(database, name), log)
+}
+
+/** Blocks of the volume, as the data directories of these nodes tell without any node, that are not what was written last. */
+async function missingFrom(nodes: readonly string[], written: ReadonlyMap<number, Uint8Array>): Promise<number[]> {
+  const image = join(cluster.directory, `${nodes.join('-')}.raw`)
+  const from = nodes.map((id) => cluster.node(id).dataDir).join(',')
+  const exported = await cluster.cli(['replica', 'export', 'demo', image, '--from', from])
+  assert.equal(exported.code, 8, `stores that dropped something prove nothing: ${exported.stderr}`)
+  const bytes = await readFile(image)
+  return [...written].flatMap(([block, last]) =>
+    bytes.subarray(block * BLOCK, (block + 1) * BLOCK).equals(last) ? [] : [block],
+  )
+}
+
+async function trustOf(id: string, server: string): Promise<string | undefined> {
+  const nodes = await cluster.json<{ id: string; trust: string }[]>(['node', 'ls'], server)
+  return nodes.find((node) => node.id === id)?.trust
+}
+
+test('amendment 11: every store dropped other acknowledged writes in a power cut, and all of them are there after the merge', {
+  timeout: 180_000,
+}, async () => {
+  const ids = cluster.info.nodes.map(({ id }) => id)
+  await cluster.healthy()
+  // A block that is dropped is an older one in half of the cases, and nothing in the others.
+  await writeAll(new Map(blocksFrom(0).flatMap((block) => (block % 2 === 0 ? [[block, stamped()]] : []))))
+  const written = new Map(blocksFrom(0).map((block) => [block, stamped()]))
+  await writeAll(written)
+  await Promise.all(ids.map((id) => cluster.kill(id)))
+  for (const id of ids) {
+    const dropped = DROPPED[id] ?? []
+    await dropRecords(
+      cluster.node(id).dataDir,
+      dropped.map((block) => written.get(block) as Uint8Array),
+    )
+    const missing = await missingFrom([id], written)
+    assert.ok(
+      dropped.every((block) => missing.includes(block)),
+      `${id} misses what it dropped`,
+    )
+  }
+  assert.deepEqual(await missingFrom(ids, written), [], 'each write is in one store at least')
+
+  for (const id of ids) cluster.start(id)
+  const { api } = cluster.node('n1')
+  const merged = await eventually('the volume is served again', async () => {
+    const volume = await cluster.json<Volume>(['volume', 'describe', 'demo'], api)
+    return volume.forced.length > 0 && volume.state !== 'unavailable' ? volume : undefined
+  })
+  for (const id of ids) assert.equal(await trustOf(id, api), 'suspect')
+  assert.deepEqual(
+    merged.forced.map(({ extent, acknowledged, merged }) => ({ extent, acknowledged, merged })),
+    [{ extent: 0, acknowledged: false, merged: true }],
+  )
+  await cluster.healthy()
+  await using client = await connect({ servers: cluster.info.nodes.map(({ peer }) => peer), ioTimeoutMs: 60_000 })
+  await using volume = await client.openVolume('demo')
+  for (const [block, bytes] of written)
+    assert.ok(bytes.equals(await volume.read(block * BLOCK, BLOCK)), `block ${block} holds what was acknowledged`)
+  await volume.write(0, stamped())
+
+  const merger = merged.forced[0]?.node ?? ''
+  const log = await readFile(join(cluster.directory, 'logs', `${merger}-again.log`), 'utf8')
+  assert.match(log, /"takenBlocks":[1-9]/, 'it took over what it had dropped')
+  const explained = await cluster.cli(['explain', 'extent', 'demo/0'])
+  assert.match(explained.stdout, new RegExp(`${merger} merged what the suspect stores hold that were left`))
+  assert.equal((await cluster.cli(['volume', 'acknowledge-loss', 'demo'])).code, 0)
+  await eventually('nothing is left to say', async () => {
+    const { state } = await cluster.json<Volume>(['volume', 'describe', 'demo'])
+    return state === 'healthy' ? true : undefined
+  })
+  const checked = await cluster.cli(['cluster', 'check', '--deep'])
+  assert.equal(checked.code, 0, checked.stdout)
+})
+
+interface Volume {
+  readonly state: string
+  readonly forced: readonly { extent: number; node: string; acknowledged: boolean; merged: boolean }[]
+}
