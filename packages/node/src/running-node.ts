@@ -222,6 +222,10 @@ export class RunningNode implements NodeView, TransportEvents {
     return this.#store.identity.store
   }
 
+  get suspicion(): string | undefined {
+    return this.#store.identity.suspicion
+  }
+
   get room(): SpaceView {
     return this.#store.space()
   }

@@ -1,10 +1,10 @@
 import { AshlarError, type ExtentId, isAtLeast, NO_LIFE, type StoreId } from '@ashlar/proto'
-import { nodeName } from './health.ts'
+import { awaitedToMerge, nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
-import { askLocal, type FetchPeer } from './peers.ts'
+import { askLocal, type FetchPeer, type PeerAnswers } from './peers.ts'
 import { extentReports, nodeReport, volumeReport } from './reports.ts'
 import { describeRoom, makeRoom, shortOfRoom } from './room.ts'
-import type { ExplanationAnswer, ExtentAnswer, VolumeAnswer } from './schemas.ts'
+import type { ExplanationAnswer, ExtentAnswer, LocalAnswer, VolumeAnswer } from './schemas.ts'
 import { explainScrub } from './scrub.ts'
 
 /** Why a volume, an extent (`VOLUME/NUMBER`) or a node is as it is, what it waits for, and what a person can do. */
@@ -63,7 +63,8 @@ async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer)
   const extent = (await extentReports(view, volume, fetchPeer))[Number(number)]
   if (extent === undefined) throw new AshlarError('NOT_FOUND', `volume ${volume} has no extent ${number}`)
   const assigned = view.map.extents.get(extent.id as ExtentId)?.assigned ?? []
-  const short = shortOfRoom(view, await askLocal(view, fetchPeer), assigned)
+  const locals = await askLocal(view, fetchPeer)
+  const short = shortOfRoom(view, locals, assigned)
   return {
     kind: 'extent',
     name,
@@ -72,12 +73,19 @@ async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer)
       `${extent.primary} is its primary since epoch ${extent.epoch}`,
       ...forcedLines(view, extent.id as ExtentId),
       ...extent.replicas.map((replica) => `the replica on ${replica.node} is ${describeStanding(replica)}`),
+      ...assigned
+        .filter((store) => view.map.nodes.get(store)?.trust === 'suspect')
+        .map((store) => `the store of ${nodeName(view.map, store)} is suspect: ${describeSuspicion(locals, store)}`),
     ],
     waitsFor: [...(extent.reason === '' ? [] : [extent.reason]), ...damageLines(extent), ...short],
     todo: [
       ...(extent.state === 'healthy'
         ? []
-        : [...startLostNodes(view), ...forceAnother(view, name, extent.id as ExtentId)]),
+        : [
+            ...startLostNodes(view),
+            ...giveUpAwaited(view, extent.id as ExtentId),
+            ...forceAnother(view, name, extent.id as ExtentId),
+          ]),
       ...makeRoom(short),
     ],
   }
@@ -101,7 +109,9 @@ function forcedLines(view: NodeView, extent: ExtentId): string[] {
   const known = forced.acknowledged ? 'a person has acknowledged that' : 'nobody has acknowledged that yet'
   const node = nodeName(view.map, forced.store)
   const how =
-    forced.merged === true ? 'merged what the suspect stores hold that were left,' : 'was made primary by force'
+    forced.merged === true
+      ? 'was named to merge what the suspect stores hold that were left,'
+      : 'was made primary by force'
   return [`${node} ${how} in epoch ${forced.epoch}: acknowledged writes may be lost, and ${known}`]
 }
 
@@ -117,17 +127,32 @@ function forceAnother(view: NodeView, name: string, extent: ExtentId): string[] 
     .map((store) => `see what would be lost: ashlar extent force-primary ${name} --node ${nodeName(view.map, store)}`)
 }
 
+/** A merge waits for stores that may never come back: that is for a person to say. */
+function giveUpAwaited({ map }: NodeView, extent: ExtentId): string[] {
+  const record = map.extents.get(extent)
+  return record === undefined ? [] : awaitedToMerge(map, record).map((store) => giveUpNode(nodeName(map, store)))
+}
+
 function describeStanding({ standing, behindBlocks }: ExtentAnswer['replicas'][number]): string {
   if (standing === 'in-sync') return 'in sync: it holds every acknowledged write'
   const behind = behindBlocks === null ? 'nobody could say how far behind' : `${behindBlocks} blocks behind`
   return standing === 'joining' ? `joining, ${behind}` : `out, ${behind}`
 }
 
+/** What made a store suspect: it knows itself, unless only control does. */
+function describeSuspicion(locals: PeerAnswers<LocalAnswer>, store: StoreId): string {
+  const answer = locals.get(store)
+  if (answer?.answered !== true) return 'why could not be asked'
+  return answer.value.suspicion ?? 'control saw two directories with its identity, of which one is a copy'
+}
+
 async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationAnswer> {
-  const node = await nodeReport(view, name, fetchPeer)
+  const [node, locals] = await Promise.all([nodeReport(view, name, fetchPeer), askLocal(view, fetchPeer)])
+  const store = node.store as StoreId
+  const why = node.trust === 'suspect' ? `: ${describeSuspicion(locals, store)}` : ''
   const because = [
     `it holds ${node.replicas} replicas, ${node.inSync} of them in sync, and is primary of ${node.primaries}`,
-    `its store ${node.store} was opened ${node.startCounter} times and is ${node.trust}`,
+    `its store ${node.store} was opened ${node.startCounter} times and is ${node.trust}${why}`,
   ]
   const waitsFor: string[] = []
   const { room } = node
@@ -137,7 +162,7 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
     waitsFor.push('it was declared lost for good, and stays in the map while an extent has nobody else')
   else if (node.state === 'lost') waitsFor.push('its lease ran out: nothing was heard of it for longer than that')
   else if (node.reason !== '') waitsFor.push(node.reason)
-  waitsFor.push(...(await controlRecovery(view, node.store, fetchPeer)))
+  waitsFor.push(...controlRecovery(locals, store))
   const scrub = await explainScrub(node.api, fetchPeer)
   because.push(...scrub.because)
   waitsFor.push(...scrub.waitsFor)
@@ -156,7 +181,7 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
     because,
     waitsFor,
     todo: isLost
-      ? [startNode(node.id), `if it is gone for good, see what that costs: ashlar node lost ${node.id}`]
+      ? [startNode(node.id), giveUpNode(node.id)]
       : node.ready === false
         ? [`read the log of ${node.id}`]
         : isShort
@@ -166,8 +191,8 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
 }
 
 /** A voter without its log: what happened to it, and what it waits for. */
-async function controlRecovery(view: NodeView, store: string, fetchPeer: FetchPeer): Promise<string[]> {
-  const answer = (await askLocal(view, fetchPeer)).get(store as StoreId)
+function controlRecovery(locals: PeerAnswers<LocalAnswer>, store: StoreId): string[] {
+  const answer = locals.get(store)
   if (answer?.answered !== true || answer.value.control?.recovering !== true) return []
   return [
     "its part of control's log was lost or damaged after it had voted by it: it gives no vote and does not lead until a leader that the other voters elected has filled it again; if too few of them are left for that, see `ashlar cluster recover`",
@@ -181,6 +206,10 @@ function startLostNodes(view: NodeView): string[] {
 
 function startNode(name: string): string {
   return `start ${name} again over its data directory, or look in its log why it does not`
+}
+
+function giveUpNode(name: string): string {
+  return `if ${name} is gone for good, see what that costs: ashlar node lost ${name}`
 }
 
 function holdsReplicas(view: NodeView, store: StoreId): boolean {

@@ -10,13 +10,15 @@ import {
   type VolumeRecord,
   volumeOf,
 } from '@ashlar/proto'
+import { primaryStands, suspectsLeft } from '../core/control/index.ts'
+import type { MergePhase } from '../core/replication/index.ts'
 
 /**
  * How well something is. Of an extent:
  * - `healthy`: all M replicas are in sync.
  * - `recovering`: it serves, and every replica that is missing is being copied right now.
  * - `degraded`: it serves, and a replica is missing that nobody copies to.
- * - `unavailable`: reads or writes wait, because no primary serves it or fewer than minInSync replicas are in sync.
+ * - `unavailable`: reads or writes wait, because no primary serves it yet or any more, or fewer than minInSync replicas are in sync.
  *
  * A volume is as its worst extent, at best `degraded` while a loss is not acknowledged. A cluster is as its worst volume, at best `degraded` while a node is lost, and
  * `unavailable` without control.
@@ -42,6 +44,8 @@ export interface Progress {
   readonly joining: boolean
   /** Undefined until the two ends of the stream were compared. */
   readonly behindBlocks: number | undefined
+  /** How far this store is that the primary merges, before it has streams; absent where nothing is merged. */
+  readonly merging?: MergePhase
 }
 
 /** Progress of the replicas of one extent, by store; undefined when the primary's node could not be asked. */
@@ -53,16 +57,48 @@ export function extentHealth(
   extent: ExtentRecord,
   progressOf: ProgressOf,
 ): ExtentHealth {
-  const blocked = blockedReason(map, volume, extent)
+  const progress = progressOf(extent.id)
+  const blocked = mergeReason(map, extent, progress) ?? blockedReason(map, volume, extent)
   if (blocked !== undefined) return { state: 'unavailable', reason: blocked }
   const missing = extent.assigned.filter((store) => !extent.inSync.includes(store))
   if (missing.length === 0) return { state: 'healthy', reason: '' }
-  const progress = progressOf(extent.id)
   const waiting = missing.filter((store) => progress?.get(store)?.joining !== true)
   if (waiting.length === 0) {
     return { state: 'recovering', reason: `copying to ${namesOf(map, missing)}` }
   }
   return { state: 'degraded', reason: `${namesOf(map, waiting)} ${waiting.length === 1 ? 'is' : 'are'} not in sync` }
+}
+
+/** Of an extent that only suspect stores are left of: how they are merged; undefined where nothing is to be merged. */
+function mergeReason(
+  map: MapCopy,
+  extent: ExtentRecord,
+  progress: ReadonlyMap<StoreId, Progress> | undefined,
+): string | undefined {
+  if (!primaryStands(map, extent)) {
+    const left = suspectsLeft(map, extent)
+    if (left === undefined) return undefined
+    const away = awaitedToMerge(map, extent)
+    const next = away.length > 0 ? `it waits for ${namesOf(map, away)}` : 'control is naming the one that merges them'
+    return `only suspect stores are left of it, and what ${namesOf(map, left)} hold is to be merged: ${next}`
+  }
+  const sources = [...(progress ?? [])].filter(([, { merging }]) => merging !== undefined)
+  if (sources.length === 0) return undefined
+  const stores = sources.map(([store]) => store)
+  const inPhase = (phase: MergePhase) => stores.filter((store) => progress?.get(store)?.merging === phase)
+  const waitsFor = [
+    ...inPhase('closed').map((store) => `${nodeName(map, store)}, with which it has no connection`),
+    ...inPhase('reading').map((store) => `${nodeName(map, store)}, which reads and checks all that it holds`),
+  ]
+  const next = waitsFor.length > 0 ? `it waits for ${waitsFor.join(', and for ')}` : 'it compares them block by block'
+  const primary = nodeName(map, extent.primary.store)
+  return `only suspect stores are left of it, and ${primary} merges what ${namesOf(map, stores)} hold: ${next}`
+}
+
+/** Suspect stores without which control names nobody to merge an extent of which only such stores are left. */
+export function awaitedToMerge(map: MapCopy, extent: ExtentRecord): StoreId[] {
+  const left = primaryStands(map, extent) ? undefined : suspectsLeft(map, extent)
+  return (left ?? []).filter((store) => map.nodes.get(store)?.state === 'lost')
 }
 
 /** Why reads or writes of an extent wait, or undefined when they do not. */

@@ -18,6 +18,7 @@ export function localAnswer(view: NodeView): LocalAnswer {
     leaseHeld: view.leaseHeld,
     mapRevision: view.map.revision,
     insecure: view.insecure.map(({ option, address }) => ({ option, address })),
+    suspicion: view.suspicion ?? null,
     room: roomAnswer(view.room),
     control: controlOf(view),
   }
@@ -37,5 +38,9 @@ export function localExtentAnswers(view: NodeView, volume?: string): LocalExtent
   const extents = view.localExtents()
   const wanted =
     volume === undefined ? extents : extents.filter(({ extent }) => view.map.locate(extent)?.volume.name === volume)
-  return wanted.map((extent) => ({ ...extent, streams: extent.streams.map((stream) => ({ ...stream })) }))
+  return wanted.map(({ merging, ...extent }) => ({
+    ...extent,
+    streams: extent.streams.map((stream) => ({ ...stream })),
+    merging: merging?.map((source) => ({ ...source })) ?? null,
+  }))
 }

@@ -44,6 +44,8 @@ export interface NodeView {
   /** How this store takes part in control's log; undefined when it does not. */
   readonly controlLog: RaftView | undefined
   readonly readiness: Readiness
+  /** Why this store does not believe itself in this life; undefined where it does (amendment 11). */
+  readonly suspicion: string | undefined
   /** Room on the disk of this store. */
   readonly room: SpaceView
   /** One for each extent that this store holds. */

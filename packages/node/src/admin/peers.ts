@@ -84,7 +84,7 @@ export function progressFrom(view: NodeView, answers: PeerAnswers<LocalExtentAns
     for (const extent of answer.value) {
       const record = view.map.extents.get(extent.extent as never)
       if (extent.role !== 'primary' || record?.primary.store !== store) continue
-      progress.set(extent.extent, progressOfStreams(extent))
+      progress.set(extent.extent, extent.merging === null ? progressOfStreams(extent) : progressOfMerge(extent.merging))
     }
   }
   return (extent) => progress.get(extent)
@@ -100,6 +100,12 @@ function progressOfStreams(extent: Pick<LocalExtentAnswer, 'streams'>): Map<Stor
         behindBlocks: KNOWING_PHASES.has(stream.phase) ? stream.behindBlocks : undefined,
       },
     ]),
+  )
+}
+
+function progressOfMerge(sources: NonNullable<LocalExtentAnswer['merging']>): Map<StoreId, Progress> {
+  return new Map(
+    sources.map(({ store, phase }) => [store as StoreId, { joining: false, behindBlocks: undefined, merging: phase }]),
   )
 }
 

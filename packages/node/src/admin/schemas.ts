@@ -259,6 +259,11 @@ export const localSchema = z
     leaseHeld: z.boolean(),
     mapRevision: count,
     insecure: z.array(z.object({ option: z.string(), address: z.string() })),
+    suspicion: z
+      .string()
+      .nullable()
+      .default(null)
+      .describe('What made its store suspect, as it found when it opened it; null when it found nothing.'),
     room: roomSchema.nullable().default(null).describe('Room on its disk.'),
     control: localControlSchema.nullable().default(null).describe("Its part in control's log; null when it has none."),
   })
@@ -286,6 +291,11 @@ export const localExtentSchema = z
         ackedSeq: count,
       }),
     ),
+    merging: z
+      .array(z.object({ store: z.string(), phase: z.enum(['closed', 'reading', 'ready']) }))
+      .nullable()
+      .default(null)
+      .describe('Suspect stores that are merged before the primary begins, itself included; null when it does not.'),
   })
   .meta({ id: 'LocalExtent' })
 

@@ -11,6 +11,7 @@ export class IdentityKeeper {
   readonly #queue: CommitQueue
   /** As it was at the opening: the store registers with it, and a later opening with what was learned since. */
   readonly #trust: StoreIdentity['trust']
+  readonly #suspicion: StoreIdentity['suspicion']
   readonly #savings = new Set<(error: unknown) => void>()
   #value: IdentityValue
 
@@ -18,11 +19,13 @@ export class IdentityKeeper {
     this.#queue = queue
     this.#value = value
     this.#trust = value.suspicion === undefined ? 'trusted' : 'suspect'
+    this.#suspicion = value.suspicion?.reason
   }
 
   get identity(): StoreIdentity {
     const { store, cluster, voters, founded, bootId, startCounter } = this.#value
-    return { store, cluster, voters, founded, incarnation: { bootId, counter: startCounter }, trust: this.#trust }
+    const incarnation = { bootId, counter: startCounter }
+    return { store, cluster, voters, founded, incarnation, trust: this.#trust, suspicion: this.#suspicion }
   }
 
   /** Resolves when it is on stable storage; rejects when the store fails before that. */

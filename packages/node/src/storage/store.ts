@@ -40,6 +40,8 @@ export interface StoreIdentity {
   readonly store: StoreId
   readonly incarnation: Incarnation
   readonly trust: Trust
+  /** Why the store does not believe itself in this life; undefined where it does. */
+  readonly suspicion: string | undefined
   readonly cluster: ClusterId | undefined
   readonly voters: readonly Voter[]
   readonly founded: boolean

@@ -138,6 +138,7 @@ export class FakeView implements NodeView {
   leader: StoreId | undefined = storeOf(1)
   controlLog: NodeView['controlLog']
   leaseHeld = true
+  suspicion: string | undefined
   readiness: Readiness = { ready: true }
   room: NodeView['room'] = {
     space: 'free',

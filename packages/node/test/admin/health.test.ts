@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { StoreId } from '@ashlar/proto'
+import type { Epoch, StoreId } from '@ashlar/proto'
 import { type Progress, volumeHealth, worst } from '../../src/admin/health.ts'
 import { extentRecord, mapOf, nodeRecord, storeOf, volumeRecord } from './fake-view.ts'
 
@@ -69,6 +69,49 @@ describe('a volume', () => {
       [found.state, found.reasons],
       ['unavailable', ['its primary n1 has restarted, and control is naming the next one']],
     )
+  })
+
+  describe('of which only suspect stores are left', () => {
+    const suspects = [2, 3].map((number) => nodeRecord(number, { trust: 'suspect' }))
+    const of1 = (state: 'up' | 'lost') =>
+      nodeRecord(1, { trust: 'suspect', state, incarnation: { bootId: 'boot', counter: 2 } })
+    const alone = extentRecord(1, 0, { epoch: 4 as Epoch, inSync: [storeOf(1)] })
+    const left = 'only suspect stores are left of it, and what n1, n2, n3 hold is to be merged'
+
+    it('is unavailable while one of them is away, saying for whom it waits', () => {
+      const { state, reasons } = health({ nodes: [of1('lost'), ...suspects], extents: [alone] })
+      assert.deepEqual([state, reasons], ['unavailable', [`${left}: it waits for n1`]])
+    })
+
+    it('is unavailable until control has named who merges them', () => {
+      const { reasons } = health({ nodes: [of1('up'), ...suspects], extents: [alone] })
+      assert.deepEqual(reasons, [`${left}: control is naming the one that merges them`])
+    })
+
+    it('waits for a store that is believed as before, also for one that is lost', () => {
+      const nodes = [nodeRecord(1, { state: 'lost' }), ...suspects]
+      assert.match(health({ nodes, extents: [alone] }).reasons[0] ?? '', /: it waits for n1$/)
+    })
+
+    it('is unavailable while they are merged, also with enough in sync, saying who has not said what it holds', () => {
+      const extent = extentRecord(1, 0, { epoch: 5 as Epoch, primary: { store: storeOf(1), counter: 2 } })
+      const map = mapOf({ volumes: [volume], nodes: [of1('up'), ...suspects], extents: [extent] })
+      const mark = { extent: extent.id, epoch: extent.epoch, store: storeOf(1), acknowledged: true, changedAt: 7 }
+      map.forced.set(extent.id, { ...mark, merged: true })
+      const merging = (...phases: NonNullable<Progress['merging']>[]) =>
+        volumeHealth(map, volume, () => {
+          const progress = phases.map((phase) => ({ joining: false, behindBlocks: undefined, merging: phase }))
+          return new Map(progress.map((of, at) => [storeOf(at + 1), of]))
+        })
+      const going = 'only suspect stores are left of it, and n1 merges what n1, n2, n3 hold'
+      const { state, reasons } = merging('ready', 'closed', 'reading')
+      assert.equal(state, 'unavailable')
+      assert.deepEqual(reasons, [
+        `${going}: it waits for n2, with which it has no connection, and for n3, which reads and checks all that it holds`,
+      ])
+      assert.deepEqual(merging('ready', 'ready', 'ready').reasons, [`${going}: it compares them block by block`])
+      assert.equal(volumeHealth(map, volume, () => new Map()).state, 'healthy', 'once it is over')
+    })
   })
 
   it('is not called well before its extents are known', () => {

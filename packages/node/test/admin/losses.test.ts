@@ -114,8 +114,40 @@ describe('a volume whose extents got primaries by force', () => {
     const { because } = (await call('/v1/explain/extent/demo/0')).body
     assert.match(
       because.join('\n'),
-      /n1 merged what the suspect stores hold that were left, in epoch 5: .* may be lost/,
+      /n1 was named to merge what the suspect stores hold that were left, in epoch 5: .* may be lost/,
     )
+  })
+
+  it('says of each suspect store what made it suspect, of a merge that goes on too', async (t) => {
+    const trust = 'suspect'
+    const view = demo({
+      nodes: [nodeRecord(1, { trust }), nodeRecord(2, { trust }), nodeRecord(3, { trust })],
+      extents: [extentRecord(1, 0, { epoch: 5 as Epoch })],
+    })
+    view.suspicion = 'batch 7 is missing from the journal, batch 9 follows'
+    view.map.forced.set(FIRST, forced({ merged: true }))
+    const merging = [1, 2, 3].map((number) => ({ store: storeOf(number), phase: 'ready' as const }))
+    view.extents = [{ ...primaryStatus(FIRST, []), phase: 'recovering', merging }]
+    const call = await serve(t, view, async (api, path) => {
+      if (path === '/v1/local' && api.endsWith('3')) throw new Error('refused')
+      return await quietPeers(api, path)
+    })
+    const { body } = await call('/v1/explain/extent/demo/0')
+    assert.equal(body.state, 'unavailable')
+    assert.deepEqual(body.waitsFor, [
+      'only suspect stores are left of it, and n1 merges what n1, n2, n3 hold: it compares them block by block',
+    ])
+    assert.deepEqual(
+      body.because.filter((line: string) => line.includes('is suspect')),
+      [
+        'the store of n1 is suspect: batch 7 is missing from the journal, batch 9 follows',
+        'the store of n2 is suspect: control saw two directories with its identity, of which one is a copy',
+        'the store of n3 is suspect: why could not be asked',
+      ],
+    )
+    const node = (await call('/v1/explain/node/n1')).body
+    assert.match(node.because.join('\n'), /and is suspect: batch 7 is missing from the journal/)
+    assert.equal((await call('/v1/volumes/demo')).body.state, 'unavailable')
   })
 
   it('is acknowledged by one command', async (t) => {

@@ -35,6 +35,7 @@ test('a data directory of the first format, left by a kill, opens with everythin
       founded: true,
       incarnation: 3,
       trust: 'trusted',
+      suspicion: undefined,
     },
   )
   const other = extentId(8 as VolumeId, 0)

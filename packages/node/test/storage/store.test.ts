@@ -311,6 +311,7 @@ describe('restart', () => {
       founded: true,
       incarnation: { bootId: 'boot-2', counter: 2 },
       trust: 'trusted',
+      suspicion: undefined,
     })
   })
 

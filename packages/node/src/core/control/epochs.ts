@@ -33,7 +33,10 @@ export function firstEpoch(state: MapState): Epoch {
  * True when the record names a life of a store that can still serve the epoch, as far as the map tells. A suspect store
  * serves only where a person named it, or where it merges what suspect stores hold.
  */
-export function primaryStands(state: MapState, { id, epoch, primary }: ExtentRecord): boolean {
+export function primaryStands(
+  state: Pick<MapState, 'nodes' | 'forced'>,
+  { id, epoch, primary }: ExtentRecord,
+): boolean {
   const node = state.nodes.get(primary.store)
   return (
     node !== undefined &&
@@ -142,7 +145,10 @@ function leaveToTrusted(state: MapState, record: ExtentRecord, minInSync: number
  * were taken out because they are suspect, each of which may hold what all others dropped. Undefined where a store that is
  * believed counts, also when it is away, and where the last one gave the extent up (A2.8-4). Who was given up for good is not left.
  */
-export function suspectsLeft(state: MapState, record: ExtentRecord): readonly StoreId[] | undefined {
+export function suspectsLeft(
+  state: { readonly nodes: MapState['nodes']; readonly gone: ReadonlySet<StoreId> },
+  record: ExtentRecord,
+): readonly StoreId[] | undefined {
   const members = [...record.inSync, ...record.eligible].filter((store) => !state.gone.has(store))
   if (gaveUp(record) || members.length === 0 || members.some((store) => isTrusted(state, store))) return undefined
   const isLeft = (store: StoreId) => members.includes(store) || state.nodes.get(store)?.trust === 'suspect'
@@ -216,7 +222,7 @@ export function countsOn(state: MapState, store: StoreId): boolean {
 }
 
 /** True when control believes what this store holds (amendment 11). */
-export function isTrusted(state: MapState, store: StoreId): boolean {
+export function isTrusted(state: Pick<MapState, 'nodes'>, store: StoreId): boolean {
   return state.nodes.get(store)?.trust === 'trusted'
 }
 

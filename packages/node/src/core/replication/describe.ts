@@ -1,5 +1,6 @@
 import type { Epoch, ExtentId, Seq, StoreId } from '@ashlar/proto'
 import type { ExtentState } from './extent-state.ts'
+import type { MergePhase } from './merge-source.ts'
 import type { Primary } from './primary.ts'
 import type { ReplicaRole } from './replica.ts'
 
@@ -30,10 +31,13 @@ export interface ExtentStatus {
     readonly copiedBlocks: number
     readonly ackedSeq: Seq
   }[]
+  /** The suspect stores that are merged before this primary begins (amendment 11), itself included; absent else. */
+  readonly merging?: readonly { readonly store: StoreId; readonly phase: MergePhase }[]
 }
 
 export function statusOf(state: ExtentState, replica: ReplicaRole, primary: Primary | undefined): ExtentStatus {
   const inbound = replica.describe()
+  const merging = primary?.merge?.describe()
   return {
     extent: state.id,
     role: primary === undefined ? 'replica' : 'primary',
@@ -54,5 +58,6 @@ export function statusOf(state: ExtentState, replica: ReplicaRole, primary: Prim
       copiedBlocks: stream.copiedBlocks,
       ackedSeq: stream.ackedSeq,
     })),
+    ...(merging === undefined ? {} : { merging }),
   }
 }

@@ -2,6 +2,9 @@ import type { BlockIndex, Message, Millis, Opened, SessionWindow, StoreId, Versi
 import type { Context, LeafVersions, Link } from '../machine.ts'
 import type { Merge } from './merge.ts'
 
+/** How far a store is that a merge needs. */
+export type MergePhase = 'closed' | 'reading' | 'ready'
+
 type Refusal = { epoch: number; gen: number; reason: string; promised?: number }
 
 /**
@@ -31,6 +34,10 @@ export class MergeSource {
 
   get ready(): boolean {
     return this.opened !== undefined && this.windows !== undefined
+  }
+
+  get phase(): MergePhase {
+    return this.ready ? 'ready' : this.link === undefined ? 'closed' : 'reading'
   }
 
   /** Opens it where it is closed and there is a connection. While a link stands an OPEN is not lost. */

@@ -15,7 +15,7 @@ import { LEAVES_AT_ONCE, sameBytes } from './comparison.ts'
 import { DedupeWindows } from './dedupe.ts'
 import type { ExtentState } from './extent-state.ts'
 import { byVersion, type Copy, copiesOf, mergeWindows } from './merge-rule.ts'
-import { MergeSource } from './merge-source.ts'
+import { type MergePhase, MergeSource } from './merge-source.ts'
 import type { Services } from './services.ts'
 
 /** What a merge tells the primary that it is a part of. */
@@ -102,6 +102,13 @@ export class Merge {
       this.onReady(later)
     })
     this.maintain(ctx)
+  }
+
+  /** Every store whose copy counts, this one included, for people; undefined once all is merged. */
+  describe(): { readonly store: StoreId; readonly phase: MergePhase }[] | undefined {
+    if (this.done) return undefined
+    const own = { store: this.services.self, phase: this.verified ? ('ready' as const) : ('reading' as const) }
+    return [own, ...this.needed.map(({ store, phase }) => ({ store, phase }))]
   }
 
   /** Stores that it waits for: with which there is no connection, or which still read what they hold. */

@@ -64,6 +64,11 @@ function reads(world: World, store: string, block: number, n: number): { code: n
   return { code: world.codes(reading.request)[0], bytes: world.readBack(reading.request) }
 }
 
+function phases(world: World, store: string): string[] | undefined {
+  const [status] = world.host(store).replication.describe()
+  return status?.merging?.map((source) => `${source.store} ${source.phase}`)
+}
+
 const said = (world: World, store: string, what: string) => world.host(store).facts.filter((fact) => fact.what === what)
 
 test('amendment 11: of each block the highest version wins that any suspect store holds', () => {
@@ -126,13 +131,16 @@ test('amendment 11: a merge that was begun goes on with the next life of a store
   world.hold = (_from, _to, message) => message.type === 'fetched-block' && ++fetched > 1
   merge(world, 'b', 2)
   assert.equal(said(world, 'b', 'extent-merged').length, 0)
+  assert.deepEqual(phases(world, 'b'), ['b ready', 'a ready', 'c ready'])
   world.kill('a')
   world.hold = () => false
+  assert.deepEqual(phases(world, 'b'), ['b ready', 'a closed', 'c ready'], 'people are told for whom it waits')
   world.start('a')
   world.publish()
   world.settle()
   world.pass(200)
   assert.equal(said(world, 'b', 'extent-merged').length, 1)
+  assert.equal(phases(world, 'b'), undefined)
   assert.ok(world.identical())
 
   const again = allDown()
