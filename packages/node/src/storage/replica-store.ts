@@ -14,7 +14,7 @@ import type { StoreMetrics } from './metrics.ts'
 import type { StoreTuning } from './options.ts'
 import { loadBlocks } from './replicas/block-reader.ts'
 import { ChangeEntry, DamageEntry, RepairEntry } from './replicas/change-entry.ts'
-import { compactReplica, deleteReplica } from './replicas/dropper.ts'
+import { Dropper } from './replicas/dropper.ts'
 import { LeafCache } from './replicas/leaf-cache.ts'
 import { mergePatches } from './replicas/merge.ts'
 import { Replica, storedReplica } from './replicas/replica.ts'
@@ -56,6 +56,7 @@ export class ReplicaStore implements Store {
   readonly #queue: CommitQueue
   readonly #leaves: LeafCache
   readonly #freeSpace: FreeSpace
+  readonly #dropper: Dropper
   readonly #checkpointer: Checkpointer
   readonly #identity: IdentityKeeper
   /** Reads and deletions on their way: `close` waits for them. */
@@ -106,7 +107,9 @@ export class ReplicaStore implements Store {
       onDamaged: (extent, blocks) => this.#answer({ type: 'damage-found', extent, blocks }),
       onLost: (replica, reason) => this.#onLost(reason, [replica.extent]),
     })
-    for (const extent of opened.tombstones) this.#deleteKeys(extent)
+    const onDropped = (extent: ExtentId) => this.#checkpointer.state.deletedTombstones.add(extent)
+    this.#dropper = new Dropper({ driver, queue: this.#queue, run, stopped, onDropped })
+    for (const extent of opened.tombstones) this.#dropper.drop(extent)
   }
 
   get identity(): StoreIdentity {
@@ -230,17 +233,8 @@ export class ReplicaStore implements Store {
       },
       done: () => {
         this.#leaves.drop(replica)
-        this.#deleteKeys(extent)
+        this.#dropper.drop(extent)
       },
-    })
-  }
-
-  #deleteKeys(extent: ExtentId): void {
-    const stopped = () => this.#stopped
-    this.#run(async () => {
-      if (!(await deleteReplica(this.#driver, this.#queue, extent, stopped))) return
-      this.#checkpointer.state.deletedTombstones.add(extent)
-      await compactReplica(this.#driver, extent, stopped)
     })
   }
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { BLOCK_ABSENT, BLOCK_DATA, type Epoch, type ExtentId, extentId, type Seq, type VolumeId } from '@ashlar/proto'
-import type { StorageDriver } from '../../src/storage/driver.ts'
+import { BLOCK_ABSENT, type Epoch, extentId, type VolumeId } from '@ashlar/proto'
 import { type MemoryDisk, MemoryDriver } from '../../src/storage/index.ts'
 import { blockKey, blockRange, extentKey, journalKey, wholeSpace } from '../../src/storage/keyspace.ts'
 import { del, entries, put } from '../conformance/storage-driver-suite.ts'
@@ -334,74 +333,5 @@ describe('trust', () => {
       keys.map(({ key }) => hex(key)),
       [hex(journalKey(4))],
     )
-  })
-})
-
-describe('dropping a replica', () => {
-  const keysOf = async (driver: StorageDriver, extent: ExtentId) => {
-    let count = 0
-    for (const space of ['version', 'bytes', 'digests', 'damaged'] as const) {
-      count += (await entries(driver, blockRange(space, extent), { keysOnly: true })).length
-    }
-    return count
-  }
-  const until = async (done: () => Promise<boolean>) => {
-    const deadline = Date.now() + 5000
-    while (!(await done())) {
-      assert.ok(Date.now() < deadline, 'not done in 5 s')
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-  }
-
-  test('deletes all its keys and leaves the other replicas alone', async () => {
-    const { runner, disk } = await memoryStore(undefined, { tuning: { checkpointBatches: 4 } })
-    const other = extentId(8 as VolumeId, 0)
-    runner.create()
-    runner.create(other)
-    for (let seq = 1; seq <= 3; seq++) {
-      await runner.write(
-        seq,
-        Array.from({ length: 900 }, (_, i) => data(seq * 1000 + i, seq)),
-      )
-    }
-    await runner.commit({ extent: other, blocks: [data(5, 1)], head: { lastSeq: 1 as Seq } })
-    runner.store.execute({ type: 'drop-replica', extent: EXTENT })
-    const driver = new MemoryDriver(disk)
-    await until(async () => (await keysOf(driver, EXTENT)) === 0)
-    assert.throws(() => runner.store.execute({ type: 'load', token: 1, extent: EXTENT, blocks: [1] }), /no replica/)
-    assert.equal((await runner.load([5], other))[0]?.version.kind, BLOCK_DATA)
-    await runner.store.close()
-    assert.deepEqual(await entries(driver, wholeSpace('tombstone')), [])
-    const again = await memoryStore(disk)
-    assert.deepEqual(
-      again.runner.store.replicas.map(({ extent }) => extent),
-      [other],
-    )
-    assert.equal(again.runner.store.identity.trust, 'trusted')
-  })
-
-  test('goes on after a kill in the middle', async () => {
-    const { runner, disk, driver } = await memoryStore()
-    runner.create()
-    await runner.write(
-      1,
-      Array.from({ length: 3000 }, (_, i) => data(i, 1)),
-    )
-    driver.holding = true
-    runner.store.execute({ type: 'drop-replica', extent: EXTENT })
-    // The tombstone, and the first batch of deletions; the rest never happens.
-    for (let batch = 0; batch < 2; batch++) {
-      await driver.untilHeld()
-      driver.letThrough()
-    }
-    await driver.untilHeld()
-    const left = await keysOf(new MemoryDriver(disk), EXTENT)
-    assert.ok(left > 1000, `${left} keys are left`)
-    const again = await memoryStore(disk)
-    assert.equal(again.runner.store.identity.trust, 'trusted')
-    assert.deepEqual(again.runner.store.replicas, [])
-    await until(async () => (await keysOf(new MemoryDriver(disk), EXTENT)) === 0)
-    await again.runner.store.close()
-    assert.deepEqual(await entries(new MemoryDriver(disk), wholeSpace('tombstone')), [])
   })
 })
