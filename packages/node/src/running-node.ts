@@ -264,6 +264,10 @@ export class RunningNode implements NodeView, TransportEvents {
     return { ready: true }
   }
 
+  hears(store: StoreId): boolean {
+    return this.#machine?.links.hears(store, this.#clock.now()) === true
+  }
+
   localExtents(): readonly ExtentStatus[] {
     return this.#machine?.describeExtents() ?? []
   }

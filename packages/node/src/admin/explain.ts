@@ -60,10 +60,10 @@ async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer)
   if (volume === undefined || number === undefined) {
     throw new AshlarError('USAGE', `"${name}" is not an extent`, { hint: 'write VOLUME/NUMBER, such as demo/0' })
   }
-  const extent = (await extentReports(view, volume, fetchPeer))[Number(number)]
+  const [extents, locals] = await Promise.all([extentReports(view, volume, fetchPeer), askLocal(view, fetchPeer)])
+  const extent = extents[Number(number)]
   if (extent === undefined) throw new AshlarError('NOT_FOUND', `volume ${volume} has no extent ${number}`)
   const assigned = view.map.extents.get(extent.id as ExtentId)?.assigned ?? []
-  const locals = await askLocal(view, fetchPeer)
   const short = shortOfRoom(view, locals, assigned)
   return {
     kind: 'extent',
@@ -163,9 +163,11 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
   else if (node.state === 'lost') waitsFor.push('its lease ran out: nothing was heard of it for longer than that')
   else if (node.reason !== '') waitsFor.push(node.reason)
   waitsFor.push(...controlRecovery(locals, store))
-  const scrub = await explainScrub(node.api, fetchPeer)
-  because.push(...scrub.because)
-  waitsFor.push(...scrub.waitsFor)
+  if (locals.get(store)?.answered === true) {
+    const scrub = await explainScrub(node.api, fetchPeer)
+    because.push(...scrub.because)
+    waitsFor.push(...scrub.waitsFor)
+  }
   for (const volume of node.volumes) {
     if (volume.inSync === volume.replicas) continue
     const behind = volume.behindBlocks === null ? '' : `, ${volume.behindBlocks} blocks behind`

@@ -48,6 +48,8 @@ export interface NodeView {
   readonly suspicion: string | undefined
   /** Room on the disk of this store. */
   readonly room: SpaceView
+  /** Whether frames of another store come at the moment: who is silent does not answer over HTTP either. */
+  hears(store: StoreId): boolean
   /** One for each extent that this store holds. */
   localExtents(): readonly ExtentStatus[]
   /**

@@ -1,4 +1,4 @@
-import { AshlarError, type ExtentId, isDialable, type StoreId } from '@ashlar/proto'
+import { AshlarError, type ExtentId, isDialable, type NodeRecord, type StoreId, TIMERS } from '@ashlar/proto'
 import type { z } from 'zod'
 import type { Progress, ProgressOf } from './health.ts'
 import { localAnswer, localExtentAnswers } from './local.ts'
@@ -13,10 +13,16 @@ export type PeerAnswer<T> =
   | { readonly answered: true; readonly value: T }
   | { readonly answered: false; readonly reason: string }
 
-/** One answer for each node of the map that should answer, by store. Nodes that are lost are not asked. */
+/**
+ * One answer for each node of the map that should answer, by store. Nodes that are lost are not asked, nor are those that this
+ * node does not hear: the rest need not wait for what would not come.
+ */
 export type PeerAnswers<T> = ReadonlyMap<StoreId, PeerAnswer<T>>
 
-/** Long enough for a busy node, short enough that a person does not wonder: what is missing is said to be missing. */
+/**
+ * For a node that is heard, but whose API does not answer. Long enough for a busy one, short enough that a person does not wonder:
+ * what is missing is said to be missing.
+ */
 const PEER_TIMEOUT_MS = 1500
 
 /** `FetchPeer` over HTTP. */
@@ -53,10 +59,13 @@ async function askAll<T>(
 ): Promise<PeerAnswers<T>> {
   const nodes = [...view.map.nodes.values()].filter((node) => node.state !== 'lost')
   const answers = await Promise.all(
-    nodes.map(async ({ store, api }): Promise<readonly [StoreId, PeerAnswer<T>]> => {
+    nodes.map(async (node): Promise<readonly [StoreId, PeerAnswer<T>]> => {
+      const { store, api } = node
       if (store === view.store) return [store, { answered: true, value: own() }]
+      if (!view.hears(store))
+        return [store, { answered: false, reason: 'it was not asked: this node hears nothing of it' }]
       try {
-        return [store, { answered: true, value: schema.parse(await fetchPeer(api, path)) }]
+        return [store, { answered: true, value: schema.parse(await askWhileHeard(view, node, path, fetchPeer)) }]
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error)
         return [store, { answered: false, reason: `its API at ${api} did not answer: ${reason}` }]
@@ -64,6 +73,24 @@ async function askAll<T>(
     }),
   )
   return new Map(answers)
+}
+
+/** Rejects as soon as nothing is heard of the node any more: it hangs, or it is gone. */
+async function askWhileHeard(
+  view: NodeView,
+  { store, api }: NodeRecord,
+  path: string,
+  fetchPeer: FetchPeer,
+): Promise<unknown> {
+  const silent = Promise.withResolvers<never>()
+  const timer = setInterval(() => {
+    if (!view.hears(store)) silent.reject(new Error('nothing is heard of it any more'))
+  }, TIMERS.tickMs)
+  try {
+    return await Promise.race([fetchPeer(api, path), silent.promise])
+  } finally {
+    clearInterval(timer)
+  }
 }
 
 /** What a store said of an extent that it holds; undefined when it did not answer, or holds none of it. */

@@ -139,6 +139,11 @@ export class Links implements PeerLinks {
     return Math.max(this.resumedAt, this.heard.get(store) ?? Number.NEGATIVE_INFINITY)
   }
 
+  /** True while frames of this store come: there is a link to it, and it has not been silent for so long that nobody waits for it. */
+  hears(store: StoreId, now: Millis): boolean {
+    return this.connected().includes(store) && now - this.lastHeard(store) <= TIMERS.silentMs
+  }
+
   isClient(link: Link): boolean {
     return this.links.get(link)?.peer.kind === 'client'
   }

@@ -124,6 +124,45 @@ describe('the cluster', () => {
     )
   })
 
+  it('does not ask a node of which nothing is heard, and shows what it would say as not known', async (t) => {
+    const view = demo()
+    view.silent.add(storeOf(2))
+    const asked = new Set<string>()
+    const room = { space: 'free', freeBytes: 1, since: '', reserves: { placement: 3, writes: 2, last: 1 } }
+    const call = await serve(t, view, async (api, path) => {
+      asked.add(api)
+      const answer = await quietPeers(api, path)
+      return Array.isArray(answer) ? answer : { ...(answer as object), room }
+    })
+    const nodes = (await call('/v1/nodes')).body
+    assert.deepEqual(
+      nodes.map(({ id, state, room }: Record<string, unknown>) => [id, state, room === null]),
+      [
+        ['n1', 'up', false],
+        ['n2', 'up', true],
+        ['n3', 'up', false],
+      ],
+    )
+    const { ready, reason } = (await call('/v1/nodes/n2')).body
+    assert.deepEqual([ready, reason], [null, 'it was not asked: this node hears nothing of it'])
+    assert.deepEqual((await call('/v1/cluster')).body.unasked, ['n2'])
+    assert.deepEqual([...asked], ['127.0.0.1:7483'])
+  })
+
+  it('does not wait for an answer of a node any longer once nothing is heard of it', async (t) => {
+    const view = demo()
+    const call = await serve(t, view, (api, path) => {
+      if (!api.endsWith('7482')) return quietPeers(api, path)
+      view.silent.add(storeOf(2))
+      return new Promise(() => undefined)
+    })
+    const { status, body } = await call('/v1/cluster')
+    assert.deepEqual([status, body.unasked], [200, ['n2']])
+    view.silent.clear()
+    const { reason } = (await call('/v1/nodes/n2')).body
+    assert.match(reason, /7482 did not answer: nothing is heard of it any more$/)
+  })
+
   it('describes one node by name or store, and says why another one could not be asked', async (t) => {
     const call = await serve(t, demo(), async () => {
       throw new Error('connection refused')

@@ -149,11 +149,17 @@ export class FakeView implements NodeView {
   extents: readonly ExtentStatus[] = []
   blocks: ReadonlyMap<ExtentId, readonly VerifiedBlock[]> = new Map()
   readonly commands: AdminCommand[] = []
+  /** Stores of which nothing is heard. */
+  readonly silent = new Set<StoreId>()
   /** Thrown by the next command, or called to carry it out. */
   onCommand: (command: AdminCommand) => VolumeRecord | undefined = () => undefined
 
   constructor(map: MapCopy) {
     this.map = map
+  }
+
+  hears(store: StoreId): boolean {
+    return !this.silent.has(store)
   }
 
   localExtents(): readonly ExtentStatus[] {

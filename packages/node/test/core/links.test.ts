@@ -22,6 +22,17 @@ test('amendment 18: silence is counted from the last frame while this process ru
   assert.equal(links.lastHeard('c' as StoreId), Number.NEGATIVE_INFINITY)
 })
 
+test('a store is heard while there is a link to it over which frames came within the time that makes it silent', () => {
+  const links = linked()
+  assert.equal(links.hears(PEER, 1000 + TIMERS.silentMs), true)
+  assert.equal(links.hears(PEER, 1001 + TIMERS.silentMs), false)
+  assert.equal(links.hears('c' as StoreId, 1000), false)
+  links.onReceived({ now: 2500 } as Context, 1)
+  assert.equal(links.hears(PEER, 2500), true)
+  links.onLinkDown(1, 2500)
+  assert.equal(links.hears(PEER, 2500), false, 'at once, and not only once it is silent')
+})
+
 test('a process that stood still calls nobody silent for the time in which it heard nobody', () => {
   const links = linked()
   const resumed = 1000 + 2 * TIMERS.silentMs
