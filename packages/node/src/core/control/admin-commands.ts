@@ -13,17 +13,9 @@ export function isLogRequest(command: AdminCommand): command is LogRequest {
 }
 
 /** The log's command for what a person or a client asks; `live`: stores that may get replicas, or be named primary. */
-export function commandOf(
-  command: Exclude<AdminCommand, LogRequest>,
-  live: readonly StoreId[],
-  leases: Pick<Leases, 'filling'>,
-): Command {
+export function commandOf(command: Exclude<AdminCommand, LogRequest>, live: readonly StoreId[]): Command {
   switch (command.do) {
-    case 'create-volume': {
-      const filling = leases.filling(live)
-      if (filling.length === 0) return { ...command, live }
-      return { ...command, live: live.filter((store) => !filling.includes(store)), filling }
-    }
+    case 'create-volume':
     case 'force-primary':
     case 'lose-store':
       return { ...command, live }
@@ -36,4 +28,13 @@ export function commandOf(
     case 'acknowledge-loss':
       return command
   }
+}
+
+/** The command with those of its candidates that have no room for new replicas named (amendment 17). */
+export function withFilling(command: Command, leases: Pick<Leases, 'filling'>): Command {
+  if (!('live' in command)) return command
+  const filling = leases.filling(command.live)
+  if (filling.length === 0) return command
+  if (command.do !== 'create-volume') return { ...command, filling }
+  return { ...command, live: command.live.filter((store) => !filling.includes(store)), filling }
 }

@@ -16,13 +16,21 @@ import type {
   Voter,
 } from '@ashlar/proto'
 
+/** Whom a command may choose from. */
+interface Candidates {
+  /** Stores whose lease control believed live when it proposed this: candidates for primaries and for replicas. */
+  readonly live: readonly StoreId[]
+  /** Stores without room on their disks for new replicas (amendment 17). Absent: none. */
+  readonly filling?: readonly StoreId[]
+}
+
 /**
  * Commands of the control log. Each carries everything that its outcome depends on (time, liveness, choices made by the
  * leader), so that applying the log gives the same map everywhere. Append-only: a command's meaning never changes.
  */
 export type Command =
   | { readonly do: 'found'; readonly cluster: ClusterId; readonly voters: readonly Voter[] }
-  | {
+  | (Candidates & {
       readonly do: 'register'
       readonly store: StoreId
       readonly name: NodeName
@@ -30,28 +38,24 @@ export type Command =
       readonly api: string
       readonly incarnation: Incarnation
       readonly trust: Trust
-      /** Stores whose lease control believed live when it proposed this: candidates for primaries that end with it. */
-      readonly live: readonly StoreId[]
-    }
+    })
   /** Stores whose lease ran out: one entry for all of their extents. */
-  | {
+  | (Candidates & {
       readonly do: 'expire'
       readonly stores: readonly { readonly store: StoreId; readonly counter: number }[]
-      readonly live: readonly StoreId[]
-    }
+    })
   /** Name primaries for extents whose primary cannot serve, from the live stores. */
-  | {
+  | (Candidates & {
       readonly do: 'promote'
       readonly extents: readonly { readonly extent: ExtentId; readonly revision: number }[]
-      readonly live: readonly StoreId[]
-    }
+    })
   | {
       readonly do: 'change-sets'
       readonly store: StoreId
       readonly counter: number
       readonly changes: readonly SetChange[]
     }
-  | {
+  | (Candidates & {
       readonly do: 'release'
       readonly store: StoreId
       readonly counter: number
@@ -62,9 +66,8 @@ export type Command =
         readonly avoid?: readonly StoreId[]
       }[]
       readonly reason: 'shutdown' | 'slow' | 'behind' | 'poisoned'
-      readonly live: readonly StoreId[]
-    }
-  | {
+    })
+  | (Candidates & {
       readonly do: 'create-volume'
       readonly name: string
       readonly sizeBytes: number
@@ -72,22 +75,20 @@ export type Command =
       readonly extentSizeBytes: number
       readonly replicas: number
       readonly minInSync: number
+      /** Without those that are filling. */
       readonly live: readonly StoreId[]
-      /** Stores that would be among them if there were room on their disks (amendment 17). Absent: none. */
-      readonly filling?: readonly StoreId[]
-    }
+    })
   | { readonly do: 'remove-volume'; readonly name: string }
   | { readonly do: 'attach'; readonly name: string; readonly holder: Holder; readonly ifFree: boolean }
   | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId }
   /** A person makes a store primary of an extent that nobody can serve (A2.10). */
-  | {
+  | (Candidates & {
       readonly do: 'force-primary'
       readonly extent: ExtentId
       readonly store: StoreId
-      readonly live: readonly StoreId[]
-    }
+    })
   /** A person declares a store lost for good: one entry for all of its extents. */
-  | { readonly do: 'lose-store'; readonly store: StoreId; readonly live: readonly StoreId[] }
+  | (Candidates & { readonly do: 'lose-store'; readonly store: StoreId })
   /** A person knows what forced promotions of the volume may have lost. */
   | { readonly do: 'acknowledge-loss'; readonly name: string }
   /** A part of a map that was rebuilt from extent heads: only in a log that begins with it (amendment 16). */

@@ -11,7 +11,7 @@ import type {
 import { invariant } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
 import type { SnapshotPort } from '../raft/index.ts'
-import { commandOf, isLogRequest } from './admin-commands.ts'
+import { commandOf, isLogRequest, withFilling } from './admin-commands.ts'
 import { Answers } from './answers.ts'
 import { Applier, EXTENTS_PER_TICK, type LeaderMessage } from './applier.ts'
 import { knownRefusal } from './apply-nodes.ts'
@@ -215,13 +215,14 @@ export class ControlLeader {
 
   // ---- primaries and in-sync sets --------------------------------------------------------------------------------------
 
-  /** Extents that nobody serves are looked at again when a store came or went, and not otherwise. */
+  /** Extents that nobody serves are looked at again when a store, or room on its disk, came or went, and not otherwise. */
   #promoteWaiting(ctx: Context): void {
     if (!this.#lookAtWaiting || this.#owed.has('promote')) return
     const live = this.#live(ctx)
     const { extents, more } = promotable(this.state, new Set(live))
     this.#lookAtWaiting = more
-    if (extents.length === 0) return
+    // What follows from every command gives the places of stores that are gone to whoever came.
+    if (extents.length === 0 && this.state.gone.size === 0) return
     this.#propose(ctx, { do: 'promote', extents, live }, { kind: 'promote' })
   }
 
@@ -283,7 +284,7 @@ export class ControlLeader {
 
   #onAdmin(ctx: Context, asker: Asker, command: AdminCommand): void {
     if (!isLogRequest(command))
-      return this.#propose(ctx, commandOf(command, this.#live(ctx), this.#leases), { kind: 'admin', asker, command })
+      return this.#propose(ctx, commandOf(command, this.#live(ctx)), { kind: 'admin', asker, command })
     const outcome = this.#logRequests.ask(ctx, this.#log, this.state, asker, command)
     if (outcome === undefined) return
     if ('proposal' in outcome) this.#owed.add(outcome.proposal, { kind: 'admin', asker, command })
@@ -315,7 +316,7 @@ export class ControlLeader {
   // ---- the log -----------------------------------------------------------------------------------------------------------
 
   #propose(ctx: Context, command: Command, owed: Owed): void {
-    const proposal = this.#log.propose(ctx, command)
+    const proposal = this.#log.propose(ctx, withFilling(command, this.#leases))
     if (proposal === undefined) refuse(this.#answers, owed)
     else this.#owed.add(proposal, owed)
   }

@@ -60,12 +60,12 @@ export class Leases {
     })
   }
 
-  /** A renewal was received. True: this leader had not heard the store before. */
+  /** A renewal was received. True: this leader had not heard the store before, or had not heard of room on its disk. */
   renewed(store: StoreId, counter: number, now: Millis, revision: number, room: Room): boolean {
     const before = this.#leases.get(store)
     const { freeBytes, space = 'free' } = room
     this.#leases.set(store, { store, counter, receivedAt: now, confirmed: true, freeBytes, space, revision })
-    return before?.confirmed !== true
+    return before?.confirmed !== true || (space === 'free' && before.space !== 'free')
   }
 
   /** Those of the stores on whose disks there is no room for new extents (amendment 17). */

@@ -15,10 +15,14 @@ export function* tidyUp(state: MapState, command: Command): Steps {
     if (isForgotten(state, store)) state.removeNode(store)
 }
 
-/** Each place of a store that is gone, where it does not count any more, goes to the store that holds the fewest replicas. */
+/**
+ * Each place of a store that is gone, where it does not count any more, goes to the store that holds the fewest replicas, of
+ * those that have room for one.
+ */
 function* replaceGone(state: MapState, command: Extract<Command, { live: readonly StoreId[] }>): Steps {
   const live = command.do === 'register' ? [...command.live, command.store] : command.live
-  const stores = placeable(state, [...new Set(live)]).map((node) => node.store)
+  const roomy = [...new Set(live)].filter((store) => command.filling?.includes(store) !== true)
+  const stores = placeable(state, roomy).map((node) => node.store)
   if (stores.length === 0) return
   const spares = new Spares(state, stores)
   for (const store of state.gone)

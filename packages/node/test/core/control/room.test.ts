@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ERRORS, type Message, type StoreId } from '@ashlar/proto'
-import { EXTENT, store } from './kit.ts'
+import { EXTENT, numberOf, store } from './kit.ts'
 import { LeaderRig } from './leader-rig.ts'
 
 function started(): LeaderRig {
@@ -37,4 +37,24 @@ test('amendment 17: a volume that too few disks have room for is refused, and wh
   assert.equal(rig.leader.state.volumes.size, 0)
   rig.renew(3, { space: 'free' })
   assert.equal(outcome(rig.create(3)).code, ERRORS.OK.number)
+})
+
+test('amendment 17: places of a store that is gone go where there is room, and wait until there is', () => {
+  const rig = started()
+  rig.create(3)
+  const assigned = () => rig.record().assigned.map(numberOf).sort()
+  const places = assigned()
+  const lost = places.find((n) => n !== rig.primary) as number
+  const spare = [1, 2, 3, 4].find((n) => !places.includes(n)) as number
+  const kept = places.filter((n) => n !== lost)
+  for (let ms = 0; ms < 10_000; ms += 500) {
+    rig.renew(spare, { space: 'filling' })
+    rig.pass(500, kept)
+  }
+  rig.changeSets(rig.primary, [rig.change(kept.map(store))])
+  assert.equal(outcome(rig.admin(1, { do: 'lose-store', store: store(lost) })).code, ERRORS.OK.number)
+  assert.deepEqual(assigned(), places)
+  rig.renew(spare, { space: 'free' })
+  rig.tick()
+  assert.deepEqual(assigned(), [...kept, spare].sort())
 })
