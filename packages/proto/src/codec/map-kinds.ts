@@ -44,11 +44,12 @@ import {
   readVolume,
   readVoter,
   StoreList,
-  StoreTable,
+  type StoreTable,
   textBytes,
   volumeBytes,
   voterBytes,
   writeExtent,
+  writeNaming,
   writeNode,
   writeVolume,
   writeVoter,
@@ -135,14 +136,21 @@ function largeDelta(delta: MapDelta): Uint8Array {
 
 function deltaBytes(delta: MapDelta): number {
   return (
-    55 +
+    51 +
     TABLE_BYTES +
     sum(delta.voters, voterBytes) +
     sum(delta.nodes, nodeBytes) +
     sum(delta.volumes, volumeBytes) +
     4 * delta.removedVolumes.length +
+    namingBytes(delta)
+  )
+}
+
+/** Extents and losses, without the stores that they name. */
+function namingBytes(delta: MapDelta): number {
+  return (
     sum(delta.extents, extentBytes) +
-    8 +
+    12 +
     FORCED_BYTES * (delta.forced?.length ?? 0) +
     16 * ((delta.removedNodes?.length ?? 0) + (delta.gone?.length ?? 0))
   )
@@ -161,13 +169,11 @@ function writeDelta(to: ByteWriter, delta: MapDelta): void {
   for (const volume of delta.volumes) writeVolume(to, volume)
   to.u32(listLength(delta.removedVolumes, MAX_REMOVED_VOLUMES, 'removedVolumes'))
   for (const volume of delta.removedVolumes) to.u32(volumeField(volume))
-  const table = new StoreTable()
-  for (const record of delta.extents) table.addRecord(record)
-  table.add((delta.forced ?? []).map(({ store }) => store))
-  table.write(to)
-  to.u32(listLength(delta.extents, LIMITS.mapExtents, 'extents'))
-  for (const record of delta.extents) writeExtent(to, table, record)
-  writeLosses(to, table, delta)
+  writeNaming(to, namingBytes(delta), (naming, table) => {
+    naming.u32(listLength(delta.extents, LIMITS.mapExtents, 'extents'))
+    for (const record of delta.extents) writeExtent(naming, table, record)
+    writeLosses(naming, table, delta)
+  })
 }
 
 type Losses = Pick<MapDelta, 'forced' | 'removedNodes' | 'gone'>
@@ -228,22 +234,25 @@ function readDelta(from: ByteReader): MapDelta {
   return { cluster, clusterGeneration, from: since, to, voters, nodes, volumes, extents, removedVolumes, ...losses }
 }
 
+function changesBytes({ changes }: ChangeSets): number {
+  return sum(changes, (change) => 25 + 2 * change.inSync.length)
+}
+
 export const changeSetsKind: KindCodec<ChangeSets> = {
-  headBytes: (m) => 36 + TABLE_BYTES + sum(m.changes, (change) => 25 + 2 * change.inSync.length),
+  headBytes: (m) => 36 + TABLE_BYTES + changesBytes(m),
   writeHead(to, m) {
     to.u53(requestField(m.request))
     writeUuid(to, m.store)
     to.u53(counterField(m.counter))
-    const table = new StoreTable()
-    for (const change of m.changes) table.add(change.inSync)
-    table.write(to)
-    to.u32(listLength(m.changes, LIMITS.mapExtents, 'changes'))
-    for (const change of m.changes) {
-      to.u53(extentField(change.extent))
-      to.u53(revisionField(change.revision))
-      to.u53(epochField(change.epoch))
-      table.writeSet(to, change.inSync)
-    }
+    writeNaming(to, 4 + changesBytes(m), (naming, table) => {
+      naming.u32(listLength(m.changes, LIMITS.mapExtents, 'changes'))
+      for (const change of m.changes) {
+        naming.u53(extentField(change.extent))
+        naming.u53(revisionField(change.revision))
+        naming.u53(epochField(change.epoch))
+        table.writeSet(naming, change.inSync)
+      }
+    })
   },
   read(from) {
     const request = requestField(from.u53())
@@ -262,21 +271,23 @@ export const changeSetsKind: KindCodec<ChangeSets> = {
 
 type SetResult = SetsChanged['results'][number]
 
+function resultsBytes({ results }: SetsChanged): number {
+  return sum(results, ({ record }) => 11 + (record === undefined ? 0 : extentBytes(record)))
+}
+
 export const setsChangedKind: KindCodec<SetsChanged> = {
-  headBytes: (m) =>
-    12 + TABLE_BYTES + sum(m.results, ({ record }) => 11 + (record === undefined ? 0 : extentBytes(record))),
+  headBytes: (m) => 12 + TABLE_BYTES + resultsBytes(m),
   writeHead(to, m) {
     to.u53(requestField(m.request))
-    const table = new StoreTable()
-    for (const { record } of m.results) if (record !== undefined) table.addRecord(record)
-    table.write(to)
-    to.u32(listLength(m.results, LIMITS.mapExtents, 'results'))
-    for (const result of m.results) {
-      to.u53(extentField(result.extent))
-      to.u16(codeField(result.code))
-      to.u8(result.record === undefined ? 0 : HAS_RECORD)
-      if (result.record !== undefined) writeExtent(to, table, result.record)
-    }
+    writeNaming(to, 4 + resultsBytes(m), (naming, table) => {
+      naming.u32(listLength(m.results, LIMITS.mapExtents, 'results'))
+      for (const result of m.results) {
+        naming.u53(extentField(result.extent))
+        naming.u16(codeField(result.code))
+        naming.u8(result.record === undefined ? 0 : HAS_RECORD)
+        if (result.record !== undefined) writeExtent(naming, table, result.record)
+      }
+    })
   },
   read(from) {
     const request = requestField(from.u53())

@@ -10,7 +10,7 @@ import {
   type VolumeRecord,
   type Voter,
 } from '@ashlar/proto'
-import { type ByteReader, type ByteWriter, badFrame } from './bytes.ts'
+import { type ByteReader, ByteWriter, badFrame } from './bytes.ts'
 import {
   addressField,
   bytesField,
@@ -74,20 +74,14 @@ export function textBytes(value: string, max: number): number {
   return 2 + 3 * Math.min(value.length, max)
 }
 
-/** Stores that the extents of one message name: written once, then named by their place. */
+/**
+ * Stores that the extents of one message name: written once, then named by their place. A place is given when a store is
+ * first named, so that the table is complete, and can be written, behind what names it.
+ */
 export class StoreTable {
   private readonly places: Map<StoreId, number> = new Map()
-
-  add(stores: readonly StoreId[]): void {
-    for (const store of stores) if (!this.places.has(store)) this.places.set(store, this.places.size)
-  }
-
-  addRecord(record: ExtentRecord): void {
-    this.add([record.primary.store])
-    this.add(record.inSync)
-    this.add(record.eligible)
-    this.add(record.assigned)
-  }
+  private lastSet: readonly StoreId[] = []
+  private readonly lastPlaces: number[] = []
 
   write(to: ByteWriter): void {
     to.u16(whole(this.places.size, 'stores', 0, MAX_TABLE_STORES))
@@ -95,13 +89,47 @@ export class StoreTable {
   }
 
   writeSet(to: ByteWriter, stores: readonly StoreId[]): void {
-    to.u8(listLength(stores, MAX_EXTENT_STORES, 'stores of an extent'))
-    for (const store of stores) this.writePlace(to, store)
+    const places = this.placesOf(stores)
+    to.u8(places.length)
+    for (const place of places) to.u16(place)
   }
 
   writePlace(to: ByteWriter, store: StoreId): void {
-    to.u16(this.places.get(store) as number)
+    to.u16(this.placeOf(store))
   }
+
+  /** The sets of a record are mostly one set, as are those of its neighbours: a comparison instead of as many lookups. */
+  private placesOf(stores: readonly StoreId[]): readonly number[] {
+    if (isSame(stores, this.lastSet)) return this.lastPlaces
+    listLength(stores, MAX_EXTENT_STORES, 'stores of an extent')
+    this.lastSet = stores
+    this.lastPlaces.length = 0
+    for (const store of stores) this.lastPlaces.push(this.placeOf(store))
+    return this.lastPlaces
+  }
+
+  private placeOf(store: StoreId): number {
+    const known = this.places.get(store)
+    if (known !== undefined) return known
+    const place = this.places.size
+    this.places.set(store, place)
+    return place
+  }
+}
+
+function isSame(one: readonly StoreId[], other: readonly StoreId[]): boolean {
+  if (one.length !== other.length) return false
+  for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return false
+  return true
+}
+
+/** What names stores, behind the table of them. */
+export function writeNaming(to: ByteWriter, bytes: number, write: (to: ByteWriter, table: StoreTable) => void): void {
+  const table = new StoreTable()
+  const naming = new ByteWriter(bytes)
+  write(naming, table)
+  table.write(to)
+  to.raw(naming.written())
 }
 
 /** The same table on the reading side. */
