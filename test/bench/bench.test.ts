@@ -196,12 +196,12 @@ describe('profiles', () => {
   })
 })
 
-const KNOWN = { jobs: ['a', 'b'], pieces: ['disk'] }
+const KNOWN = { jobs: ['a', 'b'], pieces: ['disk'], idle: [] }
 
 describe('options', () => {
   test('jobs and flags are read, sizes as everywhere', () => {
     const options = parseOptions(['a', '--size', '1Gi', '--repeats', '5', '--against', 'ceph'], KNOWN)
-    assert.deepEqual(options?.jobs, ['a'])
+    assert.deepEqual([options?.what, options?.names], ['jobs', ['a']])
     assert.equal(options?.sizeBytes, 1024 ** 3)
     assert.equal(options?.repeats, 5)
     assert.equal(options?.against, 'ceph')
@@ -211,8 +211,14 @@ describe('options', () => {
 
   test('pieces have stores of their own size, and can be named', () => {
     const options = parseOptions(['pieces', 'disk'], KNOWN)
-    assert.deepEqual([options?.pieces, options?.jobs, options?.sizeBytes], [true, ['disk'], 512 * 1024 ** 2])
+    assert.deepEqual([options?.what, options?.names, options?.sizeBytes], ['pieces', ['disk'], 512 * 1024 ** 2])
     assert.equal(parseOptions([], KNOWN)?.sizeBytes, 4 * 1024 ** 3)
+  })
+
+  test('idle volumes are watched longer than a job, and their count can be said', () => {
+    const options = parseOptions(['idle', '--volumes', '7'], KNOWN)
+    assert.deepEqual([options?.what, options?.volumes, options?.seconds], ['idle', 7, 60])
+    assert.equal(parseOptions(['idle', '--seconds', '5'], KNOWN)?.seconds, 5)
   })
 
   for (const [args, message] of [
@@ -223,6 +229,9 @@ describe('options', () => {
     [['--sise', '4Gi'], /--sise/],
     [['pieces', 'a'], /no such piece: a/],
     [['a', 'pieces'], /no such job: pieces/],
+    [['jobs'], /no such job: jobs/],
+    [['idle', 'a'], /no such part of idle: a/],
+    [['idle', '--volumes', '0'], /--volumes 0: give a whole number from 1 on/],
   ] as const) {
     test(`${args.join(' ')} is refused with its reason`, () => {
       assert.throws(

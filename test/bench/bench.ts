@@ -1,9 +1,11 @@
 /** `npm run bench`: see --help, and docs/benchmarks.md for what is measured and how. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { AshlarError, ERRORS } from '@ashlar/proto'
-import { parseJobFile } from './jobs.ts'
+import { runIdle } from './idle/index.ts'
+import { idleTable } from './idle/report.ts'
+import { type JobFile, parseJobFile } from './jobs.ts'
 import { machineFacts } from './machine-facts.ts'
-import { type BenchOptions, HELP, parseOptions } from './options.ts'
+import { type BenchOptions, HELP, type Measured, parseOptions } from './options.ts'
 import { PIECE_NAMES, runPieces } from './pieces/index.ts'
 import { pieceTable } from './pieces/report.ts'
 import { profileJobs, profileTable } from './profile.ts'
@@ -13,7 +15,7 @@ import { runJobs } from './run-jobs.ts'
 async function main(args: readonly string[], signal: AbortSignal): Promise<void> {
   const file = parseJobFile(await readFile(new URL('jobs.fio', import.meta.url), 'utf8'))
   const jobNames = file.jobs.map(({ name }) => name).filter((name) => name !== 'fill')
-  const options = parseOptions(args, { jobs: jobNames, pieces: PIECE_NAMES })
+  const options = parseOptions(args, { jobs: jobNames, pieces: PIECE_NAMES, idle: [] })
   if (options === undefined) {
     process.stdout.write(HELP)
     return
@@ -22,23 +24,30 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
   tell(
     `${machine.cpu}, ${machine.processors} processors, Linux ${machine.kernel}, Node ${machine.node}, ${machine.commit}`,
   )
-  const measured = options.pieces ? await pieces(options, signal) : await jobs(file, options, signal)
+  const measured = await MEASURES[options.what](options, signal, file)
   const json = `${JSON.stringify({ machine, options, ...measured }, null, 2)}\n`
   if (options.jsonFile === undefined) process.stdout.write(json)
   else await writeFile(options.jsonFile, json)
 }
 
-async function pieces(options: BenchOptions, signal: AbortSignal): Promise<object> {
-  const found = await runPieces(options, tell, signal)
-  process.stderr.write(`\n${pieceTable(found)}`)
-  return { pieces: found }
+type Measure = (options: BenchOptions, signal: AbortSignal, file: JobFile) => Promise<object>
+
+/** Each prints its tables, and gives what goes into the JSON. */
+const MEASURES: Readonly<Record<Measured, Measure>> = {
+  jobs: measureJobs,
+  async pieces(options, signal) {
+    const found = await runPieces(options, tell, signal)
+    process.stderr.write(`\n${pieceTable(found)}`)
+    return { pieces: found }
+  },
+  async idle(options, signal) {
+    const found = await runIdle(options, tell, signal)
+    process.stderr.write(`\n${idleTable(found)}`)
+    return { idle: found }
+  },
 }
 
-async function jobs(
-  file: ReturnType<typeof parseJobFile>,
-  options: BenchOptions,
-  signal: AbortSignal,
-): Promise<object> {
+async function measureJobs(options: BenchOptions, signal: AbortSignal, file: JobFile): Promise<object> {
   const { profileDirectory } = options
   if (profileDirectory !== undefined) {
     await mkdir(profileDirectory, { recursive: true })

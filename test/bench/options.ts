@@ -4,11 +4,13 @@ import { parseArgs } from 'node:util'
 import { parseBytes } from '@ashlar/node/config'
 import { AshlarError, type Bytes } from '@ashlar/proto'
 
+/** What is measured: jobs of fio, the pieces that a write is made of, or volumes that nobody uses. */
+export type Measured = 'jobs' | 'pieces' | 'idle'
+
 export interface BenchOptions {
+  readonly what: Measured
   /** Names of jobs, or of pieces, in order; empty means all. */
-  readonly jobs: readonly string[]
-  /** Measure the pieces that a write is made of, and no cluster. */
-  readonly pieces: boolean
+  readonly names: readonly string[]
   readonly repeats: number
   /** Another store, the same cluster while it scrubs, or a cluster of which Node has these options; measured in turns. */
   readonly against: 'ceph' | 'scrub' | { readonly nodeFlags: readonly string[] } | undefined
@@ -16,6 +18,8 @@ export interface BenchOptions {
   readonly sizeBytes: Bytes
   readonly blockSizeBytes: Bytes
   readonly nodes: number
+  /** Volumes that are attached and left alone. */
+  readonly volumes: number
   /** Seconds that a job is measured. */
   readonly seconds: number
   /** Longest time of the random overwrite before write jobs, seconds; 0 leaves it out. */
@@ -28,21 +32,24 @@ export interface BenchOptions {
 
 export const HELP = `usage: npm run bench -- [JOB...] [options]
        npm run bench -- pieces [PIECE...] [options]
+       npm run bench -- idle [options]
 
 Measures the jobs of test/bench/jobs.fio (all when none is named) against the NBD gateway of a cluster of ashlar dev: the
 device is filled once, before the first job that writes it is overwritten once at random. \`pieces\` measures what one write is
-made of: disk, bare-store, ashlar-store, websocket, nbd; and nbdkit: the NBD server over memory beside nbdkit's. Tables go to
-stderr, JSON to stdout.
+made of: disk, bare-store, ashlar-store, websocket, nbd; and nbdkit: the NBD server over memory beside nbdkit's. \`idle\` measures
+what attached volumes cost that nobody uses. Tables go to stderr, JSON to stdout.
 
   --repeats N            runs of each job, of which the median counts (default: 3)
   --against ceph         measures Ceph too, in turns, on the same machine
   --against scrub        measures the same cluster too while every node scrubs, in turns
   --against node=FLAGS   measures a cluster too of which Node has these options, in turns: 'node=--v8-pool-size=4'
   --json FILE            the JSON goes to a file
-  --size SIZE            size of the device (default: 4Gi), of each store of pieces (default: 512Mi)
+  --size SIZE            size of the device (default: 4Gi), of each store of pieces (default: 512Mi), of each idle volume
+                         (default: 1Gi)
   --block-size SIZE      block size of the volume (default: 4Ki)
   --nodes COUNT          nodes of the cluster (default: 3)
-  --seconds N            how long a job, or a piece, is measured (default: 15)
+  --volumes COUNT        volumes that are attached and left alone (default: 100)
+  --seconds N            how long a job, or a piece, is measured (default: 15), or an idle cluster (default: 60)
   --overwrite-seconds N  longest time of the random overwrite; 0: none (default: 300)
   --data-dir DIR         where data is put, on the disk to measure (default: the directory for temporary files)
   --profile DIR          writes V8's CPU profiles of nodes and gateway, and prints what an operation cost by function
@@ -55,43 +62,55 @@ const FLAGS = {
   size: { type: 'string' },
   'block-size': { type: 'string', default: '4Ki' },
   nodes: { type: 'string', default: '3' },
-  seconds: { type: 'string', default: '15' },
+  volumes: { type: 'string', default: '100' },
+  seconds: { type: 'string' },
   'overwrite-seconds': { type: 'string', default: '300' },
   'data-dir': { type: 'string' },
   profile: { type: 'string' },
   help: { type: 'boolean', short: 'h', default: false },
 } as const
 
-/** What may be named on the command line. */
-export interface KnownNames {
-  readonly jobs: readonly string[]
-  readonly pieces: readonly string[]
+/** What may be named on the command line: all that can be measured of each kind. */
+export type KnownNames = Readonly<Record<Measured, readonly string[]>>
+
+interface Kind {
+  /** What one of its names stands for. */
+  readonly noun: string
+  readonly size: string
+  readonly seconds: string
+}
+
+const KINDS: Readonly<Record<Measured, Kind>> = {
+  jobs: { noun: 'job', size: '4Gi', seconds: '15' },
+  pieces: { noun: 'piece', size: '512Mi', seconds: '15' },
+  idle: { noun: 'part of idle', size: '1Gi', seconds: '60' },
 }
 
 /** Undefined when help was asked for. Throws USAGE that names the flag, or the job that does not exist. */
 export function parseOptions(args: readonly string[], known: KnownNames): BenchOptions | undefined {
   const { values, positionals } = parseFlags(args)
   if (values.help) return undefined
-  const pieces = positionals[0] === 'pieces'
-  const names = pieces ? positionals.slice(1) : positionals
-  const knownNames = pieces ? known.pieces : known.jobs
-  const unknown = names.filter((name) => !knownNames.includes(name))
+  const [first = ''] = positionals
+  const what = first !== 'jobs' && Object.hasOwn(KINDS, first) ? (first as Measured) : 'jobs'
+  const names = what === 'jobs' ? positionals : positionals.slice(1)
+  const kind = KINDS[what]
+  const unknown = names.filter((name) => !known[what].includes(name))
   if (unknown.length > 0) {
-    const what = pieces ? 'piece' : 'job'
-    throw new AshlarError('USAGE', `no such ${what}: ${unknown.join(', ')}`, {
-      hint: `there are ${knownNames.join(', ')}`,
+    throw new AshlarError('USAGE', `no such ${kind.noun}: ${unknown.join(', ')}`, {
+      hint: `there are ${known[what].join(', ') || 'none'}`,
     })
   }
   return {
-    jobs: names,
-    pieces,
+    what,
+    names,
     repeats: count('--repeats', values.repeats, 1),
     against: values.against === undefined ? undefined : opponent(values.against),
     jsonFile: values.json,
-    sizeBytes: parseBytes(values.size ?? (pieces ? '512Mi' : '4Gi')),
+    sizeBytes: parseBytes(values.size ?? kind.size),
     blockSizeBytes: parseBytes(values['block-size']),
     nodes: count('--nodes', values.nodes, 1),
-    seconds: count('--seconds', values.seconds, 1),
+    volumes: count('--volumes', values.volumes, 1),
+    seconds: count('--seconds', values.seconds ?? kind.seconds, 1),
     overwriteSeconds: count('--overwrite-seconds', values['overwrite-seconds'], 0),
     directory: resolve(values['data-dir'] ?? tmpdir()),
     profileDirectory: values.profile === undefined ? undefined : resolve(values.profile),

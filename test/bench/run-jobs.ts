@@ -65,8 +65,8 @@ export async function runJobs(
   }
 }
 
-function chosen(file: JobFile, { jobs }: BenchOptions): Job[] {
+function chosen(file: JobFile, { names }: BenchOptions): Job[] {
   const all = file.jobs.filter(({ name }) => name !== 'fill')
-  if (jobs.length === 0) return all
-  return jobs.flatMap((name) => all.find((job) => job.name === name) ?? [])
+  if (names.length === 0) return all
+  return names.flatMap((name) => all.find((job) => job.name === name) ?? [])
 }

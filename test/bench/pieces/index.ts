@@ -22,7 +22,7 @@ const PIECES: Readonly<Record<string, (context: PieceContext) => Promise<PieceRe
 }
 export const PIECE_NAMES: readonly string[] = Object.keys(PIECES)
 
-/** Runs pieces by themselves, one after the other: those that `options.jobs` names, or all. */
+/** Runs pieces by themselves, one after the other: those that `options.names` names, or all. */
 export async function runPieces(
   options: BenchOptions,
   tell: (line: string) => void,
@@ -30,7 +30,7 @@ export async function runPieces(
 ): Promise<PieceResult[]> {
   const results: PieceResult[] = []
   for (const [name, run] of Object.entries(PIECES)) {
-    if (options.jobs.length === 0 || options.jobs.includes(name))
+    if (options.names.length === 0 || options.names.includes(name))
       results.push(...(await run({ options, tell, signal })))
   }
   return results
