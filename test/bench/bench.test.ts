@@ -196,7 +196,7 @@ describe('profiles', () => {
   })
 })
 
-const KNOWN = { jobs: ['a', 'b'], pieces: ['disk'], idle: [] }
+const KNOWN = { jobs: ['a', 'b'], pieces: ['disk'], idle: [], growth: ['volumes'] }
 
 describe('options', () => {
   test('jobs and flags are read, sizes as everywhere', () => {
@@ -221,6 +221,12 @@ describe('options', () => {
     assert.equal(parseOptions(['idle', '--seconds', '5'], KNOWN)?.seconds, 5)
   })
 
+  test('growth is measured once, briefly, with a working set, along the axes that are named', () => {
+    const options = parseOptions(['growth', 'volumes', '--plots', 'plots'], KNOWN)
+    assert.deepEqual([options?.what, options?.names, options?.plotDirectory], ['growth', ['volumes'], 'plots'])
+    assert.deepEqual([options?.sizeBytes, options?.seconds, options?.repeats], [256 * 1024 ** 2, 4, 1])
+  })
+
   for (const [args, message] of [
     [['c'], /no such job: c/],
     [['--against', 'gluster'], /--against gluster: there are ceph, scrub, and node=/],
@@ -230,6 +236,7 @@ describe('options', () => {
     [['pieces', 'a'], /no such piece: a/],
     [['a', 'pieces'], /no such job: pieces/],
     [['jobs'], /no such job: jobs/],
+    [['growth', 'volume'], /no such axis: volume/],
     [['idle', 'a'], /no such part of idle: a/],
     [['idle', '--volumes', '0'], /--volumes 0: give a whole number from 1 on/],
   ] as const) {

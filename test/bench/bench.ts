@@ -1,6 +1,11 @@
 /** `npm run bench`: see --help, and docs/benchmarks.md for what is measured and how. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { AshlarError, ERRORS } from '@ashlar/proto'
+import { AXIS_NAMES } from './growth/axes.ts'
+import { runGrowth } from './growth/index.ts'
+import { writePlots } from './growth/plots.ts'
+import type { GrowthPoint } from './growth/points.ts'
+import { growthTable, pointTable } from './growth/report.ts'
 import { runIdle } from './idle/index.ts'
 import { idleTable } from './idle/report.ts'
 import { type JobFile, parseJobFile } from './jobs.ts'
@@ -15,11 +20,12 @@ import { runJobs } from './run-jobs.ts'
 async function main(args: readonly string[], signal: AbortSignal): Promise<void> {
   const file = parseJobFile(await readFile(new URL('jobs.fio', import.meta.url), 'utf8'))
   const jobNames = file.jobs.map(({ name }) => name).filter((name) => name !== 'fill')
-  const options = parseOptions(args, { jobs: jobNames, pieces: PIECE_NAMES, idle: [] })
+  const options = parseOptions(args, { jobs: jobNames, pieces: PIECE_NAMES, idle: [], growth: AXIS_NAMES })
   if (options === undefined) {
     process.stdout.write(HELP)
     return
   }
+  if (options.fromFile !== undefined) return await showGrowth(await readGrowth(options.fromFile), options)
   const machine = machineFacts()
   tell(
     `${machine.cpu}, ${machine.processors} processors, Linux ${machine.kernel}, Node ${machine.node}, ${machine.commit}`,
@@ -45,6 +51,23 @@ const MEASURES: Readonly<Record<Measured, Measure>> = {
     process.stderr.write(`\n${idleTable(found)}`)
     return { idle: found }
   },
+  async growth(options, signal, file) {
+    const growth = await runGrowth(file, options, tell, signal)
+    await showGrowth(growth, options)
+    return { growth }
+  },
+}
+
+async function readGrowth(path: string): Promise<GrowthPoint[]> {
+  const { growth } = JSON.parse(await readFile(path, 'utf8')) as { growth?: GrowthPoint[] }
+  if (growth === undefined) throw new AshlarError('USAGE', `--from ${path}: it is not of a run of growth`)
+  return growth
+}
+
+async function showGrowth(growth: readonly GrowthPoint[], { plotDirectory }: BenchOptions): Promise<void> {
+  process.stderr.write(`\n${pointTable(growth)}\n${growthTable(growth)}`)
+  if (plotDirectory === undefined) return
+  for (const written of await writePlots(growth, plotDirectory)) tell(`wrote ${written}`)
 }
 
 async function measureJobs(options: BenchOptions, signal: AbortSignal, file: JobFile): Promise<object> {

@@ -53,6 +53,8 @@ export interface MeasureOptions {
   readonly sizeBytes: number
   readonly seconds: number
   readonly overwriteSeconds: number
+  /** Longest wait until the processes are quiet. Default 30 s. */
+  readonly settleMs?: number
   readonly signal: AbortSignal
 }
 
@@ -64,7 +66,7 @@ const FIO_EXTRA_MS = 90_000
 
 /** Runs a job once, after the subject has done what the job before it left to do. */
 export async function measureJob(subject: Subject, job: Job, options: MeasureOptions): Promise<JobRun> {
-  await settle(subject.processes, SETTLE_MS, options.signal)
+  await settle(subject.processes, options.settleMs ?? SETTLE_MS, options.signal)
   const sampler = new CpuSampler(subject.processes)
   sampler.start()
   let fio: FioRun

@@ -4,17 +4,21 @@ import { parseArgs } from 'node:util'
 import { parseBytes } from '@ashlar/node/config'
 import { AshlarError, type Bytes } from '@ashlar/proto'
 
-/** What is measured: jobs of fio, the pieces that a write is made of, or volumes that nobody uses. */
-export type Measured = 'jobs' | 'pieces' | 'idle'
+/** What is measured: jobs of fio, the pieces that a write is made of, volumes that nobody uses, or how cost grows. */
+export type Measured = 'jobs' | 'pieces' | 'idle' | 'growth'
 
 export interface BenchOptions {
   readonly what: Measured
-  /** Names of jobs, or of pieces, in order; empty means all. */
+  /** Names of jobs, pieces or axes, in order; empty means all. */
   readonly names: readonly string[]
   readonly repeats: number
   /** Another store, the same cluster while it scrubs, or a cluster of which Node has these options; measured in turns. */
   readonly against: 'ceph' | 'scrub' | { readonly nodeFlags: readonly string[] } | undefined
   readonly jsonFile: string | undefined
+  /** Where the plots of growth go. */
+  readonly plotDirectory: string | undefined
+  /** JSON of an earlier run of growth, of which only the plots and tables are made. */
+  readonly fromFile: string | undefined
   readonly sizeBytes: Bytes
   readonly blockSizeBytes: Bytes
   readonly nodes: number
@@ -33,30 +37,35 @@ export interface BenchOptions {
 export const HELP = `usage: npm run bench -- [JOB...] [options]
        npm run bench -- pieces [PIECE...] [options]
        npm run bench -- idle [options]
+       npm run bench -- growth [AXIS...] [options]
 
 Measures the jobs of test/bench/jobs.fio (all when none is named) against the NBD gateway of a cluster of ashlar dev: the
 device is filled once, before the first job that writes it is overwritten once at random. \`pieces\` measures what one write is
 made of: disk, bare-store, ashlar-store, websocket, nbd; and nbdkit: the NBD server over memory beside nbdkit's. \`idle\` measures
-what attached volumes cost that nobody uses. Tables go to stderr, JSON to stdout.
+what attached volumes cost that nobody uses. \`growth\` measures random reads and writes against what can grow: size, extents,
+volumes, replicas, blocks, connections; each case on a cluster of its own. Tables go to stderr, JSON to stdout.
 
-  --repeats N            runs of each job, of which the median counts (default: 3)
+  --repeats N            runs of each job, of which the median counts (default: 3; of growth: 1)
   --against ceph         measures Ceph too, in turns, on the same machine
   --against scrub        measures the same cluster too while every node scrubs, in turns
   --against node=FLAGS   measures a cluster too of which Node has these options, in turns: 'node=--v8-pool-size=4'
   --json FILE            the JSON goes to a file
   --size SIZE            size of the device (default: 4Gi), of each store of pieces (default: 512Mi), of each idle volume
-                         (default: 1Gi)
+                         (default: 1Gi), of the working set of growth (default: 256Mi)
   --block-size SIZE      block size of the volume (default: 4Ki)
   --nodes COUNT          nodes of the cluster (default: 3)
   --volumes COUNT        volumes that are attached and left alone (default: 100)
-  --seconds N            how long a job, or a piece, is measured (default: 15), or an idle cluster (default: 60)
+  --seconds N            how long a job, or a piece, is measured (default: 15), an idle cluster (default: 60), or a case
+                         of growth (default: 4)
   --overwrite-seconds N  longest time of the random overwrite; 0: none (default: 300)
   --data-dir DIR         where data is put, on the disk to measure (default: the directory for temporary files)
+  --plots DIR            where \`growth\` writes an SVG for each axis
+  --from FILE            \`growth\` measures nothing and takes the JSON of an earlier run
   --profile DIR          writes V8's CPU profiles of nodes and gateway, and prints what an operation cost by function
 `
 
 const FLAGS = {
-  repeats: { type: 'string', default: '3' },
+  repeats: { type: 'string' },
   against: { type: 'string' },
   json: { type: 'string' },
   size: { type: 'string' },
@@ -66,6 +75,8 @@ const FLAGS = {
   seconds: { type: 'string' },
   'overwrite-seconds': { type: 'string', default: '300' },
   'data-dir': { type: 'string' },
+  plots: { type: 'string' },
+  from: { type: 'string' },
   profile: { type: 'string' },
   help: { type: 'boolean', short: 'h', default: false },
 } as const
@@ -78,12 +89,14 @@ interface Kind {
   readonly noun: string
   readonly size: string
   readonly seconds: string
+  readonly repeats: string
 }
 
 const KINDS: Readonly<Record<Measured, Kind>> = {
-  jobs: { noun: 'job', size: '4Gi', seconds: '15' },
-  pieces: { noun: 'piece', size: '512Mi', seconds: '15' },
-  idle: { noun: 'part of idle', size: '1Gi', seconds: '60' },
+  jobs: { noun: 'job', size: '4Gi', seconds: '15', repeats: '3' },
+  pieces: { noun: 'piece', size: '512Mi', seconds: '15', repeats: '3' },
+  idle: { noun: 'part of idle', size: '1Gi', seconds: '60', repeats: '1' },
+  growth: { noun: 'axis', size: '256Mi', seconds: '4', repeats: '1' },
 }
 
 /** Undefined when help was asked for. Throws USAGE that names the flag, or the job that does not exist. */
@@ -103,9 +116,11 @@ export function parseOptions(args: readonly string[], known: KnownNames): BenchO
   return {
     what,
     names,
-    repeats: count('--repeats', values.repeats, 1),
+    repeats: count('--repeats', values.repeats ?? kind.repeats, 1),
     against: values.against === undefined ? undefined : opponent(values.against),
     jsonFile: values.json,
+    plotDirectory: values.plots,
+    fromFile: values.from,
     sizeBytes: parseBytes(values.size ?? kind.size),
     blockSizeBytes: parseBytes(values['block-size']),
     nodes: count('--nodes', values.nodes, 1),
