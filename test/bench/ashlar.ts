@@ -7,11 +7,14 @@ import type { Subject } from './subject.ts'
 
 const VOLUME = 'bench'
 
+export interface AshlarSubject extends Subject {
+  readonly cluster: DevCluster
+  /** The volume that fio uses. */
+  readonly volume: string
+}
+
 /** A cluster of `ashlar dev` with its NBD gateway, and an empty volume; `nodeFlags` are options for the Node that runs it. */
-export async function startAshlar(
-  options: BenchOptions,
-  nodeFlags: readonly string[] = [],
-): Promise<Subject & { readonly apis: readonly string[] }> {
+export async function startAshlar(options: BenchOptions, nodeFlags: readonly string[] = []): Promise<AshlarSubject> {
   const directory = await mkdtemp(join(options.directory, 'ashlar-bench-'))
   // As whoever is on the gateway's machine would: a unix socket costs both sides less than loopback.
   const socket = join(directory, 'nbd.sock')
@@ -45,7 +48,8 @@ export async function startAshlar(
       ['uri', `nbd+unix:///${VOLUME}?socket=${socket}`],
     ]),
     fioEnvironment: {},
-    apis: nodes.map(({ api }) => api),
+    cluster,
+    volume: VOLUME,
     processes: [...nodes.map(({ id, pid }) => ({ name: id, pid })), { name: 'gateway', pid: gateway.pid }],
     stop: () => cluster.stop(),
   }

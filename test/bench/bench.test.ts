@@ -229,7 +229,7 @@ describe('options', () => {
 
   for (const [args, message] of [
     [['c'], /no such job: c/],
-    [['--against', 'gluster'], /--against gluster: there are ceph, scrub, and node=/],
+    [['--against', 'gluster'], /--against gluster: there are ceph, scrub, upkeep, and node=/],
     [['--repeats', '0'], /--repeats 0: give a whole number from 1 on/],
     [['--size', '4G'], /"4G" is not a size/],
     [['--sise', '4Gi'], /--sise/],

@@ -16,6 +16,7 @@ import { pieceTable } from './pieces/report.ts'
 import { profileJobs, profileTable } from './profile.ts'
 import { processTable, ratios, ratioTable, resultTable } from './report.ts'
 import { runJobs } from './run-jobs.ts'
+import { upkeepTable } from './upkeep/report.ts'
 
 async function main(args: readonly string[], signal: AbortSignal): Promise<void> {
   const file = parseJobFile(await readFile(new URL('jobs.fio', import.meta.url), 'utf8'))
@@ -81,6 +82,7 @@ async function measureJobs(options: BenchOptions, signal: AbortSignal, file: Job
   process.stderr.write(`\n${resultTable(results)}\n${processTable(results)}`)
   const compared = ratios(results)
   if (compared.length > 0) process.stderr.write(`\n${ratioTable(compared)}`)
+  process.stderr.write(`\n${upkeepTable(results)}`)
   if (profileDirectory === undefined) return { results, ratios: compared }
   const profiles = await profileJobs(profileDirectory, processes, results)
   process.stderr.write(`\n${profileTable(profiles)}`)

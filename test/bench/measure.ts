@@ -2,7 +2,8 @@ import { type FioRun, runFio } from './fio.ts'
 import { type Job, OVERWRITE, type Settings } from './jobs.ts'
 import { CpuSampler, type MeasuredProcess, type Memory, readMemory, settle } from './processes.ts'
 import { median, medianOfEach, spread } from './statistics.ts'
-import type { Subject } from './subject.ts'
+import type { Beside, Subject } from './subject.ts'
+import type { Coverage } from './upkeep/coverage.ts'
 
 /** Figures of one run, or the medians of several. */
 export interface Figures extends Record<string, number> {
@@ -36,6 +37,8 @@ export interface JobRun {
   /** Wall clock of what was measured, milliseconds. */
   readonly window: { readonly fromMs: number; readonly toMs: number }
   readonly operations: number
+  /** What went on beside it, where something was to. */
+  readonly beside?: Coverage
 }
 
 export interface JobResult {
@@ -67,7 +70,10 @@ const FIO_EXTRA_MS = 90_000
 /** Runs a job once, after the subject has done what the job before it left to do. */
 export async function measureJob(subject: Subject, job: Job, options: MeasureOptions): Promise<JobRun> {
   await settle(subject.processes, options.settleMs ?? SETTLE_MS, options.signal)
-  const sampler = new CpuSampler(subject.processes)
+  const beside = await subject.beginBeside?.()
+  // Only now: what goes on beside may have started one of them anew.
+  const { processes } = subject
+  const sampler = new CpuSampler(processes)
   sampler.start()
   let fio: FioRun
   try {
@@ -84,8 +90,9 @@ export async function measureJob(subject: Subject, job: Job, options: MeasureOpt
     })
   } finally {
     await sampler.end()
+    await beside?.end()
   }
-  return await judge(subject.processes, fio, sampler)
+  return await judge(processes, fio, sampler, beside)
 }
 
 function longestMs(job: Job, { seconds, overwriteSeconds }: MeasureOptions): number {
@@ -93,7 +100,12 @@ function longestMs(job: Job, { seconds, overwriteSeconds }: MeasureOptions): num
   return job.settings.get('time_based') === '0' ? FILL_MS : seconds * 1000 + FIO_EXTRA_MS
 }
 
-async function judge(processes: readonly MeasuredProcess[], fio: FioRun, sampler: CpuSampler): Promise<JobRun> {
+async function judge(
+  processes: readonly MeasuredProcess[],
+  fio: FioRun,
+  sampler: CpuSampler,
+  beside: Beside | undefined,
+): Promise<JobRun> {
   const window = { fromMs: fio.endedAtMs - fio.runtimeSeconds * 1000, toMs: fio.endedAtMs }
   const cpu = sampler.between(window.fromMs, window.toMs)
   const memory = await Promise.all(processes.map(readMemory))
@@ -117,6 +129,7 @@ async function judge(processes: readonly MeasuredProcess[], fio: FioRun, sampler
     seconds: fio.seconds,
     window,
     operations: fio.operations,
+    ...(beside === undefined ? {} : { beside: beside.covered(window.fromMs, window.toMs) }),
   }
 }
 

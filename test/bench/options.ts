@@ -12,8 +12,8 @@ export interface BenchOptions {
   /** Names of jobs, pieces or axes, in order; empty means all. */
   readonly names: readonly string[]
   readonly repeats: number
-  /** Another store, the same cluster while it scrubs, or a cluster of which Node has these options; measured in turns. */
-  readonly against: 'ceph' | 'scrub' | { readonly nodeFlags: readonly string[] } | undefined
+  /** Another store, the same cluster while it scrubs or has more to do, or a cluster of which Node has these options; measured in turns. */
+  readonly against: 'ceph' | 'scrub' | 'upkeep' | { readonly nodeFlags: readonly string[] } | undefined
   readonly jsonFile: string | undefined
   /** Where the plots of growth go. */
   readonly plotDirectory: string | undefined
@@ -48,6 +48,8 @@ volumes, replicas, blocks, connections; each case on a cluster of its own. Table
   --repeats N            runs of each job, of which the median counts (default: 3; of growth: 1)
   --against ceph         measures Ceph too, in turns, on the same machine
   --against scrub        measures the same cluster too while every node scrubs, in turns
+  --against upkeep       measures the same cluster too while every node scrubs, the replicas of one that lost its directory are
+                         rebuilt and 1 GiB is trimmed, in turns
   --against node=FLAGS   measures a cluster too of which Node has these options, in turns: 'node=--v8-pool-size=4'
   --json FILE            the JSON goes to a file
   --size SIZE            size of the device (default: 4Gi), of each store of pieces (default: 512Mi), of each idle volume
@@ -133,9 +135,9 @@ export function parseOptions(args: readonly string[], known: KnownNames): BenchO
 }
 
 function opponent(text: string): NonNullable<BenchOptions['against']> {
-  if (text === 'ceph' || text === 'scrub') return text
+  if (text === 'ceph' || text === 'scrub' || text === 'upkeep') return text
   if (!/^node=./.test(text)) {
-    throw new AshlarError('USAGE', `--against ${text}: there are ceph, scrub, and node= with options for Node`)
+    throw new AshlarError('USAGE', `--against ${text}: there are ceph, scrub, upkeep, and node= with options for Node`)
   }
   return { nodeFlags: text.slice('node='.length).split(' ') }
 }

@@ -1,4 +1,4 @@
-import { startAshlar } from './ashlar.ts'
+import { type AshlarSubject, startAshlar } from './ashlar.ts'
 import { requireCeph, startCeph } from './ceph.ts'
 import { type Job, type JobFile, OVERWRITE } from './jobs.ts'
 import { type JobResult, type JobRun, type MeasureOptions, measureJob, summarize } from './measure.ts'
@@ -7,6 +7,7 @@ import type { MeasuredProcess } from './processes.ts'
 import { runLine } from './report.ts'
 import { withAndWithoutScrub } from './scrubbing.ts'
 import type { Subject } from './subject.ts'
+import { withAndWithoutUpkeep } from './upkeep/index.ts'
 
 export interface JobsOutcome {
   readonly results: readonly JobResult[]
@@ -31,8 +32,7 @@ export async function runJobs(
   try {
     tell('starting ashlar')
     const ashlar = await startAshlar(options)
-    if (options.against === 'scrub') subjects.push(...withAndWithoutScrub(ashlar, ashlar.apis))
-    else subjects.push(ashlar)
+    subjects.push(...(await subjectsOf(ashlar, options, signal)))
     if (typeof options.against === 'object') {
       tell(`starting ashlar with ${options.against.nodeFlags.join(' ')}`)
       subjects.push(await startAshlar(options, options.against.nodeFlags))
@@ -62,6 +62,18 @@ export async function runJobs(
     return { results, processes: ashlar.processes }
   } finally {
     for (const subject of subjects) await subject.stop()
+  }
+}
+
+/** The cluster as it is, or as two subjects. Stops it when it cannot be made two. */
+async function subjectsOf(ashlar: AshlarSubject, options: BenchOptions, signal: AbortSignal): Promise<Subject[]> {
+  try {
+    if (options.against === 'upkeep') return await withAndWithoutUpkeep(ashlar, options.sizeBytes, signal)
+    const apis = ashlar.cluster.info.nodes.map(({ api }) => api)
+    return options.against === 'scrub' ? withAndWithoutScrub(ashlar, apis) : [ashlar]
+  } catch (error) {
+    await ashlar.stop()
+    throw error
   }
 }
 

@@ -9,7 +9,7 @@ const SCRUB_PATH = '/v1/local/scrub'
  */
 export function withAndWithoutScrub(ashlar: Subject, apis: readonly string[]): [Subject, Subject] {
   return [
-    { ...ashlar, prepare: () => command(apis, 'pause', 'paused') },
+    { ...ashlar, prepare: () => pauseScrubs(apis) },
     {
       ...ashlar,
       name: 'ashlar-scrubbing',
@@ -21,20 +21,35 @@ export function withAndWithoutScrub(ashlar: Subject, apis: readonly string[]): [
   ]
 }
 
+export async function pauseScrubs(apis: readonly string[]): Promise<void> {
+  await command(apis, 'pause', 'paused')
+}
+
 /** Asks every node, and takes no other state for an answer: a figure beside a scrub that does not read says nothing. */
 async function command(apis: readonly string[], word: 'pause' | 'start', expected: string): Promise<void> {
   for (const api of apis) {
-    const response = await fetch(`${api}${SCRUB_PATH}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ do: word }),
-    })
     // A pass that was asked for begins in the node's next turn.
     const deadline = performance.now() + 5000
-    let state = ((await response.json()) as { state?: string }).state
-    while (state !== expected && performance.now() < deadline) {
-      state = ((await (await fetch(`${api}${SCRUB_PATH}`)).json()) as { state?: string }).state
-    }
+    let state = await askScrub(api, word)
+    while (state !== expected && performance.now() < deadline) state = await scrubStateOf(api)
     if (state !== expected) throw new AshlarError('INTERNAL', `the scrub of ${api} is ${state} and not ${expected}`)
   }
+}
+
+/** Tells one node what to do, and gives the state that it is in at that moment. */
+export async function askScrub(api: string, word: 'pause' | 'start'): Promise<string | undefined> {
+  const response = await fetch(`${api}${SCRUB_PATH}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ do: word }),
+  })
+  return await stateIn(response)
+}
+
+export async function scrubStateOf(api: string): Promise<string | undefined> {
+  return await stateIn(await fetch(`${api}${SCRUB_PATH}`))
+}
+
+async function stateIn(response: Response): Promise<string | undefined> {
+  return ((await response.json()) as { state?: string }).state
 }
