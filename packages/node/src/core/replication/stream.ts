@@ -20,6 +20,7 @@ import type { BlockChange, Context, Link, LoadedBlock } from '../machine.ts'
 import { differingLeaves, LEAVES_AT_ONCE, LeafComparison, RUN_BYTES, sameBytes } from './comparison.ts'
 import { CopyList } from './copy-list.ts'
 import type { ExtentState } from './extent-state.ts'
+import { PushWindow } from './push-window.ts'
 import type { Services } from './services.ts'
 import type { StreamOwner } from './stream-owner.ts'
 import type { PendingWrite } from './window.ts'
@@ -64,9 +65,7 @@ export class OutStream {
   /** Blocks that the replica still has to be sent. */
   private readonly list = new CopyList()
   private repairAskedAt: Millis = Number.NEGATIVE_INFINITY
-  private pushSent = 0
-  private outstandingBytes = 0
-  private readonly outstanding: { push: number; bytes: number }[] = []
+  private readonly window = new PushWindow()
   copiedBlocks = 0
   copiedBytes = 0
 
@@ -146,9 +145,7 @@ export class OutStream {
     this.ackedSeq = 0 as Seq
     this.comparison = new LeafComparison([], 0 as Seq)
     this.list.clear()
-    this.outstanding.length = 0
-    this.outstandingBytes = 0
-    this.pushSent = 0
+    this.window.clear()
   }
 
   onLinkDown(ctx: Context, link: Link): void {
@@ -253,15 +250,16 @@ export class OutStream {
 
   private copyMore(ctx: Context): void {
     const most = Math.max(1, Math.floor(RUN_BYTES / this.extent.blockSizeBytes))
-    while (this.list.readable > 0 && this.outstandingBytes < LIMITS.pushWindowBytes) {
+    while (this.list.readable > 0 && this.window.bytes < LIMITS.pushWindowBytes) {
       const run = this.list.take(most)
-      this.outstandingBytes += run.length * this.extent.blockSizeBytes
+      const bytes = run.length * this.extent.blockSizeBytes
+      this.window.reserve(bytes)
       const gen = this.gen
       const token = ctx.token()
       ctx.emit({ type: 'load', token, extent: this.extent.id, blocks: run })
       this.services.when(token, (later, completion) => {
         if (this.gen !== gen || this.phase !== 'copying' || completion.type !== 'loaded') return
-        this.outstandingBytes -= run.length * this.extent.blockSizeBytes
+        this.window.reserve(-bytes)
         for (const loaded of completion.blocks) this.pushLoaded(later, loaded)
         this.copyMore(later)
       })
@@ -294,10 +292,7 @@ export class OutStream {
   }
 
   private push(ctx: Context, block: BlockIndex, version: BlockVersion, bytes: Uint8Array | undefined): void {
-    this.pushSent += 1
-    const size = version.kind === BLOCK_DATA ? this.extent.blockSizeBytes : 64
-    this.outstanding.push({ push: this.pushSent, bytes: size })
-    this.outstandingBytes += size
+    const number = this.window.send(version.kind === BLOCK_DATA ? this.extent.blockSizeBytes : 64)
     this.copiedBlocks += 1
     this.copiedBytes += bytes?.length ?? 0
     this.send(ctx, {
@@ -305,7 +300,7 @@ export class OutStream {
       extent: this.extent.id,
       epoch: this.owner.epoch,
       gen: this.gen,
-      push: this.pushSent,
+      push: number,
       block,
       versionEpoch: version.epoch,
       versionSeq: version.seq,
@@ -367,10 +362,7 @@ export class OutStream {
     this.space = ack.space
     if (!this.lacksRoom && this.list.releaseHeld()) this.progressAt = ctx.now
     if (this.phase === 'live' && !this.marked) this.progressAt = ctx.now
-    while (this.outstanding[0] !== undefined && this.outstanding[0].push <= ack.push) {
-      this.outstandingBytes -= this.outstanding[0].bytes
-      this.outstanding.shift()
-    }
+    this.window.acknowledge(ack.push)
     if (this.phase === 'copying') this.copyMore(ctx)
     if (this.phase !== 'live' || !ack.marked) return
     if (!this.marked) {

@@ -1,0 +1,54 @@
+import type { Bytes } from '@ashlar/proto'
+
+/** Entries at the front that were acknowledged are dropped once there are this many, and they are half of all. */
+const DROP_AT = 1024
+
+/**
+ * PUSH on their way to one replica, numbered from 1 on in the order in which they were sent, and the bytes of what is on its way or
+ * being read for it (amendment 5). What is copied stays within the window, but what is written meanwhile goes out at once: a
+ * trim makes hundreds of thousands of entries, so that none may cost more than another.
+ */
+export class PushWindow {
+  private sent: Bytes[] = []
+  /** Index of the oldest push that is not acknowledged. */
+  private oldest = 0
+  /** Pushes that were dropped from the front of `sent`. */
+  private dropped = 0
+  /** Bytes on their way, and those that `reserve` named. */
+  bytes: Bytes = 0
+
+  /** The last number that was given; 0 before the first. */
+  get last(): number {
+    return this.dropped + this.sent.length
+  }
+
+  /** Counts bytes that are being read; a negative number takes them back. */
+  reserve(bytes: Bytes): void {
+    this.bytes += bytes
+  }
+
+  /** Gives the number of a push of so many bytes. */
+  send(bytes: Bytes): number {
+    this.sent.push(bytes)
+    this.bytes += bytes
+    return this.last
+  }
+
+  /** The replica has this push and every one before it. */
+  acknowledge(push: number): void {
+    const end = Math.min(this.sent.length, push - this.dropped)
+    for (; this.oldest < end; this.oldest++) this.bytes -= this.sent[this.oldest] ?? 0
+    if (this.oldest < DROP_AT || 2 * this.oldest < this.sent.length) return
+    this.sent = this.sent.slice(this.oldest)
+    this.dropped += this.oldest
+    this.oldest = 0
+  }
+
+  /** A new stream counts from 1 again. */
+  clear(): void {
+    this.sent = []
+    this.oldest = 0
+    this.dropped = 0
+    this.bytes = 0
+  }
+}
