@@ -23,6 +23,8 @@ export async function runIdle(
   let holder: Holder | undefined
   try {
     const serving = processesOf(cluster)
+    // Asked now as later: what a node needs to answer the API is not what volumes cost.
+    await allInSync(cluster)
     tell(`watching ${nodes} nodes without a volume for ${seconds} s`)
     const without = await watch(serving, seconds, signal)
     tell(`attaching ${volumes} volumes`)
