@@ -87,10 +87,14 @@ export function checkConnectOptions(options: ConnectOptions, entry: Entry): void
 function checkTls(tls: unknown, entry: Entry): void {
   if (tls === undefined) return
   const hint = 'ca, cert and key are PEM texts or their bytes; cert and key belong together; servername is a name.'
-  if (typeof tls !== 'object' || tls === null) throw usageError(`tls must be an object, not ${shown(tls)}`, hint, entry)
-  const { servername } = tls as ClientTls
+  if (typeof tls !== 'object' || tls === null || Array.isArray(tls))
+    throw usageError(`tls must be an object, not ${shown(tls)}`, hint, entry)
+  const { servername, cert, key } = tls as ClientTls
   if (servername !== undefined && typeof servername !== 'string')
     throw usageError(`tls.servername must be text, not ${shown(servername)}`, hint, entry)
+  // OpenSSL takes one without the other, and then shows no certificate.
+  if ((cert === undefined) !== (key === undefined))
+    throw usageError(`tls.${cert === undefined ? 'key' : 'cert'} is given without the other half`, hint, entry)
   try {
     const material = tlsOptions(tls)
     createSecureContext(material)

@@ -68,6 +68,9 @@ describe('TLS of connect', () => {
     const bad: readonly [unknown, RegExp][] = [
       [5, /tls must be an object, not 5/],
       [null, /tls must be an object/],
+      [[authority.cert], /tls must be an object, not a list/],
+      [{ cert: forName.cert }, /tls\.cert is given without the other half/],
+      [{ key: forName.key }, /tls\.key is given without the other half/],
       [{ ca: 'nonsense' }, /tls cannot be used: .*PEM/],
       [{ ca: authority.cert, cert: forName.cert, key: forLoopback.key }, /tls cannot be used: .*key values mismatch/],
       [{ ca: 5 }, /tls cannot be used: .*Received type number \(5\)/],
