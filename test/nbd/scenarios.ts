@@ -149,28 +149,24 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: 'fio verifies mixed block sizes at depth 32 with flushes and trims in between',
+    name: 'fio verifies mixed block sizes at depth 32 with flushes in between, and what it writes right behind trims',
     tools: ['fio'],
     async run(target) {
-      const { stdout } = await succeed('fio', [
-        ...['--name=verify', '--ioengine=nbd', `--uri=${target.uri}`, '--rw=randwrite', '--size=48m'],
-        ...['--bssplit=512/20:4k/50:64k/20:1m/10', '--iodepth=32', '--verify=crc32c', '--verify_backlog=4096'],
-        ...['--verify_fatal=1', '--verify_state_save=0', '--fsync=64', '--randseed=4711', '--output-format=json'],
+      const mixed = await fio([
+        ...['--name=verify', `--uri=${target.uri}`, '--rw=randwrite', '--size=48m', '--iodepth=32', '--fsync=64'],
+        ...['--bssplit=512/20:4k/50:64k/20:1m/10', '--verify=crc32c', '--verify_backlog=4096', '--verify_fatal=1'],
+        ...['--verify_state_save=0', '--randseed=4711'],
       ])
-      const [job] = (JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: FioJob[] }).jobs
-      assert.equal(job?.error, 0)
-      assert.ok((job?.write.total_ios ?? 0) > 100 && (job?.read.total_ios ?? 0) > 100, 'it wrote and it verified')
-      await succeed('fio', [
-        ...[
-          '--name=trim',
-          '--ioengine=nbd',
-          `--uri=${target.uri}`,
-          '--rw=randtrim',
-          '--bs=64k',
-          '--size=16m',
-          '--iodepth=32',
-        ],
+      assert.equal(mixed.error, 0)
+      assert.ok(mixed.write.total_ios > 100 && mixed.read.total_ios > 100, 'it wrote and it verified')
+      const trims = await fio([
+        ...['--name=trims', `--uri=${target.uri}`, '--rw=randtrimwrite', '--size=16m', '--bs=64k', '--iodepth=32'],
+        ...['--verify=crc32c', '--verify_fatal=1', '--verify_state_save=0', '--fsync=64', '--randseed=4711'],
       ])
+      assert.deepEqual(
+        [trims.error, trims.trim.total_ios, trims.write.total_ios, trims.read.total_ios],
+        [0, 256, 256, 256],
+      )
     },
   },
   {
@@ -191,4 +187,13 @@ interface FioJob {
   readonly error: number
   readonly read: { readonly total_ios: number }
   readonly write: { readonly total_ios: number }
+  readonly trim: { readonly total_ios: number }
+}
+
+/** Runs one job of fio's NBD engine; gives its figures. */
+async function fio(args: readonly string[]): Promise<FioJob> {
+  const { stdout } = await succeed('fio', ['--ioengine=nbd', ...args, '--output-format=json'])
+  const [job] = (JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: FioJob[] }).jobs
+  assert.ok(job !== undefined, stdout)
+  return job
 }
