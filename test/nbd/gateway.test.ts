@@ -24,7 +24,7 @@ h.shutdown()
 
 test('a gateway takes a listening socket over by socket activation', async (t) => {
   if (!requireTool(t, 'nbdsh')) return
-  const args = command(...MEMORY, '--size', '64Mi', '--log-level', 'silent')
+  const args = command(...MEMORY, '--size', '64Mi')
   const out = await nbdsh(`h.set_export_name("demo")\nh.connect_systemd_socket_activation(${args})\n${WRITE_AND_READ}`)
   assert.equal(Number(out), 64 * MIB)
 })

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { DevCluster, eventually, run } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
-import { GatewayProcess, nbdsh } from './gateway-process.ts'
+import { GATEWAY, GatewayProcess, nbdsh } from './gateway-process.ts'
 
 /** Several gateways in front of one cluster, and gateways that die and come back. */
 
@@ -102,6 +105,31 @@ print("read", h.pread(1, 512)[0], flush=True)
 `
   return new Client('nbdsh', ['-c', script])
 }
+
+test('the clients in the help of a gateway start one, and have standard output for themselves', async (t) => {
+  if (!requireTool(t, 'nbdsh', 'nbdinfo')) return
+  const { stdout: help } = await cluster.cli(['gateway', 'run', '--help'])
+  const examples = [...help.matchAll(/^ *\$ (nbd.*)$/gm)].map(([, example = '']) => example)
+  const bin = await mkdtemp(join(tmpdir(), 'ashlar-bin-'))
+  try {
+    await writeFile(join(bin, 'ashlar'), `#!/bin/sh\nexec ${GATEWAY.slice(0, 2).join(' ')} "$@"\n`, { mode: 0o755 })
+    const env = {
+      PATH: `${bin}:/usr/bin:${process.env['PATH'] ?? ''}`,
+      ASHLAR_SERVER: cluster.info.nodes[0]?.api ?? '',
+    }
+    const printed: string[] = []
+    for (const example of examples) {
+      const { code, stdout, stderr } = await run('sh', ['-c', example], { env })
+      assert.equal(code, 0, `${example}\n${stderr}`)
+      printed.push(stdout)
+    }
+    assert.equal(printed.length, 2)
+    assert.match(printed[0] ?? '', /^protocol: [^{]*export-size: 1073741824 [^{]*$/)
+    assert.match(printed[1] ?? '', /^\d+\n$/)
+  } finally {
+    await rm(bin, { recursive: true, force: true })
+  }
+})
 
 test('gateways serve different volumes side by side, each in front of any node', async (t) => {
   if (!requireTool(t, 'nbdsh')) return

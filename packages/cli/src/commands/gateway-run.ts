@@ -10,7 +10,7 @@ export function gatewayRun({ io, exit }: Verb): Command {
   const command = new Command('run').description(
     'serves volumes over NBD, in the foreground; a client that opens an export takes the volume over. ' +
       'Exits 4 when another client takes a volume that is open here. ' +
-      'Sockets passed by LISTEN_FDS (socket activation) take the place of --listen',
+      'Sockets passed by LISTEN_FDS (socket activation) take the place of --listen; the log goes to standard error then',
   )
   addTableOptions(command, GATEWAY_OPTIONS)
   addCommonOptions(command)
@@ -19,8 +19,8 @@ export function gatewayRun({ io, exit }: Verb): Command {
     'ashlar gateway run --listen unix:/run/ashlar.sock --export demo --peers n1:7580,n2:7580',
     'ashlar gateway run --read-only --listen 127.0.0.1:10810',
     'ashlar gateway run --backend memory --size 512Mi',
-    'nbdinfo [ ashlar gateway run --backend memory ]',
-    'nbdsh -c \'h.connect_command(["ashlar", "gateway", "run", "--stdio"])\' -c \'print(h.get_size())\'',
+    'nbdinfo -- [ ashlar gateway run --backend memory ]',
+    'nbdsh -c \'h.connect_command(["ashlar", "gateway", "run", "--stdio", "--export", "demo"])\' -c \'print(h.get_size())\'',
   ])
   return command.action(async () => {
     const flags = tableFlags(command, GATEWAY_OPTIONS)

@@ -36,8 +36,9 @@ export async function runGateway(
   const descriptors = inheritedSockets(environment, process.pid)
   const listen = options.stdio || descriptors.length > 0 ? [] : options.listen
   const open = insecureListeners(options.insecure, listenersOf(listen, options.api))
-  // With --stdio standard output belongs to the client.
-  const to = options.stdio ? { to: { write: (line: string) => void process.stderr.write(line) } } : {}
+  // Standard output belongs to the client: it is the connection, or what a client that started this process prints on.
+  const started = options.stdio || descriptors.length > 0
+  const to = started ? { to: { write: (line: string) => void process.stderr.write(line) } } : {}
   const log = createLog({ level: options.logLevel, node: 'gateway', ...to })
   const register = createRegister()
   const metrics = gatewayMetrics(register)
