@@ -32,11 +32,19 @@ after(async () => {
 /** With every so many commits one node is killed, after the third, and is back in sync after the last of them. */
 const OUTAGE_COMMITS = 10
 
-/** Calls `commit` with 1, 2, 3, … and meanwhile kills nodes other than the voter, one at a time, and brings them back. */
+/**
+ * Calls `commit` with 1, 2, 3, … and meanwhile kills one node after the other, first the one that keeps most primaries of
+ * the volume, and brings it back.
+ */
 async function commitThroughOutages(commit: (value: number) => Promise<void>): Promise<void> {
-  const [, ...others] = cluster.info.nodes.map(({ id }) => id)
+  const primaries = (await cluster.extents()).map(({ primary }) => primary)
+  const victims = cluster.info.nodes.map(({ id }) => ({
+    id,
+    keeps: primaries.filter((primary) => primary === id).length,
+  }))
+  victims.sort((a, b) => b.keeps - a.keeps)
   for (let outage = 0; outage < COMMITS / OUTAGE_COMMITS; outage++) {
-    const victim = others[outage % others.length] ?? ''
+    const victim = victims[outage % victims.length]?.id ?? ''
     for (let phase = 1; phase <= OUTAGE_COMMITS; phase++) {
       await commit(outage * OUTAGE_COMMITS + phase)
       if (phase === 3) await cluster.kill(victim)
