@@ -29,8 +29,12 @@ COPY --from=build /image/opt/ashlar /opt/ashlar
 COPY --from=build --chown=65532:65532 /image/data /var/lib/ashlar
 ENV NODE_ENV=production \
   PATH=/opt/ashlar/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-  UV_THREADPOOL_SIZE=16
+  UV_THREADPOOL_SIZE=16 \
+  NODE_OPTIONS=--max-semi-space-size=4 \
+  MALLOC_ARENA_MAX=1 \
+  MALLOC_MMAP_THRESHOLD_=262144
 # LevelDB, fsync and zlib share libuv's threads: with the default of 4, one slow disk would stall all of them.
+# Memory in use instead of memory kept for later: docs/benchmarks.md has what the last three are worth.
 USER 65532:65532
 VOLUME /var/lib/ashlar
 WORKDIR /var/lib/ashlar

@@ -9,8 +9,8 @@ import { STOP_WITH_INPUT } from '../stop-signals.ts'
 export interface Startable {
   readonly command: readonly string[]
   readonly log: string
-  /** Options for its Node, before those of the surroundings and of the command, which win. */
-  readonly nodeOptions?: string
+  /** Variables that it gets unless this process has them; options for Node come before this process's, which win. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** How long the last bytes of a log may be that are searched for the reason of an early end. */
@@ -31,7 +31,7 @@ export function ownCommand(): string[] {
  * Ctrl-C of the terminal reaches it through this process only. Otherwise it lives on by itself.
  */
 export async function startProcess(
-  { command, log, nodeOptions = '' }: Startable,
+  { command, log, environment = {} }: Startable,
   kind: 'child' | 'alone',
 ): Promise<ChildProcess> {
   const [program, ...args] = command
@@ -43,8 +43,9 @@ export async function startProcess(
       detached: true,
       stdio: [kind === 'child' ? 'pipe' : 'ignore', file.fd, file.fd],
       env: {
+        ...environment,
         ...inheritedEnvironment(),
-        NODE_OPTIONS: `${nodeOptions} ${process.env['NODE_OPTIONS'] ?? ''}`.trim(),
+        NODE_OPTIONS: `${environment['NODE_OPTIONS'] ?? ''} ${process.env['NODE_OPTIONS'] ?? ''}`.trim(),
         ...(kind === 'child' ? { [STOP_WITH_INPUT]: '1' } : {}),
       },
     })
