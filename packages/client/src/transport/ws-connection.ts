@@ -15,6 +15,7 @@ import {
   connectionFault,
   decodeFrame,
   encodeFrame,
+  type FrameMemory,
   FrameQueue,
   HANDSHAKE_TYPES,
   HELLO_MAX_BYTES,
@@ -44,6 +45,7 @@ export interface WsConnectionOptions {
   readonly cluster: ClusterId | undefined
   readonly tls: ClientTls | undefined
   readonly counters: ClientTransportCounters
+  readonly frameMemory: FrameMemory
 }
 
 export interface WsConnectionEvents {
@@ -182,10 +184,15 @@ export class WsConnection {
 
   #transmit(messages: readonly AnyMessage[]): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return
-    const frame = encodeFrame(messages)
+    const { frameMemory } = this.#options
+    const frame = encodeFrame(messages, frameMemory)
     this.#options.counters.sentBytes += frame.length
     // The callback comes when the kernel took the bytes: then there is room for more.
-    this.#socket.send(frame, { binary: true, compress: false }, () => this.#flush())
+    this.#socket.send(frame, { binary: true, compress: false }, (error) => {
+      // After a failure nobody says whether the kernel still reads it.
+      if (error === undefined || error === null) frameMemory.giveBack(frame)
+      this.#flush()
+    })
   }
 
   #onClose(code: number): void {

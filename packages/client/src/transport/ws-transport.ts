@@ -1,4 +1,5 @@
 import { type ClusterId, invariant, isDialable, type Message, RedialPause, TIMERS } from '@ashlar/proto'
+import { FrameMemory } from '@ashlar/proto/codec'
 import type { ClientLink } from '../core/machine.ts'
 import type { ClientTransport, ClientTransportCounters, ClientTransportEvents } from './client-transport.ts'
 import { type ClientTls, WsConnection } from './ws-connection.ts'
@@ -22,6 +23,7 @@ interface Dialed {
 
 /** Dials nodes over WebSocket and dials them again, after longer and longer pauses, as long as they are wanted. */
 export class WsTransport implements ClientTransport {
+  readonly #frameMemory = new FrameMemory()
   readonly counters: ClientTransportCounters = { badFrames: 0, failedDials: 0, sentBytes: 0, receivedBytes: 0 }
   readonly #options: WsTransportOptions
   readonly #events: ClientTransportEvents
@@ -93,7 +95,8 @@ export class WsTransport implements ClientTransport {
   #dial(dialed: Dialed): void {
     const { address } = dialed
     const { name, tls } = this.#options
-    const options = { address, name, tls, cluster: this.#cluster, counters: this.counters }
+    const own = { counters: this.counters, frameMemory: this.#frameMemory }
+    const options = { address, name, tls, cluster: this.#cluster, ...own }
     const connection = new WsConnection(options, {
       welcome: (store, cluster) => {
         this.#cluster ??= cluster

@@ -14,6 +14,7 @@ import {
   connectionFault,
   decodeFrame,
   encodeFrame,
+  type FrameMemory,
   FrameQueue,
   HANDSHAKE_TYPES,
   HELLO_MAX_BYTES,
@@ -37,6 +38,7 @@ export interface SessionContext {
   readonly identity: () => TransportIdentity
   readonly logger: TransportLogger
   readonly counters: TransportCounters
+  readonly frameMemory: FrameMemory
 }
 
 /** What a session tells the transport. `down` follows each `up` exactly once; `ended` comes last, exactly once. */
@@ -150,10 +152,13 @@ export class Session {
 
   private transmit(messages: readonly AnyMessage[]): void {
     if (this.socket.readyState !== WebSocket.OPEN) return
-    const frame = encodeFrame(messages)
+    const { frameMemory } = this.context
+    const frame = encodeFrame(messages, frameMemory)
     this.context.counters.sentFrames++
     this.context.counters.sentBytes += frame.length
-    this.socket.send(frame, { binary: true, compress: false, fin: true }, () => {
+    this.socket.send(frame, { binary: true, compress: false, fin: true }, (error) => {
+      // After a failure nobody says whether the kernel still reads it.
+      if (error === undefined || error === null) frameMemory.giveBack(frame)
       this.framesGone++
       this.flush()
     })

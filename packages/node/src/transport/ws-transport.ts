@@ -1,4 +1,5 @@
 import { ERRORS, type Message } from '@ashlar/proto'
+import { FrameMemory } from '@ashlar/proto/codec'
 import type { WebSocket } from 'ws'
 import type { Link } from '../core/machine.ts'
 import { newCounters, type TransportCounters } from './metrics.ts'
@@ -27,6 +28,7 @@ export async function createWsTransport(options: WsTransportOptions, events: Tra
 
 class WebSocketTransport implements WsTransport {
   readonly counters = newCounters()
+  private readonly frameMemory = new FrameMemory()
   private readonly options: WsTransportOptions
   private readonly events: TransportEvents
   private readonly dialer: WsDialer
@@ -121,8 +123,9 @@ class WebSocketTransport implements WsTransport {
   }
 
   private openSession(socket: WebSocket, direction: 'in' | 'out', remote: string): Session {
+    const { counters, frameMemory } = this
     const { identity, logger } = this.options
-    const session = new Session(socket, direction, remote, { identity, logger, counters: this.counters }, this.handlers)
+    const session = new Session(socket, direction, remote, { identity, logger, counters, frameMemory }, this.handlers)
     this.sessions.add(session)
     return session
   }

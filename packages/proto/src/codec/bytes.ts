@@ -51,8 +51,10 @@ export class ByteWriter {
   /** A safe integer from 0 in eight bytes. */
   u53(value: number): void {
     this.reserve(8)
-    this.view.setUint32(this.at, Math.floor(value / TWO_32))
-    this.view.setUint32(this.at + 4, value % TWO_32)
+    const high = Math.floor(value / TWO_32)
+    this.view.setUint32(this.at, high)
+    // A remainder of doubles would be a call of the C library.
+    this.view.setUint32(this.at + 4, value - high * TWO_32)
     this.at += 8
   }
 

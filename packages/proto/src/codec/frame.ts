@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { type AnyMessage, AshlarError, InvariantError, LIMITS, WIRE_VERSION, WIRE_VERSION_MIN } from '@ashlar/proto'
 import { ByteReader, ByteWriter, badFrame } from './bytes.ts'
+import type { FrameMemory } from './frame-memory.ts'
 import { type Kind, kindNumbered, kindOf } from './kinds.ts'
 
 /*
@@ -37,6 +38,7 @@ const HANDSHAKE_WIRE_VERSION = 1
 /** Messages of the handshake: alone in their frame, and only before the link is open. */
 export const HANDSHAKE_TYPES: ReadonlySet<string> = new Set(['hello', 'welcome', 'refused'])
 const FIRST_CAPACITY_BYTES = 1024
+const NEW_MEMORY = { take: (length: number): Uint8Array => Buffer.allocUnsafe(length) }
 
 /**
  * Bytes that a message takes in a frame, at most: exact for block traffic, a little more than needed for control
@@ -60,10 +62,13 @@ function requireKind(message: AnyMessage): Kind {
 
 /**
  * Builds one frame of 1 to LIMITS.frameRecords messages, at most LIMITS.frameBytes long. Payloads are copied, so the
- * messages may change afterwards and the frame belongs to the caller. A message that breaks its own contract is a bug of
+ * messages may change afterwards and the frame belongs to the caller; it is made in `memory`. A message that breaks its own contract is a bug of
  * the caller and throws InvariantError; text for people is cut at its limit instead.
  */
-export function encodeFrame(messages: readonly AnyMessage[]): Uint8Array {
+export function encodeFrame(
+  messages: readonly AnyMessage[],
+  memory: Pick<FrameMemory, 'take'> = NEW_MEMORY,
+): Uint8Array {
   const first = messages[0]
   if (first === undefined || messages.length > LIMITS.frameRecords) {
     throw new InvariantError(`a frame has 1 to ${LIMITS.frameRecords} messages, not ${messages.length}`)
@@ -87,7 +92,7 @@ export function encodeFrame(messages: readonly AnyMessage[]): Uint8Array {
   }
   to.patchU32(12, headBytes - FRAME_HEADER_BYTES)
   to.patchU32(4, crc32(to.written().subarray(CHECKED_FROM)))
-  const frame = Buffer.allocUnsafe(frameBytes)
+  const frame = memory.take(frameBytes)
   frame.set(to.written())
   let at = headBytes
   for (const payload of payloads) {

@@ -3,6 +3,7 @@ import type { Message } from '@ashlar/proto'
 
 export { checksum, verifyChecksums, verifyWrite } from './checksum.ts'
 export { decodeFrame, encodeFrame, FRAME_OVERHEAD_BYTES, HANDSHAKE_TYPES, messageBytes } from './frame.ts'
+export { FrameMemory } from './frame-memory.ts'
 export { FRAME_TARGET_BYTES, FrameQueue } from './frame-queue.ts'
 export { connectionFault, KEEPALIVE_MS, WEBSOCKET_DIAL_OPTIONS, WEBSOCKET_OPTIONS } from './websocket.ts'
 

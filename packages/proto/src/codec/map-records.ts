@@ -80,8 +80,6 @@ export function textBytes(value: string, max: number): number {
  */
 export class StoreTable {
   private readonly places: Map<StoreId, number> = new Map()
-  private lastSet: readonly StoreId[] = []
-  private readonly lastPlaces: number[] = []
 
   write(to: ByteWriter): void {
     to.u16(whole(this.places.size, 'stores', 0, MAX_TABLE_STORES))
@@ -89,23 +87,12 @@ export class StoreTable {
   }
 
   writeSet(to: ByteWriter, stores: readonly StoreId[]): void {
-    const places = this.placesOf(stores)
-    to.u8(places.length)
-    for (const place of places) to.u16(place)
+    to.u8(listLength(stores, MAX_EXTENT_STORES, 'stores of an extent'))
+    for (const store of stores) this.writePlace(to, store)
   }
 
   writePlace(to: ByteWriter, store: StoreId): void {
     to.u16(this.placeOf(store))
-  }
-
-  /** The sets of a record are mostly one set, as are those of its neighbours: a comparison instead of as many lookups. */
-  private placesOf(stores: readonly StoreId[]): readonly number[] {
-    if (isSame(stores, this.lastSet)) return this.lastPlaces
-    listLength(stores, MAX_EXTENT_STORES, 'stores of an extent')
-    this.lastSet = stores
-    this.lastPlaces.length = 0
-    for (const store of stores) this.lastPlaces.push(this.placeOf(store))
-    return this.lastPlaces
   }
 
   private placeOf(store: StoreId): number {
@@ -115,12 +102,6 @@ export class StoreTable {
     this.places.set(store, place)
     return place
   }
-}
-
-function isSame(one: readonly StoreId[], other: readonly StoreId[]): boolean {
-  if (one.length !== other.length) return false
-  for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return false
-  return true
 }
 
 /** What names stores, behind the table of them. */
