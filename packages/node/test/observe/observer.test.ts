@@ -4,6 +4,7 @@ import { type Epoch, ERRORS, extentId, type Message, type SessionId, type Volume
 import type { Fact } from '../../src/core/machine.ts'
 import { FACT_METRICS } from '../../src/observe/fact-metrics.ts'
 import { Observer } from '../../src/observe/index.ts'
+import { delaySeconds } from '../../src/observe/metrics/process.ts'
 import { newStoreMetrics } from '../../src/storage/index.ts'
 import { extentRecord, FakeView, mapOf, nodeRecord, primaryStatus, storeOf, volumeRecord } from '../admin/fake-view.ts'
 
@@ -335,6 +336,8 @@ describe('states at an exposition', () => {
     )
     assert.ok((all.get('process_resident_memory_bytes') ?? 0) > 0)
     assert.ok(all.has('ashlar_process_event_loop_delay_seconds{statistic="99%"}'))
+    // On time is no delay, whatever passes between two looks.
+    assert.deepEqual([50e6, 550e6, 0].map(delaySeconds), [0, 0.5, 0])
   })
 })
 
