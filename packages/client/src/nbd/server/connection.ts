@@ -16,7 +16,7 @@ import type { NbdServerLimits } from './limits.ts'
 import type { CloseReason, NbdLogger, NbdObserver } from './observer.ts'
 import type { ExportUser, OpenExport, OpenExports } from './open-exports.ts'
 import { Outgoing } from './outgoing.ts'
-import type { Loan, ReadMemory } from './read-memory.ts'
+import type { Loan, TransferMemory } from './transfer-memory.ts'
 import { Transmission, type TransmissionHost } from './transmission.ts'
 
 /** What the connections of one server share. */
@@ -25,7 +25,7 @@ export interface ConnectionContext {
   readonly limits: NbdServerLimits
   readonly budget: Budget
   readonly deadlines: DeadlineSignals
-  readonly readMemory: ReadMemory
+  readonly transferMemory: TransferMemory
   readonly observer: NbdObserver
   readonly logger: NbdLogger
   /** The client opened an export. */
@@ -335,7 +335,7 @@ export class Connection implements TransmissionHost, ExportUser {
   #beginTransmission(rules: TransmissionRules, rest: Uint8Array): void {
     const open = this.#open
     if (open === undefined) throw new InvariantError('the transmission begins with an open export')
-    const { limits, budget, observer, logger, deadlines, readMemory } = this.#context
+    const { limits, budget, observer, logger, deadlines, transferMemory } = this.#context
     this.#deadline = undefined
     const transmission = new Transmission({
       rules,
@@ -346,7 +346,7 @@ export class Connection implements TransmissionHost, ExportUser {
       observer,
       logger,
       // Of another kind of stream nobody knows when it lets go of bytes.
-      readMemory: this.#socket instanceof Socket ? readMemory : undefined,
+      transferMemory: this.#socket instanceof Socket ? transferMemory : undefined,
       deadline: () => deadlines.current(),
     })
     this.#transmission = transmission

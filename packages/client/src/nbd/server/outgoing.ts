@@ -1,7 +1,7 @@
 import { MIB } from '@ashlar/proto'
 import type { Budget } from './budget.ts'
 import type { ByteStream } from './byte-stream.ts'
-import type { Loan } from './read-memory.ts'
+import type { Loan } from './transfer-memory.ts'
 
 /** Bytes given to the socket at once: the step in which progress of a slow reader is seen. */
 const BATCH_BYTES = MIB

@@ -10,7 +10,7 @@ import { DEFAULT_LIMITS, type NbdServerLimits } from './limits.ts'
 import { type BoundAddress, type ListenTarget, listen } from './listener.ts'
 import { type CloseReason, type NbdLogger, type NbdObserver, SILENT_LOGGER } from './observer.ts'
 import { OpenExports } from './open-exports.ts'
-import { ReadMemory } from './read-memory.ts'
+import { TransferMemory } from './transfer-memory.ts'
 
 export interface NbdServerOptions {
   /** `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`, one or several. Port 0 takes a free one. */
@@ -146,7 +146,7 @@ class RunningServer implements NbdServer {
       limits: this.#limits,
       budget: new Budget(this.#limits.totalInFlightBytes),
       deadlines: new DeadlineSignals(options.ioTimeoutMs),
-      readMemory: new ReadMemory(),
+      transferMemory: new TransferMemory(),
       observer: this.#observer,
       logger: this.#logger,
       onNegotiated: (connection) => this.#unnegotiated.delete(connection),

@@ -27,7 +27,8 @@ import type { Budget } from './budget.ts'
 import type { NbdServerLimits } from './limits.ts'
 import type { NbdLogger, NbdObserver } from './observer.ts'
 import type { OpenExport } from './open-exports.ts'
-import type { Loan, ReadMemory } from './read-memory.ts'
+import { PayloadMemory } from './payload-memory.ts'
+import type { Loan, TransferMemory } from './transfer-memory.ts'
 import type { WriteTicket } from './write-order.ts'
 
 /** What the pipeline needs of its connection. */
@@ -58,8 +59,8 @@ export interface TransmissionOptions {
   readonly host: TransmissionHost
   readonly observer: NbdObserver
   readonly logger: NbdLogger
-  /** Memory for large reads, if the stream lets go of what it has sent. */
-  readonly readMemory: ReadMemory | undefined
+  /** Memory for large requests, if the stream lets go of what it has sent. */
+  readonly transferMemory: TransferMemory | undefined
   /** The signal that ends a device call started now, if calls have a deadline. */
   readonly deadline: () => AbortSignal | undefined
 }
@@ -71,6 +72,7 @@ export interface TransmissionOptions {
  */
 export class Transmission {
   readonly #options: TransmissionOptions
+  readonly #payloads: PayloadMemory
   readonly #reader: RequestReader
   readonly #writer: ReplyWriter
   /** A request that was read and does not fit under the caps yet. */
@@ -96,13 +98,11 @@ export class Transmission {
 
   constructor(options: TransmissionOptions) {
     this.#options = options
-    const allocate = (length: number): Uint8Array => Buffer.allocUnsafeSlow(length)
-    this.#reader = new RequestReader({
-      rules: options.rules,
-      hardPayloadLimitBytes: options.limits.hardPayloadBytes,
-      allocate,
-    })
-    this.#writer = new ReplyWriter({ structuredReplies: options.rules.structuredReplies, allocate })
+    this.#payloads = new PayloadMemory(options.transferMemory)
+    const { rules } = options
+    const hardPayloadLimitBytes = options.limits.hardPayloadBytes
+    this.#reader = new RequestReader({ rules, hardPayloadLimitBytes, allocate: this.#payloads.allocate })
+    this.#writer = new ReplyWriter({ structuredReplies: rules.structuredReplies, allocate: Buffer.allocUnsafeSlow })
   }
 
   /** Number of the request that is here in part, while it is the client that we wait for. */
@@ -166,7 +166,7 @@ export class Transmission {
     const { host, limits, observer } = this.#options
     this.#pumping = true
     while (!this.#stopped) {
-      const request = this.#held ?? this.#reader.read()
+      const request = this.#held ?? this.#payloads.note(this.#reader.read())
       if (request === undefined) break
       const limit = this.#exceededLimit(request)
       if (limit !== undefined) {
@@ -213,7 +213,9 @@ export class Transmission {
     this.#options.budget.add(cost)
     const started = this.#options.observer.requestFinished === undefined ? 0 : performance.now()
     if (request.errno !== NBD_OK || this.#shuttingDown) {
-      this.#refuse(request, this.#shuttingDown ? NBD_ESHUTDOWN : request.errno, started)
+      const errno = this.#shuttingDown ? NBD_ESHUTDOWN : request.errno
+      this.#writer.error(request, errno, errnoText(errno))
+      this.#finish(request, errno, started)
       return
     }
     switch (request.command) {
@@ -244,7 +246,7 @@ export class Transmission {
   }
 
   #read(request: NbdRequest, started: number): void {
-    const loan = this.#options.readMemory?.loanFor(request.length)
+    const loan = this.#options.transferMemory?.loanFor(request.length)
     const options = this.#callOptions()
     const read = loan === undefined ? options : { ...options, allocate: loan.allocate }
     this.#options.open.device.read(request.offset, request.length, read).then(
@@ -271,6 +273,7 @@ export class Transmission {
     const order = this.#options.open.order
     this.#call(request).then(
       () => {
+        this.#payloads.giveBack(request)
         order.leave(ticket)
         this.#succeed(request, started)
       },
@@ -310,11 +313,6 @@ export class Transmission {
     const contextId = this.#options.rules.allocationContextId
     invariant(contextId !== undefined && extents.length > 0, 'a status has a context and at least one extent')
     this.#writer.status(request, contextId, extents)
-  }
-
-  #refuse(request: NbdRequest, errno: number, started: number): void {
-    this.#writer.error(request, errno, errnoText(errno))
-    this.#finish(request, errno, started)
   }
 
   #succeed(request: NbdRequest, started: number, write?: () => void): void {

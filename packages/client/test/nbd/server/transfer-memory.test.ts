@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MemoryDevice } from '@ashlar/client/nbd'
 import { KIB, MIB } from '@ashlar/proto'
-import { ReadMemory } from '../../../src/nbd/server/read-memory.ts'
+import { TransferMemory } from '../../../src/nbd/server/transfer-memory.ts'
 import { Random, seedOf } from '../support/random.ts'
 import { withServer } from '../support/test-server.ts'
 
 test('memory that was given back is used again for a read of the same size, and only then', () => {
-  const memory = new ReadMemory()
+  const memory = new TransferMemory()
   const first = memory.loanFor(MIB)
   const bytes = first?.allocate(MIB)
   assert.notEqual(memory.loanFor(MIB)?.allocate(MIB), bytes)
@@ -18,7 +18,7 @@ test('memory that was given back is used again for a read of the same size, and 
 })
 
 test('small reads get no memory of it, and what is kept has a limit', () => {
-  const memory = new ReadMemory()
+  const memory = new TransferMemory()
   assert.equal(memory.loanFor(4 * KIB), undefined)
   const loans = Array.from({ length: 40 }, () => memory.loanFor(MIB))
   const given = new Set(loans.map((loan) => loan?.allocate(MIB)))
@@ -57,5 +57,27 @@ test(`replies to large reads that share memory in turns are those of the device,
       )
       assert.deepEqual(same, [true, true, true], `round ${round}: ${length} bytes at ${at}`)
     }
+  })
+})
+
+test(`large writes that share memory in turns land as they were sent, on every connection (seed ${SEED})`, async () => {
+  const random = new Random(SEED)
+  const device = new MemoryDevice({ sizeBytes: 16 * MIB })
+  const expected = Buffer.alloc(16 * MIB)
+  await withServer({ device }, async ({ attach }) => {
+    const clients = [await attach(), await attach()]
+    for (let round = 0; round < 40; round++) {
+      const length = random.pick([64 * KIB, 100_000, MIB, 3 * MIB])
+      await Promise.all(
+        clients.map(async (client, half) => {
+          const offset = half * 8 * MIB + random.below(8 * MIB - length)
+          const bytes = Buffer.alloc(length, random.bytes(61))
+          bytes.copy(expected, offset)
+          assert.equal(await client.errorOf({ command: 1, offset, length, payload: bytes }), 0)
+        }),
+      )
+    }
+    const [client] = clients
+    assert.ok((await client?.readRange(0, expected.length))?.equals(expected))
   })
 })

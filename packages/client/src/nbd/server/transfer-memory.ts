@@ -1,11 +1,11 @@
 import { KIB, MIB } from '@ashlar/proto'
 
-/** Smaller reads are copied on their way out anyway, and their memory costs little. */
+/** Smaller reads are copied on their way out anyway, smaller writes mostly lie in one chunk, and their memory costs little. */
 const SMALLEST_BYTES = 64 * KIB
-/** Memory that is kept for later reads. */
+/** Memory that is kept for later. */
 const KEPT_BYTES = 16 * MIB
 
-/** Memory that one read was given. */
+/** Memory that one request was given. */
 export interface Loan {
   /** Memory with any content. */
   readonly allocate: (length: number) => Uint8Array
@@ -14,14 +14,15 @@ export interface Loan {
 }
 
 /**
- * Memory that replies to large reads are made in, used again once the kernel has their bytes: new memory of a mebibyte costs
- * ten times what copying into it does, since each of its pages is new to the process.
+ * Memory that replies to large reads are made in, used again once the kernel has their bytes, and that large writes are put together
+ * in, used again once the device has carried them out: new memory of a mebibyte costs ten times what copying into it does,
+ * since each of its pages is new to the process.
  */
-export class ReadMemory {
+export class TransferMemory {
   readonly #kept = new Map<number, Uint8Array[]>()
   #keptBytes = 0
 
-  /** Memory for one read, if it is large enough to be worth it. */
+  /** Memory for one request, if it is large enough to be worth it. */
   loanFor(length: number): Loan | undefined {
     if (length < SMALLEST_BYTES) return undefined
     const lent: Uint8Array[] = []
@@ -47,7 +48,7 @@ export class ReadMemory {
   #giveBack(bytes: Uint8Array): void {
     if (bytes.length < SMALLEST_BYTES) return
     if (this.#keptBytes + bytes.length > KEPT_BYTES) {
-      // Clients that read in other sizes now would find nothing of theirs for ever.
+      // Clients that use other sizes now would find nothing of theirs for ever.
       this.#kept.clear()
       this.#keptBytes = 0
     }

@@ -1,0 +1,32 @@
+import type { NbdRequest } from '../protocol/index.ts'
+import type { Loan, TransferMemory } from './transfer-memory.ts'
+
+/** Memory that the data of writes is put together in, by request. */
+export class PayloadMemory {
+  readonly #memory: TransferMemory | undefined
+  /** What the request that is being read was given. */
+  #reading: Loan | undefined
+  readonly #loans = new WeakMap<NbdRequest, Loan>()
+
+  constructor(memory: TransferMemory | undefined) {
+    this.#memory = memory
+  }
+
+  /** Memory for the data of the request that is being read. */
+  readonly allocate = (length: number): Uint8Array => {
+    this.#reading = this.#memory?.loanFor(length)
+    return this.#reading?.allocate(length) ?? Buffer.allocUnsafeSlow(length)
+  }
+
+  /** That request was read. Gives it back. */
+  note(request: NbdRequest | undefined): NbdRequest | undefined {
+    if (request !== undefined && this.#reading !== undefined) this.#loans.set(request, this.#reading)
+    this.#reading = undefined
+    return request
+  }
+
+  /** The write was carried out, so that nobody refers to its data. That of one that failed might land later: it is collected. */
+  giveBack(request: NbdRequest): void {
+    this.#loans.get(request)?.giveBack()
+  }
+}
