@@ -16,6 +16,7 @@ const DRIVERS = `${NODE}/drivers.test.ts`
 const STORE = `${NODE}/store.test.ts`
 const OPEN = `${NODE}/open-store.test.ts`
 const DAMAGE = `${NODE}/store-damage.test.ts`
+const DROPPING = `${NODE}/dropping.test.ts`
 const POWER_CUT = `${NODE}/power-cut.test.ts`
 const FULL_DISK = `${NODE}/full-disk.test.ts`
 const SWEEP = 'test/storage/sweep.test.ts'
@@ -148,7 +149,7 @@ export const CHECKLIST: readonly ChecklistLine[] = [
     what: 'iterators are short, and are closed also where they are left early',
     tests: {
       [SUITE]: ['a scan that is left early leaves the driver usable'],
-      [DAMAGE]: ['deletes all its keys and leaves the other replicas alone'],
+      [DROPPING]: ['deletes all its keys and leaves the other replicas alone'],
     },
   },
   {

@@ -127,7 +127,15 @@ test('one disk of three runs full: the library is told NO_SPACE, reads and trims
   timeout: 240_000,
 }, async (t) => {
   if (skipped(t)) return
-  const refused = await writeUntilRefused(0)
+  let refused = await writeUntilRefused(0)
+  let explained = await cluster.cli(['explain', 'volume', 'demo'])
+  // What LevelDB merges gives room back at any moment: then there is more to write until it is short again.
+  while (!/n2 has been (?:tight|full)/.test(explained.stdout)) {
+    refused = await writeUntilRefused(refused.piece)
+    explained = await cluster.cli(['explain', 'volume', 'demo'])
+  }
+  assert.match(explained.stdout, /n2 has been (?:tight|full) since .*MiB of its disk are free.*ENOSPC/)
+  assert.doesNotMatch(explained.stdout, /n1 has been/)
   assert.equal(refused.error.code, 'NO_SPACE')
   assert.equal(refused.error.retry, 'never')
   assert.equal(refused.error.details['indeterminate'], false)
@@ -137,12 +145,8 @@ test('one disk of three runs full: the library is told NO_SPACE, reads and trims
   )
   await assertAllThere('while n2 has no room')
   await assertUnharmed()
-  const lines = await nodes()
-  assert.match(lines.get('n2')?.room?.space ?? '', /^(?:tight|full)$/)
-  const { stdout } = await cluster.cli(['explain', 'volume', 'demo'])
-  assert.match(stdout, /n2 has been (?:tight|full) since .*MiB of its disk are free.*ENOSPC/)
-  assert.doesNotMatch(stdout, /n1 has been/)
-  assert.match((await cluster.cli(['node', 'ls'])).stdout, /SPACE(?:.|\n)*n2 .*(?:tight|full)/)
+  assert.match((await nodes()).get('n2')?.room?.space ?? '', /^(?:filling|tight|full)$/)
+  assert.match((await cluster.cli(['node', 'ls'])).stdout, /SPACE(?:.|\n)*n2 .*(?:filling|tight|full)/)
 
   await trim(0, Math.floor(refused.piece * 0.75))
   await writeOnceThereIsRoom(refused.piece)
