@@ -2,6 +2,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AshlarError } from '@ashlar/proto'
 import { DevCluster } from '../kit/dev-cluster.ts'
+import { processesOf } from './empty-cluster.ts'
 import type { BenchOptions } from './options.ts'
 import type { Subject } from './subject.ts'
 
@@ -40,7 +41,6 @@ export async function startAshlar(options: BenchOptions, nodeFlags: readonly str
     await cluster.stop()
     throw error
   }
-  const { nodes, gateway } = cluster.info
   return {
     name: nodeFlags.length === 0 ? 'ashlar' : 'ashlar-other-node',
     fio: new Map([
@@ -50,7 +50,7 @@ export async function startAshlar(options: BenchOptions, nodeFlags: readonly str
     fioEnvironment: {},
     cluster,
     volume: VOLUME,
-    processes: [...nodes.map(({ id, pid }) => ({ name: id, pid })), { name: 'gateway', pid: gateway.pid }],
+    processes: processesOf(cluster),
     stop: () => cluster.stop(),
   }
 }

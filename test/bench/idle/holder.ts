@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { AshlarError, type Bytes } from '@ashlar/proto'
+import { endChild } from '../end-child.ts'
 
 /** What a holder creates and attaches. */
 export interface HolderPlan {
@@ -18,7 +19,6 @@ const PROGRAM = fileURLToPath(new URL('holder-process.ts', import.meta.url))
 /** Each volume is two entries of control's log, one after the other. */
 const VOLUME_MS = 2000
 const START_MS = 30_000
-const END_MS = 30_000
 
 /** A process of its own that keeps volumes attached through the library, so that its memory is told apart. */
 export class Holder {
@@ -51,12 +51,7 @@ export class Holder {
 
   /** Gives the volumes back; resolves when the process is gone, by force if it has to be. */
   async end(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
-    const gone = new Promise((resolve) => this.#child.once('exit', resolve))
     const word: HolderWord = 'end'
-    if (this.#child.connected) this.#child.send(word)
-    const late = setTimeout(() => this.#child.kill('SIGKILL'), END_MS)
-    await gone
-    clearTimeout(late)
+    await endChild(this.#child, word)
   }
 }

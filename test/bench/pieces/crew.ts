@@ -1,13 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { AshlarError } from '@ashlar/proto'
+import { endChild } from '../end-child.ts'
 import type { FromWorker, PieceKind, PieceSettings, ToWorker, WorkerFigures } from './piece.ts'
 
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
 /** Filling a store, on a slow disk. */
 const START_MS = 300_000
 const EXTRA_MS = 60_000
-const END_MS = 30_000
 
 /** One process that a piece runs in. */
 export class Worker {
@@ -56,12 +56,8 @@ export class Worker {
 
   /** Resolves when the process is gone, by force if it has to be. */
   async end(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
-    const gone = new Promise((resolve) => this.#child.once('exit', resolve))
-    if (this.#child.connected) this.#tell({ do: 'end' })
-    const late = setTimeout(() => this.#child.kill('SIGKILL'), END_MS)
-    await gone
-    clearTimeout(late)
+    const end: ToWorker = { do: 'end' }
+    await endChild(this.#child, end)
   }
 
   #tell(message: ToWorker): void {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Bytes, GIB } from '@ashlar/proto'
 import type { AshlarSubject } from '../ashlar.ts'
+import { processesOf } from '../empty-cluster.ts'
 import type { MeasuredProcess } from '../processes.ts'
 import { askScrub, pauseScrubs, scrubStateOf } from '../scrubbing.ts'
 import type { Beside, Subject } from '../subject.ts'
@@ -24,7 +25,7 @@ export async function withAndWithoutUpkeep(
   signal: AbortSignal,
 ): Promise<[Subject, Subject]> {
   const { cluster } = ashlar
-  const { nodes, gateway } = cluster.info
+  const { nodes } = cluster.info
   const apis = nodes.map(({ api }) => api)
   const trimming = await Trimming.create(
     nodes.map(({ peer }) => peer),
@@ -33,10 +34,8 @@ export async function withAndWithoutUpkeep(
   )
   const rebuilt = await RebuiltNode.choose(cluster, [ashlar.volume, TRIMMED])
   await rebuilt.leadNothing()
-  const processes = (): MeasuredProcess[] => [
-    ...nodes.map(({ id, pid }) => ({ name: id, pid: id === rebuilt.id ? rebuilt.pid : pid })),
-    { name: 'gateway', pid: gateway.pid },
-  ]
+  const processes = (): MeasuredProcess[] =>
+    processesOf(cluster).map(({ name, pid }) => ({ name, pid: name === rebuilt.id ? rebuilt.pid : pid }))
   const shared = { fio: ashlar.fio, fioEnvironment: ashlar.fioEnvironment }
   const quiet: Subject = {
     ...{ ...shared, name: 'ashlar' },

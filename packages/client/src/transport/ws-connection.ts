@@ -189,8 +189,7 @@ export class WsConnection {
     this.#options.counters.sentBytes += frame.length
     // The callback comes when the kernel took the bytes: then there is room for more.
     this.#socket.send(frame, { binary: true, compress: false }, (error) => {
-      // After a failure nobody says whether the kernel still reads it.
-      if (error === undefined || error === null) frameMemory.giveBack(frame)
+      frameMemory.onSent(frame, error)
       this.#flush()
     })
   }

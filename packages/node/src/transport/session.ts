@@ -157,8 +157,7 @@ export class Session {
     this.context.counters.sentFrames++
     this.context.counters.sentBytes += frame.length
     this.socket.send(frame, { binary: true, compress: false, fin: true }, (error) => {
-      // After a failure nobody says whether the kernel still reads it.
-      if (error === undefined || error === null) frameMemory.giveBack(frame)
+      frameMemory.onSent(frame, error)
       this.framesGone++
       this.flush()
     })

@@ -5,6 +5,7 @@ export { checksum, verifyChecksums, verifyWrite } from './checksum.ts'
 export { decodeFrame, encodeFrame, FRAME_OVERHEAD_BYTES, HANDSHAKE_TYPES, messageBytes } from './frame.ts'
 export { FrameMemory } from './frame-memory.ts'
 export { FRAME_TARGET_BYTES, FrameQueue } from './frame-queue.ts'
+export { KeptMemory } from './kept-memory.ts'
 export { connectionFault, KEEPALIVE_MS, WEBSOCKET_DIAL_OPTIONS, WEBSOCKET_OPTIONS } from './websocket.ts'
 
 /** Longest first frame of a connection, bytes: the handshake is the one thing that a stranger may send. */

@@ -15,8 +15,9 @@ export function readUint64(view: DataView, at: number): number {
 
 /** Writes a safe integer that is not negative as 64 bits. */
 export function writeUint64(view: DataView, at: number, value: number): void {
-  view.setUint32(at, Math.floor(value / 0x1_0000_0000))
-  view.setUint32(at + 4, value % 0x1_0000_0000)
+  const high = Math.floor(value / 0x1_0000_0000)
+  view.setUint32(at, high)
+  view.setUint32(at + 4, value - high * 0x1_0000_0000)
 }
 
 /** The string of these bytes, or undefined when they are not UTF-8. */

@@ -1,4 +1,5 @@
 import { KIB, MIB } from '@ashlar/proto'
+import { KeptMemory } from '@ashlar/proto/codec'
 
 /** Smaller reads are copied on their way out anyway, smaller writes mostly lie in one chunk, and their memory costs little. */
 const SMALLEST_BYTES = 64 * KIB
@@ -19,8 +20,7 @@ export interface Loan {
  * since each of its pages is new to the process.
  */
 export class TransferMemory {
-  readonly #kept = new Map<number, Uint8Array[]>()
-  #keptBytes = 0
+  readonly #kept = new KeptMemory(KEPT_BYTES)
 
   /** Memory for one request, if it is large enough to be worth it. */
   loanFor(length: number): Loan | undefined {
@@ -28,33 +28,13 @@ export class TransferMemory {
     const lent: Uint8Array[] = []
     return {
       allocate: (bytes) => {
-        const memory = this.#take(bytes)
+        const memory = this.#kept.take(bytes)
         lent.push(memory)
         return memory
       },
       giveBack: () => {
-        for (const memory of lent) this.#giveBack(memory)
+        for (const memory of lent) if (memory.length >= SMALLEST_BYTES) this.#kept.giveBack(memory)
       },
     }
-  }
-
-  #take(length: number): Uint8Array {
-    const found = this.#kept.get(length)?.pop()
-    if (found === undefined) return Buffer.allocUnsafeSlow(length)
-    this.#keptBytes -= length
-    return found
-  }
-
-  #giveBack(bytes: Uint8Array): void {
-    if (bytes.length < SMALLEST_BYTES) return
-    if (this.#keptBytes + bytes.length > KEPT_BYTES) {
-      // Clients that use other sizes now would find nothing of theirs for ever.
-      this.#kept.clear()
-      this.#keptBytes = 0
-    }
-    const same = this.#kept.get(bytes.length)
-    if (same === undefined) this.#kept.set(bytes.length, [bytes])
-    else same.push(bytes)
-    this.#keptBytes += bytes.length
   }
 }

@@ -1,6 +1,5 @@
 import type { AdminCommand, StoreId } from '@ashlar/proto'
 import type { Command } from './commands.ts'
-import type { Leases } from './leases.ts'
 
 /** Characters that are kept of what a client calls itself. */
 const CLIENT_LENGTH = 255
@@ -28,13 +27,4 @@ export function commandOf(command: Exclude<AdminCommand, LogRequest>, live: read
     case 'acknowledge-loss':
       return command
   }
-}
-
-/** The command with those of its candidates that have no room for new replicas named (amendment 17). */
-export function withFilling(command: Command, leases: Pick<Leases, 'filling'>): Command {
-  if (!('live' in command)) return command
-  const filling = leases.filling(command.live)
-  if (filling.length === 0) return command
-  if (command.do !== 'create-volume') return { ...command, filling }
-  return { ...command, live: command.live.filter((store) => !filling.includes(store)), filling }
 }

@@ -14,7 +14,7 @@ type RemoveVolume = Extract<Command, { do: 'remove-volume' }>
 export function* applyCreateVolume(state: MapState, command: CreateVolume): Steps<CommandResult> {
   const refusal = refuseCreate(state, command)
   if (refusal !== undefined) return refusal
-  const nodes = placeable(state, command.live)
+  const nodes = placeable(state, command)
   if (nodes.length < command.replicas) return refuseTooFew(state, command, nodes.length)
 
   const volume: VolumeRecord = state.putVolume({

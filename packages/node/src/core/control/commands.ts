@@ -17,10 +17,10 @@ import type {
 } from '@ashlar/proto'
 
 /** Whom a command may choose from. */
-interface Candidates {
+export interface Candidates {
   /** Stores whose lease control believed live when it proposed this: candidates for primaries and for replicas. */
   readonly live: readonly StoreId[]
-  /** Stores without room on their disks for new replicas (amendment 17). Absent: none. */
+  /** Those of them without room on their disks for new replicas (amendment 17). Absent: none. */
   readonly filling?: readonly StoreId[]
 }
 
@@ -75,8 +75,6 @@ export type Command =
       readonly extentSizeBytes: number
       readonly replicas: number
       readonly minInSync: number
-      /** Without those that are filling. */
-      readonly live: readonly StoreId[]
     })
   | { readonly do: 'remove-volume'; readonly name: string }
   | { readonly do: 'attach'; readonly name: string; readonly holder: Holder; readonly ifFree: boolean }

@@ -11,7 +11,7 @@ import type {
 import { invariant } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
 import type { SnapshotPort } from '../raft/index.ts'
-import { commandOf, isLogRequest, withFilling } from './admin-commands.ts'
+import { commandOf, isLogRequest } from './admin-commands.ts'
 import { Answers } from './answers.ts'
 import { Applier, EXTENTS_PER_TICK, type LeaderMessage } from './applier.ts'
 import { knownRefusal } from './apply-nodes.ts'
@@ -316,7 +316,7 @@ export class ControlLeader {
   // ---- the log -----------------------------------------------------------------------------------------------------------
 
   #propose(ctx: Context, command: Command, owed: Owed): void {
-    const proposal = this.#log.propose(ctx, withFilling(command, this.#leases))
+    const proposal = this.#log.propose(ctx, this.#leases.nameFilling(command))
     if (proposal === undefined) refuse(this.#answers, owed)
     else this.#owed.add(proposal, owed)
   }

@@ -1,5 +1,6 @@
 import type { Bytes, Millis, Renew, StoreId, StoreSpace } from '@ashlar/proto'
 import { leaseExpiryMs } from '@ashlar/proto'
+import type { Command } from './commands.ts'
 import type { LeaseView } from './leader-view.ts'
 import type { MapState } from './map-state.ts'
 
@@ -71,6 +72,13 @@ export class Leases {
   /** Those of the stores on whose disks there is no room for new extents (amendment 17). */
   filling(stores: readonly StoreId[]): StoreId[] {
     return stores.filter((store) => (this.#leases.get(store)?.space ?? 'free') !== 'free')
+  }
+
+  /** The command with those of its candidates named that have no room for new replicas. */
+  nameFilling(command: Command): Command {
+    if (!('live' in command)) return command
+    const filling = this.filling(command.live)
+    return filling.length === 0 ? command : { ...command, filling }
   }
 
   end(store: StoreId): void {

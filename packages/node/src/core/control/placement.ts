@@ -1,5 +1,6 @@
 import type { ExtentId, ExtentRecord, NodeRecord, StoreId } from '@ashlar/proto'
 import { invariant } from '@ashlar/proto'
+import type { Candidates } from './commands.ts'
 import type { MapState } from './map-state.ts'
 
 /** Where the replicas of one new extent go, its first primary apart. */
@@ -8,9 +9,10 @@ export interface Place {
   readonly primary: StoreId
 }
 
-/** Stores that may get new replicas: live, up, trusted, and reachable at an address of their own. */
-export function placeable(state: MapState, live: readonly StoreId[]): NodeRecord[] {
+/** Stores that may get new replicas: live, with room, up, trusted, and reachable at an address of their own. */
+export function placeable(state: MapState, { live, filling = [] }: Candidates): NodeRecord[] {
   return live
+    .filter((store) => !filling.includes(store))
     .map((store) => state.nodes.get(store))
     .filter((node): node is NodeRecord => node?.state === 'up' && node.trust === 'trusted' && node.address !== '')
 }

@@ -21,8 +21,7 @@ export function* tidyUp(state: MapState, command: Command): Steps {
  */
 function* replaceGone(state: MapState, command: Extract<Command, { live: readonly StoreId[] }>): Steps {
   const live = command.do === 'register' ? [...command.live, command.store] : command.live
-  const roomy = [...new Set(live)].filter((store) => command.filling?.includes(store) !== true)
-  const stores = placeable(state, roomy).map((node) => node.store)
+  const stores = placeable(state, { ...command, live: [...new Set(live)] }).map((node) => node.store)
   if (stores.length === 0) return
   const spares = new Spares(state, stores)
   for (const store of state.gone)
