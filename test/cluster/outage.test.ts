@@ -108,17 +108,17 @@ test('the founder, wiped, comes back as a new replica, is filled, and holds what
   const file = join(cluster.directory, 'image.raw')
   await writeFile(file, randomBytes(8 * 1024 * 1024))
   assert.equal((await cluster.cli(['volume', 'import', file, 'outage'])).code, 0)
-  const old = await storesOf(server, victim.id)
-  assert.equal(old.length, 1)
+  const [old, ...others] = await nodesNamed(server, victim.id)
+  assert.ok(old !== undefined && others.length === 0)
+  const replicas = (await cluster.extents('outage', server)).length + (await cluster.extents('demo', server)).length
   await cluster.kill(victim.id)
   await rm(victim.dataDir, { recursive: true, force: true })
   cluster.start(victim.id)
-  // Not that the node is out of every set, which may be over before anybody looks: its new store joins them at once.
-  await eventually('another store took the place of the old one', async () => {
-    const stores = await storesOf(server, victim.id)
-    return stores.length > 0 && !stores.includes(old[0] ?? '') ? true : undefined
+  // Of the new store and of no other: until its lease has run out the old one may still be primary, and so in sync.
+  await eventually('another store is in sync in every place of the old one', async () => {
+    const [store] = await nodesNamed(server, victim.id)
+    return store !== undefined && store.store !== old.store && store.inSync === replicas ? true : undefined
   })
-  await cluster.healthy('outage', 60_000)
   const after = await cluster.json<{ cluster: string }>(['cluster', 'info'])
   assert.equal(after.cluster, before.cluster, 'still the one cluster')
   const check = await cluster.cli(['cluster', 'check', '--deep'])
@@ -129,12 +129,16 @@ test('the founder, wiped, comes back as a new replica, is filled, and holds what
   assert.ok(written.equals(read.subarray(0, written.length)))
 })
 
-/** Ids of the stores that are reached at a node of this name. */
-async function storesOf(server: string, name: string): Promise<string[]> {
-  const answer = (await (await fetch(`${server}/v1/nodes`)).json()) as {
-    id: string
-    store: string
-    address: string
-  }[]
-  return answer.filter((node) => node.id === name && node.address !== '').map(({ store }) => store)
+/** Stores that are reached at a node of this name. */
+async function nodesNamed(server: string, name: string): Promise<NodeLine[]> {
+  const nodes = (await (await fetch(`${server}/v1/nodes`)).json()) as NodeLine[]
+  return nodes.filter(({ id, address }) => id === name && address !== '')
+}
+
+interface NodeLine {
+  readonly id: string
+  readonly store: string
+  readonly address: string
+  /** Extents of which it is in sync. */
+  readonly inSync: number
 }
