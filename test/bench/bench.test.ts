@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { AshlarError, KIB } from '@ashlar/proto'
+import { median, percentile, spread } from '../kit/statistics.ts'
 import { parseFioOutput, parseIopsLog } from './fio-output.ts'
 import { OVERWRITE, parseJobFile, writeJobFile } from './jobs.ts'
 import { type JobRun, summarize } from './measure.ts'
@@ -9,7 +10,6 @@ import { parseOptions } from './options.ts'
 import { parseBusySeconds, parseCpuSeconds, parseMemory, secondsAt } from './processes.ts'
 import { selfTimes } from './profile.ts'
 import { layOutTable, ratios } from './report.ts'
-import { median, spread } from './statistics.ts'
 
 const read = (name: string) => readFile(new URL(name, import.meta.url), 'utf8')
 
@@ -98,6 +98,15 @@ describe('statistics', () => {
     assert.equal(median([5, 1, 9]), 5)
     assert.equal(median([4, 1, 9, 2]), 3)
     assert.throws(() => median([]), RangeError)
+  })
+
+  test('a percentile is one of the values: that which its share does not exceed', () => {
+    const hundred = Array.from({ length: 100 }, (_, at) => 100 - at)
+    assert.deepEqual(
+      [0, 0.5, 0.99, 1].map((share) => percentile(hundred, share)),
+      [1, 50, 99, 100],
+    )
+    assert.throws(() => percentile([], 0.5), RangeError)
   })
 
   test('the spread is the distance between the extremes by the median', () => {
@@ -196,7 +205,7 @@ describe('profiles', () => {
   })
 })
 
-const KNOWN = { jobs: ['a', 'b'], pieces: ['disk'], idle: [], growth: ['volumes'] }
+const KNOWN = { jobs: ['a', 'b'], pieces: ['disk'], idle: [], delay: [], growth: ['volumes'] }
 
 describe('options', () => {
   test('jobs and flags are read, sizes as everywhere', () => {
@@ -221,6 +230,12 @@ describe('options', () => {
     assert.equal(parseOptions(['idle', '--seconds', '5'], KNOWN)?.seconds, 5)
   })
 
+  test('delays are measured in three turns, over three nodes or more', () => {
+    const options = parseOptions(['delay'], KNOWN)
+    assert.deepEqual([options?.what, options?.repeats, options?.seconds, options?.nodes], ['delay', 3, 5, 3])
+    assert.equal(parseOptions(['idle', '--nodes', '2'], KNOWN)?.nodes, 2)
+  })
+
   test('growth is measured once, briefly, with a working set, along the axes that are named', () => {
     const options = parseOptions(['growth', 'volumes', '--plots', 'plots'], KNOWN)
     assert.deepEqual([options?.what, options?.names, options?.plotDirectory], ['growth', ['volumes'], 'plots'])
@@ -238,6 +253,8 @@ describe('options', () => {
     [['jobs'], /no such job: jobs/],
     [['growth', 'volume'], /no such axis: volume/],
     [['idle', 'a'], /no such part of idle: a/],
+    [['delay', 'a'], /no such part of delay: a/],
+    [['delay', '--nodes', '2'], /--nodes 2: give a whole number from 3 on/],
     [['idle', '--volumes', '0'], /--volumes 0: give a whole number from 1 on/],
   ] as const) {
     test(`${args.join(' ')} is refused with its reason`, () => {

@@ -1,6 +1,8 @@
 /** `npm run bench`: see --help, and docs/benchmarks.md for what is measured and how. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { AshlarError, ERRORS } from '@ashlar/proto'
+import { runDelay } from './delay/index.ts'
+import { delayResult, delayTable } from './delay/report.ts'
 import { AXIS_NAMES } from './growth/axes.ts'
 import { runGrowth } from './growth/index.ts'
 import { writePlots } from './growth/plots.ts'
@@ -21,7 +23,7 @@ import { upkeepTable } from './upkeep/report.ts'
 async function main(args: readonly string[], signal: AbortSignal): Promise<void> {
   const file = parseJobFile(await readFile(new URL('jobs.fio', import.meta.url), 'utf8'))
   const jobNames = file.jobs.map(({ name }) => name).filter((name) => name !== 'fill')
-  const options = parseOptions(args, { jobs: jobNames, pieces: PIECE_NAMES, idle: [], growth: AXIS_NAMES })
+  const options = parseOptions(args, { jobs: jobNames, pieces: PIECE_NAMES, idle: [], delay: [], growth: AXIS_NAMES })
   if (options === undefined) {
     process.stdout.write(HELP)
     return
@@ -51,6 +53,11 @@ const MEASURES: Readonly<Record<Measured, Measure>> = {
     const found = await runIdle(options, tell, signal)
     process.stderr.write(`\n${idleTable(found)}`)
     return { idle: found }
+  },
+  async delay(options, signal) {
+    const delay = delayResult(await runDelay(options, tell, signal))
+    process.stderr.write(`\n${delayTable(delay)}`)
+    return { delay }
   },
   async growth(options, signal, file) {
     const growth = await runGrowth(file, options, tell, signal)

@@ -1,7 +1,7 @@
+import { median, medianOfEach, spread } from '../kit/statistics.ts'
 import { type FioRun, runFio } from './fio.ts'
 import { type Job, OVERWRITE, type Settings } from './jobs.ts'
 import { CpuSampler, type MeasuredProcess, type Memory, readMemory, settle } from './processes.ts'
-import { median, medianOfEach, spread } from './statistics.ts'
 import type { Beside, Subject } from './subject.ts'
 import type { Coverage } from './upkeep/coverage.ts'
 

@@ -4,8 +4,8 @@ import { parseArgs } from 'node:util'
 import { parseBytes } from '@ashlar/node/config'
 import { AshlarError, type Bytes } from '@ashlar/proto'
 
-/** What is measured: jobs of fio, the pieces that a write is made of, volumes that nobody uses, or how cost grows. */
-export type Measured = 'jobs' | 'pieces' | 'idle' | 'growth'
+/** What is measured: jobs of fio, the pieces that a write is made of, volumes that nobody uses, delays, or how cost grows. */
+export type Measured = 'jobs' | 'pieces' | 'idle' | 'delay' | 'growth'
 
 export interface BenchOptions {
   readonly what: Measured
@@ -37,15 +37,18 @@ export interface BenchOptions {
 export const HELP = `usage: npm run bench -- [JOB...] [options]
        npm run bench -- pieces [PIECE...] [options]
        npm run bench -- idle [options]
+       npm run bench -- delay [options]
        npm run bench -- growth [AXIS...] [options]
 
 Measures the jobs of test/bench/jobs.fio (all when none is named) against the NBD gateway of a cluster of ashlar dev: the
 device is filled once, before the first job that writes it is overwritten once at random. \`pieces\` measures what one write is
 made of: disk, bare-store, ashlar-store, websocket, nbd; and nbdkit: the NBD server over memory beside nbdkit's. \`idle\` measures
-what attached volumes cost that nobody uses. \`growth\` measures random reads and writes against what can grow: size, extents,
-volumes, replicas, blocks, connections; each case on a cluster of its own. Tables go to stderr, JSON to stdout.
+what attached volumes cost that nobody uses. \`delay\` measures one write and one read at a time while every packet between
+nodes and client takes 0, 0.5 and 5 ms longer, and tells round trips; it needs root, /dev/net/tun, iproute2 and python3. \`growth\`
+measures random reads and writes against what can grow: size, extents, volumes, replicas, blocks, connections; each case on a
+cluster of its own. Tables go to stderr, JSON to stdout.
 
-  --repeats N            runs of each job, of which the median counts (default: 3; of growth: 1)
+  --repeats N            runs of each job, of which the median counts (default: 3; of growth: 1), turns of each delay (3)
   --against ceph         measures Ceph too, in turns, on the same machine
   --against scrub        measures the same cluster too while every node scrubs, in turns
   --against upkeep       measures the same cluster too while every node scrubs, the replicas of one that lost its directory are
@@ -55,10 +58,10 @@ volumes, replicas, blocks, connections; each case on a cluster of its own. Table
   --size SIZE            size of the device (default: 4Gi), of each store of pieces (default: 512Mi), of each idle volume
                          (default: 1Gi), of the working set of growth (default: 256Mi)
   --block-size SIZE      block size of the volume (default: 4Ki)
-  --nodes COUNT          nodes of the cluster (default: 3)
+  --nodes COUNT          nodes of the cluster (default: 3, the least of delay)
   --volumes COUNT        volumes that are attached and left alone (default: 100)
-  --seconds N            how long a job, or a piece, is measured (default: 15), an idle cluster (default: 60), or a case
-                         of growth (default: 4)
+  --seconds N            how long a job, or a piece, is measured (default: 15), an idle cluster (default: 60), a case
+                         of growth (default: 4), or writes, and reads, of a turn of delay (default: 5)
   --overwrite-seconds N  longest time of the random overwrite; 0: none (default: 300)
   --data-dir DIR         where data is put, on the disk to measure (default: the directory for temporary files)
   --plots DIR            where \`growth\` writes an SVG for each axis
@@ -92,13 +95,16 @@ interface Kind {
   readonly size: string
   readonly seconds: string
   readonly repeats: string
+  readonly leastNodes: number
 }
 
 const KINDS: Readonly<Record<Measured, Kind>> = {
-  jobs: { noun: 'job', size: '4Gi', seconds: '15', repeats: '3' },
-  pieces: { noun: 'piece', size: '512Mi', seconds: '15', repeats: '3' },
-  idle: { noun: 'part of idle', size: '1Gi', seconds: '60', repeats: '1' },
-  growth: { noun: 'axis', size: '256Mi', seconds: '4', repeats: '1' },
+  jobs: { noun: 'job', size: '4Gi', seconds: '15', repeats: '3', leastNodes: 1 },
+  pieces: { noun: 'piece', size: '512Mi', seconds: '15', repeats: '3', leastNodes: 1 },
+  idle: { noun: 'part of idle', size: '1Gi', seconds: '60', repeats: '1', leastNodes: 1 },
+  // Its volume has three replicas of its one size.
+  delay: { noun: 'part of delay', size: '64Mi', seconds: '5', repeats: '3', leastNodes: 3 },
+  growth: { noun: 'axis', size: '256Mi', seconds: '4', repeats: '1', leastNodes: 1 },
 }
 
 /** Undefined when help was asked for. Throws USAGE that names the flag, or the job that does not exist. */
@@ -125,7 +131,7 @@ export function parseOptions(args: readonly string[], known: KnownNames): BenchO
     fromFile: values.from,
     sizeBytes: parseBytes(values.size ?? kind.size),
     blockSizeBytes: parseBytes(values['block-size']),
-    nodes: count('--nodes', values.nodes, 1),
+    nodes: count('--nodes', values.nodes, kind.leastNodes),
     volumes: count('--volumes', values.volumes, 1),
     seconds: count('--seconds', values.seconds ?? kind.seconds, 1),
     overwriteSeconds: count('--overwrite-seconds', values['overwrite-seconds'], 0),

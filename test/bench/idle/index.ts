@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { median } from '../../kit/statistics.ts'
 import { allInSync, processesOf, startEmptyCluster } from '../empty-cluster.ts'
 import type { BenchOptions } from '../options.ts'
 import { CpuSampler, type MeasuredProcess, readMemory, settle } from '../processes.ts'
-import { median } from '../statistics.ts'
 import { Holder } from './holder.ts'
 import type { IdleCluster, IdleProcess, IdleResult } from './report.ts'
 

@@ -1,6 +1,6 @@
 import type { Bytes } from '@ashlar/proto'
+import { median } from '../../kit/statistics.ts'
 import type { BenchOptions } from '../options.ts'
-import { median } from '../statistics.ts'
 
 export type PieceKind = 'disk' | 'bare-store' | 'ashlar-store' | 'websocket-server' | 'websocket-client' | 'nbd-server'
 

@@ -39,7 +39,7 @@ export const LINK_FAULTS: readonly FaultKind[] = [
         duplicate: chance.between(0.005, 0.03),
         reorder: chance.between(0.01, 0.1),
       }
-      return links(world, `loss, delay, duplicates and reordering everywhere`, everywhere(world, conditions))
+      return links(world, `loss, delay, duplicates and reordering everywhere`, world.wire.everywhere(conditions))
     },
   },
   {
@@ -134,11 +134,6 @@ function paused({ cluster }: FaultWorld, places: readonly string[]): Fault {
       }
     },
   }
-}
-
-function everywhere(world: FaultWorld, conditions: Partial<Conditions>): Rule[] {
-  const places = others(world, [])
-  return places.flatMap((from) => places.filter((to) => to !== from).map((to) => ({ from, to, conditions })))
 }
 
 function bothWays(world: FaultWorld, places: readonly string[], conditions: Partial<Conditions>): Rule[] {

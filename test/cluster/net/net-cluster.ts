@@ -15,6 +15,7 @@ const ASHLAR = fileURLToPath(new URL('../../../packages/cli/bin/ashlar.mjs', imp
 const PEER_PORT = 7580
 const API_PORT = 7480
 const NBD_PORT = 10809
+const METRICS_MS = 10_000
 /** Shorter than the default, so that calls without an end show within a run. */
 const IO_TIMEOUT_MS = 30_000
 /** A gateway answers a little later than its own time for a request. */
@@ -53,9 +54,14 @@ export class NetCluster {
 
   /** Starts all nodes and the gateway; resolves when the cluster is healthy and the gateway listens. */
   async start(): Promise<void> {
+    await this.startNodes()
+    this.startProcess(GATEWAY)
+  }
+
+  /** Starts all nodes; resolves when the cluster is healthy. */
+  async startNodes(): Promise<void> {
     for (const node of this.nodes) this.startProcess(node)
     await this.healthy(60_000)
-    this.startProcess(GATEWAY)
   }
 
   startProcess(place: string): void {
@@ -93,7 +99,7 @@ export class NetCluster {
 
   /** Runs the CLI against all nodes. */
   cli(args: readonly string[], timeoutMs = 60_000): Promise<RunResult> {
-    const servers = this.nodes.map((node) => `http://${this.#options.addressOf(node)}:${API_PORT}`)
+    const servers = this.nodes.map((node) => this.#apiOf(node))
     return run(process.execPath, [ASHLAR, ...args], { env: { ASHLAR_SERVER: servers.join(',') }, timeoutMs })
   }
 
@@ -138,6 +144,12 @@ export class NetCluster {
     return NbdDisk.open(this.#options.addressOf(GATEWAY), NBD_PORT, name, NBD_PATIENCE)
   }
 
+  /** Everything that a node exposes about itself now, as Prometheus reads it. */
+  async metrics(node: string): Promise<string> {
+    const answer = await fetch(`${this.#apiOf(node)}/metrics`, { signal: AbortSignal.timeout(METRICS_MS) })
+    return await answer.text()
+  }
+
   /** The end of a process's log, for people. */
   lastWords(place: string, lines = 5): string {
     const text = readFileSync(join(this.#options.directory, `${place}.log`), 'utf8')
@@ -160,6 +172,10 @@ export class NetCluster {
   async #succeeds(args: readonly string[], timeoutMs?: number): Promise<void> {
     const { code, stdout, stderr } = await this.cli(args, timeoutMs)
     if (code !== 0) throw new Error(`ashlar ${args.join(' ')} ended with ${code}: ${stdout}${stderr}`)
+  }
+
+  #apiOf(node: string): string {
+    return `http://${this.#options.addressOf(node)}:${API_PORT}`
   }
 
   #peerOf(node: string): string {

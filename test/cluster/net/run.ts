@@ -5,23 +5,25 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { WORKLOAD } from './faults.ts'
+import type { InsideOptions } from './inside.ts'
 import { Namespaces, systemPath } from './namespaces.ts'
 import { GATEWAY } from './net-cluster.ts'
 import type { NetOptions, NetReport } from './options.ts'
 
-const INSIDE = fileURLToPath(new URL('bin/inside.ts', import.meta.url))
 /** Where the devices of the wire are made. */
 const HOME = 'home'
 
-/** What the process inside is told. */
-export interface InsideOptions {
-  readonly net: NetOptions
-  /** Of data and logs. */
-  readonly directory: string
-  readonly reportFile: string
-  /** Namespaces by place. */
-  readonly namespaces: Readonly<Record<string, string>>
-  readonly home: string
+/** A program that runs in the workload's namespace of a network, and what it is told. */
+export interface InsideProgram<Options> {
+  /** Its file: see inside.ts. */
+  readonly program: string
+  readonly options: Options
+  /** How many storage nodes are on the wire. */
+  readonly nodes: number
+  /** Places beside the nodes and the workload. */
+  readonly morePlaces?: readonly string[]
+  /** Where the directory of data and logs is made; default: that for temporary files. */
+  readonly parentDirectory?: string
 }
 
 /**
@@ -31,32 +33,45 @@ export interface InsideOptions {
  * @param log told each line as it comes
  * @param signal ends the faults, then the run, with what was found until then
  */
-export async function runNetwork(
-  net: NetOptions,
+export function runNetwork(net: NetOptions, log: (line: string) => void, signal?: AbortSignal): Promise<NetReport> {
+  const program = fileURLToPath(new URL('bin/inside.ts', import.meta.url))
+  const inside = { program, options: net, nodes: net.nodes, morePlaces: [GATEWAY] }
+  return runInNetwork<NetOptions, NetReport>(inside, ({ violations }) => violations.length > 0, log, signal)
+}
+
+/**
+ * Runs a program in the workload's namespace of a new network, resolves to its report, and removes the network whatever
+ * happens. Rejects when the program fails. Its directory of data and logs stays then, and when `mustKeep` says so of the report;
+ * the log names it.
+ *
+ * @param log told each line that the program writes, as it comes
+ * @param signal sends the program SIGTERM
+ */
+export async function runInNetwork<Options, Report>(
+  { program, options, nodes: count, morePlaces = [], parentDirectory = tmpdir() }: InsideProgram<Options>,
+  mustKeep: (report: Report) => boolean,
   log: (line: string) => void,
   signal?: AbortSignal,
-): Promise<NetReport> {
-  const directory = await mkdtemp(join(tmpdir(), 'ashlar-net-'))
+): Promise<Report> {
+  const directory = await mkdtemp(join(parentDirectory, 'ashlar-net-'))
   const namespaces = new Namespaces()
-  const places = [...Array.from({ length: net.nodes }, (_, index) => `n${index + 1}`), GATEWAY, WORKLOAD]
+  const nodes = Array.from({ length: count }, (_, index) => `n${index + 1}`)
+  const places = [...nodes, ...morePlaces, WORKLOAD]
   let keep = true
   try {
     await namespaces.make([HOME, ...places])
-    const reportFile = join(directory, 'report.json')
-    const ended = await runInside(
-      {
-        net,
-        directory,
-        reportFile,
-        namespaces: Object.fromEntries(places.map((place) => [place, namespaces.fullName(place)])),
-        home: namespaces.fullName(HOME),
-      },
-      log,
-      signal,
-    )
-    if (ended !== 0 || !existsSync(reportFile)) throw new Error(`the run ended with ${ended} before its report`)
-    const report = JSON.parse(readFileSync(reportFile, 'utf8')) as NetReport
-    keep = report.violations.length > 0
+    const inside: InsideOptions<Options> = {
+      options,
+      nodes,
+      directory,
+      reportFile: join(directory, 'report.json'),
+      namespaces: Object.fromEntries(places.map((place) => [place, namespaces.fullName(place)])),
+      home: namespaces.fullName(HOME),
+    }
+    const ended = await runInside(program, inside, log, signal)
+    if (ended !== 0 || !existsSync(inside.reportFile)) throw new Error(`the run ended with ${ended} before its report`)
+    const report = JSON.parse(readFileSync(inside.reportFile, 'utf8')) as Report
+    keep = mustKeep(report)
     return report
   } finally {
     namespaces.remove()
@@ -66,12 +81,13 @@ export async function runNetwork(
 }
 
 function runInside(
-  options: InsideOptions,
+  program: string,
+  inside: InsideOptions<unknown>,
   log: (line: string) => void,
   signal: AbortSignal | undefined,
 ): Promise<number | string> {
-  const workload = options.namespaces[WORKLOAD] ?? ''
-  const node = [process.execPath, '--conditions=ashlar-source', INSIDE, JSON.stringify(options)]
+  const workload = inside.namespaces[WORKLOAD] ?? ''
+  const node = [process.execPath, '--conditions=ashlar-source', program, JSON.stringify(inside)]
   // A process group of its own: Ctrl-C in a terminal must not reach nodes and wire, which this run ends in order. Its
   // standard input says nothing, but that this process lives.
   const child = spawn('ip', ['netns', 'exec', workload, ...node], {

@@ -65,7 +65,9 @@ class Wire:
         say({"ready": True})
         commands = b""
         while True:
-            for descriptor, _ in poll.poll(self.patience()):
+            # epoll by itself counts whole milliseconds, which would make a whole one of a delay of half a millisecond.
+            select.select([poll], [], [], self.patience())
+            for descriptor, _ in poll.poll(0):
                 if descriptor in self.numbers:
                     self.read(descriptor)
                     continue

@@ -90,6 +90,13 @@ export class Wire {
     }
   }
 
+  /** Rules for both directions of every pair of places. */
+  everywhere(conditions: Partial<Conditions>): Rule[] {
+    return this.#places.flatMap((from) =>
+      this.#places.filter((to) => to !== from).map((to) => ({ from, to, conditions })),
+    )
+  }
+
   counts(): Promise<PacketCounts> {
     return this.#ask({ counts: true }) as Promise<PacketCounts>
   }

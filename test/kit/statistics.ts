@@ -7,6 +7,14 @@ export function median(values: readonly number[]): number {
   return (lower + upper) / 2
 }
 
+/** The smallest value that a share of them, from 0 to 1, does not exceed. Throws RangeError when there is none. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const value = sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]
+  if (value === undefined) throw new RangeError('there is no percentile of nothing')
+  return value
+}
+
 /** Largest distance between two values, as a share of their median; 0 when all are equal. */
 export function spread(values: readonly number[]): number {
   const middle = median(values)

@@ -1,0 +1,44 @@
+import { median } from '../../kit/statistics.ts'
+
+/** What is measured over wires that delay every packet, one operation of one block at a time. */
+export interface DelayOptions {
+  /** Delays of one direction of every wire, milliseconds; measured in turns, so that what disturbs one disturbs all. */
+  readonly oneWayMs: readonly number[]
+  readonly turns: number
+  /** Writes of a turn, and reads, are at least so many … */
+  readonly operations: number
+  /** … and take at least so long each, milliseconds. */
+  readonly turnMs: number
+}
+
+/** What a cluster did behind one delay. */
+export interface DelayPoint {
+  readonly oneWayMs: number
+  /** Latencies, milliseconds. */
+  readonly writes: number[]
+  readonly reads: number[]
+}
+
+export interface DelayReport {
+  readonly points: readonly DelayPoint[]
+  /** Batches that each node synced while writes were measured, all together; those of checkpoints are not among them. */
+  readonly batches: Record<string, number>
+}
+
+/** Batches on stable storage of one node by its metrics, less those of checkpoints, for which no write waits. */
+export function batchesOf(metrics: string): number {
+  const value = (name: string): number => {
+    const found = new RegExp(`^${name} (\\d+)$`, 'm').exec(metrics)?.[1]
+    if (found === undefined) throw new Error(`the node exposes no ${name}`)
+    return Number(found)
+  }
+  return value('ashlar_storage_sync_seconds_count') - value('ashlar_storage_checkpoints_total')
+}
+
+/**
+ * Round trips that an operation waits for, one after the other: how much longer the middle one takes behind the longer delay,
+ * by how much longer a round trip takes there. What disks and processors need is the same behind both, and falls out.
+ */
+export function roundTrips(near: DelayPoint, far: DelayPoint, operations: 'writes' | 'reads'): number {
+  return (median(far[operations]) - median(near[operations])) / (2 * (far.oneWayMs - near.oneWayMs))
+}
