@@ -28,7 +28,7 @@ const HEADER = ['OPERATION', 'ONE WAY ms', 'OPERATIONS', 'P50 ms', 'P99 ms', 'RO
 
 export function delayResult({ points, batches }: DelayReport): DelayResult {
   const row = (operation: keyof typeof KINDS, point: DelayPoint, longest: DelayPoint | undefined): DelayRow => {
-    const latencies = point[KINDS[operation]]
+    const latencies = point[KINDS[operation]].flat()
     return {
       operation,
       oneWayMs: point.oneWayMs,
@@ -39,7 +39,7 @@ export function delayResult({ points, batches }: DelayReport): DelayResult {
     }
   }
   const operations = ['write', 'read'] as const
-  const writes = points.reduce((sum, point) => sum + point.writes.length, 0)
+  const writes = points.reduce((sum, point) => sum + point.writes.flat().length, 0)
   return {
     rows: operations.flatMap((name) => points.map((point) => row(name, point, points.at(-1)))),
     syncs: Object.fromEntries(Object.entries(batches).map(([node, count]) => [node, count / writes])),

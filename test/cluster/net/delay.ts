@@ -14,9 +14,9 @@ export interface DelayOptions {
 /** What a cluster did behind one delay. */
 export interface DelayPoint {
   readonly oneWayMs: number
-  /** Latencies, milliseconds. */
-  readonly writes: number[]
-  readonly reads: number[]
+  /** Latencies of each turn, milliseconds. */
+  readonly writes: number[][]
+  readonly reads: number[][]
 }
 
 export interface DelayReport {
@@ -25,7 +25,7 @@ export interface DelayReport {
   readonly batches: Record<string, number>
 }
 
-/** Batches on stable storage of one node by its metrics, less those of checkpoints, for which no write waits. */
+/** Batches on stable storage of one node by its metrics, less those of checkpoints, which are no part of a write. */
 export function batchesOf(metrics: string): number {
   const value = (name: string): number => {
     const found = new RegExp(`^${name} (\\d+)$`, 'm').exec(metrics)?.[1]
@@ -37,8 +37,11 @@ export function batchesOf(metrics: string): number {
 
 /**
  * Round trips that an operation waits for, one after the other: how much longer the middle one takes behind the longer delay,
- * by how much longer a round trip takes there. What disks and processors need is the same behind both, and falls out.
+ * by how much longer a round trip takes there. What disks and processors need is the same behind both, and falls out. Of each
+ * delay the calmest turn counts: who else uses the machine only adds to a turn, and a round trip that most operations wait for
+ * is in the middle of every one.
  */
 export function roundTrips(near: DelayPoint, far: DelayPoint, operations: 'writes' | 'reads'): number {
-  return (median(far[operations]) - median(near[operations])) / (2 * (far.oneWayMs - near.oneWayMs))
+  const calmest = (point: DelayPoint): number => Math.min(...point[operations].map(median))
+  return (calmest(far) - calmest(near)) / (2 * (far.oneWayMs - near.oneWayMs))
 }

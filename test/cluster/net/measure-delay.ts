@@ -6,7 +6,7 @@ import { BLOCK_BYTES, EXTENT_BYTES } from './workload.ts'
 
 const VOLUME = 'delayed'
 /** Operations after each change of delay that do not count: connections get used to it. */
-const WARM_UP = 5
+const WARM_UP = 3
 const BLOCKS = EXTENT_BYTES / BLOCK_BYTES
 /** Has no divisor in common with the number of blocks, so that a walk in such steps visits all of them. */
 const STRIDE = 1009
@@ -42,10 +42,10 @@ export async function measureDelay({ cluster, wire, signal }: DelayWorld, option
       const heal = await wire.add(wire.everywhere({ delayMs: oneWayMs }))
       for (let number = 0; number < WARM_UP; number++) await write()
       const before = await batchesOfAll(cluster)
-      writes.push(...(await measure(write)))
+      writes.push(await measure(write))
       const after = await batchesOfAll(cluster)
       for (const [node, count] of after) batches[node] = (batches[node] ?? 0) + count - (before.get(node) ?? 0)
-      reads.push(...(await measure(read)))
+      reads.push(await measure(read))
       await heal()
     }
   }
