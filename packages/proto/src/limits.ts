@@ -20,6 +20,10 @@ export const LIMITS = {
   pieceBytes: MIB,
   /** TRIM and WRITE_ZEROES go in operations of at most this many blocks (amendment 21). */
   zeroBlocks: 1024,
+  /** A client erases in smaller pieces, and a whole volume not at once: what others write waits behind few blocks. */
+  erasePieceBlocks: 256,
+  /** Blocks that one client has on their way to be erased, all volumes together. */
+  erasedBlocksInFlight: 1024,
   /** Largest WebSocket message anyone sends or accepts, bytes (amendment 19). */
   frameBytes: 10 * MIB,
   /** Largest msgpack body of a control message, bytes: decoding is bounded before it starts (finding 14). */
@@ -96,6 +100,8 @@ export const TIMERS = {
   slowMs: 5000,
   /** A stream that is not opened by then is opened again. */
   openTimeoutMs: 2000,
+  /** For so long after a request of a client copies of a replica yield to clients. */
+  servedMs: 1000,
   /** An unanswered compare-and-set or control request is sent again, and one that hung or left is no longer asked. */
   controlRetryMs: 600,
   /** First and longest pause before a replica that was taken out is let in again. */
@@ -148,6 +154,8 @@ function holds(condition: boolean, what: string): void {
   if (!condition) throw new Error(`limits contradict each other: ${what}`)
 }
 holds(LIMITS.pieceBytes >= LIMITS.maxBlockBytes, 'a piece holds a whole block')
+holds(LIMITS.erasePieceBlocks <= LIMITS.zeroBlocks, 'a piece that a client erases is one operation')
+holds(LIMITS.erasePieceBlocks <= LIMITS.erasedBlocksInFlight, 'a piece to erase may be on its way')
 holds(LIMITS.pieceBytes + 64 * KIB < LIMITS.frameBytes, 'a piece with its header fits in a frame')
 holds(
   LIMITS.mapExtents * mapExtentBytes() + MIB <= LIMITS.frameBytes,

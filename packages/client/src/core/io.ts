@@ -33,6 +33,7 @@ export class Io implements RequestOwner {
   /** Bytes of writes on their way to each extent: its primary has room for LIMITS.primaryWindowBytes of them. */
   readonly #bytesOfExtent: Map<ExtentId, number> = new Map()
   #readsInFlight = 0
+  #erasedBlocksInFlight = 0
 
   constructor(links: LinkTable, map: MapCache, host: IoHost) {
     this.#host = host
@@ -164,21 +165,38 @@ export class Io implements RequestOwner {
     }
   }
 
-  /** False when the volume has nothing to cut, or no room for it. */
+  /**
+   * False when the volume has nothing to cut, or no room for it. A large erasure takes long, so that calls behind it pass, but
+   * for those to the same bytes: their order is kept.
+   */
   #admitOne(ctx: ClientContext, volume: OpenVolume): boolean {
-    const [call] = volume.queue
-    if (call === undefined) return false
     const { record } = volume
-    const piece = nextPiece(record.id, record, call.kind, call.offset, call.length, call.cursor)
-    if (piece === undefined) {
-      volume.queue.delete(call)
+    const passed: IoCall[] = []
+    for (const call of volume.queue) {
+      if (passed.some((other) => overlaps(other, call))) {
+        passed.push(call)
+        continue
+      }
+      const piece = nextPiece(record.id, record, call.kind, call.offset, call.length, call.cursor)
+      if (piece === undefined) {
+        volume.queue.delete(call)
+        return true
+      }
+      if (call.kind === 'zero' && !this.#mayErase(erasedBlocks(call, piece))) {
+        passed.push(call)
+        continue
+      }
+      if (!this.#hasRoom(call, piece)) return false
+      call.cursor += piece.length
+      if (call.cursor === call.length) volume.queue.delete(call)
+      this.#issue(ctx, call, piece)
       return true
     }
-    if (!this.#hasRoom(call, piece)) return false
-    call.cursor += piece.length
-    if (call.cursor === call.length) volume.queue.delete(call)
-    this.#issue(ctx, call, piece)
-    return true
+    return false
+  }
+
+  #mayErase(blocks: number): boolean {
+    return this.#erasedBlocksInFlight + blocks <= LIMITS.erasedBlocksInFlight
   }
 
   #hasRoom(call: IoCall, piece: Piece): boolean {
@@ -249,18 +267,21 @@ export class Io implements RequestOwner {
     this.#giveBackCost(request)
   }
 
-  #takeCost({ piece: { extent }, op, costBytes: bytes }: PieceRequest): void {
+  #takeCost({ call, piece, op, costBytes: bytes }: PieceRequest): void {
+    const { extent } = piece
     this.#bytesInFlight += bytes
+    this.#erasedBlocksInFlight += erasedBlocks(call, piece)
     if (op === undefined) this.#readsInFlight++
     else this.#bytesOfExtent.set(extent, (this.#bytesOfExtent.get(extent) ?? 0) + bytes)
   }
 
   #giveBackCost(request: PieceRequest): void {
-    const { op, costBytes: bytes } = request
-    const { extent } = request.piece
+    const { call, piece, op, costBytes: bytes } = request
+    const { extent } = piece
     if (bytes === 0) return
     request.costBytes = 0
     this.#bytesInFlight -= bytes
+    this.#erasedBlocksInFlight -= erasedBlocks(call, piece)
     if (op === undefined) {
       this.#readsInFlight--
       return
@@ -323,6 +344,15 @@ export class Io implements RequestOwner {
     volume.flushes.delete(flush)
     if (volume.flushes.size === 0) this.#flushing.delete(volume)
   }
+}
+
+/** Blocks that a piece erases; 0 for any other. */
+function erasedBlocks(call: IoCall, piece: Piece): number {
+  return call.kind === 'zero' ? Math.ceil(piece.length / call.volume.record.blockSizeBytes) : 0
+}
+
+function overlaps(a: IoCall, b: IoCall): boolean {
+  return a.offset < b.offset + b.length && b.offset < a.offset + a.length
 }
 
 function costBytes(call: IoCall, piece: Piece): number {

@@ -18,6 +18,7 @@ import {
 } from '@ashlar/proto'
 import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
 import type { Context, Link, LoadedBlock, StoredReplica, Token } from '../machine.ts'
+import { CopyPace } from './copy-pace.ts'
 import { type ExtentStatus, statusOf } from './describe.ts'
 import { ExtentState, headRecordOf, Leftovers } from './extent-state.ts'
 import { HandOver, mayLeave } from './hand-over.ts'
@@ -67,6 +68,7 @@ export class Replication implements MapListener {
       when: (token: Token, then: Then) => this.completions.set(token, then),
       acknowledgeAtEnd: (replica: Acknowledging) => this.acknowledging.add(replica),
       room: () => this.room.current,
+      pace: new CopyPace(),
     }
     this.services = { ...services, verification: new Verification(services, options.trust) }
     this.leftovers = new Leftovers(options.replicas)
@@ -204,10 +206,11 @@ export class Replication implements MapListener {
     return false
   }
 
-  /** Sends what was gathered during a step: one acknowledgement a stream. */
+  /** Sends what was gathered during a step: one acknowledgement a stream. Then copies go on whose turn it is. */
   endStep(ctx: Context): void {
     for (const replica of this.acknowledging) replica.endStep(ctx)
     this.acknowledging.clear()
+    this.services.pace.endStep(ctx)
   }
 
   // ---- messages ---------------------------------------------------------------------------------------------------
@@ -255,6 +258,7 @@ export class Replication implements MapListener {
   }
 
   private onClientRequest(ctx: Context, link: Link, message: ClientRequest): void {
+    this.services.pace.onServed(ctx.now)
     const primary = this.extents.get(message.extent)?.primary
     if (primary === undefined) return this.refuseClient(ctx, link, message)
     switch (message.type) {
@@ -273,16 +277,9 @@ export class Replication implements MapListener {
     const record = this.services.control.map.extents.get(message.extent)
     const mine = record?.primary.store === this.services.self && record.epoch >= message.epoch
     const code: ErrorCode = mine ? 'WAIT' : 'NOT_PRIMARY'
-    ctx.emit({
-      type: 'send',
-      link,
-      message: {
-        type: 'answer',
-        request: message.request,
-        code: ERRORS[code].number,
-        epoch: record?.epoch ?? (0 as Epoch),
-      },
-    })
+    const epoch = record?.epoch ?? (0 as Epoch)
+    const answer = { type: 'answer', request: message.request, code: ERRORS[code].number, epoch } as const
+    ctx.emit({ type: 'send', link, message: answer })
   }
 
   private onOpen(ctx: Context, link: Link, message: Open): void {
@@ -326,6 +323,7 @@ export class Replication implements MapListener {
       case 'mark':
         return replica?.onMark(ctx, link, message)
       case 'replicate':
+        this.services.pace.onServed(ctx.now)
         return replica?.onReplicate(ctx, link, message)
       case 'confirm':
         return replica?.onConfirm(ctx, link, message)

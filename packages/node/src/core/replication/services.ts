@@ -1,6 +1,7 @@
 import type { Message, StoreId, StoreRoom } from '@ashlar/proto'
 import type { ControlView, PeerLinks } from '../interfaces.ts'
 import type { Context, Input, Token } from '../machine.ts'
+import type { CopyPace } from './copy-pace.ts'
 import type { Verification } from './verification.ts'
 
 export type Completion = Extract<
@@ -28,6 +29,8 @@ export interface Services {
   acknowledgeAtEnd(replica: { endStep(ctx: Context): void }): void
   /** What this store does before anybody relies on it, in a life in which it is not believed. */
   readonly verification: Verification
+  /** Turns of all that copies to replicas which are filled. */
+  readonly pace: CopyPace
   /** Room of this store's disk, as last told (amendment 17). */
   room(): StoreRoom
 }

@@ -19,6 +19,7 @@ import {
 import type { BlockChange, Context, Link, LoadedBlock } from '../machine.ts'
 import { differingLeaves, LEAVES_AT_ONCE, LeafComparison, RUN_BYTES, sameBytes } from './comparison.ts'
 import { CopyList } from './copy-list.ts'
+import { CopyTurn } from './copy-turn.ts'
 import type { ExtentState } from './extent-state.ts'
 import { PushWindow } from './push-window.ts'
 import type { Services } from './services.ts'
@@ -66,6 +67,7 @@ export class OutStream {
   private readonly list = new CopyList()
   private repairAskedAt: Millis = Number.NEGATIVE_INFINITY
   private readonly window = new PushWindow()
+  private readonly turn: CopyTurn
   copiedBlocks = 0
   copiedBytes = 0
 
@@ -74,6 +76,7 @@ export class OutStream {
     this.extent = extent
     this.services = services
     this.owner = owner
+    this.turn = new CopyTurn(services.pace, (ctx) => this.onTurn(ctx))
     this.gen = gen
     this.createdAt = now
     this.progressAt = now
@@ -103,8 +106,8 @@ export class OutStream {
   private hangs(ctx: Context): boolean {
     // While the link stands an OPEN is not lost, and a second one would make a slow replica begin its promise anew.
     if (this.phase === 'opening') return ctx.now - this.openedAt > OPEN_PATIENCE_MS
-    // A copy that only waits for repairs does not hang: opening it anew would not help.
-    if (this.phase === 'copying' && this.list.stuck) return false
+    // A copy that only waits for repairs, or for its turn, does not hang: opening it anew would not help.
+    if (this.phase === 'copying' && (this.list.stuck || this.turn.waits)) return false
     const moving = this.phase === 'comparing' || this.phase === 'copying' || (this.phase === 'live' && !this.marked)
     return moving && ctx.now - this.progressAt > TIMERS.slowMs
   }
@@ -126,12 +129,8 @@ export class OutStream {
     this.openedAt = ctx.now
     this.send(ctx, {
       type: 'open',
-      extent: this.extent.id,
-      epoch: this.owner.epoch,
-      gen: this.gen,
-      primaryStore: this.services.self,
-      replicaStore: this.store,
-      replicaCounter: counter,
+      ...{ extent: this.extent.id, epoch: this.owner.epoch, gen: this.gen },
+      ...{ primaryStore: this.services.self, replicaStore: this.store, replicaCounter: counter },
     })
   }
 
@@ -146,6 +145,7 @@ export class OutStream {
     this.comparison = new LeafComparison([], 0 as Seq)
     this.list.clear()
     this.window.clear()
+    this.turn.end(ctx)
   }
 
   onLinkDown(ctx: Context, link: Link): void {
@@ -194,11 +194,8 @@ export class OutStream {
     const leaves = Math.ceil(this.extent.blockCount / LIMITS.leafBlocks)
     const differing = differingLeaves(this.myLeaves, message.leaves, leaves)
     if (differing === undefined) {
-      ctx.fact('warn', 'stream-closed', {
-        extent: this.extent.id,
-        store: this.store,
-        reason: 'digests of another size',
-      })
+      const reason = 'digests of another size'
+      ctx.fact('warn', 'stream-closed', { extent: this.extent.id, store: this.store, reason })
       return this.reset(ctx)
     }
     this.comparison = new LeafComparison(differing, this.theirCommitSeq)
@@ -240,31 +237,42 @@ export class OutStream {
 
   /** The owner has repaired a block: it can be read now. */
   onRepaired(ctx: Context, block: BlockIndex): void {
-    if (this.phase === 'copying' && this.list.onRepaired(block)) this.copyMore(ctx)
+    if (this.list.onRepaired(block)) this.copyMore(ctx)
   }
 
   /** Nobody has a good copy of a block: the rest goes on without it where that loses nothing. */
   onUnrepairable(ctx: Context, block: BlockIndex): void {
-    if (this.phase === 'copying' && this.list.onUnrepairable(block)) this.copyMore(ctx)
+    if (this.list.onUnrepairable(block)) this.copyMore(ctx)
   }
 
+  private onTurn(ctx: Context): void {
+    this.progressAt = ctx.now
+    this.copyMore(ctx)
+  }
+
+  /** Takes runs for as long as the window has room and the pace allows it. A copy that writes wait for takes no turns. */
   private copyMore(ctx: Context): void {
-    const most = Math.max(1, Math.floor(RUN_BYTES / this.extent.blockSizeBytes))
-    while (this.list.readable > 0 && this.window.bytes < LIMITS.pushWindowBytes) {
-      const run = this.list.take(most)
-      const bytes = run.length * this.extent.blockSizeBytes
-      this.window.reserve(bytes)
-      const gen = this.gen
-      const token = ctx.token()
-      ctx.emit({ type: 'load', token, extent: this.extent.id, blocks: run })
-      this.services.when(token, (later, completion) => {
-        if (this.gen !== gen || this.phase !== 'copying' || completion.type !== 'loaded') return
-        this.window.reserve(-bytes)
-        for (const loaded of completion.blocks) this.pushLoaded(later, loaded)
-        this.copyMore(later)
-      })
-    }
+    if (this.phase !== 'copying') return
+    while (this.list.readable > 0 && this.window.bytes < LIMITS.pushWindowBytes && this.turn.take(ctx, this.isCounted))
+      this.copyRun(ctx)
     if (this.behindBlocks === 0) this.sendMark(ctx)
+  }
+
+  private copyRun(ctx: Context): void {
+    const run = this.list.take(Math.max(1, Math.floor(RUN_BYTES / this.extent.blockSizeBytes)))
+    const bytes = run.length * this.extent.blockSizeBytes
+    this.window.reserve(bytes)
+    const gen = this.gen
+    const token = ctx.token()
+    ctx.emit({ type: 'load', token, extent: this.extent.id, blocks: run })
+    this.services.when(token, (later, completion) => {
+      if (this.gen !== gen || this.phase !== 'copying' || completion.type !== 'loaded') return
+      this.window.reserve(-bytes)
+      const before = this.window.last
+      for (const loaded of completion.blocks) this.pushLoaded(later, loaded)
+      this.turn.onSent(later, this.window.last > before ? this.window.last : undefined)
+      this.copyMore(later)
+    })
   }
 
   private pushLoaded(ctx: Context, loaded: LoadedBlock): void {
@@ -288,7 +296,12 @@ export class OutStream {
    * what frees space, and the rest waits (amendment 17). To a member of the ackSet everything goes.
    */
   private get lacksRoom(): boolean {
-    return isAtLeast(this.space, this.isEmpty ? 'tight' : 'full') && !this.owner.ackSet().has(this.store)
+    return isAtLeast(this.space, this.isEmpty ? 'tight' : 'full') && !this.isCounted
+  }
+
+  /** Writes wait for this replica. */
+  private get isCounted(): boolean {
+    return this.owner.ackSet().has(this.store)
   }
 
   private push(ctx: Context, block: BlockIndex, version: BlockVersion, bytes: Uint8Array | undefined): void {
@@ -313,6 +326,7 @@ export class OutStream {
   private sendMark(ctx: Context): void {
     this.phase = 'live'
     this.progressAt = ctx.now
+    this.turn.end(ctx)
     this.send(ctx, {
       type: 'mark',
       extent: this.extent.id,
@@ -353,7 +367,7 @@ export class OutStream {
       if (this.phase === 'opening' || this.phase === 'comparing') this.list.add(change.block)
       else if (this.phase === 'copying' && !this.list.onWritten(change.block)) this.pushOrHold(ctx, change)
     }
-    if (this.phase === 'copying') this.copyMore(ctx)
+    this.copyMore(ctx)
   }
 
   onAck(ctx: Context, link: Link, ack: Ack): void {
@@ -363,16 +377,13 @@ export class OutStream {
     if (!this.lacksRoom && this.list.releaseHeld()) this.progressAt = ctx.now
     if (this.phase === 'live' && !this.marked) this.progressAt = ctx.now
     this.window.acknowledge(ack.push)
-    if (this.phase === 'copying') this.copyMore(ctx)
+    this.turn.onAcknowledged(ctx, ack.push)
+    this.copyMore(ctx)
     if (this.phase !== 'live' || !ack.marked) return
     if (!this.marked) {
       this.marked = true
-      ctx.fact('info', 'stream-marked', {
-        extent: this.extent.id,
-        store: this.store,
-        blocks: this.copiedBlocks,
-        bytes: this.copiedBytes,
-      })
+      const { store, copiedBlocks: blocks, copiedBytes: bytes } = this
+      ctx.fact('info', 'stream-marked', { extent: this.extent.id, store, blocks, bytes })
     }
     if (ack.seq > before) {
       this.ackedSeq = ack.seq
