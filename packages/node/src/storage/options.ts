@@ -2,7 +2,10 @@ import { LIMITS } from '@ashlar/proto'
 
 /** How a store works, apart from the engine under it. */
 export interface StoreTuning {
-  /** Leaves of versions kept in memory, about 6 KiB each. Less: writes to many places wait for a scan of 256 versions. */
+  /**
+   * Full leaves of versions kept in memory, about 6 KiB each; eight of few versions count as one. Less: writes to many places
+   * wait for a scan of 256 versions.
+   */
   readonly leafCapacity: number
   /** Journal keys between two checkpoints. More: longer opening; less: heads and digests are written more often. */
   readonly checkpointBatches: number
@@ -18,7 +21,7 @@ export interface StoreTuning {
 }
 
 export const STORE_TUNING: StoreTuning = {
-  /** 48 MiB of memory: the versions of 8 GiB in blocks of 4 KiB. */
+  /** 50 to 60 MiB of memory: the versions of 8 GiB in blocks of 4 KiB, or of 65,536 places that lie far apart. */
   leafCapacity: 8192,
   checkpointBatches: LIMITS.checkpointBatches,
   checkpointIdleMs: 2000,

@@ -19,13 +19,24 @@ export function leafCount(blocks: number): number {
   return Math.ceil(blocks / LIMITS.leafBlocks)
 }
 
-/** Versions of the LIMITS.leafBlocks blocks of one leaf: about 5 KiB. Blocks are named by their index in the extent. */
+/** Entries that a table has room for at first; a search among so few is as fast as an index. */
+const FEW_ENTRIES = 16
+/** What a table of few entries keeps in memory, as a part of what one with all of them does: about 600 bytes of 6 KiB. */
+const FEW_WEIGHT = 1 / 8
+
+/** An entry is three numbers: epoch, seq, and slot, kind and checksum in one: 8, 4 and 32 bits, which a float64 holds exactly. */
+const ENTRY_NUMBERS = 3
+const KIND_UNIT = 2 ** 32
+const SLOT_UNIT = 2 ** 36
+
+/**
+ * Versions of the LIMITS.leafBlocks blocks of one leaf. Blocks are named by their index in the extent. A leaf of few
+ * versions, as those of a large volume are that is written here and there, takes a tenth of the memory of a full one.
+ */
 export class LeafTable {
   readonly leaf: number
-  readonly #epochs = new Float64Array(LIMITS.leafBlocks)
-  readonly #seqs = new Float64Array(LIMITS.leafBlocks)
-  readonly #checksums = new Uint32Array(LIMITS.leafBlocks)
-  readonly #kinds = new Uint8Array(LIMITS.leafBlocks)
+  /** Entries of few versions in no order; of more, each in its slot, with kind BLOCK_ABSENT where there is none. */
+  #entries = new Float64Array(FEW_ENTRIES * ENTRY_NUMBERS)
   #present = 0
 
   constructor(leaf: number) {
@@ -37,42 +48,39 @@ export class LeafTable {
     return this.#present
   }
 
+  /** Memory that it takes, as a part of what a table of all blocks takes. */
+  get weight(): number {
+    return this.#isFew ? FEW_WEIGHT : 1
+  }
+
+  get #isFew(): boolean {
+    return this.#entries.length === FEW_ENTRIES * ENTRY_NUMBERS
+  }
+
   kind(block: BlockIndex): BlockKind {
-    return this.#kinds[block % LIMITS.leafBlocks] as BlockKind
+    const at = this.#find(block % LIMITS.leafBlocks)
+    return at < 0 ? BLOCK_ABSENT : kindOf(this.#entries[at + 2] as number)
   }
 
   get(block: BlockIndex): BlockVersion {
-    const slot = block % LIMITS.leafBlocks
-    const kind = this.#kinds[slot] as BlockKind
-    if (kind === BLOCK_ABSENT) return ABSENT_VERSION
-    return {
-      epoch: this.#epochs[slot] as Epoch,
-      seq: this.#seqs[slot] as Seq,
-      kind,
-      checksum: this.#checksums[slot] as number,
-    }
+    const at = this.#find(block % LIMITS.leafBlocks)
+    return at < 0 ? ABSENT_VERSION : this.#versionAt(at)
   }
 
   /** Replaces the version of a block and returns the one before. */
   set(block: BlockIndex, version: BlockVersion): BlockVersion {
     const slot = block % LIMITS.leafBlocks
-    const before = this.get(block)
-    if (before.kind !== BLOCK_ABSENT) this.#present--
-    if (version.kind !== BLOCK_ABSENT) this.#present++
-    this.#epochs[slot] = version.epoch
-    this.#seqs[slot] = version.seq
-    this.#checksums[slot] = version.checksum
-    this.#kinds[slot] = version.kind
+    const at = this.#find(slot)
+    const before = at < 0 ? ABSENT_VERSION : this.#versionAt(at)
+    if (version.kind !== BLOCK_ABSENT) this.#put(at < 0 ? this.#newEntry(slot) : at, slot, version)
+    else if (at >= 0) this.#remove(at)
     return before
   }
 
   /** An independent copy. */
   clone(): LeafTable {
     const copy = new LeafTable(this.leaf)
-    copy.#epochs.set(this.#epochs)
-    copy.#seqs.set(this.#seqs)
-    copy.#checksums.set(this.#checksums)
-    copy.#kinds.set(this.#kinds)
+    copy.#entries = this.#entries.slice()
     copy.#present = this.#present
     return copy
   }
@@ -81,9 +89,66 @@ export class LeafTable {
   versions(): (BlockVersion & { readonly block: BlockIndex })[] {
     const found: (BlockVersion & { readonly block: BlockIndex })[] = []
     const first = this.leaf * LIMITS.leafBlocks
-    for (let slot = 0; slot < LIMITS.leafBlocks; slot++) {
-      if (this.#kinds[slot] !== BLOCK_ABSENT) found.push({ block: first + slot, ...this.get(first + slot) })
+    for (let at = 0; at < this.#entries.length; at += ENTRY_NUMBERS) {
+      const packed = this.#entries[at + 2] as number
+      if (packed !== 0) found.push({ block: first + slotOf(packed), ...this.#versionAt(at) })
     }
-    return found
+    return this.#isFew ? found.sort((a, b) => a.block - b.block) : found
   }
+
+  /** Where the entry of a slot begins; -1 where there is none. A number of 0 in place of slot, kind and checksum is no entry. */
+  #find(slot: number): number {
+    const entries = this.#entries
+    if (!this.#isFew) return entries[slot * ENTRY_NUMBERS + 2] === 0 ? -1 : slot * ENTRY_NUMBERS
+    for (let at = 0; at < this.#present * ENTRY_NUMBERS; at += ENTRY_NUMBERS)
+      if (slotOf(entries[at + 2] as number) === slot) return at
+    return -1
+  }
+
+  #newEntry(slot: number): number {
+    if (this.#isFew && this.#present === FEW_ENTRIES) this.#spread()
+    return (this.#isFew ? this.#present : slot) * ENTRY_NUMBERS
+  }
+
+  /** Gives every block a place. */
+  #spread(): void {
+    const few = this.#entries
+    this.#entries = new Float64Array(LIMITS.leafBlocks * ENTRY_NUMBERS)
+    for (let at = 0; at < few.length; at += ENTRY_NUMBERS)
+      this.#entries.set(few.subarray(at, at + ENTRY_NUMBERS), slotOf(few[at + 2] as number) * ENTRY_NUMBERS)
+  }
+
+  #put(at: number, slot: number, { epoch, seq, kind, checksum }: BlockVersion): void {
+    const entries = this.#entries
+    if (entries[at + 2] === 0) this.#present++
+    entries[at] = epoch
+    entries[at + 1] = seq
+    entries[at + 2] = slot * SLOT_UNIT + kind * KIND_UNIT + checksum
+  }
+
+  #remove(at: number): void {
+    this.#present--
+    const end = this.#isFew ? this.#present * ENTRY_NUMBERS : at
+    // Of few the last one fills the gap.
+    this.#entries.copyWithin(at, end, end + ENTRY_NUMBERS)
+    this.#entries.fill(0, end, end + ENTRY_NUMBERS)
+  }
+
+  #versionAt(at: number): BlockVersion {
+    const packed = this.#entries[at + 2] as number
+    return {
+      epoch: this.#entries[at] as Epoch,
+      seq: this.#entries[at + 1] as Seq,
+      kind: kindOf(packed),
+      checksum: packed % KIND_UNIT,
+    }
+  }
+}
+
+function slotOf(packed: number): number {
+  return Math.floor(packed / SLOT_UNIT)
+}
+
+function kindOf(packed: number): BlockKind {
+  return (Math.floor(packed / KIND_UNIT) % 16) as BlockKind
 }

@@ -11,6 +11,8 @@ export interface CachedLeaf {
   readonly leaf: number
   /** Undefined until it is loaded. */
   table: LeafTable | undefined
+  /** What it counts for in the cache: that of its table when it was last looked at. */
+  weight: number
   /** Changes that wait for it or are not yet on stable storage: it stays while there are any. */
   pins: number
   /** Who asked to read it before it was loaded. */
@@ -35,7 +37,7 @@ export interface LeafCacheEvents {
 }
 
 /**
- * Version tables of leaves, at most `capacity` of them but for pinned ones, the longest unused leaving first. A leaf's
+ * Version tables of leaves, as many as weigh what `capacity` full ones do, and pinned ones; the longest unused leaves first. A leaf's
  * table is as of the newest batch that was built. It is loaded by a scan of its `v` keys, which is right because a leaf
  * with a change that is built but not on disk is pinned and so never loaded anew.
  */
@@ -46,7 +48,7 @@ export class LeafCache {
   readonly #leaves = new Map<Replica, Map<number, CachedLeaf>>()
   /** Leaves that nothing pins, the longest unused first. */
   readonly #unpinned = new Set<CachedLeaf>()
-  #size = 0
+  #weight = 0
   loads = 0
 
   constructor(driver: StorageDriver, capacity: number, events: LeafCacheEvents) {
@@ -55,8 +57,9 @@ export class LeafCache {
     this.#events = events
   }
 
-  get size(): number {
-    return this.#size
+  /** Of all tables here; that of a full one is 1. */
+  get weight(): number {
+    return this.#weight
   }
 
   /** The table of a leaf if it is in memory. It lags behind `replica.pending`. */
@@ -104,9 +107,8 @@ export class LeafCache {
     }
     let cached = leaves.get(leaf)
     if (cached === undefined) {
-      cached = { replica, leaf, table: undefined, pins: 0, readers: [] }
+      cached = { replica, leaf, table: undefined, weight: 0, pins: 0, readers: [] }
       leaves.set(leaf, cached)
-      this.#size++
       this.#load(cached)
     }
     return cached
@@ -117,6 +119,8 @@ export class LeafCache {
     // The replica may have been dropped in the meantime.
     if (this.#leaves.get(cached.replica)?.get(cached.leaf) !== cached) return
     this.#unpinned.add(cached)
+    // What was written while it was pinned may have filled it.
+    this.#weigh(cached)
     this.#evict()
   }
 
@@ -124,18 +128,26 @@ export class LeafCache {
   drop(replica: Replica): void {
     const leaves = this.#leaves.get(replica)
     if (leaves === undefined) return
-    for (const cached of leaves.values()) this.#unpinned.delete(cached)
-    this.#size -= leaves.size
+    for (const cached of leaves.values()) {
+      this.#unpinned.delete(cached)
+      this.#weight -= cached.weight
+    }
     this.#leaves.delete(replica)
   }
 
   #evict(): void {
     for (const oldest of this.#unpinned) {
-      if (this.#size <= this.#capacity) return
+      if (this.#weight <= this.#capacity) return
       this.#unpinned.delete(oldest)
       this.#leaves.get(oldest.replica)?.delete(oldest.leaf)
-      this.#size--
+      this.#weight -= oldest.weight
     }
+  }
+
+  #weigh(cached: CachedLeaf): void {
+    const weight = cached.table?.weight ?? 0
+    this.#weight += weight - cached.weight
+    cached.weight = weight
   }
 
   #load(cached: CachedLeaf): void {
@@ -167,7 +179,9 @@ export class LeafCache {
   /** A leaf without a pin may be forgotten once it is loaded, not before: its digest must not change on the way. */
   #keep(cached: CachedLeaf, table: LeafTable): void {
     cached.table = table
-    if (cached.pins === 0 && this.#leaves.get(cached.replica)?.get(cached.leaf) === cached) this.#unpinned.add(cached)
+    if (this.#leaves.get(cached.replica)?.get(cached.leaf) !== cached) return
+    this.#weigh(cached)
+    if (cached.pins === 0) this.#unpinned.add(cached)
   }
 }
 

@@ -17,7 +17,7 @@ runner.use(
       directory,
       ballastBytes: 0,
       engine: { writeBufferBytes: Number(bufferKiB) * KIB, maxFileBytes: 1024 * KIB },
-      tuning: { checkpointBatches: 7, leafCapacity: 2 },
+      tuning: { checkpointBatches: 7, leafCapacity: 2 / 8 },
     },
     runner.complete,
   ),
