@@ -44,6 +44,8 @@ export interface Progress {
   readonly joining: boolean
   /** Undefined until the two ends of the stream were compared. */
   readonly behindBlocks: number | undefined
+  /** It is copied to in turns, because clients are served. */
+  readonly yields?: boolean
   /** How far this store is that the primary merges, before it has streams; absent where nothing is merged. */
   readonly merging?: MergePhase
 }
@@ -64,7 +66,9 @@ export function extentHealth(
   if (missing.length === 0) return { state: 'healthy', reason: '' }
   const waiting = missing.filter((store) => progress?.get(store)?.joining !== true)
   if (waiting.length === 0) {
-    return { state: 'recovering', reason: `copying to ${namesOf(map, missing)}` }
+    const yields = missing.some((store) => progress?.get(store)?.yields === true)
+    const pace = yields ? ', a quarter of the time while clients are served' : ''
+    return { state: 'recovering', reason: `copying to ${namesOf(map, missing)}${pace}` }
   }
   return { state: 'degraded', reason: `${namesOf(map, waiting)} ${waiting.length === 1 ? 'is' : 'are'} not in sync` }
 }

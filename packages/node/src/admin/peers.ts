@@ -125,6 +125,7 @@ function progressOfStreams(extent: Pick<LocalExtentAnswer, 'streams'>): Map<Stor
         joining: JOINING_PHASES.has(stream.phase),
         // Before the two ends were compared nobody knows what differs.
         behindBlocks: KNOWING_PHASES.has(stream.phase) ? stream.behindBlocks : undefined,
+        yields: stream.yields,
       },
     ]),
   )

@@ -288,6 +288,7 @@ export const localExtentSchema = z
         behindBlocks: count,
         heldBlocks: count.default(0).describe('Blocks among these that wait until the other store has room.'),
         copiedBlocks: count,
+        yields: z.boolean().default(false).describe('The copy takes turns with others, because clients are served.'),
         ackedSeq: count,
       }),
     ),

@@ -105,6 +105,7 @@ export function primaryStatus(
       ...stream,
       marked: false,
       copiedBlocks: 0,
+      yields: false,
       ackedSeq: 0 as never,
     })),
   }

@@ -13,6 +13,8 @@ export class CopyTurn implements Copier {
   /** Number of the last push of the run. */
   private lastPush = 0
   private taken = false
+  /** The copy goes on in turns, because clients are served. */
+  yields = false
 
   /** `copyOn`: takes runs for as long as `take` allows. */
   constructor(pace: CopyPace, copyOn: (ctx: Context) => void) {
@@ -31,9 +33,11 @@ export class CopyTurn implements Copier {
   take(ctx: Context, hurry: boolean): boolean {
     if (hurry || !this.taken || !this.pace.isBusy(ctx.now)) {
       this.taken = true
+      this.yields = false
       this.leave(ctx)
       return true
     }
+    this.yields = true
     if (this.state === 'given') {
       this.state = 'reading'
       return true
@@ -65,6 +69,7 @@ export class CopyTurn implements Copier {
   end(ctx: Context): void {
     this.leave(ctx)
     this.taken = false
+    this.yields = false
   }
 
   private leave(ctx: Context): void {

@@ -29,6 +29,8 @@ export interface ExtentStatus {
     /** Blocks among these that wait until the other store has room. */
     readonly heldBlocks: number
     readonly copiedBlocks: number
+    /** The copy takes turns with others, because clients are served. */
+    readonly yields: boolean
     readonly ackedSeq: Seq
   }[]
   /** The suspect stores that are merged before this primary begins (amendment 11), itself included; absent else. */
@@ -56,6 +58,7 @@ export function statusOf(state: ExtentState, replica: ReplicaRole, primary: Prim
       behindBlocks: stream.behindBlocks,
       heldBlocks: stream.heldBlocks,
       copiedBlocks: stream.copiedBlocks,
+      yields: stream.turn.yields,
       ackedSeq: stream.ackedSeq,
     })),
     ...(merging === undefined ? {} : { merging }),

@@ -67,7 +67,7 @@ export class OutStream {
   private readonly list = new CopyList()
   private repairAskedAt: Millis = Number.NEGATIVE_INFINITY
   private readonly window = new PushWindow()
-  private readonly turn: CopyTurn
+  readonly turn: CopyTurn
   copiedBlocks = 0
   copiedBytes = 0
 

@@ -49,6 +49,11 @@ function serve(world: World, ms: number): void {
   }
 }
 
+function yields(world: World): boolean | undefined {
+  const [extent] = world.host('a').replication.describe()
+  return extent?.streams.find(({ store }) => store === 'c')?.yields
+}
+
 test('while clients are served a copy goes on run by run, each followed by three times its time', () => {
   const { world, pushed, arrive } = returning(false)
   serve(world, TICK_MS)
@@ -60,6 +65,7 @@ test('while clients are served a copy goes on run by run, each followed by three
   assert.equal(pushed(), 2 * RUN_BLOCKS, 'the pause')
   serve(world, TICK_MS)
   assert.equal(pushed(), 3 * RUN_BLOCKS)
+  assert.equal(yields(world), true, 'what explain tells of it')
   arrive('free')
   serve(world, 10_000)
   assert.equal(pushed(), BLOCKS)
@@ -73,6 +79,7 @@ test('once no client was served for a second a copy goes on without pauses', () 
   assert.equal(pushed(), 2 * RUN_BLOCKS)
   arrive()
   assert.equal(pushed(), BLOCKS)
+  assert.equal(yields(world), false)
 })
 
 test('a copy to a member of the set, for which writes wait, takes no turns', () => {
