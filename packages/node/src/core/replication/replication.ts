@@ -21,20 +21,12 @@ import type { Context, Link, LoadedBlock, StoredReplica, Token } from '../machin
 import { CopyPace } from './copy-pace.ts'
 import { type ExtentStatus, statusOf } from './describe.ts'
 import { ExtentState, headRecordOf, Leftovers } from './extent-state.ts'
+import { type Extent, Extents } from './extents.ts'
 import { HandOver, mayLeave } from './hand-over.ts'
 import { Primary } from './primary.ts'
-import { Repairs } from './repair.ts'
-import { ReplicaRole } from './replica.ts'
 import { OwnRoom } from './room.ts'
 import type { Completion, ForPrimary, ForReplica, ForStream, Services } from './services.ts'
 import { Verification } from './verification.ts'
-
-interface Extent {
-  readonly state: ExtentState
-  readonly repairs: Repairs
-  readonly replica: ReplicaRole
-  primary: Primary | undefined
-}
 
 type Then = (ctx: Context, completion: Completion) => void
 type Acknowledging = { endStep(ctx: Context): void }
@@ -52,7 +44,7 @@ export interface ReplicationOptions {
 /** Every extent of one store, in both roles. Routes messages and completions to them; follows the map. */
 export class Replication implements MapListener {
   private readonly services: Services
-  private readonly extents = new Map<ExtentId, Extent>()
+  private readonly extents = new Extents()
   /** Replicas whose head has no record yet: their shape comes from the map. */
   private readonly shapeless = new Map<ExtentId, StoredReplica>()
   private readonly completions = new Map<Token, Then>()
@@ -74,21 +66,8 @@ export class Replication implements MapListener {
     this.leftovers = new Leftovers(options.replicas)
     for (const stored of options.replicas) {
       if (stored.head.record === undefined) this.shapeless.set(stored.extent, stored)
-      else this.adopt(stored.extent, stored.head.record, stored)
+      else this.extents.adopt(new ExtentState(stored.extent, stored.head.record, stored), this.services)
     }
-  }
-
-  private adopt(id: ExtentId, shape: { blockSizeBytes: number; lengthBytes: number }, stored?: StoredReplica): Extent {
-    const state = new ExtentState(id, shape, stored)
-    const repairs = new Repairs(state, this.services)
-    const extent: Extent = {
-      state,
-      repairs,
-      replica: new ReplicaRole(state, this.services, repairs),
-      primary: undefined,
-    }
-    this.extents.set(id, extent)
-    return extent
   }
 
   setRoom(room: StoreRoom): void {
@@ -110,7 +89,7 @@ export class Replication implements MapListener {
 
   /** The volume is gone and the map holds its tombstone: only then is a replica deleted (amendment 16). */
   private drop(ctx: Context, id: ExtentId): void {
-    const extent = this.extents.get(id)
+    const extent = this.extents.reach(id)
     if (extent === undefined && !this.shapeless.delete(id)) return
     extent?.primary?.stepDown(ctx)
     extent?.replica.drop()
@@ -125,7 +104,7 @@ export class Replication implements MapListener {
     const { control, self, counter } = this.services
     const record = control.map.extents.get(id)
     if (record === undefined) return
-    const extent = this.extents.get(id) ?? this.create(ctx, record)
+    const extent = this.extents.reach(id) ?? this.create(ctx, record)
     if (extent === undefined) return
     if (extent.primary !== undefined && (extent.primary.epoch !== record.epoch || record.primary.store !== self)) {
       extent.primary.stepDown(ctx)
@@ -136,7 +115,7 @@ export class Replication implements MapListener {
     const named = record.primary.store === self && record.primary.counter === counter
     // An epoch is led once: what this store led before, in this life or another, is never resumed (A2.0).
     if (named && record.epoch > state.led && record.epoch >= state.promised) {
-      extent.primary = new Primary(state, record.epoch, this.services, extent.repairs)
+      extent.primary = new Primary(state, record.epoch, extent.services, extent.repairs)
       extent.primary.begin(ctx)
     } else this.writeRecord(ctx, state, record)
   }
@@ -151,7 +130,7 @@ export class Replication implements MapListener {
     const shape = { blockSizeBytes: volume.blockSizeBytes, lengthBytes: extentLengthBytes(volume, index) }
     if (stored === undefined) ctx.emit({ type: 'create-replica', extent: record.id, ...shape, volumeName: volume.name })
     this.shapeless.delete(record.id)
-    return this.adopt(record.id, shape, stored)
+    return this.extents.adopt(new ExtentState(record.id, shape, stored), this.services)
   }
 
   /** Every store keeps the record that it is told, so that a lost map can be rebuilt (amendment 16). */
@@ -164,13 +143,13 @@ export class Replication implements MapListener {
   }
 
   onSetChanged(ctx: Context, change: SetChange): void {
-    const primary = this.extents.get(change.extent)?.primary
+    const primary = this.extents.reach(change.extent)?.primary
     if (primary?.epoch === change.epoch) primary.onSetChanged(ctx, change)
   }
 
   onReleased(ctx: Context, extents: readonly { extent: ExtentId; epoch: Epoch }[]): void {
     for (const { extent, epoch } of extents) {
-      const primary = this.extents.get(extent)?.primary
+      const primary = this.extents.reach(extent)?.primary
       if (primary?.epoch === epoch) primary.onReleaseRefused(ctx)
     }
   }
@@ -178,11 +157,11 @@ export class Replication implements MapListener {
   // ---- links and time ---------------------------------------------------------------------------------------------
 
   onLinkUp(ctx: Context): void {
-    for (const { primary } of this.extents.values()) primary?.maintain(ctx)
+    for (const { primary } of this.extents.reachAll()) primary?.maintain(ctx)
   }
 
   onLinkDown(ctx: Context, link: Link): void {
-    for (const { primary, replica, repairs } of this.extents.values()) {
+    for (const { primary, replica, repairs } of this.extents.reachAll()) {
       replica.onLinkDown(link)
       primary?.onLinkDown(ctx, link)
       repairs.onLinkDown(ctx, link)
@@ -192,12 +171,19 @@ export class Replication implements MapListener {
   /** An extent with nothing to do costs nothing, unless a store that it may depend on has gone silent. */
   onTick(ctx: Context): void {
     const silent = this.anySilent(ctx.now)
-    for (const { primary, repairs } of this.extents.values()) {
-      if (primary !== undefined && (silent || !primary.quiet)) primary.maintain(ctx)
-      if (repairs.busy) repairs.maintain(ctx)
-    }
-    if (this.room.takeChange(ctx)) for (const { replica } of this.extents.values()) replica.acknowledge()
+    // A hand-over changes extents that no input reaches.
+    const all = silent || this.handOver !== undefined
+    for (const extent of all ? this.extents.reachAll() : this.extents.allRestless()) this.lookAt(ctx, extent, silent)
+    if (this.room.takeChange(ctx)) for (const { replica } of this.extents.held.values()) replica.acknowledge()
     this.handOver?.continue(ctx)
+  }
+
+  private lookAt(ctx: Context, extent: Extent, silent: boolean): void {
+    const { state, primary, repairs } = extent
+    const quiet = primary?.quiet ?? true
+    if (primary !== undefined && (silent || !quiet)) primary.maintain(ctx)
+    if (repairs.busy) repairs.maintain(ctx)
+    else if (quiet && !silent) this.extents.foundQuiet(state.id)
   }
 
   private anySilent(now: Millis): boolean {
@@ -259,7 +245,7 @@ export class Replication implements MapListener {
 
   private onClientRequest(ctx: Context, link: Link, message: ClientRequest): void {
     this.services.pace.onServed(ctx.now)
-    const primary = this.extents.get(message.extent)?.primary
+    const primary = this.extents.reach(message.extent)?.primary
     if (primary === undefined) return this.refuseClient(ctx, link, message)
     switch (message.type) {
       case 'read':
@@ -283,7 +269,7 @@ export class Replication implements MapListener {
   }
 
   private onOpen(ctx: Context, link: Link, message: Open): void {
-    const extent = this.extents.get(message.extent)
+    const extent = this.extents.reach(message.extent)
     if (extent === undefined) {
       // The map has not told this store of the extent yet. The primary tries again.
       ctx.emit({
@@ -310,7 +296,7 @@ export class Replication implements MapListener {
   }
 
   private onForReplica(ctx: Context, link: Link, message: ForReplica): void {
-    const replica = this.extents.get(message.extent)?.replica
+    const replica = this.extents.reach(message.extent)?.replica
     switch (message.type) {
       case 'get-digests':
         return replica?.onGetDigests(ctx, link, message)
@@ -334,7 +320,7 @@ export class Replication implements MapListener {
   }
 
   private onForPrimary(ctx: Context, link: Link, message: ForPrimary): void {
-    const extent = this.extents.get(message.extent)
+    const extent = this.extents.reach(message.extent)
     const primary = extent?.primary
     if (extent === undefined || primary === undefined) return
     if (message.type === 'fenced') primary.onFenced(ctx, message.promised)
@@ -364,13 +350,14 @@ export class Replication implements MapListener {
   }
 
   private onFetched(ctx: Context, message: FetchedBlock): void {
-    for (const { repairs, primary } of this.extents.values())
+    // Who waits for a block is restless.
+    for (const { repairs, primary } of this.extents.held.values())
       if (repairs.onFetched(ctx, message) || primary?.merge?.onFetched(ctx, message) === true) return
   }
 
   /** Damage that this store found by itself: whoever holds these versions gives their bytes, whatever role this store has. */
   onDamageFound(ctx: Context, id: ExtentId, blocks: readonly LoadedBlock[]): void {
-    const repairs = this.extents.get(id)?.repairs
+    const repairs = this.extents.reach(id)?.repairs
     for (const block of blocks) repairs?.found(ctx, block)
   }
 
@@ -379,7 +366,7 @@ export class Replication implements MapListener {
   /** Gives every extent that another in-sync store can lead to control, after the writes in progress. Ends in `handed-over`. */
   shutDown(ctx: Context): void {
     if (this.handOver !== undefined) return
-    this.handOver = new HandOver(this.services, this.extents, ctx.now)
+    this.handOver = new HandOver(this.services, this.extents.held, ctx.now)
     this.handOver.continue(ctx)
   }
 
@@ -388,11 +375,11 @@ export class Replication implements MapListener {
    * on trusted stores that are up.
    */
   get mayLeave(): boolean {
-    return mayLeave(this.services, this.extents.keys())
+    return mayLeave(this.services, this.extents.held.keys())
   }
 
   /** What this store knows of its extents, for the API and for `explain`. */
   describe(): ExtentStatus[] {
-    return [...this.extents.values()].map((extent) => statusOf(extent.state, extent.replica, extent.primary))
+    return [...this.extents.held.values()].map((extent) => statusOf(extent.state, extent.replica, extent.primary))
   }
 }
