@@ -40,8 +40,11 @@ export class AdminRelay {
     send(ctx, request, relayed, leader)
   }
 
-  /** Sends again what was lost with its link. Fails what waited too long, and everything that has nobody to wait for. */
-  drive(ctx: Context, leader: Link | undefined, absence: string): void {
+  /**
+   * Sends again what was lost with its link. Fails what waited too long, and everything that has nobody to wait for. `absence`
+   * is asked only then: every step comes here, and nearly none has such a command.
+   */
+  drive(ctx: Context, leader: Link | undefined, absence: () => string): void {
     for (const [request, relayed] of this.#relayed) {
       const waitedMs = ctx.now - relayed.askedAt
       if (waitedMs < ANSWER_MS) {
@@ -53,7 +56,7 @@ export class AdminRelay {
       }
       this.#relayed.delete(request)
       const message = `control did not answer for ${waitedMs} ms; the command may still take effect`
-      answer(ctx, relayed.asker, refusal('TIMEOUT', message, absence))
+      answer(ctx, relayed.asker, refusal('TIMEOUT', message, absence()))
     }
   }
 

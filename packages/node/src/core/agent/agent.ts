@@ -259,7 +259,7 @@ export class ControlAgent implements ControlView {
     if (this.#voter.isPaused(ctx.now)) return
     const link = this.#cluster === undefined ? undefined : this.#findLeader()
     if (link !== this.#leaderLink) this.#onLeaderLink(link)
-    this.#relay.drive(ctx, link, this.#absence())
+    this.#relay.drive(ctx, link, () => this.#absence())
     if (link === undefined) return
     if (!this.#registered) return this.#register(ctx, link)
     this.#askForMap(ctx, link)

@@ -11,9 +11,12 @@ export class MapWatchers {
   readonly #told = new Map<Link, number>()
   /** Asked before there was a map to answer with: answered once there is. */
   readonly #unanswered = new Set<Link>()
+  /** Revision that every watcher was told; undefined while one may not have been. Nearly every step finds it unchanged. */
+  #allTold: number | undefined
 
   /** Answers `get-map` at once, also when nothing changed; with `watch`, goes on telling. */
   ask(ctx: Context, source: DeltaSource, link: Link, have: number, watch: boolean): void {
+    this.#allTold = undefined
     if (source.cluster === undefined) {
       this.#unanswered.add(link)
       if (watch) this.#told.set(link, have)
@@ -25,7 +28,9 @@ export class MapWatchers {
 
   /** Whoever is at this link has applied the map up to `have`: tell it what comes after, unless it is told already. */
   watch(link: Link, have: number): void {
-    if (!this.#told.has(link)) this.#told.set(link, have)
+    if (this.#told.has(link)) return
+    this.#told.set(link, have)
+    this.#allTold = undefined
   }
 
   forget(link: Link): void {
@@ -35,7 +40,7 @@ export class MapWatchers {
 
   /** Tells every watcher what it does not know yet. `recent`: deltas of this step, to be passed on as they came. */
   push(ctx: Context, source: DeltaSource, recent: readonly MapDelta[] = []): void {
-    if (source.cluster === undefined) return
+    if (source.cluster === undefined || source.revision === this.#allTold) return
     const cut = new Map<number, MapDelta>()
     for (const [link, told] of this.#told) {
       if (told >= source.revision) continue
@@ -47,6 +52,7 @@ export class MapWatchers {
     }
     for (const link of this.#unanswered) sendUpdate(ctx, link, cutDelta(source, 0))
     this.#unanswered.clear()
+    this.#allTold = source.revision
   }
 }
 
