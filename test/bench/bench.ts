@@ -13,6 +13,7 @@ import { idleTable } from './idle/report.ts'
 import { type JobFile, parseJobFile } from './jobs.ts'
 import { machineFacts } from './machine-facts.ts'
 import { type BenchOptions, HELP, type Measured, parseOptions } from './options.ts'
+import { engineTable } from './pieces/engine/report.ts'
 import { PIECE_NAMES, runPieces } from './pieces/index.ts'
 import { pieceTable } from './pieces/report.ts'
 import { profileJobs, profileTable } from './profile.ts'
@@ -45,9 +46,10 @@ type Measure = (options: BenchOptions, signal: AbortSignal, file: JobFile) => Pr
 const MEASURES: Readonly<Record<Measured, Measure>> = {
   jobs: measureJobs,
   async pieces(options, signal) {
-    const found = await runPieces(options, tell, signal)
-    process.stderr.write(`\n${pieceTable(found)}`)
-    return { pieces: found }
+    const { pieces, engine } = await runPieces(options, tell, signal)
+    if (pieces.length > 0) process.stderr.write(`\n${pieceTable(pieces)}`)
+    if (engine.length > 0) process.stderr.write(`\n${engineTable(engine)}`)
+    return { pieces, engine }
   },
   async idle(options, signal) {
     const found = await runIdle(options, tell, signal)

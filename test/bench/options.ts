@@ -42,11 +42,11 @@ export const HELP = `usage: npm run bench -- [JOB...] [options]
 
 Measures the jobs of test/bench/jobs.fio (all when none is named) against the NBD gateway of a cluster of ashlar dev: the
 device is filled once, before the first job that writes it is overwritten once at random. \`pieces\` measures what one write is
-made of: disk, bare-store, ashlar-store, websocket, nbd; and nbdkit: the NBD server over memory beside nbdkit's. \`idle\` measures
-what attached volumes cost that nobody uses. \`delay\` measures one write and one read at a time while every packet between
-nodes and client takes 0, 0.5 and 5 ms longer, and tells round trips; it needs root, /dev/net/tun, iproute2 and python3. \`growth\`
-measures random reads and writes against what can grow: size, extents, volumes, replicas, blocks, connections; each case on a
-cluster of its own. Tables go to stderr, JSON to stdout.
+made of: disk, bare-store, ashlar-store, websocket, nbd; and nbdkit: the NBD server over memory beside nbdkit's. Only by name,
+\`pieces engine\` measures LevelDB alone with each of its options changed. \`idle\` measures what attached volumes cost that nobody
+uses. \`delay\` measures one write and one read at a time while every packet between nodes and client takes 0, 0.5 and 5 ms longer,
+and tells round trips; it needs root, /dev/net/tun, iproute2 and python3. \`growth\` measures random reads and writes against what can
+grow: size, extents, volumes, replicas, blocks, connections; each case on a cluster of its own. Tables go to stderr, JSON to stdout.
 
   --repeats N            runs of each job, of which the median counts (default: 3; of growth: 1), turns of each delay (3)
   --against ceph         measures Ceph too, in turns, on the same machine

@@ -32,6 +32,11 @@ export function parseMemory(status: string): Memory {
   return { residentBytes: kibibytes('VmRSS') * 1024, anonymousBytes: kibibytes('RssAnon') * 1024 }
 }
 
+/** /proc/PID/io: bytes that system calls of the process wrote, to files, pipes and sockets. */
+export function parseWrittenBytes(io: string): Bytes {
+  return Number(/^wchar: (\d+)$/m.exec(io)?.[1] ?? 0)
+}
+
 /** First line of /proc/stat: seconds that all processors were busy for anybody. */
 export function parseBusySeconds(stat: string): number {
   const [, user, nice, system, , , irq, softirq] = (stat.split('\n')[0] ?? '').split(/\s+/).map(Number)

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { AshlarError } from '@ashlar/proto'
 import { endChild } from '../end-child.ts'
-import type { FromWorker, PieceKind, PieceSettings, ToWorker, WorkerFigures } from './piece.ts'
+import type { FromWorker, PieceKind, PieceSettings, PieceWork, ProcessFigures, ToWorker } from './piece.ts'
 
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
 /** Filling a store, on a slow disk. */
@@ -23,11 +23,16 @@ export class Worker {
   }
 
   /** Resolves once the piece is ready to run. */
-  static async start(kind: PieceKind, settings: PieceSettings, signal: AbortSignal): Promise<Worker> {
+  static async start(
+    kind: PieceKind,
+    settings: PieceSettings,
+    signal: AbortSignal,
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<Worker> {
     const child = fork(WORKER, [kind, JSON.stringify(settings)], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       // As nodes run: every operation on a store is a job of this pool.
-      env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
+      env: { ...process.env, UV_THREADPOOL_SIZE: '16', ...environment },
     })
     const worker = new Worker(child, kind, signal)
     try {
@@ -49,8 +54,8 @@ export class Worker {
     return this.#address ?? ''
   }
 
-  async measure(seconds: number): Promise<WorkerFigures> {
-    this.#tell({ do: 'measure', seconds })
+  async measure(seconds: number, work: PieceWork = 'run'): Promise<ProcessFigures> {
+    this.#tell({ do: 'measure', work, seconds })
     return await this.#hear('measure', seconds * 1000 + EXTRA_MS)
   }
 

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { InvariantError } from '@ashlar/proto'
 import type { BenchOptions } from '../options.ts'
 import { Worker, withWorkers } from './crew.ts'
+import { measureEngine } from './engine/index.ts'
+import type { EngineResult } from './engine/result.ts'
 import { nbdAlone, nbdBesideNbdkit } from './nbd.ts'
 import { mediansOf, type PieceContext, type PieceKind, type PieceResult, type WorkerFigures } from './piece.ts'
 
@@ -20,20 +22,27 @@ const PIECES: Readonly<Record<string, (context: PieceContext) => Promise<PieceRe
   nbd: nbdAlone,
   nbdkit: nbdBesideNbdkit,
 }
-export const PIECE_NAMES: readonly string[] = Object.keys(PIECES)
+/** By name only: seventeen stores take longer than all pieces together. */
+const ENGINE = 'engine'
+export const PIECE_NAMES: readonly string[] = [...Object.keys(PIECES), ENGINE]
 
-/** Runs pieces by themselves, one after the other: those that `options.names` names, or all. */
+export interface PieceResults {
+  readonly pieces: readonly PieceResult[]
+  readonly engine: readonly EngineResult[]
+}
+
+/** Runs pieces by themselves, one after the other: those that `options.names` names, or all but the engine's options. */
 export async function runPieces(
   options: BenchOptions,
   tell: (line: string) => void,
   signal: AbortSignal,
-): Promise<PieceResult[]> {
-  const results: PieceResult[] = []
+): Promise<PieceResults> {
+  const context = { options, tell, signal }
+  const pieces: PieceResult[] = []
   for (const [name, run] of Object.entries(PIECES)) {
-    if (options.names.length === 0 || options.names.includes(name))
-      results.push(...(await run({ options, tell, signal })))
+    if (options.names.length === 0 || options.names.includes(name)) pieces.push(...(await run(context)))
   }
-  return results
+  return { pieces, engine: options.names.includes(ENGINE) ? await measureEngine(context) : [] }
 }
 
 const STORE_NAMES: Readonly<Record<string, string>> = {

@@ -1,5 +1,9 @@
 import type { Bytes } from '@ashlar/proto'
+<<<<<<< HEAD
 import { median } from '../../kit/statistics.ts'
+=======
+import type { LevelDbOptions } from '../../../packages/node/src/storage/index.ts'
+>>>>>>> eb0a561 (The engine's options, each measured by itself against ours: npm run bench -- pieces engine)
 import type { BenchOptions } from '../options.ts'
 
 export type PieceKind = 'disk' | 'bare-store' | 'ashlar-store' | 'websocket-server' | 'websocket-client' | 'nbd-server'
@@ -13,6 +17,14 @@ export interface PieceSettings {
   readonly atOnce?: number
   /** Where the other side listens. */
   readonly address?: string
+  /** What a bare store has other than `LEVELDB_DEFAULTS`. */
+  readonly engine?: Partial<LevelDbOptions>
+  /** LevelDB's own compression. */
+  readonly compression?: boolean
+  /** Bytes of one value of a bare store: one block, or whole blocks. */
+  readonly valueBytes?: Bytes
+  /** Databases that a bare store divides its bytes among. */
+  readonly databases?: number
 }
 
 /** One piece of a write, ready to run in a process of its own. */
@@ -21,20 +33,33 @@ export interface Piece {
   readonly address?: string
   /** Works until the moment of `performance.now()`, and gives the number of operations. A server just waits for it. */
   run(untilMs: number): Promise<number>
+  /** The same with reads, where there is something to read. */
+  read?(untilMs: number): Promise<number>
   close(): Promise<void>
 }
 
-export type ToWorker = { readonly do: 'measure'; readonly seconds: number } | { readonly do: 'end' }
+/** What of a piece is measured: its `run`, or its `read`. */
+export type PieceWork = 'run' | 'read'
+
+export type ToWorker =
+  | { readonly do: 'measure'; readonly work: PieceWork; readonly seconds: number }
+  | { readonly do: 'end' }
 
 export type FromWorker =
   | { readonly did: 'start'; readonly address?: string }
-  | ({ readonly did: 'measure' } & WorkerFigures)
+  | ({ readonly did: 'measure' } & ProcessFigures)
 
 export interface WorkerFigures {
   readonly operations: number
   readonly seconds: number
   /** CPU of all threads of the process. */
   readonly cpuSeconds: number
+}
+
+/** What a worker knows of itself. */
+export interface ProcessFigures extends WorkerFigures {
+  /** Bytes that its system calls wrote meanwhile, `wchar` of /proc/self/io: pages that a sync writes again do not count. */
+  readonly writtenBytes: Bytes
 }
 
 export const BLOCK_BYTES: Bytes = 4096

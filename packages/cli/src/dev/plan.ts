@@ -50,7 +50,7 @@ const MAX_NODES = PEER_PORT_DISTANCE
  * Memory in use instead of memory kept for later: buffers of up to a mebibyte come and go all the time, and glibc would keep a heap
  * for each of eight threads, V8 three times 32 MiB for what is new. docs/benchmarks.md has what each is worth.
  */
-const ENVIRONMENT = {
+export const ENVIRONMENT = {
   NODE_OPTIONS: '--max-semi-space-size=4',
   MALLOC_ARENA_MAX: '1',
   MALLOC_MMAP_THRESHOLD_: '262144',
