@@ -4,7 +4,7 @@ import { KIB, MIB } from '@ashlar/proto'
 import { LEVELDB_DEFAULTS } from '../../../../packages/node/src/storage/index.ts'
 import { parseWrittenBytes } from '../../processes.ts'
 import { engineTable } from './report.ts'
-import { type EngineTurn, engineResult } from './result.ts'
+import { type EngineTurn, engineResult, sumOf } from './result.ts'
 import { ENGINE_VARIANTS } from './variants.ts'
 
 const UNITS: Readonly<Record<string, number>> = { KiB: KIB, MiB: MIB }
@@ -63,6 +63,11 @@ describe('the engine by itself', () => {
       readCpuUs: 5,
       anonymousBytes: 100 * MIB,
     })
+  })
+
+  test('the parts of a turn are one, of which each block counts the same', () => {
+    const parts = [turn(1000), turn(4000)].map(({ writes }) => writes)
+    assert.deepEqual(sumOf(parts), { operations: 10_000, seconds: 4, cpuSeconds: 2, writtenBytes: 50_000 * 4096 })
   })
 
   test('the time of a batch is that of all its blocks, and of two stores each has one in flight', () => {

@@ -26,6 +26,17 @@ export interface EngineResult {
   readonly anonymousBytes: Bytes
 }
 
+/** What several measurements of one process are together. */
+export function sumOf(parts: readonly ProcessFigures[]): ProcessFigures {
+  const sum = (key: keyof ProcessFigures) => parts.reduce((total, figures) => total + figures[key], 0)
+  return {
+    operations: sum('operations'),
+    seconds: sum('seconds'),
+    cpuSeconds: sum('cpuSeconds'),
+    writtenBytes: sum('writtenBytes'),
+  }
+}
+
 export function engineResult({ name, change }: EngineVariant, turns: readonly EngineTurn[]): EngineResult {
   const { atOnce = BATCH_BLOCKS, valueBytes = BLOCK_BYTES, databases = 1 } = change
   const blocksInFlight = (atOnce * databases * valueBytes) / BLOCK_BYTES

@@ -18,16 +18,16 @@ export interface LevelDbOptions {
 }
 
 /**
- * Why these numbers (protocol finding 7: the engine is of 2017, so its own documentation was checked against its source):
- * - writeBufferBytes: 4 KiB random overwrites in batches of 16 took 34 us of CPU each with 64 MiB and single puts with the
- *   default of 4 MiB 106 us (measured, 2 cores). 32 MiB writes about a sixth more than 64 MiB and keeps a third less memory and half
- *   as much disk free.
- * - maxFileBytes: with the default of 2 MiB, 32 GiB of blocks are 16,000 files; with 8 MiB they are 4,000. A compaction rewrites every
- *   file of the next level that it touches: with larger files a random overwrite is written more often.
+ * Why these numbers (protocol finding 7: the engine is of 2017, so its own documentation was checked against its source).
+ * CPU is that of random 4 KiB overwrites in synced batches of 16, merges included, by `npm run bench -- pieces engine`:
+ * - writeBufferBytes: 94 us a block with the default of 4 MiB, 82 with 16, 67 with 32 and 63 with 64 MiB. 32 MiB writes a quarter
+ *   more than 64 MiB and keeps a third less memory and half as much disk free.
+ * - maxFileBytes: with the default of 2 MiB, which costs the same CPU, 32 GiB of blocks are 16,000 files; with 8 MiB they are 4,000.
+ *   A compaction rewrites every file of the next level that it touches: at 64 MiB a block was written 5.5 times instead of 4.2.
  * - tableBlockBytes: LevelDB writes every table block with a system call of its own. With the default of 4 KiB each block of a
- *   volume is a table block by itself; with 64 KiB a random overwrite took 35 to 45 % less CPU, compaction included, and a
- *   read a quarter less (docs/benchmarks.md). A mapped table is read where its entry is, so that large blocks cost nothing;
- *   beyond the mapped ones a read of one key copies 64 KiB.
+ *   volume is a table block by itself; with 64 KiB a random overwrite took a sixth less CPU, 67 instead of 80 us, and a
+ *   read a third less (docs/benchmarks.md). A mapped table is read where its entry is, so that large blocks cost nothing;
+ *   beyond the mapped ones a read of one key copies 64 KiB. That is why it is not 256 KiB, which took 57 us.
  * - cacheBytes: without compression the tables that are mapped (the first 1,000) are never put into this cache
  *   (table/format.cc), so that only larger stores use it, and the page cache of the system serves them as well.
  * - maxOpenFiles: the first 1,000 tables are mapped and hold no descriptor; 4,096 keeps 32 GiB of tables open.
