@@ -1,9 +1,6 @@
 import type { Bytes } from '@ashlar/proto'
-<<<<<<< HEAD
-import { median } from '../../kit/statistics.ts'
-=======
 import type { LevelDbOptions } from '../../../packages/node/src/storage/index.ts'
->>>>>>> eb0a561 (The engine's options, each measured by itself against ours: npm run bench -- pieces engine)
+import { median } from '../../kit/statistics.ts'
 import type { BenchOptions } from '../options.ts'
 
 export type PieceKind = 'disk' | 'bare-store' | 'ashlar-store' | 'websocket-server' | 'websocket-client' | 'nbd-server'

@@ -1,5 +1,5 @@
 import type { Bytes } from '@ashlar/proto'
-import { medianOfEach } from '../../statistics.ts'
+import { medianOfEach } from '../../../kit/statistics.ts'
 import { BLOCK_BYTES, type ProcessFigures } from '../piece.ts'
 import { BATCH_BLOCKS, type EngineVariant } from './variants.ts'
 
