@@ -22,7 +22,7 @@ export const LIMITS = {
   zeroBlocks: 1024,
   /** A client erases in smaller pieces, and a whole volume not at once: what others write waits behind few blocks. */
   erasePieceBlocks: 256,
-  /** Blocks that one client has on their way to be erased, all volumes together. */
+  /** Blocks of one volume that one client has on their way to be erased. */
   erasedBlocksInFlight: 1024,
   /** Largest WebSocket message anyone sends or accepts, bytes (amendment 19). */
   frameBytes: 10 * MIB,
@@ -100,8 +100,6 @@ export const TIMERS = {
   slowMs: 5000,
   /** A stream that is not opened by then is opened again. */
   openTimeoutMs: 2000,
-  /** For so long after a request of a client copies of a replica yield to clients. */
-  servedMs: 1000,
   /** An unanswered compare-and-set or control request is sent again, and one that hung or left is no longer asked. */
   controlRetryMs: 600,
   /** First and longest pause before a replica that was taken out is let in again. */

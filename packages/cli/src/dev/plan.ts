@@ -50,13 +50,16 @@ const MAX_NODES = PEER_PORT_DISTANCE
  * Memory in use instead of memory kept for later: buffers of up to a mebibyte come and go all the time, and glibc would keep a heap
  * for each of eight threads, V8 three times 32 MiB for what is new. docs/benchmarks.md has what each is worth.
  */
-export const ENVIRONMENT = {
+export const PROCESS_ENVIRONMENT = {
   NODE_OPTIONS: '--max-semi-space-size=4',
   MALLOC_ARENA_MAX: '1',
   MALLOC_MMAP_THRESHOLD_: '262144',
 } as const
 /** One helper of V8's collector for each node, since more compete with it for few processors; the gateway reads faster without. */
-const NODE_ENVIRONMENT = { ...ENVIRONMENT, NODE_OPTIONS: `${ENVIRONMENT.NODE_OPTIONS} --v8-pool-size=1` } as const
+const NODE_ENVIRONMENT = {
+  ...PROCESS_ENVIRONMENT,
+  NODE_OPTIONS: `${PROCESS_ENVIRONMENT.NODE_OPTIONS} --v8-pool-size=1`,
+} as const
 
 /**
  * The processes of a development cluster. The same options give the same plan, so that a second run finds its data.
@@ -91,7 +94,7 @@ export function planDev(options: DevOptions, ashlar: readonly string[]): DevPlan
     gateway: {
       uri: nbdUri(parseListenAddress(options.nbd), options.volume),
       log: join(directory, 'logs', 'gateway.log'),
-      environment: ENVIRONMENT,
+      environment: PROCESS_ENVIRONMENT,
       command: [...ashlar, 'gateway', 'run', '--listen', options.nbd, '--peers', peers.join(',')],
     },
   }

@@ -13,6 +13,9 @@ import { joinRuns, nextPiece } from './splitter.ts'
 /** Requests count at least this much against the bytes in flight. */
 const LEAST_COST_BYTES = 4096
 
+/** Calls that others pass at most while they wait to erase: bounds what each look at the queue costs. */
+const MOST_PASSED = 32
+
 /** What calls need from the rest of the machine. */
 export interface IoHost {
   /** An answer said FENCED: the session is over. */
@@ -26,14 +29,13 @@ export class Io implements RequestOwner {
   readonly dispatcher: Dispatcher
   readonly #host: IoHost
   readonly #calls: Map<CallToken, IoCall> = new Map()
-  /** Volumes with something to cut; the first one is served first and then goes last. */
+  /** Volumes with something to cut, in the order in which they came. */
   readonly #queues: Set<OpenVolume> = new Set()
   readonly #flushing: Set<OpenVolume> = new Set()
   #bytesInFlight = 0
   /** Bytes of writes on their way to each extent: its primary has room for LIMITS.primaryWindowBytes of them. */
   readonly #bytesOfExtent: Map<ExtentId, number> = new Map()
   #readsInFlight = 0
-  #erasedBlocksInFlight = 0
 
   constructor(links: LinkTable, map: MapCache, host: IoHost) {
     this.#host = host
@@ -173,6 +175,7 @@ export class Io implements RequestOwner {
     const { record } = volume
     const passed: IoCall[] = []
     for (const call of volume.queue) {
+      if (passed.length === MOST_PASSED) return false
       if (passed.some((other) => overlaps(other, call))) {
         passed.push(call)
         continue
@@ -182,7 +185,7 @@ export class Io implements RequestOwner {
         volume.queue.delete(call)
         return true
       }
-      if (call.kind === 'zero' && !this.#mayErase(erasedBlocks(call, piece))) {
+      if (volume.erasedBlocks + erasedBlocks(call, piece) > LIMITS.erasedBlocksInFlight) {
         passed.push(call)
         continue
       }
@@ -193,10 +196,6 @@ export class Io implements RequestOwner {
       return true
     }
     return false
-  }
-
-  #mayErase(blocks: number): boolean {
-    return this.#erasedBlocksInFlight + blocks <= LIMITS.erasedBlocksInFlight
   }
 
   #hasRoom(call: IoCall, piece: Piece): boolean {
@@ -270,7 +269,7 @@ export class Io implements RequestOwner {
   #takeCost({ call, piece, op, costBytes: bytes }: PieceRequest): void {
     const { extent } = piece
     this.#bytesInFlight += bytes
-    this.#erasedBlocksInFlight += erasedBlocks(call, piece)
+    call.volume.erasedBlocks += erasedBlocks(call, piece)
     if (op === undefined) this.#readsInFlight++
     else this.#bytesOfExtent.set(extent, (this.#bytesOfExtent.get(extent) ?? 0) + bytes)
   }
@@ -281,7 +280,7 @@ export class Io implements RequestOwner {
     if (bytes === 0) return
     request.costBytes = 0
     this.#bytesInFlight -= bytes
-    this.#erasedBlocksInFlight -= erasedBlocks(call, piece)
+    call.volume.erasedBlocks -= erasedBlocks(call, piece)
     if (op === undefined) {
       this.#readsInFlight--
       return

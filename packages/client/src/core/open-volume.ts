@@ -27,6 +27,8 @@ export interface OpenVolume {
   nextOrder: number
   /** Calls with pieces to cut, first come, first served. */
   readonly queue: Set<IoCall>
+  /** Blocks on their way to be erased. */
+  erasedBlocks: number
   /** Calls that are not settled. */
   readonly calls: Set<IoCall>
   /** Those of `calls` that change the volume, in order. */
@@ -47,6 +49,7 @@ export function openVolume(given: Pick<OpenVolume, 'handle' | 'mode' | 'session'
     closing: undefined,
     nextOrder: 1,
     queue: new Set(),
+    erasedBlocks: 0,
     calls: new Set(),
     mutations: new Set(),
     flushes: new Set(),

@@ -24,7 +24,7 @@ function pieceLimitBytes(kind: IoKind, blockSizeBytes: Bytes): Bytes {
 
 /**
  * The piece of a range that starts `cursor` bytes into it (amendments 19 and 21). Pieces are cut one at a time, when
- * there is room for them: a trim of a whole volume is a quarter of a million pieces. `at` counts from the start of the
+ * there is room for them: a trim of a whole volume is a million pieces and more. `at` counts from the start of the
  * whole range.
  */
 export function nextPiece(

@@ -51,8 +51,24 @@ test('a write waits for the trim of its bytes alone, and then has its turn', () 
   for (let answered = 0; !script.isSettled(token); answered++) {
     const next = script.all('zero')[answered]
     assert.ok(next !== undefined)
+    assert.equal(script.all('write').length, 0, 'a piece of the trim is not answered yet')
     script.answer(next, 'OK')
   }
   script.answer(script.last('write'), 'OK')
   script.assertOk(write)
+})
+
+test('what a trim that was given up had on its way is free for the next one', () => {
+  const script = new MachineScript({ ioTimeoutMs: 1000 })
+  script.connect()
+  const volume = script.open()
+  const most = LIMITS.erasedBlocksInFlight / LIMITS.erasePieceBlocks
+  const trim = () => script.call({ do: 'zero', volume, offset: 0, length: VOLUME_BYTES, kind: BLOCK_TRIM })
+  const first = trim()
+  assert.equal(script.all('zero').length, most)
+  script.pass(1000)
+  for (const cancel of script.all('cancel')) script.answer(cancel, 'CANCELLED')
+  script.assertFailed(first, 'TIMEOUT')
+  trim()
+  assert.equal(script.all('zero').length, 2 * most)
 })

@@ -70,6 +70,8 @@ function collectExtents(
       if (volume !== undefined) behind.set(volume, (behind.get(volume) ?? 0) + stream.behindBlocks)
     }
   }
+  const yielding = primaries.flatMap((extent) => extent.streams).filter(({ yields }) => yields)
+  recovery.yieldingStreams.set({}, yielding.length)
   recovery.streams.clear()
   for (const [phase, count] of streams) recovery.streams.set({ phase }, count)
   for (const [volume, blocks] of behind) recovery.behindBlocks.set({ volume }, blocks)

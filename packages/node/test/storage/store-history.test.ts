@@ -8,7 +8,7 @@ import { entries, randomFrom } from '../conformance/storage-driver-suite.ts'
 import { absent, BLOCKS, bare, data, EXTENT, hex, Model, memoryStore } from './store-kit.ts'
 
 describe('a random history', () => {
-  for (const leafCapacity of [1 / 8, 3 / 8, 8192]) {
+  for (const leafCapacity of [1 / 8, 3 / 8, 1, 8192]) {
     test(`with ${leafCapacity} full leaves in memory reads, digests and restarts as a model says`, async () => {
       const seed = Number(process.env['ASHLAR_SEED'] ?? Date.now() % 1_000_000)
       const random = randomFrom(seed)

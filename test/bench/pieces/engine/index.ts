@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MIB } from '@ashlar/proto'
-import { ENVIRONMENT } from '../../../../packages/cli/src/dev/plan.ts'
+import { PROCESS_ENVIRONMENT } from '../../../../packages/cli/src/dev/plan.ts'
 import { readMemory, settle } from '../../processes.ts'
 import { Worker } from '../crew.ts'
 import { BLOCK_BYTES, type PieceContext, type ProcessFigures } from '../piece.ts'
@@ -59,7 +59,7 @@ export async function measureEngine(context: PieceContext): Promise<EngineResult
 function startStore({ options, signal }: PieceContext, { change }: EngineVariant, directory: string): Promise<Worker> {
   const settings = { directory, sizeBytes: options.sizeBytes, atOnce: BATCH_BLOCKS, ...change }
   // Memory is compared, so that it has to be that of a node.
-  return Worker.start('bare-store', settings, signal, ENVIRONMENT)
+  return Worker.start('bare-store', settings, signal, PROCESS_ENVIRONMENT)
 }
 
 async function takeTurn({ options, signal, tell }: PieceContext, { variant, worker, turns }: Contender): Promise<void> {

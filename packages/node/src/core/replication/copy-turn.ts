@@ -13,8 +13,6 @@ export class CopyTurn implements Copier {
   /** Number of the last push of the run. */
   private lastPush = 0
   private taken = false
-  /** The copy goes on in turns, because clients are served. */
-  yields = false
 
   /** `copyOn`: takes runs for as long as `take` allows. */
   constructor(pace: CopyPace, copyOn: (ctx: Context) => void) {
@@ -26,24 +24,27 @@ export class CopyTurn implements Copier {
     return this.pace.waits(this)
   }
 
+  /** The copy goes on in turns, because clients are served. */
+  get yields(): boolean {
+    return this.waits || this.state !== 'free'
+  }
+
   /**
-   * True when a run may be taken now; else `copyOn` is called once it may. `hurry`: writes wait for this copy. The first run is
-   * free, so that what is short is over at once.
+   * Whether a run may be taken now, and if it is that of a turn; else `copyOn` is called once it may. `hurry`: writes wait for
+   * this copy. The first run is free, so that what is short is over at once.
    */
-  take(ctx: Context, hurry: boolean): boolean {
+  take(ctx: Context, hurry: boolean): 'free' | 'turn' | 'later' {
     if (hurry || !this.taken || !this.pace.isBusy(ctx.now)) {
       this.taken = true
-      this.yields = false
       this.leave(ctx)
-      return true
+      return 'free'
     }
-    this.yields = true
     if (this.state === 'given') {
       this.state = 'reading'
-      return true
+      return 'turn'
     }
     if (this.state === 'free') this.pace.ask(this)
-    return false
+    return 'later'
   }
 
   onTurn(ctx: Context): void {
@@ -53,7 +54,7 @@ export class CopyTurn implements Copier {
     if (this.state === 'given') this.leave(ctx)
   }
 
-  /** The run was read, and sent as far as it still had to be: through this push, or not at all. */
+  /** The run of its turn was read, and sent as far as it still had to be: through this push, or not at all. */
   onSent(ctx: Context, lastPush: number | undefined): void {
     if (this.state !== 'reading') return
     if (lastPush === undefined) return this.leave(ctx)
@@ -69,7 +70,6 @@ export class CopyTurn implements Copier {
   end(ctx: Context): void {
     this.leave(ctx)
     this.taken = false
-    this.yields = false
   }
 
   private leave(ctx: Context): void {

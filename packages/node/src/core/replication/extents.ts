@@ -29,7 +29,7 @@ export class Extents {
   private readonly restless = new Set<Held>()
   private lastOrder = 0
 
-  /** For those who only look, or who change what is restless anyway. */
+  /** For those who only look, and for a hand-over, during which all are looked at. */
   get held(): ReadonlyMap<ExtentId, Extent> {
     return this.byId
   }

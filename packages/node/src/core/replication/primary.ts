@@ -183,7 +183,12 @@ export class Primary implements StreamOwner {
     if (this.merge?.done === false) return this.merge.maintain(ctx)
     const wanted = new Set([...record.assigned, ...record.inSync])
     wanted.delete(this.services.self)
-    for (const store of this.streams.keys()) if (!wanted.has(store)) this.streams.delete(store)
+    for (const [store, stream] of this.streams) {
+      if (wanted.has(store)) continue
+      // It may hold the turn that other copies wait for.
+      stream.reset(ctx)
+      this.streams.delete(store)
+    }
     for (const store of wanted) {
       let stream = this.streams.get(store)
       if (stream === undefined) {
@@ -326,13 +331,8 @@ export class Primary implements StreamOwner {
 
   /** This store silently lost committed data: it must not serve, and it must leave the in-sync set (A2.8-4). */
   onBehind(ctx: Context, store: StoreId, commitSeq: Seq): void {
-    ctx.fact('error', 'primary-behind', {
-      extent: this.extent.id,
-      epoch: this.epoch,
-      store,
-      commitSeq,
-      lastSeq: this.extent.lastSeq,
-    })
+    const { id: extent, lastSeq } = this.extent
+    ctx.fact('error', 'primary-behind', { extent, epoch: this.epoch, store, commitSeq, lastSeq })
     this.stepDown(ctx)
     this.services.control.release(ctx, [{ extent: this.extent.id, epoch: this.epoch }], 'behind')
   }

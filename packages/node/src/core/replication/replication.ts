@@ -309,7 +309,7 @@ export class Replication implements MapListener {
       case 'mark':
         return replica?.onMark(ctx, link, message)
       case 'replicate':
-        this.services.pace.onServed(ctx.now)
+        if (message.operation !== undefined) this.services.pace.onServed(ctx.now)
         return replica?.onReplicate(ctx, link, message)
       case 'confirm':
         return replica?.onConfirm(ctx, link, message)

@@ -10,6 +10,8 @@ export interface StreamOwner {
   onStreamProgress(ctx: Context): void
   /** Stores whose acknowledgement a write waits for. */
   ackSet(): ReadonlySet<StoreId>
+  /** False while writes wait for more replicas to be in sync. */
+  enoughInSync(): boolean
   /** The replica promised a higher epoch: this primary is over. */
   onFenced(ctx: Context, promised: Epoch): void
   /** The replica knows of commits that this store does not have (A2.8-4). */

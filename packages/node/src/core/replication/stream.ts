@@ -253,12 +253,15 @@ export class OutStream {
   /** Takes runs for as long as the window has room and the pace allows it. A copy that writes wait for takes no turns. */
   private copyMore(ctx: Context): void {
     if (this.phase !== 'copying') return
-    while (this.list.readable > 0 && this.window.bytes < LIMITS.pushWindowBytes && this.turn.take(ctx, this.isCounted))
-      this.copyRun(ctx)
+    while (this.list.readable > 0 && this.window.bytes < LIMITS.pushWindowBytes) {
+      const taken = this.turn.take(ctx, this.isCounted || !this.owner.enoughInSync())
+      if (taken === 'later') break
+      this.copyRun(ctx, taken)
+    }
     if (this.behindBlocks === 0) this.sendMark(ctx)
   }
 
-  private copyRun(ctx: Context): void {
+  private copyRun(ctx: Context, taken: 'free' | 'turn'): void {
     const run = this.list.take(Math.max(1, Math.floor(RUN_BYTES / this.extent.blockSizeBytes)))
     const bytes = run.length * this.extent.blockSizeBytes
     this.window.reserve(bytes)
@@ -270,7 +273,7 @@ export class OutStream {
       this.window.reserve(-bytes)
       const before = this.window.last
       for (const loaded of completion.blocks) this.pushLoaded(later, loaded)
-      this.turn.onSent(later, this.window.last > before ? this.window.last : undefined)
+      if (taken === 'turn') this.turn.onSent(later, this.window.last > before ? this.window.last : undefined)
       this.copyMore(later)
     })
   }
@@ -329,9 +332,7 @@ export class OutStream {
     this.turn.end(ctx)
     this.send(ctx, {
       type: 'mark',
-      extent: this.extent.id,
-      epoch: this.owner.epoch,
-      gen: this.gen,
+      ...{ extent: this.extent.id, epoch: this.owner.epoch, gen: this.gen },
       lastEpoch: this.extent.lastEpoch,
       lastSeq: this.extent.lastSeq,
       commitSeq: this.extent.commitSeq,

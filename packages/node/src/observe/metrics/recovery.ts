@@ -11,6 +11,10 @@ export function recoveryMetrics(register: Register) {
       ['volume'],
     ),
     streams: register.gauge('ashlar_recovery_streams', 'Streams from primaries here to replicas, by phase.', ['phase']),
+    yieldingStreams: register.gauge(
+      'ashlar_recovery_yielding_streams',
+      'Copies from primaries here that take turns, because clients are served.',
+    ),
     comparedStreams: register.counter(
       'ashlar_recovery_compared_streams_total',
       'Streams whose two ends were compared: each restart of a node and each rejoin is one for an extent.',

@@ -1,18 +1,40 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LIMITS, TIMERS } from '@ashlar/proto'
+import { LIMITS, type StoreId, TIMERS } from '@ashlar/proto'
 import type { Context } from '../../../src/core/machine.ts'
 import { type Copier, CopyPace } from '../../../src/core/replication/copy-pace.ts'
 import { active } from './active.ts'
-import type { World } from './kit.ts'
+import { World } from './kit.ts'
 import { BLOCK, read, write } from './requests.ts'
 
 const RUN_BLOCKS = (256 * 1024) / BLOCK
 const WINDOW_BLOCKS = LIMITS.pushWindowBytes / BLOCK
 const BLOCKS = 2 * WINDOW_BLOCKS
-const TICK_MS = 50
+const TICK_MS = TIMERS.tickMs
+const SERVED_MS = 1000
 
-/** a and b wrote while c was away. It comes back, and what it acknowledges stays on the way until the test lets it arrive. */
+/** Counts blocks that replicas are sent; what they acknowledge stays on the way until the test lets it arrive. */
+function countPushes(world: World) {
+  const pushed = new Map<string, number>()
+  const opened = new Map<string, number>()
+  let held = true
+  world.hold = (from, to, message) => {
+    if (message.type === 'push') pushed.set(to, (pushed.get(to) ?? 0) + 1)
+    if (message.type === 'open') opened.set(to, (opened.get(to) ?? 0) + 1)
+    return held && from !== 'b' && message.type === 'ack'
+  }
+  return {
+    to: (store: string) => pushed.get(store) ?? 0,
+    opens: (store: string) => opened.get(store) ?? 0,
+    letArrive: (next: 'held' | 'free' = 'held') => {
+      held = false
+      world.settle()
+      held = next === 'held'
+    },
+  }
+}
+
+/** a and b wrote while c was away; now it comes back. */
 function returning(member: boolean) {
   const world = active()
   world.kill('c')
@@ -22,23 +44,10 @@ function returning(member: boolean) {
   }
   for (let block = 0; block < BLOCKS; block++) world.ask('a', write(block, 1, block + 1))
   world.settle()
-  let pushed = 0
-  let held = true
-  world.hold = (from, to, message) => {
-    if (to === 'c' && message.type === 'push') pushed++
-    return held && from === 'c' && message.type === 'ack'
-  }
+  const pushes = countPushes(world)
   world.start('c')
   world.publish()
-  return {
-    world,
-    pushed: () => pushed,
-    arrive: (next: 'held' | 'free' = 'held') => {
-      held = false
-      world.settle()
-      held = next === 'held'
-    },
-  }
+  return { world, pushed: () => pushes.to('c'), arrive: pushes.letArrive }
 }
 
 /** Time passes while a client reads in every tick. */
@@ -75,7 +84,7 @@ test('while clients are served a copy goes on run by run, each followed by three
 test('once no client was served for a second a copy goes on without pauses', () => {
   const { world, pushed, arrive } = returning(false)
   serve(world, 2 * TICK_MS)
-  world.pass(TIMERS.servedMs + TICK_MS)
+  world.pass(SERVED_MS + TICK_MS)
   assert.equal(pushed(), 2 * RUN_BLOCKS)
   arrive()
   assert.equal(pushed(), BLOCKS)
@@ -86,6 +95,58 @@ test('a copy to a member of the set, for which writes wait, takes no turns', () 
   const { world, pushed } = returning(true)
   serve(world, TICK_MS)
   assert.equal(pushed(), WINDOW_BLOCKS)
+})
+
+test('a copy that alone can end what writes wait for takes no turns', () => {
+  const world = active({ minInSync: 2 })
+  for (const store of ['b', 'c']) {
+    world.kill(store)
+    world.host(store).state = 'lost'
+  }
+  for (let block = 0; block < BLOCKS; block++) world.ask('a', write(block, 1, block + 1))
+  world.pass(TIMERS.silentMs + 300)
+  world.publish()
+  world.grant('a')
+  world.settle()
+  const pushes = countPushes(world)
+  world.start('c')
+  world.publish()
+  serve(world, TICK_MS)
+  assert.equal(pushes.to('c'), WINDOW_BLOCKS)
+})
+
+/** Two copies, to c and to d: the first run of both is on its way, and the second one of c, whose turn it is. */
+function twoCopies() {
+  const world = new World(['a', 'b', 'c', 'd'])
+  world.publish()
+  world.settle()
+  for (const store of ['c', 'd']) world.kill(store)
+  world.pass(TIMERS.silentMs + 300)
+  world.grant('a')
+  for (let block = 0; block < BLOCKS; block++) world.ask('a', write(block, 1, block + 1))
+  world.settle()
+  const pushes = countPushes(world)
+  for (const store of ['c', 'd']) world.start(store)
+  world.publish()
+  serve(world, TICK_MS)
+  assert.deepEqual([pushes.to('c'), pushes.to('d')], [2 * RUN_BLOCKS, RUN_BLOCKS])
+  return { world, pushes }
+}
+
+test('a copy that is over while it has its turn gives it away', () => {
+  const { world, pushes } = twoCopies()
+  world.change({ assigned: ['a', 'b', 'd'] as StoreId[] })
+  serve(world, 4 * TICK_MS)
+  assert.deepEqual([pushes.to('c'), pushes.to('d')], [2 * RUN_BLOCKS, 2 * RUN_BLOCKS])
+})
+
+test('a copy that waits for its turn for longer than a stream may stand still is not opened anew', () => {
+  const { world, pushes } = twoCopies()
+  serve(world, TIMERS.slowMs - 4 * TICK_MS)
+  pushes.letArrive()
+  serve(world, 10 * TICK_MS)
+  assert.equal(pushes.to('d'), RUN_BLOCKS, 'the pause behind the run of c')
+  assert.deepEqual([pushes.opens('c'), pushes.opens('d')], [1, 1])
 })
 
 test('copies take turns in the order in which they asked, one at a time', () => {
@@ -102,15 +163,33 @@ test('copies take turns in the order in which they asked, one at a time', () => 
   assert.deepEqual(turns, ['a'])
   pace.done(at(10), a)
   pace.ask(a)
-  pace.endStep(at(39))
-  assert.deepEqual(turns, ['a'], 'three times 10 ms')
-  pace.endStep(at(40))
-  pace.leave(at(40), b)
-  pace.endStep(at(41))
-  assert.deepEqual(turns, ['a', 'b', 'a'], 'one that ends gives its turn away')
+  pace.endStep(at(10))
+  assert.deepEqual(turns, ['a', 'b'], 'a pause of less than a tick is owed')
+  pace.done(at(20), b)
+  pace.endStep(at(79))
+  assert.deepEqual(turns, ['a', 'b'], 'three times 20 ms')
+  pace.endStep(at(80))
   pace.ask(b)
-  pace.endStep(at(TIMERS.servedMs))
-  assert.deepEqual(turns, ['a', 'b', 'a'])
-  pace.endStep(at(TIMERS.servedMs + 1))
-  assert.deepEqual(turns, ['a', 'b', 'a', 'b'], 'nobody is served any more')
+  pace.leave(at(80), a)
+  pace.endStep(at(80))
+  assert.deepEqual(turns, ['a', 'b', 'a', 'b'], 'one that ends gives its turn away')
+  pace.ask(a)
+  pace.endStep(at(SERVED_MS))
+  assert.deepEqual(turns, ['a', 'b', 'a', 'b'])
+  pace.endStep(at(SERVED_MS + 1))
+  assert.deepEqual(turns, ['a', 'b', 'a', 'b', 'a'], 'nobody is served any more')
+})
+
+test('one whose replica hangs loses its turn', () => {
+  const pace = new CopyPace()
+  const turns: string[] = []
+  const at = (now: number): Context => ({ now }) as Context
+  for (const name of ['a', 'b']) pace.ask({ onTurn: () => turns.push(name) })
+  pace.onServed(0)
+  pace.endStep(at(0))
+  pace.onServed(TIMERS.slowMs)
+  pace.endStep(at(TIMERS.slowMs))
+  assert.deepEqual(turns, ['a'])
+  pace.endStep(at(TIMERS.slowMs + 1))
+  assert.deepEqual(turns, ['a', 'b'])
 })
