@@ -22,8 +22,8 @@ export const LIMITS = {
   zeroBlocks: 1024,
   /** A client erases in smaller pieces, and a whole volume not at once: what others write waits behind few blocks. */
   erasePieceBlocks: 256,
-  /** Blocks of one volume that one client has on their way to be erased. */
-  erasedBlocksInFlight: 1024,
+  /** Blocks of one volume that one client has on their way to be erased, at most; fewer while they take long. */
+  erasedBlocksInFlight: 16_384,
   /** Largest WebSocket message anyone sends or accepts, bytes (amendment 19). */
   frameBytes: 10 * MIB,
   /** Largest msgpack body of a control message, bytes: decoding is bounded before it starts (finding 14). */

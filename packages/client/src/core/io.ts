@@ -123,6 +123,7 @@ export class Io implements RequestOwner {
     const { call, piece } = request
     call.pieces.delete(request)
     this.#release(ctx, request)
+    if (call.kind === 'zero') call.volume.eraseWindow.onAnswered(ctx.now - request.waitingSince)
     if (resolution.how === 'applied') {
       call.appliedPieces++
       call.appliedBytes += piece.length
@@ -185,7 +186,7 @@ export class Io implements RequestOwner {
         volume.queue.delete(call)
         return true
       }
-      if (volume.erasedBlocks + erasedBlocks(call, piece) > LIMITS.erasedBlocksInFlight) {
+      if (call.kind === 'zero' && volume.erasedBlocks + erasedBlocks(call, piece) > volume.eraseWindow.size) {
         passed.push(call)
         continue
       }

@@ -1,4 +1,5 @@
 import type { AttachMode, ExtentId, Millis, VolumeRecord } from '@ashlar/proto'
+import { EraseWindow } from './erase-window.ts'
 import type { IoCall } from './io-call.ts'
 import type { CallToken, ClientFailure, VolumeHandle } from './machine.ts'
 import { RangeLocks } from './range-lock.ts'
@@ -27,8 +28,9 @@ export interface OpenVolume {
   nextOrder: number
   /** Calls with pieces to cut, first come, first served. */
   readonly queue: Set<IoCall>
-  /** Blocks on their way to be erased. */
+  /** Blocks on their way to be erased, and how many may be. */
   erasedBlocks: number
+  readonly eraseWindow: EraseWindow
   /** Calls that are not settled. */
   readonly calls: Set<IoCall>
   /** Those of `calls` that change the volume, in order. */
@@ -50,6 +52,7 @@ export function openVolume(given: Pick<OpenVolume, 'handle' | 'mode' | 'session'
     nextOrder: 1,
     queue: new Set(),
     erasedBlocks: 0,
+    eraseWindow: new EraseWindow(),
     calls: new Set(),
     mutations: new Set(),
     flushes: new Set(),

@@ -3,8 +3,8 @@ import type { Context } from '../machine.ts'
 
 /** For so long after a request of a client copies yield. */
 const SERVED_MS: Millis = 1000
-/** Pauses are this many times as long as the runs before them took: copying gets a quarter of the time that it could use. */
-const PAUSE_TIMES = 3
+/** Pauses are this many times as long as the runs before them took: copying gets an eighth of the time that it could use. */
+const PAUSE_TIMES = 7
 /** Shorter pauses are owed: a machine that nobody calls wakes at a tick, so that a pause never is shorter than that may be. */
 const LEAST_PAUSE_MS: Millis = TIMERS.tickMs
 /** Runs that take long because everything does must not end the copy. */
