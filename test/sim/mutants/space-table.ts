@@ -43,7 +43,7 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${REPLICATION}/stream.ts`,
-        find: "return isAtLeast(this.space, this.isEmpty ? 'tight' : 'full') && !this.owner.ackSet().has(this.store)",
+        find: "return isAtLeast(this.space, this.isEmpty ? 'tight' : 'full') && !this.isCounted",
         replace: 'return false',
       },
     ],
