@@ -67,7 +67,7 @@ export function extentHealth(
   const waiting = missing.filter((store) => progress?.get(store)?.joining !== true)
   if (waiting.length === 0) {
     const yields = missing.some((store) => progress?.get(store)?.yields === true)
-    const pace = yields ? ', an eighth of the time while clients are served' : ''
+    const pace = yields ? ', in turns while clients are served' : ''
     return { state: 'recovering', reason: `copying to ${namesOf(map, missing)}${pace}` }
   }
   return { state: 'degraded', reason: `${namesOf(map, waiting)} ${waiting.length === 1 ? 'is' : 'are'} not in sync` }

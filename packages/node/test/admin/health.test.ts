@@ -43,7 +43,7 @@ describe('a volume', () => {
   it('says so when the copy takes turns because clients are served', () => {
     const progress = new Map([[storeOf(3), { joining: true, behindBlocks: 12, yields: true }]])
     const found = health({ extents: [extentRecord(1, 0, without3)] }, progress)
-    assert.deepEqual(found.reasons, ['copying to n3, an eighth of the time while clients are served'])
+    assert.deepEqual(found.reasons, ['copying to n3, in turns while clients are served'])
   })
 
   it('is degraded when one replica is being copied and another one is not', () => {

@@ -13,6 +13,8 @@ export class CopyTurn implements Copier {
   /** Number of the last push of the run. */
   private lastPush = 0
   private taken = false
+  /** Whether the replica was empty when the copy began. */
+  kind: Copier['kind'] = 'filling'
 
   /** `copyOn`: takes runs for as long as `take` allows. */
   constructor(pace: CopyPace, copyOn: (ctx: Context) => void) {

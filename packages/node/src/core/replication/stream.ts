@@ -172,6 +172,7 @@ export class OutStream {
     // One that is short of room says so right behind this message.
     this.space = 'free'
     this.isEmpty = message.lastSeq === 0
+    this.turn.kind = this.isEmpty ? 'filling' : 'returning'
     this.theirCommitSeq = message.lastEpoch < this.owner.historyEpoch ? (0 as Seq) : message.commitSeq
     if (this.theirCommitSeq > this.extent.lastSeq) return this.owner.onBehind(ctx, this.store, message.commitSeq)
     for (const block of message.damaged) this.list.addDamaged(block)
