@@ -57,7 +57,8 @@ async function askAll<T>(
   path: string,
   fetchPeer: FetchPeer,
 ): Promise<PeerAnswers<T>> {
-  const nodes = [...view.map.nodes.values()].filter((node) => node.state !== 'lost')
+  // Where another store took the place of one nobody is to be asked, and nobody is missed.
+  const nodes = [...view.map.nodes.values()].filter(({ state, address }) => state !== 'lost' && address !== '')
   const answers = await Promise.all(
     nodes.map(async (node): Promise<readonly [StoreId, PeerAnswer<T>]> => {
       const { store, api } = node

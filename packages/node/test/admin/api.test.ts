@@ -80,6 +80,13 @@ describe('the cluster', () => {
     assert.deepEqual(body.reasons, ['n1 has no lease, so it serves nothing; no control leader is known'])
   })
 
+  it('misses nobody at a store of which another one took the place', async (t) => {
+    const view = new FakeView(mapOf({ nodes: [nodeRecord(1), nodeRecord(2), nodeRecord(3, { address: '' })] }))
+    view.silent.add(storeOf(3))
+    const call = await serve(t, view)
+    assert.deepEqual((await call('/v1/cluster')).body.unasked, [])
+  })
+
   it('names the nodes that did not answer, and goes on without them', async (t) => {
     const call = await serve(t, demo(), async (api, path) => {
       if (api.endsWith('7482')) throw new Error('connection refused')
