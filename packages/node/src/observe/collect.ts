@@ -63,15 +63,16 @@ function collectExtents(
   const primaries = extents.filter(({ role }) => role === 'primary')
   const behind = new Map<string, number>([...view.map.volumes.values()].map(({ name }) => [name, 0]))
   const streams = new Map<string, number>()
+  let yielding = 0
   for (const extent of primaries) {
     const volume = view.map.locate(extent.extent)?.volume.name
     for (const stream of extent.streams) {
       streams.set(stream.phase, (streams.get(stream.phase) ?? 0) + 1)
+      if (stream.yields) yielding++
       if (volume !== undefined) behind.set(volume, (behind.get(volume) ?? 0) + stream.behindBlocks)
     }
   }
-  const yielding = primaries.flatMap((extent) => extent.streams).filter(({ yields }) => yields)
-  recovery.yieldingStreams.set({}, yielding.length)
+  recovery.yieldingStreams.set({}, yielding)
   recovery.streams.clear()
   for (const [phase, count] of streams) recovery.streams.set({ phase }, count)
   for (const [volume, blocks] of behind) recovery.behindBlocks.set({ volume }, blocks)
