@@ -9,15 +9,29 @@ const LONG_MS: Millis = 5
  * after one that was not. So an idle cluster is used, and a busy one is left to others.
  */
 export class EraseWindow {
-  private blocks: number = LIMITS.erasePieceBlocks
+  #size: number = LIMITS.erasePieceBlocks
+  #inFlight = 0
 
+  /** Blocks that may be on their way. */
   get size(): number {
-    return this.blocks
+    return this.#size
+  }
+
+  hasRoom(blocks: number): boolean {
+    return this.#inFlight + blocks <= this.#size
+  }
+
+  take(blocks: number): void {
+    this.#inFlight += blocks
+  }
+
+  giveBack(blocks: number): void {
+    this.#inFlight -= blocks
   }
 
   onAnswered(tookMs: Millis): void {
     const { erasePieceBlocks, erasedBlocksInFlight } = LIMITS
-    if (tookMs > LONG_MS) this.blocks = Math.max(erasePieceBlocks, Math.floor(this.blocks / 2))
-    else this.blocks = Math.min(erasedBlocksInFlight, this.blocks + erasePieceBlocks)
+    if (tookMs > LONG_MS) this.#size = Math.max(erasePieceBlocks, Math.floor(this.#size / 2))
+    else this.#size = Math.min(erasedBlocksInFlight, this.#size + erasePieceBlocks)
   }
 }

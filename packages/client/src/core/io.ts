@@ -159,12 +159,11 @@ export class Io implements RequestOwner {
 
   /** Cuts pieces while there is room: every volume in turn, its calls first come, first served. */
   #admit(ctx: ClientContext): void {
-    for (const volume of [...this.#queues]) {
+    for (const volume of this.#queues) {
       while (this.#admitOne(ctx, volume)) {
         // The volume goes on until its queue is empty or a bound is met.
       }
-      this.#queues.delete(volume)
-      if (volume.queue.size > 0) this.#queues.add(volume)
+      if (volume.queue.size === 0) this.#queues.delete(volume)
     }
   }
 
@@ -186,7 +185,7 @@ export class Io implements RequestOwner {
         volume.queue.delete(call)
         return true
       }
-      if (call.kind === 'zero' && volume.erasedBlocks + erasedBlocks(call, piece) > volume.eraseWindow.size) {
+      if (call.kind === 'zero' && !volume.eraseWindow.hasRoom(erasedBlocks(call, piece))) {
         passed.push(call)
         continue
       }
@@ -270,7 +269,7 @@ export class Io implements RequestOwner {
   #takeCost({ call, piece, op, costBytes: bytes }: PieceRequest): void {
     const { extent } = piece
     this.#bytesInFlight += bytes
-    call.volume.erasedBlocks += erasedBlocks(call, piece)
+    call.volume.eraseWindow.take(erasedBlocks(call, piece))
     if (op === undefined) this.#readsInFlight++
     else this.#bytesOfExtent.set(extent, (this.#bytesOfExtent.get(extent) ?? 0) + bytes)
   }
@@ -281,7 +280,7 @@ export class Io implements RequestOwner {
     if (bytes === 0) return
     request.costBytes = 0
     this.#bytesInFlight -= bytes
-    call.volume.erasedBlocks -= erasedBlocks(call, piece)
+    call.volume.eraseWindow.giveBack(erasedBlocks(call, piece))
     if (op === undefined) {
       this.#readsInFlight--
       return

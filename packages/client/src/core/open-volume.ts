@@ -28,8 +28,6 @@ export interface OpenVolume {
   nextOrder: number
   /** Calls with pieces to cut, first come, first served. */
   readonly queue: Set<IoCall>
-  /** Blocks on their way to be erased, and how many may be. */
-  erasedBlocks: number
   readonly eraseWindow: EraseWindow
   /** Calls that are not settled. */
   readonly calls: Set<IoCall>
@@ -51,7 +49,6 @@ export function openVolume(given: Pick<OpenVolume, 'handle' | 'mode' | 'session'
     closing: undefined,
     nextOrder: 1,
     queue: new Set(),
-    erasedBlocks: 0,
     eraseWindow: new EraseWindow(),
     calls: new Set(),
     mutations: new Set(),
