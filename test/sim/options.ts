@@ -17,6 +17,8 @@ export interface SimulationOptions {
   readonly raft: boolean
   /** When voters take snapshots of the control log, and what they keep before them. Empty: later than a run lasts. */
   readonly log: LogOptions
+  /** Copies of each extent; 3 where it is absent. No fewer nodes than that. */
+  readonly replicas?: number
   readonly minInSync: number
   readonly sizeBytes: Bytes
   readonly extentSizeBytes: Bytes

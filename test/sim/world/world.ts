@@ -14,7 +14,8 @@ import { Network } from './network.ts'
 import { NodeHost } from './node-host.ts'
 import { Clock } from './time.ts'
 
-const REPLICAS = 3
+/** Copies of each extent where the options do not say. */
+const DEFAULT_REPLICAS = 3
 const CLIENTS = 4
 
 /** One cluster with its clients, in one process, on one clock. */
@@ -29,6 +30,7 @@ export class World {
   /** Two people who do not talk to each other. */
   private readonly operators: readonly Operator[]
   readonly membership: Membership
+  private readonly replicas: number
   readonly history: History
   /** Disks that exist, by store. */
   readonly disks = new Map<string, Disk>()
@@ -39,6 +41,7 @@ export class World {
 
   constructor(options: SimulationOptions, trace?: (line: string) => void) {
     this.options = options
+    this.replicas = options.replicas ?? DEFAULT_REPLICAS
     this.chance = new Chance(options.seed)
     this.clock = new Clock()
     this.checkers = new Checkers(this.clock, this.disks, trace)
@@ -128,7 +131,7 @@ export class World {
     return (
       [...truth.map.extents.values()].every(
         (record) =>
-          record.inSync.length === REPLICAS &&
+          record.inSync.length === this.replicas &&
           record.inSync.every((store) => this.disks.has(store)) &&
           serving.serves(record),
       ) &&
@@ -216,7 +219,7 @@ export class World {
       sizeBytes: options.sizeBytes,
       blockSizeBytes: BLOCK_BYTES,
       extentSizeBytes: options.extentSizeBytes,
-      replicas: REPLICAS,
+      replicas: this.replicas,
       minInSync: options.minInSync,
     } as const
     this.clients[0]?.process.call({ do: 'admin', command }, () => {})
