@@ -24,7 +24,7 @@ export interface Rule {
   check(tree: Tree): Problem[]
 }
 
-/** Folders that hold nothing written by a person. */
+/** What holds nothing written by a person: folders, and the file `.git` that a worktree has in place of the folder. */
 const LEFT_OUT = new Set(['node_modules', 'dist', '.git', '.ashlar', '.cache', 'coverage'])
 /** Endings of files that are not text. */
 const BINARY = /\.(bin|gz|ico|img|ldb|log|png|tgz|zst)$/
@@ -37,9 +37,10 @@ export function readTree(root: string): Tree {
   const files: TreeFile[] = []
   const visit = (folder: string): void => {
     for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+      if (LEFT_OUT.has(entry.name)) continue
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`
       if (entry.isDirectory()) {
-        if (!LEFT_OUT.has(entry.name) && entry.name !== 'fixtures') visit(path)
+        if (entry.name !== 'fixtures') visit(path)
       } else if (entry.isFile() && !BINARY.test(entry.name)) {
         files.push({ path, text: readFileSync(join(root, path), 'utf8') })
       }
