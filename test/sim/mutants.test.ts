@@ -71,7 +71,9 @@ describe('the shipped source passes the seeds that catch mutants', () => {
     if (sighting === undefined || !('seed' in sighting)) continue
     const { seed } = sighting
     const cluster = clusterOf(mutant)
-    runs.set(`seed ${seed}, ${cluster.voters} voters${cluster.fullDisks ? ', full disks' : ''}`, { seed, ...cluster })
+    const { voters = 'drawn', fullDisks, wide } = cluster
+    const how = `${fullDisks ? ', full disks' : ''}${wide ? ', wide' : ''}`
+    runs.set(`seed ${seed}, voters ${voters}${how}`, { seed, ...cluster })
   }
   for (const [name, { seed, ...cluster }] of runs) {
     it(name, () => {

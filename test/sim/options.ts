@@ -1,5 +1,6 @@
 import type { Bytes, Millis } from '@ashlar/proto'
 import { KIB, MIB } from '@ashlar/proto'
+import type { WideFaultName, WidePhaseName } from './wide/shares.ts'
 import { Chance } from './world/chance.ts'
 import type { DiskFaults } from './world/disk.ts'
 import type { SpaceOptions } from './world/disk-space.ts'
@@ -46,6 +47,10 @@ export interface SimulationOptions {
   readonly ioTimeoutMs: Millis
   /** Disks that have an end. Absent: nobody ever runs out of room, and no store is told how much it has. */
   readonly space?: SpaceOptions
+  /** Of the wide family of seeds. */
+  readonly wide?: boolean
+  /** What comes between the time of faults and the mending. Absent: nothing. */
+  readonly phases?: readonly WidePhaseName[]
 }
 
 export interface WorkloadOptions {
@@ -93,6 +98,7 @@ export type FaultName =
   | (typeof VOTER_FAULTS)[number]
   | (typeof DISK_FAULTS)[number]
   | (typeof SPACE_FAULTS)[number]
+  | WideFaultName
 /** The first of them have their place in the draws of a seed; the others draw for themselves. */
 const FIRST_FAULTS = 14
 

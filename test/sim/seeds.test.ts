@@ -9,6 +9,9 @@ const SEEDS = 2000
 /** On disks that run full, beside those. */
 const FULL_DISKS_FIRST = 1
 const FULL_DISK_SEEDS = 500
+/** Of the wide family, beside those. */
+const WIDE_FIRST = 1
+const WIDE_SEEDS = 300
 const JOBS = 2
 const LIMIT_MS = 900_000
 
@@ -27,6 +30,14 @@ describe('random schedules on disks that run full', () => {
     assert.ok(calls > FULL_DISK_SEEDS * 100, `only ${calls} calls ended well`)
     assert.ok(takeovers > FULL_DISK_SEEDS * 3, `only ${takeovers} takeovers`)
     assert.ok(refused > FULL_DISK_SEEDS * 20, `only ${refused} requests met a full disk`)
+  })
+})
+
+describe('random schedules of the wide family', () => {
+  it(`${WIDE_SEEDS} seeds from ${WIDE_FIRST} break no invariant`, { timeout: LIMIT_MS }, async (t) => {
+    const { calls, takeovers } = await runSeeds(t, WIDE_FIRST, WIDE_SEEDS, '--wide')
+    assert.ok(calls > WIDE_SEEDS * 100, `only ${calls} calls ended well`)
+    assert.ok(takeovers > WIDE_SEEDS * 3, `only ${takeovers} takeovers`)
   })
 })
 

@@ -3,6 +3,8 @@ import { Nemesis } from './faults/nemesis.ts'
 import { withFullDisks } from './full-disks.ts'
 import { type FaultName, optionsOf, type SimulationOptions } from './options.ts'
 import { becomeReady, comeToRest } from './phases.ts'
+import { wideOptionsOf } from './wide/options.ts'
+import { runPhases } from './wide/phases.ts'
 import { World } from './world/world.ts'
 
 /** What a run found. */
@@ -31,6 +33,8 @@ export interface RunOptions {
   readonly voters?: number
   /** Disks have an end, which is met. */
   readonly fullDisks?: boolean
+  /** A seed of the wide family: more sizes, more faults, more that is asked for (wide/options.ts, wide/shares.ts). */
+  readonly wide?: boolean
 }
 
 /**
@@ -38,7 +42,7 @@ export interface RunOptions {
  * break and only safety is checked. Then all is mended, and the cluster has to come to rest.
  */
 export function simulate(seed: number, run: RunOptions = {}): Outcome {
-  const drawn = optionsOf(seed, run.voters)
+  const drawn = (run.wide === true ? wideOptionsOf : optionsOf)(seed, run.voters)
   const options = run.fullDisks === true ? withFullDisks(drawn) : drawn
   const world = new World(options, run.trace)
   const { checkers } = world
@@ -48,7 +52,9 @@ export function simulate(seed: number, run: RunOptions = {}): Outcome {
     world.setCalm(false)
     nemesis.start()
     world.runUntil(() => checkers.broken, options.faultsMs)
-    nemesis.stop()
+    nemesis.cease()
+    runPhases(world, nemesis)
+    nemesis.mend()
     world.setCalm(true)
     if (!checkers.broken && becomeReady(world)) comeToRest(world)
   }

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { runCommand, UsageError } from '../../kit/command.ts'
 import { type Outcome, type RunOptions, simulate } from '../simulator.ts'
 
-const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--voters N] [--full-disks] [--trace] [--quiet]
+const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--voters N] [--full-disks] [--wide] [--trace] [--quiet]
 
 Runs the shipped machines of a whole cluster in one process, from seeds. The same seed over the same source is the same run.
 
@@ -13,6 +13,7 @@ Runs the shipped machines of a whole cluster in one process, from seeds. The sam
 --count N     how many seeds (100)
 --minutes M   as many seeds as fit, instead of --count
 --voters N    nodes that vote on the control log, 1, 3 or 5 (drawn by the seed, most often 3)
+--wide        the wide family: clusters, loads and faults that the first family of seeds does not have
 --full-disks  disks have an end, and something else takes the room on them
 --jobs N      processes that share the seeds (1)
 --quiet       with several seeds: print only those that fail, and the sum
@@ -40,6 +41,7 @@ const OPTIONS = {
   jobs: { type: 'string', default: '1' },
   step: { type: 'string', default: '1' },
   'full-disks': { type: 'boolean', default: false },
+  wide: { type: 'boolean', default: false },
   trace: { type: 'boolean', default: false },
   quiet: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
@@ -53,6 +55,7 @@ function main(): Promise<number> | number {
   }
   const cluster = {
     fullDisks: values['full-disks'],
+    wide: values.wide,
     ...(values.voters !== undefined && { voters: wholeNumber('voters', values.voters) }),
   }
   if (values.seed !== undefined) return runOne(wholeNumber('seed', values.seed), cluster, values.trace)
@@ -68,7 +71,7 @@ function main(): Promise<number> | number {
   return jobs > 1 ? runJobs(jobs, range, values) : runRange(range, values.quiet)
 }
 
-type Cluster = Pick<RunOptions, 'voters' | 'fullDisks'>
+type Cluster = Pick<RunOptions, 'voters' | 'fullDisks' | 'wide'>
 
 interface SeedRange {
   readonly cluster: Cluster
@@ -105,7 +108,7 @@ function printOutcome(outcome: Outcome): void {
   for (const { at, rule, text } of violations) process.stdout.write(`  ${at.toFixed(3)} ${rule}: ${text}\n`)
   if (violations.length > 0)
     process.stdout.write(
-      `  replay: npm run sim -- --seed ${seed} --voters ${options.voters}${options.space ? ' --full-disks' : ''} --trace\n`,
+      `  replay: npm run sim -- --seed ${seed} --voters ${options.voters}${options.space ? ' --full-disks' : ''}${options.wide ? ' --wide' : ''} --trace\n`,
     )
 }
 
@@ -146,10 +149,11 @@ async function runJobs(
     Array.from({ length: jobs }, (_, job) => {
       const share = Math.ceil((range.count - job) / jobs)
       const much = values.minutes === undefined ? ['--count', String(share)] : ['--minutes', values.minutes]
-      const { voters, fullDisks } = range.cluster
+      const { voters, fullDisks, wide } = range.cluster
       const how = [
         ...(voters === undefined ? [] : ['--voters', String(voters)]),
         ...(fullDisks ? ['--full-disks'] : []),
+        ...(wide ? ['--wide'] : []),
       ]
       const from = ['--first', String(range.first + job * range.step), ...how]
       const where = [...from, '--step', String(jobs * range.step)]

@@ -2,6 +2,7 @@ import type { LoadedBlock } from '@ashlar/node/core'
 import { BLOCK_DATA, type ExtentRecord, type StoreId, sameVersion } from '@ashlar/proto'
 import type { ControlTruth } from '../checkers/control-truth.ts'
 import type { FaultName, SimulationOptions } from '../options.ts'
+import type { WideFaultName } from '../wide/shares.ts'
 import type { ClientDriver } from '../workload/client-driver.ts'
 import type { Chance } from '../world/chance.ts'
 import type { ClientHost } from '../world/client-host.ts'
@@ -13,6 +14,7 @@ import type { ReplicaImage } from '../world/replica-image.ts'
 import type { Clock } from '../world/time.ts'
 import { DiskFaultMaker } from './disk-faults.ts'
 import { SpaceFaultMaker } from './space-faults.ts'
+import { WideFaults } from './wide-faults.ts'
 
 /** What the nemesis may reach. */
 export interface Victims {
@@ -40,6 +42,7 @@ export class Nemesis {
   private cutNumber = 0
   private readonly disks: DiskFaultMaker
   private readonly space: SpaceFaultMaker
+  private readonly wide: WideFaults
   /** Faults that were done, by name. */
   readonly done = new Map<FaultName, number>()
 
@@ -47,6 +50,10 @@ export class Nemesis {
     this.victims = victims
     this.disks = new DiskFaultMaker(victims)
     this.space = new SpaceFaultMaker(victims)
+    this.wide = new WideFaults(victims, {
+      startLater: (node, afterMs) => this.startLater(node, afterMs),
+      mayLoseAny: () => this.mayWipeAny(),
+    })
   }
 
   start(): void {
@@ -59,29 +66,36 @@ export class Nemesis {
     clock.after(chance.between(0, options.faultEveryMs), next)
   }
 
-  /** No more harm; what was broken is mended: every node runs, every connection can be made. */
-  stop(): void {
+  /** No more harm. What was broken stays so until it mends by itself. */
+  cease(): void {
     this.stopped = true
     this.disks.stop()
+    this.wide.stop()
+  }
+
+  /** What was broken is mended: every node runs, every connection can be made. */
+  mend(): void {
     this.victims.network.setCuts([])
     for (const node of this.victims.nodes) {
       node.crashAfter(Number.POSITIVE_INFINITY)
       mendDisk(node.disk)
       this.disks.mend(node.disk)
       this.space.mend(node.disk)
+      this.wide.mend(node)
       node.start()
       this.mendLostBlocks(node)
     }
   }
 
   private harm(fault: FaultName): void {
-    if (!this.actions[fault]()) return
+    const does = this.actions[fault as keyof typeof this.actions] ?? this.wide.actions[fault as WideFaultName]
+    if (!does()) return
     this.done.set(fault, (this.done.get(fault) ?? 0) + 1)
     this.victims.trace(`fault ${fault}`)
   }
 
   /** Each does one fault and says whether there was anything to harm. */
-  private readonly actions: Readonly<Record<FaultName, () => boolean>> = {
+  private readonly actions: Readonly<Record<Exclude<FaultName, WideFaultName>, () => boolean>> = {
     'crash-one': () => this.crash(this.node()),
     'crash-many': () => {
       for (const node of this.victims.nodes) if (this.victims.chance.happens(0.7)) this.crash(node)

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { RunOptions } from '../simulator.ts'
 import type { Catch } from './hunt.ts'
 import type { Mutant } from './mutant.ts'
 import { ROOT } from './patch-source.ts'
@@ -16,11 +17,10 @@ export type Lure = { readonly schedule: string } | { readonly first: number; rea
  * what is not there any more breaks everything and proves nothing.
  */
 export async function catchMutant(mutant: Mutant, lure: Lure): Promise<Catch> {
-  const { voters, fullDisks } = clusterOf(mutant)
   const args =
     'schedule' in lure
       ? ['schedule', lure.schedule]
-      : ['seeds', String(lure.first), String(lure.count), String(voters), fullDisks ? 'full-disks' : 'endless-disks']
+      : ['seeds', String(lure.first), String(lure.count), JSON.stringify(clusterOf(mutant))]
   const { stdout } = await run(
     process.execPath,
     ['--conditions=ashlar-source', '--import', join(FOLDER, 'patch-hook.ts'), join(FOLDER, 'hunt.ts'), ...args],
@@ -35,8 +35,13 @@ export async function catchMutant(mutant: Mutant, lure: Lure): Promise<Catch> {
 }
 
 /** What the clusters are like that a mutant is to be caught in. */
-export function clusterOf({ voters = 1, fullDisks = false }: Mutant): { voters: number; fullDisks: boolean } {
-  return { voters, fullDisks }
+export function clusterOf({
+  voters,
+  fullDisks = false,
+  wide = false,
+}: Mutant): Pick<RunOptions, 'voters' | 'fullDisks' | 'wide'> {
+  const count = voters ?? (wide ? undefined : 1)
+  return { fullDisks, wide, ...(count !== undefined && { voters: count }) }
 }
 
 /** What caught a mutant: a seed or a schedule, and the invariant that was seen broken first. */

@@ -1,10 +1,10 @@
 import type { Violation } from '../checkers/report.ts'
 import { SCHEDULES } from '../directed/schedules.ts'
-import { simulate } from '../simulator.ts'
+import { type RunOptions, simulate } from '../simulator.ts'
 
 /**
  * The child process of one hunt: runs seeds from `first` until one finds a violation, or the one schedule. Prints the
- * result as JSON. Arguments: `seeds FIRST COUNT VOTERS DISKS` (`full-disks` or `endless-disks`) or `schedule NAME`.
+ * result as JSON. Arguments: `seeds FIRST COUNT CLUSTER`, where CLUSTER is JSON, or `schedule NAME`.
  */
 export interface Catch {
   /** Seeds that were run. */
@@ -13,7 +13,7 @@ export interface Catch {
   readonly violations: readonly Violation[]
 }
 
-function hunt(first: number, count: number, cluster: { voters: number; fullDisks: boolean }): Catch {
+function hunt(first: number, count: number, cluster: RunOptions): Catch {
   for (let tried = 1; tried <= count; tried++) {
     const seed = first + tried - 1
     const { violations } = simulate(seed, cluster)
@@ -28,7 +28,7 @@ function follow(name: string): Catch {
   return { tried: 1, violations: schedule() }
 }
 
-const [what = '', first = '', count = '', voters = '', disks = ''] = process.argv.slice(2)
-const cluster = { voters: Number(voters), fullDisks: disks === 'full-disks' }
-const found = what === 'schedule' ? follow(first) : hunt(Number(first), Number(count), cluster)
+const [what = '', first = '', count = '', cluster = '{}'] = process.argv.slice(2)
+const found =
+  what === 'schedule' ? follow(first) : hunt(Number(first), Number(count), JSON.parse(cluster) as RunOptions)
 process.stdout.write(JSON.stringify(found))

@@ -9,10 +9,12 @@ export interface Mutant {
   /** What it does wrong, as a sentence. */
   readonly wrong: string
   readonly edits: readonly Edit[]
-  /** How many voters the clusters have that it is to be caught in: 1 when absent. */
+  /** How many voters the clusters have that it is to be caught in: 1 when absent, but drawn by the seed in the wide family. */
   readonly voters?: number
   /** To be caught on disks that run full. */
   readonly fullDisks?: boolean
+  /** To be caught by seeds of the wide family. */
+  readonly wide?: boolean
   /** Caught by this directed schedule, where seeds are too rarely unlucky. */
   readonly schedule?: string
 }

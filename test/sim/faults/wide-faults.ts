@@ -1,0 +1,48 @@
+import type { WideFaultName } from '../wide/shares.ts'
+import type { NodeHost } from '../world/node-host.ts'
+import type { Victims } from './nemesis.ts'
+
+/** What the nemesis does for those who make faults. */
+export interface Tools {
+  /** Starts a node that is down, after so long. */
+  startLater(node: NodeHost, afterMs: number): void
+  /** One store may lose what it holds: no other one is lost, rotten or in doubt, and two that count are believed. */
+  mayLoseAny(): boolean
+}
+
+/**
+ * The faults that are on in wide seeds alone. A new one has its share in wide/shares.ts and one line in `actions`, which says
+ * whether there was anything to harm; what it breaks, `mend` makes good.
+ */
+export class WideFaults {
+  protected readonly tools: Tools
+  private readonly victims: Victims
+
+  constructor(victims: Victims, tools: Tools) {
+    this.victims = victims
+    this.tools = tools
+  }
+
+  readonly actions: Readonly<Record<WideFaultName, () => boolean>> = {
+    'slow-reads': () => this.slowReads(),
+  }
+
+  /** No more harm: what was planned for later is not done any more. */
+  stop(): void {}
+
+  /** What was broken about this node is whole again. */
+  mend(node: NodeHost): void {
+    node.disk.extraReadMs = 0
+  }
+
+  /** A list of blocks, a comparison, a merge: whatever waits for a read of this store waits for so long. */
+  private slowReads(): boolean {
+    const { clock, chance, nodes } = this.victims
+    const { disk } = chance.pick(nodes)
+    disk.extraReadMs = chance.skewed(5, 4000)
+    clock.after(chance.skewed(200, 8000), () => {
+      disk.extraReadMs = 0
+    })
+    return true
+  }
+}

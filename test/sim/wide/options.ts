@@ -1,0 +1,49 @@
+import { crc32 } from 'node:zlib'
+import { type FaultName, optionsOf, type SimulationOptions } from '../options.ts'
+import { Chance } from '../world/chance.ts'
+import { WIDE_FAULTS, WIDE_PHASES, type WideFaultName, type WidePhaseName } from './shares.ts'
+
+/** Some options drawn once more, from a source that nothing else draws from. */
+type Redraw = (options: SimulationOptions, own: Chance) => SimulationOptions
+
+/**
+ * Options of wide seeds, in this order. This is the place where new ones are registered. Each draws from a source of its own,
+ * named by its key, so that another line changes no other draw; it asks `own.happens(share)` first if it is on in a share only.
+ */
+const REDRAWS: Readonly<Record<string, Redraw>> = {
+  replicas: drawReplicas,
+}
+
+/** Faults that may be on only where every acknowledged write is on two stores. */
+const NEED_TWO: readonly FaultName[] = ['wipe', 'wipe-sole', 'wipe-voter', 'drop-records', 'distrust']
+
+/**
+ * The options of a seed of the wide family: those of the same seed of the first family, with some drawn once more and with
+ * faults and phases that the first family does not have.
+ */
+export function wideOptionsOf(seed: number, voters?: number): SimulationOptions {
+  let options = optionsOf(seed, voters)
+  for (const [name, redraw] of Object.entries(REDRAWS)) options = redraw(options, sourceOf(seed, name))
+  const faults = namesOf<WideFaultName>(seed, WIDE_FAULTS)
+  const phases = namesOf<WidePhaseName>(seed, WIDE_PHASES)
+  return { ...options, wide: true, faults: [...options.faults, ...faults], phases }
+}
+
+/** A source of chance that belongs to this name alone. */
+function sourceOf(seed: number, name: string): Chance {
+  return new Chance(seed ^ crc32(name))
+}
+
+function namesOf<Name extends string>(seed: number, shares: Readonly<Record<string, number>>): Name[] {
+  const names = Object.entries(shares).filter(([name, share]) => sourceOf(seed, name).happens(share))
+  return names.map(([name]) => name as Name)
+}
+
+/** M from 1 to 5 with every legal minInSync, mostly one that lets a minority of the replicas be away. */
+function drawReplicas(options: SimulationOptions, own: Chance): SimulationOptions {
+  const replicas = own.pick([1, 2, 3, 3, 3, 5])
+  const minInSync = own.happens(0.85) ? own.integer(1, Math.ceil(replicas / 2)) : own.integer(1, replicas)
+  const nodes = Math.max(options.nodes, replicas) + (own.happens(0.3) ? 1 : 0)
+  const faults = options.faults.filter((fault) => minInSync > 1 || !NEED_TWO.includes(fault))
+  return { ...options, replicas, minInSync, nodes, faults: faults.length > 0 ? faults : ['crash-one'] }
+}

@@ -1,0 +1,18 @@
+/**
+ * What is on in a share of wide seeds. This is the place where a new fault or phase is registered: a line here says its name
+ * and in which share of seeds it is on, and one line in a table says what it does: `actions` of faults/wide-faults.ts for a
+ * fault, `PHASES` of wide/phases.ts for a phase. Each name draws from a source of its own, so that a new line changes only
+ * those seeds in which it is on.
+ */
+
+/** Faults that the nemesis does in wide seeds alone, each in this share of them. */
+export const WIDE_FAULTS = {
+  /** Reads of one store take up to seconds for a while. */
+  'slow-reads': 0.4,
+} as const
+
+/** What comes between the time of faults and the mending, each in this share of wide seeds, in this order. */
+export const WIDE_PHASES = {} as const
+
+export type WideFaultName = keyof typeof WIDE_FAULTS
+export type WidePhaseName = keyof typeof WIDE_PHASES
