@@ -6,7 +6,11 @@ import { catchMutant, clusterOf, type Recorded } from './mutants/catch.ts'
 import type { Mutant } from './mutants/mutant.ts'
 import { mutate, staleness } from './mutants/patch-source.ts'
 import { MUTANTS } from './mutants/table.ts'
+import { FOUND_BY_SEARCH } from './search/scenarios.ts'
 import { simulate } from './simulator.ts'
+
+/** Those that seeds or schedules catch; a search is run by search.test.ts. */
+const HUNTED = MUTANTS.filter(({ searched }) => searched !== true)
 
 const recorded = JSON.parse(readFileSync(join(import.meta.dirname, 'mutants/recorded.json'), 'utf8')) as Recorded
 
@@ -23,11 +27,17 @@ describe('the table of mutants', () => {
   })
 
   it('is recorded by the schedule that it names, where it names one', () => {
-    for (const { name, schedule } of MUTANTS) {
+    for (const { name, schedule } of HUNTED) {
       const sighting = recorded[name]
       const by = sighting !== undefined && 'schedule' in sighting ? sighting.schedule : undefined
       assert.equal(by, schedule, `${name}: npm run sim:mutants -- --mutant ${name} --record`)
     }
+  })
+
+  it('has a search for each mutant that no seed and no schedule catches', () => {
+    const searched = new Set(FOUND_BY_SEARCH.map(([name]) => name))
+    for (const { name } of MUTANTS)
+      if (!HUNTED.some((mutant) => mutant.name === name)) assert.ok(searched.has(name), name)
   })
 
   it('says so when the source has moved on', () => {
@@ -48,7 +58,7 @@ describe('the table of mutants', () => {
 const SEARCH = { first: 1, count: 300 }
 
 describe('every mutant is caught where it was caught before', { concurrency: 2 }, () => {
-  for (const mutant of MUTANTS) {
+  for (const mutant of HUNTED) {
     it(`${mutant.name} (${mutant.rule})`, async (t) => {
       const sighting = recorded[mutant.name]
       const again = `npm run sim:mutants -- --mutant ${mutant.name} --record`
@@ -66,7 +76,7 @@ describe('every mutant is caught where it was caught before', { concurrency: 2 }
 
 describe('the shipped source passes the seeds that catch mutants', () => {
   const runs = new Map<string, { readonly seed: number } & ReturnType<typeof clusterOf>>()
-  for (const mutant of MUTANTS) {
+  for (const mutant of HUNTED) {
     const sighting = recorded[mutant.name]
     if (sighting === undefined || !('seed' in sighting)) continue
     const { seed } = sighting

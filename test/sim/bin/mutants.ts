@@ -36,10 +36,11 @@ async function main(): Promise<number> {
     process.stdout.write(HELP)
     return 0
   }
-  const chosen = MUTANTS.filter(({ name }) => values.mutant === undefined || name === values.mutant)
+  const hunted = MUTANTS.filter(({ searched }) => searched !== true)
+  const chosen = hunted.filter(({ name }) => values.mutant === undefined || name === values.mutant)
   if (chosen.length === 0) {
     process.stderr.write(
-      `there is no mutant ${values.mutant}; there are ${MUTANTS.map(({ name }) => name).join(', ')}\n`,
+      `there is no mutant ${values.mutant}; there are ${hunted.map(({ name }) => name).join(', ')}\n`,
     )
     return 2
   }

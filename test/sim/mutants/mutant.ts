@@ -17,6 +17,8 @@ export interface Mutant {
   readonly wide?: boolean
   /** Caught by this directed schedule, where seeds are too rarely unlucky. */
   readonly schedule?: string
+  /** Caught by the search FOUND_BY_SEARCH names alone: no seed and no schedule comes to it. */
+  readonly searched?: boolean
 }
 
 export interface Edit {

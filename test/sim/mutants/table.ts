@@ -1,3 +1,4 @@
+import { CLIENT_MUTANTS } from './client-table.ts'
 import { FAULT_MUTANTS } from './fault-table.ts'
 import type { Mutant } from './mutant.ts'
 import { RAFT_MUTANTS } from './raft-table.ts'
@@ -471,6 +472,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...REPLICATION_MUTANTS,
   ...RETRY_MUTANTS,
   ...READ_MUTANTS,
+  ...CLIENT_MUTANTS,
   ...RAFT_MUTANTS,
   ...FAULT_MUTANTS,
   ...SPACE_MUTANTS,

@@ -42,9 +42,9 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     ...NOTHING,
     name: 'two-stores-cut',
-    about: 'a primary is cut from control at any point, another one takes over, and reads go to both',
+    about: 'a primary is cut from control at any point, another one takes over, and two reads go to both',
     writes: 0,
-    reads: 1,
+    reads: 2,
     cuts: 1,
     pauses: 2,
   },
@@ -96,4 +96,5 @@ export const FOUND_BY_SEARCH: readonly (readonly [mutant: string, scenario: stri
   ['no-reconcile', 'two-stores-crash'],
   ['mark-before-the-list-is-empty', 'two-stores-join'],
   ['record-not-durable-at-ack', 'two-stores-crash'],
+  ['read-joins-a-round', 'two-stores-cut'],
 ]

@@ -46,6 +46,29 @@ test('amendment 8: the round begins after the bytes were fetched; reads that com
   assert.equal(world.host('a').replication.describe()[0]?.phase, 'active')
 })
 
+test('amendment 8: a read that asks while a round is on its way waits for the next one', () => {
+  const world = withoutControl()
+  world.hold = (_from, _to, message) => message.type === 'confirmed'
+  const early = read(0)
+  world.ask('a', early)
+  world.settle()
+  const late = read(0)
+  world.ask('a', late)
+  world.settle()
+  assert.equal(world.wire.filter(({ message }) => message.type === 'confirmed').length, 2, 'one round, of two stores')
+  world.hold = (_from, _to, message) => message.type === 'confirm'
+  world.settle()
+  assert.deepEqual(answerTo(world, early.request), { bytes: blockOf(5), codes: [] })
+  assert.deepEqual(
+    answerTo(world, late.request),
+    { bytes: undefined, codes: [] },
+    'the round had begun before its bytes',
+  )
+  world.hold = () => false
+  world.settle()
+  assert.deepEqual(answerTo(world, late.request), { bytes: blockOf(5), codes: [] })
+})
+
 test('amendment 8: one store that promised a higher epoch ends it, and with it the primary', () => {
   const world = withoutControl()
   // c was named by control, which a does not hear of; b does not know yet.

@@ -1,0 +1,21 @@
+import type { Mutant } from './mutant.ts'
+
+const REPLICATION = 'packages/node/src/core/replication'
+
+/** Bugs of what clients are answered: reads that prove too little, ranges that are given back too early. */
+export const CLIENT_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'read-joins-a-round',
+    rule: 'Amendment 8',
+    wrong: 'A read without a lease joins a round of confirmations that is on its way already.',
+    edits: [
+      {
+        file: `${REPLICATION}/confirmations.ts`,
+        find: 'this.gathered.push(then)',
+        replace:
+          'if (this.round !== undefined) return void this.round.waiting.push(then)\n    this.gathered.push(then)',
+      },
+    ],
+    searched: true,
+  },
+]
