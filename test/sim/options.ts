@@ -47,6 +47,8 @@ export interface SimulationOptions {
   readonly ioTimeoutMs: Millis
   /** Disks that have an end. Absent: nobody ever runs out of room, and no store is told how much it has. */
   readonly space?: SpaceOptions
+  /** Several cuts at once, each with an end of its own. Absent: a cut takes the place of the one before, and ends soon. */
+  readonly longCuts?: boolean
   /** Of the wide family of seeds. */
   readonly wide?: boolean
   /** What comes between the time of faults and the mending. Absent: nothing. */

@@ -12,6 +12,7 @@ import type { Cut, Network } from '../world/network.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import type { ReplicaImage } from '../world/replica-image.ts'
 import type { Clock } from '../world/time.ts'
+import { Cuts } from './cuts.ts'
 import { DiskFaultMaker } from './disk-faults.ts'
 import { SpaceFaultMaker } from './space-faults.ts'
 import { WideFaults } from './wide-faults.ts'
@@ -33,13 +34,16 @@ export interface Victims {
   lost(store: StoreId): void
 }
 
+/** A cut that outlasts a link whose peer is silent (DEAD_LINK_MS). */
+const LONG_CUT_MS = 25_000
+
 /** Does harm at random moments, one fault after another, until it is told to stop. */
 export class Nemesis {
   private readonly victims: Victims
   private stopped = false
   /** A replaced disk that is not everywhere in sync again: until then no other one is replaced. */
   private wiped: NodeHost | undefined
-  private cutNumber = 0
+  private readonly cuts: Cuts
   private readonly disks: DiskFaultMaker
   private readonly space: SpaceFaultMaker
   private readonly wide: WideFaults
@@ -48,6 +52,7 @@ export class Nemesis {
 
   constructor(victims: Victims) {
     this.victims = victims
+    this.cuts = new Cuts(victims.clock, victims.network, victims.options.longCuts === true)
     this.disks = new DiskFaultMaker(victims)
     this.space = new SpaceFaultMaker(victims)
     this.wide = new WideFaults(victims, {
@@ -75,7 +80,7 @@ export class Nemesis {
 
   /** What was broken is mended: every node runs, every connection can be made. */
   mend(): void {
-    this.victims.network.setCuts([])
+    this.cuts.mend()
     for (const node of this.victims.nodes) {
       node.crashAfter(Number.POSITIVE_INFINITY)
       mendDisk(node.disk)
@@ -231,28 +236,21 @@ export class Nemesis {
   }
 
   private cutFor(mostMs: number, cuts: readonly Cut[]): boolean {
-    const { clock, chance, network } = this.victims
-    const number = ++this.cutNumber
-    network.setCuts(cuts)
-    clock.after(chance.skewed(50, mostMs), () => {
-      if (number === this.cutNumber) network.setCuts([])
-    })
+    const { chance, options } = this.victims
+    this.cuts.make(cuts, chance.skewed(50, options.longCuts ? LONG_CUT_MS : mostMs))
     return true
   }
 
   /** Cuts a primary from the leader of control, but not from its replicas: its lease runs out while it still can replicate. */
   private isolatePrimary(): boolean {
-    const { truth, nodes, network, clock, chance } = this.victims
+    const { truth, nodes, chance } = this.victims
     const record = this.someExtent()
     const primary = nodes.find((node) => node.disk.store === record?.primary.store)
     const leader = nodes.find(({ process }) => process?.leads === true) ?? this.victims.voters()[0]
     if (record === undefined || primary === undefined || leader === undefined) return false
     if (primary === leader || truth.map.revision === 0) return false
-    const number = ++this.cutNumber
-    network.setCuts([{ side: new Set([primary.name]), others: new Set([leader.name]), oneWay: chance.happens(0.3) }])
-    clock.after(chance.between(3000, 9000), () => {
-      if (number === this.cutNumber) network.setCuts([])
-    })
+    const cut = { side: new Set([primary.name]), others: new Set([leader.name]), oneWay: chance.happens(0.3) }
+    this.cuts.make([cut], chance.between(3000, 9000))
     return true
   }
 

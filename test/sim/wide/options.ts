@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { type FaultName, optionsOf, type SimulationOptions } from '../options.ts'
+import { BLOCK_BYTES, type FaultName, optionsOf, type SimulationOptions } from '../options.ts'
 import { Chance } from '../world/chance.ts'
 import { WIDE_FAULTS, WIDE_PHASES, type WideFaultName, type WidePhaseName } from './shares.ts'
 
@@ -12,6 +12,9 @@ type Redraw = (options: SimulationOptions, own: Chance) => SimulationOptions
  */
 const REDRAWS: Readonly<Record<string, Redraw>> = {
   replicas: drawReplicas,
+  blocks: drawBlocks,
+  reads: drawReads,
+  cuts: (options, own) => ({ ...options, longCuts: own.happens(0.6) }),
 }
 
 /** Faults that may be on only where every acknowledged write is on two stores. */
@@ -46,4 +49,24 @@ function drawReplicas(options: SimulationOptions, own: Chance): SimulationOption
   const nodes = Math.max(options.nodes, replicas) + (own.happens(0.3) ? 1 : 0)
   const faults = options.faults.filter((fault) => minInSync > 1 || !NEED_TWO.includes(fault))
   return { ...options, replicas, minInSync, nodes, faults: faults.length > 0 ? faults : ['crash-one'] }
+}
+
+/** From two blocks to so many that a copy takes several loads, and writes that are larger than one load of a copy. */
+function drawBlocks(options: SimulationOptions, own: Chance): SimulationOptions {
+  if (!own.happens(0.6)) return options
+  const hotBytes = own.pick([2, 8, 40, 120, 200]) * BLOCK_BYTES
+  const isAcross = options.sizeBytes > options.extentSizeBytes
+  const hotOffset = isAcross ? options.extentSizeBytes - hotBytes / 2 : options.hotOffset
+  const workload = {
+    ...options.workload,
+    mostBlocks: own.pick([1, 3, 8, 40]),
+    thinkMs: own.pick([5, 20, 60]),
+  }
+  return { ...options, hotOffset, hotBytes, sizeBytes: Math.max(options.sizeBytes, hotOffset + hotBytes), workload }
+}
+
+function drawReads(options: SimulationOptions, own: Chance): SimulationOptions {
+  if (!own.happens(0.4)) return options
+  const slow = { slowPerRead: own.between(0.02, 0.2), slowReadMs: own.pick([50, 600, 3000]) }
+  return { ...options, disk: { ...options.disk, ...slow } }
 }

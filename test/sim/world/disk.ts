@@ -138,6 +138,9 @@ export interface DiskFaults {
   readonly errorPerBatch: number
   /** Reads see what was handed over until they are answered, not only until they were asked for. */
   readonly lateReads: boolean
+  /** Reads that take up to `slowReadMs`. Absent: none. */
+  readonly slowPerRead?: number
+  readonly slowReadMs?: number
 }
 
 /** The effects that go to the store or to the control log. */
@@ -367,7 +370,9 @@ export class OpenStore {
   }
 
   private readMs(): number {
-    const { chance } = this.world
+    const { chance, faults } = this.world
+    const { slowPerRead = 0, slowReadMs = 0 } = faults
+    if (!this.world.calm() && chance.happens(slowPerRead)) return chance.between(5, slowReadMs)
     return !this.world.calm() && chance.happens(0.01) ? chance.between(5, 100) : chance.between(0.05, 1)
   }
 }

@@ -131,7 +131,7 @@ export class World {
     return (
       [...truth.map.extents.values()].every(
         (record) =>
-          record.inSync.length === this.replicas &&
+          record.inSync.length === record.assigned.length &&
           record.inSync.every((store) => this.disks.has(store)) &&
           serving.serves(record),
       ) &&
