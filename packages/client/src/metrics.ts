@@ -87,6 +87,9 @@ export class ClientMetrics {
     counter('ashlar_client_bad_frames_total', 'Frames that were invalid or did not match their checksums', () =>
       plain(transport.badFrames),
     )
+    counter('ashlar_client_unencodable_messages_total', 'Connections closed by a message that broke a limit', () =>
+      plain(transport.unencodableMessages),
+    )
     counter('ashlar_client_failed_dials_total', 'Attempts to connect that failed', () => plain(transport.failedDials))
     counter('ashlar_client_sent_bytes_total', 'Bytes sent to nodes', () => plain(transport.sentBytes))
     counter('ashlar_client_received_bytes_total', 'Bytes received from nodes', () => plain(transport.receivedBytes))

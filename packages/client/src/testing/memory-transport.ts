@@ -30,7 +30,10 @@ export interface MemoryNetwork {
  * that is down is dialed again when it comes up.
  */
 export class MemoryTransport implements ClientTransport {
-  readonly counters: ClientTransportCounters = { badFrames: 0, failedDials: 0, sentBytes: 0, receivedBytes: 0 }
+  readonly counters: ClientTransportCounters = {
+    ...{ badFrames: 0, unencodableMessages: 0, failedDials: 0 },
+    ...{ sentBytes: 0, receivedBytes: 0 },
+  }
   readonly #network: MemoryNetwork
   readonly #events: ClientTransportEvents
   readonly #onClosed: (transport: MemoryTransport) => void

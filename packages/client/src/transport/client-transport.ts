@@ -30,6 +30,8 @@ export interface ClientTransportEvents {
 export interface ClientTransportCounters {
   /** Frames that were not valid, or carried a block that did not match its checksum: their link was closed. */
   badFrames: number
+  /** Messages that broke a limit of the wire: their link was closed. */
+  unencodableMessages: number
   /** Dials that did not become a link. */
   failedDials: number
   sentBytes: number

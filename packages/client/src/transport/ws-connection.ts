@@ -85,7 +85,11 @@ export class WsConnection {
   /** Queues a message; all messages of one turn share frames. Nothing is thrown: what is not sent ends with the connection. */
   send(message: AnyMessage): void {
     if (this.#closed) return
-    this.#queue.add(message)
+    try {
+      this.#queue.add(message)
+    } catch (error) {
+      return this.#closeUnencodable(error)
+    }
     if (this.#queue.bytes > QUEUE_BYTES) this.close('too much waits to be sent')
     else this.#scheduleFlush()
   }
@@ -185,13 +189,24 @@ export class WsConnection {
   #transmit(messages: readonly AnyMessage[]): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return
     const { frameMemory } = this.#options
-    const frame = encodeFrame(messages, frameMemory)
+    let frame: Uint8Array
+    try {
+      frame = encodeFrame(messages, frameMemory)
+    } catch (error) {
+      return this.#closeUnencodable(error)
+    }
     this.#options.counters.sentBytes += frame.length
     // The callback comes when the kernel took the bytes: then there is room for more.
     this.#socket.send(frame, { binary: true, compress: false }, (error) => {
       frameMemory.onSent(frame, error)
       this.#flush()
     })
+  }
+
+  /** A message that breaks a limit of the wire is a fault of this build: it costs its connection, not the program. */
+  #closeUnencodable(error: unknown): void {
+    this.#options.counters.unencodableMessages++
+    this.close(`a message for it cannot be encoded: ${(error as Error).message}`)
   }
 
   #onClose(code: number): void {

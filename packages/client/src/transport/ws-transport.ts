@@ -24,7 +24,10 @@ interface Dialed {
 /** Dials nodes over WebSocket and dials them again, after longer and longer pauses, as long as they are wanted. */
 export class WsTransport implements ClientTransport {
   readonly #frameMemory = new FrameMemory()
-  readonly counters: ClientTransportCounters = { badFrames: 0, failedDials: 0, sentBytes: 0, receivedBytes: 0 }
+  readonly counters: ClientTransportCounters = {
+    ...{ badFrames: 0, unencodableMessages: 0, failedDials: 0 },
+    ...{ sentBytes: 0, receivedBytes: 0 },
+  }
   readonly #options: WsTransportOptions
   readonly #events: ClientTransportEvents
   readonly #dialed: Map<string, Dialed> = new Map()

@@ -160,3 +160,11 @@ test('a message that is withdrawn while it waits to be sent is not sent, and its
   )
   assert.ok(received.every((write) => verifyWrite(write, MIB)))
 })
+
+test('a message that breaks a limit of the wire closes its link and is counted', async () => {
+  await using client = await dialed((socket) => socket.send(encodeFrame([welcome()])))
+  await client.until('the link is up', () => client.seen.up > 0)
+  client.transport.send(1, { ...writeOf(1), checksums: new Array<number>(300).fill(0) })
+  await client.until('the link goes down', () => client.seen.down > 0)
+  assert.equal(client.transport.counters.unencodableMessages, 1)
+})

@@ -14,6 +14,8 @@ export interface TransportCounters {
   fullLinks: number
   /** Links that were closed because nothing left them for STALL_MS. */
   stalledLinks: number
+  /** Links that were closed because a message for them broke a limit of the wire. */
+  unencodableMessages: number
   /** Times that a client was not read from because more than LIMITS.linkHighBytes waited for it. */
   pausedClients: number
   /** Dials that did not become a link. */
@@ -31,6 +33,7 @@ export function newCounters(): TransportCounters {
     foreignConnections: 0,
     fullLinks: 0,
     stalledLinks: 0,
+    unencodableMessages: 0,
     pausedClients: 0,
     failedDials: 0,
   }

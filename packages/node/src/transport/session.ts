@@ -103,7 +103,12 @@ export class Session {
       this.cut('more waits for it than a link may hold')
       return 'full'
     }
-    this.queue.add(message)
+    try {
+      this.queue.add(message)
+    } catch (error) {
+      this.cutUnencodable(error)
+      return 'down'
+    }
     return 'queued'
   }
 
@@ -153,7 +158,12 @@ export class Session {
   private transmit(messages: readonly AnyMessage[]): void {
     if (this.socket.readyState !== WebSocket.OPEN) return
     const { frameMemory } = this.context
-    const frame = encodeFrame(messages, frameMemory)
+    let frame: Uint8Array
+    try {
+      frame = encodeFrame(messages, frameMemory)
+    } catch (error) {
+      return this.cutUnencodable(error)
+    }
     this.context.counters.sentFrames++
     this.context.counters.sentBytes += frame.length
     this.socket.send(frame, { binary: true, compress: false, fin: true }, (error) => {
@@ -161,6 +171,20 @@ export class Session {
       this.framesGone++
       this.flush()
     })
+  }
+
+  /**
+   * A message that breaks a limit of the wire is a fault of this build, and of this link alone: the process serves everybody
+   * else on. The other side dials again and may ask for something that can be sent.
+   */
+  private cutUnencodable(error: unknown): void {
+    const what = (error as Error).message
+    this.context.counters.unencodableMessages++
+    this.context.logger.warn(
+      { remote: this.remote, direction: this.direction, what },
+      'unencodable message: link closed',
+    )
+    this.cut(`a message for it cannot be encoded: ${what}`)
   }
 
   /**

@@ -311,6 +311,7 @@ describe('states at an exposition', () => {
     const counters = {
       ...{ sentFrames: 1, sentBytes: 2, receivedFrames: 3, receivedBytes: 4, badFrames: 5, refusedHandshakes: 6 },
       ...{ foreignConnections: 7, fullLinks: 8, stalledLinks: 9, pausedClients: 10, failedDials: 11 },
+      ...{ unencodableMessages: 12 },
     }
     observer.metrics.transport.watch(counters)
     assert.equal(await value('ashlar_storage_batches_total'), 3)
@@ -347,6 +348,7 @@ describe('names of metrics', () => {
     observer.metrics.transport.watch({
       ...{ sentFrames: 0, sentBytes: 0, receivedFrames: 0, receivedBytes: 0, badFrames: 0, refusedHandshakes: 0 },
       ...{ foreignConnections: 0, fullLinks: 0, stalledLinks: 0, pausedClients: 0, failedDials: 0 },
+      ...{ unencodableMessages: 0 },
     })
     const types = [...(await observer.register.expose()).matchAll(/^# TYPE (\S+) (\w+)$/gm)]
     const ours = types.filter(([, name]) => name?.startsWith('ashlar_'))

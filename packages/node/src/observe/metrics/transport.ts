@@ -17,6 +17,10 @@ const COUNTERS = {
   foreignConnections: ['ashlar_transport_foreign_connections_total', 'Connections that did not speak our protocol.'],
   fullLinks: ['ashlar_transport_full_links_total', 'Connections closed because too much waited to be sent on them.'],
   stalledLinks: ['ashlar_transport_stalled_links_total', 'Connections closed because nothing left them for too long.'],
+  unencodableMessages: [
+    'ashlar_transport_unencodable_messages_total',
+    'Connections closed because a message for them broke a limit of the wire: a fault of this build.',
+  ],
   pausedClients: [
     'ashlar_transport_paused_clients_total',
     'Times that a client was not read from, since it did not read.',
