@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Effect, Input, LogEntry } from '@ashlar/node/core'
-import type { Epoch, ExtentId, Message, Seq, StoreId } from '@ashlar/proto'
+import { type Epoch, type ExtentId, type Message, type Seq, type StoreId, WIRE_VERSION } from '@ashlar/proto'
 import { Chance } from './world/chance.ts'
 import type { Endpoint, Hello } from './world/connection.ts'
 import { Disk, type DiskEffect, OpenStore } from './world/disk.ts'
@@ -117,7 +117,7 @@ class Peer implements Endpoint {
     if (!this.dead) action()
   }
   hello(): Hello {
-    return { kind: 'client', name: this.host }
+    return { kind: 'client', wire: WIRE_VERSION, name: this.host }
   }
   newLink(): number {
     return ++this.links

@@ -53,7 +53,7 @@ export class ClientPump {
     this.#metrics = parts.metrics
     this.#onEvent = parts.onEvent
     this.#transport = parts.transport({
-      linkUp: (link, address, store) => this.#step({ type: 'link-up', link, address, store }),
+      linkUp: (link, address, store, wire) => this.#step({ type: 'link-up', link, address, store, wire }),
       linkDown: (link) => this.#step({ type: 'link-down', link }),
       dialFailed: (address, reason) => this.#step({ type: 'dial-failed', address, reason }),
       messages: (link, messages) => {

@@ -1,6 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type AdminCommand, type ClusterId, type Message, type NodeName, type StoreId, TIMERS } from '@ashlar/proto'
+import {
+  type AdminCommand,
+  type ClusterId,
+  type Message,
+  type NodeName,
+  type StoreId,
+  TIMERS,
+  WIRE_VERSION,
+} from '@ashlar/proto'
 import { encodeFrame, FrameQueue } from '@ashlar/proto/codec'
 import { ControlLeader, type LeaderMessage } from '../../../packages/node/src/core/control/index.ts'
 import type { Context, Effect, Link } from '../../../packages/node/src/core/machine.ts'
@@ -183,7 +191,7 @@ export class ControlRig {
 
   #flush(): void {
     for (const queue of this.#queues.values())
-      while (!queue.isEmpty) this.frameBytes += encodeFrame(queue.take()).length
+      while (!queue.isEmpty) this.frameBytes += encodeFrame(queue.take(), WIRE_VERSION).length
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type Message,
   type SessionId,
   type VolumeId,
+  WIRE_VERSION,
   type Write,
 } from '@ashlar/proto'
 import { decodeFrame, encodeFrame, WEBSOCKET_DIAL_OPTIONS } from '@ashlar/proto/codec'
@@ -29,12 +30,12 @@ export async function websocketServer(): Promise<Piece> {
   server.on('connection', (socket) => {
     sockets.push(socket)
     socket.on('message', (frame) => {
-      const answers = decodeFrame(frame as Buffer).map((message): Message => {
+      const answers = decodeFrame(frame as Buffer, WIRE_VERSION).map((message): Message => {
         if (message.type !== 'write') throw new InvariantError(`a ${message.type} where writes are sent`)
         return { type: 'answer', request: message.request, code: 0, epoch: message.epoch }
       })
       answered += answers.length
-      socket.send(encodeFrame(answers))
+      socket.send(encodeFrame(answers, WIRE_VERSION))
     })
   })
   return {
@@ -64,10 +65,16 @@ export async function websocketClient({ address, atOnce = 1 }: PieceSettings): P
   let answered = 0
   let onAnswers: () => void = () => undefined
   socket.on('message', (frame) => {
-    answered += decodeFrame(frame as Buffer).length
+    answered += decodeFrame(frame as Buffer, WIRE_VERSION).length
     onAnswers()
   })
-  const send = () => socket.send(encodeFrame(Array.from({ length: atOnce }, () => write(++request, source))))
+  const send = () =>
+    socket.send(
+      encodeFrame(
+        Array.from({ length: atOnce }, () => write(++request, source)),
+        WIRE_VERSION,
+      ),
+    )
   return {
     async run(untilMs) {
       const before = answered

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { Effect, Input, NodeStart } from '@ashlar/node/core'
-import { type ClusterId, type Message, type NodeName, type StoreId, splitBlocks } from '@ashlar/proto'
+import { type ClusterId, type Message, type NodeName, type StoreId, splitBlocks, WIRE_VERSION } from '@ashlar/proto'
 import { stamped } from '../workload/stamps.ts'
 import { Numbers } from './fingerprint.ts'
 import { type DiskWrite, Images, type Truth, Truths } from './images.ts'
@@ -69,7 +69,7 @@ export class Cluster {
     const machine = this.begin(node, counter, before.image)
     draft.nodes[node] = { ...before, up: true, counter, machine }
     this.feed(draft, node, { type: 'tick' })
-    const program = { kind: 'client', name: 'program' } as const
+    const program = { kind: 'client', wire: WIRE_VERSION, name: 'program' } as const
     this.feed(draft, node, { type: 'link-up', link: PROGRAM_LINK, direction: 'in', peer: program })
     for (let other = 0; other < this.size; other++) {
       if (other === node || draft.nodes[other]?.up !== true) continue
@@ -98,7 +98,7 @@ export class Cluster {
 
   private peer(draft: Draft, node: number) {
     const { counter } = draft.nodes[node] as NodeState
-    return { kind: 'node', store: storeName(node), counter, address: addressOf(node) } as const
+    return { kind: 'node', wire: WIRE_VERSION, store: storeName(node), counter, address: addressOf(node) } as const
   }
 
   /** `survives`: what was written and not synced is on the disk all the same. */

@@ -6,7 +6,7 @@ import {
   ClientMachine,
   type ClientOutcome,
 } from '@ashlar/client/core'
-import type { Message, Millis } from '@ashlar/proto'
+import { type Message, type Millis, WIRE_VERSION } from '@ashlar/proto'
 import type { Chance } from './chance.ts'
 import type { Hello } from './connection.ts'
 import type { Network } from './network.ts'
@@ -94,11 +94,11 @@ export class ClientProcess extends Process {
   }
 
   hello(): Hello {
-    return { kind: 'client', name: this.host }
+    return { kind: 'client', wire: WIRE_VERSION, name: this.host }
   }
 
   linkUp(link: number, _direction: 'in' | 'out', peer: Hello, address: string): void {
-    if (peer.kind === 'node') this.feed({ type: 'link-up', link, address, store: peer.store })
+    if (peer.kind === 'node') this.feed({ type: 'link-up', link, address, store: peer.store, wire: peer.wire })
   }
 
   linkDown(link: number): void {

@@ -1,9 +1,10 @@
 import type { Message, StoreId } from '@ashlar/proto'
 
-/** What a process says of itself when a connection is made. */
-export type Hello =
+/** What a process says of itself when a connection is made. `wire`: the newest version that it speaks. */
+export type Hello = { readonly wire: number } & (
   | { readonly kind: 'node'; readonly store: StoreId; readonly counter: number; readonly address: string }
   | { readonly kind: 'client'; readonly name: string }
+)
 
 /** A process as the network sees it. */
 export interface Endpoint {
@@ -15,6 +16,7 @@ export interface Endpoint {
   hello(): Hello
   /** A number for a new connection, never given twice by one process. */
   newLink(): number
+  /** `peer.wire` is the version of the connection: the newest that both ends speak. */
   linkUp(link: number, direction: 'in' | 'out', peer: Hello, dialedAddress: string): void
   linkDown(link: number): void
   messages(link: number, messages: readonly Message[]): void
@@ -41,6 +43,8 @@ export interface End {
 export interface Pipe {
   /** The sending end. */
   readonly end: End
+  /** Version of its frames: the newest that both ends speak. */
+  readonly wire: number
   outbox: Message[]
   queuedBytes: number
   lastAt: number
@@ -50,15 +54,16 @@ export interface Pipe {
 
 /** A new connection; returns its dialing end. */
 export function makeConnection(dialer: Endpoint, target: Endpoint): End {
-  const dialed = makeEnd(dialer)
-  const accepted = makeEnd(target)
+  const wire = Math.min(dialer.hello().wire, target.hello().wire)
+  const dialed = makeEnd(dialer, wire)
+  const accepted = makeEnd(target, wire)
   dialed.other = accepted
   accepted.other = dialed
   return dialed
 }
 
-function makeEnd(endpoint: Endpoint): End {
-  const pipe: Omit<Pipe, 'end'> = { outbox: [], queuedBytes: 0, lastAt: 0, stalled: undefined, broken: false }
+function makeEnd(endpoint: Endpoint, wire: number): End {
+  const pipe: Omit<Pipe, 'end'> = { wire, outbox: [], queuedBytes: 0, lastAt: 0, stalled: undefined, broken: false }
   const end: Omit<End, 'pipe' | 'other'> = { endpoint, link: endpoint.newLink(), state: 'waiting', closing: false }
   return Object.assign(end, { pipe: Object.assign(pipe, { end: end as End }) }) as End
 }

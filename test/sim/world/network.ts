@@ -177,7 +177,7 @@ export class Network {
     accepted.pipe.lastAt = this.clock.now + welcomeMs
     accepted.state = 'up'
     this.endsOf(target).set(accepted.link, accepted)
-    target.linkUp(accepted.link, 'in', dialer.hello(), '')
+    target.linkUp(accepted.link, 'in', { ...dialer.hello(), wire: accepted.pipe.wire }, '')
     this.clock.after(welcomeMs, () => {
       const answers = !this.cutBetween(target.host, dialer.host) && target.alive() && accepted.state === 'up'
       if (answers && this.current(attempt)) return dialer.run(() => this.welcome(attempt, dialed))
@@ -196,7 +196,8 @@ export class Network {
     attempt.dial.end = dialed
     dialed.state = 'up'
     this.endsOf(dialed.endpoint).set(dialed.link, dialed)
-    dialed.endpoint.linkUp(dialed.link, 'out', dialed.other.endpoint.hello(), attempt.dial.address)
+    const peer = { ...dialed.other.endpoint.hello(), wire: dialed.pipe.wire }
+    dialed.endpoint.linkUp(dialed.link, 'out', peer, attempt.dial.address)
   }
 
   private current(attempt: Attempt): boolean {
@@ -235,7 +236,8 @@ export class Network {
     if (pipe.broken) return
     if (!this.calm && this.chance.happens(this.faults.lossPerFrame)) return this.breakConnection(pipe.end)
     pipe.lastAt = Math.max(pipe.lastAt, this.clock.now + this.delay() + this.lagOf(pipe))
-    const arriving = this.faults.encoded ? (decodeFrame(encodeFrame(messages)) as Message[]) : messages
+    const { wire } = pipe
+    const arriving = this.faults.encoded ? (decodeFrame(encodeFrame(messages, wire), wire) as Message[]) : messages
     this.clock.at(pipe.lastAt, () => this.arrive(pipe, arriving))
   }
 

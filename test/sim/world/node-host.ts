@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { type Effect, type Input, type LoadedBlock, NodeMachine, type NodeStart } from '@ashlar/node/core'
 import type { AdminCommand, Message, NodeName, ReadPart, StoreId } from '@ashlar/proto'
-import { splitBlocks } from '@ashlar/proto'
+import { splitBlocks, WIRE_VERSION } from '@ashlar/proto'
 import type { Chance } from './chance.ts'
 import type { Hello } from './connection.ts'
 import { Disk, type DiskFaults, OpenStore } from './disk.ts'
@@ -199,7 +199,8 @@ export class NodeProcess extends Process {
   }
 
   hello(): Hello {
-    return { kind: 'node', store: this.disk.store, counter: this.counter, address: this.node.address }
+    const { address } = this.node
+    return { kind: 'node', wire: WIRE_VERSION, store: this.disk.store, counter: this.counter, address }
   }
 
   linkUp(link: number, direction: 'in' | 'out', peer: Hello): void {

@@ -117,7 +117,7 @@ export class ClientMachine {
   }
 
   #onLinkUp(ctx: ClientContext, up: Extract<ClientInput, { type: 'link-up' }>): void {
-    this.#links.up(up.link, up.address, up.store, ctx.now)
+    this.#links.up(up, ctx.now)
     ctx.event({ what: 'connected', address: up.address, store: up.store })
     this.#looks.onLinkUp(up.address)
     this.#map.onLinkUp(ctx, up.link)

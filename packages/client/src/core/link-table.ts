@@ -1,11 +1,14 @@
 import type { Millis, StoreId } from '@ashlar/proto'
 import type { ClientContext } from './context.ts'
-import type { ClientLink } from './machine.ts'
+import type { ClientInput, ClientLink } from './machine.ts'
+
+type LinkUp = Extract<ClientInput, { type: 'link-up' }>
 
 interface LinkState {
   readonly link: ClientLink
   readonly address: string
   readonly store: StoreId
+  readonly wire: number
   heardAt: Millis
   /** When the link was asked for a sign of life that has not come yet. */
   probedAt: Millis | undefined
@@ -17,8 +20,13 @@ interface LinkState {
 export class LinkTable {
   readonly #links: Map<ClientLink, LinkState> = new Map()
 
-  up(link: ClientLink, address: string, store: StoreId, now: Millis): void {
-    this.#links.set(link, { link, address, store, heardAt: now, probedAt: undefined, closing: false })
+  up({ link, address, store, wire }: LinkUp, now: Millis): void {
+    this.#links.set(link, { link, address, store, wire, heardAt: now, probedAt: undefined, closing: false })
+  }
+
+  /** Wire version of a link; undefined when it is not known any more. */
+  wireOf(link: ClientLink): number | undefined {
+    return this.#links.get(link)?.wire
   }
 
   /** Forgets a link; its address, or undefined when it was not known. */

@@ -49,8 +49,17 @@ export interface ClientOptions {
 
 export type ClientInput =
   | { readonly type: 'tick' }
-  /** A dialed connection passed its handshake; `store` is who answered at that address. */
-  | { readonly type: 'link-up'; readonly link: ClientLink; readonly address: string; readonly store: StoreId }
+  /**
+   * A dialed connection passed its handshake; `store` is who answered at that address, `wire` the version that both speak:
+   * what came later does not travel on this link.
+   */
+  | {
+      readonly type: 'link-up'
+      readonly link: ClientLink
+      readonly address: string
+      readonly store: StoreId
+      readonly wire: number
+    }
   | { readonly type: 'link-down'; readonly link: ClientLink }
   /** One attempt to dial failed; the shell goes on dialing. Only a call that waits for the first map cares. */
   | { readonly type: 'dial-failed'; readonly address: string; readonly reason: string }

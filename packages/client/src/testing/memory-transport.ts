@@ -1,4 +1,4 @@
-import type { Message, StoreId } from '@ashlar/proto'
+import { type Message, type StoreId, WIRE_VERSION } from '@ashlar/proto'
 import type { ClientLink } from '../core/machine.ts'
 import type { ClientTransport, ClientTransportCounters, ClientTransportEvents } from '../transport/client-transport.ts'
 
@@ -133,7 +133,7 @@ export class MemoryTransport implements ClientTransport {
       }
       const link = { number: this.#nextLink++, node, transport: this, isWatching: false }
       this.#links.set(link.number, link)
-      this.#events.linkUp(link.number, address, node.store)
+      this.#events.linkUp(link.number, address, node.store, WIRE_VERSION)
     })
   }
 

@@ -18,7 +18,8 @@ export interface ClientTransport {
 
 /** What a transport tells its owner, never from inside a call of its own. */
 export interface ClientTransportEvents {
-  linkUp(link: ClientLink, address: string, store: StoreId): void
+  /** `wire`: the version that the handshake chose. */
+  linkUp(link: ClientLink, address: string, store: StoreId, wire: number): void
   linkDown(link: ClientLink): void
   /** One attempt to dial failed, with the reason in words; the next one follows after a pause. */
   dialFailed(address: string, reason: string): void

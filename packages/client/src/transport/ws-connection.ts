@@ -17,7 +17,7 @@ import {
   encodeFrame,
   type FrameMemory,
   FrameQueue,
-  HANDSHAKE_TYPES,
+  HANDSHAKE_WIRE_VERSION,
   HELLO_MAX_BYTES,
   KEEPALIVE_MS,
   verifyChecksums,
@@ -49,8 +49,8 @@ export interface WsConnectionOptions {
 }
 
 export interface WsConnectionEvents {
-  /** The handshake is over. At most once. */
-  welcome(store: StoreId, cluster: ClusterId | undefined): void
+  /** The handshake is over; `wire` is the version that it chose. At most once. */
+  welcome(store: StoreId, cluster: ClusterId | undefined, wire: number): void
   messages(messages: readonly Message[]): void
   /** The connection is over, or never came to be. Exactly once. */
   closed(reason: string): void
@@ -64,6 +64,8 @@ export class WsConnection {
   readonly #queue = new FrameQueue()
   readonly #handshakeTimer: NodeJS.Timeout
   #welcomed = false
+  /** Version of the frames: the handshake's own until it has chosen one. */
+  #wire = HANDSHAKE_WIRE_VERSION
   #closed = false
   #flushScheduled = false
   #reason: string | undefined
@@ -146,10 +148,8 @@ export class WsConnection {
     if (!isBinary) throw new AshlarError('BAD_FRAME', 'a text frame came where only binary frames are sent')
     if (!this.#welcomed && data.length > HELLO_MAX_BYTES)
       throw new AshlarError('BAD_FRAME', `a first frame of ${data.length} bytes; at most ${HELLO_MAX_BYTES}`)
-    const messages = decodeFrame(data)
+    const messages = decodeFrame(data, this.#wire)
     for (const message of messages) {
-      if (this.#welcomed && HANDSHAKE_TYPES.has(message.type))
-        throw new AshlarError('BAD_FRAME', `${message.type} after the handshake`)
       // Bytes of a read are checked where they arrive: a bad answer costs its connection, and the request is sent again.
       if (!verifyChecksums(message)) throw new AshlarError('CHECKSUM', 'bytes of a read do not match their checksum')
     }
@@ -166,7 +166,8 @@ export class WsConnection {
     } else {
       clearTimeout(this.#handshakeTimer)
       this.#welcomed = true
-      this.#events.welcome(message.store, message.cluster)
+      this.#wire = message.wire
+      this.#events.welcome(message.store, message.cluster, message.wire)
     }
   }
 
@@ -191,7 +192,7 @@ export class WsConnection {
     const { frameMemory } = this.#options
     let frame: Uint8Array
     try {
-      frame = encodeFrame(messages, frameMemory)
+      frame = encodeFrame(messages, this.#wire, frameMemory)
     } catch (error) {
       return this.#closeUnencodable(error)
     }

@@ -101,13 +101,13 @@ export class WsTransport implements ClientTransport {
     const own = { counters: this.counters, frameMemory: this.#frameMemory }
     const options = { address, name, tls, cluster: this.#cluster, ...own }
     const connection = new WsConnection(options, {
-      welcome: (store, cluster) => {
+      welcome: (store, cluster, wire) => {
         this.#cluster ??= cluster
         const link = this.#nextLink++
         dialed.link = link
         dialed.timer = setTimeout(() => dialed.pause.startOver(), TIMERS.redialMaxMs)
         this.#links.set(link, connection)
-        this.#events.linkUp(link, address, store)
+        this.#events.linkUp(link, address, store, wire)
       },
       messages: (messages) => {
         invariant(dialed.link !== undefined, 'messages came before the handshake was over')

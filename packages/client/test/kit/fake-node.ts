@@ -16,7 +16,7 @@ import {
   type StoreId,
   WIRE_VERSION,
 } from '@ashlar/proto'
-import { decodeFrame, encodeFrame } from '@ashlar/proto/codec'
+import { decodeFrame, encodeFrame, HANDSHAKE_WIRE_VERSION } from '@ashlar/proto/codec'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { FakeCluster } from './fake-cluster.ts'
 
@@ -124,7 +124,7 @@ export class FakeNode {
     socket.on('error', () => {})
     socket.on('close', () => this.#watchers.delete(socket))
     socket.on('message', (data) => {
-      for (const message of decodeFrame(data as Buffer)) {
+      for (const message of decodeFrame(data as Buffer, greeted ? WIRE_VERSION : HANDSHAKE_WIRE_VERSION)) {
         if (!greeted) {
           greeted = true
           this.#onHello(socket, message)
@@ -211,7 +211,7 @@ export class FakeNode {
   }
 
   #send(socket: WebSocket, message: AnyMessage): void {
-    if (socket.readyState === socket.OPEN) socket.send(encodeFrame([message]))
+    if (socket.readyState === socket.OPEN) socket.send(encodeFrame([message], WIRE_VERSION))
   }
 }
 

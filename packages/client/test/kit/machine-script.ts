@@ -30,6 +30,7 @@ import {
   splitBlocks,
   type VolumeId,
   type VolumeRecord,
+  WIRE_VERSION,
 } from '@ashlar/proto'
 
 export const STORE_A = '00000000-0000-7000-8000-00000000000a' as StoreId
@@ -94,7 +95,7 @@ export class MachineScript {
 
   linkUp(store: StoreId, address = store === STORE_A ? 'a:1' : 'b:1'): ClientLink {
     const link = this.#nextLink++
-    this.input({ type: 'link-up', link, address, store })
+    this.input({ type: 'link-up', link, address, store, wire: WIRE_VERSION })
     return link
   }
 

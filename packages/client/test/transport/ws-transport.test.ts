@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
+  type AnyMessage,
   type ClusterId,
   type Epoch,
   extentId,
@@ -85,11 +86,27 @@ async function dialed(onHello: (socket: WebSocket, connection: number) => void) 
 
 test('a message of the handshake on an open link closes it', async () => {
   await using client = await dialed((socket) => {
-    socket.send(encodeFrame([welcome()]))
-    socket.send(encodeFrame([welcome()]))
+    socket.send(encodeFrame([welcome()], WIRE_VERSION))
+    socket.send(encodeFrame([welcome()], WIRE_VERSION))
   })
   await client.until('the link goes down', () => client.seen.down > 0)
   assert.ok(client.transport.counters.badFrames > 0)
+})
+
+test('frames have the version that the welcome chose, and a frame of another one closes the link', async () => {
+  const received: AnyMessage[] = []
+  await using client = await dialed((socket) => {
+    socket.send(encodeFrame([{ ...welcome(), wire: 2 }], WIRE_VERSION))
+    socket.on('message', (data) => {
+      received.push(...decodeFrame(data as Buffer, 2))
+      socket.send(encodeFrame([{ type: 'ping' }], 3))
+    })
+  })
+  await client.until('the link is up', () => client.seen.up === 1)
+  client.transport.send(1, { type: 'ping' })
+  await client.until('the link goes down', () => client.seen.down > 0)
+  assert.deepEqual(received, [{ type: 'ping' }])
+  assert.equal(client.transport.counters.badFrames, 1)
 })
 
 test('a first frame longer than a welcome can be is not read', async () => {
@@ -101,7 +118,7 @@ test('a first frame longer than a welcome can be is not read', async () => {
 
 test('a node of another cluster than the first one is not taken', async () => {
   await using client = await dialed((socket, connection) => {
-    socket.send(encodeFrame([welcome(connection === 1 ? CLUSTER : OTHER)]))
+    socket.send(encodeFrame([welcome(connection === 1 ? CLUSTER : OTHER)], WIRE_VERSION))
     if (connection === 1) socket.close()
   })
   await client.until('the second dial fails', () => client.seen.failures.length > 0)
@@ -111,7 +128,7 @@ test('a node of another cluster than the first one is not taken', async () => {
 
 test('a server that accepts and fails at once is dialed ever less', async () => {
   await using client = await dialed((socket) => {
-    socket.send(encodeFrame([welcome()]))
+    socket.send(encodeFrame([welcome()], WIRE_VERSION))
     socket.terminate()
   })
   const began = performance.now()
@@ -121,7 +138,7 @@ test('a server that accepts and fails at once is dialed ever less', async () => 
 })
 
 test('closing twice resolves twice, and nothing is dialed any more', async () => {
-  await using client = await dialed((socket) => socket.send(encodeFrame([welcome()])))
+  await using client = await dialed((socket) => socket.send(encodeFrame([welcome()], WIRE_VERSION)))
   await client.until('the link is up', () => client.seen.up === 1)
   await Promise.all([client.transport.close(), client.transport.close()])
   client.transport.setDialed(['127.0.0.1:1'])
@@ -133,11 +150,12 @@ test('a message that is withdrawn while it waits to be sent is not sent, and its
   const received: Write[] = []
   let resume: (() => void) | undefined
   await using client = await dialed((socket) => {
-    socket.send(encodeFrame([welcome()]))
+    socket.send(encodeFrame([welcome()], WIRE_VERSION))
     socket.pause()
     resume = () => socket.resume()
     socket.on('message', (data) => {
-      for (const message of decodeFrame(data as Buffer)) if (message.type === 'write') received.push(message)
+      for (const message of decodeFrame(data as Buffer, WIRE_VERSION))
+        if (message.type === 'write') received.push(message)
     })
   })
   await client.until('the link is up', () => client.seen.up === 1)
@@ -162,7 +180,7 @@ test('a message that is withdrawn while it waits to be sent is not sent, and its
 })
 
 test('a message that breaks a limit of the wire closes its link and is counted', async () => {
-  await using client = await dialed((socket) => socket.send(encodeFrame([welcome()])))
+  await using client = await dialed((socket) => socket.send(encodeFrame([welcome()], WIRE_VERSION)))
   await client.until('the link is up', () => client.seen.up > 0)
   client.transport.send(1, { ...writeOf(1), checksums: new Array<number>(300).fill(0) })
   await client.until('the link goes down', () => client.seen.down > 0)

@@ -37,6 +37,8 @@ export interface PeerLinks {
   storeOf(link: Link): StoreId | undefined
   /** Start counter of the store at the other end. */
   counterOf(link: Link): number | undefined
+  /** Wire version of a link; the newest one for this node itself, and for a closed link. */
+  wireOf(link: Link): number
   /** Moment of the last frame from that store over any link, or since when this process runs after a standstill; or -Infinity. */
   lastHeard(store: StoreId): number
 }

@@ -1,4 +1,4 @@
-import { type Millis, type StoreId, TIMERS } from '@ashlar/proto'
+import { type Millis, type StoreId, TIMERS, WIRE_VERSION } from '@ashlar/proto'
 import type { PeerLinks } from './interfaces.ts'
 import type { Context, Input, Link } from './machine.ts'
 
@@ -133,6 +133,10 @@ export class Links implements PeerLinks {
     if (link === LOOPBACK_LINK) return this.selfCounter
     const peer = this.links.get(link)?.peer
     return peer?.kind === 'node' ? peer.counter : undefined
+  }
+
+  wireOf(link: Link): number {
+    return link === LOOPBACK_LINK ? WIRE_VERSION : (this.links.get(link)?.peer.wire ?? WIRE_VERSION)
   }
 
   lastHeard(store: StoreId): Millis {

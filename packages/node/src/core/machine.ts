@@ -123,14 +123,18 @@ export interface LoadedBlock {
 
 export type Input =
   | { readonly type: 'tick' }
-  /** A connection passed its handshake. `direction` out: this node dialed it. `store` and `address` are the other side's. */
+  /**
+   * A connection passed its handshake. `direction` out: this node dialed it. `store` and `address` are the other side's; `wire`
+   * is the version that both speak on it, so that a machine knows what cannot travel there.
+   */
   | {
       readonly type: 'link-up'
       readonly link: Link
       readonly direction: 'in' | 'out'
-      readonly peer:
+      readonly peer: { readonly wire: number } & (
         | { readonly kind: 'node'; readonly store: StoreId; readonly counter: number; readonly address: string }
         | { readonly kind: 'client'; readonly name: string }
+      )
     }
   | { readonly type: 'link-down'; readonly link: Link }
   /** A valid message whose block checksums match. Byte arrays belong to the machine from here on. */

@@ -23,7 +23,7 @@ export function helloOf(identity: TransportIdentity): Hello {
 export function welcomeOf(identity: TransportIdentity, hello: Hello): Welcome {
   return {
     type: 'welcome',
-    wire: Math.min(WIRE_VERSION, hello.wire),
+    wire: commonWire(hello.wire),
     ...(identity.cluster === undefined ? {} : { cluster: identity.cluster }),
     store: identity.store,
     counter: identity.counter,
@@ -63,11 +63,18 @@ export function judgeWelcome(own: TransportIdentity, welcome: Welcome): Refused 
   return twin === undefined ? undefined : refused(twin)
 }
 
+/** The other side, with the wire version of the link between the two. */
 export function peerOf(message: Hello | Welcome): LinkPeer {
   const { counter, address } = message
-  if (message.type === 'hello' && message.kind === 'client') return { kind: 'client', name: message.name }
+  const wire = commonWire(message.wire)
+  if (message.type === 'hello' && message.kind === 'client') return { kind: 'client', wire, name: message.name }
   // judgeHello let no node in without a store.
-  return { kind: 'node', store: message.store as Welcome['store'], counter, address }
+  return { kind: 'node', wire, store: message.store as Welcome['store'], counter, address }
+}
+
+/** The newest version that both sides speak; of a welcome, which named it, that one. */
+function commonWire(wire: number): number {
+  return Math.min(WIRE_VERSION, wire)
 }
 
 /** Where one side has no cluster yet, founding and joining decide (design section 5), not the handshake. */

@@ -16,7 +16,7 @@ import {
   encodeFrame,
   type FrameMemory,
   FrameQueue,
-  HANDSHAKE_TYPES,
+  HANDSHAKE_WIRE_VERSION,
   HELLO_MAX_BYTES,
   verifyChecksums,
 } from '@ashlar/proto/codec'
@@ -68,6 +68,8 @@ export class Session {
   private readonly handshakeTimer: NodeJS.Timeout
   private state: 'handshake' | 'open' | 'leaving' | 'ended' = 'handshake'
   private peer: LinkPeer | undefined
+  /** Version of the frames: the handshake's own until it has chosen one. */
+  private wire = HANDSHAKE_WIRE_VERSION
   private reason: string | undefined
   /** Frames that left the process, to tell a slow link from a stalled one. */
   private framesGone = 0
@@ -160,7 +162,7 @@ export class Session {
     const { frameMemory } = this.context
     let frame: Uint8Array
     try {
-      frame = encodeFrame(messages, frameMemory)
+      frame = encodeFrame(messages, this.wire, frameMemory)
     } catch (error) {
       return this.cutUnencodable(error)
     }
@@ -210,7 +212,7 @@ export class Session {
     }
     let messages: AnyMessage[]
     try {
-      messages = decodeFrame(data)
+      messages = decodeFrame(data, this.wire)
     } catch (error) {
       if (!(error instanceof AshlarError)) throw error
       return this.refuseFrame(CLOSE_PROTOCOL_ERROR, error.message)
@@ -225,7 +227,6 @@ export class Session {
 
   /** Why an open link may not carry a message that is valid in itself. */
   private problemOf(message: AnyMessage): string | undefined {
-    if (HANDSHAKE_TYPES.has(message.type)) return `${message.type} after the handshake`
     if (this.peer?.kind === 'client' && !CLIENT_MESSAGE_TYPES.has(message.type as Message['type'])) {
       return `${message.type} from a client`
     }
@@ -274,6 +275,7 @@ export class Session {
     clearTimeout(this.handshakeTimer)
     this.state = 'open'
     this.peer = peer
+    this.wire = peer.wire
     this.events.up(this, peer)
   }
 

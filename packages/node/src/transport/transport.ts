@@ -32,6 +32,8 @@ export interface TransportEvents {
   messages(link: Link, messages: readonly Message[]): void
 }
 
-export type LinkPeer =
+/** `wire`: the version that the handshake chose; what came later does not travel on this link. */
+export type LinkPeer = { readonly wire: number } & (
   | { readonly kind: 'node'; readonly store: StoreId; readonly counter: number; readonly address: string }
   | { readonly kind: 'client'; readonly name: string }
+)

@@ -13,6 +13,7 @@ import {
   type Push,
   type Seq,
   type StoreId,
+  WIRE_VERSION,
 } from '@ashlar/proto'
 import { checksum } from '@ashlar/proto/codec'
 import type { TransportIdentity } from '../../src/transport/options.ts'
@@ -134,8 +135,20 @@ export function transportSuite(kind: TransportKind): void {
       await using a = await side('a', { counter: 7 })
       await using b = await side('b', { counter: 9 })
       const { out, into } = await join(a, b)
-      assert.deepEqual(out.peer, { kind: 'node', store: b.identity.store, counter: 9, address: b.transport.address })
-      assert.deepEqual(into.peer, { kind: 'node', store: a.identity.store, counter: 7, address: a.transport.address })
+      assert.deepEqual(out.peer, {
+        kind: 'node',
+        wire: WIRE_VERSION,
+        store: b.identity.store,
+        counter: 9,
+        address: b.transport.address,
+      })
+      assert.deepEqual(into.peer, {
+        kind: 'node',
+        wire: WIRE_VERSION,
+        store: a.identity.store,
+        counter: 7,
+        address: a.transport.address,
+      })
     })
 
     test('messages arrive in order, both ways, and nothing else arrives', async () => {

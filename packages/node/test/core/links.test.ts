@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type StoreId, TIMERS } from '@ashlar/proto'
+import { type StoreId, TIMERS, WIRE_VERSION } from '@ashlar/proto'
 import { Links } from '../../src/core/links.ts'
 import type { Context, Effect } from '../../src/core/machine.ts'
 
@@ -9,7 +9,7 @@ const PEER = 'b' as StoreId
 /** Links of store a, with one to store b that was heard at moment 1000. */
 function linked(): Links {
   const links = new Links({ store: 'a' as StoreId, counter: 1, address: 'a:1' })
-  const peer = { kind: 'node', store: PEER, counter: 1, address: 'b:1' } as const
+  const peer = { kind: 'node', wire: WIRE_VERSION, store: PEER, counter: 1, address: 'b:1' } as const
   links.onStep(1000)
   links.onLinkUp({ now: 1000 } as Context, { type: 'link-up', link: 1, direction: 'out', peer })
   return links
@@ -69,7 +69,7 @@ test('a link over which pings come stays', () => {
 
 test('a store is silent soon after its last connection closed, unless it comes back', () => {
   const links = linked()
-  const peer = { kind: 'node', store: PEER, counter: 1, address: 'b:1' } as const
+  const peer = { kind: 'node', wire: WIRE_VERSION, store: PEER, counter: 1, address: 'b:1' } as const
   links.onLinkUp({ now: 1000 } as Context, { type: 'link-up', link: 2, direction: 'in', peer })
   links.onLinkDown(1, 1000)
   assert.equal(links.lastHeard(PEER), 1000, 'another connection is left')

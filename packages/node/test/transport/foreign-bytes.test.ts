@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { AshlarError, LIMITS } from '@ashlar/proto'
+import { AshlarError, LIMITS, WIRE_VERSION } from '@ashlar/proto'
 import { encodeFrame, HELLO_MAX_BYTES } from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
 import { createWsTransport } from '../../src/transport/index.ts'
@@ -123,8 +123,8 @@ test('a first message that is no hello is refused', async () => {
   await using node = await listening()
   const peer = await RawPeer.dial(node.transport.address)
   peer.send(numbered(1))
-  assert.equal((await peer.closed)[0], 1008)
-  assertOneWarning(node, /ack where the handshake should begin/)
+  assert.equal((await peer.closed)[0], 1002)
+  assertOneWarning(node, /a frame of wire version 3 before the handshake is over/)
 })
 
 test('a second hello closes the link', async () => {
@@ -132,9 +132,9 @@ test('a second hello closes the link', async () => {
   const peer = await RawPeer.join(node.transport.address)
   const link = await node.recorder.up('in')
   peer.send(clientHello())
-  assert.equal((await peer.closed)[0], 1008)
+  assert.equal((await peer.closed)[0], 1002)
   await node.recorder.down(link)
-  assertOneWarning(node, /hello after the handshake/)
+  assertOneWarning(node, /a frame of the handshake after the handshake/)
 })
 
 test('a client cannot speak as a node', async () => {
@@ -169,7 +169,7 @@ test('block bytes that do not match their checksum close the link', async () => 
 
 test('damaged frames on a link close it, whatever byte is damaged', async () => {
   await using node = await listening()
-  const frame = encodeFrame([{ type: 'get-map', have: 0, watch: false }])
+  const frame = encodeFrame([{ type: 'get-map', have: 0, watch: false }], WIRE_VERSION)
   for (let at = 0; at < frame.length; at += 3) {
     const peer = await RawPeer.join(node.transport.address)
     const damaged = new Uint8Array(frame)

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { mock, test } from 'node:test'
-import { type ClusterId, ERRORS, type Hello, type NodeName, type StoreId, TIMERS, WIRE_VERSION } from '@ashlar/proto'
+import {
+  type ClusterId,
+  ERRORS,
+  type Hello,
+  type NodeName,
+  type Renew,
+  type StoreId,
+  TIMERS,
+  WIRE_VERSION,
+} from '@ashlar/proto'
 import { helloOf, judgeHello, judgeWelcome, peerOf, welcomeOf } from '../../src/transport/handshake.ts'
 import type { TransportIdentity } from '../../src/transport/index.ts'
 import { newStore } from '../conformance/transport-suite.ts'
@@ -14,19 +23,25 @@ function identity(changes: Partial<TransportIdentity> = {}): TransportIdentity {
   return { store: newStore(), counter: 3, name: 'n1' as NodeName, address: '10.0.0.1:7580', cluster: RED, ...changes }
 }
 
+/** A message with a field that wire version 2 does not have. */
+const SINCE_3: Renew = { type: 'renew', token: 1, store: newStore(), counter: 1, revision: 1, freeBytes: 0, level: 1 }
 const own = identity()
 const other = identity({ name: 'n2' as NodeName, address: '10.0.0.2:7580', counter: 8 })
 
 test('a node of the same cluster is let in, and known by store, counter and address', () => {
   assert.equal(judgeHello(own, helloOf(other)), undefined)
-  const expected = { kind: 'node', store: other.store, counter: 8, address: '10.0.0.2:7580' }
+  const expected = { kind: 'node', wire: WIRE_VERSION, store: other.store, counter: 8, address: '10.0.0.2:7580' }
   assert.deepEqual(peerOf(helloOf(other)), expected)
   assert.deepEqual(peerOf(welcomeOf(other, helloOf(own))), expected)
 })
 
 test('a client is let in and known by its name', () => {
   assert.equal(judgeHello(own, clientHello()), undefined)
-  assert.deepEqual(peerOf(clientHello({ name: 'gateway/1' })), { kind: 'client', name: 'gateway/1' })
+  assert.deepEqual(peerOf(clientHello({ name: 'gateway/1' })), {
+    kind: 'client',
+    wire: WIRE_VERSION,
+    name: 'gateway/1',
+  })
 })
 
 test('where one side has no cluster yet, both are let in', () => {
@@ -40,7 +55,7 @@ const REFUSED: readonly (readonly [string, Hello, RegExp])[] = [
   ['another cluster', helloOf(identity({ cluster: BLUE })), /data directory of another cluster: n1 belongs to/],
   ['a client that knows another cluster', clientHello({ cluster: BLUE }), /another cluster/],
   ['the own store', helloOf({ ...other, store: own.store }), /both sides have store/],
-  ['a wire version that is too new', clientHello({ wire: 90, wireMin: 80 }), /speaks 80 to 90, n1 speaks 2 to 2/],
+  ['a wire version that is too new', clientHello({ wire: 90, wireMin: 80 }), /speaks 80 to 90, n1 speaks 2 to 3/],
   ['a wire version that is too old', clientHello({ wire: 0, wireMin: 0 }), /no common wire version/],
   ['a node without a store', clientHello({ kind: 'node' }), /must name its store/],
   ['a credential that nobody checks', clientHello({ credential: new Uint8Array(4) }), /checks no credentials/],
@@ -67,6 +82,22 @@ for (const [what, hello, reason] of REFUSED) {
 
 test('the newest version that both speak is chosen', () => {
   assert.equal(welcomeOf(own, clientHello({ wire: 7, wireMin: 1 })).wire, WIRE_VERSION)
+  assert.equal(welcomeOf(own, clientHello({ wire: 2, wireMin: 1 })).wire, 2)
+  assert.equal(peerOf(clientHello({ wire: 2, wireMin: 1 })).wire, 2)
+})
+
+test('frames have the version that the handshake chose, in both directions', async () => {
+  await using node = await listening()
+  const peer = await RawPeer.join(node.transport.address, clientHello({ kind: 'node', store: other.store, wire: 2 }))
+  const link = await node.recorder.up('in')
+  assert.deepEqual([peer.wire, link.peer.wire], [2, 2])
+  node.transport.send(link.link, SINCE_3)
+  node.transport.flush()
+  const { level: _, ...old } = SINCE_3
+  assert.deepEqual((await peer.next(2))[1], old)
+  peer.wire = WIRE_VERSION
+  peer.send(SINCE_3)
+  assert.deepEqual(await peer.closed, [1002, 'a frame of wire version 3 on a link that speaks 2'])
 })
 
 test('a welcome that does not fit is not accepted', () => {

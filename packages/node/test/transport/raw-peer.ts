@@ -9,7 +9,7 @@ import {
   WIRE_VERSION,
   WIRE_VERSION_MIN,
 } from '@ashlar/proto'
-import { decodeFrame, encodeFrame } from '@ashlar/proto/codec'
+import { decodeFrame, encodeFrame, HANDSHAKE_WIRE_VERSION } from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
 import { createWsTransport, type WsTransport } from '../../src/transport/index.ts'
 import { LinkRecorder } from '../conformance/link-recorder.ts'
@@ -71,6 +71,8 @@ export class RawPeer {
   readonly received: AnyMessage[] = []
   /** Close code and reason, once closed. */
   readonly closed: Promise<readonly [code: number, reason: string]>
+  /** Version of the link, once the welcome named it. */
+  wire: number = WIRE_VERSION
   private readonly waiting: (() => void)[] = []
 
   private constructor(socket: WebSocket) {
@@ -81,7 +83,10 @@ export class RawPeer {
     // The close that follows tells the test; an error without a listener would end it.
     socket.on('error', () => {})
     socket.on('message', (data) => {
-      this.received.push(...decodeFrame(data as Buffer))
+      const wire = this.received.length === 0 ? HANDSHAKE_WIRE_VERSION : this.wire
+      this.received.push(...decodeFrame(data as Buffer, wire))
+      const [first] = this.received
+      if (first?.type === 'welcome') this.wire = first.wire
       for (const wake of this.waiting.splice(0)) wake()
     })
   }
@@ -101,7 +106,7 @@ export class RawPeer {
   }
 
   send(...messages: AnyMessage[]): void {
-    this.socket.send(encodeFrame(messages))
+    this.socket.send(encodeFrame(messages, this.wire))
   }
 
   /** Resolves once `count` messages came in all. */

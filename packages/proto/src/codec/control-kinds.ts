@@ -59,6 +59,7 @@ import {
   optional,
   record,
   type Shape,
+  since,
   string,
   text,
   uuid,
@@ -69,15 +70,22 @@ import {
 
 const CREDENTIAL_BYTES = 4096
 const MAX_WIRE_VERSION = 255
+const MAX_FEATURE_LEVEL = 255
 
-function body<M extends { readonly type: string }>(type: M['type'], fields: Fields<Omit<M, 'type'>>): KindCodec<M> {
+/** `firstWire`: first wire version that has the kind, where not every one has it. A later field is `since(N, shape)`. */
+function body<M extends { readonly type: string }>(
+  type: M['type'],
+  fields: Fields<Omit<M, 'type'>>,
+  firstWire?: number,
+): KindCodec<M> {
   const shape = record<M>(type, { type } as Partial<M>, fields as Partial<Fields<M>>)
   return {
+    ...(firstWire === undefined ? {} : { since: firstWire }),
     headBytes: (message) => shape.size(message),
-    writeHead(to, message) {
-      to.raw(packBody(shape.write(message)))
+    writeHead(to, message, wire) {
+      to.raw(packBody(shape.write(message, wire)))
     },
-    read: (head) => shape.read(unpackBody(head.raw(head.left))),
+    read: (head, _payload, wire) => shape.read(unpackBody(head.raw(head.left)), wire),
   }
 }
 
@@ -182,6 +190,7 @@ export const renewKind = body<Renew>('renew', {
   revision,
   freeBytes: number(bytesField),
   space: optional(choice('space', STORE_SPACES)),
+  level: since(3, integer('level', 0, MAX_FEATURE_LEVEL)),
 })
 
 export const renewedKind = body<Renewed>('renewed', { token: request, code, revision })

@@ -2,10 +2,11 @@
 import type { Message } from '@ashlar/proto'
 
 export { checksum, verifyChecksums, verifyWrite } from './checksum.ts'
-export { decodeFrame, encodeFrame, FRAME_OVERHEAD_BYTES, HANDSHAKE_TYPES, messageBytes } from './frame.ts'
+export { decodeFrame, encodeFrame, FRAME_OVERHEAD_BYTES, messageBytes } from './frame.ts'
 export { FrameMemory } from './frame-memory.ts'
 export { FRAME_TARGET_BYTES, FrameQueue } from './frame-queue.ts'
 export { KeptMemory } from './kept-memory.ts'
+export { HANDSHAKE_WIRE_VERSION, kindSince } from './kinds.ts'
 export { connectionFault, KEEPALIVE_MS, WEBSOCKET_DIAL_OPTIONS, WEBSOCKET_OPTIONS } from './websocket.ts'
 
 /** Longest first frame of a connection, bytes: the handshake is the one thing that a stranger may send. */

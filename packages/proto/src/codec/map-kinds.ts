@@ -14,6 +14,7 @@ import {
   type VolumeId,
   type VolumeRecord,
   type Voter,
+  WIRE_VERSION,
 } from '@ashlar/proto'
 import { type ByteReader, ByteWriter } from './bytes.ts'
 import {
@@ -106,30 +107,35 @@ function sum<T>(items: readonly T[], bytes: (item: T) => number): number {
 }
 
 export const mapUpdateKind: KindCodec<MapUpdate> = {
-  headBytes: ({ delta }) => (isLarge(delta) ? largeDelta(delta).length : deltaBytes(delta)),
-  writeHead(to, { delta }) {
-    if (isLarge(delta)) to.raw(largeDelta(delta))
+  headBytes: ({ delta }) => (isLarge(delta) ? largeDelta(delta, WIRE_VERSION).length : deltaBytes(delta)),
+  writeHead(to, { delta }, wire) {
+    if (isLarge(delta)) to.raw(largeDelta(delta, wire))
     else writeDelta(to, delta)
   },
   read: (from) => ({ type: 'map-update', delta: readDelta(from) }),
 }
 
-/** From this many extents on, bytes are kept for as long as the delta is: one delta goes to everybody who watches the map. */
+/**
+ * From this many extents on, bytes are kept for as long as the delta is, by the wire version: one delta goes to everybody
+ * who watches the map.
+ */
 const LARGE_EXTENTS = 256
-const largeDeltas = new WeakMap<MapDelta, Uint8Array>()
+const largeDeltas = new WeakMap<MapDelta, Map<number, Uint8Array>>()
 
 function isLarge(delta: MapDelta): boolean {
   return delta.extents.length >= LARGE_EXTENTS
 }
 
 /** The delta is never changed once it is sent, so that its bytes stand for it. */
-function largeDelta(delta: MapDelta): Uint8Array {
-  let bytes = largeDeltas.get(delta)
+function largeDelta(delta: MapDelta, wire: number): Uint8Array {
+  const known = largeDeltas.get(delta) ?? new Map<number, Uint8Array>()
+  largeDeltas.set(delta, known)
+  let bytes = known.get(wire)
   if (bytes === undefined) {
     const to = new ByteWriter(deltaBytes(delta))
     writeDelta(to, delta)
     bytes = to.written()
-    largeDeltas.set(delta, bytes)
+    known.set(wire, bytes)
   }
   return bytes
 }

@@ -7,21 +7,24 @@ import { cutText, describe, textField, uuidBytes, uuidOf, whole } from './fields
  * drops elements that it does not know, and a field added later must be optional.
  */
 export interface Shape<T> {
-  /** Checks a value and gives its plain form; throws BAD_FRAME. */
-  write(value: T): unknown
-  /** Checks a plain form and gives a fresh value; throws BAD_FRAME. */
-  read(raw: unknown): T
+  /** Checks a value and gives its plain form in a frame of wire version `wire`; throws BAD_FRAME. */
+  write(value: T, wire: number): unknown
+  /** Checks a plain form that a frame of wire version `wire` held and gives a fresh value; throws BAD_FRAME. */
+  read(raw: unknown, wire: number): T
   /** Bytes that the packed form takes at most. */
   size(value: T): number
   /** May be absent (nil). */
   readonly optional?: true
+  /** First wire version that has it: a field is absent in older ones, a variant cannot be sent. */
+  readonly since?: number
 }
 
 const NUMBER_BYTES = 9
 const LENGTH_BYTES = 5
 
 export function number<T extends number>(check: (value: unknown) => T): Shape<T> {
-  return { write: check, read: check, size: () => NUMBER_BYTES }
+  const own = (value: unknown): T => check(value)
+  return { write: own, read: own, size: () => NUMBER_BYTES }
 }
 
 export function integer(what: string, min: number, max: number): Shape<number> {
@@ -41,7 +44,8 @@ function checkFlag(value: unknown): boolean {
 
 /** A string that a check knows (names, addresses): refused when it does not fit, never cut. */
 export function string<T extends string>(check: (value: unknown) => T): Shape<T> {
-  return { write: check, read: check, size: (value) => LENGTH_BYTES + 3 * value.length }
+  const own = (value: unknown): T => check(value)
+  return { write: own, read: own, size: (value) => LENGTH_BYTES + 3 * value.length }
 }
 
 /** Text for people: cut at `max` when written. */
@@ -102,14 +106,26 @@ export function list<T>(what: string, item: Shape<T>, max: number): Shape<readon
     return value
   }
   return {
-    write: (value) => check(value).map((each) => item.write(each as T)),
-    read: (raw) => check(raw).map((each) => item.read(each)),
+    write: (value, wire) => check(value).map((each) => item.write(each as T, wire)),
+    read: (raw, wire) => check(raw).map((each) => item.read(each, wire)),
     size: (value) => value.reduce((sum, each) => sum + item.size(each), LENGTH_BYTES),
   }
 }
 
 export function optional<T>(shape: Shape<T>): Shape<T> {
   return { ...shape, optional: true }
+}
+
+/**
+ * A field, or an arm of `variants`, that wire versions before `wire` do not have. A field is optional by that: absent on
+ * older links, whatever the sender has and whatever stands in its place.
+ */
+export function since<T>(wire: number, shape: Shape<T>): Shape<T> {
+  return { ...shape, optional: true, since: wire }
+}
+
+function isIn(wire: number, shape: Pick<Shape<never>, 'since'>): boolean {
+  return shape.since === undefined || wire >= shape.since
 }
 
 /** Fields of a record by name, in wire order. */
@@ -119,22 +135,22 @@ export type Fields<T> = { readonly [K in keyof T]-?: Shape<Exclude<T[K], undefin
 export function record<T extends object>(what: string, constant: Partial<T>, fields: Partial<Fields<T>>): Shape<T> {
   const entries = Object.entries(fields) as [keyof T & string, Shape<unknown>][]
   return {
-    write(value) {
+    write(value, wire) {
       const members = entries.map(([name, shape]) => {
-        const member: unknown = value[name]
-        return member === undefined && shape.optional ? undefined : named(what, name, () => shape.write(member))
+        const member: unknown = isIn(wire, shape) ? value[name] : undefined
+        return member === undefined && shape.optional ? undefined : named(what, name, () => shape.write(member, wire))
       })
       // A field that was added later and is absent leaves the bytes as they were before there was one.
       while (members.length > 0 && members.at(-1) === undefined) members.pop()
       return members
     },
-    read(raw) {
+    read(raw, wire) {
       if (!Array.isArray(raw)) throw badFrame(`${what} must be a list of fields, not ${describe(raw)}`)
       const value: Record<string, unknown> = { ...constant }
       entries.forEach(([name, shape], place) => {
         const member: unknown = raw[place]
-        if ((member === undefined || member === null) && shape.optional) return
-        value[name] = named(what, name, () => shape.read(member))
+        if (!isIn(wire, shape) || ((member === undefined || member === null) && shape.optional)) return
+        value[name] = named(what, name, () => shape.read(member, wire))
       })
       return value as T
     },
@@ -167,13 +183,17 @@ export function variants<T extends object>(
     if (index < 0) throw badFrame(`${what}.${tag} must be one of ${words.join(', ')}`)
     return index
   }
-  const at = (index: number): Shape<T> => shapes[index] as Shape<T>
+  const at = (index: number, wire: number): Shape<T> => {
+    const shape = shapes[index] as Shape<T>
+    if (!isIn(wire, shape)) throw badFrame(`${what} ${words[index]} does not exist in wire version ${wire}`)
+    return shape
+  }
   return {
-    write: (value) => [place(value), at(place(value)).write(value)],
-    read(raw) {
+    write: (value, wire) => [place(value), at(place(value), wire).write(value, wire)],
+    read(raw, wire) {
       if (!Array.isArray(raw)) throw badFrame(`${what} must be a tag and a record, not ${describe(raw)}`)
-      return at(whole(raw[0], `${what}.${tag}`, 0, words.length - 1)).read(raw[1])
+      return at(whole(raw[0], `${what}.${tag}`, 0, words.length - 1), wire).read(raw[1], wire)
     },
-    size: (value) => LENGTH_BYTES + NUMBER_BYTES + at(place(value)).size(value),
+    size: (value) => LENGTH_BYTES + NUMBER_BYTES + (shapes[place(value)] as Shape<T>).size(value),
   }
 }

@@ -49,6 +49,8 @@ export interface Renew {
   readonly freeBytes: Bytes
   /** How much room that is by the store's own reserves (amendment 17); absent: `free`. */
   readonly space?: StoreSpace
+  /** Feature level that the node's build knows; since wire version 3. Absent: 0. */
+  readonly level?: number
 }
 /** control leader -> node, after a read-index round that began after the renewal arrived (amendment 3). */
 export interface Renewed {

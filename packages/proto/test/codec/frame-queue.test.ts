@@ -10,7 +10,8 @@ import {
   type SessionId,
   type VolumeId,
 } from '@ashlar/proto'
-import { encodeFrame, FRAME_TARGET_BYTES, FrameQueue, messageBytes } from '@ashlar/proto/codec'
+import { FRAME_TARGET_BYTES, FrameQueue, messageBytes } from '@ashlar/proto/codec'
+import { encode } from '../support/frames.ts'
 
 const EXTENT = extentId(1 as VolumeId, 0)
 
@@ -54,7 +55,7 @@ test('messages leave in the order in which they came, in frames near the target 
     const bytes = frame.reduce((sum, message) => sum + messageBytes(message), 0)
     assert.ok(frame.length > 0 && frame.length <= LIMITS.frameRecords)
     assert.ok(frame.length === 1 || bytes <= FRAME_TARGET_BYTES)
-    assert.ok(frame.length > 1 || encodeFrame(frame).length <= LIMITS.frameBytes)
+    assert.ok(frame.length > 1 || encode(frame).length <= LIMITS.frameBytes)
     taken.push(...frame)
   }
   assert.deepEqual(taken, sent)

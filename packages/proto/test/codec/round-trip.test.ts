@@ -12,18 +12,19 @@ import {
   type VolumeId,
   type WireEntry,
 } from '@ashlar/proto'
-import { decodeFrame, encodeFrame, FRAME_OVERHEAD_BYTES, messageBytes } from '@ashlar/proto/codec'
+import { FRAME_OVERHEAD_BYTES, messageBytes } from '@ashlar/proto/codec'
 import fc from 'fast-check'
 import { anyMessage, MESSAGES } from '../support/arbitraries.ts'
+import { decode, encode } from '../support/frames.ts'
 import { CLUSTER, EXTENT_RECORD, pattern, SAMPLES } from '../support/sample-messages.ts'
 
 for (const type of Object.keys(MESSAGE_KINDS) as MessageType[]) {
   test(`any ${type} comes back as it was sent, and within its announced size`, () => {
     fc.assert(
       fc.property(MESSAGES[type], (message) => {
-        const frame = encodeFrame([message])
+        const frame = encode([message])
         assert.ok(frame.length <= FRAME_OVERHEAD_BYTES + messageBytes(message), 'messageBytes is an upper bound')
-        assert.deepStrictEqual(decodeFrame(frame), [message])
+        assert.deepStrictEqual(decode(frame), [message])
       }),
       { numRuns: 60 },
     )
@@ -33,7 +34,7 @@ for (const type of Object.keys(MESSAGE_KINDS) as MessageType[]) {
 test('messages that share a frame come back in order', () => {
   fc.assert(
     fc.property(fc.array(anyMessage, { minLength: 1, maxLength: 20 }), (messages) => {
-      assert.deepStrictEqual(decodeFrame(encodeFrame(messages)), messages)
+      assert.deepStrictEqual(decode(encode(messages)), messages)
     }),
     { numRuns: 100 },
   )
@@ -42,28 +43,28 @@ test('messages that share a frame come back in order', () => {
 test('the announced size of block traffic is exact', () => {
   for (const type of ['write', 'read', 'read-done', 'push', 'ack', 'answer', 'versions', 'ping'] as const) {
     const message = SAMPLES[type]
-    assert.equal(encodeFrame([message]).length, FRAME_OVERHEAD_BYTES + messageBytes(message), type)
+    assert.equal(encode([message]).length, FRAME_OVERHEAD_BYTES + messageBytes(message), type)
   }
 })
 
 test('byte arrays of decoded messages are views of the frame', () => {
-  const frame = encodeFrame([SAMPLES.write])
-  const [message] = decodeFrame(frame)
+  const frame = encode([SAMPLES.write])
+  const [message] = decode(frame)
   assert.ok(message?.type === 'write')
   assert.equal(message.payload.buffer, frame.buffer)
 })
 
 test('a frame takes the most records that are allowed and not one more', () => {
   const most = Array.from({ length: LIMITS.frameRecords }, () => SAMPLES.ping)
-  assert.equal(decodeFrame(encodeFrame(most)).length, LIMITS.frameRecords)
-  assert.throws(() => encodeFrame([...most, SAMPLES.ping]), InvariantError)
-  assert.throws(() => encodeFrame([]), InvariantError)
+  assert.equal(decode(encode(most)).length, LIMITS.frameRecords)
+  assert.throws(() => encode([...most, SAMPLES.ping]), InvariantError)
+  assert.throws(() => encode([]), InvariantError)
 })
 
 test('a frame that would be longer than allowed is not built', () => {
   const write = { ...SAMPLES.write, payload: new Uint8Array(LIMITS.pieceBytes), offset: 0 }
-  assert.throws(() => encodeFrame(Array.from({ length: 10 }, () => write)), /InvariantError: a frame of/)
-  assert.equal(decodeFrame(encodeFrame(Array.from({ length: 9 }, () => write))).length, 9)
+  assert.throws(() => encode(Array.from({ length: 10 }, () => write)), /InvariantError: a frame of/)
+  assert.equal(decode(encode(Array.from({ length: 9 }, () => write))).length, 9)
 })
 
 test('the largest map of a cluster fits in one frame', () => {
@@ -82,20 +83,20 @@ test('the largest map of a cluster fits in one frame', () => {
     return { extent: id, epoch, store, acknowledged: false, changedAt: 1 }
   })
   const delta = { ...SAMPLES['map-update'].delta, extents, forced }
-  const frame = encodeFrame([{ type: 'map-update', delta }])
-  const [message] = decodeFrame(frame)
+  const frame = encode([{ type: 'map-update', delta }])
+  const [message] = decode(frame)
   assert.ok(message?.type === 'map-update')
   assert.deepStrictEqual(message.delta.extents.at(-1), extents.at(-1))
   assert.deepStrictEqual(message.delta.forced?.at(-1), forced.at(-1))
   const results = extents.map((record) => ({ extent: record.id, code: 0, record }))
-  assert.equal(decodeFrame(encodeFrame([{ type: 'sets-changed', request: 1, results }])).length, 1)
+  assert.equal(decode(encode([{ type: 'sets-changed', request: 1, results }])).length, 1)
 })
 
 test('the largest allocation and damage of an extent fit in one frame', () => {
   const runs = Array.from({ length: 2 ** 20 }, () => ({ blocks: 1, kind: BLOCK_DATA }) as const)
-  assert.equal(decodeFrame(encodeFrame([{ type: 'allocation', request: 1, runs }])).length, 1)
+  assert.equal(decode(encode([{ type: 'allocation', request: 1, runs }])).length, 1)
   const damaged = Array.from({ length: 2 ** 20 }, (_, i) => i)
-  assert.equal(decodeFrame(encodeFrame([{ ...SAMPLES.opened, damaged }])).length, 1)
+  assert.equal(decode(encode([{ ...SAMPLES.opened, damaged }])).length, 1)
 })
 
 function entryOf(command: object): WireEntry {
@@ -127,7 +128,7 @@ const BROKEN: readonly (readonly [string, AnyMessage, RegExp])[] = [
 for (const [what, message, reason] of BROKEN) {
   test(`${what} is refused before it is sent`, () => {
     assert.throws(
-      () => encodeFrame([message]),
+      () => encode([message]),
       (error) => {
         assert.ok(error instanceof InvariantError)
         assert.match(error.message, reason)
@@ -138,16 +139,16 @@ for (const [what, message, reason] of BROKEN) {
 }
 
 test('a message of the handshake shares its frame with nothing', () => {
-  assert.throws(() => encodeFrame([SAMPLES.hello, SAMPLES.ping]), InvariantError)
+  assert.throws(() => encode([SAMPLES.hello, SAMPLES.ping]), InvariantError)
 })
 
 test('text for people is cut where it is too long, also inside a surrogate pair', () => {
-  const [message] = decodeFrame(encodeFrame([{ type: 'refused', code: 1, message: `${'x'.repeat(1023)}😀` }]))
+  const [message] = decode(encode([{ type: 'refused', code: 1, message: `${'x'.repeat(1023)}😀` }]))
   assert.ok(message?.type === 'refused')
   assert.equal(message.message, `${'x'.repeat(1023)}\uFFFD`)
 })
 
 test('fields that a later version adds at the end are dropped', () => {
-  const [message] = decodeFrame(encodeFrame([{ ...SAMPLES.welcome, later: 1, cluster: CLUSTER } as never]))
+  const [message] = decode(encode([{ ...SAMPLES.welcome, later: 1, cluster: CLUSTER } as never]))
   assert.deepStrictEqual(message, SAMPLES.welcome)
 })

@@ -320,14 +320,17 @@ const BODIES: Arbitraries = {
     trust: fc.constantFrom('trusted' as const, 'suspect' as const),
   }),
   registered: record({ request: u53, code, message: text, revision: u53 }),
-  renew: record({
-    token: u53,
-    store,
-    counter: u53,
-    revision: u53,
-    freeBytes: u53,
-    space: fc.constantFrom(...STORE_SPACES),
-  }),
+  renew: withOptional(
+    record({
+      token: u53,
+      store,
+      counter: u53,
+      revision: u53,
+      freeBytes: u53,
+      space: fc.constantFrom(...STORE_SPACES),
+    }),
+    record({ level: whole(0, 255) }),
+  ),
   renewed: record({ token: u53, code, revision: u53 }),
   'get-map': record({ have: u53, watch: fc.boolean() }),
   'map-update': record({

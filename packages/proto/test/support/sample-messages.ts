@@ -22,7 +22,10 @@ import {
 } from '@ashlar/proto'
 import { checksum } from '@ashlar/proto/codec'
 
-/** One message of each kind with every field filled: the contents of the golden frames. Never changed, only added to. */
+/**
+ * One message of each kind with every field filled that the first wire version with this kind has: the contents of the golden
+ * frames. Never changed, only added to.
+ */
 
 export const STORES = [
   '018f0000-0000-7000-8000-000000000001',
@@ -335,4 +338,9 @@ export const SAMPLES: { readonly [T in MessageType]: Extract<AnyMessage, { type:
   },
   'snapshot-received': { type: 'snapshot-received', ...between, round: 78, index: 40, offset: 4160 },
   'lead-now': { type: 'lead-now', ...between },
+}
+
+/** Of kinds that have fields since wire version 3: the same message with those filled too, for the golden frames of `wire-3`. */
+export const WIRE_3_SAMPLES: { readonly [T in MessageType]?: Extract<AnyMessage, { type: T }> } = {
+  renew: { ...SAMPLES.renew, level: 1 },
 }

@@ -8,6 +8,7 @@ import {
   type NodeName,
   type SetChange,
   type StoreId,
+  WIRE_VERSION,
 } from '@ashlar/proto'
 import { ControlAgent } from '../../../src/core/agent/index.ts'
 import type { PeerLinks } from '../../../src/core/interfaces.ts'
@@ -36,6 +37,7 @@ export class AgentRig {
       dialedAddress: (asked) => (asked === address(1) ? this.link : undefined),
       storeOf: (link) => (link === this.link ? this.answeringStore : undefined),
       counterOf: () => 1,
+      wireOf: () => WIRE_VERSION,
       lastHeard: () => this.ctx.now,
     }
     this.agent = new ControlAgent(

@@ -9,6 +9,7 @@ import {
   type StoreId,
   TIMERS,
   type VolumeId,
+  WIRE_VERSION,
 } from '@ashlar/proto'
 import { ControlAgent } from '../../../src/core/agent/index.ts'
 import type { PeerLinks } from '../../../src/core/interfaces.ts'
@@ -33,6 +34,7 @@ class VotersRig {
       dialedAddress: (asked) => [1, 2, 3].find((n) => address(n) === asked && this.reached.has(n)),
       storeOf: (link) => store(link),
       counterOf: () => 1,
+      wireOf: () => WIRE_VERSION,
       lastHeard: () => this.ctx.now,
     }
     const name = 'n9' as NodeName

@@ -11,6 +11,7 @@ import {
   type StoreId,
   sameVersion,
   type VolumeRecord,
+  WIRE_VERSION,
 } from '@ashlar/proto'
 import type { ControlView, PeerLinks } from '../../../src/core/interfaces.ts'
 import type { Context, Effect, Link, StoredReplica } from '../../../src/core/machine.ts'
@@ -88,6 +89,7 @@ export class World {
       dialedAddress: () => undefined,
       storeOf: (link) => this.storeOf(store, link),
       counterOf: (link) => this.hosts.get(this.storeOf(store, link) as StoreId)?.counter,
+      wireOf: () => WIRE_VERSION,
       lastHeard: (other) => (this.connected(store, other) ? this.now : 0),
     }
     const control: ControlView = {
