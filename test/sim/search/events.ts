@@ -312,7 +312,7 @@ function newestServed({ around }: State): number {
 
 const TICK = { type: 'tick' } as const
 
-const operation = (op: number) => ({ session: 1 as SessionId, op, lowMark: 1, generation: 0 })
+const operation = (op: number) => ({ session: 1 as SessionId, op, lowMark: 1, generation: 1 })
 const writes = new Map<string, Message>()
 
 function writeOf(write: number, block: number, epoch: number): Message {
@@ -376,6 +376,12 @@ function foundingLog(size: number, minInSync: number): LogEntry[] {
       replicas: stores.length,
       minInSync,
       live: stores,
+    },
+    {
+      do: 'attach',
+      name: 'disk',
+      holder: { session: 1 as SessionId, client: 'client', mode: 'exclusive' },
+      ifFree: false,
     },
   ]
   return commands.map((command, index) => ({ index: index + 1, term: 1, command }))

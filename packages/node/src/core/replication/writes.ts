@@ -60,8 +60,7 @@ export class Writes {
     const { primary } = this
     const { extent } = primary
     const reply: ReplyTo = { link, request: message.request }
-    const refusal =
-      primary.refusal(ctx, message.epoch, message.operation.generation) ?? (primary.enoughInSync() ? undefined : 'WAIT')
+    const refusal = this.refusal(ctx, message) ?? (primary.enoughInSync() ? undefined : 'WAIT')
     if (refusal !== undefined) return primary.answer(ctx, reply, refusal)
     if (this.answerKnown(ctx, reply, message.operation)) return
     const length = message.type === 'write' ? message.payload.length : message.length
@@ -87,6 +86,12 @@ export class Writes {
     if (this.preparing.some((other) => overlaps(other, write)) || this.queue.some((other) => overlaps(other, write)))
       this.queue.push(write)
     else this.prepare(ctx, write)
+  }
+
+  /** What changes a volume belongs to an attachment: only a read may name none, which is generation 0 (amendment 4). */
+  private refusal(ctx: Context, { epoch, operation }: Pick<Preparing, 'epoch' | 'operation'>): ErrorCode | undefined {
+    const { generation } = operation
+    return generation === 0 ? 'FENCED' : this.primary.refusal(ctx, epoch, generation)
   }
 
   /** A retry of an operation that is known here is answered or joined to it, never done again (amendment 13). */
@@ -204,7 +209,7 @@ export class Writes {
   /** All content is there: check once more what may have changed meanwhile, then give the seq. */
   private sequence(ctx: Context, write: Preparing): void {
     const { primary } = this
-    const refusal = primary.refusal(ctx, write.epoch, write.operation.generation)
+    const refusal = this.refusal(ctx, write)
     if (refusal !== undefined) return this.drop(ctx, write, refusal)
     this.forget(write)
     // An erasure that found nothing to erase gets its place in the order too: forgotten, a late duplicate of it could
@@ -253,8 +258,7 @@ export class Writes {
   onCancel(ctx: Context, link: Link, message: Cancel): void {
     const { primary } = this
     const reply: ReplyTo = { link, request: message.request }
-    const refusal =
-      primary.refusal(ctx, message.epoch, message.operation.generation) ?? (primary.enoughInSync() ? undefined : 'WAIT')
+    const refusal = this.refusal(ctx, message) ?? (primary.enoughInSync() ? undefined : 'WAIT')
     if (refusal !== undefined) return primary.answer(ctx, reply, refusal)
     const waiting = this.findWaiting(message.operation)
     if (waiting !== undefined) this.drop(ctx, waiting, 'CANCELLED')

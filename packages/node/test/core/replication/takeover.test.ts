@@ -87,6 +87,30 @@ test('A2.8-4: a primary that lost a committed block in the middle of history ste
   assert.equal(world.versionAt('c', 1).seq, 2, 'the good copy is still there')
 })
 
+test('A2.8-4: the last write that another knows to be committed counts as committed, the one behind it does not', () => {
+  for (const [lost, released] of [
+    [2, ['behind']],
+    [3, []],
+  ] as const) {
+    const world = active()
+    for (let op = 1; op <= 3; op++) {
+      world.ask('a', write(op, op, op))
+      world.settle()
+    }
+    assert.equal(world.host('c').disk.head.commitSeq, world.versionAt('c', 2).seq, 'what c knows ends with write 2')
+    world.kill('b')
+    world.host('b').disk.table.set(lost, ABSENT_VERSION)
+    world.host('b').disk.bytes.delete(lost)
+    world.host('b').disk.sync()
+    world.kill('a')
+    world.start('b')
+    world.change({ epoch: 2 as Epoch, primary: { store: 'b' as StoreId, counter: 2 }, inSync: ['b', 'c'] as StoreId[] })
+    world.settle()
+    const reasons = world.host('b').released.map(({ reason }) => reason)
+    assert.deepEqual(reasons, released, `write ${lost}`)
+  }
+})
+
 test('A2.0: a restarted primary does not resume its epoch', () => {
   const world = active()
   world.kill('a')

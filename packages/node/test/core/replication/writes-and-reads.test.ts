@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BLOCK_ABSENT, BLOCK_DATA, BLOCK_TRIM, type Epoch, ERRORS } from '@ashlar/proto'
 import { active } from './active.ts'
-import { BLOCK, blockOf, EXTENT, read, SESSION, write } from './requests.ts'
+import { BLOCK, blockOf, EXTENT, read, SESSION, write, zero } from './requests.ts'
 
 const OK = ERRORS.OK.number
 const WAIT = ERRORS.WAIT.number
@@ -120,4 +120,25 @@ test('amendment 21: a trim of blocks that were never written writes nothing, oth
   assert.deepEqual(world.codes(7500), [OK])
   assert.equal(world.versionAt('c', 1).kind, BLOCK_TRIM)
   assert.ok(world.identical())
+})
+
+test('amendment 4: what changes a volume names an attachment, a read need not', () => {
+  const world = active()
+  const operation = { session: SESSION, op: 1, lowMark: 1, generation: 0 }
+  const unattached = [
+    { ...write(0, 1, 1), operation },
+    { ...zero(0, 1, 1), operation },
+  ]
+  for (const message of unattached) {
+    world.ask('a', message)
+    world.settle()
+    assert.deepEqual(world.codes(message.request), [ERRORS.FENCED.number], message.type)
+  }
+  world.ask('a', { type: 'cancel', request: 7600, extent: EXTENT, epoch: 1 as Epoch, operation })
+  world.settle()
+  assert.deepEqual(world.codes(7600), [ERRORS.FENCED.number])
+  assert.equal(world.host('a').disk.head.lastSeq, 1, 'nothing but START has a seq')
+  world.ask('a', { ...read(0), generation: 0 })
+  world.settle()
+  assert.equal(world.answers.at(-1)?.type, 'read-done')
 })
