@@ -14,6 +14,8 @@ export interface HistoryProblem {
  */
 export class History {
   private readonly registers = new Map<number, Entry[]>()
+  /** What happened to registers before they began once more. */
+  private readonly past: { readonly register: number; readonly entries: Entry[] }[] = []
   private readonly never = new Set<number>()
   private readonly now: () => number
   /** Calls that ended well. */
@@ -46,9 +48,30 @@ export class History {
     }
   }
 
+  /**
+   * Registers of which somebody accepted that they may hold an older value from now on, any that was ever written: their
+   * history begins once more. Calls that are on their way may take effect before or after, or never.
+   */
+  restart(registers: (register: number) => boolean): void {
+    for (const [register, entries] of this.registers) {
+      if (!registers(register)) continue
+      this.past.push({ register, entries })
+      const writes = entries.filter(({ kind, value }) => kind === 'write' && value !== ZERO)
+      for (const write of writes) {
+        write.isPast = true
+        this.never.delete(write.value)
+      }
+      this.registers.set(
+        register,
+        writes.map(({ value }) => ({ kind: 'write', value, invoked: this.now(), returned: Infinity, isPast: true })),
+      )
+    }
+  }
+
   check(): HistoryProblem[] {
     const problems: HistoryProblem[] = []
-    for (const [register, entries] of this.registers) {
+    const now = [...this.registers].map(([register, entries]) => ({ register, entries }))
+    for (const { register, entries } of [...this.past, ...now]) {
       const problem: RegisterProblem | undefined = checkRegister(entries)
       if (problem !== undefined) problems.push({ register, text: problem.text })
       const ghost = entries.find(({ kind, value }) => kind === 'read' && this.never.has(value))
@@ -68,7 +91,7 @@ export class History {
 
   private neverHappened(entries: readonly Entry[], value: number): void {
     // An erasure leaves no mark that a later read could be blamed for; without an answer it constrains nothing.
-    if (value !== ZERO) this.never.add(value)
+    if (value !== ZERO && !entries.some(({ isPast }) => isPast)) this.never.add(value)
     for (const entry of entries) entry.returned = Infinity
   }
 
@@ -83,4 +106,6 @@ export class History {
 
 interface Entry extends RegisterOperation {
   returned: number
+  /** Of a history that ended. */
+  isPast?: boolean
 }

@@ -1,13 +1,13 @@
 import type { ClientEffect, ClientInput } from '@ashlar/client/core'
 import type { Effect, Fact, Input, LogEntry, MapState, ReplicaChange } from '@ashlar/node/core'
-import { type Bytes, type Epoch, ERRORS, type StoreRoom } from '@ashlar/proto'
+import { type Bytes, type Epoch, ERRORS, type ExtentId, type StoreRoom } from '@ashlar/proto'
 import type { History } from '../../kit/history/recorder.ts'
 import type { ClientProcess } from '../world/client-host.ts'
 import type { Disk } from '../world/disk.ts'
 import type { NodeProcess } from '../world/node-host.ts'
 import type { ClientObserver, NodeObserver } from '../world/observer.ts'
 import type { Clock } from '../world/time.ts'
-import { ControlTruth } from './control-truth.ts'
+import { ControlTruth, type Entrance } from './control-truth.ts'
 import { Durability } from './durability.ts'
 import { Elections } from './elections.ts'
 import { FullDisks } from './full-disks.ts'
@@ -27,6 +27,8 @@ export class Checkers implements NodeObserver, ClientObserver {
   readonly recorder: Recorder
   /** For directed schedules, which act on what a node says. */
   onFact: (node: NodeProcess, fact: Fact) => void = () => {}
+  /** An extent got a primary by force: its acknowledged writes may be gone. */
+  onForced: (extent: ExtentId) => void = () => {}
   private readonly requests = new Requests()
   private readonly versions: Versions
   private readonly elections: Elections
@@ -104,7 +106,7 @@ export class Checkers implements NodeObserver, ClientObserver {
 
   logDurable(node: NodeProcess, entry: LogEntry): void {
     this.recorder.logDurable(node.host, entry)
-    for (const entrance of this.truth.logDurable(node.disk.store, entry)) this.durability.entered(entrance)
+    this.committed(entry, this.truth.logDurable(node.disk.store, entry))
   }
 
   logCommitted(node: NodeProcess, entry: LogEntry): void {
@@ -112,6 +114,14 @@ export class Checkers implements NodeObserver, ClientObserver {
     const entrances = this.truth.logCommitted(entry)
     if (entrances === undefined) return
     this.recorder.logDurable(node.host, entry)
+    this.committed(entry, entrances)
+  }
+
+  private committed({ command }: LogEntry, entrances: readonly Entrance[]): void {
+    if (command.do === 'force-primary' && this.truth.map.forced.get(command.extent)?.store === command.store) {
+      this.durability.forced(command.extent)
+      this.onForced(command.extent)
+    }
     for (const entrance of entrances) this.durability.entered(entrance)
   }
 

@@ -37,6 +37,8 @@ export class Durability {
   private readonly acknowledged = new Map<ExtentId, Map<BlockIndex, Position>>()
   /** Operations that were answered with success, by extent, session and number. */
   private readonly answers = new Set<string>()
+  /** Those that a forced promotion may have undone: a late retry is done again. */
+  private readonly forgiven = new Set<string>()
 
   constructor(truth: ControlTruth, disks: ReadonlyMap<string, Disk>, report: Report) {
     this.truth = truth
@@ -62,7 +64,7 @@ export class Durability {
       return
     }
     if (known.some(({ position }) => compare(position, first.version) === 0)) return
-    if (this.answers.has(key)) {
+    if (this.answers.has(key) && !this.forgiven.has(key)) {
       this.report.violation('applied-once', `operation ${key} (extent:session:op) was applied again after its answer`)
     }
     const application = { position: first.version, blocks: blocks.map(({ block }) => block) }
@@ -96,6 +98,12 @@ export class Durability {
     this.checkHolds('acked-survives', `${node.host} serves extent ${extent}`, node.disk, extent, epoch)
     this.checkEnough(node, extent)
     this.checkPromised(node, extent, epoch)
+  }
+
+  /** A person gave the extent to a store that may lack what was acknowledged: from here on only what comes later must stay. */
+  forced(extent: ExtentId): void {
+    this.acknowledged.delete(extent)
+    for (const key of this.applications.keys()) if (key.startsWith(`${extent}:`)) this.forgiven.add(key)
   }
 
   /** A store counts from here on: the next primary may be this one. */

@@ -1,6 +1,7 @@
 import type { WideFaultName } from '../wide/shares.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import type { Victims } from './nemesis.ts'
+import { PeopleFaults } from './people.ts'
 
 /** What the nemesis does for those who make faults. */
 export interface Tools {
@@ -17,18 +18,25 @@ export interface Tools {
 export class WideFaults {
   protected readonly tools: Tools
   private readonly victims: Victims
+  private readonly people: PeopleFaults
 
   constructor(victims: Victims, tools: Tools) {
     this.victims = victims
     this.tools = tools
+    this.people = new PeopleFaults(victims)
   }
 
   readonly actions: Readonly<Record<WideFaultName, () => boolean>> = {
     'slow-reads': () => this.slowReads(),
+    'lose-node': () => this.people.loseNode(),
+    'force-primary': () => this.people.forcePrimary(),
+    scrub: () => this.people.scrub(),
   }
 
   /** No more harm: what was planned for later is not done any more. */
-  stop(): void {}
+  stop(): void {
+    this.people.stop()
+  }
 
   /** What was broken about this node is whole again. */
   mend(node: NodeHost): void {

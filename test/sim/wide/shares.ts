@@ -9,6 +9,12 @@
 export const WIDE_FAULTS = {
   /** Reads of one store take up to seconds for a while. */
   'slow-reads': 0.4,
+  /** A node is down for long, is declared lost, and comes back. */
+  'lose-node': 0.25,
+  /** A store gets an extent by force, since all that counted are down. */
+  'force-primary': 0.12,
+  /** A store reads all that it holds. */
+  scrub: 0.3,
 } as const
 
 /** What comes between the time of faults and the mending, each in this share of wide seeds, in this order. */

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import type { Effect, Head, Input, LogEntry, StoredReplica, Token } from '@ashlar/node/core'
+import type { Effect, Head, Input, LoadedBlock, LogEntry, StoredReplica, Token } from '@ashlar/node/core'
 import type { BlockIndex, BlockKind, BlockVersion, Bytes, ClusterId, ExtentId, StoreId, Voter } from '@ashlar/proto'
 import type { Chance } from './chance.ts'
 import { DiskSpace } from './disk-space.ts'
@@ -232,6 +232,16 @@ export class OpenStore {
   /** Takes the rot from a block again. */
   mend(extent: ExtentId, block: BlockIndex): void {
     this.visible.get(extent)?.damaged.delete(block)
+  }
+
+  /** Reads every block, and returns the damaged ones of each replica that has any. */
+  readAll(): { readonly extent: ExtentId; readonly blocks: readonly LoadedBlock[] }[] {
+    return [...this.visible].flatMap(([extent, image]) => {
+      const blocks = [...image.damaged].map((block) => image.load(block)).filter(({ damaged }) => damaged)
+      const numbers = blocks.map(({ block }) => block)
+      this.disk.seen(extent, numbers)
+      return blocks.length === 0 ? [] : [{ extent, blocks }]
+    })
   }
 
   /** The head of a replica after every change so far, durable or not. */

@@ -187,6 +187,12 @@ export class NodeProcess extends Process {
     this.run(() => this.feed({ type: 'store-suspect', reason }))
   }
 
+  /** The store reads all that it holds, as the shipped one does by itself, and says what it found. */
+  scrub(): void {
+    for (const { extent, blocks } of this.store.readAll())
+      this.run(() => this.feed({ type: 'damage-found', extent, blocks }))
+  }
+
   shutDown(): void {
     this.feed({ type: 'shut-down' })
   }

@@ -1,10 +1,11 @@
-import type { StoreId } from '@ashlar/proto'
+import { type ExtentId, extentIndexOf, type StoreId, volumeOf } from '@ashlar/proto'
 import { History } from '../../kit/history/recorder.ts'
 import { Checkers } from '../checkers/checkers.ts'
 import type { Victims } from '../faults/nemesis.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import { ClientDriver, type DriverWorld, VOLUME_NAME } from '../workload/client-driver.ts'
 import { Operator } from '../workload/operator.ts'
+import { CELL_BYTES } from '../workload/stamps.ts'
 import { VolumeChurner } from '../workload/volume-churner.ts'
 import { Chance } from './chance.ts'
 import { ClientHost } from './client-host.ts'
@@ -46,6 +47,7 @@ export class World {
     this.clock = new Clock()
     this.checkers = new Checkers(this.clock, this.disks, trace)
     const { checkers } = this
+    checkers.onForced = (extent) => this.forgive(extent)
     this.membership = new Membership(this.clock, checkers.truth, this.disks)
     this.history = new History(() => this.clock.now)
     this.network = new Network(this.clock, this.chance.fork(), options.network)
@@ -191,6 +193,15 @@ export class World {
       trace: (text) => checkers.recorder.note(text),
       lost: (store: StoreId) => this.replaceDisk(store),
     }
+  }
+
+  /** What was acknowledged of an extent may be gone, since a person accepted that. */
+  private forgive(extent: ExtentId): void {
+    const volume = this.checkers.truth.map.volumeNamed(VOLUME_NAME)
+    if (volume === undefined || volumeOf(extent) !== volume.id) return
+    const from = extentIndexOf(extent) * this.options.extentSizeBytes
+    const to = from + this.options.extentSizeBytes
+    this.history.restart((cell) => cell * CELL_BYTES >= from && cell * CELL_BYTES < to)
   }
 
   private replaceDisk(lost: StoreId): void {
