@@ -229,7 +229,7 @@ export class NodeMachine {
     this.links.onLinkUp(ctx, input)
     if (input.peer.kind === 'node') this.founding.onLinkUp(ctx, input.link)
     this.agent.onLinkUp(ctx)
-    this.replication.onLinkUp(ctx)
+    if (input.peer.kind === 'node') this.replication.onLinkUp(ctx)
   }
 
   private onLinkDown(ctx: Context, link: Link): void {

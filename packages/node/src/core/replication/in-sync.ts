@@ -40,15 +40,9 @@ export class InSyncKeeper {
     if (this.asked?.revision === change.revision && sameStores(this.asked.inSync, change.inSync)) this.asked = undefined
   }
 
-  /** No request on its way, and every assigned store is in the set. */
-  get idle(): boolean {
-    const record = this.primary.record()
-    return (
-      this.asked === undefined &&
-      this.pendingAdd === undefined &&
-      record !== undefined &&
-      record.inSync.length >= record.assigned.length
-    )
+  /** A request is on its way. */
+  get busy(): boolean {
+    return this.asked !== undefined || this.pendingAdd !== undefined
   }
 
   /** False while a store that was taken out must wait before it is let in again: 1 s, doubling to 60. */

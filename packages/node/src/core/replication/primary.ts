@@ -211,21 +211,6 @@ export class Primary implements StreamOwner {
     return record.inSync.every((store) => store === this.services.self || this.streams.get(store)?.marked === true)
   }
 
-  /** Nothing to wait for and nothing to do: no timer needs to look at it. */
-  get quiet(): boolean {
-    if (
-      this.phase !== 'active' ||
-      this.window.size > 0 ||
-      !this.keeper.idle ||
-      this.repairs.busy ||
-      this.confirmations.busy
-    )
-      return false
-    for (const stream of this.streams.values())
-      if (!stream.marked || stream.ackedSeq !== this.extent.lastSeq) return false
-    return this.streams.size === (this.record()?.assigned.length ?? 0) - 1
-  }
-
   get started(): boolean {
     return this.startSent
   }

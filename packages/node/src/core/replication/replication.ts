@@ -13,7 +13,6 @@ import {
   type SetChange,
   type StoreId,
   type StoreRoom,
-  TIMERS,
   type Trust,
 } from '@ashlar/proto'
 import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
@@ -24,6 +23,7 @@ import { ExtentState, headRecordOf, Leftovers } from './extent-state.ts'
 import { type Extent, Extents } from './extents.ts'
 import { HandOver, mayLeave } from './hand-over.ts'
 import { Primary } from './primary.ts'
+import { isQuiet, isSilent } from './quiet.ts'
 import { OwnRoom } from './room.ts'
 import type { Completion, ForPrimary, ForReplica, ForStream, Services } from './services.ts'
 import { Verification } from './verification.ts'
@@ -52,6 +52,8 @@ export class Replication implements MapListener {
   private readonly room = new OwnRoom()
   private readonly leftovers: Leftovers
   private handOver: HandOver | undefined
+  /** Stores of the map that were silent at the last tick. */
+  private readonly silent = new Set<StoreId>()
 
   constructor(options: ReplicationOptions) {
     const { self, counter, control, links } = options
@@ -156,6 +158,7 @@ export class Replication implements MapListener {
 
   // ---- links and time ---------------------------------------------------------------------------------------------
 
+  /** A connection with a node. What a client connects for reaches its extent by itself. */
   onLinkUp(ctx: Context): void {
     for (const { primary } of this.extents.reachAll()) primary?.maintain(ctx)
   }
@@ -168,28 +171,35 @@ export class Replication implements MapListener {
     }
   }
 
-  /** An extent with nothing to do costs nothing, unless a store that it may depend on has gone silent. */
+  /** An extent with nothing to do costs nothing: a store that goes silent, or is heard again, wakes those that name it. */
   onTick(ctx: Context): void {
-    const silent = this.anySilent(ctx.now)
+    this.noticeSilence(ctx.now)
     // A hand-over changes extents that no input reaches.
-    const all = silent || this.handOver !== undefined
-    for (const extent of all ? this.extents.reachAll() : this.extents.allRestless()) this.lookAt(ctx, extent, silent)
+    const all = this.handOver !== undefined
+    for (const extent of all ? this.extents.reachAll() : this.extents.allRestless()) this.lookAt(ctx, extent)
     if (this.room.takeChange(ctx)) for (const { replica } of this.extents.held.values()) replica.acknowledge()
     this.handOver?.continue(ctx)
   }
 
-  private lookAt(ctx: Context, extent: Extent, silent: boolean): void {
+  private lookAt(ctx: Context, extent: Extent): void {
     const { state, primary, repairs } = extent
-    const quiet = primary?.quiet ?? true
-    if (primary !== undefined && (silent || !quiet)) primary.maintain(ctx)
+    const quiet = primary === undefined || isQuiet(primary, ctx.now)
+    if (!quiet) primary.maintain(ctx)
     if (repairs.busy) repairs.maintain(ctx)
-    else if (quiet && !silent) this.extents.foundQuiet(state.id)
+    else if (quiet) this.extents.foundQuiet(state.id)
   }
 
-  private anySilent(now: Millis): boolean {
-    for (const store of this.services.control.map.nodes.keys())
-      if (store !== this.services.self && now - this.services.links.lastHeard(store) > TIMERS.silentMs) return true
-    return false
+  private noticeSilence(now: Millis): void {
+    const { control, links, self } = this.services
+    for (const store of this.silent) if (!control.map.nodes.has(store)) this.silent.delete(store)
+    for (const store of control.map.nodes.keys()) {
+      if (store === self || isSilent(links, store, now) === this.silent.has(store)) continue
+      if (!this.silent.delete(store)) this.silent.add(store)
+      for (const [id, { primary }] of this.extents.held) {
+        const record = primary?.record()
+        if (record?.assigned.includes(store) || record?.inSync.includes(store)) this.extents.reach(id)
+      }
+    }
   }
 
   /** Sends what was gathered during a step: one acknowledgement a stream. Then copies go on whose turn it is. */

@@ -2,25 +2,71 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TIMERS } from '@ashlar/proto'
 import { active } from './active.ts'
+import type { World } from './kit.ts'
 import { blockOf, read, write } from './requests.ts'
+
+/** Counts how often the primary on `a` is looked at: that begins with a look at its record. */
+function countLooks(world: World): { looks: number } {
+  const { extents } = world.host('a').map
+  const get = extents.get.bind(extents)
+  const count = { looks: 0 }
+  extents.get = (id) => {
+    count.looks += 1
+    return get(id)
+  }
+  return count
+}
 
 test('a quiet extent costs nothing at a tick, and is looked at again once an input reached it', () => {
   const world = active()
   world.pass(4 * TIMERS.tickMs)
-  const { extents } = world.host('a').map
-  const get = extents.get.bind(extents)
-  let looks = 0
-  extents.get = (id) => {
-    looks += 1
-    return get(id)
-  }
+  const count = countLooks(world)
   world.pass(1000)
-  assert.equal(looks, 0, 'what a primary does begins with a look at its record')
+  assert.equal(count.looks, 0)
   world.hold = (_from, _to, message) => message.type === 'replicate'
   world.ask('a', write(0, 5, 1))
-  looks = 0
+  count.looks = 0
   world.pass(TIMERS.tickMs)
-  assert.ok(looks > 0, 'its write is on its way')
+  assert.ok(count.looks > 0, 'its write is on its way')
+})
+
+test('an extent of which a replica is away costs nothing at a tick, and wakes when its store is heard again', () => {
+  const world = active()
+  world.kill('c')
+  const count = countLooks(world)
+  world.pass(TIMERS.silentMs + 4 * TIMERS.tickMs)
+  assert.ok(count.looks > 0, 'a store that goes silent wakes the extents that name it')
+  world.grant('a')
+  world.pass(4 * TIMERS.tickMs)
+  count.looks = 0
+  world.pass(60_000)
+  assert.equal(count.looks, 0)
+  world.start('c')
+  world.pass(2 * TIMERS.rejoinMinMs)
+  assert.deepEqual(world.host('a').changes.at(-1)?.inSync, ['a', 'b', 'c'], 'caught up, asked to be added')
+})
+
+test('a store that is heard again without a new connection wakes its extents', () => {
+  const world = active()
+  world.kill('c')
+  world.pass(TIMERS.silentMs + 4 * TIMERS.tickMs)
+  world.grant('a')
+  world.pass(4 * TIMERS.tickMs)
+  const count = countLooks(world)
+  world.host('c').up = true
+  world.pass(2 * TIMERS.tickMs)
+  assert.ok(count.looks > 0)
+})
+
+test('a silent replica that control keeps in the set is looked at until it has left', () => {
+  const world = active({ minInSync: 3 })
+  world.kill('c')
+  world.pass(TIMERS.silentMs + 4 * TIMERS.tickMs)
+  assert.deepEqual(world.host('a').changes, [], 'control still calls it up')
+  world.host('c').state = 'lost'
+  world.publish()
+  world.pass(TIMERS.tickMs)
+  assert.deepEqual(world.host('a').changes.at(-1)?.inSync, ['a', 'b'])
 })
 
 test('a completion reaches its extent: a read that finds damage asks the next replica where one does not answer', () => {
