@@ -150,6 +150,7 @@ export class RaftMachine implements ControlLog {
       applied,
       snapshotIndex,
       members,
+      diskWaitedMs: this.#outbox.waitedMs(now),
       followers,
     }
   }
@@ -166,7 +167,7 @@ export class RaftMachine implements ControlLog {
 
   /** The request with this token, and all before it, are on stable storage. */
   onPersisted(ctx: Context, token: number): void {
-    this.#outbox.onPersisted(token)
+    this.#outbox.onPersisted(token, ctx.now)
     this.#recovery?.onPersisted(ctx)
     this.#currentRole().onPersisted(ctx)
     this.#settle(ctx)
@@ -176,6 +177,7 @@ export class RaftMachine implements ControlLog {
     const pauseMs = this.#lastTick === undefined ? 0 : ctx.now - this.#lastTick
     this.#lastTick = ctx.now
     this.#snapshots.onTick()
+    if (pauseMs > STANDSTILL_MS) this.#outbox.stoodStill(ctx.now)
     this.#currentRole().onTick(ctx, pauseMs > STANDSTILL_MS ? pauseMs : 0)
     this.#settle(ctx)
   }
@@ -331,6 +333,7 @@ export class RaftMachine implements ControlLog {
       get hardStateDurable() {
         return outbox.hardStateDurable
       },
+      diskHangs: (now) => outbox.waitedMs(now) > this.#options.diskSlowMs,
       send: (message) => outbox.sendAfterPersist({ ...message, from: this.#self, term: outbox.term } as RaftMessage),
       sendNow: (message) => outbox.sendNow({ ...message, from: this.#self, term: outbox.term } as RaftMessage),
       follow: (ctx, term, leader) => this.#follow(ctx, term, leader),

@@ -1,7 +1,13 @@
-import type { RaftMessage } from '@ashlar/proto'
+import type { Millis, RaftMessage } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
 import type { RaftLog } from './log.ts'
 import type { HardState, PersistRequest, RaftPorts } from './types.ts'
+
+/** A request that the disk has not answered. */
+interface Asked {
+  readonly token: number
+  readonly askedAt: Millis
+}
 
 interface Held {
   /** The request that must be durable before the message leaves. */
@@ -23,6 +29,10 @@ export class Outbox {
   #hardStateToken = 0
   #lastToken = 0
   #durableToken = 0
+  /** In the order in which they are carried out. */
+  #asked: Asked[] = []
+  /** When the disk last answered, or began to have time that counts. */
+  #answeredAt: Millis = Number.NEGATIVE_INFINITY
   #prompt: RaftMessage[] = []
   /** Messages of this step that depend on what it persists. */
   #dependent: RaftMessage[] = []
@@ -79,7 +89,20 @@ export class Outbox {
     this.#dependent.push(message)
   }
 
-  onPersisted(token: number): void {
+  /** How long the disk has had nothing but its oldest request to do; 0 when it owes nothing. */
+  waitedMs(now: Millis): Millis {
+    const [oldest] = this.#asked
+    return oldest === undefined ? 0 : now - Math.max(oldest.askedAt, this.#answeredAt)
+  }
+
+  /** This process stood still: an answer may wait behind this very step. */
+  stoodStill(now: Millis): void {
+    this.#answeredAt = now
+  }
+
+  onPersisted(token: number, now: Millis): void {
+    this.#asked = this.#asked.filter((request) => request.token > token)
+    this.#answeredAt = now
     this.#durableToken = Math.max(this.#durableToken, token)
     this.#log.saved(token)
   }
@@ -102,6 +125,7 @@ export class Outbox {
     const snapshot = this.#log.takeUnsavedSnapshot()
     if (append === undefined && snapshot === undefined && !this.#hardStateChanged) return
     this.#lastToken = token
+    this.#asked.push({ token, askedAt: ctx.now })
     const request: PersistRequest = {
       token,
       ...(this.#hardStateChanged ? { hardState: this.#hardState } : {}),

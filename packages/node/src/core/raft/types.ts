@@ -79,6 +79,8 @@ export interface RaftOptions {
   readonly heartbeatMs: number
   readonly electionMinMs: number
   readonly electionMaxMs: number
+  /** A disk that does not answer its oldest request for this long hangs. */
+  readonly diskSlowMs: number
   /** More proposals than this, or more bytes, are refused while nothing commits. */
   readonly uncommittedEntries: number
   readonly uncommittedBytes: number
@@ -102,6 +104,7 @@ export const RAFT_DEFAULTS: RaftOptions = {
   heartbeatMs: TIMERS.heartbeatMs,
   electionMinMs: TIMERS.electionMinMs,
   electionMaxMs: TIMERS.electionMaxMs,
+  diskSlowMs: TIMERS.slowMs,
   uncommittedEntries: LIMITS.uncommittedEntries,
   uncommittedBytes: LIMITS.uncommittedBytes,
   messageBytes: LIMITS.controlBytes / 2,

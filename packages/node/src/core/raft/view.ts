@@ -21,6 +21,8 @@ export interface RaftView {
   readonly applied: number
   readonly snapshotIndex: number
   readonly members: Members
+  /** How long its disk has not answered the oldest request of the log; 0 when it owes nothing. */
+  readonly diskWaitedMs: Millis
   /** Empty unless this store leads. */
   readonly followers: readonly FollowerView[]
 }

@@ -54,7 +54,11 @@ export class Candidate implements Role {
 
   onTick(ctx: Context, pauseMs: Millis): void {
     this.#deadline += pauseMs
-    if (ctx.now >= this.#deadline) return this.#core.campaign(ctx, { pre: true, transfer: false })
+    if (ctx.now >= this.#deadline) {
+      // Its vote may never be durable, and each term more would depose whoever was elected meanwhile once the disk answers.
+      if (this.#core.diskHangs(ctx.now)) return this.#core.follow(ctx, this.#core.term, undefined)
+      return this.#core.campaign(ctx, { pre: true, transfer: false })
+    }
     if (ctx.now - this.#askedAt < this.#core.options.heartbeatMs) return
     this.#askedAt = ctx.now
     this.#ask()

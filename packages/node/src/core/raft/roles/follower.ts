@@ -38,7 +38,7 @@ export class Follower implements Role {
         this.#hear(ctx, message.from)
         return this.#receiver.onPart(ctx, message)
       case 'lead-now':
-        if (this.#mayCampaign()) this.#core.campaign(ctx, { pre: false, transfer: true })
+        if (this.#mayCampaign(ctx)) this.#core.campaign(ctx, { pre: false, transfer: true })
     }
   }
 
@@ -46,7 +46,7 @@ export class Follower implements Role {
     this.#deadline += pauseMs
     if (ctx.now < this.#deadline) return
     this.#deadline = this.#nextDeadline(ctx)
-    if (this.#mayCampaign()) this.#core.campaign(ctx, { pre: true, transfer: false })
+    if (this.#mayCampaign(ctx)) this.#core.campaign(ctx, { pre: true, transfer: false })
   }
 
   onPersisted(): void {}
@@ -65,12 +65,12 @@ export class Follower implements Role {
   }
 
   /**
-   * Learners never lead. A voter that an uncommitted entry removes still may: the voters that are left may need it, since
+   * Learners never lead, and a voter whose disk hangs could keep no promise of a leader (amendment 28). A voter that an uncommitted entry removes still may: the voters that are left may need it, since
    * their logs may be behind its own (Ongaro's thesis, section 4.2.2).
    */
-  #mayCampaign(): boolean {
+  #mayCampaign(ctx: Context): boolean {
     const { log, self, recovering } = this.#core
-    if (recovering) return false
+    if (recovering || this.#core.diskHangs(ctx.now)) return false
     if (isVoter(log.members, self)) return true
     return log.membersIndex > log.commit && isVoter(log.membersAt(log.membersIndex - 1), self)
   }

@@ -23,6 +23,8 @@ export class Leader implements Role {
   #round = 0
   #heartbeatAt: Millis
   #transfer: { readonly to: StoreId; readonly until: Millis } | undefined
+  /** Voters that were to take over since the disk hangs, and did not. */
+  readonly #triedToLeave = new Set<StoreId>()
 
   constructor(core: Core, ctx: Context) {
     this.#core = core
@@ -85,12 +87,38 @@ export class Leader implements Role {
   onTick(ctx: Context, pauseMs: Millis): void {
     for (const progress of this.#followers.values()) progress.heardAt += pauseMs
     if (this.#transfer !== undefined && ctx.now >= this.#transfer.until) this.#transfer = undefined
+    this.#leaveIfDiskHangs(ctx)
     if (this.#heardMajority(ctx.now)) return
     ctx.fact('warn', 'raft-no-majority', { term: this.#core.term })
     this.#core.follow(ctx, this.#core.term, undefined)
   }
 
   onPersisted(): void {}
+
+  /**
+   * What this store cannot save it never hands over, so that control decides and answers nothing although a majority has every
+   * entry. One of those leads from now on, if it can (amendment 28): each voter that has the whole log is asked in turn.
+   */
+  #leaveIfDiskHangs(ctx: Context): void {
+    if (!this.#core.diskHangs(ctx.now)) return this.#triedToLeave.clear()
+    if (this.transferring) return
+    const able = this.#core.log.members.voters.filter(({ store }) => this.#hasWholeLog(ctx, store))
+    if (able.every(({ store }) => this.#triedToLeave.has(store))) this.#triedToLeave.clear()
+    const next = able.find(({ store }) => !this.#triedToLeave.has(store))
+    if (next === undefined) return
+    this.#triedToLeave.add(next.store)
+    ctx.fact('warn', 'raft-disk-hangs', { term: this.#core.term, to: next.store })
+    this.transferTo(ctx, next.store)
+  }
+
+  #hasWholeLog(ctx: Context, store: StoreId): boolean {
+    const progress = this.#followers.get(store)
+    return (
+      progress !== undefined &&
+      progress.match === this.#core.log.lastIndex &&
+      ctx.now - progress.heardAt < this.#core.options.electionMinMs
+    )
+  }
 
   /** Sends what is due: entries, heartbeats, the round that reads wait for. */
   flush(ctx: Context): void {

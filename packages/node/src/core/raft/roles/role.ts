@@ -13,6 +13,8 @@ export interface Core {
   readonly recovering: boolean
   /** Term and vote, as they are now, are on stable storage. */
   readonly hardStateDurable: boolean
+  /** The disk under the log does not answer: what this store would promise as leader or candidate it could not keep. */
+  diskHangs(now: Millis): boolean
   /** The message leaves once everything that was changed before it is durable. */
   send(message: Outgoing): void
   /** The message leaves at the end of this step. For a leader, whose term is durable. */
