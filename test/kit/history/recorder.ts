@@ -20,6 +20,8 @@ export class History {
   private readonly now: () => number
   /** Calls that ended well. */
   done = 0
+  /** Of those the ones that read. */
+  reads = 0
 
   /** `now`: true time, in any unit. */
   constructor(now: () => number) {
@@ -42,6 +44,7 @@ export class History {
     return (values) => {
       if (values === undefined) return
       this.done++
+      this.reads++
       registers.forEach((register, index) => {
         this.add(register, { kind: 'read', value: values[index] as number, invoked }).returned = this.now()
       })

@@ -1,5 +1,6 @@
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES } from '../options.ts'
+import type { NodeHost } from '../world/node-host.ts'
 import { Stage } from './stage.ts'
 
 /**
@@ -29,6 +30,50 @@ export function readsBesideMajority(): readonly Violation[] {
   stage.until('the voter leads alone', () => {
     const { primary: named, inSync } = stage.record
     return named.store === voter.disk.store && inSync.length === 1
+  })
+  return stage.run(6000).finish()
+}
+
+/**
+ * Five replicas, minInSync 3, of which two are left in sync, the primary among them. Both are cut from control together with
+ * two clients that read; a store that was kept takes over, the other two join it, and it serves. The member beside the old
+ * primary never hears of that: below minInSync the word of the ackSet proves nothing.
+ */
+export function readsBelowMinInSync(): readonly Violation[] {
+  const workload = {
+    depth: 4,
+    thinkMs: 20,
+    writeShare: 0.6,
+    partialShare: 0,
+    eraseShare: 0,
+    mostBlocks: 1,
+    flushEveryMs: 0,
+  }
+  const stage = Stage.where(({ record, voter }) => !record.assigned.includes(voter.disk.store), {
+    nodes: 6,
+    replicas: 5,
+    minInSync: 3,
+    sharing: 'takeover',
+    sizeBytes: 1024 * BLOCK_BYTES,
+    hotBytes: 512 * BLOCK_BYTES,
+    workload,
+  })
+  const { primary, voter, world } = stage
+  const [beside, ...away] = world.nodes.filter((node) => node !== primary && node !== voter) as [
+    NodeHost,
+    ...NodeHost[],
+  ]
+  world.network.setCuts([{ side: new Set(away.map(({ name }) => name)), oneWay: false }])
+  stage.until('two are left', () => stage.record.inSync.length === 2)
+  stage.run(200)
+  for (const node of away) node.crash({ powerLoss: false })
+  stage.heal().run(300)
+  const readers = world.clients.slice(2).map(({ name }) => name)
+  world.network.setCuts([{ side: new Set([primary.name, beside.name, ...readers]), oneWay: false }])
+  for (const node of away) node.start()
+  stage.until('the others lead', () => {
+    const { primary: named, inSync } = stage.record
+    return named.store !== primary.disk.store && inSync.length >= 3
   })
   return stage.run(6000).finish()
 }

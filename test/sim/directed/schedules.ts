@@ -2,8 +2,16 @@ import type { Fact } from '@ashlar/node/core'
 import { type StoreId, TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
-import { readsBesideMajority } from './confirmed-reads.ts'
+import { readsBelowMinInSync, readsBesideMajority } from './confirmed-reads.ts'
 import { everyDiskFull, fullMember, fullReplicaReturns, placedWhereThereIsRoom } from './full-disks.ts'
+import {
+  doubtBesideSuspect,
+  hungDiskOfLeader,
+  hungLogOfLeader,
+  hungReads,
+  twoReplicasDie,
+  twoReplicasSilent,
+} from './lasting-faults.ts'
 import { awayWhileControlMoved, changeCutOff, droppedRecords, lostControlLog, lostVoter } from './long-runs.ts'
 import { primaryDiesWithLeader, primaryDiesWithVoter, rollbackCutShort } from './new-leaders.ts'
 import { Stage } from './stage.ts'
@@ -24,6 +32,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['acknowledged-after-the-lease', acknowledgedAfterLease],
   ['read-when-the-lease-runs-out', readWhenLeaseRunsOut],
   ['reads-beside-a-majority', readsBesideMajority],
+  ['reads-below-min-in-sync', readsBelowMinInSync],
   ['write-of-a-fenced-client', writeOfFencedClient],
   ['attachment-not-known-yet', attachmentNotKnownYet],
   ['first-writes-rolled-back', firstWritesRolledBack],
@@ -52,6 +61,12 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['primary-dies-with-the-leader', primaryDiesWithLeader],
   ['rollback-cut-short', rollbackCutShort],
   ['pauses-that-are-tolerated', toleratedPauses],
+  ['two-replicas-die', twoReplicasDie],
+  ['two-replicas-silent', twoReplicasSilent],
+  ['hung-log-of-the-leader', hungLogOfLeader],
+  ['hung-disk-of-the-leader', hungDiskOfLeader],
+  ['hung-reads', hungReads],
+  ['doubt-beside-a-suspect-store', doubtBesideSuspect],
   ['every-disk-full', everyDiskFull],
   ['full-replica-returns', fullReplicaReturns],
   ['full-member', fullMember],

@@ -1,5 +1,6 @@
 import { CLIENT_MUTANTS } from './client-table.ts'
 import { FAULT_MUTANTS } from './fault-table.ts'
+import { LIVENESS_MUTANTS } from './liveness-table.ts'
 import type { Mutant } from './mutant.ts'
 import { RAFT_MUTANTS } from './raft-table.ts'
 import { READ_MUTANTS } from './read-table.ts'
@@ -476,4 +477,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...RAFT_MUTANTS,
   ...FAULT_MUTANTS,
   ...SPACE_MUTANTS,
+  ...LIVENESS_MUTANTS,
 ]

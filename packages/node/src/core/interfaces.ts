@@ -39,6 +39,11 @@ export interface PeerLinks {
   counterOf(link: Link): number | undefined
   /** Wire version of a link; the newest one for this node itself, and for a closed link. */
   wireOf(link: Link): number
-  /** Moment of the last frame from that store over any link, or since when this process runs after a standstill; or -Infinity. */
+  /**
+   * Moment of the last frame from that store over any link, or since when this process runs after a standstill; or -Infinity.
+   * Earlier where its last link is down: silence begins `TIMERS.unconnectedMs` after that.
+   */
   lastHeard(store: StoreId): number
+  /** The same, and never earlier than it was: whether a link is up or down changes nothing. */
+  lastFrame(store: StoreId): number
 }

@@ -34,6 +34,7 @@ const DEAD_LINK_MS = 10_000
 export class Links implements PeerLinks {
   private readonly links = new Map<Link, LinkEntry>()
   private readonly heard = new Map<StoreId, Millis>()
+  private readonly frames = new Map<StoreId, Millis>()
   private lastStepAt: Millis | undefined
   /** When this process went on after its last standstill. */
   private resumedAt: Millis = Number.NEGATIVE_INFINITY
@@ -59,7 +60,7 @@ export class Links implements PeerLinks {
   onLinkUp(ctx: Context, input: LinkUp): void {
     const { link, direction, peer } = input
     this.links.set(link, { link, direction, peer, lastSent: ctx.now, lastHeard: ctx.now, dead: false })
-    if (input.peer.kind === 'node') this.heard.set(input.peer.store, ctx.now)
+    this.note(input.peer, ctx.now)
   }
 
   /** False when the link was not up. */
@@ -78,7 +79,13 @@ export class Links implements PeerLinks {
     const entry = this.links.get(link)
     if (entry === undefined) return
     entry.lastHeard = ctx.now
-    if (entry.peer.kind === 'node') this.heard.set(entry.peer.store, ctx.now)
+    this.note(entry.peer, ctx.now)
+  }
+
+  private note(peer: LinkUp['peer'], now: Millis): void {
+    if (peer.kind !== 'node') return
+    this.heard.set(peer.store, now)
+    this.frames.set(peer.store, now)
   }
 
   onSent(ctx: Context, link: Link): void {
@@ -141,6 +148,10 @@ export class Links implements PeerLinks {
 
   lastHeard(store: StoreId): Millis {
     return Math.max(this.resumedAt, this.heard.get(store) ?? Number.NEGATIVE_INFINITY)
+  }
+
+  lastFrame(store: StoreId): Millis {
+    return Math.max(this.resumedAt, this.frames.get(store) ?? Number.NEGATIVE_INFINITY)
   }
 
   /** True while frames of this store come: there is a link to it, and it has not been silent for so long that nobody waits for it. */

@@ -74,6 +74,7 @@ test('a store is silent soon after its last connection closed, unless it comes b
   links.onLinkDown(1, 1000)
   assert.equal(links.lastHeard(PEER), 1000, 'another connection is left')
   links.onLinkDown(2, 1100)
+  assert.equal(links.lastFrame(PEER), 1000, 'whether a link is up changes nothing about its frames')
   const silentAt = () => links.lastHeard(PEER) + TIMERS.silentMs
   assert.equal(silentAt(), 1100 + TIMERS.unconnectedMs)
   links.onLinkUp({ now: 1150 } as Context, { type: 'link-up', link: 3, direction: 'out', peer })

@@ -16,9 +16,10 @@ interface Round {
 
 /**
  * What a primary without a lease does instead of believing itself (A2.3, amendment 8): it asks every member of its ackSet, a
- * pending addition included, whether the promise made to it still stands. A new primary serves only after all of the in-sync
- * set promised its epoch, itself among them, so that an answer of all proves that none served when the round began. A
- * majority would not, and a primary alone in its ackSet never confirms itself. Whoever asks while a round is on its way
+ * pending addition included, whether the promise made to it still stands. A new primary is a member of that set, and it
+ * promises its epoch before it does anything, so that an answer of all proves that none served when the round began. A
+ * majority would not, and a primary alone in its ackSet never confirms itself. Below minInSync the proof fails: a store that
+ * was kept may have taken over, which is no member and is not asked (amendment 2). Whoever asks while a round is on its way
  * waits for the next: only one that begins after the bytes were fetched proves anything about them.
  */
 export class Confirmations {
@@ -31,9 +32,9 @@ export class Confirmations {
     this.primary = primary
   }
 
-  /** Whether there is anybody to ask. */
+  /** Whether there is a set to ask whose answer proves anything. */
   get possible(): boolean {
-    return this.others().length > 0
+    return this.others().length > 0 && this.primary.enoughInSync()
   }
 
   get busy(): boolean {
@@ -76,7 +77,8 @@ export class Confirmations {
       return primary.onFenced(ctx, message.promised)
     }
     round.confirmed.add(store)
-    // Whoever must acknowledge by now must have been asked: the set may have grown meanwhile.
+    // Whoever must acknowledge by now must have been asked: the set may have grown meanwhile. Or shrunk, maybe too far.
+    if (!this.possible) return this.end(ctx, round, false)
     if (this.others().every((other) => round.confirmed.has(other))) this.end(ctx, round, true)
   }
 

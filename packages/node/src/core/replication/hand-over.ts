@@ -55,15 +55,18 @@ export class HandOver {
   }
 }
 
-/** True when every one of these extents that this store is in sync of has enough others, in sync on trusted stores that are up. */
+/**
+ * True when every one of these extents that this store is in sync of has enough others, in sync on stores that are up, and one
+ * of them is trusted: only that one can lead. The rest may be suspect, as they are for the whole life that began so, which may be
+ * months: such a store left each set with a trusted member when it registered, and came back by comparison (amendment 11).
+ */
 export function mayLeave({ control, self }: Services, extents: Iterable<ExtentId>): boolean {
   for (const id of extents) {
     const inSync = control.map.extents.get(id)?.inSync ?? []
     if (!inSync.includes(self)) continue
-    const others = inSync.filter((store) => {
-      const node = control.map.nodes.get(store)
-      return store !== self && node?.state === 'up' && node.trust === 'trusted'
-    })
+    const { nodes } = control.map
+    const others = inSync.filter((store) => store !== self && nodes.get(store)?.state === 'up')
+    if (!others.some((store) => nodes.get(store)?.trust === 'trusted')) return false
     if (others.length < Math.max(1, control.map.locate(id)?.volume.minInSync ?? 1)) return false
   }
   return true

@@ -3,7 +3,10 @@ import type { Context } from '../machine.ts'
 import type { Primary } from './primary.ts'
 import type { OutStream } from './stream.ts'
 
-/** A store that is silent for longer than this and that control still calls up is cut from here only. */
+/**
+ * A store of which nothing came for longer than this and that control still calls up is cut from here only. Counted from its
+ * last frame, also where its connection closed before: one that crashed must not look cut off before control can miss it.
+ */
 const CUT_OFF_MS = leaseExpiryMs() + 2 * TIMERS.renewMs
 
 interface Eviction {
@@ -100,9 +103,11 @@ export class InSyncKeeper {
     const stream = primary.streams.get(store)
     // The store on the stream is the one that control has registered under this assignment (finding 11). A suspect one was
     // compared like any other and may be in sync again; control promotes it in no life that began as suspect (amendment 11).
+    // A stream over a connection that stalls stays marked, and owes nothing while nothing is written: it is no sign of life.
     const registered = primary.services.control.map.nodes.get(store)
     return (
       stream?.marked === true &&
+      this.failing(ctx, store) === undefined &&
       stream.ackedSeq >= primary.extent.commitSeq &&
       registered !== undefined &&
       registered.address !== '' &&
@@ -122,14 +127,21 @@ export class InSyncKeeper {
     const spare = Math.max(0, record.inSync.length - (primary.volume()?.minInSync ?? 1))
     if (silent.length + slow.length <= spare) return [...silent, ...slow]
     const isUp = (store: StoreId) => primary.services.control.map.nodes.get(store)?.state !== 'lost'
-    const cutOff = silent.filter((store) => isUp(store) && ctx.now - this.heardAt(store) > CUT_OFF_MS)
+    const cutOff = silent.filter((store) => isUp(store) && ctx.now - this.lastFrameAt(store) > CUT_OFF_MS)
     if (slow.length > 0 || cutOff.length > 0) primary.releaseAsSlow(ctx)
     return silent.filter((store) => !isUp(store))
   }
 
   private heardAt(store: StoreId): Millis {
-    const { services, streams } = this.primary
-    return Math.max(services.links.lastHeard(store), streams.get(store)?.createdAt ?? Number.NEGATIVE_INFINITY)
+    return Math.max(this.primary.services.links.lastHeard(store), this.askedSince(store))
+  }
+
+  private lastFrameAt(store: StoreId): Millis {
+    return Math.max(this.primary.services.links.lastFrame(store), this.askedSince(store))
+  }
+
+  private askedSince(store: StoreId): Millis {
+    return this.primary.streams.get(store)?.createdAt ?? Number.NEGATIVE_INFINITY
   }
 
   /** `silent`: no frame for long. `slow`: frames come, but what it owes does not. */

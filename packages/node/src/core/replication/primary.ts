@@ -16,6 +16,7 @@ import { Confirmations } from './confirmations.ts'
 import { type ExtentState, headRecordOf } from './extent-state.ts'
 import { InSyncKeeper } from './in-sync.ts'
 import { Merge, suspectsToMerge } from './merge.ts'
+import { OwnDisk } from './own-disk.ts'
 import { Reads } from './reads.ts'
 import type { Repairs } from './repair.ts'
 import type { Services } from './services.ts'
@@ -55,8 +56,7 @@ export class Primary implements StreamOwner {
   /** The record that this primary acts under is not yet durable: nothing is acknowledged until it is (amendment 16). */
   private recordToken: Token | undefined
   private startSent = false
-  /** When the own disk last had nothing to make durable, or made something durable. */
-  private durableAt: Millis = 0
+  readonly disk = new OwnDisk()
   /** Given up as too slow: it does nothing more until control has answered (amendment 18). */
   givenUp = false
   private releasedAt: Millis = Number.NEGATIVE_INFINITY
@@ -101,10 +101,10 @@ export class Primary implements StreamOwner {
     const token = this.extent.commit(ctx, {
       head: { promised: this.epoch, led: this.epoch, record: this.headRecord(record, volume) },
     })
-    this.durableAt = ctx.now
+    this.disk.wrote(ctx)
     this.services.when(token, (later) => {
       if (this.phase !== 'promising') return
-      this.durableAt = later.now
+      this.disk.wrote(later)
       this.phase = 'recovering'
       // Changes are made durable in order, so everything that this store applied as a replica is on stable storage now.
       this.durableSeq = this.extent.lastSeq
@@ -178,7 +178,7 @@ export class Primary implements StreamOwner {
     const record = this.record()
     if (this.over || this.givenUp || record === undefined) return
     const undurable = this.phase === 'promising' || this.durableSeq < this.extent.lastSeq
-    if (undurable && ctx.now - this.durableAt > TIMERS.slowMs) this.releaseAsSlow(ctx)
+    if (this.disk.isSlow(ctx.now, undurable)) this.releaseAsSlow(ctx)
     if (this.givenUp || this.phase === 'promising') return
     if (this.merge?.done === false) return this.merge.maintain(ctx)
     const wanted = new Set([...record.assigned, ...record.inSync])
@@ -223,7 +223,7 @@ export class Primary implements StreamOwner {
     const seq = extent.nextSeq(this.historyEpoch)
     const blocks = write.blocks.map((change) => ({ ...change, version: { ...change.version, epoch: this.epoch, seq } }))
     const pending: PendingWrite = { ...write, seq, blocks }
-    if (this.durableSeq === prevSeq) this.durableAt = ctx.now
+    if (this.durableSeq === prevSeq) this.disk.wrote(ctx)
     const token = extent.commit(ctx, {
       blocks,
       head: {
@@ -242,7 +242,7 @@ export class Primary implements StreamOwner {
     for (const stream of this.streams.values()) stream.offer(ctx, pending, prevEpoch, prevSeq)
     this.services.when(token, (later) => {
       if (seq > this.durableSeq) this.durableSeq = seq
-      this.durableAt = later.now
+      this.disk.wrote(later)
       this.advance(later)
     })
     return seq
@@ -353,7 +353,7 @@ export class Primary implements StreamOwner {
   onReleaseRefused(ctx: Context): void {
     if (!this.givenUp || this.over) return
     this.givenUp = false
-    this.durableAt = ctx.now
+    this.disk.startOver(ctx)
     this.maintain(ctx)
   }
 

@@ -48,7 +48,7 @@ export class Reads {
       extent: primary.extent.id,
       blocks: Array.from({ length: count }, (_, index) => first + index),
     })
-    primary.services.when(token, (later, completion) => {
+    primary.disk.whenRead(ctx, primary.services, token, (later, completion) => {
       if (completion.type === 'loaded') this.onLoaded(later, read, completion.blocks)
     })
   }
@@ -125,7 +125,7 @@ export class Reads {
       firstBlock: message.firstBlock,
       blocks: message.blocks,
     })
-    primary.services.when(token, (later, completion) => {
+    primary.disk.whenRead(ctx, primary.services, token, (later, completion) => {
       if (completion.type !== 'allocation') return
       const after = primary.over ? 'NOT_PRIMARY' : primary.refusal(later, message.epoch, 0)
       if (after !== undefined) return primary.answer(later, { link, request: message.request }, after)

@@ -1,11 +1,14 @@
 import type { Epoch, Seq, StoreId } from '@ashlar/proto'
 import type { Context, LoadedBlock } from '../machine.ts'
+import type { OwnDisk } from './own-disk.ts'
 
 /** What a stream tells the primary that owns it. */
 export interface StreamOwner {
   readonly epoch: Epoch
   /** What a replica holds of epochs before this one is another history: its commits say nothing (A2.10). */
   readonly historyEpoch: Epoch
+  /** The disk of the store that copies: its reads have an age. */
+  readonly disk: OwnDisk
   /** An acknowledgement or the MARK moved: count again. */
   onStreamProgress(ctx: Context): void
   /** Stores whose acknowledgement a write waits for. */

@@ -269,7 +269,7 @@ export class OutStream {
     const gen = this.gen
     const token = ctx.token()
     ctx.emit({ type: 'load', token, extent: this.extent.id, blocks: run })
-    this.services.when(token, (later, completion) => {
+    this.owner.disk.whenRead(ctx, this.services, token, (later, completion) => {
       if (this.gen !== gen || this.phase !== 'copying' || completion.type !== 'loaded') return
       this.window.reserve(-bytes)
       const before = this.window.last

@@ -128,11 +128,11 @@ export class Writes {
 
   /** Where room is short only blocks that hold data already are written (amendment 17). */
   private prepareOverwrite(ctx: Context, write: Preparing, message: Write): void {
-    const { extent, services } = this.primary
+    const { extent, services, disk } = this.primary
     this.preparing.push(write)
     const token = ctx.token()
     ctx.emit({ type: 'allocation', token, extent: extent.id, firstBlock: write.first, blocks: write.count })
-    services.when(token, (later, completion) => {
+    disk.whenRead(ctx, services, token, (later, completion) => {
       if (write.settled || this.primary.over || completion.type !== 'allocation') return
       if (completion.runs.some(({ kind }) => kind !== BLOCK_DATA)) return this.drop(later, write, 'NO_SPACE')
       this.split(later, write, message)
@@ -158,11 +158,11 @@ export class Writes {
 
   /** A block without a version is zero already: nothing is written for it (amendment 21). */
   private prepareZero(ctx: Context, write: Preparing, message: Zero): void {
-    const { extent, services } = this.primary
+    const { extent, services, disk } = this.primary
     this.preparing.push(write)
     const token = ctx.token()
     ctx.emit({ type: 'allocation', token, extent: extent.id, firstBlock: write.first, blocks: write.count })
-    services.when(token, (later, completion) => {
+    disk.whenRead(ctx, services, token, (later, completion) => {
       if (write.settled || this.primary.over || completion.type !== 'allocation') return
       const kinds = completion.runs.flatMap((run) => new Array<BlockKind>(run.blocks).fill(run.kind))
       const merges: BlockPart[] = []
@@ -187,7 +187,7 @@ export class Writes {
     const token = ctx.token()
     const patch = { offset: part.offset, length: part.length, ...(bytes === undefined ? {} : { bytes }) }
     ctx.emit({ type: 'merge', token, extent: primary.extent.id, block: part.block, patches: [patch] })
-    primary.services.when(token, (later, completion) => {
+    primary.disk.whenRead(ctx, primary.services, token, (later, completion) => {
       if (write.settled || primary.over || completion.type !== 'merged') return
       if (completion.damaged) {
         const damaged = { block: part.block, version: completion.base, damaged: true }

@@ -39,6 +39,7 @@ export class AgentRig {
       counterOf: () => 1,
       wireOf: () => WIRE_VERSION,
       lastHeard: () => this.ctx.now,
+      lastFrame: () => this.ctx.now,
     }
     this.agent = new ControlAgent(
       {

@@ -36,6 +36,7 @@ class VotersRig {
       counterOf: () => 1,
       wireOf: () => WIRE_VERSION,
       lastHeard: () => this.ctx.now,
+      lastFrame: () => this.ctx.now,
     }
     const name = 'n9' as NodeName
     const start = { store: store(9), name, address: address(9), api: '', incarnation: incarnation(1) }

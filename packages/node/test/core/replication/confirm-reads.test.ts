@@ -113,6 +113,34 @@ test('amendment 8: a pending addition has to confirm as well', () => {
   assert.deepEqual(world.codes(reading.request), [WAIT])
 })
 
+test('amendment 27: below minInSync nothing is confirmed, also by all that are left', () => {
+  const world = withoutControl({ minInSync: 2 })
+  world.kill('c')
+  world.change({ inSync: ['a', 'b'] as StoreId[] })
+  const confirmed = read(0)
+  world.ask('a', confirmed)
+  world.settle()
+  assert.deepEqual(answerTo(world, confirmed.request), { bytes: blockOf(5), codes: [] }, 'two are enough')
+  world.volume = { ...world.volume, minInSync: 3 }
+  world.publish()
+  const refused = read(0)
+  world.ask('a', refused)
+  world.settle()
+  assert.deepEqual(answerTo(world, refused.request), { bytes: undefined, codes: [WAIT] })
+})
+
+test('amendment 27: a round that was begun at minInSync proves nothing once the set is smaller', () => {
+  const world = withoutControl({ minInSync: 3 })
+  world.hold = (_from, _to, message) => message.type === 'confirmed'
+  const reading = read(0)
+  world.ask('a', reading)
+  world.settle()
+  world.change({ inSync: ['a', 'b'] as StoreId[], eligible: ['c'] as StoreId[] })
+  world.hold = () => false
+  world.settle()
+  assert.deepEqual(answerTo(world, reading.request), { bytes: undefined, codes: [WAIT] })
+})
+
 test('a round ends when the connection to a member does', () => {
   const world = withoutControl()
   world.hold = (_from, _to, message) => message.type === 'confirm'

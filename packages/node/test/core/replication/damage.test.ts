@@ -148,14 +148,18 @@ test('a repair that was on its way when its replica was deleted writes nothing',
   assert.ok(world.host('c').disk.damaged.has(0))
 })
 
-test('a store may leave only where enough others that are up and trusted are in sync', () => {
+test('a store may leave only where enough others that are up are in sync, and one that can lead', () => {
   const world = active({ minInSync: 2 })
   const mayLeave = (store: string) => world.host(store).replication.mayLeave
   assert.ok(mayLeave('a') && mayLeave('c'))
   world.host('b').trust = 'suspect'
   world.publish()
-  assert.equal(mayLeave('c'), false, 'b is suspect')
-  world.host('b').trust = 'trusted'
+  assert.ok(mayLeave('c'), 'b is suspect, and in sync: it was compared')
+  assert.equal(mayLeave('a'), true, 'c is trusted')
+  world.host('c').trust = 'suspect'
+  world.publish()
+  assert.equal(mayLeave('a'), false, 'neither b nor c could lead')
+  for (const store of ['b', 'c']) world.host(store).trust = 'trusted'
   world.host('b').state = 'lost'
   world.publish()
   assert.equal(mayLeave('c'), false, 'b is lost')

@@ -44,6 +44,8 @@ export class World {
   readonly answers: Message[] = []
   /** Messages for which this says true stay on the wire. */
   hold: (from: StoreId, to: StoreId, message: Message) => boolean = () => false
+  /** When the last frame came from a store that has no connection; long ago where it is undefined. */
+  lastFrameAt: number | undefined
   /** Pairs without a connection, as `from>to`. */
   readonly cut = new Set<string>()
   revision = 1
@@ -91,6 +93,7 @@ export class World {
       counterOf: (link) => this.hosts.get(this.storeOf(store, link) as StoreId)?.counter,
       wireOf: () => WIRE_VERSION,
       lastHeard: (other) => (this.connected(store, other) ? this.now : 0),
+      lastFrame: (other) => (this.connected(store, other) ? this.now : (this.lastFrameAt ?? 0)),
     }
     const control: ControlView = {
       map: host.map,

@@ -68,3 +68,47 @@ test('amendment 18: a primary whose own disk makes nothing durable gives the ext
   world.settle()
   assert.deepEqual(world.codes(writing.request), [OK])
 })
+
+test('amendment 27: replicas that died are not cut off before control can miss them', () => {
+  const world = active({ minInSync: 2 })
+  world.pass(2 * leaseExpiryMs())
+  world.lastFrameAt = world.now
+  for (const store of ['b', 'c']) world.kill(store)
+  world.pass(leaseExpiryMs() + TIMERS.renewMs)
+  assert.deepEqual(reasons(world), [], 'control would name one that is dead')
+  for (const store of ['b', 'c']) world.host(store).state = 'lost'
+  world.publish()
+  world.pass(100)
+  assert.deepEqual(world.grant('a').inSync, ['a'])
+  const reading = read(0)
+  world.ask('a', reading)
+  assert.equal(world.answers.at(-1)?.type, 'read-done')
+})
+
+test('amendment 29: a primary whose own disk answers no read gives the extent up, also while nobody writes', () => {
+  const world = active()
+  world.host('a').autoRead = false
+  const reading = read(0)
+  world.ask('a', reading)
+  world.pass(TIMERS.slowMs - 100)
+  assert.deepEqual(reasons(world), [])
+  world.pass(200)
+  assert.deepEqual(reasons(world), ['slow'])
+  world.refuseRelease('a')
+  world.pass(TIMERS.slowMs - 100)
+  world.finishReads('a')
+  assert.equal(world.answers.at(-1)?.type, 'read-done', 'control named nobody else: it goes on')
+})
+
+test('amendment 29: reads that wait for others in front of them are not slow', () => {
+  const world = active()
+  const { reads } = world.host('a')
+  world.host('a').autoRead = false
+  for (let asked = 0; asked < 6; asked++) world.ask('a', read(asked))
+  for (let answered = 0; answered < 6; answered++) {
+    world.pass(TIMERS.slowMs - 500)
+    reads.shift()?.()
+  }
+  world.pass(TIMERS.slowMs + 100)
+  assert.deepEqual(reasons(world), [])
+})

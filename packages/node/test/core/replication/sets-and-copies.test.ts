@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ABSENT_VERSION, type Epoch, ERRORS, type StoreId, TIMERS } from '@ashlar/proto'
+import { ABSENT_VERSION, type Epoch, ERRORS, leaseExpiryMs, type StoreId, TIMERS } from '@ashlar/proto'
 import { active } from './active.ts'
 import { blockOf, read, write } from './requests.ts'
 
@@ -81,6 +81,20 @@ test('amendment 1: a pending addition does not lift the set to minInSync', () =>
   world.ask('a', again)
   world.settle()
   assert.deepEqual(world.codes(6000), [OK])
+})
+
+test('amendment 27: a store of which nothing comes is not added, though its stream stands and it owes nothing', () => {
+  const world = active({ minInSync: 2 })
+  for (const store of ['b', 'c']) world.cut.add(`a>${store}`)
+  for (const store of ['b', 'c']) world.host(store).state = 'lost'
+  world.publish()
+  world.pass(TIMERS.silentMs + leaseExpiryMs())
+  assert.deepEqual(world.grant('a').inSync, ['a'])
+  world.pass(10_000)
+  assert.deepEqual(world.host('a').changes, [])
+  world.cut.delete('a>b')
+  world.pass(TIMERS.rejoinMaxMs)
+  assert.deepEqual(world.grant('a').inSync, ['a', 'b'])
 })
 
 test('A2.9: a store that was away is sent only the blocks that differ', () => {

@@ -1,0 +1,49 @@
+import { type Millis, TIMERS } from '@ashlar/proto'
+import type { Context, Token } from '../machine.ts'
+import type { Completion, Services } from './services.ts'
+
+/**
+ * What a primary waits for from the disk of its own store: writes that are not durable, and reads that were not answered. A
+ * disk that hangs shows by either of them, and by reads alone where no client writes (amendment 18, amendment 29).
+ */
+export class OwnDisk {
+  /** When it last had nothing to make durable, or made something durable. */
+  private durableAt: Millis = 0
+  /** Reads without an answer, in the order in which they were asked for. */
+  private readonly reads = new Set<Token>()
+  /** When the first of them became the first. Reads that wait for others in front of them are not slow. */
+  private firstSince: Millis = 0
+
+  /** A write begins after a time without any, or one became durable. */
+  wrote(ctx: Context): void {
+    this.durableAt = ctx.now
+  }
+
+  /** Like `services.when`, for an effect that reads: it has an age until its completion comes. */
+  whenRead(ctx: Context, services: Services, token: Token, then: (ctx: Context, completion: Completion) => void): void {
+    if (this.reads.size === 0) this.firstSince = ctx.now
+    this.reads.add(token)
+    services.when(token, (later, completion) => {
+      const [first] = this.reads
+      this.reads.delete(token)
+      if (token === first) this.firstSince = later.now
+      then(later, completion)
+    })
+  }
+
+  get reading(): boolean {
+    return this.reads.size > 0
+  }
+
+  /** `writing`: some write is not durable yet. */
+  isSlow(now: Millis, writing: boolean): boolean {
+    const isLate = (since: Millis) => now - since > TIMERS.slowMs
+    return (writing && isLate(this.durableAt)) || (this.reading && isLate(this.firstSince))
+  }
+
+  /** What it owes counts from now on. */
+  startOver(ctx: Context): void {
+    this.durableAt = ctx.now
+    this.firstSince = ctx.now
+  }
+}

@@ -1,0 +1,153 @@
+import { TIMERS } from '@ashlar/proto'
+import type { Violation } from '../checkers/report.ts'
+import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
+import type { NodeHost } from '../world/node-host.ts'
+import { NotFollowed, Stage } from './stage.ts'
+
+/** Longer than any schedule: who waits for that long waits for a person. */
+const HANGS_MS = 3_600_000
+/** A hung disk shows after `slowMs`. What follows is an election, a takeover, a comparison, and the leases behind them. */
+const GIVEN_UP_MS = TIMERS.slowMs + 2 * (TIMERS.electionMaxMs + TIMERS.leaseMs)
+
+const WORKLOAD = {
+  depth: 4,
+  thinkMs: 20,
+  writeShare: 0.3,
+  partialShare: 0,
+  eraseShare: 0,
+  mostBlocks: 1,
+  flushEveryMs: 0,
+}
+const WIDE: Partial<SimulationOptions> = {
+  nodes: 4,
+  minInSync: 2,
+  sharing: 'takeover',
+  sizeBytes: 1024 * BLOCK_BYTES,
+  hotBytes: 512 * BLOCK_BYTES,
+  workload: WORKLOAD,
+}
+
+/**
+ * Two of three replicas die at once, and control keeps its quorum. The primary was active before, so it goes on reading
+ * (amendment 2): it gives the extent to neither of the two, and both stay eligible, since nothing was acknowledged without them.
+ */
+export function twoReplicasDie(): readonly Violation[] {
+  const { stage, others } = besideTheVoter()
+  for (const node of others) node.crash({ powerLoss: false })
+  return expectOnlyReads(stage, others)
+}
+
+/** The same two are cut off: their connections stall, and none of them is ever closed by the other side. */
+export function twoReplicasSilent(): readonly Violation[] {
+  const { stage, others } = besideTheVoter()
+  stage.world.network.setCuts([{ side: new Set(others.map(({ name }) => name)), oneWay: false }])
+  return expectOnlyReads(stage, others)
+}
+
+function besideTheVoter(): { stage: Stage; others: NodeHost[] } {
+  // A read of a block whose write waits for more replicas waits as well: who reads only is kept up by nothing.
+  const options = { ...WIDE, workload: { ...WORKLOAD, writeShare: 0 } }
+  const stage = Stage.where(({ record, voter }) => !record.assigned.includes(voter.disk.store), options)
+  const others = stage.world.nodes.filter((node) => node !== stage.primary && node !== stage.voter)
+  return { stage, others }
+}
+
+function expectOnlyReads(stage: Stage, others: readonly NodeHost[]): readonly Violation[] {
+  const { checkers, history } = stage.world
+  const { epoch } = stage.record
+  stage.expect('the two are taken out', () => stage.record.inSync.length === 1, 2 * TIMERS.leaseMs)
+  const eligible = (): boolean => others.every(({ disk }) => stage.record.eligible.includes(disk.store))
+  for (let second = 0; second < 12; second++) {
+    const before = history.reads
+    stage.expect('the primary goes on reading', () => history.reads >= before + 20, TIMERS.leaseMs)
+    stage.run(TIMERS.leaseMs)
+    if (!eligible()) checkers.violation('eligible', `only ${stage.record.eligible.join(' ')} are kept`)
+    if (checkers.broken) break
+  }
+  if (stage.record.epoch !== epoch) checkers.violation('liveness', 'the primary was replaced')
+  return stage.finish()
+}
+
+/**
+ * The disk of the control log hangs at the leader of three voters, and a replica dies that does not vote: writes wait until
+ * control has taken it out. Another voter has to lead, since what the leader cannot save it never hands over.
+ */
+export function hungLogOfLeader(): readonly Violation[] {
+  const lastOf = ({ world }: Stage): NodeHost => world.nodes.at(-1) as NodeHost
+  const stage = Stage.where(
+    (candidate) =>
+      candidate.record.inSync.includes(lastOf(candidate).disk.store) && candidate.primary !== lastOf(candidate),
+    { ...WIDE, voters: 3 },
+  )
+  const { leader } = stage
+  const victim = lastOf(stage)
+  leader.disk.extraLogSyncMs = HANGS_MS
+  victim.crash({ powerLoss: false })
+  return expectFailover(stage, leader)
+}
+
+/** The default cluster, three nodes that vote and hold everything, and the whole disk of its leader's node hangs. */
+export function hungDiskOfLeader(): readonly Violation[] {
+  const stage = new Stage({ ...WIDE, nodes: 3, voters: 3 })
+  const { leader } = stage
+  leader.disk.extraLogSyncMs = HANGS_MS
+  leader.disk.extraSyncMs = HANGS_MS
+  return expectFailover(stage, leader)
+}
+
+function expectFailover(stage: Stage, hung: NodeHost): readonly Violation[] {
+  const { nodes } = stage.world
+  // A leader that is replaced steps down when it hears so, and by itself when it hears no majority.
+  const another = (): boolean => nodes.some((node) => node !== hung && node.process?.leads === true)
+  stage.expect('another voter leads', another, GIVEN_UP_MS)
+  let served = stage.nextWrites()
+  // The disk of a primary hangs too: it gives its extents up, and whoever takes over takes it out by the same rule.
+  stage.expect('writes go on', () => served(), GIVEN_UP_MS + TIMERS.slowMs)
+  stage.run(2 * TIMERS.slowMs)
+  served = stage.nextWrites()
+  stage.expect('writes still go on', () => served(), TIMERS.leaseMs)
+  stage.expect('one leads', () => nodes.filter(({ process }) => process?.leads === true).length === 1, 0)
+  hung.disk.extraLogSyncMs = 0
+  hung.disk.extraSyncMs = 0
+  hung.crash({ powerLoss: false })
+  return stage.finish()
+}
+
+/** Every read of the primary's disk hangs, and nobody writes: the reads are what shows it. */
+export function hungReads(): readonly Violation[] {
+  const stage = new Stage({ ...WIDE, workload: { ...WORKLOAD, writeShare: 0 } }).movePrimaryFromVoter()
+  const { primary, world } = stage
+  primary.disk.extraReadMs = HANGS_MS
+  stage.expect('another one leads', () => stage.record.primary.store !== primary.disk.store, GIVEN_UP_MS)
+  const before = world.history.reads
+  stage.expect('reads go on', () => world.history.reads > before, GIVEN_UP_MS + TIMERS.slowMs)
+  primary.disk.extraReadMs = 0
+  primary.crash({ powerLoss: false })
+  return stage.finish()
+}
+
+/**
+ * A store that was suspect has been compared and is in sync again. Then another one doubts itself: it may leave, since the first
+ * holds what a trusted one holds, although it stays suspect for the rest of its life.
+ */
+export function doubtBesideSuspect(): readonly Violation[] {
+  const stage = Stage.where(({ primary, voter }) => primary !== voter, {
+    minInSync: 2,
+    sizeBytes: 64 * BLOCK_BYTES,
+    hotBytes: 32 * BLOCK_BYTES,
+  })
+  const { primary, replica, world } = stage
+  const { nodes } = world.checkers.truth.map
+  const isBack = ({ disk }: NodeHost): boolean => nodes.get(disk.store)?.incarnation.counter === 2 && world.healed()
+  distrust(replica)
+  stage.expect('the replica is compared and in sync', () => isBack(replica), 60_000)
+  if (nodes.get(replica.disk.store)?.trust !== 'suspect') throw new NotFollowed('the replica is believed')
+  distrust(primary)
+  stage.expect('the primary has left, is compared and in sync', () => isBack(primary), 60_000)
+  return stage.run(2000).finish()
+}
+
+function distrust({ disk, process }: NodeHost): void {
+  for (const extent of disk.replicas.keys()) disk.suspicion.add(extent)
+  process?.distrust('simulated damage')
+}

@@ -1,0 +1,87 @@
+import type { Mutant } from './mutant.ts'
+
+const REPLICATION = 'packages/node/src/core/replication'
+const RAFT = 'packages/node/src/core/raft'
+
+/** Bugs that show where one thing stays broken and the rest is whole. */
+export const LIVENESS_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'confirmed-below-min-in-sync',
+    rule: 'Amendment 27',
+    wrong: 'A read without a lease is answered on the word of an in-sync set that is below minInSync.',
+    edits: [
+      {
+        file: `${REPLICATION}/confirmations.ts`,
+        find: 'return this.others().length > 0 && this.primary.enoughInSync()',
+        replace: 'return this.others().length > 0',
+      },
+    ],
+    schedule: 'reads-below-min-in-sync',
+  },
+  {
+    name: 'cut-off-since-the-link-closed',
+    rule: 'Amendment 27',
+    wrong: 'A store whose connection closed looks cut off before control can have missed it.',
+    edits: [
+      {
+        file: `${REPLICATION}/in-sync.ts`,
+        find: 'ctx.now - this.lastFrameAt(store) > CUT_OFF_MS',
+        replace: 'ctx.now - this.heardAt(store) > CUT_OFF_MS',
+      },
+    ],
+    schedule: 'two-replicas-die',
+  },
+  {
+    name: 'silent-store-added',
+    rule: 'Amendment 27',
+    wrong: 'A store of which nothing comes is added to the in-sync set, since it owes nothing.',
+    edits: [
+      {
+        file: `${REPLICATION}/in-sync.ts`,
+        find: 'this.failing(ctx, store) === undefined &&\n      stream.ackedSeq',
+        replace: 'stream.ackedSeq',
+      },
+    ],
+    schedule: 'two-replicas-silent',
+  },
+  {
+    name: 'hung-leader-stays',
+    rule: 'Amendment 28',
+    wrong: 'A leader of control whose disk hangs goes on leading, and control decides nothing.',
+    edits: [
+      {
+        file: `${RAFT}/roles/leader.ts`,
+        find: 'if (!this.#core.diskHangs(ctx.now)) return this.#triedToLeave.clear()',
+        replace: 'return this.#triedToLeave.clear()',
+      },
+    ],
+    schedule: 'hung-log-of-the-leader',
+  },
+  {
+    name: 'reads-without-age',
+    rule: 'Amendment 29',
+    wrong: 'A primary whose disk answers no read keeps its extent as long as nobody writes.',
+    edits: [
+      {
+        file: `${REPLICATION}/own-disk.ts`,
+        find: ' || (this.reading && isLate(this.firstSince))',
+        replace: '',
+      },
+    ],
+    schedule: 'hung-reads',
+  },
+  {
+    name: 'suspect-never-counts',
+    rule: 'Amendment 11',
+    wrong: 'A store in doubt waits for members that are trusted, also where others were compared and are in sync.',
+    edits: [
+      {
+        file: `${REPLICATION}/hand-over.ts`,
+        find: "const others = inSync.filter((store) => store !== self && nodes.get(store)?.state === 'up')",
+        replace:
+          "const others = inSync.filter((store) => store !== self && nodes.get(store)?.state === 'up' && nodes.get(store)?.trust === 'trusted')",
+      },
+    ],
+    schedule: 'doubt-beside-a-suspect-store',
+  },
+]
