@@ -22,7 +22,7 @@ export const LIMITS = {
   zeroBlocks: 1024,
   /** A client erases in smaller pieces, and a whole volume not at once: what others write waits behind few blocks. */
   erasePieceBlocks: 256,
-  /** Blocks of one volume that one client has on their way to be erased, at most; fewer while they take long. */
+  /** Blocks of one extent that one client has on their way to be erased, at most; fewer while they take long. */
   erasedBlocksInFlight: 16_384,
   /** Largest WebSocket message anyone sends or accepts, bytes (amendment 19). */
   frameBytes: 10 * MIB,
@@ -40,9 +40,9 @@ export const LIMITS = {
   primaryWindowOps: 1024,
   /** Reads that one extent's primary is serving at once. */
   primaryReads: 1024,
-  /** Bytes of requests that one client has on its way, all volumes together. */
+  /** Bytes of requests that one client has on its way, all volumes together; to one extent as many as are left free at most. */
   clientInFlightBytes: 64 * MIB,
-  /** Operations of one session that may be unresolved: bounds every dedupe window (amendment 13). */
+  /** Operations of one session on one extent that may be unresolved: bounds every dedupe window (amendments 13 and 30). */
   sessionOps: 1024,
   /** Bytes queued on one connection before a client is not read from, and before `send` says full and the link is cut. */
   linkHighBytes: 8 * MIB,

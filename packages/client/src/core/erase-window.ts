@@ -1,32 +1,37 @@
-import { LIMITS, type Millis } from '@ashlar/proto'
+import { type ExtentId, LIMITS, type Millis } from '@ashlar/proto'
 
 /** A piece that took longer met others on its way: an idle cluster erases one in some 3 ms, and passes over one without data in 1. */
 const LONG_MS: Millis = 5
 
 /**
- * How many blocks of a volume may be on their way to be erased. Erasing goes on in the background of what clients wait for,
+ * How many blocks of each extent of a volume may be on their way to be erased. Erasing goes on in the background of what clients wait for,
  * and a whole volume is a million blocks: while pieces are answered soon there may be more of them, and half as many
- * after one that was not. So an idle cluster is used, and a busy one is left to others.
+ * after one that was not. So an idle cluster is used, and a busy one is left to others. What is stuck at one extent counts for
+ * that one alone (amendment 30).
  */
 export class EraseWindow {
   #size: number = LIMITS.erasePieceBlocks
-  #inFlight = 0
+  readonly #inFlight: Map<ExtentId, number> = new Map()
 
-  /** Blocks that may be on their way. */
+  /** Blocks of one extent that may be on their way. */
   get size(): number {
     return this.#size
   }
 
-  hasRoom(blocks: number): boolean {
-    return this.#inFlight + blocks <= this.#size
+  /** `pieces`: how many of the same call are on their way, to this extent or to another one. */
+  hasRoom(extent: ExtentId, blocks: number, pieces: number): boolean {
+    const inFlight = Math.max(this.#inFlight.get(extent) ?? 0, pieces * LIMITS.erasePieceBlocks)
+    return inFlight + blocks <= this.#size
   }
 
-  take(blocks: number): void {
-    this.#inFlight += blocks
+  take(extent: ExtentId, blocks: number): void {
+    this.#inFlight.set(extent, (this.#inFlight.get(extent) ?? 0) + blocks)
   }
 
-  giveBack(blocks: number): void {
-    this.#inFlight -= blocks
+  giveBack(extent: ExtentId, blocks: number): void {
+    const left = (this.#inFlight.get(extent) ?? 0) - blocks
+    if (left > 0) this.#inFlight.set(extent, left)
+    else this.#inFlight.delete(extent)
   }
 
   onAnswered(tookMs: Millis): void {

@@ -1,7 +1,9 @@
-import { type ErrorCode, type ExtentId, LIMITS, type Piece } from '@ashlar/proto'
+import type { Bytes, ErrorCode, Piece } from '@ashlar/proto'
+import { type Lane, overlaps } from './call-queue.ts'
 import { type ClientContext, DONE } from './context.ts'
 import { Dispatcher, type RequestOwner, type Resolution } from './dispatcher.ts'
 import { abortedFailure, flushTimeoutFailure, indeterminate, refusedFailure, timeoutFailure } from './failures.ts'
+import { InFlight } from './in-flight.ts'
 import { type IoCall, isComplete, isMutation, PIECES_PER_DEADLINE } from './io-call.ts'
 import type { LinkTable } from './link-table.ts'
 import type { CallToken, ClientFailure, ClientResult } from './machine.ts'
@@ -13,7 +15,7 @@ import { joinRuns, nextPiece } from './splitter.ts'
 /** Requests count at least this much against the bytes in flight. */
 const LEAST_COST_BYTES = 4096
 
-/** Calls that others pass at most while they wait to erase: bounds what each look at the queue costs. */
+/** Calls of a lane that others pass at most while they wait: bounds what each look at it costs. */
 const MOST_PASSED = 32
 
 /** What calls need from the rest of the machine. */
@@ -32,10 +34,7 @@ export class Io implements RequestOwner {
   /** Volumes with something to cut, in the order in which they came. */
   readonly #queues: Set<OpenVolume> = new Set()
   readonly #flushing: Set<OpenVolume> = new Set()
-  #bytesInFlight = 0
-  /** Bytes of writes on their way to each extent: its primary has room for LIMITS.primaryWindowBytes of them. */
-  readonly #bytesOfExtent: Map<ExtentId, number> = new Map()
-  #readsInFlight = 0
+  readonly #inFlight: InFlight = new InFlight()
 
   constructor(links: LinkTable, map: MapCache, host: IoHost) {
     this.#host = host
@@ -157,26 +156,28 @@ export class Io implements RequestOwner {
 
   // ---- cutting and bounds
 
-  /** Cuts pieces while there is room: every volume in turn, its calls first come, first served. */
+  /** Cuts pieces while there is room: every extent of every volume in turn, its calls first come, first served. */
   #admit(ctx: ClientContext): void {
     for (const volume of this.#queues) {
-      while (this.#admitOne(ctx, volume)) {
-        // The volume goes on until its queue is empty or a bound is met.
+      for (const lane of volume.queue.lanes()) {
+        while (this.#admitOne(ctx, volume, lane)) {
+          // The lane goes on until it is empty or a bound is met.
+        }
       }
-      if (volume.queue.size === 0) this.#queues.delete(volume)
+      if (volume.queue.isEmpty) this.#queues.delete(volume)
     }
   }
 
   /**
-   * False when the volume has nothing to cut, or no room for it. A large erasure takes long, so that calls behind it pass, but
-   * for those to the same bytes: their order is kept.
+   * False when the lane has nothing to cut, or no room for it. A large erasure takes long, and a call that reaches into several
+   * extents may be stuck in another one, so that calls behind them pass, but for those of the same bytes: their order is kept.
    */
-  #admitOne(ctx: ClientContext, volume: OpenVolume): boolean {
+  #admitOne(ctx: ClientContext, volume: OpenVolume, lane: Lane): boolean {
     const { record } = volume
     const passed: IoCall[] = []
-    for (const call of volume.queue) {
+    for (const call of lane) {
       if (passed.length === MOST_PASSED) return false
-      if (passed.some((other) => overlaps(other, call))) {
+      if (volume.queue.mustWait(call) || passed.some((other) => overlaps(other, call))) {
         passed.push(call)
         continue
       }
@@ -185,25 +186,25 @@ export class Io implements RequestOwner {
         volume.queue.delete(call)
         return true
       }
-      if (call.kind === 'zero' && !volume.eraseWindow.hasRoom(erasedBlocks(call, piece))) {
+      if (
+        call.kind === 'zero' &&
+        !volume.eraseWindow.hasRoom(piece.extent, erasedBlocks(call, piece), call.pieces.size)
+      ) {
         passed.push(call)
         continue
       }
       if (!this.#hasRoom(call, piece)) return false
-      call.cursor += piece.length
-      if (call.cursor === call.length) volume.queue.delete(call)
+      volume.queue.cut(call, piece.length)
       this.#issue(ctx, call, piece)
       return true
     }
     return false
   }
 
-  #hasRoom(call: IoCall, piece: Piece): boolean {
-    if (isMutation(call)) {
-      const toExtent = (this.#bytesOfExtent.get(piece.extent) ?? 0) + costBytes(call, piece)
-      if (call.volume.session?.canIssue !== true || toExtent > LIMITS.primaryWindowBytes) return false
-    } else if (this.#readsInFlight >= LIMITS.sessionOps) return false
-    return this.#bytesInFlight === 0 || this.#bytesInFlight + costBytes(call, piece) <= LIMITS.clientInFlightBytes
+  #hasRoom(call: IoCall, { extent, length }: Piece): boolean {
+    const changes = isMutation(call)
+    if (changes && call.volume.session?.canIssue(extent) !== true) return false
+    return this.#inFlight.hasRoom(extent, changes, costBytes(call, length))
   }
 
   #issue(ctx: ClientContext, call: IoCall, piece: Piece): void {
@@ -212,7 +213,7 @@ export class Io implements RequestOwner {
     const request: PieceRequest & { claim: PieceRequest['claim'] } = {
       call,
       piece,
-      op: changes ? volume.session?.issue() : undefined,
+      op: changes ? volume.session?.issue(piece.extent) : undefined,
       claim: undefined,
       state: 'new',
       cancelling: false,
@@ -226,7 +227,7 @@ export class Io implements RequestOwner {
       wakeAt: 0,
       waitingSince: ctx.now,
       reason: undefined,
-      costBytes: costBytes(call, piece),
+      costBytes: costBytes(call, piece.length),
     }
     if (changes) request.claim = volume.locks.claim(request, piece.extent, piece.offset, piece.offset + piece.length)
     this.#takeCost(request)
@@ -255,7 +256,7 @@ export class Io implements RequestOwner {
   #release(ctx: ClientContext, request: PieceRequest): void {
     this.#giveBackCost(request)
     const { volume } = request.call
-    if (request.op !== undefined) volume.session?.resolve(request.op)
+    if (request.op !== undefined) volume.session?.resolve(request.piece.extent, request.op)
     if (request.claim === undefined) return
     for (const granted of volume.locks.release(request.claim)) this.dispatcher.send(ctx, granted.owner)
   }
@@ -266,28 +267,17 @@ export class Io implements RequestOwner {
     this.#giveBackCost(request)
   }
 
-  #takeCost({ call, piece, op, costBytes: bytes }: PieceRequest): void {
-    const { extent } = piece
-    this.#bytesInFlight += bytes
-    call.volume.eraseWindow.take(erasedBlocks(call, piece))
-    if (op === undefined) this.#readsInFlight++
-    else this.#bytesOfExtent.set(extent, (this.#bytesOfExtent.get(extent) ?? 0) + bytes)
+  #takeCost({ call, piece, costBytes: bytes }: PieceRequest): void {
+    this.#inFlight.take(piece.extent, isMutation(call), bytes)
+    if (call.kind === 'zero') call.volume.eraseWindow.take(piece.extent, erasedBlocks(call, piece))
   }
 
   #giveBackCost(request: PieceRequest): void {
-    const { call, piece, op, costBytes: bytes } = request
-    const { extent } = piece
+    const { call, piece, costBytes: bytes } = request
     if (bytes === 0) return
     request.costBytes = 0
-    this.#bytesInFlight -= bytes
-    call.volume.eraseWindow.giveBack(erasedBlocks(call, piece))
-    if (op === undefined) {
-      this.#readsInFlight--
-      return
-    }
-    const left = (this.#bytesOfExtent.get(extent) ?? 0) - bytes
-    if (left > 0) this.#bytesOfExtent.set(extent, left)
-    else this.#bytesOfExtent.delete(extent)
+    this.#inFlight.giveBack(piece.extent, isMutation(call), bytes)
+    if (call.kind === 'zero') call.volume.eraseWindow.giveBack(piece.extent, erasedBlocks(call, piece))
   }
 
   /** Deadline or abort: what was never sent is dropped, what was is cancelled; after a deadline the call waits a little for that. */
@@ -345,17 +335,12 @@ export class Io implements RequestOwner {
   }
 }
 
-/** Blocks that a piece erases; 0 for any other. */
 function erasedBlocks(call: IoCall, piece: Piece): number {
-  return call.kind === 'zero' ? Math.ceil(piece.length / call.volume.record.blockSizeBytes) : 0
+  return Math.ceil(piece.length / call.volume.record.blockSizeBytes)
 }
 
-function overlaps(a: IoCall, b: IoCall): boolean {
-  return a.offset < b.offset + b.length && b.offset < a.offset + a.length
-}
-
-function costBytes(call: IoCall, piece: Piece): number {
-  return call.kind === 'read' || call.kind === 'write' ? Math.max(piece.length, LEAST_COST_BYTES) : LEAST_COST_BYTES
+function costBytes(call: IoCall, length: Bytes): Bytes {
+  return call.kind === 'read' || call.kind === 'write' ? Math.max(length, LEAST_COST_BYTES) : LEAST_COST_BYTES
 }
 
 function withPartial(call: IoCall, failure: ClientFailure): ClientFailure {

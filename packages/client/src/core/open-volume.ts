@@ -1,4 +1,5 @@
 import type { AttachMode, ExtentId, Millis, VolumeRecord } from '@ashlar/proto'
+import { CallQueue } from './call-queue.ts'
 import { EraseWindow } from './erase-window.ts'
 import type { IoCall } from './io-call.ts'
 import type { CallToken, ClientFailure, VolumeHandle } from './machine.ts'
@@ -26,8 +27,8 @@ export interface OpenVolume {
   ended: ClientFailure | undefined
   closing: { readonly token: CallToken; readonly limit: Millis; detaching: boolean } | undefined
   nextOrder: number
-  /** Calls with pieces to cut, first come, first served. */
-  readonly queue: Set<IoCall>
+  /** Calls with pieces to cut, in each extent first come, first served. */
+  readonly queue: CallQueue
   readonly eraseWindow: EraseWindow
   /** Calls that are not settled. */
   readonly calls: Set<IoCall>
@@ -48,7 +49,7 @@ export function openVolume(given: Pick<OpenVolume, 'handle' | 'mode' | 'session'
     ended: undefined,
     closing: undefined,
     nextOrder: 1,
-    queue: new Set(),
+    queue: new CallQueue(),
     eraseWindow: new EraseWindow(),
     calls: new Set(),
     mutations: new Set(),

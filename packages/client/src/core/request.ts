@@ -62,7 +62,7 @@ export function requestMessage(request: PieceRequest, record: ExtentRecord, numb
   const blockSizeBytes = call.volume.record.blockSizeBytes
   if (call.kind === 'allocation') return { type: 'query-allocation', ...head, ...queriedBlocks(blockSizeBytes, piece) }
   invariant(session !== undefined && op !== undefined, 'a change without a session reached the network')
-  const operation = session.operation(op)
+  const operation = session.operation(piece.extent, op)
   if (request.cancelling) return { type: 'cancel', ...head, operation }
   if (call.kind === 'zero') return { type: 'zero', ...head, ...range, operation, kind: call.blockKind ?? BLOCK_ZERO }
   invariant(call.bytes !== undefined && call.checksums !== undefined, 'a write lost its bytes')

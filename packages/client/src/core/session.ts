@@ -1,51 +1,77 @@
-import { invariant, LIMITS, type Operation, type SessionId } from '@ashlar/proto'
+import { type ExtentId, invariant, LIMITS, type Operation, type SessionId } from '@ashlar/proto'
+
+/** Numbers of one extent, while one of them is unresolved. */
+interface Numbers {
+  nextOp: number
+  lowMark: number
+  readonly unresolved: Set<number>
+}
 
 /**
- * One life of one attachment: it numbers operations and knows which are unresolved. Numbers stay within
- * LIMITS.sessionOps of the low mark, since every replica remembers what lies above it (amendment 13).
+ * One life of one attachment: it numbers the operations of each extent and knows which are unresolved. Numbers of an extent
+ * stay within LIMITS.sessionOps of its low mark, since each of its replicas remembers what lies above (amendments 13 and 30).
+ * Extents have nothing to do with each other: one that is not served holds up the low mark of no other.
  */
 export class Session {
   readonly id: SessionId
   /** Attachment generation, 0 until control gave it. A session never has another one: a newer one fences it. */
   generation = 0
-  #nextOp = 1
-  #lowMark = 1
-  readonly #unresolved: Set<number> = new Set()
+  readonly #extents: Map<ExtentId, Numbers> = new Map()
+  /**
+   * No extent without unresolved operations ever used this number or a higher one. They go on from here, so that nothing is
+   * kept of them.
+   */
+  #unused = 1
+  #unresolved = 0
 
   constructor(id: SessionId) {
     this.id = id
   }
 
-  /** Lowest unresolved operation, or the next number when there is none. Only rises. */
-  get lowMark(): number {
-    return this.#lowMark
-  }
-
   get unresolved(): number {
-    return this.#unresolved.size
+    return this.#unresolved
   }
 
-  /** False while another number would stretch the dedupe windows beyond their limit. */
-  get canIssue(): boolean {
-    return this.#nextOp - this.#lowMark < LIMITS.sessionOps
+  /** Extents about which something is kept: those with unresolved operations. */
+  get tracked(): number {
+    return this.#extents.size
   }
 
-  /** Gives the next operation its number; it is unresolved from now on. */
-  issue(): number {
-    invariant(this.canIssue, 'an operation number was asked for beyond the window of the session')
-    const op = this.#nextOp++
-    this.#unresolved.add(op)
+  /** False while another number would stretch the dedupe windows of the extent beyond their limit. */
+  canIssue(extent: ExtentId): boolean {
+    const numbers = this.#extents.get(extent)
+    return numbers === undefined || numbers.nextOp - numbers.lowMark < LIMITS.sessionOps
+  }
+
+  /** Gives the next operation of an extent its number; it is unresolved from now on. */
+  issue(extent: ExtentId): number {
+    invariant(this.canIssue(extent), 'an operation number was asked for beyond the window of its extent')
+    let numbers = this.#extents.get(extent)
+    if (numbers === undefined) {
+      numbers = { nextOp: this.#unused, lowMark: this.#unused, unresolved: new Set() }
+      this.#extents.set(extent, numbers)
+    }
+    const op = numbers.nextOp++
+    numbers.unresolved.add(op)
+    this.#unresolved++
     return op
   }
 
   /** The operation was applied, or never will be. */
-  resolve(op: number): void {
-    invariant(this.#unresolved.delete(op), 'an operation was resolved twice')
-    while (this.#lowMark < this.#nextOp && !this.#unresolved.has(this.#lowMark)) this.#lowMark++
+  resolve(extent: ExtentId, op: number): void {
+    const numbers = this.#extents.get(extent)
+    invariant(numbers?.unresolved.delete(op) === true, 'an operation was resolved twice')
+    this.#unresolved--
+    if (numbers.unresolved.size === 0) {
+      this.#extents.delete(extent)
+      this.#unused = Math.max(this.#unused, numbers.nextOp)
+      return
+    }
+    while (!numbers.unresolved.has(numbers.lowMark)) numbers.lowMark++
   }
 
-  /** How a message names the operation now. Its number is the same in every retry. */
-  operation(op: number): Operation {
-    return { session: this.id, op, lowMark: this.#lowMark, generation: this.generation }
+  /** How a message names an unresolved operation now. Its number is the same in every retry. */
+  operation(extent: ExtentId, op: number): Operation {
+    return { session: this.id, op, lowMark: this.#extents.get(extent)?.lowMark ?? op, generation: this.generation }
   }
 }

@@ -19,7 +19,7 @@ interface StoredBlock {
   kind: BlockKind
 }
 
-/** What became of the operations of one session, by number. */
+/** What became of the operations of one session on one extent, by number. */
 interface SessionOutcomes {
   readonly outcomes: Map<number, 'OK' | 'CANCELLED'>
   /** All below are resolved and forgotten: one that comes late is refused. */
@@ -29,7 +29,8 @@ interface SessionOutcomes {
 /** The bytes of all volumes, once for all nodes, and which operations were carried out on them. */
 export class MemoryBlocks {
   readonly #extents: Map<ExtentId, Map<BlockIndex, StoredBlock>> = new Map()
-  readonly #sessions: Map<number, SessionOutcomes> = new Map()
+  /** By extent and session: numbers of two extents have nothing to do with each other. */
+  readonly #sessions: Map<ExtentId, Map<number, SessionOutcomes>> = new Map()
 
   /** The range in parts cut at block edges, copied. Blocks without data have no bytes. */
   read(extent: ExtentId, blockSizeBytes: Bytes, offset: Bytes, length: Bytes): ReadPart[] {
@@ -49,8 +50,10 @@ export class MemoryBlocks {
   /** Carries an operation out once, whoever asks and however often; or makes sure that it never will be. */
   change(message: Write | Zero | Cancel, blockSizeBytes: Bytes): ErrorCode {
     const { session, op, lowMark } = message.operation
-    const known = this.#sessions.get(session) ?? { outcomes: new Map(), lowMark: 0 }
-    this.#sessions.set(session, known)
+    const sessions = this.#sessions.get(message.extent) ?? new Map<number, SessionOutcomes>()
+    this.#sessions.set(message.extent, sessions)
+    const known = sessions.get(session) ?? { outcomes: new Map(), lowMark: 0 }
+    sessions.set(session, known)
     const { outcomes } = known
     if (lowMark > known.lowMark) {
       known.lowMark = lowMark
@@ -68,6 +71,7 @@ export class MemoryBlocks {
 
   forget(extent: ExtentId): void {
     this.#extents.delete(extent)
+    this.#sessions.delete(extent)
   }
 
   #lay(message: Write | Zero, blockSizeBytes: Bytes): void {

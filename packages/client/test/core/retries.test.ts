@@ -252,11 +252,11 @@ describe('what is on its way', () => {
     script.connect()
     const volume = script.open()
     const token = script.read(volume, 0, 128 * 1024 * 1024)
-    const inFlight = LIMITS.clientInFlightBytes / LIMITS.pieceBytes
-    assert.equal(script.all('read').length, inFlight)
+    const bound = LIMITS.clientInFlightBytes / LIMITS.pieceBytes
     for (let piece = 0; piece < 128; piece++) {
       const sent = script.all('read')[piece]
-      assert.ok(sent !== undefined && script.all('read').length === Math.min(128, inFlight + piece))
+      const inFlight = script.all('read').length - piece
+      assert.ok(sent !== undefined && inFlight <= bound && inFlight >= Math.min(128 - piece, bound / 2), `${inFlight}`)
       script.answerRead(sent, piece)
     }
     script.assertOk(token)

@@ -81,7 +81,7 @@ const STATES: Readonly<Record<string, State>> = {
   'a write that waits for room': {
     given: async ({ cluster, volume }) => {
       const hold = cluster.hold('write')
-      const others = Array.from({ length: 64 }, (_, i) => volume.write((i + 1) * 2 * MIB, pattern(MIB)))
+      const others = Array.from({ length: 100 }, (_, i) => volume.write((i + 1) * 2 * MIB, pattern(MIB)))
       await waitFor('the bound is reached', () => hold.waiting === 64)
       return () => {
         hold.release()

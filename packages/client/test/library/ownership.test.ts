@@ -33,7 +33,7 @@ describe('bytes', () => {
     const stop = new AbortController()
     const bytes = new Uint8Array(200 * MIB).fill(1)
     const write = volume.write(0, bytes, { signal: stop.signal })
-    await waitFor('pieces are held', () => hold.waiting >= 64)
+    await waitFor('pieces are held', () => hold.waiting >= 32)
     stop.abort()
     await assert.rejects(write, { code: 'ABORTED' })
     bytes.fill(2)

@@ -12,8 +12,12 @@ export class Budget {
     return this.#used
   }
 
-  fits(bytes: number): boolean {
-    return this.#used + bytes <= this.#limit
+  /**
+   * Whether a connection that holds `held` bytes may have more: as much as is left free at most, so that connections whose
+   * requests are stuck leave a share to each other one.
+   */
+  fits(held: number, bytes: number): boolean {
+    return held + bytes <= this.#limit - this.#used
   }
 
   add(bytes: number): void {

@@ -16,7 +16,10 @@ export interface NbdServerLimits {
   readonly inFlightRequests: number
   /** Bytes of one connection: data of writes in flight, of reads in flight, and of replies that the client has not taken. */
   readonly inFlightBytes: number
-  /** The same bytes of all connections; a connection with nothing in flight may always start one request. */
+  /**
+   * The same bytes of all connections. One has at most as many as are left free: those with stuck requests leave a share to each
+   * other one. A connection with nothing in flight may always start one request.
+   */
   readonly totalInFlightBytes: number
   /** Largest READ or WRITE that is carried out. */
   readonly payloadBytes: number

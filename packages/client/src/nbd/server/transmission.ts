@@ -194,7 +194,7 @@ export class Transmission {
     if (held === 0) return undefined
     const cost = costOf(request)
     if (held + cost > limits.inFlightBytes) return 'inFlightBytes'
-    if (budget.fits(cost)) return undefined
+    if (budget.fits(held, cost)) return undefined
     budget.wait(this.#pump)
     return 'inFlightBytes'
   }

@@ -200,10 +200,33 @@ test('nbd 62: one budget bounds what every client together makes the server hold
         client.send({ command: CMD.WRITE, offset: (4 * index + count) * MIB, payload: Buffer.alloc(MIB) })
       }
     }
-    await eventually('the budget is used up', () => gate.waiting.length >= 6)
+    await eventually('the budget is used up', () => gate.waiting.length >= 5)
     assert.ok(gate.waiting.length <= 8, `${gate.waiting.length}`)
     gate.open()
     for (const client of clients) for (let count = 0; count < 4; count++) await client.reply()
+  })
+})
+
+test('nbd 62: connections whose requests are stuck leave a share of the budget to others', () => {
+  const UNIT = MIB / 4
+  const gate = new Gate()
+  const limits = { inFlightBytes: 64 * MIB, totalInFlightBytes: 13 * UNIT }
+  return withServer({ gate, device: held(memory(), gate, ['write']), limits }, async ({ attach }) => {
+    const payload = Buffer.alloc(UNIT)
+    for (const [first, share] of [
+      [0, 7],
+      [12, 3],
+    ] as const) {
+      const stuck = await attach()
+      const before = gate.waiting.length
+      for (let at = first; at < first + 12; at++) stuck.send({ command: CMD.WRITE, offset: at * UNIT, payload })
+      await eventually('it has its share', () => gate.waiting.length === before + share)
+    }
+    const other = await attach()
+    for (const at of [24, 25]) other.send({ command: CMD.WRITE, offset: at * UNIT, payload })
+    await eventually('the other one has two on their way', () => gate.waiting.length === 12)
+    gate.open()
+    for (let count = 0; count < 2; count++) await other.reply()
   })
 })
 
