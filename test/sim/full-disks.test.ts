@@ -72,6 +72,7 @@ describe('a disk that has an end', () => {
       complete: (inputs) => said.push(...inputs.map(({ type }) => type)),
       logDurable: () => {},
       synced: () => {},
+      violation: () => {},
       outOfRoom: (bytes, freeBytes) => said.push(bytes > freeBytes ? 'out of room' : 'it fits'),
     })
     store.execute(CREATE)

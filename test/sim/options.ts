@@ -49,6 +49,8 @@ export interface SimulationOptions {
   readonly space?: SpaceOptions
   /** Several cuts at once, each with an end of its own. Absent: a cut takes the place of the one before, and ends soon. */
   readonly longCuts?: boolean
+  /** Stores are the one that ships, over its memory driver. Such a seed is started by a timer or an immediate. */
+  readonly shippedStore?: boolean
   /** Of the wide family of seeds. */
   readonly wide?: boolean
   /** What comes between the time of faults and the mending. Absent: nothing. */

@@ -7,6 +7,19 @@ import { wideOptionsOf } from './wide/options.ts'
 import { runPhases } from './wide/phases.ts'
 import { World } from './world/world.ts'
 
+/** The same in a turn of its own, from which also a seed with the shipped store may be started (world/virtual-turns.ts). */
+export function simulateLater(seed: number, run: RunOptions = {}): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    setImmediate(() => {
+      try {
+        resolve(simulate(seed, run))
+      } catch (error) {
+        reject(error)
+      }
+    })
+  })
+}
+
 /** What a run found. */
 export interface Outcome {
   readonly seed: number

@@ -178,6 +178,7 @@ describe('the disk', () => {
       complete: (completed) => inputs.push(...completed),
       logDurable: () => {},
       synced: () => {},
+      violation: () => {},
       outOfRoom: () => {},
     })
     return { clock, disk, store, inputs }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { runCommand, UsageError } from '../../kit/command.ts'
-import { type Outcome, type RunOptions, simulate } from '../simulator.ts'
+import { type Outcome, type RunOptions, simulateLater } from '../simulator.ts'
 
 const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--voters N] [--full-disks] [--wide] [--trace] [--quiet]
 
@@ -88,8 +88,8 @@ function wholeNumber(name: string, text: string): number {
   return value
 }
 
-function runOne(seed: number, cluster: Cluster, trace: boolean): number {
-  const outcome = simulate(seed, {
+async function runOne(seed: number, cluster: Cluster, trace: boolean): Promise<number> {
+  const outcome = await simulateLater(seed, {
     ...cluster,
     ...(trace && { trace: (line: string) => process.stdout.write(`${line}\n`) }),
   })
@@ -112,7 +112,7 @@ function printOutcome(outcome: Outcome): void {
     )
 }
 
-function runRange(range: SeedRange, quiet: boolean): number {
+async function runRange(range: SeedRange, quiet: boolean): Promise<number> {
   const sum: Sum = {
     seeds: 0,
     failed: 0,
@@ -124,7 +124,7 @@ function runRange(range: SeedRange, quiet: boolean): number {
     faults: 0,
   }
   for (let index = 0; index < range.count && performance.now() < range.until; index++) {
-    const outcome = simulate(range.first + index * range.step, range.cluster)
+    const outcome = await simulateLater(range.first + index * range.step, range.cluster)
     sum.seeds++
     if (outcome.violations.length > 0) sum.failed++
     sum.virtualMs += outcome.virtualMs

@@ -5,7 +5,7 @@ import { catchMutant, clusterOf, type Recorded, type Sighting } from '../mutants
 import type { Mutant } from '../mutants/mutant.ts'
 import { staleness } from '../mutants/patch-source.ts'
 import { MUTANTS } from '../mutants/table.ts'
-import { simulate } from '../simulator.ts'
+import { simulateLater } from '../simulator.ts'
 
 const HELP = `usage: npm run sim:mutants -- [--mutant NAME] [--first N] [--count N] [--jobs N] [--record]
 
@@ -91,7 +91,7 @@ async function huntSeeds(mutant: Mutant, first: number, count: number): Promise<
     const [violation] = found.violations
     const { seed } = found
     if (violation === undefined || seed === undefined) return undefined
-    if (simulate(seed, clusterOf(mutant)).violations.length === 0) {
+    if ((await simulateLater(seed, clusterOf(mutant))).violations.length === 0) {
       const text = `seed ${seed} (${seed - first + 1} tried): ${violation.rule}: ${violation.text.slice(0, 100)}`
       return { sighting: { seed, rule: violation.rule }, text }
     }

@@ -14,11 +14,15 @@ const REDRAWS: Readonly<Record<string, Redraw>> = {
   replicas: drawReplicas,
   blocks: drawBlocks,
   reads: drawReads,
+  store: drawStore,
   cuts: (options, own) => ({ ...options, longCuts: own.happens(0.6) }),
 }
 
 /** Faults that may be on only where every acknowledged write is on two stores. */
 const NEED_TWO: readonly FaultName[] = ['wipe', 'wipe-sole', 'wipe-voter', 'drop-records', 'distrust']
+
+/** Faults that change what is on a disk by the simulator's own image of it, which a shipped store does not read. */
+const OWN_IMAGE: readonly FaultName[] = ['drop-records', 'distrust']
 
 /**
  * The options of a seed of the wide family: those of the same seed of the first family, with some drawn once more and with
@@ -29,7 +33,9 @@ export function wideOptionsOf(seed: number, voters?: number): SimulationOptions 
   for (const [name, redraw] of Object.entries(REDRAWS)) options = redraw(options, sourceOf(seed, name))
   const faults = namesOf<WideFaultName>(seed, WIDE_FAULTS)
   const phases = namesOf<WidePhaseName>(seed, WIDE_PHASES)
-  return { ...options, wide: true, faults: [...options.faults, ...faults], phases }
+  const all = [...options.faults, ...faults]
+  const possible = options.shippedStore ? all.filter((fault) => !OWN_IMAGE.includes(fault)) : all
+  return { ...options, wide: true, faults: possible, phases }
 }
 
 /** A source of chance that belongs to this name alone. */
@@ -69,4 +75,18 @@ function drawReads(options: SimulationOptions, own: Chance): SimulationOptions {
   if (!own.happens(0.4)) return options
   const slow = { slowPerRead: own.between(0.02, 0.2), slowReadMs: own.pick([50, 600, 3000]) }
   return { ...options, disk: { ...options.disk, ...slow } }
+}
+
+/**
+ * The shipped store, most often under several writers of parts of few blocks, which is where a change that waits for its batch
+ * meets a newer one and a merge.
+ */
+function drawStore(options: SimulationOptions, own: Chance): SimulationOptions {
+  if (!own.happens(0.1)) return options
+  if (own.happens(0.3)) return { ...options, shippedStore: true }
+  const hotBytes = 2 * BLOCK_BYTES
+  const isAcross = options.sizeBytes > options.extentSizeBytes
+  const hotOffset = isAcross ? options.extentSizeBytes - BLOCK_BYTES : options.hotOffset
+  const workload = { ...options.workload, depth: 4, thinkMs: 5, mostBlocks: 1, partialShare: 0.6, writeShare: 0.8 }
+  return { ...options, shippedStore: true, sharing: 'shared', hotBytes, hotOffset, workload }
 }

@@ -2,7 +2,8 @@
  * What is on in a share of wide seeds. This is the place where a new fault or phase is registered: a line here says its name
  * and in which share of seeds it is on, and one line in a table says what it does: `actions` of faults/wide-faults.ts for a
  * fault, `PHASES` of wide/phases.ts for a phase. Each name draws from a source of its own, so that a new line changes only
- * those seeds in which it is on.
+ * those seeds in which it is on. A fault that changes what is on a disk by the simulator's own image (`disk.replicas`) also
+ * stands in OWN_IMAGE of wide/options.ts: the shipped store, which some seeds have, does not read that.
  */
 
 /** Faults that the nemesis does in wide seeds alone, each in this share of them. */

@@ -1,6 +1,8 @@
 import { crc32 } from 'node:zlib'
 import type { Effect, Head, Input, LoadedBlock, LogEntry, StoredReplica, Token } from '@ashlar/node/core'
 import type { BlockIndex, BlockKind, BlockVersion, Bytes, ClusterId, ExtentId, StoreId, Voter } from '@ashlar/proto'
+import { blockKey } from '../../../packages/node/src/storage/keyspace.ts'
+import { MemoryDisk } from '../../../packages/node/src/storage/memory/memory-driver.ts'
 import type { Chance } from './chance.ts'
 import { DiskSpace } from './disk-space.ts'
 import { LogImage } from './log-image.ts'
@@ -46,6 +48,10 @@ export class Disk {
   readonly unread = new Map<ExtentId, Set<BlockIndex>>()
   /** Synced writes since some moment, when some of them are to be dropped. */
   recent: RecentWrites | undefined
+  /** What the shipped store has written, where that one is used. */
+  readonly entries: MemoryDisk = new MemoryDisk()
+  /** Bytes of rotten blocks before they rotted, likewise. */
+  private readonly unrotten = new Map<string, Uint8Array>()
   /** Room on it; undefined where it has no end. */
   readonly space: DiskSpace | undefined
 
@@ -111,6 +117,23 @@ export class Disk {
     }
   }
 
+  /** Flips a bit of a block that the shipped store has written. */
+  rotEntry(extent: ExtentId, block: BlockIndex): void {
+    const key = blockKey('bytes', extent, block)
+    const bytes = this.entries.entries.get(key)
+    if (bytes === undefined) return
+    this.unrotten.set(`${extent}:${block}`, bytes)
+    const rotten = bytes.slice()
+    rotten[0] = (rotten[0] as number) ^ 1
+    this.entries.entries.set(key, rotten)
+  }
+
+  /** Flips it back. */
+  mendEntry(extent: ExtentId, block: BlockIndex): void {
+    const bytes = this.unrotten.get(`${extent}:${block}`)
+    if (bytes !== undefined) this.entries.entries.set(blockKey('bytes', extent, block), bytes)
+  }
+
   private heldBytes(): Bytes {
     let bytes = 0
     for (const image of this.replicas.values()) bytes += image.heldBytes
@@ -167,14 +190,14 @@ type OtherEffect = Write | LogEffect | { type: 'save-cluster' }
 
 /** One opening of a disk by one process: reads see every write handed over before them, synced or not. */
 export class OpenStore {
-  private readonly disk: Disk
-  private readonly world: StoreWorld
+  protected readonly disk: Disk
+  protected readonly world: StoreWorld
   /** State after every write, also those that are not on stable storage. */
-  private readonly visible: Map<ExtentId, ReplicaImage>
+  protected readonly visible: Map<ExtentId, ReplicaImage>
   private waiting: Write[] = []
   private readonly inFlight: Write[][] = []
   private readonly logInFlight: LogEffect[] = []
-  private lastSyncAt = 0
+  protected lastSyncAt = 0
   private lastLogSyncAt = 0
   /** Nothing completes any more: a crash, or a write error. */
   failed = false
@@ -184,6 +207,11 @@ export class OpenStore {
     this.world = world
     this.visible = cloneOf(disk.replicas)
     disk.open()
+  }
+
+  /** What a machine over this opening is told of the replicas. */
+  stored(): readonly StoredReplica[] {
+    return this.disk.stored()
   }
 
   execute(effect: DiskEffect): void {
@@ -373,13 +401,13 @@ export class OpenStore {
     }
   }
 
-  private syncMs(): number {
+  protected syncMs(): number {
     const { chance, faults } = this.world
     if (!this.world.calm() && chance.happens(faults.tailPerSync)) return chance.between(20, faults.tailMs)
     return chance.between(0.5, faults.syncMs)
   }
 
-  private readMs(): number {
+  protected readMs(): number {
     const { chance, faults } = this.world
     const { slowPerRead = 0, slowReadMs = 0 } = faults
     if (!this.world.calm() && chance.happens(slowPerRead)) return chance.between(5, slowReadMs)
@@ -395,6 +423,7 @@ export interface StoreWorld {
   calm(): boolean
   complete(inputs: readonly Input[]): void
   logDurable(entry: LogEntry): void
+  violation(rule: string, text: string): void
   /** A batch of so many bytes is on stable storage. */
   synced(bytes: Bytes): void
   /** A batch is larger than what is free on the disk. */

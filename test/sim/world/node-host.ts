@@ -9,6 +9,7 @@ import { SpaceGauge, type SpaceOfNode } from './disk-space.ts'
 import type { Network } from './network.ts'
 import type { NodeObserver } from './observer.ts'
 import { Process } from './process.ts'
+import { ShippedStore } from './shipped-store.ts'
 import type { Clock } from './time.ts'
 
 /** What raft does otherwise than by default. */
@@ -96,6 +97,8 @@ export interface NodeWorld {
   /** Without it one voter keeps the log alone, without elections. */
   readonly raft: boolean
   readonly logOptions: LogOptions
+  /** Its store is the one that ships, over the memory driver. */
+  readonly shippedStore: boolean
   /** Absent: its disk has no end. */
   readonly space?: SpaceOfNode
   calm(): boolean
@@ -122,7 +125,8 @@ export class NodeProcess extends Process {
     this.world = world
     const { disk } = node
     this.counter = disk.identity.counter
-    this.store = new OpenStore(disk, {
+    const Store = world.shippedStore ? ShippedStore : OpenStore
+    this.store = new Store(disk, {
       clock: world.clock,
       chance: world.chance,
       faults: world.diskFaults,
@@ -131,6 +135,7 @@ export class NodeProcess extends Process {
         this.run(() => {
           for (const input of inputs) this.feed(input)
         }),
+      violation: (rule, text) => world.observer.violation(rule, text),
       logDurable: (entry) => world.observer.logDurable(this, entry),
       synced: (bytes) => this.gauge?.wrote(bytes),
       outOfRoom: (bytes, freeBytes) => world.observer.outOfRoom(this, bytes, freeBytes),
@@ -149,7 +154,7 @@ export class NodeProcess extends Process {
       founded: disk.identity.founded,
       peers: [...world.peers].sort(),
       expect: world.peers.length,
-      replicas: disk.stored(),
+      replicas: this.store.stored(),
       log: disk.log.open(),
       snapshot: disk.log.snapshot,
       hardState: disk.log.hardState,

@@ -59,7 +59,9 @@ export class World {
       const { disk: diskFaults, voters, raft, log: logOptions } = options
       const sizeBytes = options.space?.sizesBytes[index]
       const space = options.space && sizeBytes && { space: { sizeBytes, reserves: options.space.reserves } }
-      const world = { ...shared, chance, diskFaults, peers, voters, raft, logOptions, ...space, calm: () => this.calm }
+      const shippedStore = options.shippedStore === true
+      const store = { diskFaults, shippedStore, logOptions, ...space, calm: () => this.calm }
+      const world = { ...shared, ...store, chance, peers, voters, raft }
       return new NodeHost(name, this.rate(), world)
     })
     const client = (name: string): ClientHost =>
