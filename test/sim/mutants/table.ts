@@ -6,6 +6,7 @@ import { RAFT_MUTANTS } from './raft-table.ts'
 import { READ_MUTANTS } from './read-table.ts'
 import { RETRY_MUTANTS } from './retry-table.ts'
 import { SPACE_MUTANTS } from './space-table.ts'
+import { WIDE_MUTANTS } from './wide-table.ts'
 
 const REPLICATION = 'packages/node/src/core/replication'
 const CONTROL = 'packages/node/src/core/control'
@@ -478,4 +479,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...FAULT_MUTANTS,
   ...SPACE_MUTANTS,
   ...LIVENESS_MUTANTS,
+  ...WIDE_MUTANTS,
 ]
