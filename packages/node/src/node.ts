@@ -107,6 +107,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
           name: options.name,
           address: options.advertise ?? transport.address,
           cluster: store.identity.cluster,
+          featureLevel: node.featureLevel,
         }),
         logger: observer.log.child({ room: 'transport' }),
         onOtherCluster: (address, reason) => node.otherCluster(address, reason),

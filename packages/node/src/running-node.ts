@@ -234,6 +234,11 @@ export class RunningNode implements NodeView, TransportEvents {
     return this.#machine?.map ?? EMPTY_MAP
   }
 
+  /** Feature level of the cluster, as far as this node knows. */
+  get featureLevel(): number {
+    return this.#machine?.featureLevel ?? this.#store.identity.featureLevel
+  }
+
   get leader(): StoreId | undefined {
     return this.#machine?.agent.leader
   }

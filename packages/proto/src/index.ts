@@ -90,4 +90,4 @@ export { type NewVolume, newVolume, newVolumeProblem, type VolumeRequest } from 
 export { RedialPause } from './redial-pause.ts'
 export { isAtLeast, STORE_SPACES, type StoreRoom, type StoreSpace } from './store-space.ts'
 export { type BlockIndex, type Bytes, GIB, isPowerOfTwo, KIB, MIB, type Millis, TIB } from './units.ts'
-export { FORMAT_VERSION, WIRE_VERSION, WIRE_VERSION_MIN } from './versions.ts'
+export { FEATURE_LEVEL, FORMAT_VERSION, WIRE_VERSION, WIRE_VERSION_MIN } from './versions.ts'

@@ -28,6 +28,8 @@ export interface MapChange {
 export class MapCopy {
   cluster: ClusterId | undefined
   clusterGeneration = 0
+  /** What every node of the cluster knows (amendment 24): 0 until the map says more. Never falls. */
+  featureLevel = 0
   revision = 0
   voters: readonly Voter[] = []
   readonly nodes: Map<StoreId, NodeRecord> = new Map()
@@ -52,6 +54,7 @@ export class MapCopy {
     this.cluster = delta.cluster
     this.clusterGeneration = delta.clusterGeneration
     this.voters = delta.voters
+    this.featureLevel = Math.max(this.featureLevel, delta.featureLevel ?? 0)
     for (const store of delta.removedNodes ?? []) {
       this.removedNodes.add(store)
       this.nodes.delete(store)

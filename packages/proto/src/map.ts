@@ -112,6 +112,8 @@ export interface MapDelta {
   readonly removedNodes?: readonly StoreId[]
   /** All stores that a person declared lost for good and that some extent still names; absent where there are none. */
   readonly gone?: readonly StoreId[]
+  /** Feature level of the cluster (amendment 24); absent: 0, or a link of wire version 2. */
+  readonly featureLevel?: number
 }
 
 /** Kinds of a block's content, as stored and as sent. Numbers are stable for ever. */

@@ -57,7 +57,8 @@ class Alone {
     })
     const links: PeerLinks = {
       ...{ dialed: () => undefined, dialedAddress: () => undefined, storeOf: () => undefined },
-      ...{ counterOf: () => undefined, wireOf: () => WIRE_VERSION, lastHeard: () => 0, lastFrame: () => 0 },
+      ...{ counterOf: () => undefined, wireOf: () => WIRE_VERSION, levelOf: () => 0 },
+      ...{ lastHeard: () => 0, lastFrame: () => 0 },
     }
     const control = { map, leaseHeld: () => true, requestChange() {}, release() {} } as unknown as ControlView
     this.replication = new Replication({ self: SELF, counter: 1, trust: 'trusted', control, links, replicas: [] })

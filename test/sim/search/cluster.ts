@@ -1,6 +1,14 @@
 import { crc32 } from 'node:zlib'
 import type { Effect, Input, NodeStart } from '@ashlar/node/core'
-import { type ClusterId, type Message, type NodeName, type StoreId, splitBlocks, WIRE_VERSION } from '@ashlar/proto'
+import {
+  type ClusterId,
+  FEATURE_LEVEL,
+  type Message,
+  type NodeName,
+  type StoreId,
+  splitBlocks,
+  WIRE_VERSION,
+} from '@ashlar/proto'
 import { stamped } from '../workload/stamps.ts'
 import { Numbers } from './fingerprint.ts'
 import { type DiskWrite, Images, type Truth, Truths } from './images.ts'
@@ -98,7 +106,14 @@ export class Cluster {
 
   private peer(draft: Draft, node: number) {
     const { counter } = draft.nodes[node] as NodeState
-    return { kind: 'node', wire: WIRE_VERSION, store: storeName(node), counter, address: addressOf(node) } as const
+    return {
+      kind: 'node',
+      wire: WIRE_VERSION,
+      store: storeName(node),
+      counter,
+      address: addressOf(node),
+      level: FEATURE_LEVEL,
+    } as const
   }
 
   /** `survives`: what was written and not synced is on the disk all the same. */
@@ -123,6 +138,7 @@ export class Cluster {
       cluster: CLUSTER,
       voters: [{ store: storeName(CONTROL), address: addressOf(CONTROL) }],
       founded: node === CONTROL,
+      featureLevel: FEATURE_LEVEL,
       peers: Array.from({ length: this.size }, (_, other) => addressOf(other)),
       expect: this.size,
       replicas: replica === undefined ? [] : [replica.stored(EXTENT)],

@@ -1,5 +1,5 @@
 import type { LogEntry } from '@ashlar/node/core'
-import type { ClusterId, Epoch, Message, NodeName, SessionId } from '@ashlar/proto'
+import { type ClusterId, type Epoch, FEATURE_LEVEL, type Message, type NodeName, type SessionId } from '@ashlar/proto'
 import { addressOf, type Cluster, type Draft, nodeOf, PROGRAM_LINK, payloadOf } from './cluster.ts'
 import { READ_REQUEST, WRITE_REQUEST } from './rules.ts'
 import { BLOCK_BYTES, type Call, CONTROL, EXTENT, type NodeState, type State, storeName, type Wire } from './state.ts'
@@ -383,6 +383,7 @@ function foundingLog(size: number, minInSync: number): LogEntry[] {
       holder: { session: 1 as SessionId, client: 'client', mode: 'exclusive' },
       ifFree: false,
     },
+    { do: 'raise-feature-level', level: FEATURE_LEVEL },
   ]
   return commands.map((command, index) => ({ index: index + 1, term: 1, command }))
 }

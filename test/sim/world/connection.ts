@@ -2,7 +2,14 @@ import type { Message, StoreId } from '@ashlar/proto'
 
 /** What a process says of itself when a connection is made. `wire`: the newest version that it speaks. */
 export type Hello = { readonly wire: number } & (
-  | { readonly kind: 'node'; readonly store: StoreId; readonly counter: number; readonly address: string }
+  | {
+      readonly kind: 'node'
+      readonly store: StoreId
+      readonly counter: number
+      readonly address: string
+      /** Feature level that its build knows. */
+      readonly level: number
+    }
   | { readonly kind: 'client'; readonly name: string }
 )
 

@@ -25,7 +25,13 @@ import type { Clock } from './time.ts'
  */
 export class Disk {
   readonly store: StoreId
-  identity: { cluster: ClusterId | undefined; voters: readonly Voter[]; founded: boolean; counter: number }
+  identity: {
+    cluster: ClusterId | undefined
+    voters: readonly Voter[]
+    founded: boolean
+    counter: number
+    featureLevel: number
+  }
   readonly replicas = new Map<ExtentId, ReplicaImage>()
   readonly log: LogImage = new LogImage()
   /** Every sync of the store takes so much longer. */
@@ -58,7 +64,7 @@ export class Disk {
   constructor(store: StoreId, sizeBytes?: Bytes) {
     this.store = store
     this.space = sizeBytes === undefined ? undefined : new DiskSpace(sizeBytes, () => this.heldBytes())
-    this.identity = { cluster: undefined, voters: [], founded: false, counter: 0 }
+    this.identity = { cluster: undefined, voters: [], founded: false, counter: 0, featureLevel: 0 }
   }
 
   rememberWrites(): void {
@@ -183,10 +189,13 @@ export type DiskEffect = Extract<
       | 'log-append'
       | 'raft-persist'
       | 'save-cluster'
+      | 'save-level'
   }
 >
 type LogEffect = Extract<DiskEffect, { type: 'log-append' | 'raft-persist' }>
-type OtherEffect = Write | LogEffect | { type: 'save-cluster' }
+type OtherEffect = Write | LogEffect | { type: 'save-cluster' } | { type: 'save-level' }
+
+const SAVE_LEVEL_MS = 1
 
 /** One opening of a disk by one process: reads see every write handed over before them, synced or not. */
 export class OpenStore {
@@ -229,6 +238,8 @@ export class OpenStore {
         return this.writeLog(effect)
       case 'save-cluster':
         return this.saveCluster(effect)
+      case 'save-level':
+        return this.saveLevel(effect.level)
       default:
         return this.read(effect)
     }
@@ -359,6 +370,13 @@ export class OpenStore {
       if (this.failed) return
       this.disk.identity = { ...this.disk.identity, cluster, voters, founded }
       this.world.complete([{ type: 'cluster-saved' }])
+    })
+  }
+
+  /** The shipped store has it on stable storage before what is handed over later; here a crash may lose it for a moment. */
+  private saveLevel(level: number): void {
+    this.world.clock.after(SAVE_LEVEL_MS, () => {
+      if (!this.failed) this.disk.identity = { ...this.disk.identity, featureLevel: level }
     })
   }
 

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { type Effect, type Input, type LoadedBlock, NodeMachine, type NodeStart } from '@ashlar/node/core'
 import type { AdminCommand, Message, NodeName, ReadPart, StoreId } from '@ashlar/proto'
-import { splitBlocks, WIRE_VERSION } from '@ashlar/proto'
+import { FEATURE_LEVEL, splitBlocks, WIRE_VERSION } from '@ashlar/proto'
 import type { Chance } from './chance.ts'
 import type { Hello } from './connection.ts'
 import { Disk, type DiskFaults, OpenStore } from './disk.ts'
@@ -152,6 +152,7 @@ export class NodeProcess extends Process {
       cluster: disk.identity.cluster,
       voters: disk.identity.voters,
       founded: disk.identity.founded,
+      featureLevel: disk.identity.featureLevel,
       peers: [...world.peers].sort(),
       expect: world.peers.length,
       replicas: this.store.stored(),
@@ -211,7 +212,14 @@ export class NodeProcess extends Process {
 
   hello(): Hello {
     const { address } = this.node
-    return { kind: 'node', wire: WIRE_VERSION, store: this.disk.store, counter: this.counter, address }
+    return {
+      kind: 'node',
+      wire: WIRE_VERSION,
+      store: this.disk.store,
+      counter: this.counter,
+      address,
+      level: FEATURE_LEVEL,
+    }
   }
 
   linkUp(link: number, direction: 'in' | 'out', peer: Hello): void {

@@ -1,6 +1,6 @@
 import type { RaftMessage, StoreId, Voter } from '@ashlar/proto'
 import { invariant, TIMERS } from '@ashlar/proto'
-import { ControlLeader, SoloLog } from './control/index.ts'
+import { type Command, ControlLeader, commandLevel, EXTENTS_PER_TICK, SoloLog } from './control/index.ts'
 import type { Joined } from './founding/index.ts'
 import type { Links } from './links.ts'
 import type { Context, Link, NodeStart } from './machine.ts'
@@ -19,19 +19,23 @@ export class ControlNode {
 
   constructor(start: NodeStart, joined: Joined, links: Links) {
     this.#links = links
-    this.leader = new ControlLeader((listener, snapshots) => {
-      if (start.voterCount === undefined && joined.voters.length === 1 && start.hardState === undefined) {
-        this.#solo = new SoloLog(joined.log, listener)
-        return this.#solo
-      }
-      const { store: self, hardState, snapshot, logOptions: options = {} } = start
-      this.#raft = new RaftMachine(
-        { self, hardState, snapshot, entries: joined.log, snapshots, options },
-        this.#ports(),
-        listener,
-      )
-      return this.#raft
-    })
+    this.leader = new ControlLeader(
+      (listener, snapshots) => {
+        if (start.voterCount === undefined && joined.voters.length === 1 && start.hardState === undefined) {
+          this.#solo = new SoloLog(joined.log, listener)
+          return this.#solo
+        }
+        const { store: self, hardState, snapshot, logOptions: options = {} } = start
+        this.#raft = new RaftMachine(
+          { self, hardState, snapshot, entries: joined.log, snapshots, options },
+          this.#ports(),
+          listener,
+        )
+        return this.#raft
+      },
+      EXTENTS_PER_TICK,
+      start.knows,
+    )
   }
 
   /** True when this store has a part in the log of its cluster. */
@@ -115,9 +119,16 @@ export class ControlNode {
       // Without a connection it is lost, like everything that a network loses: whoever needs an answer asks again.
       send: (ctx, message) => {
         const link = this.#links.dialed(message.to)
-        if (link !== undefined) ctx.emit({ type: 'send', link, message })
+        if (link !== undefined && this.#links.levelOf(link) >= levelOf(message))
+          ctx.emit({ type: 'send', link, message })
       },
       persist: (ctx, request) => ctx.emit({ type: 'raft-persist', request }),
     }
   }
+}
+
+/** A member that was downgraded meanwhile must not get what it could not apply (amendment 24). */
+function levelOf(message: RaftMessage): number {
+  if (message.type !== 'append-entries') return 0
+  return message.entries.reduce((level, { command }) => Math.max(level, commandLevel(command as Command)), 0)
 }

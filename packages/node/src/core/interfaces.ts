@@ -39,6 +39,8 @@ export interface PeerLinks {
   counterOf(link: Link): number | undefined
   /** Wire version of a link; the newest one for this node itself, and for a closed link. */
   wireOf(link: Link): number
+  /** Feature level that the node at the other end knows; 0 for clients and closed links. */
+  levelOf(link: Link): number
   /**
    * Moment of the last frame from that store over any link, or since when this process runs after a standstill; or -Infinity.
    * Earlier where its last link is down: silence begins `TIMERS.unconnectedMs` after that.

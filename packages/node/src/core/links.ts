@@ -41,11 +41,13 @@ export class Links implements PeerLinks {
   private readonly self: StoreId
   private readonly selfCounter: number
   private readonly selfAddress: string
+  private readonly selfLevel: number
 
-  constructor(self: { store: StoreId; counter: number; address: string }) {
+  constructor(self: { store: StoreId; counter: number; address: string; level: number }) {
     this.self = self.store
     this.selfCounter = self.counter
     this.selfAddress = self.address
+    this.selfLevel = self.level
   }
 
   /**
@@ -93,12 +95,18 @@ export class Links implements PeerLinks {
     if (entry !== undefined) entry.lastSent = ctx.now
   }
 
-  /** A ping over each node link that carried nothing for a while, so that silence means something (amendment 18). */
-  onTick(ctx: Context): void {
+  /**
+   * A ping over each node link that carried nothing for a while, so that silence means something (amendment 18). A node that
+   * does not know the feature level of its cluster gets no word of it: the handshake tells it why (amendment 24).
+   */
+  onTick(ctx: Context, featureLevel: number): void {
     for (const entry of this.links.values()) {
       if (entry.peer.kind !== 'node' || entry.dead) continue
       const { link } = entry
-      if (ctx.now - Math.max(entry.lastHeard, this.resumedAt) > DEAD_LINK_MS) {
+      if (entry.peer.level < featureLevel) {
+        entry.dead = true
+        ctx.emit({ type: 'close-link', link, reason: `it does not know feature level ${featureLevel}` })
+      } else if (ctx.now - Math.max(entry.lastHeard, this.resumedAt) > DEAD_LINK_MS) {
         entry.dead = true
         ctx.emit({ type: 'close-link', link, reason: 'nothing came over it for too long' })
       } else if (ctx.now - entry.lastSent >= TIMERS.pingMs) ctx.emit({ type: 'send', link, message: { type: 'ping' } })
@@ -144,6 +152,12 @@ export class Links implements PeerLinks {
 
   wireOf(link: Link): number {
     return link === LOOPBACK_LINK ? WIRE_VERSION : (this.links.get(link)?.peer.wire ?? WIRE_VERSION)
+  }
+
+  levelOf(link: Link): number {
+    if (link === LOOPBACK_LINK) return this.selfLevel
+    const peer = this.links.get(link)?.peer
+    return peer?.kind === 'node' ? peer.level : 0
   }
 
   lastHeard(store: StoreId): Millis {

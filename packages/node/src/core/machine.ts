@@ -132,7 +132,14 @@ export type Input =
       readonly link: Link
       readonly direction: 'in' | 'out'
       readonly peer: { readonly wire: number } & (
-        | { readonly kind: 'node'; readonly store: StoreId; readonly counter: number; readonly address: string }
+        | {
+            readonly kind: 'node'
+            readonly store: StoreId
+            readonly counter: number
+            readonly address: string
+            /** Feature level that its build knows (amendment 24). */
+            readonly level: number
+          }
         | { readonly kind: 'client'; readonly name: string }
       )
     }
@@ -258,6 +265,11 @@ export type Effect =
       readonly voters: readonly Voter[]
       readonly founded: boolean
     }
+  /**
+   * Write the feature level of the cluster into the identity of the store, before anything that is handed over later
+   * (amendment 24); no completion of its own.
+   */
+  | { readonly type: 'save-level'; readonly level: number }
   | { readonly type: 'admin-done'; readonly token: Token; readonly done: Omit<AdminDone, 'type' | 'request'> }
   | { readonly type: 'handed-over' }
   /** For people: a log line and metrics. Never read back. */
@@ -311,6 +323,10 @@ export interface NodeStart {
   readonly voterCount?: number
   /** What its raft does otherwise than by default: a simulated cluster takes snapshots of a short log. */
   readonly logOptions?: Partial<import('./raft/types.ts').RaftOptions>
+  /** Feature level at which the data directory was written (amendment 24); absent: 0. */
+  readonly featureLevel?: number
+  /** Feature level that this build knows; absent: FEATURE_LEVEL. A simulated older build knows less. */
+  readonly knows?: number
   /** A number from 0 to 2^32 - 1: start of this process's own random sequence. */
   readonly seed: number
 }

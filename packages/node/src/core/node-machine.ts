@@ -1,6 +1,7 @@
 import {
   type Bytes,
   type ExtentId,
+  FEATURE_LEVEL,
   type MapCopy,
   type Message,
   type Millis,
@@ -51,8 +52,8 @@ export class NodeMachine {
   constructor(start: NodeStart) {
     this.start = start
     this.prng = new Prng(start.seed)
-    const { store, address, incarnation } = start
-    this.links = new Links({ store, address, counter: incarnation.counter })
+    const { store, address, incarnation, knows: level = FEATURE_LEVEL } = start
+    this.links = new Links({ store, address, counter: incarnation.counter, level })
     this.founding = new Founding(start)
     this.agent = new ControlAgent(start, this.links)
     this.replication = new Replication({
@@ -90,6 +91,11 @@ export class NodeMachine {
 
   get map(): MapCopy {
     return this.agent.map
+  }
+
+  /** Feature level of the cluster, as far as this node knows: peers that do not know it are not let in (amendment 24). */
+  get featureLevel(): number {
+    return Math.max(this.start.featureLevel ?? 0, this.agent.map.featureLevel)
   }
 
   /** Block size of the volume of an extent, for those who check a write's checksums before it reaches the machine. */
@@ -205,7 +211,7 @@ export class NodeMachine {
   }
 
   private onTick(ctx: Context): void {
-    this.links.onTick(ctx)
+    this.links.onTick(ctx, this.featureLevel)
     this.founding.onTick(ctx)
     this.followFounding(ctx)
     this.control?.onTick(ctx)

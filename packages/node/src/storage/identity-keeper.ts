@@ -2,7 +2,7 @@ import type { ClusterId, ExtentId, Voter } from '@ashlar/proto'
 import type { Batch } from './batch.ts'
 import type { CommitQueue } from './commit-queue.ts'
 import { driverPoisonedError } from './errors.ts'
-import { type IdentityValue, putIdentity } from './repositories/identity-repository.ts'
+import { formatOf, type IdentityValue, putIdentity } from './repositories/identity-repository.ts'
 import type { StoreIdentity } from './store.ts'
 import { acquit, suspect } from './suspicion.ts'
 
@@ -23,9 +23,10 @@ export class IdentityKeeper {
   }
 
   get identity(): StoreIdentity {
-    const { store, cluster, voters, founded, bootId, startCounter } = this.#value
+    const { store, cluster, voters, founded, bootId, startCounter, featureLevel = 0 } = this.#value
     const incarnation = { bootId, counter: startCounter }
-    return { store, cluster, voters, founded, incarnation, trust: this.#trust, suspicion: this.#suspicion }
+    const belongs = { store, cluster, voters, founded, featureLevel }
+    return { ...belongs, incarnation, trust: this.#trust, suspicion: this.#suspicion }
   }
 
   /** Resolves when it is on stable storage; rejects when the store fails before that. */
@@ -37,6 +38,11 @@ export class IdentityKeeper {
         resolve()
       })
     })
+  }
+
+  /** The cluster is at this feature level. On stable storage before anything that is handed over later. */
+  saveLevel(featureLevel: number): void {
+    this.#write({ featureLevel, formatVersion: formatOf(featureLevel) })
   }
 
   /** Something on disk may be missing from these replicas. `kept` is called once that is on stable storage. */

@@ -138,6 +138,8 @@ export class ReplicaStore implements Store {
         return this.#drop(effect)
       case 'repair':
         return this.#repair(effect)
+      case 'save-level':
+        return this.#identity.saveLevel(effect.level)
     }
   }
 

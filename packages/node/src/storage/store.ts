@@ -16,6 +16,7 @@ export type StoreEffect = Extract<
       | 'create-replica'
       | 'drop-replica'
       | 'repair'
+      | 'save-level'
   }
 >
 
@@ -45,6 +46,8 @@ export interface StoreIdentity {
   readonly cluster: ClusterId | undefined
   readonly voters: readonly Voter[]
   readonly founded: boolean
+  /** Feature level that the data directory is marked with (amendment 24). */
+  readonly featureLevel: number
 }
 
 export type Complete = (

@@ -23,6 +23,8 @@ export interface Survey {
   readonly cluster: ClusterId | undefined
   readonly voters: readonly Voter[]
   readonly startCounter: number
+  /** Feature level that it was written at (amendment 24). */
+  readonly featureLevel: number
   /** `inDoubt`: this replica may lack something acknowledged. */
   readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head; readonly inDoubt: boolean }[]
   readonly volumes: readonly (VolumeValue & { readonly volume: VolumeId })[]
@@ -42,9 +44,9 @@ export async function surveyStore(directory: string): Promise<Survey> {
 
 /** What a store that is open for reading tells. */
 export function surveyOf({ directory, identity, recovered, evidence, inDoubt }: OfflineStore): Survey {
-  const { store, cluster, voters, startCounter } = identity
+  const { store, cluster, voters, startCounter, featureLevel = 0 } = identity
   return {
-    ...{ directory, store, cluster, voters, startCounter, evidence },
+    ...{ directory, store, cluster, voters, startCounter, featureLevel, evidence },
     replicas: [...recovered.replicas.values()].map(({ extent, head }) => ({
       ...{ extent, head },
       inDoubt: inDoubt(extent),

@@ -1,4 +1,13 @@
-import { ERRORS, type Hello, type Refused, type Welcome, WIRE_VERSION, WIRE_VERSION_MIN } from '@ashlar/proto'
+import {
+  ERRORS,
+  FEATURE_LEVEL,
+  type Hello,
+  type Refused,
+  type Welcome,
+  WIRE_VERSION,
+  WIRE_VERSION_MIN,
+} from '@ashlar/proto'
+import { levelProblem } from '../core/control/index.ts'
 import type { TransportIdentity } from './options.ts'
 import type { LinkPeer } from './transport.ts'
 
@@ -16,6 +25,7 @@ export function helloOf(identity: TransportIdentity): Hello {
     name: identity.name,
     address: identity.address,
     credential: new Uint8Array(0),
+    level: FEATURE_LEVEL,
   }
 }
 
@@ -29,6 +39,7 @@ export function welcomeOf(identity: TransportIdentity, hello: Hello): Welcome {
     counter: identity.counter,
     name: identity.name,
     address: identity.address,
+    level: FEATURE_LEVEL,
   }
 }
 
@@ -46,8 +57,9 @@ export function judgeHello(own: TransportIdentity, hello: Hello): Refused | unde
   }
   const other = clusterProblem(own, hello)
   if (other !== undefined) return refused(other, 'CONFLICT')
-  const twin = hello.kind === 'node' ? storeProblem(own, hello) : undefined
-  return twin === undefined ? undefined : refused(twin)
+  if (hello.kind === 'client') return undefined
+  const problem = levelProblem(own.featureLevel, hello)?.message ?? storeProblem(own, hello)
+  return problem === undefined ? undefined : refused(problem)
 }
 
 /** Why a welcome is not accepted, or undefined. */
@@ -59,17 +71,17 @@ export function judgeWelcome(own: TransportIdentity, welcome: Welcome): Refused 
   }
   const other = clusterProblem(own, welcome)
   if (other !== undefined) return refused(other, 'CONFLICT')
-  const twin = storeProblem(own, welcome)
-  return twin === undefined ? undefined : refused(twin)
+  const problem = levelProblem(own.featureLevel, welcome)?.message ?? storeProblem(own, welcome)
+  return problem === undefined ? undefined : refused(problem)
 }
 
 /** The other side, with the wire version of the link between the two. */
 export function peerOf(message: Hello | Welcome): LinkPeer {
-  const { counter, address } = message
+  const { counter, address, level = 0 } = message
   const wire = commonWire(message.wire)
   if (message.type === 'hello' && message.kind === 'client') return { kind: 'client', wire, name: message.name }
   // judgeHello let no node in without a store.
-  return { kind: 'node', wire, store: message.store as Welcome['store'], counter, address }
+  return { kind: 'node', wire, store: message.store as Welcome['store'], counter, address, level }
 }
 
 /** The newest version that both sides speak; of a welcome, which named it, that one. */

@@ -34,6 +34,13 @@ export interface TransportEvents {
 
 /** `wire`: the version that the handshake chose; what came later does not travel on this link. */
 export type LinkPeer = { readonly wire: number } & (
-  | { readonly kind: 'node'; readonly store: StoreId; readonly counter: number; readonly address: string }
+  | {
+      readonly kind: 'node'
+      readonly store: StoreId
+      readonly counter: number
+      readonly address: string
+      /** Feature level that its build knows. */
+      readonly level: number
+    }
   | { readonly kind: 'client'; readonly name: string }
 )

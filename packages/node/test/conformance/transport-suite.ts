@@ -7,6 +7,7 @@ import {
   type ClusterId,
   type Epoch,
   type ExtentId,
+  FEATURE_LEVEL,
   InvariantError,
   type Message,
   type NodeName,
@@ -41,6 +42,7 @@ export interface Side {
   readonly identity: {
     store: StoreId
     cluster: ClusterId | undefined
+    featureLevel: number
     counter: number
     name: NodeName
     address: string
@@ -102,6 +104,7 @@ export function transportSuite(kind: TransportKind): void {
     const identity: Side['identity'] = {
       store: newStore(),
       cluster: undefined,
+      featureLevel: 0,
       counter: 1,
       name: name as NodeName,
       address: '',
@@ -138,6 +141,7 @@ export function transportSuite(kind: TransportKind): void {
       assert.deepEqual(out.peer, {
         kind: 'node',
         wire: WIRE_VERSION,
+        level: FEATURE_LEVEL,
         store: b.identity.store,
         counter: 9,
         address: b.transport.address,
@@ -145,6 +149,7 @@ export function transportSuite(kind: TransportKind): void {
       assert.deepEqual(into.peer, {
         kind: 'node',
         wire: WIRE_VERSION,
+        level: FEATURE_LEVEL,
         store: a.identity.store,
         counter: 7,
         address: a.transport.address,

@@ -8,8 +8,8 @@ const PEER = 'b' as StoreId
 
 /** Links of store a, with one to store b that was heard at moment 1000. */
 function linked(): Links {
-  const links = new Links({ store: 'a' as StoreId, counter: 1, address: 'a:1' })
-  const peer = { kind: 'node', wire: WIRE_VERSION, store: PEER, counter: 1, address: 'b:1' } as const
+  const links = new Links({ store: 'a' as StoreId, counter: 1, address: 'a:1', level: 1 })
+  const peer = { kind: 'node', wire: WIRE_VERSION, store: PEER, counter: 1, address: 'b:1', level: 1 } as const
   links.onStep(1000)
   links.onLinkUp({ now: 1000 } as Context, { type: 'link-up', link: 1, direction: 'out', peer })
   return links
@@ -49,7 +49,7 @@ function tick(links: Links, from: number, end: number, hears: (now: number) => b
     const ctx = { now, emit: (effect: Effect) => effects.push(effect) } as unknown as Context
     links.onStep(now)
     if (hears(now)) links.onReceived(ctx, 1)
-    links.onTick(ctx)
+    links.onTick(ctx, 0)
   }
   return effects
 }
@@ -69,7 +69,7 @@ test('a link over which pings come stays', () => {
 
 test('a store is silent soon after its last connection closed, unless it comes back', () => {
   const links = linked()
-  const peer = { kind: 'node', wire: WIRE_VERSION, store: PEER, counter: 1, address: 'b:1' } as const
+  const peer = { kind: 'node', wire: WIRE_VERSION, store: PEER, counter: 1, address: 'b:1', level: 1 } as const
   links.onLinkUp({ now: 1000 } as Context, { type: 'link-up', link: 2, direction: 'in', peer })
   links.onLinkDown(1, 1000)
   assert.equal(links.lastHeard(PEER), 1000, 'another connection is left')

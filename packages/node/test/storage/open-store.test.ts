@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { after, beforeEach, describe, test } from 'node:test'
 import { AshlarError, isUuid, KIB } from '@ashlar/proto'
 import { controlLogDirectory, type OpenStoreOptions, openControlLog, openStore } from '../../src/storage/index.ts'
+import { openLevelDbDriver } from '../../src/storage/leveldb/leveldb-driver.ts'
+import { LEVELDB_DEFAULTS } from '../../src/storage/leveldb/options.ts'
+import { type IdentityValue, readIdentity } from '../../src/storage/repositories/identity-repository.ts'
 import { data, Model, StoreRunner } from './store-kit.ts'
 
 const refusal = (pattern: RegExp) => (error: unknown) => {
@@ -13,6 +16,17 @@ const refusal = (pattern: RegExp) => (error: unknown) => {
   assert.match(error.message, pattern)
   assert.ok(error.hint !== undefined && error.hint.length > 20, 'it says what to do')
   return true
+}
+
+async function identityIn(directory: string): Promise<IdentityValue> {
+  const driver = await openLevelDbDriver(join(directory, 'store/db'), LEVELDB_DEFAULTS)
+  try {
+    const identity = await readIdentity(driver)
+    assert.ok(identity !== undefined)
+    return identity
+  } finally {
+    await driver.close()
+  }
 }
 
 describe('opening a data directory', () => {
@@ -111,8 +125,28 @@ describe('opening a data directory', () => {
   test('a newer format is refused', async () => {
     await (await openIt()).store.close()
     const sidecar = join(directory, 'store/store.json')
-    await writeFile(sidecar, (await readFile(sidecar, 'utf8')).replace('"formatVersion":1', '"formatVersion":2'))
-    await assert.rejects(openIt(), refusal(/has format 2, but this version of ashlar reads formats up to 1/))
+    await writeFile(sidecar, (await readFile(sidecar, 'utf8')).replace('"formatVersion":1', '"formatVersion":3'))
+    await assert.rejects(openIt(), refusal(/has format 3, but this version of ashlar reads formats up to 2/))
+  })
+
+  test('the directory has the format of older builds until the level of its cluster is raised', async () => {
+    const sidecar = join(directory, 'store/store.json')
+    const formats = async () => [
+      (JSON.parse(await readFile(sidecar, 'utf8')) as { formatVersion: number }).formatVersion,
+      (await identityIn(directory)).formatVersion,
+    ]
+    const first = await openIt()
+    assert.equal(first.store.identity.featureLevel, 0)
+    await first.store.close()
+    assert.deepEqual(await formats(), [1, 1])
+    const second = await openIt()
+    second.store.execute({ type: 'save-level', level: 1 })
+    await second.store.close()
+    assert.deepEqual(await formats(), [1, 2], 'the identity refuses older builds at once')
+    const third = await openIt()
+    assert.equal(third.store.identity.featureLevel, 1)
+    await third.store.close()
+    assert.deepEqual(await formats(), [2, 2], 'the sidecar follows at the next opening')
   })
 
   test('what a crash left of a format is removed, and a store without its name is not one', async () => {

@@ -4,6 +4,7 @@ import { mock, test } from 'node:test'
 import {
   type ClusterId,
   ERRORS,
+  FEATURE_LEVEL,
   type Hello,
   type NodeName,
   type Renew,
@@ -20,7 +21,15 @@ const RED = randomUUID() as string as ClusterId
 const BLUE = randomUUID() as string as ClusterId
 
 function identity(changes: Partial<TransportIdentity> = {}): TransportIdentity {
-  return { store: newStore(), counter: 3, name: 'n1' as NodeName, address: '10.0.0.1:7580', cluster: RED, ...changes }
+  return {
+    store: newStore(),
+    counter: 3,
+    name: 'n1' as NodeName,
+    address: '10.0.0.1:7580',
+    cluster: RED,
+    featureLevel: 0,
+    ...changes,
+  }
 }
 
 /** A message with a field that wire version 2 does not have. */
@@ -30,7 +39,14 @@ const other = identity({ name: 'n2' as NodeName, address: '10.0.0.2:7580', count
 
 test('a node of the same cluster is let in, and known by store, counter and address', () => {
   assert.equal(judgeHello(own, helloOf(other)), undefined)
-  const expected = { kind: 'node', wire: WIRE_VERSION, store: other.store, counter: 8, address: '10.0.0.2:7580' }
+  const expected = {
+    kind: 'node',
+    wire: WIRE_VERSION,
+    store: other.store,
+    counter: 8,
+    address: '10.0.0.2:7580',
+    level: FEATURE_LEVEL,
+  }
   assert.deepEqual(peerOf(helloOf(other)), expected)
   assert.deepEqual(peerOf(welcomeOf(other, helloOf(own))), expected)
 })
@@ -49,6 +65,23 @@ test('where one side has no cluster yet, both are let in', () => {
   assert.equal(judgeHello(own, helloOf(empty)), undefined)
   assert.equal(judgeHello(empty, helloOf(own)), undefined)
   assert.equal(judgeWelcome(empty, welcomeOf(own, helloOf(empty))), undefined)
+})
+
+const RAISED = identity({ featureLevel: FEATURE_LEVEL })
+
+test('a node that does not know the feature level of the cluster is refused by name, in both directions', () => {
+  const { level: _, ...old } = helloOf(other)
+  const problem = /^this cluster uses feature level 1, and node n2 knows 0: upgrade node n2$/
+  assert.equal(judgeHello(own, old), undefined)
+  assert.match(judgeHello(RAISED, old)?.message ?? '', problem)
+  assert.equal(judgeHello(RAISED, old)?.code, ERRORS.HANDSHAKE.number)
+  assert.equal(judgeHello(RAISED, helloOf(other)), undefined)
+  assert.equal(judgeHello(RAISED, clientHello()), undefined, 'a client is held to no level')
+  const { level: __, ...welcome } = welcomeOf(other, helloOf(own))
+  assert.equal(judgeWelcome(own, welcome), undefined)
+  assert.match(judgeWelcome(RAISED, welcome)?.message ?? '', problem)
+  const peer = peerOf(old)
+  assert.equal(peer.kind === 'node' ? peer.level : undefined, 0)
 })
 
 const REFUSED: readonly (readonly [string, Hello, RegExp])[] = [

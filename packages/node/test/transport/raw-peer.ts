@@ -28,6 +28,7 @@ export async function listening(
   cluster?: ClusterId,
   maxConnections?: number,
   onOtherCluster?: (address: string, reason: string) => void,
+  featureLevel: number = 0,
 ): Promise<Listening> {
   const recorder = new LinkRecorder()
   const log = new LogLines()
@@ -35,7 +36,7 @@ export async function listening(
   const transport = await createWsTransport(
     {
       listen: { host: '127.0.0.1', port: 0 },
-      identity: () => ({ store, counter: 1, name: 'n1' as NodeName, address: '127.0.0.1:1', cluster }),
+      identity: () => ({ store, counter: 1, name: 'n1' as NodeName, address: '127.0.0.1:1', cluster, featureLevel }),
       logger: log,
       ...(maxConnections === undefined ? {} : { maxConnections }),
       ...(onOtherCluster === undefined ? {} : { onOtherCluster }),

@@ -35,6 +35,7 @@ import {
   extentField,
   genField,
   leafField,
+  levelField,
   MAX_LEAVES,
   nodeNameField,
   replicasField,
@@ -70,7 +71,6 @@ import {
 
 const CREDENTIAL_BYTES = 4096
 const MAX_WIRE_VERSION = 255
-const MAX_FEATURE_LEVEL = 255
 
 /** `firstWire`: first wire version that has the kind, where not every one has it. A later field is `since(N, shape)`. */
 function body<M extends { readonly type: string }>(
@@ -101,12 +101,14 @@ const cluster = uuid<ClusterId>()
 const name = string(nodeNameField)
 const address = string(addressField)
 const wire = integer('wire', 0, MAX_WIRE_VERSION)
+const level = number(levelField)
 const message = text('message', MESSAGE_LENGTH)
 const trust = choice('trust', TRUSTS)
 const incarnation = record<Incarnation>('incarnation', {}, { bootId: string(bootIdField), counter })
 const voters = list('voters', record<Voter>('voter', {}, { store, address }), MAX_VOTERS)
 
-// ---- handshake: this layout is read by every version for ever, so that any two can at least refuse each other ----------
+// ---- handshake: this layout is read by every version for ever, so that any two can at least refuse each other; what is
+// added at the end older ones drop ----------------------------------------------------------------------------------------
 
 export const helloKind = body<Hello>('hello', {
   kind: choice('kind', ['node', 'client']),
@@ -118,9 +120,13 @@ export const helloKind = body<Hello>('hello', {
   name: text('name', CLIENT_LENGTH),
   address,
   credential: bytes('credential', CREDENTIAL_BYTES),
+  level: optional(level),
 })
 
-export const welcomeKind = body<Welcome>('welcome', { wire, cluster: optional(cluster), store, counter, name, address })
+export const welcomeKind = body<Welcome>('welcome', {
+  ...{ wire, cluster: optional(cluster), store, counter, name, address },
+  level: optional(level),
+})
 
 export const refusedKind = body<Refused>('refused', { code, message })
 
@@ -179,6 +185,7 @@ export const registerKind = body<Register>('register', {
   api: address,
   incarnation,
   trust,
+  level: since(3, level),
 })
 
 export const registeredKind = body<Registered>('registered', { request, code, message, revision })
@@ -190,7 +197,7 @@ export const renewKind = body<Renew>('renew', {
   revision,
   freeBytes: number(bytesField),
   space: optional(choice('space', STORE_SPACES)),
-  level: since(3, integer('level', 0, MAX_FEATURE_LEVEL)),
+  level: since(3, level),
 })
 
 export const renewedKind = body<Renewed>('renewed', { token: request, code, revision })

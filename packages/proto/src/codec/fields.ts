@@ -57,6 +57,8 @@ function ranged<T extends number>(what: string, min: number, max: number): (valu
   return (value) => whole(value, what, min, max) as T
 }
 
+/** A feature level: one byte where the layout is fixed. */
+export const levelField = ranged<number>('level', 0, 255)
 export const requestField = ranged<number>('request', 0, MAX)
 export const extentField = ranged<ExtentId>(
   'extent',

@@ -25,6 +25,7 @@ import {
   extentField,
   flagBits,
   generationField,
+  levelField,
   listLength,
   readStore,
   readUuid,
@@ -61,7 +62,8 @@ import {
  * (LIMITS.mapExtents), which no msgpack body of LIMITS.controlBytes could hold. Records as in map-records.ts.
  *
  * map-update     cluster 16 | clusterGeneration 8 | from 8 | to 8 | voters 1 x voter | nodes 2 x node | volumes 4 x volume |
- *                removed 4 x (volume 4) | stores | extents 4 x extent | [losses], which is left out when there are none
+ *                removed 4 x (volume 4) | stores | extents 4 x extent | [since 3: featureLevel 1] |
+ *                [losses], which is left out when there are none
  * losses         forced 4 x (extent 8 | epoch 8 | store s | flags 1 (1: acknowledged, 2: merged) | changedAt 8) |
  *                removed nodes 2 x (store 16) | gone 2 x (store 16)
  * change-sets    request 8 | store 16 | counter 8 | stores | count 4 x (extent 8 | revision 8 | epoch 8 | set)
@@ -110,9 +112,9 @@ export const mapUpdateKind: KindCodec<MapUpdate> = {
   headBytes: ({ delta }) => (isLarge(delta) ? largeDelta(delta, WIRE_VERSION).length : deltaBytes(delta)),
   writeHead(to, { delta }, wire) {
     if (isLarge(delta)) to.raw(largeDelta(delta, wire))
-    else writeDelta(to, delta)
+    else writeDelta(to, delta, wire)
   },
-  read: (from) => ({ type: 'map-update', delta: readDelta(from) }),
+  read: (from, _payload, wire) => ({ type: 'map-update', delta: readDelta(from, wire) }),
 }
 
 /**
@@ -133,7 +135,7 @@ function largeDelta(delta: MapDelta, wire: number): Uint8Array {
   let bytes = known.get(wire)
   if (bytes === undefined) {
     const to = new ByteWriter(deltaBytes(delta))
-    writeDelta(to, delta)
+    writeDelta(to, delta, wire)
     bytes = to.written()
     known.set(wire, bytes)
   }
@@ -152,17 +154,17 @@ function deltaBytes(delta: MapDelta): number {
   )
 }
 
-/** Extents and losses, without the stores that they name. */
+/** Extents, level and losses, without the stores that they name. */
 function namingBytes(delta: MapDelta): number {
   return (
     sum(delta.extents, extentBytes) +
-    12 +
+    13 +
     FORCED_BYTES * (delta.forced?.length ?? 0) +
     16 * ((delta.removedNodes?.length ?? 0) + (delta.gone?.length ?? 0))
   )
 }
 
-function writeDelta(to: ByteWriter, delta: MapDelta): void {
+function writeDelta(to: ByteWriter, delta: MapDelta, wire: number): void {
   writeUuid(to, delta.cluster)
   to.u53(generationField(delta.clusterGeneration))
   to.u53(revisionField(delta.from))
@@ -178,6 +180,7 @@ function writeDelta(to: ByteWriter, delta: MapDelta): void {
   writeNaming(to, namingBytes(delta), (naming, table) => {
     naming.u32(listLength(delta.extents, LIMITS.mapExtents, 'extents'))
     for (const record of delta.extents) writeExtent(naming, table, record)
+    if (wire >= 3) naming.u8(levelField(delta.featureLevel ?? 0))
     writeLosses(naming, table, delta)
   })
 }
@@ -221,7 +224,7 @@ function readLosses(from: ByteReader, stores: StoreList): Losses {
   }
 }
 
-function readDelta(from: ByteReader): MapDelta {
+function readDelta(from: ByteReader, wire: number): MapDelta {
   const cluster = readUuid(from) as ClusterId
   const clusterGeneration = generationField(from.u53())
   const since = revisionField(from.u53())
@@ -236,7 +239,8 @@ function readDelta(from: ByteReader): MapDelta {
   const extents = readList<ExtentRecord>(from, from.u32(), 45, LIMITS.mapExtents, 'extents', () =>
     readExtent(from, stores),
   )
-  const losses = readLosses(from, stores)
+  const featureLevel = wire >= 3 ? levelField(from.u8()) : 0
+  const losses = { ...(featureLevel === 0 ? {} : { featureLevel }), ...readLosses(from, stores) }
   return { cluster, clusterGeneration, from: since, to, voters, nodes, volumes, extents, removedVolumes, ...losses }
 }
 

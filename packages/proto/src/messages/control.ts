@@ -26,6 +26,8 @@ export interface Register {
   readonly api: string
   readonly incarnation: Incarnation
   readonly trust: Trust
+  /** Feature level that the node's build knows (amendment 24); since wire version 3. Absent: 0. */
+  readonly level?: number
 }
 /** control leader -> node. */
 export interface Registered {
@@ -49,7 +51,7 @@ export interface Renew {
   readonly freeBytes: Bytes
   /** How much room that is by the store's own reserves (amendment 17); absent: `free`. */
   readonly space?: StoreSpace
-  /** Feature level that the node's build knows; since wire version 3. Absent: 0. */
+  /** Feature level that the node's build knows (amendment 24); since wire version 3. Absent: 0. */
   readonly level?: number
 }
 /** control leader -> node, after a read-index round that began after the renewal arrived (amendment 3). */

@@ -17,6 +17,8 @@ export interface Hello {
   /** host:port at which the sender can be dialed; empty for a client. */
   readonly address: string
   readonly credential: Uint8Array
+  /** Feature level that the node's build knows (amendment 24). Absent: 0, or a client. */
+  readonly level?: number
 }
 
 /** The accepting side's answer when the hello fits. Same meaning of fields. */
@@ -28,6 +30,7 @@ export interface Welcome {
   readonly counter: number
   readonly name: NodeName
   readonly address: string
+  readonly level?: number
 }
 
 /** The answer when it does not; the connection is closed after it. */

@@ -37,6 +37,7 @@ const whole = (min: number, max: number): Arbitrary<number> =>
 const u53 = whole(0, MAX)
 const u32 = whole(0, 2 ** 32 - 1)
 const code = whole(0, 65_535)
+const level = whole(0, 255)
 const extent = whole(4096, 2 ** 44 - 1) as Arbitrary<ExtentId>
 const volumeId = whole(1, 2 ** 32 - 1) as Arbitrary<VolumeId>
 const epoch = u53 as Arbitrary<Epoch>
@@ -190,11 +191,11 @@ const BODIES: Arbitraries = {
       address,
       credential: fc.uint8Array({ maxLength: 64 }),
     }),
-    record({ cluster, store }),
+    record({ cluster, store, level }),
   ),
   welcome: withOptional(
     record({ wire: whole(0, 255), store, counter: u53, name: nodeName, address }),
-    record({ cluster }),
+    record({ cluster, level }),
   ),
   refused: record({ code, message: text }),
   write: record({
@@ -309,16 +310,19 @@ const BODIES: Arbitraries = {
     fc.tuple(u53, blockBytes(4096)).map(([request, data]) => ({ request, checksum: checksum(data), bytes: data })),
   ),
   greet: withOptional(record({ store, address, voters: list(voter), expect: list(address) }), record({ cluster })),
-  register: record({
-    request: u53,
-    cluster,
-    store,
-    name: nodeName,
-    address,
-    api: address,
-    incarnation,
-    trust: fc.constantFrom('trusted' as const, 'suspect' as const),
-  }),
+  register: withOptional(
+    record({
+      request: u53,
+      cluster,
+      store,
+      name: nodeName,
+      address,
+      api: address,
+      incarnation,
+      trust: fc.constantFrom('trusted' as const, 'suspect' as const),
+    }),
+    record({ level }),
+  ),
   registered: record({ request: u53, code, message: text, revision: u53 }),
   renew: withOptional(
     record({
@@ -329,7 +333,7 @@ const BODIES: Arbitraries = {
       freeBytes: u53,
       space: fc.constantFrom(...STORE_SPACES),
     }),
-    record({ level: whole(0, 255) }),
+    record({ level }),
   ),
   renewed: record({ token: u53, code, revision: u53 }),
   'get-map': record({ have: u53, watch: fc.boolean() }),
@@ -350,6 +354,7 @@ const BODIES: Arbitraries = {
         forced: fc.array(forcedPromotion, { minLength: 1, maxLength: 4 }),
         removedNodes: fc.array(store, { minLength: 1, maxLength: 4 }),
         gone: fc.array(store, { minLength: 1, maxLength: 4 }),
+        featureLevel: whole(1, 255),
       }),
     ),
   }),

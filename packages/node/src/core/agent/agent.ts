@@ -19,13 +19,14 @@ import { LOOPBACK_LINK } from '../links.ts'
 import type { Context, Link, NodeStart, Token } from '../machine.ts'
 import { AdminRelay } from './admin-relay.ts'
 import { HeldLease } from './held-lease.ts'
+import { KnownLevel, type LevelStart } from './known-level.ts'
 import { type ReleasedExtent, type ReleaseReason, Releases } from './releases.ts'
 import { SetRequests } from './set-requests.ts'
-import type { AgentView } from './view.ts'
+import { type AgentView, waitsFor } from './view.ts'
 import { VoterChoice } from './voter-choice.ts'
 
 /** What the agent is built from: who this node is. */
-export type AgentStart = Pick<NodeStart, 'store' | 'name' | 'address' | 'api' | 'incarnation' | 'trust'>
+export type AgentStart = LevelStart & Pick<NodeStart, 'store' | 'name' | 'address' | 'api' | 'incarnation' | 'trust'>
 
 /**
  * Control's agent on every node: registers, renews the lease, learns the map and serves it to clients, and carries what
@@ -60,6 +61,7 @@ export class ControlAgent implements ControlView {
   /** When the map was asked for over this link; undefined: it has to be. */
   #mapAskedAt: Millis | undefined
   #mapMissing = false
+  readonly #level: KnownLevel
   #room: StoreRoom = { space: 'free', freeBytes: Number.MAX_SAFE_INTEGER }
   /** Deltas of this step, to be passed on to watchers. */
   #recent: MapDelta[] = []
@@ -67,6 +69,7 @@ export class ControlAgent implements ControlView {
   constructor(start: AgentStart, links: PeerLinks) {
     this.#start = start
     this.#links = links
+    this.#level = new KnownLevel(start)
   }
 
   /** Who is told of changes. Called once, before anything else. */
@@ -194,7 +197,7 @@ export class ControlAgent implements ControlView {
             : 'registering'
     return {
       state,
-      waitsFor: this.#waitsFor(state),
+      waitsFor: waitsFor(state, this.#refusal, () => this.#absence()),
       leaderStore: leader === undefined ? undefined : this.#voter.current?.store,
       leader: leader === undefined ? undefined : this.#voterAddress(this.#voter.current),
       leaseRemainingMs: this.#lease.remainingMs(now),
@@ -205,19 +208,6 @@ export class ControlAgent implements ControlView {
   /** The store that leads control, as far as this node has heard from it. */
   get leader(): StoreId | undefined {
     return this.#findLeader() === undefined ? undefined : this.#voter.leader
-  }
-
-  #waitsFor(state: AgentView['state']): string {
-    switch (state) {
-      case 'no-cluster':
-        return 'waits for a cluster to be founded or found'
-      case 'no-leader':
-        return this.#absence()
-      case 'registering':
-        return this.#refusal === '' ? 'waits for control to register this store' : this.#refusal
-      case 'registered':
-        return ''
-    }
   }
 
   // ---- the leader ----------------------------------------------------------------------------------------------------
@@ -301,8 +291,8 @@ export class ControlAgent implements ControlView {
     this.#registration.sentAt = ctx.now
     this.#voter.asked(ctx.now)
     const { store, name, address, api, incarnation, trust } = this.#start
-    const message: Message = { type: 'register', request, cluster, store, name, address, api, incarnation, trust }
-    ctx.emit({ type: 'send', link, message })
+    const own = { store, name, address, api, incarnation, trust, ...this.#level.told }
+    ctx.emit({ type: 'send', link, message: { type: 'register', request, cluster, ...own } })
   }
 
   #renew(ctx: Context, link: Link): void {
@@ -312,9 +302,8 @@ export class ControlAgent implements ControlView {
     const { store, incarnation } = this.#start
     const { counter } = incarnation
     const { revision } = this.map
-    const { freeBytes, space } = this.#room
-    const message: Message = { type: 'renew', token, store, counter, revision, freeBytes, space }
-    ctx.emit({ type: 'send', link, message })
+    const told = { revision, ...this.#room, ...this.#level.told }
+    ctx.emit({ type: 'send', link, message: { type: 'renew', token, store, counter, ...told } })
   }
 
   /** Once over each link to the leader, which then tells of every change; again when something is missing. */
@@ -375,6 +364,7 @@ export class ControlAgent implements ControlView {
     }
     const change = this.map.apply(delta)
     if (change === undefined) return
+    this.#level.follow(ctx, this.map.featureLevel)
     this.#mapMissing = false
     this.#recent.push(delta)
     this.#voter.learn(this.map.voters)

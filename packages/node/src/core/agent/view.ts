@@ -11,3 +11,17 @@ export interface AgentView {
   readonly leaseRemainingMs: Millis
   readonly revision: number
 }
+
+/** `refusal`: why control did not register this store; `absence`: why there is no leader to ask. */
+export function waitsFor(state: AgentView['state'], refusal: string, absence: () => string): string {
+  switch (state) {
+    case 'no-cluster':
+      return 'waits for a cluster to be founded or found'
+    case 'no-leader':
+      return absence()
+    case 'registering':
+      return refusal === '' ? 'waits for control to register this store' : refusal
+    case 'registered':
+      return ''
+  }
+}

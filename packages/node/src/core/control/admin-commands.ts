@@ -1,4 +1,4 @@
-import type { AdminCommand, StoreId } from '@ashlar/proto'
+import type { AdminCommand, Register, StoreId } from '@ashlar/proto'
 import type { Command } from './commands.ts'
 
 /** Characters that are kept of what a client calls itself. */
@@ -11,7 +11,13 @@ export function isLogRequest(command: AdminCommand): command is LogRequest {
   return command.do === 'change-members' || command.do === 'transfer-leadership'
 }
 
-/** The log's command for what a person or a client asks; `live`: stores that may get replicas, or be named primary. */
+/** The log's command for the registration of a node. */
+export function registerCommand(message: Register, live: readonly StoreId[]): Extract<Command, { do: 'register' }> {
+  const { store, name, address, api, incarnation, trust, level = 0 } = message
+  return { do: 'register', store, name, address, api, incarnation, trust, live, ...(level === 0 ? {} : { level }) }
+}
+
+/** The same for what a person or a client asks; `live`: stores that may get replicas, or be named primary. */
 export function commandOf(command: Exclude<AdminCommand, LogRequest>, live: readonly StoreId[]): Command {
   switch (command.do) {
     case 'create-volume':

@@ -11,6 +11,7 @@ import {
   reasonToReplace,
   replacePrimary,
 } from './epochs.ts'
+import { levelProblem } from './feature-levels.ts'
 import type { MapState, Unstamped } from './map-state.ts'
 import { putExtentRecord, replaceInSync, volumeOfExtent, without } from './membership.ts'
 import { type CommandResult, done, refused, type Steps } from './result.ts'
@@ -79,6 +80,8 @@ function refuseRegister(state: MapState, command: Register, known: NodeRecord | 
   if (!isName(command.name))
     return refused('USAGE', `"${command.name}" is not a node name`, 'use 1 to 63 of a-z 0-9 . _ -')
   if (command.address === '') return refused('USAGE', `node ${command.name} registered without an address`)
+  const unable = levelProblem(state.featureLevel, command)
+  if (unable !== undefined) return unable
   if (known === undefined && state.nodes.size >= LIMITS.nodes)
     return refused('CONFLICT', `the cluster has ${LIMITS.nodes} stores, which is as many as it can have`)
   const namesake = [...state.nodes.values()].find(

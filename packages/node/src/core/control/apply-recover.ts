@@ -10,6 +10,7 @@ export function* applyRecover(state: MapState, command: Extract<Command, { do: '
   if ([...state.nodes.values()].some((node) => node.state !== 'lost'))
     return refused('CONFLICT', 'a map is rebuilt before any store registers, and one has')
   state.beginGeneration(command.generation)
+  state.raiseFeatureLevel(command.featureLevel ?? 0)
   state.lastVolume = Math.max(state.lastVolume, command.lastVolume)
   for (const node of command.nodes) state.putNode(node)
   for (const volume of command.volumes) state.putVolume(volume)

@@ -2,6 +2,14 @@ import type { SessionId, StoreId, VolumeRecord } from '@ashlar/proto'
 import { extentCount, extentId } from '@ashlar/proto'
 import type { AttachView } from './leader-view.ts'
 import type { MapState } from './map-state.ts'
+import { type CommandResult, done, refused } from './result.ts'
+
+/** The outcome of an attachment that is complete, unless somebody else attached while it waited: then it is over already. */
+export function attachResult(state: MapState, attached: VolumeRecord): CommandResult {
+  if (state.volumes.get(attached.id)?.generation === attached.generation) return done({ volume: attached })
+  const what = `volume ${attached.name} was attached elsewhere or removed meanwhile`
+  return refused('FENCED', what, 'open the volume again')
+}
 
 /** An attachment that is committed and not complete yet. */
 export interface AttachWait<Answer> {

@@ -38,6 +38,8 @@ export type Command =
       readonly api: string
       readonly incarnation: Incarnation
       readonly trust: Trust
+      /** Feature level that the node knows (amendment 24). Absent: 0. */
+      readonly level?: number
     })
   /** Stores whose lease ran out: one entry for all of their extents. */
   | (Candidates & {
@@ -99,7 +101,11 @@ export type Command =
       readonly extents: readonly Omit<ExtentRecord, 'changedAt'>[]
       /** Extents of these that may lack acknowledged writes. */
       readonly lossy: readonly ExtentId[]
+      /** Feature level at which the stores were written (amendment 24). Absent: 0. */
+      readonly featureLevel?: number
     }
+  /** Every node told that it knows this feature level: what it brings is used from here on (amendment 24). */
+  | { readonly do: 'raise-feature-level'; readonly level: number }
   /** The first entry of each leader: commits what earlier terms left, and changes nothing. */
   | { readonly do: 'begin-term' }
   /** Who votes and who only learns, from this entry on: the log itself follows it from the moment it is appended. */

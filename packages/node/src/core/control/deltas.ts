@@ -17,6 +17,7 @@ export interface DeltaSource {
   readonly cluster: ClusterId | undefined
   readonly clusterGeneration: number
   readonly revision: number
+  readonly featureLevel: number
   readonly voters: readonly Voter[]
   readonly nodes: ReadonlyMap<StoreId, NodeRecord>
   readonly volumes: ReadonlyMap<VolumeId, VolumeRecord>
@@ -54,6 +55,7 @@ export function cutDelta(source: DeltaSource, from: number): MapDelta {
     ...(forced.length === 0 ? {} : { forced }),
     ...(removedNodes.length === 0 ? {} : { removedNodes }),
     ...(source.gone.size === 0 ? {} : { gone: [...source.gone] }),
+    ...(source.featureLevel === 0 ? {} : { featureLevel: source.featureLevel }),
   }
 }
 

@@ -1,10 +1,11 @@
 /** Control: the map, the commands that change it, the log that orders them, and the leader that decides on them. */
 
-export type { LeaderMessage } from './applier.ts'
+export { EXTENTS_PER_TICK, type LeaderMessage } from './applier.ts'
 export type { Command, LogEntry } from './commands.ts'
 export type { ControlLog, ControlLogListener, ProposalId, ReadId } from './control-log.ts'
 export { cutDelta, type DeltaSource } from './deltas.ts'
 export { primaryStands, suspectsLeft } from './epochs.ts'
+export { commandLevel, levelProblem, tooEarly } from './feature-levels.ts'
 export { ControlLeader } from './leader.ts'
 export type { AttachView, LeaseView } from './leader-view.ts'
 export { MapState } from './map-state.ts'

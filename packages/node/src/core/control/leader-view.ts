@@ -11,6 +11,8 @@ export interface LeaseView {
   readonly freeBytes: Bytes | undefined
   /** Map revision that the store said it has applied. */
   readonly revision: number
+  /** Feature level that it said it knows; undefined while this leader has not heard it. */
+  readonly level: number | undefined
 }
 
 /** An attachment that is committed and waits for primaries, as people see it. */

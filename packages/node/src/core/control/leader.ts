@@ -8,19 +8,21 @@ import type {
   StoreId,
   VolumeRecord,
 } from '@ashlar/proto'
-import { invariant } from '@ashlar/proto'
+import { FEATURE_LEVEL, invariant } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
 import type { SnapshotPort } from '../raft/index.ts'
-import { commandOf, isLogRequest } from './admin-commands.ts'
+import { commandOf, isLogRequest, registerCommand } from './admin-commands.ts'
 import { Answers } from './answers.ts'
 import { Applier, EXTENTS_PER_TICK, type LeaderMessage } from './applier.ts'
 import { knownRefusal } from './apply-nodes.ts'
-import { AttachWaits } from './attach-waits.ts'
+import { AttachWaits, attachResult } from './attach-waits.ts'
 import type { Command } from './commands.ts'
 import type { ControlLog, ControlLogListener, ProposalId } from './control-log.ts'
+import { tooEarly } from './feature-levels.ts'
 import { HeldShrinks } from './held-shrinks.ts'
 import type { AttachView, LeaseView } from './leader-view.ts'
 import { Leases } from './leases.ts'
+import { LevelRaise } from './level-raise.ts'
 import { LogRequests } from './log-requests.ts'
 import { mapSnapshots } from './map-snapshot.ts'
 import type { MapState } from './map-state.ts'
@@ -28,7 +30,7 @@ import { MapWatchers } from './map-watchers.ts'
 import { type Asker, type Owed, OwedAnswers } from './owed.ts'
 import { notLeading, refuse } from './refusals.ts'
 import { Renewals } from './renewals.ts'
-import { type CommandResult, done, refused } from './result.ts'
+import type { CommandResult } from './result.ts'
 import { SlowReleases } from './slow-releases.ts'
 import { repairVoters } from './voter-repair.ts'
 import { explainWaiting, extentsWithoutPrimary, promotable, type WaitingExtent } from './waiting.ts'
@@ -53,6 +55,7 @@ export class ControlLeader {
   readonly #attachWaits = new AttachWaits<Asker>()
   readonly #heldShrinks = new HeldShrinks()
   readonly #slowReleases = new SlowReleases()
+  readonly #levels: LevelRaise
   readonly #owed = new OwedAnswers()
   readonly #answers = new Answers()
   readonly #logRequests = new LogRequests(this.#answers)
@@ -66,7 +69,9 @@ export class ControlLeader {
   constructor(
     openLog: (listener: ControlLogListener, snapshots: SnapshotPort) => ControlLog,
     extentsPerTick: number = EXTENTS_PER_TICK,
+    knows: number = FEATURE_LEVEL,
   ) {
+    this.#levels = new LevelRaise(knows)
     this.#applier = new Applier(extentsPerTick, (ctx, { command }, proposal, result) =>
       this.#onApplied(ctx, command, proposal, result),
     )
@@ -133,6 +138,7 @@ export class ControlLeader {
     this.#promoteWaiting(ctx)
     this.#logRequests.onTick(this.#log, this.state)
     repairVoters(ctx, this.#log, this.state, (store) => this.#isHere(store))
+    this.#raiseFeatureLevel(ctx)
   }
 
   /** Sends what this step gave rise to: map changes first, then the answers that speak of them. */
@@ -167,12 +173,11 @@ export class ControlLeader {
 
   #onRegister(ctx: Context, link: Link, message: Register): void {
     const asker = { link, request: message.request }
-    const { store, name, address, api, incarnation, trust, cluster } = message
+    const { store, incarnation, cluster } = message
     if (this.leads && cluster !== this.state.cluster)
       return this.#answers.registered(asker, 'HANDSHAKE', `this is not cluster ${cluster}`, this.state.revision)
     if (this.#owed.repeatsRegistration(store, incarnation, asker)) return
-    const live = this.#live(ctx)
-    const command = { do: 'register', store, name, address, api, incarnation, trust, live } as const
+    const command = registerCommand(message, this.#live(ctx))
     const refusal = this.leads ? knownRefusal(this.state, command) : undefined
     if (refusal !== undefined)
       return this.#answers.registered(asker, refusal.code, refusal.message, this.state.revision)
@@ -211,6 +216,11 @@ export class ControlLeader {
   #live(ctx: Context): StoreId[] {
     const expiring = this.#owed.expiring()
     return this.#leases.live(ctx.now).filter((store) => !expiring.has(store))
+  }
+
+  #raiseFeatureLevel(ctx: Context): void {
+    const command = this.#levels.due(ctx, this.state, this.#log.members, this.#leases, this.#owed)
+    if (command !== undefined) this.#propose(ctx, command, { kind: 'raise-feature-level' })
   }
 
   // ---- primaries and in-sync sets --------------------------------------------------------------------------------------
@@ -267,17 +277,12 @@ export class ControlLeader {
         do: 'release',
         store,
         counter,
-        extents: reason === 'slow' ? extents.map((it) => this.#avoidSlow(ctx, store, it)) : extents,
+        extents: reason === 'slow' ? this.#slowReleases.avoid(extents, store, ctx.now) : extents,
         reason,
         live: this.#live(ctx),
       },
       { kind: 'release', store, counter, asker },
     )
-  }
-
-  /** Each member is tried once: those that were, this one included, are not named for the extent again. */
-  #avoidSlow(ctx: Context, store: StoreId, { extent, epoch }: Release['extents'][number]) {
-    return { extent, epoch, avoid: this.#slowReleases.add(extent, store, ctx.now) }
   }
 
   // ---- volumes and attachments -----------------------------------------------------------------------------------------
@@ -300,22 +305,15 @@ export class ControlLeader {
       this.#answerAttach(asker, volume)
   }
 
-  /** The attachment is complete, unless somebody else attached while it waited: then it is over already. */
   #answerAttach(asker: Asker, attached: VolumeRecord): void {
-    const stands = this.state.volumes.get(attached.id)?.generation === attached.generation
-    const result = stands
-      ? done({ volume: attached })
-      : refused(
-          'FENCED',
-          `volume ${attached.name} was attached elsewhere or removed meanwhile`,
-          'open the volume again',
-        )
-    this.#answers.adminDone(asker, result, this.state.revision)
+    this.#answers.adminDone(asker, attachResult(this.state, attached), this.state.revision)
   }
 
   // ---- the log -----------------------------------------------------------------------------------------------------------
 
   #propose(ctx: Context, command: Command, owed: Owed): void {
+    const early = tooEarly(this.state, command)
+    if (early !== undefined && this.leads) return this.#answer(owed, early)
     const proposal = this.#log.propose(ctx, this.#leases.nameFilling(command))
     if (proposal === undefined) refuse(this.#answers, owed)
     else this.#owed.add(proposal, owed)
@@ -370,8 +368,7 @@ export class ControlLeader {
         return this.#answers.released(owed.asker, result.code)
       case 'admin':
         return this.#onAdminCommitted(owed.asker, owed.command, result)
-      case 'expire':
-      case 'promote':
+      default:
         return
     }
   }
@@ -390,6 +387,7 @@ export class ControlLeader {
     for (const wait of this.#attachWaits.clear()) this.#answers.adminDone(wait.answer, notLeading(), 0)
     if (!leads) return
     this.#leases.grantAll(this.state, ctx.now)
+    this.#levels.begin(ctx.now)
     this.#lookAtWaiting = true
     ctx.fact('info', 'control-leads', { revision: this.state.revision })
   }

@@ -17,9 +17,11 @@ export interface Lease {
   readonly space: StoreSpace
   /** Map revision that the store said it has applied. */
   readonly revision: number
+  /** Feature level that it said it knows; undefined while this leader has not heard it (amendment 24). */
+  readonly level: number | undefined
 }
 
-type Room = Pick<Renew, 'freeBytes' | 'space'>
+type Told = Pick<Renew, 'freeBytes' | 'space' | 'level'>
 
 /**
  * Leases as control counts them: from receipt, and a drift margin longer than the holder counts (A2.3). They live in the
@@ -42,6 +44,7 @@ export class Leases {
         freeBytes: undefined,
         space: 'free',
         revision: 0,
+        level: undefined,
       })
     }
   }
@@ -58,14 +61,15 @@ export class Leases {
       freeBytes: before?.freeBytes,
       space: before?.space ?? 'free',
       revision: same ? before.revision : 0,
+      level: same ? before.level : undefined,
     })
   }
 
   /** A renewal was received. True: this leader had not heard the store before, or had not heard of room on its disk. */
-  renewed(store: StoreId, counter: number, now: Millis, revision: number, room: Room): boolean {
+  renewed(store: StoreId, counter: number, now: Millis, revision: number, told: Told): boolean {
     const before = this.#leases.get(store)
-    const { freeBytes, space = 'free' } = room
-    this.#leases.set(store, { store, counter, receivedAt: now, confirmed: true, freeBytes, space, revision })
+    const { freeBytes, space = 'free', level = 0 } = told
+    this.#leases.set(store, { store, counter, receivedAt: now, confirmed: true, freeBytes, space, revision, level })
     return before?.confirmed !== true || (space === 'free' && before.space !== 'free')
   }
 

@@ -17,6 +17,8 @@ export interface MapHead {
   readonly voters: readonly Voter[]
   readonly lastVolume: number
   readonly revision: number
+  /** Absent: 0. */
+  readonly featureLevel?: number
 }
 
 /** Everything that makes up a map, as rows of one section each. Names of sections are stable: snapshots hold them. */

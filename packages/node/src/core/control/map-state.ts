@@ -30,6 +30,8 @@ export type Unstamped<T> = Omit<T, 'changedAt'>
 export class MapState {
   cluster: ClusterId | undefined
   clusterGeneration = 0
+  /** What every node knows (amendment 24). */
+  featureLevel = 0
   voters: readonly Voter[] = []
   /** Highest volume number ever given: numbers are never used again. */
   lastVolume = 0
@@ -102,8 +104,9 @@ export class MapState {
 
   /** The whole state as it is now, between two commands. Later commands do not change what was given. */
   rows(): MapRows[] {
-    const { cluster, clusterGeneration, voters, lastVolume, revision } = this
-    const head = { ...(cluster === undefined ? {} : { cluster }), clusterGeneration, voters, lastVolume, revision }
+    const { cluster, clusterGeneration, voters, lastVolume, revision, featureLevel } = this
+    const optional = { ...(cluster === undefined ? {} : { cluster }), ...(featureLevel === 0 ? {} : { featureLevel }) }
+    const head = { ...optional, clusterGeneration, voters, lastVolume, revision }
     return [
       rowsOf('head', [head]),
       rowsOf('node', this.nodes.values()),
@@ -127,6 +130,7 @@ export class MapState {
         this.clusterGeneration = value.clusterGeneration
         this.voters = value.voters
         this.lastVolume = value.lastVolume
+        this.featureLevel = value.featureLevel ?? 0
         this.#revision = value.revision
         return this.#recent.restart(value.revision)
       case 'node':
@@ -168,6 +172,13 @@ export class MapState {
     this.#stamp()
     this.cluster = cluster
     this.voters = voters
+  }
+
+  /** A level never falls. */
+  raiseFeatureLevel(level: number): void {
+    if (level <= this.featureLevel) return
+    this.#stamp()
+    this.featureLevel = level
   }
 
   /** The map was rebuilt: its revisions go on above all that the ones before it can have had. */

@@ -29,6 +29,8 @@ export interface SurvivingStore {
   readonly store: StoreId
   /** Start counter of its last life. */
   readonly startCounter: number
+  /** Feature level that it was written at; absent: 0. */
+  readonly featureLevel?: number
   readonly voters: readonly Voter[]
   /** `inDoubt`: the store dropped or lost something, so that this replica may lack acknowledged writes (amendment 11). */
   readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head; readonly inDoubt?: boolean }[]
@@ -57,6 +59,8 @@ export interface RebuiltExtent {
 
 export interface RebuiltMap {
   readonly generation: number
+  /** The highest at which a store was written: what it holds may be of it. */
+  readonly featureLevel: number
   readonly nodes: readonly Unstamped<NodeRecord>[]
   readonly volumes: readonly Unstamped<VolumeRecord>[]
   readonly extents: readonly RebuiltExtent[]
@@ -98,13 +102,17 @@ export function rebuildMap(stores: readonly SurvivingStore[]): RebuiltMap {
         : rebuildExtent(id, generation, newest, given, stores, heads)
     }),
   )
-  return { generation, nodes: rebuildNodes(stores, extents), volumes, extents }
+  const featureLevel = Math.max(0, ...stores.map((store) => store.featureLevel ?? 0))
+  return { generation, featureLevel, nodes: rebuildNodes(stores, extents), volumes, extents }
 }
 
 /** The map as entries of a log that begins with them, after the founding. */
-export function recoverCommands({ generation, nodes, volumes, extents }: RebuiltMap): Recover[] {
+export function recoverCommands({ generation, featureLevel, nodes, volumes, extents }: RebuiltMap): Recover[] {
   const lastVolume = Math.max(0, ...volumes.map(({ id }) => id)) + SPARE_VOLUMES
-  const commands: Recover[] = [{ do: 'recover', generation, lastVolume, nodes, volumes, extents: [], lossy: [] }]
+  const level = featureLevel === 0 ? {} : { featureLevel }
+  const commands: Recover[] = [
+    { do: 'recover', generation, lastVolume, nodes, volumes, extents: [], lossy: [], ...level },
+  ]
   for (let at = 0; at < extents.length; at += ENTRY_EXTENTS) {
     const part = extents.slice(at, at + ENTRY_EXTENTS)
     // Where nobody is absent nothing was begun anew: control itself finds out what the stores in doubt still hold.

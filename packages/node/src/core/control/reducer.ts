@@ -6,6 +6,7 @@ import { applyRecover } from './apply-recover.ts'
 import { applyChangeSets } from './apply-sets.ts'
 import { applyCreateVolume, applyRemoveVolume } from './apply-volumes.ts'
 import type { Command } from './commands.ts'
+import { applyRaiseFeatureLevel } from './feature-levels.ts'
 import type { MapState } from './map-state.ts'
 import { tidyUp } from './replacement.ts'
 import { type CommandResult, done, refused, type Steps } from './result.ts'
@@ -30,6 +31,7 @@ const APPLY: { readonly [Name in Command['do']]: Apply<Name> } = {
   'lose-store': applyLoseStore,
   'acknowledge-loss': applyAcknowledgeLoss,
   recover: applyRecover,
+  'raise-feature-level': applyRaiseFeatureLevel,
   'begin-term': () => done(),
   'set-members': applySetMembers,
 }

@@ -1,5 +1,7 @@
-import type { ExtentId, Millis, StoreId } from '@ashlar/proto'
+import type { ExtentId, Millis, Release, StoreId } from '@ashlar/proto'
 import { TIMERS } from '@ashlar/proto'
+
+type AvoidedExtent = Release['extents'][number] & { readonly avoid: readonly StoreId[] }
 
 interface Tries {
   readonly stores: ReadonlySet<StoreId>
@@ -20,6 +22,11 @@ export class SlowReleases {
     const stores = new Set(recent ? [...before.stores, store] : [store])
     this.#tries.set(extent, { stores, lastAt: now })
     return [...stores]
+  }
+
+  /** The extents, each with those that are not to be named for it again: the members that gave it up, this one included. */
+  avoid(extents: Release['extents'], store: StoreId, now: Millis): AvoidedExtent[] {
+    return extents.map(({ extent, epoch }) => ({ extent, epoch, avoid: this.add(extent, store, now) }))
   }
 
   /** The members changed: everybody may be tried again. */

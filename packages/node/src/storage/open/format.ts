@@ -1,16 +1,22 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { FORMAT_VERSION, isUuid, type StoreId } from '@ashlar/proto'
+import { isUuid, type StoreId } from '@ashlar/proto'
 import { syncDirectory, syncFile } from '../directories.ts'
 import type { StorageDriver } from '../driver.ts'
 import { unusableStoreError } from '../errors.ts'
 import { JOURNAL_START_KEY } from '../keyspace.ts'
 import { openLevelDbDriver } from '../leveldb/leveldb-driver.ts'
 import type { LevelDbOptions } from '../leveldb/options.ts'
-import { newIdentity, putIdentity, refuseNewerFormat } from '../repositories/identity-repository.ts'
+import {
+  formatOf,
+  type IdentityValue,
+  newIdentity,
+  putIdentity,
+  refuseNewerFormat,
+} from '../repositories/identity-repository.ts'
 import { encodeJournalStart } from '../repositories/journal-repository.ts'
-import { FILE_SYSTEM_ENTRIES, FORMATTING_PREFIX, layoutOf, STORE_NAME } from './layout.ts'
+import { FILE_SYSTEM_ENTRIES, FORMATTING_PREFIX, type Layout, layoutOf, STORE_NAME } from './layout.ts'
 import { newStoreId } from './store-id.ts'
 
 interface Sidecar {
@@ -49,9 +55,7 @@ export async function formatIfEmpty(directory: string, options: LevelDbOptions):
   const driver = await openLevelDbDriver(forming.database, options)
   await formatDriver(driver, store)
   await driver.close()
-  const sidecar: Sidecar = { formatVersion: FORMAT_VERSION, store }
-  await writeFile(forming.sidecar, `${JSON.stringify(sidecar)}\n`)
-  await syncFile(forming.sidecar)
+  await writeSidecar(forming.sidecar, { formatVersion: formatOf(0), store })
   await syncDirectory(forming.database)
   await syncDirectory(forming.store)
   try {
@@ -64,6 +68,21 @@ export async function formatIfEmpty(directory: string, options: LevelDbOptions):
   }
   await syncDirectory(directory)
   await syncDirectory(dirname(directory))
+}
+
+async function writeSidecar(path: string, sidecar: Sidecar): Promise<void> {
+  await writeFile(path, `${JSON.stringify(sidecar)}\n`)
+  await syncFile(path)
+}
+
+/** Brings the sidecar to the format that the identity names: an older build then refuses the directory before it opens anything. */
+export async function followFormat({ store, sidecar: path }: Layout, identity: IdentityValue): Promise<void> {
+  const before = parseSidecar(await readFile(path, 'utf8'))
+  if (before === undefined || before.formatVersion >= identity.formatVersion) return
+  const next = `${path}.next`
+  await writeSidecar(next, { formatVersion: identity.formatVersion, store: before.store })
+  await rename(next, path)
+  await syncDirectory(store)
 }
 
 /** The store id that the sidecar tells; throws when there is none, or of a newer format. */

@@ -11,13 +11,13 @@ import { newStoreMetrics, type StoreMetrics } from '../metrics.ts'
 import { STORE_TUNING, type StoreTuning } from '../options.ts'
 import { recomputeDigests, recover } from '../recover.ts'
 import { ReplicaStore } from '../replica-store.ts'
-import { putIdentity, readIdentity } from '../repositories/identity-repository.ts'
+import { type IdentityValue, putIdentity, readIdentity } from '../repositories/identity-repository.ts'
 import { Ballast, defaultBallastBytes } from '../space/ballast.ts'
 import { leavesAt, type ReserveOptions, type Reserves, reservesOf } from '../space/reserves.ts'
 import type { Complete } from '../store.ts'
 import { suspect } from '../suspicion.ts'
 import { findEvidence, markEngineLogsRead, moveEngineLogs } from './engine-logs.ts'
-import { formatDriver, formatIfEmpty, readSidecar, removeUnfinishedFormats } from './format.ts'
+import { followFormat, formatDriver, formatIfEmpty, readSidecar, removeUnfinishedFormats } from './format.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { requireIdentity } from './require-identity.ts'
 import { newStoreId } from './store-id.ts'
@@ -64,7 +64,10 @@ export async function openStore(options: OpenStoreOptions, complete: Complete): 
       evidence: await findEvidence(layout),
       tuning: options.tuning ?? {},
       metrics: options.metrics ?? newStoreMetrics(),
-      onStarted: () => markEngineLogsRead(layout),
+      onStarted: async (identity) => {
+        await markEngineLogsRead(layout)
+        await followFormat(layout, identity)
+      },
       reserves,
       ballast,
     }
@@ -102,7 +105,7 @@ export interface OpenOnDriverOptions {
   readonly tuning?: Partial<StoreTuning>
   readonly metrics?: StoreMetrics
   /** Called once the new start counter and the evidence are on stable storage. */
-  readonly onStarted?: () => Promise<void>
+  readonly onStarted?: (identity: IdentityValue) => Promise<void>
   /** By default those of a LevelDB on a disk of this size. */
   readonly reserves?: Reserves
   readonly ballast?: Ballast
@@ -143,7 +146,7 @@ export async function openStoreOnDriver(
   addCheckpoint(batch, checkpointed, journalNext)
   batch.operations.push(putIdentity(identity))
   await driver.apply(batch.operations, 'synced')
-  await options.onStarted?.()
+  await options.onStarted?.(identity)
   const { freeBytes, totalBytes } = await driver.space()
   const reserves = options.reserves ?? reservesOf({}, LEVELDB_DEFAULTS, totalBytes)
   return new ReplicaStore(

@@ -1,5 +1,5 @@
 import type { ClusterId, ExtentId, StoreId, Voter } from '@ashlar/proto'
-import { FORMAT_VERSION, isUuid } from '@ashlar/proto'
+import { FEATURE_LEVEL, FORMAT_VERSION, isUuid } from '@ashlar/proto'
 import { sealed, unsealed } from '../bytes.ts'
 import type { BatchOperation, StorageDriver } from '../driver.ts'
 import { corruptStoreError, unusableStoreError } from '../errors.ts'
@@ -18,6 +18,8 @@ export interface IdentityValue {
   readonly suspicion: Suspicion | undefined
   /** Lines of LevelDB's LOG that were acted upon: a file is read once as LOG and once more after it was moved. */
   readonly knownEvidence: readonly string[]
+  /** Feature level of the cluster that it was written in (amendment 24). Absent: 0, as builds before levels leave it. */
+  readonly featureLevel?: number
 }
 
 /**
@@ -31,9 +33,16 @@ export interface Suspicion {
   readonly extents: readonly ExtentId[]
 }
 
+/** Format of a data directory at a feature level: an older build opens it until the level is raised, and then refuses it. */
+export function formatOf(featureLevel: number): number {
+  return featureLevel === 0 ? FORMAT_BEFORE_LEVELS : FORMAT_VERSION
+}
+
+const FORMAT_BEFORE_LEVELS = 1
+
 export function newIdentity(store: StoreId): IdentityValue {
   return {
-    formatVersion: FORMAT_VERSION,
+    formatVersion: formatOf(0),
     store,
     cluster: undefined,
     voters: [],
@@ -58,8 +67,18 @@ export async function readIdentity(driver: StorageDriver): Promise<IdentityValue
   if (content === undefined) throw corruptStoreError('the identity of the store does not match its checksum')
   const identity = JSON.parse(content.toString()) as IdentityValue
   refuseNewerFormat(identity.formatVersion)
+  refuseNewerLevel(identity.featureLevel ?? 0)
   if (!isUuid(identity.store)) throw corruptStoreError('the identity of the store holds no store id')
   return { ...identity, cluster: identity.cluster, suspicion: identity.suspicion }
+}
+
+function refuseNewerLevel(level: number): void {
+  if (level > FEATURE_LEVEL) {
+    throw unusableStoreError(
+      `the data directory was written at feature level ${level}, but this version of ashlar knows levels up to ${FEATURE_LEVEL}`,
+      'Start the version that wrote it, or a newer one.',
+    )
+  }
 }
 
 /** Throws for a data directory that a newer version of the software wrote. */

@@ -3,6 +3,7 @@ import {
   type Epoch,
   ERRORS,
   type ExtentId,
+  FEATURE_LEVEL,
   type MapDelta,
   type Message,
   type NodeName,
@@ -38,6 +39,7 @@ export class AgentRig {
       storeOf: (link) => (link === this.link ? this.answeringStore : undefined),
       counterOf: () => 1,
       wireOf: () => WIRE_VERSION,
+      levelOf: () => FEATURE_LEVEL,
       lastHeard: () => this.ctx.now,
       lastFrame: () => this.ctx.now,
     }

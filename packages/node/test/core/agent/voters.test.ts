@@ -4,6 +4,7 @@ import {
   type Epoch,
   ERRORS,
   extentId,
+  FEATURE_LEVEL,
   type Message,
   type NodeName,
   type StoreId,
@@ -35,6 +36,7 @@ class VotersRig {
       storeOf: (link) => store(link),
       counterOf: () => 1,
       wireOf: () => WIRE_VERSION,
+      levelOf: () => FEATURE_LEVEL,
       lastHeard: () => this.ctx.now,
       lastFrame: () => this.ctx.now,
     }

@@ -104,7 +104,15 @@ export class Reducer {
 
   register(
     n: number,
-    options: { counter?: number; live?: number[]; trust?: Trust; name?: string; address?: string; boot?: string } = {},
+    options: {
+      counter?: number
+      live?: number[]
+      trust?: Trust
+      name?: string
+      address?: string
+      boot?: string
+      level?: number
+    } = {},
   ): CommandResult {
     return this.apply({
       do: 'register',
@@ -115,6 +123,7 @@ export class Reducer {
       incarnation: incarnation(options.counter ?? 1, options.boot),
       trust: options.trust ?? 'trusted',
       live: (options.live ?? []).map(store),
+      ...(options.level === undefined ? {} : { level: options.level }),
     })
   }
 

@@ -96,7 +96,19 @@ export class LeaderRig {
     }
   }
 
-  register(n: number, options: { counter?: number; request?: number; link?: Link } = {}): Message[] {
+  /** The same; each store that is named tells its feature level. */
+  passTold(ms: number, levels: Readonly<Record<number, number>>): Effect[] {
+    const effects: Effect[] = []
+    const end = this.ctx.now + ms
+    while (this.ctx.now < end) {
+      this.ctx.now += 50
+      if (this.ctx.now % 500 === 0) for (const [n, level] of Object.entries(levels)) this.renew(Number(n), { level })
+      effects.push(...this.tick())
+    }
+    return effects
+  }
+
+  register(n: number, options: { counter?: number; request?: number; link?: Link; level?: number } = {}): Message[] {
     return this.receive(options.link ?? n, {
       type: 'register',
       request: options.request ?? ++this.#request,
@@ -107,10 +119,14 @@ export class LeaderRig {
       api: '',
       incarnation: incarnation(options.counter ?? 1),
       trust: 'trusted',
+      ...(options.level === undefined ? {} : { level: options.level }),
     })
   }
 
-  renew(n: number, options: { counter?: number; revision?: number; link?: Link; space?: StoreSpace } = {}): Message[] {
+  renew(
+    n: number,
+    options: { counter?: number; revision?: number; link?: Link; space?: StoreSpace; level?: number } = {},
+  ): Message[] {
     return this.receive(options.link ?? n, {
       type: 'renew',
       token: ++this.#token,
@@ -119,6 +135,7 @@ export class LeaderRig {
       revision: options.revision ?? this.leader.state.revision,
       freeBytes: 1e12,
       ...(options.space === undefined ? {} : { space: options.space }),
+      ...(options.level === undefined ? {} : { level: options.level }),
     })
   }
 

@@ -22,6 +22,7 @@ function fill(state: MapState, name: string, value: unknown): void {
   if (value instanceof Map && value.size === 0) value.set(1, name === 'pastSessions' ? [7 as SessionId] : CONTENT[name])
   if (name === 'lastVolume') state.lastVolume = 12
   if (name === 'clusterGeneration') state.clusterGeneration = 3
+  if (name === 'featureLevel') state.featureLevel = 1
 }
 
 const CONTENT: Readonly<Record<string, unknown>> = {

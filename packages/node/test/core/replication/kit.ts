@@ -5,6 +5,7 @@ import {
   type ClusterId,
   type Epoch,
   type ExtentRecord,
+  FEATURE_LEVEL,
   type Message,
   type NodeName,
   type SetChange,
@@ -92,6 +93,7 @@ export class World {
       storeOf: (link) => this.storeOf(store, link),
       counterOf: (link) => this.hosts.get(this.storeOf(store, link) as StoreId)?.counter,
       wireOf: () => WIRE_VERSION,
+      levelOf: () => FEATURE_LEVEL,
       lastHeard: (other) => (this.connected(store, other) ? this.now : 0),
       lastFrame: (other) => (this.connected(store, other) ? this.now : (this.lastFrameAt ?? 0)),
     }
