@@ -3,6 +3,10 @@ import type { Bytes } from './units.ts'
 
 /** (boot id, start counter): one life of one store. The counter rises by one, synced, at each start and each reopen. */
 export interface Incarnation {
+  /**
+   * Boot of the operating system, `/`, and a random number of this opening: printable ASCII, at most 64 characters. Without
+   * the number when a build wrote it that draws none. Compared whole: an equal counter with another text is another directory.
+   */
   readonly bootId: string
   readonly counter: number
 }

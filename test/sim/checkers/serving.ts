@@ -14,6 +14,8 @@ export class Serving {
   private readonly report: Report
   /** Who serves or served, by extent and epoch. */
   private readonly active = new Map<string, Life>()
+  /** The opening of a store that began an epoch, by extent and epoch. */
+  private readonly begun = new Map<string, string>()
   /** Attachment generation that control has told somebody is complete. */
   private readonly attached = new Map<VolumeId, number>()
   /** Extents and epochs in which a life asked others to confirm its reads, since it had no lease. */
@@ -31,13 +33,22 @@ export class Serving {
     const key = `${extent}:${epoch}`
     const other = this.active.get(key)
     const life = lifeOf(node)
-    if (other !== undefined && (other.store !== node.disk.store || other.counter !== node.counter)) {
+    if (other !== undefined && (other.store !== node.disk.store || other.bootId !== node.bootId)) {
       this.report.violation('one-primary-per-epoch', `epoch ${epoch} of extent ${extent}: ${other.text} and ${life}`)
     }
-    this.active.set(key, { store: node.disk.store, counter: node.counter, text: life })
+    this.active.set(key, { store: node.disk.store, counter: node.counter, bootId: node.bootId, text: life })
     if (this.truth.primaryOf(extent, epoch) !== node.disk.store) {
       this.report.violation('one-primary-per-epoch', `${life} serves extent ${extent} in epoch ${epoch} unnamed`)
     }
+  }
+
+  /** A2.0: an epoch belongs to one life, also where that life's directory went back and its start counter with it. */
+  private begins(node: NodeProcess, extent: ExtentId, epoch: Epoch): void {
+    const key = `${extent}:${epoch}`
+    const begun = this.begun.get(key)
+    this.begun.set(key, node.bootId)
+    if (begun !== undefined && begun !== node.bootId)
+      this.report.violation('epoch-begun-once', `${lifeOf(node)} begins epoch ${epoch} of extent ${extent} once more`)
   }
 
   /** The primary that the record names serves, in the life that it was named in. */
@@ -77,6 +88,7 @@ export class Serving {
   }
 
   sending(node: NodeProcess, { message }: Extract<Effect, { type: 'send' }>): void {
+    if (message.type === 'open') this.begins(node, message.extent, message.epoch)
     if (message.type === 'confirm') {
       const confirming = this.confirming.get(node) ?? new Set()
       this.confirming.set(node, confirming.add(`${message.extent}:${message.epoch}`))
@@ -91,6 +103,7 @@ export class Serving {
 interface Life {
   readonly store: StoreId
   readonly counter: number
+  readonly bootId: string
   readonly text: string
 }
 

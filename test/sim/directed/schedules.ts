@@ -14,6 +14,7 @@ import {
 } from './lasting-faults.ts'
 import { awayWhileControlMoved, changeCutOff, droppedRecords, lostControlLog, lostVoter } from './long-runs.ts'
 import { primaryDiesWithLeader, primaryDiesWithVoter, rollbackCutShort } from './new-leaders.ts'
+import { controlLogRolledBack, storeRolledBack, twoCopiesAtOnce } from './old-directories.ts'
 import { Stage } from './stage.ts'
 import { mergeCutShort, onlySuspectsLeft, retriesAfterMerge, rottenSuspect } from './suspect-stores.ts'
 import { toleratedPauses } from './tolerated-pauses.ts'
@@ -57,6 +58,9 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['change-of-members-cut-off', changeCutOff],
   ['away-while-control-moved', awayWhileControlMoved],
   ['lost-control-log', lostControlLog],
+  ['store-rolled-back', storeRolledBack],
+  ['two-copies-at-once', twoCopiesAtOnce],
+  ['control-log-rolled-back', controlLogRolledBack],
   ['primary-dies-with-the-voter', primaryDiesWithVoter],
   ['primary-dies-with-the-leader', primaryDiesWithLeader],
   ['rollback-cut-short', rollbackCutShort],

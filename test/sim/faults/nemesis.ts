@@ -324,7 +324,7 @@ export class Nemesis {
     const records = this.extents()
     const whole = records.every((record) => record.inSync.length === record.assigned.length)
     if (whole && this.wiped !== undefined && truth.map.nodes.has(this.wiped.disk.store)) this.wiped = undefined
-    return this.wiped === undefined && this.disks.settled && records.length > 0
+    return this.wiped === undefined && this.disks.settled && this.wide.settled && records.length > 0
   }
 
   /**

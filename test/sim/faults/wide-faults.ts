@@ -1,5 +1,6 @@
 import type { WideFaultName } from '../wide/shares.ts'
 import type { NodeHost } from '../world/node-host.ts'
+import { DirectoryFaults } from './directory-faults.ts'
 import type { Victims } from './nemesis.ts'
 import { PeopleFaults } from './people.ts'
 
@@ -19,11 +20,18 @@ export class WideFaults {
   protected readonly tools: Tools
   private readonly victims: Victims
   private readonly people: PeopleFaults
+  private readonly directories: DirectoryFaults
 
   constructor(victims: Victims, tools: Tools) {
     this.victims = victims
     this.tools = tools
     this.people = new PeopleFaults(victims)
+    this.directories = new DirectoryFaults(victims, tools)
+  }
+
+  /** No store lacks what it acknowledged. */
+  get settled(): boolean {
+    return this.directories.settled
   }
 
   readonly actions: Readonly<Record<WideFaultName, () => boolean>> = {
@@ -31,11 +39,14 @@ export class WideFaults {
     'lose-node': () => this.people.loseNode(),
     'force-primary': () => this.people.forcePrimary(),
     scrub: () => this.people.scrub(),
+    'store-back': () => this.directories.storeBack(),
+    'control-back': () => this.directories.controlBack(),
   }
 
   /** No more harm: what was planned for later is not done any more. */
   stop(): void {
     this.people.stop()
+    this.directories.stop()
   }
 
   /** What was broken about this node is whole again. */

@@ -1,4 +1,5 @@
 import { CLIENT_MUTANTS } from './client-table.ts'
+import { DIRECTORY_MUTANTS } from './directory-table.ts'
 import { FAULT_MUTANTS } from './fault-table.ts'
 import { LIVENESS_MUTANTS } from './liveness-table.ts'
 import type { Mutant } from './mutant.ts'
@@ -480,4 +481,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...SPACE_MUTANTS,
   ...LIVENESS_MUTANTS,
   ...WIDE_MUTANTS,
+  ...DIRECTORY_MUTANTS,
 ]

@@ -22,7 +22,7 @@ const REDRAWS: Readonly<Record<string, Redraw>> = {
 const NEED_TWO: readonly FaultName[] = ['wipe', 'wipe-sole', 'wipe-voter', 'drop-records', 'distrust']
 
 /** Faults that change what is on a disk by the simulator's own image of it, which a shipped store does not read. */
-const OWN_IMAGE: readonly FaultName[] = ['drop-records', 'distrust']
+const OWN_IMAGE: readonly FaultName[] = ['drop-records', 'distrust', 'store-back']
 
 /**
  * The options of a seed of the wide family: those of the same seed of the first family, with some drawn once more and with

@@ -16,6 +16,10 @@ export const WIDE_FAULTS = {
   'force-primary': 0.12,
   /** A store reads all that it holds. */
   scrub: 0.3,
+  /** A store is put back to an older copy of itself. */
+  'store-back': 0.3,
+  /** The control log of a voter is, and what lies beside it is not. */
+  'control-back': 0.3,
 } as const
 
 /** What comes between the time of faults and the mending, each in this share of wide seeds, in this order. */

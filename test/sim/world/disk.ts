@@ -20,7 +20,8 @@ import type { Clock } from './time.ts'
  * - an error of the next write or the next read, likewise; a disk without room, on which every write meets an error;
  * - records of the store's log that were synced and are not there any more when it is opened: it is suspect then;
  * - rot: a block whose bytes no longer match their checksum;
- * - replacement by an empty one: another store at the same address;
+ * - replacement by an empty one: another store at the same address; or by an older copy of it, whole or its control log alone;
+ * - the last of its synced batches are not there any more when it is opened, without a sign;
  * - where it has an end: no room for a batch that is larger than what is free.
  */
 export class Disk {
@@ -84,6 +85,18 @@ export class Disk {
     for (const [extent, image] of left) {
       this.replicas.set(extent, image)
       this.suspicion.add(extent)
+      this.incomplete.add(extent)
+    }
+    return true
+  }
+
+  /** Drops the last of the writes since `rememberWrites`, which no opening misses. False: there were none. */
+  dropTail(chance: Chance): boolean {
+    const left = this.recent?.dropTail(chance)
+    this.recent = undefined
+    if (left === undefined) return false
+    for (const [extent, image] of left) {
+      this.replicas.set(extent, image)
       this.incomplete.add(extent)
     }
     return true

@@ -1,4 +1,13 @@
-import type { Effect, LogEntry, NodeStart } from '@ashlar/node/core'
+import {
+  type Effect,
+  isBehindMark,
+  type LogEntry,
+  type LogMark,
+  markOfLog,
+  markOfVote,
+  NO_LOG_MARK,
+  type NodeStart,
+} from '@ashlar/node/core'
 
 type PersistRequest = Extract<Effect, { type: 'raft-persist' }>['request']
 
@@ -11,6 +20,8 @@ export class LogImage {
   snapshot: NodeStart['snapshot']
   /** Term and vote, over several voters. */
   hardState: NodeStart['hardState']
+  /** What the store said, beside the log: it does not go back with it. */
+  mark: LogMark = NO_LOG_MARK
 
   /** Index of the last entry, or of the snapshot that stands for it. */
   get lastIndex(): number {
@@ -31,9 +42,13 @@ export class LogImage {
   }
 
   /** Carries a request out, part by part, for as long as `goesOn` says so: after that the power is gone. */
-  carryOut({ hardState, snapshot, append }: PersistRequest, goesOn: () => boolean): void {
+  carryOut(request: PersistRequest, goesOn: () => boolean): void {
+    const { hardState, snapshot, append } = request
     if (!goesOn()) return
-    if (hardState !== undefined) this.hardState = hardState
+    if (hardState !== undefined) {
+      this.hardState = hardState
+      this.mark = markOfVote(this.mark, hardState)
+    }
     if (snapshot !== undefined) {
       if (!goesOn()) return
       this.snapshot = snapshot
@@ -46,15 +61,35 @@ export class LogImage {
         this.push(entry)
       }
     }
+    this.mark = markOfLog(this.mark, request)
     if (snapshot !== undefined && goesOn()) this.prune(snapshot.index)
+  }
+
+  /** The log as it is, for a person to keep. */
+  copy(): LogCopy {
+    const { entries, snapshot, hardState, mark } = this
+    return { entries: [...entries], snapshot, hardState, mark }
+  }
+
+  /** Puts a copy in its place, with the mark beside it if the whole directory is put back. */
+  putBack({ entries, snapshot, hardState, mark }: LogCopy, withMark: boolean): void {
+    this.entries.splice(0, this.entries.length, ...entries)
+    this.snapshot = snapshot
+    this.hardState = hardState
+    if (withMark) this.mark = mark
   }
 
   /** The log is gone and the mark beside it is not: opening begins a new one, in the next term, for the others to fill. */
   lose(): void {
-    const term = (this.hardState?.term ?? 0) + 1
+    const term = Math.max(this.mark.term, this.hardState?.term ?? 0) + 1
     this.entries.length = 0
     this.snapshot = undefined
     this.hardState = { term, vote: undefined, recovering: true }
+  }
+
+  /** True once the shipped log would know that it is an old copy, and begin anew. */
+  get isBehind(): boolean {
+    return isBehindMark(this.mark, this.hardState, this.lastIndex)
   }
 
   /**
@@ -62,6 +97,7 @@ export class LogImage {
    * crash came between the two.
    */
   open(): LogEntry[] {
+    if (this.isBehind) this.lose()
     const { snapshot, entries } = this
     const first = entries[0]?.index
     if (snapshot === undefined || first === undefined || first === snapshot.index + 1) return [...entries]
@@ -88,6 +124,9 @@ export class LogImage {
     if (first !== undefined) this.entries.splice(0, index - first + 1)
   }
 }
+
+/** A control log at some moment. */
+export type LogCopy = Pick<LogImage, 'snapshot' | 'hardState' | 'mark'> & { readonly entries: readonly LogEntry[] }
 
 /** The members that an entry brings, if it brings any. */
 export function membersOf({ command }: LogEntry): NonNullable<NodeStart['snapshot']>['members'] | undefined {

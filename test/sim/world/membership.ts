@@ -54,7 +54,7 @@ export class Membership {
     return this.possible().every(({ voters, learners }) => {
       // A learner may be a voter by the time at which its disk is gone.
       const all = learners.includes(store) ? [...voters, store] : voters
-      return 2 * all.filter((voter) => voter !== store && this.disks.has(voter)).length > all.length
+      return 2 * all.filter((voter) => voter !== store && this.isThere(voter)).length > all.length
     })
   }
 
@@ -63,8 +63,14 @@ export class Membership {
     if (this.changes > 0) return false
     return this.possible().every(({ voters }) => {
       const left = voters.filter((voter) => voter !== store)
-      return 2 * left.filter((voter) => this.disks.has(voter)).length > left.length
+      return 2 * left.filter((voter) => this.isThere(voter)).length > left.length
     })
+  }
+
+  /** It has its disk, and on it all that it said in the control log. */
+  private isThere(voter: StoreId): boolean {
+    const log = this.disks.get(voter)?.log
+    return log !== undefined && log.hardState?.recovering !== true && !log.isBehind
   }
 
   /** Voters whose disks are gone. */

@@ -5,6 +5,7 @@ import { FEATURE_LEVEL, splitBlocks, WIRE_VERSION } from '@ashlar/proto'
 import type { Chance } from './chance.ts'
 import type { Hello } from './connection.ts'
 import { Disk, type DiskFaults, OpenStore } from './disk.ts'
+import { copyOf, putStoreBack } from './disk-copy.ts'
 import { SpaceGauge, type SpaceOfNode } from './disk-space.ts'
 import type { Network } from './network.ts'
 import type { NodeObserver } from './observer.ts'
@@ -25,15 +26,17 @@ export class NodeHost {
   readonly rate: number
   private readonly world: NodeWorld
   private boot = 1
+  private openings = 0
   disk: Disk
   process: NodeProcess | undefined
 
-  constructor(name: string, rate: number, world: NodeWorld) {
+  /** `disk`: one that is there already, in place of an empty one. */
+  constructor(name: string, rate: number, world: NodeWorld, disk?: Disk) {
     this.name = name
     this.address = `${name}:7000`
     this.rate = rate
     this.world = world
-    this.disk = this.emptyDisk()
+    this.disk = disk ?? this.emptyDisk()
     world.network.listen(this.address, () => (this.process?.alive() ? this.process : undefined))
   }
 
@@ -45,9 +48,23 @@ export class NodeHost {
   start(): void {
     if (this.up) return
     this.disk.identity.counter += 1
-    this.process = new NodeProcess(this, this.boot, this.world)
+    this.process = new NodeProcess(this, this.bootId(), this.world)
     this.process.begin()
   }
+
+  /** Another node of the cluster on the same machine, over a copy of this one's disk. */
+  twin(name: string): NodeHost {
+    const disk = new Disk(this.disk.store, this.world.space?.sizeBytes)
+    const copy = copyOf(this.disk)
+    putStoreBack(disk, copy)
+    disk.log.putBack(copy.log, true)
+    const twin = new NodeHost(name, this.rate, this.world, disk)
+    twin.bootId = () => this.bootId()
+    return twin
+  }
+
+  /** As the shipped shell draws it: the boot, and a number that no two openings have, whatever came of the disk. */
+  private bootId = (): string => `${this.name}-boot-${this.boot}/${++this.openings}`
 
   /** `luckless`: of what was being synced nothing survives. */
   crash(how: { powerLoss: boolean; luckless?: boolean }): void {
@@ -109,6 +126,10 @@ export class NodeProcess extends Process {
   readonly disk: Disk
   readonly store: OpenStore
   readonly counter: number
+  /** With the counter the incarnation of this process. */
+  readonly bootId: string
+  /** Control refused its registration. */
+  refused = false
   effectsLeft: number = Number.POSITIVE_INFINITY
   private reported = 0
   private commands = 0
@@ -118,13 +139,14 @@ export class NodeProcess extends Process {
   private readonly gauge: SpaceGauge | undefined
   private readonly world: NodeWorld
 
-  constructor(node: NodeHost, boot: number, world: NodeWorld) {
+  constructor(node: NodeHost, bootId: string, world: NodeWorld) {
     super(node.name, node.rate, world)
     this.node = node
     this.disk = node.disk
     this.world = world
     const { disk } = node
     this.counter = disk.identity.counter
+    this.bootId = bootId
     const Store = world.shippedStore ? ShippedStore : OpenStore
     this.store = new Store(disk, {
       clock: world.clock,
@@ -147,7 +169,7 @@ export class NodeProcess extends Process {
       name: node.name as NodeName,
       address: node.address,
       api: `${node.name}:7001`,
-      incarnation: { bootId: `${node.name}-boot-${boot}`, counter: this.counter },
+      incarnation: { bootId, counter: this.counter },
       trust: disk.suspicion.size > 0 ? 'suspect' : 'trusted',
       cluster: disk.identity.cluster,
       voters: disk.identity.voters,
@@ -303,6 +325,7 @@ export class NodeProcess extends Process {
       case 'reply-read':
         return this.network.send(this, effect.link, readDone(effect))
       case 'fact':
+        if (effect.fact.what === 'registration-refused') this.refused = true
         return
       case 'admin-done':
         this.asked.get(effect.token)?.()

@@ -39,10 +39,22 @@ export class RecentWrites {
     if (places.length === 0) return undefined
     const first = chance.pick(places)
     const last = first + Math.floor(chance.skewed(0, places.length))
+    return this.without((place) => place >= first && place <= last && may[place] === true)
+  }
+
+  /** Replicas as they would be without the last batches, of which nothing is left that opening could miss. */
+  dropTail(chance: Chance): Replicas | undefined {
+    const isFixed = (batch: readonly Write[]) => batch.some(({ type }) => type !== 'commit' && type !== 'repair')
+    const first = this.batches.findLastIndex(isFixed) + 1
+    if (first >= this.batches.length) return undefined
+    const from = this.batches.length - 1 - Math.floor(chance.skewed(0, this.batches.length - first))
+    return this.without((place) => place >= from)
+  }
+
+  private without(isDropped: (place: number) => boolean): Replicas {
     const replicas = cloneOf(this.before)
     for (const [place, batch] of this.batches.entries()) {
-      if (place >= first && place <= last && may[place]) continue
-      for (const write of batch) applyWrite(replicas, write)
+      if (!isDropped(place)) for (const write of batch) applyWrite(replicas, write)
     }
     return replicas
   }

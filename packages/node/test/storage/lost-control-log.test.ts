@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
@@ -9,6 +9,9 @@ import { openControlLog, openExistingControlLog } from '../../src/storage/contro
 
 const SHARED = { shared: true }
 const CANDIDATE = '00000000-0000-7000-8000-000000000002' as StoreId
+
+/** What lies beside the directory. */
+const MARKS = ['.term', '.last']
 
 let parent: string
 let directory: string
@@ -72,11 +75,56 @@ describe('a control log that other stores keep too', () => {
     assert.equal((await reopened()).hardState?.term, 13)
   })
 
+  /** Puts back what the directory held before `then` went on with the log. */
+  async function oldCopy(then: (log: Awaited<ReturnType<typeof openControlLog>>) => Promise<void>): Promise<void> {
+    await cp(directory, join(parent, 'copy'), { recursive: true })
+    const log = await openControlLog(directory, SHARED)
+    await then(log)
+    await log.close()
+    await rm(directory, { recursive: true })
+    await cp(join(parent, 'copy'), directory, { recursive: true })
+  }
+
+  it('25: is known to be an old copy also when it is one of the same term: an entry or a vote is missing', async () => {
+    await votedInTerm7()
+    await oldCopy(async (log) => log.persist({ append: { from: 6, entries: entries(6).slice(5), restart: false } }))
+    assert.deepEqual(await reopened(), EMPTY_IN_TERM_8)
+    await oldCopy(async (log) => log.persist({ hardState: { term: 8, vote: CANDIDATE, recovering: true } }))
+    assert.deepEqual(await reopened(), { ...EMPTY_IN_TERM_8, hardState: { ...EMPTY_IN_TERM_8.hardState, term: 9 } })
+  })
+
+  it('whose end of an older term is dropped is no old copy', async () => {
+    await votedInTerm7()
+    const log = await openControlLog(directory, SHARED)
+    await log.persist({
+      snapshot: { index: 2, term: 3, members: { voters: [], learners: [] }, state: new Uint8Array() },
+    })
+    await log.persist({
+      append: { from: 4, entries: [{ index: 4, term: 7, command: { do: 'begin-term' } }], restart: false },
+    })
+    await log.close()
+    assert.deepEqual([(await reopened()).hardState?.term, (await reopened()).entries], [7, 2])
+  })
+
+  it('opens also without the newer of its marks, as one that an older build kept, and where a crash tore it', async () => {
+    await votedInTerm7()
+    await writeFile(`${directory}.last`, 'torn')
+    assert.equal((await reopened()).entries, 5)
+    await rm(`${directory}.last`)
+    assert.equal((await reopened()).entries, 5)
+  })
+
+  it('25: that nobody else keeps is refused when it is an old copy', async () => {
+    await votedInTerm7()
+    await oldCopy(async (log) => log.persist({ append: { from: 6, entries: entries(6).slice(5), restart: false } }))
+    await assert.rejects(reopened({ shared: false }), /old copy: this store wrote entry 6 of term 7/)
+  })
+
   it('25: of which term and vote are damaged goes on above what its mark tells', async () => {
     await votedInTerm7()
     for (const name of ['vote.0', 'vote.1']) await writeFile(join(directory, name), 'nothing that anybody wrote')
     assert.deepEqual(await reopened(), EMPTY_IN_TERM_8)
-    await rm(`${directory}.term`)
+    for (const mark of MARKS) await rm(`${directory}${mark}`)
     for (const name of ['vote.0', 'vote.1']) await writeFile(join(directory, name), 'nothing that anybody wrote')
     await assert.rejects(reopened(), /both copies of the term and vote/, 'without a mark nobody knows how far it went')
   })
@@ -89,7 +137,7 @@ describe('a control log that other stores keep too', () => {
       const rotten = Buffer.from(bytes)
       rotten[at] = (rotten[at] ?? 0) ^ 0xff
       await rm(directory, { recursive: true, force: true })
-      await rm(`${directory}.term`)
+      for (const mark of MARKS) await rm(`${directory}${mark}`)
       await votedInTerm7()
       await writeFile(join(directory, segment), rotten)
       await assert.rejects(reopened({ shared: false }), /control log/, 'a log that nobody else keeps is not given up')

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, beforeEach, describe, test } from 'node:test'
@@ -55,7 +55,10 @@ describe('opening a data directory', () => {
     assert.equal(identity.store[14], '7', 'a UUIDv7')
     assert.equal(identity.incarnation.counter, 1)
     assert.equal(identity.trust, 'trusted')
-    assert.equal(identity.incarnation.bootId, (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim())
+    const [boot, opening] = identity.incarnation.bootId.split('/')
+    assert.equal(boot, (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim())
+    assert.match(opening ?? '', /^[\w-]{16}$/)
+    assert.ok(identity.incarnation.bootId.length <= 64, 'as long as it may be on the wire')
     assert.ok(runner.store.space().freeBytes > 0)
     await runner.store.close()
     const sidecar = JSON.parse(await readFile(join(directory, 'store/store.json'), 'utf8'))
@@ -86,6 +89,24 @@ describe('opening a data directory', () => {
       model.assertLoaded(await runner.load(Array.from({ length: 300 }, (_, i) => i)), 'reopened')
       await runner.store.close()
     }
+  })
+
+  test('a directory that was rolled back counts to the same start counter on the same boot, and is another incarnation', async () => {
+    let runner = await openIt()
+    await runner.store.close()
+    const before = `${directory}-before`
+    await cp(directory, before, { recursive: true })
+    runner = await openIt()
+    const seen = runner.store.identity.incarnation
+    await runner.store.close()
+    await rm(directory, { recursive: true })
+    await rename(before, directory)
+    runner = await openIt()
+    const again = runner.store.identity.incarnation
+    await runner.store.close()
+    assert.equal(again.counter, seen.counter)
+    assert.equal(again.bootId.split('/')[0], seen.bootId.split('/')[0])
+    assert.notEqual(again.bootId, seen.bootId)
   })
 
   test('a directory in use says so', async () => {

@@ -304,12 +304,14 @@ describe('restart', () => {
     assert.equal(runner.store.identity.cluster, cluster)
     await runner.store.close()
     const { runner: next } = await memoryStore(disk, { bootId: 'boot-2' })
+    const { bootId } = next.store.identity.incarnation
+    assert.match(bootId, /^boot-2\/./)
     assert.deepEqual(next.store.identity, {
       store: runner.store.identity.store,
       cluster,
       voters,
       founded: true,
-      incarnation: { bootId: 'boot-2', counter: 2 },
+      incarnation: { bootId, counter: 2 },
       trust: 'trusted',
       suspicion: undefined,
     })

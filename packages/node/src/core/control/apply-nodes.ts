@@ -56,7 +56,10 @@ export function knownRefusal(state: MapState, command: Register): CommandResult 
   return state.copied.has(command.store) ? refuseCopy(known, command) : undefined
 }
 
-/** Another life of the store with a counter that was seen before: two directories have one identity. */
+/**
+ * Another life of the store with a counter that was seen before: two directories have one identity, or one went back. An equal
+ * counter is told apart by the random number of each opening, also on the same boot.
+ */
 function isCopy(known: NodeRecord, command: Register): boolean {
   return !isSameIncarnation(known, command) && command.incarnation.counter <= known.incarnation.counter
 }
@@ -65,7 +68,7 @@ function refuseCopy(known: NodeRecord, { store, incarnation }: Register): Comman
   return refused(
     'CONFLICT',
     `store ${store} registered with start counter ${incarnation.counter}, but start ${known.incarnation.counter} was seen before`,
-    'its data directory is a copy or was restored from one: start it with an empty directory',
+    'its data directory is a copy, was restored from one, or was rolled back: start it with an empty directory',
   )
 }
 

@@ -3,10 +3,18 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { AshlarError, invariant, MIB } from '@ashlar/proto'
 import type { LogEntry } from '../../core/control/commands.ts'
-import type { HardState, PersistRequest, Snapshot } from '../../core/raft/index.ts'
+import {
+  type HardState,
+  isBehindMark,
+  markOfLog,
+  markOfVote,
+  type PersistRequest,
+  type Snapshot,
+} from '../../core/raft/index.ts'
 import { syncDirectory } from '../directories.ts'
 import { driverClosedError, driverPoisonedError, unusableStoreError } from '../errors.ts'
 import { HARD_STATE_NAMES, HardStateFile } from './hard-state-file.ts'
+import { LastMark } from './last-mark.ts'
 import { readSegments } from './read-segments.ts'
 import { Segments } from './segments.ts'
 import { readSnapshot, SNAPSHOT_NAME, SNAPSHOT_TEMPORARY_NAME, writeSnapshot } from './snapshot-file.ts'
@@ -16,7 +24,8 @@ import { TermMark, termMarkPath } from './term-mark.ts'
 /**
  * The control log on disk: files named by the index of their first entry, each the 8 bytes `ASHLOG1\n` and then records
  * (record.ts); the term and vote (hard-state-file.ts); a snapshot (snapshot-file.ts); and what was synced last
- * (synced-hint.ts). Beside the directory: the highest term in which the store took part (term-mark.ts).
+ * (synced-hint.ts). Beside the directory: the highest term in which the store took part (term-mark.ts), and what it said in
+ * that term (last-mark.ts).
  */
 export interface ControlLog {
   /** What the log held when it was opened: from index 1, or from the one after the snapshot's. */
@@ -42,7 +51,7 @@ export interface ControlLogOptions {
   readonly segmentBytes: number
   /**
    * Other stores keep the log too. What is damaged or lost here is then set aside, and the log opens empty, in a new term and
-   * `recovering`, for them to fill. Otherwise that is an error, or not noticed where nothing is left.
+   * `recovering`, for them to fill. Otherwise that is an error, and not noticed only where nothing is left.
    */
   readonly shared: boolean
 }
@@ -53,25 +62,37 @@ const OTHER_NAMES: readonly string[] = [SYNCED_NAME, ...HARD_STATE_NAMES, SNAPSH
 
 /**
  * Opens or creates the log in `directory`. A torn record at the end is cut off; a damaged one with valid ones behind it,
- * or one that was acknowledged, is an AshlarError INTERNAL that names the file; see `shared`. The caller sees to it that no
- * other process opens it (the store's lock).
+ * or one that was acknowledged, is an AshlarError INTERNAL that names the file; see `shared`. An old copy of a log that is not
+ * shared is an AshlarError CONFLICT. The caller sees to it that no other process opens it (the store's lock).
  */
 export async function openControlLog(directory: string, options: Partial<ControlLogOptions> = {}): Promise<ControlLog> {
   const { segmentBytes, shared } = { ...DEFAULTS, ...options }
-  const mark = await TermMark.open(directory)
-  if (!shared) return await openWhole(directory, segmentBytes, mark)
-  const log = await openWhole(directory, segmentBytes, mark).catch((error: unknown) => {
+  const marks = { term: await TermMark.open(directory), last: await LastMark.open(directory) }
+  if (!shared) return await openAlone(directory, segmentBytes, marks)
+  const log = await openWhole(directory, segmentBytes, marks).catch((error: unknown) => {
     if (error instanceof AshlarError && error.code === 'INTERNAL') return undefined
     throw error
   })
-  // A term that was written before its mark was told to nobody; one that is older than its mark is that of an old copy.
-  if (log !== undefined && (log.hardState?.term ?? 0) >= mark.term) {
-    await mark.raise(log.hardState?.term ?? 0)
+  // What was written before its marks was told to no other store; a log that is behind them is an old copy.
+  if (log !== undefined && !log.isBehind(marks)) {
+    await marks.term.raise(log.hardState?.term ?? 0)
     return log
   }
   await log?.close()
-  await beginRecovery(directory, mark)
-  return await openWhole(directory, segmentBytes, mark)
+  await beginRecovery(directory, marks)
+  return await openWhole(directory, segmentBytes, marks)
+}
+
+/** Nobody else has what an old copy lacks, so that it is for people to decide. Without anything of a log its node waits. */
+async function openAlone(directory: string, segmentBytes: number, marks: Marks): Promise<ControlLog> {
+  const log = await openWhole(directory, segmentBytes, marks)
+  if (log.isEmpty || !log.isBehind(marks)) return log
+  await log.close()
+  const { term, index } = marks.last.said
+  throw unusableStoreError(
+    `the control log in ${directory} is an old copy: this store wrote entry ${index} of term ${Math.max(term, marks.term.term)}`,
+    'Put the newer directory back, or rebuild the map: ashlar cluster recover --from DIR.',
+  )
 }
 
 /**
@@ -79,13 +100,14 @@ export async function openControlLog(directory: string, options: Partial<Control
  * said, it said in the term that it knows or that its mark tells, or before; it begins in the next one. A crash in between
  * leaves no log under its name, and the mark: recovery begins again.
  */
-async function beginRecovery(directory: string, mark: TermMark): Promise<void> {
+async function beginRecovery(directory: string, marks: Marks): Promise<void> {
+  const marked = Math.max(marks.term.term, marks.last.said.term)
   const known = await HardStateFile.open(directory).catch((error: unknown) => {
-    if (mark.term === 0) throw error
+    if (marked === 0) throw error
     return undefined
   })
-  const term = Math.max(mark.term, known?.stored?.term ?? 0)
-  await mark.raise(term)
+  const term = Math.max(marked, known?.stored?.term ?? 0)
+  await marks.term.raise(term)
   const names = await readdir(directory)
   if (names.some((name) => name !== SYNCED_NAME)) {
     const aside = `${directory}.set-aside`
@@ -99,7 +121,7 @@ async function beginRecovery(directory: string, mark: TermMark): Promise<void> {
   await fresh.close()
 }
 
-async function openWhole(directory: string, segmentBytes: number, mark: TermMark): Promise<ControlLog> {
+async function openWhole(directory: string, segmentBytes: number, marks: Marks): Promise<FileControlLog> {
   await mkdir(directory, { recursive: true })
   await syncDirectory(dirname(directory))
   const names = (await readdir(directory)).sort()
@@ -118,7 +140,7 @@ async function openWhole(directory: string, segmentBytes: number, mark: TermMark
   const follow = entriesAfter(snapshot, read.entries)
   // A crash came between the snapshot and the end of the log whose place it took.
   if (follow === undefined) await segments.restartAfter(covered)
-  return new FileControlLog(directory, { hardState, mark, segments, hint, snapshot, entries: follow ?? [] })
+  return new FileControlLog(directory, { hardState, marks, segments, hint, snapshot, entries: follow ?? [] })
 }
 
 /** Entries that follow the snapshot; undefined when the log is of another history, or ends before it. */
@@ -139,9 +161,15 @@ export async function openExistingControlLog(
     : undefined
 }
 
+/** Kept beside the directory of the log, so that they do not go back with it. */
+interface Marks {
+  readonly term: TermMark
+  readonly last: LastMark
+}
+
 interface Opened {
   readonly hardState: HardStateFile
-  readonly mark: TermMark
+  readonly marks: Marks
   readonly segments: Segments
   readonly hint: SyncedHint
   readonly snapshot: Snapshot | undefined
@@ -171,6 +199,21 @@ class FileControlLog implements ControlLog {
     return this.#opened.hardState.stored
   }
 
+  get isEmpty(): boolean {
+    return this.hardState === undefined && this.#lastIndex === 0
+  }
+
+  /** Lacks something that this store has told others, as it was opened. */
+  isBehind({ term, last }: Marks): boolean {
+    if ((this.hardState?.term ?? 0) < term.term) return true
+    return isBehindMark(last.said, this.hardState, this.#lastIndex)
+  }
+
+  /** Of what is on stable storage. */
+  get #lastIndex(): number {
+    return Math.max(this.#opened.segments.lastIndex, this.snapshot?.index ?? 0)
+  }
+
   async append(entries: readonly LogEntry[]): Promise<void> {
     if (this.#closed) throw driverClosedError()
     this.#accept(entries)
@@ -197,6 +240,7 @@ class FileControlLog implements ControlLog {
     await this.#opened.segments.close()
     await this.#opened.hardState.close()
     await this.#opened.hint.close()
+    await this.#opened.marks.last.close()
   }
 
   #accept(entries: readonly LogEntry[]): void {
@@ -221,11 +265,13 @@ class FileControlLog implements ControlLog {
     return await written
   }
 
-  async #carryOut({ hardState, snapshot, append }: Omit<PersistRequest, 'token'>): Promise<void> {
-    const { segments } = this.#opened
+  async #carryOut(request: Omit<PersistRequest, 'token'>): Promise<void> {
+    const { hardState, snapshot, append } = request
+    const { segments, marks } = this.#opened
     if (hardState !== undefined) {
       await this.#opened.hardState.write(hardState)
-      await this.#opened.mark.raise(hardState.term)
+      await marks.term.raise(hardState.term)
+      await marks.last.write(markOfVote(marks.last.said, hardState))
     }
     if (snapshot !== undefined) await writeSnapshot(this.#directory, snapshot)
     if (append !== undefined) {
@@ -233,6 +279,7 @@ class FileControlLog implements ControlLog {
       else await segments.truncate(append.from)
       await segments.append(append.entries)
     }
+    await marks.last.write(markOfLog(marks.last.said, request))
     if (snapshot !== undefined) await segments.prune(snapshot.index)
   }
 }

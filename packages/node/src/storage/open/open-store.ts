@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import type { Bytes, StoreId } from '@ashlar/proto'
 import { Batch } from '../batch.ts'
@@ -99,6 +99,7 @@ async function openEngine(layout: Layout, engine: LevelDbOptions, ballast: Balla
 export interface OpenOnDriverOptions {
   /** The store id that the sidecar tells; without one an empty driver is formatted with a new id. */
   readonly expected?: StoreId
+  /** Names the boot of the operating system; a random one when it is not given. */
   readonly bootId?: string
   /** Signs from outside the driver that something was lost. */
   readonly evidence?: readonly string[]
@@ -134,7 +135,7 @@ export async function openStoreOnDriver(
   const identity = {
     ...before,
     startCounter: counter,
-    bootId: options.bootId ?? randomUUID(),
+    bootId: bootIdOfOpening(options.bootId ?? randomUUID()),
     cleanShutdown: false,
     suspicion,
     knownEvidence: [...before.knownEvidence, ...fresh].slice(-KNOWN_EVIDENCE_LINES),
@@ -161,6 +162,17 @@ export async function openStoreOnDriver(
     },
     complete,
   )
+}
+
+/** Random bytes that tell two openings of one store apart, whatever else is equal. */
+const OPENING_BYTES = 12
+
+/**
+ * The boot, and a random number of this opening behind it: a directory that was rolled back counts to a start counter that it
+ * had before, on the same boot too. Control compares the text whole, so that builds that know no such number compare it too.
+ */
+function bootIdOfOpening(boot: string): string {
+  return `${boot}/${randomBytes(OPENING_BYTES).toString('base64url')}`
 }
 
 /** Names one life of the operating system; a random one where it does not tell. */

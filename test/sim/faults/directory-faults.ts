@@ -1,0 +1,119 @@
+import { copyOf, type DiskCopy, putStoreBack } from '../world/disk-copy.ts'
+import type { NodeHost } from '../world/node-host.ts'
+import type { Victims } from './nemesis.ts'
+import type { Tools } from './wide-faults.ts'
+
+/** How long a store that control refuses runs before a person starts it once more. */
+const REFUSED_MS = 2500
+
+/**
+ * Data directories that go back: a person stops a node, keeps a copy, starts it, and some time later puts the copy back, as
+ * one does to undo an upgrade. The boot of the machine is the same one or another, as the crash is one of power or not.
+ */
+export class DirectoryFaults {
+  private readonly victims: Victims
+  private readonly tools: Tools
+  /** Stores that went back, until control knows the life that runs and all that they lacked is there again. */
+  private readonly wentBack = new Set<NodeHost>()
+  /** Nodes of which somebody has kept a copy that is still to be put back. */
+  private readonly copied = new Set<NodeHost>()
+  private stopped = false
+
+  constructor(victims: Victims, tools: Tools) {
+    this.victims = victims
+    this.tools = tools
+  }
+
+  stop(): void {
+    this.stopped = true
+  }
+
+  /** No store lacks anything because its directory went back. */
+  get settled(): boolean {
+    for (const node of this.wentBack) if (this.isWhole(node)) this.wentBack.delete(node)
+    return this.wentBack.size === 0
+  }
+
+  /**
+   * The store goes back, and with it everything else of a node that has no voice in the control log. That store must not be
+   * believed, so that each acknowledged write is on another one that is; it is refused, and in doubt in its next life.
+   */
+  storeBack(): boolean {
+    const { nodes, chance } = this.victims
+    const node = chance.pick(nodes)
+    if (!node.up || node.disk.replicas.size === 0) return false
+    return this.keepCopy(node, (copy) => {
+      if (!this.tools.mayLoseAny() || !this.isElsewhere(node)) return false
+      putStoreBack(node.disk, copy)
+      this.wentBack.add(node)
+      this.startUntilKnown(node)
+      return true
+    })
+  }
+
+  /** `control/` alone goes back, the marks beside it do not: the log is lost, and most others have theirs. */
+  controlBack(): boolean {
+    const { chance, options, membership } = this.victims
+    if (!options.raft) return false
+    const node = chance.pick(this.victims.voters())
+    if (!node.up) return false
+    return this.keepCopy(node, (copy) => {
+      if (!this.tools.mayLoseAny() || !membership.mayLose(node.disk.store)) return false
+      node.disk.log.putBack(copy.log, false)
+      return true
+    })
+  }
+
+  /** Stops the node for a copy, starts it, and later stops it again for `putBack`, which says whether it did anything. */
+  private keepCopy(node: NodeHost, putBack: (copy: DiskCopy) => boolean): boolean {
+    const { clock, chance } = this.victims
+    if (this.copied.has(node)) return false
+    this.copied.add(node)
+    const { disk } = node
+    node.crash({ powerLoss: chance.happens(0.3) })
+    const copy = copyOf(disk)
+    this.tools.startLater(node, chance.skewed(10, 2000))
+    clock.after(chance.between(300, 8000), () => {
+      this.copied.delete(node)
+      if (this.stopped || node.disk !== disk || !node.up) return
+      node.crash({ powerLoss: chance.happens(0.3) })
+      if (putBack(copy)) this.victims.trace(`${node.name} went back`)
+      this.tools.startLater(node, chance.skewed(10, 3000))
+    })
+    return true
+  }
+
+  /** Each acknowledged write is on a store that is believed, beside this one. */
+  private isElsewhere({ disk }: NodeHost): boolean {
+    const { map } = this.victims.truth
+    return [...map.extents.values()].every(({ inSync }) =>
+      inSync.some((store) => store !== disk.store && map.nodes.get(store)?.trust === 'trusted'),
+    )
+  }
+
+  /** Control refuses a store that went back for as long as its process runs; whoever watches it starts it again. */
+  private startUntilKnown(node: NodeHost): void {
+    const { disk } = node
+    const { clock, trace } = this.victims
+    clock.after(REFUSED_MS, () => {
+      if (node.disk !== disk || this.isKnown(node)) return
+      if (node.up && node.process?.refused === true) {
+        trace(`${node.name} is refused, and started once more`)
+        node.crash({ powerLoss: false })
+        node.start()
+      }
+      this.startUntilKnown(node)
+    })
+  }
+
+  private isWhole(node: NodeHost): boolean {
+    const { extents } = this.victims.truth.map
+    return node.up && this.isKnown(node) && ![...node.disk.incomplete].some((extent) => extents.has(extent))
+  }
+
+  /** Control knows the life that runs, and not only its start counter. */
+  private isKnown({ disk, process }: NodeHost): boolean {
+    const known = this.victims.truth.map.nodes.get(disk.store)
+    return known !== undefined && known.incarnation.bootId === process?.bootId
+  }
+}

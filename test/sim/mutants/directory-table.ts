@@ -1,0 +1,31 @@
+import type { Mutant } from './mutant.ts'
+
+/** Bugs of what becomes of data directories that go back, and of stores that lose their end without a sign. */
+export const DIRECTORY_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'opening-without-a-number',
+    rule: 'amendment 33',
+    wrong: 'Control takes an equal start counter on the same boot for the same life, whatever number it drew.',
+    edits: [
+      {
+        file: 'packages/node/src/core/control/apply-nodes.ts',
+        find: 'node.incarnation.bootId === command.incarnation.bootId',
+        replace: "node.incarnation.bootId.split('/')[0] === command.incarnation.bootId.split('/')[0]",
+      },
+    ],
+    schedule: 'store-rolled-back',
+  },
+  {
+    name: 'log-mark-without-its-entry',
+    rule: 'amendment 34, raft pitfall 25',
+    wrong: 'An old copy of the control log passes, as long as it is one of the same term with the same vote.',
+    edits: [
+      {
+        file: 'packages/node/src/core/raft/log-mark.ts',
+        find: 'lastIndex < mark.index || ',
+        replace: '',
+      },
+    ],
+    schedule: 'control-log-rolled-back',
+  },
+]
