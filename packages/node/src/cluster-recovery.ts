@@ -1,11 +1,14 @@
 import { AshlarError, type ClusterId, extentIndexOf, type StoreId, type Voter, volumeOf } from '@ashlar/proto'
 import { type RebuiltMap, rebuildMap, recoverCommands } from './core/control/index.ts'
 import type { LogEntry } from './core/machine.ts'
-import { adoptControl, type Survey, surveyStore } from './storage/index.ts'
+import { adoptControl, newClusterId, type Survey, surveyStore } from './storage/index.ts'
 
 /** What rebuilding the map of a cluster from data directories comes to. */
 export interface ClusterRecovery {
+  /** The cluster that the directories belong to. */
   readonly cluster: ClusterId
+  /** The cluster that was made of them; undefined while nothing was done. */
+  readonly newCluster: ClusterId | undefined
   readonly generation: number
   /** Who keeps the control log from then on. */
   readonly voter: Voter
@@ -28,6 +31,8 @@ export interface ClusterRecovery {
 
 interface Plan {
   readonly recovery: ClusterRecovery
+  /** Of which a new cluster is made, oldest first. */
+  readonly formerClusters: readonly ClusterId[]
   readonly map: RebuiltMap
 }
 
@@ -44,21 +49,24 @@ export async function planRecovery(
 
 /**
  * Rebuilds the map for good: the store of the first directory keeps a new control log, the others follow it. Their old logs
- * are moved aside. No node may run over any of them.
+ * are moved aside. No node may run over any of them. They become a new cluster: when it is done over other directories of the
+ * same one too, the two have equal epochs for different writes, and must refuse each other (amendment 35).
  */
 export async function recoverCluster(
   directories: readonly string[],
   address: string | undefined,
 ): Promise<ClusterRecovery> {
-  const { recovery, map } = await plan(directories, address)
+  const { recovery, map, formerClusters } = await plan(directories, address)
   const voters = [recovery.voter]
-  const commands = [{ do: 'found', cluster: recovery.cluster, voters } as const, ...recoverCommands(map)]
+  const cluster = newClusterId()
+  const made = { cluster, formerClusters, voters, generation: recovery.generation }
+  const commands = [{ do: 'found', cluster, voters } as const, ...recoverCommands(map)]
   const entries = commands.map((command, at): LogEntry => ({ index: at + 1, term: 1, command }))
   // Who keeps the log comes last: until then a crash leaves a cluster that waits for its control, and this can be done again.
   const [first, ...others] = recovery.stores
-  for (const { directory } of others) await adoptControl(directory, voters, undefined, recovery.generation)
-  if (first !== undefined) await adoptControl(first.directory, voters, entries, recovery.generation)
-  return recovery
+  for (const { directory } of others) await adoptControl(directory, made, undefined)
+  if (first !== undefined) await adoptControl(first.directory, made, entries)
+  return { ...recovery, newCluster: cluster }
 }
 
 async function plan(directories: readonly string[], address: string | undefined): Promise<Plan> {
@@ -66,7 +74,8 @@ async function plan(directories: readonly string[], address: string | undefined)
   for (const directory of directories) surveys.push(await surveyStore(directory))
   const [first] = surveys
   if (first === undefined) throw new AshlarError('USAGE', '--from names no directory')
-  const cluster = oneCluster(surveys)
+  const formerClusters = lineOf(surveys)
+  const cluster = formerClusters.at(-1) as ClusterId
   const voter = { store: first.store, address: address ?? addressOf(first, surveys) }
   const map = rebuildMap(surveys)
   const nameOf = (extent: RebuiltMap['extents'][number]) => {
@@ -77,8 +86,9 @@ async function plan(directories: readonly string[], address: string | undefined)
   const those = (certainty: string) => map.extents.filter((extent) => extent.certainty === certainty)
   return {
     map,
+    formerClusters,
     recovery: {
-      ...{ cluster, generation: map.generation, voter },
+      ...{ cluster, newCluster: undefined, generation: map.generation, voter },
       stores: surveys.map(({ directory, store, replicas, evidence }) => ({
         directory,
         store,
@@ -97,19 +107,26 @@ async function plan(directories: readonly string[], address: string | undefined)
   }
 }
 
-function oneCluster(surveys: readonly Survey[]): ClusterId {
-  const clusters = new Map(surveys.map(({ cluster, directory }) => [cluster, directory]))
-  const [cluster] = clusters.keys()
-  if (clusters.size > 1) {
-    const told = [...clusters].map(([id, directory]) => `${directory} to ${id ?? 'none'}`)
+/**
+ * The clusters that the directories belong to, each made of those before it. More than one where an earlier recovery was cut
+ * short, or did without a directory that was found since.
+ */
+function lineOf(surveys: readonly Survey[]): readonly ClusterId[] {
+  const lines = surveys.map(({ cluster, formerClusters }) =>
+    cluster === undefined ? [] : [...formerClusters, cluster],
+  )
+  const line = lines.reduce((longest, other) => (other.length > longest.length ? other : longest), [])
+  const stranger = lines.findIndex((other) => other.length === 0 || other.some((cluster) => !line.includes(cluster)))
+  if (line.length === 0) throw new AshlarError('USAGE', '--from: these directories belong to no cluster yet')
+  if (stranger >= 0) {
+    const told = surveys.map(({ cluster, directory }) => `${directory} to ${cluster ?? 'none'}`)
     throw new AshlarError('USAGE', `--from: the directories belong to different clusters: ${told.join(', ')}`)
   }
-  if (cluster === undefined) throw new AshlarError('USAGE', '--from: these directories belong to no cluster yet')
   const twice = surveys.find(({ store }, at) => surveys.findIndex((other) => other.store === store) !== at)
   if (twice !== undefined) {
     throw new AshlarError('USAGE', `--from: ${twice.directory} is a copy of another directory that is named too`)
   }
-  return cluster
+  return line
 }
 
 function addressOf(first: Survey, surveys: readonly Survey[]): string {

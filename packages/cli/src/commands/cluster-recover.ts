@@ -37,7 +37,10 @@ export function clusterRecover({ io }: Verb): Command {
     // Only now: most commands have no use for what opens a store, and it takes long to load.
     const { planRecovery, recoverCluster } = await import('@ashlar/node/internal')
     const recovery = await (yes === true ? recoverCluster : planRecovery)(directories, address)
-    printOne(io, format, recovery, { name: recovery.cluster, describe: () => describeRecovery(recovery, yes === true) })
+    printOne(io, format, recovery, {
+      name: recovery.newCluster ?? recovery.cluster,
+      describe: () => describeRecovery(recovery, yes === true),
+    })
     if (yes === true) return
     throw new AshlarError('CONFLICT', 'nothing was changed', {
       hint: 'stop all nodes of the cluster, then add --yes to do it',
@@ -46,9 +49,20 @@ export function clusterRecover({ io }: Verb): Command {
 }
 
 function describeRecovery(recovery: ClusterRecovery, done: boolean): string {
-  const { cluster, generation, voter, stores, volumes, certain, uncertain, doubtful, missing } = recovery
+  const {
+    cluster,
+    newCluster = 'a new one',
+    generation,
+    voter,
+    stores,
+    volumes,
+    certain,
+    uncertain,
+    doubtful,
+    missing,
+  } = recovery
   return formatFields([
-    ['Cluster', `${cluster}, generation ${generation}: everything older is fenced`],
+    ['Cluster', `${newCluster}, made of ${cluster}, generation ${generation}: everything older is fenced`],
     ['Control', `is kept by ${voter.store} at ${voter.address}${done ? '' : ', once this is done'}`],
     ['Stores', stores.map(describeStore)],
     [
@@ -89,6 +103,7 @@ function describeStore({ store, directory, replicas, evidence }: ClusterRecovery
 function next({ uncertain, missing }: ClusterRecovery): string[] {
   const steps = [
     'start the nodes over these directories, then the others over empty ones',
+    'start gateways and programs again that were connected before: they belong to the cluster that is gone',
     'ashlar node ls; ashlar node lost NODE for each that never comes back',
   ]
   if (uncertain.length + missing.length > 0)

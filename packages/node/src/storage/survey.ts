@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { ClusterId, ExtentId, StoreId, VolumeId, Voter } from '@ashlar/proto'
 import type { LogEntry } from '../core/control/commands.ts'
 import type { Head } from '../core/machine.ts'
-import { openControlLog, termMarkPath } from './control-log/index.ts'
+import { lastMarkPath, openControlLog, termMarkPath } from './control-log/index.ts'
 import { syncDirectory } from './directories.ts'
 import type { StorageDriver } from './driver.ts'
 import { openLevelDbDriver } from './leveldb/leveldb-driver.ts'
@@ -21,6 +21,8 @@ export interface Survey {
   readonly directory: string
   readonly store: StoreId
   readonly cluster: ClusterId | undefined
+  /** Clusters of which that one was made, oldest first. */
+  readonly formerClusters: readonly ClusterId[]
   readonly voters: readonly Voter[]
   readonly startCounter: number
   /** Feature level that it was written at (amendment 24). */
@@ -44,9 +46,9 @@ export async function surveyStore(directory: string): Promise<Survey> {
 
 /** What a store that is open for reading tells. */
 export function surveyOf({ directory, identity, recovered, evidence, inDoubt }: OfflineStore): Survey {
-  const { store, cluster, voters, startCounter, featureLevel = 0 } = identity
+  const { store, cluster, formerClusters = [], voters, startCounter, featureLevel = 0 } = identity
   return {
-    ...{ directory, store, cluster, voters, startCounter, featureLevel, evidence },
+    ...{ directory, store, cluster, formerClusters, voters, startCounter, featureLevel, evidence },
     replicas: [...recovered.replicas.values()].map(({ extent, head }) => ({
       ...{ extent, head },
       inDoubt: inDoubt(extent),
@@ -55,15 +57,23 @@ export function surveyOf({ directory, identity, recovered, evidence, inDoubt }: 
   }
 }
 
+/** A cluster that is made of what is left of others. */
+export interface NewCluster {
+  readonly cluster: ClusterId
+  /** Of which it is made, oldest first. */
+  readonly formerClusters: readonly ClusterId[]
+  readonly voters: readonly Voter[]
+  readonly generation: number
+}
+
 /**
- * Makes a store follow a control log that begins anew: with `entries` it keeps that log, without it is told who does. A log
+ * Makes a store follow the control log of a new cluster: with `entries` it keeps that log, without it is told who does. A log
  * that it had is moved aside, never deleted. The log is on stable storage before the identity names it.
  */
 export async function adoptControl(
   directory: string,
-  voters: readonly Voter[],
+  { cluster, formerClusters, voters, generation }: NewCluster,
   entries: readonly LogEntry[] | undefined,
-  generation: number,
 ): Promise<void> {
   await withStore(directory, async (driver, identity, layout) => {
     await setAside(layout, generation)
@@ -72,24 +82,29 @@ export async function adoptControl(
       await log.append(entries)
       await log.close()
     }
-    await driver.apply([putIdentity({ ...identity, voters, founded: entries !== undefined })], 'synced')
+    await driver.apply(
+      [putIdentity({ ...identity, cluster, formerClusters, voters, founded: entries !== undefined })],
+      'synced',
+    )
   })
 }
 
-/** The old control log, and the mark of its term, under names that no older ones have, so that doing it again loses nothing. */
+/** The old control log, and its marks, under names that no older ones have, so that doing it again loses nothing. */
 async function setAside({ store, control }: Layout, generation: number): Promise<void> {
   const exists = (path: string) =>
     access(path).then(
       () => true,
       () => false,
     )
-  const mark = termMarkPath(control)
-  if (!(await exists(control)) && !(await exists(mark))) return
+  // The log goes last: after a crash in between marks without their log would tell of a log that was lost.
+  const partsOf = (path: string) => [termMarkPath(path), lastMarkPath(path), path]
+  const isThere = async (path: string) => (await Promise.all(partsOf(path).map(exists))).includes(true)
+  if (!(await isThere(control))) return
   for (let attempt = 1; ; attempt++) {
     const aside = join(store, `control.before-generation-${generation}${attempt === 1 ? '' : `-${attempt}`}`)
-    if ((await exists(aside)) || (await exists(termMarkPath(aside)))) continue
-    if (await exists(mark)) await rename(mark, termMarkPath(aside))
-    if (await exists(control)) await rename(control, aside)
+    if (await isThere(aside)) continue
+    for (const [at, part] of partsOf(control).entries())
+      if (await exists(part)) await rename(part, partsOf(aside)[at] as string)
     return await syncDirectory(store)
   }
 }

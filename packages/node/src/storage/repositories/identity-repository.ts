@@ -10,6 +10,8 @@ export interface IdentityValue {
   readonly formatVersion: number
   readonly store: StoreId
   readonly cluster: ClusterId | undefined
+  /** Clusters of which `ashlar cluster recover` made this one, oldest first; absent where it made none. */
+  readonly formerClusters?: readonly ClusterId[]
   readonly voters: readonly Voter[]
   readonly founded: boolean
   readonly startCounter: number
