@@ -98,6 +98,11 @@ export const TIMERS = {
   unconnectedMs: 150,
   /** A peer that sends frames but no acknowledgement for this long is slow. */
   slowMs: 5000,
+  /**
+   * A voter whose control log takes longer to save a request has a disk that hangs: a leader hands over. Sooner than a replica is
+   * slow, because no lease is renewed meanwhile, and because a leader costs nothing to replace.
+   */
+  logSlowMs: 2000,
   /** A stream that is not opened by then is opened again. */
   openTimeoutMs: 2000,
   /** An unanswered compare-and-set or control request is sent again, and one that hung or left is no longer asked. */
@@ -168,6 +173,7 @@ holds(
   'control waits longer than any holder whose clock is within the drift counts',
 )
 holds(TIMERS.silentMs >= 3 * TIMERS.pingMs, 'silence is at least three pings long')
+holds(TIMERS.logSlowMs < TIMERS.slowMs, 'control decides again before a replica on the same disk is slow')
 holds(TIMERS.electionMinMs >= 3 * TIMERS.heartbeatMs, 'an election needs at least three missed heartbeats')
 holds(TIMERS.electionMaxMs >= 2 * TIMERS.electionMinMs, 'election timeouts are spread, so that votes rarely split')
 holds(TIMERS.heartbeatMs >= 2 * TIMERS.tickMs, 'a heartbeat is at least two ticks')

@@ -104,7 +104,7 @@ export const RAFT_DEFAULTS: RaftOptions = {
   heartbeatMs: TIMERS.heartbeatMs,
   electionMinMs: TIMERS.electionMinMs,
   electionMaxMs: TIMERS.electionMaxMs,
-  diskSlowMs: TIMERS.slowMs,
+  diskSlowMs: TIMERS.logSlowMs,
   uncommittedEntries: LIMITS.uncommittedEntries,
   uncommittedBytes: LIMITS.uncommittedBytes,
   messageBytes: LIMITS.controlBytes / 2,

@@ -6,7 +6,7 @@ import { RaftCluster } from './cluster.ts'
 import { ELECTION_MS, founding, Lone } from './lone.ts'
 
 /** A disk that does not answer for longer than this hangs; a takeover fits into the rest. */
-const FOUND_MS = TIMERS.slowMs + 2 * TIMERS.heartbeatMs
+const FOUND_MS = TIMERS.logSlowMs + 2 * TIMERS.heartbeatMs
 
 /** A cluster whose leader proposed an entry that its own disk does not write. */
 function hungLeader(options: ConstructorParameters<typeof RaftCluster>[0] = {}) {
@@ -21,7 +21,7 @@ function hungLeader(options: ConstructorParameters<typeof RaftCluster>[0] = {}) 
 describe('amendment 28: a disk under the control log that hangs', () => {
   test('a leader whose disk hangs is replaced, and what it proposed is committed', () => {
     const { cluster, leader } = hungLeader()
-    cluster.runFor(TIMERS.slowMs - 200)
+    cluster.runFor(TIMERS.logSlowMs - 200)
     assert.equal(cluster.leader, leader, 'a slow disk is none that hangs')
     cluster.runFor(700)
     const next = cluster.leader
@@ -46,9 +46,9 @@ describe('amendment 28: a disk under the control log that hangs', () => {
 
   test('a voter that is alone leads on, and says for how long it waits', () => {
     const { cluster, leader, asked } = hungLeader({ voters: 1 })
-    cluster.runFor(2 * TIMERS.slowMs)
+    cluster.runFor(2 * TIMERS.logSlowMs)
     assert.equal(cluster.leader, leader)
-    assert.ok(cluster.view(leader).diskWaitedMs >= 2 * TIMERS.slowMs - TIMERS.tickMs)
+    assert.ok(cluster.view(leader).diskWaitedMs >= 2 * TIMERS.logSlowMs - TIMERS.tickMs)
     cluster.node(leader).diskWorks = true
     cluster.completeDisk(leader)
     cluster.runFor(100)
@@ -61,7 +61,7 @@ describe('amendment 28: a disk under the control log that hangs', () => {
     lone.wait(ELECTION_MS)
     const yes = { type: 'vote', from: store(2), to: store(1), term: 1, pre: true, granted: true } as const
     assert.deepEqual(lone.receive(yes), ['write term 2 vote 1'])
-    lone.wait(TIMERS.slowMs)
+    lone.wait(TIMERS.logSlowMs)
     const { term } = lone.view
     assert.deepEqual(lone.wait(4 * TIMERS.electionMaxMs), [])
     assert.equal(lone.view.term, term)
@@ -77,7 +77,7 @@ describe('amendment 28: a disk under the control log that hangs', () => {
     const lone = new Lone()
     assert.deepEqual(lone.askVote(2, 2, founding()), ['write term 2 vote 2'])
     lone.wait(50)
-    lone.now += 2 * TIMERS.slowMs
+    lone.now += 2 * TIMERS.logSlowMs
     lone.step((ctx) => lone.machine.onTick(ctx))
     assert.equal(lone.view.diskWaitedMs, 0)
     lone.wait(100)
