@@ -36,6 +36,11 @@ export const LIMITS = {
   pushWindowBytes: MIB,
   /** Bytes of client writes that one extent's primary has given a seq and not yet committed. */
   primaryWindowBytes: 32 * MIB,
+  /**
+   * Bytes of PUSH that a store keeps aside for all its replicas until their MARKs (amendment 25). What a replica that counts lacks,
+   * or has more, are writes that did not commit: two windows of its extent at most, and hardly ever of many extents at once.
+   */
+  stagedPushBytes: 128 * MIB,
   /** Operations in the same window. */
   primaryWindowOps: 1024,
   /** Reads that one extent's primary is serving at once. */
@@ -165,6 +170,10 @@ holds(
   'the whole map fits in one frame, with M at its largest and every primary named by force',
 )
 holds(LIMITS.pushWindowBytes >= LIMITS.maxBlockBytes, 'the push window holds a whole block')
+holds(
+  LIMITS.stagedPushBytes >= 2 * LIMITS.primaryWindowBytes,
+  'what a replica may lack and have more of one extent is kept aside',
+)
 holds(LIMITS.linkHighBytes < LIMITS.linkCutBytes, 'a client is held back before its link is cut')
 holds(LIMITS.clientInFlightBytes <= LIMITS.linkCutBytes, 'the answers to one client fit on its link')
 holds(TIMERS.leaseMs >= 4 * TIMERS.renewMs, 'a lease spans at least four renewals')

@@ -11,6 +11,7 @@ import { ControlTruth, type Entrance } from './control-truth.ts'
 import { Durability } from './durability.ts'
 import { Elections } from './elections.ts'
 import { FullDisks } from './full-disks.ts'
+import { Orders } from './orders.ts'
 import { Recorder } from './recorder.ts'
 import { Report } from './report.ts'
 import { Requests } from './requests.ts'
@@ -31,6 +32,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   onForced: (extent: ExtentId) => void = () => {}
   private readonly requests = new Requests()
   private readonly versions: Versions
+  private readonly orders: Orders
   private readonly elections: Elections
 
   /** `disks`: those that exist, by store; kept up to date by the world. `trace` is called with one line an event. */
@@ -41,6 +43,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     this.serving = new Serving(this.truth, this.report)
     this.fullDisks = new FullDisks(clock, this.truth, this.report)
     this.versions = new Versions(this.report)
+    this.orders = new Orders(this.truth, this.report)
     this.elections = new Elections(this.report)
     this.recorder = new Recorder(clock, trace)
   }
@@ -153,6 +156,7 @@ export class Checkers implements NodeObserver, ClientObserver {
 
   private changed(node: NodeProcess, change: ReplicaChange): void {
     this.versions.changed(node, change)
+    this.orders.changed(node, change)
     this.durability.changed(change)
     this.serving.changed(node, change)
     this.fullDisks.changed(node, change)

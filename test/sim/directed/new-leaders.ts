@@ -1,7 +1,8 @@
 import { leaseExpiryMs } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES } from '../options.ts'
-import { Stage } from './stage.ts'
+import type { NodeHost } from '../world/node-host.ts'
+import { NotFollowed, Stage } from './stage.ts'
 
 /** How long a new leader may take until it has outwaited every lease, named other primaries, and those serve. */
 const TAKEOVER_MS = 4 * leaseExpiryMs()
@@ -37,28 +38,41 @@ const BUSY = {
 const SLOW_SYNC_MS = 600
 
 /**
- * 1. Writes reach one of two replicas, the voter's, and their primary dies. The other replica leads and puts its own
- *    versions over them.
- * 2. Some of those are on the voter's disk and the end of the copy is not, when both die. The voter's store is back, and
- *    leads. Writes that were rolled back are sent to it again: it may not take them for done.
+ * 1. Writes reach one of two replicas, which is taken out then, and the primary dies. The other replica leads, is one too few to
+ *    serve, and puts its own versions over them.
+ * 2. Some of those are on the disk of the one that was taken out and the end of the copy is not, when both die.
+ * 3. A person makes it the primary all the same. Writes that were rolled back are sent to it again: it may not take them for done.
  */
 export function rollbackCutShort(): readonly Violation[] {
-  const stage = Stage.where(({ primary, successor, voter }) => primary !== voter && successor !== voter, BUSY)
+  const apart = (s: Stage) => !s.record.assigned.includes(s.voter.disk.store)
+  const stage = Stage.where(apart, { ...BUSY, nodes: 4, minInSync: 2 })
   const { primary, successor, voter, world } = stage
+  const other = world.nodes.find((node) => ![primary, successor, voter].includes(node)) as NodeHost
+  const { store } = other.disk
   world.network.setLag(primary.name, successor.name, 3000)
   stage.run(300)
+  other.crash({ powerLoss: false })
+  stage.until('it is taken out', () => !stage.record.inSync.includes(store), 2500)
   primary.crash({ powerLoss: true })
   world.network.setLag(primary.name, successor.name, 0)
+  other.start()
   stage.when(
     'stream-compared',
-    (fact) => fact['store'] === voter.disk.store && fact['blocks'] !== 0,
+    (fact) => fact['store'] === store && fact['blocks'] !== 0,
     () => {
-      voter.disk.extraSyncMs = SLOW_SYNC_MS
+      other.disk.extraSyncMs = SLOW_SYNC_MS
     },
   )
   stage.run(1.5 * SLOW_SYNC_MS)
-  for (const node of [successor, voter]) node.crash({ powerLoss: true, luckless: true })
-  voter.disk.extraSyncMs = 0
-  voter.start()
+  for (const node of [successor, other]) node.crash({ powerLoss: true, luckless: true })
+  other.disk.extraSyncMs = 0
+  other.start()
+  const isForced = () => stage.record.primary.store === store
+  for (let tries = 0; tries < 50 && !isForced(); tries++) {
+    voter.process?.admin({ do: 'force-primary', extent: stage.record.id, store }, () => {})
+    stage.run(200)
+  }
+  if (!isForced()) throw new NotFollowed('it is no primary by force')
+  successor.start()
   return stage.expect('writes go on', stage.nextWrites(), TAKEOVER_MS).finish()
 }

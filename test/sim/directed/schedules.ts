@@ -13,6 +13,7 @@ import {
   twoReplicasSilent,
 } from './lasting-faults.ts'
 import { awayWhileControlMoved, changeCutOff, droppedRecords, lostControlLog, lostVoter } from './long-runs.ts'
+import { cancelledAfterPushes, lastCommittedIsMissing, retriedAfterPushes, writeOfNoAttachment } from './lost-writes.ts'
 import { primaryDiesWithLeader, primaryDiesWithVoter, rollbackCutShort } from './new-leaders.ts'
 import { controlLogRolledBack, storeRolledBack, twoCopiesAtOnce } from './old-directories.ts'
 import { Stage } from './stage.ts'
@@ -40,6 +41,10 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['writes-while-comparing', writesWhileComparing],
   ['retries-after-a-copy', retriesAfterCopy],
   ['served-too-early', servedTooEarly],
+  ['retried-after-pushes', retriedAfterPushes],
+  ['cancelled-after-pushes', cancelledAfterPushes],
+  ['write-of-no-attachment', writeOfNoAttachment],
+  ['last-committed-is-missing', lastCommittedIsMissing],
   ['everybody-at-once', everybodyAtOnce],
   ['voter-away', voterAway],
   ['slow-but-alive-replica', slowReplica],

@@ -2,6 +2,7 @@ import { CLIENT_MUTANTS } from './client-table.ts'
 import { DIRECTORY_MUTANTS } from './directory-table.ts'
 import { FAULT_MUTANTS } from './fault-table.ts'
 import { LIVENESS_MUTANTS } from './liveness-table.ts'
+import { LOSS_MUTANTS } from './loss-table.ts'
 import type { Mutant } from './mutant.ts'
 import { RAFT_MUTANTS } from './raft-table.ts'
 import { READ_MUTANTS } from './read-table.ts'
@@ -357,7 +358,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${REPLICATION}/writes.ts`,
-        find: 'const refusal = primary.refusal(ctx, write.epoch, write.operation.generation)\n    if (refusal !== undefined) return this.drop',
+        find: 'const refusal = this.refusal(ctx, write)\n    if (refusal !== undefined) return this.drop',
         replace: 'const refusal = undefined\n    if (refusal !== undefined) return this.drop',
       },
     ],
@@ -474,6 +475,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
 export const MUTANTS: readonly Mutant[] = [
   ...REPLICATION_MUTANTS,
   ...RETRY_MUTANTS,
+  ...LOSS_MUTANTS,
   ...READ_MUTANTS,
   ...CLIENT_MUTANTS,
   ...RAFT_MUTANTS,

@@ -301,6 +301,11 @@ export class OpenStore {
     return this.visible.get(extent)?.head
   }
 
+  /** The version of a block after every change so far, durable or not. */
+  versionOf(extent: ExtentId, block: BlockIndex): BlockVersion | undefined {
+    return this.visible.get(extent)?.versions.get(block)
+  }
+
   /** What is written to a block now would go over, durable or not. */
   kindOf(extent: ExtentId, block: BlockIndex): BlockKind | undefined {
     return this.visible.get(extent)?.versions.get(block).kind

@@ -85,7 +85,7 @@ export class ReplicaImage {
     return copy
   }
 
-  private put({ block, version, bytes }: BlockChange): void {
+  put({ block, version, bytes }: BlockChange): void {
     this.versions.set(block, version)
     this.damaged.delete(block)
     if (bytes === undefined || version.kind === BLOCK_ABSENT) this.bytes.delete(block)

@@ -1,8 +1,6 @@
 import {
-  BLOCK_ABSENT,
   BLOCK_DATA,
   type Confirm,
-  type Epoch,
   type FetchBlock,
   type GetDigests,
   type GetVersions,
@@ -18,29 +16,10 @@ import {
 import type { BlockChange, Context, Link, Token } from '../machine.ts'
 import { DedupeWindows } from './dedupe.ts'
 import type { ExtentState } from './extent-state.ts'
+import { type InboundStream, inboundStream } from './inbound-stream.ts'
 import type { Repairs } from './repair.ts'
 import type { Services } from './services.ts'
-
-/**
- * One inbound stream, bound to one connection:
- *
- *   opening ──promised durable──> open ──MARK──> live
- *      └────────────── any gap, newer OPEN, closed link ──────────────> over
- */
-interface InboundStream {
-  readonly link: Link
-  readonly epoch: Epoch
-  readonly gen: number
-  readonly primary: StoreId
-  phase: 'opening' | 'open' | 'live'
-  /** What is durable: acknowledged by the next ACK. */
-  ackedSeq: Seq
-  ackedPush: number
-  marked: boolean
-  ackDue: boolean
-  /** What the primary had applied when it found a difference. Before that there is nothing to roll back. */
-  applied: DedupeWindows | undefined
-}
+import { pushedChange, StagedPushes } from './staged-pushes.ts'
 
 /** Messages of a primary that only the current stream may carry. */
 type StreamMessage = GetDigests | GetVersions | GetWindows | Push | Mark | Replicate
@@ -69,23 +48,32 @@ export class ReplicaRole {
       (open.epoch < current.epoch || (open.epoch === current.epoch && open.gen <= current.gen))
     )
       return this.refuse(ctx, link, open, 'older-stream')
-    const stream: InboundStream = {
-      link,
-      epoch: open.epoch,
-      gen: open.gen,
-      primary: open.primaryStore,
-      phase: 'opening',
-      ackedSeq: 0 as Seq,
-      ackedPush: 0,
-      marked: false,
-      ackDue: false,
-      applied: undefined,
-    }
+    const staged = this.counts() ? new StagedPushes(this.services.staging) : undefined
+    const stream = inboundStream(link, open, staged)
     // From here on nothing of the stream before is applied. The promise goes into the queue of writes even when it is not
     // higher: once it is durable so is everything of older streams, and only then is the table read (amendment 5).
+    this.end()
     this.stream = stream
     const token = this.extent.commit(ctx, { head: { promised: open.epoch } })
     this.services.when(token, (later) => this.verify(later, stream))
+  }
+
+  /** This store may be the next primary, as far as it knows: it holds every acknowledged write. */
+  private counts(): boolean {
+    const { control, self } = this.services
+    const record = control.map.extents.get(this.extent.id) ?? this.extent.record
+    return record === undefined || record.inSync.includes(self) || record.eligible.includes(self)
+  }
+
+  /** The stream is over, and what it brought before its MARK is forgotten. */
+  private end(): void {
+    this.forgetStaged()
+    this.stream = undefined
+  }
+
+  /** Nothing that is kept aside will be taken in: this store leads from now on. */
+  forgetStaged(): void {
+    this.stream?.staged?.drop()
   }
 
   /** A suspect store reads what it holds before it says so (amendment 11). */
@@ -204,8 +192,16 @@ export class ReplicaRole {
     if (stream === undefined) return
     if (stream.phase !== 'open' || !this.fits(message))
       return this.closeStream(ctx, stream, 'push after mark, or of the wrong size')
+    const change = pushedChange(message)
+    if (stream.staged?.add(change) === true) {
+      // It says only that more may come: nothing counts before the MARK.
+      stream.ackedPush = message.push
+      return this.acknowledge()
+    }
+    const blocks = [...(stream.staged?.take() ?? []), change]
+    stream.staged = undefined
     const token = this.extent.commit(ctx, {
-      blocks: [pushedChange(message)],
+      blocks,
       ...(stream.applied === undefined ? {} : { rolledBackTo: stream.applied }),
     })
     this.acknowledgeWhenDurable(stream, token, () => {
@@ -219,6 +215,7 @@ export class ReplicaRole {
     if (stream.phase !== 'open') return this.closeStream(ctx, stream, 'second mark')
     stream.phase = 'live'
     const token = this.extent.commit(ctx, {
+      blocks: stream.staged?.take() ?? [],
       head: {
         lastEpoch: message.lastEpoch,
         lastSeq: message.lastSeq,
@@ -312,7 +309,7 @@ export class ReplicaRole {
   }
 
   private closeStream(ctx: Context, stream: InboundStream, reason: string): void {
-    this.stream = undefined
+    this.end()
     ctx.fact('warn', 'stream-closed', { extent: this.extent.id, store: stream.primary, reason })
     ctx.emit({
       type: 'send',
@@ -355,27 +352,16 @@ export class ReplicaRole {
   }
 
   onLinkDown(link: Link): void {
-    if (this.stream?.link === link) this.stream = undefined
+    if (this.stream?.link === link) this.end()
   }
 
   /** The replica is about to be deleted: what is still on its way to the store finds no stream. */
   drop(): void {
-    this.stream = undefined
+    this.end()
   }
 
   /** Who leads the stream that is open, for people. */
   describe(): { primary: StoreId; phase: string } | undefined {
     return this.stream === undefined ? undefined : { primary: this.stream.primary, phase: this.stream.phase }
-  }
-}
-
-function pushedChange(push: Push): BlockChange {
-  return {
-    block: push.block,
-    version:
-      push.kind === BLOCK_ABSENT
-        ? { epoch: 0 as Epoch, seq: 0 as Seq, kind: BLOCK_ABSENT, checksum: 0 }
-        : { epoch: push.versionEpoch, seq: push.versionSeq, kind: push.kind, checksum: push.checksum },
-    ...(push.bytes === undefined ? {} : { bytes: push.bytes }),
   }
 }

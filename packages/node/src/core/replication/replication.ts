@@ -26,6 +26,7 @@ import { Primary } from './primary.ts'
 import { isQuiet, isSilent } from './quiet.ts'
 import { OwnRoom } from './room.ts'
 import type { Completion, ForPrimary, ForReplica, ForStream, Services } from './services.ts'
+import { StagingRoom } from './staged-pushes.ts'
 import { Verification } from './verification.ts'
 
 type Then = (ctx: Context, completion: Completion) => void
@@ -63,6 +64,7 @@ export class Replication implements MapListener {
       acknowledgeAtEnd: (replica: Acknowledging) => this.acknowledging.add(replica),
       room: () => this.room.current,
       pace: new CopyPace(),
+      staging: new StagingRoom(),
     }
     this.services = { ...services, verification: new Verification(services, options.trust) }
     this.leftovers = new Leftovers(options.replicas)
@@ -117,6 +119,7 @@ export class Replication implements MapListener {
     const named = record.primary.store === self && record.primary.counter === counter
     // An epoch is led once: what this store led before, in this life or another, is never resumed (A2.0).
     if (named && record.epoch > state.led && record.epoch >= state.promised) {
+      extent.replica.forgetStaged()
       extent.primary = new Primary(state, record.epoch, extent.services, extent.repairs)
       extent.primary.begin(ctx)
     } else this.writeRecord(ctx, state, record)

@@ -2,6 +2,7 @@ import type { Message, StoreId, StoreRoom } from '@ashlar/proto'
 import type { ControlView, PeerLinks } from '../interfaces.ts'
 import type { Context, Input, Token } from '../machine.ts'
 import type { CopyPace } from './copy-pace.ts'
+import type { StagingRoom } from './staged-pushes.ts'
 import type { Verification } from './verification.ts'
 
 export type Completion = Extract<
@@ -31,6 +32,8 @@ export interface Services {
   readonly verification: Verification
   /** Turns of all that copies to replicas which are filled. */
   readonly pace: CopyPace
+  /** Memory for what its replicas keep aside until a MARK. */
+  readonly staging: StagingRoom
   /** Room of this store's disk, as last told (amendment 17). */
   room(): StoreRoom
 }

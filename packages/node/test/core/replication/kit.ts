@@ -369,6 +369,21 @@ export class World {
         this.run(other, (ctx) => this.host(other).replication.onLinkDown(ctx, link))
   }
 
+  /** The connections of two stores break, with all that is on its way; others stand at once. */
+  reconnect(a: string, b: string): void {
+    const ends = [a, b]
+    for (let at = this.wire.length - 1; at >= 0; at--) {
+      const { from, to } = this.wire[at] as (typeof this.wire)[number]
+      if (ends.includes(from) && ends.includes(to)) this.wire.splice(at, 1)
+    }
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ] as [StoreId, StoreId][])
+      for (const self of [from, to])
+        this.run(self, (ctx) => this.host(self).replication.onLinkDown(ctx, this.linkTo(from, to)))
+  }
+
   start(store: string): void {
     const host = this.host(store)
     host.up = true

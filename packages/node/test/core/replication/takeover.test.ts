@@ -161,41 +161,6 @@ test('amendment 13: a retry after a failover is answered from the new primary’
   assert.equal(world.host('b').disk.head.lastSeq, seq)
 })
 
-test('amendment 13: a retry of an operation whose block was rolled back is done again, though that comparison never ended', () => {
-  const world = active({ minInSync: 1 })
-  const everywhere = write(0, 1, 1)
-  world.ask('a', everywhere)
-  world.settle()
-  // Two that b has and c has not; c puts the first of their blocks back, and dies before it has put back the other.
-  world.hold = (_from, to, message) => message.type === 'replicate' && to === 'c'
-  const [rolledBack, kept] = [write(0, 2, 2), write(1, 3, 3)]
-  for (const writing of [rolledBack, kept]) {
-    world.ask('a', writing)
-    world.settle()
-  }
-  world.kill('a')
-  world.hold = (from, _to, message) =>
-    from === 'c' && (message.type === 'mark' || (message.type === 'push' && message.block !== 0))
-  world.change({ epoch: 2 as Epoch, primary: { store: 'c' as StoreId, counter: 1 }, inSync: ['b', 'c'] as StoreId[] })
-  world.settle()
-  assert.deepEqual([world.versionAt('b', 0).seq, world.versionAt('b', 1).seq], [2, 4])
-  // It left the window with its block, in one change: a store that is killed now has neither.
-  world.kill('c')
-  world.kill('b')
-  world.start('b')
-  world.hold = () => false
-  world.change({ epoch: 3 as Epoch, primary: { store: 'b' as StoreId, counter: 2 }, inSync: ['b'] as StoreId[] })
-  world.settle()
-  const start = world.host('b').disk.head.lastSeq
-  for (const [at, writing] of [everywhere, kept, rolledBack].entries()) {
-    world.ask('b', { ...writing, request: 8000 + at, epoch: 3 as Epoch })
-    world.settle()
-    assert.deepEqual(world.codes(8000 + at), [OK])
-  }
-  assert.equal(world.host('b').disk.head.lastSeq, start + 1, 'only what was rolled back was done again')
-  assert.equal(world.versionAt('b', 0).seq, start + 1)
-})
-
 test('amendment 13: a cancelled operation is refused for ever, also by the next primary', () => {
   const world = active()
   const writing = write(0, 1, 1)

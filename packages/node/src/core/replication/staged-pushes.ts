@@ -1,0 +1,76 @@
+import { BLOCK_ABSENT, type BlockIndex, type Bytes, type Epoch, LIMITS, type Push, type Seq } from '@ashlar/proto'
+import type { BlockChange } from '../machine.ts'
+
+/** What a block takes beside its bytes. */
+const ENTRY_BYTES = 64
+
+/** Bytes that all replicas of a store keep aside, of those that it may (`LIMITS.stagedPushBytes`). */
+export class StagingRoom {
+  private bytes: Bytes = 0
+
+  /** False, and nothing taken, when there is no room for so many more. */
+  take(bytes: Bytes): boolean {
+    if (this.bytes + bytes > LIMITS.stagedPushBytes) return false
+    this.bytes += bytes
+    return true
+  }
+
+  giveBack(bytes: Bytes): void {
+    this.bytes -= bytes
+  }
+}
+
+/**
+ * What a primary pushed to a replica that counts, until its MARK: the replica takes all of it in with the MARK, in one batch
+ * (amendment 25). Until then the replica is what it was, so that what it remembers of operations fits the blocks that it holds
+ * whenever it has to lead.
+ */
+export class StagedPushes {
+  private readonly room: StagingRoom
+  private readonly blocks = new Map<BlockIndex, BlockChange>()
+  private bytes: Bytes = 0
+
+  constructor(room: StagingRoom) {
+    this.room = room
+  }
+
+  /** Keeps a block aside, in place of what was pushed of it before. False when there is no room for it. */
+  add(change: BlockChange): boolean {
+    const before = sizeOf(this.blocks.get(change.block))
+    const size = sizeOf(change)
+    if (!this.room.take(size)) return false
+    this.room.giveBack(before)
+    this.bytes += size - before
+    this.blocks.set(change.block, change)
+    return true
+  }
+
+  /** All that is kept aside, in no order; nothing is any more. */
+  take(): readonly BlockChange[] {
+    const blocks = [...this.blocks.values()]
+    this.drop()
+    return blocks
+  }
+
+  drop(): void {
+    this.room.giveBack(this.bytes)
+    this.bytes = 0
+    this.blocks.clear()
+  }
+}
+
+function sizeOf(change: BlockChange | undefined): Bytes {
+  return change === undefined ? 0 : ENTRY_BYTES + (change.bytes?.length ?? 0)
+}
+
+/** What a PUSH makes of its block. */
+export function pushedChange(push: Push): BlockChange {
+  return {
+    block: push.block,
+    version:
+      push.kind === BLOCK_ABSENT
+        ? { epoch: 0 as Epoch, seq: 0 as Seq, kind: BLOCK_ABSENT, checksum: 0 }
+        : { epoch: push.versionEpoch, seq: push.versionSeq, kind: push.kind, checksum: push.checksum },
+    ...(push.bytes === undefined ? {} : { bytes: push.bytes }),
+  }
+}

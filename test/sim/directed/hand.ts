@@ -1,0 +1,70 @@
+import { crc32 } from 'node:zlib'
+import type { ClientOutcome } from '@ashlar/client/core'
+import { BLOCK_BYTES } from '../options.ts'
+import { VOLUME_NAME } from '../workload/client-driver.ts'
+import { stamped, valuesOf } from '../workload/stamps.ts'
+import type { ClientHost } from '../world/client-host.ts'
+import type { Stage } from './stage.ts'
+
+/** A call that is on its way, or its outcome. */
+export interface Handed {
+  outcome: ClientOutcome | undefined
+}
+
+/**
+ * One client whose calls a schedule makes itself, call by call, instead of the driver's random ones. Values are numbers that no
+ * other write of the schedule has; each covers one block.
+ */
+export class Hand {
+  private readonly stage: Stage
+  private readonly host: ClientHost
+  private handle = 0
+
+  /** `index`: which of the clients. The volume is opened when this returns. */
+  constructor(stage: Stage, index: number, mode: 'exclusive' | 'shared' | 'read-only') {
+    this.stage = stage
+    this.host = stage.world.clients[index] as ClientHost
+    const outcome = this.done(this.call({ do: 'open', name: VOLUME_NAME, mode, ifFree: false }))
+    if (outcome?.ok === true) this.handle = (outcome.result as { handle: number }).handle
+  }
+
+  get name(): string {
+    return this.host.name
+  }
+
+  /** Sends a write of whole blocks from `block` on, and does not wait for its end. */
+  send(block: number, value: number, blocks = 1): Handed {
+    const bytes = stamped(value, blocks * BLOCK_BYTES)
+    const checksums = Array.from({ length: blocks }, (_, at) =>
+      crc32(bytes.subarray(at * BLOCK_BYTES, (at + 1) * BLOCK_BYTES)),
+    )
+    return this.call({ do: 'write', volume: this.handle, offset: block * BLOCK_BYTES, bytes, checksums })
+  }
+
+  /** Writes, and waits for the end: true when the write was acknowledged. */
+  write(block: number, value: number): boolean {
+    return this.done(this.send(block, value))?.ok === true
+  }
+
+  /** The value that a block has now, or the code of the failure. */
+  read(block: number): number | string | undefined {
+    const offset = block * BLOCK_BYTES
+    const outcome = this.done(this.call({ do: 'read', volume: this.handle, offset, length: BLOCK_BYTES }))
+    if (outcome === undefined) return undefined
+    return outcome.ok ? valuesOf((outcome.result as { bytes: Uint8Array }).bytes)[0] : outcome.failure.code
+  }
+
+  /** Waits for the end of a call; undefined when a rule was broken before it came. */
+  done(handed: Handed): ClientOutcome | undefined {
+    this.stage.until(`the end of a call of ${this.name}`, () => handed.outcome !== undefined)
+    return handed.outcome
+  }
+
+  private call(call: Parameters<ClientHost['process']['call']>[0]): Handed {
+    const handed: Handed = { outcome: undefined }
+    this.host.process.call(call, (outcome) => {
+      handed.outcome = outcome
+    })
+    return handed
+  }
+}
