@@ -10,6 +10,8 @@ export interface PumpOptions {
   readonly machine: PumpedMachine
   /** Monotonic milliseconds. */
   readonly clock: () => Millis
+  /** Called before the first of the inputs that waited is stepped: `clock` then tells of time in which the machine slept. */
+  readonly look: () => void
   /** Carries one effect out; called in the order in which the machine returned them. Must not call `feed` synchronously. */
   readonly carry: (effect: Effect) => void
   /** Called once a turn of the event loop, after all that came in it was stepped: what was gathered may leave now. */
@@ -44,8 +46,9 @@ export class Pump {
 
   private drain(): void {
     this.scheduled = false
-    const { machine, clock, carry, onBroken } = this.options
+    const { machine, clock, look, carry, onBroken } = this.options
     try {
+      look()
       for (let at = 0; at < this.queue.length && !this.stopped; at++) {
         for (const effect of machine.step(clock(), this.queue[at] as Input)) carry(effect)
       }

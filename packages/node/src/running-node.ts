@@ -11,6 +11,7 @@ import {
   invariant,
   MapCopy,
   type Message,
+  type Millis,
   type NodeName,
   type StoreId,
   TIMERS,
@@ -149,6 +150,7 @@ export class RunningNode implements NodeView, TransportEvents {
     this.#pump = new Pump({
       machine,
       clock: () => this.#clock.now(),
+      look: () => this.#tellSlept(this.#clock.glance()),
       carry: (effect: Effect) => carry(carriers, effect),
       flush: () => {
         transport.flush()
@@ -162,10 +164,13 @@ export class RunningNode implements NodeView, TransportEvents {
   }
 
   #tick(): void {
-    const sleptMs = this.#clock.look()
-    if (sleptMs > 0) this.#options.observer.log.warn({ sleptMs }, 'this machine was suspended')
+    this.#tellSlept(this.#clock.look())
     this.#machine?.setRoom(this.#store.space())
     this.#feed({ type: 'tick' })
+  }
+
+  #tellSlept(sleptMs: Millis): void {
+    if (sleptMs > 0) this.#options.observer.log.warn({ sleptMs }, 'this machine was suspended')
   }
 
   #feed(input: Input): void {

@@ -6,6 +6,9 @@ import { NodeClock } from '../src/node-clock.ts'
 class Machine {
   monotonicMs = 5000
   sinceBootMs = 90_000
+  wallMs = 1_700_000_000_000
+  /** Times at which the time since boot was read. */
+  looks = 0
   /** How long the process is held up between two readings. */
   heldUpMs = 0
 
@@ -14,17 +17,20 @@ class Machine {
     sinceBoot: () => {
       this.monotonicMs += this.heldUpMs
       this.sinceBootMs += this.heldUpMs
+      this.looks++
       return Math.floor(this.sinceBootMs / 10) * 10
     },
+    wall: () => this.wallMs,
   }
 
   runs(ms: number): void {
     this.monotonicMs += ms
-    this.sinceBootMs += ms
+    this.sleeps(ms)
   }
 
   sleeps(ms: number): void {
     this.sinceBootMs += ms
+    this.wallMs += ms
   }
 }
 
@@ -51,6 +57,45 @@ test('steps of the time since boot are no suspension, however long they add up',
     assert.equal(clock.look(), 0)
   }
   assert.equal(clock.now() - start, 53_000)
+})
+
+test('A2.3: a glance finds what the machine slept, and costs no look while it did not', () => {
+  const machine = new Machine()
+  const clock = new NodeClock(machine.sources)
+  const start = clock.now()
+  const looks = machine.looks
+  for (let glances = 0; glances < 1000; glances++) {
+    machine.runs(1)
+    assert.equal(clock.glance(), 0)
+  }
+  assert.equal(machine.looks, looks)
+  machine.sleeps(30_000)
+  assert.ok(clock.glance() >= 29_990)
+  assert.ok(clock.now() - start >= 30_990)
+  assert.equal(clock.glance(), 0)
+  assert.equal(machine.looks, looks + 1)
+})
+
+test('a wall clock that is set, forward or back, is no suspension', () => {
+  const machine = new Machine()
+  const clock = new NodeClock(machine.sources)
+  const start = clock.now()
+  for (const jump of [3_600_000, -86_400_000, 60]) {
+    machine.wallMs += jump
+    assert.equal(clock.glance(), 0)
+    assert.equal(clock.look(), 0)
+  }
+  assert.equal(clock.now(), start)
+})
+
+test('a glance that told nothing, since the process was held up, is repeated', () => {
+  const machine = new Machine()
+  const clock = new NodeClock(machine.sources)
+  machine.sleeps(500)
+  machine.heldUpMs = 400
+  assert.equal(clock.glance(), 0)
+  machine.heldUpMs = 0
+  assert.ok(clock.glance() >= 490)
 })
 
 test('a process that is held up between the two readings finds no suspension', () => {

@@ -67,6 +67,7 @@ export class ControlRig {
     this.#pump = new Pump({
       machine: { step: (now, input) => this.#step(now, input as Fed) },
       clock: () => performance.now(),
+      look: () => {},
       carry: (effect) => this.#carry(effect),
       flush: () => this.#flush(),
       onBroken: (error) => {

@@ -2,6 +2,7 @@ import type { Fact } from '@ashlar/node/core'
 import { type StoreId, TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
+import { suspendedMachine } from './clocks.ts'
 import { readsBelowMinInSync, readsBesideMajority } from './confirmed-reads.ts'
 import { everyDiskFull, fullMember, fullReplicaReturns, placedWhereThereIsRoom } from './full-disks.ts'
 import {
@@ -35,6 +36,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['read-when-the-lease-runs-out', readWhenLeaseRunsOut],
   ['reads-beside-a-majority', readsBesideMajority],
   ['reads-below-min-in-sync', readsBelowMinInSync],
+  ['suspended-machine', suspendedMachine],
   ['write-of-a-fenced-client', writeOfFencedClient],
   ['attachment-not-known-yet', attachmentNotKnownYet],
   ['first-writes-rolled-back', firstWritesRolledBack],

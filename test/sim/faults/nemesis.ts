@@ -57,6 +57,7 @@ export class Nemesis {
     this.space = new SpaceFaultMaker(victims)
     this.wide = new WideFaults(victims, {
       startLater: (node, afterMs) => this.startLater(node, afterMs),
+      cut: (cuts, forMs) => this.cuts.make(cuts, forMs),
       mayLoseAny: () => this.mayWipeAny(),
     })
   }

@@ -1,5 +1,7 @@
 import type { WideFaultName } from '../wide/shares.ts'
+import type { Cut } from '../world/network.ts'
 import type { NodeHost } from '../world/node-host.ts'
+import { ClockFaults } from './clock-faults.ts'
 import { DirectoryFaults } from './directory-faults.ts'
 import type { Victims } from './nemesis.ts'
 import { PeopleFaults } from './people.ts'
@@ -8,6 +10,8 @@ import { PeopleFaults } from './people.ts'
 export interface Tools {
   /** Starts a node that is down, after so long. */
   startLater(node: NodeHost, afterMs: number): void
+  /** Makes cuts of the network that end together, after so long. */
+  cut(cuts: readonly Cut[], forMs: number): void
   /** One store may lose what it holds: no other one is lost, rotten or in doubt, and two that count are believed. */
   mayLoseAny(): boolean
 }
@@ -21,12 +25,14 @@ export class WideFaults {
   private readonly victims: Victims
   private readonly people: PeopleFaults
   private readonly directories: DirectoryFaults
+  private readonly clocks: ClockFaults
 
   constructor(victims: Victims, tools: Tools) {
     this.victims = victims
     this.tools = tools
     this.people = new PeopleFaults(victims)
     this.directories = new DirectoryFaults(victims, tools)
+    this.clocks = new ClockFaults(victims, tools)
   }
 
   /** No store lacks what it acknowledged. */
@@ -41,6 +47,8 @@ export class WideFaults {
     scrub: () => this.people.scrub(),
     'store-back': () => this.directories.storeBack(),
     'control-back': () => this.directories.controlBack(),
+    suspend: () => this.clocks.suspend(),
+    'set-wall-clock': () => this.clocks.setWallClock(),
   }
 
   /** No more harm: what was planned for later is not done any more. */

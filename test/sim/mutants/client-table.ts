@@ -18,4 +18,17 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     ],
     searched: true,
   },
+  {
+    name: 'slept-until-the-tick',
+    rule: 'A2.3',
+    wrong: 'What a suspended machine slept is looked at at the next tick, after what waited was answered.',
+    edits: [
+      {
+        file: 'packages/node/src/node-clock.ts',
+        find: 'return Math.abs(aheadMs - this.#wallAheadMs) > GLANCE_MS ? this.look() : 0',
+        replace: 'return aheadMs * 0',
+      },
+    ],
+    schedule: 'suspended-machine',
+  },
 ]

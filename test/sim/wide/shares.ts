@@ -20,6 +20,10 @@ export const WIDE_FAULTS = {
   'store-back': 0.3,
   /** The control log of a voter is, and what lies beside it is not. */
   'control-back': 0.3,
+  /** A machine is suspended, and its monotonic clock with it. */
+  suspend: 0.3,
+  /** A wall clock is set, forward or back. */
+  'set-wall-clock': 0.2,
 } as const
 
 /** What comes between the time of faults and the mending, each in this share of wide seeds, in this order. */

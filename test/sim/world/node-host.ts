@@ -1,7 +1,8 @@
 import { crc32 } from 'node:zlib'
 import { type Effect, type Input, type LoadedBlock, NodeMachine, type NodeStart } from '@ashlar/node/core'
-import type { AdminCommand, Message, NodeName, ReadPart, StoreId } from '@ashlar/proto'
+import type { AdminCommand, Message, Millis, NodeName, ReadPart, StoreId } from '@ashlar/proto'
 import { FEATURE_LEVEL, splitBlocks, WIRE_VERSION } from '@ashlar/proto'
+import { NodeClock } from '../../../packages/node/src/node-clock.ts'
 import type { Chance } from './chance.ts'
 import type { Hello } from './connection.ts'
 import { Disk, type DiskFaults, OpenStore } from './disk.ts'
@@ -27,6 +28,8 @@ export class NodeHost {
   private readonly world: NodeWorld
   private boot = 1
   private openings = 0
+  /** How far the wall clock is from the time since boot. */
+  wallAheadMs: Millis = 0
   disk: Disk
   process: NodeProcess | undefined
 
@@ -137,6 +140,8 @@ export class NodeProcess extends Process {
   private readonly asked = new Map<number, () => void>()
   private readonly machine: NodeMachine
   private readonly gauge: SpaceGauge | undefined
+  /** The shipped one: time in which the host was suspended counts from the next look on. */
+  private readonly nodeClock: NodeClock
   private readonly world: NodeWorld
 
   constructor(node: NodeHost, bootId: string, world: NodeWorld) {
@@ -144,6 +149,11 @@ export class NodeProcess extends Process {
     this.node = node
     this.disk = node.disk
     this.world = world
+    this.nodeClock = new NodeClock({
+      monotonic: () => this.monotonic(),
+      sinceBoot: () => this.sinceBoot(),
+      wall: () => this.sinceBoot() + node.wallAheadMs,
+    })
     const { disk } = node
     this.counter = disk.identity.counter
     this.bootId = bootId
@@ -261,7 +271,16 @@ export class NodeProcess extends Process {
   }
 
   /** As the shell does: before each tick the machine learns how much room there is. */
+  override now(): Millis {
+    return this.nodeClock.now()
+  }
+
+  protected override beforeTurn(): void {
+    this.nodeClock.glance()
+  }
+
   protected tick(): void {
+    this.nodeClock.look()
     if (this.gauge !== undefined) {
       const room = this.gauge.look(this.now())
       this.machine.setRoom(room)

@@ -6,8 +6,8 @@ import type { Network } from './network.ts'
 import type { Clock } from './time.ts'
 
 /**
- * One life of one process: what it is told happens one thing at a time, and not at all while its host is paused. Its clock
- * runs at a rate of its own and starts anywhere.
+ * One life of one process: what it is told happens one thing at a time, and not at all while its host is paused or suspended.
+ * Its clock runs at a rate of its own and starts anywhere.
  */
 export abstract class Process implements Endpoint {
   readonly host: string
@@ -18,6 +18,9 @@ export abstract class Process implements Endpoint {
   private dead = false
   /** Pauses that are not over. */
   private pauses = 0
+  /** How long the host was suspended, by its clock, and since when it is. */
+  private suspendedMs: Millis = 0
+  private suspendedAt: Millis | undefined
   private inbox: (() => void)[] = []
   private links = 0
 
@@ -38,11 +41,30 @@ export abstract class Process implements Endpoint {
 
   /** Milliseconds by this process's own clock. */
   now(): Millis {
+    return this.monotonic()
+  }
+
+  /** Milliseconds that passed while the host was not suspended. */
+  protected monotonic(): Millis {
+    const now = this.sinceBoot()
+    const suspendedMs = this.suspendedAt === undefined ? 0 : now - this.suspendedAt
+    return now - suspendedMs - this.suspendedMs
+  }
+
+  /** Milliseconds, those in which the host was suspended included. */
+  protected sinceBoot(): Millis {
     return this.epochMs + this.clock.now * this.rate
   }
 
+  /** What the shell of a process does before anything that came is handled. */
+  protected beforeTurn(): void {}
+
   alive(): boolean {
     return !this.dead
+  }
+
+  get suspended(): boolean {
+    return this.suspendedAt !== undefined
   }
 
   newLink(): number {
@@ -62,6 +84,23 @@ export abstract class Process implements Endpoint {
       this.pauses--
       this.wake()
     })
+  }
+
+  /**
+   * The host stands still, and its monotonic clock with it. What comes meanwhile waits, and is there before the next tick: timers
+   * go by that clock. False when it is suspended already.
+   */
+  suspend(forMs: number): boolean {
+    if (this.suspendedAt !== undefined) return false
+    this.suspendedAt = this.sinceBoot()
+    this.pauses++
+    this.clock.after(forMs, () => {
+      this.suspendedMs += this.sinceBoot() - (this.suspendedAt ?? 0)
+      this.suspendedAt = undefined
+      this.pauses--
+      this.wake()
+    })
+    return true
   }
 
   /** Ends this life. Silent: nothing tells the peers. */
@@ -95,6 +134,7 @@ export abstract class Process implements Endpoint {
   }
 
   private turn(action: () => void): void {
+    this.beforeTurn()
     action()
     this.network.flush()
   }

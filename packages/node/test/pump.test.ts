@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Input } from '../src/core/machine.ts'
+import { Pump } from '../src/pump.ts'
+
+const TICK: Input = { type: 'tick' }
+
+/** A pump whose machine notes the time of each input; the machine that it runs on slept since the last look. */
+function pumped(): { pump: Pump; steps: number[]; looks: () => number; sleep: (ms: number) => void } {
+  const steps: number[] = []
+  let looks = 0
+  let now = 1000
+  let slept = 0
+  const pump = new Pump({
+    machine: {
+      step: (at) => {
+        steps.push(at)
+        return []
+      },
+    },
+    clock: () => now,
+    look: () => {
+      looks++
+      now += slept
+      slept = 0
+    },
+    carry: () => {},
+    flush: () => {},
+    onBroken: (error) => assert.fail(String(error)),
+  })
+  return { pump, steps, looks: () => looks, sleep: (ms) => (slept += ms) }
+}
+
+test('A2.3: the first input that is stepped after the machine slept is stepped at the time that it is by then', async () => {
+  const { pump, steps, looks, sleep } = pumped()
+  pump.feed(TICK)
+  await Promise.resolve()
+  assert.deepEqual(steps, [1000])
+  sleep(30_000)
+  for (let input = 0; input < 3; input++) pump.feed(TICK)
+  await Promise.resolve()
+  assert.deepEqual(steps, [1000, 31_000, 31_000, 31_000])
+  assert.equal(looks(), 2, 'once a turn')
+  pump.stop()
+})
