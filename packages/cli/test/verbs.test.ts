@@ -21,6 +21,7 @@ const CLUSTER = {
   extents: { healthy: 4, recovering: 0, degraded: 0, unavailable: 0 },
   ...{ reasons: [], insecure: [], unasked: [] },
 }
+const WAITS = ['n3, whose build knows level 0: upgrade it']
 const DEGRADED = { ...CLUSTER, state: 'degraded', nodesUp: 2, reasons: ['node n3 is lost'] }
 const VOLUME = {
   ...{ name: 'demo', sizeBytes: 2 ** 30, blockSizeBytes: 4096, replicas: 3, minInSync: 2, state: 'healthy' },
@@ -46,8 +47,18 @@ describe('cluster', () => {
     assert.match(out, /^State: +degraded$/m)
     assert.match(out, /^Nodes: +2 of 3 up, control is led by n1$/m)
     assert.match(out, /^Voters: +n1, n2, n3$/m)
+    assert.match(out, /^Feature level: +0$/m)
     assert.match(out, /^Why: +node n3 is lost$/m)
     assert.deepEqual(JSON.parse((await ashlar(['cluster', 'info', '-o', 'json', '--server', url])).out), DEGRADED)
+  })
+
+  it('info tells the feature level, and whom it waits for', async (t) => {
+    const raised = await fakeApi(t, { 'GET /v1/cluster': { body: { ...CLUSTER, featureLevel: 1 } } })
+    assert.match((await ashlar(['cluster', 'info', '--server', raised.url])).out, /^Feature level: +1$/m)
+    const mixed = { ...CLUSTER, featureLevel: 0, featureLevelWaitsFor: WAITS }
+    const waits = await fakeApi(t, { 'GET /v1/cluster': { body: mixed } })
+    const { out } = await ashlar(['cluster', 'info', '--server', waits.url])
+    assert.match(out, /^Feature level: +0, waits for\n +n3, whose build knows level 0: upgrade it$/m)
   })
 
   it("membership and leader change who keeps control's log, and tell it", async (t) => {

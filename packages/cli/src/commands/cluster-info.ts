@@ -22,6 +22,12 @@ export function clusterInfo({ io }: Verb): Command {
   })
 }
 
+/** One line, and one more for each node that keeps the level from rising. A node of an older build tells nothing of it. */
+function describeLevel({ featureLevel = 0, featureLevelWaitsFor = [] }: ClusterAnswer): string | readonly string[] {
+  if (featureLevelWaitsFor.length === 0) return String(featureLevel)
+  return [`${featureLevel}, waits for`, ...featureLevelWaitsFor]
+}
+
 function describeCluster(cluster: ClusterAnswer): string {
   const { healthy, recovering, degraded, unavailable } = cluster.extents
   const fields: (readonly [string, string | readonly string[]])[] = [
@@ -35,6 +41,7 @@ function describeCluster(cluster: ClusterAnswer): string {
         `${cluster.behindBlocks} blocks to copy`,
     ],
     ['Cluster', `${cluster.cluster ?? 'none yet'}, map revision ${cluster.mapRevision}`],
+    ['Feature level', describeLevel(cluster)],
   ]
   if (cluster.reasons.length > 0) fields.push(['Why', cluster.reasons])
   if (cluster.unasked.length > 0) fields.push(['No answer from', cluster.unasked.join(', ')])

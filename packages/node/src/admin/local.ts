@@ -1,4 +1,4 @@
-import type { Voter } from '@ashlar/proto'
+import { FEATURE_LEVEL, type Voter } from '@ashlar/proto'
 import type { NodeView } from './node-view.ts'
 import { roomAnswer } from './room.ts'
 import type { LocalAnswer, LocalExtentAnswer } from './schemas.ts'
@@ -17,6 +17,7 @@ export function localAnswer(view: NodeView): LocalAnswer {
     reason: readiness.ready ? '' : readiness.reason,
     leaseHeld: view.leaseHeld,
     mapRevision: view.map.revision,
+    featureLevel: FEATURE_LEVEL,
     insecure: view.insecure.map(({ option, address }) => ({ option, address })),
     suspicion: view.suspicion ?? null,
     room: roomAnswer(view.room),

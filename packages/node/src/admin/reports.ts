@@ -17,6 +17,7 @@ import {
   volumeHealth,
   worst,
 } from './health.ts'
+import { levelWaitsFor } from './levels.ts'
 import type { NodeView } from './node-view.ts'
 import { askLocal, askLocalExtents, type FetchPeer, heldExtent, type PeerAnswers, progressFrom } from './peers.ts'
 import { roomOf, shortOfRoom } from './room.ts'
@@ -59,6 +60,8 @@ export async function clusterReport(view: NodeView, fetchPeer: FetchPeer): Promi
     behindBlocks: volumes.reduce((sum, volume) => sum + volume.behindBlocks, 0),
     cluster: map.cluster ?? null,
     mapRevision: map.revision,
+    featureLevel: map.featureLevel,
+    featureLevelWaitsFor: levelWaitsFor(view, locals),
     reasons,
     insecure: insecureOf(view, locals),
     unasked: [...locals].filter(([, answer]) => !answer.answered).map(([store]) => nodeName(map, store)),

@@ -40,6 +40,13 @@ export const clusterSchema = z
     behindBlocks: count.describe('Blocks that joining replicas still need, as far as nodes could be asked.'),
     cluster: z.string().nullable().describe('Id of the cluster; null while there is none.'),
     mapRevision: count,
+    featureLevel: count
+      .default(0)
+      .describe('What every node of the cluster understands; rises once all were upgraded.'),
+    featureLevelWaitsFor: z
+      .array(z.string())
+      .default([])
+      .describe('Nodes that keep it below what the answering node knows, each with what to do.'),
     reasons: z.array(z.string()).describe('Why the state is not healthy, each reason once.'),
     insecure: z.array(insecureSchema).describe('Listeners that anyone on the network can use.'),
     unasked: z.array(z.string()).describe('Nodes that did not answer in time, so that their part is missing here.'),
@@ -258,6 +265,7 @@ export const localSchema = z
     reason: z.string(),
     leaseHeld: z.boolean(),
     mapRevision: count,
+    featureLevel: count.default(0).describe('Feature level that its build knows.'),
     insecure: z.array(z.object({ option: z.string(), address: z.string() })),
     suspicion: z
       .string()

@@ -30,6 +30,7 @@ function forgetRemoved(register: Register, view: NodeView, known: Set<string>): 
 
 function collectControl({ control }: NodeMetrics, view: NodeView): void {
   control.mapRevision.set({}, view.map.revision)
+  control.featureLevel.set({}, view.map.featureLevel)
   control.leaderKnown.set({}, view.leader === undefined ? 0 : 1)
   control.leaseHeld.set({}, view.leaseHeld ? 1 : 0)
   const nodes = nodesThatCount(view.map)

@@ -57,10 +57,23 @@ describe('the cluster', () => {
       behindBlocks: 0,
       cluster: CLUSTER,
       mapRevision: 7,
+      featureLevel: 0,
+      featureLevelWaitsFor: [2, 3].map((n) => `n${n}, whose build knows level 0: upgrade it`),
       reasons: [],
       insecure: [],
       unasked: [],
     })
+  })
+
+  it('tells whom the feature level waits for, and nothing once it is raised', async (t) => {
+    const view = new FakeView(mapOf({ nodes: [nodeRecord(1), nodeRecord(2, { state: 'lost' })] }))
+    const call = await serve(t, view)
+    assert.deepEqual((await call('/v1/cluster')).body.featureLevelWaitsFor, [
+      'n2, which does not answer: start it, or declare it lost (`ashlar node lost n2`)',
+    ])
+    view.map.featureLevel = 1
+    const { body } = await call('/v1/cluster')
+    assert.deepEqual([body.featureLevel, body.featureLevelWaitsFor], [1, []])
   })
 
   it('is degraded while a node is lost, even when no volume is', async (t) => {

@@ -6,6 +6,10 @@ export type ControlMetrics = ReturnType<typeof controlMetrics>
 export function controlMetrics(register: Register) {
   return {
     mapRevision: register.gauge('ashlar_control_map_revision', 'Revision of the map that this node has learned.'),
+    featureLevel: register.gauge(
+      'ashlar_control_feature_level',
+      'Feature level of the cluster as this node knows it: rises once every node was upgraded.',
+    ),
     leaderKnown: register.gauge(
       'ashlar_control_leader_known',
       '1 while this node knows a control leader and has a connection to it, or is it. 0: nothing in the map can change.',

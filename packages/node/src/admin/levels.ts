@@ -1,0 +1,22 @@
+import { FEATURE_LEVEL } from '@ashlar/proto'
+import { nodeName } from './health.ts'
+import type { NodeView } from './node-view.ts'
+import type { PeerAnswers } from './peers.ts'
+import type { LocalAnswer } from './schemas.ts'
+
+/**
+ * Whom the feature level of the cluster waits for (amendment 24), one clause each: nodes of the map that know less than this one,
+ * and those that could not be asked. Empty once the level is the highest that this build knows.
+ */
+export function levelWaitsFor({ map }: NodeView, locals: PeerAnswers<LocalAnswer>): string[] {
+  if (map.featureLevel >= FEATURE_LEVEL) return []
+  return [...map.nodes.keys()].flatMap((store) => {
+    if (map.gone.has(store)) return []
+    const name = nodeName(map, store)
+    const answer = locals.get(store)
+    if (answer?.answered !== true)
+      return [`${name}, which does not answer: start it, or declare it lost (\`ashlar node lost ${name}\`)`]
+    const { featureLevel } = answer.value
+    return featureLevel >= FEATURE_LEVEL ? [] : [`${name}, whose build knows level ${featureLevel}: upgrade it`]
+  })
+}
