@@ -26,6 +26,8 @@ export interface SimulationOptions {
   /** The bytes that clients work on. */
   readonly hotOffset: Bytes
   readonly hotBytes: Bytes
+  /** From one block that clients work on to the next: 4 KiB when absent, so that they lie side by side. */
+  readonly hotStrideBytes?: Bytes
   /** Shared: all clients write. Takeover: two clients take the volume from each other, the others read. */
   readonly sharing: 'shared' | 'takeover'
   /** One more client makes and removes volumes of its own. */

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { LIMITS } from '@ashlar/proto'
 import { BLOCK_BYTES, type FaultName, optionsOf, type SimulationOptions } from '../options.ts'
 import { Chance } from '../world/chance.ts'
 import { WIDE_FAULTS, WIDE_PHASES, type WideFaultName, type WidePhaseName } from './shares.ts'
@@ -15,11 +16,15 @@ const REDRAWS: Readonly<Record<string, Redraw>> = {
   blocks: drawBlocks,
   reads: drawReads,
   store: drawStore,
+  extents: drawExtents,
   cuts: (options, own) => ({ ...options, longCuts: own.happens(0.6) }),
 }
 
 /** Faults that may be on only where every acknowledged write is on two stores. */
 const NEED_TWO: readonly FaultName[] = ['wipe', 'wipe-sole', 'wipe-voter', 'drop-records', 'distrust']
+
+/** As many as are meant by many extents. */
+const EXTENTS = 64
 
 /** Faults that change what is on a disk by the simulator's own image of it, which a shipped store does not read. */
 const OWN_IMAGE: readonly FaultName[] = ['drop-records', 'distrust', 'store-back']
@@ -89,4 +94,14 @@ function drawStore(options: SimulationOptions, own: Chance): SimulationOptions {
   const hotOffset = isAcross ? options.extentSizeBytes - BLOCK_BYTES : options.hotOffset
   const workload = { ...options.workload, depth: 4, thinkMs: 5, mostBlocks: 1, partialShare: 0.6, writeShare: 0.8 }
   return { ...options, shippedStore: true, sharing: 'shared', hotBytes, hotOffset, workload }
+}
+
+/** Many small extents on six nodes, all of them at work: requests, set changes and releases of many extents travel together. */
+function drawExtents(options: SimulationOptions, own: Chance): SimulationOptions {
+  if (!own.happens(0.05)) return options
+  const extentSizeBytes = LIMITS.minExtentBytes
+  const sizeBytes = EXTENTS * extentSizeBytes
+  const layout = { sizeBytes, extentSizeBytes, hotOffset: 0, hotBytes: sizeBytes, hotStrideBytes: extentSizeBytes }
+  const workload = { ...options.workload, depth: 8, thinkMs: 10, mostBlocks: 1 }
+  return { ...options, ...layout, workload, nodes: Math.max(6, options.nodes) }
 }

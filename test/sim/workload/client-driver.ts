@@ -143,15 +143,15 @@ export class ClientDriver {
 
   private range(): Range {
     const { chance, options } = this.world
-    const { workload, hotOffset, hotBytes } = options
-    const blocks = hotBytes / BLOCK_BYTES
+    const { workload, hotOffset, hotBytes, hotStrideBytes: stride = BLOCK_BYTES } = options
+    const blocks = Math.ceil(hotBytes / stride)
     const first = chance.integer(0, blocks - 1)
     if (chance.happens(workload.partialShare)) {
       const half = chance.integer(0, 1)
-      return { offset: hotOffset + first * BLOCK_BYTES + half * CELL_BYTES, length: CELL_BYTES }
+      return { offset: hotOffset + first * stride + half * CELL_BYTES, length: CELL_BYTES }
     }
     const count = chance.integer(1, Math.min(workload.mostBlocks, blocks - first))
-    return { offset: hotOffset + first * BLOCK_BYTES, length: count * BLOCK_BYTES }
+    return { offset: hotOffset + first * stride, length: count * BLOCK_BYTES }
   }
 
   private write(session: Session, range: Range, then: (outcome: ClientOutcome) => void): void {
