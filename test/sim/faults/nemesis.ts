@@ -59,6 +59,7 @@ export class Nemesis {
       startLater: (node, afterMs) => this.startLater(node, afterMs),
       cut: (cuts, forMs) => this.cuts.make(cuts, forMs),
       mayLoseAny: () => this.mayWipeAny(),
+      cuts: this.cuts,
     })
   }
 

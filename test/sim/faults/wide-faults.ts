@@ -2,9 +2,11 @@ import type { WideFaultName } from '../wide/shares.ts'
 import type { Cut } from '../world/network.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import { ClockFaults } from './clock-faults.ts'
+import type { Cuts } from './cuts.ts'
 import { DirectoryFaults } from './directory-faults.ts'
 import type { Victims } from './nemesis.ts'
 import { PeopleFaults } from './people.ts'
+import { RaceFaults } from './races.ts'
 
 /** What the nemesis does for those who make faults. */
 export interface Tools {
@@ -14,6 +16,7 @@ export interface Tools {
   cut(cuts: readonly Cut[], forMs: number): void
   /** One store may lose what it holds: no other one is lost, rotten or in doubt, and two that count are believed. */
   mayLoseAny(): boolean
+  readonly cuts: Cuts
 }
 
 /**
@@ -24,6 +27,7 @@ export class WideFaults {
   protected readonly tools: Tools
   private readonly victims: Victims
   private readonly people: PeopleFaults
+  private readonly races: RaceFaults
   private readonly directories: DirectoryFaults
   private readonly clocks: ClockFaults
 
@@ -31,6 +35,7 @@ export class WideFaults {
     this.victims = victims
     this.tools = tools
     this.people = new PeopleFaults(victims)
+    this.races = new RaceFaults(victims, tools)
     this.directories = new DirectoryFaults(victims, tools)
     this.clocks = new ClockFaults(victims, tools)
   }
@@ -45,6 +50,8 @@ export class WideFaults {
     'lose-node': () => this.people.loseNode(),
     'force-primary': () => this.people.forcePrimary(),
     scrub: () => this.people.scrub(),
+    'fail-addition': () => this.races.failAddition(),
+    'attach-at-new-leader': () => this.races.attachAtNewLeader(),
     'store-back': () => this.directories.storeBack(),
     'control-back': () => this.directories.controlBack(),
     suspend: () => this.clocks.suspend(),
@@ -54,6 +61,7 @@ export class WideFaults {
   /** No more harm: what was planned for later is not done any more. */
   stop(): void {
     this.people.stop()
+    this.races.stop()
     this.directories.stop()
   }
 

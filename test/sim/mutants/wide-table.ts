@@ -15,4 +15,31 @@ export const WIDE_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'failed-addition-forgotten',
+    rule: 'A2.7',
+    wrong: 'A pending addition whose replica fails is forgotten at once, and its request with it.',
+    wide: true,
+    edits: [
+      {
+        file: 'packages/node/src/core/replication/in-sync.ts',
+        find: 'if (record === undefined || primary.over || this.asked !== undefined) return',
+        replace:
+          'if (this.pendingAdd !== undefined && this.failing(ctx, this.pendingAdd) !== undefined) this.pendingAdd = this.asked = undefined\n    if (record === undefined || primary.over || this.asked !== undefined) return',
+      },
+    ],
+  },
+  {
+    name: 'attach-waits-for-heard',
+    rule: 'amendment 4',
+    wrong: 'An attachment waits only for primaries that the new leader of control has heard itself.',
+    wide: true,
+    edits: [
+      {
+        file: 'packages/node/src/core/control/leader.ts',
+        find: 'const holdsLease = (store: StoreId) => this.#leases.get(store) !== undefined',
+        replace: 'const holdsLease = (store: StoreId) => this.#leases.get(store)?.confirmed === true',
+      },
+    ],
+  },
 ]

@@ -16,6 +16,10 @@ export const WIDE_FAULTS = {
   'force-primary': 0.12,
   /** A store reads all that it holds. */
   scrub: 0.3,
+  /** A replica fails while control is asked to add it. */
+  'fail-addition': 0.35,
+  /** Somebody attaches just when another voter leads, which a primary cannot reach. */
+  'attach-at-new-leader': 0.35,
   /** A store is put back to an older copy of itself. */
   'store-back': 0.3,
   /** The control log of a voter is, and what lies beside it is not. */

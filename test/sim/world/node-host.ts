@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { type Effect, type Input, type LoadedBlock, NodeMachine, type NodeStart } from '@ashlar/node/core'
-import type { AdminCommand, Message, Millis, NodeName, ReadPart, StoreId } from '@ashlar/proto'
+import type { AdminCommand, ExtentId, Message, Millis, NodeName, ReadPart, StoreId } from '@ashlar/proto'
 import { FEATURE_LEVEL, splitBlocks, WIRE_VERSION } from '@ashlar/proto'
 import { NodeClock } from '../../../packages/node/src/node-clock.ts'
 import type { Chance } from './chance.ts'
@@ -138,6 +138,8 @@ export class NodeProcess extends Process {
   private commands = 0
   private distrusted = false
   private readonly asked = new Map<number, () => void>()
+  /** The set that it asked control for last, by extent. */
+  private readonly setsAsked = new Map<ExtentId, readonly StoreId[]>()
   private readonly machine: NodeMachine
   private readonly gauge: SpaceGauge | undefined
   /** The shipped one: time in which the host was suspended counts from the next look on. */
@@ -204,6 +206,11 @@ export class NodeProcess extends Process {
   /** How its store takes part in the control log, if it does. */
   raftView(): ReturnType<NodeMachine['raftView']> {
     return this.machine.raftView(this.now())
+  }
+
+  /** What it asked control for last would make this store a member. */
+  asksFor(extent: ExtentId, store: StoreId): boolean {
+    return this.setsAsked.get(extent)?.includes(store) === true
   }
 
   begin(): void {
@@ -333,6 +340,8 @@ export class NodeProcess extends Process {
   private carryOut(effect: Effect): void {
     switch (effect.type) {
       case 'send':
+        if (effect.message.type === 'change-sets')
+          for (const { extent, inSync } of effect.message.changes) this.setsAsked.set(extent, inSync)
         return this.network.send(this, effect.link, effect.message)
       case 'close-link':
         return this.network.closeLink(this, effect.link)

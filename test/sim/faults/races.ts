@@ -1,0 +1,122 @@
+import { type ExtentRecord, volumeOf } from '@ashlar/proto'
+import { VOLUME_NAME } from '../workload/client-driver.ts'
+import type { NodeHost } from '../world/node-host.ts'
+import type { Victims } from './nemesis.ts'
+import type { Tools } from './wide-faults.ts'
+
+const LOOK_MS = 20
+/** Longer than that no moment is waited for. */
+const PATIENCE_MS = 12_000
+
+/** Harm at moments that faults at random seldom meet: something is on its way to control while who it is about fails. */
+export class RaceFaults {
+  private readonly victims: Victims
+  private readonly tools: Tools
+  private stopped = false
+
+  constructor(victims: Victims, tools: Tools) {
+    this.victims = victims
+    this.tools = tools
+  }
+
+  stop(): void {
+    this.stopped = true
+  }
+
+  /**
+   * A replica comes back, and fails again while the request that adds it to the set is on its way: for some seconds everything
+   * that the primary says to control is late (A2.7: what was asked for may still be granted).
+   */
+  failAddition(): boolean {
+    const { truth, chance, network, clock, nodes } = this.victims
+    const records = [...truth.map.extents.values()].filter(({ inSync }) => inSync.length > 1)
+    if (records.length === 0) return false
+    const { id, inSync, primary } = chance.pick(records)
+    const first = this.nodeOf(primary.store)
+    const replica = this.nodeOf(chance.pick(inSync.filter((store) => store !== primary.store)))
+    if (first === undefined || replica === undefined || replica.name === this.leader()?.name) return false
+    const { store } = replica.disk
+    replica.crash({ powerLoss: false })
+    const isOut = (): boolean => truth.record(id)?.inSync.includes(store) !== true
+    const restart = (): void => {
+      const lateMs = chance.between(2000, 4500)
+      // Other replicas are told in time, and the leader may change.
+      const isVoter = (name: string): boolean => this.victims.voters().some((voter) => voter.name === name)
+      const control = nodes.filter(({ name }) => name !== first.name && name !== replica.name && isVoter(name))
+      for (const { name } of control) network.setLag(first.name, name, lateMs)
+      clock.after(lateMs + chance.between(4000, 6000), () => {
+        for (const { name } of control) network.setLag(first.name, name, 0)
+      })
+      replica.start()
+      this.when(
+        () => first.process?.asksFor(id, store) === true,
+        () => clock.after(chance.between(0, lateMs / 2), () => this.failAgain(first, replica)),
+      )
+    }
+    this.when(isOut, restart, () => replica.start())
+    return true
+  }
+
+  private failAgain(first: NodeHost, replica: NodeHost): void {
+    const { chance } = this.victims
+    if (this.stopped) return
+    if (chance.happens(0.7)) {
+      replica.crash({ powerLoss: chance.happens(0.5) })
+      return this.tools.startLater(replica, chance.between(1500, 6000))
+    }
+    const cut = { side: new Set([first.name]), others: new Set([replica.name]), oneWay: chance.happens(0.3) }
+    this.tools.cuts.make([cut], chance.between(1500, 6000))
+  }
+
+  /**
+   * Leadership of control moves to a voter that a primary cannot reach, and a client attaches at once: the primary still has the
+   * lease that the leader before granted, and serves the client before (amendment 4).
+   */
+  attachAtNewLeader(): boolean {
+    const { truth, chance, nodes } = this.victims
+    const records = [...truth.map.extents.values()].filter(({ id }) => truth.volume(volumeOf(id))?.name === VOLUME_NAME)
+    const leader = this.leader()
+    if (records.length === 0 || leader === undefined) return false
+    const primary = this.nodeOf(chance.pick(records).primary.store)
+    const others = this.victims.voters().filter(({ name, up }) => up && name !== leader.name && name !== primary?.name)
+    if (primary === undefined || primary === leader || others.length === 0) return false
+    const next = chance.pick(others)
+    const cut = { side: new Set([primary.name]), others: new Set([next.name]), oneWay: chance.happens(0.3) }
+    this.tools.cuts.make([cut], chance.between(1000, 4000))
+    leader.process?.admin({ do: 'transfer-leadership', store: next.disk.store }, () => {})
+    const leads = (): boolean => nodes.includes(next) && next.process?.leads === true
+    this.when(leads, () => this.attach(), undefined, 2000)
+    return true
+  }
+
+  /** Takes the volume away from everybody, and gives it back soon. */
+  private attach(): void {
+    const { chance, clients, clock } = this.victims
+    const { process } = chance.pick(clients)
+    process.call({ do: 'open', name: VOLUME_NAME, mode: 'exclusive', ifFree: false }, (outcome) => {
+      if (!outcome.ok || outcome.result.kind !== 'opened') return
+      const { handle } = outcome.result
+      clock.after(chance.between(0, 500), () => process.call({ do: 'close', volume: handle }, () => {}))
+    })
+  }
+
+  private leader(): NodeHost | undefined {
+    return this.victims.nodes.find(({ process }) => process?.leads === true)
+  }
+
+  private nodeOf(store: ExtentRecord['primary']['store']): NodeHost | undefined {
+    return this.victims.nodes.find(({ disk, up }) => up && disk.store === store)
+  }
+
+  /** Does something once a condition holds, or gives up. */
+  private when(holds: () => boolean, then: () => void, otherwise: () => void = () => {}, forMs = PATIENCE_MS): void {
+    const { clock } = this.victims
+    const until = clock.now + forMs
+    const look = (): void => {
+      if (this.stopped || clock.now > until) return otherwise()
+      if (holds()) return then()
+      clock.after(LOOK_MS, look)
+    }
+    look()
+  }
+}
