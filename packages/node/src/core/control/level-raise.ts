@@ -54,6 +54,10 @@ export class LevelRaise {
     const complaint = nodes.join(', ')
     if (complaint === this.#complaint) return
     this.#complaint = complaint
-    ctx.fact('info', 'feature-level-waits', { level: state.featureLevel, known: this.#knows, waitsFor: complaint })
+    ctx.fact('info', 'feature-level-waits', {
+      featureLevel: state.featureLevel,
+      known: this.#knows,
+      waitsFor: complaint,
+    })
   }
 }
