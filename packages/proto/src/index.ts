@@ -86,6 +86,7 @@ export {
 export { type MapChange, MapCopy } from './map-copy.ts'
 export type * from './messages/index.ts'
 export { MESSAGE_KINDS } from './messages/index.ts'
+export { isUrgent, URGENT_LANE_WIRE } from './messages/urgency.ts'
 export { type NewVolume, newVolume, newVolumeProblem, type VolumeRequest } from './new-volume.ts'
 export { RedialPause } from './redial-pause.ts'
 export { isAtLeast, STORE_SPACES, type StoreRoom, type StoreSpace } from './store-space.ts'

@@ -1,4 +1,4 @@
-import { type Millis, type StoreId, TIMERS, WIRE_VERSION } from '@ashlar/proto'
+import { isUrgent, type Message, type Millis, type StoreId, TIMERS, WIRE_VERSION } from '@ashlar/proto'
 import type { PeerLinks } from './interfaces.ts'
 import type { Context, Input, Link } from './machine.ts'
 
@@ -90,9 +90,11 @@ export class Links implements PeerLinks {
     this.frames.set(peer.store, now)
   }
 
-  onSent(ctx: Context, link: Link): void {
+  /** What is sent as bulk says nothing in time, where the link has a lane for what is urgent: the ping is due all the same. */
+  onSent(ctx: Context, link: Link, message: Message): void {
     const entry = this.links.get(link)
-    if (entry !== undefined) entry.lastSent = ctx.now
+    if (entry === undefined || (isLaned(entry) && !isUrgent(message))) return
+    entry.lastSent = ctx.now
   }
 
   /**
@@ -181,4 +183,8 @@ export class Links implements PeerLinks {
   connected(): StoreId[] {
     return [...new Set([...this.links.values()].flatMap(({ peer }) => (peer.kind === 'node' ? [peer.store] : [])))]
   }
+}
+
+function isLaned({ peer }: LinkEntry): boolean {
+  return peer.kind === 'node' && peer.urgentLane === true
 }

@@ -139,6 +139,8 @@ export type Input =
             readonly address: string
             /** Feature level that its build knows (amendment 24). */
             readonly level: number
+            /** What is urgent has a connection of its own: it never waits behind bulk (amendment 36). */
+            readonly urgentLane?: boolean
           }
         | { readonly kind: 'client'; readonly name: string }
       )

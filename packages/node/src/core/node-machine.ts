@@ -160,7 +160,7 @@ export class NodeMachine {
         else if (effect.type !== 'send') effects.push(effect)
         else if (effect.link === LOOPBACK_LINK) this.loopback.push(effect.message)
         else {
-          this.links.onSent(ctx, effect.link)
+          this.links.onSent(ctx, effect.link, effect.message)
           effects.push(effect)
         }
       },

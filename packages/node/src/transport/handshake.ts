@@ -81,7 +81,7 @@ export function peerOf(message: Hello | Welcome): LinkPeer {
   const wire = commonWire(message.wire)
   if (message.type === 'hello' && message.kind === 'client') return { kind: 'client', wire, name: message.name }
   // judgeHello let no node in without a store.
-  return { kind: 'node', wire, store: message.store as Welcome['store'], counter, address, level }
+  return { kind: 'node', wire, store: message.store as Welcome['store'], counter, address, level, urgentLane: false }
 }
 
 /** The newest version that both sides speak; of a welcome, which named it, that one. */

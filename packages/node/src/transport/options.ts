@@ -32,7 +32,7 @@ export interface WsTransportOptions {
   /** A dialed peer belongs to another cluster than this node: said at every attempt. */
   readonly onOtherCluster?: (address: string, reason: string) => void
   /**
-   * Connections that the listener holds at once, strangers included; default 1024. More lets more clients in; each may
+   * Connections that the listener holds at once, strangers included; default 1024. Each peer takes two. More lets more clients in; each may
    * cost up to LIMITS.frameBytes of memory while one of its frames arrives.
    */
   readonly maxConnections?: number

@@ -22,6 +22,7 @@ import {
 } from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
 import { helloOf, judgeHello, judgeWelcome, peerOf, welcomeOf } from './handshake.ts'
+import type { Lane } from './lanes.ts'
 import type { TransportCounters } from './metrics.ts'
 import { SOCKET_BYTES, STALL_CHECK_MS, STALL_MS, type TransportIdentity, type TransportLogger } from './options.ts'
 import type { LinkPeer } from './transport.ts'
@@ -34,6 +35,15 @@ const CLOSE_POLICY = 1008
 /** A close frame carries at most 123 bytes of reason. */
 const CLOSE_REASON_LENGTH = 120
 
+/** How a WebSocket came to be. */
+export interface SessionOrigin {
+  readonly direction: 'in' | 'out'
+  /** The other side's address, for people. */
+  readonly remote: string
+  /** What it is to its link, where the dialing side said so. */
+  readonly lane: Lane | undefined
+}
+
 export interface SessionContext {
   readonly identity: () => TransportIdentity
   readonly logger: TransportLogger
@@ -41,7 +51,7 @@ export interface SessionContext {
   readonly frameMemory: FrameMemory
 }
 
-/** What a session tells the transport. `down` follows each `up` exactly once; `ended` comes last, exactly once. */
+/** What a session tells the transport, which answers `up` by `establish` once the link is up. `down` follows each `up` exactly once; `ended` comes last, exactly once. */
 export interface SessionEvents {
   up(session: Session, peer: LinkPeer): void
   down(session: Session): void
@@ -57,9 +67,9 @@ export interface SessionEvents {
  */
 export class Session {
   readonly direction: 'in' | 'out'
+  readonly lane: Lane | undefined
   /** Why the handshake failed: the two sides do not fit. Undefined when it did not, or when the connection broke. */
   refusal: Refused | undefined
-  /** The other side's address, for people. */
   readonly remote: string
   private readonly socket: WebSocket
   private readonly context: SessionContext
@@ -75,30 +85,38 @@ export class Session {
   private framesGone = 0
   private framesGoneAtCheck = 0
   private stalledMs = 0
+  private watched = false
+  /** Frames and answers to pings that came, and checks in a row that found none. */
+  private signs = 0
+  private signsAtCheck = 0
+  private silentChecks = 0
 
-  constructor(
-    socket: WebSocket,
-    direction: 'in' | 'out',
-    remote: string,
-    context: SessionContext,
-    events: SessionEvents,
-  ) {
+  constructor(socket: WebSocket, origin: SessionOrigin, context: SessionContext, events: SessionEvents) {
     this.socket = socket
-    this.direction = direction
-    this.remote = remote
+    this.direction = origin.direction
+    this.remote = origin.remote
+    this.lane = origin.lane
     this.context = context
     this.events = events
     this.handshakeTimer = setTimeout(() => this.cut('the handshake was not over in time'), TIMERS.handshakeMs)
     socket.on('message', (data, isBinary) => this.onFrame(data as Buffer, isBinary))
     socket.on('error', (error) => this.onError(error))
     socket.on('close', (code, reason) => this.onClose(code, reason))
-    if (direction === 'out') socket.on('open', () => this.transmit([helloOf(this.context.identity())]))
+    socket.on('ping', () => this.onSign())
+    socket.on('pong', () => this.onSign())
+    if (origin.direction === 'out') socket.on('open', () => this.transmit([helloOf(this.context.identity())]))
   }
 
-  /** As Transport.send. */
-  send(message: Message): 'queued' | 'full' | 'down' {
+  /** The link that this is a connection of is up. `watched`: another one speaks for the peer, so that this one's end is found here. */
+  establish(watched: boolean): void {
+    clearTimeout(this.handshakeTimer)
+    this.watched = watched
+  }
+
+  /** As Transport.send. `besides`: bytes that wait on the other connection of the link. */
+  send(message: Message, besides = 0): 'queued' | 'full' | 'down' {
     if (this.state !== 'open') return 'down'
-    const waiting = this.waitingBytes
+    const waiting = this.waitingBytes + besides
     if (waiting > LIMITS.linkCutBytes) {
       this.context.counters.fullLinks++
       this.context.logger.warn({ remote: this.remote, waitingBytes: waiting }, 'link is full: closed')
@@ -137,8 +155,14 @@ export class Session {
     this.socket.terminate()
   }
 
-  /** Called every STALL_CHECK_MS: a peer that takes nothing must not hold memory for ever. */
-  checkStall(): void {
+  /** Called every STALL_CHECK_MS. */
+  check(): void {
+    this.checkStall()
+    if (this.watched && this.state === 'open') this.checkSilence()
+  }
+
+  /** A peer that takes nothing must not hold memory for ever. */
+  private checkStall(): void {
     const stalled = this.state === 'open' && this.waitingBytes > 0 && this.framesGone === this.framesGoneAtCheck
     this.framesGoneAtCheck = this.framesGone
     this.stalledMs = stalled ? this.stalledMs + STALL_CHECK_MS : 0
@@ -148,12 +172,28 @@ export class Session {
     this.cut('nothing left it for too long')
   }
 
+  /**
+   * One connection of a link may be dead while the other one lives: what is sent over it comes back from its kernel only. So each
+   * is asked for a sign by itself. Checks are counted and not milliseconds, since a process that stood still has heard nobody.
+   */
+  private checkSilence(): void {
+    this.silentChecks = this.signs === this.signsAtCheck ? this.silentChecks + 1 : 0
+    this.signsAtCheck = this.signs
+    if (this.silentChecks * STALL_CHECK_MS >= STALL_MS) this.cut('nothing came over it for too long')
+    else if (this.silentChecks > 0) this.socket.ping()
+  }
+
+  private onSign(): void {
+    this.signs++
+  }
+
   /** Why the session leaves or left, for people. */
   get endReason(): string {
     return this.reason ?? ''
   }
 
-  private get waitingBytes(): number {
+  /** Bytes that wait to be sent. */
+  get waitingBytes(): number {
     return this.queue.bytes + this.socket.bufferedAmount
   }
 
@@ -204,6 +244,7 @@ export class Session {
 
   private onFrame(data: Buffer, isBinary: boolean): void {
     if (this.state === 'leaving' || this.state === 'ended') return
+    this.onSign()
     this.context.counters.receivedFrames++
     this.context.counters.receivedBytes += data.length
     if (!isBinary) return this.refuseFrame(CLOSE_UNSUPPORTED, 'a text frame; this protocol is binary')
@@ -272,7 +313,6 @@ export class Session {
   }
 
   private open(peer: LinkPeer): void {
-    clearTimeout(this.handshakeTimer)
     this.state = 'open'
     this.peer = peer
     this.wire = peer.wire

@@ -4,6 +4,7 @@ import type { Link } from '../core/machine.ts'
 /**
  * The transport port of a node: connections to peers and clients, as links. Every transport passes
  * test/conformance/transport-suite.ts. A link carries messages in order, whole or not at all; once one is lost the link is down.
+ * Between two nodes that is the order of what is urgent, and the order of the rest: neither waits for the other (amendment 36).
  */
 export interface Transport {
   /** The complete set of addresses to keep a dialed link to; this node's own address is left out by the caller. */
@@ -41,6 +42,8 @@ export type LinkPeer = { readonly wire: number } & (
       readonly address: string
       /** Feature level that its build knows. */
       readonly level: number
+      /** The link is two connections, one of them for what is urgent (amendment 36). */
+      readonly urgentLane: boolean
     }
   | { readonly kind: 'client'; readonly name: string }
 )

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { RedialPause, TIMERS } from '@ashlar/proto'
 import { connectionFault, KEEPALIVE_MS, WEBSOCKET_DIAL_OPTIONS } from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
+import { type Lane, pathOf } from './lanes.ts'
 import type { TransportLogger } from './options.ts'
 import type { Session } from './session.ts'
 
@@ -18,7 +20,7 @@ interface Target {
 export interface DialerOptions {
   readonly logger: TransportLogger
   /** Makes the session of a WebSocket that is being opened. */
-  readonly openSession: (socket: WebSocket, address: string) => Session
+  readonly openSession: (socket: WebSocket, address: string, lane: Lane) => Session
   readonly onFailed: () => void
 }
 
@@ -76,23 +78,32 @@ export class WsDialer {
     if (target.wanted) this.dialLater(target)
   }
 
+  /** Dials the second connection of a link, once. What becomes of it is the transport's to see. */
+  dialUrgent(main: Session): Session {
+    return this.connect(main.remote, { token: main.lane?.token ?? '', urgent: true })
+  }
+
   private dial(target: Target): void {
-    let socket: WebSocket
+    let session: Session
     try {
-      socket = new WebSocket(`ws://${target.address}`, WEBSOCKET_DIAL_OPTIONS)
+      session = this.connect(target.address, { token: randomUUID(), urgent: false })
     } catch (error) {
       // An address that is no address: it may come from another node, so it is a failed dial and no fault of ours.
       this.fail(target, connectionFault(error))
       this.dialLater(target)
       return
     }
+    target.session = session
+    this.bySession.set(session, target)
+  }
+
+  private connect(address: string, lane: Lane): Session {
+    const socket = new WebSocket(`ws://${address}${pathOf(lane)}`, WEBSOCKET_DIAL_OPTIONS)
     socket.once('upgrade', (response) => {
       response.socket.setKeepAlive(true, KEEPALIVE_MS)
       response.socket.setNoDelay(true)
     })
-    const session = this.options.openSession(socket, target.address)
-    target.session = session
-    this.bySession.set(session, target)
+    return this.options.openSession(socket, address, lane)
   }
 
   private dialLater(target: Target): void {

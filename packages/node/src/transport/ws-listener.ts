@@ -12,8 +12,8 @@ export interface ListenerOptions {
   readonly maxConnections: number
   readonly logger: TransportLogger
   readonly counters: TransportCounters
-  /** A connection became a WebSocket; its handshake is still to come. */
-  readonly onSocket: (socket: WebSocket, remote: string) => void
+  /** A connection became a WebSocket; its handshake is still to come. `path`: what it asked for. */
+  readonly onSocket: (socket: WebSocket, remote: string, path: string | undefined) => void
 }
 
 const TLS_HANDSHAKE = 0x16
@@ -84,7 +84,7 @@ export class WsListener {
     socket.once('error', onEarlyError)
     this.upgrader.handleUpgrade(request, socket, head, (webSocket) => {
       socket.off('error', onEarlyError)
-      this.options.onSocket(webSocket, remoteOf(socket))
+      this.options.onSocket(webSocket, remoteOf(socket), request.url)
     })
   }
 

@@ -1,15 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type StoreId, TIMERS, WIRE_VERSION } from '@ashlar/proto'
+import { type Message, type StoreId, TIMERS, WIRE_VERSION } from '@ashlar/proto'
 import { Links } from '../../src/core/links.ts'
 import type { Context, Effect } from '../../src/core/machine.ts'
 
 const PEER = 'b' as StoreId
 
 /** Links of store a, with one to store b that was heard at moment 1000. */
-function linked(): Links {
+function linked(urgentLane = false): Links {
   const links = new Links({ store: 'a' as StoreId, counter: 1, address: 'a:1', level: 1 })
-  const peer = { kind: 'node', wire: WIRE_VERSION, store: PEER, counter: 1, address: 'b:1', level: 1 } as const
+  const peer = {
+    kind: 'node',
+    wire: WIRE_VERSION,
+    store: PEER,
+    counter: 1,
+    address: 'b:1',
+    level: 1,
+    urgentLane,
+  } as const
   links.onStep(1000)
   links.onLinkUp({ now: 1000 } as Context, { type: 'link-up', link: 1, direction: 'out', peer })
   return links
@@ -85,4 +93,21 @@ test('a connection that closes makes nobody less silent', () => {
   const links = linked()
   links.onLinkDown(1, 1000 + 2 * TIMERS.silentMs)
   assert.equal(links.lastHeard(PEER), 1000)
+})
+
+test('amendment 36: bulk puts off no ping over a link with a lane for what is urgent', () => {
+  for (const [urgentLane, pings] of [
+    [true, 1],
+    [false, 0],
+  ] as const) {
+    const links = linked(urgentLane)
+    const sent: Effect[] = []
+    const ctx = { now: 1000 + TIMERS.pingMs, emit: (effect: Effect) => sent.push(effect) } as unknown as Context
+    links.onSent(ctx, 1, { type: 'fetch-block' } as Message)
+    links.onTick(ctx, 0)
+    assert.equal(sent.length, pings, `with a lane: ${urgentLane}`)
+    links.onSent(ctx, 1, { type: 'ping' })
+    links.onTick(ctx, 0)
+    assert.equal(sent.length, pings, 'something urgent does')
+  }
 })

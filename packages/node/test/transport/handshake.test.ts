@@ -46,6 +46,7 @@ test('a node of the same cluster is let in, and known by store, counter and addr
     counter: 8,
     address: '10.0.0.2:7580',
     level: FEATURE_LEVEL,
+    urgentLane: false,
   }
   assert.deepEqual(peerOf(helloOf(other)), expected)
   assert.deepEqual(peerOf(welcomeOf(other, helloOf(own))), expected)
