@@ -2,6 +2,7 @@ import type { Fact } from '@ashlar/node/core'
 import { type StoreId, TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
+import { heartbeatsBesideARebuild, leasesBesideARebuild } from './bandwidth.ts'
 import { suspendedMachine } from './clocks.ts'
 import { readsBelowMinInSync, readsBesideMajority } from './confirmed-reads.ts'
 import { everyDiskFull, fullMember, fullReplicaReturns, placedWhereThereIsRoom } from './full-disks.ts'
@@ -78,6 +79,8 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['hung-disk-of-the-leader', hungDiskOfLeader],
   ['hung-reads', hungReads],
   ['doubt-beside-a-suspect-store', doubtBesideSuspect],
+  ['leases-beside-a-rebuild', leasesBesideARebuild],
+  ['heartbeats-beside-a-rebuild', heartbeatsBesideARebuild],
   ['every-disk-full', everyDiskFull],
   ['full-replica-returns', fullReplicaReturns],
   ['full-member', fullMember],

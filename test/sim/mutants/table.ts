@@ -8,6 +8,7 @@ import { RAFT_MUTANTS } from './raft-table.ts'
 import { READ_MUTANTS } from './read-table.ts'
 import { RETRY_MUTANTS } from './retry-table.ts'
 import { SPACE_MUTANTS } from './space-table.ts'
+import { TRANSPORT_MUTANTS } from './transport-table.ts'
 import { WIDE_MUTANTS } from './wide-table.ts'
 
 const REPLICATION = 'packages/node/src/core/replication'
@@ -484,4 +485,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...LIVENESS_MUTANTS,
   ...WIDE_MUTANTS,
   ...DIRECTORY_MUTANTS,
+  ...TRANSPORT_MUTANTS,
 ]

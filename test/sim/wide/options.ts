@@ -17,6 +17,7 @@ const REDRAWS: Readonly<Record<string, Redraw>> = {
   reads: drawReads,
   store: drawStore,
   extents: drawExtents,
+  lines: drawLines,
   cuts: (options, own) => ({ ...options, longCuts: own.happens(0.6) }),
 }
 
@@ -104,4 +105,14 @@ function drawExtents(options: SimulationOptions, own: Chance): SimulationOptions
   const layout = { sizeBytes, extentSizeBytes, hotOffset: 0, hotBytes: sizeBytes, hotStrideBytes: extentSizeBytes }
   const workload = { ...options.workload, depth: 8, thinkMs: 10, mostBlocks: 1 }
   return { ...options, ...layout, workload, nodes: Math.max(6, options.nodes) }
+}
+
+/**
+ * Nodes send what is urgent over a lane of its own, so that it passes bulk and may be passed by it, and in half of these seeds
+ * the way out of each host carries 100 Mbit/s. Else links are those of builds before amendment 36.
+ */
+function drawLines(options: SimulationOptions, own: Chance): SimulationOptions {
+  if (!own.happens(0.6)) return options
+  const rate = own.happens(0.5) ? { bytesPerMs: 12_500 } : {}
+  return { ...options, network: { ...options.network, ...rate, lanes: true } }
 }

@@ -1,4 +1,5 @@
 import type { Message, StoreId } from '@ashlar/proto'
+import type { Backlog } from './bandwidth.ts'
 
 /** What a process says of itself when a connection is made. `wire`: the newest version that it speaks. */
 export type Hello = { readonly wire: number } & (
@@ -9,6 +10,8 @@ export type Hello = { readonly wire: number } & (
       readonly address: string
       /** Feature level that its build knows. */
       readonly level: number
+      /** The connection has a lane for what is urgent: said once it is made. */
+      readonly urgentLane?: true
     }
   | { readonly kind: 'client'; readonly name: string }
 )
@@ -46,6 +49,14 @@ export interface End {
   closing: boolean
 }
 
+/** What goes one way in order. Two nodes that know amendment 36 have one for what is urgent beside the one for all else. */
+export interface Lane {
+  /** When the last frame arrives that has left. */
+  lastAt: number
+  /** What has not left its host. */
+  readonly backlog: Backlog
+}
+
 /** One direction of a connection. */
 export interface Pipe {
   /** The sending end. */
@@ -54,7 +65,8 @@ export interface Pipe {
   readonly wire: number
   outbox: Message[]
   queuedBytes: number
-  lastAt: number
+  readonly bulk: Lane
+  readonly urgent: Lane
   stalled: Frame[] | undefined
   broken: boolean
 }
@@ -70,7 +82,9 @@ export function makeConnection(dialer: Endpoint, target: Endpoint): End {
 }
 
 function makeEnd(endpoint: Endpoint, wire: number): End {
-  const pipe: Omit<Pipe, 'end'> = { wire, outbox: [], queuedBytes: 0, lastAt: 0, stalled: undefined, broken: false }
+  const lane = (): Lane => ({ lastAt: 0, backlog: [] })
+  const lanes = { bulk: lane(), urgent: lane() }
+  const pipe: Omit<Pipe, 'end'> = { wire, outbox: [], queuedBytes: 0, ...lanes, stalled: undefined, broken: false }
   const end: Omit<End, 'pipe' | 'other'> = { endpoint, link: endpoint.newLink(), state: 'waiting', closing: false }
   return Object.assign(end, { pipe: Object.assign(pipe, { end: end as End }) }) as End
 }

@@ -1,8 +1,19 @@
 import type { Message } from '@ashlar/proto'
-import { LIMITS, TIMERS } from '@ashlar/proto'
-import { decodeFrame, encodeFrame } from '@ashlar/proto/codec'
+import { isUrgent, LIMITS, TIMERS, URGENT_LANE_WIRE } from '@ashlar/proto'
+import { decodeFrame, encodeFrame, messageBytes } from '@ashlar/proto/codec'
+import { Uplinks } from './bandwidth.ts'
 import type { Chance } from './chance.ts'
-import { END, type End, type Endpoint, type Frame, makeConnection, type Pipe, sizeOf } from './connection.ts'
+import {
+  END,
+  type End,
+  type Endpoint,
+  type Frame,
+  type Hello,
+  type Lane,
+  makeConnection,
+  type Pipe,
+  sizeOf,
+} from './connection.ts'
 import type { Clock } from './time.ts'
 
 /**
@@ -11,7 +22,8 @@ import type { Clock } from './time.ts'
  * - delay, with a tail; a connection that lags by seconds while a newer one is quick (reordering between connections);
  * - a connection that breaks, with what was on its way lost, and each end learning of it at its own time (half-open);
  * - a cut, one-way or both ways: frames wait, and either come late when it heals or die with their connection;
- * - a host that dies without a word: its peers go on sending to nobody until they notice.
+ * - a host that dies without a word: its peers go on sending to nobody until they notice;
+ * - a way out of a host that is no faster than it is: what is sent waits for what was sent before, by its size.
  * A frame of a connection whose end is closed is never delivered there.
  */
 export class Network {
@@ -26,6 +38,8 @@ export class Network {
   /** Milliseconds by which frames between two hosts are late, by `from>to`. */
   private readonly lags = new Map<string, number>()
   private calm = true
+  /** Absent: nothing waits for anything. */
+  readonly uplinks: Uplinks | undefined
   /** Most bytes that waited on one connection. */
   highestQueueBytes = 0
 
@@ -33,6 +47,7 @@ export class Network {
     this.clock = clock
     this.chance = chance
     this.faults = faults
+    if (faults.bytesPerMs !== undefined) this.uplinks = new Uplinks(clock, faults.bytesPerMs)
   }
 
   /** Who answers at an address, now: asked anew for every connection. */
@@ -76,7 +91,8 @@ export class Network {
     const pipe = end.pipe
     pipe.queuedBytes += sizeOf(message)
     if (pipe.queuedBytes > this.highestQueueBytes) this.highestQueueBytes = pipe.queuedBytes
-    if (pipe.queuedBytes > LIMITS.linkHighBytes) return this.closeEnd(end)
+    const limit = this.uplinks === undefined ? LIMITS.linkHighBytes : LIMITS.linkCutBytes
+    if (pipe.queuedBytes > limit) return this.closeEnd(end)
     pipe.outbox.push(message)
     this.dirty.add(pipe)
   }
@@ -123,7 +139,9 @@ export class Network {
   /** Makes everything that one process sends over one connection late by so much, in order. */
   lag(endpoint: Endpoint, lateMs: number): void {
     const end = this.anyEnd(endpoint)
-    if (end !== undefined) end.pipe.lastAt = Math.max(end.pipe.lastAt, this.clock.now + lateMs)
+    if (end === undefined) return
+    const lane = this.lanesOf(end.pipe) && this.chance.happens(0.5) ? end.pipe.urgent : end.pipe.bulk
+    lane.lastAt = Math.max(lane.lastAt, this.clock.now + lateMs)
   }
 
   /** Makes every frame from one host to another late by so much, on every connection, until it is set to 0. */
@@ -174,10 +192,10 @@ export class Network {
     const accepted = dialed.other
     const welcomeMs = this.delay()
     // What the accepting side sends at once must not overtake its welcome.
-    accepted.pipe.lastAt = this.clock.now + welcomeMs
+    accepted.pipe.bulk.lastAt = accepted.pipe.urgent.lastAt = this.clock.now + welcomeMs
     accepted.state = 'up'
     this.endsOf(target).set(accepted.link, accepted)
-    target.linkUp(accepted.link, 'in', { ...dialer.hello(), wire: accepted.pipe.wire }, '')
+    target.linkUp(accepted.link, 'in', this.peerOf(accepted), '')
     this.clock.after(welcomeMs, () => {
       const answers = !this.cutBetween(target.host, dialer.host) && target.alive() && accepted.state === 'up'
       if (answers && this.current(attempt)) return dialer.run(() => this.welcome(attempt, dialed))
@@ -196,8 +214,12 @@ export class Network {
     attempt.dial.end = dialed
     dialed.state = 'up'
     this.endsOf(dialed.endpoint).set(dialed.link, dialed)
-    const peer = { ...dialed.other.endpoint.hello(), wire: dialed.pipe.wire }
-    dialed.endpoint.linkUp(dialed.link, 'out', peer, attempt.dial.address)
+    dialed.endpoint.linkUp(dialed.link, 'out', this.peerOf(dialed), attempt.dial.address)
+  }
+
+  private peerOf({ other, pipe }: End): Hello {
+    const peer = { ...other.endpoint.hello(), wire: pipe.wire }
+    return peer.kind === 'node' && this.lanesOf(pipe) ? { ...peer, urgentLane: true } : peer
   }
 
   private current(attempt: Attempt): boolean {
@@ -235,15 +257,39 @@ export class Network {
   private ship(pipe: Pipe, messages: readonly Message[]): void {
     if (pipe.broken) return
     if (!this.calm && this.chance.happens(this.faults.lossPerFrame)) return this.breakConnection(pipe.end)
-    pipe.lastAt = Math.max(pipe.lastAt, this.clock.now + this.delay() + this.lagOf(pipe))
+    const urgent = this.lanesOf(pipe) ? messages.filter(isUrgent) : []
+    if (urgent.length > 0) this.sendOver(pipe, pipe.urgent, urgent)
+    const others = urgent.length > 0 ? messages.filter((message) => !isUrgent(message)) : messages
+    if (others.length > 0) this.sendOver(pipe, pipe.bulk, others)
+  }
+
+  private sendOver(pipe: Pipe, lane: Lane, messages: readonly Message[]): void {
     const { wire } = pipe
-    const arriving = this.faults.encoded ? (decodeFrame(encodeFrame(messages, wire), wire) as Message[]) : messages
-    this.clock.at(pipe.lastAt, () => this.arrive(pipe, arriving))
+    const leave = (): void => {
+      lane.lastAt = Math.max(lane.lastAt, this.clock.now + this.delay() + this.lagOf(pipe))
+      const arriving = this.faults.encoded ? (decodeFrame(encodeFrame(messages, wire), wire) as Message[]) : messages
+      this.clock.at(lane.lastAt, () => this.arrive(pipe, arriving))
+    }
+    if (this.uplinks === undefined) return leave()
+    const bytes = messages.reduce((sum, message) => sum + messageBytes(message), PACKET_HEADERS_BYTES)
+    this.uplinks.send(pipe.end.endpoint.host, lane.backlog, bytes, { lost: () => pipe.broken, sent: leave })
   }
 
   private shipEnd(pipe: Pipe): void {
-    pipe.lastAt = Math.max(pipe.lastAt, this.clock.now + this.delay())
-    this.clock.at(pipe.lastAt, () => this.arrive(pipe, END))
+    const { bulk, urgent } = pipe
+    const leave = (): void => {
+      bulk.lastAt = Math.max(bulk.lastAt, urgent.lastAt, this.clock.now + this.delay())
+      this.clock.at(bulk.lastAt, () => this.arrive(pipe, END))
+    }
+    if (this.uplinks === undefined) return leave()
+    const how = { lost: () => pipe.broken, sent: leave }
+    this.uplinks.send(pipe.end.endpoint.host, bulk.backlog, PACKET_HEADERS_BYTES, how)
+  }
+
+  /** Two nodes send what is urgent over a lane of its own, if they know how to (amendment 36); a client has one lane. */
+  private lanesOf({ end, wire }: Pipe): boolean {
+    if (this.faults.lanes !== true || wire < URGENT_LANE_WIRE) return false
+    return end.endpoint.hello().kind === 'node' && end.other.endpoint.hello().kind === 'node'
   }
 
   private arrive(pipe: Pipe, frame: Frame): void {
@@ -350,6 +396,9 @@ export class Network {
   }
 }
 
+/** Of Ethernet, IP, TCP and WebSocket together, roughly. */
+const PACKET_HEADERS_BYTES = 80
+
 function crosses({ side, others }: Cut, from: string, to: string): boolean {
   return side.has(from) && (others === undefined ? !side.has(to) : others.has(to))
 }
@@ -370,6 +419,10 @@ export interface NetworkFaults {
   readonly lossPerFrame: number
   /** Frames go through the wire codec, so that nothing is shared between two processes. */
   readonly encoded: boolean
+  /** What the way out of each host carries: 12,500 is 100 Mbit/s. Absent: as much as there is. */
+  readonly bytesPerMs?: number
+  /** Nodes send what is urgent over a lane of its own (amendment 36). Absent: as builds before it did. */
+  readonly lanes?: boolean
 }
 
 /** A connection that a process wants to have: it has an attempt under way, or an end, or waits for its next attempt. */

@@ -1,0 +1,25 @@
+import type { Mutant } from './mutant.ts'
+
+const URGENCY = 'packages/proto/src/messages/urgency.ts'
+
+/** Bugs of what goes before bulk. */
+export const TRANSPORT_MUTANTS: readonly Mutant[] = (
+  [
+    {
+      name: 'urgent-waits-its-turn',
+      wrong: 'Nothing goes before bulk: renewals, pings and what voters say wait their turn on one connection.',
+      edits: [{ file: URGENCY, find: 'return URGENT[message.type]', replace: 'return URGENT[message.type] && false' }],
+    },
+    {
+      name: 'renewals-behind-bulk',
+      wrong: 'Renewals of leases wait behind bulk.',
+      edits: [{ file: URGENCY, find: 'renew: true,', replace: 'renew: false,' }],
+    },
+    {
+      name: 'heartbeats-behind-bulk',
+      wrong: 'What the leader of control says to other voters waits behind bulk.',
+      schedule: 'heartbeats-beside-a-rebuild',
+      edits: [{ file: URGENCY, find: "'append-entries': true,", replace: "'append-entries': false," }],
+    },
+  ] as const
+).map((mutant) => ({ rule: 'Amendment 36', schedule: 'leases-beside-a-rebuild', ...mutant }))
