@@ -47,7 +47,7 @@ export async function runTrial(cluster: DevCluster, role: Role, signal: VictimSi
 }
 
 /** Lets the node lead control that makes somebody play the role, and says who. */
-async function takeRole(cluster: DevCluster, role: Role): Promise<string> {
+export async function takeRole(cluster: DevCluster, role: Role): Promise<string> {
   return await eventually(`a node is ${role}`, async () => {
     const [extent] = await cluster.healthy(VOLUME)
     if (extent === undefined) return undefined
