@@ -1,11 +1,13 @@
 /** `npm run stalls`: how long a client's write is held up at most while nodes die or hang. See --help. */
 import { parseArgs } from 'node:util'
 import { DevCluster } from '../../kit/dev-cluster.ts'
+import { stayAway } from './away.ts'
 import { stayCalm } from './calm.ts'
 import { ROLES, type Role, runTrial, SIGNALS, type Trial, type VictimSignal } from './trial.ts'
 
 const HELP = `usage: npm run stalls -- [--trials N] [--role ROLE,...] [--signal SIGNAL,...]
        npm run stalls -- --calm [--minutes M] [--every SECONDS]
+       npm run stalls -- --away [--minutes M] [--rate N]
 
 Starts a cluster of three nodes as \`ashlar dev\` does, lets fio write 4 KiB blocks at random over NBD, 32 at once, and
 hits one node in each trial. Prints the longest write of each trial, and p50 and p99 by role and signal.
@@ -21,7 +23,12 @@ hits one node in each trial. Prints the longest write of each trial, and p50 and
 --minutes    how long (30)
 --every      seconds from one pause to the next (60)
 
-exit codes: 0 done, 1 error or a failover that nobody caused, 2 usage
+--away       a node of three is away while the library writes 4 KiB blocks at random, then it comes back. Prints the memory of
+             the two that stay; fails when the last third of the run needs more of it than the third before
+--minutes    how long (30)
+--rate       writes a second (200)
+
+exit codes: 0 done, 1 error, a failover without a cause, or memory that grew, 2 usage
 `
 
 async function main(): Promise<number> {
@@ -33,6 +40,8 @@ async function main(): Promise<number> {
       calm: { type: 'boolean', default: false },
       minutes: { type: 'string', default: '30' },
       every: { type: 'string', default: '60' },
+      away: { type: 'boolean', default: false },
+      rate: { type: 'string', default: '200' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -40,11 +49,14 @@ async function main(): Promise<number> {
   const signals = values.signal.split(',').filter((it): it is VictimSignal => SIGNALS.some((known) => known === it))
   const trials = Number(values.trials)
   const [minutes, everySeconds] = [Number(values.minutes), Number(values.every)]
-  const possible = roles.length > 0 && signals.length > 0 && trials > 0 && minutes > 0 && everySeconds > 0
+  const rate = Number(values.rate)
+  const counts = [trials, minutes, everySeconds, rate]
+  const possible = roles.length > 0 && signals.length > 0 && counts.every((count) => count > 0)
   if (values.help || !possible) {
     process.stdout.write(HELP)
     return values.help ? 0 : 2
   }
+  if (values.away) return await away(minutes, rate)
   return values.calm ? await calm({ minutes, everySeconds }) : await stalls(trials, roles, signals)
 }
 
@@ -65,6 +77,22 @@ async function calm(options: { readonly minutes: number; readonly everySeconds: 
     if (failed) process.stdout.write(`the logs are in ${cluster.directory}\n`)
   }
   return failed ? 1 : 0
+}
+
+async function away(minutes: number, writesPerSecond: number): Promise<number> {
+  const cluster = await DevCluster.start({ size: '256Mi' })
+  try {
+    const result = await stayAway(cluster, { minutes, writesPerSecond }, (line) => process.stdout.write(`${line}\n`))
+    for (const { node, thirds } of result.memory)
+      process.stdout.write(`${node}: ${thirds.map((mib) => mib.toFixed(0)).join(', ')} MiB in the thirds of the run\n`)
+    process.stdout.write(
+      `${result.writes} writes, the longest ${result.longestMs.toFixed(0)} ms; the node was in sync again after ` +
+        `${(result.backMs / 1000).toFixed(1)} s; memory ${result.flat ? 'was flat' : 'GREW'}\n`,
+    )
+    return result.flat ? 0 : 1
+  } finally {
+    await cluster.stop()
+  }
 }
 
 async function stalls(trials: number, roles: readonly Role[], signals: readonly VictimSignal[]): Promise<number> {
