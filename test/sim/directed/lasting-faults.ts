@@ -113,6 +113,19 @@ function expectFailover(stage: Stage, hung: NodeHost): readonly Violation[] {
   return stage.finish()
 }
 
+/** The disk of a primary hangs: it gives the extent up, and its successor does not wait as long again for the same disk. */
+export function hungDiskOfPrimary(): readonly Violation[] {
+  const stage = new Stage({ ...WIDE, nodes: 4, sharing: 'takeover' }).movePrimaryFromVoter()
+  const { primary } = stage
+  stage.until('every node tells what it knows', () => stage.world.checkers.truth.map.featureLevel >= 1, 10_000)
+  primary.disk.extraSyncMs = HANGS_MS
+  const served = stage.nextWrites()
+  stage.expect('writes go on', () => served(), TIMERS.slowMs + 2 * TIMERS.leaseMs)
+  primary.disk.extraSyncMs = 0
+  primary.crash({ powerLoss: false })
+  return stage.finish()
+}
+
 /** Every read of the primary's disk hangs, and nobody writes: the reads are what shows it. */
 export function hungReads(): readonly Violation[] {
   const stage = new Stage({ ...WIDE, workload: { ...WORKLOAD, writeShare: 0 } }).movePrimaryFromVoter()

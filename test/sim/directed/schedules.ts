@@ -9,6 +9,7 @@ import { everyDiskFull, fullMember, fullReplicaReturns, placedWhereThereIsRoom }
 import {
   doubtBesideSuspect,
   hungDiskOfLeader,
+  hungDiskOfPrimary,
   hungLogOfLeader,
   hungReads,
   twoReplicasDie,
@@ -77,6 +78,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['two-replicas-silent', twoReplicasSilent],
   ['hung-log-of-the-leader', hungLogOfLeader],
   ['hung-disk-of-the-leader', hungDiskOfLeader],
+  ['hung-disk-of-a-primary', hungDiskOfPrimary],
   ['hung-reads', hungReads],
   ['doubt-beside-a-suspect-store', doubtBesideSuspect],
   ['leases-beside-a-rebuild', leasesBesideARebuild],

@@ -84,4 +84,17 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     ],
     schedule: 'doubt-beside-a-suspect-store',
   },
+  {
+    name: 'slow-stays-in-sync',
+    rule: 'Amendment 18',
+    wrong: 'A primary whose disk hangs stays in sync, and its successor waits for the same disk.',
+    edits: [
+      {
+        file: 'packages/node/src/core/control/apply-primaries.ts',
+        find: 'featureLevel >= SLOW_LEAVES_LEVEL',
+        replace: 'featureLevel > SLOW_LEAVES_LEVEL',
+      },
+    ],
+    schedule: 'hung-disk-of-a-primary',
+  },
 ]

@@ -1,7 +1,10 @@
 import type { Command } from './commands.ts'
-import { leaveWithoutPrimary, primaryStands, reasonToReplace, replacePrimary } from './epochs.ts'
+import { leaveWithoutPrimary, primaryStands, type Reason, reasonToReplace, replacePrimary } from './epochs.ts'
 import type { MapState } from './map-state.ts'
 import { type CommandResult, done, refused, type Steps } from './result.ts'
+
+/** First feature level at which a primary that is slow leaves the in-sync set by its release (amendment 18). */
+const SLOW_LEAVES_LEVEL = 1
 
 type Promote = Extract<Command, { do: 'promote' }>
 type Release = Extract<Command, { do: 'release' }>
@@ -27,7 +30,7 @@ export function* applyRelease(state: MapState, command: Release): Steps<CommandR
   const node = state.nodes.get(command.store)
   if (node === undefined || node.incarnation.counter !== command.counter)
     return refused('NOT_FOUND', `store ${command.store} is not registered with start counter ${command.counter}`)
-  const doubtful = command.reason === 'behind' || command.reason === 'poisoned'
+  const reason = reasonOf(state, command)
   for (const { extent, epoch, avoid } of command.extents) {
     yield
     const record = state.extents.get(extent)
@@ -35,8 +38,14 @@ export function* applyRelease(state: MapState, command: Release): Steps<CommandR
       record?.primary.store === command.store && record.primary.counter === command.counter && record.epoch === epoch
     const live = new Set(command.live.filter((store) => avoid?.includes(store) !== true))
     if (!holds) continue
-    const replaced = replacePrimary(state, extent, doubtful ? 'doubtful' : 'released', live)
+    const replaced = replacePrimary(state, extent, reason, live)
     if (!replaced && command.reason === 'behind') leaveWithoutPrimary(state, extent)
   }
   return done()
+}
+
+/** A successor waits as long again for a disk that hangs, so the set shrinks at once: from the level at which all builds do so. */
+function reasonOf({ featureLevel }: MapState, { reason }: Release): Reason {
+  if (reason === 'behind' || reason === 'poisoned') return 'doubtful'
+  return reason === 'slow' && featureLevel >= SLOW_LEAVES_LEVEL ? 'slow' : 'released'
 }

@@ -16,6 +16,8 @@ export type Reason =
   | 'lease-over'
   /** It said that it no longer serves this epoch: it stays in sync, and goes on if nobody else can serve. */
   | 'released'
+  /** It said so because its disk hangs or it reaches no replica: it leaves the set where that stays at minInSync. */
+  | 'slow'
   /** It came back as a new incarnation over the same data: it stays in sync, and is named again if nobody else can serve. */
   | 'restarted'
   /** What it holds is in doubt: it leaves every set that has another trusted member. */
@@ -80,7 +82,7 @@ export function replacePrimary(state: MapState, id: ExtentId, reason: Reason, li
     namePrimary(state, record, successor, setsWithoutOld(record, reason, minInSync))
     return true
   }
-  if (reason === 'released') return false
+  if (reason === 'released' || reason === 'slow') return false
   if (reason === 'restarted' && mayLead(state, old, live)) {
     namePrimary(state, record, old, record)
     return true
@@ -97,6 +99,8 @@ function setsWithoutOld(record: ExtentRecord, reason: Reason, minInSync: number)
     case 'released':
     case 'restarted':
       return record
+    case 'slow':
+      return record.inSync.length > minInSync ? replaceInSync(record, without(record.inSync, old), minInSync) : record
     case 'lease-over':
       return replaceInSync(record, without(record.inSync, old), minInSync)
     case 'doubtful':

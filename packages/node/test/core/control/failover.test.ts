@@ -77,6 +77,25 @@ describe('failover', () => {
     assert.equal(reducer.brief().epoch, 2, 'it leads no more: nothing to give up')
   })
 
+  it('amendment 18: released as slow, the old primary leaves a set that stays at minInSync, from feature level 1 on', () => {
+    const slow = (level: number, minInSync: number) => {
+      const { reducer, p, b } = three(minInSync)
+      reducer.apply({ do: 'raise-feature-level', level })
+      reducer.apply({
+        do: 'release',
+        store: store(p),
+        counter: 1,
+        extents: [{ extent: EXTENT, epoch: reducer.record().epoch }],
+        reason: 'slow',
+        live: [p, b].map(store),
+      })
+      return { left: !reducer.brief().inSync.includes(p), moved: reducer.brief().primary === b }
+    }
+    assert.deepEqual(slow(0, 2), { left: false, moved: true }, 'an older build applies the same entry so')
+    assert.deepEqual(slow(1, 2), { left: true, moved: true })
+    assert.deepEqual(slow(1, 3), { left: false, moved: true }, 'nothing would commit without it')
+  })
+
   it('A2.8-4: a primary that lost committed data leaves the set and is not kept', () => {
     const { reducer, p, a, b } = three(3)
     reducer.apply({
