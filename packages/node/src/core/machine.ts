@@ -333,6 +333,9 @@ export interface NodeStart {
   readonly seed: number
 }
 
+/** What a fact says beside its level and its name, which no detail may take the place of. */
+export type FactDetails = Readonly<Record<string, unknown>> & { readonly level?: never; readonly what?: never }
+
 /** What sub-machines are given at each step. */
 export interface Context {
   /** Monotonic time of this step. */
@@ -342,5 +345,5 @@ export interface Context {
   token(): Token
   /** A number from 0 (included) to 1 (excluded). */
   random(): number
-  fact(level: Fact['level'], what: string, details?: Readonly<Record<string, unknown>>): void
+  fact(level: Fact['level'], what: string, details?: FactDetails): void
 }
