@@ -1,8 +1,7 @@
-import type { LogEntry } from '@ashlar/node/core'
-import { type ClusterId, type Epoch, FEATURE_LEVEL, type Message, type NodeName, type SessionId } from '@ashlar/proto'
-import { addressOf, type Cluster, type Draft, nodeOf, PROGRAM_LINK, payloadOf } from './cluster.ts'
+import type { Epoch, Message, SessionId } from '@ashlar/proto'
+import { type Cluster, type Draft, nodeOf, PROGRAM_LINK, payloadOf } from './cluster.ts'
 import { READ_REQUEST, WRITE_REQUEST } from './rules.ts'
-import { BLOCK_BYTES, type Call, CONTROL, EXTENT, type NodeState, type State, storeName, type Wire } from './state.ts'
+import { BLOCK_BYTES, type Call, CONTROL, EXTENT, type NodeState, type State, type Wire } from './state.ts'
 
 /** One thing that may happen in a state. */
 export interface Event {
@@ -66,7 +65,8 @@ export class Events {
   }
 
   private isCut({ around }: State, { from, to }: Wire): boolean {
-    const { cut } = around
+    const { cut, apart } = around
+    if (apart.includes(from) !== apart.includes(to)) return true
     return cut !== undefined && ((from === cut && to === CONTROL) || (from === CONTROL && to === cut))
   }
 
@@ -237,80 +237,13 @@ export class Events {
       }
     }
   }
-
-  // ---- where a search begins ----------------------------------------------------------------------------------------------------
-
-  /** A cluster that was founded and has one volume, with nobody up. */
-  asleep(): Draft {
-    const { scenario, images, size } = this.cluster
-    const log = foundingLog(size, scenario.minInSync)
-    const nodes = Array.from({ length: size }, (_, node) => ({
-      up: false,
-      counter: node === CONTROL ? 0 : 1,
-      machine: 0,
-      image: images.add({ replica: undefined, log: node === CONTROL ? log : [] }),
-      queue: [],
-    }))
-    const call: Call = { state: 'new', node: 0, epoch: 0, again: false, since: 0 }
-    const around = {
-      writes: Array.from({ length: scenario.writes }, () => call),
-      reads: Array.from({ length: scenario.reads }, () => call),
-      history: [],
-      applied: Array.from({ length: scenario.writes }, () => []),
-      acknowledged: [],
-      served: [],
-      contents: [],
-      retries: scenario.retries,
-      crashes: scenario.crashes,
-      cuts: scenario.cuts,
-      delays: scenario.delays,
-      pauses: scenario.pauses,
-      cut: undefined,
-    }
-    return this.cluster.draft({ now: 10_000, connections: 0, nodes, wires: [], around })
-  }
-
-  begin(): Draft {
-    const { from, stores } = this.cluster.scenario
-    const draft = this.asleep()
-    const last = stores
-    for (let node = 0; node <= stores; node++) if (from !== 'joining' || node !== last) this.cluster.start(draft, node)
-    this.follow(draft)
-    if (from === 'opening') this.settle(draft, (message) => message.type === 'open')
-    else this.settle(draft)
-    if (from === 'joining') {
-      for (
-        let round = 0;
-        draft.violations.length === 0 && this.cluster.truth(draft).record?.inSync.length !== stores - 1;
-        round++
-      ) {
-        if (round === 20) throw new Error('the store that is away was not taken out')
-        this.pass(draft)
-        this.settle(draft)
-      }
-      this.cluster.start(draft, last)
-      this.follow(draft)
-    }
-    return draft
-  }
-
-  /** Everything on its way arrives, in a fixed order, until nothing is or a message of this kind is on its way. */
-  private settle(draft: Draft, until: (message: Message) => boolean = () => false): void {
-    for (;;) {
-      if (draft.wires.some(({ queue }) => queue.some((message) => until(this.cluster.messages.value(message))))) return
-      const [event] = [...this.syncs(draft), ...this.deliveries(draft)]
-      if (event === undefined) return
-      event.happen(draft)
-      this.follow(draft)
-    }
-  }
 }
 
 function newestServed({ around }: State): number {
   return Math.max(0, ...around.served.map((life) => Number.parseInt(life, 10)))
 }
 
-const TICK = { type: 'tick' } as const
+export const TICK = { type: 'tick' } as const
 
 const operation = (op: number) => ({ session: 1 as SessionId, op, lowMark: 1, generation: 1 })
 const writes = new Map<string, Message>()
@@ -343,49 +276,6 @@ function readOf(read: number, epoch: number): Message {
     offset: 0,
     length: BLOCK_BYTES,
   }
-}
-
-/** Control's log as founding, registrations and the creation of a volume leave it. Node 0 holds no replica. */
-function foundingLog(size: number, minInSync: number): LogEntry[] {
-  const stores = Array.from({ length: size - 1 }, (_, index) => storeName(index + 1))
-  const commands: LogEntry['command'][] = [
-    {
-      do: 'found',
-      cluster: '0a51a400-0000-7000-8000-000000000000' as ClusterId,
-      voters: [{ store: storeName(CONTROL), address: addressOf(CONTROL) }],
-    },
-    ...stores.map((store) => {
-      const node = nodeOf(store)
-      return {
-        do: 'register' as const,
-        store,
-        name: `n${node}` as NodeName,
-        address: addressOf(node),
-        api: `n${node}:7001`,
-        incarnation: { bootId: `n${node}-1`, counter: 1 },
-        trust: 'trusted' as const,
-        live: [],
-      }
-    }),
-    {
-      do: 'create-volume',
-      name: 'disk',
-      sizeBytes: 2 * BLOCK_BYTES,
-      blockSizeBytes: BLOCK_BYTES,
-      extentSizeBytes: 4096 * BLOCK_BYTES,
-      replicas: stores.length,
-      minInSync,
-      live: stores,
-    },
-    {
-      do: 'attach',
-      name: 'disk',
-      holder: { session: 1 as SessionId, client: 'client', mode: 'exclusive' },
-      ifFree: false,
-    },
-    { do: 'raise-feature-level', level: FEATURE_LEVEL },
-  ]
-  return commands.map((command, index) => ({ index: index + 1, term: 1, command }))
 }
 
 function nameOf(message: Message): string {

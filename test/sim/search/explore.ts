@@ -1,3 +1,4 @@
+import { Beginnings } from './beginnings.ts'
 import { Cluster, type Draft } from './cluster.ts'
 import { Events } from './events.ts'
 import { Numbers } from './fingerprint.ts'
@@ -47,7 +48,7 @@ export function explore(
   let steps = 0
   let answered = 0
   let violation: Found['violation']
-  const begin = events.begin()
+  const begin = new Beginnings(cluster, events).begin()
   if (begin.violations[0] !== undefined) violation = { text: begin.violations[0], events: [scenario.name] }
   seen.add(keyOf(begin, arounds.of(begin.around)))
   waiting.push({ state: withoutNotes(begin), parent: undefined, event: scenario.name })

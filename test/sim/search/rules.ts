@@ -33,8 +33,10 @@ export class Rules {
       if (version.kind !== BLOCK_ABSENT) this.checkContent(draft, block, [version.epoch, version.seq], version.checksum)
     }
     const { operation, blocks } = change
-    const version = blocks[0]?.version
-    if (operation === undefined || operation.cancel || version === undefined) return
+    const [first] = blocks
+    if (operation === undefined || operation.cancel || first === undefined) return
+    const { block, version } = first
+    this.checkOnce(draft, node, { write: operation.op, block, position: [version.epoch, version.seq] })
     this.applied(draft, operation.op, [version.epoch, version.seq])
   }
 
@@ -63,6 +65,22 @@ export class Rules {
       this.broken(draft, 'equal-versions', `two contents of ${key.slice(0, -1)} (block:epoch:seq)`)
     }
     draft.around = { ...draft.around, contents: [...contents, text].sort() }
+  }
+
+  /** A store that holds what an operation wrote under one version does not apply it under another one (A3-24). */
+  private checkOnce(
+    draft: Draft,
+    node: number,
+    { write, block, position }: { readonly write: number; readonly block: number; readonly position: Position },
+  ): void {
+    const replica = this.cluster.images.get(this.cluster.visible(draft.nodes[node] as NodeState)).replica
+    const held = replica?.versions.get(block)
+    if (held === undefined) return
+    const earlier = (draft.around.applied[write - 1] ?? []).find(
+      (other) => compare(other, [held.epoch, held.seq]) === 0 && compare(other, position) !== 0,
+    )
+    if (earlier === undefined) return
+    this.broken(draft, 'applied-once', `node ${node} holds write ${write} as (${earlier.join()}) and applies it again`)
   }
 
   /** An operation gets a place in the order: never again once it was answered (A3-24). */

@@ -26,6 +26,15 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     ...NOTHING,
+    name: 'two-stores-reopen',
+    about: 'a stream is opened again while a write goes on, either store crashes, and the write is tried again late',
+    from: 'reopening',
+    writes: 1,
+    retries: 1,
+    crashes: 1,
+  },
+  {
+    ...NOTHING,
     name: 'two-stores-join',
     about: 'a store comes back, is copied to and added, while two writes go on and are read',
     from: 'joining',
@@ -77,6 +86,18 @@ export const SCENARIOS: readonly Scenario[] = [
     crashes: 1,
     pauses: 1,
   },
+  {
+    ...NOTHING,
+    name: 'five-stores-apart',
+    about:
+      'two of five are left in sync and cut off, another one takes over with the others, and a read goes to whichever',
+    stores: 5,
+    minInSync: 3,
+    from: 'apart',
+    writes: 0,
+    reads: 1,
+    pauses: 1,
+  },
 ]
 
 /**
@@ -96,5 +117,7 @@ export const FOUND_BY_SEARCH: readonly (readonly [mutant: string, scenario: stri
   ['no-reconcile', 'two-stores-crash'],
   ['mark-before-the-list-is-empty', 'two-stores-join'],
   ['record-not-durable-at-ack', 'two-stores-crash'],
+  ['confirmed-below-min-in-sync', 'five-stores-apart'],
+  ['pushes-not-staged', 'two-stores-reopen'],
   ['read-joins-a-round', 'two-stores-cut'],
 ]

@@ -61,6 +61,8 @@ export interface Surroundings {
   readonly pauses: number
   /** The node that is cut from control. */
   readonly cut: number | undefined
+  /** Nodes that are cut from all other nodes, for the whole search; programs reach them. */
+  readonly apart: readonly number[]
 }
 
 export type Position = readonly [epoch: number, seq: number]
@@ -83,9 +85,11 @@ export interface Scenario {
   readonly minInSync: number
   /**
    * steady: every store is in sync and the primary serves. opening: the primary was just named and opens its streams.
-   * joining: the last store was away, was taken out, and comes back.
+   * joining: the last store was away, was taken out, and comes back. reopening: the last store is in sync, has just started
+   * again, and its stream is not open yet. apart: the primary and one more are left in sync, below minInSync, and are cut from
+   * the others, which are eligible; control has named one of those.
    */
-  readonly from: 'steady' | 'opening' | 'joining'
+  readonly from: 'steady' | 'opening' | 'joining' | 'reopening' | 'apart'
   readonly writes: number
   /** All writes go to block 0, or write 1 to block 0 and write 2 to block 1. */
   readonly blocks: 1 | 2

@@ -51,6 +51,8 @@ export class Replication implements MapListener {
   private readonly completions = new Map<Token, Then>()
   private readonly acknowledging = new Set<Acknowledging>()
   private readonly room = new OwnRoom()
+  private readonly pace = new CopyPace()
+  private readonly staging = new StagingRoom()
   private readonly leftovers: Leftovers
   private handOver: HandOver | undefined
   /** Stores of the map that were silent at the last tick. */
@@ -63,8 +65,8 @@ export class Replication implements MapListener {
       when: (token: Token, then: Then) => this.completions.set(token, then),
       acknowledgeAtEnd: (replica: Acknowledging) => this.acknowledging.add(replica),
       room: () => this.room.current,
-      pace: new CopyPace(),
-      staging: new StagingRoom(),
+      pace: this.pace,
+      staging: this.staging,
     }
     this.services = { ...services, verification: new Verification(services, options.trust) }
     this.leftovers = new Leftovers(options.replicas)
@@ -209,7 +211,7 @@ export class Replication implements MapListener {
   endStep(ctx: Context): void {
     for (const replica of this.acknowledging) replica.endStep(ctx)
     this.acknowledging.clear()
-    this.services.pace.endStep(ctx)
+    this.pace.endStep(ctx)
   }
 
   // ---- messages ---------------------------------------------------------------------------------------------------
@@ -257,7 +259,7 @@ export class Replication implements MapListener {
   }
 
   private onClientRequest(ctx: Context, link: Link, message: ClientRequest): void {
-    this.services.pace.onServed(ctx.now)
+    this.pace.onServed(ctx.now)
     const primary = this.extents.reach(message.extent)?.primary
     if (primary === undefined) return this.refuseClient(ctx, link, message)
     switch (message.type) {
@@ -322,7 +324,7 @@ export class Replication implements MapListener {
       case 'mark':
         return replica?.onMark(ctx, link, message)
       case 'replicate':
-        if (message.operation !== undefined) this.services.pace.onServed(ctx.now)
+        if (message.operation !== undefined) this.pace.onServed(ctx.now)
         return replica?.onReplicate(ctx, link, message)
       case 'confirm':
         return replica?.onConfirm(ctx, link, message)
