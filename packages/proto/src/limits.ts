@@ -49,6 +49,11 @@ export const LIMITS = {
   clientInFlightBytes: 64 * MIB,
   /** Operations of one session on one extent that may be unresolved: bounds every dedupe window (amendments 13 and 30). */
   sessionOps: 1024,
+  /**
+   * Sessions whose operations one replica of an extent remembers: those that hold the volume, and those that are over and not
+   * forgotten yet, which is a matter of one renewal (amendment 31).
+   */
+  sessionWindows: 256,
   /** Bytes queued on one connection before a client is not read from, and before `send` says full and the link is cut. */
   linkHighBytes: 8 * MIB,
   linkCutBytes: 64 * MIB,
@@ -68,6 +73,8 @@ export const LIMITS = {
   mapExtents: 100_000,
   /** Sessions that hold one volume at once (mode shared). */
   holders: 64,
+  /** Tombstones that the map keeps one by one; older ones are ranges of numbers (amendment 32). */
+  tombstones: 1024,
   /** Entries and bytes of control's log that its leader has proposed and nobody committed: more are refused. */
   uncommittedEntries: 1024,
   uncommittedBytes: 16 * MIB,
@@ -122,6 +129,12 @@ export const TIMERS = {
   unregisteredGraceMs: 10_000,
   /** A client holds a request this long while there is no primary or too few replicas, then fails it (--io-timeout). */
   ioTimeoutMs: 60_000,
+  /** A session that shares a volume says this often that it is there. */
+  holderRenewMs: 3000,
+  /** One that was not heard of for this long makes room where as many share a volume as may, */
+  holderYieldMs: 10_000,
+  /** and one that was not heard of for this long ends in any case: its calls have failed by then. */
+  holderSilentMs: 60_000,
   /** A client retries a request that was told WAIT at the latest after this long, at once when the map changes. */
   waitRetryMs: 200,
   /** A request that got no answer at all is sent again, with its operation id, after this long. */
@@ -158,6 +171,11 @@ function mapExtentBytes(): number {
   return 45 + 2 * 2 * LIMITS.maxReplicas + 27
 }
 
+/** Bytes of one dedupe window in a mark at most: its head, and each operation that it remembers, once more where it is cancelled. */
+function windowBytes(): number {
+  return 32 + LIMITS.sessionOps * (24 + 8)
+}
+
 function holds(condition: boolean, what: string): void {
   if (!condition) throw new Error(`limits contradict each other: ${what}`)
 }
@@ -168,6 +186,11 @@ holds(LIMITS.pieceBytes + 64 * KIB < LIMITS.frameBytes, 'a piece with its header
 holds(
   LIMITS.mapExtents * mapExtentBytes() + MIB <= LIMITS.frameBytes,
   'the whole map fits in one frame, with M at its largest and every primary named by force',
+)
+holds(LIMITS.sessionWindows >= 2 * LIMITS.holders, 'all that hold a volume have a window, and as many that are over')
+holds(
+  LIMITS.sessionWindows * windowBytes() + MIB <= LIMITS.frameBytes,
+  'the windows of an extent fit in a frame, each with all its operations unresolved and cancelled',
 )
 holds(LIMITS.pushWindowBytes >= LIMITS.maxBlockBytes, 'the push window holds a whole block')
 holds(
@@ -191,6 +214,8 @@ holds(
   TIMERS.unconnectedMs >= 3 * TIMERS.redialMinMs,
   'a connection that broke is dialed twice before it means anything',
 )
+holds(TIMERS.holderYieldMs >= 3 * TIMERS.holderRenewMs, 'a session is called gone after three missed words of it')
+holds(TIMERS.holderSilentMs >= TIMERS.ioTimeoutMs, 'a session ends by itself only once its calls have failed')
 holds(
   2 * TIMERS.mapDoubtMs + 2 * TIMERS.tickMs <= TIMERS.leaseMs,
   'a client leaves a node that hangs before another one serves',

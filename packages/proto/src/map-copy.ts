@@ -11,6 +11,7 @@ import {
 } from './ids.ts'
 import { LIMITS } from './limits.ts'
 import type { ExtentRecord, ForcedPromotion, MapDelta, NodeRecord, VolumeRecord, Voter } from './map.ts'
+import { Tombstones } from './tombstones.ts'
 
 /** What one delta changed, for those who act on it. */
 export interface MapChange {
@@ -41,8 +42,8 @@ export class MapCopy {
   readonly removedNodes: Set<StoreId> = new Set()
   /** Stores that a person declared lost for good and that some extent still names. */
   gone: ReadonlySet<StoreId> = new Set()
-  /** Tombstones: volumes that existed and do not any more. */
-  readonly removedVolumes: Set<VolumeId> = new Set()
+  /** Volumes that existed and do not any more. */
+  readonly removedVolumes: Tombstones = new Tombstones()
 
   /**
    * Applies a delta and says what changed. Undefined: nothing was done; the delta is old news, or `gap(delta)` says that
@@ -71,15 +72,9 @@ export class MapCopy {
     for (const volume of delta.volumes) this.volumes.set(volume.id, volume)
     for (const extent of delta.extents) this.extents.set(extent.id, extent)
     for (const forced of delta.forced ?? []) this.forced.set(forced.extent, forced)
-    const removedVolumes: VolumeId[] = []
-    const removedExtents: ExtentId[] = []
-    for (const volume of delta.removedVolumes) {
-      if (this.removedVolumes.has(volume)) continue
-      this.removedVolumes.add(volume)
-      removedVolumes.push(volume)
-      removedExtents.push(...this.extentsOf(volume).map((extent) => extent.id))
-      this.volumes.delete(volume)
-    }
+    const removedVolumes = this.#bury(delta)
+    const removedExtents = removedVolumes.flatMap((volume) => this.extentsOf(volume).map((extent) => extent.id))
+    for (const volume of removedVolumes) this.volumes.delete(volume)
     for (const id of removedExtents) {
       this.extents.delete(id)
       this.forced.delete(id)
@@ -92,6 +87,19 @@ export class MapCopy {
       removedVolumes,
       nodes: delta.nodes.map((node) => node.store),
     }
+  }
+
+  /** Learns of tombstones. Gives those of the latest that it did not know, and those of all that it had a record of. */
+  #bury({ removedVolumes, removedRanges = [], to }: MapDelta): VolumeId[] {
+    const fresh = removedVolumes.filter((volume) => !this.removedVolumes.has(volume))
+    for (const volume of fresh) this.removedVolumes.add(volume, to)
+    this.removedVolumes.addRanges(removedRanges, to)
+    this.removedVolumes.compact()
+    if (removedRanges.length === 0) return fresh
+    const known = [...this.volumes.keys()].filter(
+      (volume) => this.removedVolumes.has(volume) && !fresh.includes(volume),
+    )
+    return [...fresh, ...known]
   }
 
   /** True when changes between this copy and the delta are missing. */

@@ -1,4 +1,5 @@
 import type { ClusterId, Epoch, ExtentId, NodeName, Seq, SessionId, StoreId, VolumeId } from './ids.ts'
+import type { VolumeRange } from './tombstones.ts'
 import type { Bytes } from './units.ts'
 
 /** (boot id, start counter): one life of one store. The counter rises by one, synced, at each start and each reopen. */
@@ -41,6 +42,11 @@ export interface Holder {
   readonly mode: AttachMode
   /** Who a person would say it is (host, program, pid); at most 255 characters. */
   readonly client: string
+  /**
+   * It says again and again that it is there, so that control may end it once it does not (amendment 31). Known to control
+   * alone: no map that is told has it.
+   */
+  readonly renews?: true
 }
 
 export interface VolumeRecord {
@@ -108,8 +114,10 @@ export interface MapDelta {
   readonly nodes: readonly NodeRecord[]
   readonly volumes: readonly VolumeRecord[]
   readonly extents: readonly ExtentRecord[]
-  /** Tombstones: volumes removed in between (with `from` 0: all that were ever removed). Their extents go with them. */
+  /** Tombstones: volumes removed in between (with `from` 0: the latest). Their extents go with them. */
   readonly removedVolumes: readonly VolumeId[]
+  /** Older tombstones, as ranges of numbers, ascending; absent where whoever gets the delta has heard of them. */
+  readonly removedRanges?: readonly VolumeRange[]
   /** Extents whose primary was named by force, the latest time each; absent where there are none. */
   readonly forced?: readonly ForcedPromotion[]
   /** Stores that left the map, because no extent names them any more; absent where there are none. */

@@ -12,11 +12,12 @@ import {
   type SetChange,
   type SetsChanged,
   type VolumeId,
+  type VolumeRange,
   type VolumeRecord,
   type Voter,
   WIRE_VERSION,
 } from '@ashlar/proto'
-import { type ByteReader, ByteWriter } from './bytes.ts'
+import { type ByteReader, ByteWriter, badFrame } from './bytes.ts'
 import {
   codeField,
   counterField,
@@ -65,7 +66,7 @@ import {
  *                removed 4 x (volume 4) | stores | extents 4 x extent | [since 3: featureLevel 1] |
  *                [losses], which is left out when there are none
  * losses         forced 4 x (extent 8 | epoch 8 | store s | flags 1 (1: acknowledged, 2: merged) | changedAt 8) |
- *                removed nodes 2 x (store 16) | gone 2 x (store 16)
+ *                removed nodes 2 x (store 16) | gone 2 x (store 16) | [since 3: removed ranges 4 x (first 4 | last 4)]
  * change-sets    request 8 | store 16 | counter 8 | stores | count 4 x (extent 8 | revision 8 | epoch 8 | set)
  * sets-changed   request 8 | stores | count 4 x (extent 8 | code 2 | flags 1 (1: record) | [extent record])
  * release        request 8 | store 16 | counter 8 | reason 1 | count 4 x (extent 8 | epoch 8)
@@ -74,8 +75,10 @@ import {
 
 /** Voters of the control log: three or five, seven at most, and as many again while they are exchanged. */
 export const MAX_VOTERS = 16
-/** Tombstones in one delta. */
+/** Tombstones in one delta that are told one by one. */
 const MAX_REMOVED_VOLUMES = 2 ** 18
+/** Between two ranges there is a volume, or a tombstone of the latest, or a number that a rebuilt map skipped. */
+const MAX_REMOVED_RANGES = 2 * LIMITS.volumes
 export const MESSAGE_LENGTH = 1024
 const HAS_RECORD = 1
 const ACKNOWLEDGED = 1
@@ -160,7 +163,9 @@ function namingBytes(delta: MapDelta): number {
     sum(delta.extents, extentBytes) +
     13 +
     FORCED_BYTES * (delta.forced?.length ?? 0) +
-    16 * ((delta.removedNodes?.length ?? 0) + (delta.gone?.length ?? 0))
+    16 * ((delta.removedNodes?.length ?? 0) + (delta.gone?.length ?? 0)) +
+    4 +
+    8 * (delta.removedRanges?.length ?? 0)
   )
 }
 
@@ -175,21 +180,24 @@ function writeDelta(to: ByteWriter, delta: MapDelta, wire: number): void {
   for (const node of delta.nodes) writeNode(to, node)
   to.u32(listLength(delta.volumes, LIMITS.volumes, 'volumes'))
   for (const volume of delta.volumes) writeVolume(to, volume)
-  to.u32(listLength(delta.removedVolumes, MAX_REMOVED_VOLUMES, 'removedVolumes'))
-  for (const volume of delta.removedVolumes) to.u32(volumeField(volume))
+  const removed = toldSingly(delta, wire)
+  to.u32(listLength(removed, MAX_REMOVED_VOLUMES, 'removedVolumes'))
+  for (const volume of removed) to.u32(volumeField(volume))
   writeNaming(to, namingBytes(delta), (naming, table) => {
     naming.u32(listLength(delta.extents, LIMITS.mapExtents, 'extents'))
     for (const record of delta.extents) writeExtent(naming, table, record)
     if (wire >= 3) naming.u8(levelField(delta.featureLevel ?? 0))
-    writeLosses(naming, table, delta)
+    writeLosses(naming, table, delta, wire)
   })
 }
 
-type Losses = Pick<MapDelta, 'forced' | 'removedNodes' | 'gone'>
+type Losses = Pick<MapDelta, 'forced' | 'removedNodes' | 'gone' | 'removedRanges'>
 
 /** What most clusters never have, so that most deltas end before it. */
-function writeLosses(to: ByteWriter, table: StoreTable, { forced = [], removedNodes = [], gone = [] }: Losses): void {
-  if (forced.length + removedNodes.length + gone.length === 0) return
+function writeLosses(to: ByteWriter, table: StoreTable, losses: Losses, wire: number): void {
+  const { forced = [], removedNodes = [], gone = [] } = losses
+  const removedRanges = wire >= 3 ? (losses.removedRanges ?? []) : []
+  if (forced.length + removedNodes.length + gone.length + removedRanges.length === 0) return
   to.u32(listLength(forced, LIMITS.mapExtents, 'forced'))
   for (const { extent, epoch, store, acknowledged, merged, changedAt } of forced) {
     to.u53(extentField(extent))
@@ -202,9 +210,15 @@ function writeLosses(to: ByteWriter, table: StoreTable, { forced = [], removedNo
   for (const store of removedNodes) writeUuid(to, store)
   to.u16(listLength(gone, LIMITS.nodes, 'gone'))
   for (const store of gone) writeUuid(to, store)
+  if (wire < 3) return
+  to.u32(listLength(removedRanges, MAX_REMOVED_RANGES, 'removedRanges'))
+  for (const { first, last } of removedRanges) {
+    to.u32(volumeField(first))
+    to.u32(volumeField(last))
+  }
 }
 
-function readLosses(from: ByteReader, stores: StoreList): Losses {
+function readLosses(from: ByteReader, stores: StoreList, wire: number): Losses {
   if (from.left === 0) return {}
   const forced = readList<ForcedPromotion>(from, from.u32(), FORCED_BYTES, LIMITS.mapExtents, 'forced', () => {
     const extent = extentField(from.u53())
@@ -217,11 +231,31 @@ function readLosses(from: ByteReader, stores: StoreList): Losses {
   })
   const removedNodes = readList(from, from.u16(), 16, MAX_REMOVED_NODES, 'removedNodes', () => readStore(from))
   const gone = readList(from, from.u16(), 16, LIMITS.nodes, 'gone', () => readStore(from))
+  const removedRanges = wire < 3 ? [] : readRanges(from)
   return {
     ...(forced.length === 0 ? {} : { forced }),
     ...(removedNodes.length === 0 ? {} : { removedNodes }),
     ...(gone.length === 0 ? {} : { gone }),
+    ...(removedRanges.length === 0 ? {} : { removedRanges }),
   }
+}
+
+function readRanges(from: ByteReader): VolumeRange[] {
+  return readList(from, from.u32(), 8, MAX_REMOVED_RANGES, 'removedRanges', () => {
+    const [first, last] = [volumeField(from.u32()), volumeField(from.u32())]
+    if (last < first) throw badFrame(`a range of removed volumes ends at ${last} and begins at ${first}`)
+    return { first, last }
+  })
+}
+
+/** What is told one by one: on a link that does not know ranges, the volumes in them too, as many of the newest as fit. */
+function toldSingly({ removedVolumes, removedRanges = [] }: MapDelta, wire: number): readonly VolumeId[] {
+  if (wire >= 3 || removedRanges.length === 0) return removedVolumes
+  const told: VolumeId[] = [...removedVolumes]
+  for (const { first, last } of [...removedRanges].reverse())
+    for (let volume: number = last; volume >= first && told.length < MAX_REMOVED_VOLUMES; volume--)
+      told.push(volume as VolumeId)
+  return told
 }
 
 function readDelta(from: ByteReader, wire: number): MapDelta {
@@ -240,7 +274,7 @@ function readDelta(from: ByteReader, wire: number): MapDelta {
     readExtent(from, stores),
   )
   const featureLevel = wire >= 3 ? levelField(from.u8()) : 0
-  const losses = { ...(featureLevel === 0 ? {} : { featureLevel }), ...readLosses(from, stores) }
+  const losses = { ...(featureLevel === 0 ? {} : { featureLevel }), ...readLosses(from, stores, wire) }
   return { cluster, clusterGeneration, from: since, to, voters, nodes, volumes, extents, removedVolumes, ...losses }
 }
 

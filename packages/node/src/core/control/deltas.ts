@@ -6,6 +6,7 @@ import type {
   MapDelta,
   NodeRecord,
   StoreId,
+  Tombstones,
   VolumeId,
   VolumeRecord,
   Voter,
@@ -23,12 +24,11 @@ export interface DeltaSource {
   readonly volumes: ReadonlyMap<VolumeId, VolumeRecord>
   readonly extents: ReadonlyMap<ExtentId, ExtentRecord>
   readonly forced: ReadonlyMap<ExtentId, ForcedPromotion>
+  readonly removedVolumes: Tombstones
   /**
-   * Tombstones: with the revision of the removal, or without where it is not known any more. The second kind goes into
-   * every delta: to hear of a removal again changes nothing.
+   * Stores that left the map: with the revision of that, or without where it is not known any more. The second kind goes into
+   * every delta: to hear of it again changes nothing.
    */
-  readonly removedVolumes: ReadonlyMap<VolumeId, number> | ReadonlySet<VolumeId>
-  /** Stores that left the map, as tombstones are. */
   readonly removedNodes: ReadonlyMap<StoreId, number> | ReadonlySet<StoreId>
   /** Stores that a person declared lost for good and that some extent still names. */
   readonly gone: ReadonlySet<StoreId>
@@ -51,7 +51,7 @@ export function cutDelta(source: DeltaSource, from: number): MapDelta {
     nodes: changedAfter(source.nodes, from),
     volumes: changedAfter(source.volumes, from),
     extents: extentsAfter(source, from),
-    removedVolumes: removedAfter(source.removedVolumes, from),
+    ...source.removedVolumes.after(from),
     ...(forced.length === 0 ? {} : { forced }),
     ...(removedNodes.length === 0 ? {} : { removedNodes }),
     ...(source.gone.size === 0 ? {} : { gone: [...source.gone] }),

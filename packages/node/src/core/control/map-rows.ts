@@ -6,6 +6,7 @@ import type {
   SessionId,
   StoreId,
   VolumeId,
+  VolumeRange,
   VolumeRecord,
   Voter,
 } from '@ashlar/proto'
@@ -29,6 +30,8 @@ export type MapRow =
   | readonly ['extent', ExtentRecord]
   | readonly ['forced', ForcedPromotion]
   | readonly ['removed-volume', readonly [VolumeId, number]]
+  /** Since feature level 1. `revision`: the highest of a tombstone in any range. */
+  | readonly ['removed-range', VolumeRange & { readonly revision: number }]
   | readonly ['removed-node', readonly [StoreId, number]]
   | readonly ['gone', StoreId]
   | readonly ['successor', readonly [StoreId, StoreId]]

@@ -11,7 +11,7 @@ import type {
   VolumeRecord,
   Voter,
 } from '@ashlar/proto'
-import { LIMITS } from '@ashlar/proto'
+import { LIMITS, Tombstones } from '@ashlar/proto'
 import { cutDelta } from './deltas.ts'
 import { ExtentSet } from './extent-set.ts'
 import { type MapRow, type MapRows, rowsOf } from './map-rows.ts'
@@ -40,8 +40,7 @@ export class MapState {
   readonly extents: Map<ExtentId, ExtentRecord> = new Map()
   /** Extents whose primary was named by force, the latest time each (A2.10). */
   readonly forced: Map<ExtentId, ForcedPromotion> = new Map()
-  /** Tombstones, with the revision of the removal. */
-  readonly removedVolumes: Map<VolumeId, number> = new Map()
+  readonly removedVolumes: Tombstones = new Tombstones()
   /** Stores that left the map, with the revision of that; the latest ones. */
   readonly removedNodes: Map<StoreId, number> = new Map()
   /** Stores that a person declared lost for good, as long as some extent names them (amendment 15). */
@@ -113,7 +112,8 @@ export class MapState {
       rowsOf('volume', this.volumes.values()),
       rowsOf('extent', this.extents.values()),
       rowsOf('forced', this.forced.values()),
-      rowsOf('removed-volume', this.removedVolumes),
+      rowsOf('removed-volume', this.removedVolumes.latest),
+      rowsOf('removed-range', this.removedVolumes.rows()),
       rowsOf('removed-node', this.removedNodes),
       rowsOf('gone', this.gone),
       rowsOf('successor', this.successors),
@@ -144,7 +144,9 @@ export class MapState {
       case 'forced':
         return void this.forced.set(value.extent, value)
       case 'removed-volume':
-        return void this.removedVolumes.set(...value)
+        return this.removedVolumes.add(...value)
+      case 'removed-range':
+        return this.removedVolumes.addRanges([value], value.revision)
       case 'removed-node':
         return void this.removedNodes.set(...value)
       case 'gone':
@@ -233,7 +235,8 @@ export class MapState {
     this.volumes.delete(volume.id)
     this.#volumeByName.delete(volume.name)
     this.pastSessions.delete(volume.id)
-    this.removedVolumes.set(volume.id, revision)
+    this.removedVolumes.add(volume.id, revision)
+    if (this.featureLevel >= 1) this.removedVolumes.compact()
     for (const id of extents) {
       const record = this.extents.get(id)
       if (record === undefined) continue

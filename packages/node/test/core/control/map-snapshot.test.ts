@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { SessionId } from '@ashlar/proto'
+import { type SessionId, Tombstones, type VolumeId } from '@ashlar/proto'
 import fc from 'fast-check'
 import { MapState } from '../../../src/core/control/index.ts'
 import { PlainReader, PlainWriter } from '../../../src/core/control/plain-bytes.ts'
@@ -20,6 +20,10 @@ function full(): MapState {
 function fill(state: MapState, name: string, value: unknown): void {
   if (value instanceof Set) value.add(store(9))
   if (value instanceof Map && value.size === 0) value.set(1, name === 'pastSessions' ? [7 as SessionId] : CONTENT[name])
+  if (value instanceof Tombstones) {
+    value.add(5 as VolumeId, 6)
+    value.addRanges([{ first: 1 as VolumeId, last: 3 as VolumeId }], 4)
+  }
   if (name === 'lastVolume') state.lastVolume = 12
   if (name === 'clusterGeneration') state.clusterGeneration = 3
   if (name === 'featureLevel') state.featureLevel = 1
@@ -27,7 +31,6 @@ function fill(state: MapState, name: string, value: unknown): void {
 
 const CONTENT: Readonly<Record<string, unknown>> = {
   forced: { extent: 1, epoch: 2, store: store(1), acknowledged: false, changedAt: 3 },
-  removedVolumes: 5,
   removedNodes: 6,
   successors: store(2),
 }

@@ -1,0 +1,131 @@
+import type { VolumeId } from './ids.ts'
+import { LIMITS } from './limits.ts'
+
+/** Numbers of volumes, the first and the last included. */
+export interface VolumeRange {
+  readonly first: VolumeId
+  readonly last: VolumeId
+}
+
+/** The part of a delta that tells of removed volumes. */
+export interface RemovedVolumes {
+  readonly removedVolumes: readonly VolumeId[]
+  /** Older ones; absent where there are none to tell. */
+  readonly removedRanges?: readonly VolumeRange[]
+}
+
+/** Tombstones that one call of `compact` moves, so that no removal takes long. */
+const MOVED_AT_ONCE = 4096
+
+/**
+ * Tombstones: volumes that existed and do not any more, for as long as the map lives, since a store that comes back after years
+ * may delete a replica by its tombstone only (amendment 16). The latest ones are kept one by one, with the revision at which they
+ * were learned of, so that a delta tells what is new and no more. The others are ranges of numbers: volumes are numbered one
+ * after the other and a number is never used again, so between two ranges there is a volume that lives, or one of the latest.
+ * Their count follows the volumes that there are, not those that there ever were (amendment 31).
+ */
+export class Tombstones {
+  /** In the order of their removal. */
+  readonly #latest = new Map<VolumeId, number>()
+  /** Ascending; no two touch. */
+  #ranges: VolumeRange[] = []
+  /** The highest revision of a tombstone among the ranges. */
+  #rangesRevision = 0
+
+  /** How many there are. */
+  get size(): number {
+    return this.#latest.size + this.#ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0)
+  }
+
+  /** The latest, with the revision of each. */
+  get latest(): ReadonlyMap<VolumeId, number> {
+    return this.#latest
+  }
+
+  get ranges(): readonly VolumeRange[] {
+    return this.#ranges
+  }
+
+  has(volume: VolumeId): boolean {
+    return this.#latest.has(volume) || this.#inRange(volume)
+  }
+
+  /** `revision`: of the removal, or at which a copy of the map learned of it. */
+  add(volume: VolumeId, revision: number): void {
+    if (!this.has(volume)) this.#latest.set(volume, revision)
+  }
+
+  /** Takes ranges of another map, or of a snapshot. */
+  addRanges(ranges: readonly VolumeRange[], revision: number): void {
+    if (ranges.length === 0) return
+    for (const range of ranges) this.#join(range)
+    this.#rangesRevision = Math.max(this.#rangesRevision, revision)
+    for (const volume of this.#latest.keys()) if (this.#inRange(volume)) this.#latest.delete(volume)
+  }
+
+  /** Makes ranges of all but the latest LIMITS.tombstones, or of as many as one call moves. */
+  compact(): void {
+    let left = Math.min(MOVED_AT_ONCE, this.#latest.size - LIMITS.tombstones)
+    for (const [volume, revision] of this.#latest) {
+      if (left-- <= 0) return
+      this.#latest.delete(volume)
+      this.#join({ first: volume, last: volume })
+      this.#rangesRevision = Math.max(this.#rangesRevision, revision)
+    }
+  }
+
+  /** What somebody who knows the map at `revision` may not have heard of. To hear of a removal again changes nothing. */
+  after(revision: number): RemovedVolumes {
+    const removedVolumes: VolumeId[] = []
+    for (const [volume, removedAt] of this.#latest) if (removedAt > revision) removedVolumes.push(volume)
+    const ranges = this.#rangesRevision > revision && this.#ranges.length > 0
+    return { removedVolumes, ...(ranges ? { removedRanges: [...this.#ranges] } : {}) }
+  }
+
+  /** The ranges as a snapshot keeps them. */
+  rows(): (VolumeRange & { readonly revision: number })[] {
+    return this.#ranges.map((range) => ({ ...range, revision: this.#rangesRevision }))
+  }
+
+  /** Everything that it holds, for comparison. */
+  *[Symbol.iterator](): Iterator<readonly [VolumeId, number] | VolumeRange> {
+    yield* this.#latest
+    yield* this.rows()
+  }
+
+  /** All of them, ascending. */
+  *keys(): Iterable<VolumeId> {
+    const all = [...this.#latest.keys()]
+    for (const { first, last } of this.#ranges)
+      for (let volume: number = first; volume <= last; volume++) all.push(volume as VolumeId)
+    yield* all.sort((a, b) => a - b)
+  }
+
+  #inRange(volume: VolumeId): boolean {
+    const range = this.#ranges[this.#place(volume)]
+    return range !== undefined && range.first <= volume
+  }
+
+  /** Place of the first range that ends at this volume or behind it. */
+  #place(volume: number): number {
+    let [low, high] = [0, this.#ranges.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#ranges[middle] as VolumeRange).last < volume) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  /** Adds a range, and makes one of all that it meets or touches. */
+  #join(range: VolumeRange): void {
+    const from = this.#place(range.first - 1)
+    let { first, last } = range
+    let to = from
+    for (let met = this.#ranges[to]; met !== undefined && met.first <= last + 1; met = this.#ranges[++to]) {
+      if (met.first < first) first = met.first
+      if (met.last > last) last = met.last
+    }
+    this.#ranges.splice(from, to - from, { first, last })
+  }
+}
