@@ -4,6 +4,7 @@ import type {
   ClusterAnswer,
   ControlMembersAnswer,
   CreateVolumeRequest,
+  DetachReport,
   ExplanationAnswer,
   ExtentAnswer,
   ForceReport,
@@ -95,6 +96,17 @@ export class ApiClient {
 
   acknowledgeLoss(volume: string): Promise<VolumeAnswer> {
     return this.call(`/v1/volumes/${encodeURIComponent(volume)}/acknowledge-loss`, { method: 'POST' })
+  }
+
+  /** What ending sessions of a volume fences; changes nothing. Absent: all that hold it. */
+  detachReport(volume: string, sessions: readonly number[] | undefined): Promise<DetachReport> {
+    const query = sessions === undefined ? '' : `?sessions=${sessions.join(',')}`
+    return this.call(`/v1/volumes/${encodeURIComponent(volume)}/detach${query}`)
+  }
+
+  detach(volume: string, sessions: readonly number[]): Promise<DetachReport> {
+    const body = { sessions, fence: true }
+    return this.call(`/v1/volumes/${encodeURIComponent(volume)}/detach`, { method: 'POST', body })
   }
 
   /** What declaring a node lost for good comes to; changes nothing. */

@@ -19,6 +19,7 @@ import { serverRun } from './commands/server-run.ts'
 import { volumeAcknowledgeLoss } from './commands/volume-acknowledge-loss.ts'
 import { volumeCreate } from './commands/volume-create.ts'
 import { volumeDescribe } from './commands/volume-describe.ts'
+import { volumeDetach } from './commands/volume-detach.ts'
 import { volumeExport } from './commands/volume-export.ts'
 import { volumeImport } from './commands/volume-import.ts'
 import { volumeLs } from './commands/volume-ls.ts'
@@ -54,7 +55,10 @@ const NOUNS: Readonly<Record<string, Noun>> = {
   volume: {
     description: 'virtual disks',
     aliases: ['v'],
-    verbs: [volumeCreate, volumeLs, volumeDescribe, volumeRm, volumeImport, volumeExport, volumeAcknowledgeLoss],
+    verbs: [
+      ...[volumeCreate, volumeLs, volumeDescribe, volumeRm, volumeDetach],
+      ...[volumeImport, volumeExport, volumeAcknowledgeLoss],
+    ],
   },
   extent: { description: 'the slices that volumes are made of', aliases: ['e'], verbs: [extentLs, extentForcePrimary] },
   replica: { description: 'copies of extents on the disks of nodes', aliases: ['rep'], verbs: [replicaExport] },

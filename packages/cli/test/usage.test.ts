@@ -38,6 +38,7 @@ describe('the command line', () => {
         'volume ls',
         'volume describe',
         'volume rm',
+        'volume detach',
         'volume import',
         'volume export',
         'volume acknowledge-loss',

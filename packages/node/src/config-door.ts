@@ -8,6 +8,7 @@ export type {
   ClusterAnswer,
   ControlMembersAnswer,
   CreateVolumeRequest,
+  DetachReport,
   ExplanationAnswer,
   ExtentAnswer,
   ForceReport,

@@ -60,7 +60,13 @@ class Alone {
       ...{ counterOf: () => undefined, wireOf: () => WIRE_VERSION, levelOf: () => 0 },
       ...{ lastHeard: () => 0, lastFrame: () => 0 },
     }
-    const control = { map, leaseHeld: () => true, requestChange() {}, release() {} } as unknown as ControlView
+    const control = {
+      map,
+      leaseHeld: () => true,
+      mapAsOf: () => 0,
+      requestChange() {},
+      release() {},
+    } as unknown as ControlView
     this.replication = new Replication({ self: SELF, counter: 1, trust: 'trusted', control, links, replicas: [] })
   }
 

@@ -24,7 +24,7 @@ function describeForced({ extent, node, epoch, acknowledged, merged }: VolumeAns
 /** What people are told of a volume. */
 export function describeVolume(volume: VolumeAnswer): string {
   const { healthy, recovering, degraded, unavailable } = volume.extents
-  const holders = volume.holders.map(({ client, mode }) => `${client}, ${mode}`)
+  const holders = volume.holders.map(({ session, client, mode }) => `${client}, ${mode}, session ${session}`)
   return formatFields([
     ['Volume', volume.name],
     ['State', volume.state],

@@ -65,7 +65,7 @@ export class ClientMachine {
   /** True while a tick may change something: the shell may stop ticking while it is false. */
   get isBusy(): boolean {
     return (
-      !this.#io.isIdle || this.#waits.size > 0 || this.#admin.size > 0 || this.#volumes.isClosing || this.#links.probing
+      !this.#io.isIdle || this.#waits.size > 0 || this.#admin.size > 0 || this.#volumes.isBusy || this.#links.probing
     )
   }
 
@@ -114,6 +114,7 @@ export class ClientMachine {
     this.#waits.tick(ctx)
     this.#admin.tick(ctx)
     this.#io.tick(ctx)
+    this.#volumes.tick(ctx)
   }
 
   #onLinkUp(ctx: ClientContext, up: Extract<ClientInput, { type: 'link-up' }>): void {

@@ -27,6 +27,8 @@ export interface OpenVolume {
   ended: ClientFailure | undefined
   closing: { readonly token: CallToken; readonly limit: Millis; detaching: boolean } | undefined
   nextOrder: number
+  /** When its session says next that it is there, if it does. */
+  renewAt: Millis
   /** Calls with pieces to cut, in each extent first come, first served. */
   readonly queue: CallQueue
   readonly eraseWindow: EraseWindow
@@ -49,6 +51,7 @@ export function openVolume(given: Pick<OpenVolume, 'handle' | 'mode' | 'session'
     ended: undefined,
     closing: undefined,
     nextOrder: 1,
+    renewAt: 0,
     queue: new CallQueue(),
     eraseWindow: new EraseWindow(),
     calls: new Set(),

@@ -16,6 +16,8 @@ export class Session {
   readonly id: SessionId
   /** Attachment generation, 0 until control gave it. A session never has another one: a newer one fences it. */
   generation = 0
+  /** It says again and again that it is there. */
+  renews = false
   readonly #extents: Map<ExtentId, Numbers> = new Map()
   /**
    * No extent without unresolved operations ever used this number or a higher one. They go on from here, so that nothing is

@@ -1,4 +1,11 @@
-import type { AttachMode, MapChange, SessionId, VolumeId, VolumeRecord } from '@ashlar/proto'
+import {
+  type AttachMode,
+  type MapChange,
+  type SessionId,
+  TIMERS,
+  type VolumeId,
+  type VolumeRecord,
+} from '@ashlar/proto'
 import type { AdminRequests } from './admin-requests.ts'
 import { type ClientContext, DONE } from './context.ts'
 import { closedFailure, fencedFailure, notFoundFailure, removedFailure, waitedFailure } from './failures.ts'
@@ -15,6 +22,9 @@ interface OpenCall {
   readonly mode: AttachMode
   readonly ifFree: boolean
 }
+
+/** From this feature level on control ends single sessions, and those that share a volume say that they are there. */
+const ENDS_SESSIONS = 1
 
 /** An open that is not settled: what it waits for, and what it has to give back when nobody wants it any more. */
 interface Opening {
@@ -52,9 +62,24 @@ export class Volumes {
     return this.#open.values()
   }
 
-  get isClosing(): boolean {
-    for (const volume of this.#open.values()) if (volume.closing !== undefined) return true
+  /** A tick may change something: a volume is being closed, or says that it is there. */
+  get isBusy(): boolean {
+    for (const volume of this.#open.values()) if (volume.closing !== undefined || renews(volume)) return true
     return false
+  }
+
+  /** Sessions that share a volume are ended once control has not heard of them for long (amendment 31). */
+  tick(ctx: ClientContext): void {
+    for (const volume of this.#open.values()) {
+      const { session, record } = volume
+      if (session === undefined || !renews(volume) || ctx.now < volume.renewAt) continue
+      volume.renewAt = ctx.now + TIMERS.holderRenewMs
+      const command = { do: 'renew-attachment', volume: record.id, session: session.id } as const
+      this.#admin.start(ctx, command, volume.renewAt, (now, outcome) => {
+        if (!outcome.ok && outcome.failure.code === 'FENCED' && volume.closing?.detaching !== true)
+          this.onFenced(now, volume)
+      })
+    }
   }
 
   open(ctx: ClientContext, call: OpenCall): void {
@@ -131,7 +156,10 @@ export class Volumes {
     const session = new Session(sessionId(ctx))
     const opening = this.#begin(call.token)
     const { name, ifFree } = call
-    const command = { do: 'attach', name, session: session.id, mode, ifFree, client: this.#name } as const
+    const renews = mode === 'shared' && this.#map.copy.featureLevel >= ENDS_SESSIONS
+    const asked = { do: 'attach', name, session: session.id, mode, ifFree, client: this.#name } as const
+    const command = renews ? { ...asked, renews } : asked
+    session.renews = renews
     this.#admin.start(ctx, command, ctx.now + ctx.timers.ioTimeoutMs, (now, outcome) => {
       const record = outcome.ok ? outcome.done.volume : undefined
       if (record !== undefined) opening.attached = { volume: record.id, session: session.id }
@@ -150,7 +178,7 @@ export class Volumes {
       deadline: ctx.now + ctx.timers.ioTimeoutMs,
       check: (now) => {
         const known = this.#map.copy.volumes.get(record.id)
-        if (known !== undefined && known.generation >= record.generation) {
+        if (known !== undefined && known.changedAt >= record.changedAt) {
           this.#opened(now, call, session, known)
           return true
         }
@@ -196,8 +224,13 @@ export class Volumes {
     if (record === undefined) return
     volume.record = record
     const { session } = volume
-    if (session === undefined || volume.state === 'ended' || record.generation <= session.generation) return
-    if (volume.closing?.detaching !== true) this.onFenced(ctx, volume)
+    if (session === undefined || volume.state === 'ended' || volume.closing?.detaching === true) return
+    if (record.generation > session.generation || this.#isEnded(session, record)) this.onFenced(ctx, volume)
+  }
+
+  /** Control ended this session and no other: no primary takes its operations any more (amendment 31). */
+  #isEnded(session: Session, { holders }: VolumeRecord): boolean {
+    return this.#map.copy.featureLevel >= ENDS_SESSIONS && !holders.some((holder) => holder.session === session.id)
   }
 
   #end(ctx: ClientContext, volume: OpenVolume, failure: ClientFailure, what: 'fenced' | 'removed'): void {
@@ -235,6 +268,10 @@ export class Volumes {
     if (!this.#open.delete(volume.handle)) return
     ctx.succeed(token, DONE)
   }
+}
+
+function renews({ state, session }: OpenVolume): boolean {
+  return state !== 'ended' && session?.renews === true
 }
 
 function sessionId(ctx: ClientContext): SessionId {

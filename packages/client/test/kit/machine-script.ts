@@ -56,6 +56,7 @@ export class MachineScript {
   readonly outcomes: Map<CallToken, ClientOutcome> = new Map()
   dialed: readonly string[] = []
   #revision = 1
+  featureLevel = 0
   #nextToken = 1
   #nextLink = 1
   #volume: VolumeRecord
@@ -149,8 +150,13 @@ export class MachineScript {
   /** A later attachment in the map, by this session. */
   attachAs(session: SessionId, mode: Holder['mode'] = 'exclusive'): void {
     const generation = this.#volume.generation + 1
-    this.#volume = { ...this.#volume, generation, holders: [{ session, mode, client: 'someone' }] }
-    this.#revision++
+    const changedAt = ++this.#revision
+    this.#volume = { ...this.#volume, generation, holders: [{ session, mode, client: 'someone' }], changedAt }
+  }
+
+  /** Sessions hold the volume, in the generation that it has. */
+  setHolders(holders: readonly Holder[]): void {
+    this.#volume = { ...this.#volume, holders, changedAt: ++this.#revision }
   }
 
   adminDone(link: ClientLink, request: number, code: ErrorCode): void {
@@ -180,6 +186,7 @@ export class MachineScript {
     const delta: MapDelta = {
       cluster: 'c' as ClusterId,
       ...{ clusterGeneration: 0, from: 0, to: this.#revision, voters: [], removedVolumes: removed },
+      ...(this.featureLevel === 0 ? {} : { featureLevel: this.featureLevel }),
       nodes: STORES.map(nodeRecord),
       volumes: removed.length > 0 ? [] : [this.#volume],
       extents: removed.length > 0 ? [] : this.#extents,

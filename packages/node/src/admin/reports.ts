@@ -209,7 +209,7 @@ function volumeAnswer(view: NodeView, volume: VolumeRecord, progressOf: Progress
   return {
     ...{ name, sizeBytes, blockSizeBytes, replicas, minInSync, state, extentSizeBytes, extents, generation },
     behindBlocks: behind.reduce((sum, blocks) => sum + blocks, 0),
-    holders: volume.holders.map(({ client, mode }) => ({ client, mode })),
+    holders: volume.holders.map(({ session, client, mode }) => ({ session, client, mode })),
     reasons: [...reasons],
     forced: forcedOf(view.map, volume).map(({ extent, store, epoch, acknowledged, merged = false }) => ({
       ...{ extent: extentIndexOf(extent), node: nodeName(view.map, store), epoch, acknowledged, merged },

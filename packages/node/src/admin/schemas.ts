@@ -94,6 +94,26 @@ export const nodeDetailsSchema = nodeSchema
   })
   .meta({ id: 'NodeDetails' })
 
+const holderSchema = z.object({
+  session: count.default(0).describe('Names the session in `ashlar volume detach`; 0 from an older version.'),
+  client: z.string().describe('What the client calls itself.'),
+  mode: z.string(),
+})
+
+export const detachReportSchema = z
+  .object({
+    volume: z.string(),
+    sessions: z.array(holderSchema),
+    possible: z.boolean(),
+    consequences: z.array(z.string()),
+  })
+  .meta({ id: 'DetachReport' })
+
+export const detachRequestSchema = z.strictObject({
+  sessions: z.array(count.min(1)).min(1).max(LIMITS.holders),
+  fence: z.boolean().default(false).describe('These sessions are to be fenced.'),
+})
+
 export const volumeSchema = z
   .object({
     name: z.string(),
@@ -106,7 +126,7 @@ export const volumeSchema = z
     extents: extentCountsSchema,
     behindBlocks: count,
     generation: count.describe('Rises with each attachment; a writer with a lower one is refused.'),
-    holders: z.array(z.object({ client: z.string(), mode: z.string() })),
+    holders: z.array(holderSchema),
     reasons: z.array(z.string()),
     forced: z
       .array(
@@ -347,6 +367,7 @@ export type CreateVolumeRequest = z.infer<typeof createVolumeSchema>
 export type ExtentAnswer = z.infer<typeof extentSchema>
 export type ForceReport = z.infer<typeof forceReportSchema>
 export type LoseReport = z.infer<typeof loseReportSchema>
+export type DetachReport = z.infer<typeof detachReportSchema>
 export type ForceRequest = z.infer<typeof forceRequestSchema>
 export type RoomAnswer = z.infer<typeof roomSchema>
 export type LocalAnswer = z.infer<typeof localSchema>

@@ -4,6 +4,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequ
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { Logger } from 'pino'
 import { controlRoutes } from './control-members.ts'
+import { detachRoutes } from './detach-routes.ts'
 import { errorAnswer, sendError, sendNotFound } from './errors.ts'
 import { lossRoutes } from './loss-routes.ts'
 import type { NodeView } from './node-view.ts'
@@ -68,6 +69,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
   await server.register(clusterRoutes(view, ask))
   await server.register(volumeRoutes(view, ask))
   await server.register(lossRoutes(view, ask))
+  await server.register(detachRoutes(view))
   await server.register(controlRoutes(view, ask))
   await server.register(localRoutes(view))
   if (scrub !== undefined) await server.register(scrubRoutes(scrub))

@@ -1,4 +1,4 @@
-import type { Epoch, ExtentId, MapCopy, SetChange, StoreId } from '@ashlar/proto'
+import type { Epoch, ExtentId, MapCopy, Millis, SetChange, StoreId } from '@ashlar/proto'
 import type { Context, Link } from './machine.ts'
 
 /** What replication needs from control's agent on this node. */
@@ -7,6 +7,11 @@ export interface ControlView {
   readonly map: MapCopy
   /** True while this node's lease holds by its own count (A2.3, amendment 3). Never says true for longer than TIMERS.leaseMs. */
   leaseHeld(ctx: Context): boolean
+  /**
+   * The map here holds everything that was committed before this moment, by this process's clock. -Infinity until a renewal
+   * was answered and its map applied.
+   */
+  mapAsOf(): Millis
   /** Asks control for a change of an in-sync set; the outcome comes back through `SetListener.onSetChanged`. */
   requestChange(ctx: Context, change: SetChange): void
   /** Gives extents up; the outcome is a change of the map. */

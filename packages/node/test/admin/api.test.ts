@@ -322,7 +322,10 @@ describe('volumes', () => {
       { name, sizeBytes, blockSizeBytes, replicas, minInSync, state },
       { name: 'demo', sizeBytes: 2 ** 30, blockSizeBytes: 4096, replicas: 3, minInSync: 2, state: 'healthy' },
     )
-    assert.deepEqual([volume.holders, volume.generation], [[{ client: 'gateway on host', mode: 'exclusive' }], 4])
+    assert.deepEqual(
+      [volume.holders, volume.generation],
+      [[{ session: 5, client: 'gateway on host', mode: 'exclusive' }], 4],
+    )
   })
 
   it('are created through control with the defaults filled in', async (t) => {

@@ -236,12 +236,21 @@ export const adminKind = body<Admin>('admin', {
       mode: choice('mode', ATTACH_MODES),
       ifFree: flag,
       client: text('client', CLIENT_LENGTH),
+      renews: since(3, flag),
     }),
-    detach: command('detach', { volume: number(volumeField), session: number(sessionField) }),
+    detach: command('detach', {
+      volume: number(volumeField),
+      session: number(sessionField),
+      fence: since(3, flag),
+    }),
     'force-primary': command('force-primary', { extent, store }),
     'lose-store': command('lose-store', { store }),
     'change-members': command('change-members', { change: choice('change', MEMBER_CHANGES), store }),
     'transfer-leadership': command('transfer-leadership', { store }),
     'acknowledge-loss': command('acknowledge-loss', { name: volumeName }),
+    'renew-attachment': since(
+      3,
+      command('renew-attachment', { volume: number(volumeField), session: number(sessionField) }),
+    ),
   }),
 })

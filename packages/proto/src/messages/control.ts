@@ -132,8 +132,13 @@ export type AdminCommand =
       readonly mode: AttachMode
       readonly ifFree: boolean
       readonly client: string
+      /** It will say every TIMERS.holderRenewMs that it is there. */
+      readonly renews?: boolean
     }
-  | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId }
+  /** `fence`: a person ends it, and the answer comes once no primary takes its operations any more (amendment 31). */
+  | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId; readonly fence?: boolean }
+  /** A session is there; FENCED when it holds the volume no more. Control keeps it in memory only. */
+  | { readonly do: 'renew-attachment'; readonly volume: VolumeId; readonly session: SessionId }
   /** Makes a store primary of an extent that nobody can serve, although it may lack acknowledged writes (A2.10). */
   | { readonly do: 'force-primary'; readonly extent: ExtentId; readonly store: StoreId }
   /** A store is lost for good: its places go to others (amendment 15). */

@@ -110,6 +110,10 @@ export class ControlAgent implements ControlView {
     return this.#lease.held(ctx.now)
   }
 
+  mapAsOf(): Millis {
+    return this.#lease.mapAsOf
+  }
+
   requestChange(_ctx: Context, change: SetChange): void {
     this.#sets.add(change)
   }

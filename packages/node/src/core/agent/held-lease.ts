@@ -6,6 +6,8 @@ import { type Millis, TIMERS } from '@ashlar/proto'
  */
 export class HeldLease {
   #until = Number.NEGATIVE_INFINITY
+  /** When the newest renewal was sent of which the answer counts. */
+  #renewedAt = Number.NEGATIVE_INFINITY
   #lastToken = 0
   readonly #sentAt = new Map<number, Millis>()
   /** Answered, while the map is not at the named revision yet. */
@@ -32,8 +34,20 @@ export class HeldLease {
   /** The map is applied up to this revision: grants that named it or an earlier one count. */
   applied(revision: number): void {
     if (this.#granted.length === 0) return
-    for (const grant of this.#granted) if (grant.revision <= revision) this.#until = Math.max(this.#until, grant.until)
+    for (const grant of this.#granted) {
+      if (grant.revision > revision) continue
+      this.#until = Math.max(this.#until, grant.until)
+      this.#renewedAt = Math.max(this.#renewedAt, grant.until - TIMERS.leaseMs)
+    }
     this.#granted = this.#granted.filter((grant) => grant.revision > revision)
+  }
+
+  /**
+   * The map that was applied holds everything that was committed before this moment: the leader answered by a round that
+   * began after the renewal arrived, and named the revision that it was at.
+   */
+  get mapAsOf(): Millis {
+    return this.#renewedAt
   }
 
   /** True while an answer to this token is awaited. */

@@ -18,18 +18,23 @@ export function registerCommand(message: Register, live: readonly StoreId[]): Ex
 }
 
 /** The same for what a person or a client asks; `live`: stores that may get replicas, or be named primary. */
-export function commandOf(command: Exclude<AdminCommand, LogRequest>, live: readonly StoreId[]): Command {
+export function commandOf(
+  command: Exclude<AdminCommand, LogRequest | { do: 'renew-attachment' }>,
+  live: readonly StoreId[],
+): Command {
   switch (command.do) {
     case 'create-volume':
     case 'force-primary':
     case 'lose-store':
       return { ...command, live }
     case 'attach': {
-      const { name, session, mode, ifFree, client } = command
-      return { do: 'attach', name, holder: { session, mode, client: client.slice(0, CLIENT_LENGTH) }, ifFree }
+      const { name, session, mode, ifFree, client, renews } = command
+      const holder = { session, mode, client: client.slice(0, CLIENT_LENGTH) }
+      return { do: 'attach', name, holder: renews === true ? { ...holder, renews } : holder, ifFree }
     }
-    case 'remove-volume':
     case 'detach':
+      return { do: 'detach', volume: command.volume, session: command.session }
+    case 'remove-volume':
     case 'acknowledge-loss':
       return command
   }

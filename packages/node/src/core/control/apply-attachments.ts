@@ -7,8 +7,11 @@ import { type CommandResult, done, refused } from './result.ts'
 type Attach = Extract<Command, { do: 'attach' }>
 type Detach = Extract<Command, { do: 'detach' }>
 
-/** How many ended sessions of a volume are remembered, so that a late duplicate of their attach fences nobody. */
-const PAST_SESSIONS = 64
+/**
+ * How many ended sessions of a volume are remembered, so that a late duplicate of their attach fences nobody, and brings back
+ * none whose operations stores have forgotten (amendment 31). More of them since feature level 1, where one command may end many.
+ */
+const PAST_SESSIONS = [64, 256]
 
 /**
  * Gives a session the right to write (A2.11, amendments 4 and 23). Exclusive raises the generation and so fences whoever
@@ -59,7 +62,7 @@ export function applyDetach(state: MapState, command: Detach): CommandResult {
 
 function remember(state: MapState, volume: VolumeRecord, ended: readonly Holder[]): void {
   const past: SessionId[] = [...(state.pastSessions.get(volume.id) ?? []), ...ended.map((held) => held.session)]
-  state.pastSessions.set(volume.id, past.slice(-PAST_SESSIONS))
+  state.pastSessions.set(volume.id, past.slice(-(PAST_SESSIONS[Math.min(state.featureLevel, 1)] as number)))
 }
 
 function isShared(holder: Holder): boolean {

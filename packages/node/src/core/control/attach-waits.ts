@@ -4,10 +4,12 @@ import type { AttachView } from './leader-view.ts'
 import type { MapState } from './map-state.ts'
 import { type CommandResult, done, refused } from './result.ts'
 
-/** The outcome of an attachment that is complete, unless somebody else attached while it waited: then it is over already. */
-export function attachResult(state: MapState, attached: VolumeRecord): CommandResult {
-  if (state.volumes.get(attached.id)?.generation === attached.generation) return done({ volume: attached })
-  const what = `volume ${attached.name} was attached elsewhere or removed meanwhile`
+/** The outcome of an attachment that is complete, unless its session ended while it waited. */
+export function attachResult(state: MapState, attached: VolumeRecord, session: SessionId): CommandResult {
+  const volume = state.volumes.get(attached.id)
+  const stands = volume?.generation === attached.generation && volume.holders.some((held) => held.session === session)
+  if (stands) return done({ volume: attached })
+  const what = `volume ${attached.name} was attached elsewhere, detached or removed meanwhile`
   return refused('FENCED', what, 'open the volume again')
 }
 

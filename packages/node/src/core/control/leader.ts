@@ -1,13 +1,4 @@
-import type {
-  AdminCommand,
-  ChangeSets,
-  Register,
-  Release,
-  Renew,
-  SetChange,
-  StoreId,
-  VolumeRecord,
-} from '@ashlar/proto'
+import type { AdminCommand, ChangeSets, Register, Release, Renew, SetChange, StoreId } from '@ashlar/proto'
 import { FEATURE_LEVEL, invariant } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
 import type { SnapshotPort } from '../raft/index.ts'
@@ -15,7 +6,7 @@ import { commandOf, isLogRequest, registerCommand } from './admin-commands.ts'
 import { Answers } from './answers.ts'
 import { Applier, EXTENTS_PER_TICK, type LeaderMessage } from './applier.ts'
 import { knownRefusal } from './apply-nodes.ts'
-import { AttachWaits, attachResult } from './attach-waits.ts'
+import { Attachments } from './attachments.ts'
 import type { Command } from './commands.ts'
 import type { ControlLog, ControlLogListener, ProposalId } from './control-log.ts'
 import { tooEarly } from './feature-levels.ts'
@@ -52,12 +43,12 @@ export class ControlLeader {
   readonly #leases = new Leases()
   readonly #renewals = new Renewals()
   readonly #watchers = new MapWatchers()
-  readonly #attachWaits = new AttachWaits<Asker>()
   readonly #heldShrinks = new HeldShrinks()
   readonly #slowReleases = new SlowReleases()
   readonly #levels: LevelRaise
   readonly #owed = new OwedAnswers()
   readonly #answers = new Answers()
+  readonly #attachments = new Attachments(this.#answers)
   readonly #logRequests = new LogRequests(this.#answers)
   /** The last answered release of each store: a duplicate that comes late must not take effect again. */
   readonly #answeredReleases = new Map<StoreId, { readonly counter: number; readonly request: number }>()
@@ -139,6 +130,7 @@ export class ControlLeader {
     this.#logRequests.onTick(this.#log, this.state)
     repairVoters(ctx, this.#log, this.state, (store) => this.#isHere(store))
     this.#raiseFeatureLevel(ctx)
+    this.#endSessions(ctx, this.#attachments.silent(ctx, this.state))
   }
 
   /** Sends what this step gave rise to: map changes first, then the answers that speak of them. */
@@ -166,7 +158,7 @@ export class ControlLeader {
   }
 
   waitingAttachments(): AttachView[] {
-    return this.#attachWaits.views()
+    return this.#attachments.views()
   }
 
   // ---- registration and leases ---------------------------------------------------------------------------------------
@@ -191,7 +183,7 @@ export class ControlLeader {
     if (this.#leases.renewed(store, counter, ctx.now, revision, message)) this.#lookAtWaiting = true
     this.#watchers.watch(link, revision)
     this.#renewals.add({ link, token, store, counter })
-    for (const wait of this.#attachWaits.renewed(store, revision)) this.#answerAttach(wait.answer, wait.volume)
+    this.#attachments.renewed(this.state, store, revision)
   }
 
   /** Registered in this very life and not lost. */
@@ -288,25 +280,25 @@ export class ControlLeader {
   // ---- volumes and attachments -----------------------------------------------------------------------------------------
 
   #onAdmin(ctx: Context, asker: Asker, command: AdminCommand): void {
-    if (!isLogRequest(command))
-      return this.#propose(ctx, commandOf(command, this.#live(ctx)), { kind: 'admin', asker, command })
+    const known = this.leads ? this.#attachments.answerAtOnce(ctx, this.state, command) : undefined
+    if (known !== undefined) return this.#answers.adminDone(asker, known, this.state.revision)
+    if (command.do === 'renew-attachment') return this.#answers.adminDone(asker, notLeading(), 0)
+    if (!isLogRequest(command)) {
+      const wanted = commandOf(command, this.#live(ctx))
+      if (this.leads) this.#endSessions(ctx, this.#attachments.yielding(ctx, this.state, wanted))
+      return this.#propose(ctx, wanted, { kind: 'admin', asker, command })
+    }
     const outcome = this.#logRequests.ask(ctx, this.#log, this.state, asker, command)
     if (outcome === undefined) return
     if ('proposal' in outcome) this.#owed.add(outcome.proposal, { kind: 'admin', asker, command })
     else this.#answers.adminDone(asker, outcome, this.state.revision)
   }
 
-  #onAdminCommitted(asker: Asker, command: AdminCommand, result: CommandResult): void {
-    const { volume } = result
-    if (command.do !== 'attach' || command.mode === 'read-only' || volume === undefined)
-      return this.#answers.adminDone(asker, result, this.state.revision)
-    const holdsLease = (store: StoreId) => this.#leases.get(store) !== undefined
-    if (!this.#attachWaits.begin(this.state, volume, command.session, holdsLease, asker))
-      this.#answerAttach(asker, volume)
-  }
-
-  #answerAttach(asker: Asker, attached: VolumeRecord): void {
-    this.#answers.adminDone(asker, attachResult(this.state, attached), this.state.revision)
+  #endSessions(ctx: Context, commands: readonly Extract<Command, { do: 'detach' }>[]): void {
+    for (const command of commands) {
+      ctx.fact('info', 'session-silent', { volume: command.volume, session: command.session })
+      this.#propose(ctx, command, { kind: 'end-session' })
+    }
   }
 
   // ---- the log -----------------------------------------------------------------------------------------------------------
@@ -327,9 +319,10 @@ export class ControlLeader {
 
   /** What the leader keeps in memory follows the map, whoever proposed the command. */
   #afterApply(ctx: Context, command: Command, result: CommandResult): void {
+    this.#attachments.onApplied(ctx, command)
     if (command.do === 'register' && result.code === 'OK') {
       const { counter } = command.incarnation
-      if (this.#leases.get(command.store)?.counter !== counter) this.#endAttachWaits(command.store)
+      if (this.#leases.get(command.store)?.counter !== counter) this.#attachments.ended(this.state, command.store)
       this.#leases.registered(command.store, counter, ctx.now)
       this.#lookAtWaiting = true
     }
@@ -347,13 +340,11 @@ export class ControlLeader {
     }
   }
 
+  readonly #mayHoldLease = (store: StoreId): boolean => this.#leases.get(store) !== undefined
+
   #endLease(store: StoreId): void {
     this.#leases.end(store)
-    this.#endAttachWaits(store)
-  }
-
-  #endAttachWaits(store: StoreId): void {
-    for (const wait of this.#attachWaits.ended(store)) this.#answerAttach(wait.answer, wait.volume)
+    this.#attachments.ended(this.state, store)
   }
 
   #answer(owed: Owed, result: CommandResult): void {
@@ -367,7 +358,7 @@ export class ControlLeader {
         this.#answeredReleases.set(owed.store, { counter: owed.counter, request: owed.asker.request })
         return this.#answers.released(owed.asker, result.code)
       case 'admin':
-        return this.#onAdminCommitted(owed.asker, owed.command, result)
+        return this.#attachments.onCommitted(this.state, owed.asker, owed.command, result, this.#mayHoldLease)
       default:
         return
     }
@@ -384,7 +375,7 @@ export class ControlLeader {
     this.#answeredReleases.clear()
     this.#slowReleases.clear()
     this.#logRequests.end()
-    for (const wait of this.#attachWaits.clear()) this.#answers.adminDone(wait.answer, notLeading(), 0)
+    this.#attachments.begin(ctx.now)
     if (!leads) return
     this.#leases.grantAll(this.state, ctx.now)
     this.#levels.begin(ctx.now)

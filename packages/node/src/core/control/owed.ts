@@ -14,6 +14,7 @@ export type Owed =
   | { readonly kind: 'expire'; readonly stores: readonly StoreId[] }
   | { readonly kind: 'promote' }
   | { readonly kind: 'raise-feature-level' }
+  | { readonly kind: 'end-session' }
   | { readonly kind: 'change-sets'; readonly store: StoreId; asker: Asker }
   | { readonly kind: 'release'; readonly store: StoreId; readonly counter: number; asker: Asker }
   | { readonly kind: 'admin'; readonly command: AdminCommand; asker: Asker }

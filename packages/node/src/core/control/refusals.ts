@@ -18,6 +18,7 @@ export function refuse(answers: Answers, owed: Owed): void {
     case 'expire':
     case 'promote':
     case 'raise-feature-level':
+    case 'end-session':
       return
   }
 }

@@ -1,4 +1,4 @@
-import { type BlockIndex, LIMITS, type Seq, type SessionId, type SessionWindow } from '@ashlar/proto'
+import { type BlockIndex, LIMITS, type Millis, type Seq, type SessionId, type SessionWindow } from '@ashlar/proto'
 import type { ReplicaChange } from '../machine.ts'
 
 /** What is known of an operation id. `resolved`: the client itself has said that it needs no answer any more. */
@@ -28,12 +28,18 @@ interface Window {
   lowMark: number
   readonly applied: Map<number, Applied>
   readonly cancelled: Set<number>
+  /** When this store last recorded an operation of the session, or was given its window. */
+  recordedAt: Millis
 }
+
+/** Before everything that happens in this life of the store. */
+const BEFORE = Number.NEGATIVE_INFINITY
 
 /**
  * Operation ids that one replica applied and whose sessions have not said that they are resolved: a retry after a
  * failover is answered from here and not done again (amendment 13). Bounded by the sessions' own limit on unresolved
- * operations. Sessions of an attachment generation that is over are dropped: their operations are fenced anyway.
+ * operations. Sessions of an attachment generation that is over are dropped, and those that ended by themselves
+ * (amendment 31): their operations are fenced anyway.
  */
 export class DedupeWindows {
   private readonly sessions = new Map<SessionId, Window>()
@@ -44,7 +50,7 @@ export class DedupeWindows {
     return dedupe
   }
 
-  replace(windows: readonly SessionWindow[]): void {
+  replace(windows: readonly SessionWindow[], now: Millis = BEFORE): void {
     this.sessions.clear()
     for (const window of windows) {
       this.sessions.set(window.session, {
@@ -52,8 +58,18 @@ export class DedupeWindows {
         lowMark: window.lowMark,
         applied: new Map(window.applied.map(([op, seq, first, count]) => [op, { seq, first, count }])),
         cancelled: new Set(window.cancelled),
+        recordedAt: now,
       })
     }
+  }
+
+  /** How many sessions there are windows of. */
+  get size(): number {
+    return this.sessions.size
+  }
+
+  has(session: SessionId): boolean {
+    return this.sessions.has(session)
   }
 
   find(session: SessionId, op: number): OperationState {
@@ -64,13 +80,15 @@ export class DedupeWindows {
     return op < window.lowMark ? { state: 'resolved' } : { state: 'unknown' }
   }
 
-  record(operation: Remembered): void {
+  record(operation: Remembered, now: Millis = BEFORE): void {
     const { seq, first, count } = operation
     let window = this.sessions.get(operation.session)
     if (window === undefined) {
-      window = { generation: operation.generation, lowMark: 0, applied: new Map(), cancelled: new Set() }
+      const { generation } = operation
+      window = { generation, lowMark: 0, applied: new Map(), cancelled: new Set(), recordedAt: now }
       this.sessions.set(operation.session, window)
     }
+    window.recordedAt = now
     window.generation = Math.max(window.generation, operation.generation)
     window.applied.set(operation.op, { seq, first, count })
     if (operation.cancel) window.cancelled.add(operation.op)
@@ -109,6 +127,15 @@ export class DedupeWindows {
   /** Forgets the sessions of generations below this one. */
   dropBelow(generation: number): void {
     for (const [session, window] of this.sessions) if (window.generation < generation) this.sessions.delete(session)
+  }
+
+  /** Sessions of which this store recorded nothing since `asOf`. */
+  notSince(asOf: Millis): SessionId[] {
+    return [...this.sessions].filter(([, { recordedAt }]) => recordedAt < asOf).map(([session]) => session)
+  }
+
+  drop(sessions: readonly SessionId[]): void {
+    for (const session of sessions) this.sessions.delete(session)
   }
 
   snapshot(): SessionWindow[] {

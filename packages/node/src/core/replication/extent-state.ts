@@ -8,12 +8,13 @@ import {
   type Seq,
   type SessionWindow,
   splitBlocks,
-  type VolumeId,
+  type Tombstones,
   type VolumeRecord,
   volumeOf,
 } from '@ashlar/proto'
 import type { BlockChange, Context, Head, HeadRecord, ReplicaChange, StoredReplica, Token } from '../machine.ts'
 import { DedupeWindows, type Span } from './dedupe.ts'
+import type { Sessions } from './sessions.ts'
 
 /** One change of a replica, before its head fields are filled in. */
 export interface Change {
@@ -46,6 +47,8 @@ export class ExtentState {
   record: HeadRecord | undefined
   readonly windows: DedupeWindows
   readonly damaged: Set<BlockIndex>
+  /** Who may hold the volume; absent as long as no role of this node acts on the extent. */
+  sessions: Sessions | undefined
 
   constructor(id: ExtentId, shape: { blockSizeBytes: Bytes; lengthBytes: Bytes }, stored?: StoredReplica) {
     this.id = id
@@ -94,10 +97,11 @@ export class ExtentState {
       this.generation = head.generation
       this.windows.dropBelow(head.generation)
     }
-    if (change.windows !== undefined) this.windows.replace(change.windows)
+    if (change.windows !== undefined) this.windows.replace(change.windows, ctx.now)
     const operation = appliedBy(change)
-    if (operation !== undefined) this.windows.record(operation)
-    const windows = change.windows ?? this.rolledBack(change)
+    const forgotten = this.forgotten(change)
+    if (operation !== undefined) this.windows.record(operation, ctx.now)
+    const windows = change.windows ?? this.rolledBack(change) ?? forgotten
     for (const block of change.blocks ?? []) this.damaged.delete(block.block)
     const token = ctx.token()
     ctx.emit({
@@ -113,6 +117,12 @@ export class ExtentState {
       },
     })
     return token
+  }
+
+  /** The windows that are left where one more session comes and others are over (amendment 31); undefined when none is. */
+  private forgotten({ operation: applied }: Change): SessionWindow[] | undefined {
+    if (applied === undefined || this.windows.has(applied.operation.session)) return undefined
+    return this.sessions?.forgetEnded(this.windows) ? this.windows.snapshot() : undefined
   }
 
   /** The windows that are left once operations have gone with their blocks; undefined when none has. */
@@ -176,7 +186,7 @@ export class Leftovers {
   }
 
   /** Those that this map has tombstones of; asked of the first map, and none after that. */
-  take({ removedVolumes }: { readonly removedVolumes: ReadonlySet<VolumeId> }): ExtentId[] {
+  take({ removedVolumes }: { readonly removedVolumes: Pick<Tombstones, 'has'> }): ExtentId[] {
     const left = this.#held.filter((extent) => removedVolumes.has(volumeOf(extent)))
     this.#held = []
     return left

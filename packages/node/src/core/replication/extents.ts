@@ -1,9 +1,10 @@
-import type { ExtentId } from '@ashlar/proto'
+import { type ExtentId, volumeOf } from '@ashlar/proto'
 import type { ExtentState } from './extent-state.ts'
 import type { Primary } from './primary.ts'
 import { Repairs } from './repair.ts'
 import { ReplicaRole } from './replica.ts'
 import type { Services } from './services.ts'
+import { Sessions } from './sessions.ts'
 
 /** One extent of this store, in both roles. */
 export interface Extent {
@@ -44,6 +45,7 @@ export class Extents {
           then(ctx, completion)
         }),
     }
+    state.sessions = new Sessions(services.control, volumeOf(state.id))
     const repairs = new Repairs(state, own)
     const replica = new ReplicaRole(state, own, repairs)
     const held = { state, services: own, repairs, replica, primary: undefined, order: ++this.lastOrder }

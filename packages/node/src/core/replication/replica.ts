@@ -237,6 +237,10 @@ export class ReplicaRole {
     const { extent } = this
     if (stream.phase !== 'live' || extent.lastEpoch !== message.prevEpoch || extent.lastSeq !== message.prevSeq)
       return this.closeStream(ctx, stream, 'gap')
+    // The MARK of the next stream brings the windows of the primary, which knows who is over.
+    const session = message.operation?.session
+    if (session !== undefined && extent.sessions?.crowdOut(extent.windows, session))
+      return this.closeStream(ctx, stream, 'operations of too many sessions to remember')
     const blocks: BlockChange[] = []
     for (const replicated of message.blocks) {
       if (!this.fits(replicated)) return this.closeStream(ctx, stream, 'block outside the extent, or of the wrong size')

@@ -88,10 +88,19 @@ export class Writes {
     else this.prepare(ctx, write)
   }
 
-  /** What changes a volume belongs to an attachment: only a read may name none, which is generation 0 (amendment 4). */
+  /**
+   * What changes a volume belongs to an attachment: only a read may name none, which is generation 0 (amendment 4). Its
+   * session holds the volume (amendment 31), and what is unresolved fits in a window of it.
+   */
   private refusal(ctx: Context, { epoch, operation }: Pick<Preparing, 'epoch' | 'operation'>): ErrorCode | undefined {
-    const { generation } = operation
-    return generation === 0 ? 'FENCED' : this.primary.refusal(ctx, epoch, generation)
+    const { generation, session, op, lowMark } = operation
+    const { sessions, windows } = this.primary.extent
+    if (generation === 0) return 'FENCED'
+    const refusal = this.primary.refusal(ctx, epoch, generation)
+    if (refusal !== undefined) return refusal
+    if (sessions?.holds(session) === false) return 'FENCED'
+    if (op >= lowMark + LIMITS.sessionOps) return 'OUT_OF_RANGE'
+    return sessions?.crowdOut(windows, session) ? 'BUSY' : undefined
   }
 
   /** A retry of an operation that is known here is answered or joined to it, never done again (amendment 13). */

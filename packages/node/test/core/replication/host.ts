@@ -11,6 +11,8 @@ export class Host {
   state: NodeState = 'up'
   up = true
   lease = true
+  /** Up to this moment its map is known to be whole. */
+  mapAsOf = Number.NEGATIVE_INFINITY
   replication!: Replication
   readonly map = new MapCopy()
   readonly pending: { token: number }[] = []

@@ -50,6 +50,7 @@ export class World {
   /** Pairs without a connection, as `from>to`. */
   readonly cut = new Set<string>()
   revision = 1
+  featureLevel = 0
 
   constructor(stores: readonly string[], options: { minInSync?: number; inSync?: readonly string[] } = {}) {
     const ids = stores as readonly StoreId[]
@@ -100,6 +101,7 @@ export class World {
     const control: ControlView = {
       map: host.map,
       leaseHeld: () => host.lease,
+      mapAsOf: () => host.mapAsOf,
       requestChange: (_ctx, change) => host.changes.push(change),
       release: (_ctx, extents, reason) => {
         for (const { epoch } of extents) host.released.push({ reason, epoch })
@@ -274,6 +276,7 @@ export class World {
       host.map.apply({
         cluster: 'c' as ClusterId,
         clusterGeneration: 0,
+        featureLevel: this.featureLevel,
         from: host.map.revision,
         to: this.revision,
         voters: [],

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { ashlar, fakeApi } from './kit.ts'
+
+const report = {
+  ...{ volume: 'demo', possible: true, consequences: ['1 other sessions go on'] },
+  sessions: [
+    { session: 4711, client: 'worker on host', mode: 'shared' },
+    { session: 4712, client: 'another', mode: 'shared' },
+  ],
+}
+const path = '/v1/volumes/demo/detach'
+
+describe('volume detach', () => {
+  it('without --yes only says whom it fences, and exits 4', async (t) => {
+    const { url, requests } = await fakeApi(t, { [`GET ${path}`]: { body: report } })
+    const { code, out, error } = await ashlar(['volume', 'detach', 'demo', '--all', '--server', url])
+    assert.equal(code, 4)
+    assert.match(out, /^Would be fenced: +worker on host, shared, session 4711$/m)
+    assert.match(out, /^Comes of it: +1 other sessions go on$/m)
+    assert.match(error, /volume demo was left as it is \(add --yes to do it\)/)
+    assert.deepEqual(
+      requests.map(({ method }) => method),
+      ['GET'],
+    )
+  })
+
+  it('with it ends those that it found, and no session that came since', async (t) => {
+    const { url, requests } = await fakeApi(t, {
+      [`GET ${path}`]: { body: report },
+      [`POST ${path}`]: { body: report },
+    })
+    const { code, out } = await ashlar(['volume', 'detach', 'demo', '--all', '--yes', '--server', url])
+    assert.deepEqual([code, requests[1]?.body], [0, { sessions: [4711, 4712], fence: true }])
+    assert.match(out, /^Fenced: worker on host, shared, session 4711; another/)
+  })
+
+  it('wants to know which sessions, once', async () => {
+    for (const flags of [[], ['--all', '--session', '1']]) {
+      const { code, error } = await ashlar(['volume', 'detach', 'demo', ...flags])
+      assert.deepEqual([code, error], [2, 'ashlar: say which sessions are to end (either --session ID or --all)\n'])
+    }
+    const { code, error } = await ashlar(['volume', 'detach', 'demo', '--session', 'x'])
+    assert.deepEqual([code, error], [2, 'ashlar: "x" is no session (see `ashlar volume describe`)\n'])
+  })
+})

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ERRORS, LIMITS, type SessionId, TIMERS, type Write } from '@ashlar/proto'
+import { active } from './active.ts'
+import type { World } from './kit.ts'
+import { write } from './requests.ts'
+
+const OK = ERRORS.OK.number
+const { number: FENCED } = ERRORS.FENCED
+const { number: BUSY } = ERRORS.BUSY
+
+/** The first operation of a session. */
+function writeOf(session: number, block = 0): Write {
+  const message = write(block, session % 250, 1)
+  return { ...message, operation: { ...message.operation, session: session as SessionId } }
+}
+
+function ask(world: World, message: Write): number | undefined {
+  world.ask('a', message)
+  world.settle()
+  return world.codes(message.request)[0]
+}
+
+/** Control names these sessions as holders of the volume; all stores learn it, or those that are named. */
+function hold(world: World, sessions: readonly number[], stores?: readonly string[]): void {
+  const holders = sessions.map((session) => ({ session: session as SessionId, mode: 'shared' as const, client: 'c' }))
+  world.volume = { ...world.volume, holders }
+  world.publish(stores)
+  world.settle()
+}
+
+/** Renewals of all stores were sent and answered: their maps hold all that was committed until now. */
+function renew(world: World, stores: readonly string[] = ['a', 'b', 'c']): void {
+  world.pass(TIMERS.tickMs)
+  for (const store of stores) world.host(store).mapAsOf = world.now
+}
+
+function shared(sessions: readonly number[]): World {
+  const world = active()
+  world.featureLevel = 1
+  hold(world, sessions)
+  return world
+}
+
+function remembered(world: World, store: string): SessionId[] {
+  return world
+    .host(store)
+    .disk.stored()
+    .windows.map(({ session }) => session)
+}
+
+test('amendment 31: a session that the map does not name writes nothing, in its own generation either', () => {
+  const world = shared([1, 2])
+  assert.equal(ask(world, writeOf(1)), OK)
+  hold(world, [2])
+  assert.equal(ask(world, { ...writeOf(1), operation: { ...writeOf(1).operation, op: 2 } }), FENCED)
+  assert.equal(ask(world, writeOf(1)), FENCED, 'a late retry of what took effect too: it is not known for long')
+  assert.equal(ask(world, writeOf(2)), OK)
+})
+
+test('amendment 31: before feature level 1 a session ends with its generation only', () => {
+  const world = active()
+  hold(world, [2])
+  assert.equal(ask(world, writeOf(1)), OK)
+})
+
+test('amendment 31: ten sessions after each other leave as many windows as hold the volume, on every store and its disk', () => {
+  const world = shared([100])
+  assert.equal(ask(world, writeOf(100)), OK)
+  for (let session = 1; session <= 10; session++) {
+    hold(world, [100, session])
+    renew(world)
+    assert.equal(ask(world, writeOf(session, session)), OK)
+  }
+  for (const store of ['a', 'b', 'c']) assert.deepEqual(remembered(world, store), [100, 10])
+  assert.ok(world.identical())
+})
+
+test('amendment 31: a store that learns of an operation before its session keeps the window', () => {
+  const world = shared([1])
+  // c hears of nothing but operations: its map names neither 2 nor 3.
+  hold(world, [1, 2], ['a', 'b'])
+  assert.equal(ask(world, writeOf(2)), OK)
+  hold(world, [1, 2, 3], ['a', 'b'])
+  assert.equal(ask(world, writeOf(3)), OK)
+  assert.deepEqual(remembered(world, 'c'), [2, 3])
+  world.pass(1000)
+  // Its map is whole up to a moment before those operations came: that says nothing about them.
+  world.host('c').mapAsOf = world.now - 2000
+  hold(world, [1, 2, 3, 4], ['a', 'b'])
+  assert.equal(ask(world, writeOf(4)), OK)
+  assert.deepEqual(remembered(world, 'c'), [2, 3, 4])
+})
+
+test('amendment 31: a replica that cannot forget takes its windows from the primary anew', () => {
+  const world = shared([1])
+  const sessions = LIMITS.sessionWindows + 8
+  for (let session = 1; session <= sessions; session++) {
+    hold(world, [session], ['a', 'b'])
+    renew(world, ['a', 'b'])
+    const message = writeOf(session)
+    world.ask('a', message)
+    // The stream to c may be opened anew meanwhile.
+    world.pass(4 * TIMERS.tickMs)
+    assert.deepEqual(world.codes(message.request), [OK])
+  }
+  assert.ok(remembered(world, 'c').length <= LIMITS.sessionWindows)
+  assert.ok(world.host('c').facts.some(({ reason }) => reason === 'operations of too many sessions to remember'))
+  assert.deepEqual(remembered(world, 'a'), [sessions])
+})
+
+test('amendment 31: a primary that may forget nobody gives one session more no seq', () => {
+  const world = shared([1])
+  const sessions = Array.from({ length: LIMITS.sessionWindows }, (_, at) => at + 1)
+  for (const session of sessions) {
+    hold(world, [session])
+    assert.equal(ask(world, writeOf(session)), OK)
+  }
+  hold(world, [1000])
+  assert.equal(ask(world, writeOf(1000)), BUSY)
+  renew(world)
+  assert.equal(ask(world, writeOf(1000)), OK)
+  assert.deepEqual(remembered(world, 'b'), [1000])
+})
+
+test('an operation beyond the window of its session is refused', () => {
+  const world = shared([1])
+  const message = writeOf(1)
+  const operation = { ...message.operation, op: 1 + LIMITS.sessionOps }
+  assert.equal(ask(world, { ...message, operation }), ERRORS.OUT_OF_RANGE.number)
+})
