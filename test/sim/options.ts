@@ -51,6 +51,8 @@ export interface SimulationOptions {
   readonly space?: SpaceOptions
   /** Several cuts at once, each with an end of its own. Absent: a cut takes the place of the one before, and ends soon. */
   readonly longCuts?: boolean
+  /** Feature level that the build of each node knows at first. Absent: every node runs this build. */
+  readonly builds?: readonly number[]
   /** Stores are the one that ships, over its memory driver. Such a seed is started by a timer or an immediate. */
   readonly shippedStore?: boolean
   /** Of the wide family of seeds. */

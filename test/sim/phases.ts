@@ -1,3 +1,4 @@
+import { FEATURE_LEVEL } from '@ashlar/proto'
 import { replicaProblems } from './checkers/convergence.ts'
 import type { World } from './world/world.ts'
 
@@ -22,6 +23,11 @@ export function comeToRest(world: World): void {
   if (!world.runUntil(() => world.healed() || checkers.broken, HEALING_MS)) {
     return liveness(world, `not healed ${HEALING_MS} ms after the last fault: ${world.describe()}`)
   }
+  if (!world.runUntil(() => checkers.truth.map.featureLevel === FEATURE_LEVEL || checkers.broken, SETTLING_MS))
+    return liveness(
+      world,
+      `the feature level is ${checkers.truth.map.featureLevel} ${SETTLING_MS} ms after the last upgrade`,
+    )
   world.stopClients()
   if (!world.runUntil(() => world.atRest() || checkers.broken, SETTLING_MS)) {
     return liveness(world, `not at rest ${SETTLING_MS} ms after the last call: ${world.describe()}`)

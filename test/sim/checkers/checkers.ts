@@ -7,6 +7,7 @@ import type { Disk } from '../world/disk.ts'
 import type { NodeProcess } from '../world/node-host.ts'
 import type { ClientObserver, NodeObserver } from '../world/observer.ts'
 import type { Clock } from '../world/time.ts'
+import { Builds } from './builds.ts'
 import { ControlTruth, type Entrance } from './control-truth.ts'
 import { Durability } from './durability.ts'
 import { Elections } from './elections.ts'
@@ -34,6 +35,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   private readonly versions: Versions
   private readonly orders: Orders
   private readonly elections: Elections
+  private readonly builds: Builds
 
   /** `disks`: those that exist, by store; kept up to date by the world. `trace` is called with one line an event. */
   constructor(clock: Clock, disks: ReadonlyMap<string, Disk>, trace?: (line: string) => void) {
@@ -45,6 +47,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     this.versions = new Versions(this.report)
     this.orders = new Orders(this.truth, this.report)
     this.elections = new Elections(this.report)
+    this.builds = new Builds(this.truth, this.report)
     this.recorder = new Recorder(clock, trace)
   }
 
@@ -62,6 +65,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   }
 
   nodeStarted(node: NodeProcess): void {
+    this.builds.started(node)
     this.recorder.note(`${node.host} starts, store ${node.disk.store}, start ${node.counter}`)
   }
 
@@ -72,6 +76,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   nodeInput(node: NodeProcess, input: Input): void {
     this.recorder.nodeInput(node.host, input)
     this.requests.received(node, input)
+    this.builds.received(node, input)
     this.fullDisks.received(node, input)
   }
 
@@ -79,6 +84,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     this.recorder.effect(node.host, effect)
     if (effect.type === 'commit') return this.changed(node, effect.change)
     if (effect.type === 'fact') return this.fact(node, effect.fact)
+    if (effect.type === 'log-append') this.builds.writing([effect.entry])
     if (effect.type === 'raft-persist') return this.writingLog(node, effect.request)
     if (effect.type === 'send') {
       this.durability.sending(node, effect)
@@ -97,6 +103,7 @@ export class Checkers implements NodeObserver, ClientObserver {
 
   private writingLog(node: NodeProcess, request: Extract<Effect, { type: 'raft-persist' }>['request']): void {
     const { snapshot, append } = request
+    this.builds.writing(append?.entries ?? [])
     if (append !== undefined) this.elections.writing(node, append)
     if (snapshot === undefined) return
     this.elections.snapshot(node, snapshot)
@@ -120,7 +127,9 @@ export class Checkers implements NodeObserver, ClientObserver {
     this.committed(entry, entrances)
   }
 
-  private committed({ command }: LogEntry, entrances: readonly Entrance[]): void {
+  private committed(entry: LogEntry, entrances: readonly Entrance[]): void {
+    const { command } = entry
+    this.builds.committed(entry)
     if (command.do === 'force-primary' && this.truth.map.forced.get(command.extent)?.store === command.store) {
       this.durability.forced(command.extent)
       this.onForced(command.extent)

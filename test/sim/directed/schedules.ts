@@ -22,6 +22,7 @@ import { controlLogRolledBack, storeRolledBack, twoCopiesAtOnce } from './old-di
 import { Stage } from './stage.ts'
 import { mergeCutShort, onlySuspectsLeft, retriesAfterMerge, rottenSuspect } from './suspect-stores.ts'
 import { toleratedPauses } from './tolerated-pauses.ts'
+import { upgradedNodeByNode } from './two-builds.ts'
 
 /**
  * Schedules that random seeds meet too rarely, each named after its hazard (A2.16). A schedule runs one cluster through
@@ -83,6 +84,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['doubt-beside-a-suspect-store', doubtBesideSuspect],
   ['leases-beside-a-rebuild', leasesBesideARebuild],
   ['heartbeats-beside-a-rebuild', heartbeatsBesideARebuild],
+  ['upgraded-node-by-node', upgradedNodeByNode],
   ['every-disk-full', everyDiskFull],
   ['full-replica-returns', fullReplicaReturns],
   ['full-member', fullMember],

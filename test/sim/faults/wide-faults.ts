@@ -1,6 +1,7 @@
 import type { WideFaultName } from '../wide/shares.ts'
 import type { Cut } from '../world/network.ts'
 import type { NodeHost } from '../world/node-host.ts'
+import { BuildFaults } from './builds.ts'
 import { ClockFaults } from './clock-faults.ts'
 import type { Cuts } from './cuts.ts'
 import { DirectoryFaults } from './directory-faults.ts'
@@ -30,6 +31,7 @@ export class WideFaults {
   private readonly races: RaceFaults
   private readonly directories: DirectoryFaults
   private readonly clocks: ClockFaults
+  private readonly builds: BuildFaults
 
   constructor(victims: Victims, tools: Tools) {
     this.victims = victims
@@ -38,6 +40,7 @@ export class WideFaults {
     this.races = new RaceFaults(victims, tools)
     this.directories = new DirectoryFaults(victims, tools)
     this.clocks = new ClockFaults(victims, tools)
+    this.builds = new BuildFaults(victims, tools)
   }
 
   /** No store lacks what it acknowledged. */
@@ -56,6 +59,7 @@ export class WideFaults {
     'control-back': () => this.directories.controlBack(),
     suspend: () => this.clocks.suspend(),
     'set-wall-clock': () => this.clocks.setWallClock(),
+    'change-build': () => this.builds.changeBuild(),
   }
 
   /** No more harm: what was planned for later is not done any more. */
@@ -68,6 +72,7 @@ export class WideFaults {
   /** What was broken about this node is whole again. */
   mend(node: NodeHost): void {
     node.disk.extraReadMs = 0
+    this.builds.mend(node)
   }
 
   /** A list of blocks, a comparison, a merge: whatever waits for a read of this store waits for so long. */

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { LIMITS } from '@ashlar/proto'
+import { FEATURE_LEVEL, LIMITS } from '@ashlar/proto'
 import { BLOCK_BYTES, type FaultName, optionsOf, type SimulationOptions } from '../options.ts'
 import { Chance } from '../world/chance.ts'
 import { WIDE_FAULTS, WIDE_PHASES, type WideFaultName, type WidePhaseName } from './shares.ts'
@@ -19,6 +19,7 @@ const REDRAWS: Readonly<Record<string, Redraw>> = {
   extents: drawExtents,
   lines: drawLines,
   cuts: (options, own) => ({ ...options, longCuts: own.happens(0.6) }),
+  builds: drawBuilds,
 }
 
 /** Faults that may be on only where every acknowledged write is on two stores. */
@@ -115,4 +116,15 @@ function drawLines(options: SimulationOptions, own: Chance): SimulationOptions {
   if (!own.happens(0.6)) return options
   const rate = own.happens(0.5) ? { bytesPerMs: 12_500 } : {}
   return { ...options, network: { ...options.network, ...rate, lanes: true } }
+}
+
+/**
+ * Some nodes begin with the build before this one, and are upgraded and sent back. Frames go through the codec, which leaves out
+ * what the older one does not know.
+ */
+function drawBuilds(options: SimulationOptions, own: Chance): SimulationOptions {
+  if (!own.happens(0.25)) return options
+  const builds = Array.from({ length: options.nodes }, () => (own.happens(0.5) ? 0 : FEATURE_LEVEL))
+  const network = { ...options.network, encoded: true }
+  return { ...options, builds, network, faults: [...options.faults, 'change-build', 'change-build'] }
 }

@@ -28,6 +28,8 @@ export const WIDE_FAULTS = {
   suspend: 0.3,
   /** A wall clock is set, forward or back. */
   'set-wall-clock': 0.2,
+  /** Another build is installed on a node: where two are side by side, which draws for itself (wide/options.ts). */
+  'change-build': 0,
 } as const
 
 /** What comes between the time of faults and the mending, each in this share of wide seeds, in this order. */

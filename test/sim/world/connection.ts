@@ -24,6 +24,8 @@ export interface Endpoint {
   /** Runs now, or when the pause of the host is over, in order; never once the process is dead. */
   run(action: () => void): void
   hello(): Hello
+  /** It does not let the other side in, whichever of them dialed. */
+  refuses?(peer: Hello): boolean
   /** A number for a new connection, never given twice by one process. */
   newLink(): number
   /** `peer.wire` is the version of the connection: the newest that both ends speak. */

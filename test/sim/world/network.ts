@@ -1,7 +1,9 @@
 import type { Message } from '@ashlar/proto'
-import { isUrgent, LIMITS, TIMERS, URGENT_LANE_WIRE } from '@ashlar/proto'
+
+import { isUrgent, LIMITS, TIMERS, URGENT_LANE_WIRE, WIRE_VERSION } from '@ashlar/proto'
 import { decodeFrame, encodeFrame, messageBytes } from '@ashlar/proto/codec'
 import { Uplinks } from './bandwidth.ts'
+
 import type { Chance } from './chance.ts'
 import {
   END,
@@ -40,6 +42,8 @@ export class Network {
   private calm = true
   /** Absent: nothing waits for anything. */
   readonly uplinks: Uplinks | undefined
+  /** A frame held what its wire version does not have. */
+  onNewerBytes: (text: string) => void = () => {}
   /** Most bytes that waited on one connection. */
   highestQueueBytes = 0
 
@@ -188,6 +192,7 @@ export class Network {
   private accept(attempt: Attempt, target: Endpoint): void {
     if (!this.current(attempt)) return
     const dialer = attempt.endpoint
+    if (target.refuses?.(dialer.hello()) === true) return this.fail(attempt, 'refused', this.delay())
     const dialed = makeConnection(dialer, target)
     const accepted = dialed.other
     const welcomeMs = this.delay()
@@ -206,7 +211,9 @@ export class Network {
 
   private welcome(attempt: Attempt, dialed: End): void {
     // It may have broken while the dialing host stood still; the attempt then ends by its timeout.
-    if (!this.current(attempt) || dialed.state !== 'waiting') {
+    const refused = dialed.endpoint.refuses?.(dialed.other.endpoint.hello()) === true
+    if (refused) this.fail(attempt, 'refused', 0)
+    if (refused || !this.current(attempt) || dialed.state !== 'waiting') {
       dialed.state = 'closed'
       return this.endDownLater(dialed.other, this.delay())
     }
@@ -264,15 +271,26 @@ export class Network {
   }
 
   private sendOver(pipe: Pipe, lane: Lane, messages: readonly Message[]): void {
-    const { wire } = pipe
     const leave = (): void => {
       lane.lastAt = Math.max(lane.lastAt, this.clock.now + this.delay() + this.lagOf(pipe))
-      const arriving = this.faults.encoded ? (decodeFrame(encodeFrame(messages, wire), wire) as Message[]) : messages
+      const arriving = this.faults.encoded ? this.throughCodec(messages, pipe.wire) : messages
       this.clock.at(lane.lastAt, () => this.arrive(pipe, arriving))
     }
     if (this.uplinks === undefined) return leave()
     const bytes = messages.reduce((sum, message) => sum + messageBytes(message), PACKET_HEADERS_BYTES)
     this.uplinks.send(pipe.end.endpoint.host, lane.backlog, bytes, { lost: () => pipe.broken, sent: leave })
+  }
+
+  /**
+   * As the other side reads it. What a frame of an older version holds beyond that version its reader does not see: written once
+   * more, it would be another frame.
+   */
+  private throughCodec(messages: readonly Message[], wire: number): Message[] {
+    const frame = encodeFrame(messages, wire)
+    const read = decodeFrame(frame, wire) as Message[]
+    if (wire < WIRE_VERSION && !sameBytes(frame, encodeFrame(read, wire)))
+      this.onNewerBytes(`a frame of wire version ${wire} holds what that version does not have: ${messages[0]?.type}`)
+    return read
   }
 
   private shipEnd(pipe: Pipe): void {
@@ -398,6 +416,10 @@ export class Network {
 
 /** Of Ethernet, IP, TCP and WebSocket together, roughly. */
 const PACKET_HEADERS_BYTES = 80
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at])
+}
 
 function crosses({ side, others }: Cut, from: string, to: string): boolean {
   return side.has(from) && (others === undefined ? !side.has(to) : others.has(to))

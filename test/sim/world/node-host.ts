@@ -17,6 +17,9 @@ import type { Clock } from './time.ts'
 /** What raft does otherwise than by default. */
 export type LogOptions = NonNullable<NodeStart['logOptions']>
 
+/** What builds speak that know no feature levels. */
+const WIRE_VERSION_BEFORE_LEVELS = 2
+
 /**
  * A machine that runs one storage node: its disk outlives its processes. What it can do wrong: stop at any instruction,
  * with or without losing power; stand still; run its clock too fast or too slow; come back with an empty disk.
@@ -31,6 +34,8 @@ export class NodeHost {
   /** How far the wall clock is from the time since boot. */
   wallAheadMs: Millis = 0
   disk: Disk
+  /** Feature level that the build knows which is installed here; a process keeps that with which it began (amendment 24). */
+  build: number = FEATURE_LEVEL
   process: NodeProcess | undefined
 
   /** `disk`: one that is there already, in place of an empty one. */
@@ -50,6 +55,8 @@ export class NodeHost {
   /** Starts a process over what is on the disk. */
   start(): void {
     if (this.up) return
+    // An older build refuses the directory by name, so that somebody installs the newer one.
+    if (this.build < this.disk.identity.featureLevel) this.build = FEATURE_LEVEL
     this.disk.identity.counter += 1
     this.process = new NodeProcess(this, this.bootId(), this.world)
     this.process.begin()
@@ -131,6 +138,8 @@ export class NodeProcess extends Process {
   readonly counter: number
   /** With the counter the incarnation of this process. */
   readonly bootId: string
+  /** Feature level that its build knows. */
+  readonly build: number
   /** Control refused its registration. */
   refused = false
   effectsLeft: number = Number.POSITIVE_INFINITY
@@ -159,6 +168,7 @@ export class NodeProcess extends Process {
     const { disk } = node
     this.counter = disk.identity.counter
     this.bootId = bootId
+    this.build = node.build
     const Store = world.shippedStore ? ShippedStore : OpenStore
     this.store = new Store(disk, {
       clock: world.clock,
@@ -187,6 +197,7 @@ export class NodeProcess extends Process {
       voters: disk.identity.voters,
       founded: disk.identity.founded,
       featureLevel: disk.identity.featureLevel,
+      knows: this.build,
       peers: [...world.peers].sort(),
       expect: world.peers.length,
       replicas: this.store.stored(),
@@ -253,12 +264,16 @@ export class NodeProcess extends Process {
     const { address } = this.node
     return {
       kind: 'node',
-      wire: WIRE_VERSION,
+      wire: this.build === 0 ? WIRE_VERSION_BEFORE_LEVELS : WIRE_VERSION,
       store: this.disk.store,
       counter: this.counter,
       address,
-      level: FEATURE_LEVEL,
+      level: this.build,
     }
+  }
+
+  refuses(peer: Hello): boolean {
+    return peer.kind === 'node' && peer.level < this.machine.featureLevel
   }
 
   linkUp(link: number, direction: 'in' | 'out', peer: Hello): void {

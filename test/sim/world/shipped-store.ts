@@ -74,6 +74,9 @@ export class ShippedStore extends OpenStore {
       case 'raft-persist':
       case 'save-cluster':
         return super.execute(effect)
+      case 'save-level':
+        super.execute(effect)
+        return this.hand(effect)
       case 'create-replica':
       case 'drop-replica':
         if (this.visible.has(effect.extent) === (effect.type === 'create-replica')) return

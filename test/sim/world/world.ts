@@ -1,4 +1,4 @@
-import { type ExtentId, extentIndexOf, type StoreId, volumeOf } from '@ashlar/proto'
+import { type ExtentId, extentIndexOf, FEATURE_LEVEL, type StoreId, volumeOf } from '@ashlar/proto'
 import { History } from '../../kit/history/recorder.ts'
 import { Checkers } from '../checkers/checkers.ts'
 import type { Victims } from '../faults/nemesis.ts'
@@ -51,6 +51,7 @@ export class World {
     this.membership = new Membership(this.clock, checkers.truth, this.disks)
     this.history = new History(() => this.clock.now)
     this.network = new Network(this.clock, this.chance.fork(), options.network)
+    this.network.onNewerBytes = (text) => checkers.violation('wire-version', text)
     const names = Array.from({ length: options.nodes }, (_, index) => `n${index + 1}`)
     const peers = names.map((name) => `${name}:7000`)
     const shared = { clock: this.clock, network: this.network, observer: checkers }
@@ -62,7 +63,9 @@ export class World {
       const shippedStore = options.shippedStore === true
       const store = { diskFaults, shippedStore, logOptions, ...space, calm: () => this.calm }
       const world = { ...shared, ...store, chance, peers, voters, raft }
-      return new NodeHost(name, this.rate(), world)
+      const host = new NodeHost(name, this.rate(), world)
+      host.build = options.builds?.[index] ?? FEATURE_LEVEL
+      return host
     })
     const client = (name: string): ClientHost =>
       new ClientHost(name, this.rate(), {
