@@ -71,6 +71,8 @@ export const LIMITS = {
   knownVoters: 64,
   /** Extents of a cluster, all volumes together: the whole map fits in one map-update, and so in one frame. */
   mapExtents: 100_000,
+  /** Extents of one message of promises; what is left over comes with the next one. */
+  promisesPerMessage: 1024,
   /** Sessions that hold one volume at once (mode shared). */
   holders: 64,
   /** Tombstones that the map keeps one by one; older ones are ranges of numbers (amendment 32). */

@@ -7,7 +7,7 @@ export const WIRE_VERSION_MIN = 2
  * nodes of a lower level would not understand is used only from then on. A level never falls.
  *
  *   0  builds that know no levels: wire version 2, data directories of format 1
- *   1  wire version 3, data directories of format 2, `raise-feature-level` in control's log,
+ *   1  wire version 3, data directories of format 2, `raise-feature-level` and `raise-epochs` in control's log,
  *      a primary that is slow leaves the in-sync set by its release
  */
 export const FEATURE_LEVEL = 1

@@ -1,4 +1,4 @@
-import type { Epoch, ExtentId, MapCopy, Millis, SetChange, StoreId } from '@ashlar/proto'
+import type { Epoch, ExtentId, MapCopy, Millis, Promises, SetChange, StoreId } from '@ashlar/proto'
 import type { Context, Link } from './machine.ts'
 
 /** What replication needs from control's agent on this node. */
@@ -20,6 +20,8 @@ export interface ControlView {
     extents: readonly { extent: ExtentId; epoch: Epoch }[],
     reason: 'shutdown' | 'slow' | 'behind' | 'poisoned',
   ): void
+  /** Stores promised higher epochs than the map names; the outcome is a change of the map (amendment 35). */
+  tellPromises(ctx: Context, extents: Promises['extents']): void
 }
 
 /** What control's agent calls when it learns something. */

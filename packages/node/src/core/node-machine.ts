@@ -258,6 +258,7 @@ export class NodeMachine {
       case 'renew':
       case 'change-sets':
       case 'release':
+      case 'promises':
         return this.control?.leader.onMessage(ctx, link, message)
       case 'ask-vote':
       case 'vote':

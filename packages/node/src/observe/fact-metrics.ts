@@ -29,6 +29,9 @@ export const FACT_METRICS: Readonly<Record<string, Move>> = {
   'block-not-repaired': (metrics) => metrics.recovery.unrepairedBlocks.add({}),
   'lease-lost': (metrics) => metrics.control.leasesLost.add({}),
   'registration-refused': (metrics) => metrics.control.registrationsRefused.add({}),
+  'control-went-back': (metrics) => metrics.control.wentBack.add({}),
+  'map-ahead-of-control': (metrics) => metrics.control.wentBack.add({}),
+  'epoch-forgotten': (metrics) => metrics.control.forgottenEpochs.add({}),
   'store-expired': (metrics) => metrics.control.expired.add({}),
   'store-failed': (metrics) => metrics.storage.failures.add({}),
 }

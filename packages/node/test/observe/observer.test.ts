@@ -45,6 +45,9 @@ describe('facts of the machines', () => {
       { 'ashlar_replication_step_downs_total{reason="stepped-down"}': 1 },
     ],
     [{ level: 'warn', what: 'primary-fenced' }, { 'ashlar_replication_step_downs_total{reason="fenced"}': 1 }],
+    [{ level: 'error', what: 'control-went-back' }, { ashlar_control_went_back_total: 1 }],
+    [{ level: 'error', what: 'map-ahead-of-control' }, { ashlar_control_went_back_total: 1 }],
+    [{ level: 'error', what: 'epoch-forgotten' }, { ashlar_control_forgotten_epochs_total: 1 }],
     [{ level: 'error', what: 'primary-behind' }, { 'ashlar_replication_step_downs_total{reason="behind"}': 1 }],
     [
       { level: 'info', what: 'in-sync-change-asked', from: ['a', 'b'], to: ['a'] },

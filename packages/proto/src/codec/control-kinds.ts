@@ -14,6 +14,7 @@ import {
   LIMITS,
   type Open,
   type OpenRefused,
+  type Promises,
   type Refused,
   type Register,
   type Registered,
@@ -205,6 +206,13 @@ export const renewedKind = body<Renewed>('renewed', { token: request, code, revi
 export const getMapKind = body<GetMap>('get-map', { have: revision, watch: flag })
 
 export const releasedKind = body<Released>('released', { request, code })
+
+const promise = record<Promises['extents'][number]>('promise', {}, { extent, epoch, promised: epoch })
+export const promisesKind = body<Promises>(
+  'promises',
+  { store, counter, extents: list('extents', promise, LIMITS.promisesPerMessage) },
+  3,
+)
 
 // A name that breaks the rules must reach control, which answers what is wrong with it; cutting one could name another
 // volume, so a name that is too long is refused.

@@ -113,6 +113,18 @@ export interface Released {
   readonly code: number
 }
 
+/**
+ * store -> control leader: the map names an epoch below what was promised to a primary, so that no store can lead it. Control's
+ * log went back (amendment 35). It has no answer but the map; it is sent again until that names a higher epoch. Since wire
+ * version 3; at most LIMITS.promisesPerMessage extents.
+ */
+export interface Promises {
+  readonly type: 'promises'
+  readonly store: StoreId
+  readonly counter: number
+  readonly extents: readonly { readonly extent: ExtentId; readonly epoch: Epoch; readonly promised: Epoch }[]
+}
+
 /** What a person or a client asks of control. */
 export type AdminCommand =
   | {
@@ -180,5 +192,6 @@ export type ControlMessage =
   | SetsChanged
   | Release
   | Released
+  | Promises
   | Admin
   | AdminDone

@@ -61,6 +61,7 @@ export const MESSAGE_KINDS = {
   released: 74,
   admin: 75,
   'admin-done': 76,
+  promises: 77,
   'ask-vote': 80,
   vote: 81,
   'append-entries': 82,

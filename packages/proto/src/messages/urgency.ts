@@ -46,6 +46,7 @@ const URGENT = {
   'sets-changed': true,
   release: true,
   released: true,
+  promises: true,
   admin: true,
   'admin-done': true,
   'ask-vote': true,

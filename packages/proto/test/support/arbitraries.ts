@@ -376,6 +376,7 @@ const BODIES: Arbitraries = {
     reason: fc.constantFrom('shutdown' as const, 'slow' as const, 'behind' as const, 'poisoned' as const),
   }),
   released: record({ request: u53, code }),
+  promises: record({ store, counter: u53, extents: list(record({ extent, epoch, promised: epoch })) }),
   admin: record({ request: u53, command }),
   'admin-done': withOptional(
     record({ request: u53, code, message: text, hint: text, revision: u53 }),

@@ -287,6 +287,7 @@ export const SAMPLES: { readonly [T in MessageType]: Extract<AnyMessage, { type:
     reason: 'behind',
   },
   released: { type: 'released', request: 3, code: 0 },
+  promises: { type: 'promises', store: STORES[0], counter: 4, extents: [{ extent, epoch, promised: 9 as Epoch }] },
   admin: {
     type: 'admin',
     request: 4,

@@ -5,6 +5,7 @@ import type {
   MapDelta,
   Message,
   Millis,
+  Promises,
   Registered,
   Renewed,
   SetChange,
@@ -18,6 +19,7 @@ import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
 import { LOOPBACK_LINK } from '../links.ts'
 import type { Context, Link, NodeStart, Token } from '../machine.ts'
 import { AdminRelay } from './admin-relay.ts'
+import { endAhead } from './ahead.ts'
 import { HeldLease } from './held-lease.ts'
 import { KnownLevel, type LevelStart } from './known-level.ts'
 import { type ReleasedExtent, type ReleaseReason, Releases } from './releases.ts'
@@ -120,6 +122,13 @@ export class ControlAgent implements ControlView {
 
   release(_ctx: Context, extents: readonly ReleasedExtent[], reason: ReleaseReason): void {
     this.#releases.add(extents, reason)
+  }
+
+  tellPromises(ctx: Context, extents: Promises['extents']): void {
+    const link = this.#registered && this.map.featureLevel >= 1 ? this.#findLeader() : undefined
+    const { store, incarnation } = this.#start
+    if (link === undefined) return
+    ctx.emit({ type: 'send', link, message: { type: 'promises', store, counter: incarnation.counter, extents } })
   }
 
   /** True while control has not answered for every extent that was given up. */
@@ -302,10 +311,10 @@ export class ControlAgent implements ControlView {
   #renew(ctx: Context, link: Link): void {
     this.#renewedAt = ctx.now
     this.#voter.asked(ctx.now)
-    const token = this.#lease.renew(ctx.now)
     const { store, incarnation } = this.#start
     const { counter } = incarnation
     const { revision } = this.map
+    const token = this.#lease.renew(ctx.now, revision)
     const told = { revision, ...this.#room, ...this.#level.told }
     ctx.emit({ type: 'send', link, message: { type: 'renew', token, store, counter, ...told } })
   }
@@ -356,6 +365,7 @@ export class ControlAgent implements ControlView {
       this.#registered = false
       return
     }
+    if (this.#lease.isBehind(message.token, message.revision)) return endAhead(ctx, this.map.revision, message.revision)
     this.#lease.answered(message.token, message.revision, this.map.revision)
     if (message.revision > this.map.revision) this.#mapMissing = true
   }

@@ -1,5 +1,11 @@
 import { type Millis, TIMERS } from '@ashlar/proto'
 
+interface Sent {
+  readonly at: Millis
+  /** Of the map at that moment. */
+  readonly revision: number
+}
+
 /**
  * The lease of this node as the node counts it: from the moment at which it sent the renewal that was answered, and only
  * once the map revision that the answer named is applied (A2.3, amendment 3). All times are this process's own.
@@ -9,24 +15,32 @@ export class HeldLease {
   /** When the newest renewal was sent of which the answer counts. */
   #renewedAt = Number.NEGATIVE_INFINITY
   #lastToken = 0
-  readonly #sentAt = new Map<number, Millis>()
+  readonly #sent = new Map<number, Sent>()
   /** Answered, while the map is not at the named revision yet. */
   #granted: { readonly revision: number; readonly until: Millis }[] = []
 
-  /** A renewal is about to be sent: gives its token. */
-  renew(now: Millis): number {
-    for (const [token, sentAt] of this.#sentAt) if (now - sentAt >= TIMERS.leaseMs) this.#sentAt.delete(token)
+  /** A renewal is about to be sent while the map is at this revision: gives its token. */
+  renew(now: Millis, revision: number): number {
+    for (const [token, { at }] of this.#sent) if (now - at >= TIMERS.leaseMs) this.#sent.delete(token)
     const token = ++this.#lastToken
-    this.#sentAt.set(token, now)
+    this.#sent.set(token, { at: now, revision })
     return token
+  }
+
+  /**
+   * True when this answer names a revision below the one that the map had when its renewal was sent. A leader answers after a
+   * round that began later, and was told all that was committed by then: control's log has gone back (amendment 35).
+   */
+  isBehind(token: number, revision: number): boolean {
+    return revision < (this.#sent.get(token)?.revision ?? 0)
   }
 
   /** A renewal was answered. False: it is none of this registration's, and counts for nothing. */
   answered(token: number, revision: number, applied: number): boolean {
-    const sentAt = this.#sentAt.get(token)
-    if (sentAt === undefined) return false
-    this.#sentAt.delete(token)
-    this.#granted.push({ revision, until: sentAt + TIMERS.leaseMs })
+    const sent = this.#sent.get(token)
+    if (sent === undefined) return false
+    this.#sent.delete(token)
+    this.#granted.push({ revision, until: sent.at + TIMERS.leaseMs })
     this.applied(applied)
     return true
   }
@@ -52,13 +66,13 @@ export class HeldLease {
 
   /** True while an answer to this token is awaited. */
   awaits(token: number): boolean {
-    return this.#sentAt.has(token)
+    return this.#sent.has(token)
   }
 
   /** Gives the lease up, and every renewal that is on its way with it: nothing of it outlives a registration. */
   drop(): void {
     this.#until = Number.NEGATIVE_INFINITY
-    this.#sentAt.clear()
+    this.#sent.clear()
     this.#granted = []
   }
 

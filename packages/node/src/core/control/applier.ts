@@ -1,4 +1,4 @@
-import type { Admin, ChangeSets, GetMap, Register, Release, Renew } from '@ashlar/proto'
+import type { Admin, ChangeSets, GetMap, Promises, Register, Release, Renew } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
 import { CommandRun } from './command-run.ts'
 import type { LogEntry } from './commands.ts'
@@ -7,7 +7,7 @@ import { MapState } from './map-state.ts'
 import type { CommandResult } from './result.ts'
 
 /** Messages that the leader takes. `admin` and `get-map` only from nodes: a client asks its node's agent. */
-export type LeaderMessage = Register | Renew | ChangeSets | Release | Admin | GetMap
+export type LeaderMessage = Register | Renew | ChangeSets | Release | Promises | Admin | GetMap
 
 /** Extents that commands look at between two ticks: 10 to 30 ms of one core, so that no event loop is held up (design: 50 ms). */
 export const EXTENTS_PER_TICK = 2048

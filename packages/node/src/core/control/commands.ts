@@ -106,6 +106,11 @@ export type Command =
     }
   /** Every node told that it knows this feature level: what it brings is used from here on (amendment 24). */
   | { readonly do: 'raise-feature-level'; readonly level: number }
+  /** Stores promised higher epochs than the map names: control's log went back (amendment 35). */
+  | {
+      readonly do: 'raise-epochs'
+      readonly extents: readonly { readonly extent: ExtentId; readonly epoch: Epoch; readonly promised: Epoch }[]
+    }
   /** The first entry of each leader: commits what earlier terms left, and changes nothing. */
   | { readonly do: 'begin-term' }
   /** Who votes and who only learns, from this entry on: the log itself follows it from the moment it is appended. */

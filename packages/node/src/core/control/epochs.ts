@@ -230,6 +230,12 @@ export function isTrusted(state: Pick<MapState, 'nodes'>, store: StoreId): boole
   return state.nodes.get(store)?.trust === 'trusted'
 }
 
+/** The primary of an extent once more, in an epoch above one that some store promised and this map never named (amendment 35). */
+export function nameAbove(state: MapState, id: ExtentId, promised: Epoch): void {
+  const record = state.extents.get(id)
+  if (record !== undefined) namePrimary(state, { ...record, epoch: promised }, record.primary.store, record)
+}
+
 /** Names a primary: the one statement that raises an epoch. `life`: NO_LIFE where that epoch is led by nobody. */
 function namePrimary(
   state: MapState,

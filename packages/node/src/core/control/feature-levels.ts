@@ -10,7 +10,7 @@ import { type CommandResult, done, refused } from './result.ts'
  */
 
 /** First level at which a command may be proposed. A command that is not named here every build knows. */
-const COMMAND_LEVELS: { readonly [Name in Command['do']]?: number } = {}
+const COMMAND_LEVELS: { readonly [Name in Command['do']]?: number } = { 'raise-epochs': 1 }
 
 /** Feature level that a build must know to apply this command. */
 export function commandLevel(command: Command): number {

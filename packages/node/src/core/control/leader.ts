@@ -19,6 +19,7 @@ import { mapSnapshots } from './map-snapshot.ts'
 import type { MapState } from './map-state.ts'
 import { MapWatchers } from './map-watchers.ts'
 import { type Asker, type Owed, OwedAnswers } from './owed.ts'
+import { raiseEpochs } from './raise-epochs.ts'
 import { notLeading, refuse } from './refusals.ts'
 import { Renewals } from './renewals.ts'
 import type { CommandResult } from './result.ts'
@@ -100,6 +101,10 @@ export class ControlLeader {
         return this.#onChangeSets(ctx, link, message)
       case 'release':
         return this.#onRelease(ctx, link, message)
+      case 'promises': {
+        const command = this.leads && !this.#owed.has('raise-epochs') && raiseEpochs(ctx, this.state, message)
+        return command ? this.#propose(ctx, command, { kind: 'raise-epochs' }) : undefined
+      }
       case 'admin':
         return this.#onAdmin(ctx, { link, request: message.request }, message.command)
       case 'get-map':

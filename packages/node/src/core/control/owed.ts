@@ -13,6 +13,7 @@ export type Owed =
   | { readonly kind: 'register'; readonly store: StoreId; readonly incarnation: Incarnation; asker: Asker }
   | { readonly kind: 'expire'; readonly stores: readonly StoreId[] }
   | { readonly kind: 'promote' }
+  | { readonly kind: 'raise-epochs' }
   | { readonly kind: 'raise-feature-level' }
   | { readonly kind: 'end-session' }
   | { readonly kind: 'change-sets'; readonly store: StoreId; asker: Asker }

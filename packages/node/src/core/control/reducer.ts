@@ -8,6 +8,7 @@ import { applyCreateVolume, applyRemoveVolume } from './apply-volumes.ts'
 import type { Command } from './commands.ts'
 import { applyRaiseFeatureLevel } from './feature-levels.ts'
 import type { MapState } from './map-state.ts'
+import { applyRaiseEpochs } from './raise-epochs.ts'
 import { tidyUp } from './replacement.ts'
 import { type CommandResult, done, refused, type Steps } from './result.ts'
 
@@ -32,6 +33,7 @@ const APPLY: { readonly [Name in Command['do']]: Apply<Name> } = {
   'acknowledge-loss': applyAcknowledgeLoss,
   recover: applyRecover,
   'raise-feature-level': applyRaiseFeatureLevel,
+  'raise-epochs': applyRaiseEpochs,
   'begin-term': () => done(),
   'set-members': applySetMembers,
 }

@@ -17,6 +17,7 @@ export function refuse(answers: Answers, owed: Owed): void {
     case 'change-sets':
     case 'expire':
     case 'promote':
+    case 'raise-epochs':
     case 'raise-feature-level':
     case 'end-session':
       return

@@ -311,6 +311,7 @@ export class Primary implements StreamOwner {
   onFenced(ctx: Context, promised: Epoch): void {
     if (promised <= this.epoch || this.over) return
     ctx.fact('warn', 'primary-fenced', { extent: this.extent.id, epoch: this.epoch, promised })
+    this.services.forgotten.compare(ctx, this.services.control.map.extents.get(this.extent.id), promised)
     this.stepDown(ctx)
   }
 

@@ -21,6 +21,7 @@ import { CopyPace } from './copy-pace.ts'
 import { type ExtentStatus, statusOf } from './describe.ts'
 import { ExtentState, headRecordOf, Leftovers } from './extent-state.ts'
 import { type Extent, Extents } from './extents.ts'
+import { ForgottenEpochs } from './forgotten-epochs.ts'
 import { HandOver, mayLeave } from './hand-over.ts'
 import { Primary } from './primary.ts'
 import { isQuiet, isSilent } from './quiet.ts'
@@ -65,8 +66,7 @@ export class Replication implements MapListener {
       when: (token: Token, then: Then) => this.completions.set(token, then),
       acknowledgeAtEnd: (replica: Acknowledging) => this.acknowledging.add(replica),
       room: () => this.room.current,
-      pace: this.pace,
-      staging: this.staging,
+      ...{ pace: this.pace, staging: this.staging, forgotten: new ForgottenEpochs(control) },
     }
     this.services = { ...services, verification: new Verification(services, options.trust) }
     this.leftovers = new Leftovers(options.replicas)
@@ -143,6 +143,7 @@ export class Replication implements MapListener {
   /** Every store keeps the record that it is told, so that a lost map can be rebuilt (amendment 16). */
   private writeRecord(ctx: Context, state: ExtentState, record: ExtentRecord): void {
     const { map } = this.services.control
+    this.services.forgotten.compare(ctx, record, state.promised)
     const volume = map.locate(record.id)?.volume
     if (volume === undefined || state.record?.revision === record.revision) return
     const historyEpoch = map.historyEpochOf(record.id)
@@ -183,6 +184,7 @@ export class Replication implements MapListener {
     const all = this.handOver !== undefined
     for (const extent of all ? this.extents.reachAll() : this.extents.allRestless()) this.lookAt(ctx, extent)
     if (this.room.takeChange(ctx)) for (const { replica } of this.extents.held.values()) replica.acknowledge()
+    this.services.forgotten.onTick(ctx)
     this.handOver?.continue(ctx)
   }
 
@@ -287,18 +289,9 @@ export class Replication implements MapListener {
     const extent = this.extents.reach(message.extent)
     if (extent === undefined) {
       // The map has not told this store of the extent yet. The primary tries again.
-      ctx.emit({
-        type: 'send',
-        link,
-        message: {
-          type: 'open-refused',
-          extent: message.extent,
-          epoch: message.epoch,
-          gen: message.gen,
-          reason: 'wrong-store',
-          promised: 0 as Epoch,
-        },
-      })
+      const { epoch, gen } = message
+      const refusal = { extent: message.extent, epoch, gen, reason: 'wrong-store', promised: 0 as Epoch } as const
+      ctx.emit({ type: 'send', link, message: { type: 'open-refused', ...refusal } })
       return
     }
     if (extent.primary !== undefined && message.epoch > extent.primary.epoch) {

@@ -2,6 +2,7 @@ import type { Message, StoreId, StoreRoom } from '@ashlar/proto'
 import type { ControlView, PeerLinks } from '../interfaces.ts'
 import type { Context, Input, Token } from '../machine.ts'
 import type { CopyPace } from './copy-pace.ts'
+import type { ForgottenEpochs } from './forgotten-epochs.ts'
 import type { StagingRoom } from './staged-pushes.ts'
 import type { Verification } from './verification.ts'
 
@@ -30,6 +31,8 @@ export interface Services {
   acknowledgeAtEnd(replica: { endStep(ctx: Context): void }): void
   /** What this store does before anybody relies on it, in a life in which it is not believed. */
   readonly verification: Verification
+  /** Promises that the map knows nothing of. */
+  readonly forgotten: ForgottenEpochs
   /** Turns of all that copies to replicas which are filled. */
   readonly pace: CopyPace
   /** Memory for what its replicas keep aside until a MARK. */

@@ -31,6 +31,14 @@ export function controlMetrics(register: Register) {
       'ashlar_control_cluster_state',
       'State of the worst volume as the map tells it: 0 healthy, 2 degraded, 3 unavailable.',
     ),
+    wentBack: register.counter(
+      'ashlar_control_went_back_total',
+      "Times that this node found out that control's log has gone back: changes of the map that were acknowledged are forgotten.",
+    ),
+    forgottenEpochs: register.counter(
+      'ashlar_control_forgotten_epochs_total',
+      'Extents of which this store promised an epoch that control knows nothing of any more.',
+    ),
     expired: register.counter('ashlar_control_expired_stores_total', 'Stores that control called lost.'),
   }
 }

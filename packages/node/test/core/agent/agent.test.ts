@@ -90,6 +90,31 @@ describe('the lease', () => {
     assert.equal(rig.held, true)
   })
 
+  it('amendment 35: an answer below the revision that its renewal named ends the life: the map is ahead of control', () => {
+    const rig = new AgentRig().registered()
+    const known = rig.agent.map.revision
+    const { token, revision } = only(rig.pass(TIMERS.renewMs), 'renew')
+    assert.equal(revision, known)
+    rig.receive({ type: 'renewed', token, code: OK, revision: known - 1 })
+    const effects = rig.elsewhere()
+    assert.ok(effects.some((effect) => effect.type === 'fact' && effect.fact.what === 'map-ahead-of-control'))
+    const reasons = effects.flatMap((effect) => (effect.type === 'fatal' ? [effect.reason] : []))
+    assert.match(reasons.join(), new RegExp(`went back to revision ${known - 1} .* knows revision ${known}`))
+  })
+
+  it('amendment 35: an answer that was on its way while the map moved on proves nothing', () => {
+    const rig = new AgentRig().registered()
+    const { token, revision } = only(rig.pass(TIMERS.renewMs), 'renew')
+    rig.leader.state.putCluster(CLUSTER, rig.leader.state.voters)
+    rig.giveMap()
+    assert.ok(rig.agent.map.revision > revision)
+    rig.receive({ type: 'renewed', token, code: OK, revision })
+    assert.deepEqual(
+      rig.elsewhere().filter((effect) => effect.type === 'fatal'),
+      [],
+    )
+  })
+
   it('amendment 3: the listener has seen the map before the lease counts', () => {
     const rig = new AgentRig()
     let heldWhileTold: boolean | undefined

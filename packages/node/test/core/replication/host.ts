@@ -1,4 +1,4 @@
-import { type Epoch, MapCopy, type NodeState, type SetChange, type Trust } from '@ashlar/proto'
+import { type Epoch, type ExtentId, MapCopy, type NodeState, type SetChange, type Trust } from '@ashlar/proto'
 import type { Replication } from '../../../src/core/replication/index.ts'
 import { Disk } from './disk.ts'
 
@@ -18,6 +18,8 @@ export class Host {
   readonly pending: { token: number }[] = []
   readonly changes: SetChange[] = []
   readonly released: { reason: string; epoch: Epoch }[] = []
+  /** What it told control of its promises. */
+  readonly promises: { extent: ExtentId; epoch: Epoch; promised: Epoch }[] = []
   readonly facts: { what: string; [key: string]: unknown }[] = []
   /** Commits become durable by themselves. */
   autoSync = true

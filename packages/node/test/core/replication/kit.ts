@@ -103,6 +103,7 @@ export class World {
       leaseHeld: () => host.lease,
       mapAsOf: () => host.mapAsOf,
       requestChange: (_ctx, change) => host.changes.push(change),
+      tellPromises: (_ctx, extents) => host.promises.push(...extents),
       release: (_ctx, extents, reason) => {
         for (const { epoch } of extents) host.released.push({ reason, epoch })
       },

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Epoch } from '@ashlar/proto'
+import { EXTENT, Reducer, store } from './kit.ts'
+import { threeStores } from './leader-rig.ts'
+
+const promise = (epoch: number, promised: number) => ({
+  extent: EXTENT,
+  epoch: epoch as Epoch,
+  promised: promised as Epoch,
+})
+
+describe('amendment 35: epochs that were promised and that control has forgotten', () => {
+  it('go on above the promise, with the same primary and the same sets', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create()
+    const { epoch, primary, inSync, revision } = reducer.record()
+    const result = reducer.apply({ do: 'raise-epochs', extents: [promise(epoch, 7)] })
+    assert.deepEqual([result.code, result.promoted], ['OK', [EXTENT]])
+    const after = reducer.record()
+    assert.deepEqual([after.epoch, after.primary, after.inSync], [8, primary, inSync])
+    assert.ok(after.revision > revision)
+  })
+
+  it('are left alone where the map has moved on, the promise is none above it, or no primary stands', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create()
+    const before = reducer.record()
+    for (const extents of [[promise(before.epoch + 1, 9)], [promise(before.epoch, before.epoch)]])
+      reducer.apply({ do: 'raise-epochs', extents })
+    reducer.expire([1, 2, 3], [])
+    reducer.apply({ do: 'raise-epochs', extents: [promise(before.epoch, 9)] })
+    assert.equal(reducer.record().epoch, before.epoch)
+  })
+
+  it('are told to the leader, which says so, and asks nothing of a log that is only behind', () => {
+    const rig = threeStores()
+    rig.passTold(3000, { 1: 1, 2: 1, 3: 1 })
+    assert.equal(rig.leader.state.featureLevel, 1)
+    const { epoch } = rig.record()
+    const tell = (named: number, promised: number) =>
+      rig.step(() => {
+        const extents = [promise(named, promised)]
+        rig.leader.onMessage(rig.ctx, 2, { type: 'promises', store: store(2), counter: 1, extents })
+      })
+    assert.deepEqual(tell(epoch - 1, 9), [])
+    const effects = tell(epoch, 9)
+    assert.ok(effects.some((effect) => effect.type === 'fact' && effect.fact.what === 'control-went-back'))
+    rig.pass(200, [1, 2, 3])
+    assert.equal(rig.record().epoch, 10)
+    assert.deepEqual(tell(epoch, 9), [], 'it was told before')
+  })
+})

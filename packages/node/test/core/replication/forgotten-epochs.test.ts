@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Epoch, StoreId } from '@ashlar/proto'
+import { active } from './active.ts'
+import { EXTENT } from './requests.ts'
+
+const epochs = (list: readonly { epoch: Epoch; promised: Epoch }[]) =>
+  list.map(({ epoch, promised }) => [epoch, promised])
+
+test('amendment 35: a store that control names below its promise tells it, and leads above it', () => {
+  const world = active()
+  world.kill('a')
+  world.change({ epoch: 9 as Epoch, primary: { store: 'b' as StoreId, counter: 1 }, inSync: ['b', 'c'] as StoreId[] })
+  world.settle()
+  assert.ok(world.host('b').facts.some(({ what }) => what === 'extent-active'))
+  // Control's log went back: stores that start now are told what it held before.
+  for (const store of ['b', 'c']) world.kill(store)
+  world.change({ epoch: 4 as Epoch, primary: { store: 'c' as StoreId, counter: 2 }, inSync: ['b', 'c'] as StoreId[] })
+  for (const store of ['b', 'c']) world.start(store)
+  world.settle()
+  world.pass(2500)
+  for (const store of ['b', 'c']) {
+    const { promises, facts } = world.host(store)
+    assert.deepEqual([...new Set(promises.map(({ extent }) => extent))], [EXTENT])
+    assert.deepEqual(epochs(promises.slice(0, 2)), [
+      [4, 9],
+      [4, 9],
+    ])
+    assert.equal(facts.filter(({ what }) => what === 'epoch-forgotten').length, 1, 'it is said once')
+  }
+  world.change({ epoch: 10 as Epoch })
+  world.settle()
+  const told = world.host('c').promises.length
+  world.pass(2500)
+  assert.ok(world.host('c').facts.some(({ what, epoch }) => what === 'extent-active' && epoch === 10))
+  assert.equal(world.host('c').promises.length, told, 'control named a higher one')
+})
+
+test('amendment 35: a map that is behind the primary for a moment is not told of', () => {
+  const world = active()
+  world.kill('a')
+  // c promises to b before the map tells it of that epoch.
+  world.change({ epoch: 2 as Epoch, primary: { store: 'b' as StoreId, counter: 1 }, inSync: ['b', 'c'] as StoreId[] }, [
+    'b',
+  ])
+  world.settle()
+  world.publish(['c'])
+  world.settle()
+  world.pass(2500)
+  assert.deepEqual(world.host('c').promises, [])
+})
+
+test('amendment 35: a primary that is told of a higher promise passes it on while the map names its own epoch', () => {
+  const world = active()
+  world.kill('b')
+  world.host('b').disk.head = { ...world.host('b').disk.head, promised: 7 as Epoch }
+  world.host('b').disk.sync()
+  world.hold = (from, _to, message) => from === 'b' && message.type === 'fenced'
+  world.start('b')
+  world.hold = () => false
+  world.settle()
+  world.pass(2500)
+  assert.deepEqual(epochs(world.host('a').promises.slice(0, 1)), [[1, 7]])
+})
