@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { runCommand, UsageError } from '../../kit/command.ts'
+import { type LongRun, runLong } from '../long/run.ts'
+import { resultOf } from '../long/totals.ts'
 import { type Outcome, type RunOptions, simulateLater } from '../simulator.ts'
 
-const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--voters N] [--full-disks] [--wide] [--trace] [--quiet]
+const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--voters N] [--full-disks] [--wide] [--trace] [--quiet] [--totals FILE]
 
 Runs the shipped machines of a whole cluster in one process, from seeds. The same seed over the same source is the same run.
 
@@ -15,6 +17,7 @@ Runs the shipped machines of a whole cluster in one process, from seeds. The sam
 --voters N    nodes that vote on the control log, 1, 3 or 5 (drawn by the seed, most often 3)
 --wide        the wide family: clusters, loads and faults that the first family of seeds does not have
 --full-disks  disks have an end, and something else takes the room on them
+--totals FILE adds what the seeds come to to a file, and goes on after those that it has already: for runs of hours
 --jobs N      processes that share the seeds (1)
 --quiet       with several seeds: print only those that fail, and the sum
 
@@ -44,6 +47,8 @@ const OPTIONS = {
   wide: { type: 'boolean', default: false },
   trace: { type: 'boolean', default: false },
   quiet: { type: 'boolean', default: false },
+  totals: { type: 'string' },
+  lines: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const
 
@@ -63,12 +68,47 @@ function main(): Promise<number> | number {
   const range: SeedRange = {
     cluster,
     first: wholeNumber('first', values.first),
-    count: values.minutes === undefined ? wholeNumber('count', values.count) : Number.POSITIVE_INFINITY,
+    count:
+      values.minutes === undefined || values.totals !== undefined || values.lines
+        ? wholeNumber('count', values.count)
+        : Number.POSITIVE_INFINITY,
     step: wholeNumber('step', values.step),
     until:
       values.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + Number(values.minutes) * 60_000,
   }
+  if (values.totals !== undefined) return runLong(longRun(values.totals, values.minutes, jobs, range))
+  if (values.lines) return printLines(range)
   return jobs > 1 ? runJobs(jobs, range, values) : runRange(range, values.quiet)
+}
+
+function longRun(file: string, minutes: string | undefined, jobs: number, range: SeedRange): LongRun {
+  const { cluster, first, count } = range
+  const { voters, fullDisks, wide } = cluster
+  const kinds = [...(fullDisks ? ['full-disks'] : []), ...(wide ? ['wide'] : [])]
+  const drawn = kinds.length > 0 ? kinds.join(' ') : 'first'
+  const family = voters === undefined ? drawn : `${drawn}, ${voters} voters`
+  const forMs = minutes === undefined ? Number.POSITIVE_INFINITY : Number(minutes) * 60_000
+  return { file, family, first, count, forMs, jobs, how: howOf(cluster) }
+}
+
+/** For the process of a long run that began this one: a line of JSON a seed. */
+async function printLines(range: SeedRange): Promise<number> {
+  let failed = 0
+  for (let index = 0; index < range.count && performance.now() < range.until; index++) {
+    const outcome = await simulateLater(range.first + index * range.step, range.cluster)
+    if (outcome.violations.length > 0) failed++
+    process.stdout.write(`${JSON.stringify(resultOf(outcome))}\n`)
+  }
+  return failed === 0 ? 0 : 1
+}
+
+/** The arguments that say what the seeds are. */
+function howOf({ voters, fullDisks, wide }: Cluster): string[] {
+  return [
+    ...(voters === undefined ? [] : ['--voters', String(voters)]),
+    ...(fullDisks ? ['--full-disks'] : []),
+    ...(wide ? ['--wide'] : []),
+  ]
 }
 
 type Cluster = Pick<RunOptions, 'voters' | 'fullDisks' | 'wide'>
@@ -149,13 +189,7 @@ async function runJobs(
     Array.from({ length: jobs }, (_, job) => {
       const share = Math.ceil((range.count - job) / jobs)
       const much = values.minutes === undefined ? ['--count', String(share)] : ['--minutes', values.minutes]
-      const { voters, fullDisks, wide } = range.cluster
-      const how = [
-        ...(voters === undefined ? [] : ['--voters', String(voters)]),
-        ...(fullDisks ? ['--full-disks'] : []),
-        ...(wide ? ['--wide'] : []),
-      ]
-      const from = ['--first', String(range.first + job * range.step), ...how]
+      const from = ['--first', String(range.first + job * range.step), ...howOf(range.cluster)]
       const where = [...from, '--step', String(jobs * range.step)]
       return runChild([...where, ...much, ...(values.quiet ? ['--quiet'] : [])])
     }),
