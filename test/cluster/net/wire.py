@@ -11,6 +11,9 @@ and gives it the address that ends in the same number. Then one JSON object a li
 
   {"pairs": {"1>2": {"loss": 0.1, "delayMs": 20, "jitterMs": 5, "duplicate": 0.01, "reorder": 0.05}, …}}
       conditions from now on; directions that are not named are good. Answered by {"applied": true}.
+  {"lines": {"1": {"bytesPerMs": 12500, "queueBytes": 262144}, …}}
+      what the way out of a node carries from now on, and how much may wait for it: more is lost. Nodes that are not named
+      have no limit. Answered by {"applied": true}.
   {"counts": true}
       answered by what became of packets so far.
 
@@ -36,6 +39,7 @@ TURN = 64
 MOST_HELD = 20_000
 # How much later than its successors a reordered packet may arrive.
 REORDER_MS = 20
+GOOD = {"loss": 0, "delayMs": 0, "jitterMs": 0, "duplicate": 0, "reorder": 0}
 
 
 def open_device(number):
@@ -51,11 +55,14 @@ class Wire:
         self.devices = {number: open_device(number) for number in range(1, nodes + 1)}
         self.numbers = {device: number for number, device in self.devices.items()}
         self.pairs = {}
+        self.lines = {}
+        # When the way out of each node will have sent what waits for it.
+        self.free = {}
         # When the last packet in order of each direction arrives: the next one does not overtake it.
         self.last = {}
         self.held = []
         self.order = 0
-        self.counts = {"carried": 0, "lost": 0, "cut": 0, "delayed": 0, "duplicated": 0, "reordered": 0}
+        self.counts = {"carried": 0, "lost": 0, "cut": 0, "delayed": 0, "duplicated": 0, "reordered": 0, "crowded": 0}
 
     def run(self):
         poll = select.epoll()
@@ -91,6 +98,9 @@ class Wire:
                 for pair, conditions in command["pairs"].items()
             }
             say({"applied": True})
+        elif "lines" in command:
+            self.lines = {int(number): line for number, line in command["lines"].items()}
+            say({"applied": True})
         else:
             say(self.counts)
 
@@ -105,25 +115,41 @@ class Wire:
                 self.carry(self.numbers[device], packet[19], packet)
 
     def carry(self, source, target, packet):
+        now = time.monotonic()
+        leaves = self.leave(source, len(packet), now)
+        if leaves is None:
+            self.counts["crowded"] += 1
+            return None
         conditions = self.pairs.get((source, target))
         if conditions is None:
-            return self.send(target, packet)
+            return self.send(target, packet) if leaves == now else self.hold(source, target, packet, GOOD, leaves)
         loss = conditions["loss"]
         if self.chance.random() < loss:
             self.counts["cut" if loss >= 1 else "lost"] += 1
             return None
-        self.hold(source, target, packet, conditions)
+        self.hold(source, target, packet, conditions, leaves)
         if self.chance.random() < conditions["duplicate"]:
             self.counts["duplicated"] += 1
-            self.hold(source, target, packet, conditions)
+            self.hold(source, target, packet, conditions, leaves)
         return None
 
-    def hold(self, source, target, packet, conditions):
+    def leave(self, source, length, now):
+        """When a packet has left its node: now where its way out has no limit, never (None) where too much waits for it."""
+        line = self.lines.get(source)
+        if line is None:
+            return now
+        free = max(now, self.free.get(source, 0))
+        if (free - now) * 1000 * line["bytesPerMs"] + length > line["queueBytes"]:
+            return None
+        self.free[source] = free + length / line["bytesPerMs"] / 1000
+        return self.free[source]
+
+    def hold(self, source, target, packet, conditions, leaves):
         if len(self.held) >= MOST_HELD:
             self.counts["lost"] += 1
             return
         delay = conditions["delayMs"] + conditions["jitterMs"] * self.chance.random()
-        due = max(time.monotonic() + delay / 1000, self.last.get((source, target), 0))
+        due = max(leaves + delay / 1000, self.last.get((source, target), 0))
         if self.chance.random() < conditions["reorder"]:
             self.counts["reordered"] += 1
             due += self.chance.uniform(1, REORDER_MS) / 1000

@@ -93,6 +93,18 @@ test('the wire cuts one direction, loses, doubles, reorders and delays as it is 
     assert.ok(late.leastDelayMs >= 100, `the fastest took ${late.leastDelayMs} ms`)
     assert.deepEqual(late.numbers, all, 'jitter alone does not reorder')
     assert.deepEqual((await exchange(namespaces, started, 'a', 'b')).numbers, all)
+    // A packet in about 14 ms, far slower than they are sent, and ten of them wait.
+    await started.setLines({ a: { bytesPerMs: 4, queueBytes: 600 } })
+    const crowded = (await exchange(namespaces, started, 'a', 'b')).numbers
+    const lost = (await started.counts()).crowded
+    assert.equal(crowded.length + lost, PACKETS, 'what does not wait is lost')
+    assert.ok(lost > 0, 'more waited than may')
+    assert.deepEqual(
+      crowded,
+      crowded.toSorted((one, other) => one - other),
+    )
+    await started.setLines({ b: { bytesPerMs: 4, queueBytes: 600 } })
+    assert.deepEqual((await exchange(namespaces, started, 'a', 'b')).numbers, all, 'the other way out is another line')
   } finally {
     await wire?.stop()
     namespaces.remove()

@@ -24,8 +24,17 @@ export interface Rule {
   readonly conditions: Partial<Conditions>
 }
 
-/** What became of packets, by kind: `cut` were lost by a loss of 1. */
-export type PacketCounts = Readonly<Record<'carried' | 'lost' | 'cut' | 'delayed' | 'duplicated' | 'reordered', number>>
+/** The way out of a place: what is sent waits for what was sent before, in one queue, and is lost where that is full. */
+export interface Line {
+  /** 12,500 is 100 Mbit/s. */
+  readonly bytesPerMs: number
+  readonly queueBytes: number
+}
+
+/** What became of packets, by kind: `cut` were lost by a loss of 1, `crowded` where the queue of a line was full. */
+export type PacketCounts = Readonly<
+  Record<'carried' | 'lost' | 'cut' | 'delayed' | 'duplicated' | 'reordered' | 'crowded', number>
+>
 
 const GOOD: Conditions = { loss: 0, delayMs: 0, jitterMs: 0, duplicate: 0, reorder: 0 }
 
@@ -95,6 +104,13 @@ export class Wire {
     return this.#places.flatMap((from) =>
       this.#places.filter((to) => to !== from).map((to) => ({ from, to, conditions })),
     )
+  }
+
+  /** Gives places a line from now on; those that are not named have no limit. */
+  async setLines(lines: Readonly<Record<string, Line>>): Promise<void> {
+    await this.#ask({
+      lines: Object.fromEntries(Object.entries(lines).map(([place, line]) => [this.#numberOf(place), line])),
+    })
   }
 
   counts(): Promise<PacketCounts> {
