@@ -67,8 +67,9 @@ function isCopy(known: NodeRecord, command: Register): boolean {
 function refuseCopy(known: NodeRecord, { store, incarnation }: Register): CommandResult {
   return refused(
     'CONFLICT',
-    `store ${store} registered with start counter ${incarnation.counter}, but start ${known.incarnation.counter} was seen before`,
-    'its data directory is a copy, was restored from one, or was rolled back: start it with an empty directory',
+    `store ${store} registered with start counter ${incarnation.counter}, but start ${known.incarnation.counter} was seen before: ` +
+      'its data directory is a copy, was restored from one, or was rolled back',
+    'start it with an empty directory',
   )
 }
 
