@@ -160,6 +160,17 @@ export function doubtBesideSuspect(): readonly Violation[] {
   return stage.run(2000).finish()
 }
 
+/** Every replica has to be in sync before anything is acknowledged. One that doubts itself leaves all the same. */
+export function doubtWhereAllCount(): readonly Violation[] {
+  const stage = new Stage({ minInSync: 3, sizeBytes: 64 * BLOCK_BYTES, hotBytes: 32 * BLOCK_BYTES })
+  const { primary, world } = stage
+  const { nodes } = world.checkers.truth.map
+  distrust(primary)
+  const isBack = (): boolean => nodes.get(primary.disk.store)?.incarnation.counter === 2 && world.healed()
+  stage.expect('the primary has left, is compared and in sync', isBack, 60_000)
+  return stage.run(2000).finish()
+}
+
 function distrust({ disk, process }: NodeHost): void {
   for (const extent of disk.replicas.keys()) disk.suspicion.add(extent)
   process?.distrust('simulated damage')

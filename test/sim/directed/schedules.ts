@@ -8,6 +8,7 @@ import { readsBelowMinInSync, readsBesideMajority } from './confirmed-reads.ts'
 import { everyDiskFull, fullMember, fullReplicaReturns, placedWhereThereIsRoom } from './full-disks.ts'
 import {
   doubtBesideSuspect,
+  doubtWhereAllCount,
   hungDiskOfLeader,
   hungDiskOfPrimary,
   hungLogOfLeader,
@@ -82,6 +83,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['hung-disk-of-a-primary', hungDiskOfPrimary],
   ['hung-reads', hungReads],
   ['doubt-beside-a-suspect-store', doubtBesideSuspect],
+  ['doubt-where-all-count', doubtWhereAllCount],
   ['leases-beside-a-rebuild', leasesBesideARebuild],
   ['heartbeats-beside-a-rebuild', heartbeatsBesideARebuild],
   ['upgraded-node-by-node', upgradedNodeByNode],

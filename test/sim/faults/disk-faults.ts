@@ -100,7 +100,9 @@ export class DiskFaultMaker {
     const others = [...truth.map.extents.values()].map((record) => {
       return this.believed(record).filter((member) => member !== node?.disk.store).length
     })
-    if (node === undefined || !mayLoseAny() || others.some((count) => count < 2)) return false
+    // The first family of seeds goes on as it was when a store that had been compared did not count for those that would leave.
+    const enough = this.victims.options.wide === true ? 1 : 2
+    if (node === undefined || !mayLoseAny() || others.some((count) => count < enough)) return false
     this.doubted.add(node)
     for (const extent of node.disk.replicas.keys()) node.disk.suspicion.add(extent)
     node.process?.distrust('simulated damage')

@@ -42,4 +42,17 @@ export const WIDE_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'all-count-none-leaves',
+    rule: 'A2.6',
+    wrong: 'A store that doubts itself waits for minInSync others also where there are no more replicas than that.',
+    schedule: 'doubt-where-all-count',
+    edits: [
+      {
+        file: 'packages/node/src/core/replication/hand-over.ts',
+        find: 'return Math.max(1, Math.min(minInSync, assigned - 1))',
+        replace: 'return Math.max(1, Math.min(minInSync, assigned))',
+      },
+    ],
+  },
 ]

@@ -59,6 +59,8 @@ export class HandOver {
  * True when every one of these extents that this store is in sync of has enough others, in sync on stores that are up, and one
  * of them is trusted: only that one can lead. The rest may be suspect, as they are for the whole life that began so, which may be
  * months: such a store left each set with a trusted member when it registered, and came back by comparison (amendment 11).
+ * Where minInSync is the number of replicas there are never enough others. Then all of them are: writes wait for a restart and
+ * a comparison, and no reader is answered from a store that doubts itself.
  */
 export function mayLeave({ control, self }: Services, extents: Iterable<ExtentId>): boolean {
   for (const id of extents) {
@@ -67,7 +69,13 @@ export function mayLeave({ control, self }: Services, extents: Iterable<ExtentId
     const { nodes } = control.map
     const others = inSync.filter((store) => store !== self && nodes.get(store)?.state === 'up')
     if (!others.some((store) => nodes.get(store)?.trust === 'trusted')) return false
-    if (others.length < Math.max(1, control.map.locate(id)?.volume.minInSync ?? 1)) return false
+    if (others.length < enoughWithout(control.map, id)) return false
   }
   return true
+}
+
+function enoughWithout(map: Services['control']['map'], id: ExtentId): number {
+  const minInSync = map.locate(id)?.volume.minInSync ?? 1
+  const assigned = map.extents.get(id)?.assigned.length ?? minInSync + 1
+  return Math.max(1, Math.min(minInSync, assigned - 1))
 }

@@ -167,6 +167,15 @@ test('a store may leave only where enough others that are up are in sync, and on
   assert.ok(mayLeave('c'), 'it does not count anyway')
 })
 
+test('a store may leave where all replicas have to be in sync, once all others are', () => {
+  const world = active({ minInSync: 3 })
+  const mayLeave = (store: string) => world.host(store).replication.mayLeave
+  assert.ok(mayLeave('c'))
+  world.host('b').state = 'lost'
+  world.publish()
+  assert.equal(mayLeave('c'), false, 'b is lost')
+})
+
 /** Stores a, b and c hold blocks 0 and 300; then c is down, suspect and out of the set, and both are rotten there. */
 function suspectWithRot(): World {
   const world = active()
