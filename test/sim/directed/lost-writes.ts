@@ -1,7 +1,9 @@
 import type { Fact } from '@ashlar/node/core'
+import { type Millis, TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import type { NodeHost } from '../world/node-host.ts'
+import { cloneOf } from '../world/recent-writes.ts'
 import { Hand, type Handed } from './hand.ts'
 import { Stage } from './stage.ts'
 
@@ -140,12 +142,48 @@ export function lastCommittedIsMissing(): readonly Violation[] {
   return liarIsNamed(stage, liar, hand, 901)
 }
 
+/**
+ * The power fails on all nodes, after a while without writes. One of the stores is without its last batch, the last write that was
+ * acknowledged, and does not know it; nobody knows of that write that it was committed. That store is there first, and is named.
+ */
+function shorterTailIsNamed(idleMs: Millis, lateMs: Millis): readonly Violation[] {
+  const stage = stageOf({ sharing: 'shared' })
+  const { successor: liar, world } = stage
+  const hand = new Hand(stage, 0, 'exclusive')
+  hand.write(WRITTEN, 900)
+  const before = cloneOf(liar.disk.replicas)
+  hand.write(WRITTEN, 901)
+  stage.run(idleMs)
+  for (const node of world.nodes) node.crash({ powerLoss: true })
+  for (const [extent, image] of before) liar.disk.replicas.set(extent, image)
+  return liarIsNamed(stage, liar, hand, 901, lateMs)
+}
+
+/** It takes the write from those that have it. */
+export function shorterTailAtOnce(): readonly Violation[] {
+  return [...shorterTailIsNamed(0, 400), ...shorterTailIsNamed(3000, 400)]
+}
+
+/** They come when that store is alone in the set: it has to wait for one that was kept, and takes the write from there. */
+export function shorterTailAlone(): readonly Violation[] {
+  return shorterTailIsNamed(0, TIMERS.unregisteredGraceMs + 5000)
+}
+
 /** The liar and control are there first; the others come once it is named. What was acknowledged last is read in the end. */
-function liarIsNamed(stage: Stage, liar: NodeHost, hand: Hand, acknowledged: number): readonly Violation[] {
+function liarIsNamed(
+  stage: Stage,
+  liar: NodeHost,
+  hand: Hand,
+  acknowledged: number,
+  lateMs: Millis = 400,
+): readonly Violation[] {
   const { world, voter } = stage
   liar.start()
   voter.start()
-  stage.until('it is named', () => stage.record.primary.store === liar.disk.store && stage.record.epoch > 1)
+  stage.run(lateMs)
+  const { eligible } = stage.record
+  for (const node of world.nodes) if (eligible.length === 0 || eligible.includes(node.disk.store)) node.start()
+  stage.run(lateMs)
   for (const node of world.nodes) node.start()
   const serves = () => world.checkers.serving.serves(stage.record)
   stage.until('somebody serves', serves, 20_000).run(2000)

@@ -17,7 +17,14 @@ import {
   twoReplicasSilent,
 } from './lasting-faults.ts'
 import { awayWhileControlMoved, changeCutOff, droppedRecords, lostControlLog, lostVoter } from './long-runs.ts'
-import { cancelledAfterPushes, lastCommittedIsMissing, retriedAfterPushes, writeOfNoAttachment } from './lost-writes.ts'
+import {
+  cancelledAfterPushes,
+  lastCommittedIsMissing,
+  retriedAfterPushes,
+  shorterTailAlone,
+  shorterTailAtOnce,
+  writeOfNoAttachment,
+} from './lost-writes.ts'
 import { primaryDiesWithLeader, primaryDiesWithVoter, rollbackCutShort } from './new-leaders.ts'
 import { controlLogRolledBack, storeRolledBack, twoCopiesAtOnce } from './old-directories.ts'
 import { Stage } from './stage.ts'
@@ -51,6 +58,8 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['cancelled-after-pushes', cancelledAfterPushes],
   ['write-of-no-attachment', writeOfNoAttachment],
   ['last-committed-is-missing', lastCommittedIsMissing],
+  ['shorter-tail-is-named', shorterTailAtOnce],
+  ['shorter-tail-is-alone', shorterTailAlone],
   ['everybody-at-once', everybodyAtOnce],
   ['voter-away', voterAway],
   ['slow-but-alive-replica', slowReplica],

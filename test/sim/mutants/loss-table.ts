@@ -12,7 +12,7 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${REPLICATION}/replica.ts`,
-        find: 'const staged = this.counts() ? new StagedPushes(this.services.staging) : undefined',
+        find: 'const staged = (open.counts ?? this.counts()) ? new StagedPushes(this.services.staging) : undefined',
         replace: 'const staged = undefined',
       },
     ],
@@ -56,5 +56,43 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
       },
     ],
     schedule: 'write-of-no-attachment',
+  },
+  {
+    name: 'shorter-tail-wins',
+    rule: 'Amendment 26',
+    wrong: 'A new primary puts its own state over that of a member that got further.',
+    edits: [
+      {
+        file: `${REPLICATION}/roll-forward.ts`,
+        find: 'if (record === undefined || primary.merge !== undefined || !this.isAhead(opened)) return false',
+        replace: 'if (record === undefined || primary.merge !== undefined || opened.lastSeq >= 0) return false',
+      },
+    ],
+    schedule: 'shorter-tail-is-named',
+  },
+  {
+    name: 'started-alone',
+    rule: 'Amendment 26',
+    wrong: 'A new primary orders START while it is one too few, so that who comes then cannot be ahead of it.',
+    edits: [
+      {
+        file: `${REPLICATION}/in-sync.ts`,
+        find: 'return this.primary.enoughInSync() && this.allMarked(record)',
+        replace: 'return this.allMarked(record)',
+      },
+    ],
+    schedule: 'shorter-tail-is-alone',
+  },
+  {
+    name: 'rolled-forward-without-operations',
+    rule: 'Amendments 13 and 26',
+    wrong: 'A new primary takes over what a member has more, and not what it knows of the operations in it.',
+    edits: [
+      {
+        file: `${REPLICATION}/roll-forward.ts`,
+        find: 'windows: windows ?? [],',
+        replace: 'windows: extent.windows.snapshot(),',
+      },
+    ],
   },
 ]

@@ -22,9 +22,9 @@ export const RETRY_MUTANTS: readonly Mutant[] = [
     wrong: 'A replica that catches up does not learn which operations were applied.',
     edits: [
       {
-        file: `${REPLICATION}/stream.ts`,
-        find: 'windows: this.extent.windows.snapshot(),',
-        replace: 'windows: [],',
+        file: `${REPLICATION}/stream-messages.ts`,
+        find: 'windows: windows.snapshot() }',
+        replace: 'windows: windows.snapshot().slice(0, 0) }',
       },
     ],
     schedule: 'retries-after-a-copy',

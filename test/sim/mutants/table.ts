@@ -162,7 +162,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
       },
       {
         file: `${REPLICATION}/primary.ts`,
-        find: 'if (!this.startSent && this.allInSyncMarked(record)) {',
+        find: 'if (!this.startSent && this.keeper.mayStart(record)) {',
         replace: 'if (!this.startSent) {',
       },
     ],

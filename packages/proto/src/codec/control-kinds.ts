@@ -140,6 +140,7 @@ export const openKind = body<Open>('open', {
   primaryStore: store,
   replicaStore: store,
   replicaCounter: counter,
+  counts: since(3, flag),
 })
 
 export const openRefusedKind = body<OpenRefused>('open-refused', {

@@ -27,6 +27,8 @@ export interface Open {
   readonly replicaStore: StoreId
   /** Start counter of the replica's incarnation, as the handshake of the connection gave it. */
   readonly replicaCounter: number
+  /** The replica may be the next primary (amendment 25). Absent from an older primary: the replica goes by the map that it has. */
+  readonly counts?: boolean
 }
 
 /** replica -> primary, once `promised` is durable: what it holds (S-2). */

@@ -266,7 +266,10 @@ const BODIES: Arbitraries = {
     space: fc.constantFrom(...STORE_SPACES),
   }),
   ping: fc.constant({}),
-  open: record({ ...stream, primaryStore: store, replicaStore: store, replicaCounter: u53 }),
+  open: withOptional(
+    record({ ...stream, primaryStore: store, replicaStore: store, replicaCounter: u53 }),
+    record({ counts: fc.boolean() }),
+  ),
   opened: record({
     ...stream,
     lastEpoch: epoch,

@@ -345,5 +345,6 @@ export const SAMPLES: { readonly [T in MessageType]: Extract<AnyMessage, { type:
 export const WIRE_3_SAMPLES: { readonly [T in MessageType]?: Extract<AnyMessage, { type: T }> } = {
   register: { ...SAMPLES.register, level: 1 },
   renew: { ...SAMPLES.renew, level: 1 },
+  open: { ...SAMPLES.open, counts: true },
   'map-update': { ...SAMPLES['map-update'], delta: { ...SAMPLES['map-update'].delta, featureLevel: 1 } },
 }

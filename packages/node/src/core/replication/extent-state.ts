@@ -23,6 +23,8 @@ export interface Change {
   readonly operation?: { readonly operation: Operation; readonly seq: Seq; readonly cancel: boolean }
   /** At the MARK of a primary: its windows, in place of all others. */
   readonly windows?: readonly SessionWindow[]
+  /** They come with the state of another store, without a MARK: who was in doubt still is. */
+  readonly staysInDoubt?: true
   /** Windows of a primary whose version of `blocks` goes over what is here: what it does not have is forgotten with it. */
   readonly rolledBackTo?: DedupeWindows
 }
@@ -112,7 +114,7 @@ export class ExtentState {
         blocks: change.blocks ?? [],
         head,
         ...(windows === undefined ? {} : { windows }),
-        ...(change.windows === undefined ? {} : { marked: true as const }),
+        ...(change.windows === undefined || change.staysInDoubt ? {} : { marked: true as const }),
         ...(operation === undefined ? {} : { operation }),
       },
     })

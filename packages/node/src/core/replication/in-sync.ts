@@ -88,14 +88,24 @@ export class InSyncKeeper {
     if (ctx.now - this.askedAt >= TIMERS.controlRetryMs) this.ask(ctx, record, [...record.inSync, store])
   }
 
-  /** START is on its way and every in-sync replica holds this primary's state. */
+  /**
+   * Every member holds this primary's state (A2.8-3, A2.8-5), and enough do: one that comes while there are too few may be ahead,
+   * which none can be any more once START is ordered (amendment 26).
+   */
+  mayStart(record: ExtentRecord): boolean {
+    return this.primary.enoughInSync() && this.allMarked(record)
+  }
+
+  private allMarked({ inSync }: ExtentRecord): boolean {
+    const { services, streams } = this.primary
+    return inSync.every((store) => store === services.self || streams.get(store)?.marked === true)
+  }
+
+  /** Every member holds this primary's state, and START is on its way, or waits for more of them. */
   private mayGrow(record: ExtentRecord): boolean {
     const { primary } = this
     if (primary.active || primary.phase === 'releasing') return true
-    return (
-      primary.started &&
-      record.inSync.every((store) => store === primary.services.self || primary.streams.get(store)?.marked === true)
-    )
+    return (primary.started || !primary.enoughInSync()) && this.allMarked(record)
   }
 
   private hasCaughtUp(ctx: Context, store: StoreId): boolean {

@@ -19,6 +19,7 @@ import { Merge, suspectsToMerge } from './merge.ts'
 import { OwnDisk } from './own-disk.ts'
 import { Reads } from './reads.ts'
 import type { Repairs } from './repair.ts'
+import { RollForward } from './roll-forward.ts'
 import type { Services } from './services.ts'
 import { OutStream } from './stream.ts'
 import type { StreamOwner } from './stream-owner.ts'
@@ -51,6 +52,7 @@ export class Primary implements StreamOwner {
   readonly keeper: InSyncKeeper
   /** What comes before all else where only suspect stores were left (amendment 11). */
   merge: Merge | undefined
+  readonly forward: RollForward
   /** Newest seq that is on this store's own stable storage. */
   private durableSeq = 0 as Seq
   /** The record that this primary acts under is not yet durable: nothing is acknowledged until it is (amendment 16). */
@@ -70,6 +72,7 @@ export class Primary implements StreamOwner {
     this.repairs = repairs
     this.confirmations = new Confirmations(this)
     this.keeper = new InSyncKeeper(this)
+    this.forward = new RollForward(this)
   }
 
   /** The newest record of the map, as long as it names this primary in this epoch. */
@@ -121,6 +124,12 @@ export class Primary implements StreamOwner {
     this.maintain(ctx)
   }
 
+  /** This store is what its furthest member is: all are compared with that. */
+  onRolledForward(ctx: Context): void {
+    for (const stream of this.streams.values()) stream.restart(ctx)
+    this.onMerged(ctx)
+  }
+
   /** This store would answer with zeroes where something was: a person decides (A2.8-4). */
   onLost(ctx: Context): void {
     this.stepDown(ctx)
@@ -146,6 +155,10 @@ export class Primary implements StreamOwner {
     if (this.keeper.pendingAdd !== undefined) set.add(this.keeper.pendingAdd)
     set.add(this.services.self)
     return set
+  }
+
+  counts(store: StoreId): boolean {
+    return this.ackSet().has(store) || this.record()?.eligible.includes(store) === true
   }
 
   /** Only the committed and learned set counts toward minInSync, never a pending addition (amendment 1). */
@@ -181,6 +194,8 @@ export class Primary implements StreamOwner {
     if (this.disk.isSlow(ctx.now, undurable)) this.releaseAsSlow(ctx)
     if (this.givenUp || this.phase === 'promising') return
     if (this.merge?.done === false) return this.merge.maintain(ctx)
+    this.forward.maintain(ctx)
+    if (this.forward.busy) return
     const wanted = new Set([...record.assigned, ...record.inSync])
     wanted.delete(this.services.self)
     for (const [store, stream] of this.streams) {
@@ -197,18 +212,13 @@ export class Primary implements StreamOwner {
       }
       if (record.inSync.includes(store) || this.keeper.mayRejoin(ctx, store)) stream.maintain(ctx)
     }
-    if (!this.startSent && this.allInSyncMarked(record)) {
+    if (!this.startSent && this.keeper.mayStart(record)) {
       this.startSent = true
       this.append(ctx, { blocks: [], bytes: 0, operation: undefined, cancel: false, replies: [] })
     }
     this.confirmations.maintain(ctx)
     this.keeper.maintain(ctx, record)
     this.advance(ctx)
-  }
-
-  /** Every member of the in-sync set holds this primary's state (A2.8-3, A2.8-5). */
-  private allInSyncMarked(record: ExtentRecord): boolean {
-    return record.inSync.every((store) => store === this.services.self || this.streams.get(store)?.marked === true)
   }
 
   get started(): boolean {
@@ -336,6 +346,7 @@ export class Primary implements StreamOwner {
     for (const stream of this.streams.values()) stream.onLinkDown(ctx, link)
     this.confirmations.onLinkDown(ctx, link)
     this.merge?.onLinkDown(ctx, link)
+    this.forward.onLinkDown(ctx, link)
   }
 
   /**
@@ -377,6 +388,7 @@ export class Primary implements StreamOwner {
     this.reads.refuseAll(ctx, 'NOT_PRIMARY')
     this.repairs.abandon(ctx)
     this.confirmations.abandon(ctx)
+    this.forward.end()
     // What is still being read for a copy must not be sent: this store may soon hold what another primary gave it.
     for (const stream of this.streams.values()) stream.reset(ctx)
     this.streams.clear()

@@ -48,7 +48,7 @@ export class ReplicaRole {
       (open.epoch < current.epoch || (open.epoch === current.epoch && open.gen <= current.gen))
     )
       return this.refuse(ctx, link, open, 'older-stream')
-    const staged = this.counts() ? new StagedPushes(this.services.staging) : undefined
+    const staged = (open.counts ?? this.counts()) ? new StagedPushes(this.services.staging) : undefined
     const stream = inboundStream(link, open, staged)
     // From here on nothing of the stream before is applied. The promise goes into the queue of writes even when it is not
     // higher: once it is durable so is everything of older streams, and only then is the table read (amendment 5).
@@ -58,7 +58,7 @@ export class ReplicaRole {
     this.services.when(token, (later) => this.verify(later, stream))
   }
 
-  /** This store may be the next primary, as far as it knows: it holds every acknowledged write. */
+  /** This store may be the next primary, as far as it knows itself, where the primary does not say so. */
   private counts(): boolean {
     const { control, self } = this.services
     const record = control.map.extents.get(this.extent.id) ?? this.extent.record

@@ -339,7 +339,7 @@ export class Replication implements MapListener {
 
   private onForStream(ctx: Context, link: Link, message: ForStream, primary: Primary): void {
     const store = this.services.links.storeOf(link)
-    const source = primary.merge?.sourceOf(store)
+    const source = primary.merge?.sourceOf(store) ?? primary.forward.sourceOf(store)
     const stream = source ?? (store === undefined ? undefined : primary.streams.get(store))
     switch (message.type) {
       case 'opened':
@@ -360,7 +360,7 @@ export class Replication implements MapListener {
   private onFetched(ctx: Context, message: FetchedBlock): void {
     // Who waits for a block is restless.
     for (const { repairs, primary } of this.extents.held.values())
-      if (repairs.onFetched(ctx, message) || primary?.merge?.onFetched(ctx, message) === true) return
+      if ([repairs, primary?.merge, primary?.forward].some((asked) => asked?.onFetched(ctx, message) === true)) return
   }
 
   /** Damage that this store found by itself: whoever holds these versions gives their bytes, whatever role this store has. */

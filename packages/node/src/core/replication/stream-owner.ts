@@ -1,6 +1,7 @@
 import type { Epoch, Seq, StoreId } from '@ashlar/proto'
 import type { Context, LoadedBlock } from '../machine.ts'
 import type { OwnDisk } from './own-disk.ts'
+import type { RollForward } from './roll-forward.ts'
 
 /** What a stream tells the primary that owns it. */
 export interface StreamOwner {
@@ -13,12 +14,16 @@ export interface StreamOwner {
   onStreamProgress(ctx: Context): void
   /** Stores whose acknowledgement a write waits for. */
   ackSet(): ReadonlySet<StoreId>
+  /** The store may be the next primary: it is in the ackSet, or eligible. */
+  counts(store: StoreId): boolean
   /** False while writes wait for more replicas to be in sync. */
   enoughInSync(): boolean
   /** The replica promised a higher epoch: this primary is over. */
   onFenced(ctx: Context, promised: Epoch): void
   /** The replica knows of commits that this store does not have (A2.8-4). */
   onBehind(ctx: Context, store: StoreId, commitSeq: Seq): void
+  /** What comes before a replica that has answered is compared (amendment 26). */
+  readonly forward: Pick<RollForward, 'onOpened'>
   /** A block to copy is damaged here; the owner repairs it and calls `onRepaired` or `onUnrepairable`. */
   onDamaged(ctx: Context, block: LoadedBlock): void
 }

@@ -23,6 +23,7 @@ import { CopyTurn } from './copy-turn.ts'
 import type { ExtentState } from './extent-state.ts'
 import { PushWindow } from './push-window.ts'
 import type { Services } from './services.ts'
+import { markOf, pushOf, replicateOf } from './stream-messages.ts'
 import type { StreamOwner } from './stream-owner.ts'
 import type { PendingWrite } from './window.ts'
 
@@ -46,7 +47,7 @@ export class OutStream {
   private readonly services: Services
   private readonly owner: StreamOwner
   private link: Link | undefined
-  private gen: number
+  gen: number
   phase: StreamPhase = 'closed'
   /** The replica has made the MARK durable: from here on its acknowledgements count. */
   marked = false
@@ -131,6 +132,7 @@ export class OutStream {
       type: 'open',
       ...{ extent: this.extent.id, epoch: this.owner.epoch, gen: this.gen },
       ...{ primaryStore: this.services.self, replicaStore: this.store, replicaCounter: counter },
+      counts: this.owner.counts(this.store),
     })
   }
 
@@ -146,6 +148,12 @@ export class OutStream {
     this.list.clear()
     this.window.clear()
     this.turn.end(ctx)
+  }
+
+  /** The primary has another state than it compared with: the next `maintain` begins from the start, and nothing is owed yet. */
+  restart(ctx: Context): void {
+    this.reset(ctx)
+    this.progressAt = ctx.now
   }
 
   onLinkDown(ctx: Context, link: Link): void {
@@ -167,14 +175,15 @@ export class OutStream {
 
   onOpened(ctx: Context, link: Link, message: Opened): void {
     if (!this.current(link, message) || this.phase !== 'opening') return
-    this.phase = 'comparing'
     this.progressAt = ctx.now
+    this.theirCommitSeq = message.lastEpoch < this.owner.historyEpoch ? (0 as Seq) : message.commitSeq
+    if (this.theirCommitSeq > this.extent.lastSeq) return this.owner.onBehind(ctx, this.store, message.commitSeq)
+    if (this.owner.forward.onOpened(ctx, this, link, message)) return
+    this.phase = 'comparing'
     // One that is short of room says so right behind this message.
     this.space = 'free'
     this.isEmpty = message.lastSeq === 0
     this.turn.kind = this.isEmpty ? 'filling' : 'returning'
-    this.theirCommitSeq = message.lastEpoch < this.owner.historyEpoch ? (0 as Seq) : message.commitSeq
-    if (this.theirCommitSeq > this.extent.lastSeq) return this.owner.onBehind(ctx, this.store, message.commitSeq)
     for (const block of message.damaged) this.list.addDamaged(block)
     for (const block of this.extent.damaged) this.list.addDamaged(block)
     const gen = this.gen
@@ -312,33 +321,18 @@ export class OutStream {
     const number = this.window.send(version.kind === BLOCK_DATA ? this.extent.blockSizeBytes : 64)
     this.copiedBlocks += 1
     this.copiedBytes += bytes?.length ?? 0
-    this.send(ctx, {
-      type: 'push',
-      extent: this.extent.id,
-      epoch: this.owner.epoch,
-      gen: this.gen,
-      push: number,
-      block,
-      versionEpoch: version.epoch,
-      versionSeq: version.seq,
-      kind: version.kind,
-      checksum: version.checksum,
-      ...(bytes === undefined ? {} : { bytes }),
-    })
+    this.send(ctx, pushOf(this.name, number, block, version, bytes))
+  }
+
+  private get name() {
+    return { extent: this.extent.id, epoch: this.owner.epoch, gen: this.gen }
   }
 
   private sendMark(ctx: Context): void {
     this.phase = 'live'
     this.progressAt = ctx.now
     this.turn.end(ctx)
-    this.send(ctx, {
-      type: 'mark',
-      ...{ extent: this.extent.id, epoch: this.owner.epoch, gen: this.gen },
-      lastEpoch: this.extent.lastEpoch,
-      lastSeq: this.extent.lastSeq,
-      commitSeq: this.extent.commitSeq,
-      windows: this.extent.windows.snapshot(),
-    })
+    this.send(ctx, markOf(this.name, this.extent))
   }
 
   /** A write got its seq: what this replica is sent of it depends on how far its copy is. */
@@ -346,24 +340,8 @@ export class OutStream {
     if (this.phase === 'live') {
       // An idle stream has not moved for long; from here on it owes an acknowledgement.
       if (this.ackedSeq === prevSeq) this.progressAt = ctx.now
-      return this.send(ctx, {
-        type: 'replicate',
-        extent: this.extent.id,
-        epoch: this.owner.epoch,
-        gen: this.gen,
-        seq: write.seq,
-        prevEpoch,
-        prevSeq,
-        commitSeq: this.extent.commitSeq,
-        cancel: write.cancel,
-        ...(write.operation === undefined ? {} : { operation: write.operation }),
-        blocks: write.blocks.map((change) => ({
-          block: change.block,
-          kind: change.version.kind,
-          checksum: change.version.checksum,
-          ...(change.bytes === undefined ? {} : { bytes: change.bytes }),
-        })),
-      })
+      const previous = { epoch: prevEpoch, seq: prevSeq }
+      return this.send(ctx, replicateOf(this.name, write, previous, this.extent.commitSeq))
     }
     for (const change of write.blocks) {
       if (this.phase === 'opening' || this.phase === 'comparing') this.list.add(change.block)

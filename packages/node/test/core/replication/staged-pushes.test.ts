@@ -52,11 +52,26 @@ test('amendment 25: a replica in sync takes in what was pushed, and the operatio
   assert.equal(world.host('b').disk.head.lastSeq, lastSeq, 'b knows both')
 })
 
+test('amendment 25: whether a replica counts is what its primary says, since its own map may be old', () => {
+  const world = active()
+  world.change({ inSync: ['a', 'c'] as StoreId[] }, ['b'])
+  copyingTo(world, 'b')
+  world.ask('a', write(0, 1, 1))
+  world.pass(50)
+  assert.equal(world.versionAt('b', 0).seq, 0)
+  world.hold = () => false
+  world.settle()
+  assert.equal(world.versionAt('b', 0).seq, 2)
+})
+
 test('amendment 25: a replica in sync whose copy was cut short holds no write that it does not know', () => {
   const world = active()
   world.ask('a', write(0, 1, 1))
   world.settle()
-  copyingTo(world, 'b')
+  // Nobody has the write but a; it is on its way to b.
+  world.hold = (_from, to, { type }) => (to === 'b' && type === 'mark') || (to === 'c' && type === 'replicate')
+  world.reconnect('a', 'b')
+  world.pass(50)
   const pushed = write(0, 2, 2)
   world.ask('a', pushed)
   world.pass(50)

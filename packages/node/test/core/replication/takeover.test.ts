@@ -8,11 +8,19 @@ import { EXTENT, read, write } from './requests.ts'
 const OK = ERRORS.OK.number
 const WAIT = ERRORS.WAIT.number
 
-test('A2.8-5: a new primary overwrites what a replica has more, and rolls its own tail forward', () => {
+function lead(world: World, store: string, inSync: readonly string[]): void {
+  const { counter } = world.host(store)
+  const epoch = (world.record.epoch + 1) as Epoch
+  world.change({ epoch, primary: { store: store as StoreId, counter }, inSync: inSync as StoreId[] })
+  world.settle()
+}
+
+test('amendment 26: a new primary takes over what a member has more, and A2.8-5 rolls back what no member has', () => {
   const world = active()
   // a persists writes that no replica has seen; b has one that c has not.
   world.hold = (_from, to, message) => message.type === 'replicate' && to === 'c'
-  world.ask('a', write(0, 1, 1))
+  const taken = write(0, 1, 1)
+  world.ask('a', taken)
   world.settle()
   world.hold = (_from, _to, message) => message.type === 'replicate'
   world.ask('a', write(1, 2, 2))
@@ -20,10 +28,14 @@ test('A2.8-5: a new primary overwrites what a replica has more, and rolls its ow
   world.kill('a')
   world.hold = () => false
   world.settle()
-  world.change({ epoch: 2 as Epoch, primary: { store: 'c' as StoreId, counter: 1 }, inSync: ['b', 'c'] as StoreId[] })
-  world.settle()
+  lead(world, 'c', ['b', 'c'])
   assert.ok(world.host('c').facts.some((fact) => fact.what === 'extent-active'))
-  assert.equal(world.versionAt('b', 0).seq, 0, 'the tail of b was rolled back')
+  assert.equal(world.versionAt('c', 0).seq, 2)
+  assert.equal(world.versionAt('b', 0).seq, 2)
+  world.ask('c', { ...taken, request: 7100, epoch: 2 as Epoch })
+  world.settle()
+  assert.deepEqual(world.codes(7100), [OK], 'and knows its operation')
+  assert.equal(world.host('c').disk.head.lastSeq, 3, 'so that a retry of it is not done again')
   world.start('a')
   world.settle()
   world.pass(1500)

@@ -1,0 +1,263 @@
+import {
+  ABSENT_VERSION,
+  BLOCK_DATA,
+  type BlockIndex,
+  type BlockVersion,
+  type Digests,
+  type Epoch,
+  type FetchedBlock,
+  isHigher,
+  LIMITS,
+  type Message,
+  type Millis,
+  type Opened,
+  type SessionWindow,
+  type StoreId,
+  sameVersion,
+  type Versions,
+  type Windows,
+} from '@ashlar/proto'
+import type { BlockChange, Context, LeafVersions, Link } from '../machine.ts'
+import { differingLeaves, LEAVES_AT_ONCE, sameBytes } from './comparison.ts'
+import type { Primary } from './primary.ts'
+import { StagedPushes } from './staged-pushes.ts'
+
+/** Whom a state is learned for. */
+export interface Learner {
+  onLearned(ctx: Context, member: MemberState): void
+  /** A block can be had from nobody, or it is more than may be kept aside. */
+  onLost(ctx: Context, member: MemberState): void
+  /** The member's stream is over. */
+  onClosed(ctx: Context): void
+}
+
+/** A block that is fetched in exactly this version, and over which connections it was not asked for yet. */
+interface Fetch {
+  readonly block: BlockIndex
+  readonly version: BlockVersion
+  readonly links: Link[]
+  asked: Link | undefined
+}
+
+/** A stream that a member answered, and with what. */
+interface Answered {
+  readonly store: StoreId
+  readonly gen: number
+  readonly link: Link
+  readonly opened: Opened
+}
+
+/**
+ * The state of another store as far as it differs from this one, learned over the stream that it answered: the leaves that differ,
+ * their versions, the bytes of those blocks, and the operations that it remembers. Nothing is changed here meanwhile.
+ */
+export class MemberState {
+  readonly store: StoreId
+  readonly link: Link
+  readonly opened: Opened
+  /** Blocks as the member has them. */
+  readonly staged: StagedPushes
+  windows: readonly SessionWindow[] | undefined
+  heardAt: Millis = 0
+  private readonly gen: number
+  private readonly learner: Learner
+  private readonly primary: Primary
+  private over = false
+  private myLeaves: Uint8Array = new Uint8Array()
+  /** Leaves that differ and were not asked for; undefined until it is known which do. */
+  private leaves: number[] | undefined
+  private asked: readonly number[] = []
+  private own: ReadonlyMap<number, LeafVersions['versions']> = new Map()
+  private readonly theirs = new Map<number, LeafVersions['versions']>()
+  private fetches: Fetch[] = []
+  private readonly fetching = new Map<number, Fetch>()
+
+  constructor(learner: Learner, primary: Primary, { store, gen, link, opened }: Answered) {
+    this.learner = learner
+    this.primary = primary
+    this.store = store
+    this.gen = gen
+    this.link = link
+    this.opened = opened
+    this.staged = new StagedPushes(primary.services.staging)
+  }
+
+  begin(ctx: Context): void {
+    const { services, extent } = this.primary
+    this.heardAt = ctx.now
+    this.send(ctx, { type: 'get-windows', ...this.stream })
+    const token = ctx.token()
+    ctx.emit({ type: 'digests', token, extent: extent.id })
+    services.when(token, (later, completion) => {
+      if (this.isOver || completion.type !== 'digests') return
+      this.myLeaves = completion.leaves
+      if (sameBytes(completion.root, this.opened.digest)) this.compare(later, [])
+      else this.send(later, { type: 'get-digests', ...this.stream, windows: [] })
+    })
+  }
+
+  private get isOver(): boolean {
+    return this.over || this.primary.over
+  }
+
+  private get stream() {
+    return { extent: this.primary.extent.id, epoch: this.primary.epoch, gen: this.gen }
+  }
+
+  private send(ctx: Context, message: Message): void {
+    ctx.emit({ type: 'send', link: this.link, message })
+  }
+
+  private current(ctx: Context, link: Link, message: { epoch: Epoch; gen: number }): boolean {
+    const isCurrent = this.link === link && this.gen === message.gen && this.primary.epoch === message.epoch
+    if (isCurrent) this.heardAt = ctx.now
+    return isCurrent && !this.isOver
+  }
+
+  onWindows(ctx: Context, link: Link, message: Windows): void {
+    if (!this.current(ctx, link, message)) return
+    this.windows = message.windows
+    this.goOn(ctx)
+  }
+
+  onDigests(ctx: Context, link: Link, message: Digests): void {
+    if (!this.current(ctx, link, message) || this.leaves !== undefined) return
+    const count = Math.ceil(this.primary.extent.blockCount / LIMITS.leafBlocks)
+    const differing = differingLeaves(this.myLeaves, message.leaves, count)
+    if (differing === undefined) this.learner.onClosed(ctx)
+    else this.compare(ctx, differing)
+  }
+
+  private compare(ctx: Context, leaves: number[]): void {
+    this.leaves = leaves
+    this.goOn(ctx)
+  }
+
+  /** Asks for what comes next; once nothing is left, the state is known. */
+  private goOn(ctx: Context): void {
+    if (this.isOver || this.leaves === undefined || this.asked.length > 0) return
+    this.fetchMore(ctx)
+    if (this.isOver || this.fetching.size > 0) return
+    if (this.leaves.length > 0) return this.askLeaves(ctx, this.leaves.splice(0, LEAVES_AT_ONCE))
+    if (this.windows === undefined) return
+    this.over = true
+    this.learner.onLearned(ctx, this)
+  }
+
+  private askLeaves(ctx: Context, leaves: readonly number[]): void {
+    const { services, extent } = this.primary
+    this.asked = leaves
+    this.own = new Map()
+    this.theirs.clear()
+    this.send(ctx, { type: 'get-versions', ...this.stream, leaves })
+    const token = ctx.token()
+    ctx.emit({ type: 'versions', token, extent: extent.id, leaves })
+    services.when(token, (later, completion) => {
+      if (this.isOver || this.asked !== leaves || completion.type !== 'versions') return
+      this.own = new Map(completion.leaves.map(({ leaf, versions }) => [leaf, versions]))
+      this.onLeaves(later)
+    })
+  }
+
+  onVersions(ctx: Context, link: Link, message: Versions): void {
+    if (!this.current(ctx, link, message) || !this.asked.includes(message.leaf)) return
+    this.theirs.set(message.leaf, message.versions)
+    this.onLeaves(ctx)
+  }
+
+  private onLeaves(ctx: Context): void {
+    if (this.own.size < this.asked.length || this.theirs.size < this.asked.length) return
+    for (const leaf of this.asked) this.compareLeaf(ctx, this.own.get(leaf) ?? [], this.theirs.get(leaf) ?? [])
+    this.asked = []
+    this.goOn(ctx)
+  }
+
+  private compareLeaf(ctx: Context, own: LeafVersions['versions'], theirs: LeafVersions['versions']): void {
+    const [mine, other] = [byBlock(own), byBlock(theirs)]
+    for (const block of new Set([...mine.keys(), ...other.keys()])) {
+      if (this.isOver) return
+      const [here, there] = [mine.get(block) ?? ABSENT_VERSION, other.get(block) ?? ABSENT_VERSION]
+      // What is known to be committed is not what the member has more, but what it lost (A2.8-4).
+      const isLost = isHigher(here, there) && here.seq <= this.primary.extent.commitSeq
+      if (sameVersion(here, there) || isLost) continue
+      const { epoch, seq, kind, checksum } = there
+      const version = { epoch, seq, kind, checksum }
+      if (kind === BLOCK_DATA) this.fetches.push({ block, version, links: this.holders(), asked: undefined })
+      else this.keep(ctx, { block, version })
+    }
+  }
+
+  /** The member first; then all others, who may have the same version where its copy is damaged. */
+  private holders(): Link[] {
+    const { services } = this.primary
+    const others = (this.primary.record()?.assigned ?? []).filter((store) => store !== services.self)
+    return [...new Set([this.link, ...others.flatMap((store) => services.links.dialed(store) ?? [])])]
+  }
+
+  private keep(ctx: Context, change: BlockChange): void {
+    if (!this.staged.add(change)) this.fail(ctx)
+  }
+
+  private fail(ctx: Context): void {
+    if (this.isOver) return
+    this.over = true
+    this.learner.onLost(ctx, this)
+  }
+
+  private fetchMore(ctx: Context): void {
+    const most = Math.max(1, Math.floor(LIMITS.pushWindowBytes / this.primary.extent.blockSizeBytes))
+    while (this.fetching.size < most && !this.isOver) {
+      const next = this.fetches.shift()
+      if (next === undefined) return
+      this.fetch(ctx, next)
+    }
+  }
+
+  private fetch(ctx: Context, fetch: Fetch): void {
+    fetch.asked = fetch.links.shift()
+    if (fetch.asked === undefined) return this.fail(ctx)
+    const request = ctx.token()
+    this.fetching.set(request, fetch)
+    const { epoch: versionEpoch, seq: versionSeq } = fetch.version
+    const message = { type: 'fetch-block', request, extent: this.primary.extent.id, block: fetch.block } as const
+    ctx.emit({ type: 'send', link: fetch.asked, message: { ...message, versionEpoch, versionSeq } })
+  }
+
+  /** True when the answer was to a request of this one. */
+  onFetched(ctx: Context, message: FetchedBlock): boolean {
+    const fetch = this.fetching.get(message.request)
+    if (fetch === undefined) return false
+    this.fetching.delete(message.request)
+    this.heardAt = ctx.now
+    if (this.isOver) return true
+    const { block, version } = fetch
+    const { bytes } = message
+    if (bytes !== undefined && message.checksum === version.checksum) this.keep(ctx, { block, version, bytes })
+    else this.fetch(ctx, fetch)
+    this.goOn(ctx)
+    return true
+  }
+
+  /** Who was asked for a block is gone: the next one is. */
+  onLinkDown(ctx: Context, link: Link): void {
+    for (const [request, fetch] of this.fetching) {
+      if (fetch.asked !== link) continue
+      this.fetching.delete(request)
+      this.fetch(ctx, fetch)
+    }
+  }
+
+  onOpened(): void {}
+
+  onAck(): void {}
+
+  onRefused(ctx: Context, link: Link, message: { epoch: Epoch; gen: number; reason: string; promised?: Epoch }): void {
+    if (!this.current(ctx, link, message)) return
+    this.learner.onClosed(ctx)
+    if (message.promised !== undefined) this.primary.onFenced(ctx, message.promised)
+  }
+}
+
+function byBlock(versions: LeafVersions['versions']): ReadonlyMap<BlockIndex, BlockVersion> {
+  return new Map(versions.map((version) => [version.block, version]))
+}
