@@ -33,6 +33,7 @@ test('a data directory of the first format, left by a kill, opens with everythin
       cluster: '0189aaaa-0000-7000-8000-000000000001',
       voters: [{ store: STORE, address: '127.0.0.1:7580' }],
       founded: true,
+      featureLevel: 0,
       incarnation: 3,
       trust: 'trusted',
       suspicion: undefined,

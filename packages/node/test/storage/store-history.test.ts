@@ -14,7 +14,7 @@ describe('a random history', () => {
       const random = randomFrom(seed)
       const disk = new MemoryDisk()
       const tuning = { leafCapacity, checkpointBatches: 7 }
-      let { runner } = await memoryStore(disk, { tuning })
+      let { runner, driver: engine } = await memoryStore(disk, { tuning })
       runner.create()
       const model = new Model()
       const note = `seed ${seed}`
@@ -46,7 +46,8 @@ describe('a random history', () => {
         if (random(10) !== 0) continue
         await Promise.all(waits)
         if (random(2) === 0) await runner.store.close()
-        ;({ runner } = await memoryStore(disk, { tuning }))
+        else engine.kill()
+        ;({ runner, driver: engine } = await memoryStore(disk, { tuning }))
         assert.equal(runner.store.identity.trust, 'trusted', note)
         assert.equal(runner.store.replicas[0]?.head.lastSeq, seq, note)
         assert.deepEqual(await runner.digests(), model.digests, `${note}, step ${step}, reopened`)

@@ -231,7 +231,13 @@ export class GatedDriver implements StorageDriver {
     return this.#below.getMany(keys)
   }
   failReadsWith: Error | undefined
+  /** The process above is gone: nothing that it still does reaches the disk. */
+  kill(): void {
+    this.#killed = true
+  }
+  #killed = false
   async apply(batch: readonly BatchOperation[], durability: 'synced' | 'buffered') {
+    if (this.#killed) return new Promise<void>(() => {})
     if (this.holding) {
       const passed = new Promise<void>((resolve) => this.held.push(resolve))
       for (const waiter of this.#waiters.splice(0)) waiter()
@@ -266,7 +272,7 @@ export class GatedDriver implements StorageDriver {
   }
 }
 
-/** A disk and a store over it. A store that is not closed before the next one opens was killed. */
+/** A disk and a store over it. A store that is not closed before the next one opens is to be killed. */
 export async function memoryStore(disk = new MemoryDisk(), options: OpenOnDriverOptions = {}) {
   const runner = new StoreRunner()
   const driver = new GatedDriver(new MemoryDriver(disk))

@@ -311,6 +311,7 @@ describe('restart', () => {
       cluster,
       voters,
       founded: true,
+      featureLevel: 0,
       incarnation: { bootId, counter: 2 },
       trust: 'trusted',
       suspicion: undefined,
