@@ -37,8 +37,8 @@ export const WIDE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'packages/node/src/core/control/leader.ts',
-        find: 'const holdsLease = (store: StoreId) => this.#leases.get(store) !== undefined',
-        replace: 'const holdsLease = (store: StoreId) => this.#leases.get(store)?.confirmed === true',
+        find: '#mayHoldLease = (store: StoreId): boolean => this.#leases.get(store) !== undefined',
+        replace: '#mayHoldLease = (store: StoreId): boolean => this.#leases.get(store)?.confirmed === true',
       },
     ],
   },

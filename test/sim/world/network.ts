@@ -273,7 +273,8 @@ export class Network {
   private sendOver(pipe: Pipe, lane: Lane, messages: readonly Message[]): void {
     const leave = (): void => {
       lane.lastAt = Math.max(lane.lastAt, this.clock.now + this.delay() + this.lagOf(pipe))
-      const arriving = this.faults.encoded ? this.throughCodec(messages, pipe.wire) : messages
+      const arriving = this.faults.encoded ? this.throughCodec(messages, pipe) : messages
+      if (arriving === undefined) return this.closeEnd(pipe.end)
       this.clock.at(lane.lastAt, () => this.arrive(pipe, arriving))
     }
     if (this.uplinks === undefined) return leave()
@@ -283,10 +284,18 @@ export class Network {
 
   /**
    * As the other side reads it. What a frame of an older version holds beyond that version its reader does not see: written once
-   * more, it would be another frame.
+   * more, it would be another frame. Undefined: it cannot be written, and the link closes. That may be where the older build at the
+   * other end is gone and the link to it is not noticed to be dead, since others have raised the level meanwhile.
    */
-  private throughCodec(messages: readonly Message[], wire: number): Message[] {
-    const frame = encodeFrame(messages, wire)
+  private throughCodec(messages: readonly Message[], pipe: Pipe): Message[] | undefined {
+    const { wire, end } = pipe
+    let frame: Uint8Array
+    try {
+      frame = encodeFrame(messages, wire)
+    } catch (error) {
+      if (end.other.endpoint.alive()) this.onNewerBytes(error instanceof Error ? error.message : String(error))
+      return undefined
+    }
     const read = decodeFrame(frame, wire) as Message[]
     if (wire < WIRE_VERSION && !sameBytes(frame, encodeFrame(read, wire)))
       this.onNewerBytes(`a frame of wire version ${wire} holds what that version does not have: ${messages[0]?.type}`)

@@ -1,4 +1,4 @@
-import type { AdminCommand, AdminDone, Millis } from '@ashlar/proto'
+import { type AdminCommand, type AdminDone, type Millis, WIRE_VERSION_MIN } from '@ashlar/proto'
 import type { ClientContext } from './context.ts'
 import { controlFailure, waitedFailure } from './failures.ts'
 import type { LinkTable } from './link-table.ts'
@@ -9,6 +9,9 @@ import { codeOfAnswer, holdMs, retryAction } from './retry.ts'
 export type AdminOutcome =
   | { readonly ok: true; readonly done: AdminDone }
   | { readonly ok: false; readonly failure: ClientFailure }
+
+/** Wire version since which a session that shares a volume says that it is there (amendment 31). */
+const RENEWALS_WIRE = 3
 
 /** One command on its way to control, by way of any node. */
 export interface AdminRequest {
@@ -95,7 +98,8 @@ export class AdminRequests {
   }
 
   #send(ctx: ClientContext, request: AdminRequest, except?: ClientLink): void {
-    const link = this.#links.any(ctx, except)
+    // A node of an older build, which the level was raised without, knows no newer command.
+    const link = this.#links.any(ctx, except, wireOf(request.command))
     request.link = link
     request.number = undefined
     request.wakeAt = ctx.now + ctx.timers.adminTimeoutMs
@@ -119,4 +123,9 @@ export class AdminRequests {
     this.#pending.delete(request)
     request.onDone(ctx, code === 'OK' ? { ok: true, done } : { ok: false, failure: controlFailure(done) }, request)
   }
+}
+
+/** The oldest wire version that has the command. */
+function wireOf(command: AdminCommand): number {
+  return command.do === 'renew-attachment' ? RENEWALS_WIRE : WIRE_VERSION_MIN
 }

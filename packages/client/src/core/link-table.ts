@@ -1,4 +1,4 @@
-import type { Millis, StoreId } from '@ashlar/proto'
+import { type Millis, type StoreId, WIRE_VERSION_MIN } from '@ashlar/proto'
 import type { ClientContext } from './context.ts'
 import type { ClientInput, ClientLink } from './machine.ts'
 
@@ -67,9 +67,9 @@ export class LinkTable {
     return links
   }
 
-  /** One usable link at random, another one than `except` where there is one. */
-  any(ctx: ClientContext, except?: ClientLink): ClientLink | undefined {
-    const links = this.usable()
+  /** One usable link at random that speaks this wire version or a newer one, another one than `except` where there is one. */
+  any(ctx: ClientContext, except?: ClientLink, wire = WIRE_VERSION_MIN): ClientLink | undefined {
+    const links = this.usable().filter((link) => (this.wireOf(link) ?? 0) >= wire)
     const others = links.filter((link) => link !== except)
     const from = others.length > 0 ? others : links
     return from[Math.floor(ctx.random() * from.length)]

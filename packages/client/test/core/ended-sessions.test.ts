@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type Holder, type SessionId, TIMERS } from '@ashlar/proto'
-import { MachineScript } from '../kit/machine-script.ts'
+import { type Holder, type SessionId, TIMERS, WIRE_VERSION_MIN } from '@ashlar/proto'
+import { MachineScript, STORE_B } from '../kit/machine-script.ts'
 
 const OTHER: Holder = { session: 77 as SessionId, mode: 'shared', client: 'another' }
 
@@ -50,6 +50,23 @@ describe('a session that shares a volume (amendment 31)', () => {
     assert.equal(script.isSettled(token), false)
     script.sendMap(a)
     script.assertOk(token)
+  })
+
+  test('says that it is there over links that know the word only', () => {
+    const script = new MachineScript()
+    script.featureLevel = 1
+    const { a, b } = script.connect()
+    script.open('shared')
+    script.input({ type: 'link-up', link: 900, address: 'old:1', store: STORE_B, wire: WIRE_VERSION_MIN })
+    const renewals = () => script.all('admin').filter(({ message }) => message.command.do === 'renew-attachment')
+    for (let times = 0; times < 20; times++) script.pass(TIMERS.holderRenewMs)
+    assert.ok(renewals().length > 0)
+    assert.ok(renewals().every(({ link }) => link === a || link === b))
+    script.linkDown(a)
+    script.linkDown(b)
+    const before = renewals().length
+    script.pass(TIMERS.holderRenewMs)
+    assert.equal(renewals().length, before)
   })
 
   test('says again and again that it is there, and is over when control says so', () => {
