@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { checkOwnOrder, type OwnedOperation } from '../kit/history/own-order.ts'
 import { History } from '../kit/history/recorder.ts'
 import { checkRegister, type RegisterOperation, ZERO } from '../kit/history/register-check.ts'
 import { Chance } from './world/chance.ts'
@@ -143,5 +144,34 @@ describe('the recorder of histories', () => {
     history.beginRead([0])([5])
     assert.deepEqual(history.check(), [])
     assert.equal(history.done, 1)
+  })
+})
+
+describe('the order of the writes of one writer', () => {
+  const writer = {}
+  const own = (value: number, invoked: number, returned: number, by: object = writer): OwnedOperation => ({
+    ...write(value, invoked, returned),
+    writer: by,
+  })
+
+  it('holds where the later one is answered: the earlier one is not read from then on, however it ended', () => {
+    assert.equal(checkRegister([own(1, 0, NEVER), own(2, 5, 6), read(1, 7, 8)]), undefined, 'linearizable all the same')
+    for (const ended of [NEVER, 7]) {
+      const history = [own(1, 0, ended), own(2, 5, 6), read(1, 7, 8)]
+      assert.match(checkOwnOrder(history) ?? '', /1 was read from 7 on, though the write of 2 .* was there at 6/)
+    }
+  })
+
+  it('holds where the later one was read, or was an erasure', () => {
+    assert.ok(checkOwnOrder([own(1, 0, NEVER), own(2, 1, NEVER), read(2, 3, 4), read(1, 5, 6)]) !== undefined)
+    assert.ok(checkOwnOrder([own(1, 0, NEVER), own(ZERO, 1, 2), read(1, 3, 4)]) !== undefined)
+    assert.ok(checkOwnOrder([own(1, 0, NEVER), own(2, 1, NEVER), own(3, 2, 9), read(1, 9, 10)]) !== undefined)
+  })
+
+  it('says nothing of reads that began before, of other writers, or of what is not there', () => {
+    assert.equal(checkOwnOrder([own(1, 0, NEVER), own(2, 1, 5), read(1, 4, 6)]), undefined)
+    assert.equal(checkOwnOrder([own(1, 0, NEVER), own(2, 1, 2, {}), read(1, 3, 4)]), undefined)
+    assert.equal(checkOwnOrder([own(1, 0, NEVER), own(2, 1, NEVER), read(1, 3, 4)]), undefined)
+    assert.equal(checkOwnOrder([own(1, 0, NEVER), own(2, 1, 2), read(2, 3, 4)]), undefined)
   })
 })

@@ -1,4 +1,5 @@
-import { checkRegister, type RegisterOperation, type RegisterProblem, ZERO } from './register-check.ts'
+import { checkOwnOrder, type OwnedOperation } from './own-order.ts'
+import { checkRegister, type RegisterProblem, ZERO } from './register-check.ts'
 
 /** What is known of the end of a call. `never`: it is promised that it did not take effect and will not. */
 export type Ending = 'done' | 'unknown' | 'never'
@@ -16,6 +17,8 @@ export class History {
   private readonly registers = new Map<number, Entry[]>()
   /** What happened to registers before they began once more. */
   private readonly past: { readonly register: number; readonly entries: Entry[] }[] = []
+  /** When the history of a register began once more. */
+  private readonly restartedAt = new Map<number, number>()
   private readonly never = new Set<number>()
   private readonly now: () => number
   /** Calls that ended well. */
@@ -28,8 +31,10 @@ export class History {
     this.now = now
   }
 
-  beginWrite(registers: readonly number[], value: number): (ending: Ending) => void {
-    const entries = registers.map((register) => this.add(register, { kind: 'write', value, invoked: this.now() }))
+  /** `writer`: its writes of one register take effect in the order in which they are begun (own-order.ts). */
+  beginWrite(registers: readonly number[], value: number, writer?: object): (ending: Ending) => void {
+    const begun = { kind: 'write', value, invoked: this.now(), ...(writer && { writer }) } as const
+    const entries = registers.map((register) => this.add(register, begun))
     return (ending) => {
       if (ending === 'never') this.neverHappened(entries, value)
       if (ending !== 'done') return
@@ -46,6 +51,8 @@ export class History {
       this.done++
       this.reads++
       registers.forEach((register, index) => {
+        // It may have taken effect before the history that it would belong to began.
+        if (invoked <= (this.restartedAt.get(register) ?? -Infinity)) return
         this.add(register, { kind: 'read', value: values[index] as number, invoked }).returned = this.now()
       })
     }
@@ -59,7 +66,10 @@ export class History {
     for (const [register, entries] of this.registers) {
       if (!registers(register)) continue
       this.past.push({ register, entries })
-      const writes = entries.filter(({ kind, value }) => kind === 'write' && value !== ZERO)
+      this.restartedAt.set(register, this.now())
+      const writes = entries.filter(
+        ({ kind, value, returned }) => kind === 'write' && (value !== ZERO || returned === Infinity),
+      )
       for (const write of writes) {
         write.isPast = true
         this.never.delete(write.value)
@@ -76,7 +86,8 @@ export class History {
     const now = [...this.registers].map(([register, entries]) => ({ register, entries }))
     for (const { register, entries } of [...this.past, ...now]) {
       const problem: RegisterProblem | undefined = checkRegister(entries)
-      if (problem !== undefined) problems.push({ register, text: problem.text })
+      const text = problem?.text ?? checkOwnOrder(entries)
+      if (text !== undefined) problems.push({ register, text })
       const ghost = entries.find(({ kind, value }) => kind === 'read' && this.never.has(value))
       if (ghost !== undefined) {
         problems.push({ register, text: `${ghost.value} was read, though its write was promised never to take effect` })
@@ -98,7 +109,7 @@ export class History {
     for (const entry of entries) entry.returned = Infinity
   }
 
-  private add(register: number, operation: Omit<RegisterOperation, 'returned'>): Entry {
+  private add(register: number, operation: Omit<OwnedOperation, 'returned'>): Entry {
     const entry: Entry = { ...operation, returned: Infinity }
     const entries = this.registers.get(register)
     if (entries === undefined) this.registers.set(register, [entry])
@@ -107,7 +118,7 @@ export class History {
   }
 }
 
-interface Entry extends RegisterOperation {
+interface Entry extends OwnedOperation {
   returned: number
   /** Of a history that ended. */
   isPast?: boolean

@@ -31,4 +31,21 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     ],
     schedule: 'suspended-machine',
   },
+  {
+    name: 'range-given-back-early',
+    rule: 'A3-25',
+    wrong: 'A call that times out gives its range back although its CANCEL is not answered.',
+    edits: [
+      {
+        file: 'packages/client/src/core/io.ts',
+        find: 'this.dispatcher.withdraw(ctx, request)',
+        replace: `this.dispatcher.withdraw(ctx, request)
+      const early = request as { claim: typeof request.claim }
+      if (early.claim !== undefined)
+        for (const granted of call.volume.locks.release(early.claim)) this.dispatcher.send(ctx, granted.owner)
+      early.claim = undefined`,
+      },
+    ],
+    wide: true,
+  },
 ]

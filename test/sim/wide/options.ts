@@ -18,6 +18,7 @@ const REDRAWS: Readonly<Record<string, Redraw>> = {
   store: drawStore,
   extents: drawExtents,
   lines: drawLines,
+  ioTimeouts: drawTimeouts,
   cuts: (options, own) => ({ ...options, longCuts: own.happens(0.6) }),
   builds: drawBuilds,
 }
@@ -127,4 +128,9 @@ function drawBuilds(options: SimulationOptions, own: Chance): SimulationOptions 
   const builds = Array.from({ length: options.nodes }, () => (own.happens(0.5) ? 0 : FEATURE_LEVEL))
   const network = { ...options.network, encoded: true }
   return { ...options, builds, network, faults: [...options.faults, 'change-build', 'change-build'] }
+}
+
+/** Calls that time out while a failover goes on: what their outcome promises has to hold whoever serves then. */
+function drawTimeouts(options: SimulationOptions, own: Chance): SimulationOptions {
+  return own.happens(0.4) ? { ...options, ioTimeoutMs: own.between(900, 3000) } : options
 }

@@ -180,7 +180,7 @@ export class ClientDriver {
     call: ClientCall,
     then: (outcome: ClientOutcome) => void,
   ): void {
-    const end = this.world.history.beginWrite(cellsOf(range), value)
+    const end = this.world.history.beginWrite(cellsOf(range), value, session)
     session.changing.add(end)
     this.call(session.process, call, (outcome) => {
       session.changing.delete(end)
