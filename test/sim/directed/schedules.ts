@@ -16,6 +16,7 @@ import {
   twoReplicasDie,
   twoReplicasSilent,
 } from './lasting-faults.ts'
+import { lateWrite } from './late-writes.ts'
 import { awayWhileControlMoved, changeCutOff, droppedRecords, lostControlLog, lostVoter } from './long-runs.ts'
 import {
   cancelledAfterPushes,
@@ -48,6 +49,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['reads-beside-a-majority', readsBesideMajority],
   ['reads-below-min-in-sync', readsBelowMinInSync],
   ['suspended-machine', suspendedMachine],
+  ['late-write', lateWrite],
   ['write-of-a-fenced-client', writeOfFencedClient],
   ['attachment-not-known-yet', attachmentNotKnownYet],
   ['first-writes-rolled-back', firstWritesRolledBack],

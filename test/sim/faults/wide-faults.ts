@@ -5,6 +5,7 @@ import { BuildFaults } from './builds.ts'
 import { ClockFaults } from './clock-faults.ts'
 import type { Cuts } from './cuts.ts'
 import { DirectoryFaults } from './directory-faults.ts'
+import { LateRequests } from './late-requests.ts'
 import type { Victims } from './nemesis.ts'
 import { PeopleFaults } from './people.ts'
 import { RaceFaults } from './races.ts'
@@ -32,6 +33,7 @@ export class WideFaults {
   private readonly directories: DirectoryFaults
   private readonly clocks: ClockFaults
   private readonly builds: BuildFaults
+  private readonly late: LateRequests
 
   constructor(victims: Victims, tools: Tools) {
     this.victims = victims
@@ -41,6 +43,7 @@ export class WideFaults {
     this.directories = new DirectoryFaults(victims, tools)
     this.clocks = new ClockFaults(victims, tools)
     this.builds = new BuildFaults(victims, tools)
+    this.late = new LateRequests(victims, tools)
   }
 
   /** No store lacks what it acknowledged. */
@@ -57,6 +60,7 @@ export class WideFaults {
     'attach-at-new-leader': () => this.races.attachAtNewLeader(),
     'store-back': () => this.directories.storeBack(),
     'control-back': () => this.directories.controlBack(),
+    'late-requests': () => this.late.holdUp(),
     suspend: () => this.clocks.suspend(),
     'set-wall-clock': () => this.clocks.setWallClock(),
     'change-build': () => this.builds.changeBuild(),
@@ -73,6 +77,7 @@ export class WideFaults {
   mend(node: NodeHost): void {
     node.disk.extraReadMs = 0
     this.builds.mend(node)
+    this.late.mend()
   }
 
   /** A list of blocks, a comparison, a merge: whatever waits for a read of this store waits for so long. */

@@ -46,6 +46,6 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
       early.claim = undefined`,
       },
     ],
-    wide: true,
+    schedule: 'late-write',
   },
 ]

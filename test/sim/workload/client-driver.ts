@@ -84,6 +84,10 @@ export class ClientDriver {
     })
   }
 
+  get process(): ClientProcess {
+    return this.host.process
+  }
+
   get hasVolume(): boolean {
     return this.session !== undefined
   }

@@ -153,6 +153,26 @@ export class Network {
     this.lags.set(`${from}>${to}`, lateMs)
   }
 
+  /**
+   * What a process sends over the connection that it has with a host waits from now on, until the function is called that this
+   * returns; undefined without one. After `lose` it believes that connection gone and makes another one, which is quick.
+   */
+  holdBack(endpoint: Endpoint, host: string): { lose(): void; release(): void } | undefined {
+    const ends = [...(this.ends.get(endpoint)?.values() ?? [])]
+    const end = ends.find(({ state, other }) => state === 'up' && other.endpoint.host === host)
+    if (end === undefined || end.pipe.stalled !== undefined) return undefined
+    const held: Frame[] = []
+    end.pipe.stalled = held
+    return {
+      lose: () => this.closeEnd(end),
+      release: () => {
+        if (end.pipe.stalled !== held) return
+        end.pipe.stalled = undefined
+        for (const frame of held) this.arrive(end.pipe, frame)
+      },
+    }
+  }
+
   /** Breaks the connections between this process and a host. */
   breakAll(endpoint: Endpoint, host: string): void {
     for (const end of this.ends.get(endpoint)?.values() ?? []) {
