@@ -147,9 +147,18 @@ export class World {
     )
   }
 
-  /** Stores that came into doubt and were not compared, or still hold what was removed, since. */
+  /**
+   * Stores that came into doubt and were not compared, or still hold what was removed, since. What a store holds of an extent whose
+   * place went to another one, since it was declared lost, is kept and never compared.
+   */
   private get doubted(): string[] {
-    return [...this.disks].filter(([, { suspicion }]) => suspicion.size > 0).map(([store]) => store)
+    const { extents } = this.checkers.truth.map
+    const counts = (store: string, extent: ExtentId): boolean => {
+      const record = extents.get(extent)
+      return record === undefined || record.assigned.some((member) => member === store)
+    }
+    const doubted = [...this.disks].filter(([store, { suspicion }]) => [...suspicion].some((it) => counts(store, it)))
+    return doubted.map(([store]) => store)
   }
 
   /** Nothing is on its way: no call, no write to a disk. */

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ERRORS, FEATURE_LEVEL, leaseExpiryMs, type Voter } from '@ashlar/proto'
 import type { Command } from '../../../src/core/control/commands.ts'
-import { commandLevel, knownToAll, levelProblem, tooEarly } from '../../../src/core/control/feature-levels.ts'
-import { MapState } from '../../../src/core/control/index.ts'
+import { commandLevel, knownToAll, tooEarly } from '../../../src/core/control/feature-levels.ts'
+import { applyCommand, MapState, rebuildMap, recoverCommands } from '../../../src/core/control/index.ts'
 import type { Effect } from '../../../src/core/machine.ts'
-import { address, only, Reducer, store } from './kit.ts'
+import { address, found, only, Reducer, store } from './kit.ts'
 import { LeaderRig } from './leader-rig.ts'
 import { everything, throughSnapshot } from './through-snapshot.ts'
 
@@ -46,9 +46,14 @@ describe('the feature level of the map', () => {
   })
 
   it('belongs to the first entries of a map that was rebuilt from stores of that level', () => {
+    const survivor = (n: number, featureLevel: number) => ({
+      ...{ store: store(n), startCounter: 1, featureLevel },
+      ...{ voters: [], replicas: [], volumes: [] },
+    })
     const state = new MapState()
-    state.raiseFeatureLevel(1)
-    assert.equal(levelProblem(state.featureLevel, { name: 'n1', level: 1 }), undefined)
+    const commands = recoverCommands(rebuildMap([survivor(1, 0), survivor(2, 1)]))
+    for (const command of [found(), ...commands]) assert.equal(applyCommand(state, command).code, 'OK')
+    assert.equal(state.featureLevel, 1)
   })
 })
 
