@@ -51,8 +51,8 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${REPLICATION}/writes.ts`,
-        find: "return generation === 0 ? 'FENCED' : this.primary.refusal(ctx, epoch, generation)",
-        replace: 'return this.primary.refusal(ctx, epoch, generation)',
+        find: "if (generation === 0) return 'FENCED'",
+        replace: "if (generation < 0) return 'FENCED'",
       },
     ],
     schedule: 'write-of-no-attachment',

@@ -125,6 +125,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
       {
         file: `${REPLICATION}/in-sync.ts`,
         find: `      stream?.marked === true &&
+      this.failing(ctx, store) === undefined &&
       stream.ackedSeq >= primary.extent.commitSeq &&
       registered !== undefined &&`,
         replace: `      (stream?.phase === 'comparing' || stream?.phase === 'copying') &&
@@ -274,8 +275,8 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${AGENT}/held-lease.ts`,
-        find: 'this.#granted.push({ revision, until: sentAt + TIMERS.leaseMs })',
-        replace: 'this.#granted.push({ revision, until: sentAt + 2 * TIMERS.leaseMs })',
+        find: 'this.#granted.push({ revision, until: sent.at + TIMERS.leaseMs })',
+        replace: 'this.#granted.push({ revision, until: sent.at + 2 * TIMERS.leaseMs })',
       },
     ],
     schedule: 'reads-beside-a-majority',
