@@ -5,6 +5,7 @@ import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import { heartbeatsBesideARebuild, leasesBesideARebuild } from './bandwidth.ts'
 import { suspendedMachine } from './clocks.ts'
 import { readsBelowMinInSync, readsBesideMajority } from './confirmed-reads.ts'
+import { deadExtent } from './dead-extent.ts'
 import { everyDiskFull, fullMember, fullReplicaReturns, placedWhereThereIsRoom } from './full-disks.ts'
 import {
   doubtBesideSuspect,
@@ -50,6 +51,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['reads-below-min-in-sync', readsBelowMinInSync],
   ['suspended-machine', suspendedMachine],
   ['late-write', lateWrite],
+  ['dead-extent', deadExtent],
   ['write-of-a-fenced-client', writeOfFencedClient],
   ['attachment-not-known-yet', attachmentNotKnownYet],
   ['first-writes-rolled-back', firstWritesRolledBack],

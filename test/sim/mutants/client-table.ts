@@ -48,4 +48,47 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     ],
     schedule: 'late-write',
   },
+  {
+    name: 'one-low-mark-for-all-extents',
+    rule: 'Amendment 30',
+    wrong: 'Operation numbers and the low mark are of the session, not of the session on one extent.',
+    edits: [
+      {
+        file: 'packages/client/src/core/session.ts',
+        find: 'readonly #extents: Map<ExtentId, Numbers> = new Map()',
+        replace: `readonly #extents = new (class extends Map<ExtentId, Numbers> {
+    override get = () => super.get(0 as ExtentId)
+    override set = (_: ExtentId, numbers: Numbers) => super.set(0 as ExtentId, numbers)
+    override delete = () => super.delete(0 as ExtentId)
+  })()`,
+      },
+    ],
+    schedule: 'dead-extent',
+  },
+  {
+    name: 'one-queue-for-all-extents',
+    rule: 'Amendment 30',
+    wrong: 'Calls of a volume wait in one queue, behind one whose extent has no room.',
+    edits: [
+      {
+        file: 'packages/client/src/core/call-queue.ts',
+        find: 'return Math.floor((offset + cursor) / volume.record.extentSizeBytes)',
+        replace: 'return 0 * (offset + cursor + volume.record.extentSizeBytes)',
+      },
+    ],
+    schedule: 'dead-extent',
+  },
+  {
+    name: 'reads-share-nothing',
+    rule: 'Amendment 30',
+    wrong: 'Reads of one extent may take all of what a client has on its way.',
+    edits: [
+      {
+        file: 'packages/client/src/core/in-flight.ts',
+        find: 'share.reads >= LIMITS.primaryReads - this.#reads',
+        replace: 'this.#reads >= LIMITS.primaryReads',
+      },
+    ],
+    schedule: 'dead-extent',
+  },
 ]
