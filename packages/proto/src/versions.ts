@@ -8,7 +8,7 @@ export const WIRE_VERSION_MIN = 2
  *
  *   0  builds that know no levels: wire version 2, data directories of format 1
  *   1  wire version 3, data directories of format 2, `raise-feature-level` and `raise-epochs` in control's log,
- *      a primary that is slow leaves the in-sync set by its release
+ *      a primary that is slow leaves the in-sync set by its release, one that shrinks its set names who is complete
  */
 export const FEATURE_LEVEL = 1
 /** Version of the data directory, written in `h/store` and in the sidecar file: 1 until the cluster is at feature level 1. */

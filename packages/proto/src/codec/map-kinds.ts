@@ -279,12 +279,12 @@ function readDelta(from: ByteReader, wire: number): MapDelta {
 }
 
 function changesBytes({ changes }: ChangeSets): number {
-  return sum(changes, (change) => 25 + 2 * change.inSync.length)
+  return sum(changes, ({ inSync, complete = [] }) => 26 + 2 * (inSync.length + complete.length))
 }
 
 export const changeSetsKind: KindCodec<ChangeSets> = {
   headBytes: (m) => 36 + TABLE_BYTES + changesBytes(m),
-  writeHead(to, m) {
+  writeHead(to, m, wire) {
     to.u53(requestField(m.request))
     writeUuid(to, m.store)
     to.u53(counterField(m.counter))
@@ -295,20 +295,23 @@ export const changeSetsKind: KindCodec<ChangeSets> = {
         naming.u53(revisionField(change.revision))
         naming.u53(epochField(change.epoch))
         table.writeSet(naming, change.inSync)
+        if (wire >= 3) table.writeSet(naming, change.complete ?? [])
       }
     })
   },
-  read(from) {
+  read(from, _payload, wire) {
     const request = requestField(from.u53())
     const store = readStore(from)
     const counter = counterField(from.u53())
     const stores = new StoreList(from)
-    const changes = readList<SetChange>(from, from.u32(), 25, LIMITS.mapExtents, 'changes', () => ({
-      extent: extentField(from.u53()),
-      revision: revisionField(from.u53()),
-      epoch: epochField(from.u53()),
-      inSync: stores.readSet(from),
-    }))
+    const changes = readList<SetChange>(from, from.u32(), 25, LIMITS.mapExtents, 'changes', () => {
+      const extent = extentField(from.u53())
+      const revision = revisionField(from.u53())
+      const epoch = epochField(from.u53())
+      const inSync = stores.readSet(from)
+      const complete = wire >= 3 ? stores.readSet(from) : []
+      return { extent, revision, epoch, inSync, ...(complete.length === 0 ? {} : { complete }) }
+    })
     return { type: 'change-sets', request, store, counter, changes }
   },
 }

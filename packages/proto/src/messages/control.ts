@@ -81,6 +81,8 @@ export interface SetChange {
   readonly revision: number
   readonly epoch: Epoch
   readonly inSync: readonly StoreId[]
+  /** Stores outside `inSync` that hold all that this primary committed: below minInSync they stay eligible (amendment 27). */
+  readonly complete?: readonly StoreId[]
 }
 /** primary -> control leader: shrink or grow, many extents at once. */
 export interface ChangeSets {

@@ -365,7 +365,12 @@ const BODIES: Arbitraries = {
     request: u53,
     store,
     counter: u53,
-    changes: list(record({ extent, revision: u53, epoch, inSync: stores })),
+    changes: list(
+      withOptional(
+        record({ extent, revision: u53, epoch, inSync: stores }),
+        record({ complete: fc.array(store, { minLength: 1, maxLength: 5 }) }),
+      ),
+    ),
   }),
   'sets-changed': record({
     request: u53,

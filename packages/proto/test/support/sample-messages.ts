@@ -346,5 +346,9 @@ export const WIRE_3_SAMPLES: { readonly [T in MessageType]?: Extract<AnyMessage,
   register: { ...SAMPLES.register, level: 1 },
   renew: { ...SAMPLES.renew, level: 1 },
   open: { ...SAMPLES.open, counts: true },
+  'change-sets': {
+    ...SAMPLES['change-sets'],
+    changes: [{ extent, revision: 12, epoch, inSync: [STORES[0]], complete: [STORES[1]] }],
+  },
   'map-update': { ...SAMPLES['map-update'], delta: { ...SAMPLES['map-update'].delta, featureLevel: 1 } },
 }

@@ -1,5 +1,6 @@
 import type { ExtentRecord, SetChange, StoreId } from '@ashlar/proto'
 import type { Command } from './commands.ts'
+import { countsOn } from './epochs.ts'
 import type { MapState } from './map-state.ts'
 import { putExtentRecord, replaceInSync, volumeOfExtent } from './membership.ts'
 import { type CommandResult, done, type SetResult, type Steps } from './result.ts'
@@ -30,8 +31,17 @@ function changeSet(state: MapState, command: ChangeSets, change: SetChange): Set
   if (record.revision !== change.revision) return answer('CONFLICT')
   if (!isPossibleSet(state, record, change.inSync)) return answer('USAGE')
   // A change to the same set raises the revision too: with it a primary makes an addition void that it asked for before.
-  const sets = replaceInSync(record, change.inSync, volumeOfExtent(state, record).minInSync)
-  return answer('OK', putExtentRecord(state, { ...record, ...sets }))
+  const { minInSync } = volumeOfExtent(state, record)
+  const sets = replaceInSync(record, change.inSync, minInSync)
+  const complete = sets.inSync.length < minInSync ? (change.complete ?? []) : []
+  const kept = complete.filter((store) => mayKeep(state, record, change, store))
+  const eligible = [...new Set([...sets.eligible, ...kept])]
+  return answer('OK', putExtentRecord(state, { ...record, inSync: sets.inSync, eligible }))
+}
+
+/** The primary says that the store holds every acknowledged write. What it is and where it belongs, control knows better. */
+function mayKeep(state: MapState, { assigned }: ExtentRecord, { inSync }: SetChange, store: StoreId): boolean {
+  return assigned.includes(store) && !inSync.includes(store) && countsOn(state, store)
 }
 
 /** The sender is the life of the store that the record names, and no later life of it is known. */

@@ -1,4 +1,4 @@
-import type { Incarnation, StoreId } from '@ashlar/proto'
+import type { Incarnation, SetChange, StoreId } from '@ashlar/proto'
 import type { Members } from '../raft/index.ts'
 import type { Command } from './commands.ts'
 import type { MapState } from './map-state.ts'
@@ -11,6 +11,13 @@ import { type CommandResult, done, refused } from './result.ts'
 
 /** First level at which a command may be proposed. A command that is not named here every build knows. */
 const COMMAND_LEVELS: { readonly [Name in Command['do']]?: number } = { 'raise-epochs': 1 }
+
+/** First level at which an entry names stores that hold everything: an older build would make other sets of the same entry. */
+export const COMPLETE_LEVEL = 1
+
+export function withoutComplete({ complete: _, ...change }: SetChange): SetChange {
+  return change
+}
 
 /** Feature level that a build must know to apply this command. */
 export function commandLevel(command: Command): number {

@@ -9,7 +9,7 @@ import { knownRefusal } from './apply-nodes.ts'
 import { Attachments } from './attachments.ts'
 import type { Command } from './commands.ts'
 import type { ControlLog, ControlLogListener, ProposalId } from './control-log.ts'
-import { tooEarly } from './feature-levels.ts'
+import { COMPLETE_LEVEL, tooEarly, withoutComplete } from './feature-levels.ts'
 import { HeldShrinks } from './held-shrinks.ts'
 import type { AttachView, LeaseView } from './leader-view.ts'
 import { Leases } from './leases.ts'
@@ -245,7 +245,8 @@ export class ControlLeader {
   }
 
   #proposeSets(ctx: Context, asker: Asker, store: StoreId, counter: number, changes: readonly SetChange[]): void {
-    this.#propose(ctx, { do: 'change-sets', store, counter, changes }, { kind: 'change-sets', store, asker })
+    const known = this.state.featureLevel >= COMPLETE_LEVEL ? changes : changes.map(withoutComplete)
+    this.#propose(ctx, { do: 'change-sets', store, counter, changes: known }, { kind: 'change-sets', store, asker })
   }
 
   #proposeDueShrinks(ctx: Context): void {

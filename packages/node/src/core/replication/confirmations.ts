@@ -34,7 +34,8 @@ export class Confirmations {
 
   /** Whether there is a set to ask whose answer proves anything. */
   get possible(): boolean {
-    return this.others().length > 0 && this.primary.enoughInSync()
+    const { keeper } = this.primary
+    return this.others().length > 0 && this.primary.enoughInSync() && !keeper.mayBeShort(this.primary.record())
   }
 
   get busy(): boolean {

@@ -1,5 +1,6 @@
 import { type ExtentRecord, leaseExpiryMs, type Millis, type SetChange, type StoreId, TIMERS } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
+import { CompleteStores } from './complete-stores.ts'
 import type { Primary } from './primary.ts'
 import type { OutStream } from './stream.ts'
 
@@ -26,6 +27,9 @@ export class InSyncKeeper {
   private pendingRevision = 0
   private asked: SetChange | undefined
   private askedAt: Millis = Number.NEGATIVE_INFINITY
+  /** Revision of the record from which control may have made one below minInSync, as this primary asked. */
+  private askedShortOf = 0
+  readonly complete = new CompleteStores()
   private readonly evictions = new Map<StoreId, Eviction>()
   private readonly primary: Primary
 
@@ -35,12 +39,18 @@ export class InSyncKeeper {
 
   /** A newer record settles a pending addition: the request was compare-and-set on an older revision, it won or it is void. */
   onRecord(record: ExtentRecord): void {
+    this.complete.onRecord(record, this.primary.services.control.map)
     if (this.pendingAdd !== undefined && record.revision > this.pendingRevision) this.pendingAdd = undefined
     if (this.asked !== undefined && record.revision > this.asked.revision) this.asked = undefined
   }
 
   onSetChanged(change: SetChange): void {
     if (this.asked?.revision === change.revision && sameStores(this.asked.inSync, change.inSync)) this.asked = undefined
+  }
+
+  /** The set of control may be below minInSync already, though this primary has not heard of it. */
+  mayBeShort(record: ExtentRecord | undefined): boolean {
+    return record?.revision === this.askedShortOf
   }
 
   /** A request is on its way. */
@@ -126,7 +136,8 @@ export class InSyncKeeper {
   }
 
   /**
-   * Members that failed leave while enough stay (amendment 18). Below that a silent one leaves once control calls it lost;
+   * Members that failed leave while enough stay, those counted that wait to be added: a new primary adds nobody before every
+   * member holds its state, which one that failed never will (amendment 18). Below that a silent one leaves once control calls it lost;
    * one that control still hears, or that is only slow, is better served by another primary.
    */
   private leaving(ctx: Context, record: ExtentRecord): StoreId[] {
@@ -134,7 +145,8 @@ export class InSyncKeeper {
     const others = record.inSync.filter((store) => store !== primary.services.self)
     const silent = others.filter((store) => this.failing(ctx, store) === 'silent')
     const slow = others.filter((store) => this.failing(ctx, store) === 'slow')
-    const spare = Math.max(0, record.inSync.length - (primary.volume()?.minInSync ?? 1))
+    const waiting = record.assigned.filter((store) => !record.inSync.includes(store) && this.hasCaughtUp(ctx, store))
+    const spare = record.inSync.length + waiting.length - (primary.volume()?.minInSync ?? 1)
     if (silent.length + slow.length <= spare) return [...silent, ...slow]
     const isUp = (store: StoreId) => primary.services.control.map.nodes.get(store)?.state !== 'lost'
     const cutOff = silent.filter((store) => isUp(store) && ctx.now - this.lastFrameAt(store) > CUT_OFF_MS)
@@ -178,7 +190,11 @@ export class InSyncKeeper {
   }
 
   private ask(ctx: Context, record: ExtentRecord, inSync: readonly StoreId[]): void {
-    const change: SetChange = { extent: record.id, revision: record.revision, epoch: record.epoch, inSync }
+    const { id: extent, revision, epoch } = record
+    const isShort = inSync.length < (this.primary.volume()?.minInSync ?? 1)
+    const complete = isShort ? this.complete.outside(inSync, this.primary.services.control.map) : []
+    if (isShort) this.askedShortOf = revision
+    const change: SetChange = { extent, revision, epoch, inSync, ...(complete.length === 0 ? {} : { complete }) }
     this.asked = change
     this.askedAt = ctx.now
     ctx.fact('info', 'in-sync-change-asked', { extent: record.id, from: record.inSync, to: inSync })

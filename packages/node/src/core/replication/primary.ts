@@ -101,6 +101,7 @@ export class Primary implements StreamOwner {
       this.epoch > this.extent.led && this.epoch >= this.extent.promised,
       'an epoch is led once, and never below a promise',
     )
+    this.keeper.complete.begin(record, this.services.control.map)
     const token = this.extent.commit(ctx, {
       head: { promised: this.epoch, led: this.epoch, record: this.headRecord(record, volume) },
     })
@@ -174,6 +175,8 @@ export class Primary implements StreamOwner {
     const volume = this.volume()
     if (record === undefined || volume === undefined || this.over) return
     if (record.revision !== this.extent.record?.revision) {
+      // The members changed: control may know a better one now, and tries everybody again.
+      this.releasedAt = Number.NEGATIVE_INFINITY
       const token = this.extent.commit(ctx, { head: { record: this.headRecord(record, volume) } })
       this.recordToken = token
       this.services.when(token, (later) => {
@@ -263,7 +266,8 @@ export class Primary implements StreamOwner {
     if (this.givenUp) return
     if (this.over || this.recordToken !== undefined || !this.enoughInSync()) return
     let through = this.durableSeq
-    for (const store of this.ackSet()) {
+    const ackSet = this.ackSet()
+    for (const store of ackSet) {
       if (store === this.services.self) continue
       const stream = this.streams.get(store)
       through = Math.min(through, stream?.marked === true ? stream.ackedSeq : 0) as Seq
@@ -272,6 +276,7 @@ export class Primary implements StreamOwner {
     const last = committed.at(-1)
     if (last === undefined) return
     this.extent.commitSeq = last.seq
+    this.keeper.complete.committed(ackSet)
     for (const write of committed) this.settle(ctx, write)
     this.reads.onCommit(ctx)
     this.keeper.maintain(ctx, this.record())

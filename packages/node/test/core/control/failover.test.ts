@@ -49,6 +49,27 @@ describe('failover', () => {
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: b, inSync: [b], eligible: [p, a].sort() })
   })
 
+  it('amendment 27: below minInSync who holds everything is kept, also if it left while enough were there', () => {
+    const { reducer, p, a, b } = three()
+    reducer.change([p, a])
+    reducer.change([p], EXTENT, { complete: [b] })
+    assert.deepEqual(reducer.brief().eligible, [a, b])
+    reducer.change([p, a])
+    assert.deepEqual(reducer.brief().eligible, [], 'at minInSync there are none')
+    reducer.change([p])
+    assert.deepEqual(reducer.brief().eligible, [a], 'the primary says no more of it')
+  })
+
+  it('amendment 27: control keeps no store on the word of a primary that it does not believe, or that has no place', () => {
+    const { reducer, p, a, b } = three()
+    reducer.change([p, a])
+    reducer.register(b, { counter: 2, trust: 'suspect' })
+    reducer.change([p], EXTENT, { complete: [b, 4, p] })
+    assert.deepEqual(reducer.brief().eligible, [a])
+    reducer.change([p, a], EXTENT, { complete: [b] })
+    assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p, a].sort(), eligible: [] })
+  })
+
   it('amendment 2: an eligible store that comes later is promoted when it registers', () => {
     const { reducer, p, a, b } = three()
     reducer.change([p])

@@ -154,7 +154,7 @@ export class Reducer {
   change(
     inSync: number[],
     extent: ExtentId = EXTENT,
-    over: Partial<{ sender: number; counter: number; revision: number; epoch: number }> = {},
+    over: Partial<{ sender: number; counter: number; revision: number; epoch: number; complete: number[] }> = {},
   ) {
     const record = this.record(extent)
     const sender = over.sender ?? numberOf(record.primary.store)
@@ -168,6 +168,7 @@ export class Reducer {
           revision: over.revision ?? record.revision,
           epoch: (over.epoch ?? record.epoch) as ExtentRecord['epoch'],
           inSync: inSync.map(store),
+          ...(over.complete === undefined ? {} : { complete: over.complete.map(store) }),
         },
       ],
     })

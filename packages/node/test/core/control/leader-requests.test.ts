@@ -82,6 +82,20 @@ describe('changes of in-sync sets', () => {
     assert.equal(only(rig.changeSets(first, [shrink], 61), 'sets-changed').results[0]?.code, OK)
   })
 
+  it('amendment 27: stores that hold everything are named in an entry only where every node knows what that means', () => {
+    const rig = threeStores()
+    const { primary } = rig
+    const [other, gone] = [1, 2, 3].filter((n) => n !== primary) as [number, number]
+    const both = [store(primary), store(other)]
+    rig.changeSets(primary, [rig.change(both)])
+    rig.changeSets(primary, [{ ...rig.change([store(primary)]), complete: [store(gone)] }])
+    assert.deepEqual(rig.record().eligible, [store(other)])
+    rig.changeSets(primary, [rig.change(both)])
+    rig.leader.state.raiseFeatureLevel(1)
+    rig.changeSets(primary, [{ ...rig.change([store(primary)]), complete: [store(gone)] }])
+    assert.deepEqual(rig.record().eligible, [store(other), store(gone)].sort())
+  })
+
   it('an ordinary failover evicts at once', () => {
     const rig = threeStores()
     const first = rig.primary

@@ -165,6 +165,10 @@ test('a store may leave only where enough others that are up are in sync, and on
   assert.equal(mayLeave('c'), false, 'b is lost')
   world.change({ inSync: ['a', 'b'] as StoreId[] })
   assert.ok(mayLeave('c'), 'it does not count anyway')
+  world.host('b').state = 'up'
+  world.volume = { ...world.volume, minInSync: 3 }
+  world.change({ inSync: ['a', 'b', 'c'] as StoreId[] })
+  assert.ok(mayLeave('c'), 'there will never be three others')
 })
 
 test('a store may leave where all replicas have to be in sync, once all others are', () => {

@@ -69,6 +69,21 @@ test('amendment 18: a primary whose own disk makes nothing durable gives the ext
   assert.deepEqual(world.codes(writing.request), [OK])
 })
 
+test('amendment 27: once the members changed it asks again', () => {
+  const world = active({ minInSync: 1 })
+  world.change({ inSync: ['a', 'b'] as StoreId[] })
+  world.pass(200)
+  world.host('a').autoSync = false
+  world.ask('a', write(0, 1, 1))
+  world.pass(TIMERS.slowMs + 100)
+  world.refuseRelease('a')
+  world.pass(TIMERS.slowMs + 100)
+  assert.deepEqual(reasons(world), ['slow'])
+  world.change({ inSync: ['a', 'b', 'c'] as StoreId[] })
+  world.pass(TIMERS.slowMs + 100)
+  assert.deepEqual(reasons(world), ['slow', 'slow'])
+})
+
 test('amendment 27: replicas that died are not cut off before control can miss them', () => {
   const world = active({ minInSync: 2 })
   world.pass(2 * leaseExpiryMs())

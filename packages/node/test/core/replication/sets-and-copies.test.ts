@@ -97,6 +97,45 @@ test('amendment 27: a store of which nothing comes is not added, though its stre
   assert.deepEqual(world.grant('a').inSync, ['a', 'b'])
 })
 
+test('amendment 27: a primary names who holds all that it committed, in the life that it had then', () => {
+  for (const [counter, complete] of [
+    [1, ['b', 'c']],
+    [2, ['c']],
+  ] as const) {
+    const world = active({ minInSync: 2 })
+    const shrink = (store: string) => {
+      world.kill(store)
+      world.host(store).state = 'lost'
+      world.publish()
+      world.pass(SILENT_MS)
+      return world.host('a').changes.at(-1)
+    }
+    assert.equal(shrink('b')?.complete, undefined, 'at minInSync nobody is kept')
+    world.grant('a')
+    world.host('b').counter = counter
+    assert.deepEqual(shrink('c')?.complete, complete)
+  }
+})
+
+test('amendment 27: who lacks what was committed is not named, and meanwhile no read is confirmed', () => {
+  const world = active({ minInSync: 2 })
+  world.kill('b')
+  world.pass(SILENT_MS)
+  world.grant('a')
+  world.ask('a', write(0, 1, 1))
+  world.settle()
+  world.kill('c')
+  world.host('c').state = 'lost'
+  world.publish()
+  world.pass(SILENT_MS)
+  assert.deepEqual(world.host('a').changes.at(-1)?.complete, ['c'])
+  world.host('c').up = true
+  world.host('a').lease = false
+  const reading = read(0)
+  world.ask('a', reading)
+  assert.deepEqual(world.codes(reading.request), [WAIT])
+})
+
 test('A2.9: a store that was away is sent only the blocks that differ', () => {
   const world = active()
   for (let block = 0; block < 600; block++) world.ask('a', write(block, 1, block + 1))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ABSENT_VERSION, type Epoch, ERRORS, type StoreId } from '@ashlar/proto'
+import { ABSENT_VERSION, type Epoch, ERRORS, type StoreId, TIMERS } from '@ashlar/proto'
 import { active } from './active.ts'
 import type { World } from './kit.ts'
 import { EXTENT, read, write } from './requests.ts'
@@ -243,4 +243,20 @@ test('a shutdown stops serving before control may name another primary, then end
   world.change({ epoch: 2 as Epoch, primary: { store: 'b' as StoreId, counter: 1 } })
   world.pass(100)
   assert.ok(world.host('a').handedOver)
+})
+
+test('amendment 27: a new primary takes a member that hangs out where a store that waits to be added makes up for it', () => {
+  const world = active({ minInSync: 2 })
+  world.host('c').autoSync = false
+  const epoch = 2 as Epoch
+  world.change({ epoch, primary: { store: 'b' as StoreId, counter: 1 }, inSync: ['b', 'c'] as StoreId[] })
+  world.pass(TIMERS.slowMs + TIMERS.openTimeoutMs)
+  assert.deepEqual(world.grant('b').inSync, ['b'])
+  world.pass(200)
+  assert.deepEqual(world.grant('b').inSync, ['b', 'a'])
+  world.pass(200)
+  const reading = read(0, epoch)
+  world.ask('b', reading)
+  assert.equal(world.answers.at(-1)?.type, 'read-done')
+  assert.deepEqual(world.host('b').released, [])
 })

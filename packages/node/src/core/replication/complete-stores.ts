@@ -1,0 +1,35 @@
+import type { ExtentRecord, MapCopy, StoreId } from '@ashlar/proto'
+
+/**
+ * Which stores hold all that this primary committed, and so every acknowledged write: control cannot know it. They are named with
+ * each change that leaves fewer than minInSync members, and stay eligible, also where one left while enough were there, or was
+ * cleared when another one came and went, as long as nothing was committed without it (amendment 27).
+ */
+export class CompleteStores {
+  /** With the start counter of the life in which each was a member: of a later one this primary knows nothing. */
+  private readonly lives = new Map<StoreId, number>()
+
+  /** This primary was named: all that counted hold every acknowledged write. */
+  begin(record: ExtentRecord, map: MapCopy): void {
+    this.note([...record.inSync, ...record.eligible], map)
+  }
+
+  onRecord({ inSync }: ExtentRecord, map: MapCopy): void {
+    this.note(inSync, map)
+  }
+
+  /** Something was committed, which these stores acknowledged. */
+  committed(by: ReadonlySet<StoreId>): void {
+    for (const store of this.lives.keys()) if (!by.has(store)) this.lives.delete(store)
+  }
+
+  /** Those that are no members of `inSync`. */
+  outside(inSync: readonly StoreId[], map: MapCopy): StoreId[] {
+    const all = [...this.lives].filter(([store, counter]) => map.nodes.get(store)?.incarnation.counter === counter)
+    return all.map(([store]) => store).filter((store) => !inSync.includes(store))
+  }
+
+  private note(stores: readonly StoreId[], map: MapCopy): void {
+    for (const store of stores) this.lives.set(store, map.nodes.get(store)?.incarnation.counter ?? 0)
+  }
+}
