@@ -4,7 +4,7 @@ import type { World } from './world/world.ts'
 
 const SETUP_MS = 30_000
 /** A replica that was taken out often waits up to a minute before it is let in again. */
-const HEALING_MS = 150_000
+export const HEALING_MS = 150_000
 const SETTLING_MS = 90_000
 
 /** Waits for a cluster with a volume, while nothing breaks. False, and a violation, when that takes too long. */

@@ -12,6 +12,7 @@ import { ControlTruth, type Entrance } from './control-truth.ts'
 import { Durability } from './durability.ts'
 import { Elections } from './elections.ts'
 import { FullDisks } from './full-disks.ts'
+import { KeptStores } from './kept-stores.ts'
 import { Orders } from './orders.ts'
 import { Recorder } from './recorder.ts'
 import { Report } from './report.ts'
@@ -26,6 +27,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   readonly durability: Durability
   readonly serving: Serving
   readonly fullDisks: FullDisks
+  readonly keptStores: KeptStores
   readonly recorder: Recorder
   /** For directed schedules, which act on what a node says. */
   onFact: (node: NodeProcess, fact: Fact) => void = () => {}
@@ -44,6 +46,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     this.durability = new Durability(this.truth, disks, this.report)
     this.serving = new Serving(this.truth, this.report)
     this.fullDisks = new FullDisks(clock, this.truth, this.report)
+    this.keptStores = new KeptStores(this.truth, this.report)
     this.versions = new Versions(this.report)
     this.orders = new Orders(this.truth, this.report)
     this.elections = new Elections(this.report)
@@ -77,6 +80,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     this.recorder.nodeInput(node.host, input)
     this.requests.received(node, input)
     this.builds.received(node, input)
+    this.serving.received(node, input)
     this.fullDisks.received(node, input)
   }
 
@@ -93,6 +97,7 @@ export class Checkers implements NodeObserver, ClientObserver {
       this.fullDisks.sending(node, effect)
     }
     const answer = this.requests.answered(node, effect)
+    if (answer !== undefined) this.keptStores.answered(answer.request, effect)
     if (answer !== undefined) this.fullDisks.answered(node, answer.request)
     if (answer !== undefined && saysNoSpace(effect)) this.fullDisks.refused(node, answer.request)
     if (answer?.good !== true || answer.request.type === 'cancel') return
@@ -135,6 +140,7 @@ export class Checkers implements NodeObserver, ClientObserver {
       this.onForced(command.extent)
     }
     for (const entrance of entrances) this.durability.entered(entrance)
+    this.keptStores.applied(entry)
   }
 
   logApplied(node: NodeProcess, index: number, map: MapState): void {
@@ -178,6 +184,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     const epoch = fact['epoch'] as Epoch
     this.serving.activated(node, fact.extent, epoch)
     this.durability.activated(node, fact.extent, epoch)
+    this.keptStores.committed(fact.extent, epoch)
   }
 }
 

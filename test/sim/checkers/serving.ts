@@ -1,4 +1,4 @@
-import type { Effect, ReplicaChange } from '@ashlar/node/core'
+import type { Effect, Input, ReplicaChange } from '@ashlar/node/core'
 import { type Epoch, type ExtentId, type ExtentRecord, type StoreId, type VolumeId, volumeOf } from '@ashlar/proto'
 import type { NodeProcess } from '../world/node-host.ts'
 import type { ControlTruth } from './control-truth.ts'
@@ -20,6 +20,8 @@ export class Serving {
   private readonly attached = new Map<VolumeId, number>()
   /** Extents and epochs in which a life asked others to confirm its reads, since it had no lease. */
   private readonly confirming = new WeakMap<NodeProcess, Set<string>>()
+  /** Commands whose answer says nothing of an attachment, though it names the volume: who gives one up, who only reads. */
+  private readonly idle = new WeakMap<NodeProcess, Set<string>>()
   /** Takeovers that came as far as to serve. */
   activations = 0
 
@@ -87,13 +89,22 @@ export class Serving {
     }
   }
 
-  sending(node: NodeProcess, { message }: Extract<Effect, { type: 'send' }>): void {
+  received(node: NodeProcess, input: Input): void {
+    if (input.type !== 'received' || input.message.type !== 'admin') return
+    const { command, request } = input.message
+    if (command.do !== 'detach' && !(command.do === 'attach' && command.mode === 'read-only')) return
+    const idle = this.idle.get(node) ?? new Set()
+    this.idle.set(node, idle.add(`${input.link}:${request}`))
+  }
+
+  sending(node: NodeProcess, { message, link }: Extract<Effect, { type: 'send' }>): void {
     if (message.type === 'open') this.begins(node, message.extent, message.epoch)
     if (message.type === 'confirm') {
       const confirming = this.confirming.get(node) ?? new Set()
       this.confirming.set(node, confirming.add(`${message.extent}:${message.epoch}`))
     }
     if (message.type !== 'admin-done' || message.code !== 0 || message.volume === undefined) return
+    if (this.idle.get(node)?.has(`${link}:${message.request}`) === true) return
     const { id, generation } = message.volume
     this.attached.set(id, Math.max(this.attached.get(id) ?? 0, generation))
   }

@@ -4,8 +4,6 @@ import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import { NotFollowed, Stage } from './stage.ts'
 
-/** Longer than any schedule: who waits for that long waits for a person. */
-const HANGS_MS = 3_600_000
 /** A hung disk shows after `slowMs`. What follows is an election, a takeover, a comparison, and the leases behind them. */
 const GIVEN_UP_MS = TIMERS.slowMs + 2 * (TIMERS.electionMaxMs + TIMERS.leaseMs)
 
@@ -44,9 +42,52 @@ export function twoReplicasSilent(): readonly Violation[] {
   return expectOnlyReads(stage, others)
 }
 
-function besideTheVoter(): { stage: Stage; others: NodeHost[] } {
+/**
+ * The two die one after the other, while nobody writes; the second one comes back, is added, and dies again. Both hold every
+ * acknowledged write all the time, so both are kept. Then the primary dies as well, for good as far as anybody knows: the first of
+ * the two leads, and the second joins it.
+ */
+export function keptOneAfterTheOther(): readonly Violation[] {
+  const { stage, others } = besideTheVoter()
+  const [first, second] = others as [NodeHost, NodeHost]
+  const { primary, world } = stage
+  first.crash({ powerLoss: false })
+  stage.until('one is out', () => stage.record.inSync.length === 2)
+  for (let times = 0; times < 2; times++) {
+    second.crash({ powerLoss: false })
+    stage.until('both are out', () => stage.record.inSync.length === 1)
+    const { eligible } = stage.record
+    if (eligible.length < 2) world.checkers.violation('eligible', `only ${eligible.join(' ')} are kept`)
+    second.start()
+    stage.until('the second one is back', () => stage.record.inSync.length === 2)
+  }
+  second.crash({ powerLoss: false })
+  stage.until('both are out again', () => stage.record.inSync.length === 1)
+  primary.crash({ powerLoss: true })
+  first.start()
+  stage.expect('the first one leads', () => stage.record.primary.store === first.disk.store, GIVEN_UP_MS)
+  return stage.finish()
+}
+
+/** As before, but between the two deaths clients write: only the second one is kept. */
+export function keptWithTheLastWrites(): readonly Violation[] {
+  const { stage, others } = besideTheVoter(1)
+  const [first, second] = others as [NodeHost, NodeHost]
+  first.crash({ powerLoss: false })
+  stage.until('one is out', () => stage.record.inSync.length === 2)
+  const written = stage.nextWrites()
+  stage.until('clients write', () => written())
+  second.crash({ powerLoss: false })
+  stage.until('both are out', () => stage.record.inSync.length === 1)
+  const { eligible } = stage.record
+  if (eligible.join() !== second.disk.store)
+    stage.world.checkers.violation('eligible', `${eligible.join(' ')} are kept`)
+  return stage.finish()
+}
+
+function besideTheVoter(writeShare = 0): { stage: Stage; others: NodeHost[] } {
   // A read of a block whose write waits for more replicas waits as well: who reads only is kept up by nothing.
-  const options = { ...WIDE, workload: { ...WORKLOAD, writeShare: 0 } }
+  const options = { ...WIDE, workload: { ...WORKLOAD, writeShare } }
   const stage = Stage.where(({ record, voter }) => !record.assigned.includes(voter.disk.store), options)
   const others = stage.world.nodes.filter((node) => node !== stage.primary && node !== stage.voter)
   return { stage, others }
@@ -56,6 +97,10 @@ function expectOnlyReads(stage: Stage, others: readonly NodeHost[]): readonly Vi
   const { checkers, history } = stage.world
   const { epoch } = stage.record
   stage.expect('the two are taken out', () => stage.record.inSync.length === 1, 2 * TIMERS.leaseMs)
+  checkers.onFact = (_, { what, ...fact }) => {
+    if (what !== 'in-sync-change-asked' || (fact['to'] as unknown[]).length === 1) return
+    checkers.violation('liveness', 'a store of which nothing comes is to be added')
+  }
   const eligible = (): boolean => others.every(({ disk }) => stage.record.eligible.includes(disk.store))
   for (let second = 0; second < 12; second++) {
     const before = history.reads
@@ -64,6 +109,7 @@ function expectOnlyReads(stage: Stage, others: readonly NodeHost[]): readonly Vi
     if (!eligible()) checkers.violation('eligible', `only ${stage.record.eligible.join(' ')} are kept`)
     if (checkers.broken) break
   }
+  checkers.onFact = () => {}
   if (stage.record.epoch !== epoch) checkers.violation('liveness', 'the primary was replaced')
   return stage.finish()
 }
@@ -81,7 +127,7 @@ export function hungLogOfLeader(): readonly Violation[] {
   )
   const { leader } = stage
   const victim = lastOf(stage)
-  leader.disk.extraLogSyncMs = HANGS_MS
+  leader.disk.hangs.add('log')
   victim.crash({ powerLoss: false })
   return expectFailover(stage, leader)
 }
@@ -90,8 +136,8 @@ export function hungLogOfLeader(): readonly Violation[] {
 export function hungDiskOfLeader(): readonly Violation[] {
   const stage = new Stage({ ...WIDE, nodes: 3, voters: 3 })
   const { leader } = stage
-  leader.disk.extraLogSyncMs = HANGS_MS
-  leader.disk.extraSyncMs = HANGS_MS
+  leader.disk.hangs.add('log')
+  leader.disk.hangs.add('store')
   return expectFailover(stage, leader)
 }
 
@@ -107,8 +153,7 @@ function expectFailover(stage: Stage, hung: NodeHost): readonly Violation[] {
   served = stage.nextWrites()
   stage.expect('writes still go on', () => served(), TIMERS.leaseMs)
   stage.expect('one leads', () => nodes.filter(({ process }) => process?.leads === true).length === 1, 0)
-  hung.disk.extraLogSyncMs = 0
-  hung.disk.extraSyncMs = 0
+  hung.disk.hangs.clear()
   hung.crash({ powerLoss: false })
   return stage.finish()
 }
@@ -118,10 +163,10 @@ export function hungDiskOfPrimary(): readonly Violation[] {
   const stage = new Stage({ ...WIDE, nodes: 4, sharing: 'takeover' }).movePrimaryFromVoter()
   const { primary } = stage
   stage.until('every node tells what it knows', () => stage.world.checkers.truth.map.featureLevel >= 1, 10_000)
-  primary.disk.extraSyncMs = HANGS_MS
+  primary.disk.hangs.add('store')
   const served = stage.nextWrites()
   stage.expect('writes go on', () => served(), TIMERS.slowMs + 2 * TIMERS.leaseMs)
-  primary.disk.extraSyncMs = 0
+  primary.disk.hangs.clear()
   primary.crash({ powerLoss: false })
   return stage.finish()
 }
@@ -130,11 +175,11 @@ export function hungDiskOfPrimary(): readonly Violation[] {
 export function hungReads(): readonly Violation[] {
   const stage = new Stage({ ...WIDE, workload: { ...WORKLOAD, writeShare: 0 } }).movePrimaryFromVoter()
   const { primary, world } = stage
-  primary.disk.extraReadMs = HANGS_MS
+  primary.disk.hangs.add('reads')
   stage.expect('another one leads', () => stage.record.primary.store !== primary.disk.store, GIVEN_UP_MS)
   const before = world.history.reads
   stage.expect('reads go on', () => world.history.reads > before, GIVEN_UP_MS + TIMERS.slowMs)
-  primary.disk.extraReadMs = 0
+  primary.disk.hangs.clear()
   primary.crash({ powerLoss: false })
   return stage.finish()
 }

@@ -14,6 +14,8 @@ import {
   hungDiskOfPrimary,
   hungLogOfLeader,
   hungReads,
+  keptOneAfterTheOther,
+  keptWithTheLastWrites,
   twoReplicasDie,
   twoReplicasSilent,
 } from './lasting-faults.ts'
@@ -91,6 +93,8 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['pauses-that-are-tolerated', toleratedPauses],
   ['two-replicas-die', twoReplicasDie],
   ['two-replicas-silent', twoReplicasSilent],
+  ['kept-one-after-the-other', keptOneAfterTheOther],
+  ['kept-with-the-last-writes', keptWithTheLastWrites],
   ['hung-log-of-the-leader', hungLogOfLeader],
   ['hung-disk-of-the-leader', hungDiskOfLeader],
   ['hung-disk-of-a-primary', hungDiskOfPrimary],

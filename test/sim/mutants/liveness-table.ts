@@ -45,6 +45,33 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     schedule: 'two-replicas-silent',
   },
   {
+    name: 'complete-not-told',
+    rule: 'Amendment 27',
+    wrong:
+      'A primary does not name who holds all that it committed: control forgets the first of two that die, though nobody wrote.',
+    edits: [
+      {
+        file: `${REPLICATION}/in-sync.ts`,
+        find: 'const complete = isShort ? this.complete.outside(inSync, this.primary.services.control.map) : []',
+        replace: 'const complete = [] as StoreId[]',
+      },
+    ],
+    schedule: 'kept-one-after-the-other',
+  },
+  {
+    name: 'complete-in-spite-of-commits',
+    rule: 'Amendment 27',
+    wrong: 'A primary names stores that hold not all that it committed.',
+    edits: [
+      {
+        file: `${REPLICATION}/primary.ts`,
+        find: 'this.keeper.complete.committed(this.ackSet())',
+        replace: '',
+      },
+    ],
+    schedule: 'kept-with-the-last-writes',
+  },
+  {
     name: 'hung-leader-stays',
     rule: 'Amendment 28',
     wrong: 'A leader of control whose disk hangs goes on leading, and control decides nothing.',

@@ -1,5 +1,6 @@
 import type { Nemesis } from '../faults/nemesis.ts'
 import type { World } from '../world/world.ts'
+import { oneThingStaysBroken } from './lasting-fault.ts'
 import type { WidePhaseName } from './shares.ts'
 
 /**
@@ -8,7 +9,9 @@ import type { WidePhaseName } from './shares.ts'
  */
 export type Phase = (world: World, nemesis: Nemesis) => void
 
-const PHASES: Readonly<Record<WidePhaseName, Phase>> = {}
+const PHASES: Readonly<Record<WidePhaseName, Phase>> = {
+  'lasting-fault': oneThingStaysBroken,
+}
 
 /** The phases that the seed drew, until one finds something. */
 export function runPhases(world: World, nemesis: Nemesis): void {

@@ -35,7 +35,10 @@ export const WIDE_FAULTS = {
 } as const
 
 /** What comes between the time of faults and the mending, each in this share of wide seeds, in this order. */
-export const WIDE_PHASES = {} as const
+export const WIDE_PHASES = {
+  /** Exactly one thing stays broken, and the rest has to serve. */
+  'lasting-fault': 0.4,
+} as const
 
 export type WideFaultName = keyof typeof WIDE_FAULTS
 export type WidePhaseName = keyof typeof WIDE_PHASES

@@ -88,6 +88,29 @@ export class ClientDriver {
     return this.host.process
   }
 
+  /** One read or write, as often as it takes until it succeeds. */
+  insist(what: 'read' | 'write', range: Range, then: () => void): void {
+    this.open((session) => {
+      const done = (outcome: ClientOutcome): void => {
+        if (outcome.ok) return then()
+        if (isOver(outcome) && this.session === session) this.session = undefined
+        this.insist(what, range, then)
+      }
+      if (what === 'read') this.read(session, range, done)
+      else this.write(session, range, done)
+    })
+  }
+
+  /** Closes the volume, so that the next call opens it anew. */
+  leave(): void {
+    const { session } = this
+    this.session = undefined
+    if (session === undefined) return
+    session.over = true
+    this.call(session.process, { do: 'close', volume: session.handle }, () => {})
+    this.start(this.world.chance.between(0, 100))
+  }
+
   get hasVolume(): boolean {
     return this.session !== undefined
   }

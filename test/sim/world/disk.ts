@@ -41,6 +41,8 @@ export class Disk {
   extraLogSyncMs = 0
   /** Every read takes so much longer, likewise. */
   extraReadMs = 0
+  /** What of it hangs: nothing of that kind is answered any more, until a process opens it anew and it does not hang. */
+  readonly hangs = new Set<'store' | 'log' | 'reads'>()
   /** The next write of the control log meets an error. */
   logFails = false
   /** The next batch of the store meets an error, the next read does, every write does because there is no room. */
@@ -329,7 +331,7 @@ export class OpenStore {
   }
 
   private endBatch(batch: Write[]): void {
-    if (this.failed) return
+    if (this.failed || this.disk.hangs.has('store')) return
     if (!this.world.calm() && this.world.chance.happens(this.world.faults.errorPerBatch))
       return this.fail('write error')
     if (this.disk.full) return this.fail('no space left on device')
@@ -360,7 +362,7 @@ export class OpenStore {
     this.logInFlight.push(effect)
     this.lastLogSyncAt = Math.max(this.lastLogSyncAt, clock.now + this.syncMs() + this.disk.extraLogSyncMs)
     clock.at(this.lastLogSyncAt, () => {
-      if (this.failed) return
+      if (this.failed || this.disk.hangs.has('log')) return
       if (this.disk.full) return this.fail('no space left on device')
       if (this.disk.logFails) {
         this.disk.logFails = false
@@ -404,7 +406,7 @@ export class OpenStore {
     // Digests are those of the moment of asking: they have a place between the writes. Other reads may see later ones.
     const early = this.world.faults.lateReads && effect.type !== 'digests' ? undefined : this.answer(effect)
     this.world.clock.after(this.readMs() + this.disk.extraReadMs, () => {
-      if (this.failed) return
+      if (this.failed || this.disk.hangs.has('reads')) return
       if (this.disk.readFails) {
         this.disk.readFails = false
         return this.fail('read error')

@@ -37,6 +37,8 @@ export class NodeHost {
   /** Feature level that the build knows which is installed here; a process keeps that with which it began (amendment 24). */
   build: number = FEATURE_LEVEL
   process: NodeProcess | undefined
+  /** It stays down, whoever would start it. */
+  heldDown = false
 
   /** `disk`: one that is there already, in place of an empty one. */
   constructor(name: string, rate: number, world: NodeWorld, disk?: Disk) {
@@ -54,7 +56,7 @@ export class NodeHost {
 
   /** Starts a process over what is on the disk. */
   start(): void {
-    if (this.up) return
+    if (this.up || this.heldDown) return
     // An older build refuses the directory by name, so that somebody installs the newer one.
     if (this.build < this.disk.identity.featureLevel) this.build = FEATURE_LEVEL
     this.disk.identity.counter += 1

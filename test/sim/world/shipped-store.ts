@@ -186,7 +186,7 @@ export class ShippedStore extends OpenStore {
     this.batch = batch
     this.lastSyncAt = Math.max(this.lastSyncAt, clock.now + this.syncMs() + this.disk.extraSyncMs)
     clock.at(this.lastSyncAt, () => {
-      if (this.failed) return
+      if (this.failed || this.disk.hangs.has('store')) return
       const error = this.syncError()
       if (error !== undefined) return this.turn(() => fail(new Error(error)))
       this.batch = undefined
@@ -217,7 +217,7 @@ export class ShippedStore extends OpenStore {
 
   private finishRead(end: () => void, fail: (error: Error) => void): void {
     this.world.clock.after(this.readMs() + this.disk.extraReadMs, () => {
-      if (this.failed) return
+      if (this.failed || this.disk.hangs.has('reads')) return
       if (!this.disk.readFails) return this.turn(end)
       this.disk.readFails = false
       this.turn(() => fail(new Error('simulated read error')))

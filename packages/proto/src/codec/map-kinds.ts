@@ -305,11 +305,8 @@ export const changeSetsKind: KindCodec<ChangeSets> = {
     const counter = counterField(from.u53())
     const stores = new StoreList(from)
     const changes = readList<SetChange>(from, from.u32(), 25, LIMITS.mapExtents, 'changes', () => {
-      const extent = extentField(from.u53())
-      const revision = revisionField(from.u53())
-      const epoch = epochField(from.u53())
-      const inSync = stores.readSet(from)
-      const complete = wire >= 3 ? stores.readSet(from) : []
+      const [extent, revision, epoch] = [extentField(from.u53()), revisionField(from.u53()), epochField(from.u53())]
+      const [inSync, complete] = [stores.readSet(from), wire >= 3 ? stores.readSet(from) : []]
       return { extent, revision, epoch, inSync, ...(complete.length === 0 ? {} : { complete }) }
     })
     return { type: 'change-sets', request, store, counter, changes }

@@ -61,7 +61,7 @@ export class Primary implements StreamOwner {
   readonly disk = new OwnDisk()
   /** Given up as too slow: it does nothing more until control has answered (amendment 18). */
   givenUp = false
-  private releasedAt: Millis = Number.NEGATIVE_INFINITY
+  private released: { readonly revision: number | undefined; readonly at: Millis } | undefined
 
   constructor(extent: ExtentState, epoch: Epoch, services: Services, repairs: Repairs) {
     this.extent = extent
@@ -175,8 +175,6 @@ export class Primary implements StreamOwner {
     const volume = this.volume()
     if (record === undefined || volume === undefined || this.over) return
     if (record.revision !== this.extent.record?.revision) {
-      // The members changed: control may know a better one now, and tries everybody again.
-      this.releasedAt = Number.NEGATIVE_INFINITY
       const token = this.extent.commit(ctx, { head: { record: this.headRecord(record, volume) } })
       this.recordToken = token
       this.services.when(token, (later) => {
@@ -266,8 +264,7 @@ export class Primary implements StreamOwner {
     if (this.givenUp) return
     if (this.over || this.recordToken !== undefined || !this.enoughInSync()) return
     let through = this.durableSeq
-    const ackSet = this.ackSet()
-    for (const store of ackSet) {
+    for (const store of this.ackSet()) {
       if (store === this.services.self) continue
       const stream = this.streams.get(store)
       through = Math.min(through, stream?.marked === true ? stream.ackedSeq : 0) as Seq
@@ -276,7 +273,7 @@ export class Primary implements StreamOwner {
     const last = committed.at(-1)
     if (last === undefined) return
     this.extent.commitSeq = last.seq
-    this.keeper.complete.committed(ackSet)
+    this.keeper.complete.committed(this.ackSet())
     for (const write of committed) this.settle(ctx, write)
     this.reads.onCommit(ctx)
     this.keeper.maintain(ctx, this.record())
@@ -356,12 +353,13 @@ export class Primary implements StreamOwner {
 
   /**
    * Another member may be able to serve where this one cannot (amendment 18). It stops before control may name one, and goes
-   * on if control names nobody. Not again for a while: each member is tried once, then the last one waits.
+   * on if control names nobody. Not again for a while, unless the members changed: each is tried once, then the last one waits.
    */
   releaseAsSlow(ctx: Context): void {
-    if (this.givenUp || ctx.now - this.releasedAt < TIMERS.rejoinMaxMs) return
+    const [revision, last] = [this.record()?.revision, this.released]
+    if (this.givenUp || (last?.revision === revision && ctx.now - (last?.at ?? 0) < TIMERS.rejoinMaxMs)) return
     this.givenUp = true
-    this.releasedAt = ctx.now
+    this.released = { revision, at: ctx.now }
     ctx.fact('warn', 'primary-too-slow', { extent: this.extent.id, epoch: this.epoch })
     this.services.control.release(ctx, [{ extent: this.extent.id, epoch: this.epoch }], 'slow')
   }

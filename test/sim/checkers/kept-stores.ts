@@ -1,0 +1,85 @@
+import type { Effect, LogEntry, MapState } from '@ashlar/node/core'
+import { type Epoch, ERRORS, type ExtentId, type ExtentRecord, type StoreId, volumeOf } from '@ashlar/proto'
+import type { ControlTruth } from './control-truth.ts'
+import type { Report } from './report.ts'
+import type { Request } from './requests.ts'
+
+const COMMITTED: readonly number[] = [ERRORS.OK, ERRORS.INDETERMINATE, ERRORS.CANCELLED].map(({ number }) => number)
+
+interface Holders {
+  readonly epoch: Epoch
+  /** With the start counter of the life in which each was a member. */
+  readonly stores: Map<StoreId, number>
+}
+
+/**
+ * Below minInSync control keeps as eligible whoever holds every acknowledged write (CTL-5, amendment 27). Within one epoch these
+ * are the stores that were in sync or kept when it began, and those added since, less the ones without which the primary
+ * committed anything, each in the life that it had then. What came of the epochs before is not looked at: whoever takes over does
+ * not know it.
+ */
+export class KeptStores {
+  private readonly truth: ControlTruth
+  private readonly report: Report
+  private readonly holders = new Map<ExtentId, Holders>()
+
+  constructor(truth: ControlTruth, report: Report) {
+    this.truth = truth
+    this.report = report
+  }
+
+  /** What a primary answers to who changes something tells that it committed that, or may have. */
+  answered(request: Request, effect: Effect): void {
+    if (effect.type !== 'send' || effect.message.type !== 'answer' || request.type === 'read') return
+    if (COMMITTED.includes(effect.message.code)) this.committed(request.extent, effect.message.epoch)
+  }
+
+  /** The primary of an epoch committed something, or may have. */
+  committed(extent: ExtentId, epoch: Epoch): void {
+    const record = this.truth.record(extent)
+    const known = this.holders.get(extent)
+    if (record?.epoch !== epoch || known?.epoch !== epoch) return
+    for (const store of known.stores.keys()) if (!record.inSync.includes(store)) known.stores.delete(store)
+  }
+
+  /** An entry of control's log was applied. */
+  applied({ command }: LogEntry): void {
+    for (const record of this.truth.map.extents.values()) {
+      const before = this.holders.get(record.id)
+      if (before?.epoch !== record.epoch) {
+        const holders = { epoch: record.epoch, stores: new Map<StoreId, number>() }
+        this.holders.set(record.id, holders)
+        this.note(holders, [...record.inSync, ...record.eligible])
+        continue
+      }
+      this.note(before, record.inSync)
+      this.check(before, record, command.do)
+    }
+  }
+
+  private note({ stores }: Holders, members: readonly StoreId[]): void {
+    for (const store of members) stores.set(store, this.truth.map.nodes.get(store)?.incarnation.counter ?? 0)
+  }
+
+  private check({ stores }: Holders, record: ExtentRecord, command: string): void {
+    const { map } = this.truth
+    const minInSync = map.volumes.get(volumeOf(record.id))?.minInSync ?? 1
+    if (record.inSync.length >= minInSync) return
+    for (const [store, counter] of stores) {
+      if (record.inSync.includes(store) || record.eligible.includes(store)) continue
+      stores.delete(store)
+      if (!counts(map, record, store) || map.nodes.get(store)?.incarnation.counter !== counter) continue
+      const left = [...record.inSync, ...record.eligible].join(' ')
+      this.report.violation(
+        'kept-stores',
+        `extent ${record.id} forgets ${store} by ${command} and keeps ${left}, though nothing was acknowledged without it`,
+      )
+    }
+  }
+}
+
+/** Control believes what the store holds, and has not given its place away. */
+function counts({ nodes, successors, gone }: MapState, { assigned }: ExtentRecord, store: StoreId): boolean {
+  const isGone = successors.has(store) || gone.has(store) || !assigned.includes(store)
+  return nodes.get(store)?.trust === 'trusted' && !isGone
+}
