@@ -1,3 +1,4 @@
+import { lostTail } from '../faults/lost-tail.ts'
 import type { Nemesis } from '../faults/nemesis.ts'
 import type { World } from '../world/world.ts'
 import { oneThingStaysBroken } from './lasting-fault.ts'
@@ -11,6 +12,7 @@ export type Phase = (world: World, nemesis: Nemesis) => void
 
 const PHASES: Readonly<Record<WidePhaseName, Phase>> = {
   'lasting-fault': oneThingStaysBroken,
+  'lost-tail': lostTail,
 }
 
 /** The phases that the seed drew, until one finds something. */

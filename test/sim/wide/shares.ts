@@ -38,6 +38,8 @@ export const WIDE_FAULTS = {
 export const WIDE_PHASES = {
   /** Exactly one thing stays broken, and the rest has to serve. */
   'lasting-fault': 0.4,
+  /** A store loses its last writes without a sign. */
+  'lost-tail': 0.3,
 } as const
 
 export type WideFaultName = keyof typeof WIDE_FAULTS
