@@ -32,6 +32,8 @@ export interface SimulationOptions {
   readonly sharing: 'shared' | 'takeover'
   /** One more client makes and removes volumes of its own. */
   readonly churn: boolean
+  /** One more client shares a volume of its own for a moment, again and again, and is killed half of the time. */
+  readonly shortSessions?: boolean
   /** People change who votes on the control log, again and again. */
   readonly operator: boolean
   /** Faults begin with the first process, while the cluster is still being founded. */

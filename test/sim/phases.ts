@@ -34,9 +34,21 @@ export function comeToRest(world: World): void {
   }
   if (checkers.broken) return
   prove(world)
+  proveSessions(world)
   const problems = (): string[] => replicaProblems(checkers.truth.map.extents.values(), world.disks)
   world.runUntil(() => problems().length === 0, SETTLING_MS)
   for (const problem of problems()) checkers.violation('convergence', problem)
+  checkers.bounds.atRest(world.disks)
+}
+
+/** One more session of a client that comes and goes: it finds a place, and what others left behind goes. */
+function proveSessions(world: World): void {
+  let ended = world.sessions === undefined
+  world.sessions?.prove(() => {
+    ended = true
+  })
+  if (!world.runUntil(() => ended, SETTLING_MS))
+    liveness(world, `a session more could not write within ${SETTLING_MS} ms`)
 }
 
 /** One more write and read of every client, one client after the other: each may take the volume from the one before. */

@@ -7,6 +7,7 @@ import type { Disk } from '../world/disk.ts'
 import type { NodeProcess } from '../world/node-host.ts'
 import type { ClientObserver, NodeObserver } from '../world/observer.ts'
 import type { Clock } from '../world/time.ts'
+import { Bounds } from './bounds.ts'
 import { Builds } from './builds.ts'
 import { ControlTruth, type Entrance } from './control-truth.ts'
 import { Durability } from './durability.ts'
@@ -28,6 +29,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   readonly serving: Serving
   readonly fullDisks: FullDisks
   readonly keptStores: KeptStores
+  readonly bounds: Bounds
   readonly recorder: Recorder
   /** For directed schedules, which act on what a node says. */
   onFact: (node: NodeProcess, fact: Fact) => void = () => {}
@@ -48,6 +50,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     this.fullDisks = new FullDisks(clock, this.truth, this.report)
     this.keptStores = new KeptStores(this.truth, this.report)
     this.versions = new Versions(this.report)
+    this.bounds = new Bounds(this.truth, this.report)
     this.orders = new Orders(this.truth, this.report)
     this.elections = new Elections(this.report)
     this.builds = new Builds(this.truth, this.report)
@@ -91,6 +94,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     if (effect.type === 'log-append') this.builds.writing([effect.entry])
     if (effect.type === 'raft-persist') return this.writingLog(node, effect.request)
     if (effect.type === 'send') {
+      this.bounds.sending(effect.message)
       this.durability.sending(node, effect)
       this.serving.sending(node, effect)
       this.elections.sending(node, effect)
@@ -153,6 +157,7 @@ export class Checkers implements NodeObserver, ClientObserver {
 
   clientEffect(client: ClientProcess, effect: ClientEffect): void {
     this.recorder.effect(client.host, effect)
+    if (effect.type === 'send') this.bounds.sending(effect.message)
   }
 
   roomTold(node: NodeProcess, room: StoreRoom): void {

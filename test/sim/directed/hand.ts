@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { ClientOutcome } from '@ashlar/client/core'
+import type { SessionId, VolumeId } from '@ashlar/proto'
 import { BLOCK_BYTES } from '../options.ts'
 import { VOLUME_NAME } from '../workload/client-driver.ts'
 import { stamped, valuesOf } from '../workload/stamps.ts'
@@ -30,6 +31,12 @@ export class Hand {
 
   get name(): string {
     return this.host.name
+  }
+
+  /** A person ends a session, by way of this client: waits until it is answered. */
+  fence(volume: VolumeId, session: SessionId): boolean {
+    const command = { do: 'detach', volume, session, fence: true } as const
+    return this.done(this.call({ do: 'admin', command: command as never }))?.ok === true
   }
 
   /** Sends a write of whole blocks from `block` on, and does not wait for its end. */

@@ -3,6 +3,7 @@ import { type StoreId, TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import { heartbeatsBesideARebuild, leasesBesideARebuild } from './bandwidth.ts'
+import { removedWhileAway, sessionsComeAndGo, writeOfAnEndedSession } from './bounds.ts'
 import { suspendedMachine } from './clocks.ts'
 import { readsBelowMinInSync, readsBesideMajority } from './confirmed-reads.ts'
 import { deadExtent } from './dead-extent.ts'
@@ -104,6 +105,9 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['leases-beside-a-rebuild', leasesBesideARebuild],
   ['heartbeats-beside-a-rebuild', heartbeatsBesideARebuild],
   ['upgraded-node-by-node', upgradedNodeByNode],
+  ['sessions-come-and-go', sessionsComeAndGo],
+  ['write-of-an-ended-session', writeOfAnEndedSession],
+  ['removed-while-away', removedWhileAway],
   ['every-disk-full', everyDiskFull],
   ['full-replica-returns', fullReplicaReturns],
   ['full-member', fullMember],

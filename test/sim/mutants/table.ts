@@ -1,3 +1,4 @@
+import { BOUNDS_MUTANTS } from './bounds-table.ts'
 import { CLIENT_MUTANTS } from './client-table.ts'
 import { DIRECTORY_MUTANTS } from './directory-table.ts'
 import { FAULT_MUTANTS } from './fault-table.ts'
@@ -489,4 +490,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...WIDE_MUTANTS,
   ...DIRECTORY_MUTANTS,
   ...TRANSPORT_MUTANTS,
+  ...BOUNDS_MUTANTS,
 ]

@@ -19,6 +19,7 @@ const REDRAWS: Readonly<Record<string, Redraw>> = {
   extents: drawExtents,
   lines: drawLines,
   ioTimeouts: drawTimeouts,
+  sessions: (options, own) => ({ ...options, shortSessions: own.happens(0.1) }),
   cuts: (options, own) => ({ ...options, longCuts: own.happens(0.6) }),
   builds: drawBuilds,
 }

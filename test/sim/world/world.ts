@@ -5,6 +5,7 @@ import type { Victims } from '../faults/nemesis.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import { ClientDriver, type DriverWorld, VOLUME_NAME } from '../workload/client-driver.ts'
 import { Operator } from '../workload/operator.ts'
+import { SESSIONS_VOLUME, SessionChurner } from '../workload/session-churner.ts'
 import { CELL_BYTES } from '../workload/stamps.ts'
 import { VolumeChurner } from '../workload/volume-churner.ts'
 import { Chance } from './chance.ts'
@@ -28,6 +29,7 @@ export class World {
   readonly clients: readonly ClientHost[]
   readonly drivers: readonly ClientDriver[]
   private readonly churner: VolumeChurner | undefined
+  readonly sessions: SessionChurner | undefined
   /** Two people who do not talk to each other. */
   private readonly operators: readonly Operator[]
   readonly membership: Membership
@@ -92,11 +94,24 @@ export class World {
       return new ClientDriver(host, mode, driving())
     })
     this.churner = options.churn ? new VolumeChurner(client('churner'), driving()) : undefined
+    this.sessions = options.shortSessions === true ? this.makeSessions(client('sessions')) : undefined
     const own = new Chance(options.seed ^ 0x0be4a)
     const people = options.operator ? [own, own.fork()] : []
     this.operators = people.map(
       (chance) => new Operator({ clock: this.clock, chance, membership: this.membership, nodes: this.nodes }),
     )
+  }
+
+  private makeSessions(host: ClientHost): SessionChurner {
+    const { clock, options, replicas } = this
+    const chance = new Chance(options.seed ^ 0x5e5510)
+    const nextValue = (): number => ++this.values
+    const unheard = () => {
+      const volume = this.checkers.truth.map.volumeNamed(SESSIONS_VOLUME)
+      const holder = volume?.holders.find(({ renews }) => renews !== true)
+      return volume === undefined || holder === undefined ? undefined : { volume: volume.id, session: holder.session }
+    }
+    return new SessionChurner(host, { clock, chance, replicas, minInSync: options.minInSync, nextValue, unheard })
   }
 
   /** Starts every process and makes the volume. */
@@ -164,7 +179,10 @@ export class World {
   /** Nothing is on its way: no call, no write to a disk. */
   atRest(): boolean {
     const running = this.nodes.every((node) => node.process?.alive() === true && node.process.store.idle)
-    const quiet = this.drivers.every((driver) => driver.pending === 0) && this.churner?.idle !== false
+    const quiet =
+      this.drivers.every((driver) => driver.pending === 0) &&
+      this.churner?.idle !== false &&
+      this.sessions?.idle !== false
     const settled = this.operators.every(({ idle }) => idle)
     return running && quiet && settled && this.healed()
   }
@@ -173,6 +191,7 @@ export class World {
   stopClients(): void {
     for (const driver of this.drivers) driver.stop()
     this.churner?.stop()
+    this.sessions?.stop()
     for (const operator of this.operators) operator.stop()
   }
 
@@ -235,6 +254,7 @@ export class World {
         driver.start(options.sharing === 'takeover' && index === 1 ? 6000 : 0)
       }
       this.churner?.start()
+      this.sessions?.start()
       for (const operator of this.operators) operator.start(options.faultsMs / 2)
       return
     }
