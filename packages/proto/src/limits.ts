@@ -67,6 +67,8 @@ export const LIMITS = {
   volumes: 4096,
   /** Nodes of a cluster. */
   nodes: 256,
+  /** Voters of control's log: three or five, seven at most, and as many again while they are exchanged. */
+  voters: 16,
   /** Voters that a node takes from what peers greet with, until the map tells who they are. */
   knownVoters: 64,
   /** Extents of a cluster, all volumes together: the whole map fits in one map-update, and so in one frame. */
@@ -75,6 +77,10 @@ export const LIMITS = {
   promisesPerMessage: 1024,
   /** Sessions that hold one volume at once (mode shared). */
   holders: 64,
+  /** Sessions in the whole map above which none joins those that share a volume: one holds each volume, and as many again. */
+  mapHolders: 4096,
+  /** Extents that one release gives up: its entry in control's log fits in a frame, whom it avoids included. */
+  releaseExtents: 8192,
   /** Tombstones that the map keeps one by one; older ones are ranges of numbers (amendment 32). */
   tombstones: 1024,
   /** Entries and bytes of control's log that its leader has proposed and nobody committed: more are refused. */
@@ -173,6 +179,9 @@ function mapExtentBytes(): number {
   return 45 + 2 * 2 * LIMITS.maxReplicas + 27
 }
 
+/** Bytes of one holder in a map-update at most. */
+const HOLDER_BYTES = 11 + 255
+
 /** Bytes of one dedupe window in a mark at most: its head, and each operation that it remembers, once more where it is cancelled. */
 function windowBytes(): number {
   return 32 + LIMITS.sessionOps * (24 + 8)
@@ -193,6 +202,15 @@ holds(LIMITS.sessionWindows >= 2 * LIMITS.holders, 'all that hold a volume have 
 holds(
   LIMITS.sessionWindows * windowBytes() + MIB <= LIMITS.frameBytes,
   'the windows of an extent fit in a frame, each with all its operations unresolved and cancelled',
+)
+holds(
+  LIMITS.mapExtents * (mapExtentBytes() - 27) + (LIMITS.volumes + LIMITS.mapHolders) * HOLDER_BYTES + MIB <=
+    LIMITS.frameBytes,
+  'the whole map fits in one frame, with as many holders as there may be',
+)
+holds(
+  LIMITS.volumes + LIMITS.tombstones + 2 <= 2 * LIMITS.volumes,
+  'a delta takes as many ranges of tombstones as there can be between volumes and the latest of them',
 )
 holds(LIMITS.pushWindowBytes >= LIMITS.maxBlockBytes, 'the push window holds a whole block')
 holds(

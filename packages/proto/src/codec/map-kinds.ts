@@ -73,8 +73,7 @@ import {
  * admin-done     request 8 | code 2 | message text | hint text | flags 1 (1: volume) | [volume] | revision 8
  */
 
-/** Voters of the control log: three or five, seven at most, and as many again while they are exchanged. */
-export const MAX_VOTERS = 16
+export const MAX_VOTERS = LIMITS.voters
 /** Tombstones in one delta that are told one by one. */
 const MAX_REMOVED_VOLUMES = 2 ** 18
 /** Between two ranges there is a volume, or a tombstone of the latest, or a number that a rebuilt map skipped. */

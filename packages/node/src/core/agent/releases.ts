@@ -2,6 +2,7 @@ import {
   type Epoch,
   ERRORS,
   type ExtentId,
+  LIMITS,
   type Millis,
   type Release,
   type Released,
@@ -77,8 +78,10 @@ export class Releases {
 
   #next(): Sent | undefined {
     for (const [reason, extents] of this.#gathered) {
-      this.#gathered.delete(reason)
-      return { request: ++this.#lastRequest, reason, extents: [...extents.values()], sentAt: undefined }
+      const first = [...extents.values()].slice(0, LIMITS.releaseExtents)
+      for (const { extent } of first) extents.delete(extent)
+      if (extents.size === 0) this.#gathered.delete(reason)
+      return { request: ++this.#lastRequest, reason, extents: first, sentAt: undefined }
     }
     return undefined
   }

@@ -1,8 +1,8 @@
 import type { AdminCommand, Register, StoreId } from '@ashlar/proto'
 import type { Command } from './commands.ts'
 
-/** Characters that are kept of what a client calls itself. */
-const CLIENT_LENGTH = 255
+/** Bytes that are kept of what a client calls itself. */
+const CLIENT_BYTES = 255
 
 /** What is asked of the log itself and not of the map. */
 export type LogRequest = Extract<AdminCommand, { do: 'change-members' | 'transfer-leadership' }>
@@ -29,7 +29,7 @@ export function commandOf(
       return { ...command, live }
     case 'attach': {
       const { name, session, mode, ifFree, client, renews } = command
-      const holder = { session, mode, client: client.slice(0, CLIENT_LENGTH) }
+      const holder = { session, mode, client: cutName(client) }
       return { do: 'attach', name, holder: renews === true ? { ...holder, renews } : holder, ifFree }
     }
     case 'detach':
@@ -38,4 +38,16 @@ export function commandOf(
     case 'acknowledge-loss':
       return command
   }
+}
+
+/** As much of a name as takes CLIENT_BYTES in UTF-8: every map that is told has the names of all holders. */
+function cutName(name: string): string {
+  let [kept, bytes] = ['', 0]
+  for (const character of name) {
+    const point = character.codePointAt(0) as number
+    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4
+    if (bytes > CLIENT_BYTES) break
+    kept += character
+  }
+  return kept
 }

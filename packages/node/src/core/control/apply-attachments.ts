@@ -46,7 +46,19 @@ function join(state: MapState, volume: VolumeRecord, holder: Holder): CommandRes
       'BUSY',
       `volume ${volume.name} is shared by ${LIMITS.holders} sessions, which is as many as may share it`,
     )
+  if (state.featureLevel >= 1 && holdersOf(state) >= LIMITS.mapHolders)
+    return refused(
+      'BUSY',
+      `${LIMITS.mapHolders} sessions hold volumes of this cluster: no more may share one`,
+      'see `ashlar volume ls` for who holds what',
+    )
   return done({ volume: state.putVolume({ ...volume, holders: [...volume.holders, holder] }) })
+}
+
+function holdersOf(state: MapState): number {
+  let holders = 0
+  for (const volume of state.volumes.values()) holders += volume.holders.length
+  return holders
 }
 
 /** Takes one session from the holders, and no other. A session that holds nothing has nothing to give back. */

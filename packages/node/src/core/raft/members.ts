@@ -1,4 +1,4 @@
-import type { StoreId, Voter } from '@ashlar/proto'
+import { LIMITS, type StoreId, type Voter } from '@ashlar/proto'
 import type { Command } from '../control/commands.ts'
 import type { Members } from './types.ts'
 
@@ -45,6 +45,7 @@ export function changedMembers(members: Members, change: MembersChange): Members
   const { voters, learners } = members
   if (change.do === 'add-learner') {
     if (isMember(members, change.member.store)) return `store ${change.member.store} is a member already`
+    if (learners.length >= LIMITS.nodes) return `there are ${LIMITS.nodes} learners, which is as many as there may be`
     return { voters, learners: [...learners, change.member] }
   }
   const { store } = change
@@ -52,6 +53,7 @@ export function changedMembers(members: Members, change: MembersChange): Members
   if (change.do === 'promote') {
     const learner = learners.find((member) => member.store === store)
     if (learner === undefined) return `store ${store} is no learner`
+    if (voters.length >= LIMITS.voters) return `there are ${LIMITS.voters} voters, which is as many as there may be`
     return { voters: [...voters, learner], learners: learners.filter(isOther) }
   }
   if (!isMember(members, store)) return `store ${store} is no member`
