@@ -1,0 +1,12 @@
+/** Shares a volume in as many sessions as it is told, writes a block in each, says so, and waits to be killed. */
+import { connect } from '@ashlar/client'
+
+const [servers = '', name = '', sessions = '1'] = process.argv.slice(2)
+const client = await connect({ servers: servers.split(',') })
+const bytes = new Uint8Array(4096).fill(process.pid % 250)
+for (let session = 0; session < Number(sessions); session++) {
+  const volume = await client.openVolume(name, { mode: 'shared' })
+  await volume.write(4096 * (session % 64), bytes)
+}
+process.stdout.write('shared\n')
+setInterval(() => {}, 60_000)
