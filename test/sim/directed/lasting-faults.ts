@@ -205,6 +205,28 @@ export function doubtBesideSuspect(): readonly Violation[] {
   return stage.run(2000).finish()
 }
 
+/**
+ * A replica is back, and dies while the request that adds it to the set is on its way to control. What is acknowledged until that
+ * is decided waits for it (A2.7).
+ */
+export function addedWhileItDies(): readonly Violation[] {
+  const stage = Stage.where(({ record, voter }) => !record.assigned.includes(voter.disk.store), { nodes: 4 })
+  const { primary, replica, voter, world } = stage
+  const { id } = stage.record
+  const counts = (): boolean => stage.record.inSync.includes(replica.disk.store)
+  replica.crash({ powerLoss: false })
+  stage.until('it is out of the set', () => !counts())
+  stage.run(1500)
+  world.network.setLag(primary.name, voter.name, 800)
+  replica.start()
+  stage.until('it is to be added', () => primary.process?.asksFor(id, replica.disk.store) === true)
+  replica.crash({ powerLoss: false })
+  stage.until('it is added', counts)
+  world.network.setLag(primary.name, voter.name, 0)
+  replica.start()
+  return stage.finish()
+}
+
 /** Every replica has to be in sync before anything is acknowledged. One that doubts itself leaves all the same. */
 export function doubtWhereAllCount(): readonly Violation[] {
   const stage = new Stage({ minInSync: 3, sizeBytes: 64 * BLOCK_BYTES, hotBytes: 32 * BLOCK_BYTES })

@@ -9,6 +9,7 @@ import { readsBelowMinInSync, readsBesideMajority } from './confirmed-reads.ts'
 import { deadExtent } from './dead-extent.ts'
 import { everyDiskFull, fullMember, fullReplicaReturns, placedWhereThereIsRoom } from './full-disks.ts'
 import {
+  addedWhileItDies,
   doubtBesideSuspect,
   doubtWhereAllCount,
   hungDiskOfLeader,
@@ -102,6 +103,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['hung-reads', hungReads],
   ['doubt-beside-a-suspect-store', doubtBesideSuspect],
   ['doubt-where-all-count', doubtWhereAllCount],
+  ['added-while-it-dies', addedWhileItDies],
   ['leases-beside-a-rebuild', leasesBesideARebuild],
   ['heartbeats-beside-a-rebuild', heartbeatsBesideARebuild],
   ['upgraded-node-by-node', upgradedNodeByNode],

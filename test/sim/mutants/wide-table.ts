@@ -19,7 +19,7 @@ export const WIDE_MUTANTS: readonly Mutant[] = [
     name: 'failed-addition-forgotten',
     rule: 'A2.7',
     wrong: 'A pending addition whose replica fails is forgotten at once, and its request with it.',
-    wide: true,
+    schedule: 'added-while-it-dies',
     edits: [
       {
         file: 'packages/node/src/core/replication/in-sync.ts',
