@@ -68,7 +68,9 @@ export class KeptStores {
     for (const [store, counter] of stores) {
       if (record.inSync.includes(store) || record.eligible.includes(store)) continue
       stores.delete(store)
-      if (!counts(map, record, store) || map.nodes.get(store)?.incarnation.counter !== counter) continue
+      // Below feature level 1 the primary is not asked who is complete.
+      if (map.featureLevel < 1 || !counts(map, record, store) || map.nodes.get(store)?.incarnation.counter !== counter)
+        continue
       const left = [...record.inSync, ...record.eligible].join(' ')
       this.report.violation(
         'kept-stores',

@@ -23,7 +23,7 @@ import { raiseEpochs } from './raise-epochs.ts'
 import { notLeading, refuse } from './refusals.ts'
 import { Renewals } from './renewals.ts'
 import type { CommandResult } from './result.ts'
-import { SlowReleases } from './slow-releases.ts'
+import { SlowReleases, waitsForQuiet } from './slow-releases.ts'
 import { repairVoters } from './voter-repair.ts'
 import { explainWaiting, extentsWithoutPrimary, promotable, type WaitingExtent } from './waiting.ts'
 
@@ -204,12 +204,16 @@ export class ControlLeader {
     for (const { store, receivedAt } of over) ctx.fact('warn', 'store-expired', { store, ageMs: ctx.now - receivedAt })
     this.#propose(
       ctx,
-      { do: 'expire', stores: over.map(({ store, counter }) => ({ store, counter })), live: this.#live(ctx) },
+      { do: 'expire', stores: over.map(({ store, counter }) => ({ store, counter })), live: this.#candidates(ctx) },
       { kind: 'expire', stores: over.map(({ store }) => store) },
     )
   }
 
-  /** Stores that may be named primary now. */
+  /** Stores that may be named primary now. One that is quiet is, once it renews, or is lost by then. */
+  #candidates(ctx: Context): StoreId[] {
+    return this.#leases.heard(this.#live(ctx), ctx.now)
+  }
+
   #live(ctx: Context): StoreId[] {
     const expiring = this.#owed.expiring()
     return this.#leases.live(ctx.now).filter((store) => !expiring.has(store))
@@ -225,7 +229,7 @@ export class ControlLeader {
   /** Extents that nobody serves are looked at again when a store, or room on its disk, came or went, and not otherwise. */
   #promoteWaiting(ctx: Context): void {
     if (!this.#lookAtWaiting || this.#owed.has('promote')) return
-    const live = this.#live(ctx)
+    const live = this.#candidates(ctx)
     const { extents, more } = promotable(this.state, new Set(live))
     this.#lookAtWaiting = more
     // What follows from every command gives the places of stores that are gone to whoever came.
@@ -269,6 +273,9 @@ export class ControlLeader {
     const answered = this.#answeredReleases.get(store)
     if (answered?.counter === counter && message.request <= answered.request) return this.#answers.released(asker, 'OK')
     if (this.#owed.repeats('release', store, asker)) return
+    const candidates = this.#candidates(ctx)
+    // It asks again, and by then who is quiet was heard or is lost.
+    if (waitsForQuiet(this.state, message, this.#live(ctx), candidates)) return
     this.#propose(
       ctx,
       {
@@ -277,7 +284,7 @@ export class ControlLeader {
         counter,
         extents: reason === 'slow' ? this.#slowReleases.avoid(extents, store, ctx.now) : extents,
         reason,
-        live: this.#live(ctx),
+        live: candidates,
       },
       { kind: 'release', store, counter, asker },
     )

@@ -1,5 +1,5 @@
 import type { Bytes, Millis, Renew, StoreId, StoreSpace } from '@ashlar/proto'
-import { leaseExpiryMs } from '@ashlar/proto'
+import { leaseExpiryMs, TIMERS } from '@ashlar/proto'
 import type { Command } from './commands.ts'
 import type { LeaseView } from './leader-view.ts'
 import type { MapState } from './map-state.ts'
@@ -20,6 +20,9 @@ export interface Lease {
   /** Feature level that it said it knows; undefined while this leader has not heard it (amendment 24). */
   readonly level: number | undefined
 }
+
+/** A store from which two renewals did not come may have died: as primary it would cost a whole lease more (amendment 27). */
+const QUIET_MS = 2 * TIMERS.renewMs + TIMERS.tickMs
 
 type Told = Pick<Renew, 'freeBytes' | 'space' | 'level'>
 
@@ -65,12 +68,12 @@ export class Leases {
     })
   }
 
-  /** A renewal was received. True: this leader had not heard the store before, or had not heard of room on its disk. */
+  /** A renewal was received. True: this leader had not heard the store before, or of late, or not of room on its disk. */
   renewed(store: StoreId, counter: number, now: Millis, revision: number, told: Told): boolean {
     const before = this.#leases.get(store)
     const { freeBytes, space = 'free', level = 0 } = told
     this.#leases.set(store, { store, counter, receivedAt: now, confirmed: true, freeBytes, space, revision, level })
-    return before?.confirmed !== true || (space === 'free' && before.space !== 'free')
+    return before?.confirmed !== true || isQuiet(before, now) || (space === 'free' && before.space !== 'free')
   }
 
   /** Those of the stores on whose disks there is no room for new extents (amendment 17). */
@@ -112,13 +115,23 @@ export class Leases {
     return [...this.#leases.values()].filter((lease) => isOver(lease, now))
   }
 
-  /** Stores that hold a lease and were heard by this leader, ascending: those that may be named primary. */
+  /** Of these stores those from which renewals come: one that died a moment ago still holds its lease. */
+  heard(stores: readonly StoreId[], now: Millis): StoreId[] {
+    const isHeard = (lease: Lease | undefined) => lease !== undefined && !isQuiet(lease, now)
+    return stores.filter((store) => isHeard(this.#leases.get(store)))
+  }
+
+  /** Stores that hold a lease and were heard by this leader, ascending. */
   live(now: Millis): StoreId[] {
     return [...this.#leases.values()]
       .filter((lease) => lease.confirmed && !isOver(lease, now))
       .map((lease) => lease.store)
       .sort()
   }
+}
+
+function isQuiet(lease: Lease, now: Millis): boolean {
+  return now - lease.receivedAt > QUIET_MS
 }
 
 function isOver(lease: Lease, now: Millis): boolean {

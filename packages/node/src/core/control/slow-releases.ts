@@ -1,5 +1,6 @@
 import type { ExtentId, Millis, Release, StoreId } from '@ashlar/proto'
 import { TIMERS } from '@ashlar/proto'
+import type { MapState } from './map-state.ts'
 
 type AvoidedExtent = Release['extents'][number] & { readonly avoid: readonly StoreId[] }
 
@@ -37,4 +38,17 @@ export class SlowReleases {
   clear(): void {
     this.#tries.clear()
   }
+}
+
+/** Some extent has no other member that could be named but one from which no renewals come: it may be dead, and nobody knows. */
+export function waitsForQuiet(
+  state: MapState,
+  { store, extents }: Release,
+  live: readonly StoreId[],
+  heard: readonly StoreId[],
+): boolean {
+  return extents.some(({ extent }) => {
+    const others = (state.extents.get(extent)?.inSync ?? []).filter((member) => member !== store)
+    return others.some((member) => live.includes(member)) && !others.some((member) => heard.includes(member))
+  })
 }

@@ -127,6 +127,36 @@ describe('releases', () => {
     assert.deepEqual(numbers(rig.record().inSync), [1, 2, 3])
   })
 
+  it('amendment 27: name one from which renewals come before one from which they do not', () => {
+    for (const alive of [1, 2]) {
+      const rig = threeStores()
+      const first = rig.primary
+      const next = [1, 2, 3].filter((n) => n !== first)[alive - 1] as number
+      rig.pass(600, [])
+      for (const n of [first, next]) rig.renew(n)
+      release(rig, first, 1)
+      assert.equal(rig.primary, next)
+    }
+  })
+
+  it('amendment 27: wait until one from which no renewals come is heard again, or is lost', () => {
+    for (const comesBack of [true, false]) {
+      const rig = threeStores()
+      const first = rig.primary
+      const other = [1, 2, 3].find((n) => n !== first) as number
+      rig.pass(600, [])
+      rig.renew(first)
+      assert.deepEqual(answersOf(release(rig, first, 1)), [], 'it may have died')
+      if (comesBack) rig.renew(other)
+      else rig.pass(leaseExpiryMs(), [first])
+      assert.deepEqual(answersOf(release(rig, first, 1)), [OK])
+      assert.equal(rig.primary, comesBack ? other : first)
+    }
+  })
+
+  const answersOf = (messages: readonly Message[]) =>
+    messages.flatMap((message) => (message.type === 'released' ? [message.code] : []))
+
   it('amendment 3: one that was answered without effect never takes effect when a duplicate comes late', () => {
     const rig = threeStores()
     const first = rig.primary
