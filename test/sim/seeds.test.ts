@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { simulate } from './simulator.ts'
+import { simulate, simulateLater } from './simulator.ts'
 
 const FIRST = 1
 const SEEDS = 2000
@@ -62,6 +62,16 @@ describe('seeds that failed once', () => {
   ] as const) {
     it(`seed ${seed} on full disks: ${what}`, () =>
       assert.deepEqual(simulate(seed, { voters, fullDisks: true }).violations, []))
+  }
+})
+
+describe('wide seeds that failed once', () => {
+  for (const [seed, what] of [
+    [12, 'a client renews its attachment over links that know the command'],
+    [67, 'where all replicas have to be in sync, one that doubts itself leaves'],
+  ] as const) {
+    it(`seed ${seed}: ${what}`, async () =>
+      assert.deepEqual((await simulateLater(seed, { wide: true })).violations, []))
   }
 })
 

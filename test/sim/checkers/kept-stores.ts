@@ -6,6 +6,9 @@ import type { Request } from './requests.ts'
 
 const COMMITTED: readonly number[] = [ERRORS.OK, ERRORS.INDETERMINATE, ERRORS.CANCELLED].map(({ number }) => number)
 
+/** Feature level from which on control knows which stores are complete. */
+const COMPLETE_LEVEL = 1
+
 interface Holders {
   readonly epoch: Epoch
   /** With the start counter of the life in which each was a member. */
@@ -63,6 +66,8 @@ export class KeptStores {
 
   private check({ stores }: Holders, record: ExtentRecord, command: string): void {
     const { map } = this.truth
+    // Before that control leaves out what the primary names (amendment 27).
+    if (map.featureLevel < COMPLETE_LEVEL) return
     const minInSync = map.volumes.get(volumeOf(record.id))?.minInSync ?? 1
     if (record.inSync.length >= minInSync) return
     for (const [store, counter] of stores) {

@@ -191,6 +191,8 @@ export class InSyncKeeper {
 
   private ask(ctx: Context, record: ExtentRecord, inSync: readonly StoreId[]): void {
     const { id: extent, revision, epoch } = record
+    // One that started again and stayed a member is complete in its new life too: the record says nothing of that.
+    this.complete.onRecord(record, this.primary.services.control.map)
     const isShort = inSync.length < (this.primary.volume()?.minInSync ?? 1)
     const complete = isShort ? this.complete.outside(inSync, this.primary.services.control.map) : []
     if (isShort) this.askedShortOf = revision

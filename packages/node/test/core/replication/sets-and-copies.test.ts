@@ -117,6 +117,20 @@ test('amendment 27: a primary names who holds all that it committed, in the life
   }
 })
 
+test('amendment 27: a member that started again and stayed one is named in its new life', () => {
+  const world = active({ minInSync: 2 })
+  world.host('b').counter = 2
+  world.publish()
+  for (const store of ['b', 'c']) {
+    world.kill(store)
+    world.host(store).state = 'lost'
+    world.publish()
+    world.pass(SILENT_MS)
+    if (store === 'b') world.grant('a')
+  }
+  assert.deepEqual(world.host('a').changes.at(-1)?.complete, ['b', 'c'])
+})
+
 test('amendment 27: who lacks what was committed is not named, and meanwhile no read is confirmed', () => {
   const world = active({ minInSync: 2 })
   world.kill('b')
