@@ -116,6 +116,8 @@ export const TIMERS = {
   silentMs: 1000,
   /** A store is silent when every connection with it closed and none came back for this long: its process is gone, or the way to it. */
   unconnectedMs: 150,
+  /** An extent without a write for this long has its replicas told, once, how far it is committed (amendment 26). */
+  commitNewsMs: 1000,
   /** A peer that sends frames but no acknowledgement for this long is slow. */
   slowMs: 5000,
   /**

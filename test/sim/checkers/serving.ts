@@ -99,7 +99,7 @@ export class Serving {
 
   sending(node: NodeProcess, { message, link }: Extract<Effect, { type: 'send' }>): void {
     if (message.type === 'open') this.begins(node, message.extent, message.epoch)
-    if (message.type === 'confirm') {
+    if (message.type === 'confirm' && message.commitSeq === undefined) {
       const confirming = this.confirming.get(node) ?? new Set()
       this.confirming.set(node, confirming.add(`${message.extent}:${message.epoch}`))
     }

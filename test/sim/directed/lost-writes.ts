@@ -129,6 +129,16 @@ export function writeOfNoAttachment(): readonly Violation[] {
  * which the others know that it is committed. It is there first, and is named.
  */
 export function lastCommittedIsMissing(): readonly Violation[] {
+  return oneIsMissing((_stage, hand) => hand.write(WRITTEN + 1, 902))
+}
+
+/** The same with the very last write, of which they were told that it is committed when nothing more was written. */
+export function lastWriteIsMissing(): readonly Violation[] {
+  return oneIsMissing((stage) => stage.run(3000))
+}
+
+/** `andThen`: what comes between the write that is lost and the power cut. */
+function oneIsMissing(andThen: (stage: Stage, hand: Hand) => unknown): readonly Violation[] {
   const stage = stageOf({ sharing: 'shared' })
   const { successor: liar, world } = stage
   const hand = new Hand(stage, 0, 'exclusive')
@@ -136,7 +146,7 @@ export function lastCommittedIsMissing(): readonly Violation[] {
   const { id } = stage.record
   const before = liar.disk.replicas.get(id)?.load(WRITTEN)
   hand.write(WRITTEN, 901)
-  hand.write(WRITTEN + 1, 902)
+  andThen(stage, hand)
   for (const node of world.nodes) node.crash({ powerLoss: true })
   if (before !== undefined) liar.disk.replicas.get(id)?.put(before)
   return liarIsNamed(stage, liar, hand, 901)

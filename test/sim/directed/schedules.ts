@@ -26,6 +26,7 @@ import { awayWhileControlMoved, changeCutOff, droppedRecords, lostControlLog, lo
 import {
   cancelledAfterPushes,
   lastCommittedIsMissing,
+  lastWriteIsMissing,
   retriedAfterPushes,
   shorterTailAlone,
   shorterTailAtOnce,
@@ -66,6 +67,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['cancelled-after-pushes', cancelledAfterPushes],
   ['write-of-no-attachment', writeOfNoAttachment],
   ['last-committed-is-missing', lastCommittedIsMissing],
+  ['last-write-is-missing', lastWriteIsMissing],
   ['shorter-tail-is-named', shorterTailAtOnce],
   ['shorter-tail-is-alone', shorterTailAlone],
   ['everybody-at-once', everybodyAtOnce],

@@ -45,6 +45,19 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
     schedule: 'last-committed-is-missing',
   },
   {
+    name: 'commits-not-told',
+    rule: 'Amendment 26',
+    wrong: 'The primary of an extent that falls idle tells nobody that the last write is committed.',
+    edits: [
+      {
+        file: `${REPLICATION}/commit-news.ts`,
+        find: 'if (!isIdle || !this.pending) return',
+        replace: 'if (!isIdle || this.pending) return',
+      },
+    ],
+    schedule: 'last-write-is-missing',
+  },
+  {
     name: 'write-without-attachment',
     rule: 'Amendment 4',
     wrong: 'A write that names no attachment is taken.',

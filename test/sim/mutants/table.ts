@@ -164,8 +164,8 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
       },
       {
         file: `${REPLICATION}/primary.ts`,
-        find: 'if (!this.startSent && this.keeper.mayStart(record)) {',
-        replace: 'if (!this.startSent) {',
+        find: 'if (!this.started && this.keeper.mayStart(record)) {',
+        replace: 'if (!this.started) {',
       },
     ],
     schedule: 'served-too-early',

@@ -42,6 +42,7 @@ import {
   replicasField,
   requestField,
   revisionField,
+  seqField,
   sessionField,
   textField,
   volumeField,
@@ -94,6 +95,7 @@ const request = number(requestField)
 const extent = number(extentField)
 const epoch = number(epochField)
 const gen = number(genField)
+const seq = number(seqField)
 const counter = number(counterField)
 const revision = number(revisionField)
 const code = number(codeField)
@@ -164,7 +166,7 @@ export const fencedKind = body<Fenced>('fenced', { extent, promised: epoch })
 
 export const streamClosedKind = body<StreamClosed>('stream-closed', { extent, epoch, gen, reason: message })
 
-export const confirmKind = body<Confirm>('confirm', { extent, epoch, round: request })
+export const confirmKind = body<Confirm>('confirm', { extent, epoch, round: request, commitSeq: since(3, seq) })
 
 export const confirmedKind = body<Confirmed>('confirmed', { extent, round: request, promised: epoch })
 

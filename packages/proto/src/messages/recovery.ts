@@ -161,6 +161,11 @@ export interface Confirm {
   readonly epoch: Epoch
   /** Rises with each round of one primary; echoed. */
   readonly round: number
+  /**
+   * Present: no question, and no answer. The primary has had nothing to write for a while, and writes are committed up to here.
+   * Not sent over a link that cannot say it.
+   */
+  readonly commitSeq?: Seq
 }
 export interface Confirmed {
   readonly type: 'confirmed'

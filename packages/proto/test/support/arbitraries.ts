@@ -305,7 +305,7 @@ const BODIES: Arbitraries = {
   mark: record({ ...stream, lastEpoch: epoch, lastSeq: seq, commitSeq: seq, windows: list(sessionWindow) }),
   fenced: record({ extent, promised: epoch }),
   'stream-closed': record({ ...stream, reason: text }),
-  confirm: record({ extent, epoch, round: u53 }),
+  confirm: withOptional(record({ extent, epoch, round: u53 }), record({ commitSeq: seq })),
   confirmed: record({ extent, round: u53, promised: epoch }),
   'fetch-block': record({ request: u53, extent, block, versionEpoch: epoch, versionSeq: seq }),
   'fetched-block': fc.oneof(

@@ -12,6 +12,7 @@ import {
   type VolumeRecord,
 } from '@ashlar/proto'
 import type { Context, HeadRecord, LoadedBlock, Token } from '../machine.ts'
+import { CommitNews } from './commit-news.ts'
 import { Confirmations } from './confirmations.ts'
 import { type ExtentState, headRecordOf } from './extent-state.ts'
 import { InSyncKeeper } from './in-sync.ts'
@@ -52,12 +53,14 @@ export class Primary implements StreamOwner {
   readonly keeper: InSyncKeeper
   /** What comes before all else where only suspect stores were left (amendment 11). */
   merge: Merge | undefined
-  readonly forward: RollForward
+  readonly forward = new RollForward(this)
+  readonly news = new CommitNews(this)
   /** Newest seq that is on this store's own stable storage. */
   private durableSeq = 0 as Seq
   /** The record that this primary acts under is not yet durable: nothing is acknowledged until it is (amendment 16). */
   private recordToken: Token | undefined
-  private startSent = false
+  /** START has its seq. */
+  started = false
   readonly disk = new OwnDisk()
   /** Given up as too slow: it does nothing more until control has answered (amendment 18). */
   givenUp = false
@@ -72,7 +75,6 @@ export class Primary implements StreamOwner {
     this.repairs = repairs
     this.confirmations = new Confirmations(this)
     this.keeper = new InSyncKeeper(this)
-    this.forward = new RollForward(this)
   }
 
   /** The newest record of the map, as long as it names this primary in this epoch. */
@@ -213,17 +215,14 @@ export class Primary implements StreamOwner {
       }
       if (record.inSync.includes(store) || this.keeper.mayRejoin(ctx, store)) stream.maintain(ctx)
     }
-    if (!this.startSent && this.keeper.mayStart(record)) {
-      this.startSent = true
+    if (!this.started && this.keeper.mayStart(record)) {
+      this.started = true
       this.append(ctx, { blocks: [], bytes: 0, operation: undefined, cancel: false, replies: [] })
     }
     this.confirmations.maintain(ctx)
+    this.news.maintain(ctx)
     this.keeper.maintain(ctx, record)
     this.advance(ctx)
-  }
-
-  get started(): boolean {
-    return this.startSent
   }
 
   /** Gives a write its seq, persists it and streams it to every replica in the same step (A2.5-3). */
@@ -274,6 +273,7 @@ export class Primary implements StreamOwner {
     if (last === undefined) return
     this.extent.commitSeq = last.seq
     this.keeper.complete.committed(this.ackSet())
+    this.news.onCommit(ctx)
     for (const write of committed) this.settle(ctx, write)
     this.reads.onCommit(ctx)
     this.keeper.maintain(ctx, this.record())

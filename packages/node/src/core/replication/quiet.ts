@@ -13,8 +13,16 @@ export function isSilent(links: PeerLinks, store: StoreId, now: Millis): boolean
  * extent. One that is silent and still in the set has to be taken out of it.
  */
 export function isQuiet(primary: Primary, now: Millis): boolean {
-  const { phase, window, keeper, repairs, confirmations, disk, streams, services } = primary
-  if (phase !== 'active' || window.size > 0 || keeper.busy || repairs.busy || confirmations.busy || disk.reading)
+  const { phase, window, keeper, repairs, confirmations, news, disk, streams, services } = primary
+  if (
+    phase !== 'active' ||
+    window.size > 0 ||
+    keeper.busy ||
+    repairs.busy ||
+    confirmations.busy ||
+    news.pending ||
+    disk.reading
+  )
     return false
   const record = primary.record()
   if (record === undefined || streams.size !== record.assigned.length - 1) return false

@@ -1,6 +1,7 @@
 import {
   BLOCK_DATA,
   type Confirm,
+  type Epoch,
   type FetchBlock,
   type GetDigests,
   type GetVersions,
@@ -350,9 +351,17 @@ export class ReplicaRole {
   }
 
   /** A primary without a lease asks whom this store promised to last (amendment 8). */
-  onConfirm(ctx: Context, link: Link, { round }: Confirm): void {
+  onConfirm(ctx: Context, link: Link, { round, epoch, commitSeq }: Confirm): void {
+    if (commitSeq !== undefined) return this.onCommitted(ctx, link, epoch, commitSeq)
     const { id, promised } = this.extent
     ctx.emit({ type: 'send', link, message: { type: 'confirmed', extent: id, round, promised } })
+  }
+
+  /** The primary has nothing more to write, and says how far it is committed (amendment 26). */
+  private onCommitted(ctx: Context, link: Link, epoch: Epoch, commitSeq: Seq): void {
+    const { extent, stream } = this
+    if (stream?.link !== link || stream.epoch !== epoch || stream.phase !== 'live') return
+    if (commitSeq > extent.commitSeq && commitSeq <= extent.lastSeq) extent.commit(ctx, { head: { commitSeq } })
   }
 
   onLinkDown(link: Link): void {

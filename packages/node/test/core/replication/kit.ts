@@ -50,6 +50,8 @@ export class World {
   /** Pairs without a connection, as `from>to`. */
   readonly cut = new Set<string>()
   revision = 1
+  /** Wire version of every link. */
+  wireVersion: number = WIRE_VERSION
   featureLevel = 0
 
   constructor(stores: readonly string[], options: { minInSync?: number; inSync?: readonly string[] } = {}) {
@@ -93,7 +95,7 @@ export class World {
       dialedAddress: () => undefined,
       storeOf: (link) => this.storeOf(store, link),
       counterOf: (link) => this.hosts.get(this.storeOf(store, link) as StoreId)?.counter,
-      wireOf: () => WIRE_VERSION,
+      wireOf: () => this.wireVersion,
       levelOf: () => FEATURE_LEVEL,
       lastHeard: (other) => (this.connected(store, other) ? this.now : 0),
       lastFrame: (other) => (this.connected(store, other) ? this.now : (this.lastFrameAt ?? 0)),
@@ -395,6 +397,13 @@ export class World {
     this.boot(store as StoreId)
     host.map.revision = 0
     this.publish([store])
+  }
+
+  /** A message between two stores that no machine sent. */
+  tell(from: string, to: string, message: Message): void {
+    const [source, target] = [from, to] as StoreId[]
+    const link = this.linkTo(source as StoreId, target as StoreId)
+    this.run(target as StoreId, (ctx) => this.host(to).replication.onMessage(ctx, link, message))
   }
 
   /** A client's request to a store. */

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { TIMERS } from '@ashlar/proto'
+import { type Epoch, type Seq, TIMERS } from '@ashlar/proto'
 import { active } from './active.ts'
 import type { World } from './kit.ts'
-import { blockOf, read, write } from './requests.ts'
+import { blockOf, EXTENT, read, write } from './requests.ts'
+
+/** Until replicas have been told how far the extent is committed. */
+const TOLD_MS = TIMERS.commitNewsMs + 4 * TIMERS.tickMs
 
 /** Counts how often the primary on `a` is looked at: that begins with a look at its record. */
 function countLooks(world: World): { looks: number } {
@@ -19,7 +22,7 @@ function countLooks(world: World): { looks: number } {
 
 test('a quiet extent costs nothing at a tick, and is looked at again once an input reached it', () => {
   const world = active()
-  world.pass(4 * TIMERS.tickMs)
+  world.pass(TOLD_MS)
   const count = countLooks(world)
   world.pass(1000)
   assert.equal(count.looks, 0)
@@ -83,4 +86,45 @@ test('a completion reaches its extent: a read that finds damage asks the next re
   world.host('a').autoRead = true
   world.pass(TIMERS.openTimeoutMs + 2 * TIMERS.tickMs)
   assert.deepEqual(world.readBack(reading.request), blockOf(5))
+})
+
+test('amendment 26: replicas of an extent that fell idle are told once how far it is committed, and it is quiet then', () => {
+  const world = active()
+  const told: string[] = []
+  world.hold = (_from, to, message) => {
+    if (message.type === 'confirm') told.push(`${to} ${message.commitSeq}`)
+    return false
+  }
+  world.ask('a', write(0, 5, 1))
+  world.settle()
+  assert.deepEqual([world.host('b').disk.head.commitSeq, world.host('b').disk.head.lastSeq], [1, 2], 'one behind')
+  world.pass(TOLD_MS)
+  assert.deepEqual(told, ['b 2', 'c 2'])
+  for (const store of ['a', 'b', 'c']) assert.equal(world.host(store).disk.head.commitSeq, 2, store)
+  const count = countLooks(world)
+  world.pass(10 * TIMERS.commitNewsMs)
+  assert.deepEqual([count.looks, told.length], [0, 2])
+})
+
+test('amendment 26: what is told counts only on a live stream of that primary, and for what the replica has', () => {
+  const world = active()
+  world.ask('a', write(0, 5, 1))
+  world.settle()
+  const confirm = { type: 'confirm' as const, extent: EXTENT, round: 0 }
+  const seqOf = () => world.host('b').disk.head.commitSeq
+  world.tell('a', 'b', { ...confirm, epoch: 1 as Epoch, commitSeq: 3 as Seq })
+  assert.equal(seqOf(), 1, 'it has no write 3')
+  world.tell('a', 'b', { ...confirm, epoch: 2 as Epoch, commitSeq: 2 as Seq })
+  assert.equal(seqOf(), 1, 'there is no primary of epoch 2')
+  world.tell('a', 'b', { ...confirm, epoch: 1 as Epoch, commitSeq: 2 as Seq })
+  assert.equal(seqOf(), 2)
+})
+
+test('amendment 26: over a link that cannot say it nobody is told', () => {
+  const world = active()
+  world.wireVersion = 2
+  world.ask('a', write(0, 5, 1))
+  world.settle()
+  world.pass(TOLD_MS)
+  assert.deepEqual([world.host('a').disk.head.commitSeq, world.host('b').disk.head.commitSeq], [2, 1])
 })
