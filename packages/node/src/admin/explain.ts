@@ -1,4 +1,4 @@
-import { AshlarError, type ExtentId, isAtLeast, NO_LIFE, type StoreId } from '@ashlar/proto'
+import { AshlarError, type ExtentId, isAtLeast, NO_LIFE, type StoreId, TIMERS } from '@ashlar/proto'
 import { awaitedToMerge, nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
 import { askLocal, type FetchPeer, type PeerAnswers } from './peers.ts'
@@ -162,7 +162,7 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
     waitsFor.push('it was declared lost for good, and stays in the map while an extent has nobody else')
   else if (node.state === 'lost') waitsFor.push('its lease ran out: nothing was heard of it for longer than that')
   else if (node.reason !== '') waitsFor.push(node.reason)
-  waitsFor.push(...controlRecovery(locals, store))
+  waitsFor.push(...controlRecovery(locals, store), ...controlDisk(locals, store))
   if (locals.get(store)?.answered === true) {
     const scrub = await explainScrub(node.api, fetchPeer)
     because.push(...scrub.because)
@@ -199,6 +199,19 @@ function controlRecovery(locals: PeerAnswers<LocalAnswer>, store: StoreId): stri
   return [
     "its part of control's log was lost or damaged after it had voted by it: it gives no vote and does not lead until a leader that the other voters elected has filled it again; if too few of them are left for that, see `ashlar cluster recover`",
   ]
+}
+
+/** A disk that does not save what is written to control's log (amendment 28). */
+function controlDisk(locals: PeerAnswers<LocalAnswer>, store: StoreId): string[] {
+  const answer = locals.get(store)
+  const control = answer?.answered === true ? answer.value.control : undefined
+  const { diskWaitedMs = 0, voters = [] } = control ?? {}
+  if (diskWaitedMs <= TIMERS.logSlowMs) return []
+  const alone = voters.length === 1 && voters[0] === store
+  const meaning = alone
+    ? 'nobody else votes, so nothing is decided until it does; `ashlar cluster membership` adds voters'
+    : 'another voter leads meanwhile, if most of them save what they are sent'
+  return [`its disk has not saved what control's log holds for ${Math.round(diskWaitedMs / 1000)} s: ${meaning}`]
 }
 
 function startLostNodes(view: NodeView): string[] {

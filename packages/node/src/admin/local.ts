@@ -27,10 +27,10 @@ export function localAnswer(view: NodeView): LocalAnswer {
 
 function controlOf({ controlLog }: NodeView): LocalAnswer['control'] {
   if (controlLog === undefined) return null
-  const { role, recovering, term, lastIndex, commit, applied, snapshotIndex, members } = controlLog
+  const { role, recovering, term, lastIndex, commit, applied, snapshotIndex, diskWaitedMs, members } = controlLog
   const ids = (voters: readonly Voter[]) => voters.map(({ store }) => store)
   const { voters, learners } = members
-  const held = { term, lastIndex, commit, applied, snapshotIndex }
+  const held = { term, lastIndex, commit, applied, snapshotIndex, diskWaitedMs }
   return { role, recovering, ...held, voters: ids(voters), learners: ids(learners) }
 }
 

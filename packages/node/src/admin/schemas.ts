@@ -245,6 +245,10 @@ const localControlSchema = z.object({
   commit: count.describe('Last entry that it knows to be committed.'),
   applied: count.describe('Last entry that its map holds.'),
   snapshotIndex: count.describe('Last entry that its snapshot covers; 0 when there is none.'),
+  diskWaitedMs: z
+    .number()
+    .default(0)
+    .describe('How long its disk has not answered the oldest request of the log, milliseconds; 0: it owes nothing.'),
   voters: z.array(z.string()).describe('Ids of the stores that vote, by its newest entry.'),
   learners: z.array(z.string()).describe('Ids of the stores that receive the log and do not vote.'),
 })

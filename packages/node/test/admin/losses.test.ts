@@ -118,6 +118,21 @@ describe('a volume whose extents got primaries by force', () => {
     )
   })
 
+  it("says of a voter for how long its disk has not saved what control's log holds, and what comes of it", async (t) => {
+    const view = demo()
+    const voters = [1, 2, 3].map((number) => ({ store: storeOf(number), address: `n${number}:7000` }))
+    const members = { voters, learners: [] }
+    const log = { role: 'follower', recovering: false, term: 3, leader: storeOf(2), lastIndex: 9, commit: 8 } as const
+    view.controlLog = { ...log, applied: 7, snapshotIndex: 0, members, diskWaitedMs: 42_000, followers: [] }
+    const call = await serve(t, view)
+    const says = async () => (await call('/v1/explain/node/n1')).body.waitsFor.join('\n')
+    assert.match(await says(), /has not saved what control's log holds for 42 s: another voter leads meanwhile/)
+    view.controlLog = { ...view.controlLog, members: { voters: voters.slice(0, 1), learners: [] } }
+    assert.match(await says(), /for 42 s: nobody else votes, so nothing is decided until it does/)
+    view.controlLog = { ...view.controlLog, diskWaitedMs: 200 }
+    assert.doesNotMatch(await says(), /control's log/)
+  })
+
   it('says of each suspect store what made it suspect, of a merge that goes on too', async (t) => {
     const trust = 'suspect'
     const view = demo({
