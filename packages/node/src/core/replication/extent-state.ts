@@ -99,7 +99,10 @@ export class ExtentState {
       this.generation = head.generation
       this.windows.dropBelow(head.generation)
     }
-    if (change.windows !== undefined) this.windows.replace(change.windows, ctx.now)
+    if (change.windows !== undefined) {
+      this.windows.replace(change.windows, ctx.now)
+      this.sessions?.adopted(ctx.now)
+    }
     const operation = appliedBy(change)
     const forgotten = this.forgotten(change)
     if (operation !== undefined) this.windows.record(operation, ctx.now)

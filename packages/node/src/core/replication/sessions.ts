@@ -1,4 +1,4 @@
-import { LIMITS, type SessionId, type VolumeId } from '@ashlar/proto'
+import { LIMITS, type Millis, type SessionId, type VolumeId } from '@ashlar/proto'
 import type { ControlView } from '../interfaces.ts'
 import type { DedupeWindows } from './dedupe.ts'
 
@@ -9,6 +9,8 @@ const ENDS_SESSIONS = 1
 export class Sessions {
   private readonly control: ControlView
   private readonly volume: VolumeId
+  /** When windows of another store took the place of those that were here. */
+  private adoptedAt: Millis | undefined
 
   constructor(control: ControlView, volume: VolumeId) {
     this.control = control
@@ -23,6 +25,19 @@ export class Sessions {
     const { map } = this.control
     if (map.featureLevel < ENDS_SESSIONS) return true
     return map.volumes.get(this.volume)?.holders.some((holder) => holder.session === session) ?? false
+  }
+
+  adopted(now: Millis): void {
+    this.adoptedAt = now
+  }
+
+  /**
+   * What was taken over from another store lacks the windows of sessions that were over by that store's map. Until this one's is
+   * known to be as new, it may name a session of which nobody remembers what it did.
+   */
+  get behindWindows(): boolean {
+    const { map } = this.control
+    return map.featureLevel >= ENDS_SESSIONS && this.adoptedAt !== undefined && this.control.mapAsOf() <= this.adoptedAt
   }
 
   /** Forgets sessions that are over. True when there were any. */

@@ -99,6 +99,7 @@ export class Writes {
     const refusal = this.primary.refusal(ctx, epoch, generation)
     if (refusal !== undefined) return refusal
     if (sessions?.holds(session) === false) return 'FENCED'
+    if (sessions?.behindWindows) return 'WAIT'
     if (op >= lowMark + LIMITS.sessionOps) return 'OUT_OF_RANGE'
     return sessions?.crowdOut(windows, session) ? 'BUSY' : undefined
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ERRORS, LIMITS, type SessionId, TIMERS, type Write } from '@ashlar/proto'
+import { type Epoch, ERRORS, LIMITS, type SessionId, type StoreId, TIMERS, type Write } from '@ashlar/proto'
 import { active } from './active.ts'
 import type { World } from './kit.ts'
 import { write } from './requests.ts'
@@ -128,4 +128,33 @@ test('an operation beyond the window of its session is refused', () => {
   const message = writeOf(1)
   const operation = { ...message.operation, op: 1 + LIMITS.sessionOps }
   assert.equal(ask(world, { ...message, operation }), ERRORS.OUT_OF_RANGE.number)
+})
+
+test('amendment 31: who took windows of another store over waits for a map as new before it takes writes', () => {
+  const world = shared([1])
+  assert.equal(ask(world, writeOf(1)), OK)
+  // b has what it has by a MARK, and its map is not known to be newer than that.
+  world.cut.add('a>b')
+  world.pass(TIMERS.silentMs + 4 * TIMERS.tickMs)
+  world.grant('a')
+  world.cut.clear()
+  world.pass(2 * TIMERS.rejoinMinMs)
+  world.grant('a')
+  world.kill('a')
+  world.change({ epoch: 2 as Epoch, primary: { store: 'b' as StoreId, counter: 1 }, inSync: ['b', 'c'] as StoreId[] }, [
+    'b',
+    'c',
+  ])
+  world.settle()
+  world.pass(TIMERS.tickMs)
+  const retry = { ...writeOf(1, 3), epoch: 2 as Epoch }
+  const again = { ...retry, operation: { ...retry.operation, op: 2 } }
+  world.ask('b', again)
+  world.settle()
+  assert.deepEqual(world.codes(again.request), [ERRORS.WAIT.number])
+  renew(world, ['b', 'c'])
+  const once = { ...writeOf(1, 3), epoch: 2 as Epoch, operation: again.operation }
+  world.ask('b', once)
+  world.settle()
+  assert.deepEqual(world.codes(once.request), [OK])
 })
