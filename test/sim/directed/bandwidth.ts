@@ -6,6 +6,15 @@ import { Stage } from './stage.ts'
 const BLOCKS = 4096
 /** 100 Mbit/s. */
 const BYTES_PER_MS = 12_500
+const SLOW_LINES = {
+  delayMs: 1,
+  tailPerFrame: 0,
+  tailMs: 0,
+  lossPerFrame: 0,
+  encoded: false,
+  bytesPerMs: BYTES_PER_MS,
+  lanes: true,
+}
 /** Facts that say that somebody was not heard in time. */
 const CONSEQUENCES = ['raft-leader', 'raft-no-majority', 'store-expired', 'lease-lost']
 /** What has to wait on one connection, or the schedule proves nothing: longer than a lease, and than an election takes. */
@@ -39,15 +48,7 @@ function besideARebuild(roles: (stage: Stage) => boolean): readonly Violation[] 
     sharing: 'shared',
     sizeBytes: BLOCKS * BLOCK_BYTES,
     hotBytes: BLOCKS * BLOCK_BYTES,
-    network: {
-      delayMs: 1,
-      tailPerFrame: 0,
-      tailMs: 0,
-      lossPerFrame: 0,
-      encoded: false,
-      bytesPerMs: BYTES_PER_MS,
-      lanes: true,
-    },
+    network: SLOW_LINES,
     workload: {
       depth: 6,
       thinkMs: 20,
@@ -76,4 +77,26 @@ function besideARebuild(roles: (stage: Stage) => boolean): readonly Violation[] 
   // Whether a copy keeps up with clients that write more than the lines carry is another matter, and up to chance.
   world.stopClients()
   return stage.finish()
+}
+
+/**
+ * A replica was away for a moment, and its copy ends while clients write as much as the line of the primary carries. What is on
+ * its way to it never gets less, so that it follows a moment behind; it must come back all the same (amendment 37).
+ */
+export function replicaBehindABusyLine(): readonly Violation[] {
+  const blocks = 256
+  const stage = new Stage({
+    voters: 3,
+    sharing: 'shared',
+    sizeBytes: blocks * BLOCK_BYTES,
+    hotBytes: blocks * BLOCK_BYTES,
+    network: SLOW_LINES,
+    workload: { depth: 4, thinkMs: 5, writeShare: 0.4, partialShare: 0, eraseShare: 0, mostBlocks: 8, flushEveryMs: 0 },
+  })
+  const { successor } = stage
+  const { store } = successor.disk
+  successor.crash({ powerLoss: false })
+  stage.until('it is out', () => !stage.record.inSync.includes(store)).run(500)
+  successor.start()
+  return stage.expect('it is in sync again', () => stage.record.inSync.includes(store), 15_000).finish()
 }

@@ -2,7 +2,7 @@ import type { Fact } from '@ashlar/node/core'
 import { type StoreId, TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
-import { heartbeatsBesideARebuild, leasesBesideARebuild } from './bandwidth.ts'
+import { heartbeatsBesideARebuild, leasesBesideARebuild, replicaBehindABusyLine } from './bandwidth.ts'
 import { removedWhileAway, sessionsComeAndGo, writeOfAnEndedSession } from './bounds.ts'
 import { suspendedMachine } from './clocks.ts'
 import { readsBelowMinInSync, readsBesideMajority } from './confirmed-reads.ts'
@@ -108,6 +108,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['added-while-it-dies', addedWhileItDies],
   ['leases-beside-a-rebuild', leasesBesideARebuild],
   ['heartbeats-beside-a-rebuild', heartbeatsBesideARebuild],
+  ['replica-behind-a-busy-line', replicaBehindABusyLine],
   ['upgraded-node-by-node', upgradedNodeByNode],
   ['sessions-come-and-go', sessionsComeAndGo],
   ['write-of-an-ended-session', writeOfAnEndedSession],

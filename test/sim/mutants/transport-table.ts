@@ -21,5 +21,31 @@ export const TRANSPORT_MUTANTS: readonly Mutant[] = (
       schedule: 'heartbeats-beside-a-rebuild',
       edits: [{ file: URGENCY, find: "'append-entries': true,", replace: "'append-entries': false," }],
     },
+    {
+      name: 'who-follows-never-joins',
+      rule: 'Amendment 37',
+      wrong: 'A replica that is always a moment behind what is committed is never added.',
+      schedule: 'replica-behind-a-busy-line',
+      edits: [
+        {
+          file: 'packages/node/src/core/replication/closing-in.ts',
+          find: 'if (mark !== undefined && ackedSeq >= mark.seq) return this.begin(store)',
+          replace: '',
+        },
+      ],
+    },
+    {
+      name: 'who-closes-in-is-asked-for-early',
+      rule: 'A2.7',
+      wrong: 'A replica that is a moment behind what is committed is added before it has caught up.',
+      schedule: 'replica-behind-a-busy-line',
+      edits: [
+        {
+          file: 'packages/node/src/core/replication/in-sync.ts',
+          find: '(streams.get(store)?.ackedSeq ?? 0) >= extent.commitSeq',
+          replace: '((streams.get(store)?.ackedSeq ?? 0) >= extent.commitSeq || this.closing.store === store)',
+        },
+      ],
+    },
   ] as const
 ).map((mutant) => ({ rule: 'Amendment 36', schedule: 'leases-beside-a-rebuild', ...mutant }))

@@ -1,5 +1,6 @@
 import { type ExtentRecord, leaseExpiryMs, type Millis, type SetChange, type StoreId, TIMERS } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
+import { ClosingIn } from './closing-in.ts'
 import { CompleteStores } from './complete-stores.ts'
 import type { Primary } from './primary.ts'
 import type { OutStream } from './stream.ts'
@@ -25,6 +26,7 @@ export class InSyncKeeper {
   /** Asked to be added: it must acknowledge from now on, and may leave the ack set only once the request can no longer win. */
   pendingAdd: StoreId | undefined
   private pendingRevision = 0
+  readonly closing = new ClosingIn()
   private asked: SetChange | undefined
   private askedAt: Millis = Number.NEGATIVE_INFINITY
   /** Revision of the record from which control may have made one below minInSync, as this primary asked. */
@@ -35,6 +37,12 @@ export class InSyncKeeper {
 
   constructor(primary: Primary) {
     this.primary = primary
+  }
+
+  /** Adds who has to acknowledge and is no member. */
+  addTo(ackSet: Set<StoreId>): void {
+    if (this.pendingAdd !== undefined) ackSet.add(this.pendingAdd)
+    if (this.closing.store !== undefined) ackSet.add(this.closing.store)
   }
 
   /** A newer record settles a pending addition: the request was compare-and-set on an older revision, it won or it is void. */
@@ -70,7 +78,9 @@ export class InSyncKeeper {
 
   maintain(ctx: Context, record: ExtentRecord | undefined): void {
     const { primary } = this
-    if (record === undefined || primary.over || this.asked !== undefined) return
+    if (record === undefined || primary.over) return
+    this.letGo(ctx, record)
+    if (this.asked !== undefined) return
     const out = this.leaving(ctx, record)
     if (primary.givenUp) return
     // A pending addition whose replica fails blocks every commit: a change without it makes the request void.
@@ -87,7 +97,12 @@ export class InSyncKeeper {
     if (this.pendingAdd !== undefined) return this.askAgain(ctx, record, this.pendingAdd)
     if (!this.mayGrow(record)) return
     const candidate = record.assigned.find((store) => !record.inSync.includes(store) && this.hasCaughtUp(ctx, store))
-    if (candidate === undefined) return
+    if (candidate === undefined) {
+      const others = record.assigned.filter((store) => !record.inSync.includes(store) && this.mayBeAdded(ctx, store))
+      const followers = others.flatMap((store) => primary.streams.get(store) ?? [])
+      return this.closing.look(ctx.now, followers, primary.extent.commitSeq)
+    }
+    this.closing.end()
     this.pendingAdd = candidate
     this.pendingRevision = record.revision
     this.ask(ctx, record, [...record.inSync, candidate])
@@ -119,6 +134,19 @@ export class InSyncKeeper {
   }
 
   private hasCaughtUp(ctx: Context, store: StoreId): boolean {
+    const { streams, extent } = this.primary
+    return this.mayBeAdded(ctx, store) && (streams.get(store)?.ackedSeq ?? 0) >= extent.commitSeq
+  }
+
+  /** A store that was to catch up fails, or is a member now: it has to acknowledge nothing on that account. */
+  private letGo(ctx: Context, record: ExtentRecord): void {
+    const { store } = this.closing
+    if (store === undefined || (!record.inSync.includes(store) && this.mayBeAdded(ctx, store))) return
+    if (this.failing(ctx, store) !== undefined) this.noteEviction(ctx, store)
+    this.closing.end()
+  }
+
+  private mayBeAdded(ctx: Context, store: StoreId): boolean {
     const { primary } = this
     const stream = primary.streams.get(store)
     // The store on the stream is the one that control has registered under this assignment (finding 11). A suspect one was
@@ -128,7 +156,6 @@ export class InSyncKeeper {
     return (
       stream?.marked === true &&
       this.failing(ctx, store) === undefined &&
-      stream.ackedSeq >= primary.extent.commitSeq &&
       registered !== undefined &&
       registered.address !== '' &&
       this.mayRejoin(ctx, store)

@@ -152,10 +152,10 @@ export class Primary implements StreamOwner {
     return this.phase === 'active' && !this.givenUp
   }
 
-  /** inSync ∪ pendingAdd ∪ self: every member must acknowledge (A2.5-5, A2.7). */
+  /** inSync ∪ pendingAdd ∪ who closes in ∪ self: every member must acknowledge (A2.5-5, A2.7). */
   ackSet(): Set<StoreId> {
     const set = new Set(this.record()?.inSync ?? [])
-    if (this.keeper.pendingAdd !== undefined) set.add(this.keeper.pendingAdd)
+    this.keeper.addTo(set)
     set.add(this.services.self)
     return set
   }

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Seq, StoreId } from '@ashlar/proto'
+import { ClosingIn } from '../../../src/core/replication/closing-in.ts'
+import type { OutStream } from '../../../src/core/replication/stream.ts'
+
+const [B, C] = ['b', 'c'] as string[] as [StoreId, StoreId]
+
+/** Looks every 50 ms at streams that lag by so many of ten commits in 50 ms; gives when which store was to close in. */
+function watch(lags: ReadonlyMap<StoreId, number>, untilMs: number): [StoreId, number] | undefined {
+  const closing = new ClosingIn()
+  for (let now = 0; now <= untilMs; now += 50) {
+    const commitSeq = 10_000 + now / 5
+    const streams = [...lags].map(([store, lag]) => ({ store, ackedSeq: commitSeq - lag }) as unknown as OutStream)
+    closing.look(now, streams, commitSeq as Seq)
+    if (closing.store !== undefined) return [closing.store, now]
+  }
+  return undefined
+}
+
+test('amendment 37: a store that follows within a second, and never catches up, is to close in after that second', () => {
+  assert.deepEqual(watch(new Map([[B, 20]]), 5000), [B, 1000])
+  assert.deepEqual(watch(new Map([[B, 200]]), 5000), [B, 1000])
+})
+
+test("amendment 37: one that is farther behind is waited for by nobody, and is in no other one's way", () => {
+  assert.equal(watch(new Map([[B, 220]]), 20_000), undefined)
+  assert.deepEqual(
+    watch(
+      new Map([
+        [B, 220],
+        [C, 20],
+      ]),
+      5000,
+    ),
+    [C, 1000],
+  )
+})
+
+test('amendment 37: a store that went away begins its second once more', () => {
+  const closing = new ClosingIn()
+  const stream = { store: B, ackedSeq: 20 } as unknown as OutStream
+  closing.look(0, [stream], 10 as Seq)
+  closing.look(900, [], 20 as Seq)
+  closing.look(950, [stream], 21 as Seq)
+  closing.look(1100, [stream], 30 as Seq)
+  assert.equal(closing.store, undefined)
+})
