@@ -19,9 +19,9 @@ describe('dropping a replica', () => {
     return count
   }
   const until = async (done: () => Promise<boolean>) => {
-    const deadline = Date.now() + 5000
+    const deadline = Date.now() + 60_000
     while (!(await done())) {
-      assert.ok(Date.now() < deadline, 'not done in 5 s')
+      assert.ok(Date.now() < deadline, 'not done in a minute')
       await new Promise((resolve) => setImmediate(resolve))
     }
   }
