@@ -11,6 +11,8 @@ const COMPLETE_LEVEL = 1
 
 interface Holders {
   readonly epoch: Epoch
+  /** The last one that was looked at. */
+  record: ExtentRecord
   /** With the start counter of the life in which each was a member. */
   readonly stores: Map<StoreId, number>
 }
@@ -50,11 +52,13 @@ export class KeptStores {
     for (const record of this.truth.map.extents.values()) {
       const before = this.holders.get(record.id)
       if (before?.epoch !== record.epoch) {
-        const holders = { epoch: record.epoch, stores: new Map<StoreId, number>() }
+        const holders = { epoch: record.epoch, record, stores: new Map<StoreId, number>() }
         this.holders.set(record.id, holders)
         this.note(holders, [...record.inSync, ...record.eligible])
         continue
       }
+      if (before.record === record) continue
+      before.record = record
       this.note(before, record.inSync)
       this.check(before, record, command.do)
     }
@@ -73,13 +77,13 @@ export class KeptStores {
     for (const [store, counter] of stores) {
       if (record.inSync.includes(store) || record.eligible.includes(store)) continue
       stores.delete(store)
-      // Below feature level 1 the primary is not asked who is complete.
-      if (map.featureLevel < 1 || !counts(map, record, store) || map.nodes.get(store)?.incarnation.counter !== counter)
-        continue
+      // Whom control takes out by itself, it takes out without the word of the primary.
+      if (command !== 'change-sets' || !counts(map, record, store)) continue
+      if (map.nodes.get(store)?.incarnation.counter !== counter) continue
       const left = [...record.inSync, ...record.eligible].join(' ')
       this.report.violation(
         'kept-stores',
-        `extent ${record.id} forgets ${store} by ${command} and keeps ${left}, though nothing was acknowledged without it`,
+        `extent ${record.id} forgets ${store} and keeps ${left}, though nothing was acknowledged without it`,
       )
     }
   }
