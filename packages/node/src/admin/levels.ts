@@ -10,10 +10,11 @@ import type { LocalAnswer } from './schemas.ts'
  */
 export function levelWaitsFor({ map }: NodeView, locals: PeerAnswers<LocalAnswer>): string[] {
   if (map.featureLevel >= FEATURE_LEVEL) return []
-  return [...map.nodes.keys()].flatMap((store) => {
-    if (map.gone.has(store)) return []
-    const name = nodeName(map, store)
-    const answer = locals.get(store)
+  const nodes = [...map.nodes.keys()].filter((store) => !map.gone.has(store))
+  const named = nodes.map((store) => ({ name: nodeName(map, store), answer: locals.get(store) }))
+  // The map has its nodes in the order in which they registered, which is another one in each cluster.
+  named.sort((a, b) => a.name.localeCompare(b.name))
+  return named.flatMap(({ name, answer }) => {
     if (answer?.answered !== true)
       return [`${name}, which does not answer: start it, or declare it lost (\`ashlar node lost ${name}\`)`]
     const { featureLevel } = answer.value
