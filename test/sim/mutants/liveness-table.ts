@@ -38,8 +38,8 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${REPLICATION}/in-sync.ts`,
-        find: 'this.failing(ctx, store) === undefined &&\n      stream.ackedSeq',
-        replace: 'stream.ackedSeq',
+        find: 'this.failing(ctx, store) === undefined &&\n      registered',
+        replace: 'registered',
       },
     ],
     schedule: 'two-replicas-silent',

@@ -127,10 +127,14 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
         file: `${REPLICATION}/in-sync.ts`,
         find: `      stream?.marked === true &&
       this.failing(ctx, store) === undefined &&
-      stream.ackedSeq >= primary.extent.commitSeq &&
       registered !== undefined &&`,
         replace: `      (stream?.phase === 'comparing' || stream?.phase === 'copying') &&
       registered !== undefined &&`,
+      },
+      {
+        file: `${REPLICATION}/in-sync.ts`,
+        find: '(streams.get(store)?.ackedSeq ?? 0) >= extent.commitSeq',
+        replace: 'streams.has(store) && extent !== undefined',
       },
     ],
   },
@@ -182,8 +186,8 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A replica enters the ack set when control has added it, not when control is asked.',
     edits: [
       {
-        file: `${REPLICATION}/primary.ts`,
-        find: 'if (this.keeper.pendingAdd !== undefined) set.add(this.keeper.pendingAdd)',
+        file: `${REPLICATION}/in-sync.ts`,
+        find: 'if (this.pendingAdd !== undefined) ackSet.add(this.pendingAdd)',
         replace: '',
       },
     ],

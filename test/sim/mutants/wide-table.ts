@@ -23,9 +23,9 @@ export const WIDE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'packages/node/src/core/replication/in-sync.ts',
-        find: 'if (record === undefined || primary.over || this.asked !== undefined) return',
+        find: 'if (record === undefined || primary.over) return\n    this.letGo',
         replace:
-          'if (this.pendingAdd !== undefined && this.failing(ctx, this.pendingAdd) !== undefined) this.pendingAdd = this.asked = undefined\n    if (record === undefined || primary.over || this.asked !== undefined) return',
+          'if (this.pendingAdd !== undefined && this.failing(ctx, this.pendingAdd) !== undefined) this.pendingAdd = this.asked = undefined\n    if (record === undefined || primary.over) return\n    this.letGo',
       },
     ],
   },
