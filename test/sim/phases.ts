@@ -36,7 +36,7 @@ export function comeToRest(world: World): void {
   prove(world)
   proveSessions(world)
   const problems = (): string[] => replicaProblems(checkers.truth.map.extents.values(), world.disks)
-  world.runUntil(() => problems().length === 0, SETTLING_MS)
+  world.runUntil(() => problems().length === 0 && checkers.bounds.isTidy(world.disks), SETTLING_MS)
   for (const problem of problems()) checkers.violation('convergence', problem)
   checkers.bounds.atRest(world.disks)
 }

@@ -35,6 +35,14 @@ export class Bounds {
     }
   }
 
+  /** No store holds a replica of a volume that was removed: one that was away until a moment ago learns of that first. */
+  isTidy(disks: ReadonlyMap<string, Disk>): boolean {
+    const { map } = this.truth
+    return [...disks.values()].every(({ replicas }) =>
+      [...replicas.keys()].every((extent) => map.volumes.has(volumeOf(extent))),
+    )
+  }
+
   /** Everything is mended and at rest, and a session more has written to each extent since. */
   atRest(disks: ReadonlyMap<string, Disk>): void {
     const { map } = this.truth
