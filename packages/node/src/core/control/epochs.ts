@@ -230,10 +230,16 @@ export function isTrusted(state: Pick<MapState, 'nodes'>, store: StoreId): boole
   return state.nodes.get(store)?.trust === 'trusted'
 }
 
-/** The primary of an extent once more, in an epoch above one that some store promised and this map never named (amendment 35). */
+/**
+ * The primary of an extent once more, in an epoch above one that some store promised and this map never named (amendment 35). A
+ * mark of the old epoch goes with it: a suspect primary leads, and merges, by nothing else.
+ */
 export function nameAbove(state: MapState, id: ExtentId, promised: Epoch): void {
   const record = state.extents.get(id)
-  if (record !== undefined) namePrimary(state, { ...record, epoch: promised }, record.primary.store, record)
+  if (record === undefined) return
+  const { epoch } = namePrimary(state, { ...record, epoch: promised }, record.primary.store, record)
+  const mark = state.forced.get(id)
+  if (mark?.epoch === record.epoch) state.putForced({ ...mark, epoch })
 }
 
 /** Names a primary: the one statement that raises an epoch. `life`: NO_LIFE where that epoch is led by nobody. */

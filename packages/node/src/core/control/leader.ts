@@ -339,10 +339,8 @@ export class ControlLeader {
       this.#leases.registered(command.store, counter, ctx.now)
       this.#lookAtWaiting = true
     }
-    if (command.do === 'expire') {
-      for (const { store } of command.stores) if (this.#isLost(store)) this.#endLease(store)
-      this.#lookAtWaiting = true
-    }
+    if (command.do === 'expire') for (const { store } of command.stores) if (this.#isLost(store)) this.#endLease(store)
+    this.#lookAtWaiting ||= command.do === 'expire' || command.do === 'raise-epochs'
     if (command.do === 'change-sets')
       for (const { extent, code } of result.sets ?? []) if (code === 'OK') this.#slowReleases.forget(extent)
     if (command.do !== 'register' && command.do !== 'promote') return

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Epoch } from '@ashlar/proto'
+import { primaryStands } from '../../../src/core/control/epochs.ts'
 import { EXTENT, Reducer, store } from './kit.ts'
 import { threeStores } from './leader-rig.ts'
 
@@ -20,6 +21,34 @@ describe('amendment 35: epochs that were promised and that control has forgotten
     const after = reducer.record()
     assert.deepEqual([after.epoch, after.primary, after.inSync], [8, primary, inSync])
     assert.ok(after.revision > revision)
+  })
+
+  it('take the mark of their extent with them: suspect stores go on merging, and what a person knows stays known', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create()
+    for (const n of [1, 2, 3]) reducer.register(n, { counter: 2, trust: 'suspect', live: [1, 2, 3] })
+    const { epoch, primary } = reducer.record()
+    const mark = reducer.state.forced.get(EXTENT)
+    assert.deepEqual([mark?.epoch, mark?.merged], [epoch, true])
+    reducer.apply({ do: 'raise-epochs', extents: [promise(epoch, epoch + 5)] })
+    const { changedAt, ...raised } = reducer.state.forced.get(EXTENT) ?? assert.fail('no mark')
+    const expected = { extent: EXTENT, epoch: epoch + 6, store: primary.store, acknowledged: false, merged: true }
+    assert.deepEqual(raised, expected)
+    assert.equal(changedAt, reducer.state.revision)
+    assert.ok(primaryStands(reducer.state, reducer.record()))
+
+    reducer.apply({ do: 'acknowledge-loss', name: 'v1' })
+    reducer.apply({ do: 'raise-epochs', extents: [promise(epoch + 6, epoch + 9)] })
+    assert.equal(reducer.state.forced.get(EXTENT)?.acknowledged, true)
+  })
+
+  it('leave a mark of an older epoch as it is', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create()
+    const { epoch } = reducer.record()
+    reducer.state.putForced({ extent: EXTENT, epoch: (epoch - 1) as Epoch, store: store(1), acknowledged: false })
+    reducer.apply({ do: 'raise-epochs', extents: [promise(epoch, 7)] })
+    assert.equal(reducer.state.forced.get(EXTENT)?.epoch, epoch - 1)
   })
 
   it('are left alone where the map has moved on, the promise is none above it, or no primary stands', () => {
