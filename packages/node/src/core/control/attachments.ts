@@ -37,6 +37,11 @@ export class Attachments {
     this.#presence.begin(now)
   }
 
+  /** This process stood still: that it heard no holder meanwhile says nothing of them. */
+  stoodStill(now: number): void {
+    this.#presence.begin(now)
+  }
+
   /** The answer to what needs no entry of the log, or may have none yet; undefined for everything else. */
   answerAtOnce({ now }: Context, state: MapState, command: AdminCommand): CommandResult | undefined {
     if (command.do === 'detach' && command.fence === true && state.featureLevel < ENDS_SESSIONS)

@@ -127,7 +127,10 @@ export class ControlLeader {
     this.#applier.onTick(ctx)
     if (!this.leads) return
     // Renewals that came meanwhile may be waiting behind this very tick, or behind the entry that is being applied.
-    if (pauseMs > STANDSTILL_MS) this.#leases.extendAll(pauseMs, ctx.now)
+    if (pauseMs > STANDSTILL_MS) {
+      this.#leases.extendAll(pauseMs, ctx.now)
+      this.#attachments.stoodStill(ctx.now)
+    }
     if (!wasWhole) return
     this.#expireLeases(ctx)
     this.#proposeDueShrinks(ctx)

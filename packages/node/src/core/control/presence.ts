@@ -11,14 +11,15 @@ const LOOK_MS = 1000
 
 /**
  * Which holders of volumes are there, as far as this leader heard. It lives in the leader's memory and is a courtesy: that an
- * ended session writes nothing any more is what fencing is for (amendment 31). A new leader counts from its election.
+ * ended session writes nothing any more is what fencing is for (amendment 31). A new leader counts from its election, and one that
+ * stood still from when it went on.
  */
 export class Presence {
   #heard = new Map<SessionId, Millis>()
   #since: Millis = 0
   #lookAt: Millis = 0
 
-  /** This process became leader. */
+  /** This process became leader, or went on after a standstill. */
   begin(now: Millis): void {
     this.#heard.clear()
     this.#since = now

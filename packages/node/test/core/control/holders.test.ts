@@ -58,6 +58,18 @@ describe('holders that are gone (amendment 31)', () => {
     assert.equal(isThere(rig, 1), ERRORS.FENCED.number)
   })
 
+  it('are not told by a standstill of the leader, which counts their silence from its end', () => {
+    const rig = rigAt(1)
+    for (const session of [1, 2]) assert.equal(share(rig, session), OK)
+    rig.ctx.now += 2 * TIMERS.holderSilentMs
+    rig.tick()
+    rig.pass(2000, ALL)
+    assert.deepEqual(holders(rig), [1, 2])
+    assert.equal(isThere(rig, 2), OK)
+    rig.pass(TIMERS.holderSilentMs - 1000, ALL)
+    assert.deepEqual(holders(rig), [2])
+  })
+
   it('make room for others: a thousand that are killed at once never fill a volume for good', () => {
     const rig = rigAt(1)
     let busy = 0
