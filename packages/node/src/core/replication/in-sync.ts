@@ -206,7 +206,15 @@ export class InSyncKeeper {
     return !stream.marked || stream.ackedSeq < this.primary.extent.lastSeq
   }
 
-  private noteEviction(ctx: Context, store: StoreId): void {
+  /** Outside the set, and the next primary may be chosen from it: now, or once the set falls below minInSync (amendment 27). */
+  isKept(store: StoreId): boolean {
+    const { services } = this.primary
+    const eligible = this.primary.record()?.eligible.includes(store) === true
+    return eligible || this.complete.outside([], services.control.map).includes(store)
+  }
+
+  /** The store waits before its stream is opened again, longer each time. */
+  noteEviction(ctx: Context, store: StoreId): void {
     const counter = this.counterOf(store)
     const before = this.evictions.get(store)
     // Who stayed for longer than the longest pause flaps no more.

@@ -174,11 +174,13 @@ export class MemberState {
 
   private compareLeaf(ctx: Context, own: LeafVersions['versions'], theirs: LeafVersions['versions']): void {
     const [mine, other] = [byBlock(own), byBlock(theirs)]
+    // The member went on in the very epoch of the last write here: it had every write that this store has.
+    const inItsHistory = this.opened.lastEpoch === this.primary.extent.lastEpoch
     for (const block of new Set([...mine.keys(), ...other.keys()])) {
       if (this.isOver) return
       const [here, there] = [mine.get(block) ?? ABSENT_VERSION, other.get(block) ?? ABSENT_VERSION]
       // What is known to be committed is not what the member has more, but what it lost (A2.8-4).
-      const isLost = isHigher(here, there) && here.seq <= this.primary.extent.commitSeq
+      const isLost = isHigher(here, there) && (inItsHistory || here.seq <= this.primary.extent.commitSeq)
       if (sameVersion(here, there) || isLost) continue
       const { epoch, seq, kind, checksum } = there
       const version = { epoch, seq, kind, checksum }
@@ -195,7 +197,11 @@ export class MemberState {
   }
 
   private keep(ctx: Context, change: BlockChange): void {
-    if (!this.staged.add(change)) this.fail(ctx)
+    if (this.isOver || this.staged.add(change)) return
+    // Other extents of this store have the room: it is asked for again once they have ended.
+    if (this.staged.isLarge) return this.fail(ctx)
+    this.over = true
+    this.learner.onClosed(ctx)
   }
 
   private fail(ctx: Context): void {

@@ -161,7 +161,7 @@ export class Primary implements StreamOwner {
   }
 
   counts(store: StoreId): boolean {
-    return this.ackSet().has(store) || this.record()?.eligible.includes(store) === true
+    return this.ackSet().has(store) || this.keeper.isKept(store)
   }
 
   /** Only the committed and learned set counts toward minInSync, never a pending addition (amendment 1). */

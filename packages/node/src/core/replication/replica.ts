@@ -199,6 +199,7 @@ export class ReplicaRole {
       stream.ackedPush = message.push
       return this.acknowledge()
     }
+    if (stream.staged?.isLarge === false) return this.closeStream(ctx, stream, 'no room to keep what is pushed aside')
     const blocks = [...(stream.staged?.take() ?? []), change]
     stream.staged = undefined
     const token = this.extent.commit(ctx, {

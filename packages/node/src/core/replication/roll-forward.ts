@@ -80,6 +80,7 @@ export class RollForward {
     const blocks = staged.take()
     const { lastEpoch, lastSeq } = opened
     const commitSeq = Math.max(extent.commitSeq, Math.min(opened.commitSeq, lastSeq)) as Seq
+    this.primary.disk.wrote(ctx)
     const token = extent.commit(ctx, {
       blocks,
       head: { lastEpoch, lastSeq, commitSeq },
@@ -120,9 +121,12 @@ export class RollForward {
 
   /** What the member has is asked for again when its stream opens again, if it is a member then. */
   private giveUp(ctx: Context): void {
-    const { member } = this
+    const { member, primary } = this
     this.end()
-    if (member !== undefined) this.primary.streams.get(member.store)?.reset(ctx)
+    if (member === undefined) return
+    primary.streams.get(member.store)?.reset(ctx)
+    // One that is only kept is not needed: it must not hold up those that are, again and again.
+    if (primary.record()?.inSync.includes(member.store) === false) primary.keeper.noteEviction(ctx, member.store)
   }
 
   /** The primary is over, or it goes on by itself. */

@@ -45,6 +45,11 @@ export class StagedPushes {
     return true
   }
 
+  /** More than two windows of a primary: what a store lacks by itself, and not what others leave no room for. */
+  get isLarge(): boolean {
+    return this.bytes > 2 * LIMITS.primaryWindowBytes
+  }
+
   /** All that is kept aside, in no order; nothing is any more. */
   take(): readonly BlockChange[] {
     const blocks = [...this.blocks.values()]

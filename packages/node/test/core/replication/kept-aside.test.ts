@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ABSENT_VERSION, type BlockIndex, type Epoch, ERRORS, type StoreId } from '@ashlar/proto'
+import { active } from './active.ts'
+import type { World } from './kit.ts'
+import { blockOf, EXTENT, write } from './requests.ts'
+
+const OK = ERRORS.OK.number
+const CANCELLED = ERRORS.CANCELLED.number
+const EPOCH_2 = 2 as Epoch
+
+function named(world: World, store: string, inSync: readonly string[], eligible: readonly string[] = []): void {
+  const primary = { store: store as StoreId, counter: world.host(store).counter }
+  world.change({ epoch: EPOCH_2, primary, inSync: inSync as StoreId[], eligible: eligible as StoreId[] })
+}
+
+function cancelled(world: World, store: string, operation: ReturnType<typeof write>['operation']): readonly number[] {
+  const request = 99_990
+  world.ask(store, { type: 'cancel', request, extent: EXTENT, epoch: EPOCH_2, operation })
+  world.settle()
+  return world.codes(request)
+}
+
+test('amendment 25: a store that may be kept later keeps aside what is pushed to it, though it is no member now', () => {
+  const world = active({ minInSync: 2 })
+  world.ask('a', write(0, 1, 1))
+  world.settle()
+  world.cut.add('a>c')
+  world.lastFrameAt = world.now
+  world.reconnect('a', 'c')
+  world.pass(1300)
+  assert.deepEqual(world.grant('a').inSync, ['a', 'b'])
+  world.cut.delete('a>c')
+  world.publish()
+  world.kill('b')
+  world.lastFrameAt = world.now
+  const payload = Buffer.concat([blockOf(9), blockOf(9)])
+  const [checksum = 0] = write(0, 9, 9).checksums
+  const writing = write(10, 9, 2, { payload, checksums: [checksum, checksum] })
+  world.ask('a', writing)
+  let pushes = 0
+  world.hold = (_from, to, message) =>
+    to === 'c' && (message.type === 'mark' || (message.type === 'push' && pushes++ > 0))
+  world.pass(1100)
+  assert.equal(world.versionAt('c', 10).seq, 0, 'half of an operation is no state to serve from')
+  named(world, 'c', ['c'], ['a', 'b'])
+  world.kill('a')
+  world.hold = () => false
+  world.start('b')
+  world.settle()
+  world.pass(300)
+  world.grant('c')
+  world.settle()
+  assert.deepEqual(cancelled(world, 'c', writing.operation), [CANCELLED])
+  assert.deepEqual([world.versionAt('c', 10).seq, world.versionAt('c', 11).seq], [0, 0])
+})
+
+test('amendment 26: a member that is ahead, and lost a block of what it had, takes it from nobody', () => {
+  const world = active({ minInSync: 2 })
+  world.ask('a', write(0, 1, 1))
+  world.settle()
+  const writing = write(1, 7, 2)
+  world.ask('a', writing)
+  world.settle()
+  assert.deepEqual(world.codes(writing.request), [OK])
+  world.hold = (_from, to, message) => to === 'c' && message.type === 'replicate'
+  world.ask('a', write(2, 2, 3))
+  world.settle()
+  world.kill('a')
+  world.kill('b')
+  world.hold = () => false
+  const { disk } = world.host('b')
+  disk.table.set(1 as BlockIndex, ABSENT_VERSION)
+  disk.bytes.delete(1 as BlockIndex)
+  disk.sync()
+  world.start('b')
+  named(world, 'c', ['b', 'c'])
+  world.settle()
+  world.pass(200)
+  assert.deepEqual([world.versionAt('c', 1).seq, world.versionAt('b', 1).seq], [3, 3], 'what was acknowledged is there')
+})
+
+test('amendment 26: a kept store that is ahead and whose reads hang does not hold up the others', () => {
+  const world = active({ minInSync: 2 })
+  world.ask('a', write(0, 1, 1))
+  world.settle()
+  world.hold = (_from, to, message) => to === 'c' && message.type === 'replicate'
+  world.ask('a', write(1, 2, 2))
+  world.settle()
+  world.kill('a')
+  world.kill('b')
+  world.hold = () => false
+  world.host('b').autoRead = false
+  named(world, 'c', ['c'], ['b'])
+  world.start('a')
+  world.start('b')
+  world.publish()
+  const serves = (): boolean => world.host('c').facts.some(({ what }) => what === 'extent-active')
+  for (let round = 0; round < 120 && !serves(); round++) {
+    world.pass(500)
+    if (world.host('c').changes.length > 0) world.grant('c')
+  }
+  const epochs = world.host('c').facts.filter(({ what }) => what === 'extent-active')
+  assert.equal(epochs.length, 1, 'a joins and c serves')
+})
+
+test('amendment 18: what a primary takes over after a while is not late for its own disk', () => {
+  const world = active({ minInSync: 2 })
+  world.ask('a', write(0, 1, 1))
+  world.settle()
+  world.hold = (_from, to, message) => to === 'c' && message.type === 'replicate'
+  world.ask('a', write(1, 2, 2))
+  world.settle()
+  world.kill('b')
+  world.lastFrameAt = world.now + 20_000
+  world.kill('a')
+  world.hold = () => false
+  world.host('b').state = 'lost'
+  named(world, 'c', ['b', 'c'])
+  world.pass(7000)
+  world.host('c').autoSync = false
+  world.host('b').state = 'up'
+  world.start('b')
+  world.publish()
+  world.settle()
+  world.pass(50)
+  assert.deepEqual(world.host('c').released, [])
+})
