@@ -47,8 +47,12 @@ export class Sessions {
     return over.length > 0
   }
 
-  /** There is no room for a window of this session: its operations get no seq until others are over. */
+  /**
+   * There is no room for a window of this session: its operations get no seq until others are over. Before sessions end for all
+   * primaries none is known to be over, so that nothing is refused.
+   */
   crowdOut(windows: DedupeWindows, session: SessionId): boolean {
+    if (this.control.map.featureLevel < ENDS_SESSIONS) return false
     if (windows.size < LIMITS.sessionWindows || windows.has(session)) return false
     return windows.size - this.over(windows).length >= LIMITS.sessionWindows
   }

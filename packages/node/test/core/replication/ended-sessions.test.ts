@@ -64,6 +64,15 @@ test('amendment 31: before feature level 1 a session ends with its generation on
   assert.equal(ask(world, writeOf(1)), OK)
 })
 
+test('amendment 31: before feature level 1 no session is refused for want of a window', () => {
+  const world = active()
+  for (let session = 1; session <= LIMITS.sessionWindows + 8; session++) {
+    hold(world, [session])
+    assert.equal(ask(world, writeOf(session)), OK)
+  }
+  assert.ok(world.identical())
+})
+
 test('amendment 31: ten sessions after each other leave as many windows as hold the volume, on every store and its disk', () => {
   const world = shared([100])
   assert.equal(ask(world, writeOf(100)), OK)
