@@ -47,6 +47,8 @@ export const LIMITS = {
   primaryReads: 1024,
   /** Bytes of requests that one client has on its way, all volumes together; to one extent as many as are left free at most. */
   clientInFlightBytes: 64 * MIB,
+  /** Bytes of these that are kept for the first request of each extent, beyond its share (amendment 30). */
+  clientFirstBytes: 16 * MIB,
   /** Operations of one session on one extent that may be unresolved: bounds every dedupe window (amendments 13 and 30). */
   sessionOps: 1024,
   /**
@@ -220,6 +222,11 @@ holds(
   'what a replica may lack and have more of one extent is kept aside',
 )
 holds(LIMITS.linkHighBytes < LIMITS.linkCutBytes, 'a client is held back before its link is cut')
+holds(
+  LIMITS.clientInFlightBytes - LIMITS.clientFirstBytes >= LIMITS.primaryWindowBytes &&
+    LIMITS.clientFirstBytes >= 8 * LIMITS.pieceBytes,
+  'a client keeps a whole window busy, and goes on beside extents that are not served',
+)
 holds(LIMITS.clientInFlightBytes <= LIMITS.linkCutBytes, 'the answers to one client fit on its link')
 holds(TIMERS.leaseMs >= 4 * TIMERS.renewMs, 'a lease spans at least four renewals')
 holds(

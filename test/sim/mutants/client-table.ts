@@ -81,11 +81,11 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'reads-share-nothing',
     rule: 'Amendment 30',
-    wrong: 'Reads of one extent may take all of what a client has on its way.',
+    wrong: 'Reads of one extent may take all of what a client has on its way, the first of others included.',
     edits: [
       {
         file: 'packages/client/src/core/in-flight.ts',
-        find: 'share.reads >= LIMITS.primaryReads - this.#reads',
+        find: 'share.reads > 0 && share.reads >= LIMITS.primaryReads - this.#reads',
         replace: 'this.#reads >= LIMITS.primaryReads',
       },
     ],

@@ -84,6 +84,45 @@ describe('while one extent is not served', () => {
     for (let at = 0; at < 100; at++) assert.ok(writesBeside(client, at))
   })
 
+  test('a dozen that are not served, each with all that it may have, stop no large request of others', () => {
+    const client = beside(14)
+    const { script, volume } = client
+    for (let at = 0; at < 12 * 40; at++) script.write(volume, (Math.floor(at / 40) + 2) * EXTENT + (at % 16) * MIB, MIB)
+    const inFlight = () => script.all('write').reduce((sum, { message }) => sum + message.payload.length, 0)
+    assert.ok(inFlight() < LIMITS.clientInFlightBytes)
+    for (let at = 0; at < 10; at++) {
+      assert.ok(writesBeside(client, at), `write ${at} is not sent`)
+      const sent = script.all('write').length
+      const token = script.write(volume, EXTENT, MIB)
+      assert.equal(script.all('write').length, sent + 1, `large write ${at} is not sent`)
+      script.answer(script.last('write'), 'OK')
+      script.assertOk(token)
+    }
+  })
+
+  test('hundreds that are not served stop no small request of others, and all stay within the bound', () => {
+    const extents = 300
+    const client = beside(extents)
+    const { script, volume } = client
+    for (let at = 2; at < extents; at++) for (const nth of [0, 1]) script.write(volume, at * EXTENT + nth * MIB, MIB)
+    for (let at = 2; at < extents; at++) script.read(volume, at * EXTENT + 8 * MIB, BLOCK)
+    const inFlight = script.all('write').reduce((sum, { message }) => sum + message.payload.length, 0)
+    assert.ok(inFlight + script.all('read').length * BLOCK <= LIMITS.clientInFlightBytes)
+    for (let at = 0; at < 10; at++) assert.ok(writesBeside(client, at), `write ${at} is not sent`)
+  })
+
+  test('reads that wait at a dozen that are not served stop no read of others', () => {
+    const { script, volume } = beside(14)
+    for (let at = 0; at < 12 * LIMITS.primaryReads; at++)
+      script.read(volume, (Math.floor(at / LIMITS.primaryReads) + 2) * EXTENT, BLOCK)
+    assert.ok(script.all('read').length <= LIMITS.primaryReads + 12)
+    const stuck = script.all('read').length
+    const token = script.read(volume, EXTENT, BLOCK)
+    assert.equal(script.all('read').length, stuck + 1)
+    script.answerRead(script.last('read'), 1)
+    script.assertOk(token)
+  })
+
   test('an erasure of it holds up none of another one', () => {
     const { script, volume } = beside()
     for (let at = 0; at < 40; at++) {
