@@ -5,13 +5,13 @@ import { describe, it, type TestContext } from 'node:test'
 import { simulate, simulateLater } from './simulator.ts'
 
 const FIRST = 1
-const SEEDS = 2000
+const SEEDS = 1000
 /** On disks that run full, beside those. */
 const FULL_DISKS_FIRST = 1
 const FULL_DISK_SEEDS = 500
 /** Of the wide family, beside those. */
 const WIDE_FIRST = 1
-const WIDE_SEEDS = 300
+const WIDE_SEEDS = 100
 const JOBS = 2
 const LIMIT_MS = 900_000
 
