@@ -35,6 +35,15 @@ describe('volume detach', () => {
     assert.match(out, /^Fenced: worker on host, shared, session 4711; another/)
   })
 
+  it('names sessions that were gone already', async (t) => {
+    const { url } = await fakeApi(t, {
+      [`GET ${path}`]: { body: report },
+      [`POST ${path}`]: { body: { ...report, sessions: report.sessions.slice(0, 1), gone: [4712] } },
+    })
+    const { out } = await ashlar(['volume', 'detach', 'demo', '--all', '--yes', '--server', url])
+    assert.match(out, /^Fenced: worker on host, shared, session 4711; session 4712, which was gone already\. No write/)
+  })
+
   it('wants to know which sessions, once', async () => {
     for (const flags of [[], ['--all', '--session', '1']]) {
       const { code, error } = await ashlar(['volume', 'detach', 'demo', ...flags])

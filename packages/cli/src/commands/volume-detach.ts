@@ -38,8 +38,7 @@ export function volumeDetach({ io }: Verb): Command {
     const after = await api.detach(name, sessions)
     printOne(io, format, after, {
       name,
-      describe: () =>
-        `Fenced: ${after.sessions.map(describeSession).join('; ')}. No write of theirs takes effect any more.\n`,
+      describe: () => describeEnd(after),
     })
   })
 }
@@ -60,6 +59,14 @@ function describeReport({ volume, sessions, consequences }: DetachReport): strin
     ['Would be fenced', sessions.length === 0 ? 'nobody' : sessions.map(describeSession)],
     ['Comes of it', consequences],
   ])
+}
+
+function describeEnd({ sessions, gone = [] }: DetachReport): string {
+  const ended = [
+    ...sessions.map(describeSession),
+    ...gone.map((session) => `session ${session}, which was gone already`),
+  ]
+  return `Fenced: ${ended.join('; ')}. No write of theirs takes effect any more.\n`
 }
 
 function describeSession({ session, client, mode }: DetachReport['sessions'][number]): string {

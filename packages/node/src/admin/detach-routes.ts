@@ -56,14 +56,25 @@ function reportDetach(view: NodeView, name: string, asked: readonly number[] | u
     throw new AshlarError('NOT_FOUND', `no session ${gone} holds volume ${name}`, {
       hint: 'see `ashlar volume describe` for those that do',
     })
+  return reportOf(view, name, asked)
+}
+
+function reportOf(view: NodeView, name: string, asked: readonly number[] | undefined): DetachReport {
+  const volume = volumeNamed(view, name)
   const sessions = volume.holders
     .filter(({ session }) => asked === undefined || asked.includes(session))
     .map(({ session, client, mode }) => ({ session, client, mode }))
-  return { volume: name, sessions, ...outlook(view, volume, sessions.length) }
+  return { volume: name, sessions, ...outlook(view, volume, sessions.length, asked?.length) }
 }
 
-function outlook(view: NodeView, volume: VolumeRecord, ended: number): Pick<DetachReport, 'possible' | 'consequences'> {
-  if (ended === 0) return { possible: false, consequences: ['nobody holds it: there is nothing to end'] }
+/** `ended` of those that hold the volume, and `named`, of which some may be over already. */
+function outlook(
+  view: NodeView,
+  volume: VolumeRecord,
+  ended: number,
+  named: number = ended,
+): Pick<DetachReport, 'possible' | 'consequences'> {
+  if (named === 0) return { possible: false, consequences: ['nobody holds it: there is nothing to end'] }
   if (view.map.featureLevel === 0)
     return {
       possible: false,
@@ -80,21 +91,21 @@ function outlook(view: NodeView, volume: VolumeRecord, ended: number): Pick<Deta
   }
 }
 
-/** Ends exactly the sessions that were named: one that attached since is none of them. */
-async function detach(
-  view: NodeView,
-  name: string,
-  sessions: readonly number[],
-  fence: boolean,
-): Promise<DetachReport> {
-  const report = reportDetach(view, name, sessions)
+/**
+ * Ends exactly the sessions that were named: one that attached since is none of them. One that this node's map does not name is
+ * ended too: it may be over already, and then the answer still says that every primary knows.
+ */
+async function detach(view: NodeView, name: string, asked: readonly number[], fence: boolean): Promise<DetachReport> {
+  const { id, holders } = volumeNamed(view, name)
+  const named = [...new Set(asked)]
+  const gone = named.filter((session) => !holders.some((holder) => holder.session === session))
+  const report = reportOf(view, name, named)
   if (!fence || !report.possible) {
     throw new AshlarError('CONFLICT', `volume ${name} was left as it is: ${report.consequences.join('; ')}`, {
       hint: report.possible ? 'say that these sessions are to be fenced to do it' : '',
     })
   }
-  const { id } = volumeNamed(view, name)
-  for (const { session } of report.sessions)
+  for (const session of named)
     await view.admin({ do: 'detach', volume: id, session: session as SessionId, fence: true })
-  return report
+  return { ...report, gone }
 }

@@ -106,6 +106,10 @@ export const detachReportSchema = z
     sessions: z.array(holderSchema),
     possible: z.boolean(),
     consequences: z.array(z.string()),
+    gone: z
+      .array(count)
+      .optional()
+      .describe('Once it is done: sessions among those named that held the volume no more, as far as this node knew.'),
   })
   .meta({ id: 'DetachReport' })
 

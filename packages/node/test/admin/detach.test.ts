@@ -43,9 +43,23 @@ describe('the end of sessions by a person', () => {
     assert.deepEqual(view.commands, [{ do: 'detach', volume: 1, session: 2, fence: true }])
   })
 
+  it('reaches every session that is named, also where one is gone already, and says which', async (t) => {
+    const view = shared()
+    const call = await serve(t, view)
+    const { status, body } = await call(PATH, { method: 'POST', body: { sessions: [9, 2], fence: true } })
+    assert.equal(status, 200)
+    assert.deepEqual(
+      view.commands,
+      [9, 2].map((session) => ({ do: 'detach', volume: 1, session, fence: true })),
+    )
+    assert.deepEqual([body.sessions, body.gone], [[{ session: 2, client: 'c2', mode: 'shared' }], [9]])
+    assert.equal((await call(PATH, { method: 'POST', body: { sessions: [9], fence: true } })).status, 200)
+    assert.equal((await call(PATH, { method: 'POST', body: { sessions: [9] } })).status, 409)
+  })
+
   it('of a session that holds nothing is NOT_FOUND, and of none a conflict', async (t) => {
     const call = await serve(t, shared())
-    assert.equal((await call(PATH, { method: 'POST', body: { sessions: [9], fence: true } })).status, 404)
+    assert.equal((await call(`${PATH}?sessions=9`)).status, 404)
     assert.equal((await call(`${PATH}?sessions=1,x`)).status, 400)
     const free = await serve(t, demo())
     assert.equal((await free(PATH)).body.possible, false)
