@@ -20,8 +20,8 @@ export function readsBesideMajority(): readonly Violation[] {
   }
   const stage = new Stage({
     sharing: 'takeover',
-    sizeBytes: 64 * BLOCK_BYTES,
-    hotBytes: 32 * BLOCK_BYTES,
+    sizeBytes: 2048 * BLOCK_BYTES,
+    hotBytes: 1024 * BLOCK_BYTES,
     workload,
   }).movePrimaryFromVoter()
   const { primary, replica, voter, world } = stage

@@ -43,6 +43,21 @@ export function twoReplicasSilent(): readonly Violation[] {
 }
 
 /**
+ * The same two start again so soon that control never misses them: the primary, which they had left, has to lead on. Control gives
+ * no extent to a store that it does not hear, so that only their return shows who let go too soon (amendment 18).
+ */
+export function twoReplicasStartAgain(): readonly Violation[] {
+  const { stage, others } = besideTheVoter()
+  const { epoch } = stage.record
+  for (const node of others) node.crash({ powerLoss: false })
+  stage.run(TIMERS.leaseMs)
+  for (const node of others) node.start()
+  stage.run(4000)
+  if (stage.record.epoch !== epoch) stage.world.checkers.violation('liveness', 'the primary was replaced')
+  return stage.finish()
+}
+
+/**
  * The two die one after the other, while nobody writes; the second one comes back, is added, and dies again. Both hold every
  * acknowledged write all the time, so both are kept. Then the primary dies as well, for good as far as anybody knows: the first of
  * the two leads, and the second joins it.

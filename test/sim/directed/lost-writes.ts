@@ -45,6 +45,10 @@ function primaryDiesWhileItCopies(stage: Stage, hand: Hand): Handed[] {
   world.network.breakAll(primary.process as never, successor.name)
   stage.run(120)
   primary.disk.extraReadMs = 400
+  // One that has more than the store that will lead would be followed by it (amendment 26).
+  for (const node of world.nodes)
+    if (node !== primary && node !== successor && node !== stage.voter)
+      world.network.setLag(primary.name, node.name, 3000)
   hand.send(LISTED, 901)
   stage.run(60)
   successor.disk.extraSyncMs = 0

@@ -20,6 +20,7 @@ import {
   keptWithTheLastWrites,
   twoReplicasDie,
   twoReplicasSilent,
+  twoReplicasStartAgain,
 } from './lasting-faults.ts'
 import { lateWrite } from './late-writes.ts'
 import { awayWhileControlMoved, changeCutOff, droppedRecords, lostControlLog, lostVoter } from './long-runs.ts'
@@ -96,6 +97,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['rollback-cut-short', rollbackCutShort],
   ['pauses-that-are-tolerated', toleratedPauses],
   ['two-replicas-die', twoReplicasDie],
+  ['two-replicas-start-again', twoReplicasStartAgain],
   ['two-replicas-silent', twoReplicasSilent],
   ['kept-one-after-the-other', keptOneAfterTheOther],
   ['kept-with-the-last-writes', keptWithTheLastWrites],

@@ -29,7 +29,7 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
         replace: 'ctx.now - this.heardAt(store) > CUT_OFF_MS',
       },
     ],
-    schedule: 'two-replicas-die',
+    schedule: 'two-replicas-start-again',
   },
   {
     name: 'silent-store-added',

@@ -28,6 +28,11 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
         find: 'if (stream.staged?.add(change) === true) {',
         replace: "if (stream.phase !== 'open' && stream.staged?.add(change) === true) {",
       },
+      {
+        file: `${REPLICATION}/replica.ts`,
+        find: 'if (stream.staged?.isLarge === false) return',
+        replace: "if (stream.phase !== 'open') return",
+      },
     ],
     schedule: 'cancelled-after-pushes',
   },
