@@ -4,12 +4,23 @@ export const WIRE_VERSION = 3
 export const WIRE_VERSION_MIN = 2
 /**
  * Feature level that this build knows (amendment 24). A cluster is at the highest level that every node told that it knows; what
- * nodes of a lower level would not understand is used only from then on. A level never falls.
- *
- *   0  builds that know no levels: wire version 2, data directories of format 1
- *   1  wire version 3, data directories of format 2, `raise-feature-level` and `raise-epochs` in control's log,
- *      a primary that is slow leaves the in-sync set by its release, one that shrinks its set names who is complete
+ * nodes of a lower level would not understand is used only from then on. A level never falls. FEATURES names what each brings
+ * beside the formats: level 0 are builds that know no levels (wire version 2, data directories of format 1), level 1 has wire
+ * version 3, data directories of format 2 and `raise-feature-level` in control's log.
  */
 export const FEATURE_LEVEL = 1
+/** The first feature level at which each of these is used. */
+export const FEATURES = {
+  /** Stores tell control of epochs that it forgot, and `raise-epochs` is in its log (amendment 35). */
+  raisedEpochs: 1,
+  /** A primary that is slow leaves the in-sync set by its release (amendment 18). */
+  slowLeaves: 1,
+  /** A primary that shrinks its set names the stores that hold everything (amendment 27). */
+  completeStores: 1,
+  /** Single sessions end, those that share a volume say that they are there, and the whole map bounds holders (amendment 31). */
+  endedSessions: 1,
+  /** Older tombstones are ranges of volume numbers (amendment 32). */
+  tombstoneRanges: 1,
+} as const
 /** Version of the data directory, written in `h/store` and in the sidecar file: 1 until the cluster is at feature level 1. */
 export const FORMAT_VERSION = 2

@@ -1,13 +1,10 @@
 import type { Effect, LogEntry, MapState } from '@ashlar/node/core'
-import { type Epoch, ERRORS, type ExtentId, type ExtentRecord, type StoreId, volumeOf } from '@ashlar/proto'
+import { type Epoch, ERRORS, type ExtentId, type ExtentRecord, FEATURES, type StoreId, volumeOf } from '@ashlar/proto'
 import type { ControlTruth } from './control-truth.ts'
 import type { Report } from './report.ts'
 import type { Request } from './requests.ts'
 
 const COMMITTED: readonly number[] = [ERRORS.OK, ERRORS.INDETERMINATE, ERRORS.CANCELLED].map(({ number }) => number)
-
-/** Feature level from which on control knows which stores are complete. */
-const COMPLETE_LEVEL = 1
 
 interface Holders {
   readonly epoch: Epoch
@@ -71,7 +68,7 @@ export class KeptStores {
   private check({ stores }: Holders, record: ExtentRecord, command: string): void {
     const { map } = this.truth
     // Before that control leaves out what the primary names (amendment 27).
-    if (map.featureLevel < COMPLETE_LEVEL) return
+    if (map.featureLevel < FEATURES.completeStores) return
     const minInSync = map.volumes.get(volumeOf(record.id))?.minInSync ?? 1
     if (record.inSync.length >= minInSync) return
     for (const [store, counter] of stores) {

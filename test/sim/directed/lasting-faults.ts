@@ -1,4 +1,4 @@
-import { TIMERS } from '@ashlar/proto'
+import { FEATURE_LEVEL, TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import type { NodeHost } from '../world/node-host.ts'
@@ -177,7 +177,11 @@ function expectFailover(stage: Stage, hung: NodeHost): readonly Violation[] {
 export function hungDiskOfPrimary(): readonly Violation[] {
   const stage = new Stage({ ...WIDE, nodes: 4, sharing: 'takeover' }).movePrimaryFromVoter()
   const { primary } = stage
-  stage.until('every node tells what it knows', () => stage.world.checkers.truth.map.featureLevel >= 1, 10_000)
+  stage.until(
+    'every node tells what it knows',
+    () => stage.world.checkers.truth.map.featureLevel >= FEATURE_LEVEL,
+    10_000,
+  )
   primary.disk.hangs.add('store')
   const served = stage.nextWrites()
   stage.expect('writes go on', () => served(), TIMERS.slowMs + 2 * TIMERS.leaseMs)

@@ -32,7 +32,7 @@ export const BOUNDS_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${CORE}/replication/sessions.ts`,
-        find: 'map.featureLevel < ENDS_SESSIONS) return true',
+        find: 'map.featureLevel < FEATURES.endedSessions) return true',
         replace: 'map.featureLevel < 99) return true',
       },
     ],

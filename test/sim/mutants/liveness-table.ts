@@ -118,8 +118,8 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'packages/node/src/core/control/apply-primaries.ts',
-        find: 'featureLevel >= SLOW_LEAVES_LEVEL',
-        replace: 'featureLevel > SLOW_LEAVES_LEVEL',
+        find: 'featureLevel >= FEATURES.slowLeaves',
+        replace: 'featureLevel > FEATURES.slowLeaves',
       },
     ],
     schedule: 'hung-disk-of-a-primary',

@@ -1,5 +1,6 @@
 import {
   type AttachMode,
+  FEATURES,
   type MapChange,
   type SessionId,
   TIMERS,
@@ -22,9 +23,6 @@ interface OpenCall {
   readonly mode: AttachMode
   readonly ifFree: boolean
 }
-
-/** From this feature level on control ends single sessions, and those that share a volume say that they are there. */
-const ENDS_SESSIONS = 1
 
 /** An open that is not settled: what it waits for, and what it has to give back when nobody wants it any more. */
 interface Opening {
@@ -156,7 +154,7 @@ export class Volumes {
     const session = new Session(sessionId(ctx))
     const opening = this.#begin(call.token)
     const { name, ifFree } = call
-    const renews = mode === 'shared' && this.#map.copy.featureLevel >= ENDS_SESSIONS
+    const renews = mode === 'shared' && this.#map.copy.featureLevel >= FEATURES.endedSessions
     const asked = { do: 'attach', name, session: session.id, mode, ifFree, client: this.#name } as const
     const command = renews ? { ...asked, renews } : asked
     session.renews = renews
@@ -230,7 +228,9 @@ export class Volumes {
 
   /** Control ended this session and no other: no primary takes its operations any more (amendment 31). */
   #isEnded(session: Session, { holders }: VolumeRecord): boolean {
-    return this.#map.copy.featureLevel >= ENDS_SESSIONS && !holders.some((holder) => holder.session === session.id)
+    return (
+      this.#map.copy.featureLevel >= FEATURES.endedSessions && !holders.some((holder) => holder.session === session.id)
+    )
   }
 
   #end(ctx: ClientContext, volume: OpenVolume, failure: ClientFailure, what: 'fenced' | 'removed'): void {

@@ -1,4 +1,4 @@
-import { AshlarError, type SessionId, type VolumeRecord } from '@ashlar/proto'
+import { AshlarError, FEATURES, type SessionId, type VolumeRecord } from '@ashlar/proto'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { NodeView } from './node-view.ts'
@@ -75,7 +75,7 @@ function outlook(
   named: number = ended,
 ): Pick<DetachReport, 'possible' | 'consequences'> {
   if (named === 0) return { possible: false, consequences: ['nobody holds it: there is nothing to end'] }
-  if (view.map.featureLevel === 0)
+  if (view.map.featureLevel < FEATURES.endedSessions)
     return {
       possible: false,
       consequences: ['some node runs a version that cannot end one session: upgrade every node first'],

@@ -13,7 +13,7 @@ import type {
   StoreRoom,
   Voter,
 } from '@ashlar/proto'
-import { ERRORS, errorCodeOf, MapCopy, TIMERS } from '@ashlar/proto'
+import { ERRORS, errorCodeOf, FEATURES, MapCopy, TIMERS } from '@ashlar/proto'
 import { MapWatchers } from '../control/index.ts'
 import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
 import { LOOPBACK_LINK } from '../links.ts'
@@ -125,7 +125,7 @@ export class ControlAgent implements ControlView {
   }
 
   tellPromises(ctx: Context, extents: Promises['extents']): void {
-    const link = this.#registered && this.map.featureLevel >= 1 ? this.#findLeader() : undefined
+    const link = this.#registered && this.map.featureLevel >= FEATURES.raisedEpochs ? this.#findLeader() : undefined
     const { store, incarnation } = this.#start
     if (link === undefined) return
     ctx.emit({ type: 'send', link, message: { type: 'promises', store, counter: incarnation.counter, extents } })

@@ -1,5 +1,5 @@
 import type { Holder, SessionId, VolumeRecord } from '@ashlar/proto'
-import { LIMITS } from '@ashlar/proto'
+import { FEATURES, LIMITS } from '@ashlar/proto'
 import type { Command } from './commands.ts'
 import type { MapState } from './map-state.ts'
 import { type CommandResult, done, refused } from './result.ts'
@@ -9,9 +9,13 @@ type Detach = Extract<Command, { do: 'detach' }>
 
 /**
  * How many ended sessions of a volume are remembered, so that a late duplicate of their attach fences nobody, and brings back
- * none whose operations stores have forgotten (amendment 31). More of them since feature level 1, where one command may end many.
+ * none whose operations stores have forgotten (amendment 31). More of them where sessions end one by one: one command may end many.
  */
-const PAST_SESSIONS = [64, 256]
+const PAST_SESSIONS = { before: 64, since: 256 }
+
+function endsSessions({ featureLevel }: MapState): boolean {
+  return featureLevel >= FEATURES.endedSessions
+}
 
 /**
  * Gives a session the right to write (A2.11, amendments 4 and 23). Exclusive raises the generation and so fences whoever
@@ -46,7 +50,7 @@ function join(state: MapState, volume: VolumeRecord, holder: Holder): CommandRes
       'BUSY',
       `volume ${volume.name} is shared by ${LIMITS.holders} sessions, which is as many as may share it`,
     )
-  if (state.featureLevel >= 1 && holdersOf(state) >= LIMITS.mapHolders)
+  if (endsSessions(state) && holdersOf(state) >= LIMITS.mapHolders)
     return refused(
       'BUSY',
       `${LIMITS.mapHolders} sessions hold volumes of this cluster: no more may share one`,
@@ -74,7 +78,7 @@ export function applyDetach(state: MapState, command: Detach): CommandResult {
 
 function remember(state: MapState, volume: VolumeRecord, ended: readonly Holder[]): void {
   const past: SessionId[] = [...(state.pastSessions.get(volume.id) ?? []), ...ended.map((held) => held.session)]
-  state.pastSessions.set(volume.id, past.slice(-(PAST_SESSIONS[Math.min(state.featureLevel, 1)] as number)))
+  state.pastSessions.set(volume.id, past.slice(-(endsSessions(state) ? PAST_SESSIONS.since : PAST_SESSIONS.before)))
 }
 
 function isShared(holder: Holder): boolean {

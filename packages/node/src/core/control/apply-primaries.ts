@@ -1,10 +1,8 @@
+import { FEATURES } from '@ashlar/proto'
 import type { Command } from './commands.ts'
 import { leaveWithoutPrimary, primaryStands, type Reason, reasonToReplace, replacePrimary } from './epochs.ts'
 import type { MapState } from './map-state.ts'
 import { type CommandResult, done, refused, type Steps } from './result.ts'
-
-/** First feature level at which a primary that is slow leaves the in-sync set by its release (amendment 18). */
-const SLOW_LEAVES_LEVEL = 1
 
 type Promote = Extract<Command, { do: 'promote' }>
 type Release = Extract<Command, { do: 'release' }>
@@ -47,5 +45,5 @@ export function* applyRelease(state: MapState, command: Release): Steps<CommandR
 /** A successor waits as long again for a disk that hangs, so the set shrinks at once: from the level at which all builds do so. */
 function reasonOf({ featureLevel }: MapState, { reason }: Release): Reason {
   if (reason === 'behind' || reason === 'poisoned') return 'doubtful'
-  return reason === 'slow' && featureLevel >= SLOW_LEAVES_LEVEL ? 'slow' : 'released'
+  return reason === 'slow' && featureLevel >= FEATURES.slowLeaves ? 'slow' : 'released'
 }

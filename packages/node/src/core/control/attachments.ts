@@ -1,4 +1,4 @@
-import type { AdminCommand, StoreId } from '@ashlar/proto'
+import { type AdminCommand, FEATURES, type StoreId } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
 import type { Answers } from './answers.ts'
 import { type AttachWait, AttachWaits, attachResult } from './attach-waits.ts'
@@ -17,9 +17,6 @@ interface Waiting {
   readonly asker: Asker
   readonly ends: boolean
 }
-
-/** First feature level at which every primary takes a session that the map does not name for ended (amendment 31). */
-const ENDS_SESSIONS = 1
 
 /** What the leader keeps of attachments beside the map: who waits for one to be complete, and which holders are there. */
 export class Attachments {
@@ -44,7 +41,7 @@ export class Attachments {
 
   /** The answer to what needs no entry of the log, or may have none yet; undefined for everything else. */
   answerAtOnce({ now }: Context, state: MapState, command: AdminCommand): CommandResult | undefined {
-    if (command.do === 'detach' && command.fence === true && state.featureLevel < ENDS_SESSIONS)
+    if (command.do === 'detach' && command.fence === true && state.featureLevel < FEATURES.endedSessions)
       return refused(
         'CONFLICT',
         'a node of an older version would go on writing for that session',

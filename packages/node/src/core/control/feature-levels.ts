@@ -1,4 +1,4 @@
-import type { Incarnation, SetChange, StoreId } from '@ashlar/proto'
+import { FEATURES, type Incarnation, type SetChange, type StoreId } from '@ashlar/proto'
 import type { Members } from '../raft/index.ts'
 import type { Command } from './commands.ts'
 import type { MapState } from './map-state.ts'
@@ -10,11 +10,11 @@ import { type CommandResult, done, refused } from './result.ts'
  */
 
 /** First level at which a command may be proposed. A command that is not named here every build knows. */
-const COMMAND_LEVELS: { readonly [Name in Command['do']]?: number } = { 'raise-epochs': 1 }
+const COMMAND_LEVELS: { readonly [Name in Command['do']]?: number } = {
+  'raise-epochs': FEATURES.raisedEpochs,
+}
 
-/** First level at which an entry names stores that hold everything: an older build would make other sets of the same entry. */
-export const COMPLETE_LEVEL = 1
-
+/** An older build would make other sets of an entry that names stores which hold everything. */
 export function withoutComplete({ complete: _, ...change }: SetChange): SetChange {
   return change
 }

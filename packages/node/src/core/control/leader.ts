@@ -1,5 +1,5 @@
 import type { AdminCommand, ChangeSets, Register, Release, Renew, SetChange, StoreId } from '@ashlar/proto'
-import { FEATURE_LEVEL, invariant } from '@ashlar/proto'
+import { FEATURE_LEVEL, FEATURES, invariant } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
 import type { SnapshotPort } from '../raft/index.ts'
 import { commandOf, isLogRequest, registerCommand } from './admin-commands.ts'
@@ -9,7 +9,7 @@ import { knownRefusal } from './apply-nodes.ts'
 import { Attachments } from './attachments.ts'
 import type { Command } from './commands.ts'
 import type { ControlLog, ControlLogListener, ProposalId } from './control-log.ts'
-import { COMPLETE_LEVEL, tooEarly, withoutComplete } from './feature-levels.ts'
+import { tooEarly, withoutComplete } from './feature-levels.ts'
 import { HeldShrinks } from './held-shrinks.ts'
 import type { AttachView, LeaseView } from './leader-view.ts'
 import { Leases } from './leases.ts'
@@ -252,7 +252,7 @@ export class ControlLeader {
   }
 
   #proposeSets(ctx: Context, asker: Asker, store: StoreId, counter: number, changes: readonly SetChange[]): void {
-    const known = this.state.featureLevel >= COMPLETE_LEVEL ? changes : changes.map(withoutComplete)
+    const known = this.state.featureLevel >= FEATURES.completeStores ? changes : changes.map(withoutComplete)
     this.#propose(ctx, { do: 'change-sets', store, counter, changes: known }, { kind: 'change-sets', store, asker })
   }
 

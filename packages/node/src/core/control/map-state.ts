@@ -11,7 +11,7 @@ import type {
   VolumeRecord,
   Voter,
 } from '@ashlar/proto'
-import { LIMITS, Tombstones } from '@ashlar/proto'
+import { FEATURES, LIMITS, Tombstones } from '@ashlar/proto'
 import { cutDelta } from './deltas.ts'
 import { ExtentSet } from './extent-set.ts'
 import { type MapRow, type MapRows, rowsOf } from './map-rows.ts'
@@ -236,7 +236,7 @@ export class MapState {
     this.#volumeByName.delete(volume.name)
     this.pastSessions.delete(volume.id)
     this.removedVolumes.add(volume.id, revision)
-    if (this.featureLevel >= 1) this.removedVolumes.compact()
+    if (this.featureLevel >= FEATURES.tombstoneRanges) this.removedVolumes.compact()
     for (const id of extents) {
       const record = this.extents.get(id)
       if (record === undefined) continue

@@ -1,9 +1,6 @@
-import { LIMITS, type Millis, type SessionId, type VolumeId } from '@ashlar/proto'
+import { FEATURES, LIMITS, type Millis, type SessionId, type VolumeId } from '@ashlar/proto'
 import type { ControlView } from '../interfaces.ts'
 import type { DedupeWindows } from './dedupe.ts'
-
-/** From this feature level on every primary asks who holds the volume: before, a session ends with its generation only. */
-const ENDS_SESSIONS = 1
 
 /** The sessions of one volume, as this node's map knows them (amendment 31). */
 export class Sessions {
@@ -23,7 +20,7 @@ export class Sessions {
    */
   holds(session: SessionId): boolean {
     const { map } = this.control
-    if (map.featureLevel < ENDS_SESSIONS) return true
+    if (map.featureLevel < FEATURES.endedSessions) return true
     return map.volumes.get(this.volume)?.holders.some((holder) => holder.session === session) ?? false
   }
 
@@ -37,7 +34,11 @@ export class Sessions {
    */
   get behindWindows(): boolean {
     const { map } = this.control
-    return map.featureLevel >= ENDS_SESSIONS && this.adoptedAt !== undefined && this.control.mapAsOf() <= this.adoptedAt
+    return (
+      map.featureLevel >= FEATURES.endedSessions &&
+      this.adoptedAt !== undefined &&
+      this.control.mapAsOf() <= this.adoptedAt
+    )
   }
 
   /** Forgets sessions that are over. True when there were any. */
@@ -52,7 +53,7 @@ export class Sessions {
    * primaries none is known to be over, so that nothing is refused.
    */
   crowdOut(windows: DedupeWindows, session: SessionId): boolean {
-    if (this.control.map.featureLevel < ENDS_SESSIONS) return false
+    if (this.control.map.featureLevel < FEATURES.endedSessions) return false
     if (windows.size < LIMITS.sessionWindows || windows.has(session)) return false
     return windows.size - this.over(windows).length >= LIMITS.sessionWindows
   }
