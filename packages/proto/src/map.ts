@@ -151,7 +151,7 @@ export function sameVersion(a: BlockVersion, b: BlockVersion): boolean {
 }
 
 /** True when `a` was written after `b`: by epoch, then by seq. */
-export function isHigher(a: BlockVersion, b: BlockVersion): boolean {
+export function isHigher(a: Pick<BlockVersion, 'epoch' | 'seq'>, b: Pick<BlockVersion, 'epoch' | 'seq'>): boolean {
   return a.epoch > b.epoch || (a.epoch === b.epoch && a.seq > b.seq)
 }
 

@@ -65,7 +65,7 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${REPLICATION}/primary.ts`,
-        find: 'this.keeper.complete.committed(this.ackSet())',
+        find: 'this.keeper.complete.committed(ackSet)',
         replace: '',
       },
     ],

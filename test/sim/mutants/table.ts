@@ -254,9 +254,9 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${REPLICATION}/primary.ts`,
-        find: 'if (this.over || this.recordToken !== undefined || !this.enoughInSync()) return',
+        find: 'if (this.givenUp || this.over || this.recordToken !== undefined || !this.enoughInSync()) return',
         replace:
-          "if (this.over || this.recordToken !== undefined || (!this.enoughInSync() && this.phase !== 'recovering')) return",
+          "if (this.givenUp || this.over || this.recordToken !== undefined || (!this.enoughInSync() && this.phase !== 'recovering')) return",
       },
     ],
   },
@@ -473,8 +473,8 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${REPLICATION}/primary.ts`,
-        find: 'if (this.over || this.recordToken !== undefined || !this.enoughInSync()) return',
-        replace: 'if (this.over || !this.enoughInSync()) return',
+        find: 'if (this.givenUp || this.over || this.recordToken !== undefined || !this.enoughInSync()) return',
+        replace: 'if (this.givenUp || this.over || !this.enoughInSync()) return',
       },
     ],
   },

@@ -23,10 +23,14 @@ export class CompleteStores {
     for (const store of this.lives.keys()) if (!by.has(store)) this.lives.delete(store)
   }
 
+  has(store: StoreId, map: MapCopy): boolean {
+    const counter = this.lives.get(store)
+    return counter !== undefined && map.nodes.get(store)?.incarnation.counter === counter
+  }
+
   /** Those that are no members of `inSync`. */
   outside(inSync: readonly StoreId[], map: MapCopy): StoreId[] {
-    const all = [...this.lives].filter(([store, counter]) => map.nodes.get(store)?.incarnation.counter === counter)
-    return all.map(([store]) => store).filter((store) => !inSync.includes(store))
+    return [...this.lives.keys()].filter((store) => this.has(store, map) && !inSync.includes(store))
   }
 
   private note(stores: readonly StoreId[], map: MapCopy): void {

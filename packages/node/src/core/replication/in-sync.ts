@@ -210,7 +210,7 @@ export class InSyncKeeper {
   isKept(store: StoreId): boolean {
     const { services } = this.primary
     const eligible = this.primary.record()?.eligible.includes(store) === true
-    return eligible || this.complete.outside([], services.control.map).includes(store)
+    return eligible || this.complete.has(store, services.control.map)
   }
 
   /** The store waits before its stream is opened again, longer each time. */

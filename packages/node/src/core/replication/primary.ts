@@ -260,10 +260,10 @@ export class Primary implements StreamOwner {
 
   /** Commits, in seq order, what every member of the ack set has made durable (A2.5-5, amendments 1 and 2). */
   advance(ctx: Context): void {
-    if (this.givenUp) return
-    if (this.over || this.recordToken !== undefined || !this.enoughInSync()) return
+    if (this.givenUp || this.over || this.recordToken !== undefined || !this.enoughInSync()) return
     let through = this.durableSeq
-    for (const store of this.ackSet()) {
+    const ackSet = this.ackSet()
+    for (const store of ackSet) {
       if (store === this.services.self) continue
       const stream = this.streams.get(store)
       through = Math.min(through, stream?.marked === true ? stream.ackedSeq : 0) as Seq
@@ -272,7 +272,7 @@ export class Primary implements StreamOwner {
     const last = committed.at(-1)
     if (last === undefined) return
     this.extent.commitSeq = last.seq
-    this.keeper.complete.committed(this.ackSet())
+    this.keeper.complete.committed(ackSet)
     this.news.onCommit(ctx)
     for (const write of committed) this.settle(ctx, write)
     this.reads.onCommit(ctx)

@@ -1,4 +1,4 @@
-import { type FetchedBlock, type Opened, type Seq, type StoreId, TIMERS } from '@ashlar/proto'
+import { type FetchedBlock, isHigher, type Opened, type Seq, type StoreId, TIMERS } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
 import { MemberState } from './member-state.ts'
 import type { Primary } from './primary.ts'
@@ -53,7 +53,7 @@ export class RollForward {
   private isAhead({ lastEpoch, lastSeq }: Opened): boolean {
     const { extent, historyEpoch } = this.primary
     if (lastEpoch < historyEpoch || lastSeq < extent.commitSeq) return false
-    return lastEpoch > extent.lastEpoch || (lastEpoch === extent.lastEpoch && lastSeq > extent.lastSeq)
+    return isHigher({ epoch: lastEpoch, seq: lastSeq }, { epoch: extent.lastEpoch, seq: extent.lastSeq })
   }
 
   private learnFrom(ctx: Context, store: StoreId, gen: number, link: Link, opened: Opened): void {

@@ -1,4 +1,4 @@
-import { BLOCK_ABSENT, type BlockIndex, type Bytes, type Epoch, LIMITS, type Push, type Seq } from '@ashlar/proto'
+import { ABSENT_VERSION, BLOCK_ABSENT, type BlockIndex, type Bytes, LIMITS, type Push } from '@ashlar/proto'
 import type { BlockChange } from '../machine.ts'
 
 /** What a block takes beside its bytes. */
@@ -69,13 +69,7 @@ function sizeOf(change: BlockChange | undefined): Bytes {
 }
 
 /** What a PUSH makes of its block. */
-export function pushedChange(push: Push): BlockChange {
-  return {
-    block: push.block,
-    version:
-      push.kind === BLOCK_ABSENT
-        ? { epoch: 0 as Epoch, seq: 0 as Seq, kind: BLOCK_ABSENT, checksum: 0 }
-        : { epoch: push.versionEpoch, seq: push.versionSeq, kind: push.kind, checksum: push.checksum },
-    ...(push.bytes === undefined ? {} : { bytes: push.bytes }),
-  }
+export function pushedChange({ block, versionEpoch, versionSeq, kind, checksum, bytes }: Push): BlockChange {
+  const version = kind === BLOCK_ABSENT ? ABSENT_VERSION : { epoch: versionEpoch, seq: versionSeq, kind, checksum }
+  return { block, version, ...(bytes === undefined ? {} : { bytes }) }
 }

@@ -130,7 +130,7 @@ export class OutStream {
     this.openedAt = ctx.now
     this.send(ctx, {
       type: 'open',
-      ...{ extent: this.extent.id, epoch: this.owner.epoch, gen: this.gen },
+      ...this.name,
       ...{ primaryStore: this.services.self, replicaStore: this.store, replicaCounter: counter },
       counts: this.owner.counts(this.store),
     })
