@@ -49,57 +49,101 @@ function lacksCommitted(mine: LeafVersions['versions'], theirs: LeafVersions['ve
   })
 }
 
+/** What both sides have under one leaf. */
+export interface LeafPair {
+  readonly mine: LeafVersions['versions']
+  readonly theirs: LeafVersions['versions']
+}
+
 /**
  * Versions of leaves as they come in from both sides, a few leaves at a time so that comparing an extent of any size
  * keeps little in memory.
  */
-export class LeafComparison {
+export class LeafPairs {
   private waiting: number[]
   private readonly asked = new Set<number>()
   private readonly mine = new Map<number, LeafVersions['versions']>()
   private readonly theirs = new Map<number, LeafVersions['versions']>()
-  private readonly commitSeq: Seq
-  /** The other side proves that this one lost a committed write. */
-  behind = false
 
-  /** `commitSeq`: what the other side knows to be committed. */
-  constructor(leaves: readonly number[], commitSeq: Seq) {
+  constructor(leaves: readonly number[]) {
     this.waiting = [...leaves]
-    this.commitSeq = commitSeq
   }
 
   /** Nothing is left to ask for or to compare. */
   get done(): boolean {
-    return this.waiting.length === 0 && this.asked.size === 0
+    return this.waiting.length === 0 && !this.pending
+  }
+
+  /** Leaves were asked for that have not come from both sides. */
+  get pending(): boolean {
+    return this.asked.size > 0
   }
 
   /** The next leaves to ask both sides for; empty while earlier ones are on their way. */
   next(most: number): number[] {
-    if (this.asked.size > 0) return []
+    if (this.pending) return []
     const leaves = this.waiting.slice(0, most)
     this.waiting = this.waiting.slice(most)
     for (const leaf of leaves) this.asked.add(leaf)
     return leaves
   }
 
-  addMine(leaf: number, versions: LeafVersions['versions']): BlockIndex[] {
+  /** Both sides of the leaf, once they are there; given once. */
+  addMine(leaf: number, versions: LeafVersions['versions']): LeafPair | undefined {
     this.mine.set(leaf, versions)
-    return this.compare(leaf)
+    return this.take(leaf)
   }
 
-  addTheirs(leaf: number, versions: LeafVersions['versions']): BlockIndex[] {
+  /** The same. A leaf that was not asked for is passed over. */
+  addTheirs(leaf: number, versions: LeafVersions['versions']): LeafPair | undefined {
     if (this.asked.has(leaf)) this.theirs.set(leaf, versions)
-    return this.compare(leaf)
+    return this.take(leaf)
   }
 
-  /** Blocks that differ, once both sides of the leaf are there. */
-  private compare(leaf: number): BlockIndex[] {
+  private take(leaf: number): LeafPair | undefined {
     const [mine, theirs] = [this.mine.get(leaf), this.theirs.get(leaf)]
-    if (mine === undefined || theirs === undefined) return []
+    if (mine === undefined || theirs === undefined) return undefined
     this.mine.delete(leaf)
     this.theirs.delete(leaf)
     this.asked.delete(leaf)
-    if (lacksCommitted(mine, theirs, this.commitSeq)) this.behind = true
-    return differingBlocks(mine, theirs)
+    return { mine, theirs }
+  }
+}
+
+/** Compares what a primary has with what a replica has, as the leaves of both come in. */
+export class LeafComparison {
+  private readonly pairs: LeafPairs
+  private readonly commitSeq: Seq
+  /** The other side proves that this one lost a committed write. */
+  behind = false
+
+  /** `commitSeq`: what the other side knows to be committed. */
+  constructor(leaves: readonly number[], commitSeq: Seq) {
+    this.pairs = new LeafPairs(leaves)
+    this.commitSeq = commitSeq
+  }
+
+  get done(): boolean {
+    return this.pairs.done
+  }
+
+  /** As LeafPairs.next. */
+  next(most: number): number[] {
+    return this.pairs.next(most)
+  }
+
+  addMine(leaf: number, versions: LeafVersions['versions']): BlockIndex[] {
+    return this.compare(this.pairs.addMine(leaf, versions))
+  }
+
+  addTheirs(leaf: number, versions: LeafVersions['versions']): BlockIndex[] {
+    return this.compare(this.pairs.addTheirs(leaf, versions))
+  }
+
+  /** Blocks that differ, once both sides of the leaf are there. */
+  private compare(pair: LeafPair | undefined): BlockIndex[] {
+    if (pair === undefined) return []
+    if (lacksCommitted(pair.mine, pair.theirs, this.commitSeq)) this.behind = true
+    return differingBlocks(pair.mine, pair.theirs)
   }
 }

@@ -18,7 +18,7 @@ import {
   type Windows,
 } from '@ashlar/proto'
 import type { BlockChange, Context, LeafVersions, Link } from '../machine.ts'
-import { differingLeaves, LEAVES_AT_ONCE, sameBytes } from './comparison.ts'
+import { differingLeaves, LEAVES_AT_ONCE, type LeafPair, LeafPairs, sameBytes } from './comparison.ts'
 import type { Primary } from './primary.ts'
 import { StagedPushes } from './staged-pushes.ts'
 
@@ -64,11 +64,8 @@ export class MemberState {
   private readonly primary: Primary
   private over = false
   private myLeaves: Uint8Array = new Uint8Array()
-  /** Leaves that differ and were not asked for; undefined until it is known which do. */
-  private leaves: number[] | undefined
-  private asked: readonly number[] = []
-  private own: ReadonlyMap<number, LeafVersions['versions']> = new Map()
-  private readonly theirs = new Map<number, LeafVersions['versions']>()
+  /** Leaves that differ; undefined until it is known which do. */
+  private pairs: LeafPairs | undefined
   private fetches: Fetch[] = []
   private readonly fetching = new Map<number, Fetch>()
 
@@ -121,7 +118,7 @@ export class MemberState {
   }
 
   onDigests(ctx: Context, link: Link, message: Digests): void {
-    if (!this.current(ctx, link, message) || this.leaves !== undefined) return
+    if (!this.current(ctx, link, message) || this.pairs !== undefined) return
     const count = Math.ceil(this.primary.extent.blockCount / LIMITS.leafBlocks)
     const differing = differingLeaves(this.myLeaves, message.leaves, count)
     if (differing === undefined) this.learner.onClosed(ctx)
@@ -129,51 +126,44 @@ export class MemberState {
   }
 
   private compare(ctx: Context, leaves: number[]): void {
-    this.leaves = leaves
+    this.pairs = new LeafPairs(leaves)
     this.goOn(ctx)
   }
 
   /** Asks for what comes next; once nothing is left, the state is known. */
   private goOn(ctx: Context): void {
-    if (this.isOver || this.leaves === undefined || this.asked.length > 0) return
+    const { pairs } = this
+    if (this.isOver || pairs === undefined || pairs.pending) return
     this.fetchMore(ctx)
     if (this.isOver || this.fetching.size > 0) return
-    if (this.leaves.length > 0) return this.askLeaves(ctx, this.leaves.splice(0, LEAVES_AT_ONCE))
+    if (!pairs.done) return this.askLeaves(ctx, pairs)
     if (this.windows === undefined) return
     this.over = true
     this.learner.onLearned(ctx, this)
   }
 
-  private askLeaves(ctx: Context, leaves: readonly number[]): void {
+  private askLeaves(ctx: Context, pairs: LeafPairs): void {
     const { services, extent } = this.primary
-    this.asked = leaves
-    this.own = new Map()
-    this.theirs.clear()
+    const leaves = pairs.next(LEAVES_AT_ONCE)
     this.send(ctx, { type: 'get-versions', ...this.stream, leaves })
     const token = ctx.token()
     ctx.emit({ type: 'versions', token, extent: extent.id, leaves })
     services.when(token, (later, completion) => {
-      if (this.isOver || this.asked !== leaves || completion.type !== 'versions') return
-      this.own = new Map(completion.leaves.map(({ leaf, versions }) => [leaf, versions]))
-      this.onLeaves(later)
+      if (this.isOver || completion.type !== 'versions') return
+      for (const { leaf, versions } of completion.leaves) this.compareLeaf(later, pairs.addMine(leaf, versions))
+      this.goOn(later)
     })
   }
 
   onVersions(ctx: Context, link: Link, message: Versions): void {
-    if (!this.current(ctx, link, message) || !this.asked.includes(message.leaf)) return
-    this.theirs.set(message.leaf, message.versions)
-    this.onLeaves(ctx)
-  }
-
-  private onLeaves(ctx: Context): void {
-    if (this.own.size < this.asked.length || this.theirs.size < this.asked.length) return
-    for (const leaf of this.asked) this.compareLeaf(ctx, this.own.get(leaf) ?? [], this.theirs.get(leaf) ?? [])
-    this.asked = []
+    if (!this.current(ctx, link, message)) return
+    this.compareLeaf(ctx, this.pairs?.addTheirs(message.leaf, message.versions))
     this.goOn(ctx)
   }
 
-  private compareLeaf(ctx: Context, own: LeafVersions['versions'], theirs: LeafVersions['versions']): void {
-    const [mine, other] = [byBlock(own), byBlock(theirs)]
+  private compareLeaf(ctx: Context, pair: LeafPair | undefined): void {
+    if (pair === undefined) return
+    const [mine, other] = [byBlock(pair.mine), byBlock(pair.theirs)]
     // The member went on in the very epoch of the last write here: it had every write that this store has.
     const inItsHistory = this.opened.lastEpoch === this.primary.extent.lastEpoch
     for (const block of new Set([...mine.keys(), ...other.keys()])) {
