@@ -20,7 +20,7 @@ import {
 import { verifyWrite } from '@ashlar/proto/codec'
 import type { NodeView, Readiness, VerifiedBlock } from './admin/index.ts'
 import type { InsecureListener } from './config/index.ts'
-import type { Effect, Input, Link, LoadedBlock, LogEntry, Token } from './core/machine.ts'
+import type { Effect, Input, Link, LinkPeer, LoadedBlock, LogEntry, Token } from './core/machine.ts'
 import { NodeMachine } from './core/node-machine.ts'
 import type { RaftView } from './core/raft/index.ts'
 import type { ExtentStatus } from './core/replication/index.ts'
@@ -37,7 +37,7 @@ import {
   type ReplicaStore,
   type SpaceView,
 } from './storage/index.ts'
-import type { LinkPeer, Transport, TransportEvents } from './transport/index.ts'
+import type { Transport, TransportEvents } from './transport/index.ts'
 
 /** What a running node is made of, apart from its store and its transport. */
 export interface RunningNodeOptions {

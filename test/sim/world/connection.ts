@@ -1,20 +1,9 @@
-import type { Message, StoreId } from '@ashlar/proto'
+import type { LinkPeer } from '@ashlar/node/core'
+import type { Message } from '@ashlar/proto'
 import type { Backlog } from './bandwidth.ts'
 
 /** What a process says of itself when a connection is made. `wire`: the newest version that it speaks. */
-export type Hello = { readonly wire: number } & (
-  | {
-      readonly kind: 'node'
-      readonly store: StoreId
-      readonly counter: number
-      readonly address: string
-      /** Feature level that its build knows. */
-      readonly level: number
-      /** The connection has a lane for what is urgent: said once it is made. */
-      readonly urgentLane?: true
-    }
-  | { readonly kind: 'client'; readonly name: string }
-)
+export type Hello = LinkPeer
 
 /** A process as the network sees it. */
 export interface Endpoint {

@@ -1,13 +1,13 @@
 import { isUrgent, type Message, type Millis, type StoreId, TIMERS, WIRE_VERSION } from '@ashlar/proto'
 import type { PeerLinks } from './interfaces.ts'
-import type { Context, Input, Link } from './machine.ts'
+import type { Context, Input, Link, LinkPeer } from './machine.ts'
 
 type LinkUp = Extract<Input, { type: 'link-up' }>
 
 interface LinkEntry {
   readonly link: Link
   readonly direction: 'in' | 'out'
-  readonly peer: LinkUp['peer']
+  readonly peer: LinkPeer
   lastSent: Millis
   lastHeard: Millis
   /** It was found dead: `link-down` follows. */
@@ -84,7 +84,7 @@ export class Links implements PeerLinks {
     this.note(entry.peer, ctx.now)
   }
 
-  private note(peer: LinkUp['peer'], now: Millis): void {
+  private note(peer: LinkPeer, now: Millis): void {
     if (peer.kind !== 'node') return
     this.heard.set(peer.store, now)
     this.frames.set(peer.store, now)

@@ -121,29 +121,32 @@ export interface LoadedBlock {
 
 // ---- inputs ---------------------------------------------------------------------------------------------------------
 
+/**
+ * Who is at the other end of a link. `wire`: the version that both speak on it, so that a machine knows what cannot travel
+ * there.
+ */
+export type LinkPeer = { readonly wire: number } & (
+  | {
+      readonly kind: 'node'
+      readonly store: StoreId
+      readonly counter: number
+      readonly address: string
+      /** Feature level that its build knows (amendment 24). */
+      readonly level: number
+      /** What is urgent has a connection of its own: it never waits behind bulk (amendment 36). */
+      readonly urgentLane?: boolean
+    }
+  | { readonly kind: 'client'; readonly name: string }
+)
+
 export type Input =
   | { readonly type: 'tick' }
-  /**
-   * A connection passed its handshake. `direction` out: this node dialed it. `store` and `address` are the other side's; `wire`
-   * is the version that both speak on it, so that a machine knows what cannot travel there.
-   */
+  /** A connection passed its handshake. `direction` out: this node dialed it. */
   | {
       readonly type: 'link-up'
       readonly link: Link
       readonly direction: 'in' | 'out'
-      readonly peer: { readonly wire: number } & (
-        | {
-            readonly kind: 'node'
-            readonly store: StoreId
-            readonly counter: number
-            readonly address: string
-            /** Feature level that its build knows (amendment 24). */
-            readonly level: number
-            /** What is urgent has a connection of its own: it never waits behind bulk (amendment 36). */
-            readonly urgentLane?: boolean
-          }
-        | { readonly kind: 'client'; readonly name: string }
-      )
+      readonly peer: LinkPeer
     }
   | { readonly type: 'link-down'; readonly link: Link }
   /** A valid message whose block checksums match. Byte arrays belong to the machine from here on. */

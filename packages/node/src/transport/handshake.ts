@@ -8,8 +8,8 @@ import {
   WIRE_VERSION_MIN,
 } from '@ashlar/proto'
 import { levelProblem } from '../core/control/index.ts'
+import type { LinkPeer } from '../core/machine.ts'
 import type { TransportIdentity } from './options.ts'
-import type { LinkPeer } from './transport.ts'
 
 /** The handshake's decisions, without a connection: who is let in, and what is said to who is not. */
 

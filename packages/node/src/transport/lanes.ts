@@ -1,5 +1,5 @@
 import { URGENT_LANE_WIRE } from '@ashlar/proto'
-import type { LinkPeer } from './transport.ts'
+import type { LinkPeer } from '../core/machine.ts'
 
 /**
  * What a connection says of itself before its handshake, by the path that it asks for: a link between two nodes that know

@@ -1,5 +1,5 @@
+import type { LinkPeer } from '../core/machine.ts'
 import type { Session } from './session.ts'
-import type { LinkPeer } from './transport.ts'
 
 /** The connections of one link: one, or one for what is urgent beside it. */
 export interface Carrier {

@@ -21,11 +21,11 @@ import {
   verifyChecksums,
 } from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
+import type { LinkPeer } from '../core/machine.ts'
 import { helloOf, judgeHello, judgeWelcome, peerOf, welcomeOf } from './handshake.ts'
 import type { Lane } from './lanes.ts'
 import type { TransportCounters } from './metrics.ts'
 import { SOCKET_BYTES, STALL_CHECK_MS, STALL_MS, type TransportIdentity, type TransportLogger } from './options.ts'
-import type { LinkPeer } from './transport.ts'
 
 /** WebSocket close codes (RFC 6455 section 7.4.1). */
 const CLOSE_NORMAL = 1000

@@ -1,5 +1,5 @@
-import type { Message, StoreId } from '@ashlar/proto'
-import type { Link } from '../core/machine.ts'
+import type { Message } from '@ashlar/proto'
+import type { Link, LinkPeer } from '../core/machine.ts'
 
 /**
  * The transport port of a node: connections to peers and clients, as links. Every transport passes
@@ -32,18 +32,3 @@ export interface TransportEvents {
   /** Messages of one frame, in order, valid and with matching block checksums. */
   messages(link: Link, messages: readonly Message[]): void
 }
-
-/** `wire`: the version that the handshake chose; what came later does not travel on this link. */
-export type LinkPeer = { readonly wire: number } & (
-  | {
-      readonly kind: 'node'
-      readonly store: StoreId
-      readonly counter: number
-      readonly address: string
-      /** Feature level that its build knows. */
-      readonly level: number
-      /** The link is two connections, one of them for what is urgent (amendment 36). */
-      readonly urgentLane: boolean
-    }
-  | { readonly kind: 'client'; readonly name: string }
-)

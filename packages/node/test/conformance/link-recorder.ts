@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Message } from '@ashlar/proto'
-import type { Link } from '../../src/core/machine.ts'
-import type { LinkPeer, TransportEvents } from '../../src/transport/transport.ts'
+import type { Link, LinkPeer } from '../../src/core/machine.ts'
+import type { TransportEvents } from '../../src/transport/transport.ts'
 
 const DEADLINE_MS = 15_000
 
