@@ -1,6 +1,11 @@
 import { type Message, type StoreId, WIRE_VERSION } from '@ashlar/proto'
 import type { ClientLink } from '../core/machine.ts'
-import type { ClientTransport, ClientTransportCounters, ClientTransportEvents } from '../transport/client-transport.ts'
+import {
+  type ClientTransport,
+  type ClientTransportCounters,
+  type ClientTransportEvents,
+  newClientTransportCounters,
+} from '../transport/client-transport.ts'
 
 /** A node as a transport sees it. */
 export interface MemoryNode {
@@ -30,10 +35,7 @@ export interface MemoryNetwork {
  * that is down is dialed again when it comes up.
  */
 export class MemoryTransport implements ClientTransport {
-  readonly counters: ClientTransportCounters = {
-    ...{ badFrames: 0, unencodableMessages: 0, failedDials: 0 },
-    ...{ sentBytes: 0, receivedBytes: 0 },
-  }
+  readonly counters: ClientTransportCounters = newClientTransportCounters()
   readonly #network: MemoryNetwork
   readonly #events: ClientTransportEvents
   readonly #onClosed: (transport: MemoryTransport) => void

@@ -38,3 +38,7 @@ export interface ClientTransportCounters {
   sentBytes: number
   receivedBytes: number
 }
+
+export function newClientTransportCounters(): ClientTransportCounters {
+  return { badFrames: 0, unencodableMessages: 0, failedDials: 0, sentBytes: 0, receivedBytes: 0 }
+}

@@ -1,7 +1,12 @@
 import { type ClusterId, invariant, isDialable, type Message, RedialPause, TIMERS } from '@ashlar/proto'
 import { FrameMemory } from '@ashlar/proto/codec'
 import type { ClientLink } from '../core/machine.ts'
-import type { ClientTransport, ClientTransportCounters, ClientTransportEvents } from './client-transport.ts'
+import {
+  type ClientTransport,
+  type ClientTransportCounters,
+  type ClientTransportEvents,
+  newClientTransportCounters,
+} from './client-transport.ts'
 import { type ClientTls, WsConnection } from './ws-connection.ts'
 
 export interface WsTransportOptions {
@@ -24,10 +29,7 @@ interface Dialed {
 /** Dials nodes over WebSocket and dials them again, after longer and longer pauses, as long as they are wanted. */
 export class WsTransport implements ClientTransport {
   readonly #frameMemory = new FrameMemory()
-  readonly counters: ClientTransportCounters = {
-    ...{ badFrames: 0, unencodableMessages: 0, failedDials: 0 },
-    ...{ sentBytes: 0, receivedBytes: 0 },
-  }
+  readonly counters: ClientTransportCounters = newClientTransportCounters()
   readonly #options: WsTransportOptions
   readonly #events: ClientTransportEvents
   readonly #dialed: Map<string, Dialed> = new Map()
