@@ -51,20 +51,23 @@ function parsed(sessions: string | undefined): number[] | undefined {
 
 function reportDetach(view: NodeView, name: string, asked: readonly number[] | undefined): DetachReport {
   const volume = volumeNamed(view, name)
-  const gone = asked?.find((session) => !volume.holders.some((holder) => holder.session === session))
+  const gone = asked?.find((session) => !isHeld(volume, session))
   if (gone !== undefined)
     throw new AshlarError('NOT_FOUND', `no session ${gone} holds volume ${name}`, {
       hint: 'see `ashlar volume describe` for those that do',
     })
-  return reportOf(view, name, asked)
+  return reportOf(view, volume, asked)
 }
 
-function reportOf(view: NodeView, name: string, asked: readonly number[] | undefined): DetachReport {
-  const volume = volumeNamed(view, name)
+function isHeld({ holders }: VolumeRecord, session: number): boolean {
+  return holders.some((holder) => holder.session === session)
+}
+
+function reportOf(view: NodeView, volume: VolumeRecord, asked: readonly number[] | undefined): DetachReport {
   const sessions = volume.holders
     .filter(({ session }) => asked === undefined || asked.includes(session))
     .map(({ session, client, mode }) => ({ session, client, mode }))
-  return { volume: name, sessions, ...outlook(view, volume, sessions.length, asked?.length) }
+  return { volume: volume.name, sessions, ...outlook(view, volume, sessions.length, asked?.length) }
 }
 
 /** `ended` of those that hold the volume, and `named`, of which some may be over already. */
@@ -96,16 +99,16 @@ function outlook(
  * ended too: it may be over already, and then the answer still says that every primary knows.
  */
 async function detach(view: NodeView, name: string, asked: readonly number[], fence: boolean): Promise<DetachReport> {
-  const { id, holders } = volumeNamed(view, name)
+  const volume = volumeNamed(view, name)
   const named = [...new Set(asked)]
-  const gone = named.filter((session) => !holders.some((holder) => holder.session === session))
-  const report = reportOf(view, name, named)
+  const gone = named.filter((session) => !isHeld(volume, session))
+  const report = reportOf(view, volume, named)
   if (!fence || !report.possible) {
     throw new AshlarError('CONFLICT', `volume ${name} was left as it is: ${report.consequences.join('; ')}`, {
       hint: report.possible ? 'say that these sessions are to be fenced to do it' : '',
     })
   }
   for (const session of named)
-    await view.admin({ do: 'detach', volume: id, session: session as SessionId, fence: true })
+    await view.admin({ do: 'detach', volume: volume.id, session: session as SessionId, fence: true })
   return { ...report, gone }
 }
