@@ -1,11 +1,12 @@
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
+import type { StoreId } from '@ashlar/proto'
 import type { HardState } from '../../core/raft/index.ts'
 import { syncDirectory } from '../directories.ts'
 import { corruptStoreError } from '../errors.ts'
+import { uuidAt, writeUuid } from '../uuid-bytes.ts'
 import { openOrMake, readIfThere, writeAll } from './files.ts'
-import { storeIdAt, writeStoreId } from './store-id-bytes.ts'
 
 /**
  * Term and vote in two files of the same content, each written and synced before the other is touched, so that a crash
@@ -82,7 +83,7 @@ function encode(generation: number, { term, vote, recovering }: HardState): Buff
   bytes.writeBigUInt64BE(BigInt(generation), 8)
   bytes.writeBigUInt64BE(BigInt(term), 16)
   bytes.writeUInt8((vote === undefined ? 0 : VOTED) | (recovering ? RECOVERING : 0), 24)
-  if (vote !== undefined) writeStoreId(bytes, vote, VOTE_AT)
+  if (vote !== undefined) writeUuid(bytes, vote, VOTE_AT)
   bytes.writeUInt32BE(crc32(bytes.subarray(0, CHECKED_BYTES)), CHECKED_BYTES)
   return bytes
 }
@@ -93,7 +94,7 @@ function decode(bytes: Buffer | undefined): { generation: number; state: HardSta
   const flags = bytes.readUInt8(24)
   const state: HardState = {
     term: Number(bytes.readBigUInt64BE(16)),
-    vote: (flags & VOTED) === 0 ? undefined : storeIdAt(bytes, VOTE_AT),
+    vote: (flags & VOTED) === 0 ? undefined : (uuidAt(bytes, VOTE_AT) as StoreId),
     ...((flags & RECOVERING) === 0 ? {} : { recovering: true }),
   }
   return { generation: Number(bytes.readBigUInt64BE(8)), state }

@@ -1,11 +1,12 @@
 import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
+import type { StoreId } from '@ashlar/proto'
 import type { LogMark } from '../../core/raft/index.ts'
 import { NO_LOG_MARK } from '../../core/raft/index.ts'
 import { syncDirectory } from '../directories.ts'
+import { uuidAt, writeUuid } from '../uuid-bytes.ts'
 import { openOrMake, readIfThere, writeAll } from './files.ts'
-import { storeIdAt, writeStoreId } from './store-id-bytes.ts'
 
 /**
  * What this store has said in the newest term, beside the directory of the log like the mark of the term (term-mark.ts), which
@@ -85,7 +86,7 @@ function encode({ term, vote, index }: LogMark): Buffer {
   bytes.writeBigUInt64BE(BigInt(term), 8)
   bytes.writeBigUInt64BE(BigInt(index), 16)
   bytes.writeUInt8(vote === undefined ? 0 : 1, 24)
-  if (vote !== undefined) writeStoreId(bytes, vote, VOTE_AT)
+  if (vote !== undefined) writeUuid(bytes, vote, VOTE_AT)
   bytes.writeUInt32BE(crc32(bytes.subarray(0, CHECKED_BYTES)), CHECKED_BYTES)
   return bytes
 }
@@ -96,7 +97,7 @@ function decode(bytes: Buffer | undefined): LogMark {
   if (crc32(bytes.subarray(0, CHECKED_BYTES)) !== bytes.readUInt32BE(CHECKED_BYTES)) return NO_LOG_MARK
   return {
     term: Number(bytes.readBigUInt64BE(8)),
-    vote: bytes.readUInt8(24) === 0 ? undefined : storeIdAt(bytes, VOTE_AT),
+    vote: bytes.readUInt8(24) === 0 ? undefined : (uuidAt(bytes, VOTE_AT) as StoreId),
     index: Number(bytes.readBigUInt64BE(16)),
   }
 }
