@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ABSENT_VERSION, type BlockIndex, type Epoch, ERRORS, type StoreId } from '@ashlar/proto'
-import { active } from './active.ts'
+import { active, name } from './active.ts'
 import type { World } from './kit.ts'
 import { blockOf, EXTENT, write } from './requests.ts'
 
@@ -9,9 +9,19 @@ const OK = ERRORS.OK.number
 const CANCELLED = ERRORS.CANCELLED.number
 const EPOCH_2 = 2 as Epoch
 
-function named(world: World, store: string, inSync: readonly string[], eligible: readonly string[] = []): void {
-  const primary = { store: store as StoreId, counter: world.host(store).counter }
-  world.change({ epoch: EPOCH_2, primary, inSync: inSync as StoreId[], eligible: eligible as StoreId[] })
+/** All three stores have one write, and a and b another one. */
+function aheadOfC(): World {
+  const world = active({ minInSync: 2 })
+  world.ask('a', write(0, 1, 1))
+  world.settle()
+  world.hold = (_from, to, message) => to === 'c' && message.type === 'replicate'
+  world.ask('a', write(1, 2, 2))
+  world.settle()
+  return world
+}
+
+function stores(...names: readonly string[]): StoreId[] {
+  return names as StoreId[]
 }
 
 function cancelled(world: World, store: string, operation: ReturnType<typeof write>['operation']): readonly number[] {
@@ -43,7 +53,7 @@ test('amendment 25: a store that may be kept later keeps aside what is pushed to
     to === 'c' && (message.type === 'mark' || (message.type === 'push' && pushes++ > 0))
   world.pass(1100)
   assert.equal(world.versionAt('c', 10).seq, 0, 'half of an operation is no state to serve from')
-  named(world, 'c', ['c'], ['a', 'b'])
+  name(world, 'c', { inSync: stores('c'), eligible: stores('a', 'b') })
   world.kill('a')
   world.hold = () => false
   world.start('b')
@@ -74,24 +84,19 @@ test('amendment 26: a member that is ahead, and lost a block of what it had, tak
   disk.bytes.delete(1 as BlockIndex)
   disk.sync()
   world.start('b')
-  named(world, 'c', ['b', 'c'])
+  name(world, 'c', { inSync: stores('b', 'c') })
   world.settle()
   world.pass(200)
   assert.deepEqual([world.versionAt('c', 1).seq, world.versionAt('b', 1).seq], [3, 3], 'what was acknowledged is there')
 })
 
 test('amendment 26: a kept store that is ahead and whose reads hang does not hold up the others', () => {
-  const world = active({ minInSync: 2 })
-  world.ask('a', write(0, 1, 1))
-  world.settle()
-  world.hold = (_from, to, message) => to === 'c' && message.type === 'replicate'
-  world.ask('a', write(1, 2, 2))
-  world.settle()
+  const world = aheadOfC()
   world.kill('a')
   world.kill('b')
   world.hold = () => false
   world.host('b').autoRead = false
-  named(world, 'c', ['c'], ['b'])
+  name(world, 'c', { inSync: stores('c'), eligible: stores('b') })
   world.start('a')
   world.start('b')
   world.publish()
@@ -105,18 +110,13 @@ test('amendment 26: a kept store that is ahead and whose reads hang does not hol
 })
 
 test('amendment 18: what a primary takes over after a while is not late for its own disk', () => {
-  const world = active({ minInSync: 2 })
-  world.ask('a', write(0, 1, 1))
-  world.settle()
-  world.hold = (_from, to, message) => to === 'c' && message.type === 'replicate'
-  world.ask('a', write(1, 2, 2))
-  world.settle()
+  const world = aheadOfC()
   world.kill('b')
   world.lastFrameAt = world.now + 20_000
   world.kill('a')
   world.hold = () => false
   world.host('b').state = 'lost'
-  named(world, 'c', ['b', 'c'])
+  name(world, 'c', { inSync: stores('b', 'c') })
   world.pass(7000)
   world.host('c').autoSync = false
   world.host('b').state = 'up'

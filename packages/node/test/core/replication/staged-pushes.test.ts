@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { type BlockIndex, type Epoch, ERRORS, LIMITS, type Seq, type StoreId } from '@ashlar/proto'
 import type { BlockChange } from '../../../src/core/machine.ts'
 import { StagedPushes, StagingRoom } from '../../../src/core/replication/staged-pushes.ts'
-import { active } from './active.ts'
+import { active, lead } from './active.ts'
 import type { World } from './kit.ts'
 import { EXTENT, write } from './requests.ts'
 
@@ -14,13 +14,6 @@ function copyingTo(world: World, store: string): void {
   world.hold = (_from, to, message) => to === store && message.type === 'mark'
   world.reconnect('a', store)
   world.pass(50)
-}
-
-function lead(world: World, store: string, inSync: readonly string[]): void {
-  const { counter } = world.host(store)
-  const epoch = (world.record.epoch + 1) as Epoch
-  world.change({ epoch, primary: { store: store as StoreId, counter }, inSync: inSync as StoreId[] })
-  world.settle()
 }
 
 test('amendment 25: a replica in sync takes in what was pushed, and the operations with it, when the MARK comes', () => {

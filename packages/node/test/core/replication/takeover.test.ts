@@ -1,19 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ABSENT_VERSION, type Epoch, ERRORS, type StoreId, TIMERS } from '@ashlar/proto'
-import { active } from './active.ts'
+import { active, lead } from './active.ts'
 import type { World } from './kit.ts'
 import { EXTENT, read, write } from './requests.ts'
 
 const OK = ERRORS.OK.number
 const WAIT = ERRORS.WAIT.number
-
-function lead(world: World, store: string, inSync: readonly string[]): void {
-  const { counter } = world.host(store)
-  const epoch = (world.record.epoch + 1) as Epoch
-  world.change({ epoch, primary: { store: store as StoreId, counter }, inSync: inSync as StoreId[] })
-  world.settle()
-}
 
 test('amendment 26: a new primary takes over what a member has more, and A2.8-5 rolls back what no member has', () => {
   const world = active()
