@@ -3,26 +3,27 @@ import { BLOCK_BYTES } from '../options.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import { Stage } from './stage.ts'
 
+const WORKLOAD = {
+  depth: 4,
+  thinkMs: 20,
+  writeShare: 0.6,
+  partialShare: 0,
+  eraseShare: 0,
+  mostBlocks: 1,
+  flushEveryMs: 0,
+}
+
 /**
  * A primary, one replica and a client that only reads are cut from control, whose own node takes over and evicts the
  * replica; the writers are with it. The old primary has most of its ackSet beside it, and no lease: it must not answer a
  * read, since the new one serves.
  */
 export function readsBesideMajority(): readonly Violation[] {
-  const workload = {
-    depth: 2,
-    thinkMs: 20,
-    writeShare: 0.6,
-    partialShare: 0,
-    eraseShare: 0,
-    mostBlocks: 1,
-    flushEveryMs: 0,
-  }
   const stage = new Stage({
     sharing: 'takeover',
     sizeBytes: 2048 * BLOCK_BYTES,
     hotBytes: 1024 * BLOCK_BYTES,
-    workload,
+    workload: { ...WORKLOAD, depth: 2 },
   }).movePrimaryFromVoter()
   const { primary, replica, voter, world } = stage
   const readers = world.clients.slice(2).map(({ name }) => name)
@@ -40,15 +41,6 @@ export function readsBesideMajority(): readonly Violation[] {
  * primary never hears of that: below minInSync the word of the ackSet proves nothing.
  */
 export function readsBelowMinInSync(): readonly Violation[] {
-  const workload = {
-    depth: 4,
-    thinkMs: 20,
-    writeShare: 0.6,
-    partialShare: 0,
-    eraseShare: 0,
-    mostBlocks: 1,
-    flushEveryMs: 0,
-  }
   const stage = Stage.where(({ record, voter }) => !record.assigned.includes(voter.disk.store), {
     nodes: 6,
     replicas: 5,
@@ -56,7 +48,7 @@ export function readsBelowMinInSync(): readonly Violation[] {
     sharing: 'takeover',
     sizeBytes: 1024 * BLOCK_BYTES,
     hotBytes: 512 * BLOCK_BYTES,
-    workload,
+    workload: WORKLOAD,
   })
   const { primary, voter, world } = stage
   const [beside, ...away] = world.nodes.filter((node) => node !== primary && node !== voter) as [

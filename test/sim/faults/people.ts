@@ -2,6 +2,7 @@ import type { AdminCommand, ExtentRecord } from '@ashlar/proto'
 import { VOLUME_NAME } from '../workload/client-driver.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import type { Victims } from './nemesis.ts'
+import { once, type Patience } from './patience.ts'
 
 /** How often a person looks whether what is waited for has come. */
 const LOOK_MS = 250
@@ -30,7 +31,9 @@ export class PeopleFaults {
     if (!node.up) return false
     const { store } = node.disk
     node.crash({ powerLoss: chance.happens(0.5) })
-    this.when(
+    once(
+      this.patience,
+      PATIENCE_MS,
       () => truth.map.nodes.get(store)?.state === 'lost',
       () => {
         if (!node.up && node.disk.store === store) this.command({ do: 'lose-store', store })
@@ -60,7 +63,7 @@ export class PeopleFaults {
       this.forcing.delete(id)
       target.start()
     }
-    this.when(isOut, () => this.downWithMembers(id, target, end), end)
+    once(this.patience, PATIENCE_MS, isOut, () => this.downWithMembers(id, target, end), end)
     return true
   }
 
@@ -82,7 +85,7 @@ export class PeopleFaults {
       end()
       if (chance.happens(0.5)) this.command({ do: 'acknowledge-loss', name: VOLUME_NAME })
     }
-    this.when(isForced, acknowledge, end)
+    once(this.patience, PATIENCE_MS, isForced, acknowledge, end)
   }
 
   /** A store reads all that it holds, and tells its machine what is damaged. */
@@ -98,16 +101,8 @@ export class PeopleFaults {
     if (up.length > 0) this.victims.chance.pick(up).process?.admin(command, () => {})
   }
 
-  /** Does something once a condition holds, or gives up. */
-  private when(holds: () => boolean, then: () => void, otherwise: () => void = () => {}): void {
-    const { clock } = this.victims
-    const until = clock.now + PATIENCE_MS
-    const look = (): void => {
-      if (this.stopped || clock.now > until) return otherwise()
-      if (holds()) return then()
-      clock.after(LOOK_MS, look)
-    }
-    look()
+  private get patience(): Patience {
+    return { clock: this.victims.clock, lookMs: LOOK_MS, isOver: () => this.stopped }
   }
 }
 

@@ -2,6 +2,7 @@ import { type ExtentRecord, volumeOf } from '@ashlar/proto'
 import { VOLUME_NAME } from '../workload/client-driver.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import type { Victims } from './nemesis.ts'
+import { once, type Patience } from './patience.ts'
 import type { Tools } from './wide-faults.ts'
 
 const LOOK_MS = 20
@@ -51,12 +52,14 @@ export class RaceFaults {
         for (const { name } of control) network.setLag(first.name, name, 0)
       })
       replica.start()
-      this.when(
+      once(
+        this.patience,
+        PATIENCE_MS,
         () => first.process?.asksFor(id, store) === true,
         () => clock.after(chance.between(0, 100), () => this.failAgain(replica)),
       )
     }
-    this.when(isOut, restart, () => replica.start())
+    once(this.patience, PATIENCE_MS, isOut, restart, () => replica.start())
     return true
   }
 
@@ -83,7 +86,7 @@ export class RaceFaults {
     this.tools.cuts.make([cut], chance.between(1000, 4000))
     leader.process?.admin({ do: 'transfer-leadership', store: next.disk.store }, () => {})
     const leads = (): boolean => nodes.includes(next) && next.process?.leads === true
-    this.when(leads, () => this.attach(), undefined, 2000)
+    once(this.patience, 2000, leads, () => this.attach())
     return true
   }
 
@@ -106,15 +109,7 @@ export class RaceFaults {
     return this.victims.nodes.find(({ disk, up }) => up && disk.store === store)
   }
 
-  /** Does something once a condition holds, or gives up. */
-  private when(holds: () => boolean, then: () => void, otherwise: () => void = () => {}, forMs = PATIENCE_MS): void {
-    const { clock } = this.victims
-    const until = clock.now + forMs
-    const look = (): void => {
-      if (this.stopped || clock.now > until) return otherwise()
-      if (holds()) return then()
-      clock.after(LOOK_MS, look)
-    }
-    look()
+  private get patience(): Patience {
+    return { clock: this.victims.clock, lookMs: LOOK_MS, isOver: () => this.stopped }
   }
 }
