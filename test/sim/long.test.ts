@@ -8,23 +8,29 @@ import { type SeedResult, Totals } from './long/totals.ts'
 const folder = mkdtempSync(join(tmpdir(), 'ashlar-totals-'))
 after(() => rmSync(folder, { recursive: true }))
 
-function result(seed: number, violations: SeedResult['violations'] = []): SeedResult {
-  return { seed, virtualMs: 36_000, calls: 2, acknowledgements: 1, changesOfPrimary: 3, faults: { cut: 4 }, violations }
+const A = { commit: 'a', sources: '1' }
+/** Another commit, over the same sources. */
+const B = { commit: 'b', sources: '1' }
+const C = { commit: 'c', sources: '2' }
+
+function result(seed: number, { family = 'first', violations = [] }: Partial<SeedResult> = {}): SeedResult {
+  const counts = { virtualMs: 36_000, calls: 2, acknowledgements: 1, changesOfPrimary: 3 }
+  return { seed, family, ...counts, faults: { cut: 4 }, violations }
 }
 
 describe('the totals of long runs', () => {
   it('go on after the seeds that ran, at whatever commit', () => {
     const file = join(folder, 'resumed.json')
     const before = new Totals(file)
-    for (const seed of [1, 2, 3]) before.add('wide', 'a', result(seed))
+    for (const seed of [1, 2, 3]) before.add('mix', A, result(seed))
     before.save()
     const later = new Totals(file)
-    assert.equal(later.nextSeed('wide', 1), 4)
-    assert.equal(later.nextSeed('wide', 3), 4)
-    assert.equal(later.nextSeed('wide', 100), 100)
+    assert.equal(later.nextSeed('mix', 1), 4)
+    assert.equal(later.nextSeed('mix', 3), 4)
+    assert.equal(later.nextSeed('mix', 100), 100)
     assert.equal(later.nextSeed('first', 1), 1)
-    later.add('wide', 'b', result(4))
-    assert.equal(later.nextSeed('wide', 1), 5)
+    later.add('mix', B, result(4))
+    assert.equal(later.nextSeed('mix', 1), 5)
     assert.deepEqual(
       later.stretches.map(({ commit, first, seeds }) => [commit, first, seeds]),
       [
@@ -34,20 +40,40 @@ describe('the totals of long runs', () => {
     )
   })
 
-  it('are sums, with every violation by its seed and commit', () => {
+  it('are sums, each family apart, with every violation by its seed', () => {
     const totals = new Totals(join(folder, 'sums.json'))
-    totals.add('wide', 'a', result(1))
-    totals.add('wide', 'a', result(2, [{ at: 5, rule: 'liveness', text: 'not healed' }]))
+    totals.add('mix', A, result(9))
+    totals.add('mix', A, result(10, { family: 'wide', violations: [{ at: 5, rule: 'liveness', text: 'not healed' }] }))
+    totals.add('mix', A, result(11))
     const [stretch] = totals.stretches
-    assert.deepEqual(stretch?.faults, { cut: 8 })
-    assert.equal(stretch?.virtualHours, 0.02)
-    assert.match(totals.describe('wide'), /2 acknowledged operations, 6 changes of primary/)
-    assert.match(totals.describe('wide'), /1 violations: seed 2 liveness a/)
+    assert.equal(stretch?.seeds, 3)
+    assert.deepEqual(stretch?.families['first']?.faults, { cut: 8 })
+    assert.equal(stretch?.families['first']?.virtualHours, 0.02)
+    const text = totals.describe('mix')
+    assert.match(
+      text,
+      /family first: 2 seeds.*\n +2 acknowledged operations, 6 changes of primary\n.*\n +0 seeds failed/,
+    )
+    assert.match(text, /family wide: 1 seeds.*\n.*\n +4 faults: cut 4\n +1 seeds failed: seed 10 liveness/)
+  })
+
+  it('keep apart, and tell, what ran over other sources', () => {
+    const totals = new Totals(join(folder, 'sources.json'))
+    totals.add('mix', A, result(1))
+    totals.add('mix', B, result(2))
+    assert.equal(totals.otherSources('mix', B), undefined)
+    assert.match(totals.otherSources('mix', C) ?? '', /seeds 1 to 1 \(a\), 2 to 2 \(b\)/)
+    totals.add('mix', C, result(3))
+    const text = totals.describe('mix')
+    assert.match(text, /sources 1, at a, b\nfamily first: 2 seeds/)
+    assert.match(text, /sources 2, at c\nfamily first: 1 seeds/)
   })
 
   it('refuse a file with something else in it', () => {
     const file = join(folder, 'other.json')
-    writeFileSync(file, '[]')
-    assert.throws(() => new Totals(file), /holds no totals of the simulator: name another file/)
+    for (const other of [[], { stretches: [{ family: 'wide', commit: 'a', first: 1, seeds: 2 }] }]) {
+      writeFileSync(file, JSON.stringify(other))
+      assert.throws(() => new Totals(file), /holds no totals of the simulator: name another file/)
+    }
   })
 })

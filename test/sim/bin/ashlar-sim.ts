@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { runCommand, UsageError } from '../../kit/command.ts'
 import { type LongRun, runLong } from '../long/run.ts'
-import { resultOf } from '../long/totals.ts'
+import { resultOf, thrownResult } from '../long/totals.ts'
 import { type Outcome, type RunOptions, simulateLater } from '../simulator.ts'
 
-const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--voters N] [--full-disks] [--wide] [--trace] [--quiet] [--totals FILE]
+const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--voters N] [--full-disks] [--wide|--mix] [--trace] [--quiet] [--totals FILE]
 
 Runs the shipped machines of a whole cluster in one process, from seeds. The same seed over the same source is the same run.
 
@@ -16,6 +16,7 @@ Runs the shipped machines of a whole cluster in one process, from seeds. The sam
 --minutes M   as many seeds as fit, instead of --count
 --voters N    nodes that vote on the control log, 1, 3 or 5 (drawn by the seed, most often 3)
 --wide        the wide family: clusters, loads and faults that the first family of seeds does not have
+--mix         each tenth seed is of the wide family, the others of the first: the proportion of CI in one range
 --full-disks  disks have an end, and something else takes the room on them
 --totals FILE adds what the seeds come to to a file, and goes on after those that it has already: for runs of hours
 --jobs N      processes that share the seeds (1)
@@ -45,6 +46,7 @@ const OPTIONS = {
   step: { type: 'string', default: '1' },
   'full-disks': { type: 'boolean', default: false },
   wide: { type: 'boolean', default: false },
+  mix: { type: 'boolean', default: false },
   trace: { type: 'boolean', default: false },
   quiet: { type: 'boolean', default: false },
   totals: { type: 'string' },
@@ -58,9 +60,11 @@ function main(): Promise<number> | number {
     process.stdout.write(HELP)
     return 0
   }
-  const cluster = {
+  if (values.mix && values.wide) throw new UsageError('--mix and --wide: one of them says what the seeds are')
+  const cluster: Cluster = {
     fullDisks: values['full-disks'],
     wide: values.wide,
+    mix: values.mix,
     ...(values.voters !== undefined && { voters: wholeNumber('voters', values.voters) }),
   }
   if (values.seed !== undefined) return runOne(wholeNumber('seed', values.seed), cluster, values.trace)
@@ -83,35 +87,49 @@ function main(): Promise<number> | number {
 
 function longRun(file: string, minutes: string | undefined, jobs: number, range: SeedRange): LongRun {
   const { cluster, first, count } = range
-  const { voters, fullDisks, wide } = cluster
-  const kinds = [...(fullDisks ? ['full-disks'] : []), ...(wide ? ['wide'] : [])]
+  const { voters, fullDisks, wide, mix } = cluster
+  const kinds = [...(fullDisks ? ['full-disks'] : []), ...(wide ? ['wide'] : []), ...(mix ? ['mix'] : [])]
   const drawn = kinds.length > 0 ? kinds.join(' ') : 'first'
-  const family = voters === undefined ? drawn : `${drawn}, ${voters} voters`
+  const all = voters === undefined ? drawn : `${drawn}, ${voters} voters`
   const forMs = minutes === undefined ? Number.POSITIVE_INFINITY : Number(minutes) * 60_000
-  return { file, family, first, count, forMs, jobs, how: howOf(cluster) }
+  return { file, range: all, first, count, forMs, jobs, how: howOf(cluster) }
 }
 
 /** For the process of a long run that began this one: a line of JSON a seed. */
 async function printLines(range: SeedRange): Promise<number> {
   let failed = 0
   for (let index = 0; index < range.count && performance.now() < range.until; index++) {
-    const outcome = await simulateLater(range.first + index * range.step, range.cluster)
-    if (outcome.violations.length > 0) failed++
-    process.stdout.write(`${JSON.stringify(resultOf(outcome))}\n`)
+    const seed = range.first + index * range.step
+    const run = runOf(seed, range.cluster)
+    // A seed that throws has failed, and those after it run.
+    const result = await simulateLater(seed, run).then(resultOf, (error: Error) => thrownResult(seed, run, error))
+    if (result.violations.length > 0) failed++
+    process.stdout.write(`${JSON.stringify(result)}\n`)
   }
   return failed === 0 ? 0 : 1
 }
 
 /** The arguments that say what the seeds are. */
-function howOf({ voters, fullDisks, wide }: Cluster): string[] {
+function howOf({ voters, fullDisks, wide, mix }: Cluster): string[] {
   return [
     ...(voters === undefined ? [] : ['--voters', String(voters)]),
     ...(fullDisks ? ['--full-disks'] : []),
     ...(wide ? ['--wide'] : []),
+    ...(mix ? ['--mix'] : []),
   ]
 }
 
-type Cluster = Pick<RunOptions, 'voters' | 'fullDisks' | 'wide'>
+/** What the seeds of a command are. */
+interface Cluster extends Pick<RunOptions, 'voters' | 'fullDisks' | 'wide'> {
+  /** Each seed that `WIDE_EVERY` divides is of the wide family. */
+  readonly mix: boolean
+}
+
+const WIDE_EVERY = 10
+
+function runOf(seed: number, { mix, ...run }: Cluster): RunOptions {
+  return mix ? { ...run, wide: seed % WIDE_EVERY === 0 } : run
+}
 
 interface SeedRange {
   readonly cluster: Cluster
@@ -130,7 +148,7 @@ function wholeNumber(name: string, text: string): number {
 
 async function runOne(seed: number, cluster: Cluster, trace: boolean): Promise<number> {
   const outcome = await simulateLater(seed, {
-    ...cluster,
+    ...runOf(seed, cluster),
     ...(trace && { trace: (line: string) => process.stdout.write(`${line}\n`) }),
   })
   process.stdout.write(`options ${JSON.stringify(outcome.options, undefined, 2)}\n`)
@@ -164,7 +182,8 @@ async function runRange(range: SeedRange, quiet: boolean): Promise<number> {
     faults: 0,
   }
   for (let index = 0; index < range.count && performance.now() < range.until; index++) {
-    const outcome = await simulateLater(range.first + index * range.step, range.cluster)
+    const seed = range.first + index * range.step
+    const outcome = await simulateLater(seed, runOf(seed, range.cluster))
     sum.seeds++
     if (outcome.violations.length > 0) sum.failed++
     sum.virtualMs += outcome.virtualMs

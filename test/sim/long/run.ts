@@ -1,12 +1,14 @@
 import { execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { type SeedResult, Totals } from './totals.ts'
+import { type Build, type SeedResult, Totals } from './totals.ts'
 
 export interface LongRun {
   readonly file: string
-  /** What the seeds belong to: `wide`, `full-disks` or `first`, with the number of voters where it is not drawn. */
-  readonly family: string
+  /** What the seeds belong to: `wide`, `full-disks`, `first` or `mix`, with the number of voters where it is not drawn. */
+  readonly range: string
   readonly first: number
   readonly count: number
   /** Milliseconds after which no seed is begun. */
@@ -23,10 +25,12 @@ const SAVE_EVERY = 20
  * was: a seed counts once those before it do. Exit code 1 when any of these seeds found a violation.
  */
 export async function runLong(run: LongRun): Promise<number> {
-  const { file, family, first, count, jobs } = run
+  const { file, range, first, count, jobs } = run
   const totals = new Totals(file)
-  const commit = commitNow()
-  const from = totals.nextSeed(family, first)
+  const build: Build = { commit: commitNow(), sources: sourcesNow() }
+  const other = totals.otherSources(range, build)
+  if (other !== undefined) process.stdout.write(`${other}\n`)
+  const from = totals.nextSeed(range, first)
   let next = from
   let failed = 0
   const waiting = new Map<number, SeedResult>()
@@ -34,10 +38,12 @@ export async function runLong(run: LongRun): Promise<number> {
     waiting.set(result.seed, result)
     for (let due = waiting.get(next); due !== undefined; due = waiting.get(next)) {
       waiting.delete(next++)
-      totals.add(family, commit, due)
+      totals.add(range, build, due)
       if (due.violations.length > 0) {
         failed++
-        process.stdout.write(`seed ${due.seed} FAILED ${due.violations[0]?.rule}: ${due.violations[0]?.text}\n`)
+        process.stdout.write(
+          `seed ${due.seed} (${due.family}) FAILED ${due.violations[0]?.rule}: ${due.violations[0]?.text}\n`,
+        )
       }
       if ((next - from) % SAVE_EVERY === 0) totals.save()
     }
@@ -46,7 +52,9 @@ export async function runLong(run: LongRun): Promise<number> {
   const shares = Array.from({ length: left > 0 ? jobs : 0 }, (_, job) => runShare(run, from + job, left - job, take))
   const codes = await Promise.all(shares)
   totals.save()
-  process.stdout.write(`${totals.describe(family)}\n`)
+  process.stdout.write(`${totals.describe(range)}\n`)
+  // A process that was stopped, or that could not go on, leaves a gap: the same command fills it.
+  if (waiting.size > 0) process.stdout.write(`seed ${next} did not end, and ${waiting.size} after it run again\n`)
   return failed > 0 || codes.some((code) => code > 1) ? 1 : 0
 }
 
@@ -67,4 +75,16 @@ function commitNow(): string {
     cwd: import.meta.dirname,
     encoding: 'utf8',
   }).trim()
+}
+
+/** A short hash of the sources of all packages, by path and content. */
+function sourcesNow(): string {
+  const packages = join(import.meta.dirname, '../../../packages')
+  const hash = createHash('sha256')
+  for (const file of globSync('*/src/**/*.ts', { cwd: packages }).sort())
+    hash
+      .update(`${file}\0`)
+      .update(readFileSync(join(packages, file)))
+      .update('\0')
+  return hash.digest('hex').slice(0, 12)
 }

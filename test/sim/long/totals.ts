@@ -1,10 +1,12 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { Violation } from '../checkers/report.ts'
-import type { Outcome } from '../simulator.ts'
+import type { Outcome, RunOptions } from '../simulator.ts'
 
 /** What one seed adds; a line of JSON between two processes. */
 export interface SeedResult {
   readonly seed: number
+  /** The family of this seed: `first`, `wide` or `full-disks`. */
+  readonly family: string
   readonly virtualMs: number
   readonly calls: number
   readonly acknowledgements: number
@@ -13,12 +15,8 @@ export interface SeedResult {
   readonly violations: readonly Violation[]
 }
 
-/** Seeds in a row that ran at one commit. */
-export interface Stretch {
-  readonly family: string
-  /** As git names it, with `-dirty` where something was not committed. */
-  readonly commit: string
-  readonly first: number
+/** What seeds of one family come to. */
+export interface Sums {
   seeds: number
   virtualHours: number
   calls: number
@@ -29,10 +27,28 @@ export interface Stretch {
   readonly violations: { readonly seed: number; readonly rule: string; readonly text: string }[]
 }
 
+/** What ran. */
+export interface Build {
+  /** As git names it, with `-dirty` where something was not committed. */
+  readonly commit: string
+  /** Of all files in the `src` of every package: equal at two commits that differ elsewhere. */
+  readonly sources: string
+}
+
+/** Seeds in a row that ran at one commit. */
+export interface Stretch extends Build {
+  /** Of the range: that of its seeds, or `mix`. */
+  readonly range: string
+  readonly first: number
+  seeds: number
+  readonly families: Record<string, Sums>
+}
+
 export function resultOf(outcome: Outcome): SeedResult {
-  const { seed, virtualMs, calls, acknowledgements, activations, faults, violations } = outcome
+  const { seed, options, virtualMs, calls, acknowledgements, activations, faults, violations } = outcome
   return {
     seed,
+    family: familyOf(options.space !== undefined, options.wide),
     virtualMs,
     calls,
     acknowledgements,
@@ -40,6 +56,18 @@ export function resultOf(outcome: Outcome): SeedResult {
     faults: Object.fromEntries(faults),
     violations,
   }
+}
+
+/** Of a seed that threw, which is no way for a seed to end. */
+export function thrownResult(seed: number, { fullDisks, wide }: RunOptions, error: Error): SeedResult {
+  const counts = { virtualMs: 0, calls: 0, acknowledgements: 0, changesOfPrimary: 0 }
+  const violations = [{ at: 0, rule: 'thrown', text: error.stack ?? error.message }]
+  return { seed, family: familyOf(fullDisks, wide), ...counts, faults: {}, violations }
+}
+
+function familyOf(fullDisks = false, wide = false): string {
+  const kinds = [...(fullDisks ? ['full-disks'] : []), ...(wide ? ['wide'] : [])]
+  return kinds.join(' ') || 'first'
 }
 
 /** A file with the sums of long runs. It is written as a whole, so that it can be read at any time. */
@@ -53,31 +81,26 @@ export class Totals {
     this.stretches = existsSync(file) ? readStretches(file) : []
   }
 
-  /** The first seed from `first` on that did not run in this family, at whatever commit. */
-  nextSeed(family: string, first: number): number {
+  /** The first seed from `first` on that did not run in this range, at whatever commit. */
+  nextSeed(range: string, first: number): number {
     let next = first
-    const own = this.stretches.filter((stretch) => stretch.family === family).sort((a, b) => a.first - b.first)
+    const own = this.of(range).sort((a, b) => a.first - b.first)
     for (const { first: from, seeds } of own) if (from <= next && next < from + seeds) next = from + seeds
     return next
   }
 
   /** Adds the result of the next seed: to the stretch that it follows, if that ran at the same commit. */
-  add(family: string, commit: string, result: SeedResult): void {
-    const { seed } = result
-    const fits = (it: Stretch): boolean => it.family === family && it.commit === commit && it.first + it.seeds === seed
-    let stretch = this.stretches.find(fits)
+  add(range: string, { commit, sources }: Build, result: SeedResult): void {
+    const { seed, family } = result
+    const ran = this.of(range).filter((it) => it.commit === commit && it.sources === sources)
+    let stretch = ran.find((it) => it.first + it.seeds === seed)
     if (stretch === undefined) {
-      stretch = emptyStretch(family, commit, seed)
+      stretch = { range, commit, sources, first: seed, seeds: 0, families: {} }
       this.stretches.push(stretch)
     }
     stretch.seeds++
-    stretch.virtualHours += result.virtualMs / 3_600_000
-    stretch.calls += result.calls
-    stretch.acknowledgements += result.acknowledgements
-    stretch.changesOfPrimary += result.changesOfPrimary
-    for (const [name, times] of Object.entries(result.faults))
-      stretch.faults[name] = (stretch.faults[name] ?? 0) + times
-    for (const { rule, text } of result.violations) stretch.violations.push({ seed, rule, text: text.slice(0, 500) })
+    stretch.families[family] ??= emptySums()
+    addResult(stretch.families[family], result)
   }
 
   save(): void {
@@ -86,34 +109,76 @@ export class Totals {
     renameSync(temporary, this.file)
   }
 
-  /** The sums of one family, one line each. */
-  describe(family: string): string {
-    const own = this.stretches.filter((stretch) => stretch.family === family)
-    const sum = (of: (stretch: Stretch) => number): number => own.reduce((all, stretch) => all + of(stretch), 0)
-    const faults = new Map<string, number>()
-    for (const stretch of own)
-      for (const [name, times] of Object.entries(stretch.faults)) faults.set(name, (faults.get(name) ?? 0) + times)
-    const kinds = [...faults].sort(([, a], [, b]) => b - a).map(([name, times]) => `${name} ${times}`)
-    const failed = own.flatMap(({ violations, commit }) =>
-      violations.map(({ seed, rule }) => `${seed} ${rule} ${commit}`),
-    )
-    return [
-      `family ${family}: ${sum((it) => it.seeds)} seeds, ${sum((it) => it.virtualHours).toFixed(1)} virtual hours`,
-      `${sum((it) => it.acknowledgements)} acknowledged operations, ${sum((it) => it.changesOfPrimary)} changes of primary`,
-      `${[...faults.values()].reduce((all, times) => all + times, 0)} faults: ${kinds.join(', ')}`,
-      `${failed.length} violations${failed.length > 0 ? `: seed ${failed.join('; seed ')}` : ''}`,
-      `at ${[...new Set(own.map(({ commit }) => commit))].join(', ')}`,
-    ].join('\n')
+  /** Whether seeds of this range ran over other sources than these: a line for people, or nothing. */
+  otherSources(range: string, { sources }: Build): string | undefined {
+    const others = this.of(range).filter((it) => it.sources !== sources)
+    const ran = others.map(({ first, seeds, commit }) => `${first} to ${first + seeds - 1} (${commit})`)
+    return ran.length === 0 ? undefined : `over other sources than those of now, counted apart: seeds ${ran.join(', ')}`
+  }
+
+  /** The sums of a range, each family apart, and apart what ran over other sources. */
+  describe(range: string): string {
+    const own = this.of(range)
+    const all = [...new Set(own.map(({ sources }) => sources))]
+    return all.map((sources) => describeSources(own.filter((it) => it.sources === sources))).join('\n')
+  }
+
+  private of(range: string): Stretch[] {
+    return this.stretches.filter((stretch) => stretch.range === range)
   }
 }
 
-function emptyStretch(family: string, commit: string, first: number): Stretch {
+function emptySums(): Sums {
   const counts = { seeds: 0, virtualHours: 0, calls: 0, acknowledgements: 0, changesOfPrimary: 0 }
-  return { family, commit, first, ...counts, faults: {}, violations: [] }
+  return { ...counts, faults: {}, violations: [] }
+}
+
+function addResult(sums: Sums, result: SeedResult): void {
+  sums.seeds++
+  sums.virtualHours += result.virtualMs / 3_600_000
+  sums.calls += result.calls
+  sums.acknowledgements += result.acknowledgements
+  sums.changesOfPrimary += result.changesOfPrimary
+  for (const [name, times] of Object.entries(result.faults)) sums.faults[name] = (sums.faults[name] ?? 0) + times
+  const { seed } = result
+  for (const { rule, text } of result.violations) sums.violations.push({ seed, rule, text: text.slice(0, 500) })
+}
+
+function describeSources(stretches: readonly Stretch[]): string {
+  const families = [...new Set(stretches.flatMap((it) => Object.keys(it.families)))].sort()
+  const commits = [...new Set(stretches.map(({ commit }) => commit))]
+  return [
+    `sources ${stretches[0]?.sources}, at ${commits.join(', ')}`,
+    ...families.map((family) =>
+      describeFamily(
+        family,
+        stretches.map((it) => it.families[family] ?? emptySums()),
+      ),
+    ),
+  ].join('\n')
+}
+
+function describeFamily(family: string, parts: readonly Sums[]): string {
+  const sum = (of: (part: Sums) => number): number => parts.reduce((all, part) => all + of(part), 0)
+  const faults = new Map<string, number>()
+  for (const part of parts)
+    for (const [name, times] of Object.entries(part.faults)) faults.set(name, (faults.get(name) ?? 0) + times)
+  const kinds = [...faults].sort(([, a], [, b]) => b - a).map(([name, times]) => `${name} ${times}`)
+  const violations = parts.flatMap((part) => part.violations)
+  const failed = new Set(violations.map(({ seed }) => seed))
+  const which = violations.map(({ seed, rule }) => `seed ${seed} ${rule}`)
+  return [
+    `family ${family}: ${sum((it) => it.seeds)} seeds, ${sum((it) => it.virtualHours).toFixed(1)} virtual hours`,
+    `${sum((it) => it.acknowledgements)} acknowledged operations, ${sum((it) => it.changesOfPrimary)} changes of primary`,
+    `${[...faults.values()].reduce((all, times) => all + times, 0)} faults: ${kinds.join(', ')}`,
+    `${failed.size} seeds failed${which.length > 0 ? `: ${which.join('; ')}` : ''}`,
+  ].join('\n  ')
 }
 
 function readStretches(file: string): Stretch[] {
   const found = JSON.parse(readFileSync(file, 'utf8')) as { readonly stretches?: Stretch[] }
-  if (!Array.isArray(found.stretches)) throw new Error(`${file} holds no totals of the simulator: name another file`)
+  const isOne = (it: Partial<Stretch>): boolean => it.families !== undefined && it.sources !== undefined
+  if (!Array.isArray(found.stretches) || !found.stretches.every(isOne))
+    throw new Error(`${file} holds no totals of the simulator: name another file`)
   return found.stretches
 }
