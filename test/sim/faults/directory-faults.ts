@@ -1,3 +1,4 @@
+import type { ExtentId, StoreId } from '@ashlar/proto'
 import { copyOf, type DiskCopy, putStoreBack } from '../world/disk-copy.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import type { Victims } from './nemesis.ts'
@@ -83,11 +84,19 @@ export class DirectoryFaults {
     return true
   }
 
-  /** Each acknowledged write is on a store that is believed, beside this one. */
-  private isElsewhere({ disk }: NodeHost): boolean {
-    const { map } = this.victims.truth
-    return [...map.extents.values()].every(({ inSync }) =>
-      inSync.some((store) => store !== disk.store && map.nodes.get(store)?.trust === 'trusted'),
+  /**
+   * Each acknowledged write is on a store that is believed, beside this one. At minInSync 1 that ends with a set of this store
+   * alone, and what only it held then is lost with it, as is agreed there. Where it asked for such a set before it stopped,
+   * control may still commit that, and the others count no more. From minInSync 2 on they would stay eligible (amendment 2).
+   */
+  private isElsewhere({ disk, process }: NodeHost): boolean {
+    const { truth, options } = this.victims
+    const mayLeave = (extent: ExtentId, member: StoreId) =>
+      options.minInSync === 1 && process?.asksWithout(extent, member) === true
+    return [...truth.map.extents.values()].every(({ id, inSync }) =>
+      inSync.some(
+        (member) => member !== disk.store && truth.map.nodes.get(member)?.trust === 'trusted' && !mayLeave(id, member),
+      ),
     )
   }
 

@@ -226,6 +226,11 @@ export class NodeProcess extends Process {
     return this.setsAsked.get(extent)?.includes(store) === true
   }
 
+  /** What it asked control for last would leave this store out. */
+  asksWithout(extent: ExtentId, store: StoreId): boolean {
+    return this.setsAsked.get(extent)?.includes(store) === false
+  }
+
   begin(): void {
     this.world.observer.nodeStarted(this)
     this.startTicking(this.world.chance)
