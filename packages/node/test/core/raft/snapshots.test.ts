@@ -31,6 +31,22 @@ describe('raft: snapshots and compaction', () => {
     assert.equal(asked.outcome, 'committed')
   })
 
+  test('one whose snapshot waits behind bulk hears its leader all the same, and does not campaign', () => {
+    const { cluster, leader, behind } = lagging()
+    cluster.passes = ({ type }) => type !== 'install-snapshot'
+    cluster.start(behind)
+    cluster.runUntil('it follows', () => cluster.view(behind).leader === store(leader))
+    cluster.keepSent = true
+    cluster.runFor(5000)
+    const asked = cluster.sent.filter(({ type, from }) => type === 'ask-vote' && from === store(behind))
+    assert.deepEqual(asked, [])
+    const heard = cluster.view(leader).followers.find((it) => it.store === store(behind))
+    assert.equal(heard?.state, 'snapshot')
+    assert.ok((heard?.heardMsAgo ?? Infinity) < 500, 'its answers count for the majority that the leader has to hear')
+    cluster.passes = () => true
+    cluster.runUntil('the same state', () => cluster.node(behind).state.names.length === 40)
+  })
+
   test('a snapshot arrives over a network that loses, repeats and reorders its parts, and through restarts', () => {
     const { cluster, behind } = lagging(4)
     cluster.start(behind)
@@ -116,7 +132,9 @@ describe('raft: snapshots and compaction', () => {
     const about = { from: store(3), to: store(1), term: 2, accepted: false, round: 0 } as const
     const refused = { ...about, type: 'appended', match: 1, hintIndex: 0, hintTerm: 0 } as const
     assert.deepEqual(lone.receive(refused), [], 'an answer to an older question')
-    assert.ok(lone.wait(200).includes('snapshot 1>3 t2 6/2 bytes 0+1'), 'sent again until it arrives')
+    const part = 'snapshot 1>3 t2 6/2 bytes 0+1'
+    assert.ok(!lone.wait(400).includes(part), 'it may wait behind bulk')
+    assert.ok(lone.wait(200).includes(part), 'sent again until it arrives')
   })
 
   test('29: what the log holds goes only with a request that writes the snapshot before', () => {

@@ -8,6 +8,9 @@ import { Reads } from '../reads.ts'
 import type { FollowerView } from '../view.ts'
 import type { Core, Role } from './role.ts'
 
+/** After so many heartbeats without an answer a part of a snapshot is sent again: it may only wait behind bulk, and adds to that. */
+const PATIENT_BEATS = 5
+
 /**
  * Brings its log to every member, says what is committed, and proves with rounds of heartbeats that it still leads. It
  * steps down when it hears no majority for an election timeout: one that cannot receive would hold everybody up.
@@ -192,8 +195,27 @@ export class Leader implements Role {
       invariant(log.snapshot !== undefined, 'the log was compacted without a snapshot')
       progress.beginSnapshot(log.snapshot)
     }
-    if (progress.state === 'snapshot') this.#sendSnapshotPart(ctx, to, progress)
-    else if (heartbeat && !sent) this.#sendEntries(to, progress, 0)
+    if (progress.state === 'snapshot') {
+      this.#sendSnapshotPart(ctx, to, progress)
+      if (heartbeat) this.#sendHeartbeat(to)
+    } else if (heartbeat && !sent) this.#sendEntries(to, progress, 0)
+  }
+
+  /**
+   * To one that is being filled: parts of a snapshot wait behind bulk (amendment 36), and it must not campaign meanwhile. Every
+   * log agrees with this one before its first entry, so that it is no question about what the follower has.
+   */
+  #sendHeartbeat(to: StoreId): void {
+    const { commit } = this.#core.log
+    this.#core.sendNow({
+      type: 'append-entries',
+      to,
+      prevIndex: 0,
+      prevTerm: 0,
+      entries: [],
+      commit,
+      round: this.#round,
+    })
   }
 
   /** With `maxBytes` 0 a heartbeat. */
@@ -212,7 +234,7 @@ export class Leader implements Role {
   #sendSnapshotPart(ctx: Context, to: StoreId, progress: Progress): void {
     const { snapshot } = progress
     const { heartbeatMs, snapshotPartBytes } = this.#core.options
-    if (snapshot === undefined || ctx.now - snapshot.sentAt < heartbeatMs) return
+    if (snapshot === undefined || ctx.now - snapshot.sentAt < PATIENT_BEATS * heartbeatMs) return
     snapshot.sentAt = ctx.now
     const { index, term, members, state } = snapshot.content
     const offset = Math.min(snapshot.offset, state.length)
