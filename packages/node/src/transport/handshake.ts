@@ -104,6 +104,6 @@ function storeProblem(own: TransportIdentity, other: Hello | Welcome): string | 
 }
 
 /** CONFLICT: the two belong to different clusters, and no waiting will change that. */
-function refused(message: string, code: 'HANDSHAKE' | 'CONFLICT' = 'HANDSHAKE'): Refused {
+export function refused(message: string, code: 'HANDSHAKE' | 'CONFLICT' = 'HANDSHAKE'): Refused {
   return { type: 'refused', code: ERRORS[code].number, message }
 }

@@ -1,6 +1,6 @@
 import type { ServerOptions as HttpServerOptions } from 'node:http'
 import { type Bytes, type ClusterId, KIB, MIB, type Millis, type NodeName, type StoreId } from '@ashlar/proto'
-import { KEEPALIVE_MS, WEBSOCKET_OPTIONS } from '@ashlar/proto/codec'
+import { KEEPALIVE_MS, WEBSOCKET_DIAL_OPTIONS, WEBSOCKET_OPTIONS } from '@ashlar/proto/codec'
 
 /** What a node says about itself in a handshake. */
 export interface TransportIdentity {
@@ -49,7 +49,18 @@ export const SOCKET_BYTES: Bytes = 2 * MIB
 export const STALL_MS: Millis = 10_000
 /** How often stalled links are looked for. */
 export const STALL_CHECK_MS: Millis = 1000
-export const WS_SERVER_OPTIONS = { ...WEBSOCKET_OPTIONS, noServer: true, clientTracking: false } as const
+/**
+ * A connection that is closed has this long to send what waits, and where the other side closed one of two, the other has it to bring
+ * what was sent before. No longer than a lease: a peer that is gone is dialed again only then, and one that stops is missed only then.
+ */
+export const CLOSE_MS: Millis = 1000
+export const WS_SERVER_OPTIONS = {
+  ...WEBSOCKET_OPTIONS,
+  noServer: true,
+  clientTracking: false,
+  closeTimeout: CLOSE_MS,
+} as const
+export const WS_DIAL_OPTIONS = { ...WEBSOCKET_DIAL_OPTIONS, closeTimeout: CLOSE_MS } as const
 
 /** Limits of the HTTP server that strangers meet first. */
 export const HTTP_OPTIONS: HttpServerOptions = {

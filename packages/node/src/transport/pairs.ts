@@ -1,4 +1,5 @@
 import type { LinkPeer } from '../core/machine.ts'
+import { refused } from './handshake.ts'
 import type { Session } from './session.ts'
 
 /** The connections of one link: one, or one for what is urgent beside it. */
@@ -32,9 +33,13 @@ export class Pairs {
   /** The second connection passed its handshake. Gives the link if it is up on this side. */
   join(urgent: Session, peer: LinkPeer): Carrier | undefined {
     const pair = this.byToken.get(urgent.lane?.token ?? '')
-    if (pair?.urgent === urgent) return this.complete(pair)
-    if (pair?.urgent === undefined && pair?.main.direction === 'in' && isSame(pair.peer, peer)) pair.urgent = urgent
-    else urgent.cut('no link waits for this connection')
+    const isDialed = pair?.urgent === urgent
+    const isWaited = isDialed || (pair?.urgent === undefined && pair?.main.direction === 'in')
+    const problem = pair === undefined || !isWaited ? NO_LINK : pairProblem(pair, urgent, peer)
+    // The side that dialed is told of the end of the second, and gives the first up; who else knows the token ends no link by it.
+    if (problem !== undefined) urgent.refuse(refused(problem))
+    else if (pair !== undefined && isDialed) return this.complete(pair)
+    else if (pair !== undefined) pair.urgent = urgent
     return undefined
   }
 
@@ -48,13 +53,13 @@ export class Pairs {
   }
 
   /** A connection ended. */
-  forget(session: Session, reason: string): void {
+  forget(session: Session): void {
     const token = session.lane?.token ?? ''
     const pair = this.byToken.get(token)
     if (pair === undefined || (pair.main !== session && pair.urgent !== session)) return
     this.byToken.delete(token)
     const other = pair.main === session ? pair.urgent : pair.main
-    other?.cut(`the other connection of the link ended: ${reason}`)
+    other?.endWith(session)
   }
 
   private complete(pair: Pair): Carrier {
@@ -63,6 +68,17 @@ export class Pairs {
   }
 }
 
-function isSame(a: LinkPeer, b: LinkPeer): boolean {
-  return a.kind === 'node' && b.kind === 'node' && a.store === b.store && a.counter === b.counter && a.wire === b.wire
+const NO_LINK = 'no link waits for this connection'
+
+/** Why who speaks on the second connection is not who speaks on the first, or undefined. */
+function pairProblem({ main, peer: first }: Pair, urgent: Session, second: LinkPeer): string | undefined {
+  if (first.kind !== 'node' || second.kind !== 'node') return NO_LINK
+  const differs = (what: string, a: unknown, b: unknown): string =>
+    `the two connections of a link lead to different nodes: ${what} ${a} on the first, ${b} on the second`
+  if (first.store !== second.store) return differs('store', first.store, second.store)
+  if (first.counter !== second.counter) return differs('start counter', first.counter, second.counter)
+  if (first.wire !== second.wire) return differs('wire version', first.wire, second.wire)
+  // A node that enters a cluster between the two names none on the first.
+  const entered = main.cluster === undefined || urgent.cluster === undefined
+  return entered || main.cluster === urgent.cluster ? undefined : differs('cluster', main.cluster, urgent.cluster)
 }

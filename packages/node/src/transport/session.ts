@@ -1,6 +1,7 @@
 import {
   type AnyMessage,
   AshlarError,
+  type ClusterId,
   errorCodeOf,
   type Hello,
   LIMITS,
@@ -24,14 +25,17 @@ import { WebSocket } from 'ws'
 import type { LinkPeer } from '../core/machine.ts'
 import { helloOf, judgeHello, judgeWelcome, peerOf, welcomeOf } from './handshake.ts'
 import type { Lane } from './lanes.ts'
+import { Liveness } from './liveness.ts'
 import type { TransportCounters } from './metrics.ts'
-import { SOCKET_BYTES, STALL_CHECK_MS, STALL_MS, type TransportIdentity, type TransportLogger } from './options.ts'
+import { CLOSE_MS, SOCKET_BYTES, STALL_MS, type TransportIdentity, type TransportLogger } from './options.ts'
 
 /** WebSocket close codes (RFC 6455 section 7.4.1). */
 const CLOSE_NORMAL = 1000
 const CLOSE_PROTOCOL_ERROR = 1002
 const CLOSE_UNSUPPORTED = 1003
 const CLOSE_POLICY = 1008
+/** Told here alone: the connection ended without a close frame. */
+const CLOSE_ABNORMAL = 1006
 /** A close frame carries at most 123 bytes of reason. */
 const CLOSE_REASON_LENGTH = 120
 
@@ -70,26 +74,24 @@ export class Session {
   readonly lane: Lane | undefined
   /** Why the handshake failed: the two sides do not fit. Undefined when it did not, or when the connection broke. */
   refusal: Refused | undefined
+  /** The cluster of the other side, as it said in the handshake. */
+  cluster: ClusterId | undefined
+  /** Which side ended it behind all that it had sent; undefined when what was on its way is lost, and before its end. */
+  closedBy: 'this side' | 'other side' | undefined
   readonly remote: string
   private readonly socket: WebSocket
   private readonly context: SessionContext
   private readonly events: SessionEvents
   private readonly queue: FrameQueue<Message> = new FrameQueue()
   private readonly handshakeTimer: NodeJS.Timeout
+  private closeTimer: NodeJS.Timeout | undefined
   private state: 'handshake' | 'open' | 'leaving' | 'ended' = 'handshake'
   private peer: LinkPeer | undefined
   /** Version of the frames: the handshake's own until it has chosen one. */
   private wire = HANDSHAKE_WIRE_VERSION
   private reason: string | undefined
-  /** Frames that left the process, to tell a slow link from a stalled one. */
-  private framesGone = 0
-  private framesGoneAtCheck = 0
-  private stalledMs = 0
+  private readonly liveness: Liveness = new Liveness()
   private watched = false
-  /** Frames and answers to pings that came, and checks in a row that found none. */
-  private signs = 0
-  private signsAtCheck = 0
-  private silentChecks = 0
 
   constructor(socket: WebSocket, origin: SessionOrigin, context: SessionContext, events: SessionEvents) {
     this.socket = socket
@@ -102,8 +104,8 @@ export class Session {
     socket.on('message', (data, isBinary) => this.onFrame(data as Buffer, isBinary))
     socket.on('error', (error) => this.onError(error))
     socket.on('close', (code, reason) => this.onClose(code, reason))
-    socket.on('ping', () => this.onSign())
-    socket.on('pong', () => this.onSign())
+    socket.on('ping', () => this.liveness.onSign())
+    socket.on('pong', () => this.liveness.onSign())
     if (origin.direction === 'out') socket.on('open', () => this.transmit([helloOf(this.context.identity())]))
   }
 
@@ -140,12 +142,34 @@ export class Session {
     this.throttle()
   }
 
-  /** Sends what is queued, then closes. `down` follows in a later microtask, before the socket is gone. */
+  /** Sends what is queued, then closes, in CLOSE_MS at most. `down` follows in a later microtask, before the socket is gone. */
   close(reason: string): void {
     if (this.state === 'leaving' || this.state === 'ended') return
     while (this.state === 'open' && !this.queue.isEmpty) this.transmit(this.queue.take())
     this.leave(reason)
     this.closeSocket(CLOSE_NORMAL, reason)
+  }
+
+  /** Another connection of the same link ended: this one does, as that one did. */
+  endWith(other: Session): void {
+    if (this.state === 'leaving' || this.state === 'ended') return
+    const reason = `the other connection of the link ended: ${other.endReason}`
+    if (other.closedBy === 'this side') this.close(reason)
+    else this.cut(reason)
+  }
+
+  /** The other side closed another connection of the same link: what it sent over this one before is let in, in time. */
+  endAfter(other: Session): void {
+    this.closeTimer ??= setTimeout(() => this.endWith(other), CLOSE_MS)
+  }
+
+  get isOpen(): boolean {
+    return this.state === 'open'
+  }
+
+  /** Refuses a peer that passed the handshake of this connection and does not fit to the other one of the link. */
+  refuse(refusal: Refused): void {
+    this.failHandshake(refusal, refusal.message)
   }
 
   /** Ends the connection at once; what waits is lost. */
@@ -163,10 +187,7 @@ export class Session {
 
   /** A peer that takes nothing must not hold memory for ever. */
   private checkStall(): void {
-    const stalled = this.state === 'open' && this.waitingBytes > 0 && this.framesGone === this.framesGoneAtCheck
-    this.framesGoneAtCheck = this.framesGone
-    this.stalledMs = stalled ? this.stalledMs + STALL_CHECK_MS : 0
-    if (this.stalledMs < STALL_MS) return
+    if (!this.liveness.isStalled(this.state === 'open' && this.waitingBytes > 0)) return
     this.context.counters.stalledLinks++
     this.context.logger.warn({ remote: this.remote, waitingBytes: this.waitingBytes }, 'link is stalled: closed')
     this.cut('nothing left it for too long')
@@ -174,17 +195,12 @@ export class Session {
 
   /**
    * One connection of a link may be dead while the other one lives: what is sent over it comes back from its kernel only. So each
-   * is asked for a sign by itself. Checks are counted and not milliseconds, since a process that stood still has heard nobody.
+   * is asked for a sign by itself.
    */
   private checkSilence(): void {
-    this.silentChecks = this.signs === this.signsAtCheck ? this.silentChecks + 1 : 0
-    this.signsAtCheck = this.signs
-    if (this.silentChecks * STALL_CHECK_MS >= STALL_MS) this.cut('nothing came over it for too long')
-    else if (this.silentChecks > 0) this.socket.ping()
-  }
-
-  private onSign(): void {
-    this.signs++
+    const silentMs = this.liveness.silentMs()
+    if (silentMs >= STALL_MS) this.cut('nothing came over it for too long')
+    else if (silentMs > 0) this.socket.ping()
   }
 
   /** Why the session leaves or left, for people. */
@@ -210,7 +226,7 @@ export class Session {
     this.context.counters.sentBytes += frame.length
     this.socket.send(frame, { binary: true, compress: false, fin: true }, (error) => {
       frameMemory.onSent(frame, error)
-      this.framesGone++
+      this.liveness.onFrameGone()
       this.flush()
     })
   }
@@ -244,7 +260,7 @@ export class Session {
 
   private onFrame(data: Buffer, isBinary: boolean): void {
     if (this.state === 'leaving' || this.state === 'ended') return
-    this.onSign()
+    this.liveness.onSign()
     this.context.counters.receivedFrames++
     this.context.counters.receivedBytes += data.length
     if (!isBinary) return this.refuseFrame(CLOSE_UNSUPPORTED, 'a text frame; this protocol is binary')
@@ -286,7 +302,7 @@ export class Session {
     const refusal = judgeHello(identity, hello)
     if (refusal === undefined) {
       this.transmit([welcomeOf(identity, hello)])
-      return this.open(peerOf(hello))
+      return this.open(peerOf(hello), hello.cluster)
     }
     this.transmit([refusal])
     this.failHandshake(refusal, refusal.message)
@@ -294,7 +310,7 @@ export class Session {
 
   private onWelcome(welcome: Welcome): void {
     const problem = judgeWelcome(this.context.identity(), welcome)
-    if (problem === undefined) this.open(peerOf(welcome))
+    if (problem === undefined) this.open(peerOf(welcome), welcome.cluster)
     else this.failHandshake(problem, problem.message)
   }
 
@@ -312,9 +328,10 @@ export class Session {
     this.closeSocket(CLOSE_POLICY, reason)
   }
 
-  private open(peer: LinkPeer): void {
+  private open(peer: LinkPeer, cluster: ClusterId | undefined): void {
     this.state = 'open'
     this.peer = peer
+    this.cluster = cluster
     this.wire = peer.wire
     this.events.up(this, peer)
   }
@@ -334,11 +351,13 @@ export class Session {
     this.state = 'leaving'
     this.queue.clear()
     clearTimeout(this.handshakeTimer)
+    clearTimeout(this.closeTimer)
     // Not at once: the owner may be inside `send` or `closeLink` and must not be called back from there.
     if (wasOpen) queueMicrotask(() => this.events.down(this))
   }
 
   private closeSocket(code: number, reason: string): void {
+    this.closedBy = 'this side'
     // A paused socket never sees the other side's close frame.
     if (this.socket.isPaused) this.socket.resume()
     this.socket.close(code, reason.replace(/[^\x20-\x7e]/g, '?').slice(0, CLOSE_REASON_LENGTH))
@@ -356,6 +375,7 @@ export class Session {
 
   private onClose(code: number, reason: Buffer): void {
     if (this.state === 'ended') return
+    if (this.state === 'open' && code !== CLOSE_ABNORMAL) this.closedBy = 'other side'
     this.leave(`closed by the other side (${code}${reason.length === 0 ? '' : `: ${reason.toString()}`})`)
     this.state = 'ended'
     // Behind the microtask of `down`, so that `ended` is the last that is heard of a session.

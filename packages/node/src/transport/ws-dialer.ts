@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { RedialPause, TIMERS } from '@ashlar/proto'
-import { connectionFault, KEEPALIVE_MS, WEBSOCKET_DIAL_OPTIONS } from '@ashlar/proto/codec'
+import { connectionFault, KEEPALIVE_MS } from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
 import { type Lane, pathOf } from './lanes.ts'
-import type { TransportLogger } from './options.ts'
+import { type TransportLogger, WS_DIAL_OPTIONS } from './options.ts'
 import type { Session } from './session.ts'
 
 /** An address that is kept dialed: in a session, or waiting for its next attempt. */
@@ -98,7 +98,7 @@ export class WsDialer {
   }
 
   private connect(address: string, lane: Lane): Session {
-    const socket = new WebSocket(`ws://${address}${pathOf(lane)}`, WEBSOCKET_DIAL_OPTIONS)
+    const socket = new WebSocket(`ws://${address}${pathOf(lane)}`, WS_DIAL_OPTIONS)
     socket.once('upgrade', (response) => {
       response.socket.setKeepAlive(true, KEEPALIVE_MS)
       response.socket.setNoDelay(true)

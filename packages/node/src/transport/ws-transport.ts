@@ -160,7 +160,7 @@ class WebSocketTransport implements WsTransport {
     },
     ended: (session, reason) => {
       this.sessions.delete(session)
-      this.pairs.forget(session, reason)
+      this.pairs.forget(session)
       if (session.direction === 'out' && session.refusal?.code === ERRORS.CONFLICT.number)
         this.options.onOtherCluster?.(session.remote, session.refusal.message)
       this.dialer.onEnded(session, reason, this.wasUp.has(session))
@@ -205,18 +205,23 @@ class WebSocketTransport implements WsTransport {
     return link
   }
 
-  /** One of its connections is gone, and with it the link: what was on its way over that one is lost. */
+  /**
+   * One of its connections is gone, and with it the link: what was on its way over that one is lost. Where the other side closed it,
+   * nothing is: it closes the other one behind what it sent, and the link is down with that.
+   */
   private onDown(session: Session): void {
     const link = this.linkOf.get(session)
-    if (link === undefined) return this.pairs.forget(session, session.endReason)
+    if (link === undefined) return this.pairs.forget(session)
     const { main, urgent } = this.links.get(link) as Carrier
+    const other = session === main ? urgent : main
+    if (session.closedBy === 'other side' && other?.isOpen === true) return other.endAfter(session)
     this.links.delete(link)
+    other?.endWith(session)
     for (const each of [main, urgent]) {
       if (each === undefined) continue
       this.linkOf.delete(each)
       this.unflushed.delete(each)
       this.unflushedUrgent.delete(each)
-      if (each !== session) each.cut(`the other connection of the link ended: ${session.endReason}`)
     }
     this.options.logger.info({ link, remote: main.remote, reason: session.endReason }, 'link down')
     this.events.linkDown(link)

@@ -1,14 +1,33 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { type Hello, type StoreId, WIRE_VERSION_MIN } from '@ashlar/proto'
-import { WebSocket } from 'ws'
-import { STALL_CHECK_MS, STALL_MS } from '../../src/transport/options.ts'
-import { newStore, numbered } from '../conformance/transport-suite.ts'
-import { clientHello, listening, RawPeer } from './raw-peer.ts'
+import { type ClusterId, type Hello, type StoreId, type Welcome, WIRE_VERSION_MIN } from '@ashlar/proto'
+import { encodeFrame, HANDSHAKE_WIRE_VERSION } from '@ashlar/proto/codec'
+import { WebSocket, WebSocketServer } from 'ws'
+import { CLOSE_MS, STALL_CHECK_MS, STALL_MS } from '../../src/transport/options.ts'
+import type { RecordedLink } from '../conformance/link-recorder.ts'
+import { heavy, newStore, numbered } from '../conformance/transport-suite.ts'
+import { clientHello, type Listening, listening, RawPeer } from './raw-peer.ts'
 
 function nodeHello(store: StoreId, changes: Partial<Hello> = {}): Hello {
   return clientHello({ kind: 'node', store, counter: 4, name: 'n2', address: '127.0.0.1:2', ...changes })
+}
+
+interface Joined {
+  readonly main: RawPeer
+  readonly urgent: RawPeer
+  readonly into: RecordedLink
+}
+
+/** A link of two connections to a node under test. */
+async function pairTo({ transport, recorder }: Listening): Promise<Joined> {
+  const [token, store] = [randomUUID(), newStore()]
+  const main = await half(transport.address, token, store, false)
+  const urgent = await half(transport.address, token, store, true)
+  urgent.send({ type: 'ping' })
+  return { main, urgent, into: await recorder.up('in', recorder.links.length) }
 }
 
 /** Passes the handshake of one connection of a link. */
@@ -128,3 +147,88 @@ test('a connection over which nothing comes any more is found although the other
   await recorder.down(into)
   assert.match(JSON.stringify(log.lines), /nothing came over it for too long/)
 })
+
+for (const slow of ['main', 'urgent'] as const) {
+  test(`what was sent over both connections leaves before either is cut (${slow} takes it late)`, async () => {
+    await using node = await listening()
+    const { transport } = node
+    const { main, urgent, into } = await pairTo(node)
+    const late = slow === 'main' ? main : urgent
+    late.socket.pause()
+    for (let i = 0; i < 12; i++) transport.send(into.link, heavy(i))
+    transport.send(into.link, { type: 'get-map', have: 1, watch: false })
+    transport.closeLink(into.link, 'this much and no more')
+    await node.recorder.down(into)
+    await (late === main ? urgent : main).closed
+    late.socket.resume()
+    for (const peer of [main, urgent]) assert.deepEqual(await peer.closed, [1000, 'this much and no more'])
+    assert.equal(main.received.filter(({ type }) => type === 'push').length, 12)
+    assert.equal(urgent.received.at(-1)?.type, 'get-map')
+  })
+}
+
+test('a connection that takes nothing is cut in time although the link was closed', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const node = await listening()
+  const { main, urgent, into } = await pairTo(node)
+  for (const peer of [main, urgent]) peer.socket.pause()
+  node.transport.closeLink(into.link, 'gone')
+  await node.recorder.down(into)
+  t.mock.timers.tick(CLOSE_MS)
+  await node.transport.close()
+})
+
+test('what the other side sent before it closed a link is let in, over both connections', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  await using node = await listening()
+  for (const first of ['main', 'urgent'] as const) {
+    const { main, urgent, into } = await pairTo(node)
+    const [one, other] = first === 'main' ? [main, urgent] : [urgent, main]
+    one.socket.close(1000, 'done')
+    await one.closed
+    other.send(numbered(1), numbered(2))
+    await node.recorder.received(into, 2)
+    assert.equal(into.downs, 0)
+    if (first === 'main') other.socket.close(1000, 'done')
+    else t.mock.timers.tick(CLOSE_MS)
+    await node.recorder.down(into)
+    assert.equal(node.transport.send(into.link, numbered(3)), 'down')
+    await other.closed
+  }
+})
+
+const STRANGERS: readonly (readonly [what: string, changes: Partial<Welcome>])[] = [
+  ['store', { store: newStore() }],
+  ['start counter', { counter: 5 }],
+  ['wire version', { wire: WIRE_VERSION_MIN }],
+  ['cluster', { cluster: randomUUID() as string as ClusterId }],
+]
+for (const [what, changes] of STRANGERS) {
+  test(`another ${what} on the second connection that was dialed is refused by name, and the first one with it`, async () => {
+    await using node = await listening()
+    const told = Promise.withResolvers<readonly [path: string | undefined, reason: string]>()
+    const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+    const store = newStore()
+    const cluster = randomUUID() as string as ClusterId
+    let firstClosed: Promise<unknown> | undefined
+    server.on('connection', (socket, request) => {
+      const isUrgent = request.url?.endsWith('/urgent') === true
+      const { kind: _, wireMin: __, credential: ___, ...hello } = nodeHello(store, { cluster })
+      const welcome = { ...hello, type: 'welcome', store, ...(isUrgent ? changes : {}) } as Welcome
+      socket.once('message', () => socket.send(encodeFrame([welcome], HANDSHAKE_WIRE_VERSION)))
+      if (isUrgent) socket.on('close', (_code, reason) => told.resolve([request.url, reason.toString()]))
+      else firstClosed ??= once(socket, 'close')
+    })
+    await once(server, 'listening')
+    node.transport.setDialed([`127.0.0.1:${(server.address() as AddressInfo).port}`])
+    const [, reason] = await told.promise
+    assert.match(reason, new RegExp(`lead to different nodes: ${what}`))
+    await firstClosed
+    await node.log.until('it is said', (lines) => lines.some((line) => line.message === 'dial failed'))
+    assert.match(JSON.stringify(node.log.warnings), new RegExp(`lead to different nodes: ${what} .* on the first`))
+    assert.equal(node.recorder.links.length, 0)
+    node.transport.setDialed([])
+    for (const socket of server.clients) socket.terminate()
+    server.close()
+  })
+}
