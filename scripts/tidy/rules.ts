@@ -1,4 +1,5 @@
-import { decisionRecords, documentNames, ruleCitations } from './document-rules.ts'
+import { pageCitations, ruleCitations } from './citation-rules.ts'
+import { decisionRecords, documentNames } from './document-rules.ts'
 import { fileSizes, lockFile, machinePaths, openWork, packageManifests } from './hygiene-rules.ts'
 import { importArrows, pureRooms, thirdPartyRooms } from './room-rules.ts'
 import type { Rule } from './tree.ts'
@@ -17,5 +18,6 @@ export const RULES: readonly Rule[] = [
   documentNames,
   decisionRecords,
   ruleCitations,
+  pageCitations,
   wordsNotUsed,
 ]

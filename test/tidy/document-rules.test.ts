@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { citedRules, decisionRecords, documentNames, ruleCitations } from '../../scripts/tidy/document-rules.ts'
+import { decisionRecords, documentNames } from '../../scripts/tidy/document-rules.ts'
 import { replacedWords, wordsNotUsed } from '../../scripts/tidy/word-rules.ts'
 import { said } from './tree-of.ts'
 
@@ -37,42 +37,6 @@ describe('decision records', () => {
     assert.match(found, /0003-b\.md:1 the name should be 0002-/)
     assert.match(found, /"## Alternatives considered" is missing/)
     assert.doesNotMatch(found, /0001/)
-  })
-})
-
-describe('citations of the protocol', () => {
-  const protocol = '### A2.7 Sets\n- **A2.8-4** rule\n**Amendment 5** *Copying*\n| **A3-7** | x |\n- **CTL-5** y\n'
-
-  test('refuse a rule that the protocol does not hold', () => {
-    const found = said(ruleCitations, {
-      'docs/PROTOCOL.md': protocol,
-      'packages/node/src/a.ts':
-        "// see A2.7, A2.8-4, amendment 5, A3-7, CTL-5\n/* A2.9 and amendments 5 and 6 */\n'A2.99'\n",
-    })
-    assert.deepEqual(found, [
-      'packages/node/src/a.ts:2 A2.9 is no rule of docs/PROTOCOL.md or docs/internals/leveldb.md',
-      'packages/node/src/a.ts:2 amendment 6 is no rule of docs/PROTOCOL.md or docs/internals/leveldb.md',
-    ])
-  })
-
-  test('tell the findings about LevelDB from those of the protocol', () => {
-    const found = said(ruleCitations, {
-      'docs/PROTOCOL.md': '- **Finding 2** x\n',
-      'docs/internals/leveldb.md': '- **Leveldb finding 3** y\n',
-      'packages/node/src/a.ts': '// finding 2, leveldb finding 3, finding 3\n',
-    })
-    assert.equal(found.length, 1)
-    assert.match(found[0] ?? '', /finding 3 is no rule/)
-  })
-
-  test('refuse everything while there is no protocol', () => {
-    assert.match(said(ruleCitations, {}).join(), /not written down/)
-  })
-
-  test('read lists and ranges as one rule each', () => {
-    assert.deepEqual(citedRules('amendments 2, 3 and 5'), ['amendment 2', 'amendment 3', 'amendment 5'])
-    assert.deepEqual(citedRules('amendments 2 to 4'), ['amendment 2', 'amendment 3', 'amendment 4'])
-    assert.deepEqual(citedRules('A2.7'), ['A2.7'])
   })
 })
 

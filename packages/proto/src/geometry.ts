@@ -29,7 +29,7 @@ export interface BlockPart {
   readonly at: Bytes
 }
 
-/** Smallest extent size that keeps a volume at or below 4,096 extents, at least 256 MiB (design.md section 3). */
+/** Smallest extent size that keeps a volume at or below 4,096 extents, at least 256 MiB. */
 export function defaultExtentSizeBytes(sizeBytes: Bytes): Bytes {
   let extent: Bytes = 256 * MIB
   while (extent < 4 * GIB && sizeBytes > extent * MAX_EXTENTS_PER_VOLUME) extent *= 2

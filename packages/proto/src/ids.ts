@@ -4,7 +4,7 @@ import type { Brand } from './units.ts'
 export type StoreId = Brand<string, 'StoreId'>
 /** Names one cluster for ever: a UUID in its 36-character text form. */
 export type ClusterId = Brand<string, 'ClusterId'>
-/** Name that a person gave a node (`n1`). An address book entry, never an identity (protocol.md A2.0). */
+/** Name that a person gave a node (`n1`). An address book entry, never an identity (A2.0). */
 export type NodeName = Brand<string, 'NodeName'>
 /** Number of a volume, given by control at creation and never used again. From 1 to 2^32 - 1. */
 export type VolumeId = Brand<number, 'VolumeId'>

@@ -250,7 +250,7 @@ holds(
   'a client leaves a node that hangs before another one serves',
 )
 
-// A pause of one node. Each sign of life is due once more before it ends, one tick late, and a quarter of a lease is left for
+// A pause of one node. Each sign of life is due once more before it ends, one tick late, and a fifth of a lease is left for
 // the way of the message and what a busy processor adds.
 const pausedMs = TIMERS.toleratedPauseMs + TIMERS.tickMs
 const spareMs = TIMERS.leaseMs / 5

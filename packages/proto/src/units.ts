@@ -1,6 +1,6 @@
 /**
- * Units and ids are plain numbers and strings with a brand, so that a count cannot be passed where an index is meant.
- * The brand exists only for the compiler.
+ * Ids and counters are plain numbers and strings with a brand, so that an epoch cannot be passed where a seq is meant.
+ * The brand exists only for the compiler. Bytes, indexes of blocks and milliseconds are names for plain numbers.
  */
 declare const brand: unique symbol
 export type Brand<T, Name extends string> = T & { readonly [brand]: Name }

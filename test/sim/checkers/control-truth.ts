@@ -24,7 +24,7 @@ export interface Entrance {
 
 /**
  * The map as it truly is: every entry of the control log, applied the moment it is on stable storage, or with several
- * voters when the first of them hands it over. What nodes know of it is older. Checks that nothing in it ever goes back (design invariant 4) and that its sets stay legal.
+ * voters when the first of them hands it over. What nodes know of it is older. Checks that nothing in it ever goes back (A3-33) and that its sets stay legal.
  */
 export class ControlTruth {
   readonly map = new MapState()

@@ -3,7 +3,7 @@ import type { ExtentRecord } from '@ashlar/proto'
 import type { Disk } from '../world/disk.ts'
 
 /**
- * Every assigned store of every extent holds the same versions, and with them the same bytes (design invariants 3 and 8).
+ * Every assigned store of every extent holds the same versions, and with them the same bytes (A3-30 and A3-32).
  * Rot is left out: until somebody reads a rotten block, nobody knows of it.
  */
 export function replicaProblems(extents: Iterable<ExtentRecord>, disks: ReadonlyMap<string, Disk>): string[] {

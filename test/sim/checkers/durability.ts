@@ -24,7 +24,7 @@ interface Application {
 }
 
 /**
- * What was acknowledged is on stable storage (design invariants 2 and 6): at the moment of the answer on every member of
+ * What was acknowledged is on stable storage (A3-4 and A3-5): at the moment of the answer on every member of
  * the in-sync set that control has, and ever after on every store that becomes primary. Nothing that promises durability
  * leaves a node before what it promises is durable there (protocol A2.14).
  */

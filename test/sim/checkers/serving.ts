@@ -6,7 +6,7 @@ import type { Report } from './report.ts'
 import type { Request } from './requests.ts'
 
 /**
- * Who serves (design invariants 1 and 7): one primary in an epoch; only the store that control names now, in the life that
+ * Who serves (A3-1 and A3-19): one primary in an epoch; only the store that control names now, in the life that
  * it was named in; and nobody gives a seq to a writer once a later attachment is complete (amendment 4).
  */
 export class Serving {

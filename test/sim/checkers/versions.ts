@@ -5,8 +5,8 @@ import type { NodeProcess } from '../world/node-host.ts'
 import type { Report } from './report.ts'
 
 /**
- * Equal versions, equal bytes, on all stores and at all times (design invariant 3); and what a store has promised, led or
- * known to be committed only rises (design invariant 4).
+ * Equal versions, equal bytes, on all stores and at all times (A3-6); and what a store has promised, led or
+ * known to be committed only rises (A3-2 and A3-16).
  */
 export class Versions {
   private readonly contents = new Map<string, number>()

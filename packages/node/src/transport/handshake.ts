@@ -89,7 +89,7 @@ function commonWire(wire: number): number {
   return Math.min(WIRE_VERSION, wire)
 }
 
-/** Where one side has no cluster yet, founding and joining decide (design section 5), not the handshake. */
+/** Where one side has no cluster yet, founding and joining decide (amendment 9), not the handshake. */
 function clusterProblem(own: TransportIdentity, other: Hello | Welcome): string | undefined {
   if (own.cluster === undefined || other.cluster === undefined || own.cluster === other.cluster) return undefined
   return `data directory of another cluster: ${own.name} belongs to ${own.cluster}, ${other.name} to ${other.cluster}`

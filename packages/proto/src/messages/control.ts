@@ -3,7 +3,7 @@ import type { AttachMode, ExtentRecord, Incarnation, MapDelta, Trust, VolumeReco
 import type { StoreSpace } from '../store-space.ts'
 import type { Bytes } from '../units.ts'
 
-/** node <-> node, on each new link and whenever it changes: what founding needs to know (design.md section 5). */
+/** node <-> node, on each new link and whenever it changes: what founding needs to know (amendment 9). */
 export interface Greet {
   readonly type: 'greet'
   readonly store: StoreId

@@ -121,7 +121,7 @@ export interface ReplicatedBlock {
   readonly bytes?: Uint8Array
 }
 
-/** primary -> replica, REP of protocol.md A2.4: gapless, in seq order, on the stream that carried the MARK. */
+/** primary -> replica, REP of A2.4: gapless, in seq order, on the stream that carried the MARK. */
 export interface Replicate {
   readonly type: 'replicate'
   readonly extent: ExtentId

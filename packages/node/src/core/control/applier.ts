@@ -9,7 +9,7 @@ import type { CommandResult } from './result.ts'
 /** Messages that the leader takes. `admin` and `get-map` only from nodes: a client asks its node's agent. */
 export type LeaderMessage = Register | Renew | ChangeSets | Release | Promises | Admin | GetMap
 
-/** Extents that commands look at between two ticks: 10 to 30 ms of one core, so that no event loop is held up (design: 50 ms). */
+/** Extents that commands look at between two ticks: 10 to 30 ms of one core, so that no event loop is held up for 50 ms. */
 export const EXTENTS_PER_TICK = 2048
 
 interface Current {

@@ -5,7 +5,7 @@ import { MapState } from './map-state.ts'
 import { PlainReader, PlainWriter } from './plain-bytes.ts'
 
 const FORMAT = 1
-/** Rows of one slice: a few milliseconds of one core, so that neither end ever holds an event loop up (design: 50 ms). */
+/** Rows of one slice: a few milliseconds of one core, so that neither end holds an event loop up for 50 ms. */
 const SLICE_ROWS = 2048
 
 /** How the log takes snapshots of the map that its entries make, and puts one in its place. */

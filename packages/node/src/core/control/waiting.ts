@@ -3,7 +3,7 @@ import { canBeMerged, choosePrimary, gaveUp, isTrusted, type Live, primaryStands
 import type { MapState } from './map-state.ts'
 import { without } from './membership.ts'
 
-/** An extent without a primary that can serve, and why (design section 9). */
+/** An extent without a primary that can serve, and why (A2.10). */
 export interface WaitingExtent {
   readonly extent: ExtentId
   /** One sentence for people. */

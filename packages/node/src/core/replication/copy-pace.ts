@@ -21,7 +21,7 @@ export interface Copier {
 }
 
 /**
- * How fast this store copies to replicas that are filled (design 6: a budget that yields to clients). While clients are
+ * How fast this store copies to replicas that are filled (A2.9: a budget that yields to clients). While clients are
  * served here one run of blocks is on its way at a time, whatever the number of copies, and pauses follow. What counts
  * is time, not bytes, so that a fast disk copies fast, and a busy one slowly. While nobody is served there is no bound but
  * the window of each copy.

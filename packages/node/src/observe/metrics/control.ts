@@ -16,7 +16,7 @@ export function controlMetrics(register: Register) {
     ),
     leaseHeld: register.gauge(
       'ashlar_control_lease_held',
-      '1 while this node holds its lease. 0: it answers no reads and no writes.',
+      '1 while this node holds its lease. 0: it answers no writes, and reads only when all replicas confirm them.',
     ),
     leasesLost: register.counter('ashlar_control_leases_lost_total', 'Times that this node lost its lease.'),
     registrationsRefused: register.counter(
