@@ -1,3 +1,4 @@
+import { architectureTables } from './architecture-rules.ts'
 import { pageCitations, ruleCitations } from './citation-rules.ts'
 import { decisionRecords, documentNames } from './document-rules.ts'
 import { fileSizes, lockFile, machinePaths, openWork, packageManifests } from './hygiene-rules.ts'
@@ -17,6 +18,7 @@ export const RULES: readonly Rule[] = [
   packageManifests,
   documentNames,
   decisionRecords,
+  architectureTables,
   ruleCitations,
   pageCitations,
   wordsNotUsed,
