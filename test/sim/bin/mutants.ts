@@ -1,13 +1,14 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { runCommand, UsageError } from '../../kit/command.ts'
 import { catchMutant, clusterOf, type Recorded, type Sighting } from '../mutants/catch.ts'
 import type { Mutant } from '../mutants/mutant.ts'
 import { staleness } from '../mutants/patch-source.ts'
 import { MUTANTS } from '../mutants/table.ts'
 import { simulateLater } from '../simulator.ts'
 
-const HELP = `usage: npm run sim:mutants -- [--mutant NAME] [--first N] [--count N] [--jobs N] [--record]
+const HELP = `usage: npm run sim:mutants -- [--mutant NAME] [--first N] [--count N] [--jobs N] [--wide] [--record]
 
 Runs deliberate bugs until the simulator catches them, and says how many seeds that took.
 
@@ -15,6 +16,7 @@ Runs deliberate bugs until the simulator catches them, and says how many seeds t
 --first N      first seed (1)
 --count N      most seeds for one mutant (2000)
 --jobs N       mutants that are hunted at once (2)
+--wide         by seeds of the wide family, also those that a schedule or another family catches
 --record       writes what caught each into test/sim/mutants/recorded.json, which the tests replay
 
 exit codes: 0 every mutant was caught, 1 one was not, 2 usage
@@ -28,16 +30,19 @@ async function main(): Promise<number> {
       first: { type: 'string', default: '1' },
       count: { type: 'string', default: '2000' },
       jobs: { type: 'string', default: '2' },
+      wide: { type: 'boolean', default: false },
       record: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
+  if (values.wide && values.record) throw new UsageError('--wide says nothing of what is recorded: without --record')
   if (values.help) {
     process.stdout.write(HELP)
     return 0
   }
   const hunted = MUTANTS.filter(({ searched }) => searched !== true)
-  const chosen = hunted.filter(({ name }) => values.mutant === undefined || name === values.mutant)
+  const named = hunted.filter(({ name }) => values.mutant === undefined || name === values.mutant)
+  const chosen = values.wide ? named.map(inWideSeeds) : named
   if (chosen.length === 0) {
     process.stderr.write(
       `there is no mutant ${values.mutant}; there are ${hunted.map(({ name }) => name).join(', ')}\n`,
@@ -58,6 +63,10 @@ async function main(): Promise<number> {
   process.stdout.write(`${sightings.size} of ${chosen.length} mutants caught\n`)
   if (values.record) record(sightings)
   return escaped === 0 ? 0 : 1
+}
+
+function inWideSeeds({ name, rule, wrong, edits }: Mutant): Mutant {
+  return { name, rule, wrong, edits, wide: true }
 }
 
 async function hunt(mutant: Mutant, first: number, count: number): Promise<Sighting | undefined> {
@@ -111,4 +120,4 @@ function record(sightings: ReadonlyMap<string, Sighting>): void {
   writeFileSync(RECORDED, `${JSON.stringify(after, undefined, 2)}\n`)
 }
 
-process.exitCode = await main()
+await runCommand(main, HELP)

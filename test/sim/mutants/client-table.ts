@@ -46,7 +46,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
       early.claim = undefined`,
       },
     ],
-    schedule: 'late-write',
+    wide: true,
   },
   {
     name: 'one-low-mark-for-all-extents',

@@ -160,7 +160,7 @@ function isSoleVoter(world: World, { disk }: NodeHost): boolean {
   return voters.includes(disk.store) && voters.length < 3
 }
 
-function voterStores(world: World): readonly string[] {
+export function voterStores(world: World): readonly string[] {
   const { voters } = world.membership.current
   return world.options.raft && voters.length > 0 ? voters : [world.nodes[0]?.disk.store ?? '']
 }

@@ -1,5 +1,6 @@
 import { lostTail } from '../faults/lost-tail.ts'
 import type { Nemesis } from '../faults/nemesis.ts'
+import { owedCancel } from '../faults/owed-cancel.ts'
 import type { World } from '../world/world.ts'
 import { oneThingStaysBroken } from './lasting-fault.ts'
 import type { WidePhaseName } from './shares.ts'
@@ -13,6 +14,7 @@ export type Phase = (world: World, nemesis: Nemesis) => void
 const PHASES: Readonly<Record<WidePhaseName, Phase>> = {
   'lasting-fault': oneThingStaysBroken,
   'lost-tail': lostTail,
+  'owed-cancel': owedCancel,
 }
 
 /** The phases that the seed drew, until one finds something. */

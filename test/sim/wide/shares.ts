@@ -40,6 +40,8 @@ export const WIDE_PHASES = {
   'lasting-fault': 0.4,
   /** A store loses its last writes without a sign. */
   'lost-tail': 0.3,
+  /** A client owes a CANCEL while nothing commits, and the write comes when a later one is acknowledged. */
+  'owed-cancel': 0.3,
 } as const
 
 export type WideFaultName = keyof typeof WIDE_FAULTS

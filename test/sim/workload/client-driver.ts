@@ -78,8 +78,8 @@ export class ClientDriver {
       }
       const read = (): void => this.read(session, range, done)
       if (this.mode === 'read-only') return read()
-      const write = (): void => this.write(session, range, (outcome) => (outcome.ok ? read() : done(outcome)))
-      if (this.world.options.space === undefined) return write()
+      const write = (): number => this.write(session, range, (outcome) => (outcome.ok ? read() : done(outcome)))
+      if (this.world.options.space === undefined) return void write()
       this.erase(session, range, (outcome) => (outcome.ok ? write() : done(outcome)))
     })
   }
@@ -99,6 +99,15 @@ export class ClientDriver {
       if (what === 'read') this.read(session, range, done)
       else this.write(session, range, done)
     })
+  }
+
+  /** One write that is given up after so long, if it has not ended. False where the volume is not open. */
+  writeAndGiveUp(range: Range, afterMs: number): boolean {
+    const { session } = this
+    if (session === undefined || session.over) return false
+    const token = this.write(session, range, () => {})
+    this.world.clock.after(afterMs, () => session.process.abandon(token))
+    return true
   }
 
   /** Closes the volume, so that the next call opens it anew. */
@@ -181,12 +190,12 @@ export class ClientDriver {
     return { offset: hotOffset + first * stride, length: count * BLOCK_BYTES }
   }
 
-  private write(session: Session, range: Range, then: (outcome: ClientOutcome) => void): void {
+  private write(session: Session, range: Range, then: (outcome: ClientOutcome) => void): number {
     const value = this.world.nextValue()
     const bytes = stamped(value, range.length)
     const parts = splitBlocks(BLOCK_BYTES, range.offset, range.length)
     const checksums = parts.map((part) => crc32(bytes.subarray(part.at, part.at + part.length)))
-    this.change(
+    return this.change(
       session,
       range,
       value,
@@ -206,10 +215,10 @@ export class ClientDriver {
     value: number,
     call: ClientCall,
     then: (outcome: ClientOutcome) => void,
-  ): void {
+  ): number {
     const end = this.world.history.beginWrite(cellsOf(range), value, session)
     session.changing.add(end)
-    this.call(session.process, call, (outcome) => {
+    return this.call(session.process, call, (outcome) => {
       session.changing.delete(end)
       end(endingOf(outcome))
       then(outcome)
@@ -229,9 +238,9 @@ export class ClientDriver {
   }
 
   /** A call of one process; its outcome counts only while that process lives. */
-  private call(process: ClientProcess, call: ClientCall, then: (outcome: ClientOutcome) => void): void {
+  private call(process: ClientProcess, call: ClientCall, then: (outcome: ClientOutcome) => void): number {
     this.pending++
-    process.call(call, (outcome) => {
+    return process.call(call, (outcome) => {
       this.pending--
       if (!outcome.ok) this.failures.set(outcome.failure.code, (this.failures.get(outcome.failure.code) ?? 0) + 1)
       then(outcome)

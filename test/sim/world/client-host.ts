@@ -77,11 +77,17 @@ export class ClientProcess extends Process {
     this.run(() => this.feed({ type: 'tick' }))
   }
 
-  /** `then` is called with the outcome, once, unless this process dies first. */
-  call(call: ClientCall, then: (outcome: ClientOutcome) => void): void {
+  /** `then` is called with the outcome, once, unless this process dies first. Returns the token of the call. */
+  call(call: ClientCall, then: (outcome: ClientOutcome) => void): number {
     const token = ++this.tokens
     this.pending.set(token, then)
     this.run(() => this.feed({ type: 'call', token, call }))
+    return token
+  }
+
+  /** Whoever made the call waits no more. */
+  abandon(token: number): void {
+    if (this.pending.has(token)) this.run(() => this.feed({ type: 'abandon', token }))
   }
 
   get pendingCalls(): number {

@@ -1,0 +1,116 @@
+import { crc32 } from 'node:zlib'
+import { type ExtentId, type ExtentRecord, extentIndexOf, volumeOf } from '@ashlar/proto'
+import { BLOCK_BYTES } from '../options.ts'
+import { becomeReady } from '../phases.ts'
+import { voterStores } from '../wide/lasting-faults.ts'
+import { type ClientDriver, VOLUME_NAME } from '../workload/client-driver.ts'
+import { Chance } from '../world/chance.ts'
+import type { NodeHost } from '../world/node-host.ts'
+import type { World } from '../world/world.ts'
+import type { Nemesis } from './nemesis.ts'
+
+/** How long each thing may take that is waited for. Where it does not come, others look for the reason. */
+const WAIT_MS = 60_000
+
+/**
+ * A phase of wide seeds: a client owes a CANCEL that is not answered, since so many replicas are down, most often the primary
+ * among them, that nothing commits. The write that it gave up waits in a connection that it gave up too. It writes the same
+ * block once more, the replicas come back, and just when that write is acknowledged the first one arrives. It must not take
+ * effect any more (A3-25).
+ */
+export function owedCancel(world: World, nemesis: Nemesis): void {
+  const { checkers, options } = world
+  if (options.minInSync < 2) return
+  nemesis.mend()
+  world.setCalm(true)
+  if (!becomeReady(world)) return
+  // Else the block may be in the hands of a call that waits, behind which nothing is sent.
+  world.stopClients()
+  if (!world.runUntil(() => world.atRest() || checkers.broken, WAIT_MS) || checkers.broken) return
+  const chance = new Chance(options.seed ^ crc32('owed-cancel'))
+  const records = [...checkers.truth.map.extents.values()].filter((record) => hotBlockOf(world, record) !== undefined)
+  if (records.length === 0) return
+  const { id } = chance.pick(records)
+  const down = takeDown(world, id, chance)
+  checkers.recorder.note(`${down.map(({ name }) => name).join(' and ')} are down, and a CANCEL is owed`)
+  if (world.runUntil(() => checkers.broken || primaryOf(world, id) !== undefined, WAIT_MS)) {
+    world.runUntil(() => checkers.broken, chance.between(500, 2000))
+    writeTwice(world, id, chance, () => bringBack(down))
+  }
+  bringBack(down)
+}
+
+/** The first of two writes is given up and held up; the second one overtakes it. */
+function writeTwice(world: World, id: ExtentId, chance: Chance, bringBackAll: () => void): void {
+  const { checkers, network, clock } = world
+  const record = checkers.truth.record(id)
+  const offset = record && hotBlockOf(world, record)
+  const host = primaryOf(world, id)
+  const writers = world.drivers.filter(({ mode, hasVolume }) => mode !== 'read-only' && hasVolume)
+  if (offset === undefined || host === undefined || writers.length === 0) return
+  const driver = chance.pick(writers)
+  const held = network.holdBack(driver.process, host.name)
+  if (held === undefined) return
+  const range = { offset, length: BLOCK_BYTES }
+  driver.writeAndGiveUp(range, chance.between(5, 300))
+  clock.after(chance.between(5, 200), () => held.lose())
+  clock.after(chance.between(1000, 4000), bringBackAll)
+  let ended = false
+  clock.after(chance.between(300, 600), () => insistTwice(driver, range, held.release, () => (ended = true)))
+  world.runUntil(() => ended || checkers.broken, WAIT_MS)
+  held.release()
+}
+
+/** A write, what follows at once, and a read. */
+function insistTwice(
+  driver: ClientDriver,
+  range: { readonly offset: number; readonly length: number },
+  between: () => void,
+  then: () => void,
+): void {
+  driver.insist('write', range, () => {
+    between()
+    driver.insist('read', range, then)
+  })
+}
+
+/** All but so many replicas that nothing commits, of which one is left. The primary stays where control would be gone with it. */
+function takeDown(world: World, id: ExtentId, chance: Chance): NodeHost[] {
+  const { checkers, options, nodes } = world
+  const record = checkers.truth.record(id)
+  const replicas = nodes.filter(({ disk }) => record?.inSync.includes(disk.store))
+  const count = replicas.length - chance.integer(1, options.minInSync - 1)
+  const first = replicas.filter(({ disk }) => disk.store === record?.primary.store)
+  const others = replicas.filter((node) => !first.includes(node))
+  while (others.length > count) others.splice(chance.integer(0, others.length - 1), 1)
+  const withFirst = [...first, ...others].slice(0, count)
+  const voters = voterStores(world)
+  const lostVoters = withFirst.filter(({ disk }) => voters.includes(disk.store)).length
+  const down = chance.happens(0.8) && 2 * lostVoters < voters.length ? withFirst : others
+  for (const node of down) {
+    node.heldDown = true
+    node.crash({ powerLoss: chance.happens(0.3) })
+  }
+  return down
+}
+
+function bringBack(down: readonly NodeHost[]): void {
+  for (const node of down) {
+    node.heldDown = false
+    node.start()
+  }
+}
+
+function primaryOf({ checkers, nodes }: World, id: ExtentId): NodeHost | undefined {
+  const record = checkers.truth.record(id)
+  return nodes.find(({ up, disk }) => up && disk.store === record?.primary.store)
+}
+
+/** Where clients write in this extent, in bytes of their volume. */
+function hotBlockOf({ checkers, options }: World, { id }: ExtentRecord): number | undefined {
+  const { hotOffset, hotBytes, extentSizeBytes } = options
+  if (checkers.truth.volume(volumeOf(id))?.name !== VOLUME_NAME) return undefined
+  const first = extentIndexOf(id) * extentSizeBytes
+  const offset = Math.max(first, hotOffset)
+  return offset < Math.min(first + extentSizeBytes, hotOffset + hotBytes) ? offset : undefined
+}
