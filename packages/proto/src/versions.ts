@@ -15,6 +15,8 @@ export const FEATURES = {
   raisedEpochs: 1,
   /** A primary that is slow leaves the in-sync set by its release (amendment 18). */
   slowLeaves: 1,
+  /** The release of a slow primary names the record that it speaks of, and one without effect moves that on (amendment 38). */
+  namedReleases: 1,
   /** A primary that shrinks its set names the stores that hold everything (amendment 27). */
   completeStores: 1,
   /** Single sessions end, those that share a volume say that they are there, and the whole map bounds holders (amendment 31). */

@@ -101,7 +101,8 @@ function driveReleases(): { length: number; message: Message } {
     ALL_EXTENTS.map((extent) => ({ extent, epoch: HUGE as Epoch })),
     'slow',
   )
-  const [message] = sent('release', (emit) => releases.drive({ now: 0, emit } as never, 1, SENDER))
+  const map = { extents: new Map(ALL_EXTENTS.map((extent) => [extent, { revision: HUGE }])) } as never
+  const [message] = sent('release', (emit) => releases.drive({ now: 0, emit } as never, 1, SENDER, map))
   assert.ok(message !== undefined)
   encodeFrame([message], WIRE_VERSION)
   const extents = message.extents.map((extent) => ({ ...extent, avoid: STORES }))

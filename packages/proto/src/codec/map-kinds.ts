@@ -69,7 +69,7 @@ import {
  *                removed nodes 2 x (store 16) | gone 2 x (store 16) | [since 3: removed ranges 4 x (first 4 | last 4)]
  * change-sets    request 8 | store 16 | counter 8 | stores | count 4 x (extent 8 | revision 8 | epoch 8 | set)
  * sets-changed   request 8 | stores | count 4 x (extent 8 | code 2 | flags 1 (1: record) | [extent record])
- * release        request 8 | store 16 | counter 8 | reason 1 | count 4 x (extent 8 | epoch 8)
+ * release        request 8 | store 16 | counter 8 | reason 1 | count 4 x (extent 8 | epoch 8 | [since 3: revision 8, 0: none])
  * admin-done     request 8 | code 2 | message text | hint text | flags 1 (1: volume) | [volume] | revision 8
  */
 
@@ -346,27 +346,28 @@ export const setsChangedKind: KindCodec<SetsChanged> = {
 }
 
 export const releaseKind: KindCodec<Release> = {
-  headBytes: (m) => 37 + 16 * m.extents.length,
-  writeHead(to, m) {
+  headBytes: (m) => 37 + 24 * m.extents.length,
+  writeHead(to, m, wire) {
     to.u53(requestField(m.request))
     writeUuid(to, m.store)
     to.u53(counterField(m.counter))
     to.u8(choiceIndex(RELEASE_REASONS, m.reason, 'reason'))
     to.u32(listLength(m.extents, LIMITS.mapExtents, 'extents'))
-    for (const { extent, epoch } of m.extents) {
+    for (const { extent, epoch, revision = 0 } of m.extents) {
       to.u53(extentField(extent))
       to.u53(epochField(epoch))
+      if (wire >= 3) to.u53(revisionField(revision))
     }
   },
-  read(from) {
-    const request = requestField(from.u53())
-    const store = readStore(from)
-    const counter = counterField(from.u53())
+  read(from, _payload, wire) {
+    const [request, store, counter] = [requestField(from.u53()), readStore(from), counterField(from.u53())]
     const reason = choiceAt(RELEASE_REASONS, from.u8(), 'reason')
-    const extents = readList<Release['extents'][number]>(from, from.u32(), 16, LIMITS.mapExtents, 'extents', () => ({
-      extent: extentField(from.u53()),
-      epoch: epochField(from.u53()),
-    }))
+    const bytes = wire >= 3 ? 24 : 16
+    const extents = readList<Release['extents'][number]>(from, from.u32(), bytes, LIMITS.mapExtents, 'extents', () => {
+      const [extent, epoch] = [extentField(from.u53()), epochField(from.u53())]
+      const revision = wire >= 3 ? revisionField(from.u53()) : 0
+      return { extent, epoch, ...(revision === 0 ? {} : { revision }) }
+    })
     return { type: 'release', request, store, counter, extents, reason }
   },
 }

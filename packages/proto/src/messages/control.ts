@@ -105,13 +105,19 @@ export interface Release {
   readonly request: number
   readonly store: StoreId
   readonly counter: number
-  readonly extents: readonly { readonly extent: ExtentId; readonly epoch: Epoch }[]
+  readonly extents: readonly {
+    readonly extent: ExtentId
+    readonly epoch: Epoch
+    /** Of the record, as the sender knew it (amendment 38). Since wire version 3; absent: from an older build, or not `slow`. */
+    readonly revision?: number
+  }[]
   /** `behind`: this store lost committed data and must leave the in-sync set (A2.8-4). `shutdown`: it stays in it. */
   readonly reason: 'shutdown' | 'slow' | 'behind' | 'poisoned'
 }
 export interface Released {
   readonly type: 'released'
   readonly request: number
+  /** CONFLICT: a record that was named is an older one, and nothing was done about its extent. */
   readonly code: number
 }
 

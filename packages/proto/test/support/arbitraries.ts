@@ -380,7 +380,7 @@ const BODIES: Arbitraries = {
     request: u53,
     store,
     counter: u53,
-    extents: list(record({ extent, epoch })),
+    extents: list(withOptional(record({ extent, epoch }), record({ revision: fc.integer({ min: 1 }) }))),
     reason: fc.constantFrom('shutdown' as const, 'slow' as const, 'behind' as const, 'poisoned' as const),
   }),
   released: record({ request: u53, code }),

@@ -350,6 +350,7 @@ export const WIRE_3_SAMPLES: { readonly [T in MessageType]?: Extract<AnyMessage,
     ...SAMPLES['change-sets'],
     changes: [{ extent, revision: 12, epoch, inSync: [STORES[0]], complete: [STORES[1]] }],
   },
+  release: { ...SAMPLES.release, extents: [{ extent, epoch, revision: 12 }] },
   confirm: { ...SAMPLES.confirm, commitSeq: seq(15) },
   'map-update': { ...SAMPLES['map-update'], delta: { ...SAMPLES['map-update'].delta, featureLevel: 1 } },
 }

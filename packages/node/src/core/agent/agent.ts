@@ -169,7 +169,7 @@ export class ControlAgent implements ControlView {
         this.#tellOutcomes(ctx)
         return true
       case 'released':
-        if (!this.#releases.onAnswer(message)) this.#voter.refused(ctx.now)
+        if (!this.#releases.onAnswer(message, ctx.now, this.map)) this.#voter.refused(ctx.now)
         this.#tellOutcomes(ctx)
         return true
       case 'admin-done':
@@ -269,7 +269,7 @@ export class ControlAgent implements ControlView {
     if (ctx.now - this.#renewedAt >= TIMERS.renewMs) this.#renew(ctx, link)
     const sender = { store: this.#start.store, counter: this.#start.incarnation.counter }
     this.#sets.drive(ctx, link, sender)
-    this.#releases.drive(ctx, link, sender)
+    this.#releases.drive(ctx, link, sender, this.map)
   }
 
   #watchLease(ctx: Context): void {

@@ -3,6 +3,7 @@ import {
   ERRORS,
   type ExtentId,
   LIMITS,
+  type MapCopy,
   type Millis,
   type Release,
   type Released,
@@ -18,16 +19,20 @@ export interface ReleasedExtent {
   readonly epoch: Epoch
 }
 
+/** The records that this node has. */
+type Records = Pick<MapCopy, 'extents'>
+
 interface Sent {
   readonly request: number
   readonly reason: ReleaseReason
-  readonly extents: readonly ReleasedExtent[]
+  readonly extents: Release['extents']
   sentAt: Millis | undefined
 }
 
 /**
  * Extents that this node gives up, on their way to control. One message at a time, each sent again until it is answered:
- * control drops whatever comes late, so that a release that was answered never takes effect again.
+ * control drops whatever comes late, so that a release that was answered never takes effect again. What is slow names the
+ * record that it was given up under, the same one under one number: this node does nothing under a later one before control has answered (amendment 38).
  */
 export class Releases {
   readonly #gathered = new Map<ReleaseReason, Map<ExtentId, ReleasedExtent>>()
@@ -42,8 +47,8 @@ export class Releases {
     if (gathered.size > 0) this.#gathered.set(reason, gathered)
   }
 
-  drive(ctx: Context, link: Link, sender: { readonly store: StoreId; readonly counter: number }): void {
-    this.#sent ??= this.#next()
+  drive(ctx: Context, link: Link, sender: { readonly store: StoreId; readonly counter: number }, map: Records): void {
+    this.#sent ??= this.#next(map)
     const sent = this.#sent
     if (sent === undefined) return
     if (sent.sentAt !== undefined && ctx.now - sent.sentAt < TIMERS.controlRetryMs) return
@@ -58,12 +63,31 @@ export class Releases {
   }
 
   /** False: the answer says that its sender does not lead control; the release is sent again. */
-  onAnswer(message: Released): boolean {
-    if (message.request !== this.#sent?.request) return true
+  onAnswer(message: Released, now: Millis, map: Records): boolean {
+    const sent = this.#sent
+    if (message.request !== sent?.request) return true
     if (message.code === ERRORS.NO_CONTROL.number) return false
-    this.#answered.push(...this.#sent.extents)
-    this.#sent = undefined
+    if (message.code === ERRORS.CONFLICT.number) this.#nameAgain(sent, now, map)
+    else {
+      this.#answered.push(...sent.extents.map(({ extent, epoch }) => ({ extent, epoch })))
+      this.#sent = undefined
+    }
     return true
+  }
+
+  /** A record moved on before control heard of its release. Where this node has not heard of that yet it asks a while later. */
+  #nameAgain({ reason, extents }: Sent, now: Millis, map: Records): void {
+    const again = this.#named(reason, extents, map)
+    const isNews = again.extents.some(({ revision }, at) => revision !== extents[at]?.revision)
+    this.#sent = { ...again, sentAt: isNews ? undefined : now }
+  }
+
+  #named(reason: ReleaseReason, extents: readonly ReleasedExtent[], map: Records): Sent {
+    const named = extents.map(({ extent, epoch }) => {
+      const revision = reason === 'slow' ? map.extents.get(extent)?.revision : undefined
+      return { extent, epoch, ...(revision === undefined ? {} : { revision }) }
+    })
+    return { request: ++this.#lastRequest, reason, extents: named, sentAt: undefined }
   }
 
   /** Takes what control has answered for. */
@@ -76,12 +100,12 @@ export class Releases {
     return this.#sent !== undefined || this.#gathered.size > 0
   }
 
-  #next(): Sent | undefined {
+  #next(map: Records): Sent | undefined {
     for (const [reason, extents] of this.#gathered) {
       const first = [...extents.values()].slice(0, LIMITS.releaseExtents)
       for (const { extent } of first) extents.delete(extent)
       if (extents.size === 0) this.#gathered.delete(reason)
-      return { request: ++this.#lastRequest, reason, extents: first, sentAt: undefined }
+      return this.#named(reason, first, map)
     }
     return undefined
   }

@@ -64,6 +64,8 @@ export type Command =
       readonly extents: readonly {
         readonly extent: ExtentId
         readonly epoch: Epoch
+        /** Of the record as the primary knew it: another one is not touched (amendment 38). Absent below that level, or not `slow`. */
+        readonly revision?: number
         /** Members that gave it up as slow a short while ago, and are not tried again (amendment 18). */
         readonly avoid?: readonly StoreId[]
       }[]

@@ -369,6 +369,7 @@ export class ControlLeader {
       case 'change-sets':
         return this.#answers.setsChanged(owed.asker, result.sets ?? [])
       case 'release':
+        if (result.overtaken === true) return this.#answers.released(owed.asker, 'CONFLICT')
         this.#answeredReleases.set(owed.store, { counter: owed.counter, request: owed.asker.request })
         return this.#answers.released(owed.asker, result.code)
       case 'admin':

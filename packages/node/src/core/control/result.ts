@@ -22,6 +22,8 @@ export interface CommandResult {
   readonly sets?: readonly SetResult[]
   /** Extents that got a primary by this command: their epoch was raised. */
   readonly promoted?: readonly ExtentId[]
+  /** A release named an older record of some extent, about which nothing was done. */
+  readonly overtaken?: boolean
 }
 
 /** A command that may concern many extents yields after each that it looked at: there it can be interrupted, and goes on later. */

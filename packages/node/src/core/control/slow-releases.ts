@@ -27,7 +27,7 @@ export class SlowReleases {
 
   /** The extents, each with those that are not to be named for it again: the members that gave it up, this one included. */
   avoid(extents: Release['extents'], store: StoreId, now: Millis): AvoidedExtent[] {
-    return extents.map(({ extent, epoch }) => ({ extent, epoch, avoid: this.add(extent, store, now) }))
+    return extents.map((released) => ({ ...released, avoid: this.add(released.extent, store, now) }))
   }
 
   /** The members changed: everybody may be tried again. */

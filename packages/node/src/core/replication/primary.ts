@@ -64,7 +64,7 @@ export class Primary implements StreamOwner {
   readonly disk = new OwnDisk()
   /** Given up as too slow: it does nothing more until control has answered (amendment 18). */
   givenUp = false
-  private released: { readonly revision: number | undefined; readonly at: Millis } | undefined
+  private released: { revision: number; at: Millis } = { revision: 0, at: 0 }
 
   constructor(extent: ExtentState, epoch: Epoch, services: Services, repairs: Repairs) {
     this.extent = extent
@@ -228,8 +228,7 @@ export class Primary implements StreamOwner {
   /** Gives a write its seq, persists it and streams it to every replica in the same step (A2.5-3). */
   append(ctx: Context, write: NewWrite): Seq {
     const { extent } = this
-    const prevEpoch = extent.lastEpoch
-    const prevSeq = extent.lastSeq
+    const [prevEpoch, prevSeq] = [extent.lastEpoch, extent.lastSeq]
     const seq = extent.nextSeq(this.historyEpoch)
     const blocks = write.blocks.map((change) => ({ ...change, version: { ...change.version, epoch: this.epoch, seq } }))
     const pending: PendingWrite = { ...write, seq, blocks }
@@ -356,18 +355,19 @@ export class Primary implements StreamOwner {
    * on if control names nobody. Not again for a while, unless the members changed: each is tried once, then the last one waits.
    */
   releaseAsSlow(ctx: Context): void {
-    const [revision, last] = [this.record()?.revision, this.released]
-    if (this.givenUp || (last?.revision === revision && ctx.now - (last?.at ?? 0) < TIMERS.rejoinMaxMs)) return
+    const { revision, at } = this.released
+    if (this.givenUp || (this.record()?.revision === revision && ctx.now - at < TIMERS.rejoinMaxMs)) return
     this.givenUp = true
-    this.released = { revision, at: ctx.now }
+    this.released.at = ctx.now
     ctx.fact('warn', 'primary-too-slow', { extent: this.extent.id, epoch: this.epoch })
     this.services.control.release(ctx, [{ extent: this.extent.id, epoch: this.epoch }], 'slow')
   }
 
-  /** Control has answered and named nobody else. */
+  /** Control named nobody else; it moved the record on, but no member (amendment 38). */
   onReleaseRefused(ctx: Context): void {
     if (!this.givenUp || this.over) return
     this.givenUp = false
+    this.released.revision = this.record()?.revision ?? 0
     this.disk.startOver(ctx)
     this.maintain(ctx)
   }

@@ -113,6 +113,36 @@ describe('releases', () => {
     rig.receive({ type: 'released', request: only(next, 'release').request, code: OK })
     assert.equal(rig.agent.releasing, false)
   })
+
+  it('amendment 38: name the record that they speak of, and the one that took its place once control says so', () => {
+    const rig = new AgentRig().registered()
+    rig.leader.create()
+    rig.giveMap()
+    const { primary, epoch, revision } = rig.leader.record()
+    const released = { extent: EXTENT, epoch }
+    const first = only(
+      rig.step(() => rig.agent.release(rig.ctx, [released], 'slow')),
+      'release',
+    )
+    assert.deepEqual(first.extents, [{ ...released, revision }])
+    const CONFLICT = ERRORS.CONFLICT.number
+    const changes = [{ ...released, revision, inSync: [primary.store] }]
+    rig.leader.apply({ do: 'change-sets', store: primary.store, counter: 1, changes })
+    const early = rig.receive({ type: 'released', request: first.request, code: CONFLICT })
+    assert.deepEqual(early, [], 'its map does not have the newer record yet')
+    const second = only(
+      rig.pass(TIMERS.controlRetryMs).filter(({ type }) => type === 'release'),
+      'release',
+    )
+    assert.ok(second.request > first.request, 'no answer to the first one counts any more')
+    assert.deepEqual(second.extents, first.extents)
+    rig.giveMap()
+    const third = only(rig.receive({ type: 'released', request: second.request, code: CONFLICT }), 'release')
+    assert.deepEqual(third.extents, [{ ...released, revision: revision + 1 }])
+    assert.deepEqual(rig.releasesAnswered, [])
+    rig.receive({ type: 'released', request: third.request, code: OK })
+    assert.deepEqual(rig.releasesAnswered, [released])
+  })
 })
 
 describe('commands of clients', () => {

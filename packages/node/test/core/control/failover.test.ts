@@ -102,11 +102,12 @@ describe('failover', () => {
     const slow = (level: number, minInSync: number) => {
       const { reducer, p, b } = three(minInSync)
       reducer.apply({ do: 'raise-feature-level', level })
+      const { epoch, revision } = reducer.record()
       reducer.apply({
         do: 'release',
         store: store(p),
         counter: 1,
-        extents: [{ extent: EXTENT, epoch: reducer.record().epoch }],
+        extents: [{ extent: EXTENT, epoch, revision }],
         reason: 'slow',
         live: [p, b].map(store),
       })
@@ -115,6 +116,28 @@ describe('failover', () => {
     assert.deepEqual(slow(0, 2), { left: false, moved: true }, 'an older build applies the same entry so')
     assert.deepEqual(slow(1, 2), { left: true, moved: true })
     assert.deepEqual(slow(1, 3), { left: false, moved: true }, 'nothing would commit without it')
+  })
+
+  it('amendment 38: released as slow without effect, the record moves on, and a release that names an older one has none', () => {
+    const late = (level: number) => {
+      const { reducer, p, a, b } = three(2)
+      reducer.apply({ do: 'raise-feature-level', level })
+      const { epoch, revision } = reducer.record()
+      const release = (named: number | undefined, live: number[]) =>
+        reducer.apply({
+          ...{ do: 'release', store: store(p), counter: 1, reason: 'slow', live: live.map(store) },
+          extents: [{ extent: EXTENT, epoch, ...(named === undefined ? {} : { revision: named }) }],
+        })
+      release(revision, [p])
+      const movedOn = reducer.record().revision - revision
+      const overtaken = [revision, undefined].map((named) => release(named, [p, a, b]).overtaken)
+      const stays = reducer.brief().primary === p
+      release(revision + 1, [p, a, b])
+      return { movedOn, overtaken, stays, leads: reducer.brief().primary === p }
+    }
+    const none = [undefined, undefined]
+    assert.deepEqual(late(0), { movedOn: 0, overtaken: none, stays: false, leads: false }, 'as an older build has it')
+    assert.deepEqual(late(1), { movedOn: 1, overtaken: [true, true], stays: true, leads: false })
   })
 
   it('A2.8-4: a primary that lost committed data leaves the set and is not kept', () => {

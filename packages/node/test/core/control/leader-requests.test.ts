@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ERRORS, leaseExpiryMs, type Message, TIMERS } from '@ashlar/proto'
+import { ERRORS, type ExtentRecord, leaseExpiryMs, type Message, TIMERS } from '@ashlar/proto'
 import { EXTENT, numbers, only, store, VOLUME } from './kit.ts'
 import { type LeaderRig, threeStores } from './leader-rig.ts'
 
@@ -198,6 +198,31 @@ describe('slow primaries', () => {
     rig.changeSets(last, [rig.change([store(last), store(last === 1 ? 2 : 1)])])
     slow(rig, 4)
     assert.equal(rig.record().epoch, 4)
+  })
+
+  it('amendment 38: a leader that never heard of a release does not take one that an earlier leader answered', () => {
+    const rig = threeStores()
+    rig.disk.push({ index: rig.disk.length + 1, term: 1, command: { do: 'raise-feature-level', level: 1 } })
+    const lead = (heard: readonly number[]) => {
+      rig.restart()
+      for (const n of heard) rig.renew(n)
+    }
+    lead([])
+    const first = rig.primary
+    const release = (request: number, { epoch, revision }: ExtentRecord) => {
+      const about = { type: 'release', request, store: store(first), counter: 1, reason: 'slow' } as const
+      return only(rig.receive(first, { ...about, extents: [{ extent: EXTENT, epoch, revision }] }), 'released').code
+    }
+    rig.pass(leaseExpiryMs() + 200, [first])
+    const before = rig.record()
+    assert.equal(release(1, before), OK)
+    assert.equal(rig.primary, first, 'nobody else is live: it goes on')
+    for (const n of [1, 2, 3]) rig.register(n, { level: 1 })
+    lead([1, 2, 3])
+    assert.equal(release(1, before), ERRORS.CONFLICT.number)
+    assert.equal(rig.primary, first)
+    assert.equal(release(2, rig.record()), OK)
+    assert.notEqual(rig.primary, first)
   })
 
   it('a slow member is tried again when some time went by', () => {
