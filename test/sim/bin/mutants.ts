@@ -4,7 +4,6 @@ import { parseArgs } from 'node:util'
 import { runCommand, UsageError } from '../../kit/command.ts'
 import { catchMutant, clusterOf, type Recorded, type Sighting } from '../mutants/catch.ts'
 import type { Mutant } from '../mutants/mutant.ts'
-import { staleness } from '../mutants/patch-source.ts'
 import { MUTANTS } from '../mutants/table.ts'
 import { simulateLater } from '../simulator.ts'
 
@@ -70,8 +69,6 @@ function inWideSeeds({ name, rule, wrong, edits }: Mutant): Mutant {
 }
 
 async function hunt(mutant: Mutant, first: number, count: number): Promise<Sighting | undefined> {
-  const stale = staleness(mutant)
-  if (stale !== undefined) throw new Error(stale)
   const started = performance.now()
   const caught = await (mutant.schedule === undefined
     ? huntSeeds(mutant, first, count)

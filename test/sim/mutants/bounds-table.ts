@@ -9,33 +9,21 @@ export const BOUNDS_MUTANTS: readonly Mutant[] = [
     rule: 'Amendment 31',
     wrong: 'Stores never forget the windows of sessions that are over.',
     schedule: 'sessions-come-and-go',
-    edits: [
-      {
-        file: `${CORE}/replication/sessions.ts`,
-        find: 'windows.drop(over)\n    return over.length > 0',
-        replace: 'return false',
-      },
-    ],
+    edits: [{ room: `${CORE}/replication`, in: 'Sessions.forgetEnded', body: 'return false' }],
   },
   {
     name: 'silent-holders-stay',
     rule: 'Amendment 31',
     wrong: 'A client that died holds its place in a shared volume for good.',
     schedule: 'sessions-come-and-go',
-    edits: [{ file: `${CORE}/control/presence.ts`, find: 'renews === true &&', replace: 'renews !== true &&' }],
+    edits: [{ room: `${CORE}/control`, in: 'Presence.#silent', find: 'renews === true', replace: 'renews !== true' }],
   },
   {
     name: 'ended-session-writes',
     rule: 'Amendment 31',
     wrong: 'A primary takes operations of every session of the generation, also of one that control ended.',
     schedule: 'write-of-an-ended-session',
-    edits: [
-      {
-        file: `${CORE}/replication/sessions.ts`,
-        find: 'map.featureLevel < FEATURES.endedSessions) return true',
-        replace: 'map.featureLevel < 99) return true',
-      },
-    ],
+    edits: [{ room: `${CORE}/replication`, in: 'Sessions.holds', find: 'FEATURES.endedSessions', replace: '99' }],
   },
   {
     name: 'tombstones-dropped',
@@ -44,11 +32,12 @@ export const BOUNDS_MUTANTS: readonly Mutant[] = [
     schedule: 'removed-while-away',
     edits: [
       {
-        file: 'packages/proto/src/tombstones.ts',
+        room: 'packages/proto/src',
+        in: 'Tombstones.compact',
         find: 'this.#join({ first: volume, last: volume })',
         replace: 'void volume',
       },
-      { file: 'packages/proto/src/limits.ts', find: 'tombstones: 1024,', replace: 'tombstones: 1,' },
+      { room: 'packages/proto/src', in: 'LIMITS.tombstones', body: '1' },
     ],
   },
 ]

@@ -10,10 +10,11 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     wrong: 'A read without a lease joins a round of confirmations that is on its way already.',
     edits: [
       {
-        file: `${REPLICATION}/confirmations.ts`,
+        room: REPLICATION,
+        in: 'Confirmations.confirm',
         find: 'this.gathered.push(then)',
-        replace:
-          'if (this.round !== undefined) return void this.round.waiting.push(then)\n    this.gathered.push(then)',
+        replace: `if (this.round !== undefined) return void this.round.waiting.push(then)
+this.gathered.push(then)`,
       },
     ],
     searched: true,
@@ -24,9 +25,10 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     wrong: 'What a suspended machine slept is looked at at the next tick, after what waited was answered.',
     edits: [
       {
-        file: 'packages/node/src/node-clock.ts',
-        find: 'return Math.abs(aheadMs - this.#wallAheadMs) > GLANCE_MS ? this.look() : 0',
-        replace: 'return aheadMs * 0',
+        room: 'packages/node/src',
+        in: 'NodeClock.glance',
+        find: 'Math.abs(aheadMs - this.#wallAheadMs) > GLANCE_MS ? this.look() : 0',
+        replace: 'aheadMs * 0',
       },
     ],
     schedule: 'suspended-machine',
@@ -37,13 +39,14 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     wrong: 'A call that times out gives its range back although its CANCEL is not answered.',
     edits: [
       {
-        file: 'packages/client/src/core/io.ts',
+        room: 'packages/client/src/core',
+        in: 'Io.#settleUnresolved(ctx, call)',
         find: 'this.dispatcher.withdraw(ctx, request)',
         replace: `this.dispatcher.withdraw(ctx, request)
-      const early = request as { claim: typeof request.claim }
-      if (early.claim !== undefined)
-        for (const granted of call.volume.locks.release(early.claim)) this.dispatcher.send(ctx, granted.owner)
-      early.claim = undefined`,
+const early = request
+if (early.claim !== undefined)
+  for (const granted of call.volume.locks.release(early.claim)) this.dispatcher.send(ctx, granted.owner)
+early.claim = undefined`,
       },
     ],
     wide: true,
@@ -54,13 +57,13 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     wrong: 'Operation numbers and the low mark are of the session, not of the session on one extent.',
     edits: [
       {
-        file: 'packages/client/src/core/session.ts',
-        find: 'readonly #extents: Map<ExtentId, Numbers> = new Map()',
-        replace: `readonly #extents = new (class extends Map<ExtentId, Numbers> {
-    override get = () => super.get(0 as ExtentId)
-    override set = (_: ExtentId, numbers: Numbers) => super.set(0 as ExtentId, numbers)
-    override delete = () => super.delete(0 as ExtentId)
-  })()`,
+        room: 'packages/client/src/core',
+        in: 'Session.#extents',
+        body: `new (class extends Map {
+  get = () => super.get(0)
+  set = (_, numbers) => super.set(0, numbers)
+  delete = () => super.delete(0)
+})()`,
       },
     ],
     schedule: 'dead-extent',
@@ -71,9 +74,9 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     wrong: 'Calls of a volume wait in one queue, behind one whose extent has no room.',
     edits: [
       {
-        file: 'packages/client/src/core/call-queue.ts',
-        find: 'return Math.floor((offset + cursor) / volume.record.extentSizeBytes)',
-        replace: 'return 0 * (offset + cursor + volume.record.extentSizeBytes)',
+        room: 'packages/client/src/core',
+        in: 'laneOf({ offset, cursor, volume })',
+        body: 'return 0 * (offset + cursor + volume.record.extentSizeBytes)',
       },
     ],
     schedule: 'dead-extent',
@@ -84,9 +87,10 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     wrong: 'Reads of one extent may take all of what a client has on its way, the first of others included.',
     edits: [
       {
-        file: 'packages/client/src/core/in-flight.ts',
-        find: 'share.reads > 0 && share.reads >= LIMITS.primaryReads - this.#reads',
-        replace: 'this.#reads >= LIMITS.primaryReads',
+        room: 'packages/client/src/core',
+        in: 'InFlight.hasRoom',
+        find: '!changes && share.reads > 0 && share.reads >= LIMITS.primaryReads - this.#reads',
+        replace: '!changes && this.#reads >= LIMITS.primaryReads',
       },
     ],
     schedule: 'dead-extent',

@@ -8,7 +8,8 @@ export const DIRECTORY_MUTANTS: readonly Mutant[] = [
     wrong: 'Control takes an equal start counter on the same boot for the same life, whatever number it drew.',
     edits: [
       {
-        file: 'packages/node/src/core/control/apply-nodes.ts',
+        room: 'packages/node/src/core/control',
+        in: 'isSameIncarnation',
         find: 'node.incarnation.bootId === command.incarnation.bootId',
         replace: "node.incarnation.bootId.split('/')[0] === command.incarnation.bootId.split('/')[0]",
       },
@@ -21,9 +22,10 @@ export const DIRECTORY_MUTANTS: readonly Mutant[] = [
     wrong: 'An old copy of the control log passes, as long as it is one of the same term with the same vote.',
     edits: [
       {
-        file: 'packages/node/src/core/raft/log-mark.ts',
-        find: 'lastIndex < mark.index || ',
-        replace: '',
+        room: 'packages/node/src/core/raft',
+        in: 'isBehindMark(mark)',
+        find: 'lastIndex < mark.index',
+        replace: 'false',
       },
     ],
     schedule: 'control-log-rolled-back',

@@ -1,6 +1,7 @@
 import type { Mutant } from './mutant.ts'
 
 const RAFT = 'packages/node/src/core/raft'
+const REPLICATION = 'packages/node/src/core/replication'
 const CONTROL = 'packages/node/src/core/control'
 
 /** Bugs of what happens to the control log over time: snapshots of it, and changes of its members. */
@@ -9,13 +10,7 @@ const LOG_MUTANTS: readonly Mutant[] = [
     name: 'raft-snapshot-accepted-before-durable',
     rule: 'A2.14, raft pitfall 29',
     wrong: 'A follower says that it has a snapshot which is not on its stable storage.',
-    edits: [
-      {
-        file: `${RAFT}/snapshot-receiver.ts`,
-        find: "this.#core.send({ type: 'appended'",
-        replace: "this.#core.sendNow({ type: 'appended'",
-      },
-    ],
+    edits: [{ room: RAFT, in: 'SnapshotReceiver.#accept', find: 'this.#core.send', replace: 'this.#core.sendNow' }],
   },
   {
     name: 'raft-snapshot-of-old-members',
@@ -23,9 +18,10 @@ const LOG_MUTANTS: readonly Mutant[] = [
     wrong: 'A snapshot names the members that its log began with.',
     edits: [
       {
-        file: `${RAFT}/snapshots.ts`,
-        find: 'members: log.membersAt(index)',
-        replace: 'members: log.membersAt(log.baseIndex + 1)',
+        room: RAFT,
+        in: 'Snapshots.compact',
+        find: 'log.membersAt(index)',
+        replace: 'log.membersAt(log.baseIndex + 1)',
       },
     ],
   },
@@ -35,9 +31,10 @@ const LOG_MUTANTS: readonly Mutant[] = [
     wrong: 'A snapshot of the map leaves out who took over from whom.',
     edits: [
       {
-        file: `${CONTROL}/map-state.ts`,
-        find: "      rowsOf('successor', this.successors),\n",
-        replace: '',
+        room: CONTROL,
+        in: 'MapState.rows',
+        find: "rowsOf('successor', this.successors)",
+        replace: "rowsOf('successor', [])",
       },
     ],
   },
@@ -47,9 +44,10 @@ const LOG_MUTANTS: readonly Mutant[] = [
     wrong: 'Members are changed while an earlier change is on its way.',
     edits: [
       {
-        file: `${RAFT}/machine.ts`,
-        find: 'if (this.#log.membersIndex > this.#log.commit) return',
-        replace: 'if (this.#log.membersIndex < 0) return',
+        room: RAFT,
+        in: 'RaftMachine.changeMembers',
+        find: 'this.#log.membersIndex > this.#log.commit',
+        replace: 'this.#log.membersIndex < 0',
       },
     ],
   },
@@ -59,8 +57,9 @@ const LOG_MUTANTS: readonly Mutant[] = [
     wrong: 'A change of members whose entry was dropped from the log goes on to count.',
     edits: [
       {
-        file: `${RAFT}/log.ts`,
-        find: '    this.#members = this.#members.filter((change) => change.index < from)\n',
+        room: RAFT,
+        in: 'RaftLog.#truncate',
+        find: 'this.#members = this.#members.filter((change) => change.index < from)',
         replace: '',
       },
     ],
@@ -72,9 +71,10 @@ const LOG_MUTANTS: readonly Mutant[] = [
     wrong: 'Whoever has a log asks to be elected, learners and removed stores too.',
     edits: [
       {
-        file: `${RAFT}/roles/follower.ts`,
-        find: '    if (isVoter(log.members, self)) return true\n',
-        replace: '    if (isVoter(log.members, self) || log.lastIndex > 0) return true\n',
+        room: `${RAFT}/roles`,
+        in: 'Follower.#mayCampaign',
+        find: 'isVoter(log.members, self)',
+        replace: 'isVoter(log.members, self) || log.lastIndex > 0',
       },
     ],
   },
@@ -84,9 +84,10 @@ const LOG_MUTANTS: readonly Mutant[] = [
     wrong: 'A node that belongs to its cluster learns nothing from the voters that others greet with.',
     edits: [
       {
-        file: 'packages/node/src/core/agent/agent.ts',
-        find: 'if (cluster !== undefined && cluster === this.#cluster) this.#voter',
-        replace: 'if (cluster !== undefined && cluster !== this.#cluster) this.#voter',
+        room: 'packages/node/src/core/agent',
+        in: 'ControlAgent.onGreeted',
+        find: 'cluster === this.#cluster',
+        replace: 'cluster !== this.#cluster',
       },
     ],
     schedule: 'away-while-control-moved',
@@ -95,13 +96,7 @@ const LOG_MUTANTS: readonly Mutant[] = [
     name: 'raft-lost-log-votes',
     rule: 'raft pitfalls 25 and 35',
     wrong: 'A voter whose log was lost votes at once.',
-    edits: [
-      {
-        file: `${RAFT}/machine.ts`,
-        find: "if (this.#outbox.recovering) return this.#core.send({ type: 'vote'",
-        replace: "if (this.#outbox.recovering && term < 0) return this.#core.send({ type: 'vote'",
-      },
-    ],
+    edits: [{ room: RAFT, in: 'RaftMachine.#answerVote', find: 'this.#outbox.recovering', replace: 'false' }],
     schedule: 'lost-control-log',
   },
   {
@@ -110,9 +105,10 @@ const LOG_MUTANTS: readonly Mutant[] = [
     wrong: 'The store that took over the place of a voter does not become one.',
     edits: [
       {
-        file: `${CONTROL}/voter-repair.ts`,
-        find: 'if (!log.leads) return',
-        replace: 'if (state.successors.size >= 0 || !log.leads) return',
+        room: CONTROL,
+        in: 'repairVoters(ctx, log, state)',
+        find: '!log.leads',
+        replace: 'state.successors.size >= 0 || !log.leads',
       },
     ],
     schedule: 'lost-voter',
@@ -127,7 +123,8 @@ const DISK_MUTANTS: readonly Mutant[] = [
     wrong: 'A store that registers as suspect stays in every set that it is in.',
     edits: [
       {
-        file: `${CONTROL}/apply-nodes.ts`,
+        room: CONTROL,
+        in: 'applyRegister',
         find: "command.trust === 'suspect' && !sameIncarnation",
         replace: "command.trust === 'suspect' && sameIncarnation",
       },
@@ -138,13 +135,7 @@ const DISK_MUTANTS: readonly Mutant[] = [
     name: 'suspect-store-promoted',
     rule: 'Amendment 11',
     wrong: 'A suspect store may be named primary like any other.',
-    edits: [
-      {
-        file: `${CONTROL}/epochs.ts`,
-        find: 'return isTrusted(state, store) && isPresent(state, store, live)',
-        replace: 'return isPresent(state, store, live)',
-      },
-    ],
+    edits: [{ room: CONTROL, in: 'mayLead(state, store, live)', body: 'return isPresent(state, store, live)' }],
     schedule: 'dropped-records',
   },
   {
@@ -153,9 +144,10 @@ const DISK_MUTANTS: readonly Mutant[] = [
     wrong: 'A suspect store is compared by its versions, and counts without having read its bytes.',
     edits: [
       {
-        file: 'packages/node/src/core/replication/verification.ts',
-        find: 'if (!this.suspect || this.checked.has(extent.id)) return then(ctx)',
-        replace: 'if (this.suspect || !this.checked.has(extent.id)) return then(ctx)',
+        room: REPLICATION,
+        in: 'Verification.before',
+        find: '!this.suspect || this.checked.has(extent.id)',
+        replace: 'this.suspect || !this.checked.has(extent.id)',
       },
     ],
     schedule: 'suspect-store-with-rot',
@@ -166,9 +158,10 @@ const DISK_MUTANTS: readonly Mutant[] = [
     wrong: 'A store that cannot trust itself any more goes on as if nothing were.',
     edits: [
       {
-        file: 'packages/node/src/core/node-machine.ts',
-        find: '    if (!this.replication.mayLeave) return\n',
-        replace: '    if (this.handOver === undefined) return\n',
+        room: 'packages/node/src/core',
+        in: 'NodeMachine.leave',
+        find: '!this.replication.mayLeave',
+        replace: 'this.handOver === undefined',
       },
     ],
   },
@@ -178,15 +171,14 @@ const DISK_MUTANTS: readonly Mutant[] = [
     wrong: 'A process whose store met an error goes on.',
     edits: [
       {
-        file: 'packages/node/src/core/node-machine.ts',
-        find: "      case 'store-failed':\n",
-        replace: "      case 'store-failed':\n        return\n",
+        room: 'packages/node/src/core',
+        in: 'NodeMachine.onInput(ctx, input)',
+        find: "ctx.emit({ type: 'fatal', reason: $reason })",
+        replace: 'undefined',
       },
     ],
   },
 ]
-
-const REPLICATION = 'packages/node/src/core/replication'
 
 /** Bugs of what is done when only suspect stores are left. */
 const MERGE_MUTANTS: readonly Mutant[] = [
@@ -195,9 +187,10 @@ const MERGE_MUTANTS: readonly Mutant[] = [
     wrong: 'Of suspect stores one is named to merge as soon as any of them is there.',
     edits: [
       {
-        file: `${CONTROL}/epochs.ts`,
-        find: 'suspectsLeft(state, record)?.every(',
-        replace: 'suspectsLeft(state, record)?.some(',
+        room: CONTROL,
+        in: 'canBeMerged',
+        find: 'suspectsLeft(state, record)?.every((store) => isPresent(state, store, live))',
+        replace: 'suspectsLeft(state, record)?.some((store) => isPresent(state, store, live))',
       },
     ],
   },
@@ -206,9 +199,10 @@ const MERGE_MUTANTS: readonly Mutant[] = [
     wrong: 'The suspect store that is to merge serves what it has itself.',
     edits: [
       {
-        file: `${REPLICATION}/primary.ts`,
-        find: 'if (suspects === undefined) return this.maintain(later)',
-        replace: 'if (suspects === undefined || suspects.length > 0) return this.maintain(later)',
+        room: REPLICATION,
+        in: 'Primary.begin',
+        find: 'suspects === undefined',
+        replace: 'suspects === undefined || suspects.length > 0',
       },
     ],
   },
@@ -217,7 +211,8 @@ const MERGE_MUTANTS: readonly Mutant[] = [
     wrong: 'What suspect stores hold that were taken out of the sets is not merged.',
     edits: [
       {
-        file: `${REPLICATION}/merge.ts`,
+        room: REPLICATION,
+        in: 'suspectsToMerge',
         find: "members.includes(store) || nodes.get(store)?.trust === 'suspect'",
         replace: 'members.includes(store)',
       },
@@ -228,9 +223,10 @@ const MERGE_MUTANTS: readonly Mutant[] = [
     wrong: 'Of the versions that suspect stores hold of a block the lowest wins.',
     edits: [
       {
-        file: `${REPLICATION}/merge-rule.ts`,
-        find: '(isHigher(a.version, b.version) ? -1',
-        replace: '(isHigher(b.version, a.version) ? -1',
+        room: REPLICATION,
+        in: 'byVersion',
+        find: 'isHigher(a.version, b.version)',
+        replace: 'isHigher(b.version, a.version)',
       },
     ],
   },

@@ -8,9 +8,10 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     wrong: 'The feature level rises without a node that told nothing, since it is down or has just started.',
     edits: [
       {
-        file: 'packages/node/src/core/control/feature-levels.ts',
-        find: 'level = Math.min(level, told ?? 0)',
-        replace: 'level = Math.min(level, told ?? wanted)',
+        room: 'packages/node/src/core/control',
+        in: 'knownToAll(state, { voters, learners }, heard, wanted)',
+        find: 'Math.min(level, told ?? 0)',
+        replace: 'Math.min(level, told ?? wanted)',
       },
     ],
     schedule: 'upgraded-node-by-node',
@@ -21,9 +22,10 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     wrong: 'A field since wire version 3 is written on links of version 2 too.',
     edits: [
       {
-        file: 'packages/proto/src/codec/shapes.ts',
-        find: 'const member: unknown = isIn(wire, shape) ? value[name] : undefined',
-        replace: 'const member: unknown = value[name]',
+        room: 'packages/proto/src/codec',
+        in: 'record',
+        find: 'isIn(wire, shape) ? value[name] : undefined',
+        replace: 'value[name]',
       },
     ],
     schedule: 'upgraded-node-by-node',

@@ -11,9 +11,10 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     wrong: 'A read without a lease is answered on the word of an in-sync set that is below minInSync.',
     edits: [
       {
-        file: `${REPLICATION}/confirmations.ts`,
-        find: 'return this.others().length > 0 && this.primary.enoughInSync()',
-        replace: 'return this.others().length > 0',
+        room: REPLICATION,
+        in: 'Confirmations.possible',
+        find: 'this.others().length > 0 && this.primary.enoughInSync()',
+        replace: 'this.others().length > 0',
       },
     ],
     schedule: 'reads-below-min-in-sync',
@@ -22,13 +23,7 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     name: 'cut-off-since-the-link-closed',
     rule: 'Amendment 27',
     wrong: 'A store whose connection closed looks cut off before control can have missed it.',
-    edits: [
-      {
-        file: `${REPLICATION}/in-sync.ts`,
-        find: 'ctx.now - this.lastFrameAt(store) > CUT_OFF_MS',
-        replace: 'ctx.now - this.heardAt(store) > CUT_OFF_MS',
-      },
-    ],
+    edits: [{ room: REPLICATION, in: 'InSyncKeeper.leaving', find: 'this.lastFrameAt', replace: 'this.heardAt' }],
     schedule: 'two-replicas-start-again',
   },
   {
@@ -37,9 +32,10 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     wrong: 'A store of which nothing comes is added to the in-sync set, since it owes nothing.',
     edits: [
       {
-        file: `${REPLICATION}/in-sync.ts`,
-        find: 'this.failing(ctx, store) === undefined &&\n      registered',
-        replace: 'registered',
+        room: REPLICATION,
+        in: 'InSyncKeeper.mayBeAdded',
+        find: 'stream?.marked === true && this.failing(ctx, store) === undefined',
+        replace: 'stream?.marked === true',
       },
     ],
     schedule: 'two-replicas-silent',
@@ -51,9 +47,10 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
       'A primary does not name who holds all that it committed: control forgets the first of two that die, though nobody wrote.',
     edits: [
       {
-        file: `${REPLICATION}/in-sync.ts`,
-        find: 'const complete = isShort ? this.complete.outside(inSync, this.primary.services.control.map) : []',
-        replace: 'const complete = [] as StoreId[]',
+        room: REPLICATION,
+        in: 'InSyncKeeper.ask',
+        find: 'isShort ? this.complete.outside(inSync, this.primary.services.control.map) : []',
+        replace: '[]',
       },
     ],
     schedule: 'kept-one-after-the-other',
@@ -62,13 +59,7 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     name: 'complete-in-spite-of-commits',
     rule: 'Amendment 27',
     wrong: 'A primary names stores that hold not all that it committed.',
-    edits: [
-      {
-        file: `${REPLICATION}/primary.ts`,
-        find: 'this.keeper.complete.committed(ackSet)',
-        replace: '',
-      },
-    ],
+    edits: [{ room: REPLICATION, in: 'Primary.advance', find: 'this.keeper.complete.committed(ackSet)', replace: '' }],
     schedule: 'kept-with-the-last-writes',
   },
   {
@@ -77,7 +68,8 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     wrong: 'A leader of control whose disk hangs goes on leading, and control decides nothing.',
     edits: [
       {
-        file: `${RAFT}/roles/leader.ts`,
+        room: `${RAFT}/roles`,
+        in: 'Leader.#leaveIfDiskHangs',
         find: 'if (!this.#core.diskHangs(ctx.now)) return this.#triedToLeave.clear()',
         replace: 'return this.#triedToLeave.clear()',
       },
@@ -90,9 +82,10 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     wrong: 'A primary whose disk answers no read keeps its extent as long as nobody writes.',
     edits: [
       {
-        file: `${REPLICATION}/own-disk.ts`,
-        find: ' || (this.reading && isLate(this.firstSince))',
-        replace: '',
+        room: REPLICATION,
+        in: 'OwnDisk.isSlow',
+        find: 'this.reading',
+        replace: 'false',
       },
     ],
     schedule: 'hung-reads',
@@ -103,10 +96,10 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     wrong: 'A store in doubt waits for members that are trusted, also where others were compared and are in sync.',
     edits: [
       {
-        file: `${REPLICATION}/hand-over.ts`,
-        find: "const others = inSync.filter((store) => store !== self && nodes.get(store)?.state === 'up')",
-        replace:
-          "const others = inSync.filter((store) => store !== self && nodes.get(store)?.state === 'up' && nodes.get(store)?.trust === 'trusted')",
+        room: REPLICATION,
+        in: 'mayLeave',
+        find: "store !== self && nodes.get(store)?.state === 'up'",
+        replace: "store !== self && nodes.get(store)?.state === 'up' && nodes.get(store)?.trust === 'trusted'",
       },
     ],
     schedule: 'doubt-beside-a-suspect-store',
@@ -117,7 +110,8 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     wrong: 'A primary whose disk hangs stays in sync, and its successor waits for the same disk.',
     edits: [
       {
-        file: 'packages/node/src/core/control/apply-primaries.ts',
+        room: 'packages/node/src/core/control',
+        in: 'reasonOf',
         find: 'featureLevel >= FEATURES.slowLeaves',
         replace: 'featureLevel > FEATURES.slowLeaves',
       },

@@ -11,9 +11,10 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
       'A replica that counts takes in block by block what a primary copies to it, and knows of no operation of it until the MARK.',
     edits: [
       {
-        file: `${REPLICATION}/replica.ts`,
-        find: 'const staged = (open.counts ?? this.counts()) ? new StagedPushes(this.services.staging) : undefined',
-        replace: 'const staged = undefined',
+        room: REPLICATION,
+        in: 'ReplicaRole.onOpen',
+        find: '(open.counts ?? this.counts()) ? new StagedPushes(this.services.staging) : undefined',
+        replace: 'undefined',
       },
     ],
     schedule: 'retried-after-pushes',
@@ -24,14 +25,16 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
     wrong: 'The same: an operation whose bytes were pushed is cancelled as one that never took effect.',
     edits: [
       {
-        file: `${REPLICATION}/replica.ts`,
-        find: 'if (stream.staged?.add(change) === true) {',
-        replace: "if (stream.phase !== 'open' && stream.staged?.add(change) === true) {",
+        room: REPLICATION,
+        in: 'ReplicaRole.onPush',
+        find: 'stream.staged?.add(change) === true',
+        replace: "stream.phase !== 'open' && stream.staged?.add(change) === true",
       },
       {
-        file: `${REPLICATION}/replica.ts`,
-        find: 'if (stream.staged?.isLarge === false) return',
-        replace: "if (stream.phase !== 'open') return",
+        room: REPLICATION,
+        in: 'ReplicaRole.onPush',
+        find: 'stream.staged?.isLarge === false',
+        replace: "stream.phase !== 'open'",
       },
     ],
     schedule: 'cancelled-after-pushes',
@@ -41,11 +44,7 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
     rule: 'A2.8-4',
     wrong: 'A primary that lost the very last write that another knows to be committed is not behind.',
     edits: [
-      {
-        file: `${REPLICATION}/comparison.ts`,
-        find: 'return isHigher(version, here) && version.seq <= commitSeq',
-        replace: 'return isHigher(version, here) && version.seq < commitSeq',
-      },
+      { room: REPLICATION, in: 'lacksCommitted', find: 'version.seq <= commitSeq', replace: 'version.seq < commitSeq' },
     ],
     schedule: 'last-committed-is-missing',
   },
@@ -53,26 +52,14 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
     name: 'commits-not-told',
     rule: 'Amendment 26',
     wrong: 'The primary of an extent that falls idle tells nobody that the last write is committed.',
-    edits: [
-      {
-        file: `${REPLICATION}/commit-news.ts`,
-        find: 'if (!isIdle || !this.pending) return',
-        replace: 'if (!isIdle || this.pending) return',
-      },
-    ],
+    edits: [{ room: REPLICATION, in: 'CommitNews.maintain', find: '!this.pending', replace: 'this.pending' }],
     schedule: 'last-write-is-missing',
   },
   {
     name: 'write-without-attachment',
     rule: 'Amendment 4',
     wrong: 'A write that names no attachment is taken.',
-    edits: [
-      {
-        file: `${REPLICATION}/writes.ts`,
-        find: "if (generation === 0) return 'FENCED'",
-        replace: "if (generation < 0) return 'FENCED'",
-      },
-    ],
+    edits: [{ room: REPLICATION, in: 'Writes.refusal', find: 'generation === 0', replace: 'generation < 0' }],
     schedule: 'write-of-no-attachment',
   },
   {
@@ -80,11 +67,7 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
     rule: 'Amendment 26',
     wrong: 'A new primary puts its own state over that of a member that got further.',
     edits: [
-      {
-        file: `${REPLICATION}/roll-forward.ts`,
-        find: 'if (record === undefined || primary.merge !== undefined || !this.isAhead(opened)) return false',
-        replace: 'if (record === undefined || primary.merge !== undefined || opened.lastSeq >= 0) return false',
-      },
+      { room: REPLICATION, in: 'RollForward.onOpened', find: '!this.isAhead(opened)', replace: 'opened.lastSeq >= 0' },
     ],
     schedule: 'shorter-tail-is-named',
   },
@@ -92,13 +75,7 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
     name: 'started-alone',
     rule: 'Amendment 26',
     wrong: 'A new primary orders START while it is one too few, so that who comes then cannot be ahead of it.',
-    edits: [
-      {
-        file: `${REPLICATION}/in-sync.ts`,
-        find: 'return this.primary.enoughInSync() && this.allMarked(record)',
-        replace: 'return this.allMarked(record)',
-      },
-    ],
+    edits: [{ room: REPLICATION, in: 'InSyncKeeper.mayStart(record)', body: 'return this.allMarked(record)' }],
     schedule: 'shorter-tail-is-alone',
   },
   {
@@ -107,9 +84,10 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
     wrong: 'A new primary takes over what a member has more, and not what it knows of the operations in it.',
     edits: [
       {
-        file: `${REPLICATION}/roll-forward.ts`,
-        find: 'windows: windows ?? [],',
-        replace: 'windows: extent.windows.snapshot(),',
+        room: REPLICATION,
+        in: 'RollForward.onLearned',
+        find: 'windows ?? []',
+        replace: 'this.primary.extent.windows.snapshot()',
       },
     ],
   },

@@ -21,7 +21,31 @@ export interface Mutant {
   readonly searched?: boolean
 }
 
-export interface Edit {
+export type Edit = ShapeEdit | BodyEdit | TextEdit
+
+interface Somewhere {
+  /** A source or a folder of sources, from the root of the repository: where in the room the function stands is free. */
+  readonly room: string
+  /**
+   * What is changed: `Class.member`, `name`, `CONSTANT.property`. With `(a, b)` its first parameters are named, for the edit
+   * to use; the source may call them otherwise.
+   */
+  readonly in: string
+}
+
+/** A statement or an expression that is there once, by its shape, becomes another: see shape/match.ts. */
+export interface ShapeEdit extends Somewhere {
+  readonly find: string
+  readonly replace: string
+}
+
+/** The whole body of the function, or the whole value, becomes another. */
+export interface BodyEdit extends Somewhere {
+  readonly body: string
+}
+
+/** How edits were written before. */
+export interface TextEdit {
   /** Path from the root of the repository. */
   readonly file: string
   /** Text that is in the file exactly once. */

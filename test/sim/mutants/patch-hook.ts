@@ -1,7 +1,7 @@
 import { registerHooks } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { filesOf, mutate, ROOT } from './patch-source.ts'
+import { mutate, ROOT } from './patch-source.ts'
 import { MUTANTS } from './table.ts'
 
 /**
@@ -12,15 +12,12 @@ const name = process.env['ASHLAR_MUTANT']
 const mutant = MUTANTS.find((candidate) => candidate.name === name)
 if (mutant === undefined) throw new Error(`ASHLAR_MUTANT=${name}: there is no such mutant`)
 
-const files = new Map(filesOf(mutant).map((file) => [pathToFileURL(join(ROOT, file)).href, file]))
+const sources = new Map(Array.from(mutate(mutant), ([file, text]) => [pathToFileURL(join(ROOT, file)).href, text]))
 
 registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context)
-    const file = files.get(url)
-    if (file === undefined || loaded.source === undefined || loaded.source === null) return loaded
-    const source =
-      typeof loaded.source === 'string' ? loaded.source : Buffer.from(loaded.source as Uint8Array).toString()
-    return { ...loaded, source: mutate(mutant, file, source) }
+    const source = sources.get(url)
+    return source === undefined ? loaded : { ...loaded, source }
   },
 })

@@ -1,40 +1,45 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Mutant } from './mutant.ts'
+import { type Change, changeOf } from './shape/change.ts'
+import { Sources } from './shape/source.ts'
 
 export const ROOT = join(import.meta.dirname, '../../..')
 
 /**
- * The source of one file with the mutant's edits of that file in it. Throws when an edit no longer finds its text exactly
+ * The sources with the mutant's edits in them, by path from the root. Throws when an edit no longer finds its place exactly
  * once: the source moved on and the mutant has to follow.
  */
-export function mutate(mutant: Mutant, file: string, source: string): string {
-  let text = source
-  for (const edit of mutant.edits) {
-    if (edit.file !== file) continue
-    const parts = text.split(edit.find)
-    if (parts.length !== 2) {
-      throw new Error(`mutant ${mutant.name}: its text is ${parts.length - 1} times in ${file}, it must be there once`)
-    }
-    text = parts.join(edit.replace)
-  }
-  return text
-}
-
-/** Paths that a mutant changes, from the root of the repository. */
-export function filesOf(mutant: Mutant): string[] {
-  return [...new Set(mutant.edits.map(({ file }) => file))]
-}
-
-/** Says what is wrong with a mutant against the sources as they are now, or undefined. */
-export function staleness(mutant: Mutant): string | undefined {
+export function mutate(mutant: Mutant, sources: Sources = new Sources(ROOT)): Map<string, string> {
   try {
-    for (const file of filesOf(mutant)) {
-      const source = readFileSync(join(ROOT, file), 'utf8')
-      if (mutate(mutant, file, source) === source) return `mutant ${mutant.name} changes nothing in ${file}`
-    }
-    return undefined
+    const changes = mutant.edits.map((edit) => ('file' in edit ? textChange(edit, sources) : changeOf(edit, sources)))
+    const files = new Set(changes.map(({ file }) => file))
+    return new Map(Array.from(files, (file) => [file, changed(file, changes, sources)]))
   } catch (error) {
-    return (error as Error).message
+    throw new Error(`mutant ${mutant.name}: ${(error as Error).message}`, { cause: error })
   }
+}
+
+function changed(file: string, changes: readonly Change[], sources: Sources): string {
+  const text = sources.textOf(file)
+  const here = changes.filter((change) => change.file === file).sort((a, b) => a.start - b.start)
+  let after = ''
+  let at = 0
+  for (const change of here) {
+    if (change.start < at) throw new Error(`two edits overlap in ${file}`)
+    after += text.slice(at, change.start) + change.text
+    at = change.end
+  }
+  after += text.slice(at)
+  if (after === text) throw new Error(`changes nothing in ${file}`)
+  return after
+}
+
+function textChange(
+  { file, find, replace }: { file: string; find: string; replace: string },
+  sources: Sources,
+): Change {
+  const parts = sources.textOf(file).split(find)
+  if (parts.length !== 2) throw new Error(`its text is ${parts.length - 1} times in ${file}, it must be there once`)
+  const start = parts[0]?.length ?? 0
+  return { file, start, end: start + find.length, text: replace }
 }

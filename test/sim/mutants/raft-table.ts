@@ -10,7 +10,8 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     wrong: 'A vote leaves before it is on stable storage.',
     edits: [
       {
-        file: `${RAFT}/machine.ts`,
+        room: RAFT,
+        in: 'RaftMachine.#answerVote',
         find: "this.#core.send({ type: 'vote', to: from, pre, granted })",
         replace: "this.#core.sendNow({ type: 'vote', to: from, pre, granted })",
       },
@@ -22,14 +23,16 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     wrong: 'A voter votes for whoever asks, also when it has voted in this term.',
     edits: [
       {
-        file: `${RAFT}/machine.ts`,
-        find: '(pre || vote === undefined || vote === from)',
+        room: RAFT,
+        in: 'RaftMachine.#answerVote',
+        find: 'pre || vote === undefined || vote === from',
         replace: 'true',
       },
       {
-        file: `${RAFT}/machine.ts`,
-        find: 'if (vote === undefined) this.#outbox.setHardState',
-        replace: 'if (vote !== from) this.#outbox.setHardState',
+        room: RAFT,
+        in: 'RaftMachine.#answerVote',
+        find: 'if (vote === undefined) this.#outbox.setHardState($state)',
+        replace: 'if (vote !== $state.vote) this.#outbox.setHardState($state)',
       },
     ],
   },
@@ -38,11 +41,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     rule: 'A3-33, raft pitfall 1',
     wrong: 'A voter that starts again has forgotten its term and its vote.',
     edits: [
-      {
-        file: `${RAFT}/machine.ts`,
-        find: 'const hardState = start.hardState ?? { term: lastTerm, vote: undefined }',
-        replace: 'const hardState = { term: lastTerm, vote: undefined }',
-      },
+      { room: RAFT, in: 'RaftMachine.constructor(start)', find: 'start.hardState ?? $initial', replace: '$initial' },
     ],
   },
   {
@@ -51,9 +50,10 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     wrong: 'A follower says that it has entries which are not on its stable storage.',
     edits: [
       {
-        file: `${RAFT}/roles/follower.ts`,
-        find: 'else this.#core.send({ ...answer, match: verified })',
-        replace: 'else this.#core.sendNow({ ...answer, match: verified })',
+        room: `${RAFT}/roles`,
+        in: 'Follower.#onAppendEntries',
+        find: 'this.#core.send({ ...answer, match: verified })',
+        replace: 'this.#core.sendNow({ ...answer, match: verified })',
       },
     ],
   },
@@ -61,13 +61,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     name: 'raft-one-vote-is-enough',
     rule: 'A3-33',
     wrong: 'A third of the votes makes a leader.',
-    edits: [
-      {
-        file: `${RAFT}/members.ts`,
-        find: 'return 2 * count > members.voters.length',
-        replace: 'return 3 * count >= members.voters.length',
-      },
-    ],
+    edits: [{ room: RAFT, in: 'isMajority(members, count)', body: 'return 3 * count >= members.voters.length' }],
   },
   {
     name: 'raft-shorter-log-elected',
@@ -75,9 +69,10 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     wrong: 'A voter votes for a candidate whose log lacks what its own has.',
     edits: [
       {
-        file: `${RAFT}/machine.ts`,
-        find: 'const granted = this.#log.isUpToDate(lastIndex, lastTerm) && ',
-        replace: 'const granted = lastIndex + lastTerm >= 0 && ',
+        room: RAFT,
+        in: 'RaftMachine.#answerVote',
+        find: 'this.#log.isUpToDate(lastIndex, lastTerm)',
+        replace: 'lastIndex + lastTerm >= 0',
       },
     ],
   },
@@ -85,13 +80,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     name: 'raft-committed-by-one',
     rule: 'A3-33',
     wrong: 'An entry is committed when one voter has it.',
-    edits: [
-      {
-        file: `${RAFT}/members.ts`,
-        find: 'values[Math.floor(values.length / 2)]',
-        replace: 'values[0]',
-      },
-    ],
+    edits: [{ room: RAFT, in: 'majorityReached', find: 'Math.floor(values.length / 2)', replace: '0' }],
   },
   {
     name: 'raft-match-assumed',
@@ -99,9 +88,11 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     wrong: 'A new leader takes every follower to have its whole log.',
     edits: [
       {
-        file: `${RAFT}/progress.ts`,
-        find: '    this.next = next\n',
-        replace: '    this.next = next\n    this.match = next - 1\n',
+        room: RAFT,
+        in: 'Progress.constructor(next)',
+        find: 'this.next = next',
+        replace: `this.next = next
+this.match = next - 1`,
       },
     ],
   },
@@ -110,11 +101,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     rule: 'raft pitfall 4',
     wrong: 'An entry is handed over before it is on the own disk.',
     edits: [
-      {
-        file: `${RAFT}/machine.ts`,
-        find: 'Math.min(log.commit, log.stable)',
-        replace: 'log.commit',
-      },
+      { room: RAFT, in: 'RaftMachine.#handOver', find: 'Math.min(log.commit, log.stable)', replace: 'log.commit' },
     ],
   },
   {
@@ -123,7 +110,8 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     wrong: 'A follower takes over the commit index of a leader for entries that the leader has not compared.',
     edits: [
       {
-        file: `${RAFT}/roles/follower.ts`,
+        room: `${RAFT}/roles`,
+        in: 'Follower.#onAppendEntries',
         find: 'log.commitTo(Math.min(message.commit, verified))',
         replace: 'log.commitTo(Math.min(message.commit, log.lastIndex))',
       },
@@ -135,8 +123,10 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     wrong: 'Entries that take the place of durable ones count as durable too.',
     edits: [
       {
-        file: `${RAFT}/log.ts`,
-        find: '    this.#stable = Math.min(this.#stable, from - 1)\n    for (const saving of this.#saving) saving.last = Math.min(saving.last, from - 1)\n',
+        room: RAFT,
+        in: 'RaftLog.#truncate',
+        find: `this.#stable = Math.min(this.#stable, from - 1)
+for (const saving of this.#saving) saving.last = Math.min(saving.last, from - 1)`,
         replace: '',
       },
     ],
@@ -147,9 +137,10 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     wrong: 'A new leader of control does not count the leases that the one before gave.',
     edits: [
       {
-        file: 'packages/node/src/core/control/leases.ts',
-        find: "if (node.state === 'lost') continue",
-        replace: "if (node.state !== 'none') continue",
+        room: 'packages/node/src/core/control',
+        in: 'Leases.grantAll',
+        find: "node.state === 'lost'",
+        replace: "node.state !== 'none'",
       },
     ],
     schedule: 'primary-dies-with-the-leader',
@@ -160,9 +151,10 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     wrong: 'A leader that hears no majority goes on sending heartbeats.',
     edits: [
       {
-        file: `${RAFT}/roles/leader.ts`,
-        find: 'if (this.#heardMajority(ctx.now)) return',
-        replace: 'if (this.#heardMajority(ctx.now) || ctx.now > 0) return',
+        room: `${RAFT}/roles`,
+        in: 'Leader.onTick',
+        find: 'this.#heardMajority(ctx.now)',
+        replace: 'this.#heardMajority(ctx.now) || ctx.now > 0',
       },
     ],
     schedule: 'deaf-leader',

@@ -10,7 +10,8 @@ export const READ_MUTANTS: readonly Mutant[] = [
     wrong: 'A primary without a lease answers a read and asks nobody.',
     edits: [
       {
-        file: `${REPLICATION}/reads.ts`,
+        room: REPLICATION,
+        in: 'Reads.onLoaded',
         find: 'if (!unleased) return this.reply(ctx, read, blocks)',
         replace: 'return this.reply(ctx, read, blocks)',
       },
@@ -23,14 +24,16 @@ export const READ_MUTANTS: readonly Mutant[] = [
     wrong: 'A read without a lease is answered when most of the ackSet confirms.',
     edits: [
       {
-        file: `${REPLICATION}/confirmations.ts`,
-        find: 'if (asked.size === 0 || asked.size < this.others().length) return',
-        replace: 'if (asked.size === 0) return',
+        room: REPLICATION,
+        in: 'Confirmations.begin',
+        find: 'asked.size === 0 || asked.size < this.others().length',
+        replace: 'asked.size === 0',
       },
       {
-        file: `${REPLICATION}/confirmations.ts`,
-        find: 'if (this.others().every((other) => round.confirmed.has(other)))',
-        replace: 'if (2 * (round.confirmed.size + 1) > this.others().length + 1)',
+        room: REPLICATION,
+        in: 'Confirmations.onConfirmed',
+        find: 'this.others().every((other) => round.confirmed.has(other))',
+        replace: '2 * (round.confirmed.size + 1) > this.others().length + 1',
       },
     ],
     schedule: 'reads-beside-a-majority',

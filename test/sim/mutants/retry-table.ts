@@ -10,9 +10,10 @@ export const RETRY_MUTANTS: readonly Mutant[] = [
     wrong: 'A retry of an operation that was applied is applied once more.',
     edits: [
       {
-        file: `${REPLICATION}/writes.ts`,
-        find: "if (known.state === 'applied') {",
-        replace: "if (known.state === 'none') {",
+        room: REPLICATION,
+        in: 'Writes.answerKnown',
+        find: "known.state === 'applied'",
+        replace: "known.state === 'none'",
       },
     ],
   },
@@ -20,13 +21,7 @@ export const RETRY_MUTANTS: readonly Mutant[] = [
     name: 'windows-not-copied',
     rule: 'Amendment 13',
     wrong: 'A replica that catches up does not learn which operations were applied.',
-    edits: [
-      {
-        file: `${REPLICATION}/stream-messages.ts`,
-        find: 'windows: windows.snapshot() }',
-        replace: 'windows: windows.snapshot().slice(0, 0) }',
-      },
-    ],
+    edits: [{ room: REPLICATION, in: 'markOf', find: 'windows.snapshot()', replace: 'windows.snapshot().slice(0, 0)' }],
     schedule: 'retries-after-a-copy',
   },
   {
@@ -35,9 +30,9 @@ export const RETRY_MUTANTS: readonly Mutant[] = [
     wrong: 'A replica whose block a primary rolls back goes on to answer the retry of its write from its window.',
     edits: [
       {
-        file: `${REPLICATION}/extent-state.ts`,
-        find: 'if (rolledBackTo === undefined) return undefined',
-        replace: 'if (rolledBackTo === undefined || blocks.length > 0) return undefined',
+        room: REPLICATION,
+        in: 'ExtentState.rolledBack',
+        body: 'return undefined',
       },
     ],
     schedule: 'rollback-cut-short',
@@ -48,9 +43,10 @@ export const RETRY_MUTANTS: readonly Mutant[] = [
     wrong: 'What suspect stores remember of operations is not merged.',
     edits: [
       {
-        file: `${REPLICATION}/merge.ts`,
-        find: '[extent.windows, ...this.remembered.values()].flatMap(',
-        replace: '[extent.windows].flatMap(',
+        room: REPLICATION,
+        in: 'Merge.finish',
+        find: '[extent.windows, ...this.remembered.values()]',
+        replace: '[extent.windows]',
       },
     ],
     schedule: 'retries-after-a-merge',

@@ -7,22 +7,17 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
   {
     name: 'tight-store-allocates',
     wrong: 'A primary orders writes of new blocks, though a member of its ack set is short of room.',
-    edits: [
-      {
-        file: `${REPLICATION}/writes.ts`,
-        find: "if (space === 'tight') return this.prepareOverwrite(ctx, write, write.message)",
-        replace: "if (space === 'full') return this.prepareOverwrite(ctx, write, write.message)",
-      },
-    ],
+    edits: [{ room: REPLICATION, in: 'Writes.prepare', find: "space === 'tight'", replace: "space === 'full'" }],
   },
   {
     name: 'full-store-overwrites',
     wrong: 'A primary orders writes that free nothing, though a member of its ack set is full.',
     edits: [
       {
-        file: `${REPLICATION}/writes.ts`,
-        find: "if (space === 'full') return this.drop(ctx, write, 'NO_SPACE')",
-        replace: "if (space === 'full') return this.prepareOverwrite(ctx, write, write.message)",
+        room: REPLICATION,
+        in: 'Writes.prepare',
+        find: "this.drop(ctx, write, 'NO_SPACE')",
+        replace: 'this.prepareOverwrite(ctx, write, write.message)',
       },
     ],
   },
@@ -31,7 +26,8 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
     wrong: 'A primary looks at its own disk only.',
     edits: [
       {
-        file: `${REPLICATION}/room.ts`,
+        room: REPLICATION,
+        in: 'leastSpace',
         find: "STORE_SPACES.indexOf(primary.streams.get(store)?.space ?? 'free')",
         replace: '0',
       },
@@ -40,22 +36,17 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
   {
     name: 'full-replica-filled',
     wrong: 'A replica that need not acknowledge stores what it is copied, although its mark is passed.',
-    edits: [
-      {
-        file: `${REPLICATION}/stream.ts`,
-        find: "return isAtLeast(this.space, this.isEmpty ? 'tight' : 'full') && !this.isCounted",
-        replace: 'return false',
-      },
-    ],
+    edits: [{ room: REPLICATION, in: 'OutStream.lacksRoom', body: 'return false' }],
   },
   {
     name: 'room-never-short',
     wrong: 'A replica says that it has room, whatever its disk says.',
     edits: [
       {
-        file: `${REPLICATION}/replica.ts`,
-        find: '        freeBytes,\n        space,\n',
-        replace: "        freeBytes,\n        space: space === 'free' ? space : 'free',\n",
+        room: REPLICATION,
+        in: 'ReplicaRole.endStep',
+        find: 'this.services.room()',
+        replace: "({ ...this.services.room(), space: 'free' })",
       },
     ],
   },
@@ -64,9 +55,10 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
     wrong: 'A replica that has room again tells nobody: where all of them refuse writes, nobody ever learns it.',
     edits: [
       {
-        file: `${REPLICATION}/replication.ts`,
-        find: 'if (this.room.takeChange(ctx)) for',
-        replace: 'if (this.room.takeChange(ctx) && ctx.now < 0) for',
+        room: REPLICATION,
+        in: 'Replication.onTick',
+        find: 'this.room.takeChange(ctx)',
+        replace: 'this.room.takeChange(ctx) && ctx.now < 0',
       },
     ],
     schedule: 'every-disk-full',
@@ -75,11 +67,7 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
     name: 'held-blocks-forgotten',
     wrong: 'Blocks that waited for room at a replica go on to wait when there is some.',
     edits: [
-      {
-        file: `${REPLICATION}/stream.ts`,
-        find: 'if (!this.lacksRoom && this.list.releaseHeld()) this.progressAt = ctx.now',
-        replace: 'if (!this.lacksRoom && this.marked && this.list.releaseHeld()) this.progressAt = ctx.now',
-      },
+      { room: REPLICATION, in: 'OutStream.onAck', find: '!this.lacksRoom', replace: '!this.lacksRoom && this.marked' },
     ],
     schedule: 'full-replica-returns',
   },
@@ -88,9 +76,10 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
     wrong: 'A write that found no room is answered as if it had been done.',
     edits: [
       {
-        file: `${REPLICATION}/writes.ts`,
-        find: "if (completion.runs.some(({ kind }) => kind !== BLOCK_DATA)) return this.drop(later, write, 'NO_SPACE')",
-        replace: "if (completion.runs.some(({ kind }) => kind !== BLOCK_DATA)) return this.drop(later, write, 'OK')",
+        room: REPLICATION,
+        in: 'Writes.prepareOverwrite',
+        find: "this.drop(later, write, 'NO_SPACE')",
+        replace: "this.drop(later, write, 'OK')",
       },
     ],
   },
@@ -99,10 +88,11 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
     wrong: 'A write that was refused for want of room is kept, and done when others leave the queue.',
     edits: [
       {
-        file: `${REPLICATION}/writes.ts`,
-        find: '    for (const reply of write.replies) this.primary.answer(ctx, reply, code)\n    this.runQueue(ctx)\n  }\n\n  private forget',
-        replace:
-          "    for (const reply of write.replies) this.primary.answer(ctx, reply, code)\n    if (code === 'NO_SPACE' && write.message.type === 'write') this.queue.push({ ...write, changes: [], replies: [], settled: false })\n    else this.runQueue(ctx)\n  }\n\n  private forget",
+        room: REPLICATION,
+        in: 'Writes.drop(ctx, write, code)',
+        find: 'this.runQueue(ctx)',
+        replace: `if (code === 'NO_SPACE' && write.message.type === 'write') this.queue.push({ ...write, changes: [], replies: [], settled: false })
+else this.runQueue(ctx)`,
       },
     ],
   },
@@ -111,7 +101,8 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
     wrong: 'Extents are placed without a look at the room on disks.',
     edits: [
       {
-        file: 'packages/node/src/core/control/leases.ts',
+        room: 'packages/node/src/core/control',
+        in: 'Leases.filling',
         find: "(this.#leases.get(store)?.space ?? 'free') !== 'free'",
         replace: "(this.#leases.get(store)?.space ?? 'free') === 'none'",
       },
@@ -121,13 +112,7 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
   {
     name: 'no-space-waited-for',
     wrong: 'A client holds a write that found no room, and tries it again until its time is over.',
-    edits: [
-      {
-        file: 'packages/client/src/core/retry.ts',
-        find: "NO_SPACE: { action: 'give-up' }",
-        replace: "NO_SPACE: { action: 'wait' }",
-      },
-    ],
+    edits: [{ room: 'packages/client/src/core', in: 'RETRY.NO_SPACE.action', body: "'wait'" }],
     schedule: 'every-disk-full',
   },
 ].map((mutant) => ({ rule: 'Amendment 17', voters: 3, fullDisks: true, ...mutant }))

@@ -25,7 +25,8 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A stream opens without comparing: replicas keep what the primary does not have.',
     edits: [
       {
-        file: `${REPLICATION}/stream.ts`,
+        room: REPLICATION,
+        in: 'OutStream.onOpened',
         find: 'if (sameBytes(completion.root, message.digest)) return this.startCopying(later)',
         replace: 'return this.startCopying(later)',
       },
@@ -36,13 +37,10 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     rule: 'A2.10',
     wrong: 'Any live store becomes primary, in sync or not.',
     edits: [
+      { room: CONTROL, in: 'replacePrimary', find: 'record.inSync', replace: 'record.assigned' },
       {
-        file: `${CONTROL}/epochs.ts`,
-        find: 'const successor = choosePrimary(state, without(record.inSync, old), live)',
-        replace: 'const successor = choosePrimary(state, without(record.assigned, old), live)',
-      },
-      {
-        file: `${CONTROL}/epochs.ts`,
+        room: CONTROL,
+        in: 'replacePrimary',
         find: 'namePrimary(state, record, successor, setsWithoutOld(record, reason, minInSync))',
         replace:
           'namePrimary(state, record, successor, record.inSync.includes(successor) ? setsWithoutOld(record, reason, minInSync) : { inSync: [successor], eligible: [] })',
@@ -55,10 +53,13 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A new store at a known address takes the place of the old one in the in-sync set.',
     edits: [
       {
-        file: `${CONTROL}/apply-nodes.ts`,
-        find: 'if (record.primary.store !== node.store) takeOut(state, record, node.store)',
-        replace:
-          'const same = (set) => set.map((member) => member === node.store ? command.store : member)\n      if (record.primary.store !== node.store) putExtentRecord(state, { ...record, inSync: same(record.inSync), eligible: same(record.eligible), assigned: same(record.assigned) })',
+        room: CONTROL,
+        in: 'supersede(state, command)',
+        find: `if (record.primary.store !== node.store) takeOut(state, record, node.store)
+else if (!mayServe) replacePrimary(state, id, 'doubtful', live)`,
+        replace: `const same = (set) => set.map((member) => member === node.store ? command.store : member)
+if (record.primary.store !== node.store) putExtentRecord(state, { ...record, inSync: same(record.inSync), eligible: same(record.eligible), assigned: same(record.assigned) })
+else if (!mayServe) replacePrimary(state, id, 'doubtful', live)`,
       },
     ],
   },
@@ -68,9 +69,10 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A silent replica leaves the ack set when control is asked, not when control has committed it.',
     edits: [
       {
-        file: `${REPLICATION}/primary.ts`,
-        find: 'const set = new Set(this.record()?.inSync ?? [])',
-        replace: 'const set = new Set(this.keeper.asked?.inSync ?? this.record()?.inSync ?? [])',
+        room: REPLICATION,
+        in: 'Primary.ackSet',
+        find: 'this.record()?.inSync',
+        replace: 'this.keeper.asked?.inSync ?? this.record()?.inSync',
       },
     ],
   },
@@ -79,25 +81,15 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     rule: 'A2.6',
     wrong: 'Reads return bytes that are not committed.',
     edits: [
-      { file: `${REPLICATION}/reads.ts`, find: 'if (uncommitted > 0) {', replace: 'if (uncommitted < 0) {' },
-      {
-        file: `${REPLICATION}/reads.ts`,
-        find: 'if (through > primary.extent.commitSeq) {',
-        replace: 'if (through < 0) {',
-      },
+      { room: REPLICATION, in: 'Reads.fetch', find: 'uncommitted > 0', replace: 'uncommitted < 0' },
+      { room: REPLICATION, in: 'Reads.onLoaded', find: 'through > primary.extent.commitSeq', replace: 'through < 0' },
     ],
   },
   {
     name: 'no-min-in-sync',
     rule: 'A2.10',
     wrong: 'Writes are acknowledged however few replicas are in sync.',
-    edits: [
-      {
-        file: `${REPLICATION}/primary.ts`,
-        find: 'record.inSync.length >= volume.minInSync',
-        replace: 'record.inSync.length >= 1',
-      },
-    ],
+    edits: [{ room: REPLICATION, in: 'Primary.enoughInSync', find: 'volume.minInSync', replace: '1' }],
   },
   {
     name: 'ack-early',
@@ -105,16 +97,12 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A replica acknowledges what is not on stable storage yet.',
     edits: [
       {
-        file: `${REPLICATION}/replica.ts`,
-        find: `    this.services.when(token, () => {
-      update()
-      stream.ackDue = true
-      this.services.acknowledgeAtEnd(this)
-    })`,
-        replace: `    this.services.when(token, () => {})
-    update()
-    stream.ackDue = true
-    this.services.acknowledgeAtEnd(this)`,
+        room: REPLICATION,
+        in: 'ReplicaRole.acknowledgeWhenDurable(stream, token, update)',
+        body: `this.services.when(token, () => {})
+update()
+stream.ackDue = true
+this.services.acknowledgeAtEnd(this)`,
       },
     ],
   },
@@ -124,15 +112,14 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A joining replica is added before it has caught up.',
     edits: [
       {
-        file: `${REPLICATION}/in-sync.ts`,
-        find: `      stream?.marked === true &&
-      this.failing(ctx, store) === undefined &&
-      registered !== undefined &&`,
-        replace: `      (stream?.phase === 'comparing' || stream?.phase === 'copying') &&
-      registered !== undefined &&`,
+        room: REPLICATION,
+        in: 'InSyncKeeper.mayBeAdded',
+        find: 'stream?.marked === true && this.failing(ctx, store) === undefined',
+        replace: "stream?.phase === 'comparing' || stream?.phase === 'copying'",
       },
       {
-        file: `${REPLICATION}/in-sync.ts`,
+        room: REPLICATION,
+        in: 'InSyncKeeper.hasCaughtUp',
         find: '(streams.get(store)?.ackedSeq ?? 0) >= extent.commitSeq',
         replace: 'streams.has(store) && extent !== undefined',
       },
@@ -144,14 +131,16 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A replica accepts streams and frames of an epoch below its promise.',
     edits: [
       {
-        file: `${REPLICATION}/replica.ts`,
+        room: REPLICATION,
+        in: 'ReplicaRole.onOpen',
         find: "if (open.epoch < this.extent.promised) return this.refuse(ctx, link, open, 'fenced')",
         replace: '',
       },
       {
-        file: `${REPLICATION}/replica.ts`,
-        find: 'if (message.epoch < this.extent.promised) {',
-        replace: 'if (message.epoch < 0) {',
+        room: REPLICATION,
+        in: 'ReplicaRole.admit',
+        find: 'message.epoch < this.extent.promised',
+        replace: 'message.epoch < 0',
       },
     ],
   },
@@ -161,15 +150,17 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A new primary serves before every in-sync replica has promised its epoch and has its state.',
     edits: [
       {
-        file: `${REPLICATION}/primary.ts`,
+        room: REPLICATION,
+        in: 'Primary.maintain',
         find: 'this.append(ctx, { blocks: [], bytes: 0, operation: undefined, cancel: false, replies: [] })',
-        replace:
-          "this.append(ctx, { blocks: [], bytes: 0, operation: undefined, cancel: false, replies: [] })\n      this.phase = 'active'",
+        replace: `this.append(ctx, { blocks: [], bytes: 0, operation: undefined, cancel: false, replies: [] })
+this.phase = 'active'`,
       },
       {
-        file: `${REPLICATION}/primary.ts`,
-        find: 'if (!this.started && this.keeper.mayStart(record)) {',
-        replace: 'if (!this.started) {',
+        room: REPLICATION,
+        in: 'Primary.maintain',
+        find: '!this.started && this.keeper.mayStart(record)',
+        replace: '!this.started',
       },
     ],
     schedule: 'served-too-early',
@@ -178,7 +169,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: 'no-lease',
     rule: 'A2.3',
     wrong: 'A primary serves without a lease.',
-    edits: [{ file: `${AGENT}/agent.ts`, find: 'return this.#lease.held(ctx.now)', replace: 'return ctx.now > 0' }],
+    edits: [{ room: AGENT, in: 'ControlAgent.leaseHeld(ctx)', body: 'return ctx.now > 0' }],
   },
   {
     name: 'add-late',
@@ -186,7 +177,8 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A replica enters the ack set when control has added it, not when control is asked.',
     edits: [
       {
-        file: `${REPLICATION}/in-sync.ts`,
+        room: REPLICATION,
+        in: 'InSyncKeeper.addTo',
         find: 'if (this.pendingAdd !== undefined) ackSet.add(this.pendingAdd)',
         replace: '',
       },
@@ -198,10 +190,14 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'Control adds whatever store now stands at the address of the one that was asked for.',
     edits: [
       {
-        file: `${CONTROL}/apply-sets.ts`,
-        find: '  const answer = (code',
-        replace:
-          '  if (change.inSync.some((store) => state.successors.has(store))) change = { ...change, revision: record.revision, inSync: change.inSync.map((store) => state.successors.get(store) ?? store) }\n  const answer = (code',
+        room: CONTROL,
+        in: 'changeSet(state, command, change)',
+        find: 'const record = state.extents.get(change.extent)',
+        replace: `const record = state.extents.get(change.extent)
+if (record !== undefined && change.inSync.some((store) => state.successors.has(store))) {
+  const inSync = change.inSync.map((store) => state.successors.get(store) ?? store)
+  change = { ...change, revision: record.revision, inSync }
+}`,
       },
     ],
     schedule: 'add-of-a-replaced-disk',
@@ -212,24 +208,28 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A primary that restarts goes on in the epoch that it led before.',
     edits: [
       {
-        file: `${REPLICATION}/replication.ts`,
-        find: 'const named = record.primary.store === self && record.primary.counter === counter',
-        replace: 'const named = record.primary.store === self',
+        room: REPLICATION,
+        in: 'Replication.follow',
+        find: 'record.primary.store === self && record.primary.counter === counter',
+        replace: 'record.primary.store === self',
       },
       {
-        file: `${REPLICATION}/replication.ts`,
-        find: 'if (named && record.epoch > state.led && record.epoch >= state.promised) {',
-        replace: 'if (named && record.epoch >= state.led && record.epoch >= state.promised) {',
+        room: REPLICATION,
+        in: 'Replication.follow',
+        find: 'record.epoch > state.led',
+        replace: 'record.epoch >= state.led',
       },
       {
-        file: `${REPLICATION}/primary.ts`,
-        find: 'this.epoch > this.extent.led && this.epoch >= this.extent.promised',
-        replace: 'this.epoch >= this.extent.led && this.epoch >= this.extent.promised',
+        room: REPLICATION,
+        in: 'Primary.begin',
+        find: 'this.epoch > this.extent.led',
+        replace: 'this.epoch >= this.extent.led',
       },
       {
-        file: `${CONTROL}/epochs.ts`,
-        find: 'epoch: (record.epoch + 1) as Epoch,',
-        replace: 'epoch: (record.primary.store === store ? record.epoch : record.epoch + 1) as Epoch,',
+        room: CONTROL,
+        in: 'namePrimary(state, record, store)',
+        find: 'record.epoch + 1',
+        replace: 'record.primary.store === store ? record.epoch : record.epoch + 1',
       },
     ],
     schedule: 'restarted-primary',
@@ -240,11 +240,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     rule: 'Amendment 1',
     wrong: 'A replica that is asked to be added counts toward minInSync.',
     edits: [
-      {
-        file: `${REPLICATION}/primary.ts`,
-        find: 'record.inSync.length >= volume.minInSync',
-        replace: 'this.ackSet().size >= volume.minInSync',
-      },
+      { room: REPLICATION, in: 'Primary.enoughInSync', find: 'record.inSync.length', replace: 'this.ackSet().size' },
     ],
   },
   {
@@ -253,10 +249,10 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'START commits below minInSync, so that a primary serves reads that it may have to take back.',
     edits: [
       {
-        file: `${REPLICATION}/primary.ts`,
-        find: 'if (this.givenUp || this.over || this.recordToken !== undefined || !this.enoughInSync()) return',
-        replace:
-          "if (this.givenUp || this.over || this.recordToken !== undefined || (!this.enoughInSync() && this.phase !== 'recovering')) return",
+        room: REPLICATION,
+        in: 'Primary.advance',
+        find: '!this.enoughInSync()',
+        replace: "!this.enoughInSync() && this.phase !== 'recovering'",
       },
     ],
   },
@@ -264,26 +260,14 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: 'no-eligible',
     rule: 'CTL-5',
     wrong: 'Stores that leave below minInSync are forgotten, though they hold every acknowledged write.',
-    edits: [
-      {
-        file: `${CONTROL}/membership.ts`,
-        find: 'return { inSync, eligible: [...kept] }',
-        replace: 'return { inSync, eligible: [] }',
-      },
-    ],
+    edits: [{ room: CONTROL, in: 'replaceInSync', find: '[...kept]', replace: '[]' }],
     schedule: 'only-in-sync-store-wiped',
   },
   {
     name: 'lease-counted-too-long',
     rule: 'A2.3',
     wrong: 'A node holds its lease for longer than control counts it.',
-    edits: [
-      {
-        file: `${AGENT}/held-lease.ts`,
-        find: 'this.#granted.push({ revision, until: sent.at + TIMERS.leaseMs })',
-        replace: 'this.#granted.push({ revision, until: sent.at + 2 * TIMERS.leaseMs })',
-      },
-    ],
+    edits: [{ room: AGENT, in: 'HeldLease.answered', find: 'TIMERS.leaseMs', replace: '2 * TIMERS.leaseMs' }],
     schedule: 'reads-beside-a-majority',
   },
   {
@@ -292,9 +276,10 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'Control acts on an entry that is not on stable storage yet.',
     edits: [
       {
-        file: `${CONTROL}/solo-log.ts`,
-        find: '  endStep(ctx: Context): void {',
-        replace: '  endStep(ctx: Context): void {\n    this.onAppended(ctx, this.#lastIndex)',
+        room: CONTROL,
+        in: 'SoloLog.endStep(ctx)',
+        find: 'while ($more) $answer',
+        replace: 'this.onAppended(ctx, this.#lastIndex)\nwhile ($more) $answer',
       },
     ],
   },
@@ -302,26 +287,14 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: 'lease-over-early',
     rule: 'Amendment 3',
     wrong: 'Control replaces a primary whose lease may still hold by its own count.',
-    edits: [
-      {
-        file: `${CONTROL}/leases.ts`,
-        find: 'return now - lease.receivedAt >= leaseExpiryMs()',
-        replace: 'return now - lease.receivedAt >= leaseExpiryMs() / 3',
-      },
-    ],
+    edits: [{ room: CONTROL, in: 'isOver', find: 'leaseExpiryMs()', replace: 'leaseExpiryMs() / 3' }],
     schedule: 'reads-beside-a-majority',
   },
   {
     name: 'new-leader-grants-nothing',
     rule: 'CTL-7',
     wrong: 'Control that comes back does not count the leases that it gave before.',
-    edits: [
-      {
-        file: `${CONTROL}/leases.ts`,
-        find: "if (node.state === 'lost') continue",
-        replace: "if (node.state !== 'none') continue",
-      },
-    ],
+    edits: [{ room: CONTROL, in: 'Leases.grantAll', find: "node.state === 'lost'", replace: "node.state !== 'none'" }],
     schedule: 'primary-dies-with-the-voter',
   },
   {
@@ -330,7 +303,8 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A write that commits after the lease ran out is answered with success.',
     edits: [
       {
-        file: `${REPLICATION}/primary.ts`,
+        room: REPLICATION,
+        in: 'Primary.settle',
         find: "!this.services.control.leaseHeld(ctx) ? 'INDETERMINATE' : write.cancel ? 'CANCELLED' : 'OK'",
         replace: "write.cancel ? 'CANCELLED' : 'OK'",
       },
@@ -343,9 +317,10 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A read is answered without a look at the lease after its bytes were fetched.',
     edits: [
       {
-        file: `${REPLICATION}/reads.ts`,
-        find: "const refusal = primary.over ? 'NOT_PRIMARY' : primary.refusal(ctx, message.epoch, message.generation)",
-        replace: "const refusal = primary.over ? 'NOT_PRIMARY' : undefined",
+        room: REPLICATION,
+        in: 'Reads.onLoaded',
+        find: 'primary.refusal(ctx, message.epoch, message.generation)',
+        replace: 'undefined',
       },
     ],
     schedule: 'read-when-the-lease-runs-out',
@@ -355,7 +330,12 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     rule: 'Amendment 4',
     wrong: 'An attachment is complete before the primaries know of it.',
     edits: [
-      { file: `${CONTROL}/attach-waits.ts`, find: 'if (waitsFor.size === 0) return false', replace: 'return false' },
+      {
+        room: CONTROL,
+        in: 'AttachWaits.begin',
+        find: 'if (waitsFor.size === 0) return false',
+        replace: 'return false',
+      },
     ],
     schedule: 'attachment-not-known-yet',
   },
@@ -363,13 +343,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: 'generation-not-checked-at-seq',
     rule: 'Amendment 4',
     wrong: 'A write that waited for old content gets its seq without another look at its generation.',
-    edits: [
-      {
-        file: `${REPLICATION}/writes.ts`,
-        find: 'const refusal = this.refusal(ctx, write)\n    if (refusal !== undefined) return this.drop',
-        replace: 'const refusal = undefined\n    if (refusal !== undefined) return this.drop',
-      },
-    ],
+    edits: [{ room: REPLICATION, in: 'Writes.sequence', find: 'this.refusal(ctx, write)', replace: 'undefined' }],
     schedule: 'write-of-a-fenced-client',
   },
   {
@@ -378,9 +352,11 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A replica answers OPEN with its table before its promise is durable.',
     edits: [
       {
-        file: `${REPLICATION}/replica.ts`,
+        room: REPLICATION,
+        in: 'ReplicaRole.onOpen(ctx)',
         find: 'this.services.when(token, (later) => this.verify(later, stream))',
-        replace: 'this.services.when(token, () => {})\n    this.verify(ctx, stream)',
+        replace: `this.services.when(token, () => {})
+this.verify(ctx, stream)`,
       },
     ],
   },
@@ -390,10 +366,13 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A primary opens streams before it is durable that it leads the epoch.',
     edits: [
       {
-        file: `${REPLICATION}/primary.ts`,
-        find: "    this.services.when(token, (later) => {\n      if (this.phase !== 'promising') return",
-        replace:
-          "    this.services.when(token, () => {})\n    const now = (then) => then(ctx)\n    now((later) => {\n      if (this.phase !== 'promising') return",
+        room: REPLICATION,
+        in: 'Primary.begin(ctx)',
+        find: 'this.services.when',
+        replace: `((token, then) => {
+  this.services.when(token, () => {})
+  then(ctx)
+})`,
       },
     ],
   },
@@ -401,7 +380,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: 'differences-of-the-replica-only',
     rule: 'Amendment 5',
     wrong: 'Blocks that only the primary has are not copied.',
-    edits: [{ file: `${REPLICATION}/comparison.ts`, find: 'blocks.push(...left.keys())', replace: '' }],
+    edits: [{ room: REPLICATION, in: 'differingBlocks', find: 'blocks.push(...left.keys())', replace: '' }],
   },
   {
     name: 'differences-of-the-primary-only',
@@ -409,10 +388,10 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'Blocks that only the replica has stay there.',
     edits: [
       {
-        file: `${REPLICATION}/comparison.ts`,
-        find: 'if (!sameVersion(left.get(version.block) ?? ABSENT_VERSION, version)) blocks.push(version.block)',
-        replace:
-          'if (left.has(version.block) && !sameVersion(left.get(version.block), version)) blocks.push(version.block)',
+        room: REPLICATION,
+        in: 'differingBlocks',
+        find: '!sameVersion(left.get(version.block) ?? ABSENT_VERSION, version)',
+        replace: 'left.has(version.block) && !sameVersion(left.get(version.block), version)',
       },
     ],
     schedule: 'first-writes-rolled-back',
@@ -423,9 +402,10 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'Blocks that are written while the list is made are not on it.',
     edits: [
       {
-        file: `${REPLICATION}/stream.ts`,
-        find: "if (this.phase === 'opening' || this.phase === 'comparing') this.list.add(change.block)\n      else if",
-        replace: 'if',
+        room: REPLICATION,
+        in: 'OutStream.offer',
+        find: "this.phase === 'opening' || this.phase === 'comparing'",
+        replace: 'false',
       },
     ],
     schedule: 'writes-while-comparing',
@@ -434,25 +414,13 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: 'changed-block-not-read-again',
     rule: 'Amendment 5',
     wrong: 'A block that was written while it was read for a PUSH goes out as it was.',
-    edits: [
-      {
-        file: `${REPLICATION}/copy-list.ts`,
-        find: 'const writtenMeanwhile = this.reading.get(block) === true',
-        replace: 'const writtenMeanwhile = false',
-      },
-    ],
+    edits: [{ room: REPLICATION, in: 'CopyList.onRead', find: 'this.reading.get(block) === true', replace: 'false' }],
   },
   {
     name: 'mark-before-the-list-is-empty',
     rule: 'Amendment 5',
     wrong: 'MARK goes out while blocks are still being read for a PUSH.',
-    edits: [
-      {
-        file: `${REPLICATION}/stream.ts`,
-        find: 'if (this.behindBlocks === 0) this.sendMark(ctx)',
-        replace: 'if (this.list.readable === 0) this.sendMark(ctx)',
-      },
-    ],
+    edits: [{ room: REPLICATION, in: 'OutStream.copyMore', find: 'this.behindBlocks', replace: 'this.list.readable' }],
   },
   {
     name: 'epoch-of-a-restart-not-raised',
@@ -460,9 +428,10 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A store that is named again after a restart keeps its epoch.',
     edits: [
       {
-        file: `${CONTROL}/epochs.ts`,
-        find: 'epoch: (record.epoch + 1) as Epoch,',
-        replace: 'epoch: (record.primary.store === store ? record.epoch : record.epoch + 1) as Epoch,',
+        room: CONTROL,
+        in: 'namePrimary(state, record, store)',
+        find: 'record.epoch + 1',
+        replace: 'record.primary.store === store ? record.epoch : record.epoch + 1',
       },
     ],
   },
@@ -472,9 +441,10 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     wrong: 'A primary acknowledges under a record that is not on its own stable storage.',
     edits: [
       {
-        file: `${REPLICATION}/primary.ts`,
-        find: 'if (this.givenUp || this.over || this.recordToken !== undefined || !this.enoughInSync()) return',
-        replace: 'if (this.givenUp || this.over || !this.enoughInSync()) return',
+        room: REPLICATION,
+        in: 'Primary.advance',
+        find: 'this.givenUp || this.over || this.recordToken !== undefined',
+        replace: 'this.givenUp || this.over',
       },
     ],
   },

@@ -1,6 +1,6 @@
 import type { Mutant } from './mutant.ts'
 
-const URGENCY = 'packages/proto/src/messages/urgency.ts'
+const PROTO = 'packages/proto/src'
 
 /** Bugs of what goes before bulk. */
 export const TRANSPORT_MUTANTS: readonly Mutant[] = (
@@ -8,18 +8,18 @@ export const TRANSPORT_MUTANTS: readonly Mutant[] = (
     {
       name: 'urgent-waits-its-turn',
       wrong: 'Nothing goes before bulk: renewals, pings and what voters say wait their turn on one connection.',
-      edits: [{ file: URGENCY, find: 'return URGENT[message.type]', replace: 'return URGENT[message.type] && false' }],
+      edits: [{ room: PROTO, in: 'isUrgent', body: 'return false' }],
     },
     {
       name: 'renewals-behind-bulk',
       wrong: 'Renewals of leases wait behind bulk.',
-      edits: [{ file: URGENCY, find: 'renew: true,', replace: 'renew: false,' }],
+      edits: [{ room: PROTO, in: 'URGENT.renew', body: 'false' }],
     },
     {
       name: 'heartbeats-behind-bulk',
       wrong: 'What the leader of control says to other voters waits behind bulk.',
       schedule: 'heartbeats-beside-a-rebuild',
-      edits: [{ file: URGENCY, find: "'append-entries': true,", replace: "'append-entries': false," }],
+      edits: [{ room: PROTO, in: 'URGENT.append-entries', body: 'false' }],
     },
     {
       name: 'who-follows-never-joins',
@@ -28,7 +28,8 @@ export const TRANSPORT_MUTANTS: readonly Mutant[] = (
       schedule: 'replica-behind-a-busy-line',
       edits: [
         {
-          file: 'packages/node/src/core/replication/closing-in.ts',
+          room: 'packages/node/src/core/replication',
+          in: 'ClosingIn.look',
           find: 'if (mark !== undefined && ackedSeq >= mark.seq) return this.begin(store)',
           replace: '',
         },
@@ -41,9 +42,10 @@ export const TRANSPORT_MUTANTS: readonly Mutant[] = (
       schedule: 'replica-behind-a-busy-line',
       edits: [
         {
-          file: 'packages/node/src/core/replication/in-sync.ts',
+          room: 'packages/node/src/core/replication',
+          in: 'InSyncKeeper.hasCaughtUp',
           find: '(streams.get(store)?.ackedSeq ?? 0) >= extent.commitSeq',
-          replace: '((streams.get(store)?.ackedSeq ?? 0) >= extent.commitSeq || this.closing.store === store)',
+          replace: '(streams.get(store)?.ackedSeq ?? 0) >= extent.commitSeq || this.closing.store === store',
         },
       ],
     },

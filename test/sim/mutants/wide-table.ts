@@ -9,9 +9,9 @@ export const WIDE_MUTANTS: readonly Mutant[] = [
     wide: true,
     edits: [
       {
-        file: 'packages/node/src/storage/replicas/replica.ts',
-        find: 'if (this.pending.get(block) === change) this.pending.delete(block)',
-        replace: 'if (change !== undefined) this.pending.delete(block)',
+        room: 'packages/node/src/storage/replicas',
+        in: 'Replica.settle(block, change)',
+        body: 'if (change !== undefined) this.pending.delete(block)',
       },
     ],
   },
@@ -22,10 +22,11 @@ export const WIDE_MUTANTS: readonly Mutant[] = [
     schedule: 'added-while-it-dies',
     edits: [
       {
-        file: 'packages/node/src/core/replication/in-sync.ts',
-        find: 'if (record === undefined || primary.over) return\n    this.letGo',
-        replace:
-          'if (this.pendingAdd !== undefined && this.failing(ctx, this.pendingAdd) !== undefined) this.pendingAdd = this.asked = undefined\n    if (record === undefined || primary.over) return\n    this.letGo',
+        room: 'packages/node/src/core/replication',
+        in: 'InSyncKeeper.maintain(ctx)',
+        find: 'const { primary } = this',
+        replace: `const { primary } = this
+if (this.pendingAdd !== undefined && this.failing(ctx, this.pendingAdd) !== undefined) this.pendingAdd = this.asked = undefined`,
       },
     ],
   },
@@ -36,9 +37,10 @@ export const WIDE_MUTANTS: readonly Mutant[] = [
     wide: true,
     edits: [
       {
-        file: 'packages/node/src/core/control/leader.ts',
-        find: '#mayHoldLease = (store: StoreId): boolean => this.#leases.get(store) !== undefined',
-        replace: '#mayHoldLease = (store: StoreId): boolean => this.#leases.get(store)?.confirmed === true',
+        room: 'packages/node/src/core/control',
+        in: 'ControlLeader.#mayHoldLease',
+        find: 'this.#leases.get(store) !== undefined',
+        replace: 'this.#leases.get(store)?.confirmed === true',
       },
     ],
   },
@@ -48,11 +50,7 @@ export const WIDE_MUTANTS: readonly Mutant[] = [
     wrong: 'A store that doubts itself waits for minInSync others also where there are no more replicas than that.',
     schedule: 'doubt-where-all-count',
     edits: [
-      {
-        file: 'packages/node/src/core/replication/hand-over.ts',
-        find: 'return Math.max(1, Math.min(minInSync, assigned - 1))',
-        replace: 'return Math.max(1, Math.min(minInSync, assigned))',
-      },
+      { room: 'packages/node/src/core/replication', in: 'enoughWithout', find: 'assigned - 1', replace: 'assigned' },
     ],
   },
 ]
