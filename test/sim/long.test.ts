@@ -15,7 +15,7 @@ const C = { commit: 'c', sources: '2' }
 
 function result(seed: number, { family = 'first', violations = [] }: Partial<SeedResult> = {}): SeedResult {
   const counts = { virtualMs: 36_000, calls: 2, acknowledgements: 1, changesOfPrimary: 3 }
-  return { seed, family, ...counts, faults: { cut: 4 }, violations }
+  return { seed, family, hash: '0', ...counts, faults: { cut: 4 }, violations }
 }
 
 describe('the totals of long runs', () => {

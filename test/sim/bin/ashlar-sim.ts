@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { runCommand, UsageError } from '../../kit/command.ts'
-import { type LongRun, runLong } from '../long/run.ts'
+import { runHashes } from '../long/hashes.ts'
+import { type LongRun, runLong, type SharedSeeds } from '../long/run.ts'
 import { resultOf, thrownResult } from '../long/totals.ts'
 import { type Outcome, type RunOptions, simulateLater } from '../simulator.ts'
 
-const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--voters N] [--full-disks] [--wide|--mix] [--trace] [--quiet] [--totals FILE]
+const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--voters N] [--full-disks] [--wide|--mix] [--trace] [--quiet] [--totals FILE] [--hashes FILE] [--compare FILE]
 
 Runs the shipped machines of a whole cluster in one process, from seeds. The same seed over the same source is the same run.
 
@@ -19,10 +20,12 @@ Runs the shipped machines of a whole cluster in one process, from seeds. The sam
 --mix         each tenth seed is of the wide family, the others of the first: the proportion of CI in one range
 --full-disks  disks have an end, and something else takes the room on them
 --totals FILE adds what the seeds come to to a file, and goes on after those that it has already: for runs of hours
+--hashes FILE writes a line \`SEED HASH\` a seed, to compare with after a change that changes no behaviour
+--compare FILE  prints the seeds whose hash is not the one in this file of an earlier run: names and texts make no difference
 --jobs N      processes that share the seeds (1)
 --quiet       with several seeds: print only those that fail, and the sum
 
-exit codes: 0 every seed passed, 1 a seed found a violation, 2 usage
+exit codes: 0 every seed passed, 1 a seed found a violation or has another hash, 2 usage
 `
 
 interface Sum {
@@ -50,6 +53,8 @@ const OPTIONS = {
   trace: { type: 'boolean', default: false },
   quiet: { type: 'boolean', default: false },
   totals: { type: 'string' },
+  hashes: { type: 'string' },
+  compare: { type: 'string' },
   lines: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const
@@ -81,18 +86,23 @@ function main(): Promise<number> | number {
       values.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + Number(values.minutes) * 60_000,
   }
   if (values.totals !== undefined) return runLong(longRun(values.totals, values.minutes, jobs, range))
+  if (values.hashes !== undefined || values.compare !== undefined)
+    return runHashes({ ...sharedSeeds(values.minutes, jobs, range), write: values.hashes, compare: values.compare })
   if (values.lines) return printLines(range)
   return jobs > 1 ? runJobs(jobs, range, values) : runRange(range, values.quiet)
 }
 
 function longRun(file: string, minutes: string | undefined, jobs: number, range: SeedRange): LongRun {
-  const { cluster, first, count } = range
-  const { voters, fullDisks, wide, mix } = cluster
+  const { voters, fullDisks, wide, mix } = range.cluster
   const kinds = [...(fullDisks ? ['full-disks'] : []), ...(wide ? ['wide'] : []), ...(mix ? ['mix'] : [])]
   const drawn = kinds.length > 0 ? kinds.join(' ') : 'first'
   const all = voters === undefined ? drawn : `${drawn}, ${voters} voters`
+  return { ...sharedSeeds(minutes, jobs, range), file, range: all }
+}
+
+function sharedSeeds(minutes: string | undefined, jobs: number, range: SeedRange): SharedSeeds {
   const forMs = minutes === undefined ? Number.POSITIVE_INFINITY : Number(minutes) * 60_000
-  return { file, range: all, first, count, forMs, jobs, how: howOf(cluster) }
+  return { first: range.first, count: range.count, forMs, jobs, how: howOf(range.cluster) }
 }
 
 /** For the process of a long run that began this one: a line of JSON a seed. */

@@ -2,16 +2,21 @@ import type { ClientEffect, ClientInput } from '@ashlar/client/core'
 import type { Effect, Input, LogEntry } from '@ashlar/node/core'
 import { type Message, STORE_SPACES, type StoreRoom } from '@ashlar/proto'
 import type { Clock } from '../world/time.ts'
+import { hashOf, Names } from './value-hash.ts'
 
 /**
- * The run as a sequence of events: a hash over all of them, and one line for each when somebody listens. The legend of the
- * lines: time in milliseconds, who, `<` for an input and `>` for an effect, then what it is.
+ * The run as a sequence of events: a hash over all inputs and effects, and one line for each when somebody listens. A change of
+ * names, of texts or of the order in which fields are written leaves the hash as it is. The legend of the lines: time in milliseconds, who, `<` for an input and `>` for an effect, then what it is.
  */
 export class Recorder {
   inputs = 0
   private readonly clock: Clock
   private readonly trace: ((line: string) => void) | undefined
-  private readonly codes = new Map<string, number>()
+  // One table each: a name that an input shares with an effect may be changed in one of them alone.
+  private readonly hosts = new Names()
+  private readonly inputTypes = new Names()
+  private readonly effectTypes = new Names()
+  private readonly messageTypes = new Names()
   private first = 0x811c9dc5
   private second = 0x1b873593
 
@@ -31,12 +36,16 @@ export class Recorder {
   }
 
   roomTold(who: string, { space, freeBytes }: StoreRoom): void {
-    this.mix(this.code(who))
+    this.mix(this.hosts.ordinal(who))
     this.mix(STORE_SPACES.indexOf(space))
     this.mix(freeBytes)
   }
 
   effect(who: string, effect: Effect | ClientEffect): void {
+    this.mix(this.hosts.ordinal(who))
+    this.mix(this.effectTypes.ordinal(effect.type))
+    if (effect.type === 'send') this.mix(this.messageTypes.ordinal(effect.message.type))
+    this.mix(hashOf(effect))
     if (this.trace === undefined) return
     if (effect.type === 'send') this.line(who, '>', messageText(effect.message, effect.link))
     else this.line(who, '>', textOf(effect))
@@ -44,10 +53,10 @@ export class Recorder {
 
   private input(who: string, input: Input | ClientInput): void {
     this.inputs++
-    this.mix(this.code(who))
-    this.mix(this.code(input.type))
+    this.mix(this.hosts.ordinal(who))
+    this.mix(this.inputTypes.ordinal(input.type))
     if ('link' in input) this.mix(input.link)
-    if (input.type === 'received') this.mix(this.code(input.message.type))
+    if (input.type === 'received') this.mix(this.messageTypes.ordinal(input.message.type))
     this.mix(Math.round(this.clock.now * 1000) | 0)
     if (this.trace === undefined || input.type === 'tick') return
     this.line(who, '<', input.type === 'received' ? messageText(input.message, input.link) : textOf(input))
@@ -73,16 +82,6 @@ export class Recorder {
   private mix(value: number): void {
     this.first = Math.imul(this.first ^ value, 0x01000193)
     this.second = (Math.imul(this.second ^ (value + 0x9e3779b9), 0x85ebca6b) << 13) ^ (this.second >>> 19)
-  }
-
-  private code(text: string): number {
-    let code = this.codes.get(text)
-    if (code === undefined) {
-      code = 0x811c9dc5
-      for (const char of text) code = Math.imul(code ^ (char.codePointAt(0) ?? 0), 0x01000193)
-      this.codes.set(text, code)
-    }
-    return code
   }
 }
 

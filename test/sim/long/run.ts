@@ -5,10 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type Build, type SeedResult, Totals } from './totals.ts'
 
-export interface LongRun {
-  readonly file: string
-  /** What the seeds belong to: `wide`, `full-disks`, `first` or `mix`, with the number of voters where it is not drawn. */
-  readonly range: string
+export interface SharedSeeds {
   readonly first: number
   readonly count: number
   /** Milliseconds after which no seed is begun. */
@@ -18,6 +15,12 @@ export interface LongRun {
   readonly how: readonly string[]
 }
 
+export interface LongRun extends SharedSeeds {
+  readonly file: string
+  /** What the seeds belong to: `wide`, `full-disks`, `first` or `mix`, with the number of voters where it is not drawn. */
+  readonly range: string
+}
+
 const SAVE_EVERY = 20
 
 /**
@@ -25,7 +28,7 @@ const SAVE_EVERY = 20
  * was: a seed counts once those before it do. Exit code 1 when any of these seeds found a violation.
  */
 export async function runLong(run: LongRun): Promise<number> {
-  const { file, range, first, count, jobs } = run
+  const { file, range, first, count } = run
   const totals = new Totals(file)
   const build: Build = { commit: commitNow(), sources: sourcesNow() }
   const other = totals.otherSources(range, build)
@@ -48,9 +51,7 @@ export async function runLong(run: LongRun): Promise<number> {
       if ((next - from) % SAVE_EVERY === 0) totals.save()
     }
   }
-  const left = first + count - from
-  const shares = Array.from({ length: left > 0 ? jobs : 0 }, (_, job) => runShare(run, from + job, left - job, take))
-  const codes = await Promise.all(shares)
+  const codes = await runShares({ ...run, first: from, count: first + count - from }, take)
   totals.save()
   process.stdout.write(`${totals.describe(range)}\n`)
   // A process that was stopped, or that could not go on, leaves a gap: the same command fills it.
@@ -58,8 +59,15 @@ export async function runLong(run: LongRun): Promise<number> {
   return failed > 0 || codes.some((code) => code > 1) ? 1 : 0
 }
 
+/** Shares the seeds among `jobs` processes, and resolves with their exit codes. `take` gets the results as they come. */
+export function runShares(run: SharedSeeds, take: (result: SeedResult) => void): Promise<number[]> {
+  const { first, count, jobs } = run
+  const shares = Math.max(0, Math.min(jobs, count))
+  return Promise.all(Array.from({ length: shares }, (_, job) => runShare(run, first + job, count - job, take)))
+}
+
 /** Every `jobs`-th seed, in a process of its own. Resolves with its exit code. */
-function runShare(run: LongRun, first: number, left: number, take: (result: SeedResult) => void): Promise<number> {
+function runShare(run: SharedSeeds, first: number, left: number, take: (result: SeedResult) => void): Promise<number> {
   const { jobs, forMs, how } = run
   const seeds = ['--first', String(first), '--step', String(jobs), '--count', String(Math.ceil(left / jobs))]
   const until = Number.isFinite(forMs) ? ['--minutes', String(forMs / 60_000)] : []

@@ -7,6 +7,8 @@ export interface SeedResult {
   readonly seed: number
   /** The family of this seed: `first`, `wide` or `full-disks`. */
   readonly family: string
+  /** Of its events; zeroes of a seed that threw. */
+  readonly hash: string
   readonly virtualMs: number
   readonly calls: number
   readonly acknowledgements: number
@@ -45,10 +47,11 @@ export interface Stretch extends Build {
 }
 
 export function resultOf(outcome: Outcome): SeedResult {
-  const { seed, options, virtualMs, calls, acknowledgements, activations, faults, violations } = outcome
+  const { seed, options, hash, virtualMs, calls, acknowledgements, activations, faults, violations } = outcome
   return {
     seed,
     family: familyOf(options.space !== undefined, options.wide),
+    hash,
     virtualMs,
     calls,
     acknowledgements,
@@ -62,7 +65,7 @@ export function resultOf(outcome: Outcome): SeedResult {
 export function thrownResult(seed: number, { fullDisks, wide }: RunOptions, error: Error): SeedResult {
   const counts = { virtualMs: 0, calls: 0, acknowledgements: 0, changesOfPrimary: 0 }
   const violations = [{ at: 0, rule: 'thrown', text: error.stack ?? error.message }]
-  return { seed, family: familyOf(fullDisks, wide), ...counts, faults: {}, violations }
+  return { seed, family: familyOf(fullDisks, wide), hash: '0'.repeat(16), ...counts, faults: {}, violations }
 }
 
 function familyOf(fullDisks = false, wide = false): string {
