@@ -1,4 +1,4 @@
-import { citationsIn, PROTOCOL, ruleNames } from './rule-books.ts'
+import { citationsIn, PROTOCOL, protocolRules, ruleNames } from './rule-books.ts'
 import { commentsOnly } from './source-text.ts'
 import { fileAt, isCode, lineAt, type Problem, type Rule, type Tree, type TreeFile } from './tree.ts'
 
@@ -22,6 +22,26 @@ export const ruleCitations: Rule = {
         .map(({ rule, index }) => problemAt(file, index, `${rule} is in no page of this repository`)),
     )
   },
+}
+
+/** A rule has one number and stands once; each amendment became one rule, and none was lost. */
+export const ruleNumbers: Rule = {
+  name: 'rule-numbers',
+  check(tree) {
+    const rules = protocolRules(fileAt(tree, PROTOCOL)?.text ?? '')
+    const problem = (message: string): Problem => ({ path: PROTOCOL, line: 1, message })
+    const amendments = rules.flatMap(({ aliases }) => aliases)
+    const last = Math.max(0, ...amendments.map((name) => Number(name.slice('amendment '.length))))
+    const wanted = Array.from({ length: last }, (_, index) => `amendment ${index + 1}`)
+    return [
+      ...repeated([...rules.map(({ name }) => name), ...amendments]).map((name) => problem(`${name} stands twice`)),
+      ...wanted.filter((name) => !amendments.includes(name)).map((name) => problem(`${name} has become no rule`)),
+    ]
+  },
+}
+
+function repeated(names: readonly string[]): string[] {
+  return names.filter((name, index) => names.indexOf(name) !== index)
 }
 
 /** Files that may cite, with the part of each in which a citation counts. */

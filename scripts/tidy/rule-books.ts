@@ -13,22 +13,24 @@ export interface ProtocolRule {
   readonly name: RuleName
   /** A few words that say what it is about. */
   readonly title: string
-  /** Names under which it was known before: citations of them mean this rule too. */
+  /** Amendments that became this rule: citations of them mean it too. */
   readonly aliases: readonly RuleName[]
 }
 
 /** `### A2.7 Title (amendment 18)`, `- **A2.8-4** _Title_ (amendment 18). Text`, `| **A3-7** | text |`, `- **Finding 2** Text`. */
 const ANCHOR =
-  /^(?:#+ |[-*] |\| )?(?:\*\*)?(Amendment \d+|(?:Leveldb )?[Ff]inding \d+|A[1-9]\d*(?:\.\d+)?(?:-\d+)?|CTL-\d+|S-\d+)\b(?:\*\*)?(.*)$/gm
+  /^(#+ |[-*] \*\*|\| \*\*)((?:Leveldb )?[Ff]inding \d+|A[1-9]\d*(?:\.\d+)?(?:-\d+)?|CTL-\d+|S-\d+)\b(?:\*\*)?(.*)$/gm
 
 /** Rules in the order in which a book has them. */
 export function protocolRules(book: string): ProtocolRule[] {
-  return [...book.matchAll(ANCHOR)].map(([, name = '', rest = '']) => {
+  return [...book.matchAll(ANCHOR)].map(([, mark = '', name = '', rest = '']) => {
     const [, emphasized, aliases = ''] = /^ _([^_]+)_(?: \(([^)]*)\))?/.exec(rest) ?? []
-    const [, heading = '', headingAliases = ''] = /^ ?([^(]*?)(?: \((amendments? [^)]*)\))?$/.exec(rest) ?? []
+    const [, heading = '', headingAliases = ''] = mark.startsWith('#')
+      ? (/^ ?([^(]*?)(?: \((amendments? [^)]*)\))?$/.exec(rest) ?? [])
+      : []
     return emphasized === undefined
-      ? { name: canonical(name), title: titleOf(heading || rest), aliases: namesIn(headingAliases) }
-      : { name: canonical(name), title: emphasized.replace(/\.$/, ''), aliases: namesIn(aliases) }
+      ? { name: canonical(name), title: titleOf(heading || rest), aliases: oldNames(headingAliases) }
+      : { name: canonical(name), title: emphasized.replace(/\.$/, ''), aliases: oldNames(aliases) }
   })
 }
 
@@ -76,8 +78,11 @@ export function citationsIn(text: string): { readonly rule: RuleName; readonly i
   )
 }
 
-function namesIn(list: string): RuleName[] {
-  return citationsIn(list).map(({ rule }) => rule)
+/** `amendments 7 and 33, with A2.0-3` are two names, and a rule that is named elsewhere. */
+function oldNames(list: string): RuleName[] {
+  return citationsIn(list)
+    .map(({ rule }) => rule)
+    .filter((rule) => rule.startsWith('amendment '))
 }
 
 /** `amendments 2 and 3` are two rules. */

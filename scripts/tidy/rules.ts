@@ -1,5 +1,5 @@
 import { architectureTables } from './architecture-rules.ts'
-import { pageCitations, ruleCitations } from './citation-rules.ts'
+import { pageCitations, ruleCitations, ruleNumbers } from './citation-rules.ts'
 import { decisionRecords, documentNames } from './document-rules.ts'
 import { fileSizes, lockFile, machinePaths, openWork, packageManifests } from './hygiene-rules.ts'
 import { importArrows, pureRooms, thirdPartyRooms } from './room-rules.ts'
@@ -20,6 +20,7 @@ export const RULES: readonly Rule[] = [
   decisionRecords,
   architectureTables,
   ruleCitations,
+  ruleNumbers,
   pageCitations,
   wordsNotUsed,
 ]

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { pageCitations, ruleCitations } from '../../scripts/tidy/citation-rules.ts'
+import { pageCitations, ruleCitations, ruleNumbers } from '../../scripts/tidy/citation-rules.ts'
 import { citationsIn, citedRules, protocolRules } from '../../scripts/tidy/rule-books.ts'
 import { said } from './tree-of.ts'
 
 const PROTOCOL = `# The protocol
 ### A2.7 Sets (amendments 18 and 29)
-- **A2.7-5** _Slow and silent_ (amendment 18). Text (A2.7 is only mentioned).
+- **A2.7-5** _Slow and silent_ (amendment 30, with A2.7 and CTL-5). Text (A2.7 is only mentioned).
 - **A2.8-4** A rule without a title. More.
 - **CTL-5** y
+| A2.7 to A2.8-4 | no rule |
 | **A3-7** | two stores are equal |
 - **Finding 2** z
 `
@@ -17,12 +18,29 @@ describe('rules of a book', () => {
   test('are read with their titles and the names that they had', () => {
     assert.deepEqual(protocolRules(PROTOCOL), [
       { name: 'A2.7', title: 'Sets', aliases: ['amendment 18', 'amendment 29'] },
-      { name: 'A2.7-5', title: 'Slow and silent', aliases: ['amendment 18'] },
+      { name: 'A2.7-5', title: 'Slow and silent', aliases: ['amendment 30'] },
       { name: 'A2.8-4', title: 'A rule without a title', aliases: [] },
       { name: 'CTL-5', title: 'y', aliases: [] },
       { name: 'A3-7', title: 'two stores are equal', aliases: [] },
       { name: 'finding 2', title: 'z', aliases: [] },
     ])
+  })
+})
+
+describe('numbers of rules', () => {
+  test('are refused where one stands twice, and where an amendment got lost', () => {
+    assert.deepEqual(
+      said(ruleNumbers, {
+        'docs/PROTOCOL.md':
+          '- **A2.1-1** _One_ (amendments 1 and 4).\n- **A2.1-1** _Two_ (amendment 4, with A2.1-1).\n| **A3-1** | x |\n- **S-1** y (amendment 3)\n',
+      }).map((line) => line.replace('docs/PROTOCOL.md:1 ', '')),
+      [
+        'A2.1-1 stands twice',
+        'amendment 4 stands twice',
+        'amendment 2 has become no rule',
+        'amendment 3 has become no rule',
+      ],
+    )
   })
 })
 
@@ -48,18 +66,18 @@ describe('citations', () => {
       'docs/internals/control-log.md': '| 10, 11 | x | y |\n',
       'docs/decisions/0007-x.md': '',
       'test/nbd/checklist/requests.ts': '{ line: 12, what: 1 }',
-      'docs/a.md': 'amendment 30\n',
+      'docs/a.md': 'amendment 31\n',
       'packages/node/src/a.ts': [
         '// A2.7, A2.8-4, amendments 18 and 29, A3-7, CTL-5, finding 2, leveldb finding 3, decision 7, raft pitfall 11, nbd 12, nbd 127.0.0.1',
-        '/* A2.9 and amendments 18 and 30, finding 3, decision 8, pitfall 12, nbd 13, S-9 */',
+        '/* A2.9 and amendments 18 and 31, finding 3, decision 8, pitfall 12, nbd 13, S-9 */',
         "'A2.99'",
       ].join('\n'),
       'packages/node/test/a.test.ts': "test('A2.99 in its name')",
     })
     const at = (rule: string) => `packages/node/src/a.ts:2 ${rule} is in no page of this repository`
     assert.deepEqual(found, [
-      'docs/a.md:1 amendment 30 is in no page of this repository',
-      ...['A2.9', 'amendment 30', 'finding 3', 'decision 8', 'pitfall 12', 'nbd 13', 'S-9'].map(at),
+      'docs/a.md:1 amendment 31 is in no page of this repository',
+      ...['A2.9', 'amendment 31', 'finding 3', 'decision 8', 'pitfall 12', 'nbd 13', 'S-9'].map(at),
       'packages/node/test/a.test.ts:1 A2.99 is in no page of this repository',
     ])
   })

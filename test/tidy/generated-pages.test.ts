@@ -7,6 +7,7 @@ import { cliPage } from '../../scripts/pages/cli.ts'
 import { limitsPage } from '../../scripts/pages/limits.ts'
 import { metricsPage } from '../../scripts/pages/metrics.ts'
 import { table } from '../../scripts/pages/page.ts'
+import { protocolMapPage } from '../../scripts/pages/protocol-map.ts'
 import { commentedRows } from '../../scripts/pages/source-table.ts'
 import { treeOf } from './tree-of.ts'
 
@@ -84,5 +85,29 @@ describe('generated pages', () => {
     assert.match(page, /\n## ashlar volume create\n\n```\nUsage: ashlar volume create /)
     assert.doesNotMatch(page, /\n## ashlar volume\n/)
     assert.ok(!page.includes('\u001b'))
+  })
+})
+
+describe('the map of the protocol', () => {
+  const page = protocolMapPage(
+    treeOf({
+      'docs/PROTOCOL.md':
+        '### A2.7 Sets\n- **A2.7-1** _Shrink_ (amendment 18, with A2.7-2). x\n- **A2.7-2** _Grow_. y\n',
+      'packages/node/src/a.ts': "// amendment 18\nconst text = 'A2.7-2'\n",
+      'packages/node/test/b.test.ts': "test('A2.7-1: shrinks')\n",
+      'test/sim/mutants/table.ts': "{\n name: 'no-shrink',\n rule: 'Amendment 18',\n}\n",
+      'scripts/c.ts': '// A2.7-2\n',
+    }),
+  )
+
+  test('names sources that cite a rule in a comment, also as an amendment, tests and mutants', () => {
+    const source = '[a.ts](../../packages/node/src/a.ts)'
+    const proof = '[b.test.ts](../../packages/node/test/b.test.ts)'
+    assert.ok(page.includes(`| **A2.7-1** Shrink (amendment 18) | ${source} | ${proof} | \`no-shrink\` |\n`), page)
+    assert.ok(page.includes('| **A2.7-2** Grow |  |  |  |\n'), page)
+  })
+
+  test('says what became of each amendment', () => {
+    assert.ok(page.endsWith('| amendment 18 | A2.7-1 |\n'), page)
   })
 })
