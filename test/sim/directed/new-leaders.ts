@@ -1,4 +1,4 @@
-import { leaseExpiryMs } from '@ashlar/proto'
+import { FEATURE_LEVEL, leaseExpiryMs, TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES } from '../options.ts'
 import type { NodeHost } from '../world/node-host.ts'
@@ -27,6 +27,58 @@ export function primaryDiesWithLeader(): readonly Violation[] {
   primary.crash({ powerLoss: false })
   leader.crash({ powerLoss: false })
   return stage.expect('writes go on', stage.nextWrites(), TAKEOVER_MS).finish()
+}
+
+/**
+ * 1. A primary is alone in its set, and its disk hangs. What it sends to the leader waits, its release (amendment 18) with it;
+ *    the leader hands over, the next one is asked too and says that nobody else can lead.
+ * 2. The primary goes on. A replica is in sync again, and the first leader leads again.
+ * 3. Now the first copy of the release comes. The primary serves, and must not be replaced (amendment 38).
+ */
+export function lateRelease(): readonly Violation[] {
+  const apart = ({ primary, world }: Stage) => world.nodes.indexOf(primary) >= 3
+  const stage = Stage.where(apart, { nodes: 5, voters: 3, replicas: 2, sharing: 'takeover' })
+  const { primary, successor, world } = stage
+  const [leader, other] = world.nodes.filter(
+    ({ disk }, at) => at < 3 && !stage.record.assigned.includes(disk.store),
+  ) as [NodeHost, NodeHost]
+  const { checkers, network } = world
+  const lead = (node: NodeHost) =>
+    stage.until(`${node.name} leads`, () => {
+      if (node.process?.leads === true) return true
+      if (stage.hasLeader) stage.leader.process?.admin({ do: 'transfer-leadership', store: node.disk.store }, () => {})
+      return false
+    })
+  stage.until('every node tells what it knows', () => checkers.truth.map.featureLevel >= FEATURE_LEVEL, 10_000)
+  lead(leader).run(1000)
+  successor.crash({ powerLoss: false })
+  stage.until('the primary is alone', () => stage.record.inSync.length === 1)
+  primary.disk.extraSyncMs = TIMERS.slowMs + 1000
+  stage.run(TIMERS.slowMs - 200)
+  const held: { lose(): void; release(): void }[] = []
+  for (let next = hold(); next !== undefined; next = hold()) held.push(next)
+  stage.when(
+    'primary-too-slow',
+    () => true,
+    () => {},
+  )
+  for (const connection of held) connection.lose()
+  lead(other)
+  primary.disk.extraSyncMs = 0
+  const goesOn = stage.nextWrites()
+  successor.start()
+  stage.until('it goes on', () => goesOn() && stage.record.inSync.length === 2)
+  const { epoch } = stage.record
+  lead(leader)
+  stage.run(2 * TIMERS.renewMs)
+  for (const connection of held) connection.release()
+  stage.run(TIMERS.leaseMs)
+  if (stage.record.epoch !== epoch) checkers.violation('late-release', 'a primary was replaced that went on')
+  return stage.finish()
+
+  function hold() {
+    return primary.process && network.holdBack(primary.process, leader.name)
+  }
 }
 
 /** Many writes at once, to more blocks than a primary loads at a time when it copies. */

@@ -33,7 +33,7 @@ import {
   shorterTailAtOnce,
   writeOfNoAttachment,
 } from './lost-writes.ts'
-import { primaryDiesWithLeader, primaryDiesWithVoter, rollbackCutShort } from './new-leaders.ts'
+import { lateRelease, primaryDiesWithLeader, primaryDiesWithVoter, rollbackCutShort } from './new-leaders.ts'
 import { controlLogRolledBack, storeRolledBack, twoCopiesAtOnce } from './old-directories.ts'
 import { Stage } from './stage.ts'
 import { mergeCutShort, onlySuspectsLeft, retriesAfterMerge, rottenSuspect } from './suspect-stores.ts'
@@ -94,6 +94,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['control-log-rolled-back', controlLogRolledBack],
   ['primary-dies-with-the-voter', primaryDiesWithVoter],
   ['primary-dies-with-the-leader', primaryDiesWithLeader],
+  ['late-release', lateRelease],
   ['rollback-cut-short', rollbackCutShort],
   ['pauses-that-are-tolerated', toleratedPauses],
   ['two-replicas-die', twoReplicasDie],

@@ -105,6 +105,19 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     schedule: 'doubt-beside-a-suspect-store',
   },
   {
+    name: 'late-release-taken',
+    rule: 'Amendment 38',
+    wrong: 'Control takes the release of a slow primary whatever became of the record since it was sent.',
+    edits: [
+      {
+        file: 'packages/node/src/core/control/apply-primaries.ts',
+        find: 'isNamed && record.revision !== revision',
+        replace: 'isNamed && record.revision < (revision ?? 0)',
+      },
+    ],
+    schedule: 'late-release',
+  },
+  {
     name: 'slow-stays-in-sync',
     rule: 'Amendment 18',
     wrong: 'A primary whose disk hangs stays in sync, and its successor waits for the same disk.',

@@ -159,8 +159,10 @@ export class Network {
    */
   holdBack(endpoint: Endpoint, host: string): { lose(): void; release(): void } | undefined {
     const ends = [...(this.ends.get(endpoint)?.values() ?? [])]
-    const end = ends.find(({ state, other }) => state === 'up' && other.endpoint.host === host)
-    if (end === undefined || end.pipe.stalled !== undefined) return undefined
+    const end = ends.find(
+      ({ state, other, pipe }) => state === 'up' && other.endpoint.host === host && pipe.stalled === undefined,
+    )
+    if (end === undefined) return undefined
     const held: Frame[] = []
     end.pipe.stalled = held
     return {
