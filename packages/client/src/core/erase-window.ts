@@ -34,9 +34,12 @@ export class EraseWindow {
     else this.#inFlight.delete(extent)
   }
 
-  onAnswered(tookMs: Millis): void {
+  /** True when there may be more from now on. */
+  onAnswered(tookMs: Millis): boolean {
     const { erasePieceBlocks, erasedBlocksInFlight } = LIMITS
+    const before = this.#size
     if (tookMs > LONG_MS) this.#size = Math.max(erasePieceBlocks, Math.floor(this.#size / 2))
     else this.#size = Math.min(erasedBlocksInFlight, this.#size + erasePieceBlocks)
+    return this.#size > before
   }
 }

@@ -28,19 +28,35 @@ export class InFlight {
   #reads = 0
   readonly #shares: Map<ExtentId, Share> = new Map()
 
-  /** Whether another request of an extent may go out. */
-  hasRoom(extent: ExtentId, changes: boolean, bytes: Bytes): boolean {
-    const share = this.#shares.get(extent) ?? NOTHING
-    // The primary of an extent has room for so many bytes of writes that are not committed.
-    if (changes && share.changeBytes + bytes > LIMITS.primaryWindowBytes) return false
-    if (!changes && share.reads > 0 && share.reads >= LIMITS.primaryReads - this.#reads) return false
-    const sharedBytes = share.bytes === this.#bytes ? LIMITS.clientInFlightBytes : SHARED_BYTES
-    return share.bytes + bytes <= sharedBytes - this.#bytes || (share.bytes === 0 && this.#hasRoomForFirst(bytes))
+  /** On their way to all extents. */
+  get bytes(): Bytes {
+    return this.#bytes
   }
 
-  #hasRoomForFirst(bytes: Bytes): boolean {
+  get reads(): number {
+    return this.#reads
+  }
+
+  /** The primary of an extent has room for so many bytes of writes that are not committed. */
+  fitsWindow(extent: ExtentId, bytes: Bytes): boolean {
+    return (this.#shares.get(extent)?.changeBytes ?? 0) + bytes <= LIMITS.primaryWindowBytes
+  }
+
+  /** So many reads, of all extents, may be on their way for another one of this extent to go out. */
+  readsBound(extent: ExtentId): number {
+    const reads = this.#shares.get(extent)?.reads ?? 0
+    return reads === 0 ? Number.POSITIVE_INFINITY : LIMITS.primaryReads - reads - 1
+  }
+
+  /** So many bytes, of all extents, may be on their way for another request of this one to go out. Changes with its share alone. */
+  bytesBound(extent: ExtentId, bytes: Bytes): Bytes {
+    const share = this.#shares.get(extent)?.bytes ?? 0
+    // While there is nothing beside its own, all there are is its share.
+    const alone = 2 * share + bytes <= LIMITS.clientInFlightBytes ? share : -1
+    const shared = SHARED_BYTES - share - bytes
     const keptBytes = bytes <= SMALL_BYTES ? 0 : SMALL_FIRST_BYTES
-    return bytes + keptBytes <= LIMITS.clientInFlightBytes - this.#bytes
+    const first = share === 0 ? LIMITS.clientInFlightBytes - keptBytes - bytes : -1
+    return Math.max(alone, shared, first)
   }
 
   take(extent: ExtentId, changes: boolean, bytes: Bytes): void {

@@ -1,4 +1,4 @@
-import type { BlockKind, Bytes, Millis } from '@ashlar/proto'
+import type { BlockKind, Bytes, Millis, Piece } from '@ashlar/proto'
 import type { AllocationRun, CallToken, ClientFailure } from './machine.ts'
 import type { OpenVolume } from './open-volume.ts'
 import type { PieceRequest } from './request.ts'
@@ -46,4 +46,15 @@ export function isMutation(call: IoCall): boolean {
 /** True when every byte of the call's range was answered. */
 export function isComplete(call: IoCall): boolean {
   return call.appliedBytes === call.length
+}
+
+/** Requests count at least this much against the bytes in flight. */
+const LEAST_COST_BYTES = 4096
+
+export function costBytes(call: IoCall, length: Bytes): Bytes {
+  return call.kind === 'read' || call.kind === 'write' ? Math.max(length, LEAST_COST_BYTES) : LEAST_COST_BYTES
+}
+
+export function erasedBlocks(call: IoCall, piece: Piece): number {
+  return Math.ceil(piece.length / call.volume.record.blockSizeBytes)
 }

@@ -1,22 +1,15 @@
-import type { Bytes, ErrorCode, Piece } from '@ashlar/proto'
-import { type Lane, overlaps } from './call-queue.ts'
+import type { ErrorCode, Piece } from '@ashlar/proto'
+import { Admission } from './admission.ts'
 import { type ClientContext, DONE } from './context.ts'
 import { Dispatcher, type RequestOwner, type Resolution } from './dispatcher.ts'
 import { abortedFailure, flushTimeoutFailure, indeterminate, refusedFailure, timeoutFailure } from './failures.ts'
-import { InFlight } from './in-flight.ts'
-import { type IoCall, isComplete, isMutation, PIECES_PER_DEADLINE } from './io-call.ts'
+import { costBytes, type IoCall, isComplete, isMutation, PIECES_PER_DEADLINE } from './io-call.ts'
 import type { LinkTable } from './link-table.ts'
 import type { CallToken, ClientFailure, ClientResult } from './machine.ts'
 import type { MapCache } from './map-cache.ts'
 import type { FlushCall, OpenVolume } from './open-volume.ts'
 import { mayTakeEffect, type PieceRequest } from './request.ts'
-import { joinRuns, nextPiece } from './splitter.ts'
-
-/** Requests count at least this much against the bytes in flight. */
-const LEAST_COST_BYTES = 4096
-
-/** Calls of a lane that others pass at most while they wait: bounds what each look at it costs. */
-const MOST_PASSED = 32
+import { joinRuns } from './splitter.ts'
 
 /** What calls need from the rest of the machine. */
 export interface IoHost {
@@ -31,10 +24,8 @@ export class Io implements RequestOwner {
   readonly dispatcher: Dispatcher
   readonly #host: IoHost
   readonly #calls: Map<CallToken, IoCall> = new Map()
-  /** Volumes with something to cut, in the order in which they came. */
-  readonly #queues: Set<OpenVolume> = new Set()
   readonly #flushing: Set<OpenVolume> = new Set()
-  readonly #inFlight: InFlight = new InFlight()
+  readonly #admission: Admission = new Admission((ctx, call, piece) => this.#issue(ctx, call, piece))
 
   constructor(links: LinkTable, map: MapCache, host: IoHost) {
     this.#host = host
@@ -50,9 +41,8 @@ export class Io implements RequestOwner {
     this.#calls.set(call.token, call)
     volume.calls.add(call)
     if (isMutation(call)) volume.mutations.add(call)
-    volume.queue.add(call)
-    this.#queues.add(volume)
-    this.#admit(ctx)
+    this.#admission.add(call)
+    this.#admission.admit(ctx)
   }
 
   flush(ctx: ClientContext, volume: OpenVolume, flush: FlushCall): void {
@@ -68,7 +58,7 @@ export class Io implements RequestOwner {
       this.#giveUp(ctx, call, abortedFailure(call.kind))
       // Whoever aborts wants to go on at once, so the answers to the cancellations are not waited for.
       if (!call.settled) this.#settleUnresolved(ctx, call)
-      this.#admit(ctx)
+      this.#admission.admit(ctx)
       return true
     }
     for (const volume of this.#flushing) {
@@ -96,14 +86,13 @@ export class Io implements RequestOwner {
       }
     }
     this.dispatcher.tick(ctx)
-    this.#admit(ctx)
+    this.#admission.admit(ctx)
   }
 
   /** The volume is over (fenced, removed, closed): all that is pending on it fails now, and nothing more is sent for it. */
   endVolume(ctx: ClientContext, volume: OpenVolume, failure: ClientFailure): void {
     for (const request of this.dispatcher.active) if (request.call.volume === volume) this.#letGo(ctx, request)
-    volume.queue.clear()
-    this.#queues.delete(volume)
+    this.#admission.clear(volume)
     // Flushes first: the failing of the writes that they wait for must not look like an answer.
     for (const flush of volume.flushes) ctx.fail(flush.token, failure)
     volume.flushes.clear()
@@ -113,7 +102,7 @@ export class Io implements RequestOwner {
       for (const request of call.pieces) this.#letGo(ctx, request)
       this.#settle(ctx, call, open ? indeterminate(failure) : failure)
     }
-    this.#admit(ctx)
+    this.#admission.admit(ctx)
   }
 
   // ---- answers, told by the dispatcher
@@ -122,7 +111,8 @@ export class Io implements RequestOwner {
     const { call, piece } = request
     call.pieces.delete(request)
     this.#release(ctx, request)
-    if (call.kind === 'zero') call.volume.eraseWindow.onAnswered(ctx.now - request.waitingSince)
+    if (call.kind === 'zero')
+      this.#admission.onErased(call, call.volume.eraseWindow.onAnswered(ctx.now - request.waitingSince))
     if (resolution.how === 'applied') {
       call.appliedPieces++
       call.appliedBytes += piece.length
@@ -136,7 +126,7 @@ export class Io implements RequestOwner {
       const volume = call.volume.record.name
       ctx.event({ what: 'resolved-late', volume, extent, offset, length, applied: resolution.how === 'applied' })
     } else this.#settleIfDone(ctx, call)
-    this.#admit(ctx)
+    this.#admission.admit(ctx)
   }
 
   onFenced(ctx: ClientContext, request: PieceRequest): void {
@@ -154,58 +144,7 @@ export class Io implements RequestOwner {
     this.#host.onPrimaryWanted(ctx, request)
   }
 
-  // ---- cutting and bounds
-
-  /** Cuts pieces while there is room: every extent of every volume in turn, its calls first come, first served. */
-  #admit(ctx: ClientContext): void {
-    for (const volume of this.#queues) {
-      for (const lane of volume.queue.lanes()) {
-        while (this.#admitOne(ctx, volume, lane)) {
-          // The lane goes on until it is empty or a bound is met.
-        }
-      }
-      if (volume.queue.isEmpty) this.#queues.delete(volume)
-    }
-  }
-
-  /**
-   * False when the lane has nothing to cut, or no room for it. A large erasure takes long, and a call that reaches into several
-   * extents may be stuck in another one, so that calls behind them pass, but for those of the same bytes: their order is kept.
-   */
-  #admitOne(ctx: ClientContext, volume: OpenVolume, lane: Lane): boolean {
-    const { record } = volume
-    const passed: IoCall[] = []
-    for (const call of lane) {
-      if (passed.length === MOST_PASSED) return false
-      if (volume.queue.mustWait(call) || passed.some((other) => overlaps(other, call))) {
-        passed.push(call)
-        continue
-      }
-      const piece = nextPiece(record.id, record, call.kind, call.offset, call.length, call.cursor)
-      if (piece === undefined) {
-        volume.queue.delete(call)
-        return true
-      }
-      if (
-        call.kind === 'zero' &&
-        !volume.eraseWindow.hasRoom(piece.extent, erasedBlocks(call, piece), call.pieces.size)
-      ) {
-        passed.push(call)
-        continue
-      }
-      if (!this.#hasRoom(call, piece)) return false
-      volume.queue.cut(call, piece.length)
-      this.#issue(ctx, call, piece)
-      return true
-    }
-    return false
-  }
-
-  #hasRoom(call: IoCall, { extent, length }: Piece): boolean {
-    const changes = isMutation(call)
-    if (changes && call.volume.session?.canIssue(extent) !== true) return false
-    return this.#inFlight.hasRoom(extent, changes, costBytes(call, length))
-  }
+  // ---- sending
 
   #issue(ctx: ClientContext, call: IoCall, piece: Piece): void {
     const { volume } = call
@@ -230,13 +169,13 @@ export class Io implements RequestOwner {
       costBytes: costBytes(call, piece.length),
     }
     if (changes) request.claim = volume.locks.claim(request, piece.extent, piece.offset, piece.offset + piece.length)
-    this.#takeCost(request)
+    this.#admission.take(request)
     call.pieces.add(request)
     if (request.claim === undefined || request.claim.blockers === 0) this.dispatcher.send(ctx, request)
   }
 
   #stopCutting(ctx: ClientContext, call: IoCall): void {
-    call.volume.queue.delete(call)
+    this.#admission.remove(call)
     for (const request of call.pieces) {
       if (mayTakeEffect(request)) continue
       this.#forget(ctx, request)
@@ -254,9 +193,12 @@ export class Io implements RequestOwner {
 
   /** Gives back what a resolved request held; later writes of its range go out. */
   #release(ctx: ClientContext, request: PieceRequest): void {
-    this.#giveBackCost(request)
+    this.#admission.giveBack(request)
     const { volume } = request.call
-    if (request.op !== undefined) volume.session?.resolve(request.piece.extent, request.op)
+    if (request.op !== undefined) {
+      volume.session?.resolve(request.piece.extent, request.op)
+      this.#admission.onChange(request.piece.extent)
+    }
     if (request.claim === undefined) return
     for (const granted of volume.locks.release(request.claim)) this.dispatcher.send(ctx, granted.owner)
   }
@@ -264,20 +206,7 @@ export class Io implements RequestOwner {
   /** Of a volume that is over: nobody waits for its locks and operation numbers any more. */
   #letGo(ctx: ClientContext, request: PieceRequest): void {
     this.dispatcher.drop(ctx, request)
-    this.#giveBackCost(request)
-  }
-
-  #takeCost({ call, piece, costBytes: bytes }: PieceRequest): void {
-    this.#inFlight.take(piece.extent, isMutation(call), bytes)
-    if (call.kind === 'zero') call.volume.eraseWindow.take(piece.extent, erasedBlocks(call, piece))
-  }
-
-  #giveBackCost(request: PieceRequest): void {
-    const { call, piece, costBytes: bytes } = request
-    if (bytes === 0) return
-    request.costBytes = 0
-    this.#inFlight.giveBack(piece.extent, isMutation(call), bytes)
-    if (call.kind === 'zero') call.volume.eraseWindow.giveBack(piece.extent, erasedBlocks(call, piece))
+    this.#admission.giveBack(request)
   }
 
   /** Deadline or abort: what was never sent is dropped, what was is cancelled; after a deadline the call waits a little for that. */
@@ -302,7 +231,7 @@ export class Io implements RequestOwner {
     if (call.failure === undefined) return
     for (const request of call.pieces) {
       this.dispatcher.withdraw(ctx, request)
-      this.#giveBackCost(request)
+      this.#admission.giveBack(request)
     }
     this.#settle(ctx, call, indeterminate(call.failure))
   }
@@ -313,7 +242,7 @@ export class Io implements RequestOwner {
     call.bytes = undefined
     this.#calls.delete(call.token)
     volume.calls.delete(call)
-    volume.queue.delete(call)
+    this.#admission.remove(call)
     volume.mutations.delete(call)
     if (failure === undefined) ctx.succeed(call.token, resultOf(call))
     else ctx.fail(call.token, withPartial(call, failure))
@@ -333,14 +262,6 @@ export class Io implements RequestOwner {
     volume.flushes.delete(flush)
     if (volume.flushes.size === 0) this.#flushing.delete(volume)
   }
-}
-
-function erasedBlocks(call: IoCall, piece: Piece): number {
-  return Math.ceil(piece.length / call.volume.record.blockSizeBytes)
-}
-
-function costBytes(call: IoCall, length: Bytes): Bytes {
-  return call.kind === 'read' || call.kind === 'write' ? Math.max(length, LEAST_COST_BYTES) : LEAST_COST_BYTES
 }
 
 function withPartial(call: IoCall, failure: ClientFailure): ClientFailure {
