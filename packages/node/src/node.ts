@@ -2,9 +2,18 @@ import type { Bytes, NodeName } from '@ashlar/proto'
 import { createAdminServer, listenAdmin } from './admin/index.ts'
 import type { InsecureListener } from './config/index.ts'
 import type { Input } from './core/machine.ts'
+import { othersKeepLog } from './core/raft/index.ts'
 import type { Observer } from './observe/index.ts'
 import { RunningNode } from './running-node.ts'
-import { controlLogDirectory, openExistingControlLog, openStore, type ReserveOptions } from './storage/index.ts'
+import {
+  BootMark,
+  controlLogDirectory,
+  openExistingControlLog,
+  openStore,
+  type ReplicaStore,
+  type ReserveOptions,
+  runtimeDirectory,
+} from './storage/index.ts'
 import { Scrubber, type ScrubCommand } from './storage/scrub/index.ts'
 import { createWsTransport } from './transport/index.ts'
 
@@ -78,8 +87,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     observer.metrics.storage.watch(store)
     const scrubber = new Scrubber(store.scrubbed, { bytesPerSecond: options.scrubBytesPerSecond })
     observer.metrics.scrub.watch(scrubber)
-    const shared = store.identity.voters.length > 1
-    const controlLog = await openExistingControlLog(controlLogDirectory(options.dataDir), { shared })
+    const shared = othersKeepLog(store.identity.voters)
+    const control = controlLogDirectory(options.dataDir)
+    const bootMark = await openBootMark(store, control, observer)
+    closers.push(async () => bootMark?.close())
+    const controlLog = await openExistingControlLog(control, { shared, bootMark })
     if (controlLog !== undefined) closers.push(() => controlLog.close())
     const node = new RunningNode(options, store, controlLog)
     running = node
@@ -141,5 +153,18 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     // The first failure is the one to tell; what cannot be closed after it must not keep the rest open.
     for (const close of closers.reverse()) await close().catch(() => undefined)
     throw error
+  }
+}
+
+/** Undefined where there is no place for it: an older copy of the whole data directory is then not found out (A2.20-5). */
+async function openBootMark(store: ReplicaStore, control: string, { log }: Observer): Promise<BootMark | undefined> {
+  const { identity } = store
+  try {
+    const cluster = () => store.identity.cluster
+    return await BootMark.open(await runtimeDirectory(), { store: identity.store, control, cluster })
+  } catch (error) {
+    const reason = (error as Error).message
+    log.warn({ reason }, 'nothing tells whether the data directory was put back to an older copy')
+    return undefined
   }
 }

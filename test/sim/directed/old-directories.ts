@@ -1,4 +1,5 @@
 import type { Violation } from '../checkers/report.ts'
+import type { Disk } from '../world/disk.ts'
 import { copyOf, type DiskCopy, putStoreBack } from '../world/disk-copy.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import { NotFollowed, Stage } from './stage.ts'
@@ -57,32 +58,79 @@ export function twoCopiesAtOnce(): readonly Violation[] {
   return stage.run(4000).finish()
 }
 
+/** The control log of a voter is put back, without what lies beside it. */
+export function controlLogRolledBack(): readonly Violation[] {
+  return voterForgets(({ log }, { disk }) => disk.log.putBack(log, false))
+}
+
+/** All that a voter has on its disk is put back, on the same boot. */
+export function voterRolledBack(): readonly Violation[] {
+  return voterForgets((copy, { disk }) => putAllBack(disk, copy))
+}
+
 /**
- * 1. A voter is stopped, its control log is copied, and it is started again. One voter is cut off while the two others commit
+ * 1. A voter is stopped, its directory is copied, and it is started again. One voter is cut off while the two others commit
  *    entries, all in one term.
- * 2. The copy of the log is put back, without what lies beside it. The leader is away: the voter that was cut off and the one
- *    that forgot are a majority, and neither has those entries. They must not elect anybody.
+ * 2. `putBack` brings the copy back. The leader is away: the voter that was cut off and the one that forgot are a majority, and
+ *    neither has those entries. They must not elect anybody.
  * 3. The leader is back, and the log is filled.
  */
-export function controlLogRolledBack(): readonly Violation[] {
+function voterForgets(putBack: (copy: DiskCopy, voter: NodeHost) => void): readonly Violation[] {
   const stage = new Stage({ voters: 3, minInSync: 2 })
   const { leader, world } = stage
   const [loser, late] = world.nodes.filter((node) => node !== leader)
   if (loser === undefined || late === undefined) throw new NotFollowed('there are not enough voters')
-  const { log } = stopForCopy(loser)
+  const copy = stopForCopy(loser)
   stage.until('it is in sync again', () => world.healed()).cut(late, leader, loser)
   stage.until('it is out of the set', () => !stage.record.inSync.includes(late.disk.store))
   stage.until('the others have more', () => loser.disk.log.lastIndex > late.disk.log.lastIndex)
-  if (log.hardState?.term !== loser.disk.log.hardState?.term) throw new NotFollowed('the term has changed')
+  if (copy.log.hardState?.term !== loser.disk.log.hardState?.term) throw new NotFollowed('the term has changed')
   loser.crash({ powerLoss: false })
   leader.crash({ powerLoss: false })
-  loser.disk.log.putBack(log, false)
+  putBack(copy, loser)
   loser.start()
   stage.heal().run(8000)
   leader.start()
-  return stage
-    .expect('the log is filled', () => loser.disk.log.hardState?.recovering !== true && stage.hasLeader, 8000)
-    .finish()
+  stage.expect('the log is filled', () => loser.disk.log.hardState?.recovering !== true && stage.hasLeader, 8000)
+  startUntilKnown(stage, loser)
+  return stage.finish()
+}
+
+/**
+ * The directory of a cluster's only voter is put back, on the same boot. Nobody else has what it forgot, so that it must not
+ * start. The newer one is put back in its turn, and the cluster goes on.
+ */
+export function loneVoterRolledBack(): readonly Violation[] {
+  const stage = new Stage({ voters: 1, minInSync: 2 })
+  const { voter, world } = stage
+  const copy = stopForCopy(voter)
+  stage.until('it is in sync again', () => world.healed()).run(2000)
+  voter.crash({ powerLoss: false })
+  const newer = copyOf(voter.disk)
+  putAllBack(voter.disk, copy)
+  voter.start()
+  if (voter.up) world.checkers.violation('rolled-back', 'the only voter starts over an older copy of its directory')
+  stage.run(4000)
+  if (voter.up) return stage.finish()
+  putAllBack(voter.disk, newer)
+  voter.disk.incomplete.clear()
+  voter.start()
+  return stage.run(4000).finish()
+}
+
+/** The store, the control log and what lies beside it. */
+function putAllBack(disk: Disk, copy: DiskCopy): void {
+  putStoreBack(disk, copy)
+  disk.log.putBack(copy.log, true)
+}
+
+/** A person starts it again for as long as control refuses it. */
+function startUntilKnown(stage: Stage, node: NodeHost): void {
+  for (let times = 0; times < 3 && node.process?.refused === true; times++) {
+    node.crash({ powerLoss: false })
+    node.start()
+    stage.run(4000)
+  }
 }
 
 /** What a person keeps of a node that is stopped for it. */

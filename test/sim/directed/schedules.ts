@@ -34,7 +34,13 @@ import {
   writeOfNoAttachment,
 } from './lost-writes.ts'
 import { lateRelease, primaryDiesWithLeader, primaryDiesWithVoter, rollbackCutShort } from './new-leaders.ts'
-import { controlLogRolledBack, storeRolledBack, twoCopiesAtOnce } from './old-directories.ts'
+import {
+  controlLogRolledBack,
+  loneVoterRolledBack,
+  storeRolledBack,
+  twoCopiesAtOnce,
+  voterRolledBack,
+} from './old-directories.ts'
 import { Stage } from './stage.ts'
 import { mergeCutShort, onlySuspectsLeft, retriesAfterMerge, rottenSuspect } from './suspect-stores.ts'
 import { toleratedPauses } from './tolerated-pauses.ts'
@@ -92,6 +98,8 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['store-rolled-back', storeRolledBack],
   ['two-copies-at-once', twoCopiesAtOnce],
   ['control-log-rolled-back', controlLogRolledBack],
+  ['voter-rolled-back', voterRolledBack],
+  ['lone-voter-rolled-back', loneVoterRolledBack],
   ['primary-dies-with-the-voter', primaryDiesWithVoter],
   ['primary-dies-with-the-leader', primaryDiesWithLeader],
   ['late-release', lateRelease],

@@ -18,6 +18,8 @@ export class DirectoryFaults {
   private readonly wentBack = new Set<NodeHost>()
   /** Nodes of which somebody has kept a copy that is still to be put back. */
   private readonly copied = new Set<NodeHost>()
+  /** Nodes over a copy of whose directory a second process runs, or ran. */
+  private readonly twins = new Set<NodeHost>()
   private stopped = false
 
   constructor(victims: Victims, tools: Tools) {
@@ -65,8 +67,62 @@ export class DirectoryFaults {
     })
   }
 
+  /**
+   * All of a node's directory goes back, on the same boot: store, control log and what lies beside it. On another boot nothing
+   * tells of a control log that went back. Sometimes a second process runs over the copy instead, beside the first.
+   */
+  directoryBack(): boolean {
+    const { nodes, chance } = this.victims
+    const node = chance.pick(nodes)
+    if (!node.up) return false
+    if (chance.happens(0.2)) return this.runTwice(node)
+    return this.keepCopy(node, (copy) => this.putAllBack(node, copy), false)
+  }
+
+  private putAllBack(node: NodeHost, copy: DiskCopy): boolean {
+    const { disk } = node
+    const newer = { log: disk.log.copy(), identity: disk.identity }
+    const mayLose = this.tools.mayLoseAny() && this.isElsewhere(node) && this.victims.membership.mayLose(disk.store)
+    this.putControlBack(node, copy)
+    if (mayLose && !node.refuses) {
+      putStoreBack(disk, copy)
+      this.wentBack.add(node)
+      this.startUntilKnown(node)
+      return true
+    }
+    // Nobody else has what the only voter forgot: it does not start until the newer directory is back.
+    this.victims.clock.after(node.refuses ? REFUSED_MS : 0, () => {
+      if (node.disk !== disk || node.up) return
+      this.putControlBack(node, newer)
+      node.start()
+    })
+    return node.refuses
+  }
+
+  private putControlBack({ disk }: NodeHost, { log, identity }: Pick<DiskCopy, 'log' | 'identity'>): void {
+    disk.log.putBack(log, true)
+    disk.identity = { ...identity }
+  }
+
+  /** Over a copy of the directory of a node without a control log, once control knows the life of the first. */
+  private runTwice(node: NodeHost): boolean {
+    const { clock, chance } = this.victims
+    if (node.disk.log.lastIndex > 0 || this.twins.has(node)) return false
+    node.crash({ powerLoss: false })
+    const twin = node.twin(`${node.name}-twin`)
+    this.twins.add(node)
+    this.tools.startLater(node, chance.skewed(10, 2000))
+    clock.after(chance.between(300, 8000), () => {
+      if (this.stopped || !node.up || node.disk.store !== twin.disk.store || !this.isKnown(node)) return
+      this.victims.trace(`a second process runs over a copy of ${node.name}`)
+      twin.start()
+      clock.after(chance.between(500, 4000), () => twin.crash({ powerLoss: false }))
+    })
+    return true
+  }
+
   /** Stops the node for a copy, starts it, and later stops it again for `putBack`, which says whether it did anything. */
-  private keepCopy(node: NodeHost, putBack: (copy: DiskCopy) => boolean): boolean {
+  private keepCopy(node: NodeHost, putBack: (copy: DiskCopy) => boolean, otherBoot = true): boolean {
     const { clock, chance } = this.victims
     if (this.copied.has(node)) return false
     this.copied.add(node)
@@ -77,7 +133,7 @@ export class DirectoryFaults {
     clock.after(chance.between(300, 8000), () => {
       this.copied.delete(node)
       if (this.stopped || node.disk !== disk || !node.up) return
-      node.crash({ powerLoss: chance.happens(0.3) })
+      node.crash({ powerLoss: otherBoot && chance.happens(0.3) })
       if (putBack(copy)) this.victims.trace(`${node.name} went back`)
       this.tools.startLater(node, chance.skewed(10, 3000))
     })

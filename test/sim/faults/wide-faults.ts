@@ -60,6 +60,7 @@ export class WideFaults {
     'attach-at-new-leader': () => this.races.attachAtNewLeader(),
     'store-back': () => this.directories.storeBack(),
     'control-back': () => this.directories.controlBack(),
+    'directory-back': () => this.directories.directoryBack(),
     'late-requests': () => this.late.holdUp(),
     suspend: () => this.clocks.suspend(),
     'set-wall-clock': () => this.clocks.setWallClock(),

@@ -30,4 +30,30 @@ export const DIRECTORY_MUTANTS: readonly Mutant[] = [
     ],
     schedule: 'control-log-rolled-back',
   },
+  {
+    name: 'no-mark-outside-the-directory',
+    rule: 'A2.20-5, raft pitfall 25',
+    wrong: 'Only what lies in the data directory tells what a voter said, and goes back with the rest of it.',
+    edits: [
+      {
+        file: 'packages/node/src/core/raft/log-mark.ts',
+        find: '  return { term: a.term, vote: a.vote ?? b.vote, index: Math.max(a.index, b.index) }',
+        replace: '  return a',
+      },
+    ],
+    schedule: 'voter-rolled-back',
+  },
+  {
+    name: 'lone-voter-asks-others',
+    rule: 'A2.20-5',
+    wrong: 'The only voter starts over an older copy of its directory, as if others could fill its log.',
+    edits: [
+      {
+        file: 'packages/node/src/core/raft/log-mark.ts',
+        find: 'return voters.length > 1',
+        replace: 'return voters.length > 0',
+      },
+    ],
+    schedule: 'lone-voter-rolled-back',
+  },
 ]

@@ -31,7 +31,7 @@ const NEED_TWO: readonly FaultName[] = ['wipe', 'wipe-sole', 'wipe-voter', 'drop
 const EXTENTS = 64
 
 /** Faults that change what is on a disk by the simulator's own image of it, which a shipped store does not read. */
-const OWN_IMAGE: readonly FaultName[] = ['drop-records', 'distrust', 'store-back']
+const OWN_IMAGE: readonly FaultName[] = ['drop-records', 'distrust', 'store-back', 'directory-back']
 
 /**
  * The options of a seed of the wide family: those of the same seed of the first family, with some drawn once more and with

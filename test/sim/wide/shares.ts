@@ -24,6 +24,8 @@ export const WIDE_FAULTS = {
   'store-back': 0.3,
   /** The control log of a voter is, and what lies beside it is not. */
   'control-back': 0.3,
+  /** All of a node's directory is, or a second process runs over a copy of it. */
+  'directory-back': 0.3,
   /** What a client sent over a connection comes seconds after it has gone on over another one. */
   'late-requests': 0.4,
   /** A machine is suspended, and its monotonic clock with it. */

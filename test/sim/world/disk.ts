@@ -379,7 +379,7 @@ export class OpenStore {
   private makeLogDurable(effect: LogEffect, whole: boolean): void {
     const { disk, world } = this
     if (effect.type === 'log-append') {
-      disk.log.entries.push(effect.entry)
+      disk.log.append(effect.entry)
       return world.logDurable(effect.entry)
     }
     disk.log.carryOut(effect.request, () => whole || world.chance.happens(0.6))

@@ -7,7 +7,10 @@ import {
   markOfVote,
   NO_LOG_MARK,
   type NodeStart,
+  newerMark,
+  othersKeepLog,
 } from '@ashlar/node/core'
+import type { Voter } from '@ashlar/proto'
 
 type PersistRequest = Extract<Effect, { type: 'raft-persist' }>['request']
 
@@ -22,6 +25,8 @@ export class LogImage {
   hardState: NodeStart['hardState']
   /** What the store said, beside the log: it does not go back with it. */
   mark: LogMark = NO_LOG_MARK
+  /** The same outside of the data directory: it goes back with nothing, and is lost with the power. */
+  private bootMark: LogMark = NO_LOG_MARK
 
   /** Index of the last entry, or of the snapshot that stands for it. */
   get lastIndex(): number {
@@ -48,6 +53,7 @@ export class LogImage {
     if (hardState !== undefined) {
       this.hardState = hardState
       this.mark = markOfVote(this.mark, hardState)
+      this.bootMark = newerMark(this.bootMark, this.mark)
     }
     if (snapshot !== undefined) {
       if (!goesOn()) return
@@ -62,7 +68,20 @@ export class LogImage {
       }
     }
     this.mark = markOfLog(this.mark, request)
+    this.bootMark = newerMark(this.bootMark, this.mark)
     if (snapshot !== undefined && goesOn()) this.prune(snapshot.index)
+  }
+
+  /** An entry of a log that one voter keeps without elections. */
+  append(entry: LogEntry): void {
+    this.entries.push(entry)
+    this.mark = { term: entry.term, vote: undefined, index: entry.index }
+    this.bootMark = newerMark(this.bootMark, this.mark)
+  }
+
+  /** The machine boots anew. */
+  losePower(): void {
+    this.bootMark = NO_LOG_MARK
   }
 
   /** The log as it is, for a person to keep. */
@@ -81,7 +100,7 @@ export class LogImage {
 
   /** The log is gone and the mark beside it is not: opening begins a new one, in the next term, for the others to fill. */
   lose(): void {
-    const term = Math.max(this.mark.term, this.hardState?.term ?? 0) + 1
+    const term = Math.max(this.said.term, this.hardState?.term ?? 0) + 1
     this.entries.length = 0
     this.snapshot = undefined
     this.hardState = { term, vote: undefined, recovering: true }
@@ -89,7 +108,22 @@ export class LogImage {
 
   /** True once the shipped log would know that it is an old copy, and begin anew. */
   get isBehind(): boolean {
-    return isBehindMark(this.mark, this.hardState, this.lastIndex)
+    return isBehindMark(this.said, this.hardState ?? this.withoutElections, this.lastIndex)
+  }
+
+  /** By what went back with it nobody else keeps what it lacks: no process starts over it. */
+  isRefusedTo(voters: readonly Voter[]): boolean {
+    return !othersKeepLog(voters) && this.isBehind
+  }
+
+  private get said(): LogMark {
+    return newerMark(this.mark, this.bootMark)
+  }
+
+  /** A log without elections is always of its first term. */
+  private get withoutElections(): NodeStart['hardState'] {
+    const last = this.entries.at(-1)
+    return last === undefined ? undefined : { term: last.term, vote: undefined }
   }
 
   /**
@@ -98,6 +132,7 @@ export class LogImage {
    */
   open(): LogEntry[] {
     if (this.isBehind) this.lose()
+    this.bootMark = newerMark(this.bootMark, this.mark)
     const { snapshot, entries } = this
     const first = entries[0]?.index
     if (snapshot === undefined || first === undefined || first === snapshot.index + 1) return [...entries]

@@ -50,6 +50,11 @@ export class NodeHost {
     world.network.listen(this.address, () => (this.process?.alive() ? this.process : undefined))
   }
 
+  /** Nothing starts over what is on its disk: a control log that went back, and that nobody else keeps. */
+  get refuses(): boolean {
+    return this.disk.log.isRefusedTo(this.disk.identity.voters)
+  }
+
   get up(): boolean {
     return this.process?.alive() ?? false
   }
@@ -59,6 +64,7 @@ export class NodeHost {
     if (this.up || this.heldDown) return
     // An older build refuses the directory by name, so that somebody installs the newer one.
     if (this.build < this.disk.identity.featureLevel) this.build = FEATURE_LEVEL
+    if (this.refuses) return
     this.disk.identity.counter += 1
     this.process = new NodeProcess(this, this.bootId(), this.world)
     this.process.begin()
@@ -80,7 +86,10 @@ export class NodeHost {
 
   /** `luckless`: of what was being synced nothing survives. */
   crash(how: { powerLoss: boolean; luckless?: boolean }): void {
-    if (how.powerLoss) this.boot += 1
+    if (how.powerLoss) {
+      this.boot += 1
+      this.disk.log.losePower()
+    }
     this.process?.kill(how.powerLoss, how.luckless)
   }
 

@@ -7,5 +7,13 @@ export { applyCommand } from './control/reducer.ts'
 export type * from './machine.ts'
 export { NodeMachine } from './node-machine.ts'
 export { Prng } from './prng.ts'
-export { isBehindMark, type LogMark, markOfLog, markOfVote, NO_LOG_MARK } from './raft/index.ts'
+export {
+  isBehindMark,
+  type LogMark,
+  markOfLog,
+  markOfVote,
+  NO_LOG_MARK,
+  newerMark,
+  othersKeepLog,
+} from './raft/index.ts'
 export { DedupeWindows } from './replication/index.ts'

@@ -1,5 +1,11 @@
 /** Storage of a node: drivers, the store over them, and the control log's files. */
-export { type ControlLog, type ControlLogOptions, openControlLog, openExistingControlLog } from './control-log/index.ts'
+export {
+  BootMark,
+  type ControlLog,
+  type ControlLogOptions,
+  openControlLog,
+  openExistingControlLog,
+} from './control-log/index.ts'
 export type { BatchOperation, Durability, Entry, KeyRange, ScanOptions, StorageDriver } from './driver.ts'
 export { ForgetfulDriver } from './filters/forgetful-driver.ts'
 export { openLevelDbDriver } from './leveldb/leveldb-driver.ts'
@@ -11,6 +17,7 @@ export { type OpenOnDriverOptions, type OpenStoreOptions, openStore, openStoreOn
 export { newClusterId } from './open/store-id.ts'
 export { STORE_TUNING, type StoreTuning } from './options.ts'
 export type { ReplicaStore } from './replica-store.ts'
+export { runtimeDirectory } from './runtime-directory.ts'
 export type { SpaceView } from './space/free-space.ts'
 export type { Reserve, ReserveOptions, Reserves } from './space/reserves.ts'
 export type { Complete, Store, StoreEffect, StoreIdentity } from './store.ts'

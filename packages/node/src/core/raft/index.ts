@@ -1,6 +1,6 @@
 /** Control's log over several voters: Raft, as a pure machine. */
 
-export { isBehindMark, type LogMark, markOfLog, markOfVote, NO_LOG_MARK } from './log-mark.ts'
+export { isBehindMark, type LogMark, markOfLog, markOfVote, NO_LOG_MARK, newerMark, othersKeepLog } from './log-mark.ts'
 export { RaftMachine, type RaftRequest } from './machine.ts'
 export type { MembersChange } from './members.ts'
 export type {

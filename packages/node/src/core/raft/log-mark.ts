@@ -1,4 +1,4 @@
-import type { StoreId } from '@ashlar/proto'
+import type { StoreId, Voter } from '@ashlar/proto'
 import type { HardState, PersistRequest } from './types.ts'
 
 /**
@@ -31,9 +31,20 @@ export function markOfLog(mark: LogMark, { append, snapshot }: Omit<PersistReque
   return { ...mark, index: Math.max(written, snapshot?.index ?? 0) }
 }
 
+/** What two marks of one store tell together. */
+export function newerMark(a: LogMark, b: LogMark): LogMark {
+  if (a.term !== b.term) return a.term > b.term ? a : b
+  return { term: a.term, vote: a.vote ?? b.vote, index: Math.max(a.index, b.index) }
+}
+
 /** True when the log lacks something that its store has said: it is an old copy, or lost its end. */
 export function isBehindMark(mark: LogMark, hardState: HardState | undefined, lastIndex: number): boolean {
   const { term, vote } = hardState ?? { term: 0, vote: undefined }
   if (term !== mark.term) return term < mark.term
   return lastIndex < mark.index || (mark.vote !== undefined && vote !== mark.vote)
+}
+
+/** By what the data directory tells, other stores keep the log too, and can fill it again; a lone voter must not start without it. */
+export function othersKeepLog(voters: readonly Voter[]): boolean {
+  return voters.length > 1
 }

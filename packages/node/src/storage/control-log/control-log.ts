@@ -6,13 +6,17 @@ import type { LogEntry } from '../../core/control/commands.ts'
 import {
   type HardState,
   isBehindMark,
+  type LogMark,
   markOfLog,
   markOfVote,
+  NO_LOG_MARK,
+  newerMark,
   type PersistRequest,
   type Snapshot,
 } from '../../core/raft/index.ts'
 import { syncDirectory } from '../directories.ts'
 import { driverClosedError, driverPoisonedError, unusableStoreError } from '../errors.ts'
+import type { BootMark } from './boot-mark.ts'
 import { HARD_STATE_NAMES, HardStateFile } from './hard-state-file.ts'
 import { LastMark } from './last-mark.ts'
 import { readSegments } from './read-segments.ts'
@@ -54,9 +58,11 @@ export interface ControlLogOptions {
    * `recovering`, for them to fill. Otherwise that is an error, and not noticed only where nothing is left.
    */
   readonly shared: boolean
+  /** What the store said, outside of its data directory, where there is such a place. The log closes it. */
+  readonly bootMark: BootMark | undefined
 }
 
-const DEFAULTS: ControlLogOptions = { segmentBytes: 16 * MIB, shared: false }
+const DEFAULTS: ControlLogOptions = { segmentBytes: 16 * MIB, shared: false, bootMark: undefined }
 const SEGMENT_NAME = /^\d{16}\.log$/
 const OTHER_NAMES: readonly string[] = [SYNCED_NAME, ...HARD_STATE_NAMES, SNAPSHOT_NAME, SNAPSHOT_TEMPORARY_NAME]
 
@@ -66,8 +72,17 @@ const OTHER_NAMES: readonly string[] = [SYNCED_NAME, ...HARD_STATE_NAMES, SNAPSH
  * shared is an AshlarError CONFLICT. The caller sees to it that no other process opens it (the store's lock).
  */
 export async function openControlLog(directory: string, options: Partial<ControlLogOptions> = {}): Promise<ControlLog> {
-  const { segmentBytes, shared } = { ...DEFAULTS, ...options }
-  const marks = { term: await TermMark.open(directory), last: await LastMark.open(directory) }
+  const { segmentBytes, shared, bootMark } = { ...DEFAULTS, ...options }
+  const marks = { term: await TermMark.open(directory), last: await LastMark.open(directory), boot: bootMark }
+  const log = await openMarked(directory, segmentBytes, marks, shared)
+  await bootMark?.write(marks.last.said)
+  return log
+}
+
+async function openMarked(directory: string, segmentBytes: number, marks: Marks, shared: boolean): Promise<ControlLog> {
+  // Who votes is not known to a directory that has not joined yet, so that nobody can be asked to fill its log.
+  if (marks.boot?.isOfForgottenCluster)
+    throw oldCopyError(directory, marks, 'Put the newer data directory back, or start over an empty one.')
   if (!shared) return await openAlone(directory, segmentBytes, marks)
   const log = await openWhole(directory, segmentBytes, marks).catch((error: unknown) => {
     if (error instanceof AshlarError && error.code === 'INTERNAL') return undefined
@@ -88,10 +103,20 @@ async function openAlone(directory: string, segmentBytes: number, marks: Marks):
   const log = await openWhole(directory, segmentBytes, marks)
   if (log.isEmpty || !log.isBehind(marks)) return log
   await log.close()
-  const { term, index } = marks.last.said
-  throw unusableStoreError(
-    `the control log in ${directory} is an old copy: this store wrote entry ${index} of term ${Math.max(term, marks.term.term)}`,
+  throw oldCopyError(
+    directory,
+    marks,
     'Put the newer directory back, or rebuild the map: ashlar cluster recover --from DIR.',
+  )
+}
+
+function oldCopyError(directory: string, marks: Marks, hint: string): AshlarError {
+  const { term, index } = saidBy(marks)
+  const { said } = marks.last
+  const witness = said.term < term || said.index < index ? `, as ${marks.boot?.path} tells` : ''
+  return unusableStoreError(
+    `the control log in ${directory} is an old copy: this store wrote entry ${index} of term ${Math.max(term, marks.term.term)}${witness}`,
+    hint,
   )
 }
 
@@ -101,7 +126,7 @@ async function openAlone(directory: string, segmentBytes: number, marks: Marks):
  * leaves no log under its name, and the mark: recovery begins again.
  */
 async function beginRecovery(directory: string, marks: Marks): Promise<void> {
-  const marked = Math.max(marks.term.term, marks.last.said.term)
+  const marked = Math.max(marks.term.term, saidBy(marks).term)
   const known = await HardStateFile.open(directory).catch((error: unknown) => {
     if (marked === 0) throw error
     return undefined
@@ -161,10 +186,15 @@ export async function openExistingControlLog(
     : undefined
 }
 
-/** Kept beside the directory of the log, so that they do not go back with it. */
+/** Kept beside the directory of the log, so that they do not go back with it, and one outside of the data directory. */
 interface Marks {
   readonly term: TermMark
   readonly last: LastMark
+  readonly boot: BootMark | undefined
+}
+
+function saidBy({ last, boot }: Marks): LogMark {
+  return newerMark(last.said, boot?.said ?? NO_LOG_MARK)
 }
 
 interface Opened {
@@ -204,9 +234,9 @@ class FileControlLog implements ControlLog {
   }
 
   /** Lacks something that this store has told others, as it was opened. */
-  isBehind({ term, last }: Marks): boolean {
-    if ((this.hardState?.term ?? 0) < term.term) return true
-    return isBehindMark(last.said, this.hardState, this.#lastIndex)
+  isBehind(marks: Marks): boolean {
+    if ((this.hardState?.term ?? 0) < marks.term.term) return true
+    return isBehindMark(saidBy(marks), this.hardState, this.#lastIndex)
   }
 
   /** Of what is on stable storage. */
@@ -241,6 +271,7 @@ class FileControlLog implements ControlLog {
     await this.#opened.hardState.close()
     await this.#opened.hint.close()
     await this.#opened.marks.last.close()
+    await this.#opened.marks.boot?.close()
   }
 
   #accept(entries: readonly LogEntry[]): void {
@@ -272,6 +303,7 @@ class FileControlLog implements ControlLog {
       await this.#opened.hardState.write(hardState)
       await marks.term.raise(hardState.term)
       await marks.last.write(markOfVote(marks.last.said, hardState))
+      await marks.boot?.write(marks.last.said)
     }
     if (snapshot !== undefined) await writeSnapshot(this.#directory, snapshot)
     if (append !== undefined) {
@@ -280,6 +312,7 @@ class FileControlLog implements ControlLog {
       await segments.append(append.entries)
     }
     await marks.last.write(markOfLog(marks.last.said, request))
+    await marks.boot?.write(marks.last.said)
     if (snapshot !== undefined) await segments.prune(snapshot.index)
   }
 }

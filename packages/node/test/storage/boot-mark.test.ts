@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import type { ClusterId, StoreId } from '@ashlar/proto'
+import { BootMark, openControlLog } from '../../src/storage/control-log/index.ts'
+import { runtimeDirectory } from '../../src/storage/runtime-directory.ts'
+
+const STORE = '00000000-0000-7000-8000-000000000001' as StoreId
+const CANDIDATE = '00000000-0000-7000-8000-000000000002' as StoreId
+const CLUSTER = '00000000-0000-7000-8000-00000000000a' as ClusterId
+const OTHER_CLUSTER = '00000000-0000-7000-8000-00000000000b' as ClusterId
+
+let parent: string
+let store: string
+let marks: string
+
+beforeEach(async () => {
+  parent = await mkdtemp(join(tmpdir(), 'ashlar-boot-mark-'))
+  store = join(parent, 'store')
+  marks = join(parent, 'marks')
+  for (const directory of [store, marks]) await mkdir(directory)
+})
+afterEach(() => rm(parent, { recursive: true, force: true }))
+
+/** Opens the control log of a data directory that belongs to `cluster`, lets `then` write to it, and closes it. */
+async function opened(
+  how: { shared?: boolean; cluster?: ClusterId | undefined } = {},
+  then: (log: Awaited<ReturnType<typeof openControlLog>>) => Promise<void> = async () => undefined,
+) {
+  const { shared = false, cluster } = { cluster: CLUSTER, ...how }
+  const control = join(store, 'control')
+  const bootMark = await BootMark.open(marks, { store: STORE, control, cluster: () => cluster })
+  try {
+    const log = await openControlLog(control, { shared, bootMark })
+    await then(log)
+    await log.close()
+    return { hardState: log.hardState, entries: log.entries.length }
+  } finally {
+    await bootMark.close()
+  }
+}
+
+/** A log of two entries, and a vote in term 3; then all of the directory goes back to the log of one entry. */
+async function wentBack(): Promise<void> {
+  const entry = (index: number) => ({ index, term: 2, command: { do: 'begin-term' } as const })
+  await opened({}, async (log) => {
+    await log.persist({
+      hardState: { term: 2, vote: undefined },
+      append: { from: 1, entries: [entry(1)], restart: false },
+    })
+  })
+  await cp(store, join(parent, 'copy'), { recursive: true })
+  await opened({}, async (log) => {
+    await log.persist({ append: { from: 2, entries: [entry(2)], restart: false } })
+    await log.persist({ hardState: { term: 3, vote: CANDIDATE } })
+  })
+  await rename(store, join(parent, 'newer'))
+  await cp(join(parent, 'copy'), store, { recursive: true })
+}
+
+const OLD_COPY = /is an old copy: this store wrote entry 0 of term 3, as \S+marks\S+ tells/
+
+describe('a mark outside of the data directory', () => {
+  it('25: tells that a voter forgot what it said, at every start until others have filled its log', async () => {
+    await wentBack()
+    const empty = { hardState: { term: 4, vote: undefined, recovering: true }, entries: 0 }
+    assert.deepEqual(await opened({ shared: true }), empty)
+    assert.deepEqual(await opened({ shared: true }), empty)
+  })
+
+  it('25: keeps a lone voter from starting over an older copy, and lets it start over the newer directory', async () => {
+    await wentBack()
+    await assert.rejects(opened(), OLD_COPY)
+    await assert.rejects(opened(), OLD_COPY, 'also at the next start')
+    await rm(store, { recursive: true })
+    await rename(join(parent, 'newer'), store)
+    assert.deepEqual(await opened(), { hardState: { term: 3, vote: CANDIDATE }, entries: 2 })
+  })
+
+  it('25: keeps a store from joining a second time over a copy from before it joined', async () => {
+    await wentBack()
+    await assert.rejects(opened({ cluster: undefined }), OLD_COPY)
+    await assert.rejects(opened({ cluster: undefined, shared: true }), OLD_COPY)
+  })
+
+  it('says nothing of another cluster, and nothing of a log that a recovery put in the place of its own', async () => {
+    await wentBack()
+    assert.equal((await opened({ cluster: OTHER_CLUSTER })).entries, 1)
+    await rm(marks, { recursive: true })
+    await mkdir(marks)
+    await rm(join(parent, 'copy'), { recursive: true })
+    await rm(join(parent, 'newer'), { recursive: true })
+    await rm(store, { recursive: true })
+    await mkdir(store)
+    await wentBack()
+    await mkdir(join(store, 'control.before-generation-2'))
+    assert.equal((await opened()).entries, 1)
+  })
+
+  it('says nothing where it is missing or damaged', async () => {
+    await wentBack()
+    const [name] = await readdir(marks)
+    assert.equal(name, STORE)
+    for (const damage of ['', 'nothing that anybody wrote', '{"cluster":1}', '{}']) {
+      await writeFile(join(marks, STORE), damage)
+      assert.equal((await opened()).entries, 1)
+    }
+    await rm(join(marks, STORE))
+    assert.equal((await opened()).entries, 1)
+  })
+})
+
+describe('the directory of such marks', () => {
+  it('is the first of some places that this user has for itself', async () => {
+    const file = join(parent, 'file')
+    await writeFile(file, '')
+    const open = join(parent, 'open')
+    await mkdir(open)
+    await chmod(open, 0o777)
+    const link = join(parent, 'link')
+    await symlink(marks, link)
+    const missing = join(parent, 'missing', 'place')
+    const good = join(parent, 'good')
+    assert.equal(await runtimeDirectory([missing, file, open, link, good]), good)
+    assert.equal(await runtimeDirectory([good]), good, 'it is there by now')
+    await assert.rejects(
+      runtimeDirectory([missing, file, open, link]),
+      /ENOENT.*no directory.*others may write.*no directory/,
+    )
+  })
+})
