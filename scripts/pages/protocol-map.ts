@@ -23,36 +23,29 @@ export function protocolMapPage(tree: Tree): string {
     .sort(([one], [other]) => numberOf(one) - numberOf(other))
   return page('Where each rule of the protocol is cited', [
     `Rules are those of [PROTOCOL.md](../PROTOCOL.md). A source cites a rule where it keeps it, a test where it proves it; mutants are those of \`${MUTANTS}\`, each of which breaks the rule and has to be caught by the simulator. A rule of a section may be cited by the section alone. Which file decides what, by question: [ARCHITECTURE.md](../ARCHITECTURE.md#where-is-).`,
-    table(
-      ['Rule', 'Sources', 'Tests', 'Mutants'],
-      rules.map((rule) => [
-        anchored(rule),
-        ...columns([rule.name, ...rule.aliases].flatMap((name) => cited.get(name) ?? [])),
-      ]),
+    ...rules.map((rule) =>
+      section(
+        rule,
+        [rule.name, ...rule.aliases].flatMap((name) => cited.get(name) ?? []),
+      ),
     ),
     '## Old names',
     table(['Name', 'Is now'], names),
   ])
 }
 
-function anchored({ name, title, aliases }: ProtocolRule): string {
-  return `**${name}** ${title}${aliases.length === 0 ? '' : ` (${aliases.join(', ')})`}`
-}
-
-function columns(citations: readonly Citations[]): string[] {
-  const all = (pick: (of: Citations) => Set<string>): string[] =>
-    [...new Set(citations.flatMap((of) => [...pick(of)]))].sort()
+/** One line for each citation, so that two changes of the sources seldom meet in one line of the page. */
+function section({ name, title, aliases }: ProtocolRule, citations: readonly Citations[]): string {
+  const lines = (word: string, pick: (of: Citations) => Set<string>, show: (cited: string) => string): string[] =>
+    [...new Set(citations.flatMap((of) => [...pick(of)]))].sort().map((cited) => `- ${word} ${show(cited)}`)
   return [
-    all((of) => of.sources)
-      .map(linkTo)
-      .join(', '),
-    all((of) => of.tests)
-      .map(linkTo)
-      .join(', '),
-    all((of) => of.mutants)
-      .map(code)
-      .join(', '),
+    `**${name}** ${title}${aliases.length === 0 ? '' : ` (${aliases.join(', ')})`}\n`,
+    ...lines('source', (of) => of.sources, linkTo),
+    ...lines('test', (of) => of.tests, linkTo),
+    ...lines('mutant', (of) => of.mutants, code),
   ]
+    .join('\n')
+    .trim()
 }
 
 function linkTo(path: string): string {

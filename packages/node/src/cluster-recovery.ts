@@ -37,7 +37,7 @@ interface Plan {
 }
 
 /**
- * Says what the map would be if it were rebuilt from these data directories (amendment 16). Changes nothing. Throws USAGE
+ * Says what the map would be if it were rebuilt from these data directories (A2.18-3). Changes nothing. Throws USAGE
  * when they belong to different clusters or none, or when nobody knows the address of the first one's node.
  */
 export async function planRecovery(
@@ -50,7 +50,7 @@ export async function planRecovery(
 /**
  * Rebuilds the map for good: the store of the first directory keeps a new control log, the others follow it. Their old logs
  * are moved aside. No node may run over any of them. They become a new cluster: when it is done over other directories of the
- * same one too, the two have equal epochs for different writes, and must refuse each other (amendment 35).
+ * same one too, the two have equal epochs for different writes, and must refuse each other (A2.18-5).
  */
 export async function recoverCluster(
   directories: readonly string[],

@@ -18,7 +18,7 @@ const SYSTEM: TimeSources = {
   wall: () => Date.now(),
 }
 
-/** Time without the process that is longer than this was a suspension (protocol A2.3). Readings of uptime are 10 ms apart. */
+/** Time without the process that is longer than this was a suspension (A2.3-2). Readings of uptime are 10 ms apart. */
 const JUMP_MS = 100
 /** Two readings that a busy machine held further apart than this tell nothing. */
 const READING_MS = 20
@@ -30,7 +30,7 @@ const GLANCE_MS = 50
  * seem to hold long after control gave its extents away; here it does: each look at the time since boot adds what was slept.
  *
  * A look costs some microseconds, so that before each turn there is only a glance at the wall clock, which moves on in the very
- * moment in which the time since boot does. It only says that a look is worth while, and is never counted with (A2.3).
+ * moment in which the time since boot does. It only says that a look is worth while, and is never counted with (A2.3-2).
  */
 export class NodeClock {
   readonly #sources: TimeSources

@@ -4,7 +4,7 @@ import type { Brand } from './units.ts'
 export type StoreId = Brand<string, 'StoreId'>
 /** Names one cluster for ever: a UUID in its 36-character text form. */
 export type ClusterId = Brand<string, 'ClusterId'>
-/** Name that a person gave a node (`n1`). An address book entry, never an identity (A2.0). */
+/** Name that a person gave a node (`n1`). An address book entry, never an identity (A2.0-1). */
 export type NodeName = Brand<string, 'NodeName'>
 /** Number of a volume, given by control at creation and never used again. From 1 to 2^32 - 1. */
 export type VolumeId = Brand<number, 'VolumeId'>
@@ -14,7 +14,7 @@ export type ExtentId = Brand<number, 'ExtentId'>
 export type SessionId = Brand<number, 'SessionId'>
 /** Generation of an extent's primaryship: clusterGeneration * 2^32 + n. Only control raises it. */
 export type Epoch = Brand<number, 'Epoch'>
-/** Position of a write in one extent; goes on across epochs. */
+/** Position of a write in one extent; goes on across epochs (A2.0-5). */
 export type Seq = Brand<number, 'Seq'>
 
 /** A volume has at most this many extents, which is what makes ExtentId fit in a safe integer. */

@@ -32,12 +32,12 @@ export const LIMITS = {
   frameRecords: 4096,
   /** Blocks under one leaf of the digest tree (amendment 10). */
   leafBlocks: 256,
-  /** Bytes of PUSH on their way to one joining replica (amendment 5). */
+  /** Bytes of PUSH on their way to one joining replica (A2.9-2). */
   pushWindowBytes: MIB,
   /** Bytes of client writes that one extent's primary has given a seq and not yet committed. */
   primaryWindowBytes: 32 * MIB,
   /**
-   * Bytes of PUSH that a store keeps aside for all its replicas until their MARKs (amendment 25). What a replica that counts lacks,
+   * Bytes of PUSH that a store keeps aside for all its replicas until their MARKs (A2.9-4). What a replica that counts lacks,
    * or has more, are writes that did not commit: two windows of its extent at most, and hardly ever of many extents at once.
    */
   stagedPushBytes: 128 * MIB,
@@ -47,13 +47,13 @@ export const LIMITS = {
   primaryReads: 1024,
   /** Bytes of requests that one client has on its way, all volumes together; to one extent as many as are left free at most. */
   clientInFlightBytes: 64 * MIB,
-  /** Bytes of these that are kept for the first request of each extent, beyond its share (amendment 30). */
+  /** Bytes of these that are kept for the first request of each extent, beyond its share (A2.11-5). */
   clientFirstBytes: 16 * MIB,
   /** Operations of one session on one extent that may be unresolved: bounds every dedupe window (amendments 13 and 30). */
   sessionOps: 1024,
   /**
    * Sessions whose operations one replica of an extent remembers: those that hold the volume, and those that are over and not
-   * forgotten yet, which is a matter of one renewal (amendment 31).
+   * forgotten yet, which is a matter of one renewal (A2.11-8).
    */
   sessionWindows: 256,
   /** Bytes queued on one connection before a client is not read from, and before `send` says full and the link is cut. */
@@ -83,7 +83,7 @@ export const LIMITS = {
   mapHolders: 4096,
   /** Extents that one release gives up: its entry in control's log fits in a frame, whom it avoids included. */
   releaseExtents: 8192,
-  /** Tombstones that the map keeps one by one; older ones are ranges of numbers (amendment 32). */
+  /** Tombstones that the map keeps one by one; older ones are ranges of numbers (A2.18-4). */
   tombstones: 1024,
   /** Entries and bytes of control's log that its leader has proposed and nobody committed: more are refused. */
   uncommittedEntries: 1024,
@@ -94,7 +94,7 @@ export const LIMITS = {
  * Timers in milliseconds. Two things bound them. From above: how long a write may stall when a node dies (a replica 1 s, a
  * primary 2.5 s, primary and leader in one 4 s, 1 s more when it hangs). From below, and stronger: a node whose event loop
  * stands still for `toleratedPauseMs` costs nobody a lease, a place in an in-sync set, or the lead of control. The assertions
- * at the end of this file keep each timer above that.
+ * at the end of this file keep each timer above that (A2.15).
  */
 export const TIMERS = {
   /** The pump's tick: resolution of every timer inside a machine. */
@@ -118,7 +118,7 @@ export const TIMERS = {
   silentMs: 1000,
   /** A store is silent when every connection with it closed and none came back for this long: its process is gone, or the way to it. */
   unconnectedMs: 150,
-  /** An extent without a write for this long has its replicas told, once, how far it is committed (amendment 26). */
+  /** An extent without a write for this long has its replicas told, once, how far it is committed (A2.8-9). */
   commitNewsMs: 1000,
   /** A peer that sends frames but no acknowledgement for this long is slow. */
   slowMs: 5000,
@@ -137,7 +137,7 @@ export const TIMERS = {
   /** First and longest pause between two dials of one peer. */
   redialMinMs: 50,
   redialMaxMs: 1000,
-  /** A takeover without a live primary before it gives in-sync stores that have not registered this long (amendment 11). */
+  /** A takeover without a live primary before it gives in-sync stores that have not registered this long (A2.8-11). */
   unregisteredGraceMs: 10_000,
   /** A client holds a request this long while there is no primary or too few replicas, then fails it (--io-timeout). */
   ioTimeoutMs: 60_000,

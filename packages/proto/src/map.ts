@@ -43,7 +43,7 @@ export interface Holder {
   /** Who a person would say it is (host, program, pid); at most 255 characters. */
   readonly client: string
   /**
-   * It says again and again that it is there, so that control may end it once it does not (amendment 31). Known to control
+   * It says again and again that it is there, so that control may end it once it does not (A2.11-9). Known to control
    * alone: no map that is told has it.
    */
   readonly renews?: true
@@ -76,12 +76,12 @@ export const NO_LIFE = 0
 
 export interface ExtentRecord {
   readonly id: ExtentId
-  /** extentRevision: counts every change of this record; each change is compare-and-set on it. */
+  /** extentRevision: counts every change of this record; each change is compare-and-set on it (A2.0-6). */
   readonly revision: number
   readonly epoch: Epoch
   readonly primary: PrimaryRef
   readonly inSync: readonly StoreId[]
-  /** Kept after a shrink below minInSync: they hold every acknowledged write (amendment 2, CTL-5). */
+  /** Kept after a shrink below minInSync: they hold every acknowledged write (CTL-2, CTL-5). */
   readonly eligible: readonly StoreId[]
   /** The M stores that should hold a replica. A member outside inSync is joining or out. */
   readonly assigned: readonly StoreId[]
@@ -155,7 +155,7 @@ export function isHigher(a: Pick<BlockVersion, 'epoch' | 'seq'>, b: Pick<BlockVe
   return a.epoch > b.epoch || (a.epoch === b.epoch && a.seq > b.seq)
 }
 
-/** Default minInSync: ceil(M / 2) (amendment 22). */
+/** Default minInSync: ceil(M / 2) (A2.10-4). */
 export function defaultMinInSync(replicas: number): number {
   return Math.ceil(replicas / 2)
 }

@@ -14,7 +14,7 @@ export interface VolumeRequest {
   readonly extentSizeBytes?: Bytes | undefined
   /** M; default LIMITS.defaultReplicas. */
   readonly replicas?: number | undefined
-  /** Default half of M, rounded up (amendment 22). */
+  /** Default half of M, rounded up (A2.10-4). */
   readonly minInSync?: number | undefined
 }
 

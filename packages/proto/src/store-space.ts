@@ -1,7 +1,7 @@
 import type { Bytes } from './units.ts'
 
 /**
- * How much room a store has left, measured by its own reserves (amendment 17). Each word refuses what the one before
+ * How much room a store has left, measured by its own reserves (A2.19-1). Each word refuses what the one before
  * refuses, and more:
  *
  * - `free`: nothing is refused.

@@ -19,10 +19,10 @@ const MOVED_AT_ONCE = 4096
 
 /**
  * Tombstones: volumes that existed and do not any more, for as long as the map lives, since a store that comes back after years
- * may delete a replica by its tombstone only (amendment 16). The latest ones are kept one by one, with the revision at which they
+ * may delete a replica by its tombstone only (A2.18-2). The latest ones are kept one by one, with the revision at which they
  * were learned of, so that a delta tells what is new and no more. The others are ranges of numbers: volumes are numbered one
  * after the other and a number is never used again, so between two ranges there is a volume that lives, or one of the latest.
- * Their count follows the volumes that there are, not those that there ever were (amendment 31).
+ * Their count follows the volumes that there are, not those that there ever were (A2.18-4).
  */
 export class Tombstones {
   /** In the order of their removal. */

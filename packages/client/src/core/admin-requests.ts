@@ -10,7 +10,7 @@ export type AdminOutcome =
   | { readonly ok: true; readonly done: AdminDone }
   | { readonly ok: false; readonly failure: ClientFailure }
 
-/** Wire version since which a session that shares a volume says that it is there (amendment 31). */
+/** Wire version since which a session that shares a volume says that it is there (A2.11-9). */
 const RENEWALS_WIRE = 3
 
 /** One command on its way to control, by way of any node. */

@@ -19,7 +19,7 @@ export interface Lane {
 
 /**
  * Calls of one volume with pieces to cut. Those of an extent wait in a lane of their own, so that an extent without room holds
- * up no other one (amendment 30). Calls of the same bytes keep their order, also where one of them has not come to those yet.
+ * up no other one (A2.11-5). Calls of the same bytes keep their order, also where one of them has not come to those yet.
  */
 export class CallQueue {
   /** By the position of the extent in the volume. */

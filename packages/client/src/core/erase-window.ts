@@ -7,7 +7,7 @@ const LONG_MS: Millis = 5
  * How many blocks of each extent of a volume may be on their way to be erased. Erasing goes on in the background of what clients wait for,
  * and a whole volume is a million blocks: while pieces are answered soon there may be more of them, and half as many
  * after one that was not. So an idle cluster is used, and a busy one is left to others. What is stuck at one extent counts for
- * that one alone (amendment 30).
+ * that one alone (A2.11-5).
  */
 export class EraseWindow {
   #size: number = LIMITS.erasePieceBlocks

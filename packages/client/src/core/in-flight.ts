@@ -20,7 +20,7 @@ const SMALL_FIRST_BYTES: Bytes = LIMITS.clientFirstBytes / 4
 /**
  * What one client has on its way. All extents share it, and each may have as much as is left free at most: what is stuck at
  * those that are not served leaves a share to the others, but one that shrinks with each of them. So an extent that has nothing on
- * its way may have one request beyond its share, out of bytes that are kept for that (amendment 30). An extent alone gets half
+ * its way may have one request beyond its share, out of bytes that are kept for that (A2.11-5). An extent alone gets half
  * of all bytes. All together stay within LIMITS.clientInFlightBytes.
  */
 export class InFlight {

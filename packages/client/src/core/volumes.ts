@@ -66,7 +66,7 @@ export class Volumes {
     return false
   }
 
-  /** Sessions that share a volume are ended once control has not heard of them for long (amendment 31). */
+  /** Sessions that share a volume are ended once control has not heard of them for long (A2.11-9). */
   tick(ctx: ClientContext): void {
     for (const volume of this.#open.values()) {
       const { session, record } = volume

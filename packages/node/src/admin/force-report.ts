@@ -7,7 +7,7 @@ import type { ForceReport, LocalExtentAnswer } from './schemas.ts'
 
 type Held = ForceReport['replica']
 
-/** What making a store primary of an extent by force may lose, as far as the stores that are here can tell (A2.10). */
+/** What making a store primary of an extent by force may lose, as far as the stores that are here can tell (A2.10-2). */
 export async function forceReport(
   view: NodeView,
   volume: VolumeRecord,

@@ -127,7 +127,7 @@ export class ControlNode {
   }
 }
 
-/** A member that was downgraded meanwhile must not get what it could not apply (amendment 24). */
+/** A member that was downgraded meanwhile must not get what it could not apply (A2.21-3). */
 function levelOf(message: RaftMessage): number {
   if (message.type !== 'append-entries') return 0
   return message.entries.reduce((level, { command }) => Math.max(level, commandLevel(command as Command)), 0)

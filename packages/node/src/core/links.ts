@@ -99,7 +99,7 @@ export class Links implements PeerLinks {
 
   /**
    * A ping over each node link that carried nothing for a while, so that silence means something (amendment 18). A node that
-   * does not know the feature level of its cluster gets no word of it: the handshake tells it why (amendment 24).
+   * does not know the feature level of its cluster gets no word of it: the handshake tells it why (A2.21-3).
    */
   onTick(ctx: Context, featureLevel: number): void {
     for (const entry of this.links.values()) {

@@ -40,7 +40,7 @@ export class NodeMachine {
   private knownLeader: StoreId | undefined
   private joined = false
   private handOver: 'begun' | 'extents-over' | 'over' | undefined
-  /** Why this life of the store is to end, once nobody would wait for it (A2.6). */
+  /** Why this life of the store is to end, once nobody would wait for it (A2.6-4). */
   private leaving: string | undefined
   private lastToken = 0
   private loopback: Message[] = []
@@ -93,7 +93,7 @@ export class NodeMachine {
     return this.agent.map
   }
 
-  /** Feature level of the cluster, as far as this node knows: peers that do not know it are not let in (amendment 24). */
+  /** Feature level of the cluster, as far as this node knows: peers that do not know it are not let in (A2.21-3). */
   get featureLevel(): number {
     return Math.max(this.start.featureLevel ?? 0, this.agent.map.featureLevel)
   }

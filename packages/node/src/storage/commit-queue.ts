@@ -91,7 +91,7 @@ export class CommitQueue {
     })
   }
 
-  /** Stops: nothing that waits is built or done any more. */
+  /** Stops: nothing that waits is built or done any more (A2.5-7). */
   fail(error: unknown): void {
     if (this.#failed) return
     this.#failed = true

@@ -19,7 +19,7 @@ export interface RecoveredState {
   /** Journal keys on disk: from the first (included) to the next one to write (excluded). */
   readonly journalStart: number
   readonly journalNext: number
-  /** Signs that something acknowledged may be missing (amendment 11); empty for a sound store. */
+  /** Signs that something acknowledged may be missing (A2.17-1); empty for a sound store. */
   readonly evidence: string[]
 }
 

@@ -330,7 +330,7 @@ export class ReplicaStore implements Store {
     batch.operations.push(putVolume(id, value))
   }
 
-  /** So much rot may have taken what nobody has read yet (A2.6). A life that is suspect as it is goes on: its end would help nobody. */
+  /** So much rot may have taken what nobody has read yet (A2.6-4). A life that is suspect as it is goes on: its end would help nobody. */
   #onRepaired(): void {
     this.metrics.damagedBlocksRepaired++
     if (!this.#repairLimit.noteRepair()) return

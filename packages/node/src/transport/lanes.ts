@@ -3,7 +3,7 @@ import type { LinkPeer } from '../core/machine.ts'
 
 /**
  * What a connection says of itself before its handshake, by the path that it asks for: a link between two nodes that know
- * amendment 36 is two connections, and the same token on both says that they belong together. A build that does not know it
+ * A2.22-3 is two connections, and the same token on both says that they belong together. A build that does not know it
  * looks at no path.
  */
 export interface Lane {

@@ -12,7 +12,7 @@ export interface TransportIdentity {
   readonly address: string
   /** The cluster that the store belongs to; undefined until it does. */
   readonly cluster: ClusterId | undefined
-  /** Feature level of the cluster, as far as this node knows: a node that does not know it is refused (amendment 24). */
+  /** Feature level of the cluster, as far as this node knows: a node that does not know it is refused (A2.21-3). */
   readonly featureLevel: number
 }
 

@@ -4,7 +4,7 @@ import type { Link, LinkPeer } from '../core/machine.ts'
 /**
  * The transport port of a node: connections to peers and clients, as links. Every transport passes
  * test/conformance/transport-suite.ts. A link carries messages in order, whole or not at all; once one is lost the link is down.
- * Between two nodes that is the order of what is urgent, and the order of the rest: neither waits for the other (amendment 36).
+ * Between two nodes that is the order of what is urgent, and the order of the rest: neither waits for the other (A2.22-2).
  */
 export interface Transport {
   /** The complete set of addresses to keep a dialed link to; this node's own address is left out by the caller. */

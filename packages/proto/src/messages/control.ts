@@ -99,7 +99,7 @@ export interface SetsChanged {
   readonly results: readonly { readonly extent: ExtentId; readonly code: number; readonly record?: ExtentRecord }[]
 }
 
-/** primary -> control leader: I no longer serve these extents in these epochs; name another primary (A2.3, amendment 18). */
+/** primary -> control leader: I no longer serve these extents in these epochs; name another primary (A2.3-4, A2.7-6). */
 export interface Release {
   readonly type: 'release'
   readonly request: number
@@ -155,7 +155,7 @@ export type AdminCommand =
       /** It will say every TIMERS.holderRenewMs that it is there. */
       readonly renews?: boolean
     }
-  /** `fence`: a person ends it, and the answer comes once no primary takes its operations any more (amendment 31). */
+  /** `fence`: a person ends it, and the answer comes once no primary takes its operations any more (A2.11-7). */
   | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId; readonly fence?: boolean }
   /** A session is there; FENCED when it holds the volume no more. Control keeps it in memory only. */
   | { readonly do: 'renew-attachment'; readonly volume: VolumeId; readonly session: SessionId }

@@ -138,7 +138,7 @@ export interface Replicate {
   readonly blocks: readonly ReplicatedBlock[]
 }
 
-/** primary -> joining replica: the whole block as it is at the primary, or absent (amendment 5). No seq check. */
+/** primary -> joining replica: the whole block as it is at the primary, or absent (A2.9-2). No seq check. */
 export interface Push {
   readonly type: 'push'
   readonly extent: ExtentId

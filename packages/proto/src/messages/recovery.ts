@@ -90,7 +90,7 @@ export interface Versions {
   readonly versions: readonly (BlockVersion & { readonly block: BlockIndex })[]
 }
 
-/** primary that merges -> suspect replica, and its answer: the operations that it remembers (amendments 11 and 13). */
+/** primary that merges -> suspect replica, and its answer: the operations that it remembers (A2.17-3, A2.11-4). */
 export interface GetWindows {
   readonly type: 'get-windows'
   readonly extent: ExtentId
@@ -118,7 +118,7 @@ export interface Mark {
   readonly windows: readonly SessionWindow[]
 }
 
-/** replica -> primary: a frame of an older epoch came; the sender steps down (A2.3). */
+/** replica -> primary: a frame of an older epoch came; the sender steps down (A2.3-7). */
 export interface Fenced {
   readonly type: 'fenced'
   readonly extent: ExtentId

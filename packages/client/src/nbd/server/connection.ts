@@ -352,7 +352,7 @@ export class Connection implements TransmissionHost, ExportUser {
     this.#transmission = transmission
     this.#context.onNegotiated(this)
     this.setInputWanted(false)
-    // Writes that a connection before this one left in flight must not land after what this client writes (finding 9).
+    // Writes that a connection before this one left in flight must not land after what this client writes (A2.11-10).
     open.predecessorsSettled().then(() => {
       if (this.#closeReason !== undefined) return
       this.#guard(() => transmission.begin(rest))

@@ -231,7 +231,7 @@ export class ControlAgent implements ControlView {
     return this.map.nodes.get(voter.store)?.address || voter.address
   }
 
-  /** A voter is known by its store: another store at its address is not control (A2.0). */
+  /** A voter is known by its store: another store at its address is not control (A2.0-1). */
   #findLeader(): Link | undefined {
     const voter = this.#voter.current
     return voter === undefined ? undefined : this.#linkTo(voter)
@@ -382,7 +382,7 @@ export class ControlAgent implements ControlView {
     this.#mapMissing = false
     this.#recent.push(delta)
     this.#voter.learn(this.map.voters)
-    // Who attached a volume waits until its primaries renew at this revision (amendment 4): they do so at once.
+    // Who attached a volume waits until its primaries renew at this revision (A2.11-1): they do so at once.
     if (change.volumes.length > 0) this.#renewedAt = Number.NEGATIVE_INFINITY
     this.#listener?.onMapChanged(ctx, change.extents, change.removedExtents)
     this.#lease.applied(this.map.revision)

@@ -1,7 +1,7 @@
 import type { Context } from '../machine.ts'
 
 /**
- * The map that this node follows is newer than control's, whose log has gone back (amendment 35). What the node knows beyond it
+ * The map that this node follows is newer than control's, whose log has gone back (A2.20-4). What the node knows beyond it
  * would never be put right, since changes up to that revision are old news to it: this life ends, and the next one learns the map
  * from its beginning.
  */

@@ -8,7 +8,7 @@ interface Sent {
 
 /**
  * The lease of this node as the node counts it: from the moment at which it sent the renewal that was answered, and only
- * once the map revision that the answer named is applied (A2.3, amendment 3). All times are this process's own.
+ * once the map revision that the answer named is applied (A2.3-1, A2.3-3). All times are this process's own.
  */
 export class HeldLease {
   #until = Number.NEGATIVE_INFINITY
@@ -29,7 +29,7 @@ export class HeldLease {
 
   /**
    * True when this answer names a revision below the one that the map had when its renewal was sent. A leader answers after a
-   * round that began later, and was told all that was committed by then: control's log has gone back (amendment 35).
+   * round that began later, and was told all that was committed by then: control's log has gone back (A2.20-4).
    */
   isBehind(token: number, revision: number): boolean {
     return revision < (this.#sent.get(token)?.revision ?? 0)

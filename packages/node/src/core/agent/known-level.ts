@@ -1,7 +1,7 @@
 import { FEATURE_LEVEL } from '@ashlar/proto'
 import type { Context, NodeStart } from '../machine.ts'
 
-/** What a node knows of feature levels when it starts (amendment 24). */
+/** What a node knows of feature levels when it starts (A2.21-1). */
 export type LevelStart = Pick<NodeStart, 'featureLevel' | 'knows'>
 
 /** The feature level that this build knows, and the one that its data directory is marked with. */

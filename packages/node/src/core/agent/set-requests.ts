@@ -36,7 +36,7 @@ const BATCH_CHANGES = 1000
 
 /**
  * Changes of in-sync sets on their way to control. Those of one step share a message. A message is sent again until it is
- * answered, since a lost answer is no refusal (A2.7); control tells a repetition by its revision. An outcome is told only
+ * answered, since a lost answer is no refusal (A2.7-4); control tells a repetition by its revision. An outcome is told only
  * when the map of this node shows what control decided.
  */
 export class SetRequests {

@@ -1,7 +1,7 @@
 import { BLOCK_ABSENT, type BlockIndex, type BlockVersion, invariant } from '@ashlar/proto'
 
 /**
- * Digest of a set of block versions (amendment 10): the sum, lane by lane and modulo 2^32, of one 128-bit hash a
+ * Digest of a set of block versions (A2.1-1): the sum, lane by lane and modulo 2^32, of one 128-bit hash a
  * version. Order does not matter and a version can be taken out again, so a write updates it with two hashes. Two
  * replicas with equal digests hold equal versions but for a chance of about 2^-128; nobody chooses versions to collide.
  *

@@ -18,7 +18,7 @@ function endsSessions({ featureLevel }: MapState): boolean {
 }
 
 /**
- * Gives a session the right to write (A2.11, amendments 4 and 23). Exclusive raises the generation and so fences whoever
+ * Gives a session the right to write (A2.11-1, A2.11-2). Exclusive raises the generation and so fences whoever
  * held the volume; shared joins a generation that is shared already; read-only changes nothing. The same session again is
  * answered as before.
  */

@@ -12,7 +12,7 @@ type LoseStore = Extract<Command, { do: 'lose-store' }>
 type AcknowledgeLoss = Extract<Command, { do: 'acknowledge-loss' }>
 
 /**
- * Makes a store primary of an extent that nobody can serve, although it may lack acknowledged writes (A2.10). Only ever by a
+ * Makes a store primary of an extent that nobody can serve, although it may lack acknowledged writes (A2.10-2). Only ever by a
  * person. It begins another history of the extent, which the map keeps: what other stores hold from before does not count.
  */
 export function applyForcePrimary(state: MapState, command: ForcePrimary): CommandResult {

@@ -57,7 +57,7 @@ export function knownRefusal(state: MapState, command: Register): CommandResult 
 }
 
 /**
- * Another life of the store with a counter that was seen before: two directories have one identity, or one went back. An equal
+ * Another life of the store with a counter that was seen before: two directories have one identity, or one went back (A2.0-3). An equal
  * counter is told apart by the random number of each opening, also on the same boot.
  */
 function isCopy(known: NodeRecord, command: Register): boolean {
@@ -142,7 +142,7 @@ function sameNode(known: NodeRecord, record: Unstamped<NodeRecord>): boolean {
 /**
  * Amendment 15: the store that stood at this name or address loses its address and leaves every set that has another
  * trusted member. Where it is primary and its lease may still hold, it stays until that lease ran out: whether its process
- * is gone is not known (amendment 3).
+ * is gone is not known (A2.3-4).
  */
 function* supersede(state: MapState, command: Register, live: Live): Steps {
   const taken = [...state.nodes.values()].filter(
@@ -207,7 +207,7 @@ function* serveWaiting(state: MapState, store: StoreId, live: Live): Steps {
   }
 }
 
-/** Extents of which only suspect stores are left, and this was the last to come or is not waited for any more (amendment 11). */
+/** Extents of which only suspect stores are left, and this was the last to come or is not waited for any more (A2.17-3). */
 export function* mergeWaiting(state: MapState, store: StoreId, live: Live): Steps {
   for (const id of state.assignedTo(store)) {
     yield

@@ -3,7 +3,7 @@ import type { MapState } from './map-state.ts'
 import { type CommandResult, done, refused, type Steps } from './result.ts'
 
 /**
- * A part of a map that was rebuilt from extent heads (amendment 16). Only in a log that begins with it: once a store has
+ * A part of a map that was rebuilt from extent heads (A2.18-3). Only in a log that begins with it: once a store has
  * registered, the map is what control says and nothing else.
  */
 export function* applyRecover(state: MapState, command: Extract<Command, { do: 'recover' }>): Steps<CommandResult> {

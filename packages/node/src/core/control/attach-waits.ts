@@ -26,7 +26,7 @@ export interface AttachWait<Answer> {
 
 /**
  * Attachments wait until every node that is primary of one of the volume's extents has renewed its lease at the revision
- * of the attachment or later, or its lease ran out by control's count (amendment 4). From then on no primary gives an
+ * of the attachment or later, or its lease ran out by control's count (A2.11-1). From then on no primary gives an
  * older generation a seq any more. An extent without a primary does not block it: its next one takes the generation from
  * the map before it serves.
  */

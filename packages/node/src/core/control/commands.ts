@@ -83,7 +83,7 @@ export type Command =
   | { readonly do: 'remove-volume'; readonly name: string }
   | { readonly do: 'attach'; readonly name: string; readonly holder: Holder; readonly ifFree: boolean }
   | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId }
-  /** A person makes a store primary of an extent that nobody can serve (A2.10). */
+  /** A person makes a store primary of an extent that nobody can serve (A2.10-2). */
   | (Candidates & {
       readonly do: 'force-primary'
       readonly extent: ExtentId
@@ -93,7 +93,7 @@ export type Command =
   | (Candidates & { readonly do: 'lose-store'; readonly store: StoreId })
   /** A person knows what forced promotions of the volume may have lost. */
   | { readonly do: 'acknowledge-loss'; readonly name: string }
-  /** A part of a map that was rebuilt from extent heads: only in a log that begins with it (amendment 16). */
+  /** A part of a map that was rebuilt from extent heads: only in a log that begins with it (A2.18-3). */
   | {
       readonly do: 'recover'
       readonly generation: number

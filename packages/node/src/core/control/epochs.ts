@@ -129,7 +129,7 @@ function promoteEligible(
 /**
  * Amendment 11: a store in doubt leaves every set that has another trusted member, also when that member is not here. The
  * extent then waits for a store that may be believed, instead of being served by one that may not. A suspect store makes way
- * for one that was kept too, which holds every acknowledged write (amendment 2); one that only lost data waits for any of them.
+ * for one that was kept too, which holds every acknowledged write (CTL-2); one that only lost data waits for any of them.
  */
 function leaveToTrusted(state: MapState, record: ExtentRecord, minInSync: number): boolean {
   const old = record.primary.store
@@ -145,7 +145,7 @@ function leaveToTrusted(state: MapState, record: ExtentRecord, minInSync: number
 }
 
 /**
- * Stores whose copies make up an extent of which only suspect ones are left (amendment 11): those that count, and those that
+ * Stores whose copies make up an extent of which only suspect ones are left (A2.17-3): those that count, and those that
  * were taken out because they are suspect, each of which may hold what all others dropped. Undefined where a store that is
  * believed counts, also when it is away, and where the last one gave the extent up (A2.8-4). Who was given up for good is not left.
  */
@@ -181,7 +181,7 @@ export function mergeSuspects(state: MapState, record: ExtentRecord, live: Live)
   return true
 }
 
-/** Unclean promotion by a person (A2.10): the store alone is in sync, whatever the members before it hold. */
+/** Unclean promotion by a person (A2.10-2): the store alone is in sync, whatever the members before it hold. */
 export function forcePrimary(state: MapState, record: ExtentRecord, store: StoreId): void {
   namePrimary(state, record, store, { inSync: [store], eligible: [] })
 }
@@ -225,7 +225,7 @@ export function countsOn(state: MapState, store: StoreId): boolean {
   return isTrusted(state, store) && !state.successors.has(store) && !state.gone.has(store)
 }
 
-/** True when control believes what this store holds (amendment 11). */
+/** True when control believes what this store holds (A2.17-2). */
 export function isTrusted(state: Pick<MapState, 'nodes'>, store: StoreId): boolean {
   return state.nodes.get(store)?.trust === 'trusted'
 }

@@ -17,17 +17,17 @@ export interface Lease {
   readonly space: StoreSpace
   /** Map revision that the store said it has applied. */
   readonly revision: number
-  /** Feature level that it said it knows; undefined while this leader has not heard it (amendment 24). */
+  /** Feature level that it said it knows; undefined while this leader has not heard it (A2.21-2). */
   readonly level: number | undefined
 }
 
-/** A store from which two renewals did not come may have died: as primary it would cost a whole lease more (amendment 27). */
+/** A store from which two renewals did not come may have died: as primary it would cost a whole lease more (A2.7-7). */
 const QUIET_MS = 2 * TIMERS.renewMs + TIMERS.tickMs
 
 type Told = Pick<Renew, 'freeBytes' | 'space' | 'level'>
 
 /**
- * Leases as control counts them: from receipt, and a drift margin longer than the holder counts (A2.3). They live in the
+ * Leases as control counts them: from receipt, and a drift margin longer than the holder counts (A2.3-1). They live in the
  * leader's memory; a new leader grants every store a whole lease before it calls anyone lost (CTL-7).
  */
 export class Leases {

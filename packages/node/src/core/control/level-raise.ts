@@ -10,7 +10,7 @@ import type { OwedAnswers } from './owed.ts'
 type Raise = Extract<Command, { do: 'raise-feature-level' }>
 
 /**
- * The leader's watch over the feature level (amendment 24). What nodes told lives in their leases: it is lost with leadership and
+ * The leader's watch over the feature level (A2.21-2). What nodes told lives in their leases: it is lost with leadership and
  * with each life of a node, and told again with the next renewal.
  */
 export class LevelRaise {

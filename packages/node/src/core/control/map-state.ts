@@ -47,7 +47,7 @@ export class MapState {
   readonly gone: Set<StoreId> = new Set()
   /** Which store took over the name or address of a store that lost its address by it (amendment 15). */
   readonly successors: Map<StoreId, StoreId> = new Map()
-  /** Stores of which a copied or restored directory came: what the next life of one holds is in doubt (amendment 11). */
+  /** Stores of which a copied or restored directory came: what the next life of one holds is in doubt (A2.0-3). */
   readonly copied: Set<StoreId> = new Set()
   /** The latest sessions of each volume that no longer hold it: a delayed duplicate of their attach must not fence anyone. */
   readonly pastSessions: Map<VolumeId, readonly SessionId[]> = new Map()

@@ -11,7 +11,7 @@ const LOOK_MS = 1000
 
 /**
  * Which holders of volumes are there, as far as this leader heard. It lives in the leader's memory and is a courtesy: that an
- * ended session writes nothing any more is what fencing is for (amendment 31). A new leader counts from its election, and one that
+ * ended session writes nothing any more is what fencing is for (A2.11-9). A new leader counts from its election, and one that
  * stood still from when it went on.
  */
 export class Presence {

@@ -82,7 +82,7 @@ const SPARE_VOLUMES = 1024
 const ENTRY_EXTENTS = 256
 
 /**
- * The map as the heads of surviving stores tell it (amendment 16), under a cluster generation above every one before: what
+ * The map as the heads of surviving stores tell it (A2.18-3), under a cluster generation above every one before: what
  * was promised, or sent and not delivered, under an older one is fenced. Of each extent the record with the highest
  * (generation, revision) holds. Deterministic in its argument.
  */

@@ -3,7 +3,7 @@ import type { HardState, PersistRequest } from './types.ts'
 
 /**
  * What a store has said in the control log, kept beside the log and not in it: an old copy of the log that is put in its place
- * is found out by it, also one of the same term (raft pitfall 25). A shell writes it after what it stands for is durable and
+ * is found out by it, also one of the same term (A2.20-2, raft pitfall 25). A shell writes it after what it stands for is durable and
  * before anything of that is told to others.
  */
 export interface LogMark {

@@ -7,7 +7,7 @@ const CLOSE_MS: Millis = 1000
 /**
  * Brings a replica to an end that follows closely and never catches up. What is committed does not wait for it, so that over a line that is
  * never idle it stays behind by what is on its way to it, for as long as clients write. A store that received within a second what was
- * committed at its beginning has to acknowledge from then on, like one that is being added (A2.7), and so catches up. Control was
+ * committed at its beginning has to acknowledge from then on, like one that is being added (A2.7-9), and so catches up. Control was
  * not asked yet, so that it may be let go at any moment.
  */
 export class ClosingIn {

@@ -8,7 +8,7 @@ const SINCE_WIRE = 3
 /**
  * How far writes are committed travels with the next write, and after the last one nobody but the primary would know: a store
  * that lost it could not be told so (A2.8-4). So the primary says it once, a moment after the last commit, and writes it down
- * itself; then the extent is idle (amendment 26).
+ * itself; then the extent is idle (A2.8-9).
  */
 export class CommitNews {
   private readonly primary: Primary

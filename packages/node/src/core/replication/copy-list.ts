@@ -1,7 +1,7 @@
 import type { BlockIndex } from '@ashlar/proto'
 
 /**
- * The blocks that one replica still has to be sent (protocol S-3, amendment 5). A listed block is in one of these places:
+ * The blocks that one replica still has to be sent (S-3, A2.9-2). A listed block is in one of these places:
  * waiting to be read, being read, or put aside: damaged here and waiting for a repair, or waiting for room at the replica. It
  * leaves the list when it is sent.
  */

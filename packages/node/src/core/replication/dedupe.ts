@@ -39,7 +39,7 @@ const BEFORE = Number.NEGATIVE_INFINITY
  * Operation ids that one replica applied and whose sessions have not said that they are resolved: a retry after a
  * failover is answered from here and not done again (amendment 13). Bounded by the sessions' own limit on unresolved
  * operations. Sessions of an attachment generation that is over are dropped, and those that ended by themselves
- * (amendment 31): their operations are fenced anyway.
+ * (A2.11-8): their operations are fenced anyway.
  */
 export class DedupeWindows {
   private readonly sessions = new Map<SessionId, Window>()

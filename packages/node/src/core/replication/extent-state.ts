@@ -124,7 +124,7 @@ export class ExtentState {
     return token
   }
 
-  /** The windows that are left where one more session comes and others are over (amendment 31); undefined when none is. */
+  /** The windows that are left where one more session comes and others are over (A2.11-8); undefined when none is. */
   private forgotten({ operation: applied }: Change): SessionWindow[] | undefined {
     if (applied === undefined || this.windows.has(applied.operation.session)) return undefined
     return this.sessions?.forgetEnded(this.windows) ? this.windows.snapshot() : undefined

@@ -40,7 +40,7 @@ export class HandOver {
       const extent = this.held.get(id)
       const primary = extent?.primary
       if (extent !== undefined && primary?.epoch === epoch && (primary.drained || ctx.now - this.since > DRAIN_MS)) {
-        // It stops serving before control may name another (A2.3).
+        // It stops serving before control may name another (A2.3-4).
         primary.stepDown(ctx)
         extent.primary = undefined
         released.push({ extent: id, epoch })
@@ -58,7 +58,7 @@ export class HandOver {
 /**
  * True when every one of these extents that this store is in sync of has enough others, in sync on stores that are up, and one
  * of them is trusted: only that one can lead. The rest may be suspect, as they are for the whole life that began so, which may be
- * months: such a store left each set with a trusted member when it registered, and came back by comparison (amendment 11).
+ * months: such a store left each set with a trusted member when it registered, and came back by comparison (A2.17-2).
  * Where minInSync is the number of replicas there are never enough others. Then all of them are: writes wait for a restart and
  * a comparison, and no reader is answered from a store that doubts itself.
  */

@@ -19,7 +19,7 @@ interface Eviction {
 }
 
 /**
- * Changes of the in-sync set by its primary (protocol A2.7, amendment 18). Shrink: control commits first, then the store
+ * Changes of the in-sync set by its primary (A2.7-1, A2.7-2, A2.7-5). Shrink: control commits first, then the store
  * leaves the ack set. Grow: the store enters the ack set first, then control is asked. One request at a time.
  */
 export class InSyncKeeper {
@@ -115,7 +115,7 @@ export class InSyncKeeper {
 
   /**
    * Every member holds this primary's state (A2.8-3, A2.8-5), and enough do: one that comes while there are too few may be ahead,
-   * which none can be any more once START is ordered (amendment 26).
+   * which none can be any more once START is ordered (A2.8-6).
    */
   mayStart(record: ExtentRecord): boolean {
     return this.primary.enoughInSync() && this.allMarked(record)
@@ -150,7 +150,7 @@ export class InSyncKeeper {
     const { primary } = this
     const stream = primary.streams.get(store)
     // The store on the stream is the one that control has registered under this assignment (finding 11). A suspect one was
-    // compared like any other and may be in sync again; control promotes it in no life that began as suspect (amendment 11).
+    // compared like any other and may be in sync again; control promotes it in no life that began as suspect (A2.17-2).
     // A stream over a connection that stalls stays marked, and owes nothing while nothing is written: it is no sign of life.
     const registered = primary.services.control.map.nodes.get(store)
     return (
@@ -164,8 +164,8 @@ export class InSyncKeeper {
 
   /**
    * Members that failed leave while enough stay, those counted that wait to be added: a new primary adds nobody before every
-   * member holds its state, which one that failed never will (amendment 18). Below that a silent one leaves once control calls it lost;
-   * one that control still hears, or that is only slow, is better served by another primary.
+   * member holds its state, which one that failed never will (A2.8-10). Below that a silent one leaves once control calls it lost;
+   * one that control still hears, or that is only slow, is better served by another primary (A2.7-7).
    */
   private leaving(ctx: Context, record: ExtentRecord): StoreId[] {
     const { primary } = this
@@ -206,7 +206,7 @@ export class InSyncKeeper {
     return !stream.marked || stream.ackedSeq < this.primary.extent.lastSeq
   }
 
-  /** Outside the set, and the next primary may be chosen from it: now, or once the set falls below minInSync (amendment 27). */
+  /** Outside the set, and the next primary may be chosen from it: now, or once the set falls below minInSync (A2.7-8). */
   isKept(store: StoreId): boolean {
     const { services } = this.primary
     const eligible = this.primary.record()?.eligible.includes(store) === true

@@ -9,7 +9,7 @@ export interface Copy<Holder> {
 }
 
 /**
- * The good copies in the order in which a merge tries them (amendment 11): of each block the highest version with a good
+ * The good copies in the order in which a merge tries them (A2.17-3): of each block the highest version with a good
  * checksum. Of one version the first holder comes first.
  */
 export function byVersion<Holder>(copies: readonly Copy<Holder>[]): Copy<Holder>[] {

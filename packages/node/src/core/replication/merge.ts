@@ -53,7 +53,7 @@ export function suspectsToMerge({ control, self }: Services, record: ExtentRecor
 type Version = LeafVersions['versions'][number]
 
 /**
- * Merges what suspect stores hold of an extent when nobody else is left of it (amendment 11), before its primary begins:
+ * Merges what suspect stores hold of an extent when nobody else is left of it (A2.17-3), before its primary begins:
  *
  *   own bytes read, every store opened ─> leaf by leaf: versions of all, better copies fetched ─> heads, operations ─> merged
  *      ^_______________ a store is gone, or refused: what it holds is asked for again _______________|

@@ -4,7 +4,7 @@ import type { Completion, Services } from './services.ts'
 
 /**
  * What a primary waits for from the disk of its own store: writes that are not durable, and reads that were not answered. A
- * disk that hangs shows by either of them, and by reads alone where no client writes (amendment 18, amendment 29).
+ * disk that hangs shows by either of them, and by reads alone where no client writes (A2.7-6).
  */
 export class OwnDisk {
   /** When it last had nothing to make durable, or made something durable. */

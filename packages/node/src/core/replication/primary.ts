@@ -51,7 +51,7 @@ export class Primary implements StreamOwner {
   readonly repairs: Repairs
   readonly confirmations: Confirmations
   readonly keeper: InSyncKeeper
-  /** What comes before all else where only suspect stores were left (amendment 11). */
+  /** What comes before all else where only suspect stores were left (A2.17-3). */
   merge: Merge | undefined
   readonly forward = new RollForward(this)
   readonly news = new CommitNews(this)
@@ -62,7 +62,7 @@ export class Primary implements StreamOwner {
   /** START has its seq. */
   started = false
   readonly disk = new OwnDisk()
-  /** Given up as too slow: it does nothing more until control has answered (amendment 18). */
+  /** Given up as too slow: it does nothing more until control has answered (A2.7-6). */
   givenUp = false
   private released: { revision: number; at: Millis } = { revision: 0, at: 0 }
 
@@ -94,7 +94,7 @@ export class Primary implements StreamOwner {
     return this.services.control.map.historyEpochOf(this.extent.id)
   }
 
-  /** Persists promised = led = epoch and the record before the first OPEN leaves (A2.14). */
+  /** Persists promised = led = epoch and the record before the first OPEN leaves (A2.8-2, A2.14). */
   begin(ctx: Context): void {
     const record = this.record()
     const volume = this.volume()
@@ -152,7 +152,7 @@ export class Primary implements StreamOwner {
     return this.phase === 'active' && !this.givenUp
   }
 
-  /** inSync ∪ pendingAdd ∪ who closes in ∪ self: every member must acknowledge (A2.5-5, A2.7). */
+  /** inSync ∪ pendingAdd ∪ who closes in ∪ self: every member must acknowledge (A2.5-5, A2.7-3). */
   ackSet(): Set<StoreId> {
     const set = new Set(this.record()?.inSync ?? [])
     this.keeper.addTo(set)
@@ -257,7 +257,7 @@ export class Primary implements StreamOwner {
     return seq
   }
 
-  /** Commits, in seq order, what every member of the ack set has made durable (A2.5-5, amendments 1 and 2). */
+  /** Commits, in seq order, what every member of the ack set has made durable (A2.5-5, A2.10-1). */
   advance(ctx: Context): void {
     if (this.givenUp || this.over || this.recordToken !== undefined || !this.enoughInSync()) return
     let through = this.durableSeq
@@ -284,7 +284,7 @@ export class Primary implements StreamOwner {
       ctx.fact('info', 'extent-active', { extent: this.extent.id, epoch: this.epoch, store: this.services.self })
       return
     }
-    // The lease is checked again before the answer: without it the caller learns that the outcome is open (amendment 4).
+    // The lease is checked again before the answer: without it the caller learns that the outcome is open (A2.3-5, A2.5-6).
     const code: ErrorCode = !this.services.control.leaseHeld(ctx) ? 'INDETERMINATE' : write.cancel ? 'CANCELLED' : 'OK'
     for (const reply of write.replies) this.answer(ctx, reply, code)
   }
@@ -351,7 +351,7 @@ export class Primary implements StreamOwner {
   }
 
   /**
-   * Another member may be able to serve where this one cannot (amendment 18). It stops before control may name one, and goes
+   * Another member may be able to serve where this one cannot (A2.7-6). It stops before control may name one, and goes
    * on if control names nobody. Not again for a while, unless the members changed: each is tried once, then the last one waits.
    */
   releaseAsSlow(ctx: Context): void {

@@ -5,7 +5,7 @@ const DROP_AT = 1024
 
 /**
  * PUSH on their way to one replica, numbered from 1 on in the order in which they were sent, and the bytes of what is on its way or
- * being read for it (amendment 5). What is copied stays within the window, but what is written meanwhile goes out at once: a
+ * being read for it (A2.9-2). What is copied stays within the window, but what is written meanwhile goes out at once: a
  * trim makes hundreds of thousands of entries, so that none may cost more than another.
  */
 export class PushWindow {

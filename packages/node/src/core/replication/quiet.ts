@@ -2,7 +2,7 @@ import { type Millis, type StoreId, TIMERS } from '@ashlar/proto'
 import type { PeerLinks } from '../interfaces.ts'
 import type { Primary } from './primary.ts'
 
-/** No frame of this store came for so long that nobody waits for one (amendment 18). */
+/** No frame of this store came for so long that nobody waits for one (A2.7-5). */
 export function isSilent(links: PeerLinks, store: StoreId, now: Millis): boolean {
   return now - links.lastHeard(store) > TIMERS.silentMs
 }
@@ -10,7 +10,7 @@ export function isSilent(links: PeerLinks, store: StoreId, now: Millis): boolean
 /**
  * Nothing to wait for and nothing to do: no timer needs to look at this primary until an input reaches its extent. A replica that
  * is out of the in-sync set and away is nothing to wait for: a connection, a frame of its store or a change of the map wakes the
- * extent. One that is silent and still in the set has to be taken out of it.
+ * extent. One that is silent and still in the set has to be taken out of it (A2.1-3).
  */
 export function isQuiet(primary: Primary, now: Millis): boolean {
   const { phase, window, keeper, repairs, confirmations, news, disk, streams, services } = primary

@@ -9,7 +9,7 @@ interface PendingRead {
 
 /**
  * Reads at the primary: only committed bytes, only under the lease, and the lease is checked after the bytes were fetched
- * (protocol A2.3, A2.6). Without a lease the whole ackSet is asked after that instead (amendment 8).
+ * (A2.3-5, A2.6-1). Without a lease the whole ackSet is asked after that instead (amendment 8).
  */
 export class Reads {
   private readonly primary: Primary

@@ -18,7 +18,7 @@ interface Repair {
 }
 
 /**
- * Repair of damaged blocks of one extent (protocol A2.6): the bytes of exactly this version come from another replica, are
+ * Repair of damaged blocks of one extent (A2.6-3): the bytes of exactly this version come from another replica, are
  * checked, and are written before any reader sees the block. Primary and replica share it: equal versions are equal bytes
  * whoever holds them, so that it is right in every role and every standing.
  */

@@ -52,7 +52,7 @@ export class ReplicaRole {
     const staged = (open.counts ?? this.counts()) ? new StagedPushes(this.services.staging) : undefined
     const stream = inboundStream(link, open, staged)
     // From here on nothing of the stream before is applied. The promise goes into the queue of writes even when it is not
-    // higher: once it is durable so is everything of older streams, and only then is the table read (amendment 5).
+    // higher: once it is durable so is everything of older streams, and only then is the table read (A2.9-1).
     this.end()
     this.stream = stream
     const token = this.extent.commit(ctx, { head: { promised: open.epoch } })
@@ -77,7 +77,7 @@ export class ReplicaRole {
     this.stream?.staged?.drop()
   }
 
-  /** A suspect store reads what it holds before it says so (amendment 11). */
+  /** A suspect store reads what it holds before it says so (A2.17-2). */
   private verify(ctx: Context, stream: InboundStream): void {
     if (this.stream !== stream) return
     this.services.verification.before(ctx, this.extent, (later) => this.readTable(later, stream))
@@ -124,7 +124,7 @@ export class ReplicaRole {
     })
   }
 
-  /** The stream that a message belongs to, or undefined after the answer that an outdated message gets. */
+  /** The stream that a message belongs to, or undefined after the answer that an outdated message gets (A2.3-7). */
   private admit(ctx: Context, link: Link, message: StreamMessage): InboundStream | undefined {
     if (message.epoch < this.extent.promised) {
       ctx.emit({
@@ -179,7 +179,7 @@ export class ReplicaRole {
     })
   }
 
-  /** A primary that merges what suspect stores hold asks which operations are in it (amendments 11 and 13). */
+  /** A primary that merges what suspect stores hold asks which operations are in it (A2.17-3, A2.11-4). */
   onGetWindows(ctx: Context, link: Link, message: GetWindows): void {
     const stream = this.admit(ctx, link, message)
     if (stream === undefined) return
@@ -232,7 +232,7 @@ export class ReplicaRole {
     })
   }
 
-  /** S-4: gapless, or the stream is over. */
+  /** A2.5-4 and S-4: gapless, or the stream is over. */
   onReplicate(ctx: Context, link: Link, message: Replicate): void {
     const stream = this.admit(ctx, link, message)
     if (stream === undefined) return
@@ -284,7 +284,7 @@ export class ReplicaRole {
     })
   }
 
-  /** Says again what is durable, and with it how much room there is (amendment 17). */
+  /** Says again what is durable, and with it how much room there is (A2.19-2). */
   acknowledge(): void {
     if (this.stream === undefined || this.stream.phase === 'opening') return
     this.stream.ackDue = true
@@ -358,7 +358,7 @@ export class ReplicaRole {
     ctx.emit({ type: 'send', link, message: { type: 'confirmed', extent: id, round, promised } })
   }
 
-  /** The primary has nothing more to write, and says how far it is committed (amendment 26). */
+  /** The primary has nothing more to write, and says how far it is committed (A2.8-9). */
   private onCommitted(ctx: Context, link: Link, epoch: Epoch, commitSeq: Seq): void {
     const { extent, stream } = this
     if (stream?.link !== link || stream.epoch !== epoch || stream.phase !== 'live') return

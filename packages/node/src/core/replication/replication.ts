@@ -93,7 +93,7 @@ export class Replication implements MapListener {
     for (const id of changed) this.follow(ctx, id)
   }
 
-  /** The volume is gone and the map holds its tombstone: only then is a replica deleted (amendment 16). */
+  /** The volume is gone and the map holds its tombstone: only then is a replica deleted (A2.18-2). */
   private drop(ctx: Context, id: ExtentId): void {
     const extent = this.extents.reach(id)
     if (extent === undefined && !this.shapeless.delete(id)) return
@@ -119,7 +119,7 @@ export class Replication implements MapListener {
     if (extent.primary !== undefined) return extent.primary.onRecord(ctx)
     const { state } = extent
     const named = record.primary.store === self && record.primary.counter === counter
-    // An epoch is led once: what this store led before, in this life or another, is never resumed (A2.0).
+    // An epoch is led once: what this store led before, in this life or another, is never resumed (A2.0-4).
     if (named && record.epoch > state.led && record.epoch >= state.promised) {
       extent.replica.forgetStaged()
       extent.primary = new Primary(state, record.epoch, extent.services, extent.repairs)
@@ -140,7 +140,7 @@ export class Replication implements MapListener {
     return this.extents.adopt(new ExtentState(record.id, shape, stored), this.services)
   }
 
-  /** Every store keeps the record that it is told, so that a lost map can be rebuilt (amendment 16). */
+  /** Every store keeps the record that it is told, so that a lost map can be rebuilt (A2.1-7). */
   private writeRecord(ctx: Context, state: ExtentState, record: ExtentRecord): void {
     const { map } = this.services.control
     this.services.forgotten.compare(ctx, record, state.promised)

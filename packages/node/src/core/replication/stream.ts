@@ -33,7 +33,7 @@ export type StreamPhase = 'closed' | 'opening' | 'comparing' | 'copying' | 'live
 const OPEN_PATIENCE_MS = 4 * TIMERS.slowMs
 
 /**
- * The primary's side of one stream to one replica (protocol A2.4, amendment 5):
+ * The primary's side of one stream to one replica (A2.4, A2.9-1, A2.9-2):
  *
  *   closed ─OPEN─> opening ─OPENED─> comparing ─list made─> copying ─list empty, MARK─> live
  *      ^_______________________ link down, refusal, gap, time out ____________________|
@@ -306,7 +306,7 @@ export class OutStream {
 
   /**
    * A joining replica is filled only while its store has room, and one that only comes back until that is full: then it gets
-   * what frees space, and the rest waits (amendment 17). To a member of the ackSet everything goes.
+   * what frees space, and the rest waits (A2.19-2). To a member of the ackSet everything goes (A2.19-3).
    */
   private get lacksRoom(): boolean {
     return isAtLeast(this.space, this.isEmpty ? 'tight' : 'full') && !this.isCounted

@@ -16,7 +16,7 @@ interface Job {
 }
 
 /**
- * What a suspect store holds is read and checked before anybody relies on it (amendment 11): the comparison looks at versions
+ * What a suspect store holds is read and checked before anybody relies on it (A2.17-2): the comparison looks at versions
  * only, and bytes that rotted under a good version would count as a copy. Each extent is read once in a life of the store,
  * one extent after the other, whatever becomes of the stream that asked for it. A store that is believed reads nothing.
  */

@@ -37,7 +37,7 @@ interface Preparing {
 }
 
 /**
- * Admission of writes at the primary (protocol A2.5-1 to A2.5-3, A2.13): refuse, recognise retries, lock blocks, merge
+ * Admission of writes at the primary (A2.5-1, A2.5-2, A2.5-3, A2.13): refuse, recognise retries, lock blocks, merge
  * partial blocks, then hand over to `Primary.append`, which gives the seq. Writes that overlap keep their order.
  */
 export class Writes {
@@ -89,7 +89,7 @@ export class Writes {
   }
 
   /**
-   * What changes a volume belongs to an attachment: only a read may name none, which is generation 0 (amendment 4). Its
+   * What changes a volume belongs to an attachment: only a read may name none, which is generation 0 (A2.11-1). Its
    * session holds the volume (amendment 31), and what is unresolved fits in a window of it.
    */
   private refusal(ctx: Context, { epoch, operation }: Pick<Preparing, 'epoch' | 'operation'>): ErrorCode | undefined {

@@ -41,7 +41,7 @@ export const LEVELDB_DEFAULTS: LevelDbOptions = {
   maxOpenFiles: 4096,
 }
 
-/** Disks below 128 times the write buffer get a smaller one: what it needs to work is kept free (amendment 17). */
+/** Disks below 128 times the write buffer get a smaller one: what it needs to work is kept free (A2.19-1). */
 const DISK_FACTOR = 128
 const TABLE_FACTOR = 4
 

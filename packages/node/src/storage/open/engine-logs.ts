@@ -30,7 +30,7 @@ export async function moveEngineLogs(layout: Layout): Promise<void> {
   await syncDirectory(layout.database)
 }
 
-/** Lines of every LOG not read yet, the current one included, that tell of something left out. */
+/** Lines of every LOG not read yet, the current one included, that tell of something left out (A2.17-1). */
 export async function findEvidence(layout: Layout): Promise<string[]> {
   const lines: string[] = []
   for (const name of await unreadFiles(layout.logs)) lines.push(...(await evidenceOf(join(layout.logs, name))))

@@ -168,7 +168,7 @@ export async function openStoreOnDriver(
 const OPENING_BYTES = 12
 
 /**
- * The boot, and a random number of this opening behind it: a directory that was rolled back counts to a start counter that it
+ * The boot, and a random number of this opening behind it (A2.0-2): a directory that was rolled back counts to a start counter that it
  * had before, on the same boot too. Control compares the text whole, so that builds that know no such number compare it too.
  */
 function bootIdOfOpening(boot: string): string {

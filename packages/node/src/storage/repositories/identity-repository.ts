@@ -25,7 +25,7 @@ export interface IdentityValue {
 }
 
 /**
- * Why the store is not trusted (amendment 11). It is over when every replica of that time was compared with a primary
+ * Why the store is not trusted (A2.17-1). It is over when every replica of that time was compared with a primary
  * (it got a MARK) or was dropped; without replicas, at the next clean end.
  */
 export interface Suspicion {

@@ -15,7 +15,7 @@ export interface ReserveOptions {
 }
 
 /**
- * Free bytes below which a store takes less (amendment 17): no new extents below `placement`, no new blocks of clients
+ * Free bytes below which a store takes less (A2.19-1): no new extents below `placement`, no new blocks of clients
  * below `writes`, nothing that needs space below `last`. What lies between the first two is room for replicas that move and
  * catch up, what lies between the last two for replicas that come back.
  */
