@@ -29,7 +29,7 @@ const VERBS = {
   async start(args) {
     const node = await ensureInstalled()
     await build(node)
-    return run('dev', node, ['packages/cli/bin/ashlar.mjs', 'dev', ...args], { quiet: true })
+    return run('dev', node, ['packages/cli/bin/ashlar.mjs', 'dev', ...args], { foreground: true })
   },
   async test(args) {
     const unknown = args.filter((name) => !Object.hasOwn(STAGES, name))
@@ -55,7 +55,9 @@ const VERBS = {
   async soak(args) {
     const node = await ensureInstalled()
     await build(node)
-    return run('soak', node, ['--conditions=ashlar-source', 'test/cluster/net/bin/soak.ts', ...args], { quiet: true })
+    return run('soak', node, ['--conditions=ashlar-source', 'test/cluster/net/bin/soak.ts', ...args], {
+      foreground: true,
+    })
   },
   async help() {
     process.stdout.write(HELP)

@@ -26,10 +26,10 @@ function runIn(folder: string, ...args: string[]): { status: number | null; outp
   return { status, output: stdout + stderr }
 }
 
-describe('a child of the verbs', () => {
+describe('a command in the foreground', () => {
   test('gives its exit code', async () => {
     const child = evaluate(
-      "process.exitCode = await run('x', process.execPath, ['-e', 'process.exit(7)'], { quiet: true })",
+      "process.exitCode = await run('x', process.execPath, ['-e', 'process.exit(7)'], { foreground: true })",
     )
     const [code] = await once(child, 'exit')
     assert.equal(code, 7)
@@ -41,7 +41,7 @@ describe('a child of the verbs', () => {
     ['SIGHUP', 129],
   ] as const) {
     test(`gets ${signal} passed on, and its end is waited for`, async () => {
-      const source = `process.exitCode = await run('x', process.execPath, ['-e', "console.log('up'); ${LATER}"], { quiet: true })`
+      const source = `process.exitCode = await run('x', process.execPath, ['-e', "console.log('up'); ${LATER}"], { foreground: true })`
       const child = evaluate(source)
       assert.ok(child.stdout !== null)
       await once(child.stdout, 'data')
