@@ -14,7 +14,8 @@ export async function ensureInstalled() {
   if (missing !== undefined) {
     process.stdout.write(`installing: ${missing}\n`)
     const [command, ...args] = npmCommand()
-    const code = await run('install', command, [...args, 'ci', '--ignore-scripts'])
+    // Errors only: npm warns of each package that wants a newer Node than its own, and none of them runs under that one.
+    const code = await run('install', command, [...args, 'ci', '--ignore-scripts', '--loglevel=error'])
     if (code !== 0) throw new Failure('npm ci failed: see its message above')
   }
   return nodePath()

@@ -96,6 +96,29 @@ describe('a checkout', () => {
     assert.match(difference({ 'node_modules/a': a }, older), /not the version of package-lock/)
   })
 
+  test('is installed without a warning for each package that wants a newer Node', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ashlar-install-'))
+    try {
+      cpSync(join(ROOT, 'scripts/verbs'), join(folder, 'scripts/verbs'), { recursive: true })
+      const tool = { name: 'tool', version: '1.0.0', engines: { node: '>=999' } }
+      const manifest = { name: 'checkout', workspaces: ['tool'] }
+      const link = { resolved: 'tool', link: true }
+      mkdirSync(join(folder, 'tool'))
+      writeFileSync(join(folder, 'tool/package.json'), JSON.stringify(tool))
+      writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+      const packages = { '': manifest, tool, 'node_modules/tool': link }
+      writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ ...manifest, lockfileVersion: 3, packages }))
+      const source = "import { ensureInstalled } from './scripts/verbs/install.mjs'; await ensureInstalled()"
+      const args = ['--input-type=module', '-e', source]
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' })
+      assert.equal(status, 0, stderr)
+      assert.match(stdout, /nothing is installed yet/)
+      assert.equal(stderr, '')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
   test('is left alone when all is there but packages for other platforms', () => {
     const wanted = { '': {}, 'packages/cli': {}, 'node_modules/a': a, 'node_modules/b': { ...a, optional: true } }
     assert.equal(difference(wanted, { 'node_modules/a': a }), 'undefined')
