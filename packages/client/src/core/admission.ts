@@ -104,15 +104,17 @@ export class Admission {
   /** Finds out what a lane has to send, and where it waits for that. */
   #look(lane: Lane): void {
     this.#unfile(lane)
+    const before = lane.next
     lane.next = this.#find(lane)
     if (lane.next === undefined) return
     const { call, piece } = lane.next
+    // More calls behind it do not put a lane back behind others.
+    if (before?.call !== call || before.piece.at !== piece.at) lane.turn = this.#turn++
     if (isMutation(call)) {
       // Its own answers make room in these, and so does nothing else.
       if (lane.volume.session?.canIssue(piece.extent) !== true) return
       if (!this.#inFlight.fitsWindow(piece.extent, costBytes(call, piece.length))) return
     }
-    lane.turn = this.#turn++
     if (!this.#awaitsReads(lane)) this.#awaitBytes(lane)
   }
 

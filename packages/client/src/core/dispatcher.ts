@@ -34,6 +34,9 @@ export interface RequestOwner {
   onPrimaryWanted(ctx: ClientContext, request: PieceRequest): void
 }
 
+/** Attempts of a request whose answers are awaited: cancellations go on until one is answered. */
+const MOST_ATTEMPTS = 32
+
 /** One sending of a request, whose answer may still come. */
 interface Attempt {
   readonly request: PieceRequest
@@ -163,6 +166,7 @@ export class Dispatcher {
 
   #transmit(ctx: ClientContext, request: PieceRequest, record: ExtentRecord, link: ClientLink): void {
     const number = ctx.request()
+    if (request.numbers.size === MOST_ATTEMPTS) this.#forgetOldest(ctx, request)
     request.numbers.add(number)
     request.number = number
     this.#byNumber.set(number, { request, link, isCancel: request.cancelling })
@@ -174,6 +178,16 @@ export class Dispatcher {
     request.wakeAt = ctx.now + ctx.timers.answerTimeoutMs
     this.#wakeBy(request)
     ctx.emit({ type: 'send', link, message: requestMessage(request, record, number) })
+  }
+
+  /** A later attempt is answered the same. */
+  #forgetOldest(ctx: ClientContext, request: PieceRequest): void {
+    const [oldest] = request.numbers
+    if (oldest === undefined) return
+    const attempt = this.#byNumber.get(oldest)
+    if (attempt?.isCancel === false) ctx.emit({ type: 'withdraw', link: attempt.link, request: oldest })
+    request.numbers.delete(oldest)
+    this.#byNumber.delete(oldest)
   }
 
   #hold(ctx: ClientContext, request: PieceRequest, reason: WaitReason, forMs: Millis): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BLOCK_TRIM, KIB, MIB } from '@ashlar/proto'
+import { BLOCK_TRIM, extentId, KIB, MIB, type VolumeId } from '@ashlar/proto'
 import { Random } from '../../src/core/random.ts'
 import { Session } from '../../src/core/session.ts'
 import { MachineScript } from '../kit/machine-script.ts'
@@ -42,6 +42,18 @@ test('where many wait for the same room they take turns', () => {
   for (let at = 0; at < 10; at++) script.write(volume, at * MIB, 64 * KIB, 2)
   script.answer(first, 'OK')
   assert.equal(script.last('write').message.payload[0], 1, 'one that waited longer, not the one that just had its turn')
+})
+
+test('a lane that waits keeps its turn while more calls come to it', () => {
+  const { script, volume } = clientOf(1100)
+  for (let at = 0; at < 1100; at++) script.write(volume, at * EXTENT, 64 * KIB)
+  const sent = script.all('write')
+  for (let nth = 1; nth < 4; nth++) script.write(volume, sent.length * EXTENT, 64 * KIB, 2)
+  const [first] = sent
+  assert.ok(first !== undefined)
+  script.answer(first, 'OK')
+  const next = script.last('write').message
+  assert.deepEqual([next.extent, next.payload[0]], [extentId(1 as VolumeId, sent.length), 1])
 })
 
 /** A random call of any kind, some of them over several extents. */

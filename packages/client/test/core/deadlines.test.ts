@@ -74,6 +74,26 @@ describe('a deadline', () => {
     assert.equal(script.machine.isBusy, false)
   })
 
+  test('of a write whose cancellations are never answered awaits answers of the latest ones alone', () => {
+    const script = new MachineScript({ ioTimeoutMs: 1000, cancelGraceMs: 500 })
+    const { a } = script.connect()
+    const volume = script.open()
+    const token = script.write(volume, 0, 4096)
+    for (let passed = 0; passed < 50; passed++) {
+      script.pass(2500)
+      script.sendMap(a)
+      script.pass(2500)
+    }
+    script.assertFailed(token, 'TIMEOUT')
+    const cancels = script.all('cancel')
+    const [first, last] = [cancels[0], cancels.at(-1)]
+    assert.ok(first !== undefined && last !== undefined && cancels.length > 40)
+    script.answer(first, 'CANCELLED')
+    assert.equal(script.machine.isBusy, true, 'nothing is kept of an attempt that is long over')
+    script.answer(last, 'CANCELLED')
+    assert.equal(script.machine.isBusy, false)
+  })
+
   test('of an indeterminate write keeps its range locked, and its number unresolved, until the cancellation is answered', () => {
     const script = new MachineScript({ ioTimeoutMs: 1000, cancelGraceMs: 500 })
     script.connect()

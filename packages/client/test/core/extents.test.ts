@@ -111,6 +111,26 @@ describe('while one extent is not served', () => {
     for (let at = 0; at < 10; at++) assert.ok(writesBeside(client, at), `write ${at} is not sent`)
   })
 
+  test('so many that all room is stuck hold up others until their calls have failed, however many more wait', () => {
+    const extents = 300
+    const client = beside(extents, 60_000)
+    const { script, volume } = client
+    for (const length of [MIB, 64 * 1024])
+      for (let at = 2; at < extents; at++) script.write(volume, at * EXTENT + 2 * MIB, length)
+    for (let at = 2; at < extents; at++) script.write(volume, at * EXTENT, 64 * 1024)
+    script.pass(3000)
+    const sent = script.all('write').length
+    const later = script.write(volume, EXTENT, MIB, 9)
+    assert.equal(script.all('write').length, sent, 'no room is left')
+    for (let at = 2; at < extents; at++) script.write(volume, at * EXTENT + 4 * MIB, MIB)
+    script.pass(57_000)
+    script.pass(1000)
+    const out = script.all('write').find(({ message }) => message.payload[0] === 9)
+    assert.ok(out !== undefined, 'it goes out before its own time is over')
+    script.answer(out, 'OK')
+    script.assertOk(later)
+  })
+
   test('reads that wait at a dozen that are not served stop no read of others', () => {
     const { script, volume } = beside(14)
     for (let at = 0; at < 12 * LIMITS.primaryReads; at++)
