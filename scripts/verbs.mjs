@@ -16,7 +16,7 @@ const HELP = `usage: npm start [-- ARGUMENTS OF ashlar dev]
 
 start  installs and builds what is missing, then runs a cluster on this machine: ashlar dev
 test   installs, builds, checks the sources and runs the tests; with stages, only these
-check  tidy, generated pages, biome, types and the unit tests: before every commit
+check  tidy, generated pages, biome, commits, types and the unit tests: before every commit
 soak   real processes behind bad links, killed and stopped, for hours: npm run soak -- --help
 
 stages: ${Object.entries(STAGES)
@@ -65,9 +65,9 @@ const VERBS = {
   },
 }
 
-const UNCLEAN = 'the sources are not clean: see what tidy, gen-docs and biome said above'
+const UNCLEAN = 'the sources are not clean: see what tidy, gen-docs, biome and the check of commits said above'
 
-/** Resolves to whether tidy and biome have nothing to say, and every generated page is what the sources say. */
+/** Resolves to whether tidy, biome and the check of commits have nothing to say, and every generated page is what the sources say. */
 async function checkSources(node) {
   const colors = isatty(1) ? [] : ['--colors=off']
   const biome = ['node_modules/@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', ...colors, '.']
@@ -75,6 +75,7 @@ async function checkSources(node) {
     await run('tidy', node, ['scripts/tidy.mjs']),
     await run('generated pages', node, ['--conditions=ashlar-source', 'scripts/gen-docs.mjs', '--check']),
     await run('biome', node, biome),
+    await run('commits', node, ['scripts/commits.mjs']),
   ]
   return results.every((code) => code === 0)
 }
