@@ -73,9 +73,10 @@ export class DirectoryFaults {
    */
   directoryBack(): boolean {
     const { nodes, chance } = this.victims
-    const node = chance.pick(nodes)
+    if (chance.happens(0.2)) return this.runTwice(chance.pick(nodes))
+    // Half of them are voters: what goes back with the directory of another node is its store alone.
+    const node = chance.pick(chance.happens(0.5) ? this.victims.voters() : nodes)
     if (!node.up) return false
-    if (chance.happens(0.2)) return this.runTwice(node)
     return this.keepCopy(node, (copy) => this.putAllBack(node, copy), false)
   }
 
@@ -107,7 +108,7 @@ export class DirectoryFaults {
   /** Over a copy of the directory of a node without a control log, once control knows the life of the first. */
   private runTwice(node: NodeHost): boolean {
     const { clock, chance } = this.victims
-    if (node.disk.log.lastIndex > 0 || this.twins.has(node)) return false
+    if (!node.up || node.disk.log.lastIndex > 0 || this.twins.has(node)) return false
     node.crash({ powerLoss: false })
     const twin = node.twin(`${node.name}-twin`)
     this.twins.add(node)
