@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import type { StoreId } from '@ashlar/proto'
+import type { ClusterId, StoreId } from '@ashlar/proto'
 import type { LogEntry } from '../../src/core/control/index.ts'
 import { openControlLog, openExistingControlLog } from '../../src/storage/control-log/index.ts'
 
 const SHARED = { shared: true }
+const CLUSTER = '00000000-0000-7000-8000-000000000009' as ClusterId
 const CANDIDATE = '00000000-0000-7000-8000-000000000002' as StoreId
 
 /** What lies beside the directory. */
@@ -118,6 +119,63 @@ describe('a control log that other stores keep too', () => {
     await votedInTerm7()
     await oldCopy(async (log) => log.persist({ append: { from: 6, entries: entries(6).slice(5), restart: false } }))
     await assert.rejects(reopened({ shared: false }), /old copy: this store wrote entry 6 of term 7/)
+  })
+
+  /** `cluster recover` as the build before the newer mark does it: that one stays where it is. */
+  async function recoveredByOlderBuild(): Promise<void> {
+    await rename(`${directory}.term`, `${directory}.before-generation-1.term`)
+    await rename(directory, `${directory}.before-generation-1`)
+    const log = await openControlLog(directory)
+    const rebuilt = { lastVolume: 1, nodes: [], volumes: [], extents: [], lossy: [] }
+    await log.append([
+      { index: 1, term: 1, command: { do: 'found', cluster: CLUSTER, voters: [] } },
+      { index: 2, term: 1, command: { do: 'recover', generation: 1, ...rebuilt } },
+    ])
+    await log.close()
+  }
+
+  it('that was made by `cluster recover` of an older build is no old copy of the one before, in whatever term it is', async () => {
+    for (const shared of [false, true]) {
+      for (const term of [2, 7, 8]) {
+        await rm(parent, { recursive: true })
+        await mkdir(parent)
+        await votedInTerm7()
+        await recoveredByOlderBuild()
+        assert.equal((await reopened({ shared })).entries, 2)
+        const mark = await readFile(`${directory}.last`)
+        const log = await openControlLog(directory, { shared })
+        await log.persist({ hardState: { term, vote: undefined } })
+        await log.close()
+        // The older build went on with it, too.
+        await writeFile(`${directory}.last`, mark)
+        assert.deepEqual((await reopened({ shared })).hardState, { term, vote: undefined }, `term ${term}`)
+      }
+    }
+  })
+
+  it('25: that was made by `cluster recover` is guarded by its own mark, also against a copy of the log before it', async () => {
+    await votedInTerm7()
+    await recoveredByOlderBuild()
+    const log = await openControlLog(directory)
+    await log.persist({ hardState: { term: 3, vote: undefined } })
+    await log.persist({
+      append: { from: 3, entries: [{ index: 3, term: 3, command: { do: 'begin-term' } }], restart: false },
+    })
+    await log.close()
+    await rename(directory, `${directory}.newer`)
+    await cp(`${directory}.before-generation-1`, directory, { recursive: true })
+    await assert.rejects(reopened({ shared: false }), /old copy: this store wrote entry 3 of term 3/)
+  })
+
+  it('that begins anew after `cluster recover` of an older build is not lost', async () => {
+    await votedInTerm7()
+    await recoveredByOlderBuild()
+    await rm(directory, { recursive: true })
+    assert.deepEqual(await reopened(), { hardState: undefined, entries: 0, snapshot: undefined })
+    const log = await openControlLog(directory, SHARED)
+    await log.persist({ hardState: { term: 3, vote: CANDIDATE } })
+    await log.close()
+    assert.deepEqual((await reopened()).hardState, { term: 3, vote: CANDIDATE })
   })
 
   it('25: of which term and vote are damaged goes on above what its mark tells', async () => {

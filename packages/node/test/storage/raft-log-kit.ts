@@ -21,7 +21,7 @@ export function append(from: number, list: readonly LogEntry[], restart = false)
 
 export function snapshot(index: number, term: number): Snapshot {
   const members = { voters: [{ store: A, address: 'a:1' }], learners: [{ store: B, address: 'b:1' }] }
-  return { index, term, members, state: new Uint8Array([index, term, 0, 255]) }
+  return { index, term, members, state: new Uint8Array([3, 0, index, term, 0, 255]) }
 }
 
 /** Every kind of request, over several small files: what a voter of some years did. */

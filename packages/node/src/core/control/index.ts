@@ -8,6 +8,7 @@ export { primaryStands, suspectsLeft } from './epochs.ts'
 export { commandLevel, levelProblem, tooEarly } from './feature-levels.ts'
 export { ControlLeader } from './leader.ts'
 export type { AttachView, LeaseView } from './leader-view.ts'
+export { generationOfSnapshot } from './map-snapshot.ts'
 export { MapState } from './map-state.ts'
 export { MapWatchers } from './map-watchers.ts'
 export {

@@ -1,6 +1,6 @@
 import { invariant } from '@ashlar/proto'
 import type { SnapshotPort, SnapshotReader, SnapshotWriter } from '../raft/index.ts'
-import type { MapRow, MapRows, MapSection } from './map-rows.ts'
+import type { MapHead, MapRow, MapRows, MapSection } from './map-rows.ts'
 import { MapState } from './map-state.ts'
 import { PlainReader, PlainWriter } from './plain-bytes.ts'
 
@@ -17,6 +17,14 @@ export function mapSnapshots(map: {
     take: () => new MapSnapshotWriter(map.current()),
     restore: (bytes) => new MapSnapshotReader(bytes, map.replace),
   }
+}
+
+/** Cluster generation of the map that these bytes hold, which its log began with (amendment 16). 0: of a format that nobody knows. */
+export function generationOfSnapshot(bytes: Uint8Array): number {
+  const reader = new PlainReader(bytes)
+  if (reader.atEnd || reader.read() !== FORMAT) return 0
+  const [section, head] = [reader.read() as MapSection, reader.read()]
+  return section === 'head' ? (head as MapHead).clusterGeneration : 0
 }
 
 /**

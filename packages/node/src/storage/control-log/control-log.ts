@@ -3,6 +3,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { AshlarError, invariant, MIB } from '@ashlar/proto'
 import type { LogEntry } from '../../core/control/commands.ts'
+import { generationOfSnapshot } from '../../core/control/index.ts'
 import {
   type HardState,
   isBehindMark,
@@ -165,7 +166,17 @@ async function openWhole(directory: string, segmentBytes: number, marks: Marks):
   const follow = entriesAfter(snapshot, read.entries)
   // A crash came between the snapshot and the end of the log whose place it took.
   if (follow === undefined) await segments.restartAfter(covered)
-  return new FileControlLog(directory, { hardState, marks, segments, hint, snapshot, entries: follow ?? [] })
+  const entries = follow ?? []
+  const generation = generationOf(snapshot, entries)
+  const log = new FileControlLog(directory, { hardState, marks, segments, hint, snapshot, entries, generation })
+  if (log.isOther(marks)) marks.last.forget()
+  return log
+}
+
+/** Cluster generation of a log (amendment 16), as far as a part of it tells. */
+function generationOf(snapshot: Snapshot | undefined, entries: readonly LogEntry[]): number {
+  const begun = entries.flatMap(({ command }) => (command.do === 'recover' ? [command.generation] : []))
+  return Math.max(snapshot === undefined ? 0 : generationOfSnapshot(snapshot.state), ...begun)
 }
 
 /** Entries that follow the snapshot; undefined when the log is of another history, or ends before it. */
@@ -204,6 +215,7 @@ interface Opened {
   readonly hint: SyncedHint
   readonly snapshot: Snapshot | undefined
   readonly entries: readonly LogEntry[]
+  readonly generation: number
 }
 
 class FileControlLog implements ControlLog {
@@ -211,6 +223,7 @@ class FileControlLog implements ControlLog {
   readonly snapshot: Snapshot | undefined
   readonly #directory: string
   readonly #opened: Opened
+  #generation: number
   /** Last index once everything that was asked for is written. */
   #accepted: number
   #last: Promise<void> = Promise.resolve()
@@ -222,6 +235,7 @@ class FileControlLog implements ControlLog {
     this.#opened = opened
     this.entries = opened.entries
     this.snapshot = opened.snapshot
+    this.#generation = opened.generation
     this.#accepted = opened.segments.lastIndex
   }
 
@@ -233,9 +247,18 @@ class FileControlLog implements ControlLog {
     return this.hardState === undefined && this.#lastIndex === 0
   }
 
+  /**
+   * The newer mark is of a log whose place this one took: an older build did that, which moves the other mark away with a log.
+   * Where nothing of this log is left, its generation is unknown.
+   */
+  isOther({ term, last }: Marks): boolean {
+    return this.#lastIndex === 0 ? term.term < last.said.term : this.#generation > last.generation
+  }
+
   /** Lacks something that this store has told others, as it was opened. */
   isBehind(marks: Marks): boolean {
     if ((this.hardState?.term ?? 0) < marks.term.term) return true
+    if (this.#lastIndex > 0 && this.#generation < marks.last.generation) return true
     return isBehindMark(saidBy(marks), this.hardState, this.#lastIndex)
   }
 
@@ -299,10 +322,11 @@ class FileControlLog implements ControlLog {
   async #carryOut(request: Omit<PersistRequest, 'token'>): Promise<void> {
     const { hardState, snapshot, append } = request
     const { segments, marks } = this.#opened
+    this.#generation = Math.max(this.#generation, generationOf(snapshot, append?.entries ?? []))
     if (hardState !== undefined) {
       await this.#opened.hardState.write(hardState)
       await marks.term.raise(hardState.term)
-      await marks.last.write(markOfVote(marks.last.said, hardState))
+      await marks.last.write(markOfVote(marks.last.said, hardState), this.#generation)
       await marks.boot?.write(marks.last.said)
     }
     if (snapshot !== undefined) await writeSnapshot(this.#directory, snapshot)
@@ -311,7 +335,7 @@ class FileControlLog implements ControlLog {
       else await segments.truncate(append.from)
       await segments.append(append.entries)
     }
-    await marks.last.write(markOfLog(marks.last.said, request))
+    await marks.last.write(markOfLog(marks.last.said, request), this.#generation)
     await marks.boot?.write(marks.last.said)
     if (snapshot !== undefined) await segments.prune(snapshot.index)
   }

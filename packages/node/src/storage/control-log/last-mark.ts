@@ -17,15 +17,20 @@ import { openOrMake, readIfThere, writeAll } from './files.ts'
  *   16  u64 the last entry that is durable here in that term; 0 without one
  *   24  u8  1: a vote follows
  *   25  16  store that the vote is for; zeroes without one
- *   41  u32 crc32 of bytes 0 to 41
+ *   41  u64 cluster generation of the log
+ *   49  u32 crc32 of bytes 0 to 49
+ *
+ * `cluster recover` puts another log in the place of this one, in the next generation. Builds before this mark leave it beside
+ * the new log: it is known by its generation, and says nothing about that one.
  *
  * A term and a vote are synced. An entry's index is written with each append and synced once in `SYNCED_EVERY`: an old copy of
  * the log is found out to the entry, but after a loss of power meanwhile, when it may lack that many.
  */
 const MAGIC = Buffer.from('ASHLAST1')
-const BYTES = 45
-const CHECKED_BYTES = 41
+const BYTES = 53
+const CHECKED_BYTES = 49
 const VOTE_AT = 25
+const GENERATION_AT = 41
 const SYNCED_EVERY = 64
 
 /** Where the mark of the log in `directory` is. */
@@ -36,12 +41,14 @@ export function lastMarkPath(directory: string): string {
 export class LastMark {
   readonly #path: string
   #said: LogMark
+  #generation: number
   #syncedIndex: number
   #handle: FileHandle | undefined
 
-  private constructor(path: string, said: LogMark) {
+  private constructor(path: string, { said, generation }: Stored) {
     this.#path = path
     this.#said = said
+    this.#generation = generation
     this.#syncedIndex = said.index
   }
 
@@ -55,17 +62,31 @@ export class LastMark {
     return this.#said
   }
 
-  /** Resolves when it is written, and on stable storage where term or vote changed. */
-  async write(mark: LogMark): Promise<void> {
+  /** Cluster generation of the log that it speaks of. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** It speaks of another log than the one that is there. */
+  forget(): void {
+    this.#said = NO_LOG_MARK
+    this.#generation = 0
+    this.#syncedIndex = 0
+  }
+
+  /** Resolves when it is written, and on stable storage where term, vote or generation changed. */
+  async write(mark: LogMark, generation: number): Promise<void> {
     const { term, vote, index } = this.#said
-    if (mark.term === term && mark.vote === vote && mark.index === index) return
+    const isSame = mark.term === term && mark.vote === vote && generation === this.#generation
+    if (isSame && mark.index === index) return
     this.#handle ??= await this.#open()
-    await writeAll(this.#handle, encode(mark), 0)
-    if (mark.term !== term || mark.vote !== vote || mark.index - this.#syncedIndex >= SYNCED_EVERY) {
+    await writeAll(this.#handle, encode(mark, generation), 0)
+    if (!isSame || mark.index - this.#syncedIndex >= SYNCED_EVERY) {
       await this.#handle.datasync()
       this.#syncedIndex = mark.index
     }
     this.#said = mark
+    this.#generation = generation
   }
 
   async close(): Promise<void> {
@@ -80,24 +101,31 @@ export class LastMark {
   }
 }
 
-function encode({ term, vote, index }: LogMark): Buffer {
+interface Stored {
+  readonly said: LogMark
+  readonly generation: number
+}
+
+function encode({ term, vote, index }: LogMark, generation: number): Buffer {
   const bytes = Buffer.alloc(BYTES)
   MAGIC.copy(bytes)
   bytes.writeBigUInt64BE(BigInt(term), 8)
   bytes.writeBigUInt64BE(BigInt(index), 16)
   bytes.writeUInt8(vote === undefined ? 0 : 1, 24)
   if (vote !== undefined) writeUuid(bytes, vote, VOTE_AT)
+  bytes.writeBigUInt64BE(BigInt(generation), GENERATION_AT)
   bytes.writeUInt32BE(crc32(bytes.subarray(0, CHECKED_BYTES)), CHECKED_BYTES)
   return bytes
 }
 
-function decode(bytes: Buffer | undefined): LogMark {
-  if (bytes === undefined || bytes.length !== BYTES || !bytes.subarray(0, MAGIC.length).equals(MAGIC))
-    return NO_LOG_MARK
-  if (crc32(bytes.subarray(0, CHECKED_BYTES)) !== bytes.readUInt32BE(CHECKED_BYTES)) return NO_LOG_MARK
-  return {
+function decode(bytes: Buffer | undefined): Stored {
+  const nothing = { said: NO_LOG_MARK, generation: 0 }
+  if (bytes === undefined || bytes.length !== BYTES || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return nothing
+  if (crc32(bytes.subarray(0, CHECKED_BYTES)) !== bytes.readUInt32BE(CHECKED_BYTES)) return nothing
+  const said = {
     term: Number(bytes.readBigUInt64BE(8)),
     vote: bytes.readUInt8(24) === 0 ? undefined : (uuidAt(bytes, VOTE_AT) as StoreId),
     index: Number(bytes.readBigUInt64BE(16)),
   }
+  return { said, generation: Number(bytes.readBigUInt64BE(GENERATION_AT)) }
 }
