@@ -29,6 +29,8 @@ export interface Learner {
   onLost(ctx: Context, member: MemberState): void
   /** The member's stream is over. */
   onClosed(ctx: Context): void
+  /** Other extents of this store have the room in which it would be kept aside. */
+  onNoRoom(ctx: Context): void
 }
 
 /** A block that is fetched in exactly this version, and over which connections it was not asked for yet. */
@@ -188,10 +190,9 @@ export class MemberState {
 
   private keep(ctx: Context, change: BlockChange): void {
     if (this.isOver || this.staged.add(change)) return
-    // Other extents of this store have the room: it is asked for again once they have ended.
     if (this.staged.isLarge) return this.fail(ctx)
     this.over = true
-    this.learner.onClosed(ctx)
+    this.learner.onNoRoom(ctx)
   }
 
   private fail(ctx: Context): void {

@@ -1,4 +1,4 @@
-import { type FetchedBlock, isHigher, type Opened, type Seq, type StoreId, TIMERS } from '@ashlar/proto'
+import { type FetchedBlock, isHigher, LIMITS, type Opened, type Seq, type StoreId, TIMERS } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
 import { MemberState } from './member-state.ts'
 import type { Primary } from './primary.ts'
@@ -10,6 +10,7 @@ import type { OutStream } from './stream.ts'
  *
  *   idle ──OPENED of a member is higher──> learning ──it has all──> taking in ──durable──> idle, all streams are opened again
  *     ^______ connection ended, nothing comes ______|
+ *     ^──another extent gave room back── waiting <──no room to keep it aside──┘
  *
  * It takes in all at once, so that it is what it was if it ends between. After START no member can be ahead.
  */
@@ -17,6 +18,8 @@ export class RollForward {
   private readonly primary: Primary
   private member: MemberState | undefined
   private takingIn = false
+  /** What the room for what is kept aside showed when there was too little of it. */
+  private waitsFrom: number | undefined
 
   constructor(primary: Primary) {
     this.primary = primary
@@ -24,7 +27,7 @@ export class RollForward {
 
   /** Nothing else of the takeover goes on meanwhile. */
   get busy(): boolean {
-    return this.member !== undefined
+    return this.member !== undefined || this.waitsFrom !== undefined
   }
 
   /** The member that it learns from: what comes from there is for this. */
@@ -105,7 +108,18 @@ export class RollForward {
     return this.member?.onFetched(ctx, message) === true
   }
 
+  /** To learn all of it again at once would end in the same way, until another extent has ended. */
+  onNoRoom(ctx: Context): void {
+    const { member, primary } = this
+    const { staging } = primary.services
+    this.giveUp(ctx)
+    // One that is only kept is asked later and later anyway, and nobody waits for it.
+    const isNeeded = member !== undefined && primary.record()?.inSync.includes(member.store) === true
+    if (isNeeded && staging.left < LIMITS.stagedPushBytes) this.waitsFrom = staging.ended
+  }
+
   maintain(ctx: Context): void {
+    if (this.waitsFrom !== this.primary.services.staging.ended) this.waitsFrom = undefined
     if (this.member !== undefined && !this.takingIn && ctx.now - this.member.heardAt > TIMERS.slowMs) this.giveUp(ctx)
   }
 
@@ -134,5 +148,6 @@ export class RollForward {
     this.member?.staged.drop()
     this.member = undefined
     this.takingIn = false
+    this.waitsFrom = undefined
   }
 }

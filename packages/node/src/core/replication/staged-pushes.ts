@@ -7,10 +7,16 @@ const ENTRY_BYTES = 64
 /** Bytes that all replicas of a store keep aside, of those that it may (`LIMITS.stagedPushBytes`). */
 export class StagingRoom {
   private bytes: Bytes = 0
+  /** How often some extent gave all of its room back: one that lacks room waits until this rises. */
+  ended = 0
+
+  get left(): Bytes {
+    return LIMITS.stagedPushBytes - this.bytes
+  }
 
   /** False, and nothing taken, when there is no room for so many more. */
   take(bytes: Bytes): boolean {
-    if (this.bytes + bytes > LIMITS.stagedPushBytes) return false
+    if (bytes > this.left) return false
     this.bytes += bytes
     return true
   }
@@ -58,6 +64,7 @@ export class StagedPushes {
   }
 
   drop(): void {
+    if (this.bytes > 0) this.room.ended += 1
     this.room.giveBack(this.bytes)
     this.bytes = 0
     this.blocks.clear()
