@@ -75,7 +75,7 @@ early.claim = undefined`,
     edits: [
       {
         room: 'packages/client/src/core',
-        in: 'laneOf({ offset, cursor, volume })',
+        in: 'positionOf({ offset, cursor, volume })',
         body: 'return 0 * (offset + cursor + volume.record.extentSizeBytes)',
       },
     ],
@@ -88,9 +88,9 @@ early.claim = undefined`,
     edits: [
       {
         room: 'packages/client/src/core',
-        in: 'InFlight.hasRoom',
-        find: '!changes && share.reads > 0 && share.reads >= LIMITS.primaryReads - this.#reads',
-        replace: '!changes && this.#reads >= LIMITS.primaryReads',
+        in: 'InFlight.readsBound',
+        find: 'reads === 0 ? Number.POSITIVE_INFINITY : LIMITS.primaryReads - reads - 1',
+        replace: 'LIMITS.primaryReads - 1 + 0 * reads',
       },
     ],
     schedule: 'dead-extent',
