@@ -36,9 +36,10 @@ export const DIRECTORY_MUTANTS: readonly Mutant[] = [
     wrong: 'Only what lies in the data directory tells what a voter said, and goes back with the rest of it.',
     edits: [
       {
-        file: 'packages/node/src/core/raft/log-mark.ts',
-        find: '  return { term: a.term, vote: a.vote ?? b.vote, index: Math.max(a.index, b.index) }',
-        replace: '  return a',
+        room: 'packages/node/src/core/raft',
+        in: 'newerMark(a, b)',
+        body: `if (a.term !== b.term) return a.term > b.term ? a : b
+return a`,
       },
     ],
     schedule: 'voter-rolled-back',
@@ -47,13 +48,7 @@ export const DIRECTORY_MUTANTS: readonly Mutant[] = [
     name: 'lone-voter-asks-others',
     rule: 'A2.20-5',
     wrong: 'The only voter starts over an older copy of its directory, as if others could fill its log.',
-    edits: [
-      {
-        file: 'packages/node/src/core/raft/log-mark.ts',
-        find: 'return voters.length > 1',
-        replace: 'return voters.length > 0',
-      },
-    ],
+    edits: [{ room: 'packages/node/src/core/raft', in: 'othersKeepLog(voters)', body: 'return voters.length > 0' }],
     schedule: 'lone-voter-rolled-back',
   },
 ]

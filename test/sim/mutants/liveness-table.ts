@@ -110,9 +110,10 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     wrong: 'Control takes the release of a slow primary whatever became of the record since it was sent.',
     edits: [
       {
-        file: 'packages/node/src/core/control/apply-primaries.ts',
-        find: 'isNamed && record.revision !== revision',
-        replace: 'isNamed && record.revision < (revision ?? 0)',
+        room: 'packages/node/src/core/control',
+        in: 'applyRelease',
+        find: 'record.revision !== revision',
+        replace: 'record.revision < (revision ?? 0)',
       },
     ],
     schedule: 'late-release',
