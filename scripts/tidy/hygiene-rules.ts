@@ -51,6 +51,25 @@ export const openWork: Rule = {
       ]),
 }
 
+/**
+ * Core and proto mark private members with `private`: the search tells the states of a machine apart by all that it holds,
+ * and reads no `#` member (test/sim/search/fingerprint.ts).
+ */
+export const privateMembers: Rule = {
+  name: 'private-members',
+  check: (tree) =>
+    tree.files
+      .filter(({ path }) => /^packages\/(?:node\/src\/core|proto\/src)\//.test(path))
+      .flatMap((file) =>
+        matches(
+          file,
+          codeOnly(file.text),
+          /#[A-Za-z_]\w*/g,
+          ([name]) => `${name}: the search sees private members only`,
+        ),
+      ),
+}
+
 /** The rules name what they forbid, and their tests hold bad samples. */
 function isRule(path: string): boolean {
   return path.startsWith('scripts/tidy/') || path.startsWith('test/tidy/')

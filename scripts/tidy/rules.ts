@@ -1,7 +1,7 @@
 import { architectureTables } from './architecture-rules.ts'
 import { pageCitations, ruleCitations, ruleNumbers } from './citation-rules.ts'
 import { decisionRecords, documentNames } from './document-rules.ts'
-import { fileSizes, lockFile, machinePaths, openWork, packageManifests } from './hygiene-rules.ts'
+import { fileSizes, lockFile, machinePaths, openWork, packageManifests, privateMembers } from './hygiene-rules.ts'
 import { importArrows, pureRooms, thirdPartyRooms } from './room-rules.ts'
 import type { Rule } from './tree.ts'
 import { wordsNotUsed } from './word-rules.ts'
@@ -16,6 +16,7 @@ export const RULES: readonly Rule[] = [
   machinePaths,
   lockFile,
   packageManifests,
+  privateMembers,
   documentNames,
   decisionRecords,
   architectureTables,

@@ -8,13 +8,11 @@ import { FOUND_BY_SEARCH, SCENARIOS } from './search/scenarios.ts'
 
 const run = promisify(execFile)
 const FOLDER = import.meta.dirname
-const REVEAL = join(FOLDER, 'search/reveal-hook.ts')
 const PATCH = join(FOLDER, 'mutants/patch-hook.ts')
 
-/** One search in a process of its own, in which private fields are readable. */
+/** One search in a process of its own. */
 async function search(name: string, mutant?: string): Promise<Found> {
-  // The mutant's edits come first: they quote the sources as they are.
-  const hooks = [...(mutant === undefined ? [] : ['--import', PATCH]), '--import', REVEAL]
+  const hooks = mutant === undefined ? [] : ['--import', PATCH]
   const args = ['--conditions=ashlar-source', ...hooks, join(FOLDER, 'bin/search.ts'), '--json']
   const env = mutant === undefined ? process.env : { ...process.env, ASHLAR_MUTANT: mutant }
   const options = { maxBuffer: 1 << 26, env }

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { fileSizes, lockFile, machinePaths, openWork, packageManifests } from '../../scripts/tidy/hygiene-rules.ts'
+import {
+  fileSizes,
+  lockFile,
+  machinePaths,
+  openWork,
+  packageManifests,
+  privateMembers,
+} from '../../scripts/tidy/hygiene-rules.ts'
 import { said } from './tree-of.ts'
 
 const LONG = 'x\n'.repeat(450)
@@ -79,5 +86,15 @@ describe('package manifests', () => {
     assert.match(found, /cli.*Apache-2\.0/)
     assert.match(found, /versions differ: 1\.0\.0, 1\.0\.1/)
     assert.doesNotMatch(found, /node\/package\.json/)
+  })
+})
+
+describe('private members', () => {
+  test('are not named with # where the search has to see them', () => {
+    const text = 'class A {\n  #kept = 1 // #kept\n}\n'
+    const paths = ['packages/node/src/core/raft/a.ts', 'packages/proto/src/a.ts', 'packages/node/src/storage/a.ts']
+    const files = Object.fromEntries(paths.map((path) => [path, text]))
+    assert.equal(said(privateMembers, files).length, 2)
+    assert.deepEqual(said(privateMembers, { 'packages/proto/src/a.ts': text.replaceAll('#', 'private ') }), [])
   })
 })

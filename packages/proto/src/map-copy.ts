@@ -72,7 +72,7 @@ export class MapCopy {
     for (const volume of delta.volumes) this.volumes.set(volume.id, volume)
     for (const extent of delta.extents) this.extents.set(extent.id, extent)
     for (const forced of delta.forced ?? []) this.forced.set(forced.extent, forced)
-    const removedVolumes = this.#bury(delta)
+    const removedVolumes = this.bury(delta)
     const removedExtents = removedVolumes.flatMap((volume) => this.extentsOf(volume).map((extent) => extent.id))
     for (const volume of removedVolumes) this.volumes.delete(volume)
     for (const id of removedExtents) {
@@ -90,7 +90,7 @@ export class MapCopy {
   }
 
   /** Learns of tombstones. Gives those of the latest that it did not know, and those of all that it had a record of. */
-  #bury({ removedVolumes, removedRanges = [], to }: MapDelta): VolumeId[] {
+  private bury({ removedVolumes, removedRanges = [], to }: MapDelta): VolumeId[] {
     const fresh = removedVolumes.filter((volume) => !this.removedVolumes.has(volume))
     for (const volume of fresh) this.removedVolumes.add(volume, to)
     this.removedVolumes.addRanges(removedRanges, to)

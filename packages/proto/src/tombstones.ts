@@ -26,106 +26,106 @@ const MOVED_AT_ONCE = 4096
  */
 export class Tombstones {
   /** In the order of their removal. */
-  readonly #latest = new Map<VolumeId, number>()
+  private readonly latestRevisions = new Map<VolumeId, number>()
   /** Ascending; no two touch. */
-  #ranges: VolumeRange[] = []
+  private olderRanges: VolumeRange[] = []
   /** The highest revision of a tombstone among the ranges. */
-  #rangesRevision = 0
+  private rangesRevision = 0
 
   /** How many there are. */
   get size(): number {
-    return this.#latest.size + this.#ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0)
+    return this.latestRevisions.size + this.olderRanges.reduce((sum, { first, last }) => sum + last - first + 1, 0)
   }
 
   /** The latest, with the revision of each. */
   get latest(): ReadonlyMap<VolumeId, number> {
-    return this.#latest
+    return this.latestRevisions
   }
 
   get ranges(): readonly VolumeRange[] {
-    return this.#ranges
+    return this.olderRanges
   }
 
   has(volume: VolumeId): boolean {
-    return this.#latest.has(volume) || this.#inRange(volume)
+    return this.latestRevisions.has(volume) || this.inRange(volume)
   }
 
   /** `revision`: of the removal, or at which a copy of the map learned of it. */
   add(volume: VolumeId, revision: number): void {
-    if (!this.has(volume)) this.#latest.set(volume, revision)
+    if (!this.has(volume)) this.latestRevisions.set(volume, revision)
   }
 
   /** Takes ranges of another map, or of a snapshot. */
   addRanges(ranges: readonly VolumeRange[], revision: number): void {
     if (ranges.length === 0) return
-    for (const range of ranges) this.#join(range)
-    this.#rangesRevision = Math.max(this.#rangesRevision, revision)
-    for (const volume of this.#latest.keys()) if (this.#inRange(volume)) this.#latest.delete(volume)
+    for (const range of ranges) this.join(range)
+    this.rangesRevision = Math.max(this.rangesRevision, revision)
+    for (const volume of this.latestRevisions.keys()) if (this.inRange(volume)) this.latestRevisions.delete(volume)
   }
 
   /** Makes ranges of all but the latest LIMITS.tombstones, or of as many as one call moves. */
   compact(): void {
-    let left = Math.min(MOVED_AT_ONCE, this.#latest.size - LIMITS.tombstones)
-    for (const [volume, revision] of this.#latest) {
+    let left = Math.min(MOVED_AT_ONCE, this.latestRevisions.size - LIMITS.tombstones)
+    for (const [volume, revision] of this.latestRevisions) {
       if (left-- <= 0) return
-      this.#latest.delete(volume)
-      this.#join({ first: volume, last: volume })
-      this.#rangesRevision = Math.max(this.#rangesRevision, revision)
+      this.latestRevisions.delete(volume)
+      this.join({ first: volume, last: volume })
+      this.rangesRevision = Math.max(this.rangesRevision, revision)
     }
   }
 
   /** What somebody who knows the map at `revision` may not have heard of. To hear of a removal again changes nothing. */
   after(revision: number): RemovedVolumes {
     const removedVolumes: VolumeId[] = []
-    for (const [volume, removedAt] of this.#latest) if (removedAt > revision) removedVolumes.push(volume)
-    const ranges = this.#rangesRevision > revision && this.#ranges.length > 0
-    return { removedVolumes, ...(ranges ? { removedRanges: [...this.#ranges] } : {}) }
+    for (const [volume, removedAt] of this.latestRevisions) if (removedAt > revision) removedVolumes.push(volume)
+    const ranges = this.rangesRevision > revision && this.olderRanges.length > 0
+    return { removedVolumes, ...(ranges ? { removedRanges: [...this.olderRanges] } : {}) }
   }
 
   /** The ranges as a snapshot keeps them. */
   rows(): (VolumeRange & { readonly revision: number })[] {
-    return this.#ranges.map((range) => ({ ...range, revision: this.#rangesRevision }))
+    return this.olderRanges.map((range) => ({ ...range, revision: this.rangesRevision }))
   }
 
   /** Everything that it holds, for comparison. */
   *[Symbol.iterator](): Iterator<readonly [VolumeId, number] | VolumeRange> {
-    yield* this.#latest
+    yield* this.latestRevisions
     yield* this.rows()
   }
 
   /** All of them, ascending. */
   *keys(): Iterable<VolumeId> {
-    const all = [...this.#latest.keys()]
-    for (const { first, last } of this.#ranges)
+    const all = [...this.latestRevisions.keys()]
+    for (const { first, last } of this.olderRanges)
       for (let volume: number = first; volume <= last; volume++) all.push(volume as VolumeId)
     yield* all.sort((a, b) => a - b)
   }
 
-  #inRange(volume: VolumeId): boolean {
-    const range = this.#ranges[this.#place(volume)]
+  private inRange(volume: VolumeId): boolean {
+    const range = this.olderRanges[this.place(volume)]
     return range !== undefined && range.first <= volume
   }
 
   /** Place of the first range that ends at this volume or behind it. */
-  #place(volume: number): number {
-    let [low, high] = [0, this.#ranges.length]
+  private place(volume: number): number {
+    let [low, high] = [0, this.olderRanges.length]
     while (low < high) {
       const middle = (low + high) >> 1
-      if ((this.#ranges[middle] as VolumeRange).last < volume) low = middle + 1
+      if ((this.olderRanges[middle] as VolumeRange).last < volume) low = middle + 1
       else high = middle
     }
     return low
   }
 
   /** Adds a range, and makes one of all that it meets or touches. */
-  #join(range: VolumeRange): void {
-    const from = this.#place(range.first - 1)
+  private join(range: VolumeRange): void {
+    const from = this.place(range.first - 1)
     let { first, last } = range
     let to = from
-    for (let met = this.#ranges[to]; met !== undefined && met.first <= last + 1; met = this.#ranges[++to]) {
+    for (let met = this.olderRanges[to]; met !== undefined && met.first <= last + 1; met = this.olderRanges[++to]) {
       if (met.first < first) first = met.first
       if (met.last > last) last = met.last
     }
-    this.#ranges.splice(from, to - from, { first, last })
+    this.olderRanges.splice(from, to - from, { first, last })
   }
 }

@@ -16,7 +16,7 @@ export const BOUNDS_MUTANTS: readonly Mutant[] = [
     rule: 'Amendment 31',
     wrong: 'A client that died holds its place in a shared volume for good.',
     schedule: 'sessions-come-and-go',
-    edits: [{ room: `${CORE}/control`, in: 'Presence.#silent', find: 'renews === true', replace: 'renews !== true' }],
+    edits: [{ room: `${CORE}/control`, in: 'Presence.silent', find: 'renews === true', replace: 'renews !== true' }],
   },
   {
     name: 'ended-session-writes',
@@ -34,7 +34,7 @@ export const BOUNDS_MUTANTS: readonly Mutant[] = [
       {
         room: 'packages/proto/src',
         in: 'Tombstones.compact',
-        find: 'this.#join({ first: volume, last: volume })',
+        find: 'this.join({ first: volume, last: volume })',
         replace: 'void volume',
       },
       { room: 'packages/proto/src', in: 'LIMITS.tombstones', body: '1' },

@@ -10,7 +10,7 @@ const LOG_MUTANTS: readonly Mutant[] = [
     name: 'raft-snapshot-accepted-before-durable',
     rule: 'A2.14, raft pitfall 29',
     wrong: 'A follower says that it has a snapshot which is not on its stable storage.',
-    edits: [{ room: RAFT, in: 'SnapshotReceiver.#accept', find: 'this.#core.send', replace: 'this.#core.sendNow' }],
+    edits: [{ room: RAFT, in: 'SnapshotReceiver.accept', find: 'this.core.send', replace: 'this.core.sendNow' }],
   },
   {
     name: 'raft-snapshot-of-old-members',
@@ -46,8 +46,8 @@ const LOG_MUTANTS: readonly Mutant[] = [
       {
         room: RAFT,
         in: 'RaftMachine.changeMembers',
-        find: 'this.#log.membersIndex > this.#log.commit',
-        replace: 'this.#log.membersIndex < 0',
+        find: 'this.log.membersIndex > this.log.commit',
+        replace: 'this.log.membersIndex < 0',
       },
     ],
   },
@@ -58,8 +58,8 @@ const LOG_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         room: RAFT,
-        in: 'RaftLog.#truncate',
-        find: 'this.#members = this.#members.filter((change) => change.index < from)',
+        in: 'RaftLog.truncate',
+        find: 'this.memberChanges = this.memberChanges.filter((change) => change.index < from)',
         replace: '',
       },
     ],
@@ -72,7 +72,7 @@ const LOG_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         room: `${RAFT}/roles`,
-        in: 'Follower.#mayCampaign',
+        in: 'Follower.mayCampaign',
         find: 'isVoter(log.members, self)',
         replace: 'isVoter(log.members, self) || log.lastIndex > 0',
       },
@@ -86,8 +86,8 @@ const LOG_MUTANTS: readonly Mutant[] = [
       {
         room: 'packages/node/src/core/agent',
         in: 'ControlAgent.onGreeted',
-        find: 'cluster === this.#cluster',
-        replace: 'cluster !== this.#cluster',
+        find: 'cluster === this.cluster',
+        replace: 'cluster !== this.cluster',
       },
     ],
     schedule: 'away-while-control-moved',
@@ -96,7 +96,7 @@ const LOG_MUTANTS: readonly Mutant[] = [
     name: 'raft-lost-log-votes',
     rule: 'raft pitfalls 25 and 35',
     wrong: 'A voter whose log was lost votes at once.',
-    edits: [{ room: RAFT, in: 'RaftMachine.#answerVote', find: 'this.#outbox.recovering', replace: 'false' }],
+    edits: [{ room: RAFT, in: 'RaftMachine.answerVote', find: 'this.outbox.recovering', replace: 'false' }],
     schedule: 'lost-control-log',
   },
   {

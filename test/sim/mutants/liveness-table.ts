@@ -69,9 +69,9 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         room: `${RAFT}/roles`,
-        in: 'Leader.#leaveIfDiskHangs',
-        find: 'if (!this.#core.diskHangs(ctx.now)) return this.#triedToLeave.clear()',
-        replace: 'return this.#triedToLeave.clear()',
+        in: 'Leader.leaveIfDiskHangs',
+        find: 'if (!this.core.diskHangs(ctx.now)) return this.triedToLeave.clear()',
+        replace: 'return this.triedToLeave.clear()',
       },
     ],
     schedule: 'hung-log-of-the-leader',

@@ -11,9 +11,9 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         room: RAFT,
-        in: 'RaftMachine.#answerVote',
-        find: "this.#core.send({ type: 'vote', to: from, pre, granted })",
-        replace: "this.#core.sendNow({ type: 'vote', to: from, pre, granted })",
+        in: 'RaftMachine.answerVote',
+        find: "this.core.send({ type: 'vote', to: from, pre, granted })",
+        replace: "this.core.sendNow({ type: 'vote', to: from, pre, granted })",
       },
     ],
   },
@@ -24,15 +24,15 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         room: RAFT,
-        in: 'RaftMachine.#answerVote',
+        in: 'RaftMachine.answerVote',
         find: 'pre || vote === undefined || vote === from',
         replace: 'true',
       },
       {
         room: RAFT,
-        in: 'RaftMachine.#answerVote',
-        find: 'if (vote === undefined) this.#outbox.setHardState($state)',
-        replace: 'if (vote !== $state.vote) this.#outbox.setHardState($state)',
+        in: 'RaftMachine.answerVote',
+        find: 'if (vote === undefined) this.outbox.setHardState($state)',
+        replace: 'if (vote !== $state.vote) this.outbox.setHardState($state)',
       },
     ],
   },
@@ -51,9 +51,9 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         room: `${RAFT}/roles`,
-        in: 'Follower.#onAppendEntries',
-        find: 'this.#core.send({ ...answer, match: verified })',
-        replace: 'this.#core.sendNow({ ...answer, match: verified })',
+        in: 'Follower.onAppendEntries',
+        find: 'this.core.send({ ...answer, match: verified })',
+        replace: 'this.core.sendNow({ ...answer, match: verified })',
       },
     ],
   },
@@ -70,8 +70,8 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         room: RAFT,
-        in: 'RaftMachine.#answerVote',
-        find: 'this.#log.isUpToDate(lastIndex, lastTerm)',
+        in: 'RaftMachine.answerVote',
+        find: 'this.log.isUpToDate(lastIndex, lastTerm)',
         replace: 'lastIndex + lastTerm >= 0',
       },
     ],
@@ -101,7 +101,7 @@ this.match = next - 1`,
     rule: 'raft pitfall 4',
     wrong: 'An entry is handed over before it is on the own disk.',
     edits: [
-      { room: RAFT, in: 'RaftMachine.#handOver', find: 'Math.min(log.commit, log.stable)', replace: 'log.commit' },
+      { room: RAFT, in: 'RaftMachine.handOver', find: 'Math.min(log.commit, log.stable)', replace: 'log.commit' },
     ],
   },
   {
@@ -111,7 +111,7 @@ this.match = next - 1`,
     edits: [
       {
         room: `${RAFT}/roles`,
-        in: 'Follower.#onAppendEntries',
+        in: 'Follower.onAppendEntries',
         find: 'log.commitTo(Math.min(message.commit, verified))',
         replace: 'log.commitTo(Math.min(message.commit, log.lastIndex))',
       },
@@ -124,9 +124,9 @@ this.match = next - 1`,
     edits: [
       {
         room: RAFT,
-        in: 'RaftLog.#truncate',
-        find: `this.#stable = Math.min(this.#stable, from - 1)
-for (const saving of this.#saving) saving.last = Math.min(saving.last, from - 1)`,
+        in: 'RaftLog.truncate',
+        find: `this.stableIndex = Math.min(this.stableIndex, from - 1)
+for (const saving of this.saving) saving.last = Math.min(saving.last, from - 1)`,
         replace: '',
       },
     ],
@@ -153,8 +153,8 @@ for (const saving of this.#saving) saving.last = Math.min(saving.last, from - 1)
       {
         room: `${RAFT}/roles`,
         in: 'Leader.onTick',
-        find: 'this.#heardMajority(ctx.now)',
-        replace: 'this.#heardMajority(ctx.now) || ctx.now > 0',
+        find: 'this.heardMajority(ctx.now)',
+        replace: 'this.heardMajority(ctx.now) || ctx.now > 0',
       },
     ],
     schedule: 'deaf-leader',

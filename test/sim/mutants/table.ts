@@ -279,7 +279,7 @@ if (record !== undefined && change.inSync.some((store) => state.successors.has(s
         room: CONTROL,
         in: 'SoloLog.endStep(ctx)',
         find: 'while ($more) $answer',
-        replace: 'this.onAppended(ctx, this.#lastIndex)\nwhile ($more) $answer',
+        replace: 'this.onAppended(ctx, this.lastIndex)\nwhile ($more) $answer',
       },
     ],
   },

@@ -38,9 +38,9 @@ if (this.pendingAdd !== undefined && this.failing(ctx, this.pendingAdd) !== unde
     edits: [
       {
         room: 'packages/node/src/core/control',
-        in: 'ControlLeader.#mayHoldLease',
-        find: 'this.#leases.get(store) !== undefined',
-        replace: 'this.#leases.get(store)?.confirmed === true',
+        in: 'ControlLeader.mayHoldLease',
+        find: 'this.leaseTable.get(store) !== undefined',
+        replace: 'this.leaseTable.get(store)?.confirmed === true',
       },
     ],
   },

@@ -12,26 +12,26 @@ import { RaftMachine, type RaftPorts, type RaftView } from './raft/index.ts'
  */
 export class ControlNode {
   readonly leader: ControlLeader
-  readonly #links: Links
-  #solo: SoloLog | undefined
-  #raft: RaftMachine | undefined
-  #passedOn = false
+  private readonly links: Links
+  private solo: SoloLog | undefined
+  private raft: RaftMachine | undefined
+  private passedOn = false
 
   constructor(start: NodeStart, joined: Joined, links: Links) {
-    this.#links = links
+    this.links = links
     this.leader = new ControlLeader(
       (listener, snapshots) => {
         if (start.voterCount === undefined && joined.voters.length === 1 && start.hardState === undefined) {
-          this.#solo = new SoloLog(joined.log, listener)
-          return this.#solo
+          this.solo = new SoloLog(joined.log, listener)
+          return this.solo
         }
         const { store: self, hardState, snapshot, logOptions: options = {} } = start
-        this.#raft = new RaftMachine(
+        this.raft = new RaftMachine(
           { self, hardState, snapshot, entries: joined.log, snapshots, options },
-          this.#ports(),
+          this.ports(),
           listener,
         )
-        return this.#raft
+        return this.raft
       },
       EXTENTS_PER_TICK,
       start.knows,
@@ -54,9 +54,9 @@ export class ControlNode {
    * True while that is on its way.
    */
   passLeadershipOn(ctx: Context): boolean {
-    const raft = this.#raft
-    if (raft?.leads !== true || this.#passedOn) return raft?.transferring ?? false
-    this.#passedOn = true
+    const raft = this.raft
+    if (raft?.leads !== true || this.passedOn) return raft?.transferring ?? false
+    this.passedOn = true
     const { followers, members } = raft.view(ctx.now)
     const [next] = followers
       .filter(({ store, state }) => state === 'replicate' && members.voters.some((voter) => voter.store === store))
@@ -66,60 +66,60 @@ export class ControlNode {
   }
 
   start(ctx: Context): void {
-    this.#solo?.start(ctx)
-    this.#raft?.start(ctx)
+    this.solo?.start(ctx)
+    this.raft?.start(ctx)
   }
 
   /** Who leads, as far as this voter knows; undefined with one voter. */
   get leaderStore(): StoreId | undefined {
-    return this.#raft?.leader
+    return this.raft?.leader
   }
 
   /** Who votes by the newest entry of the log here; empty with one voter. */
   get voters(): readonly Voter[] {
-    return this.#raft?.members.voters ?? []
+    return this.raft?.members.voters ?? []
   }
 
   /** Last entry that raft handed over here; 0 with one voter. */
   get applied(): number {
-    return this.#raft?.applied ?? 0
+    return this.raft?.applied ?? 0
   }
 
   raftView(now: number): RaftView | undefined {
-    return this.#raft?.view(now)
+    return this.raft?.view(now)
   }
 
   onTick(ctx: Context): void {
-    this.#raft?.onTick(ctx)
+    this.raft?.onTick(ctx)
     this.leader.onTick(ctx)
   }
 
   onLogAppended(ctx: Context, index: number): void {
-    this.#solo?.onAppended(ctx, index)
+    this.solo?.onAppended(ctx, index)
   }
 
   onPersisted(ctx: Context, token: number): void {
-    invariant(this.#raft !== undefined, 'a request of raft was written, and there is no raft')
-    this.#raft.onPersisted(ctx, token)
+    invariant(this.raft !== undefined, 'a request of raft was written, and there is no raft')
+    this.raft.onPersisted(ctx, token)
   }
 
   /** What a link brings counts only as the word of the store at its other end. */
   onRaftMessage(ctx: Context, link: Link, message: RaftMessage): void {
-    if (this.#links.storeOf(link) === message.from) this.#raft?.onMessage(ctx, message)
+    if (this.links.storeOf(link) === message.from) this.raft?.onMessage(ctx, message)
   }
 
   /** `store`: who was at the other end. */
   onLinkDown(ctx: Context, link: Link, store: StoreId | undefined): void {
     this.leader.onLinkDown(link)
-    if (store !== undefined && !this.#links.connected().includes(store)) this.#raft?.onPeerLost(ctx, store)
+    if (store !== undefined && !this.links.connected().includes(store)) this.raft?.onPeerLost(ctx, store)
   }
 
-  #ports(): RaftPorts {
+  private ports(): RaftPorts {
     return {
       // Without a connection it is lost, like everything that a network loses: whoever needs an answer asks again.
       send: (ctx, message) => {
-        const link = this.#links.dialed(message.to)
-        if (link !== undefined && this.#links.levelOf(link) >= levelOf(message))
+        const link = this.links.dialed(message.to)
+        if (link !== undefined && this.links.levelOf(link) >= levelOf(message))
           ctx.emit({ type: 'send', link, message })
       },
       persist: (ctx, request) => ctx.emit({ type: 'raft-persist', request }),

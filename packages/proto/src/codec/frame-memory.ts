@@ -13,12 +13,12 @@ const KEPT_BYTES: Bytes = 8 * MIB
  * than copying into it does, and V8 collects all of its garbage the sooner the more such memory is let go.
  */
 export class FrameMemory {
-  readonly #kept = new KeptMemory(KEPT_BYTES)
+  private readonly kept = new KeptMemory(KEPT_BYTES)
 
   /** Memory of that length with any content. */
   take(length: Bytes): Uint8Array {
     if (length < SMALLEST_BYTES || length > LARGEST_BYTES) return Buffer.allocUnsafe(length)
-    return this.#kept.take(2 ** Math.ceil(Math.log2(length))).subarray(0, length)
+    return this.kept.take(2 ** Math.ceil(Math.log2(length))).subarray(0, length)
   }
 
   /**
@@ -28,6 +28,6 @@ export class FrameMemory {
   onSent(frame: Uint8Array, error: Error | null | undefined): void {
     const failed = error !== undefined && error !== null
     if (failed || frame.length < SMALLEST_BYTES || frame.length > LARGEST_BYTES) return
-    this.#kept.giveBack(new Uint8Array(frame.buffer))
+    this.kept.giveBack(new Uint8Array(frame.buffer))
   }
 }

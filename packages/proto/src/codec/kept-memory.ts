@@ -2,32 +2,32 @@ import type { Bytes } from '@ashlar/proto'
 
 /** Memory that is used again for the same sizes, at most so many bytes of it. */
 export class KeptMemory {
-  readonly #limitBytes: Bytes
-  readonly #kept = new Map<Bytes, Uint8Array[]>()
-  #keptBytes: Bytes = 0
+  private readonly limitBytes: Bytes
+  private readonly kept = new Map<Bytes, Uint8Array[]>()
+  private keptBytes: Bytes = 0
 
   constructor(limitBytes: Bytes) {
-    this.#limitBytes = limitBytes
+    this.limitBytes = limitBytes
   }
 
   /** Memory of that size, with any content, that shares its buffer with nothing. */
   take(size: Bytes): Uint8Array {
-    const found = this.#kept.get(size)?.pop()
+    const found = this.kept.get(size)?.pop()
     if (found === undefined) return Buffer.allocUnsafeSlow(size)
-    this.#keptBytes -= size
+    this.keptBytes -= size
     return found
   }
 
   /** At most once, when nobody uses it any more. What is not given back is collected. */
   giveBack(memory: Uint8Array): void {
-    if (this.#keptBytes + memory.length > this.#limitBytes) {
+    if (this.keptBytes + memory.length > this.limitBytes) {
       // Who uses other sizes now would find nothing of theirs for ever.
-      this.#kept.clear()
-      this.#keptBytes = 0
+      this.kept.clear()
+      this.keptBytes = 0
     }
-    const same = this.#kept.get(memory.length)
-    if (same === undefined) this.#kept.set(memory.length, [memory])
+    const same = this.kept.get(memory.length)
+    if (same === undefined) this.kept.set(memory.length, [memory])
     else same.push(memory)
-    this.#keptBytes += memory.length
+    this.keptBytes += memory.length
   }
 }

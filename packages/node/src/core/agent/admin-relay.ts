@@ -26,17 +26,17 @@ const ANSWER_MS = 15_000
  * sent again over the next one: attach and detach name their session, so that control tells a repetition.
  */
 export class AdminRelay {
-  readonly #relayed = new Map<number, Relayed>()
-  #lastRequest = 0
+  private readonly relayed = new Map<number, Relayed>()
+  private lastRequest = 0
 
   /** `leader` undefined: nobody to ask. `absence` then says who does not answer. */
   ask(ctx: Context, asker: Asker, command: AdminCommand, leader: Link | undefined, absence: string): void {
     if (leader === undefined) return answer(ctx, asker, refusal('NO_CONTROL', 'no control leader answers', absence))
-    if (this.#relayed.size >= RELAYED_COMMANDS)
+    if (this.relayed.size >= RELAYED_COMMANDS)
       return answer(ctx, asker, refusal('BUSY', `${RELAYED_COMMANDS} commands wait for control`, 'try again later'))
     const relayed: Relayed = { asker, command, askedAt: ctx.now, link: undefined, sentBefore: false }
-    const request = ++this.#lastRequest
-    this.#relayed.set(request, relayed)
+    const request = ++this.lastRequest
+    this.relayed.set(request, relayed)
     send(ctx, request, relayed, leader)
   }
 
@@ -45,7 +45,7 @@ export class AdminRelay {
    * is asked only then: every step comes here, and nearly none has such a command.
    */
   drive(ctx: Context, leader: Link | undefined, absence: () => string): void {
-    for (const [request, relayed] of this.#relayed) {
+    for (const [request, relayed] of this.relayed) {
       const waitedMs = ctx.now - relayed.askedAt
       if (waitedMs < ANSWER_MS) {
         if (leader === undefined || leader === relayed.link) continue
@@ -54,7 +54,7 @@ export class AdminRelay {
         send(ctx, request, relayed, leader)
         continue
       }
-      this.#relayed.delete(request)
+      this.relayed.delete(request)
       const message = `control did not answer for ${waitedMs} ms; the command may still take effect`
       answer(ctx, relayed.asker, refusal('TIMEOUT', message, absence()))
     }
@@ -62,14 +62,14 @@ export class AdminRelay {
 
   /** False: whoever was asked does not lead; the command goes to the next leader, unless it waited too long. */
   onAnswer(ctx: Context, message: AdminDone): boolean {
-    const relayed = this.#relayed.get(message.request)
+    const relayed = this.relayed.get(message.request)
     if (relayed === undefined) return true
     if (message.code === ERRORS.NO_CONTROL.number) {
       relayed.link = undefined
       relayed.sentBefore = true
       return false
     }
-    this.#relayed.delete(message.request)
+    this.relayed.delete(message.request)
     const { code, message: text, hint, volume, revision } = message
     const done: Done = { code, message: text, hint, ...(volume === undefined ? {} : { volume }), revision }
     answer(ctx, relayed.asker, relayed.sentBefore ? withDoubt(relayed.command, done) : done)
@@ -78,8 +78,8 @@ export class AdminRelay {
 
   /** What went over this link is sent again; what came over it has nobody to be answered any more. */
   onLinkDown(link: Link): void {
-    for (const [request, relayed] of this.#relayed) {
-      if ('link' in relayed.asker && relayed.asker.link === link) this.#relayed.delete(request)
+    for (const [request, relayed] of this.relayed) {
+      if ('link' in relayed.asker && relayed.asker.link === link) this.relayed.delete(request)
       else if (relayed.link === link) {
         relayed.link = undefined
         relayed.sentBefore = true

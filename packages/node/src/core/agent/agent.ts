@@ -41,145 +41,145 @@ export type AgentStart = LevelStart & Pick<NodeStart, 'store' | 'name' | 'addres
  */
 export class ControlAgent implements ControlView {
   readonly map: MapCopy = new MapCopy()
-  readonly #start: AgentStart
-  readonly #links: PeerLinks
-  readonly #lease = new HeldLease()
-  readonly #sets = new SetRequests()
-  readonly #releases = new Releases()
-  readonly #relay = new AdminRelay()
-  readonly #watchers = new MapWatchers()
-  #listener: MapListener | undefined
-  #cluster: ClusterId | undefined
-  readonly #voter = new VoterChoice()
+  private readonly start: AgentStart
+  private readonly links: PeerLinks
+  private readonly lease = new HeldLease()
+  private readonly sets = new SetRequests()
+  private readonly releases = new Releases()
+  private readonly relay = new AdminRelay()
+  private readonly watchers = new MapWatchers()
+  private listener: MapListener | undefined
+  private cluster: ClusterId | undefined
+  private readonly voter = new VoterChoice()
   /** The link to the leader of the last step. */
-  #leaderLink: Link | undefined
-  #registration: { request: number; sentAt: Millis | undefined } | undefined
-  #refusal = ''
-  #registered = false
+  private leaderLink: Link | undefined
+  private registration: { request: number; sentAt: Millis | undefined } | undefined
+  private refusal = ''
+  private registered = false
   /** The lease held at the end of the last step. */
-  #heldLease = false
-  #lastRequest = 0
-  #renewedAt = Number.NEGATIVE_INFINITY
+  private heldLease = false
+  private lastRequest = 0
+  private renewedAt = Number.NEGATIVE_INFINITY
   /** When the map was asked for over this link; undefined: it has to be. */
-  #mapAskedAt: Millis | undefined
-  #mapMissing = false
-  readonly #level: KnownLevel
-  #room: StoreRoom = { space: 'free', freeBytes: Number.MAX_SAFE_INTEGER }
+  private mapAskedAt: Millis | undefined
+  private mapMissing = false
+  private readonly level: KnownLevel
+  private room: StoreRoom = { space: 'free', freeBytes: Number.MAX_SAFE_INTEGER }
   /** Deltas of this step, to be passed on to watchers. */
-  #recent: MapDelta[] = []
+  private recent: MapDelta[] = []
 
   constructor(start: AgentStart, links: PeerLinks) {
-    this.#start = start
-    this.#links = links
-    this.#level = new KnownLevel(start)
+    this.start = start
+    this.links = links
+    this.level = new KnownLevel(start)
   }
 
   /** Who is told of changes. Called once, before anything else. */
   listen(listener: MapListener): void {
-    this.#listener = listener
+    this.listener = listener
   }
 
   /** The cluster is known: register with it. */
   begin(ctx: Context, cluster: ClusterId, voters: readonly Voter[]): void {
-    this.#cluster = cluster
-    this.#voter.learn(voters)
-    this.#drive(ctx)
+    this.cluster = cluster
+    this.voter.learn(voters)
+    this.drive(ctx)
   }
 
   /** A peer greets, and tells who votes by the map that it knows. */
   onGreeted({ cluster, voters }: Pick<Greet, 'cluster' | 'voters'>): void {
-    if (cluster !== undefined && cluster === this.#cluster) this.#voter.learnMore(voters)
+    if (cluster !== undefined && cluster === this.cluster) this.voter.learnMore(voters)
   }
 
   /** Voters that this node knows of. Another list whenever they change. */
   get voters(): readonly Voter[] {
-    return this.#voter.all
+    return this.voter.all
   }
 
   /** This node takes part in control's log, and knows who leads it, or that nobody does any more. */
   onLeaderKnown(leader: Voter | undefined): void {
-    this.#voter.hint(leader)
+    this.voter.hint(leader)
   }
 
   /** Room of this store, told to control with every renewal. */
   setRoom(room: StoreRoom): void {
-    this.#room = room
+    this.room = room
   }
 
   // ---- what replication uses ---------------------------------------------------------------------------------------
 
   leaseHeld(ctx: Context): boolean {
-    return this.#lease.held(ctx.now)
+    return this.lease.held(ctx.now)
   }
 
   mapAsOf(): Millis {
-    return this.#lease.mapAsOf
+    return this.lease.mapAsOf
   }
 
   requestChange(_ctx: Context, change: SetChange): void {
-    this.#sets.add(change)
+    this.sets.add(change)
   }
 
   release(_ctx: Context, extents: readonly ReleasedExtent[], reason: ReleaseReason): void {
-    this.#releases.add(extents, reason)
+    this.releases.add(extents, reason)
   }
 
   tellPromises(ctx: Context, extents: Promises['extents']): void {
-    const link = this.#registered && this.map.featureLevel >= FEATURES.raisedEpochs ? this.#findLeader() : undefined
-    const { store, incarnation } = this.#start
+    const link = this.registered && this.map.featureLevel >= FEATURES.raisedEpochs ? this.findLeader() : undefined
+    const { store, incarnation } = this.start
     if (link === undefined) return
     ctx.emit({ type: 'send', link, message: { type: 'promises', store, counter: incarnation.counter, extents } })
   }
 
   /** True while control has not answered for every extent that was given up. */
   get releasing(): boolean {
-    return this.#releases.pending
+    return this.releases.pending
   }
 
   // ---- inputs ------------------------------------------------------------------------------------------------------
 
   onTick(ctx: Context): void {
-    this.#drive(ctx)
+    this.drive(ctx)
   }
 
   onLinkUp(ctx: Context): void {
-    this.#drive(ctx)
+    this.drive(ctx)
   }
 
   onLinkDown(ctx: Context, link: Link): void {
-    this.#watchers.forget(link)
-    this.#relay.onLinkDown(link)
-    this.#drive(ctx)
+    this.watchers.forget(link)
+    this.relay.onLinkDown(link)
+    this.drive(ctx)
   }
 
   /** False when the message is not for the agent. */
   onMessage(ctx: Context, link: Link, message: Message): boolean {
     switch (message.type) {
       case 'registered':
-        this.#onRegistered(ctx, message)
+        this.onRegistered(ctx, message)
         return true
       case 'renewed':
-        this.#onRenewed(ctx, message)
+        this.onRenewed(ctx, message)
         return true
       case 'map-update':
-        this.#onMapUpdate(ctx, message.delta)
+        this.onMapUpdate(ctx, message.delta)
         return true
       case 'sets-changed':
-        this.#sets.onAnswer(message)
-        this.#tellOutcomes(ctx)
+        this.sets.onAnswer(message)
+        this.tellOutcomes(ctx)
         return true
       case 'released':
-        if (!this.#releases.onAnswer(message, ctx.now, this.map)) this.#voter.refused(ctx.now)
-        this.#tellOutcomes(ctx)
+        if (!this.releases.onAnswer(message, ctx.now, this.map)) this.voter.refused(ctx.now)
+        this.tellOutcomes(ctx)
         return true
       case 'admin-done':
-        if (!this.#relay.onAnswer(ctx, message)) this.#voter.refused(ctx.now)
+        if (!this.relay.onAnswer(ctx, message)) this.voter.refused(ctx.now)
         return true
       case 'get-map':
-        this.#watchers.ask(ctx, this.map, link, message.have, message.watch)
+        this.watchers.ask(ctx, this.map, link, message.have, message.watch)
         return true
       case 'admin':
-        this.#relay.ask(ctx, { link, request: message.request }, message.command, this.#findLeader(), this.#absence())
+        this.relay.ask(ctx, { link, request: message.request }, message.command, this.findLeader(), this.absence())
         return true
       default:
         return false
@@ -188,66 +188,66 @@ export class ControlAgent implements ControlView {
 
   /** A command of this node's own HTTP API; answered by the effect `admin-done` with this token. */
   onAdmin(ctx: Context, token: Token, command: AdminCommand): void {
-    this.#relay.ask(ctx, { token }, command, this.#findLeader(), this.#absence())
+    this.relay.ask(ctx, { token }, command, this.findLeader(), this.absence())
   }
 
   /** Sends what this step gathered, and tells watchers what it changed. */
   endStep(ctx: Context): void {
-    this.#drive(ctx)
-    this.#watchers.push(ctx, this.map, this.#recent)
-    this.#recent = []
+    this.drive(ctx)
+    this.watchers.push(ctx, this.map, this.recent)
+    this.recent = []
   }
 
   view(now: Millis): AgentView {
-    const leader = this.#findLeader()
+    const leader = this.findLeader()
     const state =
-      this.#cluster === undefined
+      this.cluster === undefined
         ? 'no-cluster'
         : leader === undefined
           ? 'no-leader'
-          : this.#registered
+          : this.registered
             ? 'registered'
             : 'registering'
     return {
       state,
-      waitsFor: waitsFor(state, this.#refusal, () => this.#absence()),
-      leaderStore: leader === undefined ? undefined : this.#voter.current?.store,
-      leader: leader === undefined ? undefined : this.#voterAddress(this.#voter.current),
-      leaseRemainingMs: this.#lease.remainingMs(now),
+      waitsFor: waitsFor(state, this.refusal, () => this.absence()),
+      leaderStore: leader === undefined ? undefined : this.voter.current?.store,
+      leader: leader === undefined ? undefined : this.voterAddress(this.voter.current),
+      leaseRemainingMs: this.lease.remainingMs(now),
       revision: this.map.revision,
     }
   }
 
   /** The store that leads control, as far as this node has heard from it. */
   get leader(): StoreId | undefined {
-    return this.#findLeader() === undefined ? undefined : this.#voter.leader
+    return this.findLeader() === undefined ? undefined : this.voter.leader
   }
 
   // ---- the leader ----------------------------------------------------------------------------------------------------
 
   /** Where a voter answers now: the map knows when its address changed. */
-  #voterAddress(voter: Voter | undefined): string | undefined {
+  private voterAddress(voter: Voter | undefined): string | undefined {
     if (voter === undefined) return undefined
     return this.map.nodes.get(voter.store)?.address || voter.address
   }
 
   /** A voter is known by its store: another store at its address is not control (A2.0-1). */
-  #findLeader(): Link | undefined {
-    const voter = this.#voter.current
-    return voter === undefined ? undefined : this.#linkTo(voter)
+  private findLeader(): Link | undefined {
+    const voter = this.voter.current
+    return voter === undefined ? undefined : this.linkTo(voter)
   }
 
-  #linkTo(voter: Voter): Link | undefined {
-    return voter.store === this.#start.store ? LOOPBACK_LINK : this.#links.dialed(voter.store)
+  private linkTo(voter: Voter): Link | undefined {
+    return voter.store === this.start.store ? LOOPBACK_LINK : this.links.dialed(voter.store)
   }
 
   /** Says why there is no leader to ask. */
-  #absence(): string {
-    const voter = this.#voter.current
-    const address = this.#voterAddress(voter)
+  private absence(): string {
+    const voter = this.voter.current
+    const address = this.voterAddress(voter)
     if (voter === undefined || address === undefined) return 'this node has not joined a cluster yet'
-    const link = this.#links.dialedAddress(address)
-    const other = link === undefined ? undefined : this.#links.storeOf(link)
+    const link = this.links.dialedAddress(address)
+    const other = link === undefined ? undefined : this.links.storeOf(link)
     if (other !== undefined && other !== voter.store)
       return `control's voter is store ${voter.store}, but another store (${other}) answers at ${address}`
     return `control's voter at ${address} does not answer: see whether that node runs`
@@ -256,145 +256,145 @@ export class ControlAgent implements ControlView {
   // ---- sending -----------------------------------------------------------------------------------------------------
 
   /** Does what is due: registration, renewal, the map, requests. Changes nothing when nothing is. */
-  #drive(ctx: Context): void {
-    this.#watchLease(ctx)
-    this.#voter.seek(ctx.now, (voter) => this.#linkTo(voter))
-    if (this.#voter.isPaused(ctx.now)) return
-    const link = this.#cluster === undefined ? undefined : this.#findLeader()
-    if (link !== this.#leaderLink) this.#onLeaderLink(link)
-    this.#relay.drive(ctx, link, () => this.#absence())
+  private drive(ctx: Context): void {
+    this.watchLease(ctx)
+    this.voter.seek(ctx.now, (voter) => this.linkTo(voter))
+    if (this.voter.isPaused(ctx.now)) return
+    const link = this.cluster === undefined ? undefined : this.findLeader()
+    if (link !== this.leaderLink) this.onLeaderLink(link)
+    this.relay.drive(ctx, link, () => this.absence())
     if (link === undefined) return
-    if (!this.#registered) return this.#register(ctx, link)
-    this.#askForMap(ctx, link)
-    if (ctx.now - this.#renewedAt >= TIMERS.renewMs) this.#renew(ctx, link)
-    const sender = { store: this.#start.store, counter: this.#start.incarnation.counter }
-    this.#sets.drive(ctx, link, sender)
-    this.#releases.drive(ctx, link, sender, this.map)
+    if (!this.registered) return this.register(ctx, link)
+    this.askForMap(ctx, link)
+    if (ctx.now - this.renewedAt >= TIMERS.renewMs) this.renew(ctx, link)
+    const sender = { store: this.start.store, counter: this.start.incarnation.counter }
+    this.sets.drive(ctx, link, sender)
+    this.releases.drive(ctx, link, sender, this.map)
   }
 
-  #watchLease(ctx: Context): void {
+  private watchLease(ctx: Context): void {
     const held = this.leaseHeld(ctx)
-    if (this.#heldLease && !held) ctx.fact('warn', 'lease-lost', { leader: this.#voterAddress(this.#voter.current) })
-    this.#heldLease = held
+    if (this.heldLease && !held) ctx.fact('warn', 'lease-lost', { leader: this.voterAddress(this.voter.current) })
+    this.heldLease = held
   }
 
   /** Nothing that was sent over another link will be answered over this one. */
-  #onLeaderLink(link: Link | undefined): void {
-    this.#leaderLink = link
-    this.#mapAskedAt = undefined
-    this.#renewedAt = Number.NEGATIVE_INFINITY
-    if (this.#registration !== undefined) this.#registration.sentAt = undefined
-    this.#resend()
+  private onLeaderLink(link: Link | undefined): void {
+    this.leaderLink = link
+    this.mapAskedAt = undefined
+    this.renewedAt = Number.NEGATIVE_INFINITY
+    if (this.registration !== undefined) this.registration.sentAt = undefined
+    this.resend()
   }
 
   /** Also once a voter leads: what it was asked before it passed over. */
-  #resend(): void {
-    this.#sets.resend()
-    this.#releases.resend()
+  private resend(): void {
+    this.sets.resend()
+    this.releases.resend()
   }
 
-  #register(ctx: Context, link: Link): void {
-    if (this.#registration === undefined) {
-      this.#lease.drop()
-      this.#registration = { request: ++this.#lastRequest, sentAt: undefined }
+  private register(ctx: Context, link: Link): void {
+    if (this.registration === undefined) {
+      this.lease.drop()
+      this.registration = { request: ++this.lastRequest, sentAt: undefined }
     }
-    const { sentAt, request } = this.#registration
-    const cluster = this.#cluster
+    const { sentAt, request } = this.registration
+    const cluster = this.cluster
     if (cluster === undefined || (sentAt !== undefined && ctx.now - sentAt < TIMERS.controlRetryMs)) return
-    this.#registration.sentAt = ctx.now
-    this.#voter.asked(ctx.now)
-    const { store, name, address, api, incarnation, trust } = this.#start
-    const own = { store, name, address, api, incarnation, trust, ...this.#level.told }
+    this.registration.sentAt = ctx.now
+    this.voter.asked(ctx.now)
+    const { store, name, address, api, incarnation, trust } = this.start
+    const own = { store, name, address, api, incarnation, trust, ...this.level.told }
     ctx.emit({ type: 'send', link, message: { type: 'register', request, cluster, ...own } })
   }
 
-  #renew(ctx: Context, link: Link): void {
-    this.#renewedAt = ctx.now
-    this.#voter.asked(ctx.now)
-    const { store, incarnation } = this.#start
+  private renew(ctx: Context, link: Link): void {
+    this.renewedAt = ctx.now
+    this.voter.asked(ctx.now)
+    const { store, incarnation } = this.start
     const { counter } = incarnation
     const { revision } = this.map
-    const token = this.#lease.renew(ctx.now, revision)
-    const told = { revision, ...this.#room, ...this.#level.told }
+    const token = this.lease.renew(ctx.now, revision)
+    const told = { revision, ...this.room, ...this.level.told }
     ctx.emit({ type: 'send', link, message: { type: 'renew', token, store, counter, ...told } })
   }
 
   /** Once over each link to the leader, which then tells of every change; again when something is missing. */
-  #askForMap(ctx: Context, link: Link): void {
-    const again = this.#mapMissing && ctx.now - (this.#mapAskedAt ?? ctx.now) >= TIMERS.controlRetryMs
-    if (this.#mapAskedAt !== undefined && !again) return
-    this.#mapAskedAt = ctx.now
+  private askForMap(ctx: Context, link: Link): void {
+    const again = this.mapMissing && ctx.now - (this.mapAskedAt ?? ctx.now) >= TIMERS.controlRetryMs
+    if (this.mapAskedAt !== undefined && !again) return
+    this.mapAskedAt = ctx.now
     ctx.emit({ type: 'send', link, message: { type: 'get-map', have: this.map.revision, watch: true } })
   }
 
   // ---- answers -----------------------------------------------------------------------------------------------------
 
-  #onRegistered(ctx: Context, message: Registered): void {
-    if (this.#registration?.request !== message.request) return
+  private onRegistered(ctx: Context, message: Registered): void {
+    if (this.registration?.request !== message.request) return
     if (message.code === ERRORS.NO_CONTROL.number) {
-      this.#registration.sentAt = undefined
-      return this.#voter.refused(ctx.now)
+      this.registration.sentAt = undefined
+      return this.voter.refused(ctx.now)
     }
-    if (this.#voter.answered()) this.#resend()
+    if (this.voter.answered()) this.resend()
     if (message.code !== ERRORS.OK.number) {
       // It is asked again after the retry time: what stands in the way (a name in use) may go away.
-      if (this.#refusal !== message.message)
+      if (this.refusal !== message.message)
         ctx.fact('error', 'registration-refused', {
           code: errorCodeOf(message.code),
           reason: message.message,
         })
-      this.#refusal = message.message
+      this.refusal = message.message
       return
     }
-    this.#registration = undefined
-    this.#registered = true
-    this.#refusal = ''
-    this.#renewedAt = Number.NEGATIVE_INFINITY
+    this.registration = undefined
+    this.registered = true
+    this.refusal = ''
+    this.renewedAt = Number.NEGATIVE_INFINITY
     ctx.fact('info', 'registered', { revision: message.revision })
   }
 
-  #onRenewed(ctx: Context, message: Renewed): void {
-    if (!this.#lease.awaits(message.token)) return
+  private onRenewed(ctx: Context, message: Renewed): void {
+    if (!this.lease.awaits(message.token)) return
     if (message.code === ERRORS.NO_CONTROL.number) {
-      this.#renewedAt = Number.NEGATIVE_INFINITY
-      return this.#voter.refused(ctx.now)
+      this.renewedAt = Number.NEGATIVE_INFINITY
+      return this.voter.refused(ctx.now)
     }
-    if (this.#voter.answered()) this.#resend()
+    if (this.voter.answered()) this.resend()
     if (message.code !== ERRORS.OK.number) {
-      this.#lease.drop()
-      this.#registered = false
+      this.lease.drop()
+      this.registered = false
       return
     }
-    if (this.#lease.isBehind(message.token, message.revision)) return endAhead(ctx, this.map.revision, message.revision)
-    this.#lease.answered(message.token, message.revision, this.map.revision)
-    if (message.revision > this.map.revision) this.#mapMissing = true
+    if (this.lease.isBehind(message.token, message.revision)) return endAhead(ctx, this.map.revision, message.revision)
+    this.lease.answered(message.token, message.revision, this.map.revision)
+    if (message.revision > this.map.revision) this.mapMissing = true
   }
 
-  #onMapUpdate(ctx: Context, delta: MapDelta): void {
-    if (delta.cluster !== this.#cluster) return ctx.fact('error', 'foreign-map', { cluster: delta.cluster })
+  private onMapUpdate(ctx: Context, delta: MapDelta): void {
+    if (delta.cluster !== this.cluster) return ctx.fact('error', 'foreign-map', { cluster: delta.cluster })
     if (this.map.gap(delta)) {
-      this.#mapMissing = true
+      this.mapMissing = true
       return
     }
     const change = this.map.apply(delta)
     if (change === undefined) return
-    this.#level.follow(ctx, this.map.featureLevel)
-    this.#mapMissing = false
-    this.#recent.push(delta)
-    this.#voter.learn(this.map.voters)
+    this.level.follow(ctx, this.map.featureLevel)
+    this.mapMissing = false
+    this.recent.push(delta)
+    this.voter.learn(this.map.voters)
     // Who attached a volume waits until its primaries renew at this revision (A2.11-1): they do so at once.
-    if (change.volumes.length > 0) this.#renewedAt = Number.NEGATIVE_INFINITY
-    this.#listener?.onMapChanged(ctx, change.extents, change.removedExtents)
-    this.#lease.applied(this.map.revision)
-    this.#tellOutcomes(ctx)
+    if (change.volumes.length > 0) this.renewedAt = Number.NEGATIVE_INFINITY
+    this.listener?.onMapChanged(ctx, change.extents, change.removedExtents)
+    this.lease.applied(this.map.revision)
+    this.tellOutcomes(ctx)
   }
 
-  #tellOutcomes(ctx: Context): void {
-    for (const { change, committed } of this.#sets.takeSettled(this.map))
-      this.#listener?.onSetChanged(ctx, change, committed)
-    if (this.#sets.aheadOfMap) this.#mapMissing = true
+  private tellOutcomes(ctx: Context): void {
+    for (const { change, committed } of this.sets.takeSettled(this.map))
+      this.listener?.onSetChanged(ctx, change, committed)
+    if (this.sets.aheadOfMap) this.mapMissing = true
     // The changes of a release come before its answer on the same link, so that the map shows them unless it has a gap.
-    const released = this.#mapMissing ? [] : this.#releases.takeAnswered()
-    if (released.length > 0) this.#listener?.onReleased(ctx, released)
+    const released = this.mapMissing ? [] : this.releases.takeAnswered()
+    if (released.length > 0) this.listener?.onReleased(ctx, released)
   }
 }

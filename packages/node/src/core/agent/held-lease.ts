@@ -11,19 +11,19 @@ interface Sent {
  * once the map revision that the answer named is applied (A2.3-1, A2.3-3). All times are this process's own.
  */
 export class HeldLease {
-  #until = Number.NEGATIVE_INFINITY
+  private until = Number.NEGATIVE_INFINITY
   /** When the newest renewal was sent of which the answer counts. */
-  #renewedAt = Number.NEGATIVE_INFINITY
-  #lastToken = 0
-  readonly #sent = new Map<number, Sent>()
+  private renewedAt = Number.NEGATIVE_INFINITY
+  private lastToken = 0
+  private readonly sent = new Map<number, Sent>()
   /** Answered, while the map is not at the named revision yet. */
-  #granted: { readonly revision: number; readonly until: Millis }[] = []
+  private granted: { readonly revision: number; readonly until: Millis }[] = []
 
   /** A renewal is about to be sent while the map is at this revision: gives its token. */
   renew(now: Millis, revision: number): number {
-    for (const [token, { at }] of this.#sent) if (now - at >= TIMERS.leaseMs) this.#sent.delete(token)
-    const token = ++this.#lastToken
-    this.#sent.set(token, { at: now, revision })
+    for (const [token, { at }] of this.sent) if (now - at >= TIMERS.leaseMs) this.sent.delete(token)
+    const token = ++this.lastToken
+    this.sent.set(token, { at: now, revision })
     return token
   }
 
@@ -32,28 +32,28 @@ export class HeldLease {
    * round that began later, and was told all that was committed by then: control's log has gone back (A2.20-4).
    */
   isBehind(token: number, revision: number): boolean {
-    return revision < (this.#sent.get(token)?.revision ?? 0)
+    return revision < (this.sent.get(token)?.revision ?? 0)
   }
 
   /** A renewal was answered. False: it is none of this registration's, and counts for nothing. */
   answered(token: number, revision: number, applied: number): boolean {
-    const sent = this.#sent.get(token)
+    const sent = this.sent.get(token)
     if (sent === undefined) return false
-    this.#sent.delete(token)
-    this.#granted.push({ revision, until: sent.at + TIMERS.leaseMs })
+    this.sent.delete(token)
+    this.granted.push({ revision, until: sent.at + TIMERS.leaseMs })
     this.applied(applied)
     return true
   }
 
   /** The map is applied up to this revision: grants that named it or an earlier one count. */
   applied(revision: number): void {
-    if (this.#granted.length === 0) return
-    for (const grant of this.#granted) {
+    if (this.granted.length === 0) return
+    for (const grant of this.granted) {
       if (grant.revision > revision) continue
-      this.#until = Math.max(this.#until, grant.until)
-      this.#renewedAt = Math.max(this.#renewedAt, grant.until - TIMERS.leaseMs)
+      this.until = Math.max(this.until, grant.until)
+      this.renewedAt = Math.max(this.renewedAt, grant.until - TIMERS.leaseMs)
     }
-    this.#granted = this.#granted.filter((grant) => grant.revision > revision)
+    this.granted = this.granted.filter((grant) => grant.revision > revision)
   }
 
   /**
@@ -61,27 +61,27 @@ export class HeldLease {
    * began after the renewal arrived, and named the revision that it was at.
    */
   get mapAsOf(): Millis {
-    return this.#renewedAt
+    return this.renewedAt
   }
 
   /** True while an answer to this token is awaited. */
   awaits(token: number): boolean {
-    return this.#sent.has(token)
+    return this.sent.has(token)
   }
 
   /** Gives the lease up, and every renewal that is on its way with it: nothing of it outlives a registration. */
   drop(): void {
-    this.#until = Number.NEGATIVE_INFINITY
-    this.#sent.clear()
-    this.#granted = []
+    this.until = Number.NEGATIVE_INFINITY
+    this.sent.clear()
+    this.granted = []
   }
 
   held(now: Millis): boolean {
-    return now < this.#until
+    return now < this.until
   }
 
   /** Milliseconds that the lease still holds; 0 when it does not. */
   remainingMs(now: Millis): Millis {
-    return Math.max(0, this.#until - now)
+    return Math.max(0, this.until - now)
   }
 }

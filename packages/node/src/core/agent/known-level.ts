@@ -8,10 +8,10 @@ export type LevelStart = Pick<NodeStart, 'featureLevel' | 'knows'>
 export class KnownLevel {
   /** As it is told to control. */
   readonly told: { readonly level?: number }
-  #saved: number
+  private saved: number
 
   constructor({ featureLevel = 0, knows: level = FEATURE_LEVEL }: LevelStart) {
-    this.#saved = featureLevel
+    this.saved = featureLevel
     this.told = level === 0 ? {} : { level }
   }
 
@@ -20,8 +20,8 @@ export class KnownLevel {
    * directory before there is something in it that it does not know.
    */
   follow(ctx: Context, level: number): void {
-    if (level <= this.#saved) return
-    this.#saved = level
+    if (level <= this.saved) return
+    this.saved = level
     ctx.fact('info', 'feature-level-raised', { featureLevel: level })
     ctx.emit({ type: 'save-level', level })
   }

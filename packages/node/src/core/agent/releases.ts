@@ -35,21 +35,21 @@ interface Sent {
  * record that it was given up under, the same one under one number: this node does nothing under a later one before control has answered (amendment 38).
  */
 export class Releases {
-  readonly #gathered = new Map<ReleaseReason, Map<ExtentId, ReleasedExtent>>()
-  #sent: Sent | undefined
+  private readonly gathered = new Map<ReleaseReason, Map<ExtentId, ReleasedExtent>>()
+  private sent: Sent | undefined
   /** Answered by control; the map may not show it yet. */
-  #answered: ReleasedExtent[] = []
-  #lastRequest = 0
+  private answered: ReleasedExtent[] = []
+  private lastRequest = 0
 
   add(extents: readonly ReleasedExtent[], reason: ReleaseReason): void {
-    const gathered = this.#gathered.get(reason) ?? new Map<ExtentId, ReleasedExtent>()
+    const gathered = this.gathered.get(reason) ?? new Map<ExtentId, ReleasedExtent>()
     for (const extent of extents) gathered.set(extent.extent, extent)
-    if (gathered.size > 0) this.#gathered.set(reason, gathered)
+    if (gathered.size > 0) this.gathered.set(reason, gathered)
   }
 
   drive(ctx: Context, link: Link, sender: { readonly store: StoreId; readonly counter: number }, map: Records): void {
-    this.#sent ??= this.#next(map)
-    const sent = this.#sent
+    this.sent ??= this.next(map)
+    const sent = this.sent
     if (sent === undefined) return
     if (sent.sentAt !== undefined && ctx.now - sent.sentAt < TIMERS.controlRetryMs) return
     sent.sentAt = ctx.now
@@ -59,53 +59,53 @@ export class Releases {
 
   /** Another link, or another leader. */
   resend(): void {
-    if (this.#sent !== undefined) this.#sent.sentAt = undefined
+    if (this.sent !== undefined) this.sent.sentAt = undefined
   }
 
   /** False: the answer says that its sender does not lead control; the release is sent again. */
   onAnswer(message: Released, now: Millis, map: Records): boolean {
-    const sent = this.#sent
+    const sent = this.sent
     if (message.request !== sent?.request) return true
     if (message.code === ERRORS.NO_CONTROL.number) return false
-    if (message.code === ERRORS.CONFLICT.number) this.#nameAgain(sent, now, map)
+    if (message.code === ERRORS.CONFLICT.number) this.nameAgain(sent, now, map)
     else {
-      this.#answered.push(...sent.extents.map(({ extent, epoch }) => ({ extent, epoch })))
-      this.#sent = undefined
+      this.answered.push(...sent.extents.map(({ extent, epoch }) => ({ extent, epoch })))
+      this.sent = undefined
     }
     return true
   }
 
   /** A record moved on before control heard of its release. Where this node has not heard of that yet it asks a while later. */
-  #nameAgain({ reason, extents }: Sent, now: Millis, map: Records): void {
-    const again = this.#named(reason, extents, map)
+  private nameAgain({ reason, extents }: Sent, now: Millis, map: Records): void {
+    const again = this.named(reason, extents, map)
     const isNews = again.extents.some(({ revision }, at) => revision !== extents[at]?.revision)
-    this.#sent = { ...again, sentAt: isNews ? undefined : now }
+    this.sent = { ...again, sentAt: isNews ? undefined : now }
   }
 
-  #named(reason: ReleaseReason, extents: readonly ReleasedExtent[], map: Records): Sent {
+  private named(reason: ReleaseReason, extents: readonly ReleasedExtent[], map: Records): Sent {
     const named = extents.map(({ extent, epoch }) => {
       const revision = reason === 'slow' ? map.extents.get(extent)?.revision : undefined
       return { extent, epoch, ...(revision === undefined ? {} : { revision }) }
     })
-    return { request: ++this.#lastRequest, reason, extents: named, sentAt: undefined }
+    return { request: ++this.lastRequest, reason, extents: named, sentAt: undefined }
   }
 
   /** Takes what control has answered for. */
   takeAnswered(): ReleasedExtent[] {
-    return this.#answered.splice(0)
+    return this.answered.splice(0)
   }
 
   /** True while control has not answered for everything that was given up. */
   get pending(): boolean {
-    return this.#sent !== undefined || this.#gathered.size > 0
+    return this.sent !== undefined || this.gathered.size > 0
   }
 
-  #next(map: Records): Sent | undefined {
-    for (const [reason, extents] of this.#gathered) {
+  private next(map: Records): Sent | undefined {
+    for (const [reason, extents] of this.gathered) {
       const first = [...extents.values()].slice(0, LIMITS.releaseExtents)
       for (const { extent } of first) extents.delete(extent)
-      if (extents.size === 0) this.#gathered.delete(reason)
-      return this.#named(reason, first, map)
+      if (extents.size === 0) this.gathered.delete(reason)
+      return this.named(reason, first, map)
     }
     return undefined
   }

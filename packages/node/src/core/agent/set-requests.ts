@@ -40,23 +40,23 @@ const BATCH_CHANGES = 1000
  * when the map of this node shows what control decided.
  */
 export class SetRequests {
-  readonly #gathered = new Map<ExtentId, SetChange>()
-  #batches: Batch[] = []
-  #answered: AnsweredChange[] = []
-  #lastRequest = 0
+  private readonly gathered = new Map<ExtentId, SetChange>()
+  private batches: Batch[] = []
+  private answered: AnsweredChange[] = []
+  private lastRequest = 0
 
   add(change: SetChange): void {
-    this.#gathered.set(change.extent, change)
+    this.gathered.set(change.extent, change)
   }
 
   /** Sends what was gathered, and again what was not answered in time. */
   drive(ctx: Context, link: Link, sender: { readonly store: StoreId; readonly counter: number }): void {
-    while (this.#gathered.size > 0) {
-      const changes = new Map([...this.#gathered].slice(0, BATCH_CHANGES))
-      for (const extent of changes.keys()) this.#gathered.delete(extent)
-      this.#batches.push({ request: ++this.#lastRequest, changes, sentAt: undefined })
+    while (this.gathered.size > 0) {
+      const changes = new Map([...this.gathered].slice(0, BATCH_CHANGES))
+      for (const extent of changes.keys()) this.gathered.delete(extent)
+      this.batches.push({ request: ++this.lastRequest, changes, sentAt: undefined })
     }
-    for (const batch of this.#batches) {
+    for (const batch of this.batches) {
       if (batch.sentAt !== undefined && ctx.now - batch.sentAt < TIMERS.controlRetryMs) continue
       batch.sentAt = ctx.now
       const changes = [...batch.changes.values()]
@@ -66,20 +66,20 @@ export class SetRequests {
 
   /** Another link, or another leader: everything is sent again. */
   resend(): void {
-    for (const batch of this.#batches) batch.sentAt = undefined
+    for (const batch of this.batches) batch.sentAt = undefined
   }
 
   /** An answer may cover a part of its request; the rest comes later. */
   onAnswer(message: SetsChanged): void {
-    const batch = this.#batches.find((waiting) => waiting.request === message.request)
+    const batch = this.batches.find((waiting) => waiting.request === message.request)
     if (batch === undefined) return
     for (const { extent, code, record } of message.results) {
       const change = batch.changes.get(extent)
       if (change === undefined) continue
       batch.changes.delete(extent)
-      this.#answered.push({ outcome: { change, committed: code === ERRORS.OK.number }, revision: record?.revision })
+      this.answered.push({ outcome: { change, committed: code === ERRORS.OK.number }, revision: record?.revision })
     }
-    if (batch.changes.size === 0) this.#batches = this.#batches.filter((waiting) => waiting !== batch)
+    if (batch.changes.size === 0) this.batches = this.batches.filter((waiting) => waiting !== batch)
   }
 
   /** Takes the outcomes that the map already shows. */
@@ -88,13 +88,13 @@ export class SetRequests {
       const known = map.extents.get(outcome.change.extent)?.revision
       return revision === undefined || known === undefined || known >= revision
     }
-    const settled = this.#answered.filter(shows)
-    if (settled.length > 0) this.#answered = this.#answered.filter((answered) => !shows(answered))
+    const settled = this.answered.filter(shows)
+    if (settled.length > 0) this.answered = this.answered.filter((answered) => !shows(answered))
     return settled.map(({ outcome }) => outcome)
   }
 
   /** True while control has told an outcome that the map of this node does not show yet. */
   get aheadOfMap(): boolean {
-    return this.#answered.length > 0
+    return this.answered.length > 0
   }
 }

@@ -36,8 +36,8 @@ const SLOT_UNIT = 2 ** 36
 export class LeafTable {
   readonly leaf: number
   /** Entries of few versions in no order; of more, each in its slot, with kind BLOCK_ABSENT where there is none. */
-  #entries = new Float64Array(FEW_ENTRIES * ENTRY_NUMBERS)
-  #present = 0
+  private entries = new Float64Array(FEW_ENTRIES * ENTRY_NUMBERS)
+  private presentCount = 0
 
   constructor(leaf: number) {
     this.leaf = leaf
@@ -45,43 +45,43 @@ export class LeafTable {
 
   /** Blocks that have a version. */
   get present(): number {
-    return this.#present
+    return this.presentCount
   }
 
   /** Memory that it takes, as a part of what a table of all blocks takes. */
   get weight(): number {
-    return this.#isFew ? FEW_WEIGHT : 1
+    return this.isFew ? FEW_WEIGHT : 1
   }
 
-  get #isFew(): boolean {
-    return this.#entries.length === FEW_ENTRIES * ENTRY_NUMBERS
+  private get isFew(): boolean {
+    return this.entries.length === FEW_ENTRIES * ENTRY_NUMBERS
   }
 
   kind(block: BlockIndex): BlockKind {
-    const at = this.#find(block % LIMITS.leafBlocks)
-    return at < 0 ? BLOCK_ABSENT : kindOf(this.#entries[at + 2] as number)
+    const at = this.find(block % LIMITS.leafBlocks)
+    return at < 0 ? BLOCK_ABSENT : kindOf(this.entries[at + 2] as number)
   }
 
   get(block: BlockIndex): BlockVersion {
-    const at = this.#find(block % LIMITS.leafBlocks)
-    return at < 0 ? ABSENT_VERSION : this.#versionAt(at)
+    const at = this.find(block % LIMITS.leafBlocks)
+    return at < 0 ? ABSENT_VERSION : this.versionAt(at)
   }
 
   /** Replaces the version of a block and returns the one before. */
   set(block: BlockIndex, version: BlockVersion): BlockVersion {
     const slot = block % LIMITS.leafBlocks
-    const at = this.#find(slot)
-    const before = at < 0 ? ABSENT_VERSION : this.#versionAt(at)
-    if (version.kind !== BLOCK_ABSENT) this.#put(at < 0 ? this.#newEntry(slot) : at, slot, version)
-    else if (at >= 0) this.#remove(at)
+    const at = this.find(slot)
+    const before = at < 0 ? ABSENT_VERSION : this.versionAt(at)
+    if (version.kind !== BLOCK_ABSENT) this.put(at < 0 ? this.newEntry(slot) : at, slot, version)
+    else if (at >= 0) this.remove(at)
     return before
   }
 
   /** An independent copy. */
   clone(): LeafTable {
     const copy = new LeafTable(this.leaf)
-    copy.#entries = this.#entries.slice()
-    copy.#present = this.#present
+    copy.entries = this.entries.slice()
+    copy.presentCount = this.presentCount
     return copy
   }
 
@@ -89,56 +89,56 @@ export class LeafTable {
   versions(): (BlockVersion & { readonly block: BlockIndex })[] {
     const found: (BlockVersion & { readonly block: BlockIndex })[] = []
     const first = this.leaf * LIMITS.leafBlocks
-    for (let at = 0; at < this.#entries.length; at += ENTRY_NUMBERS) {
-      const packed = this.#entries[at + 2] as number
-      if (packed !== 0) found.push({ block: first + slotOf(packed), ...this.#versionAt(at) })
+    for (let at = 0; at < this.entries.length; at += ENTRY_NUMBERS) {
+      const packed = this.entries[at + 2] as number
+      if (packed !== 0) found.push({ block: first + slotOf(packed), ...this.versionAt(at) })
     }
-    return this.#isFew ? found.sort((a, b) => a.block - b.block) : found
+    return this.isFew ? found.sort((a, b) => a.block - b.block) : found
   }
 
   /** Where the entry of a slot begins; -1 where there is none. A number of 0 in place of slot, kind and checksum is no entry. */
-  #find(slot: number): number {
-    const entries = this.#entries
-    if (!this.#isFew) return entries[slot * ENTRY_NUMBERS + 2] === 0 ? -1 : slot * ENTRY_NUMBERS
-    for (let at = 0; at < this.#present * ENTRY_NUMBERS; at += ENTRY_NUMBERS)
+  private find(slot: number): number {
+    const entries = this.entries
+    if (!this.isFew) return entries[slot * ENTRY_NUMBERS + 2] === 0 ? -1 : slot * ENTRY_NUMBERS
+    for (let at = 0; at < this.presentCount * ENTRY_NUMBERS; at += ENTRY_NUMBERS)
       if (slotOf(entries[at + 2] as number) === slot) return at
     return -1
   }
 
-  #newEntry(slot: number): number {
-    if (this.#isFew && this.#present === FEW_ENTRIES) this.#spread()
-    return (this.#isFew ? this.#present : slot) * ENTRY_NUMBERS
+  private newEntry(slot: number): number {
+    if (this.isFew && this.presentCount === FEW_ENTRIES) this.spread()
+    return (this.isFew ? this.presentCount : slot) * ENTRY_NUMBERS
   }
 
   /** Gives every block a place. */
-  #spread(): void {
-    const few = this.#entries
-    this.#entries = new Float64Array(LIMITS.leafBlocks * ENTRY_NUMBERS)
+  private spread(): void {
+    const few = this.entries
+    this.entries = new Float64Array(LIMITS.leafBlocks * ENTRY_NUMBERS)
     for (let at = 0; at < few.length; at += ENTRY_NUMBERS)
-      this.#entries.set(few.subarray(at, at + ENTRY_NUMBERS), slotOf(few[at + 2] as number) * ENTRY_NUMBERS)
+      this.entries.set(few.subarray(at, at + ENTRY_NUMBERS), slotOf(few[at + 2] as number) * ENTRY_NUMBERS)
   }
 
-  #put(at: number, slot: number, { epoch, seq, kind, checksum }: BlockVersion): void {
-    const entries = this.#entries
-    if (entries[at + 2] === 0) this.#present++
+  private put(at: number, slot: number, { epoch, seq, kind, checksum }: BlockVersion): void {
+    const entries = this.entries
+    if (entries[at + 2] === 0) this.presentCount++
     entries[at] = epoch
     entries[at + 1] = seq
     entries[at + 2] = slot * SLOT_UNIT + kind * KIND_UNIT + checksum
   }
 
-  #remove(at: number): void {
-    this.#present--
-    const end = this.#isFew ? this.#present * ENTRY_NUMBERS : at
+  private remove(at: number): void {
+    this.presentCount--
+    const end = this.isFew ? this.presentCount * ENTRY_NUMBERS : at
     // Of few the last one fills the gap.
-    this.#entries.copyWithin(at, end, end + ENTRY_NUMBERS)
-    this.#entries.fill(0, end, end + ENTRY_NUMBERS)
+    this.entries.copyWithin(at, end, end + ENTRY_NUMBERS)
+    this.entries.fill(0, end, end + ENTRY_NUMBERS)
   }
 
-  #versionAt(at: number): BlockVersion {
-    const packed = this.#entries[at + 2] as number
+  private versionAt(at: number): BlockVersion {
+    const packed = this.entries[at + 2] as number
     return {
-      epoch: this.#entries[at] as Epoch,
-      seq: this.#entries[at + 1] as Seq,
+      epoch: this.entries[at] as Epoch,
+      seq: this.entries[at + 1] as Seq,
       kind: kindOf(packed),
       checksum: packed % KIND_UNIT,
     }

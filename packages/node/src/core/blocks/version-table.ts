@@ -13,7 +13,7 @@ import { LeafTable, leafOf } from './leaf-table.ts'
 export class VersionTable {
   readonly blocks: number
   readonly digests: ExtentDigests
-  readonly #leaves = new Map<number, LeafTable>()
+  private readonly leaves = new Map<number, LeafTable>()
 
   constructor(blocks: number) {
     this.blocks = blocks
@@ -21,35 +21,35 @@ export class VersionTable {
   }
 
   get(block: BlockIndex): BlockVersion {
-    return this.#leaves.get(leafOf(block))?.get(block) ?? ABSENT_VERSION
+    return this.leaves.get(leafOf(block))?.get(block) ?? ABSENT_VERSION
   }
 
   /** Replaces the version of a block, keeps the digests right, and returns the version before. */
   set(block: BlockIndex, version: BlockVersion): BlockVersion {
     invariant(block >= 0 && block < this.blocks, `block ${block} of an extent of ${this.blocks} blocks`)
     const index = leafOf(block)
-    let leaf = this.#leaves.get(index)
+    let leaf = this.leaves.get(index)
     if (leaf === undefined) {
       if (version.kind === BLOCK_ABSENT) return ABSENT_VERSION
       leaf = new LeafTable(index)
-      this.#leaves.set(index, leaf)
+      this.leaves.set(index, leaf)
     }
     const before = leaf.set(block, version)
     this.digests.replace(block, before, version)
-    if (leaf.present === 0) this.#leaves.delete(index)
+    if (leaf.present === 0) this.leaves.delete(index)
     return before
   }
 
   /** Every block under a leaf that has a version, ascending. */
   versionsOf(leaf: number): (BlockVersion & { readonly block: BlockIndex })[] {
-    return this.#leaves.get(leaf)?.versions() ?? []
+    return this.leaves.get(leaf)?.versions() ?? []
   }
 
   /** Runs of blocks of one kind that cover [firstBlock, firstBlock + blocks) in order. */
   runs(firstBlock: BlockIndex, blocks: number): { blocks: number; kind: BlockKind }[] {
     const runs = new KindRuns()
     for (let block = firstBlock; block < firstBlock + blocks; block++) {
-      runs.add(this.#leaves.get(leafOf(block))?.kind(block) ?? BLOCK_ABSENT, 1)
+      runs.add(this.leaves.get(leafOf(block))?.kind(block) ?? BLOCK_ABSENT, 1)
     }
     return runs.runs
   }

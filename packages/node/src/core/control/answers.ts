@@ -9,25 +9,25 @@ import type { CommandResult, SetResult } from './result.ts'
  * whoever gets it on the same link.
  */
 export class Answers {
-  #waiting: { readonly link: Link; readonly message: Message }[] = []
+  private waiting: { readonly link: Link; readonly message: Message }[] = []
 
   /** Sends what was answered in this step, in the order in which it was answered. */
   flush(ctx: Context): void {
-    const waiting = this.#waiting
-    this.#waiting = []
+    const waiting = this.waiting
+    this.waiting = []
     for (const { link, message } of waiting) ctx.emit({ type: 'send', link, message })
   }
 
   registered(to: Asker, code: ErrorCode, message: string, revision: number): void {
-    this.#add(to.link, { type: 'registered', request: to.request, code: ERRORS[code].number, message, revision })
+    this.add(to.link, { type: 'registered', request: to.request, code: ERRORS[code].number, message, revision })
   }
 
   renewed(link: Link, token: number, code: ErrorCode, revision: number): void {
-    this.#add(link, { type: 'renewed', token, code: ERRORS[code].number, revision })
+    this.add(link, { type: 'renewed', token, code: ERRORS[code].number, revision })
   }
 
   released(to: Asker, code: ErrorCode): void {
-    this.#add(to.link, { type: 'released', request: to.request, code: ERRORS[code].number })
+    this.add(to.link, { type: 'released', request: to.request, code: ERRORS[code].number })
   }
 
   setsChanged(to: Asker, sets: readonly SetResult[]): void {
@@ -36,12 +36,12 @@ export class Answers {
       code: ERRORS[code].number,
       ...(record === undefined ? {} : { record }),
     }))
-    this.#add(to.link, { type: 'sets-changed', request: to.request, results })
+    this.add(to.link, { type: 'sets-changed', request: to.request, results })
   }
 
   adminDone(to: Asker, result: CommandResult, revision: number): void {
     const { code, message, hint, volume } = result
-    this.#add(to.link, {
+    this.add(to.link, {
       type: 'admin-done',
       request: to.request,
       code: ERRORS[code].number,
@@ -52,7 +52,7 @@ export class Answers {
     })
   }
 
-  #add(link: Link, message: Message): void {
-    this.#waiting.push({ link, message })
+  private add(link: Link, message: Message): void {
+    this.waiting.push({ link, message })
   }
 }

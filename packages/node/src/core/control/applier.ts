@@ -26,75 +26,75 @@ type OnApplied = (ctx: Context, entry: LogEntry, proposal: ProposalId | undefine
  * or would change it are kept until then.
  */
 export class Applier {
-  readonly #extentsPerTick: number
-  readonly #onApplied: OnApplied
-  #state = new MapState()
-  #left: number
-  #current: Current | undefined
-  #held: { readonly link: Link; readonly message: LeaderMessage }[] = []
+  private readonly extentsPerTick: number
+  private readonly onApplied: OnApplied
+  private mapState = new MapState()
+  private left: number
+  private current: Current | undefined
+  private held: { readonly link: Link; readonly message: LeaderMessage }[] = []
 
   constructor(extentsPerTick: number, onApplied: OnApplied) {
-    this.#extentsPerTick = extentsPerTick
-    this.#left = extentsPerTick
-    this.#onApplied = onApplied
+    this.extentsPerTick = extentsPerTick
+    this.left = extentsPerTick
+    this.onApplied = onApplied
   }
 
   get state(): MapState {
-    return this.#state
+    return this.mapState
   }
 
   /** The map is that of a revision, and not on its way from one to another. */
   get isWhole(): boolean {
-    return this.#current === undefined
+    return this.current === undefined
   }
 
   /** False: entries that are committed wait for the next tick. */
   get hasRoom(): boolean {
-    return this.isWhole && this.#left > 0
+    return this.isWhole && this.left > 0
   }
 
   onTick(ctx: Context): void {
-    this.#left = this.#extentsPerTick
-    this.#goOn(ctx, this.#left)
+    this.left = this.extentsPerTick
+    this.goOn(ctx, this.left)
   }
 
   /** Applies an entry, or begins to. The one before it is finished first, whatever that takes: a log that asks `hasRoom` never does that. */
   apply(ctx: Context, entry: LogEntry, proposal: ProposalId | undefined): void {
-    this.#goOn(ctx, Number.POSITIVE_INFINITY)
-    this.#current = { run: new CommandRun(this.#state, entry.command), entry, proposal }
-    this.#goOn(ctx, Math.max(1, this.#left))
+    this.goOn(ctx, Number.POSITIVE_INFINITY)
+    this.current = { run: new CommandRun(this.mapState, entry.command), entry, proposal }
+    this.goOn(ctx, Math.max(1, this.left))
   }
 
   /** A snapshot takes the place of the map, and of whatever was being done to it. */
   replace(state: MapState): void {
-    this.#state = state
-    this.#current = undefined
+    this.mapState = state
+    this.current = undefined
   }
 
   // ---- messages meanwhile ------------------------------------------------------------------------------------------
 
   hold(link: Link, message: LeaderMessage): void {
-    this.#held.push({ link, message })
+    this.held.push({ link, message })
   }
 
   forget(link: Link): void {
-    this.#held = this.#held.filter((held) => held.link !== link)
+    this.held = this.held.filter((held) => held.link !== link)
   }
 
   /** What came in while the map was not whole, in its order. */
   takeHeld(): readonly { readonly link: Link; readonly message: LeaderMessage }[] {
-    const held = this.#held
-    this.#held = []
+    const held = this.held
+    this.held = []
     return held
   }
 
-  #goOn(ctx: Context, budget: number): void {
-    const current = this.#current
+  private goOn(ctx: Context, budget: number): void {
+    const current = this.current
     if (current === undefined) return
     const { result, spent } = current.run.goOn(budget)
-    this.#left -= spent
+    this.left -= spent
     if (result === undefined) return
-    this.#current = undefined
-    this.#onApplied(ctx, current.entry, current.proposal, result)
+    this.current = undefined
+    this.onApplied(ctx, current.entry, current.proposal, result)
   }
 }

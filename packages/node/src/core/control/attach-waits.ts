@@ -31,7 +31,7 @@ export interface AttachWait<Answer> {
  * the map before it serves.
  */
 export class AttachWaits<Answer> {
-  #waits: AttachWait<Answer>[] = []
+  private waits: AttachWait<Answer>[] = []
 
   /**
    * Begins to wait, at the moment at which the attachment is committed. `holdsLease`: the store's lease may still hold.
@@ -50,23 +50,23 @@ export class AttachWaits<Answer> {
       if (primary !== undefined && holdsLease(primary)) waitsFor.add(primary)
     }
     if (waitsFor.size === 0) return false
-    this.#waits.push({ volume, session, revision: volume.changedAt, waitsFor, answer })
+    this.waits.push({ volume, session, revision: volume.changedAt, waitsFor, answer })
     return true
   }
 
   /** A renewal arrived from a store that has applied the map up to `revision`. Gives the waits that are over by it. */
   renewed(store: StoreId, revision: number): AttachWait<Answer>[] {
-    return this.#settle(store, (wait) => revision >= wait.revision)
+    return this.settle(store, (wait) => revision >= wait.revision)
   }
 
   /** The store's lease ran out, or this life of it ended. Gives the waits that are over by it. */
   ended(store: StoreId): AttachWait<Answer>[] {
-    return this.#settle(store, () => true)
+    return this.settle(store, () => true)
   }
 
   /** For people. */
   views(): AttachView[] {
-    return this.#waits.map(({ volume, session, waitsFor }) => ({
+    return this.waits.map(({ volume, session, waitsFor }) => ({
       volume: volume.name,
       client: volume.holders.find((holder) => holder.session === session)?.client ?? '',
       waitsFor: [...waitsFor],
@@ -75,17 +75,17 @@ export class AttachWaits<Answer> {
 
   /** Forgets every wait: this process does not lead any more. Gives those who are owed an answer. */
   clear(): AttachWait<Answer>[] {
-    const waits = this.#waits
-    this.#waits = []
+    const waits = this.waits
+    this.waits = []
     return waits
   }
 
-  #settle(store: StoreId, counts: (wait: AttachWait<Answer>) => boolean): AttachWait<Answer>[] {
-    if (this.#waits.length === 0) return []
+  private settle(store: StoreId, counts: (wait: AttachWait<Answer>) => boolean): AttachWait<Answer>[] {
+    if (this.waits.length === 0) return []
     const over: AttachWait<Answer>[] = []
-    for (const wait of this.#waits)
+    for (const wait of this.waits)
       if (counts(wait) && wait.waitsFor.delete(store) && wait.waitsFor.size === 0) over.push(wait)
-    if (over.length > 0) this.#waits = this.#waits.filter((wait) => wait.waitsFor.size > 0)
+    if (over.length > 0) this.waits = this.waits.filter((wait) => wait.waitsFor.size > 0)
     return over
   }
 }

@@ -20,23 +20,23 @@ interface Waiting {
 
 /** What the leader keeps of attachments beside the map: who waits for one to be complete, and which holders are there. */
 export class Attachments {
-  readonly #waits = new AttachWaits<Waiting>()
-  readonly #presence = new Presence()
-  readonly #answers: Answers
+  private readonly waits = new AttachWaits<Waiting>()
+  private readonly presence = new Presence()
+  private readonly answers: Answers
 
   constructor(answers: Answers) {
-    this.#answers = answers
+    this.answers = answers
   }
 
   /** Leadership came or went: nobody who waits is answered by this leader. */
   begin(now: number): void {
-    for (const { answer } of this.#waits.clear()) this.#answers.adminDone(answer.asker, notLeading(), 0)
-    this.#presence.begin(now)
+    for (const { answer } of this.waits.clear()) this.answers.adminDone(answer.asker, notLeading(), 0)
+    this.presence.begin(now)
   }
 
   /** This process stood still: that it heard no holder meanwhile says nothing of them. */
   stoodStill(now: number): void {
-    this.#presence.begin(now)
+    this.presence.begin(now)
   }
 
   /** The answer to what needs no entry of the log, or may have none yet; undefined for everything else. */
@@ -51,21 +51,21 @@ export class Attachments {
     const volume = state.volumes.get(command.volume)
     if (volume?.holders.some(({ session }) => session === command.session) !== true)
       return refused('FENCED', 'this session is over', 'open the volume again')
-    this.#presence.heard(command.session, now)
+    this.presence.heard(command.session, now)
     return done()
   }
 
   /** Sessions that are to end: they were silent for long, or others want their places. */
   silent(ctx: Context, state: MapState): Detach[] {
-    return this.#presence.due(ctx, state)
+    return this.presence.due(ctx, state)
   }
 
   yielding(ctx: Context, state: MapState, command: Command): Detach[] {
-    return this.#presence.yielding(ctx, state, command)
+    return this.presence.yielding(ctx, state, command)
   }
 
   onApplied({ now }: Context, command: Command): void {
-    if (command.do === 'attach') this.#presence.heard(command.holder.session, now)
+    if (command.do === 'attach') this.presence.heard(command.holder.session, now)
   }
 
   /** An admin command was committed. It is answered now, or once every primary that may hold a lease has learned of it. */
@@ -79,29 +79,29 @@ export class Attachments {
     const { volume } = result
     const attaches = command.do === 'attach' && command.mode !== 'read-only'
     const ends = command.do === 'detach' && command.fence === true
-    if (volume === undefined || !(attaches || ends)) return this.#answers.adminDone(asker, result, state.revision)
+    if (volume === undefined || !(attaches || ends)) return this.answers.adminDone(asker, result, state.revision)
     const answer = { asker, ends }
-    if (this.#waits.begin(state, volume, command.session, holdsLease, answer)) return
-    this.#answer(state, { volume, session: command.session, answer })
+    if (this.waits.begin(state, volume, command.session, holdsLease, answer)) return
+    this.answer(state, { volume, session: command.session, answer })
   }
 
   /** A renewal arrived from a store that has applied the map up to `revision`. */
   renewed(state: MapState, store: StoreId, revision: number): void {
-    for (const wait of this.#waits.renewed(store, revision)) this.#answer(state, wait)
+    for (const wait of this.waits.renewed(store, revision)) this.answer(state, wait)
   }
 
   /** The store's lease ran out, or this life of it ended. */
   ended(state: MapState, store: StoreId): void {
-    for (const wait of this.#waits.ended(store)) this.#answer(state, wait)
+    for (const wait of this.waits.ended(store)) this.answer(state, wait)
   }
 
   views(): AttachView[] {
-    return this.#waits.views()
+    return this.waits.views()
   }
 
-  #answer(state: MapState, wait: Pick<AttachWait<Waiting>, 'volume' | 'session' | 'answer'>): void {
+  private answer(state: MapState, wait: Pick<AttachWait<Waiting>, 'volume' | 'session' | 'answer'>): void {
     const { asker, ends } = wait.answer
     const result = ends ? done({ volume: wait.volume }) : attachResult(state, wait.volume, wait.session)
-    this.#answers.adminDone(asker, result, state.revision)
+    this.answers.adminDone(asker, result, state.revision)
   }
 }

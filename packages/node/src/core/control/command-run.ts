@@ -8,12 +8,12 @@ import type { CommandResult } from './result.ts'
  * map holds meanwhile belongs to no revision, and must be shown to nobody. However it is cut into pieces, the map is the same.
  */
 export class CommandRun {
-  readonly #state: MapState
-  readonly #steps: ReturnType<typeof commandSteps>
+  private readonly state: MapState
+  private readonly steps: ReturnType<typeof commandSteps>
 
   constructor(state: MapState, command: Command) {
-    this.#state = state
-    this.#steps = commandSteps(state, command)
+    this.state = state
+    this.steps = commandSteps(state, command)
   }
 
   /**
@@ -22,8 +22,8 @@ export class CommandRun {
    */
   goOn(budget: number): { readonly result: CommandResult | undefined; readonly spent: number } {
     for (let spent = 1; ; spent++) {
-      const { done, value } = this.#steps.next()
-      if (done) return { result: { ...value, promoted: this.#state.endCommand() }, spent }
+      const { done, value } = this.steps.next()
+      if (done) return { result: { ...value, promoted: this.state.endCommand() }, spent }
       if (spent >= budget) return { result: undefined, spent }
     }
   }

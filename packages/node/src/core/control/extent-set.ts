@@ -9,19 +9,19 @@ const WORD_BITS = 30
  * all of them.
  */
 export class ExtentSet {
-  readonly #volumes = new Map<VolumeId, { readonly words: number[]; size: number }>()
-  #size = 0
+  private readonly volumes = new Map<VolumeId, { readonly words: number[]; size: number }>()
+  private count = 0
 
   get size(): number {
-    return this.#size
+    return this.count
   }
 
   add(extent: ExtentId): void {
     const volume = volumeOf(extent)
-    let of = this.#volumes.get(volume)
+    let of = this.volumes.get(volume)
     if (of === undefined) {
       of = { words: [], size: 0 }
-      this.#volumes.set(volume, of)
+      this.volumes.set(volume, of)
     }
     const index = extentIndexOf(extent)
     const at = Math.floor(index / WORD_BITS)
@@ -31,27 +31,27 @@ export class ExtentSet {
     if ((word & bit) !== 0) return
     of.words[at] = word | bit
     of.size++
-    this.#size++
+    this.count++
   }
 
   delete(extent: ExtentId): void {
     const volume = volumeOf(extent)
-    const of = this.#volumes.get(volume)
+    const of = this.volumes.get(volume)
     const index = extentIndexOf(extent)
     const at = Math.floor(index / WORD_BITS)
     const word = of?.words[at] ?? 0
     const bit = 1 << (index % WORD_BITS)
     if (of === undefined || (word & bit) === 0) return
     of.words[at] = word & ~bit
-    this.#size--
-    if (--of.size === 0) this.#volumes.delete(volume)
+    this.count--
+    if (--of.size === 0) this.volumes.delete(volume)
   }
 
   /** All of them, as they are now. */
   ascending(): ExtentId[] {
     const extents: ExtentId[] = []
-    for (const volume of [...this.#volumes.keys()].sort((a, b) => a - b)) {
-      const words = this.#volumes.get(volume)?.words ?? []
+    for (const volume of [...this.volumes.keys()].sort((a, b) => a - b)) {
+      const words = this.volumes.get(volume)?.words ?? []
       for (const [at, bits] of words.entries())
         for (let left = bits; left !== 0; left &= left - 1)
           extents.push(extentId(volume, at * WORD_BITS + 31 - Math.clz32(left & -left)))

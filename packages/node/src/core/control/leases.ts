@@ -31,15 +31,15 @@ type Told = Pick<Renew, 'freeBytes' | 'space' | 'level'>
  * leader's memory; a new leader grants every store a whole lease before it calls anyone lost (CTL-7).
  */
 export class Leases {
-  readonly #leases = new Map<StoreId, Lease>()
+  private readonly leases = new Map<StoreId, Lease>()
 
   /** This process became leader: every store that is not lost has a lease, which somebody must have granted. */
   grantAll(state: MapState, now: Millis): void {
-    this.#leases.clear()
+    this.leases.clear()
     for (const node of state.nodes.values()) {
       if (node.state === 'lost') continue
       const { counter } = node.incarnation
-      this.#leases.set(node.store, {
+      this.leases.set(node.store, {
         store: node.store,
         counter,
         receivedAt: now,
@@ -54,9 +54,9 @@ export class Leases {
 
   /** A registration was committed: what the store hears from now on counts from here. */
   registered(store: StoreId, counter: number, now: Millis): void {
-    const before = this.#leases.get(store)
+    const before = this.leases.get(store)
     const same = before?.counter === counter
-    this.#leases.set(store, {
+    this.leases.set(store, {
       store,
       counter,
       receivedAt: now,
@@ -70,15 +70,15 @@ export class Leases {
 
   /** A renewal was received. True: this leader had not heard the store before, or of late, or not of room on its disk. */
   renewed(store: StoreId, counter: number, now: Millis, revision: number, told: Told): boolean {
-    const before = this.#leases.get(store)
+    const before = this.leases.get(store)
     const { freeBytes, space = 'free', level = 0 } = told
-    this.#leases.set(store, { store, counter, receivedAt: now, confirmed: true, freeBytes, space, revision, level })
+    this.leases.set(store, { store, counter, receivedAt: now, confirmed: true, freeBytes, space, revision, level })
     return before?.confirmed !== true || isQuiet(before, now) || (space === 'free' && before.space !== 'free')
   }
 
   /** Those of the stores on whose disks there is no room for new extents (amendment 17). */
   filling(stores: readonly StoreId[]): StoreId[] {
-    return stores.filter((store) => (this.#leases.get(store)?.space ?? 'free') !== 'free')
+    return stores.filter((store) => (this.leases.get(store)?.space ?? 'free') !== 'free')
   }
 
   /** The command with those of its candidates named that have no room for new replicas. */
@@ -89,7 +89,7 @@ export class Leases {
   }
 
   end(store: StoreId): void {
-    this.#leases.delete(store)
+    this.leases.delete(store)
   }
 
   /**
@@ -97,33 +97,33 @@ export class Leases {
    * heard since gets no more than a whole lease, or its death would go unnoticed for as long as the pause was.
    */
   extendAll(pauseMs: Millis, now: Millis): void {
-    for (const lease of this.#leases.values())
-      this.#leases.set(lease.store, { ...lease, receivedAt: Math.min(now, lease.receivedAt + pauseMs) })
+    for (const lease of this.leases.values())
+      this.leases.set(lease.store, { ...lease, receivedAt: Math.min(now, lease.receivedAt + pauseMs) })
   }
 
   get(store: StoreId): Lease | undefined {
-    return this.#leases.get(store)
+    return this.leases.get(store)
   }
 
   /** For people. */
   views(now: Millis): LeaseView[] {
-    return [...this.#leases.values()].map(({ receivedAt, ...lease }) => ({ ...lease, ageMs: now - receivedAt }))
+    return [...this.leases.values()].map(({ receivedAt, ...lease }) => ({ ...lease, ageMs: now - receivedAt }))
   }
 
   /** Leases that ran out by control's count. */
   over(now: Millis): Lease[] {
-    return [...this.#leases.values()].filter((lease) => isOver(lease, now))
+    return [...this.leases.values()].filter((lease) => isOver(lease, now))
   }
 
   /** Of these stores those from which renewals come: one that died a moment ago still holds its lease. */
   heard(stores: readonly StoreId[], now: Millis): StoreId[] {
     const isHeard = (lease: Lease | undefined) => lease !== undefined && !isQuiet(lease, now)
-    return stores.filter((store) => isHeard(this.#leases.get(store)))
+    return stores.filter((store) => isHeard(this.leases.get(store)))
   }
 
   /** Stores that hold a lease and were heard by this leader, ascending. */
   live(now: Millis): StoreId[] {
-    return [...this.#leases.values()]
+    return [...this.leases.values()]
       .filter((lease) => lease.confirmed && !isOver(lease, now))
       .map((lease) => lease.store)
       .sort()

@@ -15,21 +15,21 @@ type Raise = Extract<Command, { do: 'raise-feature-level' }>
  */
 export class LevelRaise {
   /** Highest level that this build knows. */
-  readonly #knows: number
-  #lookAt: Millis = Number.NEGATIVE_INFINITY
+  private readonly knows: number
+  private lookAt: Millis = Number.NEGATIVE_INFINITY
   /** From then on whoever could tell has told, and who is still waited for is worth a line. */
-  #complainAt: Millis = Number.POSITIVE_INFINITY
-  #complaint = ''
+  private complainAt: Millis = Number.POSITIVE_INFINITY
+  private complaint = ''
 
   constructor(knows: number) {
-    this.#knows = knows
+    this.knows = knows
   }
 
   /** This process became leader. */
   begin(now: Millis): void {
-    this.#lookAt = Number.NEGATIVE_INFINITY
-    this.#complainAt = now + leaseExpiryMs()
-    this.#complaint = ''
+    this.lookAt = Number.NEGATIVE_INFINITY
+    this.complainAt = now + leaseExpiryMs()
+    this.complaint = ''
   }
 
   /**
@@ -37,26 +37,26 @@ export class LevelRaise {
    * highest that this build knows. Not while a registration is on its way: it may be that of a node which knows less.
    */
   due(ctx: Context, state: MapState, members: Members, leases: Leases, owed: OwedAnswers): Raise | undefined {
-    if (state.featureLevel >= this.#knows || ctx.now < this.#lookAt) return undefined
+    if (state.featureLevel >= this.knows || ctx.now < this.lookAt) return undefined
     if (owed.has('register') || owed.has('raise-feature-level')) return undefined
-    this.#lookAt = ctx.now + TIMERS.renewMs
-    const { level, waitsFor } = knownToAll(state, members, (store) => leases.get(store), this.#knows)
+    this.lookAt = ctx.now + TIMERS.renewMs
+    const { level, waitsFor } = knownToAll(state, members, (store) => leases.get(store), this.knows)
     if (level > state.featureLevel) return { do: 'raise-feature-level', level }
-    if (ctx.now >= this.#complainAt) this.#complain(ctx, state, waitsFor)
+    if (ctx.now >= this.complainAt) this.complain(ctx, state, waitsFor)
     return undefined
   }
 
-  #complain(ctx: Context, state: MapState, waitsFor: readonly WaitedFor[]): void {
+  private complain(ctx: Context, state: MapState, waitsFor: readonly WaitedFor[]): void {
     const nodes = waitsFor.map(({ store, level }) => {
       const name = state.nodes.get(store)?.name ?? store
       return level === undefined ? `${name} (down)` : `${name} (knows ${level})`
     })
     const complaint = nodes.join(', ')
-    if (complaint === this.#complaint) return
-    this.#complaint = complaint
+    if (complaint === this.complaint) return
+    this.complaint = complaint
     ctx.fact('info', 'feature-level-waits', {
       featureLevel: state.featureLevel,
-      known: this.#knows,
+      known: this.knows,
       waitsFor: complaint,
     })
   }

@@ -14,12 +14,12 @@ type Outcome = { readonly proposal: ProposalId } | CommandResult
 
 /** What people ask of the log itself: who its members are, and who of them leads. Each request may come twice. */
 export class LogRequests {
-  readonly #answers: Answers
+  private readonly answers: Answers
   /** Answered when another store leads, or when none took over in time. */
-  #transfer: { readonly asker: Asker; readonly to: StoreId } | undefined
+  private transfer: { readonly asker: Asker; readonly to: StoreId } | undefined
 
   constructor(answers: Answers) {
-    this.#answers = answers
+    this.answers = answers
   }
 
   /** The proposal that has to be committed before the answer, or the result; undefined: `onTick` or `end` answers. */
@@ -29,23 +29,23 @@ export class LogRequests {
     if (request.store === log.leader) return done()
     const refusal = log.transferLeadership(ctx, request.store)
     if (refusal !== undefined) return refused('CONFLICT', refusal, 'see the voters with `ashlar cluster info`')
-    this.#transfer = { asker, to: request.store }
+    this.transfer = { asker, to: request.store }
     return undefined
   }
 
   onTick(log: ControlLog, state: MapState): void {
-    const transfer = this.#transfer
+    const transfer = this.transfer
     if (transfer === undefined || !log.leads || log.transferring) return
-    this.#transfer = undefined
+    this.transfer = undefined
     const name = state.nodes.get(transfer.to)?.name ?? transfer.to
     const result = refused('CONFLICT', `${name} did not take over in time`, 'see whether it is up and has caught up')
-    this.#answers.adminDone(transfer.asker, result, state.revision)
+    this.answers.adminDone(transfer.asker, result, state.revision)
   }
 
   /** Another store leads, or will: whoever asked asks that one, which knows whether it is the right one. */
   end(): void {
-    if (this.#transfer !== undefined) this.#answers.adminDone(this.#transfer.asker, notLeading(), 0)
-    this.#transfer = undefined
+    if (this.transfer !== undefined) this.answers.adminDone(this.transfer.asker, notLeading(), 0)
+    this.transfer = undefined
   }
 }
 

@@ -32,53 +32,53 @@ export function generationOfSnapshot(bytes: Uint8Array): number {
  * state at the moment of construction, whatever is applied meanwhile: records are never changed in place.
  */
 export class MapSnapshotWriter implements SnapshotWriter {
-  readonly #sections: readonly MapRows[]
-  readonly #writer = new PlainWriter()
-  #section = 0
-  #row = 0
+  private readonly sections: readonly MapRows[]
+  private readonly writer = new PlainWriter()
+  private section = 0
+  private row = 0
 
   constructor(state: MapState) {
-    this.#sections = state.rows()
-    this.#writer.write(FORMAT)
+    this.sections = state.rows()
+    this.writer.write(FORMAT)
   }
 
   next(): { readonly bytes: Uint8Array; readonly last: boolean } {
     for (let left = SLICE_ROWS; left > 0; left--) {
-      const section = this.#sections[this.#section]
+      const section = this.sections[this.section]
       if (section === undefined) break
-      if (this.#row < section.values.length) {
-        this.#writer.write(section.section)
-        this.#writer.write(section.values[this.#row++])
+      if (this.row < section.values.length) {
+        this.writer.write(section.section)
+        this.writer.write(section.values[this.row++])
       } else {
-        this.#section++
-        this.#row = 0
+        this.section++
+        this.row = 0
       }
     }
-    return { bytes: this.#writer.take(), last: this.#section === this.#sections.length }
+    return { bytes: this.writer.take(), last: this.section === this.sections.length }
   }
 }
 
 /** Builds a map of its own from the bytes, a slice at a time. */
 export class MapSnapshotReader implements SnapshotReader {
-  readonly #state = new MapState()
-  readonly #reader: PlainReader
-  readonly #done: (state: MapState) => void
+  private readonly state = new MapState()
+  private readonly reader: PlainReader
+  private readonly done: (state: MapState) => void
 
   /** `done` is called with the whole map, from the call of `next` that reads the last of it. */
   constructor(bytes: Uint8Array, done: (state: MapState) => void) {
-    this.#reader = new PlainReader(bytes)
-    this.#done = done
-    const format = this.#reader.read()
+    this.reader = new PlainReader(bytes)
+    this.done = done
+    const format = this.reader.read()
     invariant(format === FORMAT, `a snapshot of the map has format ${format}; this version reads format ${FORMAT}`)
   }
 
   next(): boolean {
-    for (let left = SLICE_ROWS; left > 0 && !this.#reader.atEnd; left--) {
-      const section = this.#reader.read() as MapSection
-      this.#state.load([section, this.#reader.read()] as MapRow)
+    for (let left = SLICE_ROWS; left > 0 && !this.reader.atEnd; left--) {
+      const section = this.reader.read() as MapSection
+      this.state.load([section, this.reader.read()] as MapRow)
     }
-    if (!this.#reader.atEnd) return false
-    this.#done(this.#state)
+    if (!this.reader.atEnd) return false
+    this.done(this.state)
     return true
   }
 }

@@ -52,41 +52,41 @@ export class MapState {
   /** The latest sessions of each volume that no longer hold it: a delayed duplicate of their attach must not fence anyone. */
   readonly pastSessions: Map<VolumeId, readonly SessionId[]> = new Map()
 
-  #revision = 0
-  #changing = false
-  #raised: ExtentId[] = []
-  readonly #volumeByName = new Map<string, VolumeId>()
-  readonly #ledBy = new Map<StoreId, ExtentSet>()
-  readonly #assignedTo = new Map<StoreId, ExtentSet>()
-  readonly #recent = new RecentChanges()
+  private currentRevision = 0
+  private changing = false
+  private raised: ExtentId[] = []
+  private readonly volumeByName = new Map<string, VolumeId>()
+  private readonly extentsLedBy = new Map<StoreId, ExtentSet>()
+  private readonly extentsAssignedTo = new Map<StoreId, ExtentSet>()
+  private readonly recent = new RecentChanges()
 
   /** Counts changes of the map; only rises. */
   get revision(): number {
-    return this.#revision
+    return this.currentRevision
   }
 
   volumeNamed(name: string): VolumeRecord | undefined {
-    const id = this.#volumeByName.get(name)
+    const id = this.volumeByName.get(name)
     return id === undefined ? undefined : this.volumes.get(id)
   }
 
   /** Extents whose record names this store as primary, ascending. */
   ledBy(store: StoreId): ExtentId[] {
-    return this.#ledBy.get(store)?.ascending() ?? []
+    return this.extentsLedBy.get(store)?.ascending() ?? []
   }
 
   /** How many extents name this store as primary. */
   ledCount(store: StoreId): number {
-    return this.#ledBy.get(store)?.size ?? 0
+    return this.extentsLedBy.get(store)?.size ?? 0
   }
 
   /** Extents that this store should hold a replica of, ascending. */
   assignedTo(store: StoreId): ExtentId[] {
-    return this.#assignedTo.get(store)?.ascending() ?? []
+    return this.extentsAssignedTo.get(store)?.ascending() ?? []
   }
 
   assignedCount(store: StoreId): number {
-    return this.#assignedTo.get(store)?.size ?? 0
+    return this.extentsAssignedTo.get(store)?.size ?? 0
   }
 
   /** Everything that changed after `revision`; 0 gives the whole map. The map must have been founded. */
@@ -96,7 +96,7 @@ export class MapState {
 
   /** Extents that changed after `revision`, some of them more than once; undefined when that is too long ago. */
   extentsChangedAfter(revision: number): readonly ExtentId[] | undefined {
-    return this.#recent.after(revision)
+    return this.recent.after(revision)
   }
 
   // ---- snapshots -------------------------------------------------------------------------------------------------
@@ -131,15 +131,15 @@ export class MapState {
         this.voters = value.voters
         this.lastVolume = value.lastVolume
         this.featureLevel = value.featureLevel ?? 0
-        this.#revision = value.revision
-        return this.#recent.restart(value.revision)
+        this.currentRevision = value.revision
+        return this.recent.restart(value.revision)
       case 'node':
         return void this.nodes.set(value.store, value)
       case 'volume':
-        this.#volumeByName.set(value.name, value.id)
+        this.volumeByName.set(value.name, value.id)
         return void this.volumes.set(value.id, value)
       case 'extent':
-        this.#index(undefined, value)
+        this.index(undefined, value)
         return void this.extents.set(value.id, value)
       case 'forced':
         return void this.forced.set(value.extent, value)
@@ -164,14 +164,14 @@ export class MapState {
 
   /** Ends the changes of one command: the next change opens a new revision. Gives the extents whose epoch was raised. */
   endCommand(): readonly ExtentId[] {
-    const raised = this.#raised
-    this.#raised = []
-    this.#changing = false
+    const raised = this.raised
+    this.raised = []
+    this.changing = false
     return raised
   }
 
   putCluster(cluster: ClusterId, voters: readonly Voter[]): void {
-    this.#stamp()
+    this.stamp()
     this.cluster = cluster
     this.voters = voters
   }
@@ -179,7 +179,7 @@ export class MapState {
   /** A level never falls. */
   raiseFeatureLevel(level: number): void {
     if (level <= this.featureLevel) return
-    this.#stamp()
+    this.stamp()
     this.featureLevel = level
   }
 
@@ -187,12 +187,12 @@ export class MapState {
   beginGeneration(generation: number): void {
     if (generation <= this.clusterGeneration) return
     this.clusterGeneration = generation
-    this.#revision = Math.max(this.#revision, generation * 2 ** 32)
-    this.#stamp()
+    this.currentRevision = Math.max(this.currentRevision, generation * 2 ** 32)
+    this.stamp()
   }
 
   putNode(node: Unstamped<NodeRecord>): NodeRecord {
-    const record: NodeRecord = { ...node, changedAt: this.#stamp() }
+    const record: NodeRecord = { ...node, changedAt: this.stamp() }
     this.nodes.set(record.store, record)
     this.removedNodes.delete(record.store)
     return record
@@ -203,7 +203,7 @@ export class MapState {
     this.nodes.delete(store)
     this.successors.delete(store)
     this.gone.delete(store)
-    this.removedNodes.set(store, this.#stamp())
+    this.removedNodes.set(store, this.stamp())
     // Whoever missed the removal of an older one dials nobody in vain for it: it has no address, or is lost.
     for (const oldest of this.removedNodes.keys()) {
       if (this.removedNodes.size <= LIMITS.nodes) break
@@ -213,27 +213,27 @@ export class MapState {
 
   /** A person declared a store lost for good. */
   putGone(store: StoreId): void {
-    this.#stamp()
+    this.stamp()
     this.gone.add(store)
   }
 
   /** A store that was declared lost is back. */
   takeBack(store: StoreId): void {
-    if (this.gone.delete(store)) this.#stamp()
+    if (this.gone.delete(store)) this.stamp()
   }
 
   putVolume(volume: Unstamped<VolumeRecord>): VolumeRecord {
-    const record: VolumeRecord = { ...volume, changedAt: this.#stamp() }
+    const record: VolumeRecord = { ...volume, changedAt: this.stamp() }
     this.volumes.set(record.id, record)
-    this.#volumeByName.set(record.name, record.id)
+    this.volumeByName.set(record.name, record.id)
     if (record.id > this.lastVolume) this.lastVolume = record.id
     return record
   }
 
   removeVolume(volume: VolumeRecord, extents: readonly ExtentId[]): void {
-    const revision = this.#stamp()
+    const revision = this.stamp()
     this.volumes.delete(volume.id)
-    this.#volumeByName.delete(volume.name)
+    this.volumeByName.delete(volume.name)
     this.pastSessions.delete(volume.id)
     this.removedVolumes.add(volume.id, revision)
     if (this.featureLevel >= FEATURES.tombstoneRanges) this.removedVolumes.compact()
@@ -242,47 +242,48 @@ export class MapState {
       if (record === undefined) continue
       this.extents.delete(id)
       this.forced.delete(id)
-      this.#unindex(record)
+      this.unindex(record)
     }
   }
 
   putExtent(extent: Unstamped<ExtentRecord>): ExtentRecord {
     const { id, revision, epoch, primary, inSync, eligible, assigned } = extent
-    const changedAt = this.#stamp()
+    const changedAt = this.stamp()
     const record: ExtentRecord = { id, revision, epoch, primary, inSync, eligible, assigned, changedAt }
     const before = this.extents.get(id)
-    if (before !== undefined && epoch > before.epoch) this.#raised.push(id)
-    if (before?.changedAt !== changedAt) this.#recent.add(changedAt, id)
+    if (before !== undefined && epoch > before.epoch) this.raised.push(id)
+    if (before?.changedAt !== changedAt) this.recent.add(changedAt, id)
     this.extents.set(id, record)
-    this.#index(before, record)
+    this.index(before, record)
     return record
   }
 
   putForced(forced: Unstamped<ForcedPromotion>): void {
-    this.forced.set(forced.extent, { ...forced, changedAt: this.#stamp() })
+    this.forced.set(forced.extent, { ...forced, changedAt: this.stamp() })
   }
 
-  #stamp(): number {
-    if (!this.#changing) this.#revision++
-    this.#changing = true
-    return this.#revision
+  private stamp(): number {
+    if (!this.changing) this.currentRevision++
+    this.changing = true
+    return this.currentRevision
   }
 
   /** Only where something moved: most changes of a record leave its primary or its places as they were. */
-  #index(before: ExtentRecord | undefined, record: ExtentRecord): void {
+  private index(before: ExtentRecord | undefined, record: ExtentRecord): void {
     const { id, primary, assigned } = record
     if (before?.primary.store !== primary.store) {
-      if (before !== undefined) this.#ledBy.get(before.primary.store)?.delete(id)
-      setOf(this.#ledBy, primary.store).add(id)
+      if (before !== undefined) this.extentsLedBy.get(before.primary.store)?.delete(id)
+      setOf(this.extentsLedBy, primary.store).add(id)
     }
     if (before?.assigned === assigned) return
-    for (const store of before?.assigned ?? []) if (!assigned.includes(store)) this.#assignedTo.get(store)?.delete(id)
-    for (const store of assigned) setOf(this.#assignedTo, store).add(id)
+    for (const store of before?.assigned ?? [])
+      if (!assigned.includes(store)) this.extentsAssignedTo.get(store)?.delete(id)
+    for (const store of assigned) setOf(this.extentsAssignedTo, store).add(id)
   }
 
-  #unindex(record: ExtentRecord): void {
-    this.#ledBy.get(record.primary.store)?.delete(record.id)
-    for (const store of record.assigned) this.#assignedTo.get(store)?.delete(record.id)
+  private unindex(record: ExtentRecord): void {
+    this.extentsLedBy.get(record.primary.store)?.delete(record.id)
+    for (const store of record.assigned) this.extentsAssignedTo.get(store)?.delete(record.id)
   }
 }
 

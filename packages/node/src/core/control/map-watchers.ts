@@ -8,51 +8,51 @@ import { cutDelta, type DeltaSource } from './deltas.ts'
  * step travel together.
  */
 export class MapWatchers {
-  readonly #told = new Map<Link, number>()
+  private readonly told = new Map<Link, number>()
   /** Asked before there was a map to answer with: answered once there is. */
-  readonly #unanswered = new Set<Link>()
+  private readonly unanswered = new Set<Link>()
   /** Revision that every watcher was told; undefined while one may not have been. Nearly every step finds it unchanged. */
-  #allTold: number | undefined
+  private allTold: number | undefined
 
   /** Answers `get-map` at once, also when nothing changed; with `watch`, goes on telling. */
   ask(ctx: Context, source: DeltaSource, link: Link, have: number, watch: boolean): void {
-    this.#allTold = undefined
+    this.allTold = undefined
     if (source.cluster === undefined) {
-      this.#unanswered.add(link)
-      if (watch) this.#told.set(link, have)
+      this.unanswered.add(link)
+      if (watch) this.told.set(link, have)
       return
     }
     sendUpdate(ctx, link, have < source.revision ? cutDelta(source, have) : nothingNew(source, have))
-    if (watch) this.#told.set(link, Math.max(have, source.revision))
+    if (watch) this.told.set(link, Math.max(have, source.revision))
   }
 
   /** Whoever is at this link has applied the map up to `have`: tell it what comes after, unless it is told already. */
   watch(link: Link, have: number): void {
-    if (this.#told.has(link)) return
-    this.#told.set(link, have)
-    this.#allTold = undefined
+    if (this.told.has(link)) return
+    this.told.set(link, have)
+    this.allTold = undefined
   }
 
   forget(link: Link): void {
-    this.#told.delete(link)
-    this.#unanswered.delete(link)
+    this.told.delete(link)
+    this.unanswered.delete(link)
   }
 
   /** Tells every watcher what it does not know yet. `recent`: deltas of this step, to be passed on as they came. */
   push(ctx: Context, source: DeltaSource, recent: readonly MapDelta[] = []): void {
-    if (source.cluster === undefined || source.revision === this.#allTold) return
+    if (source.cluster === undefined || source.revision === this.allTold) return
     const cut = new Map<number, MapDelta>()
-    for (const [link, told] of this.#told) {
+    for (const [link, told] of this.told) {
       if (told >= source.revision) continue
-      this.#unanswered.delete(link)
+      this.unanswered.delete(link)
       const delta = cut.get(told) ?? passedOn(source, told, recent) ?? cutDelta(source, told)
       cut.set(told, delta)
       sendUpdate(ctx, link, delta)
-      this.#told.set(link, source.revision)
+      this.told.set(link, source.revision)
     }
-    for (const link of this.#unanswered) sendUpdate(ctx, link, cutDelta(source, 0))
-    this.#unanswered.clear()
-    this.#allTold = source.revision
+    for (const link of this.unanswered) sendUpdate(ctx, link, cutDelta(source, 0))
+    this.unanswered.clear()
+    this.allTold = source.revision
   }
 }
 

@@ -22,35 +22,35 @@ export type Owed =
 
 /** Proposals on their way through the log, with what is owed for each. */
 export class OwedAnswers {
-  readonly #owed = new Map<ProposalId, Owed>()
+  private readonly owed = new Map<ProposalId, Owed>()
 
   add(proposal: ProposalId, owed: Owed): void {
-    this.#owed.set(proposal, owed)
+    this.owed.set(proposal, owed)
   }
 
   take(proposal: ProposalId | undefined): Owed | undefined {
     if (proposal === undefined) return undefined
-    const owed = this.#owed.get(proposal)
-    this.#owed.delete(proposal)
+    const owed = this.owed.get(proposal)
+    this.owed.delete(proposal)
     return owed
   }
 
   has(kind: Owed['kind']): boolean {
-    for (const owed of this.#owed.values()) if (owed.kind === kind) return true
+    for (const owed of this.owed.values()) if (owed.kind === kind) return true
     return false
   }
 
   /** Stores whose expiry is proposed and not committed. */
   expiring(): Set<StoreId> {
     const expiring = new Set<StoreId>()
-    for (const owed of this.#owed.values())
+    for (const owed of this.owed.values())
       if (owed.kind === 'expire') for (const store of owed.stores) expiring.add(store)
     return expiring
   }
 
   /** True when the same registration is on its way: `asker` gets its answer. */
   repeatsRegistration(store: StoreId, incarnation: Incarnation, asker: Asker): boolean {
-    for (const owed of this.#owed.values()) {
+    for (const owed of this.owed.values()) {
       if (owed.kind !== 'register' || owed.store !== store) continue
       if (owed.incarnation.counter !== incarnation.counter || owed.incarnation.bootId !== incarnation.bootId) continue
       owed.asker = asker
@@ -61,7 +61,7 @@ export class OwedAnswers {
 
   /** True when this request of this store is on its way: `asker` gets its answer. */
   repeats(kind: 'change-sets' | 'release', store: StoreId, asker: Asker): boolean {
-    for (const owed of this.#owed.values()) {
+    for (const owed of this.owed.values()) {
       if (owed.kind !== kind || owed.store !== store || owed.asker.request !== asker.request) continue
       owed.asker = asker
       return true

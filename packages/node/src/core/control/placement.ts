@@ -23,32 +23,32 @@ export function placeable(state: MapState, { live, filling = [] }: Candidates): 
  * spread over all others and many sources take part when it is rebuilt. Deterministic in its arguments.
  */
 export class Placement {
-  readonly #stores: readonly StoreId[]
-  readonly #places: readonly number[]
-  readonly #replicas: number
-  readonly #held: number[]
-  readonly #led: number[]
+  private readonly stores: readonly StoreId[]
+  private readonly places: readonly number[]
+  private readonly replicas: number
+  private readonly held: number[]
+  private readonly led: number[]
 
   constructor(state: MapState, nodes: readonly NodeRecord[], replicas: number) {
     invariant(nodes.length >= replicas, 'more replicas were asked for than stores can hold')
-    this.#stores = nodes.map((node) => node.store)
-    this.#places = [...this.#stores.keys()]
-    this.#replicas = replicas
-    this.#held = this.#stores.map((store) => state.assignedCount(store))
-    this.#led = this.#stores.map((store) => state.ledCount(store))
+    this.stores = nodes.map((node) => node.store)
+    this.places = [...this.stores.keys()]
+    this.replicas = replicas
+    this.held = this.stores.map((store) => state.assignedCount(store))
+    this.led = this.stores.map((store) => state.ledCount(store))
   }
 
   place(extent: ExtentId): Place {
-    const ties = new TieBreaker(extent, this.#stores)
-    const chosen = leastLoaded(this.#places, this.#held, ties, this.#replicas)
-    const primary = leastLoaded(chosen, this.#led, ties, 1)[0] as number
-    for (const place of chosen) this.#held[place] = (this.#held[place] ?? 0) + 1
-    this.#led[primary] = (this.#led[primary] ?? 0) + 1
-    return { assigned: chosen.map((place) => this.#storeAt(place)), primary: this.#storeAt(primary) }
+    const ties = new TieBreaker(extent, this.stores)
+    const chosen = leastLoaded(this.places, this.held, ties, this.replicas)
+    const primary = leastLoaded(chosen, this.led, ties, 1)[0] as number
+    for (const place of chosen) this.held[place] = (this.held[place] ?? 0) + 1
+    this.led[primary] = (this.led[primary] ?? 0) + 1
+    return { assigned: chosen.map((place) => this.storeAt(place)), primary: this.storeAt(primary) }
   }
 
-  #storeAt(place: number): StoreId {
-    return this.#stores[place] as StoreId
+  private storeAt(place: number): StoreId {
+    return this.stores[place] as StoreId
   }
 }
 
@@ -72,61 +72,61 @@ function leastLoaded(
 
 /** Which of two stores an extent prefers: the one with less to do; a hash decides where that is equal, and is computed only then. */
 class TieBreaker {
-  readonly #extent: ExtentId
-  readonly #stores: readonly StoreId[]
-  readonly #hashes: number[] = []
+  private readonly extent: ExtentId
+  private readonly stores: readonly StoreId[]
+  private readonly hashes: number[] = []
 
   constructor(extent: ExtentId, stores: readonly StoreId[]) {
-    this.#extent = extent
-    this.#stores = stores
+    this.extent = extent
+    this.stores = stores
   }
 
   isBefore(loads: readonly number[], a: number, b: number): boolean {
-    const difference = (loads[a] ?? 0) - (loads[b] ?? 0) || this.#hash(a) - this.#hash(b)
-    return difference < 0 || (difference === 0 && (this.#stores[a] as StoreId) < (this.#stores[b] as StoreId))
+    const difference = (loads[a] ?? 0) - (loads[b] ?? 0) || this.hash(a) - this.hash(b)
+    return difference < 0 || (difference === 0 && (this.stores[a] as StoreId) < (this.stores[b] as StoreId))
   }
 
-  #hash(place: number): number {
-    const known = this.#hashes[place]
+  private hash(place: number): number {
+    const known = this.hashes[place]
     if (known !== undefined) return known
-    const value = hash(this.#stores[place] as StoreId, hash(`${this.#extent}/`))
-    this.#hashes[place] = value
+    const value = hash(this.stores[place] as StoreId, hash(`${this.extent}/`))
+    this.hashes[place] = value
     return value
   }
 }
 
 /** Finds stores for places that became free, one extent after the other: each time the one that holds the fewest replicas. */
 export class Spares {
-  readonly #stores: readonly StoreId[]
-  readonly #placeOf: ReadonlyMap<StoreId, number>
-  readonly #held: number[]
+  private readonly stores: readonly StoreId[]
+  private readonly placeOf: ReadonlyMap<StoreId, number>
+  private readonly held: number[]
 
   constructor(state: MapState, stores: readonly StoreId[]) {
-    this.#stores = stores
-    this.#placeOf = new Map(stores.map((store, place) => [store, place]))
-    this.#held = stores.map((store) => state.assignedCount(store))
+    this.stores = stores
+    this.placeOf = new Map(stores.map((store, place) => [store, place]))
+    this.held = stores.map((store) => state.assignedCount(store))
   }
 
   /** The store that should get a replica of this extent beside those that have a place; undefined when there is none. */
   find(record: ExtentRecord): StoreId | undefined {
-    const ties = new TieBreaker(record.id, this.#stores)
+    const ties = new TieBreaker(record.id, this.stores)
     let best: number | undefined
-    for (const [place, store] of this.#stores.entries())
-      if (!record.assigned.includes(store) && (best === undefined || ties.isBefore(this.#held, place, best)))
+    for (const [place, store] of this.stores.entries())
+      if (!record.assigned.includes(store) && (best === undefined || ties.isBefore(this.held, place, best)))
         best = place
-    return best === undefined ? undefined : this.#stores[best]
+    return best === undefined ? undefined : this.stores[best]
   }
 
   /** The stores of an extent were changed. */
   moved(before: ExtentRecord, after: ExtentRecord): void {
-    this.#count(before, -1)
-    this.#count(after, 1)
+    this.count(before, -1)
+    this.count(after, 1)
   }
 
-  #count(record: ExtentRecord, by: number): void {
+  private count(record: ExtentRecord, by: number): void {
     for (const store of record.assigned) {
-      const place = this.#placeOf.get(store)
-      if (place !== undefined) this.#held[place] = (this.#held[place] ?? 0) + by
+      const place = this.placeOf.get(store)
+      if (place !== undefined) this.held[place] = (this.held[place] ?? 0) + by
     }
   }
 }

@@ -15,35 +15,35 @@ const LOOK_MS = 1000
  * stood still from when it went on.
  */
 export class Presence {
-  #heard = new Map<SessionId, Millis>()
-  #since: Millis = 0
-  #lookAt: Millis = 0
+  private heardAt = new Map<SessionId, Millis>()
+  private since: Millis = 0
+  private lookAt: Millis = 0
 
   /** This process became leader, or went on after a standstill. */
   begin(now: Millis): void {
-    this.#heard.clear()
-    this.#since = now
-    this.#lookAt = now + LOOK_MS
+    this.heardAt.clear()
+    this.since = now
+    this.lookAt = now + LOOK_MS
   }
 
   heard(session: SessionId, now: Millis): void {
-    this.#heard.set(session, now)
+    this.heardAt.set(session, now)
   }
 
   /** Sessions that end by themselves: they said that they would be heard of, and were not for long. */
   due({ now }: Context, state: MapState): Detach[] {
-    if (now < this.#lookAt) return []
-    this.#lookAt = now + LOOK_MS
+    if (now < this.lookAt) return []
+    this.lookAt = now + LOOK_MS
     const held = new Map<SessionId, Millis>()
     const gone: Detach[] = []
     for (const volume of state.volumes.values()) {
       for (const { session } of volume.holders) {
-        const heardAt = this.#heard.get(session)
+        const heardAt = this.heardAt.get(session)
         if (heardAt !== undefined) held.set(session, heardAt)
       }
-      gone.push(...this.#silent(volume, now, TIMERS.holderSilentMs))
+      gone.push(...this.silent(volume, now, TIMERS.holderSilentMs))
     }
-    this.#heard = held
+    this.heardAt = held
     return gone
   }
 
@@ -53,12 +53,12 @@ export class Presence {
     const volume = state.volumeNamed(command.name)
     if (volume === undefined || volume.holders.length < LIMITS.holders) return []
     if (volume.holders.some(({ session }) => session === command.holder.session)) return []
-    return this.#silent(volume, now, TIMERS.holderYieldMs)
+    return this.silent(volume, now, TIMERS.holderYieldMs)
   }
 
-  #silent(volume: VolumeRecord, now: Millis, ms: Millis): Detach[] {
+  private silent(volume: VolumeRecord, now: Millis, ms: Millis): Detach[] {
     const isSilent = ({ renews, session }: Holder): boolean =>
-      renews === true && now - (this.#heard.get(session) ?? this.#since) > ms
+      renews === true && now - (this.heardAt.get(session) ?? this.since) > ms
     return volume.holders.filter(isSilent).map(({ session }) => ({ do: 'detach', volume: volume.id, session }))
   }
 }

@@ -14,14 +14,14 @@ interface Tries {
  * wait. Without this memory an extent whose members are all slow would go round and round, a new epoch each time.
  */
 export class SlowReleases {
-  readonly #tries = new Map<ExtentId, Tries>()
+  private readonly tries = new Map<ExtentId, Tries>()
 
   /** `store` gives the extent up as slow. Gives everybody who did so a short while ago, this store included. */
   add(extent: ExtentId, store: StoreId, now: Millis): StoreId[] {
-    const before = this.#tries.get(extent)
+    const before = this.tries.get(extent)
     const recent = before !== undefined && now - before.lastAt < TIMERS.rejoinMaxMs
     const stores = new Set(recent ? [...before.stores, store] : [store])
-    this.#tries.set(extent, { stores, lastAt: now })
+    this.tries.set(extent, { stores, lastAt: now })
     return [...stores]
   }
 
@@ -32,11 +32,11 @@ export class SlowReleases {
 
   /** The members changed: everybody may be tried again. */
   forget(extent: ExtentId): void {
-    this.#tries.delete(extent)
+    this.tries.delete(extent)
   }
 
   clear(): void {
-    this.#tries.clear()
+    this.tries.clear()
   }
 }
 

@@ -13,67 +13,67 @@ const SOLO_TERM = 1
  * read-index round needs nobody else.
  */
 export class SoloLog implements ControlLog {
-  readonly #listener: ControlLogListener
+  private readonly listener: ControlLogListener
   /** Appended and not yet durable, in order, with what was proposed. */
-  readonly #pending: { readonly entry: LogEntry; readonly proposal: ProposalId }[] = []
-  readonly #stored: readonly LogEntry[]
-  #lastIndex: number
-  #started = false
-  #lastProposal = 0
-  #lastRead = 0
-  #firstUnansweredRead = 1
+  private readonly pending: { readonly entry: LogEntry; readonly proposal: ProposalId }[] = []
+  private readonly stored: readonly LogEntry[]
+  private lastIndex: number
+  private started = false
+  private lastProposal = 0
+  private lastRead = 0
+  private firstUnansweredRead = 1
 
   /** `entries`: what this store's log held at start, from index 1 without a gap. They were durable, so committed. */
   constructor(entries: readonly LogEntry[], listener: ControlLogListener) {
     for (const [at, entry] of entries.entries())
       invariant(entry.index === at + 1, `the control log has entry ${entry.index} in place ${at + 1}`)
-    this.#stored = entries
-    this.#lastIndex = entries.length
-    this.#listener = listener
+    this.stored = entries
+    this.lastIndex = entries.length
+    this.listener = listener
   }
 
   get leads(): boolean {
-    return this.#started
+    return this.started
   }
 
   /** Hands over the stored entries and begins to lead. Called once. */
   start(ctx: Context): void {
-    invariant(!this.#started, 'the control log was started twice')
-    for (const entry of this.#stored) this.#listener.onCommitted(ctx, entry, undefined)
-    this.#started = true
-    this.#listener.onLeadership(ctx, true)
+    invariant(!this.started, 'the control log was started twice')
+    for (const entry of this.stored) this.listener.onCommitted(ctx, entry, undefined)
+    this.started = true
+    this.listener.onLeadership(ctx, true)
   }
 
   propose(ctx: Context, command: Command): ProposalId | undefined {
-    if (!this.#started) return undefined
-    const entry: LogEntry = { index: ++this.#lastIndex, term: SOLO_TERM, command }
-    const proposal = ++this.#lastProposal
-    this.#pending.push({ entry, proposal })
+    if (!this.started) return undefined
+    const entry: LogEntry = { index: ++this.lastIndex, term: SOLO_TERM, command }
+    const proposal = ++this.lastProposal
+    this.pending.push({ entry, proposal })
     ctx.emit({ type: 'log-append', index: entry.index, entry })
     return proposal
   }
 
   readIndex(_ctx: Context): ReadId | undefined {
-    return this.#started ? ++this.#lastRead : undefined
+    return this.started ? ++this.lastRead : undefined
   }
 
   /** The input `log-appended`: this entry and all before it are on stable storage. */
   onAppended(ctx: Context, index: number): void {
     for (;;) {
-      const next = this.#pending[0]
+      const next = this.pending[0]
       if (next === undefined || next.entry.index > index) return
-      this.#pending.shift()
-      this.#listener.onCommitted(ctx, next.entry, next.proposal)
+      this.pending.shift()
+      this.listener.onCommitted(ctx, next.entry, next.proposal)
     }
   }
 
   get members(): Members {
-    const command = this.#stored[0]?.command
+    const command = this.stored[0]?.command
     return { voters: command?.do === 'found' ? command.voters : [], learners: [] }
   }
 
   get leader(): StoreId | undefined {
-    return this.#started ? this.members.voters[0]?.store : undefined
+    return this.started ? this.members.voters[0]?.store : undefined
   }
 
   readonly transferring = false
@@ -87,7 +87,6 @@ export class SoloLog implements ControlLog {
   }
 
   endStep(ctx: Context): void {
-    while (this.#firstUnansweredRead <= this.#lastRead)
-      this.#listener.onReadIndex(ctx, this.#firstUnansweredRead++, true)
+    while (this.firstUnansweredRead <= this.lastRead) this.listener.onReadIndex(ctx, this.firstUnansweredRead++, true)
   }
 }

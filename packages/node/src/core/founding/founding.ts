@@ -44,182 +44,182 @@ export type FoundingState = 'waiting' | 'founding' | 'joining' | 'joined' | 'con
  * that lost it, never one that crashed while it founded.
  */
 export class Founding {
-  readonly #start: FoundingStart
-  readonly #greeted = new Map<Link, Greet>()
-  readonly #links = new Set<Link>()
-  #state: FoundingState = 'waiting'
-  #cluster: ClusterId | undefined
-  #voters: readonly Voter[]
-  #log: readonly LogEntry[]
-  #founded: boolean
-  #begunAt: Millis | undefined
-  #lost = ''
+  private readonly start: FoundingStart
+  private readonly greeted = new Map<Link, Greet>()
+  private readonly links = new Set<Link>()
+  private stage: FoundingState = 'waiting'
+  private cluster: ClusterId | undefined
+  private voters: readonly Voter[]
+  private log: readonly LogEntry[]
+  private founded: boolean
+  private begunAt: Millis | undefined
+  private lost = ''
   /** What was last complained about, so that it is said once and not at every greeting. */
-  #complaint = ''
+  private complaint = ''
 
   constructor(start: FoundingStart) {
-    this.#start = start
-    this.#cluster = start.cluster
-    this.#voters = start.voters
-    this.#log = start.log
-    this.#founded = start.founded
+    this.start = start
+    this.cluster = start.cluster
+    this.voters = start.voters
+    this.log = start.log
+    this.founded = start.founded
     if (start.cluster === undefined) return
-    this.#state = 'joined'
+    this.stage = 'joined'
     const isEmpty = start.log.length === 0 && start.snapshot === undefined
     // The other voters have what it held, and fill it again.
     if (start.founded && isEmpty && start.hardState?.recovering !== true)
-      this.#loseControl('this store founded its cluster, but its control log is gone')
-    else this.#checkVoters(start.voters)
+      this.loseControl('this store founded its cluster, but its control log is gone')
+    else this.checkVoters(start.voters)
   }
 
   /** What each peer that is connected said last. */
   get greetings(): Iterable<Greet> {
-    return this.#greeted.values()
+    return this.greeted.values()
   }
 
   get state(): FoundingState {
-    return this.#state
+    return this.stage
   }
 
   /** The cluster, once this store belongs to it durably. */
   get joined(): Joined | undefined {
-    if (this.#state !== 'joined' || this.#cluster === undefined) return undefined
-    return { cluster: this.#cluster, voters: this.#voters, log: this.#log }
+    if (this.stage !== 'joined' || this.cluster === undefined) return undefined
+    return { cluster: this.cluster, voters: this.voters, log: this.log }
   }
 
   /** What this store waits for, as one sentence; empty when it has joined. */
   get waitsFor(): string {
-    if (this.#state === 'joined') return ''
-    if (this.#state === 'control-lost') return this.#lost
-    if (this.#state === 'founding') return 'founds a new cluster: waits for its own disk'
-    if (this.#state === 'joining') return `joins cluster ${this.#cluster}: waits for its own disk`
-    return this.#hindrance() ?? this.#waitForFounder()
+    if (this.stage === 'joined') return ''
+    if (this.stage === 'control-lost') return this.lost
+    if (this.stage === 'founding') return 'founds a new cluster: waits for its own disk'
+    if (this.stage === 'joining') return `joins cluster ${this.cluster}: waits for its own disk`
+    return this.hindrance() ?? this.waitForFounder()
   }
 
   // ---- inputs ------------------------------------------------------------------------------------------------------
 
   /** A node link is up: each side greets the other. */
   onLinkUp(ctx: Context, link: Link): void {
-    this.#links.add(link)
-    ctx.emit({ type: 'send', link, message: this.#greet() })
+    this.links.add(link)
+    ctx.emit({ type: 'send', link, message: this.greet() })
   }
 
   onLinkDown(link: Link): void {
-    this.#links.delete(link)
-    this.#greeted.delete(link)
+    this.links.delete(link)
+    this.greeted.delete(link)
   }
 
   onGreet(ctx: Context, link: Link, greet: Greet): void {
-    this.#greeted.set(link, greet)
-    this.#decide(ctx)
+    this.greeted.set(link, greet)
+    this.decide(ctx)
   }
 
   onTick(ctx: Context): void {
-    this.#begunAt ??= ctx.now
-    this.#decide(ctx)
+    this.begunAt ??= ctx.now
+    this.decide(ctx)
   }
 
   /** The first entry of the control log is on stable storage. Only while this store is founding. */
   onLogAppended(ctx: Context): void {
-    if (this.#state === 'founding') this.#save(ctx, true)
+    if (this.stage === 'founding') this.save(ctx, true)
   }
 
   /** The identity of this store names its cluster now. */
   onClusterSaved(ctx: Context): void {
-    if (this.#state !== 'founding' && this.#state !== 'joining') return
-    this.#state = 'joined'
-    ctx.fact('info', 'cluster-joined', { cluster: this.#cluster, founded: this.#log.length > 0 })
+    if (this.stage !== 'founding' && this.stage !== 'joining') return
+    this.stage = 'joined'
+    ctx.fact('info', 'cluster-joined', { cluster: this.cluster, founded: this.log.length > 0 })
     // Peers that wait for this one to found join at once.
-    for (const link of this.#links) ctx.emit({ type: 'send', link, message: this.#greet() })
+    for (const link of this.links) ctx.emit({ type: 'send', link, message: this.greet() })
   }
 
   /** Who votes by the map: a store that joins or starts later must find them. */
   learnVoters(ctx: Context, map: { readonly cluster: ClusterId | undefined; readonly voters: readonly Voter[] }): void {
-    if (this.#state !== 'joined' || map.cluster !== this.#cluster || map.voters === this.#voters) return
+    if (this.stage !== 'joined' || map.cluster !== this.cluster || map.voters === this.voters) return
     // The map has another list whenever it changed; most of its changes are about something else.
-    const isKnown = sameVoters(map.voters, this.#voters)
-    this.#voters = map.voters
+    const isKnown = sameVoters(map.voters, this.voters)
+    this.voters = map.voters
     if (isKnown) return
-    this.#save(ctx, this.#founded)
-    for (const link of this.#links) ctx.emit({ type: 'send', link, message: this.#greet() })
+    this.save(ctx, this.founded)
+    for (const link of this.links) ctx.emit({ type: 'send', link, message: this.greet() })
   }
 
   // ---- decisions ---------------------------------------------------------------------------------------------------
 
-  #decide(ctx: Context): void {
-    if (this.#state !== 'waiting') return
-    if (this.#log.length > 0) return this.#resume(ctx)
-    const known = this.#knownClusters()
+  private decide(ctx: Context): void {
+    if (this.stage !== 'waiting') return
+    if (this.log.length > 0) return this.resume(ctx)
+    const known = this.knownClusters()
     const [first] = known
     if (known.length > 1)
-      return this.#complain(ctx, `peers belong to different clusters: ${known.map(describeCluster).join('; ')}`)
-    if (first !== undefined) return this.#adopt(ctx, first)
-    const hindrance = this.#hindrance()
-    if (hindrance !== undefined) return this.#complainOfLists(ctx)
-    if (this.#isFounder() && this.#heardLongEnough(ctx)) this.#found(ctx)
+      return this.complain(ctx, `peers belong to different clusters: ${known.map(describeCluster).join('; ')}`)
+    if (first !== undefined) return this.adopt(ctx, first)
+    const hindrance = this.hindrance()
+    if (hindrance !== undefined) return this.complainOfLists(ctx)
+    if (this.isFounder() && this.heardLongEnough(ctx)) this.found(ctx)
   }
 
   /** One greeting of each cluster that a peer belongs to. */
-  #knownClusters(): Greet[] {
+  private knownClusters(): Greet[] {
     const byCluster = new Map<ClusterId, Greet>()
-    for (const greet of this.#greeted.values())
+    for (const greet of this.greeted.values())
       if (greet.cluster !== undefined && !byCluster.has(greet.cluster)) byCluster.set(greet.cluster, greet)
     return [...byCluster.values()]
   }
 
-  #adopt(ctx: Context, greet: Greet): void {
+  private adopt(ctx: Context, greet: Greet): void {
     if (greet.cluster === undefined || greet.voters.length === 0) return
-    if (this.#start.expect === 1)
+    if (this.start.expect === 1)
       return ctx.emit({
         type: 'fatal',
         reason: `refused to found a cluster of its own: ${greet.address} answers and belongs to cluster ${greet.cluster}; start without --init to join it`,
       })
-    if (!this.#checkVoters(greet.voters)) return ctx.fact('error', 'control-lost', { reason: this.#lost })
-    this.#state = 'joining'
-    this.#cluster = greet.cluster
-    this.#voters = greet.voters
-    this.#save(ctx, false)
+    if (!this.checkVoters(greet.voters)) return ctx.fact('error', 'control-lost', { reason: this.lost })
+    this.stage = 'joining'
+    this.cluster = greet.cluster
+    this.voters = greet.voters
+    this.save(ctx, false)
   }
 
   /** False, and control is lost: the only voter is known by this address, but was another store. */
-  #checkVoters(voters: readonly Voter[]): boolean {
-    const { address, store } = this.#start
+  private checkVoters(voters: readonly Voter[]): boolean {
+    const { address, store } = this.start
     const [voter] = voters
     if (voters.length !== 1 || voter === undefined || voter.address !== address || voter.store === store) return true
-    this.#loseControl(`the control log is gone: control's only voter was store ${voter.store} at this address`)
+    this.loseControl(`the control log is gone: control's only voter was store ${voter.store} at this address`)
     return false
   }
 
-  #loseControl(what: string): void {
-    this.#state = 'control-lost'
-    this.#lost = `${what}: bring its data directory back, or rebuild the map from the surviving stores`
+  private loseControl(what: string): void {
+    this.stage = 'control-lost'
+    this.lost = `${what}: bring its data directory back, or rebuild the map from the surviving stores`
   }
 
   /** The peers that must answer before a cluster is founded, this node included: the first ones of the sorted list. */
-  #expected(): readonly string[] {
-    return this.#start.peers.slice(0, this.#start.expect)
+  private expected(): readonly string[] {
+    return this.start.peers.slice(0, this.start.expect)
   }
 
-  #isFounder(): boolean {
-    return this.#start.expect === 1 || this.#expected()[0] === this.#start.address
+  private isFounder(): boolean {
+    return this.start.expect === 1 || this.expected()[0] === this.start.address
   }
 
   /** Why no cluster can be founded now, as one sentence; undefined when nothing stands in the way. */
-  #hindrance(): string | undefined {
-    const { peers, expect, address } = this.#start
+  private hindrance(): string | undefined {
+    const { peers, expect, address } = this.start
     if (expect === 1) return undefined
     if (!peers.includes(address))
       return `--peers (${peers.join(', ')}) does not name this node's own address ${address}`
     if (peers.length < expect) return `waits for --peers to name ${expect} nodes: it names ${peers.length}`
-    const heard = new Map([...this.#greeted.values()].map((greet) => [greet.address, greet]))
-    const silent = this.#expected().filter((peer) => peer !== address && !heard.has(peer))
+    const heard = new Map([...this.greeted.values()].map((greet) => [greet.address, greet]))
+    const silent = this.expected().filter((peer) => peer !== address && !heard.has(peer))
     if (silent.length > 0) return `waits for ${silent.join(', ')} to answer before a cluster is founded`
-    return this.#differingLists()
+    return this.differingLists()
   }
 
-  #differingLists(): string | undefined {
-    const mine = this.#start.peers.join(', ')
-    for (const greet of this.#greeted.values()) {
+  private differingLists(): string | undefined {
+    const mine = this.start.peers.join(', ')
+    for (const greet of this.greeted.values()) {
       const theirs = greet.expect.join(', ')
       if (theirs !== mine)
         return `--peers differ: this node was told ${mine}, and ${greet.address} was told ${theirs}; make them equal`
@@ -227,50 +227,50 @@ export class Founding {
     return undefined
   }
 
-  #waitForFounder(): string {
-    if (this.#isFounder()) return 'waits a moment for peers that may know a cluster'
-    return `waits for ${this.#expected()[0]}, whose address sorts first, to found the cluster`
+  private waitForFounder(): string {
+    if (this.isFounder()) return 'waits a moment for peers that may know a cluster'
+    return `waits for ${this.expected()[0]}, whose address sorts first, to found the cluster`
   }
 
-  #complainOfLists(ctx: Context): void {
-    const differing = this.#differingLists()
-    if (differing !== undefined) this.#complain(ctx, differing)
+  private complainOfLists(ctx: Context): void {
+    const differing = this.differingLists()
+    if (differing !== undefined) this.complain(ctx, differing)
   }
 
-  #complain(ctx: Context, complaint: string): void {
-    if (this.#complaint !== complaint) ctx.fact('error', 'founding-hindered', { reason: complaint })
-    this.#complaint = complaint
+  private complain(ctx: Context, complaint: string): void {
+    if (this.complaint !== complaint) ctx.fact('error', 'founding-hindered', { reason: complaint })
+    this.complaint = complaint
   }
 
   /** With `--init` nobody has to answer, but a peer that knows a cluster must have had the time to. */
-  #heardLongEnough(ctx: Context): boolean {
-    const { expect, peers, address } = this.#start
+  private heardLongEnough(ctx: Context): boolean {
+    const { expect, peers, address } = this.start
     if (expect !== 1 || peers.every((peer) => peer === address)) return true
-    return this.#begunAt !== undefined && ctx.now - this.#begunAt >= TIMERS.silentMs
+    return this.begunAt !== undefined && ctx.now - this.begunAt >= TIMERS.silentMs
   }
 
-  #found(ctx: Context): void {
-    this.#state = 'founding'
-    this.#cluster = newClusterId(this.#start.store, () => ctx.random())
-    this.#voters = this.#chooseVoters()
+  private found(ctx: Context): void {
+    this.stage = 'founding'
+    this.cluster = newClusterId(this.start.store, () => ctx.random())
+    this.voters = this.chooseVoters()
     const entry: LogEntry = {
       index: 1,
       term: 1,
-      command: { do: 'found', cluster: this.#cluster, voters: this.#voters },
+      command: { do: 'found', cluster: this.cluster, voters: this.voters },
     }
-    this.#log = [entry]
-    ctx.fact('info', 'cluster-founding', { cluster: this.#cluster, peers: this.#start.peers })
+    this.log = [entry]
+    ctx.fact('info', 'cluster-founding', { cluster: this.cluster, peers: this.start.peers })
     ctx.emit({ type: 'log-append', index: entry.index, entry })
   }
 
   /** The first of the expected peers, this one among them; an odd number, since one more would only be one more to lose. */
-  #chooseVoters(): Voter[] {
-    const { store, address, expect, voterCount = 1 } = this.#start
+  private chooseVoters(): Voter[] {
+    const { store, address, expect, voterCount = 1 } = this.start
     if (Math.min(expect, voterCount) < 2) return [{ store, address }]
-    const stores = new Map([...this.#greeted.values()].map((greet) => [greet.address, greet.store]))
+    const stores = new Map([...this.greeted.values()].map((greet) => [greet.address, greet.store]))
     stores.set(address, store)
     const voters: Voter[] = []
-    for (const peer of this.#expected()) {
+    for (const peer of this.expected()) {
       const answered = stores.get(peer)
       if (answered !== undefined) voters.push({ store: answered, address: peer })
     }
@@ -279,32 +279,32 @@ export class Founding {
   }
 
   /** The process ended between the first entry and the identity: the cluster is founded already, by this store. */
-  #resume(ctx: Context): void {
-    const command = this.#log[0]?.command
+  private resume(ctx: Context): void {
+    const command = this.log[0]?.command
     if (command?.do !== 'found')
       return ctx.emit({ type: 'fatal', reason: 'the control log does not begin with the founding of its cluster' })
-    this.#state = 'founding'
-    this.#cluster = command.cluster
-    this.#voters = command.voters
-    this.#save(ctx, true)
+    this.stage = 'founding'
+    this.cluster = command.cluster
+    this.voters = command.voters
+    this.save(ctx, true)
   }
 
-  #save(ctx: Context, founded: boolean): void {
-    this.#founded = founded
-    if (this.#cluster === undefined) return
-    ctx.emit({ type: 'save-cluster', cluster: this.#cluster, voters: this.#voters, founded })
+  private save(ctx: Context, founded: boolean): void {
+    this.founded = founded
+    if (this.cluster === undefined) return
+    ctx.emit({ type: 'save-cluster', cluster: this.cluster, voters: this.voters, founded })
   }
 
   /** A cluster is told to others only once it is durable here. */
-  #greet(): Message {
-    const { store, address, peers } = this.#start
-    const known = this.#state === 'joined' || this.#state === 'control-lost'
+  private greet(): Message {
+    const { store, address, peers } = this.start
+    const known = this.stage === 'joined' || this.stage === 'control-lost'
     return {
       type: 'greet',
       store,
       address,
-      ...(known && this.#cluster !== undefined ? { cluster: this.#cluster } : {}),
-      voters: known ? this.#voters : [],
+      ...(known && this.cluster !== undefined ? { cluster: this.cluster } : {}),
+      voters: known ? this.voters : [],
       expect: peers,
     }
   }

@@ -23,7 +23,7 @@ export class Progress {
   /** The snapshot on its way, and how much of it has arrived. */
   snapshot: { readonly content: Snapshot; offset: number; sentAt: Millis } | undefined
   /** Last indexes of the messages with entries that are on their way. */
-  #inFlight: number[] = []
+  private inFlight: number[] = []
 
   constructor(next: number, now: Millis) {
     this.next = next
@@ -31,7 +31,7 @@ export class Progress {
   }
 
   maySend(messagesInFlight: number): boolean {
-    if (this.state === 'replicate') return this.#inFlight.length < messagesInFlight
+    if (this.state === 'replicate') return this.inFlight.length < messagesInFlight
     return this.state === 'probe' && !this.paused
   }
 
@@ -40,14 +40,14 @@ export class Progress {
     if (this.state === 'probe') this.paused = true
     else {
       this.next = last + 1
-      this.#inFlight.push(last)
+      this.inFlight.push(last)
     }
   }
 
   /** The logs agree up to `match`, durably there. */
   accepted(match: number): void {
     if (match > this.match) this.match = match
-    this.#inFlight = this.#inFlight.filter((last) => last > match)
+    this.inFlight = this.inFlight.filter((last) => last > match)
     this.next = Math.max(this.next, match + 1)
     this.paused = false
     if (this.state === 'snapshot' && match < (this.snapshot?.content.index ?? 0)) return
@@ -63,7 +63,7 @@ export class Progress {
     if (this.state === 'probe' && refused !== this.next - 1) return false
     this.state = 'probe'
     this.paused = false
-    this.#inFlight = []
+    this.inFlight = []
     this.next = Math.max(this.match + 1, Math.min(refused, hint + 1))
     return true
   }
@@ -71,6 +71,6 @@ export class Progress {
   beginSnapshot(content: Snapshot): void {
     this.state = 'snapshot'
     this.snapshot = { content, offset: 0, sentAt: Number.NEGATIVE_INFINITY }
-    this.#inFlight = []
+    this.inFlight = []
   }
 }

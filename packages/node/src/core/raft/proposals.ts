@@ -3,25 +3,25 @@ import type { Context } from '../machine.ts'
 
 /** Proposals of this process that are in its log and not handed over yet, by the index of their entry. */
 export class Proposals {
-  readonly #byIndex = new Map<number, ProposalId>()
-  #last = 0
+  private readonly byIndex = new Map<number, ProposalId>()
+  private last = 0
 
   add(index: number): ProposalId {
-    this.#byIndex.set(index, ++this.#last)
-    return this.#last
+    this.byIndex.set(index, ++this.last)
+    return this.last
   }
 
   /** The proposal that is owed an answer when this entry is handed over. */
   take(index: number): ProposalId | undefined {
-    const proposal = this.#byIndex.get(index)
-    this.#byIndex.delete(index)
+    const proposal = this.byIndex.get(index)
+    this.byIndex.delete(index)
     return proposal
   }
 
   /** Leadership is over: none will be answered. An entry may still be committed, by somebody else. */
   lose(ctx: Context, listener: ControlLogListener): void {
-    const lost = [...this.#byIndex.values()]
-    this.#byIndex.clear()
+    const lost = [...this.byIndex.values()]
+    this.byIndex.clear()
     for (const proposal of lost) listener.onProposalLost(ctx, proposal)
   }
 }

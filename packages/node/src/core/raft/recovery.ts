@@ -11,29 +11,28 @@ import type { Outbox } from './outbox.ts'
  * counted is in the log of at least one of those who elected that leader, hence in the leader's, hence before that entry.
  */
 export class Recovery {
-  readonly #log: RaftLog
-  readonly #outbox: Outbox
+  private readonly log: RaftLog
+  private readonly outbox: Outbox
   /** An entry of a leader's own term, once there is one. */
-  #goal: { readonly index: number; readonly term: number } | undefined
+  private goal: { readonly index: number; readonly term: number } | undefined
 
   constructor(log: RaftLog, outbox: Outbox) {
-    this.#log = log
-    this.#outbox = outbox
+    this.log = log
+    this.outbox = outbox
   }
 
   /** Entries may have come. What is in this log in the current term came from the leader of that term. */
   onMessage(ctx: Context): void {
-    const { lastIndex, lastTerm } = this.#log
-    if (lastTerm === this.#outbox.term && this.#goal?.term !== lastTerm)
-      this.#goal = { index: lastIndex, term: lastTerm }
+    const { lastIndex, lastTerm } = this.log
+    if (lastTerm === this.outbox.term && this.goal?.term !== lastTerm) this.goal = { index: lastIndex, term: lastTerm }
     this.onPersisted(ctx)
   }
 
   onPersisted(ctx: Context): void {
-    const goal = this.#goal
-    if (!this.#outbox.recovering || goal === undefined) return
-    if (this.#log.stable < goal.index || this.#log.termAt(goal.index) !== goal.term) return
-    this.#outbox.endRecovery()
+    const goal = this.goal
+    if (!this.outbox.recovering || goal === undefined) return
+    if (this.log.stable < goal.index || this.log.termAt(goal.index) !== goal.term) return
+    this.outbox.endRecovery()
     ctx.fact('info', 'raft-recovered', { index: goal.index })
   }
 }

@@ -14,93 +14,93 @@ interface Taking {
  * leader sent, or that this store starts from, in its place. Works slice by slice, the first one at once and one a tick.
  */
 export class Snapshots {
-  readonly #log: RaftLog
-  readonly #options: RaftOptions
-  readonly #port: SnapshotPort | undefined
+  private readonly log: RaftLog
+  private readonly options: RaftOptions
+  private readonly port: SnapshotPort | undefined
   /** Bytes of the entries that were handed over since the last snapshot was begun. */
-  #bytes = 0
-  #taking: Taking | undefined
-  #restoring: { readonly snapshot: Snapshot; readonly reader: SnapshotReader } | undefined
+  private bytes = 0
+  private taking: Taking | undefined
+  private restoring: { readonly snapshot: Snapshot; readonly reader: SnapshotReader } | undefined
 
   constructor(log: RaftLog, options: RaftOptions, port: SnapshotPort | undefined) {
-    this.#log = log
-    this.#options = options
-    this.#port = port
+    this.log = log
+    this.options = options
+    this.port = port
   }
 
   onTick(): void {
-    if (this.#taking !== undefined) this.#takeSlice(this.#taking)
-    if (this.#restoring !== undefined) this.#restoreSlice(this.#restoring)
+    if (this.taking !== undefined) this.takeSlice(this.taking)
+    if (this.restoring !== undefined) this.restoreSlice(this.restoring)
   }
 
   handedOver(index: number): void {
-    this.#bytes += this.#log.bytesOf(index)
+    this.bytes += this.log.bytesOf(index)
   }
 
   // ---- taking ------------------------------------------------------------------------------------------------------
 
   /** Begins a snapshot when the log has grown. */
   compact(): void {
-    const log = this.#log
-    if (this.#port === undefined || this.#taking !== undefined || log.restoring || !this.#hasGrown()) return
+    const log = this.log
+    if (this.port === undefined || this.taking !== undefined || log.restoring || !this.hasGrown()) return
     const index = log.applied
     const term = log.termAt(index)
     invariant(term !== undefined, `entry ${index} was handed over and is gone`)
-    this.#bytes = 0
-    this.#taking = {
+    this.bytes = 0
+    this.taking = {
       about: { index, term, members: log.membersAt(index) },
-      writer: this.#port.take(),
+      writer: this.port.take(),
       slices: [],
     }
-    this.#takeSlice(this.#taking)
+    this.takeSlice(this.taking)
   }
 
-  #hasGrown(): boolean {
-    const { snapshot, applied } = this.#log
-    const { snapshotEntries, snapshotBytes } = this.#options
+  private hasGrown(): boolean {
+    const { snapshot, applied } = this.log
+    const { snapshotEntries, snapshotBytes } = this.options
     if (applied - (snapshot?.index ?? 0) >= snapshotEntries) return true
-    return this.#bytes >= Math.max(snapshotBytes, snapshot?.state.length ?? 0)
+    return this.bytes >= Math.max(snapshotBytes, snapshot?.state.length ?? 0)
   }
 
   /** Forgets what a whole snapshot covers, but for what followers that lag a little may still lack. */
-  #takeSlice({ about, writer, slices }: Taking): void {
-    const log = this.#log
+  private takeSlice({ about, writer, slices }: Taking): void {
+    const log = this.log
     // A newer one came from the leader meanwhile.
     if (about.index <= (log.snapshot?.index ?? 0)) {
-      this.#taking = undefined
+      this.taking = undefined
       return
     }
     const { bytes, last } = writer.next()
     slices.push(bytes)
     if (!last) return
-    this.#taking = undefined
+    this.taking = undefined
     log.takeSnapshot({ ...about, state: joined(slices) })
-    log.compact(about.index - this.#options.trailingEntries)
+    log.compact(about.index - this.options.trailingEntries)
   }
 
   // ---- restoring ---------------------------------------------------------------------------------------------------
 
   /** Begins to read a snapshot that is durable here, unless that is on its way. */
   beginRestore(): void {
-    const { restoring, snapshot, stable } = this.#log
+    const { restoring, snapshot, stable } = this.log
     if (!restoring || snapshot === undefined || stable < snapshot.index) return
-    if (this.#restoring?.snapshot === snapshot) return
-    invariant(this.#port !== undefined, 'there is a snapshot, and nothing that could restore it')
-    this.#restoring = { snapshot, reader: this.#port.restore(snapshot.state) }
-    this.#restoreSlice(this.#restoring)
+    if (this.restoring?.snapshot === snapshot) return
+    invariant(this.port !== undefined, 'there is a snapshot, and nothing that could restore it')
+    this.restoring = { snapshot, reader: this.port.restore(snapshot.state) }
+    this.restoreSlice(this.restoring)
   }
 
-  #restoreSlice({ snapshot, reader }: { readonly snapshot: Snapshot; readonly reader: SnapshotReader }): void {
-    const log = this.#log
+  private restoreSlice({ snapshot, reader }: { readonly snapshot: Snapshot; readonly reader: SnapshotReader }): void {
+    const log = this.log
     if (log.snapshot !== snapshot) {
-      this.#restoring = undefined
+      this.restoring = undefined
       return
     }
     if (!reader.next()) return
-    this.#restoring = undefined
+    this.restoring = undefined
     log.applied = snapshot.index
     log.restoring = false
-    this.#bytes = 0
+    this.bytes = 0
   }
 }
 

@@ -184,16 +184,16 @@ export function headRecordOf(
  * but not their extents, so nobody else would ever name them; and a suspect store that keeps one would never be believed again.
  */
 export class Leftovers {
-  #held: readonly ExtentId[]
+  private held: readonly ExtentId[]
 
   constructor(replicas: readonly StoredReplica[]) {
-    this.#held = replicas.map(({ extent }) => extent)
+    this.held = replicas.map(({ extent }) => extent)
   }
 
   /** Those that this map has tombstones of; asked of the first map, and none after that. */
   take({ removedVolumes }: { readonly removedVolumes: Pick<Tombstones, 'has'> }): ExtentId[] {
-    const left = this.#held.filter((extent) => removedVolumes.has(volumeOf(extent)))
-    this.#held = []
+    const left = this.held.filter((extent) => removedVolumes.has(volumeOf(extent)))
+    this.held = []
     return left
   }
 }

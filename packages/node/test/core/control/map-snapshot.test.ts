@@ -5,14 +5,14 @@ import fc from 'fast-check'
 import { MapState } from '../../../src/core/control/index.ts'
 import { PlainReader, PlainWriter } from '../../../src/core/control/plain-bytes.ts'
 import { Reducer, store } from './kit.ts'
-import { everything, fromSnapshot, snapshotSlices, throughSnapshot } from './through-snapshot.ts'
+import { everything, fieldsOf, fromSnapshot, snapshotSlices, throughSnapshot } from './through-snapshot.ts'
 
 /** A map with something in each field that there is. */
 function full(): MapState {
   const reducer = new Reducer().founded(4)
   const { state } = reducer
   assert.equal(reducer.create({ name: 'v' }).code, 'OK')
-  for (const [name, value] of Object.entries(state)) fill(state, name, value)
+  for (const [name, value] of fieldsOf(state)) fill(state, name, value)
   return state
 }
 

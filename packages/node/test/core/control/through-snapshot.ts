@@ -28,9 +28,17 @@ export function fromSnapshot(bytes: Uint8Array): MapState {
   return restored
 }
 
+/** What a map keeps to find its content by, and to stamp it. */
+const PRIVATE = new Set('currentRevision changing raised volumeByName extentsLedBy extentsAssignedTo recent'.split(' '))
+
+/** The content of the map by the name of the field. */
+export function fieldsOf(state: MapState): [name: string, value: unknown][] {
+  return Object.entries(state).filter(([name]) => !PRIVATE.has(name))
+}
+
 /** Every field of the map, in the order of its content: one that a snapshot leaves out is different afterwards. */
 export function everything(state: MapState): Record<string, unknown> {
-  const fields = Object.entries(state).map(([name, value]) => [name, isIterable(value) ? [...value] : value])
+  const fields = fieldsOf(state).map(([name, value]) => [name, isIterable(value) ? [...value] : value])
   return { ...Object.fromEntries(fields), revision: state.revision }
 }
 

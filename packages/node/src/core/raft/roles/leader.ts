@@ -21,20 +21,20 @@ export class Leader implements Role {
   readonly reads: Reads = new Reads()
   /** The first entry of this term. Once it is handed over everything that any leader ever committed is. */
   readonly beginIndex: number
-  readonly #core: Core
-  readonly #followers = new Map<StoreId, Progress>()
-  #round = 0
-  #heartbeatAt: Millis
-  #transfer: { readonly to: StoreId; readonly until: Millis } | undefined
+  private readonly core: Core
+  private readonly followers = new Map<StoreId, Progress>()
+  private round = 0
+  private heartbeatAt: Millis
+  private transfer: { readonly to: StoreId; readonly until: Millis } | undefined
   /** Voters that were to take over since the disk hangs, and did not. */
-  readonly #triedToLeave = new Set<StoreId>()
+  private readonly triedToLeave = new Set<StoreId>()
 
   constructor(core: Core, ctx: Context) {
-    this.#core = core
+    this.core = core
     this.leader = core.self
-    this.#heartbeatAt = ctx.now
+    this.heartbeatAt = ctx.now
     this.beginIndex = core.log.lastIndex + 1
-    this.#followMembers(ctx)
+    this.followMembers(ctx)
     this.append(ctx, { do: 'begin-term' })
   }
 
@@ -43,30 +43,30 @@ export class Leader implements Role {
   }
 
   get transferring(): boolean {
-    return this.#transfer !== undefined
+    return this.transfer !== undefined
   }
 
   append(ctx: Context, command: Command): number {
-    const { log, term } = this.#core
+    const { log, term } = this.core
     log.append([{ index: log.lastIndex + 1, term, command }])
-    if (command.do === 'set-members' || command.do === 'found') this.#followMembers(ctx)
+    if (command.do === 'set-members' || command.do === 'found') this.followMembers(ctx)
     return log.lastIndex
   }
 
   /** From now on nothing is proposed until `to` leads or an election timeout has passed. */
   transferTo(ctx: Context, to: StoreId): void {
-    this.#transfer = { to, until: ctx.now + this.#core.options.electionMaxMs }
+    this.transfer = { to, until: ctx.now + this.core.options.electionMaxMs }
   }
 
   /** How far a member is behind what is committed, or undefined when it was not heard of late. */
   lagOf(ctx: Context, store: StoreId): number | undefined {
-    const progress = this.#followers.get(store)
-    if (progress === undefined || ctx.now - progress.heardAt >= this.#core.options.electionMinMs) return undefined
-    return progress.state === 'replicate' ? this.#core.log.commit - progress.match : Number.POSITIVE_INFINITY
+    const progress = this.followers.get(store)
+    if (progress === undefined || ctx.now - progress.heardAt >= this.core.options.electionMinMs) return undefined
+    return progress.state === 'replicate' ? this.core.log.commit - progress.match : Number.POSITIVE_INFINITY
   }
 
   view(now: Millis): FollowerView[] {
-    return [...this.#followers].map(([store, { match, state, heardAt }]) => {
+    return [...this.followers].map(([store, { match, state, heardAt }]) => {
       return { store, match, state, heardMsAgo: now - heardAt }
     })
   }
@@ -77,23 +77,23 @@ export class Leader implements Role {
     if (message.type === 'append-entries' || message.type === 'install-snapshot')
       invariant(false, `stores ${message.from} and ${this.leader} both lead in term ${message.term}`)
     if (message.type !== 'appended' && message.type !== 'snapshot-received') return
-    const progress = this.#followers.get(message.from)
+    const progress = this.followers.get(message.from)
     if (progress === undefined) return
     progress.heardAt = ctx.now
     progress.round = Math.max(progress.round, message.round)
-    if (message.type === 'appended') return this.#onAppended(progress, message)
+    if (message.type === 'appended') return this.onAppended(progress, message)
     if (progress.snapshot?.content.index !== message.index) return
     progress.snapshot.offset = message.offset
     progress.snapshot.sentAt = Number.NEGATIVE_INFINITY
   }
 
   onTick(ctx: Context, pauseMs: Millis): void {
-    for (const progress of this.#followers.values()) progress.heardAt += pauseMs
-    if (this.#transfer !== undefined && ctx.now >= this.#transfer.until) this.#transfer = undefined
-    this.#leaveIfDiskHangs(ctx)
-    if (this.#heardMajority(ctx.now)) return
-    ctx.fact('warn', 'raft-no-majority', { term: this.#core.term })
-    this.#core.follow(ctx, this.#core.term, undefined)
+    for (const progress of this.followers.values()) progress.heardAt += pauseMs
+    if (this.transfer !== undefined && ctx.now >= this.transfer.until) this.transfer = undefined
+    this.leaveIfDiskHangs(ctx)
+    if (this.heardMajority(ctx.now)) return
+    ctx.fact('warn', 'raft-no-majority', { term: this.core.term })
+    this.core.follow(ctx, this.core.term, undefined)
   }
 
   onPersisted(): void {}
@@ -102,62 +102,62 @@ export class Leader implements Role {
    * What this store cannot save it never hands over, so that control decides and answers nothing although a majority has every
    * entry. One of those leads from now on, if it can (amendment 28): each voter that has the whole log is asked in turn.
    */
-  #leaveIfDiskHangs(ctx: Context): void {
-    if (!this.#core.diskHangs(ctx.now)) return this.#triedToLeave.clear()
+  private leaveIfDiskHangs(ctx: Context): void {
+    if (!this.core.diskHangs(ctx.now)) return this.triedToLeave.clear()
     if (this.transferring) return
-    const able = this.#core.log.members.voters.filter(({ store }) => this.#hasWholeLog(ctx, store))
-    if (able.every(({ store }) => this.#triedToLeave.has(store))) this.#triedToLeave.clear()
-    const next = able.find(({ store }) => !this.#triedToLeave.has(store))
+    const able = this.core.log.members.voters.filter(({ store }) => this.hasWholeLog(ctx, store))
+    if (able.every(({ store }) => this.triedToLeave.has(store))) this.triedToLeave.clear()
+    const next = able.find(({ store }) => !this.triedToLeave.has(store))
     if (next === undefined) return
-    this.#triedToLeave.add(next.store)
-    ctx.fact('warn', 'raft-disk-hangs', { term: this.#core.term, to: next.store })
+    this.triedToLeave.add(next.store)
+    ctx.fact('warn', 'raft-disk-hangs', { term: this.core.term, to: next.store })
     this.transferTo(ctx, next.store)
   }
 
-  #hasWholeLog(ctx: Context, store: StoreId): boolean {
-    const progress = this.#followers.get(store)
+  private hasWholeLog(ctx: Context, store: StoreId): boolean {
+    const progress = this.followers.get(store)
     return (
       progress !== undefined &&
-      progress.match === this.#core.log.lastIndex &&
-      ctx.now - progress.heardAt < this.#core.options.electionMinMs
+      progress.match === this.core.log.lastIndex &&
+      ctx.now - progress.heardAt < this.core.options.electionMinMs
     )
   }
 
   /** Sends what is due: entries, heartbeats, the round that reads wait for. */
   flush(ctx: Context): void {
-    let heartbeat = ctx.now - this.#heartbeatAt >= this.#core.options.heartbeatMs
+    let heartbeat = ctx.now - this.heartbeatAt >= this.core.options.heartbeatMs
     if (this.reads.needRound) {
-      this.reads.begin(++this.#round)
+      this.reads.begin(++this.round)
       heartbeat = true
     }
-    if (heartbeat) this.#heartbeatAt = ctx.now
-    for (const [store, progress] of this.#followers) this.#sendTo(ctx, store, progress, heartbeat)
-    this.#sendLeadNow(heartbeat)
+    if (heartbeat) this.heartbeatAt = ctx.now
+    for (const [store, progress] of this.followers) this.sendTo(ctx, store, progress, heartbeat)
+    this.sendLeadNow(heartbeat)
   }
 
   // ---- what a majority has -------------------------------------------------------------------------------------------
 
   /** Commits what a majority has on stable storage, from its own term only (Raft section 5.4.2, figure 8). */
   advanceCommit(): void {
-    const { log, self, term } = this.#core
+    const { log, self, term } = this.core
     const reached = majorityReached(log.members, (store) =>
-      store === self ? log.stable : (this.#followers.get(store)?.match ?? 0),
+      store === self ? log.stable : (this.followers.get(store)?.match ?? 0),
     )
     if (reached > log.commit && log.termAt(reached) === term) log.commitTo(reached)
   }
 
   /** The latest round that a majority answered: this store led after it began. */
   confirmedRound(): number {
-    const { log, self } = this.#core
+    const { log, self } = this.core
     return majorityReached(log.members, (store) =>
-      store === self ? this.#round : (this.#followers.get(store)?.round ?? 0),
+      store === self ? this.round : (this.followers.get(store)?.round ?? 0),
     )
   }
 
-  #heardMajority(now: Millis): boolean {
-    const { log, self, options } = this.#core
+  private heardMajority(now: Millis): boolean {
+    const { log, self, options } = this.core
     const heard = majorityReached(log.members, (store) =>
-      store === self ? now : (this.#followers.get(store)?.heardAt ?? Number.NEGATIVE_INFINITY),
+      store === self ? now : (this.followers.get(store)?.heardAt ?? Number.NEGATIVE_INFINITY),
     )
     return now - heard < options.electionMinMs
   }
@@ -165,17 +165,17 @@ export class Leader implements Role {
   // ---- followers -----------------------------------------------------------------------------------------------------
 
   /** One progress for each member: an unreachable one begins at nothing and counts for nothing. */
-  #followMembers(ctx: Context): void {
-    const { log, self } = this.#core
+  private followMembers(ctx: Context): void {
+    const { log, self } = this.core
     const members = new Set(allMembers(log.members).map((member: Voter) => member.store))
-    for (const store of this.#followers.keys()) if (!members.has(store)) this.#followers.delete(store)
+    for (const store of this.followers.keys()) if (!members.has(store)) this.followers.delete(store)
     for (const store of members)
-      if (store !== self && !this.#followers.has(store))
-        this.#followers.set(store, new Progress(log.lastIndex + 1, ctx.now))
+      if (store !== self && !this.followers.has(store))
+        this.followers.set(store, new Progress(log.lastIndex + 1, ctx.now))
   }
 
-  #onAppended(progress: Progress, message: Appended): void {
-    const { log } = this.#core
+  private onAppended(progress: Progress, message: Appended): void {
+    const { log } = this.core
     if (message.accepted) {
       if (message.match <= log.lastIndex) progress.accepted(message.match)
       return
@@ -183,12 +183,12 @@ export class Leader implements Role {
     progress.refused(message.match, log.findHint(message.hintIndex, message.hintTerm).index)
   }
 
-  #sendTo(ctx: Context, to: StoreId, progress: Progress, heartbeat: boolean): void {
-    const { log, options } = this.#core
+  private sendTo(ctx: Context, to: StoreId, progress: Progress, heartbeat: boolean): void {
+    const { log, options } = this.core
     let sent = false
     while (progress.next <= log.lastIndex && progress.maySend(options.messagesInFlight)) {
       if (log.termAt(progress.next - 1) === undefined) break
-      this.#sendEntries(to, progress, options.messageBytes)
+      this.sendEntries(to, progress, options.messageBytes)
       sent = true
     }
     if (progress.state !== 'snapshot' && log.termAt(progress.next - 1) === undefined) {
@@ -196,52 +196,52 @@ export class Leader implements Role {
       progress.beginSnapshot(log.snapshot)
     }
     if (progress.state === 'snapshot') {
-      this.#sendSnapshotPart(ctx, to, progress)
-      if (heartbeat) this.#sendHeartbeat(to)
-    } else if (heartbeat && !sent) this.#sendEntries(to, progress, 0)
+      this.sendSnapshotPart(ctx, to, progress)
+      if (heartbeat) this.sendHeartbeat(to)
+    } else if (heartbeat && !sent) this.sendEntries(to, progress, 0)
   }
 
   /**
    * To one that is being filled: parts of a snapshot wait behind bulk (amendment 36), and it must not campaign meanwhile. Every
    * log agrees with this one before its first entry, so that it is no question about what the follower has.
    */
-  #sendHeartbeat(to: StoreId): void {
-    const { commit } = this.#core.log
-    this.#core.sendNow({
+  private sendHeartbeat(to: StoreId): void {
+    const { commit } = this.core.log
+    this.core.sendNow({
       type: 'append-entries',
       to,
       prevIndex: 0,
       prevTerm: 0,
       entries: [],
       commit,
-      round: this.#round,
+      round: this.round,
     })
   }
 
   /** With `maxBytes` 0 a heartbeat. */
-  #sendEntries(to: StoreId, progress: Progress, maxBytes: number): void {
-    const { log } = this.#core
+  private sendEntries(to: StoreId, progress: Progress, maxBytes: number): void {
+    const { log } = this.core
     const prevIndex = progress.next - 1
     const prevTerm = log.termAt(prevIndex) ?? 0
     const entries = maxBytes === 0 ? [] : log.slice(progress.next, maxBytes)
     const { commit } = log
-    this.#core.sendNow({ type: 'append-entries', to, prevIndex, prevTerm, entries, commit, round: this.#round })
+    this.core.sendNow({ type: 'append-entries', to, prevIndex, prevTerm, entries, commit, round: this.round })
     const last = entries.at(-1)
     if (last !== undefined) progress.sent(last.index)
   }
 
   /** The next part, or the same one again after a while without an answer. */
-  #sendSnapshotPart(ctx: Context, to: StoreId, progress: Progress): void {
+  private sendSnapshotPart(ctx: Context, to: StoreId, progress: Progress): void {
     const { snapshot } = progress
-    const { heartbeatMs, snapshotPartBytes } = this.#core.options
+    const { heartbeatMs, snapshotPartBytes } = this.core.options
     if (snapshot === undefined || ctx.now - snapshot.sentAt < PATIENT_BEATS * heartbeatMs) return
     snapshot.sentAt = ctx.now
     const { index, term, members, state } = snapshot.content
     const offset = Math.min(snapshot.offset, state.length)
-    this.#core.sendNow({
+    this.core.sendNow({
       type: 'install-snapshot',
       to,
-      round: this.#round,
+      round: this.round,
       index,
       indexTerm: term,
       voters: members.voters,
@@ -252,10 +252,10 @@ export class Leader implements Role {
     })
   }
 
-  #sendLeadNow(heartbeat: boolean): void {
-    const to = this.#transfer?.to
-    const progress = to === undefined ? undefined : this.#followers.get(to)
-    if (to === undefined || progress === undefined || !isVoter(this.#core.log.members, to)) return
-    if (heartbeat && progress.match === this.#core.log.lastIndex) this.#core.sendNow({ type: 'lead-now', to })
+  private sendLeadNow(heartbeat: boolean): void {
+    const to = this.transfer?.to
+    const progress = to === undefined ? undefined : this.followers.get(to)
+    if (to === undefined || progress === undefined || !isVoter(this.core.log.members, to)) return
+    if (heartbeat && progress.match === this.core.log.lastIndex) this.core.sendNow({ type: 'lead-now', to })
   }
 }
