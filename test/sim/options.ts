@@ -59,6 +59,8 @@ export interface SimulationOptions {
   readonly shippedStore?: boolean
   /** Of the wide family of seeds. */
   readonly wide?: boolean
+  /** Most voters are lost in the end, and people make a cluster of what is left. */
+  readonly recovery?: boolean
   /** What comes between the time of faults and the mending. Absent: nothing. */
   readonly phases?: readonly WidePhaseName[]
 }

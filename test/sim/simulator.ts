@@ -5,6 +5,7 @@ import { type FaultName, optionsOf, type SimulationOptions } from './options.ts'
 import { becomeReady, comeToRest } from './phases.ts'
 import { wideOptionsOf } from './wide/options.ts'
 import { runPhases } from './wide/phases.ts'
+import { recoverCluster } from './wide/recovery.ts'
 import { World } from './world/world.ts'
 
 /** The same in a turn of its own, from which also a seed with the shipped store may be started (world/virtual-turns.ts). */
@@ -59,6 +60,7 @@ export function simulate(seed: number, run: RunOptions = {}): Outcome {
   const options = run.fullDisks === true ? withFullDisks(drawn) : drawn
   const world = new World(options, run.trace)
   const { checkers } = world
+  let last = world
   const nemesis = new Nemesis(world.victims())
   world.begin()
   if (options.faultsFromStart || becomeReady(world)) {
@@ -69,19 +71,22 @@ export function simulate(seed: number, run: RunOptions = {}): Outcome {
     runPhases(world, nemesis)
     nemesis.mend()
     world.setCalm(true)
-    if (!checkers.broken && becomeReady(world)) comeToRest(world)
+    last = (options.recovery === true && !checkers.broken && recoverCluster(world, run.trace)) || world
+    if (!checkers.broken && becomeReady(last)) comeToRest(last)
   }
-  checkers.end(world.history)
+  last.checkers.end(world.history)
+  const worlds = [...new Set([world, last])]
+  const sum = (of: (it: World) => number): number => worlds.reduce((all, it) => all + of(it), 0)
   return {
     seed,
     options,
-    violations: checkers.report.violations,
-    hash: checkers.recorder.hash(),
+    violations: worlds.flatMap((it) => it.checkers.report.violations),
+    hash: worlds.map((it) => it.checkers.recorder.hash()).join(''),
     virtualMs: Math.round(world.clock.now),
-    inputs: checkers.recorder.inputs,
+    inputs: sum((it) => it.checkers.recorder.inputs),
     calls: world.history.done,
-    acknowledgements: checkers.durability.acknowledgements,
-    activations: checkers.serving.activations,
+    acknowledgements: sum((it) => it.checkers.durability.acknowledgements),
+    activations: sum((it) => it.checkers.serving.activations),
     refusedForSpace: checkers.fullDisks.refusals,
     faults: nemesis.done,
   }

@@ -1,6 +1,5 @@
 import { AshlarError, type ClusterId, extentIndexOf, type StoreId, type Voter, volumeOf } from '@ashlar/proto'
-import { type RebuiltMap, rebuildMap, recoverCommands } from './core/control/index.ts'
-import type { LogEntry } from './core/machine.ts'
+import { type RebuiltMap, rebuildMap, recoveredLog } from './core/control/index.ts'
 import { adoptControl, newClusterId, type Survey, surveyStore } from './storage/index.ts'
 
 /** What rebuilding the map of a cluster from data directories comes to. */
@@ -60,8 +59,7 @@ export async function recoverCluster(
   const voters = [recovery.voter]
   const cluster = newClusterId()
   const made = { cluster, formerClusters, voters, generation: recovery.generation }
-  const commands = [{ do: 'found', cluster, voters } as const, ...recoverCommands(map)]
-  const entries = commands.map((command, at): LogEntry => ({ index: at + 1, term: 1, command }))
+  const entries = recoveredLog(map, cluster, voters)
   // Who keeps the log comes last: until then a crash leaves a cluster that waits for its control, and this can be done again.
   const [first, ...others] = recovery.stores
   for (const { directory } of others) await adoptControl(directory, made, undefined)

@@ -62,6 +62,16 @@ export class Checkers implements NodeObserver, ClientObserver {
     return this.report.violations.length > 0
   }
 
+  /** The log of a cluster that is made of what is left of another one begins with these entries. */
+  inherit(former: Checkers, entries: readonly LogEntry[]): void {
+    for (const entry of entries) {
+      this.elections.handedOver(entry)
+      this.truth.logCommitted(entry)
+      this.keptStores.applied(entry)
+    }
+    this.durability.inherit(former.durability)
+  }
+
   /** What can be checked only over the whole run. */
   end(history: History): void {
     for (const { register, text } of history.check()) {

@@ -100,6 +100,11 @@ export class Durability {
     this.checkPromised(node, extent, epoch)
   }
 
+  /** The cluster is made of what is left of another one, whose clients are gone. */
+  inherit(former: Durability): void {
+    for (const [extent, blocks] of former.acknowledged) this.acknowledged.set(extent, blocks)
+  }
+
   /** A person gave the extent to a store that may lack what was acknowledged: from here on only what comes later must stay. */
   forced(extent: ExtentId): void {
     this.acknowledged.delete(extent)

@@ -31,3 +31,20 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     schedule: 'upgraded-node-by-node',
   },
 ]
+
+/** Bugs of clusters that are made of what is left of another one. */
+export const RECOVERY_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'clusters-let-each-other-in',
+    rule: 'Amendment 35',
+    wrong: 'Nodes of two clusters that were made of one let each other in.',
+    edits: [
+      {
+        file: 'packages/node/src/transport/handshake.ts',
+        find: 'own.cluster === other.cluster) return undefined',
+        replace: 'own.cluster !== undefined) return undefined',
+      },
+    ],
+    wide: true,
+  },
+]

@@ -22,6 +22,7 @@ const REDRAWS: Readonly<Record<string, Redraw>> = {
   sessions: (options, own) => ({ ...options, shortSessions: own.happens(0.1) }),
   cuts: (options, own) => ({ ...options, longCuts: own.happens(0.6) }),
   builds: drawBuilds,
+  recovery: drawRecovery,
 }
 
 /** Faults that may be on only where every acknowledged write is on two stores. */
@@ -129,6 +130,12 @@ function drawBuilds(options: SimulationOptions, own: Chance): SimulationOptions 
   const builds = Array.from({ length: options.nodes }, () => (own.happens(0.5) ? 0 : FEATURE_LEVEL))
   const network = { ...options.network, encoded: true }
   return { ...options, builds, network, faults: [...options.faults, 'change-build', 'change-build'] }
+}
+
+/** Volumes of which nothing is left, and stores of another kind, would only be in the way. */
+function drawRecovery(options: SimulationOptions, own: Chance): SimulationOptions {
+  const isPlain = !options.churn && !options.shortSessions && !options.shippedStore && options.builds === undefined
+  return own.happens(0.3) && isPlain ? { ...options, recovery: true } : options
 }
 
 /** Calls that time out while a failover goes on: what their outcome promises has to hold whoever serves then. */

@@ -1,9 +1,9 @@
 import type { LinkPeer } from '@ashlar/node/core'
-import type { Message } from '@ashlar/proto'
+import type { ClusterId, Message } from '@ashlar/proto'
 import type { Backlog } from './bandwidth.ts'
 
 /** What a process says of itself when a connection is made. `wire`: the newest version that it speaks. */
-export type Hello = LinkPeer
+export type Hello = LinkPeer & { readonly cluster?: ClusterId | undefined }
 
 /** A process as the network sees it. */
 export interface Endpoint {

@@ -3,6 +3,7 @@ import { type Effect, type Input, type LoadedBlock, NodeMachine, type NodeStart 
 import type { AdminCommand, ExtentId, Message, Millis, NodeName, ReadPart, StoreId } from '@ashlar/proto'
 import { FEATURE_LEVEL, splitBlocks, WIRE_VERSION } from '@ashlar/proto'
 import { NodeClock } from '../../../packages/node/src/node-clock.ts'
+import { clusterProblem } from '../../../packages/node/src/transport/handshake.ts'
 import type { Chance } from './chance.ts'
 import type { Hello } from './connection.ts'
 import { Disk, type DiskFaults, OpenStore } from './disk.ts'
@@ -79,6 +80,11 @@ export class NodeHost {
     const twin = new NodeHost(name, this.rate, this.world, disk)
     twin.bootId = () => this.bootId()
     return twin
+  }
+
+  /** The same node with its disk, where others can reach it, as others see it. */
+  moved(network: Network, observer: NodeObserver): NodeHost {
+    return new NodeHost(this.name, this.rate, { ...this.world, network, observer }, this.disk)
   }
 
   /** As the shipped shell draws it: the boot, and a number that no two openings have, whatever came of the disk. */
@@ -285,14 +291,21 @@ export class NodeProcess extends Process {
       counter: this.counter,
       address,
       level: this.build,
+      cluster: this.disk.identity.cluster,
     }
   }
 
+  /** As the shipped handshake does. */
   refuses(peer: Hello): boolean {
-    return peer.kind === 'node' && peer.level < this.machine.featureLevel
+    if (peer.kind !== 'node') return false
+    const own = { name: this.host, cluster: this.disk.identity.cluster }
+    return peer.level < this.machine.featureLevel || clusterProblem(own, { ...peer, name: peer.address }) !== undefined
   }
 
   linkUp(link: number, direction: 'in' | 'out', peer: Hello): void {
+    const { cluster } = this.disk.identity
+    if (peer.kind === 'node' && cluster !== undefined && peer.cluster !== undefined && cluster !== peer.cluster)
+      this.world.observer.violation('one-cluster', `${this.host} is linked with ${peer.address} of another cluster`)
     this.feed({ type: 'link-up', link, direction, peer })
   }
 

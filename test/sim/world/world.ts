@@ -20,6 +20,16 @@ import { Clock } from './time.ts'
 const DEFAULT_REPLICAS = 3
 const CLIENTS = 4
 
+/** What a cluster has of one before it, in whose time it goes on. */
+export interface Heritage {
+  readonly clock: Clock
+  readonly history: History
+  /** The last value that was written. */
+  readonly values: number
+  /** Names of its nodes, with their disks; those without one are new. */
+  readonly nodes: readonly { readonly name: string; readonly disk?: Disk }[]
+}
+
 /** One cluster with its clients, in one process, on one clock. */
 export class World {
   readonly options: SimulationOptions
@@ -40,21 +50,23 @@ export class World {
   readonly checkers: Checkers
   private readonly chance: Chance
   private calm = true
-  private values = 0
+  private values: number
 
-  constructor(options: SimulationOptions, trace?: (line: string) => void) {
+  constructor(options: SimulationOptions, trace?: (line: string) => void, heritage?: Heritage) {
     this.options = options
     this.replicas = options.replicas ?? DEFAULT_REPLICAS
     this.chance = new Chance(options.seed)
-    this.clock = new Clock()
+    this.clock = heritage?.clock ?? new Clock()
+    this.values = heritage?.values ?? 0
     this.checkers = new Checkers(this.clock, this.disks, trace)
     const { checkers } = this
     checkers.onForced = (extent) => this.forgive(extent)
     this.membership = new Membership(this.clock, checkers.truth, this.disks)
-    this.history = new History(() => this.clock.now)
+    this.history = heritage?.history ?? new History(() => this.clock.now)
     this.network = new Network(this.clock, this.chance.fork(), options.network)
     this.network.onNewerBytes = (text) => checkers.violation('wire-version', text)
-    const names = Array.from({ length: options.nodes }, (_, index) => `n${index + 1}`)
+    const known = heritage?.nodes
+    const names = known?.map(({ name }) => name) ?? Array.from({ length: options.nodes }, (_, at) => `n${at + 1}`)
     const peers = names.map((name) => `${name}:7000`)
     const shared = { clock: this.clock, network: this.network, observer: checkers }
     this.nodes = names.map((name, index) => {
@@ -65,7 +77,7 @@ export class World {
       const shippedStore = options.shippedStore === true
       const store = { diskFaults, shippedStore, logOptions, ...space, calm: () => this.calm }
       const world = { ...shared, ...store, chance, peers, voters, raft }
-      const host = new NodeHost(name, this.rate(), world)
+      const host = new NodeHost(name, this.rate(), world, known?.[index]?.disk)
       host.build = options.builds?.[index] ?? FEATURE_LEVEL
       return host
     })
@@ -229,12 +241,18 @@ export class World {
   }
 
   /** What was acknowledged of an extent may be gone, since a person accepted that. */
-  private forgive(extent: ExtentId): void {
+  forgive(extent: ExtentId): void {
     const volume = this.checkers.truth.map.volumeNamed(VOLUME_NAME)
     if (volume === undefined || volumeOf(extent) !== volume.id) return
     const from = extentIndexOf(extent) * this.options.extentSizeBytes
     const to = from + this.options.extentSizeBytes
     this.history.restart((cell) => cell * CELL_BYTES >= from && cell * CELL_BYTES < to)
+  }
+
+  /** What a cluster that is made of this one's disks goes on with. */
+  heritageOf(nodes: Heritage['nodes']): Heritage {
+    const { clock, history, values } = this
+    return { clock, history, values, nodes }
   }
 
   private replaceDisk(lost: StoreId): void {

@@ -1,4 +1,5 @@
 import {
+  type ClusterId,
   ERRORS,
   FEATURE_LEVEL,
   type Hello,
@@ -89,8 +90,14 @@ function commonWire(wire: number): number {
   return Math.min(WIRE_VERSION, wire)
 }
 
+/** One side of a link, as far as that decides whether the two belong together. */
+interface Side {
+  readonly name: string
+  readonly cluster?: ClusterId | undefined
+}
+
 /** Where one side has no cluster yet, founding and joining decide (amendment 9), not the handshake. */
-function clusterProblem(own: TransportIdentity, other: Hello | Welcome): string | undefined {
+export function clusterProblem(own: Side, other: Side): string | undefined {
   if (own.cluster === undefined || other.cluster === undefined || own.cluster === other.cluster) return undefined
   return `data directory of another cluster: ${own.name} belongs to ${own.cluster}, ${other.name} to ${other.cluster}`
 }

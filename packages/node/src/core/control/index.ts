@@ -17,6 +17,7 @@ export {
   type RebuiltMap,
   rebuildMap,
   recoverCommands,
+  recoveredLog,
   type SurvivingStore,
 } from './rebuild-map.ts'
 export { applyCommand } from './reducer.ts'

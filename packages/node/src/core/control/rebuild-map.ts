@@ -1,5 +1,6 @@
 import type {
   Bytes,
+  ClusterId,
   Epoch,
   ExtentId,
   ExtentRecord,
@@ -21,7 +22,7 @@ import {
   volumeOf,
 } from '@ashlar/proto'
 import type { Head, HeadRecord } from '../machine.ts'
-import type { Command } from './commands.ts'
+import type { Command, LogEntry } from './commands.ts'
 import type { Unstamped } from './map-state.ts'
 
 /** What one surviving data directory tells. */
@@ -130,6 +131,12 @@ export function recoverCommands({ generation, featureLevel, nodes, volumes, exte
     })
   }
   return commands
+}
+
+/** The log of the cluster that is made of it: a founding by a name of its own, and the map. */
+export function recoveredLog(map: RebuiltMap, cluster: ClusterId, voters: readonly Voter[]): LogEntry[] {
+  const commands = [{ do: 'found', cluster, voters } as const, ...recoverCommands(map)]
+  return commands.map((command, at): LogEntry => ({ index: at + 1, term: 1, command }))
 }
 
 function generationOf({ promised, record }: Head): number {

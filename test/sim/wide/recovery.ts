@@ -1,0 +1,179 @@
+import { crc32 } from 'node:zlib'
+import { type LogEntry, NO_LOG_MARK } from '@ashlar/node/core'
+import { type AdminCommand, type ClusterId, type ExtentRecord, type Voter, volumeOf } from '@ashlar/proto'
+import {
+  type RebuiltMap,
+  rebuildMap,
+  recoveredLog,
+  type SurvivingStore,
+} from '../../../packages/node/src/core/control/index.ts'
+import { newClusterId } from '../../../packages/node/src/core/founding/cluster-id.ts'
+import { HEALING_MS } from '../phases.ts'
+import { VOLUME_NAME } from '../workload/client-driver.ts'
+import { Chance } from '../world/chance.ts'
+import type { NodeHost } from '../world/node-host.ts'
+import { World } from '../world/world.ts'
+import { voterStores } from './lasting-faults.ts'
+
+/** How often people look at the cluster that they made, and for how long they wait until it needs them no more. */
+const LOOK_MS = 500
+const PATIENCE_MS = 60_000
+/** So long that nodes of the old cluster have dialed every address that they know. */
+const STRANGERS_MS = 4000
+
+/**
+ * Most voters are lost for good, and people make a cluster of the data directories that are left (amendment 16), in some seeds
+ * of a store that had fallen behind too. What a surviving store held that counted at the end must all be there afterwards.
+ * In half of the seeds what was lost comes back later, as the old cluster with its majority: the two refuse each
+ * other (amendment 35). Returns the new cluster, in the time of the old one; undefined where nothing would be left to recover.
+ */
+export function recoverCluster(world: World, trace?: (line: string) => void): World | undefined {
+  const { checkers, options } = world
+  const chance = new Chance(options.seed ^ crc32('recovery'))
+  if (chance.happens(0.5)) world.runUntil(() => checkers.broken, chance.between(0, 3000))
+  else world.runUntil(() => checkers.broken || world.healed(), HEALING_MS)
+  const left = whoIsLeft(world, chance)
+  if (left === undefined || checkers.broken) return undefined
+  stop(world, left, chance)
+  if (checkers.broken) return undefined
+  return begin(world, left, chance, trace)
+}
+
+/** Nodes with a minority of the voters, in any order, among which are good replicas of all extents. */
+function whoIsLeft(world: World, chance: Chance): NodeHost[] | undefined {
+  const { nodes, checkers } = world
+  const voters = voterStores(world)
+  const all = [...nodes]
+  const left: NodeHost[] = []
+  const most = chance.integer(1, nodes.length - 1)
+  while (all.length > 0 && left.length < most) {
+    const [node] = all.splice(chance.integer(0, all.length - 1), 1) as [NodeHost]
+    const leftVoters = [...left, node].filter(({ disk }) => voters.includes(disk.store)).length
+    if (2 * leftVoters < voters.length) left.push(node)
+  }
+  const isGood = ({ disk }: NodeHost): boolean =>
+    disk.suspicion.size + disk.incomplete.size === 0 && [...disk.replicas.values()].every((it) => it.damaged.size === 0)
+  // A store whose place went to another one knows of the extent, and cannot serve it.
+  const isKnown = ({ id, assigned }: ExtentRecord): boolean =>
+    left.some(({ disk: { store, replicas } }) => {
+      const known = replicas.get(id)?.head.record
+      return known?.assigned.includes(store) === true && assigned.includes(store)
+    })
+  const { extents } = checkers.truth.map
+  return left.length > 0 && nodes.every(isGood) && extents.size > 0 && [...extents.values()].every(isKnown)
+    ? left
+    : undefined
+}
+
+/** One of those that are left may have fallen behind; then all processes end. */
+function stop(world: World, left: readonly NodeHost[], chance: Chance): void {
+  const { nodes, clients, checkers } = world
+  const hold = (node: NodeHost): void => {
+    node.heldDown = true
+    node.crash({ powerLoss: true })
+  }
+  if (chance.happens(0.5)) {
+    hold(chance.pick(left))
+    world.runUntil(() => checkers.broken, chance.between(100, 4000))
+  }
+  world.stopClients()
+  for (const node of nodes) hold(node)
+  for (const { process } of clients) process.kill()
+}
+
+function begin(world: World, left: readonly NodeHost[], chance: Chance, trace?: (line: string) => void): World {
+  const { checkers, options } = world
+  const [first] = left as [NodeHost]
+  const map = rebuildMap(left.map((node) => surveyOf(world, node)))
+  const cluster = newClusterId(first.disk.store, () => chance.next())
+  const voters: Voter[] = [{ store: first.disk.store, address: first.address }]
+  const entries = recoveredLog(map, cluster, voters)
+  for (const { disk } of left) adopt(disk, cluster, voters, disk === first.disk ? entries : undefined)
+  const names = left.map(({ name, disk }) => ({ name, disk }))
+  const fresh = Array.from({ length: options.nodes - left.length }, (_, at) => ({ name: `m${at + 1}` }))
+  const seed = chance.seed()
+  const next = new World(
+    { ...options, seed, operator: false, phases: [] },
+    trace,
+    world.heritageOf([...names, ...fresh]),
+  )
+  next.checkers.inherit(checkers, entries)
+  next.checkers.recorder.note(`${left.map(({ name }) => name).join(' and ')} become cluster ${cluster}`)
+  for (const lost of lostExtents(world, left, map)) {
+    next.checkers.durability.forced(lost.id)
+    next.forgive(lost.id)
+  }
+  for (const { disk } of left) world.disks.delete(disk.store)
+  next.begin()
+  if (chance.happens(0.5)) {
+    bringBack(world, next, left, chance)
+    next.runUntil(() => next.checkers.broken, STRANGERS_MS)
+  }
+  serve(next)
+  return next
+}
+
+/** Extents of which no store is left that counted at the end: what was acknowledged of them may be gone. */
+function lostExtents({ checkers }: World, left: readonly NodeHost[], { extents }: RebuiltMap): ExtentRecord[] {
+  const { truth } = checkers
+  const stores = new Set<string>(left.map(({ disk }) => disk.store))
+  return [...truth.map.extents.values()].filter(({ id, inSync, eligible }) => {
+    const isLeft = [...inSync, ...eligible].some((store) => stores.has(store))
+    const certain = extents.some(({ record, certainty }) => record.id === id && certainty === 'certain')
+    return !isLeft && !certain
+  })
+}
+
+/** What the offline reader of a data directory says. */
+function surveyOf({ checkers }: World, { disk }: NodeHost): SurvivingStore {
+  const { counter, featureLevel, voters } = disk.identity
+  const replicas = [...disk.replicas].map(([extent, { head }]) => ({ extent, head }))
+  const volumes = [...new Set(replicas.map(({ extent }) => volumeOf(extent)))].map((volume) => {
+    const own = replicas.filter(({ extent }) => volumeOf(extent) === volume)
+    const lengths = own.map(({ head }) => head.record?.lengthBytes ?? 0)
+    const known = checkers.truth.volume(volume)
+    return { volume, name: known?.name ?? '', longestExtentBytes: Math.max(...lengths), replicas: known?.replicas ?? 1 }
+  })
+  return { store: disk.store, startCounter: counter, featureLevel, voters, replicas, volumes }
+}
+
+/** The directory belongs to the new cluster from here on; its old control log is set aside. */
+function adopt(
+  disk: NodeHost['disk'],
+  cluster: ClusterId,
+  voters: readonly Voter[],
+  entries: readonly LogEntry[] | undefined,
+): void {
+  disk.log.putBack({ entries: entries ?? [], snapshot: undefined, hardState: undefined, mark: NO_LOG_MARK }, true)
+  Object.assign(disk.identity, { cluster, voters, founded: entries !== undefined })
+}
+
+/** The old cluster, with most of its voters, in the network of the new one. Its own checkers go on looking at it. */
+function bringBack(world: World, next: World, left: readonly NodeHost[], chance: Chance): void {
+  for (const node of world.nodes) {
+    if (left.includes(node)) continue
+    const stranger = node.moved(next.network, world.checkers)
+    next.clock.after(chance.between(0, 500), () => stranger.start())
+  }
+}
+
+/** People give up what is not there, and accept what was lost, until the cluster needs neither. */
+function serve(next: World): void {
+  const { checkers, clock, nodes, disks } = next
+  const { map } = checkers.truth
+  const until = clock.now + PATIENCE_MS
+  const command = (asked: AdminCommand): void => nodes.find(({ up }) => up)?.process?.admin(asked, () => {})
+  const absent = () => [...map.nodes.values()].filter(({ store }) => !disks.has(store) && !map.gone.has(store))
+  const unaccepted = () => [...map.forced.values()].some(({ acknowledged }) => !acknowledged)
+  const needed = (): boolean => absent().length > 0 || unaccepted()
+  while (needed() && clock.now < until && !checkers.broken) {
+    next.runUntil(() => checkers.broken, LOOK_MS)
+    for (const { store } of absent()) command({ do: 'lose-store', store })
+    if (unaccepted()) command({ do: 'acknowledge-loss', name: VOLUME_NAME })
+  }
+  if (needed() && !checkers.broken)
+    checkers.violation(
+      'liveness',
+      `${PATIENCE_MS} ms after its recovery the cluster waits for people: ${next.describe()}`,
+    )
+}
