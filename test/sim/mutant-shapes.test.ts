@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import type { Edit, Mutant } from './mutants/mutant.ts'
+import type { BodyEdit, Mutant, ShapeEdit } from './mutants/mutant.ts'
 import { mutate, ROOT } from './mutants/patch-source.ts'
 import { canonical } from './mutants/shape/canonical.ts'
 import { disguise } from './mutants/shape/disguise.ts'
@@ -67,12 +67,12 @@ export const LIMITS = { 'one-key': 1, other: () => limit }
   writeFileSync(join(folder, 'room/c.ts'), 'export function twice() { return 2 }\n')
 
   /** What the room is with an edit in it, in the file that it changes. */
-  function applied(edit: Omit<Edit, 'room'>): string {
+  function applied(edit: Omit<ShapeEdit, 'room'> | Omit<BodyEdit, 'room'>): string {
     const mutant: Mutant = {
       name: 'example',
       rule: 'A2.0',
       wrong: 'Nothing.',
-      edits: [{ room: 'room', ...edit } as Edit],
+      edits: [{ room: 'room', ...edit }],
     }
     const [text = ''] = mutate(mutant, new Sources(folder)).values()
     return text

@@ -40,9 +40,10 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     wrong: 'Nodes of two clusters that were made of one let each other in.',
     edits: [
       {
-        file: 'packages/node/src/transport/handshake.ts',
-        find: 'own.cluster === other.cluster) return undefined',
-        replace: 'own.cluster !== undefined) return undefined',
+        room: 'packages/node/src/transport',
+        in: 'clusterProblem',
+        find: 'own.cluster === other.cluster',
+        replace: 'own.cluster !== undefined',
       },
     ],
     wide: true,

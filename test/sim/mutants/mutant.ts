@@ -21,7 +21,7 @@ export interface Mutant {
   readonly searched?: boolean
 }
 
-export type Edit = ShapeEdit | BodyEdit | TextEdit
+export type Edit = ShapeEdit | BodyEdit
 
 interface Somewhere {
   /** A source or a folder of sources, from the root of the repository: where in the room the function stands is free. */
@@ -42,13 +42,4 @@ export interface ShapeEdit extends Somewhere {
 /** The whole body of the function, or the whole value, becomes another. */
 export interface BodyEdit extends Somewhere {
   readonly body: string
-}
-
-/** How edits were written before. */
-export interface TextEdit {
-  /** Path from the root of the repository. */
-  readonly file: string
-  /** Text that is in the file exactly once. */
-  readonly find: string
-  readonly replace: string
 }

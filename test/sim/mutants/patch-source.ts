@@ -11,7 +11,7 @@ export const ROOT = join(import.meta.dirname, '../../..')
  */
 export function mutate(mutant: Mutant, sources: Sources = new Sources(ROOT)): Map<string, string> {
   try {
-    const changes = mutant.edits.map((edit) => ('file' in edit ? textChange(edit, sources) : changeOf(edit, sources)))
+    const changes = mutant.edits.map((edit) => changeOf(edit, sources))
     const files = new Set(changes.map(({ file }) => file))
     return new Map(Array.from(files, (file) => [file, changed(file, changes, sources)]))
   } catch (error) {
@@ -32,14 +32,4 @@ function changed(file: string, changes: readonly Change[], sources: Sources): st
   after += text.slice(at)
   if (after === text) throw new Error(`changes nothing in ${file}`)
   return after
-}
-
-function textChange(
-  { file, find, replace }: { file: string; find: string; replace: string },
-  sources: Sources,
-): Change {
-  const parts = sources.textOf(file).split(find)
-  if (parts.length !== 2) throw new Error(`its text is ${parts.length - 1} times in ${file}, it must be there once`)
-  const start = parts[0]?.length ?? 0
-  return { file, start, end: start + find.length, text: replace }
 }

@@ -1,4 +1,4 @@
-import type { BodyEdit, ShapeEdit } from '../mutant.ts'
+import type { Edit, ShapeEdit } from '../mutant.ts'
 import { type Bindings, isLocalName, Matcher } from './match.ts'
 import { namesOf, renameUses } from './names.ts'
 import { type Place, placesOf } from './places.ts'
@@ -14,7 +14,7 @@ export interface Change {
 }
 
 /** Where an edit applies, and what it puts there. Throws when that is nowhere or in two places. */
-export function changeOf(edit: ShapeEdit | BodyEdit, sources: Sources): Change {
+export function changeOf(edit: Edit, sources: Sources): Change {
   const { path, parameters } = placeName(edit.in)
   const places = sources
     .having(edit.room, path)
@@ -32,7 +32,7 @@ function placeName(text: string): { path: string[]; parameters: string | undefin
   return { path: path.split('.'), parameters }
 }
 
-function bindParameters(edit: ShapeEdit | BodyEdit, parameters: string, source: Source, { params }: Place): Bindings {
+function bindParameters(edit: Edit, parameters: string, source: Source, { params }: Place): Bindings {
   const { program, statements } = parseFragment(`((${parameters}) => {})`)
   const [arrow] = statements as [Tree]
   const given = (arrow['expression'] as Tree)['params'] as Tree[]
