@@ -22,7 +22,7 @@ function hash(events: readonly Event[]): string {
   const recorder = new Recorder({ now: 5 } as ConstructorParameters<typeof Recorder>[0], undefined)
   for (const event of events)
     if ('input' in event) recorder.nodeInput(event.who, event.input as Input)
-    else recorder.effect(event.who, event.effect as Effect)
+    else recorder.nodeEffect(event.who, event.effect as Effect)
   return recorder.hash()
 }
 

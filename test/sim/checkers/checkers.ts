@@ -98,7 +98,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   }
 
   nodeEffect(node: NodeProcess, effect: Effect): void {
-    this.recorder.effect(node.host, effect)
+    this.recorder.nodeEffect(node.host, effect)
     if (effect.type === 'commit') return this.changed(node, effect.change)
     if (effect.type === 'fact') return this.fact(node, effect.fact)
     if (effect.type === 'log-append') this.builds.writing([effect.entry])
@@ -166,7 +166,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   }
 
   clientEffect(client: ClientProcess, effect: ClientEffect): void {
-    this.recorder.effect(client.host, effect)
+    this.recorder.clientEffect(client.host, effect)
     if (effect.type === 'send') this.bounds.sending(effect.message)
   }
 

@@ -12,10 +12,12 @@ export class Recorder {
   inputs = 0
   private readonly clock: Clock
   private readonly trace: ((line: string) => void) | undefined
-  // One table each: a name that an input shares with an effect may be changed in one of them alone.
+  // One table each: a name that an input shares with an effect, or a node with a client, may be changed in one of them alone.
   private readonly hosts = new Names()
-  private readonly inputTypes = new Names()
-  private readonly effectTypes = new Names()
+  private readonly nodeInputs = new Names()
+  private readonly nodeEffects = new Names()
+  private readonly clientInputs = new Names()
+  private readonly clientEffects = new Names()
   private readonly messageTypes = new Names()
   private first = 0x811c9dc5
   private second = 0x1b873593
@@ -26,13 +28,11 @@ export class Recorder {
   }
 
   nodeInput(who: string, input: Input): void {
-    if ('token' in input) this.mix(input.token)
-    this.input(who, input)
+    this.input(who, input, this.nodeInputs)
   }
 
   clientInput(who: string, input: ClientInput): void {
-    if ('token' in input) this.mix(input.token)
-    this.input(who, input)
+    this.input(who, input, this.clientInputs)
   }
 
   roomTold(who: string, { space, freeBytes }: StoreRoom): void {
@@ -41,9 +41,17 @@ export class Recorder {
     this.mix(freeBytes)
   }
 
-  effect(who: string, effect: Effect | ClientEffect): void {
+  nodeEffect(who: string, effect: Effect): void {
+    this.effect(who, effect, this.nodeEffects)
+  }
+
+  clientEffect(who: string, effect: ClientEffect): void {
+    this.effect(who, effect, this.clientEffects)
+  }
+
+  private effect(who: string, effect: Effect | ClientEffect, types: Names): void {
     this.mix(this.hosts.ordinal(who))
-    this.mix(this.effectTypes.ordinal(effect.type))
+    this.mix(types.ordinal(effect.type))
     if (effect.type === 'send') this.mix(this.messageTypes.ordinal(effect.message.type))
     this.mix(hashOf(effect))
     if (this.trace === undefined) return
@@ -51,10 +59,11 @@ export class Recorder {
     else this.line(who, '>', textOf(effect))
   }
 
-  private input(who: string, input: Input | ClientInput): void {
+  private input(who: string, input: Input | ClientInput, types: Names): void {
     this.inputs++
+    if ('token' in input) this.mix(input.token)
     this.mix(this.hosts.ordinal(who))
-    this.mix(this.inputTypes.ordinal(input.type))
+    this.mix(types.ordinal(input.type))
     if ('link' in input) this.mix(input.link)
     if (input.type === 'received') this.mix(this.messageTypes.ordinal(input.message.type))
     this.mix(Math.round(this.clock.now * 1000) | 0)
