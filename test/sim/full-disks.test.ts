@@ -53,11 +53,11 @@ describe('a disk that has an end', () => {
     const { space } = new Disk('store' as StoreId, size)
     assert.equal(space?.takeUpTo(BLOCK_BYTES), size - BLOCK_BYTES)
     assert.equal(space.takeUpTo(2 * BLOCK_BYTES), 0)
-    assert.ok(space.giveBack(BLOCK_BYTES))
+    assert.ok(space.releaseBuffer(BLOCK_BYTES))
     assert.equal(space.freeBytes, 2 * BLOCK_BYTES)
-    assert.ok(space.giveBack(size))
+    assert.ok(space.releaseBuffer(size))
     assert.equal(space.freeBytes, size)
-    assert.ok(!space.giveBack())
+    assert.ok(!space.releaseBuffer())
   })
 
   it('fails the store whose batch does not fit, and says so', () => {
@@ -95,7 +95,7 @@ describe('what a store knows of its disk', () => {
     gauge.wrote(45 * BLOCK_BYTES)
     assert.equal(gauge.look(950).space, 'filling')
     assert.equal(gauge.look(1000).space, 'tight')
-    disk.giveBack()
+    disk.releaseBuffer()
     assert.equal(gauge.look(1999).space, 'tight')
     assert.equal(gauge.look(2000).space, 'free')
   })

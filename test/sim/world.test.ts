@@ -275,9 +275,9 @@ describe('the disk', () => {
     ] as const) {
       for (let parts = 0; parts < 8; parts++) {
         const log = new LogImage()
-        log.carryOut({ token: 0, append: { from: 1, entries: entries(1, 5, 1), restart: false } }, () => true)
+        log.executeEffects({ token: 0, append: { from: 1, entries: entries(1, 5, 1), restart: false } }, () => true)
         let left = parts
-        log.carryOut(request as PersistRequest, () => left-- > 0)
+        log.executeEffects(request as PersistRequest, () => left-- > 0)
         const opened = log.open().map(({ index }) => index)
         const base = log.snapshot?.index ?? 0
         assert.deepEqual(

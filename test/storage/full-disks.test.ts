@@ -200,7 +200,7 @@ test('a node whose disk others filled to the last byte while it was down starts,
   if (skipped(t)) return
   const last = (VOLUME_MIB * MIB) / PIECE - 1
   await cluster.kill('n3')
-  const makeRoom = await disk('n3').fillUp()
+  const howToFreeSpace = await disk('n3').fillUp()
   assert.equal(await disk('n3').freeBytes(), 0)
   await writeOnceThereIsRoom(last - 1)
   cluster.start('n3')
@@ -214,7 +214,7 @@ test('a node whose disk others filled to the last byte while it was down starts,
     return /n3 has been full since/.test(stdout) ? true : undefined
   })
   await assertAllThere('while n3 is full')
-  await makeRoom()
+  await howToFreeSpace()
   await cluster.healthy('demo', 120_000)
   await assertAllThere('once n3 caught up')
   const check = await cluster.cli(['cluster', 'check', '--deep'])

@@ -1,22 +1,22 @@
 import type {
   ApiError,
   ChangeMembersRequest,
-  ClusterAnswer,
-  ControlMembersAnswer,
+  ClusterResponse,
+  ControlMembersResponse,
   CreateVolumeRequest,
   DetachReport,
-  ExplanationAnswer,
-  ExtentAnswer,
+  ExplanationResponse,
+  ExtentResponse,
   ForceReport,
   ForceRequest,
-  LocalAnswer,
+  LocalResponse,
   LoseReport,
-  NodeAnswer,
-  NodeDetailsAnswer,
-  ScrubAnswer,
+  NodeDetailsResponse,
+  NodeResponse,
   ScrubRequest,
-  VersionsAnswer,
-  VolumeAnswer,
+  ScrubResponse,
+  VersionsResponse,
+  VolumeResponse,
 } from '@ashlar/node/config'
 import { AshlarError, ERRORS, type ErrorCode } from '@ashlar/proto'
 
@@ -41,39 +41,39 @@ export class ApiClient {
     this.servers = servers
   }
 
-  cluster(timeoutMs?: number): Promise<ClusterAnswer> {
+  cluster(timeoutMs?: number): Promise<ClusterResponse> {
     return this.call('/v1/cluster', timeoutMs === undefined ? {} : { timeoutMs })
   }
 
-  controlMembers(): Promise<ControlMembersAnswer> {
+  controlMembers(): Promise<ControlMembersResponse> {
     return this.call('/v1/control')
   }
 
-  changeMembers(request: ChangeMembersRequest): Promise<ControlMembersAnswer> {
+  changeMembers(request: ChangeMembersRequest): Promise<ControlMembersResponse> {
     return this.call('/v1/control/members', { method: 'POST', body: request })
   }
 
-  transferLeadership(node: string): Promise<ControlMembersAnswer> {
+  transferLeadership(node: string): Promise<ControlMembersResponse> {
     return this.call('/v1/control/leader', { method: 'POST', body: { node } })
   }
 
-  nodes(): Promise<NodeAnswer[]> {
+  nodes(): Promise<NodeResponse[]> {
     return this.call('/v1/nodes')
   }
 
-  node(id: string): Promise<NodeDetailsAnswer> {
+  node(id: string): Promise<NodeDetailsResponse> {
     return this.call(`/v1/nodes/${encodeURIComponent(id)}`)
   }
 
-  volumes(): Promise<VolumeAnswer[]> {
+  volumes(): Promise<VolumeResponse[]> {
     return this.call('/v1/volumes')
   }
 
-  volume(name: string): Promise<VolumeAnswer> {
+  volume(name: string): Promise<VolumeResponse> {
     return this.call(`/v1/volumes/${encodeURIComponent(name)}`)
   }
 
-  createVolume(request: CreateVolumeRequest): Promise<VolumeAnswer> {
+  createVolume(request: CreateVolumeRequest): Promise<VolumeResponse> {
     return this.call('/v1/volumes', { method: 'POST', body: request })
   }
 
@@ -81,7 +81,7 @@ export class ApiClient {
     await this.call(`/v1/volumes/${encodeURIComponent(name)}`, { method: 'DELETE' })
   }
 
-  extents(volume: string): Promise<ExtentAnswer[]> {
+  extents(volume: string): Promise<ExtentResponse[]> {
     return this.call(`/v1/volumes/${encodeURIComponent(volume)}/extents`)
   }
 
@@ -90,11 +90,11 @@ export class ApiClient {
     return this.call(`${forcePath(volume, extent)}/${encodeURIComponent(node)}`)
   }
 
-  forcePrimary(volume: string, extent: number, request: ForceRequest): Promise<ExtentAnswer> {
+  forcePrimary(volume: string, extent: number, request: ForceRequest): Promise<ExtentResponse> {
     return this.call(forcePath(volume, extent), { method: 'POST', body: request })
   }
 
-  acknowledgeLoss(volume: string): Promise<VolumeAnswer> {
+  acknowledgeLoss(volume: string): Promise<VolumeResponse> {
     return this.call(`/v1/volumes/${encodeURIComponent(volume)}/acknowledge-loss`, { method: 'POST' })
   }
 
@@ -118,24 +118,24 @@ export class ApiClient {
     return this.call(`/v1/nodes/${encodeURIComponent(id)}/lost`, { method: 'POST', body: { acceptDataLoss: true } })
   }
 
-  explain(kind: ExplanationAnswer['kind'], name: string): Promise<ExplanationAnswer> {
+  explain(kind: ExplanationResponse['kind'], name: string): Promise<ExplanationResponse> {
     return this.call(`/v1/explain/${kind}/${name.split('/').map(encodeURIComponent).join('/')}`)
   }
 
-  local(timeoutMs?: number): Promise<LocalAnswer> {
+  local(timeoutMs?: number): Promise<LocalResponse> {
     return this.call('/v1/local', timeoutMs === undefined ? {} : { timeoutMs })
   }
 
   /** The scrub of the node that answers. */
-  scrub(): Promise<ScrubAnswer> {
+  scrub(): Promise<ScrubResponse> {
     return this.call(SCRUB_PATH)
   }
 
-  commandScrub(request: ScrubRequest): Promise<ScrubAnswer> {
+  commandScrub(request: ScrubRequest): Promise<ScrubResponse> {
     return this.call(SCRUB_PATH, { method: 'POST', body: request })
   }
 
-  versions(extent: number, firstBlock: number): Promise<VersionsAnswer> {
+  versions(extent: number, firstBlock: number): Promise<VersionsResponse> {
     return this.call(`/v1/local/extents/${extent}/versions?firstBlock=${firstBlock}`)
   }
 

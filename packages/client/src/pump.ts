@@ -120,14 +120,14 @@ export class ClientPump {
     this.#isStepping = true
     try {
       for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift())
-        for (const effect of this.#machine.step(performance.now(), next)) this.#carryOut(effect)
+        for (const effect of this.#machine.step(performance.now(), next)) this.#executeEffects(effect)
     } finally {
       this.#isStepping = false
     }
     this.#keepTicking()
   }
 
-  #carryOut(effect: ClientEffect): void {
+  #executeEffects(effect: ClientEffect): void {
     switch (effect.type) {
       case 'dial':
         return this.#transport.setDialed(effect.addresses)

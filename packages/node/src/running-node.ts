@@ -24,10 +24,10 @@ import type { Effect, Input, Link, LinkPeer, LoadedBlock, LogEntry, Token } from
 import { NodeMachine } from './core/node-machine.ts'
 import type { RaftView } from './core/raft/index.ts'
 import type { ExtentStatus } from './core/replication/index.ts'
-import { type Carriers, carry } from './effects/carry.ts'
+import { type Carriers, carry } from './effects/execute.ts'
 import { NodeClock } from './node-clock.ts'
 import type { Observer } from './observe/index.ts'
-import { PendingAnswers } from './pending-answers.ts'
+import { PendingCalls } from './pending-calls.ts'
 import { Pump } from './pump.ts'
 import { RevisionWaits } from './revision-waits.ts'
 import {
@@ -80,8 +80,8 @@ export class RunningNode implements NodeView, TransportEvents {
   readonly #options: RunningNodeOptions
   readonly #store: ReplicaStore
   readonly #clock = new NodeClock()
-  readonly #admins: PendingAnswers<Done> = new PendingAnswers()
-  readonly #loads: PendingAnswers<readonly LoadedBlock[]> = new PendingAnswers()
+  readonly #admins: PendingCalls<Done> = new PendingCalls()
+  readonly #loads: PendingCalls<readonly LoadedBlock[]> = new PendingCalls()
   /** What the store said before the machines were there to hear it. */
   readonly #early: Input[] = []
   readonly #awaited = new RevisionWaits()
@@ -143,7 +143,7 @@ export class RunningNode implements NodeView, TransportEvents {
       controlLog: () => this.#openControlLog(),
       feed: (input) => this.#feed(input),
       onAdminDone: ({ token, done }) => this.#admins.answer(token, done),
-      onFact: (fact) => observer.fact(fact),
+      onMachineEvent: (event) => observer.event(event),
       onHandedOver: () => this.#handedOver?.(),
       onFatal: (reason, cause) => this.#fail(reason, cause),
     }
@@ -165,7 +165,7 @@ export class RunningNode implements NodeView, TransportEvents {
 
   #tick(): void {
     this.#tellSlept(this.#clock.look())
-    this.#machine?.setRoom(this.#store.space())
+    this.#machine?.setSpace(this.#store.space())
     this.#feed({ type: 'tick' })
   }
 

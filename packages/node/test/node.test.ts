@@ -7,7 +7,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { AshlarError, type Epoch, ERRORS, extentId, type NodeName, type SessionId, type VolumeId } from '@ashlar/proto'
 import { type Node, type NodeOptions, Observer, startNode } from '../src/index.ts'
-import { PendingAnswers } from '../src/pending-answers.ts'
+import { PendingCalls } from '../src/pending-calls.ts'
 import { RunningNode } from '../src/running-node.ts'
 import { MemoryDriver, openStoreOnDriver } from '../src/storage/index.ts'
 import { clientHello, RawPeer } from './transport/raw-peer.ts'
@@ -132,7 +132,7 @@ describe('pending answers', () => {
   const late = () => new AshlarError('TIMEOUT', 'late')
 
   it('settle by their answer, by their deadline, or by the end of all', async () => {
-    const answers = new PendingAnswers<string>()
+    const answers = new PendingCalls<string>()
     const [answered, expired, ended] = [
       answers.wait(1, 60_000, late),
       answers.wait(2, 1, late),

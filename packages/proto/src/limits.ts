@@ -21,9 +21,9 @@ export const LIMITS = {
   /** TRIM and WRITE_ZEROES go in operations of at most this many blocks (amendment 21). */
   zeroBlocks: 1024,
   /** A client erases in smaller pieces, and a whole volume not at once: what others write waits behind few blocks. */
-  erasePieceBlocks: 256,
+  discardPieceBlocks: 256,
   /** Blocks of one extent that one client has on their way to be erased, at most; fewer while they take long. */
-  erasedBlocksInFlight: 16_384,
+  discardedBlocksInFlight: 16_384,
   /** Largest WebSocket message anyone sends or accepts, bytes (amendment 19). */
   frameBytes: 10 * MIB,
   /** Largest msgpack body of a control message, bytes: decoding is bounded before it starts (finding 14). */
@@ -102,7 +102,7 @@ export const TIMERS = {
   /** A pause of a node's event loop (garbage, a busy processor, a synchronous call) that must have no consequences. */
   toleratedPauseMs: 500,
   /** A longer time between two ticks means that this process stood still and heard nobody: it must not count as their silence. */
-  standstillMs: 250,
+  noticedPauseMs: 250,
   /** A node renews its lease this often: five times in a lease, so that an answer that comes late or never costs nothing. */
   renewMs: 200,
   /**
@@ -195,8 +195,8 @@ function holds(condition: boolean, what: string): void {
   if (!condition) throw new Error(`limits contradict each other: ${what}`)
 }
 holds(LIMITS.pieceBytes >= LIMITS.maxBlockBytes, 'a piece holds a whole block')
-holds(LIMITS.erasePieceBlocks <= LIMITS.zeroBlocks, 'a piece that a client erases is one operation')
-holds(LIMITS.erasePieceBlocks <= LIMITS.erasedBlocksInFlight, 'a piece to erase may be on its way')
+holds(LIMITS.discardPieceBlocks <= LIMITS.zeroBlocks, 'a piece that a client erases is one operation')
+holds(LIMITS.discardPieceBlocks <= LIMITS.discardedBlocksInFlight, 'a piece to erase may be on its way')
 holds(LIMITS.pieceBytes + 64 * KIB < LIMITS.frameBytes, 'a piece with its header fits in a frame')
 holds(
   LIMITS.mapExtents * mapExtentBytes() + MIB <= LIMITS.frameBytes,
@@ -254,8 +254,8 @@ holds(
 // the way of the message and what a busy processor adds.
 const pausedMs = TIMERS.toleratedPauseMs + TIMERS.tickMs
 const spareMs = TIMERS.leaseMs / 5
-holds(pausedMs > 2 * TIMERS.standstillMs, 'a process notices the pauses that it is to tolerate')
-holds(TIMERS.standstillMs >= 4 * TIMERS.tickMs, 'a late tick is no standstill')
+holds(pausedMs > 2 * TIMERS.noticedPauseMs, 'a process notices the pauses that it is to tolerate')
+holds(TIMERS.noticedPauseMs >= 4 * TIMERS.tickMs, 'a late tick is no standstill')
 holds(
   TIMERS.renewMs + pausedMs + spareMs <= TIMERS.leaseMs,
   'a node that paused still holds its lease, and gets the next',

@@ -18,7 +18,7 @@ export function isAtLeast(space: StoreSpace, at: StoreSpace): boolean {
 }
 
 /** What a store says of its room. */
-export interface StoreRoom {
+export interface SpaceReport {
   readonly space: StoreSpace
   readonly freeBytes: Bytes
 }

@@ -202,7 +202,7 @@ function contextAt(now: number, effects: Effect[]): { ctx: Context; effects: Eff
     emit: (effect) => effects.push(effect),
     token: () => 0,
     random: () => 0.5,
-    fact: () => undefined,
+    event: () => undefined,
   }
   return { ctx, effects }
 }

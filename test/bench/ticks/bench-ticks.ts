@@ -87,7 +87,7 @@ class Alone {
   private step(act: (ctx: Context) => void): void {
     const effects: Effect[] = []
     const ctx: Context = {
-      ...{ now: this.now, token: () => ++this.tokens, random: () => 0.5, fact: () => undefined },
+      ...{ now: this.now, token: () => ++this.tokens, random: () => 0.5, event: () => undefined },
       emit: (effect) => effects.push(effect),
     }
     act(ctx)

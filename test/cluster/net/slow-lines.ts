@@ -122,7 +122,7 @@ async function countsOf(cluster: NetCluster, nodes = cluster.nodes): Promise<Map
     const text = await cluster.metrics(node)
     const value = (name: string): number =>
       Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
-    const became = /^ashlar_process_facts_total\{[^}]*what="raft-leader"[^}]*\} (\d+)$/m.exec(text)?.[1]
+    const became = /^ashlar_process_events_total\{[^}]*what="raft-leader"[^}]*\} (\d+)$/m.exec(text)?.[1]
     return [
       node,
       {

@@ -89,12 +89,14 @@ async function rolesOf(cluster: DevCluster): Promise<ReadonlyMap<string, string>
   )
 }
 
-/** How often the nodes told each fact, all nodes together. */
+/** How often the nodes told each event, all nodes together. */
 async function facts(cluster: DevCluster): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>()
   for (const { api } of cluster.info.nodes) {
     const text = await (await fetch(`${api}/metrics`)).text()
-    for (const [, what = '', count] of text.matchAll(/^ashlar_process_facts_total\{[^}]*what="([^"]+)"[^}]*\} (\d+)/gm))
+    for (const [, what = '', count] of text.matchAll(
+      /^ashlar_process_events_total\{[^}]*what="([^"]+)"[^}]*\} (\d+)/gm,
+    ))
       counts.set(what, (counts.get(what) ?? 0) + Number(count))
   }
   if (counts.size === 0) throw new Error('the metrics of the nodes count no facts: a failover would not be seen')

@@ -1,6 +1,6 @@
 import type { ClientEffect, ClientInput } from '@ashlar/client/core'
-import type { Effect, Fact, Input, LogEntry, MapState, ReplicaChange } from '@ashlar/node/core'
-import { type Bytes, type Epoch, ERRORS, type ExtentId, type StoreRoom } from '@ashlar/proto'
+import type { Effect, Input, LogEntry, MachineEvent, MapState, ReplicaChange } from '@ashlar/node/core'
+import { type Bytes, type Epoch, ERRORS, type ExtentId, type SpaceReport } from '@ashlar/proto'
 import type { History } from '../../kit/history/recorder.ts'
 import type { ClientProcess } from '../world/client-host.ts'
 import type { Disk } from '../world/disk.ts'
@@ -32,7 +32,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   readonly bounds: Bounds
   readonly recorder: Recorder
   /** For directed schedules, which act on what a node says. */
-  onFact: (node: NodeProcess, fact: Fact) => void = () => {}
+  onMachineEvent: (node: NodeProcess, event: MachineEvent) => void = () => {}
   /** An extent got a primary by force: its acknowledged writes may be gone. */
   onForced: (extent: ExtentId) => void = () => {}
   private readonly requests = new Requests()
@@ -100,7 +100,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   nodeEffect(node: NodeProcess, effect: Effect): void {
     this.recorder.nodeEffect(node.host, effect)
     if (effect.type === 'commit') return this.changed(node, effect.change)
-    if (effect.type === 'fact') return this.fact(node, effect.fact)
+    if (effect.type === 'event') return this.event(node, effect.event)
     if (effect.type === 'log-append') this.builds.writing([effect.entry])
     if (effect.type === 'raft-persist') return this.writingLog(node, effect.request)
     if (effect.type === 'send') {
@@ -170,9 +170,9 @@ export class Checkers implements NodeObserver, ClientObserver {
     if (effect.type === 'send') this.bounds.sending(effect.message)
   }
 
-  roomTold(node: NodeProcess, room: StoreRoom): void {
-    this.recorder.roomTold(node.host, room)
-    this.fullDisks.roomTold(node, room)
+  spaceReported(node: NodeProcess, room: SpaceReport): void {
+    this.recorder.spaceReported(node.host, room)
+    this.fullDisks.spaceReported(node, room)
   }
 
   outOfRoom(node: NodeProcess, bytes: Bytes, freeBytes: Bytes): void {
@@ -192,14 +192,14 @@ export class Checkers implements NodeObserver, ClientObserver {
     this.fullDisks.changed(node, change)
   }
 
-  private fact(node: NodeProcess, fact: Fact): void {
-    this.onFact(node, fact)
-    this.fullDisks.fact(node, fact)
-    if (fact.what !== 'extent-active' || fact.extent === undefined) return
-    const epoch = fact['epoch'] as Epoch
-    this.serving.activated(node, fact.extent, epoch)
-    this.durability.activated(node, fact.extent, epoch)
-    this.keptStores.committed(fact.extent, epoch)
+  private event(node: NodeProcess, event: MachineEvent): void {
+    this.onMachineEvent(node, event)
+    this.fullDisks.event(node, event)
+    if (event.what !== 'extent-active' || event.extent === undefined) return
+    const epoch = event['epoch'] as Epoch
+    this.serving.activated(node, event.extent, epoch)
+    this.durability.activated(node, event.extent, epoch)
+    this.keptStores.committed(event.extent, epoch)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Effect, Fact, Input, ReplicaChange } from '@ashlar/node/core'
+import type { Effect, Input, MachineEvent, ReplicaChange } from '@ashlar/node/core'
 import {
   BLOCK_DATA,
   type ExtentId,
@@ -6,8 +6,8 @@ import {
   type Message,
   type Millis,
   type Operation,
+  type SpaceReport,
   type StoreId,
-  type StoreRoom,
   type StoreSpace,
 } from '@ashlar/proto'
 import type { NodeProcess } from '../world/node-host.ts'
@@ -41,7 +41,7 @@ export class FullDisks {
     this.report = report
   }
 
-  roomTold(node: NodeProcess, { space }: StoreRoom): void {
+  spaceReported(node: NodeProcess, { space }: SpaceReport): void {
     const view = this.viewOf(node)
     if (isAtLeast(space, 'tight')) this.shortUntil.set(node.disk.store, this.clock.now)
     view.told = space
@@ -116,7 +116,7 @@ export class FullDisks {
       this.report.violation('full-disk', `${node.host} has no room for extent ${extent}, and every store has`)
   }
 
-  fact(node: NodeProcess, { what, extent, to }: Fact): void {
+  event(node: NodeProcess, { what, extent, to }: MachineEvent): void {
     if (what !== 'in-sync-change-asked' || extent === undefined) return
     const revision = node.store.head(extent)?.record?.revision ?? 0
     this.viewOf(node).asked.set(extent, { revision, stores: to as readonly StoreId[] })

@@ -1,6 +1,6 @@
 import type { ClientEffect, ClientInput } from '@ashlar/client/core'
 import type { Effect, Input, LogEntry } from '@ashlar/node/core'
-import { type Message, STORE_SPACES, type StoreRoom } from '@ashlar/proto'
+import { type Message, type SpaceReport, STORE_SPACES } from '@ashlar/proto'
 import type { Clock } from '../world/time.ts'
 import { hashOf, Names } from './value-hash.ts'
 
@@ -35,7 +35,7 @@ export class Recorder {
     this.input(who, input, this.clientInputs)
   }
 
-  roomTold(who: string, { space, freeBytes }: StoreRoom): void {
+  spaceReported(who: string, { space, freeBytes }: SpaceReport): void {
     this.mix(this.hosts.ordinal(who))
     this.mix(STORE_SPACES.indexOf(space))
     this.mix(freeBytes)

@@ -63,9 +63,9 @@ function besideARebuild(roles: (stage: Stage) => boolean): readonly Violation[] 
   const { checkers, network } = world
   const rebuilt = world.nodes.at(-1) as NodeHost
   const gone = rebuilt.disk.store
-  checkers.onFact = ({ host }, fact) => {
-    if (!CONSEQUENCES.includes(fact.what) || host === rebuilt.name || fact.store === gone) return
-    checkers.violation('liveness', `${host} says ${fact.what}, and all that happened is a rebuild over a slow line`)
+  checkers.onMachineEvent = ({ host }, event) => {
+    if (!CONSEQUENCES.includes(event.what) || host === rebuilt.name || event.store === gone) return
+    checkers.violation('liveness', `${host} says ${event.what}, and all that happened is a rebuild over a slow line`)
   }
   stage.run(1500)
   stage.replaceDisk(rebuilt)
@@ -73,7 +73,7 @@ function besideARebuild(roles: (stage: Stage) => boolean): readonly Violation[] 
   const waitedMs = network.uplinks?.longestMs ?? 0
   if (!checkers.broken && waitedMs < BULK_WAITS_MS)
     checkers.violation('liveness', `bulk waited for ${waitedMs} ms at most: nothing is proved`)
-  checkers.onFact = () => {}
+  checkers.onMachineEvent = () => {}
   // Whether a copy keeps up with clients that write more than the lines carry is another matter, and up to chance.
   world.stopClients()
   return stage.finish()

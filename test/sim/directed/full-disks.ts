@@ -44,7 +44,7 @@ export function everyDiskFull(): readonly Violation[] {
   const { inSync } = stage.record
   if (inSync.length < nodes.length || checkers.durability.acknowledgements > acknowledgements)
     checkers.violation('full-disk', `in sync are ${inSync.join(' ')}, and something was written without room`)
-  for (const { disk } of nodes) disk.space?.giveBack()
+  for (const { disk } of nodes) disk.space?.releaseBuffer()
   return stage.run(SEEN_MS).expect('writes go on', stage.nextWrites(), 1000).finish()
 }
 
@@ -63,7 +63,7 @@ export function fullReplicaReturns(): readonly Violation[] {
   stage.expect('writes go on without it', stage.nextWrites(), 3000)
   if (stage.record.inSync.includes(replica.disk.store) || world.checkers.fullDisks.refusals > refusals)
     world.checkers.violation('full-disk', 'a replica without room counts, or keeps others from being written')
-  replica.disk.space?.giveBack()
+  replica.disk.space?.releaseBuffer()
   return stage
     .run(SEEN_MS)
     .expect('it counts again', () => stage.record.inSync.includes(replica.disk.store), 1000)
@@ -95,7 +95,7 @@ export function fullMember(): readonly Violation[] {
   primary.crash({ powerLoss: false })
   stage.until('another primary', () => stage.record.epoch > epoch).run(SEEN_MS)
   goesOn()
-  replica.disk.space?.giveBack()
+  replica.disk.space?.releaseBuffer()
   return stage.run(SEEN_MS).expect('writes go on', stage.nextWrites(), 1000).finish()
 }
 
@@ -126,7 +126,7 @@ export function placedWhereThereIsRoom(): readonly Violation[] {
   stage.expect('the next one is refused', () => refused() === 'NO_SPACE', 2000)
   if (placed()?.assigned.includes(first.disk.store) !== false)
     checkers.violation('full-disk', `the extent is placed on ${placed()?.assigned.join(' ')}`)
-  for (const { disk } of nodes) disk.space?.giveBack()
+  for (const { disk } of nodes) disk.space?.releaseBuffer()
   return stage.finish()
 }
 

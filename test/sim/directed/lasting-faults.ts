@@ -112,8 +112,8 @@ function expectOnlyReads(stage: Stage, others: readonly NodeHost[]): readonly Vi
   const { checkers, history } = stage.world
   const { epoch } = stage.record
   stage.expect('the two are taken out', () => stage.record.inSync.length === 1, 2 * TIMERS.leaseMs)
-  checkers.onFact = (_, { what, ...fact }) => {
-    if (what !== 'in-sync-change-asked' || (fact['to'] as unknown[]).length === 1) return
+  checkers.onMachineEvent = (_, { what, ...event }) => {
+    if (what !== 'in-sync-change-asked' || (event['to'] as unknown[]).length === 1) return
     checkers.violation('liveness', 'a store of which nothing comes is to be added')
   }
   const eligible = (): boolean => others.every(({ disk }) => stage.record.eligible.includes(disk.store))
@@ -124,7 +124,7 @@ function expectOnlyReads(stage: Stage, others: readonly NodeHost[]): readonly Vi
     if (!eligible()) checkers.violation('eligible', `only ${stage.record.eligible.join(' ')} are kept`)
     if (checkers.broken) break
   }
-  checkers.onFact = () => {}
+  checkers.onMachineEvent = () => {}
   if (stage.record.epoch !== epoch) checkers.violation('liveness', 'the primary was replaced')
   return stage.finish()
 }

@@ -1,4 +1,4 @@
-import type { Fact } from '@ashlar/node/core'
+import type { MachineEvent } from '@ashlar/node/core'
 import { type Millis, TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
@@ -24,10 +24,10 @@ function stageOf(options: Partial<SimulationOptions>): Stage {
 }
 
 /** Runs until a node says this of a stream of its extent. */
-function untilSaid(stage: Stage, node: NodeHost, what: Fact['what']): void {
+function untilSaid(stage: Stage, node: NodeHost, what: MachineEvent['what']): void {
   let said = false
-  stage.world.checkers.onFact = (process, fact) => {
-    if (fact.what === what && process.host === node.name) said = true
+  stage.world.checkers.onMachineEvent = (process, event) => {
+    if (event.what === what && process.host === node.name) said = true
   }
   stage.until(`${node.name} says ${what}`, () => said, 5000)
 }

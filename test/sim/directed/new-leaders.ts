@@ -110,7 +110,7 @@ export function rollbackCutShort(): readonly Violation[] {
   other.start()
   stage.when(
     'stream-compared',
-    (fact) => fact['store'] === store && fact['blocks'] !== 0,
+    (event) => event['store'] === store && event['blocks'] !== 0,
     () => {
       other.disk.extraSyncMs = SLOW_SYNC_MS
     },

@@ -1,4 +1,4 @@
-import type { Fact } from '@ashlar/node/core'
+import type { MachineEvent } from '@ashlar/node/core'
 import { type StoreId, TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
@@ -174,8 +174,8 @@ function addOfReplacedDisk(): readonly Violation[] {
   return stage.finish()
 }
 
-function adds(store: StoreId): (fact: Fact) => boolean {
-  return (fact) => Array.isArray(fact['to']) && fact['to'].includes(store)
+function adds(store: StoreId): (event: MachineEvent) => boolean {
+  return (event) => Array.isArray(event['to']) && event['to'].includes(store)
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Fact } from '@ashlar/node/core'
+import type { MachineEvent } from '@ashlar/node/core'
 import type { ExtentRecord } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
@@ -137,13 +137,13 @@ export class Stage {
   }
 
   /** Runs until a node says this, and acts at that very moment. */
-  when(what: string, matches: (fact: Fact) => boolean, act: () => void): this {
+  when(what: string, matches: (event: MachineEvent) => boolean, act: () => void): this {
     const { checkers } = this.world
     let done = false
-    checkers.onFact = (_node, fact) => {
-      if (done || fact.what !== what || !matches(fact)) return
+    checkers.onMachineEvent = (_node, event) => {
+      if (done || event.what !== what || !matches(event)) return
       done = true
-      // A fact comes in the middle of a step: what a schedule does to a node, it does between two.
+      // An event comes in the middle of a step: what a schedule does to a node, it does between two.
       this.world.clock.after(0, act)
     }
     return this.until(what, () => done)

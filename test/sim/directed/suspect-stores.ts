@@ -75,7 +75,7 @@ export function mergeCutShort(): readonly Violation[] {
   stage.until('somebody is to merge', () => checkers.truth.map.forced.size > 0)
   const { primary } = stage
   let isOver = false
-  checkers.onFact = (_, { what }) => {
+  checkers.onMachineEvent = (_, { what }) => {
     if (what === 'extent-merged') isOver = true
   }
   stage.run(MERGING_MS)

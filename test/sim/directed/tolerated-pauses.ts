@@ -20,9 +20,9 @@ const ROUNDS = 12
 export function toleratedPauses(): readonly Violation[] {
   const stage = new Stage({ voters: 3, minInSync: 2, clockError: 0.05 })
   const { checkers, nodes } = stage.world
-  checkers.onFact = (node, fact) => {
-    if (!CONSEQUENCES.includes(fact.what)) return
-    checkers.violation('liveness', `${node.host} says ${fact.what}, and all that happened is a pause`)
+  checkers.onMachineEvent = (node, event) => {
+    if (!CONSEQUENCES.includes(event.what)) return
+    checkers.violation('liveness', `${node.host} says ${event.what}, and all that happened is a pause`)
   }
   for (let round = 0; round < ROUNDS && !checkers.broken; round++) {
     for (const { process } of nodes) {
@@ -30,6 +30,6 @@ export function toleratedPauses(): readonly Violation[] {
       stage.run(2 * TIMERS.toleratedPauseMs + (TIMERS.renewMs / ROUNDS) * round)
     }
   }
-  checkers.onFact = () => {}
+  checkers.onMachineEvent = () => {}
   return stage.finish()
 }

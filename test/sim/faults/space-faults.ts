@@ -13,7 +13,7 @@ export class SpaceFaultMaker {
   mend({ space }: Disk): void {
     const reserves = this.victims.options.space?.reserves
     if (space === undefined || reserves === undefined) return
-    space.giveBack()
+    space.releaseBuffer()
     space.enlarge(2 * (reserves.placement + this.victims.options.hotBytes))
   }
 
@@ -40,13 +40,13 @@ export class SpaceFaultMaker {
     ] as const)
     const bytes = space.takeUpTo(Math.floor(chance.between(from, to)))
     const backAfterMs = chance.skewed(500, 20_000)
-    if (chance.happens(0.8)) clock.after(backAfterMs, () => void space.giveBack(bytes))
+    if (chance.happens(0.8)) clock.after(backAfterMs, () => void space.releaseBuffer(bytes))
     if (bytes > 0) this.victims.trace(`${bytes} bytes of the disk of ${name} are taken`)
     return bytes > 0
   }
 
   /** Somebody makes room on one disk. */
   give(): boolean {
-    return this.victims.chance.pick(this.victims.nodes).disk.space?.giveBack() === true
+    return this.victims.chance.pick(this.victims.nodes).disk.space?.releaseBuffer() === true
   }
 }

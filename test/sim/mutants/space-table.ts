@@ -36,7 +36,7 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
   {
     name: 'full-replica-filled',
     wrong: 'A replica that need not acknowledge stores what it is copied, although its mark is passed.',
-    edits: [{ room: REPLICATION, in: 'OutStream.lacksRoom', body: 'return false' }],
+    edits: [{ room: REPLICATION, in: 'OutStream.lacksSpace', body: 'return false' }],
   },
   {
     name: 'room-never-short',
@@ -67,7 +67,12 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
     name: 'held-blocks-forgotten',
     wrong: 'Blocks that waited for room at a replica go on to wait when there is some.',
     edits: [
-      { room: REPLICATION, in: 'OutStream.onAck', find: '!this.lacksRoom', replace: '!this.lacksRoom && this.marked' },
+      {
+        room: REPLICATION,
+        in: 'OutStream.onAck',
+        find: '!this.lacksSpace',
+        replace: '!this.lacksSpace && this.marked',
+      },
     ],
     schedule: 'full-replica-returns',
   },

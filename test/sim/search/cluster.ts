@@ -157,7 +157,7 @@ export class Cluster {
       const { next, effects } = this.locals.step(state.machine, draft.now, input)
       draft.nodes[node] = { ...state, machine: next }
       const answers: Input[] = []
-      for (const effect of effects) this.carryOut(draft, node, effect, answers)
+      for (const effect of effects) this.executeEffects(draft, node, effect, answers)
       for (const answer of answers) this.feed(draft, node, answer)
     } catch (error) {
       if ((error as Error).name !== 'InvariantError' && !/invariant/i.test(String(error))) throw error
@@ -175,7 +175,7 @@ export class Cluster {
     this.feed(draft, node, input)
   }
 
-  private carryOut(draft: Draft, node: number, effect: Effect, answers: Input[]): void {
+  private executeEffects(draft: Draft, node: number, effect: Effect, answers: Input[]): void {
     switch (effect.type) {
       case 'send':
         return this.send(draft, node, effect.link, effect.message)
@@ -194,8 +194,8 @@ export class Cluster {
         return this.rules.readAnswered(draft, node, effect)
       case 'close-link':
         return this.close(draft, node, effect.link, answers)
-      case 'fact':
-        if (effect.fact.what === 'extent-active') this.rules.activated(draft, node, effect.fact['epoch'] as number)
+      case 'event':
+        if (effect.event.what === 'extent-active') this.rules.activated(draft, node, effect.event['epoch'] as number)
         return
       case 'dial':
       case 'admin-done':

@@ -137,11 +137,11 @@ export class ClientProcess extends Process {
     for (const effect of effects) {
       if (!this.alive()) return
       observer.clientEffect(this, effect)
-      this.carryOut(effect)
+      this.executeEffects(effect)
     }
   }
 
-  private carryOut(effect: ClientEffect): void {
+  private executeEffects(effect: ClientEffect): void {
     switch (effect.type) {
       case 'send':
         return this.network.send(this, effect.link, effect.message)

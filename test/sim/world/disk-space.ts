@@ -1,4 +1,4 @@
-import { type Bytes, isAtLeast, type Millis, type StoreRoom, type StoreSpace } from '@ashlar/proto'
+import { type Bytes, isAtLeast, type Millis, type SpaceReport, type StoreSpace } from '@ashlar/proto'
 import { type Reserves, spaceOf } from '../../../packages/node/src/storage/space/reserves.ts'
 
 /** How large the disks of a cluster are, and what its stores keep free on them. */
@@ -54,7 +54,7 @@ export class DiskSpace {
   }
 
   /** Gives back what something else took, or so much of it. False: nothing was taken. */
-  giveBack(bytes: Bytes = this.takenBytes): boolean {
+  releaseBuffer(bytes: Bytes = this.takenBytes): boolean {
     if (this.takenBytes === 0) return false
     this.takenBytes = Math.max(0, this.takenBytes - bytes)
     return true
@@ -89,7 +89,7 @@ export class SpaceGauge {
   }
 
   /** `now`: by the clock of the process, which asks no more often while its host stands still. */
-  look(now: Millis): StoreRoom {
+  look(now: Millis): SpaceReport {
     if (now - this.askedAt >= REFRESH_MS) {
       this.askedAt = now
       this.ask()

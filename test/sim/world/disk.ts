@@ -126,14 +126,14 @@ export class Disk {
   private apply(batch: readonly Write[]): void {
     for (const write of batch) {
       applyWrite(this.replicas, write)
-      if (write.type === 'drop-replica') this.acquit(write.extent)
+      if (write.type === 'drop-replica') this.clearSuspicion(write.extent)
       else if (write.type === 'commit') {
         const { extent, blocks, marked } = write.change
         this.seen(
           extent,
           blocks.map(({ block }) => block),
         )
-        if (marked) this.acquit(extent)
+        if (marked) this.clearSuspicion(extent)
       }
     }
   }
@@ -161,7 +161,7 @@ export class Disk {
     return bytes
   }
 
-  private acquit(extent: ExtentId): void {
+  private clearSuspicion(extent: ExtentId): void {
     this.suspicion.delete(extent)
     this.incomplete.delete(extent)
   }
@@ -382,7 +382,7 @@ export class OpenStore {
       disk.log.append(effect.entry)
       return world.logDurable(effect.entry)
     }
-    disk.log.carryOut(effect.request, () => whole || world.chance.happens(0.6))
+    disk.log.executeEffects(effect.request, () => whole || world.chance.happens(0.6))
   }
 
   private saveCluster({ cluster, voters, founded }: Extract<DiskEffect, { type: 'save-cluster' }>): void {

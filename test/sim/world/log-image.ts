@@ -47,7 +47,7 @@ export class LogImage {
   }
 
   /** Carries a request out, part by part, for as long as `goesOn` says so: after that the power is gone. */
-  carryOut(request: PersistRequest, goesOn: () => boolean): void {
+  executeEffects(request: PersistRequest, goesOn: () => boolean): void {
     const { hardState, snapshot, append } = request
     if (!goesOn()) return
     if (hardState !== undefined) {

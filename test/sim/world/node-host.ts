@@ -334,8 +334,8 @@ export class NodeProcess extends Process {
     this.nodeClock.look()
     if (this.gauge !== undefined) {
       const room = this.gauge.look(this.now())
-      this.machine.setRoom(room)
-      this.world.observer.roomTold(this, room)
+      this.machine.setSpace(room)
+      this.world.observer.spaceReported(this, room)
     }
     this.feed({ type: 'tick' })
   }
@@ -354,7 +354,7 @@ export class NodeProcess extends Process {
           return this.kill(false)
         }
         observer.nodeEffect(this, effect)
-        this.carryOut(effect)
+        this.executeEffects(effect)
       }
     } catch (error) {
       observer.violation('machine', `${this.host} threw: ${error instanceof Error ? error.stack : String(error)}`)
@@ -381,7 +381,7 @@ export class NodeProcess extends Process {
     this.kill(false)
   }
 
-  private carryOut(effect: Effect): void {
+  private executeEffects(effect: Effect): void {
     switch (effect.type) {
       case 'send':
         if (effect.message.type === 'change-sets')
@@ -396,8 +396,8 @@ export class NodeProcess extends Process {
         )
       case 'reply-read':
         return this.network.send(this, effect.link, readDone(effect))
-      case 'fact':
-        if (effect.fact.what === 'registration-refused') this.refused = true
+      case 'event':
+        if (effect.event.what === 'registration-refused') this.refused = true
         return
       case 'admin-done':
         this.asked.get(effect.token)?.()

@@ -1,6 +1,6 @@
 import type { ClientEffect, ClientInput } from '@ashlar/client/core'
 import type { Effect, Input, LogEntry, MapState } from '@ashlar/node/core'
-import type { Bytes, StoreRoom } from '@ashlar/proto'
+import type { Bytes, SpaceReport } from '@ashlar/proto'
 import type { ClientProcess } from './client-host.ts'
 import type { NodeProcess } from './node-host.ts'
 
@@ -18,7 +18,7 @@ export interface NodeObserver {
   /** The same voter's map after this entry, and after whatever snapshot came before it. */
   logApplied(node: NodeProcess, index: number, map: MapState): void
   /** A process was told how much room its store has. */
-  roomTold(node: NodeProcess, room: StoreRoom): void
+  spaceReported(node: NodeProcess, room: SpaceReport): void
   /** A store met the end of its disk. */
   outOfRoom(node: NodeProcess, bytes: Bytes, freeBytes: Bytes): void
   /** A promise was broken; the run goes on so that what follows is seen too. */

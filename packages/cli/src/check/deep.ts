@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ExtentAnswer, NodeAnswer, VersionsAnswer } from '@ashlar/node/config'
+import type { ExtentResponse, NodeResponse, VersionsResponse } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { ApiClient } from '../api-client.ts'
 import type { Io } from '../io.ts'
@@ -37,7 +37,7 @@ export interface Copy {
   readonly intact: boolean
 }
 
-type Block = VersionsAnswer['blocks'][number]
+type Block = VersionsResponse['blocks'][number]
 
 /** A block that differs is read again this often, this long apart: a write on its way is not on all replicas at once. */
 const LOOKS = 20
@@ -72,12 +72,12 @@ class DeepCheck {
   private blocks = 0
   private changing = 0
 
-  constructor(api: ApiClient, nodes: readonly NodeAnswer[]) {
+  constructor(api: ApiClient, nodes: readonly NodeResponse[]) {
     this.api = api
     this.nodes = new Map(nodes.map(({ id, api }) => [id, new ApiClient([`http://${api}`])]))
   }
 
-  async compareExtent(volume: string, extent: ExtentAnswer): Promise<void> {
+  async compareExtent(volume: string, extent: ExtentResponse): Promise<void> {
     const holders = inSyncNodes(extent)
     this.extents++
     this.replicas += holders.length
@@ -181,7 +181,7 @@ interface Where {
   readonly name: string
 }
 
-function inSyncNodes(extent: ExtentAnswer): string[] {
+function inSyncNodes(extent: ExtentResponse): string[] {
   return extent.replicas.filter(({ standing }) => standing === 'in-sync').map(({ node }) => node)
 }
 
@@ -198,7 +198,7 @@ function hex(checksum: number): string {
   return checksum.toString(16).padStart(8, '0')
 }
 
-interface Page extends VersionsAnswer {
+interface Page extends VersionsResponse {
   readonly node: string
   readonly firstBlock: number
 }

@@ -1,11 +1,11 @@
-import type { ChangeMembersRequest, ControlMembersAnswer } from '@ashlar/node/config'
+import type { ChangeMembersRequest, ControlMembersResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import type { Io } from '../io.ts'
 import { type Column, type Format, formatTable, printOne } from '../output.ts'
 import type { Verb } from '../program.ts'
 
-type Member = ControlMembersAnswer['members'][number]
+type Member = ControlMembersResponse['members'][number]
 
 const COLUMNS: readonly Column<Member>[] = [
   { title: 'NODE', value: ({ node }) => node },
@@ -16,7 +16,7 @@ const COLUMNS: readonly Column<Member>[] = [
   { title: 'COMMITTED', value: ({ commit }) => commit ?? '-' },
 ]
 
-function printMembers(io: Io, format: Format, members: ControlMembersAnswer): void {
+function printMembers(io: Io, format: Format, members: ControlMembersResponse): void {
   printOne(io, format, members, {
     name: members.leader ?? '',
     describe: () => formatTable(members.members, COLUMNS),

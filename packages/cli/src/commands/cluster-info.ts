@@ -1,4 +1,4 @@
-import type { ClusterAnswer } from '@ashlar/node/config'
+import type { ClusterResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
@@ -23,12 +23,12 @@ export function clusterInfo({ io }: Verb): Command {
 }
 
 /** One line, and one more for each node that keeps the level from rising. A node of an older build tells nothing of it. */
-function describeLevel({ featureLevel = 0, featureLevelWaitsFor = [] }: ClusterAnswer): string | readonly string[] {
+function describeLevel({ featureLevel = 0, featureLevelWaitsFor = [] }: ClusterResponse): string | readonly string[] {
   if (featureLevelWaitsFor.length === 0) return String(featureLevel)
   return [`${featureLevel}, waits for`, ...featureLevelWaitsFor]
 }
 
-function describeCluster(cluster: ClusterAnswer): string {
+function describeCluster(cluster: ClusterResponse): string {
   const { healthy, recovering, degraded, unavailable } = cluster.extents
   const fields: (readonly [string, string | readonly string[]])[] = [
     ['State', cluster.state],

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type ClusterAnswer, parseDuration } from '@ashlar/node/config'
+import { type ClusterResponse, parseDuration } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { Command, Option } from 'commander'
 import type { ApiClient } from '../api-client.ts'
@@ -31,7 +31,7 @@ export function clusterWait({ io }: Verb): Command {
 }
 
 /** Also waits for a node to answer at all. Rejects with TIMEOUT, saying what was in the way. */
-async function waitFor(api: ApiClient, state: State, timeoutMs: number): Promise<ClusterAnswer> {
+async function waitFor(api: ApiClient, state: State, timeoutMs: number): Promise<ClusterResponse> {
   const wanted: readonly string[] = STATES.slice(0, STATES.indexOf(state) + 1)
   const deadline = performance.now() + timeoutMs
   for (;;) {
@@ -45,7 +45,7 @@ async function waitFor(api: ApiClient, state: State, timeoutMs: number): Promise
   }
 }
 
-async function look(api: ApiClient, timeoutMs: number): Promise<ClusterAnswer | AshlarError> {
+async function look(api: ApiClient, timeoutMs: number): Promise<ClusterResponse | AshlarError> {
   try {
     return await api.cluster(timeoutMs)
   } catch (error) {

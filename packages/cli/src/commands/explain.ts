@@ -1,4 +1,4 @@
-import type { ExplanationAnswer } from '@ashlar/node/config'
+import type { ExplanationResponse } from '@ashlar/node/config'
 import { Argument, Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
@@ -11,14 +11,14 @@ export function explain({ io }: Verb): Command {
     .argument('<name>', 'its name; VOLUME/NUMBER for an extent')
   addCommonOptions(command)
   examples(command, ['ashlar explain volume demo', 'ashlar explain extent demo/0', 'ashlar explain node n2'])
-  return command.action(async (kind: ExplanationAnswer['kind'], name: string) => {
+  return command.action(async (kind: ExplanationResponse['kind'], name: string) => {
     const { api, format } = sessionOf(io, command)
     const explanation = await api.explain(kind, name)
     printOne(io, format, explanation, { name: explanation.name, describe: () => describe(explanation) })
   })
 }
 
-function describe({ kind, name, state, because, waitsFor, todo }: ExplanationAnswer): string {
+function describe({ kind, name, state, because, waitsFor, todo }: ExplanationResponse): string {
   return formatFields([
     [kind[0]?.toUpperCase() + kind.slice(1), `${name} is ${state}`],
     ['Because', because.length === 0 ? '-' : because],

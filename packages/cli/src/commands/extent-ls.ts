@@ -1,10 +1,10 @@
-import type { ExtentAnswer } from '@ashlar/node/config'
+import type { ExtentResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { type Column, printList } from '../output.ts'
 import type { Verb } from '../program.ts'
 
-const COLUMNS: readonly Column<ExtentAnswer>[] = [
+const COLUMNS: readonly Column<ExtentResponse>[] = [
   { title: 'EXTENT', value: (extent) => extent.extent },
   { title: 'STATE', value: (extent) => extent.state },
   { title: 'PRIMARY', value: (extent) => extent.primary },
@@ -31,7 +31,7 @@ export function extentLs({ io }: Verb): Command {
 }
 
 /** `n1:in-sync`, `n3:joining(-120)`: how many blocks it still needs, where somebody knows. */
-function describeReplica({ node, standing, behindBlocks }: ExtentAnswer['replicas'][number]): string {
+function describeReplica({ node, standing, behindBlocks }: ExtentResponse['replicas'][number]): string {
   if (standing === 'in-sync' || behindBlocks === null) return `${node}:${standing}`
   return `${node}:${standing}(-${behindBlocks})`
 }

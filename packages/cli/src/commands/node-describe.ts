@@ -1,4 +1,4 @@
-import type { NodeDetailsAnswer } from '@ashlar/node/config'
+import type { NodeDetailsResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { aboutBytes, formatFields, formatTable, printOne } from '../output.ts'
@@ -17,7 +17,7 @@ export function nodeDescribe({ io }: Verb): Command {
   })
 }
 
-function describeNode(node: NodeDetailsAnswer): string {
+function describeNode(node: NodeDetailsResponse): string {
   const ready = node.ready === null ? 'unknown' : node.ready ? 'yes' : 'no'
   const fields = formatFields([
     ['Node', node.id],
@@ -41,14 +41,14 @@ function describeNode(node: NodeDetailsAnswer): string {
   return `${fields}\n${table}`
 }
 
-function spaceOf({ room }: NodeDetailsAnswer): string {
+function spaceOf({ room }: NodeDetailsResponse): string {
   if (room === null) return 'unknown'
   const { placement, writes, last } = room.reserves
   const reserves = `${aboutBytes(placement)} for placement, ${aboutBytes(writes)} for writes, ${aboutBytes(last)} at last`
   return `${room.space} since ${room.since}: ${aboutBytes(room.freeBytes)} free; reserves: ${reserves}`
 }
 
-function labelsOf({ labels }: NodeDetailsAnswer): string {
+function labelsOf({ labels }: NodeDetailsResponse): string {
   if (labels === null) return 'unknown'
   const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`)
   return pairs.length === 0 ? 'none' : pairs.join(', ')

@@ -1,10 +1,10 @@
-import type { NodeAnswer } from '@ashlar/node/config'
+import type { NodeResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { aboutBytes, type Column, printList } from '../output.ts'
 import type { Verb } from '../program.ts'
 
-const COLUMNS: readonly Column<NodeAnswer>[] = [
+const COLUMNS: readonly Column<NodeResponse>[] = [
   { title: 'NODE', value: (node) => node.id },
   { title: 'STATE', value: (node) => node.state },
   { title: 'PRIMARIES', value: (node) => node.primaries },
@@ -25,7 +25,7 @@ export function nodeLs({ io }: Verb): Command {
   examples(command, ['ashlar node ls', 'ashlar node ls -o wide', 'ashlar node ls -o json'])
   return command.action(async () => {
     const { api, format } = sessionOf(io, command)
-    const listing = { columns: COLUMNS, name: (node: NodeAnswer) => node.id, empty: 'the cluster has no nodes yet' }
+    const listing = { columns: COLUMNS, name: (node: NodeResponse) => node.id, empty: 'the cluster has no nodes yet' }
     printList(io, format, await api.nodes(), listing)
   })
 }

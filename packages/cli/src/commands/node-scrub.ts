@@ -1,4 +1,4 @@
-import { formatBytes, type ScrubAnswer } from '@ashlar/node/config'
+import { formatBytes, type ScrubResponse } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
 import { ApiClient } from '../api-client.ts'
@@ -36,7 +36,7 @@ export function nodeScrub({ io }: Verb): Command {
 
 function describeScrub(
   id: string,
-  { state, bytesPerSecond, position, current, last, reasonToLeave }: ScrubAnswer,
+  { state, bytesPerSecond, position, current, last, reasonToLeave }: ScrubResponse,
 ): string {
   return formatFields([
     ['Node', id],
@@ -51,7 +51,7 @@ function describeScrub(
   ])
 }
 
-function found({ blocks, bytes, damagedBlocks, lostLeaves }: NonNullable<ScrubAnswer['last']>): string {
+function found({ blocks, bytes, damagedBlocks, lostLeaves }: NonNullable<ScrubResponse['last']>): string {
   const lost = lostLeaves === 0 ? '' : `, versions lost in ${lostLeaves} places`
   return `${blocks} blocks and ${formatBytes(bytes)} read, ${damagedBlocks} blocks damaged${lost}`
 }

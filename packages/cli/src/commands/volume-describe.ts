@@ -1,4 +1,4 @@
-import { formatBytes, type VolumeAnswer } from '@ashlar/node/config'
+import { formatBytes, type VolumeResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
@@ -15,14 +15,14 @@ export function volumeDescribe({ io }: Verb): Command {
   })
 }
 
-function describeForced({ extent, node, epoch, acknowledged, merged }: VolumeAnswer['forced'][number]): string {
+function describeForced({ extent, node, epoch, acknowledged, merged }: VolumeResponse['forced'][number]): string {
   const known = acknowledged ? 'acknowledged' : 'not acknowledged yet'
   const how = merged ? 'merged what suspect stores held' : 'was made primary by force'
   return `extent ${extent}: ${node} ${how} in epoch ${epoch}, ${known}`
 }
 
 /** What people are told of a volume. */
-export function describeVolume(volume: VolumeAnswer): string {
+export function describeVolume(volume: VolumeResponse): string {
   const { healthy, recovering, degraded, unavailable } = volume.extents
   const holders = volume.holders.map(({ session, client, mode }) => `${client}, ${mode}, session ${session}`)
   return formatFields([

@@ -1,10 +1,10 @@
-import { formatBytes, type VolumeAnswer } from '@ashlar/node/config'
+import { formatBytes, type VolumeResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { type Column, printList } from '../output.ts'
 import type { Verb } from '../program.ts'
 
-const COLUMNS: readonly Column<VolumeAnswer>[] = [
+const COLUMNS: readonly Column<VolumeResponse>[] = [
   { title: 'NAME', value: (volume) => volume.name },
   { title: 'SIZE', value: (volume) => formatBytes(volume.sizeBytes) },
   { title: 'REPLICAS', value: (volume) => volume.replicas },
@@ -28,11 +28,11 @@ export function volumeLs({ io }: Verb): Command {
   })
 }
 
-function stateOf(volume: VolumeAnswer): string {
+function stateOf(volume: VolumeResponse): string {
   const { extents, state } = volume
   return state === 'healthy' ? state : `${state} (${extents[state]}/${extentsOf(volume)} extents)`
 }
 
-export function extentsOf({ extents }: VolumeAnswer): number {
+export function extentsOf({ extents }: VolumeResponse): number {
   return extents.healthy + extents.recovering + extents.degraded + extents.unavailable
 }

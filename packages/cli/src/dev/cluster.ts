@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type ClusterAnswer, formatBytes } from '@ashlar/node/config'
+import { type ClusterResponse, formatBytes } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { ApiClient } from '../api-client.ts'
 import type { Io } from '../io.ts'
@@ -168,7 +168,7 @@ export class DevRun {
     })
   }
 
-  private async look(): Promise<ClusterAnswer | undefined> {
+  private async look(): Promise<ClusterResponse | undefined> {
     try {
       return await this.api.cluster()
     } catch (error) {

@@ -4,7 +4,7 @@ import { controlFailure, waitedFailure } from './failures.ts'
 import type { LinkTable } from './link-table.ts'
 import type { ClientFailure, ClientLink } from './machine.ts'
 import type { MapCache } from './map-cache.ts'
-import { codeOfAnswer, holdMs, retryAction } from './retry.ts'
+import { codeOfResponse, holdMs, retryAction } from './retry.ts'
 
 export type AdminOutcome =
   | { readonly ok: true; readonly done: AdminDone }
@@ -66,7 +66,7 @@ export class AdminRequests {
   }
 
   /** False when the answer belongs to no pending request. */
-  onAnswer(ctx: ClientContext, done: AdminDone): boolean {
+  onResponse(ctx: ClientContext, done: AdminDone): boolean {
     for (const request of this.#pending) {
       if (request.number !== done.request) continue
       this.#onOutcome(ctx, request, done)
@@ -110,7 +110,7 @@ export class AdminRequests {
   }
 
   #onOutcome(ctx: ClientContext, request: AdminRequest, done: AdminDone): void {
-    const code = codeOfAnswer(done.code)
+    const code = codeOfResponse(done.code)
     request.refusals++
     // What NOT_FOUND means for data (a young extent) it does not mean here: control itself answered.
     const action = code === 'OK' || code === 'NOT_FOUND' ? 'give-up' : retryAction(code, request.refusals)

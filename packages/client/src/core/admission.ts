@@ -2,7 +2,7 @@ import type { Bytes, ExtentId, Piece } from '@ashlar/proto'
 import { type Lane, overlaps } from './call-queue.ts'
 import type { ClientContext } from './context.ts'
 import { InFlight } from './in-flight.ts'
-import { costBytes, erasedBlocks, type IoCall, isMutation } from './io-call.ts'
+import { costBytes, discardedBlocks, type IoCall, isMutation } from './io-call.ts'
 import { LaneHeap } from './lane-heap.ts'
 import type { OpenVolume } from './open-volume.ts'
 import type { PieceRequest } from './request.ts'
@@ -51,17 +51,17 @@ export class Admission {
 
   take({ call, piece, costBytes: bytes }: PieceRequest): void {
     this.#inFlight.take(piece.extent, isMutation(call), bytes)
-    if (call.kind === 'zero') call.volume.eraseWindow.take(piece.extent, erasedBlocks(call, piece))
+    if (call.kind === 'zero') call.volume.discardWindow.take(piece.extent, discardedBlocks(call, piece))
     this.onChange(piece.extent)
   }
 
   /** The request is not on its way any more, or is waited for no more. */
-  giveBack(request: PieceRequest): void {
+  releaseBuffer(request: PieceRequest): void {
     const { call, piece, costBytes: bytes } = request
     if (bytes === 0) return
     request.costBytes = 0
-    this.#inFlight.giveBack(piece.extent, isMutation(call), bytes)
-    if (call.kind === 'zero') call.volume.eraseWindow.giveBack(piece.extent, erasedBlocks(call, piece))
+    this.#inFlight.releaseBuffer(piece.extent, isMutation(call), bytes)
+    if (call.kind === 'zero') call.volume.discardWindow.releaseBuffer(piece.extent, discardedBlocks(call, piece))
     this.onChange(piece.extent)
   }
 
@@ -150,7 +150,7 @@ export class Admission {
    * extents may be stuck in another one, so that calls behind them pass, but for those of the same bytes: their order is kept.
    */
   #find(lane: Lane): Lane['next'] {
-    const { record, queue, eraseWindow } = lane.volume
+    const { record, queue, discardWindow } = lane.volume
     const passed: IoCall[] = []
     for (const call of lane.calls) {
       if (passed.length === MOST_PASSED) return undefined
@@ -158,7 +158,7 @@ export class Admission {
       else if (!passed.some((other) => overlaps(other, call))) {
         const piece = nextPiece(record.id, record, call.kind, call.offset, call.length, call.cursor)
         if (piece === undefined) continue
-        if (call.kind !== 'zero' || eraseWindow.hasRoom(piece.extent, erasedBlocks(call, piece), call.pieces.size))
+        if (call.kind !== 'zero' || discardWindow.hasRoom(piece.extent, discardedBlocks(call, piece), call.pieces.size))
           return { call, piece }
         queue.awaitingErasure.add(lane)
       }

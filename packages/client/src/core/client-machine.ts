@@ -1,11 +1,11 @@
 import type { Bytes, MapDelta, Message, Millis } from '@ashlar/proto'
 import { AdminRequests } from './admin-requests.ts'
+import { Looks } from './cluster-queries.ts'
 import { type ClientContext, type ClientTimers, clientTimers, DONE } from './context.ts'
 import { closedFailure, outOfRangeFailure, readOnlyFailure } from './failures.ts'
 import { Io } from './io.ts'
 import type { IoCall } from './io-call.ts'
 import { LinkTable } from './link-table.ts'
-import { Looks } from './looks.ts'
 import type {
   CallToken,
   ClientCall,
@@ -142,11 +142,11 @@ export class ClientMachine {
       case 'answer':
       case 'read-done':
       case 'allocation':
-        return this.#io.dispatcher.onAnswer(ctx, link, message)
+        return this.#io.dispatcher.onResponse(ctx, link, message)
       case 'map-update':
         return this.#onMapUpdate(ctx, link, message.delta)
       case 'admin-done':
-        this.#admin.onAnswer(ctx, message)
+        this.#admin.onResponse(ctx, message)
         return
       case 'ping':
         return

@@ -1,6 +1,6 @@
 import type {
   Answer,
-  ClientAnswer,
+  ClientResponse,
   Epoch,
   ErrorCode,
   ExtentId,
@@ -14,7 +14,7 @@ import type { LinkTable } from './link-table.ts'
 import type { ClientLink, WaitReason } from './machine.ts'
 import type { MapCache } from './map-cache.ts'
 import { mayTakeEffect, type PieceRequest, requestMessage } from './request.ts'
-import { codeOfAnswer, holdMs, retryAction } from './retry.ts'
+import { codeOfResponse, holdMs, retryAction } from './retry.ts'
 import { pieceRuns, placeRead } from './splitter.ts'
 
 /** How a request ended. `cancelled`: it never took effect and never will. `refused`: the code is the caller's. */
@@ -104,7 +104,7 @@ export class Dispatcher {
     }
   }
 
-  onAnswer(ctx: ClientContext, link: ClientLink, answer: ClientAnswer): void {
+  onResponse(ctx: ClientContext, link: ClientLink, answer: ClientResponse): void {
     const entry = this.#byNumber.get(answer.request)
     if (entry === undefined || entry.link !== link) return
     const { request } = entry
@@ -220,7 +220,7 @@ export class Dispatcher {
 
   #onCode(ctx: ClientContext, attempt: Attempt, answer: Answer): void {
     const { request, link } = attempt
-    const code = codeOfAnswer(answer.code)
+    const code = codeOfResponse(answer.code)
     if (code === 'OK' && request.op !== undefined) return this.#resolve(ctx, request, { how: 'applied' })
     // Only the answer to the cancellation itself says that no replica will ever apply the operation. A primary also drops
     // the write that it cancels, and says so, before that is certain.
@@ -243,7 +243,7 @@ export class Dispatcher {
   }
 
   /** Puts what a read or a query was answered with where it belongs. False when it does not fit the request. */
-  #accept(request: PieceRequest, answer: Exclude<ClientAnswer, Answer>): boolean {
+  #accept(request: PieceRequest, answer: Exclude<ClientResponse, Answer>): boolean {
     const { call, piece } = request
     if (answer.type === 'read-done')
       return call.kind === 'read' && call.target !== undefined && placeRead(call.target, piece, answer.parts)

@@ -1,7 +1,7 @@
 import type { AdminDone, ErrorCode } from '@ashlar/proto'
 import { type IoCall, isMutation } from './io-call.ts'
 import type { ClientFailure } from './machine.ts'
-import { codeOfAnswer } from './retry.ts'
+import { codeOfResponse } from './retry.ts'
 
 /** What callers are told when a call fails: one sentence that says what was wrong, one that says what to do. */
 
@@ -105,7 +105,7 @@ export function waitedFailure(what: string): ClientFailure {
 }
 
 export function controlFailure(done: AdminDone): ClientFailure {
-  const code = codeOfAnswer(done.code)
+  const code = codeOfResponse(done.code)
   const message = done.message === '' ? `the cluster refused the command (${code})` : done.message
   return { code, message, ...(done.hint === '' ? {} : { hint: done.hint }) }
 }

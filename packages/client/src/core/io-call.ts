@@ -55,6 +55,6 @@ export function costBytes(call: IoCall, length: Bytes): Bytes {
   return call.kind === 'read' || call.kind === 'write' ? Math.max(length, LEAST_COST_BYTES) : LEAST_COST_BYTES
 }
 
-export function erasedBlocks(call: IoCall, piece: Piece): number {
+export function discardedBlocks(call: IoCall, piece: Piece): number {
   return Math.ceil(piece.length / call.volume.record.blockSizeBytes)
 }

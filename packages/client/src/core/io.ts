@@ -112,7 +112,7 @@ export class Io implements RequestOwner {
     call.pieces.delete(request)
     this.#release(ctx, request)
     if (call.kind === 'zero')
-      this.#admission.onErased(call, call.volume.eraseWindow.onAnswered(ctx.now - request.waitingSince))
+      this.#admission.onErased(call, call.volume.discardWindow.onAnswered(ctx.now - request.waitingSince))
     if (resolution.how === 'applied') {
       call.appliedPieces++
       call.appliedBytes += piece.length
@@ -193,7 +193,7 @@ export class Io implements RequestOwner {
 
   /** Gives back what a resolved request held; later writes of its range go out. */
   #release(ctx: ClientContext, request: PieceRequest): void {
-    this.#admission.giveBack(request)
+    this.#admission.releaseBuffer(request)
     const { volume } = request.call
     if (request.op !== undefined) {
       volume.session?.resolve(request.piece.extent, request.op)
@@ -206,7 +206,7 @@ export class Io implements RequestOwner {
   /** Of a volume that is over: nobody waits for its locks and operation numbers any more. */
   #letGo(ctx: ClientContext, request: PieceRequest): void {
     this.dispatcher.drop(ctx, request)
-    this.#admission.giveBack(request)
+    this.#admission.releaseBuffer(request)
   }
 
   /** Deadline or abort: what was never sent is dropped, what was is cancelled; after a deadline the call waits a little for that. */
@@ -231,7 +231,7 @@ export class Io implements RequestOwner {
     if (call.failure === undefined) return
     for (const request of call.pieces) {
       this.dispatcher.withdraw(ctx, request)
-      this.#admission.giveBack(request)
+      this.#admission.releaseBuffer(request)
     }
     this.#settle(ctx, call, indeterminate(call.failure))
   }

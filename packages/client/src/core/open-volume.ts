@@ -1,6 +1,6 @@
 import type { AttachMode, ExtentId, Millis, VolumeRecord } from '@ashlar/proto'
 import { CallQueue } from './call-queue.ts'
-import { EraseWindow } from './erase-window.ts'
+import { DiscardWindow } from './discard-window.ts'
 import type { IoCall } from './io-call.ts'
 import type { CallToken, ClientFailure, VolumeHandle } from './machine.ts'
 import { RangeLocks } from './range-lock.ts'
@@ -31,7 +31,7 @@ export interface OpenVolume {
   renewAt: Millis
   /** Calls with pieces to cut, in each extent first come, first served. */
   readonly queue: CallQueue
-  readonly eraseWindow: EraseWindow
+  readonly discardWindow: DiscardWindow
   /** Calls that are not settled. */
   readonly calls: Set<IoCall>
   /** Those of `calls` that change the volume, in order. */
@@ -53,7 +53,7 @@ export function openVolume(given: Pick<OpenVolume, 'handle' | 'mode' | 'session'
     nextOrder: 1,
     renewAt: 0,
     queue: new CallQueue(),
-    eraseWindow: new EraseWindow(),
+    discardWindow: new DiscardWindow(),
     calls: new Set(),
     mutations: new Set(),
     flushes: new Set(),

@@ -49,7 +49,7 @@ const RETRY: Readonly<Record<ErrorCode, RetryRow>> = {
 }
 
 /** The code of an answer's number; a number that this version does not know is INTERNAL. */
-export function codeOfAnswer(number: number): ErrorCode {
+export function codeOfResponse(number: number): ErrorCode {
   return errorCodeOf(number) ?? 'INTERNAL'
 }
 

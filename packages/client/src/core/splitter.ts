@@ -17,7 +17,7 @@ export type IoKind = 'read' | 'write' | 'zero' | 'allocation'
 const QUERY_BLOCKS = 16_384
 
 function pieceLimitBytes(kind: IoKind, blockSizeBytes: Bytes): Bytes {
-  if (kind === 'zero') return LIMITS.erasePieceBlocks * blockSizeBytes
+  if (kind === 'zero') return LIMITS.discardPieceBlocks * blockSizeBytes
   if (kind === 'allocation') return QUERY_BLOCKS * blockSizeBytes
   return LIMITS.pieceBytes
 }

@@ -20,7 +20,7 @@ export { type ClientExportsOptions, clientExports, type ExportClient } from './s
 export {
   type DeviceExport,
   deviceExports,
-  type ExportFacts,
+  type ExportInfo,
   type ExportProvider,
   volumeExports,
 } from './server/exports.ts'

@@ -172,13 +172,13 @@ class Cluster implements MemoryCluster, MemoryNetwork {
       const fault = this.#faults.take(request)
       if (fault === 'lose-request') return link.transport.cut(link)
       const answer =
-        fault === undefined || fault === 'lose-answer' ? this.#carryOut(link, message) : refusal(message, fault)
+        fault === undefined || fault === 'lose-answer' ? this.#executeEffects(link, message) : refusal(message, fault)
       if (fault === 'lose-answer') link.transport.cut(link)
       else if (answer !== undefined) link.transport.answer(link, answer)
     })
   }
 
-  #carryOut(link: MemoryLink, message: Message): Message | undefined {
+  #executeEffects(link: MemoryLink, message: Message): Message | undefined {
     switch (message.type) {
       case 'get-map':
         link.isWatching ||= message.watch

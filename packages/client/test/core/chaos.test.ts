@@ -76,7 +76,7 @@ class Chaos {
     for (let round = 0; round < 400 && (this.#pending.size > 0 || this.script.machine.isBusy); round++) {
       this.#relink()
       while (this.#requests.length > 0 || this.#answers.length > 0) {
-        this.#carryOut()
+        this.#executeEffects()
         this.#deliver()
       }
       this.script.pass(50)
@@ -93,7 +93,7 @@ class Chaos {
   #step(): void {
     const dice = this.#pick(100)
     if (dice < 18) this.#call()
-    else if (dice < 45) this.#carryOut()
+    else if (dice < 45) this.#executeEffects()
     else if (dice < 75) this.#deliver()
     else if (dice < 80) this.#breakLink()
     else if (dice < 86) this.#relink()
@@ -119,7 +119,7 @@ class Chaos {
   }
 
   /** A node takes the next request of its link. */
-  #carryOut(): void {
+  #executeEffects(): void {
     const next = this.#requests.shift()
     if (next === undefined) return
     const { link, message } = next

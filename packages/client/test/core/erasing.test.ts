@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BLOCK_TRIM, LIMITS } from '@ashlar/proto'
-import { EraseWindow } from '../../src/core/erase-window.ts'
+import { DiscardWindow } from '../../src/core/discard-window.ts'
 import { MachineScript } from '../kit/machine-script.ts'
 
 const BLOCK = 4096
-const PIECE = LIMITS.erasePieceBlocks * BLOCK
+const PIECE = LIMITS.discardPieceBlocks * BLOCK
 const VOLUME_BYTES = 32 * 1024 * 1024
 
 /** A volume of 32 MiB of which this many bytes from its start are being trimmed. */
@@ -38,7 +38,7 @@ function answerAll(script: MachineScript, token: number, afterMs: number): numbe
 
 test('a trim of a whole volume has one piece on its way, of one leaf, while pieces take long', () => {
   const { script, token } = erasing()
-  for (const blocks of answerAll(script, token, 6)) assert.equal(blocks, LIMITS.erasePieceBlocks)
+  for (const blocks of answerAll(script, token, 6)) assert.equal(blocks, LIMITS.discardPieceBlocks)
 })
 
 test('it has more on their way while pieces are answered soon, half as many after one that was not, and never more than may be', () => {
@@ -46,14 +46,17 @@ test('it has more on their way while pieces are answered soon, half as many afte
   const inFlight = answerAll(script, token, 1)
   assert.deepEqual(
     inFlight.slice(0, 5),
-    [1, 2, 3, 4, 5].map((pieces) => pieces * LIMITS.erasePieceBlocks),
+    [1, 2, 3, 4, 5].map((pieces) => pieces * LIMITS.discardPieceBlocks),
   )
-  assert.ok(Math.max(...inFlight) <= 11 * LIMITS.erasePieceBlocks, 'a piece behind as many others takes more than 5 ms')
-  const window = new EraseWindow()
+  assert.ok(
+    Math.max(...inFlight) <= 11 * LIMITS.discardPieceBlocks,
+    'a piece behind as many others takes more than 5 ms',
+  )
+  const window = new DiscardWindow()
   for (let piece = 0; piece < 1000; piece++) window.onAnswered(1)
-  assert.equal(window.size, LIMITS.erasedBlocksInFlight)
+  assert.equal(window.size, LIMITS.discardedBlocksInFlight)
   window.onAnswered(6)
-  assert.equal(window.size, LIMITS.erasedBlocksInFlight / 2)
+  assert.equal(window.size, LIMITS.discardedBlocksInFlight / 2)
 })
 
 test('calls behind a trim that waits go out at once, but for those of its bytes', () => {

@@ -152,7 +152,7 @@ export class FakeNode {
     if (fault?.do === 'ignore') return
     if (fault?.do === 'disconnect-before') return socket.terminate()
     if (fault?.do === 'refuse') return this.#send(socket, this.#refusal(message, fault.code))
-    const answer = this.#carryOut(socket, message)
+    const answer = this.#executeEffects(socket, message)
     if (answer === undefined || fault?.do === 'drop-answer') return
     if (fault?.do === 'disconnect') return socket.terminate()
     if (fault?.do === 'hold') {
@@ -171,7 +171,7 @@ export class FakeNode {
     return { type: 'answer', request, code: number, epoch: this.#cluster.epochOf((message as ClientRequest).extent) }
   }
 
-  #carryOut(socket: WebSocket, message: Message): Message | undefined {
+  #executeEffects(socket: WebSocket, message: Message): Message | undefined {
     switch (message.type) {
       case 'get-map':
         if (message.watch) this.#watchers.add(socket)

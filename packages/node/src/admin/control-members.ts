@@ -3,16 +3,16 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import type { NodeView } from './node-view.ts'
 import { askLocal, type FetchPeer } from './peers.ts'
 import {
-  type ControlMembersAnswer,
+  type ControlMembersResponse,
   changeMembersSchema,
   errorSchema,
-  type LocalAnswer,
+  type LocalResponse,
   membersSchema,
   transferSchema,
 } from './schemas.ts'
 
 const errors = { '4xx': errorSchema, '5xx': errorSchema }
-type LocalControl = NonNullable<LocalAnswer['control']>
+type LocalControl = NonNullable<LocalResponse['control']>
 
 /** Who keeps control's log, and who of them leads. */
 export function controlRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPluginAsyncZod {
@@ -70,7 +70,7 @@ function storeNamed({ map }: NodeView, id: string, members = false): StoreId {
   throw new AshlarError('NOT_FOUND', `there is no node ${id}`, { hint: `nodes are ${names.join(', ')}` })
 }
 
-async function membersReport(view: NodeView, fetchPeer: FetchPeer): Promise<ControlMembersAnswer> {
+async function membersReport(view: NodeView, fetchPeer: FetchPeer): Promise<ControlMembersResponse> {
   const { map } = view
   const parts = new Map<string, LocalControl>()
   for (const [store, answer] of await askLocal(view, fetchPeer))

@@ -4,30 +4,30 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import type { ApiError } from './schemas.ts'
 
 /** What the API answers when something cannot be done. */
-export function errorAnswer(code: ErrorCode, message: string, hint = ''): ApiError {
+export function errorResponse(code: ErrorCode, message: string, hint = ''): ApiError {
   return { error: { code, message, hint } }
 }
 
 /** Turns whatever a handler threw into an answer. What nobody expected is logged with its stack and told without it. */
 export function sendError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error instanceof AshlarError) {
-    return reply.code(ERRORS[error.code].http).send(errorAnswer(error.code, error.message, error.hint))
+    return reply.code(ERRORS[error.code].http).send(errorResponse(error.code, error.message, error.hint))
   }
   if (hasZodFastifySchemaValidationErrors(error)) {
     const problems = error.validation.map(
       ({ instancePath, message }) => `${fieldOf(instancePath)}${message ?? 'is wrong'}`,
     )
-    return reply.code(ERRORS.USAGE.http).send(errorAnswer('USAGE', problems.join('; '), 'see /openapi.json'))
+    return reply.code(ERRORS.USAGE.http).send(errorResponse('USAGE', problems.join('; '), 'see /openapi.json'))
   }
   const status = error.statusCode ?? 500
-  if (status < 500) return reply.code(status).send(errorAnswer('USAGE', error.message, 'see /openapi.json'))
+  if (status < 500) return reply.code(status).send(errorResponse('USAGE', error.message, 'see /openapi.json'))
   request.log.error({ err: error }, 'request-failed')
-  return reply.code(500).send(errorAnswer('INTERNAL', 'the node failed to answer', 'its log has the reason'))
+  return reply.code(500).send(errorResponse('INTERNAL', 'the node failed to answer', 'its log has the reason'))
 }
 
 export function sendNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const message = `there is no ${request.method} ${request.url.split('?')[0]}`
-  return reply.code(404).send(errorAnswer('NOT_FOUND', message, 'see /openapi.json'))
+  return reply.code(404).send(errorResponse('NOT_FOUND', message, 'see /openapi.json'))
 }
 
 function fieldOf(path: string): string {

@@ -1,19 +1,19 @@
 import { AshlarError, type ExtentId, isAtLeast, NO_LIFE, type StoreId, TIMERS } from '@ashlar/proto'
 import { awaitedToMerge, nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
-import { askLocal, type FetchPeer, type PeerAnswers } from './peers.ts'
+import { askLocal, type FetchPeer, type PeerResponses } from './peers.ts'
 import { extentReports, nodeReport, volumeReport } from './reports.ts'
-import { describeRoom, makeRoom, shortOfRoom } from './room.ts'
-import type { ExplanationAnswer, ExtentAnswer, LocalAnswer, VolumeAnswer } from './schemas.ts'
+import { describeSpace, howToFreeSpace, lowOnSpace } from './room.ts'
+import type { ExplanationResponse, ExtentResponse, LocalResponse, VolumeResponse } from './schemas.ts'
 import { explainScrub } from './scrub.ts'
 
 /** Why a volume, an extent (`VOLUME/NUMBER`) or a node is as it is, what it waits for, and what a person can do. */
 export async function explain(
   view: NodeView,
-  kind: ExplanationAnswer['kind'],
+  kind: ExplanationResponse['kind'],
   name: string,
   fetchPeer: FetchPeer,
-): Promise<ExplanationAnswer> {
+): Promise<ExplanationResponse> {
   switch (kind) {
     case 'volume':
       return await explainVolume(view, name, fetchPeer)
@@ -24,9 +24,9 @@ export async function explain(
   }
 }
 
-async function explainVolume(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationAnswer> {
+async function explainVolume(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationResponse> {
   const [volume, locals] = await Promise.all([volumeReport(view, name, fetchPeer), askLocal(view, fetchPeer)])
-  const short = shortOfRoom(view, locals, storesOf(view, name))
+  const short = lowOnSpace(view, locals, storesOf(view, name))
   const { healthy, recovering, degraded, unavailable } = volume.extents
   const total = healthy + recovering + degraded + unavailable
   const because = [`${healthy} of its ${total} extents have all ${volume.replicas} replicas in sync`]
@@ -45,7 +45,7 @@ async function explainVolume(view: NodeView, name: string, fetchPeer: FetchPeer)
       ...(volume.state === 'healthy'
         ? []
         : [`ashlar extent ls ${name}`, ...startLostNodes(view), ...acknowledge(volume)]),
-      ...makeRoom(short),
+      ...howToFreeSpace(short),
     ],
   }
 }
@@ -55,7 +55,7 @@ function storesOf(view: NodeView, name: string): StoreId[] {
   return volume === undefined ? [] : view.map.extentsOf(volume.id).flatMap(({ assigned }) => assigned)
 }
 
-async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationAnswer> {
+async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationResponse> {
   const [, volume, number] = /^(.+)\/(\d+)$/.exec(name) ?? []
   if (volume === undefined || number === undefined) {
     throw new AshlarError('USAGE', `"${name}" is not an extent`, { hint: 'write VOLUME/NUMBER, such as demo/0' })
@@ -64,7 +64,7 @@ async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer)
   const extent = extents[Number(number)]
   if (extent === undefined) throw new AshlarError('NOT_FOUND', `volume ${volume} has no extent ${number}`)
   const assigned = view.map.extents.get(extent.id as ExtentId)?.assigned ?? []
-  const short = shortOfRoom(view, locals, assigned)
+  const short = lowOnSpace(view, locals, assigned)
   return {
     kind: 'extent',
     name,
@@ -86,20 +86,20 @@ async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer)
             ...giveUpAwaited(view, extent.id as ExtentId),
             ...forceAnother(view, name, extent.id as ExtentId),
           ]),
-      ...makeRoom(short),
+      ...howToFreeSpace(short),
     ],
   }
 }
 
 /** What nobody who is here has: readers of these blocks are told, and copies of blocks that differ wait for it. */
-function damageLines({ primary, damagedBlocks }: ExtentAnswer): string[] {
+function damageLines({ primary, damagedBlocks }: ExtentResponse): string[] {
   if (damagedBlocks === null || damagedBlocks === 0) return []
   return [
     `${damagedBlocks} blocks on ${primary} are damaged, and no replica that was asked has a good copy: it asks again, and a write of the whole block ends it`,
   ]
 }
 
-function acknowledge({ name, forced }: VolumeAnswer): string[] {
+function acknowledge({ name, forced }: VolumeResponse): string[] {
   return forced.every(({ acknowledged }) => acknowledged) ? [] : [`ashlar volume acknowledge-loss ${name}`]
 }
 
@@ -133,20 +133,20 @@ function giveUpAwaited({ map }: NodeView, extent: ExtentId): string[] {
   return record === undefined ? [] : awaitedToMerge(map, record).map((store) => giveUpNode(nodeName(map, store)))
 }
 
-function describeStanding({ standing, behindBlocks }: ExtentAnswer['replicas'][number]): string {
+function describeStanding({ standing, behindBlocks }: ExtentResponse['replicas'][number]): string {
   if (standing === 'in-sync') return 'in sync: it holds every acknowledged write'
   const behind = behindBlocks === null ? 'nobody could say how far behind' : `${behindBlocks} blocks behind`
   return standing === 'joining' ? `joining, ${behind}` : `out, ${behind}`
 }
 
 /** What made a store suspect: it knows itself, unless only control does. */
-function describeSuspicion(locals: PeerAnswers<LocalAnswer>, store: StoreId): string {
+function describeSuspicion(locals: PeerResponses<LocalResponse>, store: StoreId): string {
   const answer = locals.get(store)
   if (answer?.answered !== true) return 'why could not be asked'
   return answer.value.suspicion ?? 'control saw two directories with its identity, of which one is a copy'
 }
 
-async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationAnswer> {
+async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationResponse> {
   const [node, locals] = await Promise.all([nodeReport(view, name, fetchPeer), askLocal(view, fetchPeer)])
   const store = node.store as StoreId
   const why = node.trust === 'suspect' ? `: ${describeSuspicion(locals, store)}` : ''
@@ -157,7 +157,7 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
   const waitsFor: string[] = []
   const { room } = node
   const isShort = room !== null && isAtLeast(room.space, 'tight')
-  if (room !== null) (isShort ? waitsFor : because).push(`it ${describeRoom(room)}`)
+  if (room !== null) (isShort ? waitsFor : because).push(`it ${describeSpace(room)}`)
   if (node.declaredLost)
     waitsFor.push('it was declared lost for good, and stays in the map while an extent has nobody else')
   else if (node.state === 'lost') waitsFor.push('its lease ran out: nothing was heard of it for longer than that')
@@ -187,13 +187,13 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
       : node.ready === false
         ? [`read the log of ${node.id}`]
         : isShort
-          ? makeRoom(waitsFor)
+          ? howToFreeSpace(waitsFor)
           : [],
   }
 }
 
 /** A voter without its log: what happened to it, and what it waits for. */
-function controlRecovery(locals: PeerAnswers<LocalAnswer>, store: StoreId): string[] {
+function controlRecovery(locals: PeerResponses<LocalResponse>, store: StoreId): string[] {
   const answer = locals.get(store)
   if (answer?.answered !== true || answer.value.control?.recovering !== true) return []
   return [
@@ -202,7 +202,7 @@ function controlRecovery(locals: PeerAnswers<LocalAnswer>, store: StoreId): stri
 }
 
 /** A disk that does not save what is written to control's log (amendment 28). */
-function controlDisk(locals: PeerAnswers<LocalAnswer>, store: StoreId): string[] {
+function controlDisk(locals: PeerResponses<LocalResponse>, store: StoreId): string[] {
   const answer = locals.get(store)
   const control = answer?.answered === true ? answer.value.control : undefined
   const { diskWaitedMs = 0, voters = [] } = control ?? {}

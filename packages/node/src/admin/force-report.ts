@@ -2,8 +2,8 @@ import type { ExtentId, ExtentRecord, MapCopy, StoreId, VolumeRecord } from '@as
 import { extentIndexOf } from '@ashlar/proto'
 import { nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
-import { askLocalExtents, type FetchPeer, heldExtent, type PeerAnswers } from './peers.ts'
-import type { ForceReport, LocalExtentAnswer } from './schemas.ts'
+import { askLocalExtents, type FetchPeer, heldExtent, type PeerResponses } from './peers.ts'
+import type { ForceReport, LocalExtentResponse } from './schemas.ts'
 
 type Held = ForceReport['replica']
 
@@ -32,7 +32,7 @@ export async function forceReport(
   }
 }
 
-function heldBy(map: MapCopy, extent: ExtentId, store: StoreId, answers: PeerAnswers<LocalExtentAnswer[]>): Held {
+function heldBy(map: MapCopy, extent: ExtentId, store: StoreId, answers: PeerResponses<LocalExtentResponse[]>): Held {
   const held = heldExtent(answers, store, extent)
   return {
     node: nodeName(map, store),

@@ -5,21 +5,21 @@ export type { FetchPeer } from './peers.ts'
 export type {
   ApiError,
   ChangeMembersRequest,
-  ClusterAnswer,
-  ControlMembersAnswer,
+  ClusterResponse,
+  ControlMembersResponse,
   CreateVolumeRequest,
   DetachReport,
-  ExplanationAnswer,
-  ExtentAnswer,
+  ExplanationResponse,
+  ExtentResponse,
   ForceReport,
   ForceRequest,
-  LocalAnswer,
-  LocalExtentAnswer,
+  LocalExtentResponse,
+  LocalResponse,
   LoseReport,
-  NodeAnswer,
-  NodeDetailsAnswer,
-  VersionsAnswer,
-  VolumeAnswer,
+  NodeDetailsResponse,
+  NodeResponse,
+  VersionsResponse,
+  VolumeResponse,
 } from './schemas.ts'
-export type { ScrubAnswer, ScrubRequest } from './scrub.ts'
+export type { ScrubRequest, ScrubResponse } from './scrub.ts'
 export { type AdminServerOptions, createAdminServer, listenAdmin } from './server.ts'

@@ -1,14 +1,14 @@
 import { FEATURE_LEVEL } from '@ashlar/proto'
 import { nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
-import type { PeerAnswers } from './peers.ts'
-import type { LocalAnswer } from './schemas.ts'
+import type { PeerResponses } from './peers.ts'
+import type { LocalResponse } from './schemas.ts'
 
 /**
  * Whom the feature level of the cluster waits for (amendment 24), one clause each: nodes of the map that know less than this one,
  * and those that could not be asked. Empty once the level is the highest that this build knows.
  */
-export function levelWaitsFor({ map }: NodeView, locals: PeerAnswers<LocalAnswer>): string[] {
+export function levelWaitsFor({ map }: NodeView, locals: PeerResponses<LocalResponse>): string[] {
   if (map.featureLevel >= FEATURE_LEVEL) return []
   const nodes = [...map.nodes.keys()].filter((store) => !map.gone.has(store))
   const named = nodes.map((store) => ({ name: nodeName(map, store), answer: locals.get(store) }))

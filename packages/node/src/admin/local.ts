@@ -1,10 +1,10 @@
 import { FEATURE_LEVEL, type Voter } from '@ashlar/proto'
 import type { NodeView } from './node-view.ts'
-import { roomAnswer } from './room.ts'
-import type { LocalAnswer, LocalExtentAnswer } from './schemas.ts'
+import { spaceResponse } from './room.ts'
+import type { LocalExtentResponse, LocalResponse } from './schemas.ts'
 
 /** What a node says of itself alone, without asking anyone. */
-export function localAnswer(view: NodeView): LocalAnswer {
+export function localResponse(view: NodeView): LocalResponse {
   const { readiness } = view
   return {
     id: view.name,
@@ -20,12 +20,12 @@ export function localAnswer(view: NodeView): LocalAnswer {
     featureLevel: FEATURE_LEVEL,
     insecure: view.insecure.map(({ option, address }) => ({ option, address })),
     suspicion: view.suspicion ?? null,
-    room: roomAnswer(view.room),
+    room: spaceResponse(view.room),
     control: controlOf(view),
   }
 }
 
-function controlOf({ controlLog }: NodeView): LocalAnswer['control'] {
+function controlOf({ controlLog }: NodeView): LocalResponse['control'] {
   if (controlLog === undefined) return null
   const { role, recovering, term, lastIndex, commit, applied, snapshotIndex, diskWaitedMs, members } = controlLog
   const ids = (voters: readonly Voter[]) => voters.map(({ store }) => store)
@@ -35,7 +35,7 @@ function controlOf({ controlLog }: NodeView): LocalAnswer['control'] {
 }
 
 /** Every extent that the store holds, or those of one volume. */
-export function localExtentAnswers(view: NodeView, volume?: string): LocalExtentAnswer[] {
+export function localExtentResponses(view: NodeView, volume?: string): LocalExtentResponse[] {
   const extents = view.localExtents()
   const wanted =
     volume === undefined ? extents : extents.filter(({ extent }) => view.map.locate(extent)?.volume.name === volume)

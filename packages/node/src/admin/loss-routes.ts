@@ -7,7 +7,7 @@ import type { NodeView } from './node-view.ts'
 import type { FetchPeer } from './peers.ts'
 import { extentNumbered, extentReports, nodeNamed, volumeNamed, volumeReport } from './reports.ts'
 import {
-  type ExtentAnswer,
+  type ExtentResponse,
   errorSchema,
   extentSchema,
   type ForceReport,
@@ -119,7 +119,7 @@ async function force(
   at: z.infer<typeof oneExtent>,
   node: string,
   acceptDataLoss: boolean,
-): Promise<ExtentAnswer> {
+): Promise<ExtentResponse> {
   const report = await reportForce(view, fetchPeer, at, node)
   if (!acceptDataLoss) throw leftAsItIs(report.extent, report, report.mayBeLost)
   const extent = extentNumbered(view, volumeNamed(view, at.name), at.number).id

@@ -1,15 +1,15 @@
 import { AshlarError, type ExtentId, isDialable, type NodeRecord, type StoreId, TIMERS } from '@ashlar/proto'
 import type { z } from 'zod'
 import type { Progress, ProgressOf } from './health.ts'
-import { localAnswer, localExtentAnswers } from './local.ts'
+import { localExtentResponses, localResponse } from './local.ts'
 import type { NodeView } from './node-view.ts'
-import { type LocalAnswer, type LocalExtentAnswer, localExtentSchema, localSchema } from './schemas.ts'
+import { type LocalExtentResponse, type LocalResponse, localExtentSchema, localSchema } from './schemas.ts'
 
 /** Gets JSON from the API of another node. Rejects when it does not come in time or is refused. */
 export type FetchPeer = (api: string, path: string) => Promise<unknown>
 
 /** What one node said of itself, or why it did not. */
-export type PeerAnswer<T> =
+export type PeerResponse<T> =
   | { readonly answered: true; readonly value: T }
   | { readonly answered: false; readonly reason: string }
 
@@ -17,7 +17,7 @@ export type PeerAnswer<T> =
  * One answer for each node of the map that should answer, by store. Nodes that are lost are not asked, nor are those that this
  * node does not hear: the rest need not wait for what would not come.
  */
-export type PeerAnswers<T> = ReadonlyMap<StoreId, PeerAnswer<T>>
+export type PeerResponses<T> = ReadonlyMap<StoreId, PeerResponse<T>>
 
 /**
  * For a node that is heard, but whose API does not answer. Long enough for a busy one, short enough that a person does not wonder:
@@ -36,8 +36,8 @@ export const fetchPeer: FetchPeer = async (api, path) => {
   return await response.json()
 }
 
-export async function askLocal(view: NodeView, fetchPeer: FetchPeer): Promise<PeerAnswers<LocalAnswer>> {
-  return await askAll(view, () => localAnswer(view), localSchema, '/v1/local', fetchPeer)
+export async function askLocal(view: NodeView, fetchPeer: FetchPeer): Promise<PeerResponses<LocalResponse>> {
+  return await askAll(view, () => localResponse(view), localSchema, '/v1/local', fetchPeer)
 }
 
 /** Extents of one volume, or of all. */
@@ -45,9 +45,9 @@ export async function askLocalExtents(
   view: NodeView,
   fetchPeer: FetchPeer,
   volume?: string,
-): Promise<PeerAnswers<LocalExtentAnswer[]>> {
+): Promise<PeerResponses<LocalExtentResponse[]>> {
   const path = volume === undefined ? '/v1/local/extents' : `/v1/local/extents?volume=${encodeURIComponent(volume)}`
-  return await askAll(view, () => localExtentAnswers(view, volume), localExtentSchema.array(), path, fetchPeer)
+  return await askAll(view, () => localExtentResponses(view, volume), localExtentSchema.array(), path, fetchPeer)
 }
 
 async function askAll<T>(
@@ -56,11 +56,11 @@ async function askAll<T>(
   schema: z.ZodType<T>,
   path: string,
   fetchPeer: FetchPeer,
-): Promise<PeerAnswers<T>> {
+): Promise<PeerResponses<T>> {
   // Where another store took the place of one nobody is to be asked, and nobody is missed.
   const nodes = [...view.map.nodes.values()].filter(({ state, address }) => state !== 'lost' && address !== '')
   const answers = await Promise.all(
-    nodes.map(async (node): Promise<readonly [StoreId, PeerAnswer<T>]> => {
+    nodes.map(async (node): Promise<readonly [StoreId, PeerResponse<T>]> => {
       const { store, api } = node
       if (store === view.store) return [store, { answered: true, value: own() }]
       if (!view.hears(store))
@@ -96,16 +96,16 @@ async function askWhileHeard(
 
 /** What a store said of an extent that it holds; undefined when it did not answer, or holds none of it. */
 export function heldExtent(
-  answers: PeerAnswers<LocalExtentAnswer[]>,
+  answers: PeerResponses<LocalExtentResponse[]>,
   store: StoreId,
   extent: ExtentId,
-): LocalExtentAnswer | undefined {
+): LocalExtentResponse | undefined {
   const answer = answers.get(store)
   return answer?.answered === true ? answer.value.find((held) => held.extent === extent) : undefined
 }
 
 /** Looks progress up in what the primaries' nodes said. */
-export function progressFrom(view: NodeView, answers: PeerAnswers<LocalExtentAnswer[]>): ProgressOf {
+export function progressFrom(view: NodeView, answers: PeerResponses<LocalExtentResponse[]>): ProgressOf {
   const progress = new Map<number, Map<StoreId, Progress>>()
   for (const [store, answer] of answers) {
     if (!answer.answered) continue
@@ -118,7 +118,7 @@ export function progressFrom(view: NodeView, answers: PeerAnswers<LocalExtentAns
   return (extent) => progress.get(extent)
 }
 
-function progressOfStreams(extent: Pick<LocalExtentAnswer, 'streams'>): Map<StoreId, Progress> {
+function progressOfStreams(extent: Pick<LocalExtentResponse, 'streams'>): Map<StoreId, Progress> {
   return new Map(
     extent.streams.map((stream) => [
       stream.store as StoreId,
@@ -132,7 +132,7 @@ function progressOfStreams(extent: Pick<LocalExtentAnswer, 'streams'>): Map<Stor
   )
 }
 
-function progressOfMerge(sources: NonNullable<LocalExtentAnswer['merging']>): Map<StoreId, Progress> {
+function progressOfMerge(sources: NonNullable<LocalExtentResponse['merging']>): Map<StoreId, Progress> {
   return new Map(
     sources.map(({ store, phase }) => [store as StoreId, { joining: false, behindBlocks: undefined, merging: phase }]),
   )

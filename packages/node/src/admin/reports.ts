@@ -19,25 +19,25 @@ import {
 } from './health.ts'
 import { levelWaitsFor } from './levels.ts'
 import type { NodeView } from './node-view.ts'
-import { askLocal, askLocalExtents, type FetchPeer, heldExtent, type PeerAnswers, progressFrom } from './peers.ts'
-import { roomOf, shortOfRoom } from './room.ts'
+import { askLocal, askLocalExtents, type FetchPeer, heldExtent, type PeerResponses, progressFrom } from './peers.ts'
+import { lowOnSpace, roomOf } from './room.ts'
 import type {
-  ClusterAnswer,
-  ExtentAnswer,
-  LocalAnswer,
-  NodeAnswer,
-  NodeDetailsAnswer,
-  VolumeAnswer,
+  ClusterResponse,
+  ExtentResponse,
+  LocalResponse,
+  NodeDetailsResponse,
+  NodeResponse,
+  VolumeResponse,
 } from './schemas.ts'
 
 /** Answers of the API, put together from the map and from what the other nodes say of themselves. */
 
-export async function clusterReport(view: NodeView, fetchPeer: FetchPeer): Promise<ClusterAnswer> {
+export async function clusterReport(view: NodeView, fetchPeer: FetchPeer): Promise<ClusterResponse> {
   const [locals, extents] = await Promise.all([askLocal(view, fetchPeer), askLocalExtents(view, fetchPeer)])
   const { map } = view
-  const volumes = volumesByName(view).map((volume) => volumeAnswer(view, volume, progressFrom(view, extents)))
+  const volumes = volumesByName(view).map((volume) => volumeResponse(view, volume, progressFrom(view, extents)))
   const nodes = nodesByName(view)
-  const short = shortOfRoom(
+  const short = lowOnSpace(
     view,
     locals,
     nodes.map(({ store }) => store),
@@ -90,7 +90,7 @@ function clusterReasons(view: NodeView, nodes: readonly NodeRecord[]): string[] 
   return reasons
 }
 
-function insecureOf(view: NodeView, locals: PeerAnswers<LocalAnswer>): ClusterAnswer['insecure'] {
+function insecureOf(view: NodeView, locals: PeerResponses<LocalResponse>): ClusterResponse['insecure'] {
   return [...locals].flatMap(([store, answer]) =>
     answer.answered ? answer.value.insecure.map((listener) => ({ node: nodeName(view.map, store), ...listener })) : [],
   )
@@ -102,18 +102,18 @@ interface HeldCounts {
   inSync: number
 }
 
-export async function nodeReports(view: NodeView, fetchPeer: FetchPeer): Promise<NodeAnswer[]> {
+export async function nodeReports(view: NodeView, fetchPeer: FetchPeer): Promise<NodeResponse[]> {
   const held = countHeldBy(view)
   const locals = await askLocal(view, fetchPeer)
-  return nodesByName(view).map((node) => nodeAnswer(view, node, held, locals))
+  return nodesByName(view).map((node) => nodeResponse(view, node, held, locals))
 }
 
-function nodeAnswer(
+function nodeResponse(
   view: NodeView,
   node: NodeRecord,
   held: ReadonlyMap<StoreId, HeldCounts>,
-  locals: PeerAnswers<LocalAnswer>,
-): NodeAnswer {
+  locals: PeerResponses<LocalResponse>,
+): NodeResponse {
   return {
     id: node.name,
     state: node.state,
@@ -154,11 +154,11 @@ export function nodeNamed(view: NodeView, id: string): NodeRecord {
 }
 
 /** One node with what it says of itself. Throws NOT_FOUND. */
-export async function nodeReport(view: NodeView, id: string, fetchPeer: FetchPeer): Promise<NodeDetailsAnswer> {
+export async function nodeReport(view: NodeView, id: string, fetchPeer: FetchPeer): Promise<NodeDetailsResponse> {
   const node = nodeNamed(view, id)
   const { store } = node
   const [locals, extents] = await Promise.all([askLocal(view, fetchPeer), askLocalExtents(view, fetchPeer)])
-  const report = nodeAnswer(view, node, countHeldBy(view), locals)
+  const report = nodeResponse(view, node, countHeldBy(view), locals)
   const local = locals.get(store)
   const self = local?.answered === true ? local.value : undefined
   const silence = local === undefined ? 'it is lost, so it was not asked' : 'it did not answer'
@@ -174,7 +174,7 @@ export async function nodeReport(view: NodeView, id: string, fetchPeer: FetchPee
   }
 }
 
-function heldVolumes(view: NodeView, store: StoreId, progressOf: ProgressOf): NodeDetailsAnswer['volumes'] {
+function heldVolumes(view: NodeView, store: StoreId, progressOf: ProgressOf): NodeDetailsResponse['volumes'] {
   return volumesByName(view).flatMap((volume) => {
     const extents = view.map.extentsOf(volume.id).filter(({ assigned }) => assigned.includes(store))
     if (extents.length === 0) return []
@@ -189,18 +189,18 @@ function heldVolumes(view: NodeView, store: StoreId, progressOf: ProgressOf): No
   })
 }
 
-export async function volumeReports(view: NodeView, fetchPeer: FetchPeer): Promise<VolumeAnswer[]> {
+export async function volumeReports(view: NodeView, fetchPeer: FetchPeer): Promise<VolumeResponse[]> {
   const progressOf = progressFrom(view, await askLocalExtents(view, fetchPeer))
-  return volumesByName(view).map((volume) => volumeAnswer(view, volume, progressOf))
+  return volumesByName(view).map((volume) => volumeResponse(view, volume, progressOf))
 }
 
 /** Throws NOT_FOUND. */
-export async function volumeReport(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<VolumeAnswer> {
+export async function volumeReport(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<VolumeResponse> {
   const volume = volumeNamed(view, name)
-  return volumeAnswer(view, volume, progressFrom(view, await askLocalExtents(view, fetchPeer, name)))
+  return volumeResponse(view, volume, progressFrom(view, await askLocalExtents(view, fetchPeer, name)))
 }
 
-function volumeAnswer(view: NodeView, volume: VolumeRecord, progressOf: ProgressOf): VolumeAnswer {
+function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: ProgressOf): VolumeResponse {
   const { state, extents, reasons } = volumeHealth(view.map, volume, progressOf)
   const { name, sizeBytes, blockSizeBytes, extentSizeBytes, replicas, minInSync, generation } = volume
   const behind = view.map
@@ -218,7 +218,7 @@ function volumeAnswer(view: NodeView, volume: VolumeRecord, progressOf: Progress
 }
 
 /** Extents of a volume with the standing of each replica. Throws NOT_FOUND. */
-export async function extentReports(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExtentAnswer[]> {
+export async function extentReports(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExtentResponse[]> {
   const volume = volumeNamed(view, name)
   const answers = await askLocalExtents(view, fetchPeer, name)
   const progressOf = progressFrom(view, answers)
@@ -282,7 +282,7 @@ function nodesByName(view: NodeView): NodeRecord[] {
   return nodesThatCount(view.map).sort((a, b) => byName.compare(a.name, b.name) || (a.store < b.store ? -1 : 1))
 }
 
-function sumCounts(all: readonly VolumeAnswer['extents'][]): VolumeAnswer['extents'] {
+function sumCounts(all: readonly VolumeResponse['extents'][]): VolumeResponse['extents'] {
   const sum = { healthy: 0, recovering: 0, degraded: 0, unavailable: 0 }
   for (const counts of all) {
     for (const state of Object.keys(sum) as (keyof typeof sum)[]) sum[state] += counts[state]

@@ -2,32 +2,32 @@ import { type Bytes, isAtLeast, MIB, type StoreId } from '@ashlar/proto'
 import type { SpaceView } from '../storage/index.ts'
 import { nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
-import type { PeerAnswers } from './peers.ts'
-import type { LocalAnswer, RoomAnswer } from './schemas.ts'
+import type { PeerResponses } from './peers.ts'
+import type { LocalResponse, SpaceResponse } from './schemas.ts'
 
 /** What people are told of the room on disks (amendment 17). */
 
-export function roomAnswer({ space, freeBytes, since, reserves }: SpaceView): RoomAnswer {
+export function spaceResponse({ space, freeBytes, since, reserves }: SpaceView): SpaceResponse {
   return { space, freeBytes, since: new Date(since).toISOString(), reserves: { ...reserves } }
 }
 
 /** What a store said of its room; null when it could not be asked. */
-export function roomOf(locals: PeerAnswers<LocalAnswer>, store: StoreId): RoomAnswer | null {
+export function roomOf(locals: PeerResponses<LocalResponse>, store: StoreId): SpaceResponse | null {
   const answer = locals.get(store)
   return answer?.answered === true ? answer.value.room : null
 }
 
 /** One line for each of these stores that refuses writes for want of room. */
-export function shortOfRoom(view: NodeView, locals: PeerAnswers<LocalAnswer>, stores: Iterable<StoreId>): string[] {
+export function lowOnSpace(view: NodeView, locals: PeerResponses<LocalResponse>, stores: Iterable<StoreId>): string[] {
   return [...new Set(stores)].flatMap((store) => {
     const room = roomOf(locals, store)
     if (room === null || !isAtLeast(room.space, 'tight')) return []
-    return [`${nodeName(view.map, store)} ${describeRoom(room)}`]
+    return [`${nodeName(view.map, store)} ${describeSpace(room)}`]
   })
 }
 
 /** The end of a sentence that begins with a node's name. */
-export function describeRoom({ space, freeBytes, since, reserves }: RoomAnswer): string {
+export function describeSpace({ space, freeBytes, since, reserves }: SpaceResponse): string {
   const free = `${mebibytes(freeBytes)} of its disk are free`
   switch (space) {
     case 'free':
@@ -42,7 +42,7 @@ export function describeRoom({ space, freeBytes, since, reserves }: RoomAnswer):
 }
 
 /** What a person does about it. */
-export function makeRoom(lines: readonly string[]): string[] {
+export function howToFreeSpace(lines: readonly string[]): string[] {
   if (lines.length === 0) return []
   return [
     'trim what guests no longer need (fstrim), remove volumes, or enlarge the disk: writes go on by themselves then',

@@ -10,7 +10,7 @@ import {
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { explain } from './explain.ts'
-import { localAnswer, localExtentAnswers } from './local.ts'
+import { localExtentResponses, localResponse } from './local.ts'
 import type { NodeView } from './node-view.ts'
 import type { FetchPeer } from './peers.ts'
 import {
@@ -34,7 +34,7 @@ import {
   localSchema,
   nodeDetailsSchema,
   nodeSchema,
-  type VersionsAnswer,
+  type VersionsResponse,
   versionsSchema,
   volumeSchema,
 } from './schemas.ts'
@@ -166,7 +166,7 @@ export function localRoutes(view: NodeView): FastifyPluginAsyncZod {
     server.get(
       '/v1/local',
       { schema: { summary: 'This node itself', response: { 200: localSchema, ...errors } } },
-      () => localAnswer(view),
+      () => localResponse(view),
     )
     server.get(
       '/v1/local/extents',
@@ -177,7 +177,7 @@ export function localRoutes(view: NodeView): FastifyPluginAsyncZod {
           response: { 200: localExtentSchema.array(), ...errors },
         },
       },
-      (request) => localExtentAnswers(view, request.query.volume),
+      (request) => localExtentResponses(view, request.query.volume),
     )
     server.get(
       '/v1/local/extents/:id/versions',
@@ -189,12 +189,12 @@ export function localRoutes(view: NodeView): FastifyPluginAsyncZod {
           response: { 200: versionsSchema, ...errors },
         },
       },
-      (request) => versionsAnswer(view, request.params.id as ExtentId, request.query.firstBlock),
+      (request) => versionsResponse(view, request.params.id as ExtentId, request.query.firstBlock),
     )
   }
 }
 
-async function versionsAnswer(view: NodeView, extent: ExtentId, firstBlock: number): Promise<VersionsAnswer> {
+async function versionsResponse(view: NodeView, extent: ExtentId, firstBlock: number): Promise<VersionsResponse> {
   const place = view.map.locate(extent)
   if (place === undefined) throw new AshlarError('NOT_FOUND', `the map has no extent ${extent}`)
   const { blockSizeBytes } = place.volume

@@ -53,7 +53,7 @@ export const clusterSchema = z
   })
   .meta({ id: 'Cluster' })
 
-const roomSchema = z.object({
+const spaceSchema = z.object({
   space: z.enum(STORE_SPACES).describe('free, filling, tight or full: each refuses more than the one before.'),
   freeBytes: count.describe('Free bytes of its disk, less what its ballast lacks.'),
   since: z.string().describe('When it came to this, by its clock.'),
@@ -76,7 +76,7 @@ export const nodeSchema = z
       .boolean()
       .default(false)
       .describe('A person declared it lost for good, and some extent still names it.'),
-    room: roomSchema.nullable().default(null).describe('Room on its disk; null when it could not be asked.'),
+    room: spaceSchema.nullable().default(null).describe('Room on its disk; null when it could not be asked.'),
   })
   .meta({ id: 'Node' })
 
@@ -300,7 +300,7 @@ export const localSchema = z
       .nullable()
       .default(null)
       .describe('What made its store suspect, as it found when it opened it; null when it found nothing.'),
-    room: roomSchema.nullable().default(null).describe('Room on its disk.'),
+    room: spaceSchema.nullable().default(null).describe('Room on its disk.'),
     control: localControlSchema.nullable().default(null).describe("Its part in control's log; null when it has none."),
   })
   .meta({ id: 'Local' })
@@ -367,20 +367,20 @@ export const explanationSchema = z
   .meta({ id: 'Explanation' })
 
 export type ApiError = z.infer<typeof errorSchema>
-export type ClusterAnswer = z.infer<typeof clusterSchema>
-export type NodeAnswer = z.infer<typeof nodeSchema>
-export type NodeDetailsAnswer = z.infer<typeof nodeDetailsSchema>
-export type VolumeAnswer = z.infer<typeof volumeSchema>
+export type ClusterResponse = z.infer<typeof clusterSchema>
+export type NodeResponse = z.infer<typeof nodeSchema>
+export type NodeDetailsResponse = z.infer<typeof nodeDetailsSchema>
+export type VolumeResponse = z.infer<typeof volumeSchema>
 export type CreateVolumeRequest = z.infer<typeof createVolumeSchema>
-export type ExtentAnswer = z.infer<typeof extentSchema>
+export type ExtentResponse = z.infer<typeof extentSchema>
 export type ForceReport = z.infer<typeof forceReportSchema>
 export type LoseReport = z.infer<typeof loseReportSchema>
 export type DetachReport = z.infer<typeof detachReportSchema>
 export type ForceRequest = z.infer<typeof forceRequestSchema>
-export type RoomAnswer = z.infer<typeof roomSchema>
-export type LocalAnswer = z.infer<typeof localSchema>
-export type LocalExtentAnswer = z.infer<typeof localExtentSchema>
-export type VersionsAnswer = z.infer<typeof versionsSchema>
-export type ExplanationAnswer = z.infer<typeof explanationSchema>
-export type ControlMembersAnswer = z.infer<typeof membersSchema>
+export type SpaceResponse = z.infer<typeof spaceSchema>
+export type LocalResponse = z.infer<typeof localSchema>
+export type LocalExtentResponse = z.infer<typeof localExtentSchema>
+export type VersionsResponse = z.infer<typeof versionsSchema>
+export type ExplanationResponse = z.infer<typeof explanationSchema>
+export type ControlMembersResponse = z.infer<typeof membersSchema>
 export type ChangeMembersRequest = z.infer<typeof changeMembersSchema>

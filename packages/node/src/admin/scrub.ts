@@ -42,7 +42,7 @@ export const scrubCommandSchema = z.object({
     .describe('start: begin a pass now. pause: until resume, also across restarts.'),
 })
 
-export type ScrubAnswer = z.infer<typeof scrubSchema>
+export type ScrubResponse = z.infer<typeof scrubSchema>
 export type ScrubRequest = z.infer<typeof scrubCommandSchema>
 
 const errors = { '4xx': errorSchema, '5xx': errorSchema }
@@ -53,7 +53,7 @@ export function scrubRoutes(view: ScrubView): FastifyPluginAsyncZod {
     server.get(
       SCRUB_PATH,
       { schema: { summary: 'How far the scrub of this store is', response: { 200: scrubSchema, ...errors } } },
-      () => scrubAnswer(view),
+      () => scrubResponse(view),
     )
     server.post(
       SCRUB_PATH,
@@ -66,15 +66,15 @@ export function scrubRoutes(view: ScrubView): FastifyPluginAsyncZod {
       },
       ({ body }) => {
         view.command(body.do)
-        return scrubAnswer(view)
+        return scrubResponse(view)
       },
     )
   }
 }
 
-function scrubAnswer({ status, reasonToLeave }: ScrubView): ScrubAnswer {
+function scrubResponse({ status, reasonToLeave }: ScrubView): ScrubResponse {
   const { state, bytesPerSecond, position, current, last } = status
-  const pass = (of: typeof current): ScrubAnswer['current'] =>
+  const pass = (of: typeof current): ScrubResponse['current'] =>
     of === null
       ? null
       : {
@@ -109,7 +109,7 @@ export async function explainScrub(
   }
 }
 
-function found({ blocks, damagedBlocks, lostLeaves }: NonNullable<ScrubAnswer['last']>): string {
+function found({ blocks, damagedBlocks, lostLeaves }: NonNullable<ScrubResponse['last']>): string {
   const lost = lostLeaves === 0 ? '' : `, and versions lost in ${lostLeaves} places`
   return `${blocks} blocks read, ${damagedBlocks} of them damaged${lost}`
 }

@@ -5,7 +5,7 @@ import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fast
 import type { Logger } from 'pino'
 import { controlRoutes } from './control-members.ts'
 import { detachRoutes } from './detach-routes.ts'
-import { errorAnswer, sendError, sendNotFound } from './errors.ts'
+import { errorResponse, sendError, sendNotFound } from './errors.ts'
 import { lossRoutes } from './loss-routes.ts'
 import type { NodeView } from './node-view.ts'
 import { withoutUnusedSchemas } from './openapi.ts'
@@ -100,7 +100,7 @@ function registerProbes(server: FastifyInstance, view: NodeView, metrics: AdminS
   server.get('/readyz', { schema }, (_request, reply) => {
     const { readiness } = view
     if (readiness.ready) return reply.type('text/plain').send(OK)
-    return reply.code(ERRORS.UNHEALTHY.http).send(errorAnswer('UNHEALTHY', readiness.reason))
+    return reply.code(ERRORS.UNHEALTHY.http).send(errorResponse('UNHEALTHY', readiness.reason))
   })
   server.get('/metrics', { schema }, async (_request, reply) => {
     return reply.type(metrics.contentType).send(await metrics.expose())

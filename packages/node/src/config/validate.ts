@@ -8,7 +8,7 @@ export interface InsecureListener {
 }
 
 /** What the files say that decides whether options fit: found out by the caller, since this module does no I/O. */
-export interface DataDirFacts {
+export interface DataDirState {
   /** The directory does not exist or holds nothing: it belongs to no cluster yet. */
   readonly empty: boolean
 }
@@ -17,7 +17,7 @@ export interface DataDirFacts {
  * Refuses every combination of options that must not start: USAGE, with the name of the option. Resolves to the
  * listeners that --insecure allowed, for the log, the metrics and `cluster info`.
  */
-export function validateServerOptions(options: ServerOptions, dataDir: DataDirFacts): InsecureListener[] {
+export function validateServerOptions(options: ServerOptions, dataDir: DataDirState): InsecureListener[] {
   if (options.init && options.expect !== undefined && options.expect !== 1) {
     refuse('--expect', `${options.expect} contradicts --init, which founds a cluster of one node`)
   }

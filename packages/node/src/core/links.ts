@@ -55,7 +55,7 @@ export class Links implements PeerLinks {
    * be waiting behind this very step: a primary that called them silent by the clock would throw out every replica.
    */
   onStep(now: Millis): void {
-    if (this.lastStepAt !== undefined && now - this.lastStepAt > TIMERS.standstillMs) this.resumedAt = now
+    if (this.lastStepAt !== undefined && now - this.lastStepAt > TIMERS.noticedPauseMs) this.resumedAt = now
     this.lastStepAt = now
   }
 

@@ -278,7 +278,7 @@ export type Effect =
   | { readonly type: 'admin-done'; readonly token: Token; readonly done: Omit<AdminDone, 'type' | 'request'> }
   | { readonly type: 'handed-over' }
   /** For people: a log line and metrics. Never read back. */
-  | { readonly type: 'fact'; readonly fact: Fact }
+  | { readonly type: 'event'; readonly event: MachineEvent }
   /** The process cannot go on. */
   | { readonly type: 'fatal'; readonly reason: string }
 
@@ -286,7 +286,7 @@ export type Effect =
 export type LogEntry = import('./control/commands.ts').LogEntry
 
 /** Something worth a log line or a metric. `level` is pino's; labels are metric labels where a metric of that name exists. */
-export interface Fact {
+export interface MachineEvent {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   readonly what: string
   readonly extent?: ExtentId
@@ -336,8 +336,8 @@ export interface NodeStart {
   readonly seed: number
 }
 
-/** What a fact says beside its level and its name, which no detail may take the place of. */
-export type FactDetails = Readonly<Record<string, unknown>> & { readonly level?: never; readonly what?: never }
+/** What an event says beside its level and its name, which no detail may take the place of. */
+export type EventDetails = Readonly<Record<string, unknown>> & { readonly level?: never; readonly what?: never }
 
 /** What sub-machines are given at each step. */
 export interface Context {
@@ -348,5 +348,5 @@ export interface Context {
   token(): Token
   /** A number from 0 (included) to 1 (excluded). */
   random(): number
-  fact(level: Fact['level'], what: string, details?: FactDetails): void
+  event(level: MachineEvent['level'], what: string, details?: EventDetails): void
 }

@@ -6,17 +6,17 @@ import {
   type Message,
   type Millis,
   type RaftMessage,
+  type SpaceReport,
   type StoreId,
-  type StoreRoom,
   type Voter,
   volumeOf,
 } from '@ashlar/proto'
 import { ControlAgent } from './agent/index.ts'
 import type { ControlLeader } from './control/index.ts'
 import { ControlNode } from './control-node.ts'
-import { Founding } from './founding/index.ts'
+import { Bootstrap } from './founding/index.ts'
 import { Links, LOOPBACK_LINK } from './links.ts'
-import type { Context, Effect, Fact, Input, Link, NodeStart } from './machine.ts'
+import type { Context, Effect, Input, Link, MachineEvent, NodeStart } from './machine.ts'
 import { Prng } from './prng.ts'
 import type { RaftView } from './raft/index.ts'
 import { type ExtentStatus, Replication } from './replication/index.ts'
@@ -30,7 +30,7 @@ import { type ExtentStatus, Replication } from './replication/index.ts'
  */
 export class NodeMachine {
   readonly links: Links
-  readonly founding: Founding
+  readonly founding: Bootstrap
   readonly agent: ControlAgent
   readonly replication: Replication
   private readonly start: NodeStart
@@ -54,7 +54,7 @@ export class NodeMachine {
     this.prng = new Prng(start.seed)
     const { store, address, incarnation, knows: level = FEATURE_LEVEL } = start
     this.links = new Links({ store, address, counter: incarnation.counter, level })
-    this.founding = new Founding(start)
+    this.founding = new Bootstrap(start)
     this.agent = new ControlAgent(start, this.links)
     this.replication = new Replication({
       self: store,
@@ -68,10 +68,10 @@ export class NodeMachine {
   }
 
   /** Room of the store's disk, told to control and to primaries from here on (amendment 17). */
-  setRoom({ space, freeBytes }: StoreRoom): void {
+  setSpace({ space, freeBytes }: SpaceReport): void {
     const room = { space, freeBytes }
-    this.agent.setRoom(room)
-    this.replication.setRoom(room)
+    this.agent.setSpace(room)
+    this.replication.setSpace(room)
   }
 
   /** The control leader, on the node that has the control log. */
@@ -166,7 +166,8 @@ export class NodeMachine {
       },
       token: () => ++this.lastToken,
       random: () => this.prng.next(),
-      fact: (level: Fact['level'], what, details) => effects.push({ type: 'fact', fact: { level, what, ...details } }),
+      event: (level: MachineEvent['level'], what, details) =>
+        effects.push({ type: 'event', event: { level, what, ...details } }),
     }
     return ctx
   }
@@ -188,7 +189,7 @@ export class NodeMachine {
       case 'damage-found':
         return this.replication.onDamageFound(ctx, input.extent, input.blocks)
       case 'store-suspect':
-        if (this.leaving === undefined) ctx.fact('error', 'store-suspect', { reason: input.reason })
+        if (this.leaving === undefined) ctx.event('error', 'store-suspect', { reason: input.reason })
         this.leaving ??= input.reason
         return
       case 'log-appended':
@@ -198,7 +199,7 @@ export class NodeMachine {
         return this.control?.onPersisted(ctx, input.token)
       case 'cluster-saved':
         this.founding.onClusterSaved(ctx)
-        return this.followFounding(ctx)
+        return this.followBootstrap(ctx)
       case 'admin':
         return this.agent.onAdmin(ctx, input.token, input.command)
       case 'shut-down':
@@ -213,7 +214,7 @@ export class NodeMachine {
   private onTick(ctx: Context): void {
     this.links.onTick(ctx, this.featureLevel)
     this.founding.onTick(ctx)
-    this.followFounding(ctx)
+    this.followBootstrap(ctx)
     this.control?.onTick(ctx)
     this.agent.onTick(ctx)
     this.replication.onTick(ctx)
@@ -253,7 +254,7 @@ export class NodeMachine {
       case 'greet':
         this.founding.onGreet(ctx, link, message)
         this.agent.onGreeted(message)
-        return this.followFounding(ctx)
+        return this.followBootstrap(ctx)
       case 'register':
       case 'renew':
       case 'change-sets':
@@ -304,7 +305,7 @@ export class NodeMachine {
   }
 
   /** The cluster became known: control starts where it was founded, and this store registers with it. */
-  private followFounding(ctx: Context): void {
+  private followBootstrap(ctx: Context): void {
     const joined = this.founding.joined
     if (this.joined || joined === undefined) return
     this.joined = true

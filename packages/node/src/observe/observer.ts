@@ -2,10 +2,10 @@ import type { ExtentId, Message, Millis, StoreId } from '@ashlar/proto'
 import type { DestinationStream, Logger } from 'pino'
 import type { NodeView } from '../admin/node-view.ts'
 import type { LogLevel } from '../config/index.ts'
-import type { Fact, Link } from '../core/machine.ts'
+import type { Link, MachineEvent } from '../core/machine.ts'
 import { collectNode } from './collect.ts'
-import { FactLog } from './fact-log.ts'
-import { FACT_METRICS } from './fact-metrics.ts'
+import { EventLog } from './event-log.ts'
+import { FACT_METRICS } from './event-metrics.ts'
 import { createLog } from './log.ts'
 import { createNodeMetrics, type NodeMetrics } from './metrics/index.ts'
 import { OperationTimer } from './operation-timer.ts'
@@ -24,10 +24,10 @@ export interface ObserverOptions {
 
 const MAX_FACT_NAMES = 200
 
-type LinkFacts = { readonly peer: 'node' | 'client'; readonly direction: 'in' | 'out' }
+type LinkLabels = { readonly peer: 'node' | 'client'; readonly direction: 'in' | 'out' }
 
 /**
- * All that a node tells people: its log, its metrics, and the facts of its machines as both. The shell calls it beside
+ * All that a node tells people: its log, its metrics, and the events of its machines as both. The shell calls it beside
  * the machines; nothing here is ever read back by them.
  */
 export class Observer {
@@ -35,10 +35,10 @@ export class Observer {
   readonly register: Register
   readonly metrics: NodeMetrics
   private readonly clock: () => Millis
-  private readonly factLog: FactLog
+  private readonly eventLog: EventLog
   private readonly timer: OperationTimer
-  private readonly links = new Map<Link, LinkFacts>()
-  private readonly factNames = new Set<string>()
+  private readonly links = new Map<Link, LinkLabels>()
+  private readonly eventNames = new Set<string>()
   private view: NodeView | undefined
 
   constructor(options: ObserverOptions) {
@@ -47,7 +47,7 @@ export class Observer {
     this.log = createLog({ level, node: name, ...(to === undefined ? {} : { to }) })
     this.register = createRegister()
     this.metrics = createNodeMetrics(this.register, { version, name })
-    this.factLog = new FactLog({
+    this.eventLog = new EventLog({
       log: this.log,
       clock: this.clock,
       nodeName: (store) => this.nodeName(store),
@@ -71,11 +71,11 @@ export class Observer {
     }
   }
 
-  /** A fact of a machine: counted, logged, and turned into what its row of FACT_METRICS says. */
-  fact(fact: Fact): void {
-    this.metrics.process.facts.add({ what: this.labelOf(fact), level: fact.level })
-    FACT_METRICS[fact.what]?.(this.metrics, fact)
-    this.factLog.write(fact)
+  /** An event of a machine: counted, logged, and turned into what its row of FACT_METRICS says. */
+  event(event: MachineEvent): void {
+    this.metrics.process.events.add({ what: this.labelOf(event), level: event.level })
+    FACT_METRICS[event.what]?.(this.metrics, event)
+    this.eventLog.write(event)
   }
 
   linkUp(link: Link, direction: 'in' | 'out', peer: 'node' | 'client'): void {
@@ -84,10 +84,10 @@ export class Observer {
   }
 
   linkDown(link: Link): void {
-    const facts = this.links.get(link)
-    if (facts === undefined) return
+    const events = this.links.get(link)
+    if (events === undefined) return
     this.links.delete(link)
-    this.metrics.transport.linksClosed.add({ peer: facts.peer, direction: facts.direction })
+    this.metrics.transport.linksClosed.add({ peer: events.peer, direction: events.direction })
     this.timer.onLinkDown(link)
   }
 
@@ -105,14 +105,14 @@ export class Observer {
 
   /** Says what the log left out, and stops measuring. */
   close(): void {
-    this.factLog.settle(true)
+    this.eventLog.settle(true)
     this.metrics.process.close()
   }
 
-  /** Names of facts are few by intention; a bug that makes them many must not make as many series. */
-  private labelOf({ what }: Fact): string {
-    if (this.factNames.size < MAX_FACT_NAMES) this.factNames.add(what)
-    return this.factNames.has(what) ? what : 'other'
+  /** Names of events are few by intention; a bug that makes them many must not make as many series. */
+  private labelOf({ what }: MachineEvent): string {
+    if (this.eventNames.size < MAX_FACT_NAMES) this.eventNames.add(what)
+    return this.eventNames.has(what) ? what : 'other'
   }
 
   private nodeName(store: StoreId): string | undefined {
@@ -127,7 +127,7 @@ export class Observer {
     const { links } = this.metrics.transport
     for (const peer of ['node', 'client'] as const) {
       for (const direction of ['in', 'out'] as const) {
-        const open = [...this.links.values()].filter((facts) => facts.peer === peer && facts.direction === direction)
+        const open = [...this.links.values()].filter((events) => events.peer === peer && events.direction === direction)
         if (peer === 'node' || direction === 'in') links.set({ peer, direction }, open.length)
       }
     }

@@ -4,7 +4,7 @@ import type { CommitQueue } from './commit-queue.ts'
 import { driverPoisonedError } from './errors.ts'
 import { formatOf, type IdentityValue, putIdentity } from './repositories/identity-repository.ts'
 import type { StoreIdentity } from './store.ts'
-import { acquit, suspect } from './suspicion.ts'
+import { clearSuspicion, suspect } from './suspicion.ts'
 
 /** The identity of an open store: who it is, which cluster it belongs to, and whether it can be trusted. */
 export class IdentityKeeper {
@@ -52,8 +52,8 @@ export class IdentityKeeper {
   }
 
   /** A replica was compared with a primary or dropped by what this batch carries. */
-  acquit(extent: ExtentId, batch: Batch): void {
-    const suspicion = acquit(this.#value.suspicion, extent)
+  clearSuspicion(extent: ExtentId, batch: Batch): void {
+    const suspicion = clearSuspicion(this.#value.suspicion, extent)
     if (suspicion === this.#value.suspicion) return
     this.#value = { ...this.#value, suspicion }
     batch.operations.push(putIdentity(this.#value))

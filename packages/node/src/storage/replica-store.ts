@@ -231,7 +231,7 @@ export class ReplicaStore implements Store {
         this.#checkpointer.state.replicas.delete(extent)
         batch.del(extentKey('head', extent))
         batch.put(extentKey('tombstone', extent), NO_BYTES)
-        this.#identity.acquit(extent, batch)
+        this.#identity.clearSuspicion(extent, batch)
       },
       done: () => {
         this.#leaves.drop(replica)
@@ -312,7 +312,7 @@ export class ReplicaStore implements Store {
   #onBuilt(change: ReplicaChange, batch: Batch): void {
     const replica = this.#replicas.get(change.extent)
     if (replica !== undefined && change.head.record !== undefined) this.#noteVolume(replica, change.head.record, batch)
-    if (change.marked) this.#identity.acquit(change.extent, batch)
+    if (change.marked) this.#identity.clearSuspicion(change.extent, batch)
   }
 
   /** Keeps what is known of the volume of a replica on disk, for a map that was lost (amendment 16). */

@@ -13,7 +13,7 @@ export function suspect(
 }
 
 /** A replica was compared with a primary, or dropped: it is not suspect any more, and maybe the store is not either. */
-export function acquit(suspicion: Suspicion | undefined, extent: ExtentId): Suspicion | undefined {
+export function clearSuspicion(suspicion: Suspicion | undefined, extent: ExtentId): Suspicion | undefined {
   if (suspicion?.extents.includes(extent) !== true) return suspicion
   const extents = suspicion.extents.filter((other) => other !== extent)
   return extents.length === 0 ? undefined : { ...suspicion, extents }

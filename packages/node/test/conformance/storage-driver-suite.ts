@@ -209,7 +209,7 @@ export function storageDriverSuite(name: string, createPlace: () => Promise<Driv
       assert.equal((await entries(driver)).length, 2)
       const { freeBytes, totalBytes } = await driver.space()
       assert.ok(freeBytes > 0 && freeBytes <= totalBytes, `${freeBytes} of ${totalBytes} bytes are free`)
-      for (const [fact, value] of Object.entries(driver.statistics())) assert.ok(Number.isFinite(value), fact)
+      for (const [event, value] of Object.entries(driver.statistics())) assert.ok(Number.isFinite(value), event)
     })
 
     test('a random history reads as a plain map does', async () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { type Epoch, ERRORS, extentId, type Message, type SessionId, type VolumeId } from '@ashlar/proto'
-import type { Fact } from '../../src/core/machine.ts'
-import { FACT_METRICS } from '../../src/observe/fact-metrics.ts'
+import type { MachineEvent } from '../../src/core/machine.ts'
+import { FACT_METRICS } from '../../src/observe/event-metrics.ts'
 import { Observer } from '../../src/observe/index.ts'
 import { delaySeconds } from '../../src/observe/metrics/process.ts'
 import { newStoreMetrics } from '../../src/storage/index.ts'
@@ -36,9 +36,9 @@ function demoView(changes: Parameters<typeof mapOf>[0] = {}): FakeView {
   return new FakeView(mapOf({ volumes: [volumeRecord(1, 'demo')], extents: [extentRecord(1, 0)], ...changes }))
 }
 
-describe('facts of the machines', () => {
-  /** A fact of each kind that moves a metric, the series that it moves, and by how much. */
-  const moves: readonly [Fact, Record<string, number>][] = [
+describe('events of the machines', () => {
+  /** An event of each kind that moves a metric, the series that it moves, and by how much. */
+  const moves: readonly [MachineEvent, Record<string, number>][] = [
     [{ level: 'info', what: 'extent-active' }, { ashlar_replication_activations_total: 1 }],
     [
       { level: 'info', what: 'extent-stepped-down' },
@@ -83,11 +83,11 @@ describe('facts of the machines', () => {
     [{ level: 'error', what: 'store-failed' }, { ashlar_storage_failures_total: 1 }],
   ]
 
-  for (const [fact, expected] of moves) {
-    it(`${fact.what} moves ${Object.keys(expected).join(', ')}`, async (t) => {
+  for (const [event, expected] of moves) {
+    it(`${event.what} moves ${Object.keys(expected).join(', ')}`, async (t) => {
       const { observer, series } = observe(t)
       const before = await series()
-      observer.fact(fact)
+      observer.event(event)
       const after = await series()
       for (const [name, by] of Object.entries(expected)) {
         assert.equal((after.get(name) ?? 0) - (before.get(name) ?? 0), by, name)
@@ -96,31 +96,31 @@ describe('facts of the machines', () => {
   }
 
   it('that move a metric are all tried above', () => {
-    assert.deepEqual([...new Set(moves.map(([fact]) => fact.what))].sort(), Object.keys(FACT_METRICS).sort())
+    assert.deepEqual([...new Set(moves.map(([event]) => event.what))].sort(), Object.keys(FACT_METRICS).sort())
   })
 
   it('are counted by name, known or not', async (t) => {
     const { observer, value } = observe(t)
-    observer.fact({ level: 'info', what: 'never-heard-of' })
-    assert.equal(await value('ashlar_process_facts_total{what="never-heard-of",level="info"}'), 1)
+    observer.event({ level: 'info', what: 'never-heard-of' })
+    assert.equal(await value('ashlar_process_events_total{what="never-heard-of",level="info"}'), 1)
   })
 
   it('of too many names share one series', async (t) => {
     const { observer, value } = observe(t)
-    for (let number = 0; number < 250; number++) observer.fact({ level: 'debug', what: `name-${number}` })
-    assert.equal(await value('ashlar_process_facts_total{what="other",level="debug"}'), 50)
+    for (let number = 0; number < 250; number++) observer.event({ level: 'debug', what: `name-${number}` })
+    assert.equal(await value('ashlar_process_events_total{what="other",level="debug"}'), 50)
   })
 
   it('never fail over a detail of another kind than expected', async (t) => {
     const { observer, value } = observe(t)
-    observer.fact({ level: 'info', what: 'stream-marked', blocks: 'many', bytes: Number.NaN })
+    observer.event({ level: 'info', what: 'stream-marked', blocks: 'many', bytes: Number.NaN })
     assert.equal(await value('ashlar_recovery_copied_blocks_total'), 0)
     assert.equal(await value('ashlar_recovery_marked_streams_total'), 1)
   })
 
   it('become log lines with their details, and with the names that people know', (t) => {
     const { observer, lines } = observe(t, demoView())
-    observer.fact({ level: 'warn', what: 'stream-closed', extent: EXTENT, store: storeOf(2), reason: 'gap' })
+    observer.event({ level: 'warn', what: 'stream-closed', extent: EXTENT, store: storeOf(2), reason: 'gap' })
     const { level, msg, node, extent, volume, storeName, reason } = lines.at(-1) ?? {}
     assert.deepEqual(
       { level, msg, node, extent, volume, storeName, reason },
@@ -133,18 +133,18 @@ describe('facts of the machines', () => {
 
   it('that repeat are written a few times, counted all, and told of when the window is over', async (t) => {
     const { observer, lines, time, value } = observe(t)
-    for (let number = 0; number < 100; number++) observer.fact({ level: 'info', what: 'extent-active' })
-    observer.fact({ level: 'info', what: 'extent-recovering' })
+    for (let number = 0; number < 100; number++) observer.event({ level: 'info', what: 'extent-active' })
+    observer.event({ level: 'info', what: 'extent-recovering' })
     assert.equal(lines.filter(({ msg }) => msg === 'extent-active').length, 20)
     assert.equal(lines.filter(({ msg }) => msg === 'extent-recovering').length, 1)
     assert.equal(await value('ashlar_replication_activations_total'), 100)
     assert.equal(await value('ashlar_process_suppressed_log_lines_total{what="extent-active"}'), 80)
     time.ms = 10_001
-    // Another fact is enough: the one that was left out may never come again.
-    observer.fact({ level: 'info', what: 'lease-held' })
+    // Another event is enough: the one that was left out may never come again.
+    observer.event({ level: 'info', what: 'lease-held' })
     const told = lines.find(({ msg }) => msg === 'log-lines-suppressed')
     assert.deepEqual([told?.['what'], told?.['lines']], ['extent-active', 80])
-    observer.fact({ level: 'info', what: 'extent-active' })
+    observer.event({ level: 'info', what: 'extent-active' })
     assert.equal(lines.filter(({ msg }) => msg === 'extent-active').length, 21)
   })
 })

@@ -28,6 +28,6 @@ export class FrameMemory {
   onSent(frame: Uint8Array, error: Error | null | undefined): void {
     const failed = error !== undefined && error !== null
     if (failed || frame.length < SMALLEST_BYTES || frame.length > LARGEST_BYTES) return
-    this.kept.giveBack(new Uint8Array(frame.buffer))
+    this.kept.releaseBuffer(new Uint8Array(frame.buffer))
   }
 }

@@ -19,7 +19,7 @@ export class KeptMemory {
   }
 
   /** At most once, when nobody uses it any more. What is not given back is collected. */
-  giveBack(memory: Uint8Array): void {
+  releaseBuffer(memory: Uint8Array): void {
     if (this.keptBytes + memory.length > this.limitBytes) {
       // Who uses other sizes now would find nothing of theirs for ever.
       this.kept.clear()

@@ -110,7 +110,7 @@ export interface Allocation {
 }
 
 export type ClientRequest = Write | Zero | Read | QueryAllocation | Cancel
-export type ClientAnswer = Answer | ReadDone | Allocation
+export type ClientResponse = Answer | ReadDone | Allocation
 
 /** One block of a replicated write, with its new content. */
 export interface ReplicatedBlock {

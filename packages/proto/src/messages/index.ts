@@ -1,5 +1,5 @@
 import type { ControlMessage } from './control.ts'
-import type { ClientAnswer, ClientRequest, PeerData } from './data.ts'
+import type { ClientRequest, ClientResponse, PeerData } from './data.ts'
 import type { RaftMessage } from './raft.ts'
 import type { RecoveryMessage } from './recovery.ts'
 import type { SessionMessage } from './session.ts'
@@ -11,7 +11,7 @@ export type * from './recovery.ts'
 export type * from './session.ts'
 
 /** Everything that travels after the handshake. */
-export type Message = ClientRequest | ClientAnswer | PeerData | RecoveryMessage | ControlMessage | RaftMessage
+export type Message = ClientRequest | ClientResponse | PeerData | RecoveryMessage | ControlMessage | RaftMessage
 export type AnyMessage = SessionMessage | Message
 export type MessageType = AnyMessage['type']
 

@@ -27,7 +27,7 @@ import { InputBuffer } from './input-buffer.ts'
 import { type MetaContextRequest, parseInfoRequest, parseMetaContextRequest, parseString } from './option-data.ts'
 import {
   allocationContextReply,
-  exportNameAnswer,
+  exportNameResponse,
   greeting,
   infoReplies,
   optionReply,
@@ -74,9 +74,9 @@ export interface ListedExport {
   readonly description?: string
 }
 
-type ExportAnswer = ExportDescription | Refusal
+type ExportResponse = ExportDescription | Refusal
 /** What is done with an answer once it is there. */
-type Waiting = { readonly for: 'list' } | { readonly for: 'export'; readonly use: (answer: ExportAnswer) => void }
+type Waiting = { readonly for: 'list' } | { readonly for: 'export'; readonly use: (answer: ExportResponse) => void }
 
 interface Reply {
   readonly type: number
@@ -151,7 +151,7 @@ export class Handshake {
     return this.#advance()
   }
 
-  answerExport(answer: ExportAnswer): HandshakeEvent[] {
+  answerExport(answer: ExportResponse): HandshakeEvent[] {
     const waiting = this.#waiting
     if (waiting?.for !== 'export') return []
     this.#waiting = undefined
@@ -282,7 +282,7 @@ export class Handshake {
         this.#close(answer.text)
         return
       }
-      this.#send(exportNameAnswer(answer, this.#structuredReplies, !this.#noZeroes))
+      this.#send(exportNameResponse(answer, this.#structuredReplies, !this.#noZeroes))
       this.#enterTransmission(name, answer)
     })
   }
@@ -333,7 +333,7 @@ export class Handshake {
     return undefined
   }
 
-  #askExport(type: 'describe' | 'open', name: string, use: (answer: ExportAnswer) => void): void {
+  #askExport(type: 'describe' | 'open', name: string, use: (answer: ExportResponse) => void): void {
     this.#state = 'waiting'
     this.#waiting = { for: 'export', use }
     this.#events.push({ type, name })

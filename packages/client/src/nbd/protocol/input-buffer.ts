@@ -10,7 +10,7 @@ export class InputBuffer {
 
   /** Copies bytes in. */
   append(bytes: Uint8Array): void {
-    if (this.#end + bytes.length > this.#bytes.length) this.#makeRoom(bytes.length)
+    if (this.#end + bytes.length > this.#bytes.length) this.#howToFreeSpace(bytes.length)
     this.#bytes.set(bytes, this.#end)
     this.#end += bytes.length
   }
@@ -30,7 +30,7 @@ export class InputBuffer {
     return skipped
   }
 
-  #makeRoom(extra: number): void {
+  #howToFreeSpace(extra: number): void {
     const needed = this.length + extra
     const target = needed > this.#bytes.length / 2 ? new Uint8Array(2 * needed) : this.#bytes
     target.set(this.#bytes.subarray(this.#start, this.#end))

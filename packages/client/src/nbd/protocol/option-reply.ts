@@ -97,7 +97,7 @@ export function allocationContextReply(option: number, contextId: number): Uint8
 }
 
 /** The answer to NBD_OPT_EXPORT_NAME, which has no reply header. */
-export function exportNameAnswer(
+export function exportNameResponse(
   description: ExportDescription,
   structuredReplies: boolean,
   padded: boolean,

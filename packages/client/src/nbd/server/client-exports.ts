@@ -1,13 +1,13 @@
 import { AshlarError } from '@ashlar/proto'
 import { VolumeDevice, type VolumeSource } from '../device/volume-device.ts'
-import type { ExportFacts, ExportProvider } from './exports.ts'
+import type { ExportInfo, ExportProvider } from './exports.ts'
 
 /** What is needed of a client of the library. */
 export interface ExportClient {
   openVolume(name: string, options: { readonly mode: 'exclusive' | 'read-only' | 'shared' }): Promise<VolumeSource>
   readonly admin: {
-    list(): Promise<readonly VolumeFacts[]>
-    describe(name: string): Promise<VolumeFacts>
+    list(): Promise<readonly ExportedVolume[]>
+    describe(name: string): Promise<ExportedVolume>
   }
   status(): AsyncIterable<ExportClientEvent>
 }
@@ -19,7 +19,7 @@ export interface ExportClientEvent {
   readonly handle?: number
 }
 
-interface VolumeFacts {
+interface ExportedVolume {
   readonly name: string
   readonly sizeBytes: number
   readonly blockSizeBytes: number
@@ -52,7 +52,7 @@ export function clientExports(client: ExportClient, options: ClientExportsOption
   const readOnly = options.readOnly === true
   const mode = readOnly ? 'read-only' : options.shared === true ? 'shared' : 'exclusive'
   const losses = new LossWatch(client)
-  const factsOf = (volume: VolumeFacts): ExportFacts => ({
+  const infoOf = (volume: ExportedVolume): ExportInfo => ({
     name: volume.name,
     sizeBytes: volume.sizeBytes,
     blockSizeBytes: volume.blockSizeBytes,
@@ -67,7 +67,7 @@ export function clientExports(client: ExportClient, options: ClientExportsOption
     async describe(name) {
       if (served?.has(name) === false) return undefined
       try {
-        return factsOf(await client.admin.describe(name))
+        return infoOf(await client.admin.describe(name))
       } catch (error) {
         if (error instanceof AshlarError && (error.code === 'NOT_FOUND' || error.code === 'USAGE')) return undefined
         throw error

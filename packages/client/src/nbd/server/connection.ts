@@ -11,12 +11,12 @@ import {
 import type { Budget } from './budget.ts'
 import type { ByteStream } from './byte-stream.ts'
 import type { DeadlineSignals } from './deadline-signals.ts'
-import type { ExportFacts } from './exports.ts'
+import type { ExportInfo } from './exports.ts'
 import type { NbdServerLimits } from './limits.ts'
 import type { CloseReason, NbdLogger, NbdObserver } from './observer.ts'
 import type { ExportUser, OpenExport, OpenExports } from './open-exports.ts'
 import { Outgoing } from './outgoing.ts'
-import type { Loan, TransferMemory } from './transfer-memory.ts'
+import type { PooledBuffer, TransferMemory } from './transfer-memory.ts'
 import { Transmission, type TransmissionHost } from './transmission.ts'
 
 /** What the connections of one server share. */
@@ -135,7 +135,7 @@ export class Connection implements TransmissionHost, ExportUser {
     this.#outgoing.end(true)
   }
 
-  send(parts: readonly Uint8Array[], loans: readonly Loan[]): void {
+  send(parts: readonly Uint8Array[], loans: readonly PooledBuffer[]): void {
     this.#outgoing.push(parts, loans)
   }
 
@@ -312,7 +312,7 @@ export class Connection implements TransmissionHost, ExportUser {
     }
   }
 
-  #description(facts: ExportFacts): ExportDescription {
+  #description(facts: ExportInfo): ExportDescription {
     const { description } = facts
     return {
       name: facts.name,

@@ -4,7 +4,7 @@ import { VolumeDevice, type VolumeSource } from '../device/volume-device.ts'
 import type { ListedExport } from '../protocol/index.ts'
 
 /** What is known of an export without opening it. */
-export interface ExportFacts {
+export interface ExportInfo {
   readonly name: string
   readonly sizeBytes: number
   /** Preferred block size. */
@@ -22,7 +22,7 @@ export interface ExportFacts {
 export interface ExportProvider {
   list(): Promise<readonly ListedExport[]>
   /** Undefined when there is no such export. Must not open or attach anything. */
-  describe(name: string): Promise<ExportFacts | undefined>
+  describe(name: string): Promise<ExportInfo | undefined>
   /** Rejects with NOT_FOUND when there is no such export; the text of any AshlarError is shown to the client. */
   open(name: string): Promise<BlockDevice>
 }
@@ -45,7 +45,7 @@ export function deviceExports(exports: readonly DeviceExport[]): ExportProvider 
     },
     async describe(name) {
       const item = byName.get(name)
-      return item === undefined ? undefined : factsOf(name, item.device, item.description)
+      return item === undefined ? undefined : infoOf(name, item.device, item.description)
     },
     async open(name) {
       const item = byName.get(name)
@@ -60,7 +60,7 @@ export function volumeExports(volumes: readonly VolumeSource[]): ExportProvider 
   return deviceExports(volumes.map((volume) => ({ name: volume.name, device: new VolumeDevice(volume) })))
 }
 
-export function factsOf(name: string, device: BlockDevice, description?: string): ExportFacts {
+export function infoOf(name: string, device: BlockDevice, description?: string): ExportInfo {
   return {
     name,
     sizeBytes: device.sizeBytes,

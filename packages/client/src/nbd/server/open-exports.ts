@@ -1,7 +1,7 @@
 import { AshlarError } from '@ashlar/proto'
 import type { BlockDevice } from '../device/device.ts'
 import { type ListedExport, quoteName } from '../protocol/index.ts'
-import { type ExportFacts, type ExportProvider, factsOf } from './exports.ts'
+import { type ExportInfo, type ExportProvider, infoOf } from './exports.ts'
 import { WriteOrder } from './write-order.ts'
 
 /** What an open export needs to know of a connection that uses it. */
@@ -12,7 +12,7 @@ export interface ExportUser {
 
 /** An export that at least one connection has open. */
 export class OpenExport {
-  readonly facts: ExportFacts
+  readonly facts: ExportInfo
   readonly device: BlockDevice
   /** Orders overlapping writes of all connections. */
   readonly order = new WriteOrder()
@@ -23,7 +23,7 @@ export class OpenExport {
   lost: AshlarError | undefined
   #leaving = new Set<Promise<void>>()
 
-  constructor(facts: ExportFacts, device: BlockDevice) {
+  constructor(facts: ExportInfo, device: BlockDevice) {
     this.facts = facts
     this.device = device
   }
@@ -66,7 +66,7 @@ export class OpenExports {
   }
 
   /** Undefined when there is no such export. The empty name means the only export, where there is only one. */
-  async describe(name: string): Promise<ExportFacts | undefined> {
+  async describe(name: string): Promise<ExportInfo | undefined> {
     const known = await this.#resolve(name)
     return known === undefined ? undefined : this.#provider.describe(known)
   }
@@ -142,7 +142,7 @@ export class OpenExports {
     const facts = await this.#provider.describe(name)
     if (facts === undefined) throw new AshlarError('NOT_FOUND', `there is no export ${quoteName(name)}`)
     const device = await this.#provider.open(name)
-    const open = new OpenExport(factsOf(name, device, facts.description), device)
+    const open = new OpenExport(infoOf(name, device, facts.description), device)
     this.#references.set(open, entryOf())
     device.onLost?.((error) => this.lose(open, error))
     return open

@@ -1,7 +1,7 @@
 import { MIB } from '@ashlar/proto'
 import type { Budget } from './budget.ts'
 import type { ByteStream } from './byte-stream.ts'
-import type { Loan } from './transfer-memory.ts'
+import type { PooledBuffer } from './transfer-memory.ts'
 
 /** Bytes given to the socket at once: the step in which progress of a slow reader is seen. */
 const BATCH_BYTES = MIB
@@ -19,8 +19,8 @@ export class Outgoing {
   #bytes = 0
   /** Bytes since the connection began. */
   #pushedBytes = 0
-  /** Loans in the order of the ends of their bytes, counted as `pushedBytes` is. */
-  #lent: { readonly end: number; readonly loans: readonly Loan[] }[] = []
+  /** BufferPool in the order of the ends of their bytes, counted as `pushedBytes` is. */
+  #lent: { readonly end: number; readonly loans: readonly PooledBuffer[] }[] = []
   /** The socket has a batch, or gets one at the end of this turn. */
   #busy = false
   #ending = false
@@ -45,8 +45,8 @@ export class Outgoing {
     return this.#bytes === 0 ? 0 : now - this.#progressAt
   }
 
-  /** Loans, whose memory the parts are in, are given back when the kernel has them; not when the connection ends first. */
-  push(parts: readonly Uint8Array[], loans: readonly Loan[] = []): void {
+  /** BufferPool, whose memory the parts are in, are given back when the kernel has them; not when the connection ends first. */
+  push(parts: readonly Uint8Array[], loans: readonly PooledBuffer[] = []): void {
     if (this.#ending || this.#socket.destroyed) return
     if (this.#bytes === 0) this.#progressAt = performance.now()
     let added = 0
@@ -111,7 +111,7 @@ export class Outgoing {
     if (error) this.#lent = []
     if (this.#bytes === 0) return
     this.#bytes -= batch
-    this.#giveBack(this.#pushedBytes - this.#bytes)
+    this.#releaseBuffer(this.#pushedBytes - this.#bytes)
     this.#budget.give(batch)
     this.#progressAt = performance.now()
     if (this.#bytes > 0) {
@@ -121,9 +121,9 @@ export class Outgoing {
     this.#onProgress()
   }
 
-  #giveBack(sentBytes: number): void {
+  #releaseBuffer(sentBytes: number): void {
     for (let next = this.#lent[0]; next !== undefined && next.end <= sentBytes; next = this.#lent[0]) {
-      for (const loan of next.loans) loan.giveBack()
+      for (const loan of next.loans) loan.releaseBuffer()
       this.#lent.shift()
     }
   }

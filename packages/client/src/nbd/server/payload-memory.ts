@@ -1,12 +1,12 @@
 import type { NbdRequest } from '../protocol/index.ts'
-import type { Loan, TransferMemory } from './transfer-memory.ts'
+import type { PooledBuffer, TransferMemory } from './transfer-memory.ts'
 
 /** Memory that the data of writes is put together in, by request. */
 export class PayloadMemory {
   readonly #memory: TransferMemory | undefined
   /** What the request that is being read was given. */
-  #reading: Loan | undefined
-  readonly #loans = new WeakMap<NbdRequest, Loan>()
+  #reading: PooledBuffer | undefined
+  readonly #loans = new WeakMap<NbdRequest, PooledBuffer>()
 
   constructor(memory: TransferMemory | undefined) {
     this.#memory = memory
@@ -14,7 +14,7 @@ export class PayloadMemory {
 
   /** Memory for the data of the request that is being read. */
   readonly allocate = (length: number): Uint8Array => {
-    this.#reading = this.#memory?.loanFor(length)
+    this.#reading = this.#memory?.bufferFor(length)
     return this.#reading?.allocate(length) ?? Buffer.allocUnsafeSlow(length)
   }
 
@@ -26,7 +26,7 @@ export class PayloadMemory {
   }
 
   /** The write was carried out, so that nobody refers to its data. That of one that failed might land later: it is collected. */
-  giveBack(request: NbdRequest): void {
-    this.#loans.get(request)?.giveBack()
+  releaseBuffer(request: NbdRequest): void {
+    this.#loans.get(request)?.releaseBuffer()
   }
 }

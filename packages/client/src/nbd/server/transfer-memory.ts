@@ -7,11 +7,11 @@ const SMALLEST_BYTES = 64 * KIB
 const KEPT_BYTES = 16 * MIB
 
 /** Memory that one request was given. */
-export interface Loan {
+export interface PooledBuffer {
   /** Memory with any content. */
   readonly allocate: (length: number) => Uint8Array
   /** At most once, when nobody uses it any more. A loan that is not given back is collected like any other memory. */
-  giveBack(): void
+  releaseBuffer(): void
 }
 
 /**
@@ -23,7 +23,7 @@ export class TransferMemory {
   readonly #kept = new KeptMemory(KEPT_BYTES)
 
   /** Memory for one request, if it is large enough to be worth it. */
-  loanFor(length: number): Loan | undefined {
+  bufferFor(length: number): PooledBuffer | undefined {
     if (length < SMALLEST_BYTES) return undefined
     const lent: Uint8Array[] = []
     return {
@@ -32,8 +32,8 @@ export class TransferMemory {
         lent.push(memory)
         return memory
       },
-      giveBack: () => {
-        for (const memory of lent) if (memory.length >= SMALLEST_BYTES) this.#kept.giveBack(memory)
+      releaseBuffer: () => {
+        for (const memory of lent) if (memory.length >= SMALLEST_BYTES) this.#kept.releaseBuffer(memory)
       },
     }
   }

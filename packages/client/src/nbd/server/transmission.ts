@@ -28,15 +28,15 @@ import type { NbdServerLimits } from './limits.ts'
 import type { NbdLogger, NbdObserver } from './observer.ts'
 import type { OpenExport } from './open-exports.ts'
 import { PayloadMemory } from './payload-memory.ts'
-import type { Loan, TransferMemory } from './transfer-memory.ts'
+import type { PooledBuffer, TransferMemory } from './transfer-memory.ts'
 import type { WriteTicket } from './write-order.ts'
 
 /** What the pipeline needs of its connection. */
 export interface TransmissionHost {
   /** Bytes of replies that the client has not taken. */
   readonly unsentBytes: number
-  /** Loans are given back once the kernel has all of the bytes. */
-  send(parts: readonly Uint8Array[], loans: readonly Loan[]): void
+  /** BufferPool are given back once the kernel has all of the bytes. */
+  send(parts: readonly Uint8Array[], loans: readonly PooledBuffer[]): void
   /** Whether more input is wanted now. */
   setInputWanted(wanted: boolean): void
   /** The client said NBD_CMD_DISC; its requests in flight go on. */
@@ -83,7 +83,7 @@ export class Transmission {
   /** Writes that wait for an earlier overlapping one. */
   readonly #queued = new Map<WriteTicket, NbdRequest>()
   /** Memory of replies that are written and not handed over. */
-  #loans: Loan[] = []
+  #loans: PooledBuffer[] = []
   #flushScheduled = false
   #begun = false
   /** Requests are being taken: what ends meanwhile must not begin to take some itself. */
@@ -149,7 +149,7 @@ export class Transmission {
     // To leave can give the turn to another write of ours that waits: its turn does nothing now.
     for (const [ticket, request] of this.#queued) {
       this.#options.open.order.leave(ticket)
-      this.#giveBack(request)
+      this.#releaseBuffer(request)
     }
     this.#queued.clear()
     this.stop()
@@ -246,7 +246,7 @@ export class Transmission {
   }
 
   #read(request: NbdRequest, started: number): void {
-    const loan = this.#options.transferMemory?.loanFor(request.length)
+    const loan = this.#options.transferMemory?.bufferFor(request.length)
     const options = this.#callOptions()
     const read = loan === undefined ? options : { ...options, allocate: loan.allocate }
     this.#options.open.device.read(request.offset, request.length, read).then(
@@ -263,17 +263,17 @@ export class Transmission {
     const ticket: WriteTicket = this.#options.open.order.enter(request.offset, request.length, () => {
       if (this.#abandoned) return
       this.#queued.delete(ticket)
-      this.#carryOut(request, ticket, started)
+      this.#executeEffects(request, ticket, started)
     })
-    if (ticket.blockers === 0) this.#carryOut(request, ticket, started)
+    if (ticket.blockers === 0) this.#executeEffects(request, ticket, started)
     else this.#queued.set(ticket, request)
   }
 
-  #carryOut(request: NbdRequest, ticket: WriteTicket, started: number): void {
+  #executeEffects(request: NbdRequest, ticket: WriteTicket, started: number): void {
     const order = this.#options.open.order
     this.#call(request).then(
       () => {
-        this.#payloads.giveBack(request)
+        this.#payloads.releaseBuffer(request)
         order.leave(ticket)
         this.#succeed(request, started)
       },
@@ -345,7 +345,7 @@ export class Transmission {
 
   #finish(request: NbdRequest, errno: number, started: number): void {
     const { observer, open } = this.#options
-    this.#giveBack(request)
+    this.#releaseBuffer(request)
     observer.requestFinished?.({
       exportName: open.facts.name,
       command: COMMAND_NAMES[request.command] ?? 'unknown',
@@ -361,7 +361,7 @@ export class Transmission {
     }
   }
 
-  #giveBack(request: NbdRequest): void {
+  #releaseBuffer(request: NbdRequest): void {
     const cost = costOf(request)
     this.#inFlight--
     this.#inFlightBytes -= cost

@@ -8,22 +8,22 @@ import { withServer } from '../support/test-server.ts'
 
 test('memory that was given back is used again for a read of the same size, and only then', () => {
   const memory = new TransferMemory()
-  const first = memory.loanFor(MIB)
+  const first = memory.bufferFor(MIB)
   const bytes = first?.allocate(MIB)
-  assert.notEqual(memory.loanFor(MIB)?.allocate(MIB), bytes)
-  first?.giveBack()
-  assert.notEqual(memory.loanFor(128 * KIB)?.allocate(128 * KIB)?.buffer, bytes?.buffer)
-  assert.equal(memory.loanFor(MIB)?.allocate(MIB), bytes)
-  assert.notEqual(memory.loanFor(MIB)?.allocate(MIB), bytes)
+  assert.notEqual(memory.bufferFor(MIB)?.allocate(MIB), bytes)
+  first?.releaseBuffer()
+  assert.notEqual(memory.bufferFor(128 * KIB)?.allocate(128 * KIB)?.buffer, bytes?.buffer)
+  assert.equal(memory.bufferFor(MIB)?.allocate(MIB), bytes)
+  assert.notEqual(memory.bufferFor(MIB)?.allocate(MIB), bytes)
 })
 
 test('small reads get no memory of it, and what is kept has a limit', () => {
   const memory = new TransferMemory()
-  assert.equal(memory.loanFor(4 * KIB), undefined)
-  const loans = Array.from({ length: 40 }, () => memory.loanFor(MIB))
+  assert.equal(memory.bufferFor(4 * KIB), undefined)
+  const loans = Array.from({ length: 40 }, () => memory.bufferFor(MIB))
   const given = new Set(loans.map((loan) => loan?.allocate(MIB)))
-  for (const loan of loans) loan?.giveBack()
-  const again = Array.from({ length: 40 }, () => memory.loanFor(MIB)?.allocate(MIB))
+  for (const loan of loans) loan?.releaseBuffer()
+  const again = Array.from({ length: 40 }, () => memory.bufferFor(MIB)?.allocate(MIB))
   const kept = again.filter((bytes) => given.has(bytes)).length
   assert.ok(kept > 0 && kept <= 16, `${kept} of 40`)
 })

@@ -61,7 +61,7 @@ export class AdminRelay {
   }
 
   /** False: whoever was asked does not lead; the command goes to the next leader, unless it waited too long. */
-  onAnswer(ctx: Context, message: AdminDone): boolean {
+  onResponse(ctx: Context, message: AdminDone): boolean {
     const relayed = this.relayed.get(message.request)
     if (relayed === undefined) return true
     if (message.code === ERRORS.NO_CONTROL.number) {

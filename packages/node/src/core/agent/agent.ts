@@ -9,8 +9,8 @@ import type {
   Registered,
   Renewed,
   SetChange,
+  SpaceReport,
   StoreId,
-  StoreRoom,
   Voter,
 } from '@ashlar/proto'
 import { ERRORS, errorCodeOf, FEATURES, MapCopy, TIMERS } from '@ashlar/proto'
@@ -64,7 +64,7 @@ export class ControlAgent implements ControlView {
   private mapAskedAt: Millis | undefined
   private mapMissing = false
   private readonly level: KnownLevel
-  private room: StoreRoom = { space: 'free', freeBytes: Number.MAX_SAFE_INTEGER }
+  private room: SpaceReport = { space: 'free', freeBytes: Number.MAX_SAFE_INTEGER }
   /** Deltas of this step, to be passed on to watchers. */
   private recent: MapDelta[] = []
 
@@ -102,7 +102,7 @@ export class ControlAgent implements ControlView {
   }
 
   /** Room of this store, told to control with every renewal. */
-  setRoom(room: StoreRoom): void {
+  setSpace(room: SpaceReport): void {
     this.room = room
   }
 
@@ -165,15 +165,15 @@ export class ControlAgent implements ControlView {
         this.onMapUpdate(ctx, message.delta)
         return true
       case 'sets-changed':
-        this.sets.onAnswer(message)
+        this.sets.onResponse(message)
         this.tellOutcomes(ctx)
         return true
       case 'released':
-        if (!this.releases.onAnswer(message, ctx.now, this.map)) this.voter.refused(ctx.now)
+        if (!this.releases.onResponse(message, ctx.now, this.map)) this.voter.refused(ctx.now)
         this.tellOutcomes(ctx)
         return true
       case 'admin-done':
-        if (!this.relay.onAnswer(ctx, message)) this.voter.refused(ctx.now)
+        if (!this.relay.onResponse(ctx, message)) this.voter.refused(ctx.now)
         return true
       case 'get-map':
         this.watchers.ask(ctx, this.map, link, message.have, message.watch)
@@ -274,7 +274,7 @@ export class ControlAgent implements ControlView {
 
   private watchLease(ctx: Context): void {
     const held = this.leaseHeld(ctx)
-    if (this.heldLease && !held) ctx.fact('warn', 'lease-lost', { leader: this.voterAddress(this.voter.current) })
+    if (this.heldLease && !held) ctx.event('warn', 'lease-lost', { leader: this.voterAddress(this.voter.current) })
     this.heldLease = held
   }
 
@@ -339,7 +339,7 @@ export class ControlAgent implements ControlView {
     if (message.code !== ERRORS.OK.number) {
       // It is asked again after the retry time: what stands in the way (a name in use) may go away.
       if (this.refusal !== message.message)
-        ctx.fact('error', 'registration-refused', {
+        ctx.event('error', 'registration-refused', {
           code: errorCodeOf(message.code),
           reason: message.message,
         })
@@ -350,7 +350,7 @@ export class ControlAgent implements ControlView {
     this.registered = true
     this.refusal = ''
     this.renewedAt = Number.NEGATIVE_INFINITY
-    ctx.fact('info', 'registered', { revision: message.revision })
+    ctx.event('info', 'registered', { revision: message.revision })
   }
 
   private onRenewed(ctx: Context, message: Renewed): void {
@@ -371,7 +371,7 @@ export class ControlAgent implements ControlView {
   }
 
   private onMapUpdate(ctx: Context, delta: MapDelta): void {
-    if (delta.cluster !== this.cluster) return ctx.fact('error', 'foreign-map', { cluster: delta.cluster })
+    if (delta.cluster !== this.cluster) return ctx.event('error', 'foreign-map', { cluster: delta.cluster })
     if (this.map.gap(delta)) {
       this.mapMissing = true
       return

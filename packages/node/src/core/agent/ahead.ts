@@ -6,7 +6,7 @@ import type { Context } from '../machine.ts'
  * from its beginning.
  */
 export function endAhead(ctx: Context, known: number, revision: number): void {
-  ctx.fact('error', 'map-ahead-of-control', { known, revision })
+  ctx.event('error', 'map-ahead-of-control', { known, revision })
   ctx.emit({
     type: 'fatal',
     reason: `control's log went back to revision ${revision} of the map, and this node knows revision ${known}: start it again`,

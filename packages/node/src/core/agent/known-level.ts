@@ -22,7 +22,7 @@ export class KnownLevel {
   follow(ctx: Context, level: number): void {
     if (level <= this.saved) return
     this.saved = level
-    ctx.fact('info', 'feature-level-raised', { featureLevel: level })
+    ctx.event('info', 'feature-level-raised', { featureLevel: level })
     ctx.emit({ type: 'save-level', level })
   }
 }

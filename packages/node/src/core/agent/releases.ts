@@ -63,7 +63,7 @@ export class Releases {
   }
 
   /** False: the answer says that its sender does not lead control; the release is sent again. */
-  onAnswer(message: Released, now: Millis, map: Records): boolean {
+  onResponse(message: Released, now: Millis, map: Records): boolean {
     const sent = this.sent
     if (message.request !== sent?.request) return true
     if (message.code === ERRORS.NO_CONTROL.number) return false

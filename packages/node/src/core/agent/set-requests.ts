@@ -70,7 +70,7 @@ export class SetRequests {
   }
 
   /** An answer may cover a part of its request; the rest comes later. */
-  onAnswer(message: SetsChanged): void {
+  onResponse(message: SetsChanged): void {
     const batch = this.batches.find((waiting) => waiting.request === message.request)
     if (batch === undefined) return
     for (const { extent, code, record } of message.results) {

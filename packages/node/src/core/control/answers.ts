@@ -1,7 +1,7 @@
 import type { ErrorCode, Message } from '@ashlar/proto'
 import { ERRORS } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
-import type { Asker } from './owed.ts'
+import type { Asker } from './pending-proposals.ts'
 import type { CommandResult, SetResult } from './result.ts'
 
 /**

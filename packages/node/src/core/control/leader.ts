@@ -18,7 +18,7 @@ import { LogRequests } from './log-requests.ts'
 import { mapSnapshots } from './map-snapshot.ts'
 import type { MapState } from './map-state.ts'
 import { MapWatchers } from './map-watchers.ts'
-import { type Asker, type Owed, OwedAnswers } from './owed.ts'
+import { type Asker, type Owed, PendingResponses } from './pending-proposals.ts'
 import { raiseEpochs } from './raise-epochs.ts'
 import { notLeading, refuse } from './refusals.ts'
 import { Renewals } from './renewals.ts'
@@ -47,7 +47,7 @@ export class ControlLeader {
   private readonly heldShrinks = new HeldShrinks()
   private readonly slowReleases = new SlowReleases()
   private readonly levels: LevelRaise
-  private readonly owed = new OwedAnswers()
+  private readonly owed = new PendingResponses()
   private readonly answers = new Answers()
   private readonly attachments = new Attachments(this.answers)
   private readonly logRequests = new LogRequests(this.answers)
@@ -203,7 +203,7 @@ export class ControlLeader {
   private expireLeases(ctx: Context): void {
     const over = this.leaseTable.over(ctx.now)
     if (over.length === 0 || this.owed.has('expire')) return
-    for (const { store, receivedAt } of over) ctx.fact('warn', 'store-expired', { store, ageMs: ctx.now - receivedAt })
+    for (const { store, receivedAt } of over) ctx.event('warn', 'store-expired', { store, ageMs: ctx.now - receivedAt })
     this.propose(
       ctx,
       { do: 'expire', stores: over.map(({ store, counter }) => ({ store, counter })), live: this.candidates(ctx) },
@@ -311,7 +311,7 @@ export class ControlLeader {
 
   private endSessions(ctx: Context, commands: readonly Extract<Command, { do: 'detach' }>[]): void {
     for (const command of commands) {
-      ctx.fact('info', 'session-silent', { volume: command.volume, session: command.session })
+      ctx.event('info', 'session-silent', { volume: command.volume, session: command.session })
       this.propose(ctx, command, { kind: 'end-session' })
     }
   }
@@ -394,6 +394,6 @@ export class ControlLeader {
     this.leaseTable.grantAll(this.state, ctx.now)
     this.levels.begin(ctx.now)
     this.lookAtWaiting = true
-    ctx.fact('info', 'control-leads', { revision: this.state.revision })
+    ctx.event('info', 'control-leads', { revision: this.state.revision })
   }
 }

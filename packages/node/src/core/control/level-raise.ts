@@ -5,7 +5,7 @@ import type { Command } from './commands.ts'
 import { knownToAll, type WaitedFor } from './feature-levels.ts'
 import type { Leases } from './leases.ts'
 import type { MapState } from './map-state.ts'
-import type { OwedAnswers } from './owed.ts'
+import type { PendingResponses } from './pending-proposals.ts'
 
 type Raise = Extract<Command, { do: 'raise-feature-level' }>
 
@@ -36,7 +36,7 @@ export class LevelRaise {
    * The raise that is to be proposed now, or undefined. Looks at what was told once a renewal, and never once the level is the
    * highest that this build knows. Not while a registration is on its way: it may be that of a node which knows less.
    */
-  due(ctx: Context, state: MapState, members: Members, leases: Leases, owed: OwedAnswers): Raise | undefined {
+  due(ctx: Context, state: MapState, members: Members, leases: Leases, owed: PendingResponses): Raise | undefined {
     if (state.featureLevel >= this.knows || ctx.now < this.lookAt) return undefined
     if (owed.has('register') || owed.has('raise-feature-level')) return undefined
     this.lookAt = ctx.now + TIMERS.renewMs
@@ -54,7 +54,7 @@ export class LevelRaise {
     const complaint = nodes.join(', ')
     if (complaint === this.complaint) return
     this.complaint = complaint
-    ctx.fact('info', 'feature-level-waits', {
+    ctx.event('info', 'feature-level-waits', {
       featureLevel: state.featureLevel,
       known: this.knows,
       waitsFor: complaint,

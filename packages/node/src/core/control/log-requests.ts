@@ -5,7 +5,7 @@ import type { LogRequest } from './admin-commands.ts'
 import type { Answers } from './answers.ts'
 import type { ControlLog, ProposalId } from './control-log.ts'
 import type { MapState } from './map-state.ts'
-import type { Asker } from './owed.ts'
+import type { Asker } from './pending-proposals.ts'
 import { notLeading } from './refusals.ts'
 import { type CommandResult, done, refused } from './result.ts'
 

@@ -1,8 +1,8 @@
 import { invariant } from '@ashlar/proto'
 import type { SnapshotPort, SnapshotReader, SnapshotWriter } from '../raft/index.ts'
+import { PlainReader, PlainWriter } from './binary-encoding.ts'
 import type { MapHead, MapRow, MapRows, MapSection } from './map-rows.ts'
 import { MapState } from './map-state.ts'
-import { PlainReader, PlainWriter } from './plain-bytes.ts'
 
 const FORMAT = 1
 /** Rows of one slice: a few milliseconds of one core, so that neither end holds an event loop up for 50 ms. */

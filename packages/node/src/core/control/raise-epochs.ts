@@ -16,7 +16,7 @@ type RaiseEpochs = Extract<Command, { do: 'raise-epochs' }>
 export function raiseEpochs(ctx: Context, state: MapState, { store, extents }: Promises): RaiseEpochs | undefined {
   const forgotten = extents.filter((promise) => isForgotten(state, promise))
   if (forgotten.length === 0) return undefined
-  ctx.fact('error', 'control-went-back', { store, extents: forgotten.length, revision: state.revision })
+  ctx.event('error', 'control-went-back', { store, extents: forgotten.length, revision: state.revision })
   return { do: 'raise-epochs', extents: forgotten }
 }
 

@@ -1,5 +1,5 @@
 import type { Answers } from './answers.ts'
-import type { Owed } from './owed.ts'
+import type { Owed } from './pending-proposals.ts'
 import { type CommandResult, refused } from './result.ts'
 
 /**

@@ -5,7 +5,7 @@ import type { Context, Link, NodeStart } from '../machine.ts'
 import { newClusterId } from './cluster-id.ts'
 
 /** What founding is built from: what the data directory and the options say. */
-export type FoundingStart = Pick<
+export type BootstrapStart = Pick<
   NodeStart,
   | 'store'
   | 'address'
@@ -28,7 +28,7 @@ export interface Joined {
   readonly log: readonly LogEntry[]
 }
 
-export type FoundingState = 'waiting' | 'founding' | 'joining' | 'joined' | 'control-lost'
+export type BootstrapState = 'waiting' | 'founding' | 'joining' | 'joined' | 'control-lost'
 
 /**
  * How a store comes to its cluster (amendment 9). A cluster is founded once: by the peer whose advertised address sorts
@@ -43,11 +43,11 @@ export type FoundingState = 'waiting' | 'founding' | 'joining' | 'joined' | 'con
  * The first entry of the log is durable before the identity that says "founded": a founder without a log is therefore one
  * that lost it, never one that crashed while it founded.
  */
-export class Founding {
-  private readonly start: FoundingStart
+export class Bootstrap {
+  private readonly start: BootstrapStart
   private readonly greeted = new Map<Link, Greet>()
   private readonly links = new Set<Link>()
-  private stage: FoundingState = 'waiting'
+  private stage: BootstrapState = 'waiting'
   private cluster: ClusterId | undefined
   private voters: readonly Voter[]
   private log: readonly LogEntry[]
@@ -57,7 +57,7 @@ export class Founding {
   /** What was last complained about, so that it is said once and not at every greeting. */
   private complaint = ''
 
-  constructor(start: FoundingStart) {
+  constructor(start: BootstrapStart) {
     this.start = start
     this.cluster = start.cluster
     this.voters = start.voters
@@ -77,7 +77,7 @@ export class Founding {
     return this.greeted.values()
   }
 
-  get state(): FoundingState {
+  get state(): BootstrapState {
     return this.stage
   }
 
@@ -128,7 +128,7 @@ export class Founding {
   onClusterSaved(ctx: Context): void {
     if (this.stage !== 'founding' && this.stage !== 'joining') return
     this.stage = 'joined'
-    ctx.fact('info', 'cluster-joined', { cluster: this.cluster, founded: this.log.length > 0 })
+    ctx.event('info', 'cluster-joined', { cluster: this.cluster, founded: this.log.length > 0 })
     // Peers that wait for this one to found join at once.
     for (const link of this.links) ctx.emit({ type: 'send', link, message: this.greet() })
   }
@@ -174,7 +174,7 @@ export class Founding {
         type: 'fatal',
         reason: `refused to found a cluster of its own: ${greet.address} answers and belongs to cluster ${greet.cluster}; start without --init to join it`,
       })
-    if (!this.checkVoters(greet.voters)) return ctx.fact('error', 'control-lost', { reason: this.lost })
+    if (!this.checkVoters(greet.voters)) return ctx.event('error', 'control-lost', { reason: this.lost })
     this.stage = 'joining'
     this.cluster = greet.cluster
     this.voters = greet.voters
@@ -238,7 +238,7 @@ export class Founding {
   }
 
   private complain(ctx: Context, complaint: string): void {
-    if (this.complaint !== complaint) ctx.fact('error', 'founding-hindered', { reason: complaint })
+    if (this.complaint !== complaint) ctx.event('error', 'founding-hindered', { reason: complaint })
     this.complaint = complaint
   }
 
@@ -259,7 +259,7 @@ export class Founding {
       command: { do: 'found', cluster: this.cluster, voters: this.voters },
     }
     this.log = [entry]
-    ctx.fact('info', 'cluster-founding', { cluster: this.cluster, peers: this.start.peers })
+    ctx.event('info', 'cluster-founding', { cluster: this.cluster, peers: this.start.peers })
     ctx.emit({ type: 'log-append', index: entry.index, entry })
   }
 

@@ -1,3 +1,3 @@
 /** How a store comes to its cluster: founding one, joining one, or waiting and saying for whom. */
 
-export { Founding, type FoundingStart, type FoundingState, type Joined } from './founding.ts'
+export { Bootstrap, type BootstrapStart, type BootstrapState, type Joined } from './founding.ts'

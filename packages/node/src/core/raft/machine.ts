@@ -90,7 +90,7 @@ export class RaftMachine implements ControlLog {
   start(ctx: Context): void {
     invariant(this.role === undefined, 'the control log was started twice')
     this.role = new Follower(this.core, ctx, undefined)
-    if (this.outbox.recovering) ctx.fact('warn', 'raft-recovering', { term: this.outbox.term })
+    if (this.outbox.recovering) ctx.event('warn', 'raft-recovering', { term: this.outbox.term })
     const { voters } = this.log.members
     if (voters.length === 1 && voters[0]?.store === this.self && !this.outbox.recovering)
       this.campaign(ctx, { pre: true, transfer: false })
@@ -245,7 +245,7 @@ export class RaftMachine implements ControlLog {
 
   private lead(ctx: Context): void {
     invariant(this.outbox.hardStateDurable, 'this store would lead by a vote that is not durable')
-    ctx.fact('info', 'raft-leader', { term: this.outbox.term })
+    ctx.event('info', 'raft-leader', { term: this.outbox.term })
     this.enter(ctx, new Leader(this.core, ctx))
   }
 

@@ -33,6 +33,6 @@ export class Recovery {
     if (!this.outbox.recovering || goal === undefined) return
     if (this.log.stable < goal.index || this.log.termAt(goal.index) !== goal.term) return
     this.outbox.endRecovery()
-    ctx.fact('info', 'raft-recovered', { index: goal.index })
+    ctx.event('info', 'raft-recovered', { index: goal.index })
   }
 }

@@ -36,7 +36,7 @@ export class SnapshotReceiver {
     this.incoming = undefined
     const { voters, learners } = part
     log.restore({ index, term: indexTerm, members: { voters, learners }, state: incoming.state })
-    ctx.fact('info', 'raft-snapshot-received', { index, bytes: part.totalBytes })
+    ctx.event('info', 'raft-snapshot-received', { index, bytes: part.totalBytes })
     this.accept(part, index)
   }
 

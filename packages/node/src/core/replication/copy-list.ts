@@ -10,12 +10,12 @@ export class CopyList {
   /** True when the block was written while it was being read: what comes back is old, and it is read again. */
   private readonly reading = new Map<BlockIndex, boolean>()
   private readonly repairing = new Set<BlockIndex>()
-  private readonly withoutRoom = new Set<BlockIndex>()
+  private readonly withoutSpace = new Set<BlockIndex>()
   /** Listed because one of the two copies is damaged, and for nothing else: both are of the same version. */
   private readonly sameVersion = new Set<BlockIndex>()
 
   get size(): number {
-    return this.waiting.size + this.reading.size + this.repairing.size + this.withoutRoom.size
+    return this.waiting.size + this.reading.size + this.repairing.size + this.withoutSpace.size
   }
 
   /** Blocks that can be read now. */
@@ -33,19 +33,19 @@ export class CopyList {
   }
 
   get held(): number {
-    return this.withoutRoom.size
+    return this.withoutSpace.size
   }
 
   /** The replica has no room for the block, which was read or written just now. */
   hold(block: BlockIndex): void {
-    this.withoutRoom.add(block)
+    this.withoutSpace.add(block)
   }
 
   /** There is room again. True when that moves anything. */
   releaseHeld(): boolean {
-    const any = this.withoutRoom.size > 0
-    for (const block of this.withoutRoom) this.waiting.add(block)
-    this.withoutRoom.clear()
+    const any = this.withoutSpace.size > 0
+    for (const block of this.withoutSpace) this.waiting.add(block)
+    this.withoutSpace.clear()
     return any
   }
 
@@ -62,7 +62,7 @@ export class CopyList {
   }
 
   private list(block: BlockIndex): void {
-    if (!this.reading.has(block) && !this.repairing.has(block) && !this.withoutRoom.has(block)) this.waiting.add(block)
+    if (!this.reading.has(block) && !this.repairing.has(block) && !this.withoutSpace.has(block)) this.waiting.add(block)
   }
 
   /** Takes up to `most` blocks to read. */
@@ -118,7 +118,7 @@ export class CopyList {
     this.repairing.delete(block)
     this.sameVersion.delete(block)
     // The new content may be none, which needs no room.
-    if (this.withoutRoom.delete(block)) this.waiting.add(block)
+    if (this.withoutSpace.delete(block)) this.waiting.add(block)
     if (!this.reading.has(block)) return this.waiting.has(block)
     this.reading.set(block, true)
     return true
@@ -128,7 +128,7 @@ export class CopyList {
     this.waiting.clear()
     this.reading.clear()
     this.repairing.clear()
-    this.withoutRoom.clear()
+    this.withoutSpace.clear()
     this.sameVersion.clear()
   }
 }

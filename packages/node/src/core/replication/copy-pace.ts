@@ -29,7 +29,7 @@ export interface Copier {
 export class CopyPace {
   private servedAt: Millis = Number.NEGATIVE_INFINITY
   private turn: { readonly copier: Copier; readonly since: Millis } | undefined
-  private owedMs: Millis = 0
+  private pendingMs: Millis = 0
   private pauseUntil: Millis = Number.NEGATIVE_INFINITY
   /** In the order in which they came. */
   private readonly waiting = new Set<Copier>()
@@ -56,11 +56,11 @@ export class CopyPace {
   /** Its run has arrived. */
   done(ctx: Context, copier: Copier): void {
     if (this.turn?.copier !== copier) return
-    this.owedMs += PAUSE_TIMES[copier.kind] * (ctx.now - this.turn.since)
+    this.pendingMs += PAUSE_TIMES[copier.kind] * (ctx.now - this.turn.since)
     this.turn = undefined
-    if (this.owedMs < LEAST_PAUSE_MS) return
-    this.pauseUntil = ctx.now + Math.min(LONGEST_PAUSE_MS, this.owedMs)
-    this.owedMs = 0
+    if (this.pendingMs < LEAST_PAUSE_MS) return
+    this.pauseUntil = ctx.now + Math.min(LONGEST_PAUSE_MS, this.pendingMs)
+    this.pendingMs = 0
   }
 
   /** It copies no more, or may copy without turns. */

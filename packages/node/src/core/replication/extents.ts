@@ -21,13 +21,13 @@ interface Held extends Extent {
 }
 
 /**
- * The extents of one store, and which of them a timer has to look at. An extent is restless from the moment at which an input
+ * The extents of one store, and which of them a timer has to look at. An extent is busy from the moment at which an input
  * reaches it until a timer finds it quiet: a store has thousands that nobody uses, and to ask each of them at each tick
  * whether it has something to do was most of what they cost.
  */
 export class Extents {
   private readonly byId = new Map<ExtentId, Held>()
-  private readonly restless = new Set<Held>()
+  private readonly busy = new Set<Held>()
   private lastOrder = 0
 
   /** For those who only look, and for a hand-over, during which all are looked at. */
@@ -50,37 +50,37 @@ export class Extents {
     const replica = new ReplicaRole(state, own, repairs)
     const held = { state, services: own, repairs, replica, primary: undefined, order: ++this.lastOrder }
     this.byId.set(state.id, held)
-    this.restless.add(held)
+    this.busy.add(held)
     return held
   }
 
   delete(id: ExtentId): void {
     const extent = this.byId.get(id)
-    if (extent !== undefined) this.restless.delete(extent)
+    if (extent !== undefined) this.busy.delete(extent)
     this.byId.delete(id)
   }
 
-  /** The extent that an input is for; it is restless from now on. */
+  /** The extent that an input is for; it is busy from now on. */
   reach(id: ExtentId): Extent | undefined {
     const extent = this.byId.get(id)
-    if (extent !== undefined) this.restless.add(extent)
+    if (extent !== undefined) this.busy.add(extent)
     return extent
   }
 
-  /** All extents, for an input that may change any; all are restless from now on. */
+  /** All extents, for an input that may change any; all are busy from now on. */
   reachAll(): Iterable<Extent> {
-    for (const extent of this.byId.values()) this.restless.add(extent)
+    for (const extent of this.byId.values()) this.busy.add(extent)
     return this.byId.values()
   }
 
   /** Those that a timer has to look at, in the order in which the store got them: what they send does not hang on chance. */
-  allRestless(): readonly Extent[] {
-    return [...this.restless].sort((a, b) => a.order - b.order)
+  allBusy(): readonly Extent[] {
+    return [...this.busy].sort((a, b) => a.order - b.order)
   }
 
   /** There is nothing that a timer could do for this extent, until an input reaches it. */
   foundQuiet(id: ExtentId): void {
     const extent = this.byId.get(id)
-    if (extent !== undefined) this.restless.delete(extent)
+    if (extent !== undefined) this.busy.delete(extent)
   }
 }

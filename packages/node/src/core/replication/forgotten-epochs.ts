@@ -39,7 +39,7 @@ export class ForgottenEpochs {
       if (epoch === undefined || epoch >= promised) this.found.delete(extent)
       else if (ctx.now - since >= TIMERS.controlRetryMs && due.length < LIMITS.promisesPerMessage) {
         due.push({ extent, epoch, promised })
-        if (!promise.isTold) ctx.fact('error', 'epoch-forgotten', { extent, epoch, promised })
+        if (!promise.isTold) ctx.event('error', 'epoch-forgotten', { extent, epoch, promised })
         promise.isTold = true
       }
     }

@@ -234,7 +234,7 @@ export class InSyncKeeper {
     const change: SetChange = { extent, revision, epoch, inSync, ...(complete.length === 0 ? {} : { complete }) }
     this.asked = change
     this.askedAt = ctx.now
-    ctx.fact('info', 'in-sync-change-asked', { extent: record.id, from: record.inSync, to: inSync })
+    ctx.event('info', 'in-sync-change-asked', { extent: record.id, from: record.inSync, to: inSync })
     this.primary.services.control.requestChange(ctx, change)
   }
 }

@@ -96,7 +96,7 @@ export class Merge {
 
   begin(ctx: Context): void {
     const stores = [...this.sources.keys()]
-    ctx.fact('warn', 'extent-merging', { extent: this.extent.id, epoch: this.epoch, stores })
+    ctx.event('warn', 'extent-merging', { extent: this.extent.id, epoch: this.epoch, stores })
     this.services.verification.before(ctx, this.extent, (later) => {
       this.verified = true
       this.onReady(later)
@@ -242,7 +242,7 @@ export class Merge {
 
   /** A block that is damaged wherever it is stays damaged here, and whoever reads it is told. */
   private onNoCopy(ctx: Context, block: BlockIndex): void {
-    ctx.fact('error', 'block-not-merged', { extent: this.extent.id, block })
+    ctx.event('error', 'block-not-merged', { extent: this.extent.id, block })
     if (!this.extent.damaged.has(block)) this.owner.onLost(ctx, block)
   }
 
@@ -294,8 +294,8 @@ export class Merge {
     })
     this.services.when(token, (later) => {
       if (!this.current(run)) return
-      const facts = { extent: extent.id, epoch: this.epoch, takenBlocks: taken, olderBlocks: older }
-      later.fact('warn', 'extent-merged', facts)
+      const events = { extent: extent.id, epoch: this.epoch, takenBlocks: taken, olderBlocks: older }
+      later.event('warn', 'extent-merged', events)
       this.done = true
       this.owner.onMerged(later)
     })

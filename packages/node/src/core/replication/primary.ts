@@ -114,7 +114,7 @@ export class Primary implements StreamOwner {
       this.phase = 'recovering'
       // Changes are made durable in order, so everything that this store applied as a replica is on stable storage now.
       this.durableSeq = this.extent.lastSeq
-      later.fact('info', 'extent-recovering', { extent: this.extent.id, epoch: this.epoch })
+      later.event('info', 'extent-recovering', { extent: this.extent.id, epoch: this.epoch })
       const suspects = suspectsToMerge(this.services, record)
       if (suspects === undefined) return this.maintain(later)
       this.merge = new Merge(this, suspects)
@@ -281,7 +281,7 @@ export class Primary implements StreamOwner {
   private settle(ctx: Context, write: PendingWrite): void {
     if (write.operation === undefined) {
       if (this.phase === 'recovering') this.phase = 'active'
-      ctx.fact('info', 'extent-active', { extent: this.extent.id, epoch: this.epoch, store: this.services.self })
+      ctx.event('info', 'extent-active', { extent: this.extent.id, epoch: this.epoch, store: this.services.self })
       return
     }
     // The lease is checked again before the answer: without it the caller learns that the outcome is open (A2.3-5, A2.5-6).
@@ -321,7 +321,7 @@ export class Primary implements StreamOwner {
 
   onFenced(ctx: Context, promised: Epoch): void {
     if (promised <= this.epoch || this.over) return
-    ctx.fact('warn', 'primary-fenced', { extent: this.extent.id, epoch: this.epoch, promised })
+    ctx.event('warn', 'primary-fenced', { extent: this.extent.id, epoch: this.epoch, promised })
     this.services.forgotten.compare(ctx, this.services.control.map.extents.get(this.extent.id), promised)
     this.stepDown(ctx)
   }
@@ -329,7 +329,7 @@ export class Primary implements StreamOwner {
   /** This store silently lost committed data: it must not serve, and it must leave the in-sync set (A2.8-4). */
   onBehind(ctx: Context, store: StoreId, commitSeq: Seq): void {
     const { id: extent, lastSeq } = this.extent
-    ctx.fact('error', 'primary-behind', { extent, epoch: this.epoch, store, commitSeq, lastSeq })
+    ctx.event('error', 'primary-behind', { extent, epoch: this.epoch, store, commitSeq, lastSeq })
     this.stepDown(ctx)
     this.services.control.release(ctx, [{ extent: this.extent.id, epoch: this.epoch }], 'behind')
   }
@@ -359,7 +359,7 @@ export class Primary implements StreamOwner {
     if (this.givenUp || (this.record()?.revision === revision && ctx.now - at < TIMERS.rejoinMaxMs)) return
     this.givenUp = true
     this.released.at = ctx.now
-    ctx.fact('warn', 'primary-too-slow', { extent: this.extent.id, epoch: this.epoch })
+    ctx.event('warn', 'primary-too-slow', { extent: this.extent.id, epoch: this.epoch })
     this.services.control.release(ctx, [{ extent: this.extent.id, epoch: this.epoch }], 'slow')
   }
 
@@ -395,6 +395,6 @@ export class Primary implements StreamOwner {
     // What is still being read for a copy must not be sent: this store may soon hold what another primary gave it.
     for (const stream of this.streams.values()) stream.reset(ctx)
     this.streams.clear()
-    ctx.fact('info', 'extent-stepped-down', { extent: this.extent.id, epoch: this.epoch })
+    ctx.event('info', 'extent-stepped-down', { extent: this.extent.id, epoch: this.epoch })
   }
 }

@@ -43,7 +43,7 @@ export class Repairs {
       return
     }
     this.extent.damaged.add(block.block)
-    ctx.fact('error', 'block-damaged', { extent: this.extent.id, block: block.block })
+    ctx.event('error', 'block-damaged', { extent: this.extent.id, block: block.block })
     const repair: Repair = {
       block,
       onRepaired: [onRepaired],
@@ -117,7 +117,7 @@ export class Repairs {
       return
     }
     this.repairs.delete(repair.block.block)
-    ctx.fact('error', 'block-not-repaired', { extent: this.extent.id, block: repair.block.block })
+    ctx.event('error', 'block-not-repaired', { extent: this.extent.id, block: repair.block.block })
     for (const then of repair.onFailed) then(ctx)
   }
 
@@ -146,7 +146,7 @@ export class Repairs {
       if (this.repairs.get(repair.block.block) !== repair) return
       this.repairs.delete(repair.block.block)
       this.extent.damaged.delete(repair.block.block)
-      later.fact('warn', 'block-repaired', { extent: this.extent.id, block: repair.block.block })
+      later.event('warn', 'block-repaired', { extent: this.extent.id, block: repair.block.block })
       for (const then of repair.onRepaired) then(later)
     })
   }

@@ -316,7 +316,7 @@ export class ReplicaRole {
 
   private closeStream(ctx: Context, stream: InboundStream, reason: string): void {
     this.end()
-    ctx.fact('warn', 'stream-closed', { extent: this.extent.id, store: stream.primary, reason })
+    ctx.event('warn', 'stream-closed', { extent: this.extent.id, store: stream.primary, reason })
     ctx.emit({
       type: 'send',
       link: stream.link,

@@ -11,8 +11,8 @@ import {
   type Millis,
   type Open,
   type SetChange,
+  type SpaceReport,
   type StoreId,
-  type StoreRoom,
   type Trust,
 } from '@ashlar/proto'
 import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
@@ -25,9 +25,9 @@ import { ForgottenEpochs } from './forgotten-epochs.ts'
 import { HandOver, mayLeave } from './hand-over.ts'
 import { Primary } from './primary.ts'
 import { isQuiet, isSilent } from './quiet.ts'
-import { OwnRoom } from './room.ts'
+import { OwnSpace } from './room.ts'
 import type { Completion, ForPrimary, ForReplica, ForStream, Services } from './services.ts'
-import { StagingRoom } from './staged-pushes.ts'
+import { StagingSpace } from './staged-pushes.ts'
 import { Verification } from './verification.ts'
 
 type Then = (ctx: Context, completion: Completion) => void
@@ -51,9 +51,9 @@ export class Replication implements MapListener {
   private readonly shapeless = new Map<ExtentId, StoredReplica>()
   private readonly completions = new Map<Token, Then>()
   private readonly acknowledging = new Set<Acknowledging>()
-  private readonly room = new OwnRoom()
+  private readonly room = new OwnSpace()
   private readonly pace = new CopyPace()
-  private readonly staging = new StagingRoom()
+  private readonly staging = new StagingSpace()
   private readonly leftovers: Leftovers
   private handOver: HandOver | undefined
   /** Stores of the map that were silent at the last tick. */
@@ -76,7 +76,7 @@ export class Replication implements MapListener {
     }
   }
 
-  setRoom(room: StoreRoom): void {
+  setSpace(room: SpaceReport): void {
     this.room.current = room
   }
 
@@ -103,7 +103,7 @@ export class Replication implements MapListener {
     this.services.verification.drop(ctx, id)
     this.extents.delete(id)
     ctx.emit({ type: 'drop-replica', extent: id })
-    ctx.fact('info', 'replica-dropped', { extent: id })
+    ctx.event('info', 'replica-dropped', { extent: id })
   }
 
   private follow(ctx: Context, id: ExtentId): void {
@@ -182,7 +182,7 @@ export class Replication implements MapListener {
     this.noticeSilence(ctx.now)
     // A hand-over changes extents that no input reaches.
     const all = this.handOver !== undefined
-    for (const extent of all ? this.extents.reachAll() : this.extents.allRestless()) this.lookAt(ctx, extent)
+    for (const extent of all ? this.extents.reachAll() : this.extents.allBusy()) this.lookAt(ctx, extent)
     if (this.room.takeChange(ctx)) for (const { replica } of this.extents.held.values()) replica.acknowledge()
     this.services.forgotten.onTick(ctx)
     this.handOver?.continue(ctx)
@@ -300,7 +300,7 @@ export class Replication implements MapListener {
     }
     // A primary of an earlier epoch is told so by the promise that this store made for its own.
     if (extent.primary === undefined || message.epoch < extent.primary.epoch) extent.replica.onOpen(ctx, link, message)
-    else ctx.fact('warn', 'open-of-own-epoch', { extent: message.extent, epoch: message.epoch })
+    else ctx.event('warn', 'open-of-own-epoch', { extent: message.extent, epoch: message.epoch })
   }
 
   private onForReplica(ctx: Context, link: Link, message: ForReplica): void {
@@ -358,7 +358,7 @@ export class Replication implements MapListener {
   }
 
   private onFetched(ctx: Context, message: FetchedBlock): void {
-    // Who waits for a block is restless.
+    // Who waits for a block is busy.
     for (const { repairs, primary } of this.extents.held.values())
       if ([repairs, primary?.merge, primary?.forward].some((asked) => asked?.onFetched(ctx, message) === true)) return
   }

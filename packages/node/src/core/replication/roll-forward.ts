@@ -62,7 +62,7 @@ export class RollForward {
   private learnFrom(ctx: Context, store: StoreId, gen: number, link: Link, opened: Opened): void {
     const { primary } = this
     const { id, lastSeq } = primary.extent
-    ctx.fact('info', 'extent-rolls-forward', {
+    ctx.event('info', 'extent-rolls-forward', {
       extent: id,
       epoch: primary.epoch,
       store,
@@ -92,7 +92,7 @@ export class RollForward {
     })
     this.primary.services.when(token, (later) => {
       if (this.primary.over) return
-      later.fact('info', 'extent-rolled-forward', { extent: extent.id, store, blocks: blocks.length })
+      later.event('info', 'extent-rolled-forward', { extent: extent.id, store, blocks: blocks.length })
       this.end()
       this.primary.onRolledForward(later)
     })

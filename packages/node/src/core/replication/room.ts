@@ -1,11 +1,11 @@
-import { isAtLeast, STORE_SPACES, type StoreRoom, type StoreSpace } from '@ashlar/proto'
+import { isAtLeast, type SpaceReport, STORE_SPACES, type StoreSpace } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
 import type { Primary } from './primary.ts'
 
 /** The room of this store's disk, and what its primaries know of it (amendment 17). */
-export class OwnRoom {
+export class OwnSpace {
   /** As last told; nothing is refused before that. */
-  current: StoreRoom = { space: 'free', freeBytes: Number.MAX_SAFE_INTEGER }
+  current: SpaceReport = { space: 'free', freeBytes: Number.MAX_SAFE_INTEGER }
   private told: StoreSpace = this.current.space
 
   /**
@@ -15,7 +15,7 @@ export class OwnRoom {
   takeChange(ctx: Context): boolean {
     const { space, freeBytes } = this.current
     if (space === this.told) return false
-    ctx.fact(isAtLeast(space, 'tight') ? 'warn' : 'info', 'store-space', { space, before: this.told, freeBytes })
+    ctx.event(isAtLeast(space, 'tight') ? 'warn' : 'info', 'store-space', { space, before: this.told, freeBytes })
     this.told = space
     return true
   }

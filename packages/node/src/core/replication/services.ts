@@ -1,9 +1,9 @@
-import type { Message, StoreId, StoreRoom } from '@ashlar/proto'
+import type { Message, SpaceReport, StoreId } from '@ashlar/proto'
 import type { ControlView, PeerLinks } from '../interfaces.ts'
 import type { Context, Input, Token } from '../machine.ts'
 import type { CopyPace } from './copy-pace.ts'
 import type { ForgottenEpochs } from './forgotten-epochs.ts'
-import type { StagingRoom } from './staged-pushes.ts'
+import type { StagingSpace } from './staged-pushes.ts'
 import type { Verification } from './verification.ts'
 
 export type Completion = Extract<
@@ -36,7 +36,7 @@ export interface Services {
   /** Turns of all that copies to replicas which are filled. */
   readonly pace: CopyPace
   /** Memory for what its replicas keep aside until a MARK. */
-  readonly staging: StagingRoom
+  readonly staging: StagingSpace
   /** Room of this store's disk, as last told (amendment 17). */
-  room(): StoreRoom
+  room(): SpaceReport
 }

@@ -5,7 +5,7 @@ import type { BlockChange } from '../machine.ts'
 const ENTRY_BYTES = 64
 
 /** Bytes that all replicas of a store keep aside, of those that it may (`LIMITS.stagedPushBytes`). */
-export class StagingRoom {
+export class StagingSpace {
   private bytes: Bytes = 0
   /** How often some extent gave all of its room back: one that lacks room waits until this rises. */
   ended = 0
@@ -21,7 +21,7 @@ export class StagingRoom {
     return true
   }
 
-  giveBack(bytes: Bytes): void {
+  releaseBuffer(bytes: Bytes): void {
     this.bytes -= bytes
   }
 }
@@ -32,11 +32,11 @@ export class StagingRoom {
  * whenever it has to lead.
  */
 export class StagedPushes {
-  private readonly room: StagingRoom
+  private readonly room: StagingSpace
   private readonly blocks = new Map<BlockIndex, BlockChange>()
   private bytes: Bytes = 0
 
-  constructor(room: StagingRoom) {
+  constructor(room: StagingSpace) {
     this.room = room
   }
 
@@ -45,7 +45,7 @@ export class StagedPushes {
     const before = sizeOf(this.blocks.get(change.block))
     const size = sizeOf(change)
     if (!this.room.take(size)) return false
-    this.room.giveBack(before)
+    this.room.releaseBuffer(before)
     this.bytes += size - before
     this.blocks.set(change.block, change)
     return true
@@ -65,7 +65,7 @@ export class StagedPushes {
 
   drop(): void {
     if (this.bytes > 0) this.room.ended += 1
-    this.room.giveBack(this.bytes)
+    this.room.releaseBuffer(this.bytes)
     this.bytes = 0
     this.blocks.clear()
   }

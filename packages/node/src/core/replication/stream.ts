@@ -170,7 +170,7 @@ export class OutStream {
     this.reset(ctx)
     if (message.promised !== undefined && message.promised > this.owner.epoch)
       this.owner.onFenced(ctx, message.promised)
-    else ctx.fact('info', 'stream-refused', { extent: this.extent.id, store: this.store, reason: message.reason })
+    else ctx.event('info', 'stream-refused', { extent: this.extent.id, store: this.store, reason: message.reason })
   }
 
   onOpened(ctx: Context, link: Link, message: Opened): void {
@@ -205,7 +205,7 @@ export class OutStream {
     const differing = differingLeaves(this.myLeaves, message.leaves, leaves)
     if (differing === undefined) {
       const reason = 'digests of another size'
-      ctx.fact('warn', 'stream-closed', { extent: this.extent.id, store: this.store, reason })
+      ctx.event('warn', 'stream-closed', { extent: this.extent.id, store: this.store, reason })
       return this.reset(ctx)
     }
     this.comparison = new LeafComparison(differing, this.theirCommitSeq)
@@ -241,7 +241,7 @@ export class OutStream {
     this.progressAt = ctx.now
     this.copiedBlocks = 0
     this.copiedBytes = 0
-    ctx.fact('info', 'stream-compared', { extent: this.extent.id, store: this.store, blocks: this.list.size })
+    ctx.event('info', 'stream-compared', { extent: this.extent.id, store: this.store, blocks: this.list.size })
     this.copyMore(ctx)
   }
 
@@ -300,7 +300,7 @@ export class OutStream {
   }
 
   private pushOrHold(ctx: Context, { block, version, bytes }: Pick<BlockChange, 'block' | 'version' | 'bytes'>): void {
-    if (version.kind === BLOCK_DATA && this.lacksRoom) this.list.hold(block)
+    if (version.kind === BLOCK_DATA && this.lacksSpace) this.list.hold(block)
     else this.push(ctx, block, version, bytes)
   }
 
@@ -308,7 +308,7 @@ export class OutStream {
    * A joining replica is filled only while its store has room, and one that only comes back until that is full: then it gets
    * what frees space, and the rest waits (A2.19-2). To a member of the ackSet everything goes (A2.19-3).
    */
-  private get lacksRoom(): boolean {
+  private get lacksSpace(): boolean {
     return isAtLeast(this.space, this.isEmpty ? 'tight' : 'full') && !this.isCounted
   }
 
@@ -354,7 +354,7 @@ export class OutStream {
     if (!this.current(link, ack)) return
     const before = this.ackedSeq
     this.space = ack.space
-    if (!this.lacksRoom && this.list.releaseHeld()) this.progressAt = ctx.now
+    if (!this.lacksSpace && this.list.releaseHeld()) this.progressAt = ctx.now
     if (this.phase === 'live' && !this.marked) this.progressAt = ctx.now
     this.window.acknowledge(ack.push)
     this.turn.onAcknowledged(ctx, ack.push)
@@ -363,7 +363,7 @@ export class OutStream {
     if (!this.marked) {
       this.marked = true
       const { store, copiedBlocks: blocks, copiedBytes: bytes } = this
-      ctx.fact('info', 'stream-marked', { extent: this.extent.id, store, blocks, bytes })
+      ctx.event('info', 'stream-marked', { extent: this.extent.id, store, blocks, bytes })
     }
     if (ack.seq > before) {
       this.ackedSeq = ack.seq

@@ -72,7 +72,7 @@ export class Verification {
     const { id, damaged } = job.extent
     this.jobs.delete(id)
     this.checked.add(id)
-    ctx.fact('info', 'replica-verified', { extent: id, damagedBlocks: damaged.size })
+    ctx.event('info', 'replica-verified', { extent: id, damagedBlocks: damaged.size })
     job.onDone(ctx)
     this.next(ctx)
   }
@@ -101,7 +101,7 @@ export class Verification {
       for (const { block, damaged } of completion.blocks) {
         if (!damaged || extent.damaged.has(block)) continue
         extent.damaged.add(block)
-        later.fact('error', 'block-damaged', { extent: extent.id, block })
+        later.event('error', 'block-damaged', { extent: extent.id, block })
       }
       this.continue(later, job)
     })

@@ -1,6 +1,6 @@
 import type { Register } from '../register.ts'
 import { type ControlMetrics, controlMetrics } from './control.ts'
-import { type ProcessFacts, type ProcessMetrics, processMetrics } from './process.ts'
+import { type ProcessInfo, type ProcessMetrics, processMetrics } from './process.ts'
 import { type RecoveryMetrics, recoveryMetrics } from './recovery.ts'
 import { type ReplicationMetrics, replicationMetrics } from './replication.ts'
 import { type ScrubMetrics, scrubMetrics } from './scrub.ts'
@@ -10,7 +10,7 @@ import { type TransportMetrics, transportMetrics } from './transport.ts'
 export type { StorageSource } from './storage.ts'
 export type {
   ControlMetrics,
-  ProcessFacts,
+  ProcessInfo,
   ProcessMetrics,
   RecoveryMetrics,
   ReplicationMetrics,
@@ -30,7 +30,7 @@ export interface NodeMetrics {
   readonly process: ProcessMetrics
 }
 
-export function createNodeMetrics(register: Register, facts: ProcessFacts): NodeMetrics {
+export function createNodeMetrics(register: Register, events: ProcessInfo): NodeMetrics {
   return {
     replication: replicationMetrics(register),
     recovery: recoveryMetrics(register),
@@ -38,6 +38,6 @@ export function createNodeMetrics(register: Register, facts: ProcessFacts): Node
     storage: storageMetrics(register),
     transport: transportMetrics(register),
     control: controlMetrics(register),
-    process: processMetrics(register, facts),
+    process: processMetrics(register, events),
   }
 }

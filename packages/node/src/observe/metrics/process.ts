@@ -5,7 +5,7 @@ import type { Register } from '../register.ts'
 /** The process itself. */
 export type ProcessMetrics = ReturnType<typeof processMetrics>
 
-export interface ProcessFacts {
+export interface ProcessInfo {
   readonly version: string
   readonly name: string
 }
@@ -26,7 +26,7 @@ const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total',
  * Figures of the process, beside prom-client's own (`process_*`, `nodejs_*`). `close` ends the measurement of the event
  * loop.
  */
-export function processMetrics(register: Register, facts: ProcessFacts) {
+export function processMetrics(register: Register, events: ProcessInfo) {
   collectDefaultMetrics({ register: register.registry, eventLoopMonitoringPrecision: NEVER_MS })
   for (const name of [...MISNAMED, ...SECOND_HISTOGRAM]) register.registry.removeSingleMetric(name)
   const build = register.gauge('ashlar_process_build_info', 'Always 1: versions are in the labels.', [
@@ -34,7 +34,7 @@ export function processMetrics(register: Register, facts: ProcessFacts) {
     'node_version',
     'name',
   ])
-  build.set({ version: facts.version, node_version: process.versions.node, name: facts.name }, 1)
+  build.set({ version: events.version, node_version: process.versions.node, name: events.name }, 1)
   const delay = register.gauge(
     'ashlar_process_event_loop_delay_seconds',
     'How late timers were since the last exposition: above 0.1 something blocks the process, above 0.5 leases are at risk.',
@@ -49,13 +49,13 @@ export function processMetrics(register: Register, facts: ProcessFacts) {
     histogram.reset()
   })
   return {
-    facts: register.counter('ashlar_process_facts_total', 'Facts that the machines reported, by name.', [
+    events: register.counter('ashlar_process_events_total', 'Events that the machines reported, by name.', [
       'what',
       'level',
     ]),
     suppressedLines: register.counter(
       'ashlar_process_suppressed_log_lines_total',
-      'Log lines left out because the same fact came too often; the facts are counted all the same.',
+      'Log lines left out because the same event came too often; the events are counted all the same.',
       ['what'],
     ),
     insecureListener: register.gauge(

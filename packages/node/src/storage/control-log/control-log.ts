@@ -284,7 +284,7 @@ class FileControlLog implements ControlLog {
       this.#accepted = append.from - 1
       this.#accept(append.entries)
     }
-    return await this.#next(() => this.#carryOut(request))
+    return await this.#next(() => this.#executeEffects(request))
   }
 
   async close(): Promise<void> {
@@ -319,7 +319,7 @@ class FileControlLog implements ControlLog {
     return await written
   }
 
-  async #carryOut(request: Omit<PersistRequest, 'token'>): Promise<void> {
+  async #executeEffects(request: Omit<PersistRequest, 'token'>): Promise<void> {
     const { hardState, snapshot, append } = request
     const { segments, marks } = this.#opened
     this.#generation = Math.max(this.#generation, generationOf(snapshot, append?.entries ?? []))

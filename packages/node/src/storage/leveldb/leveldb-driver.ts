@@ -109,13 +109,13 @@ class LevelDbDriver implements StorageDriver {
 
   statistics(): Readonly<Record<string, number>> {
     if (this.#closed) return {}
-    const facts: Record<string, number> = {
+    const events: Record<string, number> = {
       approximate_memory_bytes: Number(this.#database.getProperty('leveldb.approximate-memory-usage')),
     }
     for (const level of LEVELS) {
-      facts[`files_at_level${level}`] = Number(this.#database.getProperty(`leveldb.num-files-at-level${level}`))
+      events[`files_at_level${level}`] = Number(this.#database.getProperty(`leveldb.num-files-at-level${level}`))
     }
-    return facts
+    return events
   }
 
   async close(): Promise<void> {

@@ -128,10 +128,10 @@ describe('the leader and the feature level', () => {
   it('waits for a node that is down, until it told or a person declared it lost', () => {
     const rig = new LeaderRig()
     for (const n of [1, 2, 3]) rig.register(n, { level: 1 })
-    const facts = rig.passTold(leaseExpiryMs() + 3000, { 1: 1, 2: 1 })
+    const events = rig.passTold(leaseExpiryMs() + 3000, { 1: 1, 2: 1 })
     assert.equal(rig.state(3), 'lost')
     assert.deepEqual(raises(rig), [])
-    assert.deepEqual(waits(facts), ['n3 (down)'], 'said once')
+    assert.deepEqual(waits(events), ['n3 (down)'], 'said once')
     rig.admin(1, { do: 'lose-store', store: store(3) })
     rig.passTold(2000, { 1: 1, 2: 1 })
     assert.deepEqual(raises(rig), [1])
@@ -191,6 +191,6 @@ function raises({ disk }: LeaderRig): number[] {
 
 function waits(effects: readonly Effect[]): unknown[] {
   return effects.flatMap((effect) =>
-    effect.type === 'fact' && effect.fact.what === 'feature-level-waits' ? [effect.fact['waitsFor']] : [],
+    effect.type === 'event' && effect.event.what === 'feature-level-waits' ? [effect.event['waitsFor']] : [],
   )
 }

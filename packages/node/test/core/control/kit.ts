@@ -51,12 +51,12 @@ export class Script implements Context {
   random(): number {
     return 0.5
   }
-  fact(
+  event(
     level: 'debug' | 'info' | 'warn' | 'error',
     what: string,
     details: Readonly<Record<string, unknown>> = {},
   ): void {
-    this.effects.push({ type: 'fact', fact: { level, what, ...details } })
+    this.effects.push({ type: 'event', event: { level, what, ...details } })
   }
 
   /** Takes everything emitted since the last call. */

@@ -14,7 +14,7 @@ function watched() {
     emit: (effect) => effects.push(effect),
     token: () => 1,
     random: () => 0,
-    fact: () => {},
+    event: () => {},
   }
   const moveTo = (to: number) => {
     const records = { nodes: [], volumes: [], extents: [], removedVolumes: [] }

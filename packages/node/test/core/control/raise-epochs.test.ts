@@ -74,7 +74,7 @@ describe('amendment 35: epochs that were promised and that control has forgotten
       })
     assert.deepEqual(tell(epoch - 1, 9), [])
     const effects = tell(epoch, 9)
-    assert.ok(effects.some((effect) => effect.type === 'fact' && effect.fact.what === 'control-went-back'))
+    assert.ok(effects.some((effect) => effect.type === 'event' && effect.event.what === 'control-went-back'))
     rig.pass(200, [1, 2, 3])
     assert.equal(rig.record().epoch, 10)
     assert.deepEqual(tell(epoch, 9), [], 'it was told before')

@@ -1,26 +1,26 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type ClusterId, type Greet, isUuid, type StoreId, TIMERS, type Voter } from '@ashlar/proto'
-import { Founding, type FoundingStart } from '../../../src/core/founding/index.ts'
+import { Bootstrap, type BootstrapStart } from '../../../src/core/founding/index.ts'
 import type { Effect } from '../../../src/core/machine.ts'
 import { address, CLUSTER, found, Script, store } from '../control/kit.ts'
 
 /** Nodes that greet each other over perfect links; disks write when the test says so. */
 class World {
   readonly ctx: Script = new Script()
-  readonly nodes = new Map<number, Founding>()
+  readonly nodes = new Map<number, Bootstrap>()
   readonly disks = new Map<number, Effect[]>()
-  readonly facts: { node: number; reason: unknown }[] = []
+  readonly events: { node: number; reason: unknown }[] = []
   readonly fatal: { node: number; reason: string }[] = []
   readonly saved = new Map<number, { cluster: ClusterId; founded: boolean }>()
   /** False: what nodes hand to their disks stays there until `writeDisks`. */
   disksWork = true
 
-  start(n: number, over: Partial<FoundingStart> = {}): void {
+  start(n: number, over: Partial<BootstrapStart> = {}): void {
     const peers = [1, 2, 3, 4, 5].map(address)
     this.nodes.set(
       n,
-      new Founding({
+      new Bootstrap({
         store: store(n),
         address: address(n),
         cluster: undefined,
@@ -44,7 +44,7 @@ class World {
       [b, a * 10 + b],
     ] as const) {
       this.node(at).onLinkUp(this.ctx, link)
-      this.carryOut(at)
+      this.executeEffects(at)
     }
   }
 
@@ -56,7 +56,7 @@ class World {
   tick(): void {
     for (const [n, node] of this.nodes) {
       node.onTick(this.ctx)
-      this.carryOut(n)
+      this.executeEffects(n)
     }
   }
 
@@ -67,7 +67,7 @@ class World {
     }
   }
 
-  node(n: number): Founding {
+  node(n: number): Bootstrap {
     const node = this.nodes.get(n)
     assert.ok(node !== undefined, `node ${n} runs`)
     return node
@@ -82,14 +82,14 @@ class World {
         this.saved.set(n, { cluster: effect.cluster, founded: effect.founded })
         this.node(n).onClusterSaved(this.ctx)
       }
-      this.carryOut(n)
+      this.executeEffects(n)
     }
   }
 
-  carryOut(n: number): void {
+  executeEffects(n: number): void {
     for (const effect of this.ctx.take()) {
-      if (effect.type === 'fact' && effect.fact.level === 'error')
-        this.facts.push({ node: n, reason: effect.fact['reason'] })
+      if (effect.type === 'event' && effect.event.level === 'error')
+        this.events.push({ node: n, reason: effect.event['reason'] })
       if (effect.type === 'fatal') this.fatal.push({ node: n, reason: effect.reason })
       if (effect.type === 'send' && effect.message.type === 'greet') this.deliver(n, effect.link, effect.message)
       if (effect.type === 'log-append' || effect.type === 'save-cluster') this.disks.get(n)?.push(effect)
@@ -102,7 +102,7 @@ class World {
     const node = this.nodes.get(to)
     if (node === undefined) return
     node.onGreet(this.ctx, link, greet)
-    this.carryOut(to)
+    this.executeEffects(to)
   }
 
   clusters(): Set<ClusterId | undefined> {
@@ -202,7 +202,7 @@ describe('amendment 9: founding', () => {
     world.start(5, { peers: [1, 2, 3, 5].map(address), expect: 4 })
     world.pass(1000)
     assert.equal(world.saved.size, 0)
-    const said = world.facts.filter(({ node }) => node === 1)
+    const said = world.events.filter(({ node }) => node === 1)
     assert.equal(said.length, 1)
     assert.match(
       String(said[0]?.reason),
@@ -214,7 +214,7 @@ describe('amendment 9: founding', () => {
   it('peers of two different clusters are not chosen between', () => {
     const ctx = new Script()
     const peers = [1, 2, 3].map(address)
-    const torn = new Founding({
+    const torn = new Bootstrap({
       store: store(1),
       address: address(1),
       cluster: undefined,
@@ -228,7 +228,7 @@ describe('amendment 9: founding', () => {
     torn.onGreet(ctx, 1, { ...greet(2, CLUSTER), voters: [] })
     torn.onGreet(ctx, 2, greet(3, other))
     assert.equal(torn.state, 'waiting')
-    const said = ctx.take().map((effect) => effect.type === 'fact' && effect.fact['reason'])
+    const said = ctx.take().map((effect) => effect.type === 'event' && effect.event['reason'])
     assert.match(String(said[0]), /different clusters: n2:7580 to .*c1a5; n3:7580 to .*dead/)
   })
 

@@ -349,7 +349,7 @@ export class RaftCluster {
       emit: () => assert.fail('the machine speaks through its ports'),
       token: () => assert.fail('the machine numbers its own requests'),
       random: () => this.random.next(),
-      fact: (_level, what) => {
+      event: (_level, what) => {
         this.facts.push(what)
       },
     }

@@ -179,7 +179,7 @@ export class Lone {
       emit: () => assert.fail('the machine speaks through its ports'),
       token: () => assert.fail('the machine numbers its own requests'),
       random: () => 0.5,
-      fact: () => {},
+      event: () => {},
     }
   }
 }

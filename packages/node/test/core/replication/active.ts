@@ -7,7 +7,7 @@ export function active(options: ConstructorParameters<typeof World>[1] = {}): Wo
   const world = new World(['a', 'b', 'c'], options)
   world.publish()
   world.settle()
-  assert.ok(world.host('a').facts.some((fact) => fact.what === 'extent-active'))
+  assert.ok(world.host('a').events.some((event) => event.what === 'extent-active'))
   return world
 }
 

@@ -79,7 +79,7 @@ test('amendment 8: one store that promised a higher epoch ends it, and with it t
   world.ask('a', reading)
   world.settle()
   assert.equal(world.readBack(reading.request), undefined)
-  assert.ok(world.host('a').facts.some(({ what }) => what === 'primary-fenced'))
+  assert.ok(world.host('a').events.some(({ what }) => what === 'primary-fenced'))
   assert.ok(world.codes(reading.request).length === 1 && world.codes(reading.request)[0] !== ERRORS.OK.number)
 })
 

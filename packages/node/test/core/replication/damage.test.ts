@@ -106,7 +106,7 @@ test('A2.6: what a replica finds damaged by itself it gets from another store, w
   world.settle()
   assert.equal(world.host('c').disk.damaged.size, 0)
   assert.deepEqual(world.host('c').disk.bytes.get(0), blockOf(5))
-  const told = world.host('c').facts.map(({ what }) => what)
+  const told = world.host('c').events.map(({ what }) => what)
   assert.deepEqual(
     told.filter((what) => what.startsWith('block-')),
     ['block-damaged', 'block-repaired'],
@@ -206,7 +206,7 @@ test('amendment 11: a suspect store reads all its bytes before it counts, and ge
   assert.deepEqual(
     world
       .host('c')
-      .facts.filter(({ what }) => what === 'replica-verified')
+      .events.filter(({ what }) => what === 'replica-verified')
       .map(({ damagedBlocks }) => damagedBlocks),
     [2],
   )
@@ -241,7 +241,7 @@ test('amendment 11: a store that is believed reads nothing before it is compared
   world.start('c')
   world.publish()
   world.settle()
-  assert.ok(!world.host('c').facts.some(({ what }) => what === 'replica-verified'))
+  assert.ok(!world.host('c').events.some(({ what }) => what === 'replica-verified'))
 })
 
 test('amendment 11: a replica that is deleted while it is read ends the reading', () => {
@@ -253,5 +253,5 @@ test('amendment 11: a replica that is deleted while it is read ends the reading'
   world.settle()
   world.remove()
   world.finishReads('c')
-  assert.ok(!c.facts.some(({ what }) => what === 'replica-verified'))
+  assert.ok(!c.events.some(({ what }) => what === 'replica-verified'))
 })

@@ -114,7 +114,7 @@ test('amendment 31: a replica that cannot forget takes its windows from the prim
     assert.deepEqual(world.codes(message.request), [OK])
   }
   assert.ok(remembered(world, 'c').length <= LIMITS.sessionWindows)
-  assert.ok(world.host('c').facts.some(({ reason }) => reason === 'operations of too many sessions to remember'))
+  assert.ok(world.host('c').events.some(({ reason }) => reason === 'operations of too many sessions to remember'))
   assert.deepEqual(remembered(world, 'a'), [sessions])
 })
 

@@ -12,7 +12,7 @@ test('amendment 35: a store that control names below its promise tells it, and l
   world.kill('a')
   world.change({ epoch: 9 as Epoch, primary: { store: 'b' as StoreId, counter: 1 }, inSync: ['b', 'c'] as StoreId[] })
   world.settle()
-  assert.ok(world.host('b').facts.some(({ what }) => what === 'extent-active'))
+  assert.ok(world.host('b').events.some(({ what }) => what === 'extent-active'))
   // Control's log went back: stores that start now are told what it held before.
   for (const store of ['b', 'c']) world.kill(store)
   world.change({ epoch: 4 as Epoch, primary: { store: 'c' as StoreId, counter: 2 }, inSync: ['b', 'c'] as StoreId[] })
@@ -20,19 +20,19 @@ test('amendment 35: a store that control names below its promise tells it, and l
   world.settle()
   world.pass(2500)
   for (const store of ['b', 'c']) {
-    const { promises, facts } = world.host(store)
+    const { promises, events } = world.host(store)
     assert.deepEqual([...new Set(promises.map(({ extent }) => extent))], [EXTENT])
     assert.deepEqual(epochs(promises.slice(0, 2)), [
       [4, 9],
       [4, 9],
     ])
-    assert.equal(facts.filter(({ what }) => what === 'epoch-forgotten').length, 1, 'it is said once')
+    assert.equal(events.filter(({ what }) => what === 'epoch-forgotten').length, 1, 'it is said once')
   }
   world.change({ epoch: 10 as Epoch })
   world.settle()
   const told = world.host('c').promises.length
   world.pass(2500)
-  assert.ok(world.host('c').facts.some(({ what, epoch }) => what === 'extent-active' && epoch === 10))
+  assert.ok(world.host('c').events.some(({ what, epoch }) => what === 'extent-active' && epoch === 10))
   assert.equal(world.host('c').promises.length, told, 'control named a higher one')
 })
 

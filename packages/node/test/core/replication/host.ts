@@ -20,7 +20,7 @@ export class Host {
   readonly released: { reason: string; epoch: Epoch }[] = []
   /** What it told control of its promises. */
   readonly promises: { extent: ExtentId; epoch: Epoch; promised: Epoch }[] = []
-  readonly facts: { what: string; [key: string]: unknown }[] = []
+  readonly events: { what: string; [key: string]: unknown }[] = []
   /** Commits become durable by themselves. */
   autoSync = true
   /** Blocks are read at once; else `finishReads` answers what is read now. */

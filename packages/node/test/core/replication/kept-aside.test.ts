@@ -100,12 +100,12 @@ test('amendment 26: a kept store that is ahead and whose reads hang does not hol
   world.start('a')
   world.start('b')
   world.publish()
-  const serves = (): boolean => world.host('c').facts.some(({ what }) => what === 'extent-active')
+  const serves = (): boolean => world.host('c').events.some(({ what }) => what === 'extent-active')
   for (let round = 0; round < 120 && !serves(); round++) {
     world.pass(500)
     if (world.host('c').changes.length > 0) world.grant('c')
   }
-  const epochs = world.host('c').facts.filter(({ what }) => what === 'extent-active')
+  const epochs = world.host('c').events.filter(({ what }) => what === 'extent-active')
   assert.equal(epochs.length, 1, 'a joins and c serves')
 })
 

@@ -138,7 +138,7 @@ export class World {
       emit: (effect) => effects.push(effect),
       token: () => ++this.tokens,
       random: () => 0.5,
-      fact: (_level, what, details) => host.facts.push({ what, ...details }),
+      event: (_level, what, details) => host.events.push({ what, ...details }),
     }
     action(ctx)
     host.replication.endStep(ctx)

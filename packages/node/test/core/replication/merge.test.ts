@@ -69,7 +69,8 @@ function phases(world: World, store: string): string[] | undefined {
   return status?.merging?.map((source) => `${source.store} ${source.phase}`)
 }
 
-const said = (world: World, store: string, what: string) => world.host(store).facts.filter((fact) => fact.what === what)
+const said = (world: World, store: string, what: string) =>
+  world.host(store).events.filter((event) => event.what === what)
 
 test('amendment 11: of each block the highest version wins that any suspect store holds', () => {
   const world = allDown()

@@ -10,7 +10,7 @@ const NO_SPACE = ERRORS.NO_SPACE.number
 
 /** The disk of a store has so much room from now on, and its machine learns it. */
 function room(world: World, store: string, space: StoreSpace): void {
-  world.host(store).replication.setRoom({ space, freeBytes: 1000 })
+  world.host(store).replication.setSpace({ space, freeBytes: 1000 })
   world.pass(50)
 }
 
@@ -100,7 +100,7 @@ function returned(space: StoreSpace): World {
   assert.equal(codeOf(world, write(9, 1, 11)), OK)
   assert.equal(codeOf(world, zero(2, 2, 12)), OK)
   world.start('c')
-  world.host('c').replication.setRoom({ space, freeBytes: 1000 })
+  world.host('c').replication.setSpace({ space, freeBytes: 1000 })
   world.pass(3000)
   return world
 }
@@ -141,7 +141,7 @@ test('amendment 17: an empty replica is not filled by a store that is short of r
   world.settle()
   for (let block = 0; block < 4; block++) assert.equal(codeOf(world, write(block, 9, block + 1)), OK)
   world.start('c')
-  world.host('c').replication.setRoom({ space: 'tight', freeBytes: 1000 })
+  world.host('c').replication.setSpace({ space: 'tight', freeBytes: 1000 })
   world.pass(5000)
   assert.deepEqual(world.host('a').changes, [])
   assert.equal(codeOf(world, write(9, 1, 10)), OK)
@@ -157,7 +157,7 @@ test('amendment 17: a new primary asks every member again, and to members it cop
   world.kill('a')
   world.change({ epoch: 2 as Epoch, primary: { store: 'b' as StoreId, counter: 1 }, inSync: ['b', 'c'] as StoreId[] })
   world.pass(1000)
-  assert.ok(world.host('b').facts.some(({ what }) => what === 'extent-active'))
+  assert.ok(world.host('b').events.some(({ what }) => what === 'extent-active'))
   const writing = { ...write(9, 1, 20), epoch: 2 as Epoch }
   world.ask('b', writing)
   world.settle()
@@ -170,9 +170,9 @@ test("every change of a store's room is told once, and what is short loudly", ()
     room(world, 'b', space)
     world.pass(200)
   }
-  const facts = world.host('b').facts.filter(({ what }) => what === 'store-space')
+  const events = world.host('b').events.filter(({ what }) => what === 'store-space')
   assert.deepEqual(
-    facts.map(({ space, before }) => [before, space]),
+    events.map(({ space, before }) => [before, space]),
     [
       ['free', 'filling'],
       ['filling', 'tight'],

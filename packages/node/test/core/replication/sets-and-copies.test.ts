@@ -164,7 +164,7 @@ test('A2.9: a store that was away is sent only the blocks that differ', () => {
   world.pass(1500)
   const marked = world
     .host('a')
-    .facts.filter((fact) => fact.what === 'stream-marked' && fact['store'] === 'c')
+    .events.filter((event) => event.what === 'stream-marked' && event['store'] === 'c')
     .at(-1)
   assert.equal(marked?.['blocks'], 3)
   assert.ok(world.identical())

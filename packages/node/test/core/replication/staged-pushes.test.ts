@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type BlockIndex, type Epoch, ERRORS, LIMITS, type Seq, type StoreId } from '@ashlar/proto'
 import type { BlockChange } from '../../../src/core/machine.ts'
-import { StagedPushes, StagingRoom } from '../../../src/core/replication/staged-pushes.ts'
+import { StagedPushes, StagingSpace } from '../../../src/core/replication/staged-pushes.ts'
 import { active, lead } from './active.ts'
 import type { World } from './kit.ts'
 import { EXTENT, write } from './requests.ts'
@@ -129,7 +129,7 @@ test('amendment 25: a replica that does not count takes in block by block, and f
 })
 
 test('a store keeps aside no more than it may, all its replicas together', () => {
-  const room = new StagingRoom()
+  const room = new StagingSpace()
   const [one, other] = [new StagedPushes(room), new StagedPushes(room)]
   const bytes = new Uint8Array(LIMITS.maxBlockBytes)
   const change = (block: number): BlockChange => {

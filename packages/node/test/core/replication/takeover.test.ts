@@ -10,7 +10,7 @@ import {
   type StoreId,
   TIMERS,
 } from '@ashlar/proto'
-import { StagedPushes, type StagingRoom } from '../../../src/core/replication/staged-pushes.ts'
+import { StagedPushes, type StagingSpace } from '../../../src/core/replication/staged-pushes.ts'
 import { active, lead } from './active.ts'
 import type { World } from './kit.ts'
 import { EXTENT, read, write } from './requests.ts'
@@ -32,7 +32,7 @@ test('amendment 26: a new primary takes over what a member has more, and A2.8-5 
   world.hold = () => false
   world.settle()
   lead(world, 'c', ['b', 'c'])
-  assert.ok(world.host('c').facts.some((fact) => fact.what === 'extent-active'))
+  assert.ok(world.host('c').events.some((event) => event.what === 'extent-active'))
   assert.equal(world.versionAt('c', 0).seq, 2)
   assert.equal(world.versionAt('b', 0).seq, 2)
   world.ask('c', { ...taken, request: 7100, epoch: 2 as Epoch })
@@ -54,7 +54,7 @@ test("amendment 26: without room to keep a member's state aside a new primary as
   world.kill('a')
   world.hold = () => false
   world.settle()
-  const { staging } = world.host('c').replication as unknown as { staging: StagingRoom }
+  const { staging } = world.host('c').replication as unknown as { staging: StagingSpace }
   const other = new StagedPushes(staging)
   const version = { epoch: 1 as Epoch, seq: 1 as Seq, kind: 1 as const, checksum: 0 }
   const bytes = new Uint8Array(LIMITS.maxBlockBytes)
@@ -63,7 +63,7 @@ test("amendment 26: without room to keep a member's state aside a new primary as
   assert.ok(other.add({ block: -1 as BlockIndex, version, bytes: rest }))
   lead(world, 'c', ['b', 'c'])
   world.pass(3000)
-  const count = (what: string) => world.host('c').facts.filter((fact) => fact.what === what).length
+  const count = (what: string) => world.host('c').events.filter((event) => event.what === what).length
   assert.deepEqual([count('extent-rolls-forward'), count('extent-rolled-forward')], [1, 0])
   other.drop()
   world.pass(1000)
@@ -104,7 +104,7 @@ test('A2.8-4: a primary that a replica proves to have lost commits steps down an
   world.settle()
   world.pass(200)
   assert.deepEqual(world.host('b').released, [{ reason: 'behind', epoch: 2 }])
-  assert.ok(!world.host('b').facts.some((fact) => fact.what === 'extent-active' && fact['epoch'] === 2))
+  assert.ok(!world.host('b').events.some((event) => event.what === 'extent-active' && event['epoch'] === 2))
 })
 
 test('A2.8-4: a primary that lost a committed block in the middle of history steps down before it overwrites it', () => {

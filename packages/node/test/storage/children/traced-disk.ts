@@ -68,7 +68,7 @@ export class TracedDisk {
         const rotated = this.#rotated
         this.#rotated = false
         onAck({ acked, rotated, files: (kind) => this.#cut(kind) })
-      } else if (call.result >= 0) this.#carryOut(thread, call)
+      } else if (call.result >= 0) this.#executeEffects(thread, call)
     }
   }
 
@@ -98,7 +98,7 @@ export class TracedDisk {
     return call === null ? undefined : { name: call[1] ?? '', args: call[2] ?? '', result: Number(call[3]) }
   }
 
-  #carryOut(thread: string, { name, args, result }: Call): void {
+  #executeEffects(thread: string, { name, args, result }: Call): void {
     switch (name) {
       case 'openat':
         return this.#open(stringsIn(args)[0]?.toString() ?? '', args)

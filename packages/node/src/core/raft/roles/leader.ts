@@ -92,7 +92,7 @@ export class Leader implements Role {
     if (this.transfer !== undefined && ctx.now >= this.transfer.until) this.transfer = undefined
     this.leaveIfDiskHangs(ctx)
     if (this.heardMajority(ctx.now)) return
-    ctx.fact('warn', 'raft-no-majority', { term: this.core.term })
+    ctx.event('warn', 'raft-no-majority', { term: this.core.term })
     this.core.follow(ctx, this.core.term, undefined)
   }
 
@@ -110,7 +110,7 @@ export class Leader implements Role {
     const next = able.find(({ store }) => !this.triedToLeave.has(store))
     if (next === undefined) return
     this.triedToLeave.add(next.store)
-    ctx.fact('warn', 'raft-disk-hangs', { term: this.core.term, to: next.store })
+    ctx.event('warn', 'raft-disk-hangs', { term: this.core.term, to: next.store })
     this.transferTo(ctx, next.store)
   }
 

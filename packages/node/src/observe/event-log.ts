@@ -1,8 +1,8 @@
 import { type ExtentId, extentIndexOf, type Millis, type StoreId } from '@ashlar/proto'
 import type { Logger } from 'pino'
-import type { Fact } from '../core/machine.ts'
+import type { MachineEvent } from '../core/machine.ts'
 
-/** Within one window this many lines of one fact are written; the rest are counted and told when the window is over. */
+/** Within one window this many lines of one event are written; the rest are counted and told when the window is over. */
 const LINES_A_WINDOW = 20
 const WINDOW_MS: Millis = 10_000
 
@@ -12,7 +12,7 @@ interface Window {
   suppressed: number
 }
 
-export interface FactLogOptions {
+export interface EventLogOptions {
   readonly log: Logger
   /** Monotonic milliseconds. */
   readonly clock: () => Millis
@@ -24,26 +24,26 @@ export interface FactLogOptions {
 }
 
 /**
- * Writes facts as log lines. A node that takes over thousands of extents says the same thing thousands of times: each
- * kind of fact gets LINES_A_WINDOW lines in WINDOW_MS, so that the log stays readable and the disk does not fill.
+ * Writes events as log lines. A node that takes over thousands of extents says the same thing thousands of times: each
+ * kind of event gets LINES_A_WINDOW lines in WINDOW_MS, so that the log stays readable and the disk does not fill.
  */
-export class FactLog {
-  private readonly options: FactLogOptions
+export class EventLog {
+  private readonly options: EventLogOptions
   private readonly windows = new Map<string, Window>()
 
-  constructor(options: FactLogOptions) {
+  constructor(options: EventLogOptions) {
     this.options = options
   }
 
-  write(fact: Fact): void {
-    const window = this.windowOf(fact)
+  write(event: MachineEvent): void {
+    const window = this.windowOf(event)
     window.lines++
     if (window.lines > LINES_A_WINDOW) {
       window.suppressed++
-      this.options.onSuppressed(fact.what)
+      this.options.onSuppressed(event.what)
       return
     }
-    const { level, what, ...details } = fact
+    const { level, what, ...details } = event
     this.options.log[level](this.readable(details), what)
   }
 
@@ -58,14 +58,14 @@ export class FactLog {
     }
   }
 
-  private windowOf(fact: Fact): Window {
+  private windowOf(event: MachineEvent): Window {
     const now = this.options.clock()
-    const known = this.windows.get(fact.what)
+    const known = this.windows.get(event.what)
     if (known !== undefined && now - known.startedAt < WINDOW_MS) return known
-    // Whatever fact opens a window settles those that are over, also of facts that do not come again.
+    // Whatever event opens a window settles those that are over, also of events that do not come again.
     this.settle()
     const window: Window = { startedAt: now, lines: 0, suppressed: 0 }
-    this.windows.set(fact.what, window)
+    this.windows.set(event.what, window)
     return window
   }
 

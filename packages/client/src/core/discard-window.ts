@@ -9,8 +9,8 @@ const LONG_MS: Millis = 5
  * after one that was not. So an idle cluster is used, and a busy one is left to others. What is stuck at one extent counts for
  * that one alone (A2.11-5).
  */
-export class EraseWindow {
-  #size: number = LIMITS.erasePieceBlocks
+export class DiscardWindow {
+  #size: number = LIMITS.discardPieceBlocks
   readonly #inFlight: Map<ExtentId, number> = new Map()
 
   /** Blocks of one extent that may be on their way. */
@@ -20,7 +20,7 @@ export class EraseWindow {
 
   /** `pieces`: how many of the same call are on their way, to this extent or to another one. */
   hasRoom(extent: ExtentId, blocks: number, pieces: number): boolean {
-    const inFlight = Math.max(this.#inFlight.get(extent) ?? 0, pieces * LIMITS.erasePieceBlocks)
+    const inFlight = Math.max(this.#inFlight.get(extent) ?? 0, pieces * LIMITS.discardPieceBlocks)
     return inFlight + blocks <= this.#size
   }
 
@@ -28,7 +28,7 @@ export class EraseWindow {
     this.#inFlight.set(extent, (this.#inFlight.get(extent) ?? 0) + blocks)
   }
 
-  giveBack(extent: ExtentId, blocks: number): void {
+  releaseBuffer(extent: ExtentId, blocks: number): void {
     const left = (this.#inFlight.get(extent) ?? 0) - blocks
     if (left > 0) this.#inFlight.set(extent, left)
     else this.#inFlight.delete(extent)
@@ -36,10 +36,10 @@ export class EraseWindow {
 
   /** True when there may be more from now on. */
   onAnswered(tookMs: Millis): boolean {
-    const { erasePieceBlocks, erasedBlocksInFlight } = LIMITS
+    const { discardPieceBlocks, discardedBlocksInFlight } = LIMITS
     const before = this.#size
-    if (tookMs > LONG_MS) this.#size = Math.max(erasePieceBlocks, Math.floor(this.#size / 2))
-    else this.#size = Math.min(erasedBlocksInFlight, this.#size + erasePieceBlocks)
+    if (tookMs > LONG_MS) this.#size = Math.max(discardPieceBlocks, Math.floor(this.#size / 2))
+    else this.#size = Math.min(discardedBlocksInFlight, this.#size + discardPieceBlocks)
     return this.#size > before
   }
 }

@@ -1,9 +1,9 @@
-import type { Fact } from '../core/machine.ts'
+import type { MachineEvent } from '../core/machine.ts'
 import type { NodeMetrics } from './metrics/index.ts'
 
-type Move = (metrics: NodeMetrics, fact: Fact) => void
+type Move = (metrics: NodeMetrics, event: MachineEvent) => void
 
-/** Which metrics a fact moves. A fact that is not here is counted and logged like all others, and moves nothing else. */
+/** Which metrics an event moves. An event that is not here is counted and logged like all others, and moves nothing else. */
 export const FACT_METRICS: Readonly<Record<string, Move>> = {
   'extent-active': (metrics) => metrics.replication.activations.add({}),
   'extent-stepped-down': (metrics) => metrics.replication.stepDowns.add({ reason: 'stepped-down' }),
@@ -40,7 +40,7 @@ function lengthOf(list: unknown): number {
   return Array.isArray(list) ? list.length : 0
 }
 
-/** A count as a machine gives it; anything that is no count counts for nothing, since facts are never trusted to be right. */
+/** A count as a machine gives it; anything that is no count counts for nothing, since events are never trusted to be right. */
 function amountOf(value: unknown): number {
   return typeof value === 'number' && value > 0 && Number.isFinite(value) ? value : 0
 }

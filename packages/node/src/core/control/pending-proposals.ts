@@ -21,7 +21,7 @@ export type Owed =
   | { readonly kind: 'admin'; readonly command: AdminCommand; asker: Asker }
 
 /** Proposals on their way through the log, with what is owed for each. */
-export class OwedAnswers {
+export class PendingResponses {
   private readonly owed = new Map<ProposalId, Owed>()
 
   add(proposal: ProposalId, owed: Owed): void {

@@ -1,5 +1,5 @@
 import type { Message } from '@ashlar/proto'
-import type { Effect, Fact, Input, Link } from '../core/machine.ts'
+import type { Effect, Input, Link, MachineEvent } from '../core/machine.ts'
 import type { ControlLog } from '../storage/control-log/index.ts'
 import type { Store } from '../storage/store.ts'
 import { readDone } from './reply-read.ts'
@@ -17,7 +17,7 @@ export interface Carriers {
   readonly controlLog: () => Promise<ControlLog>
   readonly feed: (input: Input) => void
   readonly onAdminDone: (effect: AdminDoneEffect) => void
-  readonly onFact: (fact: Fact) => void
+  readonly onMachineEvent: (event: MachineEvent) => void
   readonly onHandedOver: () => void
   /** The process cannot go on; said once. */
   readonly onFatal: (reason: string, cause?: unknown) => void
@@ -42,8 +42,8 @@ export function carry(carriers: Carriers, effect: Effect): void {
       return saveCluster(carriers, effect)
     case 'admin-done':
       return carriers.onAdminDone(effect)
-    case 'fact':
-      return carriers.onFact(effect.fact)
+    case 'event':
+      return carriers.onMachineEvent(effect.event)
     case 'handed-over':
       return carriers.onHandedOver()
     case 'fatal':

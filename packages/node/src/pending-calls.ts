@@ -11,7 +11,7 @@ interface Waiting<Answer> {
  * Promises for answers that come back by token. Each settles exactly once: with its answer, with the error of its deadline,
  * or with the error that ends all of them, so that nobody waits for a node that has stopped.
  */
-export class PendingAnswers<Answer> {
+export class PendingCalls<Answer> {
   readonly #waiting: Map<Token, Waiting<Answer>> = new Map()
 
   /** Waits for the answer to a token that is not waited for yet; `lateError` makes the error after `timeoutMs`. */
