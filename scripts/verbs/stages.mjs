@@ -15,6 +15,7 @@ export const STAGES = {
       'test/tidy/**/*.test.ts',
       'test/verbs/**/*.test.ts',
       'test/bench/**/*.test.ts',
+      'test/kit/**/*.test.ts',
     ],
     together: availableParallelism(),
   },

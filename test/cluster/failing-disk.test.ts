@@ -5,6 +5,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { connect } from '@ashlar/client'
+import { longest } from '../kit/deadline.ts'
 import { DevCluster, eventually } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
 
@@ -44,7 +45,7 @@ async function failNextSync(pid: number, dataDir: string): Promise<{ readonly en
 }
 
 test('a sync that failed ends the node, writes go on without it, and it comes back with all that was acknowledged', {
-  timeout: 180_000,
+  timeout: longest(180_000),
 }, async (t) => {
   if (!requireTool(t, 'strace')) return
   const [extent] = await cluster.healthy()

@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type AshlarError, connect } from '@ashlar/client'
 import { LIMITS, TIMERS } from '@ashlar/proto'
+import { longest } from '../kit/deadline.ts'
 import { DevCluster, eventually } from '../kit/dev-cluster.ts'
 
 /** ASHLAR_KILLED_SESSIONS=1000 takes some three minutes: where 64 share a volume the next ones wait for those that are gone. */
@@ -49,7 +50,7 @@ async function shareAndDie(): Promise<void> {
 }
 
 test('however many clients that share a volume are killed, one more may share it, and who is there stays', {
-  timeout: 60_000 + (SESSIONS / LIMITS.holders) * 4 * TIMERS.holderYieldMs,
+  timeout: longest(60_000) + (SESSIONS / LIMITS.holders) * 4 * TIMERS.holderYieldMs,
 }, async () => {
   await using client = await connect({ servers: servers() })
   const volume = await client.openVolume(VOLUME, { mode: 'shared' })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import { connect } from '@ashlar/client'
+import { longest } from '../kit/deadline.ts'
 import { DevCluster, eventually } from '../kit/dev-cluster.ts'
 
 const BLOCK = 4096
@@ -46,7 +47,7 @@ async function read(block: number): Promise<number | undefined> {
 }
 
 test('an extent whose only in-sync store is gone goes on by force, and its node is given up for the others', {
-  timeout: 240_000,
+  timeout: longest(240_000),
 }, async () => {
   await write(0, 1)
   const [extent] = await cluster.healthy(VOLUME)

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { connect } from '@ashlar/client'
+import { longest } from '../kit/deadline.ts'
 import { DevCluster, eventually } from '../kit/dev-cluster.ts'
 
 const BLOCK = 4096
@@ -23,7 +24,7 @@ async function controlOf(api: string): Promise<{ role: string; recovering: boole
 }
 
 test('a voter whose control log was deleted gives no vote, says so, and votes again once others have filled it', {
-  timeout: 180_000,
+  timeout: longest(180_000),
 }, async () => {
   const bytes = new Uint8Array(randomBytes(BLOCK))
   await using client = await connect({ servers: cluster.info.nodes.map(({ peer }) => peer), ioTimeoutMs: 60_000 })

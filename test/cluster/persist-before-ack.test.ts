@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test'
 import { connect } from '@ashlar/client'
 import { type AnyMessage, WIRE_VERSION } from '@ashlar/proto'
 import { decodeFrame, HANDSHAKE_WIRE_VERSION } from '@ashlar/proto/codec'
+import { longest } from '../kit/deadline.ts'
 import { DevCluster, eventually } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
 
@@ -106,7 +107,7 @@ async function attach(pid: number, file: string): Promise<ChildProcess> {
 }
 
 test('a live replica acknowledges no write before the fdatasync that covers it has ended', {
-  timeout: 120_000,
+  timeout: longest(120_000),
 }, async (t) => {
   if (!requireTool(t, 'strace')) return
   const [extent] = await cluster.healthy()

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import { connect } from '@ashlar/client'
+import { longest } from '../kit/deadline.ts'
 import { DevCluster, eventually } from '../kit/dev-cluster.ts'
 
 const BLOCK = 4096
@@ -37,7 +38,7 @@ async function readBlocks(): Promise<Uint8Array[]> {
 }
 
 test('amendment 16: with 2 of 3 voters wiped the map is rebuilt from the third, and every acknowledged write is there', {
-  timeout: 240_000,
+  timeout: longest(240_000),
 }, async () => {
   const blocks = Array.from({ length: BLOCKS }, () => new Uint8Array(randomBytes(BLOCK)))
   await writeBlocks(blocks)

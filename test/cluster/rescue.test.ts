@@ -4,6 +4,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { connect } from '@ashlar/client'
+import { longest } from '../kit/deadline.ts'
 import { DevCluster } from '../kit/dev-cluster.ts'
 
 const BLOCK = 4096
@@ -21,7 +22,7 @@ interface Report {
 }
 
 test('an image of data directories, with every node killed, has all that was acknowledged, and says when that is not proven', {
-  timeout: 120_000,
+  timeout: longest(120_000),
 }, async () => {
   // One in a hundred blocks: the rest has to be a hole of the image.
   const written = new Map(

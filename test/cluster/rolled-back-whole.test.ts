@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { cp, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { longest } from '../kit/deadline.ts'
 import { DevCluster, eventually } from '../kit/dev-cluster.ts'
 
 type Node = DevCluster['info']['nodes'][number]
@@ -24,7 +25,7 @@ async function recovering(api: string): Promise<boolean | undefined> {
 }
 
 test('a voter whose whole data directory was rolled back on the same boot gives no vote until its log is filled', {
-  timeout: 120_000,
+  timeout: longest(120_000),
 }, async () => {
   const cluster = await DevCluster.start({ size: '64Mi' })
   try {
@@ -47,7 +48,7 @@ test('a voter whose whole data directory was rolled back on the same boot gives 
 })
 
 test('a lone voter whose whole data directory was rolled back on the same boot does not start, until the map is rebuilt', {
-  timeout: 120_000,
+  timeout: longest(120_000),
 }, async () => {
   const cluster = await DevCluster.start({ nodes: 1, size: '64Mi' })
   try {

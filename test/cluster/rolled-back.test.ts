@@ -4,6 +4,7 @@ import { cp, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { connect } from '@ashlar/client'
+import { longest } from '../kit/deadline.ts'
 import { DevCluster, eventually } from '../kit/dev-cluster.ts'
 
 const BLOCK = 4096
@@ -25,7 +26,7 @@ async function localOf(api: string): Promise<Local | undefined> {
 }
 
 test('a voter whose data directory was rolled back on the same boot is refused, then compared, and never believed', {
-  timeout: 120_000,
+  timeout: longest(120_000),
 }, async () => {
   const { leader } = await cluster.json<{ leader: string }>(['cluster', 'info'])
   const victim = cluster.info.nodes.find(({ id }) => id !== leader)
@@ -66,7 +67,9 @@ test('a voter whose data directory was rolled back on the same boot is refused, 
   assert.deepEqual(Buffer.from(await volume.read(0, BLOCK)), Buffer.from(bytes))
 })
 
-test('two halves of one cluster that are both recovered refuse each other by name', { timeout: 120_000 }, async () => {
+test('two halves of one cluster that are both recovered refuse each other by name', {
+  timeout: longest(120_000),
+}, async () => {
   const [one, two] = cluster.info.nodes
   assert.ok(one !== undefined && two !== undefined)
   await Promise.all(cluster.info.nodes.map(({ id }) => cluster.kill(id)))

@@ -7,6 +7,7 @@ import { connect } from '@ashlar/client'
 import type { ExtentId } from '@ashlar/proto'
 import { openLevelDbDriver } from '../../packages/node/src/storage/index.ts'
 import { blockKey } from '../../packages/node/src/storage/keyspace.ts'
+import { longest } from '../kit/deadline.ts'
 import { DevCluster, eventually } from '../kit/dev-cluster.ts'
 
 const BLOCK = 4096
@@ -94,7 +95,7 @@ async function pass(id: string): Promise<Pass> {
 }
 
 test('A2.6: what rots on a replica is found by its scrub and repaired from another store, and a disk that rots is given up until compared', {
-  timeout: 300_000,
+  timeout: longest(300_000),
 }, async () => {
   const written = Array.from({ length: BLOCKS }, () => new Uint8Array(randomBytes(BLOCK)))
   {

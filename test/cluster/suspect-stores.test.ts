@@ -4,6 +4,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { connect } from '@ashlar/client'
+import { longest } from '../kit/deadline.ts'
 import { DevCluster, eventually } from '../kit/dev-cluster.ts'
 
 const BLOCK = 4096
@@ -107,7 +108,7 @@ async function trustOf(id: string, server: string): Promise<string | undefined> 
 }
 
 test('amendment 11: every store dropped other acknowledged writes in a power cut, and all of them are there after the merge', {
-  timeout: 180_000,
+  timeout: longest(180_000),
 }, async () => {
   const ids = cluster.info.nodes.map(({ id }) => id)
   await cluster.healthy()

@@ -5,6 +5,7 @@ import { connect as connectTcp, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { longest, Watch } from '../kit/deadline.ts'
 import { DevCluster, eventually, freePorts, type RunResult, run } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
 
@@ -97,13 +98,15 @@ test('foreign bytes on the peer port disturb nobody', async () => {
     Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
     Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00]),
   ]) {
+    using machine = new Watch()
     await new Promise<void>((resolve, reject) => {
       const socket = connectTcp(Number(port), host, () => socket.end(bytes))
-      socket.setTimeout(15_000, () => reject(new Error('the peer port left a stranger hanging')))
+      socket.setTimeout(longest(15_000), () => reject(new Error('the peer port left a stranger hanging')))
       socket.on('data', () => undefined)
       socket.on('error', () => resolve())
       socket.on('close', () => resolve())
     })
+    machine.assertBelow(15_000, machine.elapsedMs, 'the end of a foreign connection')
   }
   await eventually('the node lives', async () =>
     (await fetch(`${cluster.node('n2').api}/healthz`)).ok ? true : undefined,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { Deadline } from '../kit/deadline.ts'
 import { eventually, freePorts } from '../kit/dev-cluster.ts'
 import { skipWithout } from '../kit/tools.ts'
 import { cleanEnvironment } from './environment.ts'
@@ -73,9 +74,8 @@ describe('the README, followed by someone who has just cloned', () => {
   async function runCommands(step: Step): Promise<void> {
     const child = shell(step.text)
     const said = collect(child)
-    const timer = setTimeout(() => child.kill('SIGKILL'), STEP_DEADLINE_MS)
+    using _deadline = new Deadline(STEP_DEADLINE_MS).onPassed(() => child.kill('SIGKILL'))
     const code = await new Promise((resolve) => child.once('close', resolve))
-    clearTimeout(timer)
     assert.equal(code, 0, `${step.text}\n${said()}`)
   }
 
@@ -120,10 +120,9 @@ async function ended(
 ): Promise<{ code: number | null; signal: string | null }> {
   if (child.exitCode !== null || child.signalCode !== null) return { code: child.exitCode, signal: child.signalCode }
   const exit = once(child, 'exit') as Promise<[number | null, string | null]>
-  const timer = setTimeout(() => child.kill('SIGKILL'), STEP_DEADLINE_MS)
+  using _deadline = new Deadline(STEP_DEADLINE_MS).onPassed(() => child.kill('SIGKILL'))
   child.kill(signal)
   const [code, by] = await exit
-  clearTimeout(timer)
   return { code, signal: by }
 }
 

@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Deadline } from './deadline.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const ASHLAR = join(ROOT, 'packages/cli/bin/ashlar.mjs')
@@ -30,7 +31,10 @@ export interface RunResult {
   readonly stderr: string
 }
 
-/** Runs a program to its end; its output is kept, its failure is the caller's to judge. */
+/**
+ * Runs a program to its end; its output is kept, its failure is the caller's to judge. When the deadline passes it is killed,
+ * and `stderr` says so.
+ */
 export function run(
   command: string,
   args: readonly string[],
@@ -46,9 +50,12 @@ export function run(
   return new Promise((resolve, reject) => {
     const env = options.onlyEnv ?? { ...process.env, ...options.env }
     const child = spawn(command, args, { env, cwd: options.cwd, stdio: ['pipe', 'pipe', 'pipe'] })
-    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 120_000)
     let stdout = ''
     let stderr = ''
+    const deadline = new Deadline(options.timeoutMs ?? 120_000).onPassed(() => {
+      stderr += `killed: ${deadline.missed(`${command} ends`)}\n`
+      child.kill('SIGKILL')
+    })
     child.stdout.on('data', (chunk) => {
       stdout += chunk
     })
@@ -57,9 +64,12 @@ export function run(
     })
     child.stdin.on('error', () => undefined)
     child.stdin.end(options.input ?? '')
-    child.on('error', reject)
+    child.on('error', (error) => {
+      deadline[Symbol.dispose]()
+      reject(error)
+    })
     child.on('close', (code) => {
-      clearTimeout(timer)
+      deadline[Symbol.dispose]()
       resolve({ code, stdout, stderr })
     })
   })
@@ -71,9 +81,9 @@ export async function eventually<T>(
   probe: () => Promise<T | undefined>,
   deadlineMs = 30_000,
 ): Promise<T> {
-  const end = performance.now() + deadlineMs
+  using deadline = new Deadline(deadlineMs)
   let last: unknown
-  while (performance.now() < end) {
+  while (!deadline.passed) {
     try {
       const value = await probe()
       if (value !== undefined) return value
@@ -82,7 +92,7 @@ export async function eventually<T>(
     }
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  throw new Error(`not within ${deadlineMs} ms: ${what}`, { cause: last })
+  throw new Error(deadline.missed(what), { cause: last })
 }
 
 function hasEnded(child: ChildProcess): boolean {
@@ -166,18 +176,18 @@ export class DevCluster {
     dev.stderr?.on('data', (chunk) => log.push(String(chunk)))
     const line = await new Promise<string>((resolve, reject) => {
       let text = ''
-      const timer = setTimeout(() => {
+      const deadline = new Deadline(options.deadlineMs ?? 60_000).onPassed(() => {
         dev.kill('SIGTERM')
-        reject(new Error(`the cluster was not ready in time:\n${log.join('')}`))
-      }, options.deadlineMs ?? 60_000)
+        reject(new Error(`${deadline.missed('the cluster is ready')}:\n${log.join('')}`))
+      })
       dev.stdout?.on('data', (chunk) => {
         text += chunk
         if (!text.includes('\n')) return
-        clearTimeout(timer)
+        deadline[Symbol.dispose]()
         resolve(text.slice(0, text.indexOf('\n')))
       })
       dev.once('exit', (code) => {
-        clearTimeout(timer)
+        deadline[Symbol.dispose]()
         reject(new Error(`ashlar dev ended with ${code}:\n${log.join('')}`))
       })
     })

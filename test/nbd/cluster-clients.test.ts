@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { longest } from '../kit/deadline.ts'
 import { DevCluster } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
 import { succeed } from './client-runs.ts'
@@ -48,12 +49,12 @@ async function makeImage(image: string): Promise<void> {
 }
 
 for (const scenario of [...SCENARIOS, ...REQUEST_SCENARIOS])
-  test(`on a cluster: ${scenario.name}`, { timeout: 240_000 }, (t) =>
+  test(`on a cluster: ${scenario.name}`, { timeout: longest(240_000) }, (t) =>
     runScenario(t, scenario, { uri: cluster.nbdUri, sizeBytes: VOLUME_MIB * MIB }),
   )
 
 test('requests over the edge of two extents, aligned or not, are one request to the client', {
-  timeout: 120_000,
+  timeout: longest(120_000),
 }, async (t) => {
   if (!requireTool(t, 'nbdsh')) return
   const extents = await cluster.extents()
@@ -75,7 +76,7 @@ h.shutdown()
 })
 
 test('an ext4 image with thousands of files goes in by nbdcopy and comes back byte for byte', {
-  timeout: 300_000,
+  timeout: longest(300_000),
 }, async (t) => {
   if (!requireTool(t, 'nbdcopy', 'mkfs.ext4', 'e2fsck')) return
   const image = join(directory, 'image.ext4')
@@ -88,7 +89,7 @@ test('an ext4 image with thousands of files goes in by nbdcopy and comes back by
 })
 
 test('nbdfuse and a loop device mount the volume as ext4, and files survive an unmount', {
-  timeout: 240_000,
+  timeout: longest(240_000),
 }, async (t) => {
   if (!requireTool(t, ...MOUNT_TOOLS)) return
   const content = Buffer.alloc(3 * MIB, createHash('sha256').update('content').digest())

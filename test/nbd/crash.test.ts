@@ -10,6 +10,7 @@ import {
   type RecordedChange,
   Recording,
 } from '../../packages/client/test/nbd/support/recording-device.ts'
+import { longest } from '../kit/deadline.ts'
 import { run } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
 import { succeed } from './client-runs.ts'
@@ -81,7 +82,7 @@ async function noticesLoss(recording: Recording, image: string, synced: readonly
 }
 
 test(`ext4 survives a power cut at flush points and at random legal subsets of the writes between them (seed ${SEED})`, {
-  timeout: 600_000,
+  timeout: longest(600_000),
 }, async (t) => {
   if (!requireTool(t, ...MOUNT_TOOLS, 'e2fsck', 'debugfs')) return
   const random = new Random(SEED)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { Random, seedOf } from '../../packages/client/test/nbd/support/random.ts'
+import { longest } from '../kit/deadline.ts'
 import { DevCluster, run } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
 import { succeed } from './client-runs.ts'
@@ -62,7 +63,7 @@ const FILE_SYSTEMS = {
 for (const kind of ['ext4', 'xfs'] as const) {
   const { tools, check } = FILE_SYSTEMS[kind]
   test(`${kind} on a volume holds what random operations wrote, also after it was mounted anew (seed ${SEED})`, {
-    timeout: 900_000,
+    timeout: longest(900_000),
   }, async (t) => {
     if (!requireTool(t, ...MOUNT_TOOLS, 'nbdcopy', 'fallocate', ...tools)) return
     let exerciser: Exerciser | undefined
@@ -86,7 +87,7 @@ for (const kind of ['ext4', 'xfs'] as const) {
 }
 
 test('sqlite on a volume keeps every commit that it acknowledged while nodes are killed', {
-  timeout: 900_000,
+  timeout: longest(900_000),
 }, async (t) => {
   if (!requireTool(t, ...MOUNT_TOOLS, 'sqlite3')) return
   const acknowledged: number[] = []
@@ -171,7 +172,7 @@ class Postgres {
 }
 
 test('PostgreSQL on a volume keeps every commit that it acknowledged while nodes are killed and it crashes itself', {
-  timeout: 900_000,
+  timeout: longest(900_000),
 }, async (t) => {
   const programs = await postgresPrograms()
   if (!requireTool(t, ...MOUNT_TOOLS, 'runuser', ...(programs === undefined ? ['initdb'] : []))) return

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { Deadline } from '../kit/deadline.ts'
 import { type RunResult, run } from '../kit/dev-cluster.ts'
 
 /** The compiled command, as a person runs it. */
@@ -32,9 +33,9 @@ export class GatewayProcess {
         child.kill('SIGKILL')
         reject(new Error(`${why}: ${args.join(' ')}\n${lines.join('')}`))
       }
-      const timer = setTimeout(() => fail('the gateway does not serve'), START_MS)
+      const deadline = new Deadline(START_MS).onPassed(() => fail(deadline.missed('the gateway serves')))
       child.once('exit', (code) => {
-        clearTimeout(timer)
+        deadline[Symbol.dispose]()
         fail(`the gateway ended with ${code}`)
       })
       child.stderr?.on('data', (text) => lines.push(String(text)))
@@ -45,7 +46,7 @@ export class GatewayProcess {
           .split('\n')
           .find((line) => line.includes('"msg":"serving"'))
         if (serving === undefined) return
-        clearTimeout(timer)
+        deadline[Symbol.dispose]()
         resolve((JSON.parse(serving) as { listen: string[] }).listen[0] ?? '')
       })
     })

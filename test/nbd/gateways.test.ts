@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { longest } from '../kit/deadline.ts'
 import { DevCluster, eventually, run } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
 import { GATEWAY, GatewayProcess, nbdsh } from './gateway-process.ts'
@@ -343,7 +344,7 @@ const OUTAGES = [
 
 for (const { what, killed } of OUTAGES) {
   test(`${what} a request waits for --io-timeout, then fails with EIO; later ones succeed again`, {
-    timeout: 240_000,
+    timeout: longest(240_000),
   }, async (t) => {
     if (!requireTool(t, 'nbdsh')) return
     const name = `patient-${killed}`

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { longest } from '../kit/deadline.ts'
 import { skipWithout } from '../kit/tools.ts'
 import { sweep } from './sweep.ts'
 
@@ -8,7 +9,7 @@ const POINTS = 50
 
 test('whatever call fails and whatever bit flips, no wrong byte is returned and no acknowledged write is lost', {
   skip: skipWithout('strace'),
-  timeout: 170_000,
+  timeout: longest(170_000),
 }, async (t) => {
   const seed = Number(process.env['ASHLAR_SWEEP_SEED'] ?? Date.now() % 1_000_000)
   t.diagnostic(`ASHLAR_SWEEP_SEED=${seed}`)

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { longest } from '../kit/deadline.ts'
 import { eventually } from '../kit/dev-cluster.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -49,7 +50,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-describe('npm test', { timeout: 60_000 }, () => {
+describe('npm test', { timeout: longest(60_000) }, () => {
   for (const [signal, code, deaf] of [
     ['SIGINT', 130, ''],
     ['SIGTERM', 143, ''],

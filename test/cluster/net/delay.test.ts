@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { longest } from '../../kit/deadline.ts'
 import { type DelayOptions, type DelayReport, roundTrips } from './delay.ts'
 import { requireNetworks } from './namespaces.ts'
 import { runInNetwork } from './run.ts'
@@ -10,7 +11,7 @@ const NODES = 3
 const OPTIONS: DelayOptions = { oneWayMs: [0.5, 10], turns: 8, operations: 13, turnMs: 0 }
 
 test('a write of one block takes two round trips and one sync of each node, a read one round trip', {
-  timeout: 120_000,
+  timeout: longest(120_000),
 }, async (t) => {
   if (!requireNetworks(t)) return
   const started = { program: PROGRAM, options: OPTIONS, nodes: NODES }

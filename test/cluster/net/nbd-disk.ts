@@ -9,6 +9,7 @@ import {
   request,
   SIMPLE_MAGIC,
 } from '../../../packages/client/test/nbd/support/wire.ts'
+import { Deadline } from '../../kit/deadline.ts'
 import { type Disk, DiskFailure } from './disk.ts'
 
 const GREETING_BYTES = 18
@@ -27,7 +28,7 @@ interface Waiting {
   readonly readBytes: number
   readonly resolve: (data: Uint8Array) => void
   readonly reject: (failure: DiskFailure) => void
-  readonly timer: NodeJS.Timeout
+  readonly deadline: Deadline
 }
 
 /** A volume over NBD, with many requests on their way at once. When the connection is lost, nobody knows their ends. */
@@ -43,15 +44,14 @@ export class NbdDisk implements Disk {
   /** Rejects with DiskFailure when the export cannot be opened in time. */
   static async open(host: string, port: number, name: string, patience: NbdPatience): Promise<NbdDisk> {
     const disk = new NbdDisk(connect({ host, port, noDelay: true }), patience)
-    const timer = setTimeout(() => disk.#lose('the export was not opened in time'), patience.connectMs)
+    using deadline = new Deadline(patience.connectMs)
+    deadline.onPassed(() => disk.#lose(deadline.missed('the export is opened')))
     try {
       await disk.#handshake(name)
       return disk
     } catch (error) {
       disk.#lose(String(error))
       throw error
-    } finally {
-      clearTimeout(timer)
     }
   }
 
@@ -123,7 +123,7 @@ export class NbdDisk implements Disk {
       const data = this.#received.subarray(SIMPLE_REPLY_BYTES, end)
       this.#received = this.#received.subarray(end)
       this.#waiting.delete(cookie)
-      clearTimeout(waiting.timer)
+      waiting.deadline[Symbol.dispose]()
       if (errno === 0) waiting.resolve(data)
       else waiting.reject(refused(errno))
     }
@@ -133,8 +133,9 @@ export class NbdDisk implements Disk {
     if (this.#lost !== undefined) return Promise.reject(this.#failure(this.#lost, 'never'))
     const cookie = ++this.#cookie
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#lose('a request was not answered in time'), this.#patience.answerMs)
-      this.#waiting.set(cookie, { readBytes, resolve, reject, timer })
+      const deadline = new Deadline(this.#patience.answerMs)
+      deadline.onPassed(() => this.#lose(deadline.missed('a request is answered')))
+      this.#waiting.set(cookie, { readBytes, resolve, reject, deadline })
       this.#socket.write(request({ ...fields, cookie }))
     })
   }
@@ -143,8 +144,8 @@ export class NbdDisk implements Disk {
     if (this.#lost !== undefined) return
     this.#lost = why
     this.#socket.destroySoon()
-    for (const { reject, timer } of this.#waiting.values()) {
-      clearTimeout(timer)
+    for (const { reject, deadline } of this.#waiting.values()) {
+      deadline[Symbol.dispose]()
       reject(this.#failure(why))
     }
     this.#waiting.clear()

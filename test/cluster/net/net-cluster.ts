@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { connect } from '@ashlar/client'
 import { AshlarError } from '@ashlar/proto'
+import { Deadline } from '../../kit/deadline.ts'
 import { type RunResult, run } from '../../kit/dev-cluster.ts'
 import { type Disk, DiskFailure, libraryDisk } from './disk.ts'
 import { systemPath } from './namespaces.ts'
@@ -16,6 +17,8 @@ const PEER_PORT = 7580
 const API_PORT = 7480
 const NBD_PORT = 10809
 const METRICS_MS = 10_000
+/** Of one `cluster wait`, which is asked again until the deadline of the wait has passed. */
+const WAIT_SECONDS = 10
 /** Shorter than the default, so that calls without an end show within a run. */
 const IO_TIMEOUT_MS = 30_000
 /** A gateway answers a little later than its own time for a request. */
@@ -105,8 +108,13 @@ export class NetCluster {
 
   /** Rejects, with what is in the way, when the cluster is not healthy in time. */
   async healthy(timeoutMs: number): Promise<void> {
-    const wait = ['cluster', 'wait', '--for', 'healthy', '--timeout', `${Math.round(timeoutMs / 1000)}s`]
-    await this.#succeeds(wait, timeoutMs + 30_000)
+    using deadline = new Deadline(timeoutMs)
+    const wait = ['cluster', 'wait', '--for', 'healthy', '--timeout', `${WAIT_SECONDS}s`]
+    for (;;) {
+      const { code, stdout, stderr } = await this.cli(wait)
+      if (code === 0) return
+      if (deadline.passed) throw new Error(`${deadline.missed('the cluster is healthy')}: ${stdout}${stderr}`)
+    }
   }
 
   async createVolume(name: string): Promise<void> {
@@ -146,7 +154,9 @@ export class NetCluster {
 
   /** Everything that a node exposes about itself now, as Prometheus reads it. */
   async metrics(node: string): Promise<string> {
-    const answer = await fetch(`${this.#apiOf(node)}/metrics`, { signal: AbortSignal.timeout(METRICS_MS) })
+    using deadline = new Deadline(METRICS_MS)
+    const signal = deadline.signal(`the metrics of ${node}`)
+    const answer = await fetch(`${this.#apiOf(node)}/metrics`, { signal })
     return await answer.text()
   }
 

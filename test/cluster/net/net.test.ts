@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { longest } from '../../kit/deadline.ts'
 import { LINK_FAULTS, PROCESS_FAULTS } from './faults.ts'
 import { requireNetworks } from './namespaces.ts'
 import { describeReport } from './options.ts'
@@ -12,7 +13,7 @@ const LONGEST_FAULT_MS = 8000
 
 for (const nodes of [3, 5]) {
   test(`${nodes} nodes behind bad links, killed and stopped: every read and the final content is explained, and replicas are equal`, {
-    timeout: 400_000,
+    timeout: longest(400_000),
   }, async (t) => {
     if (!requireNetworks(t)) return
     t.diagnostic(`seed ${SEED}: ASHLAR_NET_SEED=${SEED} replays it`)

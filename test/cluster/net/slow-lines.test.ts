@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { longest } from '../../kit/deadline.ts'
 import { requireNetworks } from './namespaces.ts'
 import { runInNetwork } from './run.ts'
 import type { SlowLineOptions, SlowLineReport } from './slow-lines.ts'
@@ -15,7 +16,7 @@ const OPTIONS: SlowLineOptions = {
 }
 
 test('a store is rebuilt over lines of 100 Mbit/s under writes: no other node loses its lease, and control its leader', {
-  timeout: 120_000,
+  timeout: longest(120_000),
 }, async (t) => {
   if (!requireNetworks(t)) return
   const report = await runInNetwork<SlowLineOptions, SlowLineReport>(

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
+import { longest } from '../../kit/deadline.ts'
 import { run } from '../../kit/dev-cluster.ts'
 import { Namespaces, requireNetworks, systemPath } from './namespaces.ts'
 import { type Conditions, type Rule, Wire } from './wire.ts'
@@ -58,7 +59,7 @@ async function exchange(namespaces: Namespaces, wire: Wire, from: string, to: st
 }
 
 test('the wire cuts one direction, loses, doubles, reorders and delays as it is told, and is good again afterwards', {
-  timeout: 120_000,
+  timeout: longest(120_000),
 }, async (t) => {
   if (!requireNetworks(t)) return
   const namespaces = new Namespaces()

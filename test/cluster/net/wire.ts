@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { Deadline } from '../../kit/deadline.ts'
 import { ip, systemPath } from './namespaces.ts'
 
 const SCRIPT = fileURLToPath(new URL('wire.py', import.meta.url))
@@ -143,9 +144,9 @@ export class Wire {
   }
 
   async #answer(): Promise<unknown> {
-    const late = AbortSignal.timeout(ANSWER_MS)
+    using deadline = new Deadline(ANSWER_MS)
     const tooLate = new Promise<never>((_, reject) => {
-      late.addEventListener('abort', () => reject(new Error(`the wire did not answer within ${ANSWER_MS} ms`)))
+      deadline.onPassed(() => reject(new Error(deadline.missed('the wire answers'))))
     })
     const line = await Promise.race([this.#answers.next(), tooLate])
     if (line.done === true) throw new Error('the wire ended: what it said stands above')
