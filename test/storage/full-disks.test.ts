@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
 import { type Client, connect, type Volume } from '@ashlar/client'
 import { AshlarError } from '@ashlar/proto'
+import { Deadline, longest } from '../kit/deadline.ts'
 import { DevCluster, eventually, run } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
 import { nbdsh } from '../nbd/gateway-process.ts'
@@ -21,7 +22,26 @@ const PIECE = 256 * 1024
 /** n2 has the smallest disk; the volume is larger than all of them. */
 const SIZES = { n1: 400, n2: 224, n3: 400 } as const
 const VOLUME_MIB = 512
+/** Holds the whole volume. */
+const LARGE_MIB = 600
+/** Of a disk: just less than the last reserve of one of this size, and still room enough for what LevelDB merges. */
+const SHORT_SHARE = 0.17
 const ENOSPC = 28
+
+/** Writes 64 KiB after the other, new or old, until one is refused; the last piece of the volume stays unwritten. */
+const nbdWritesUntilRefused = (uri: string, first: number): string => `
+from errno import *
+h.connect_uri("${uri}")
+offset = ${first}
+try:
+    while offset < ${VOLUME_MIB * MIB - PIECE}:
+        h.pwrite(b"x" * 65536, offset)
+        offset += 65536
+    raise AssertionError("the volume was written to its end, and no disk was full")
+except nbd.Error as error:
+    assert error.errnum == ENOSPC, error
+h.shutdown()
+`
 
 interface NodeLine {
   readonly id: string
@@ -68,19 +88,42 @@ function disk(id: string): SmallDisk {
   return found
 }
 
-/** Writes new pieces from `piece` on until one is refused; gives its number and the error. */
-async function writeUntilRefused(piece: number): Promise<{ piece: number; error: AshlarError }> {
-  for (let next = piece; next < (VOLUME_MIB * MIB) / PIECE; next++) {
+/** The first piece that was not written yet. */
+function firstNew(): number {
+  return Math.max(-1, ...written.keys()) + 1
+}
+
+/** Writes new pieces until one is refused for want of room; gives its number and the error. */
+async function writeUntilRefused(): Promise<{ piece: number; error: AshlarError }> {
+  for (let next = firstNew(); next < (VOLUME_MIB * MIB) / PIECE; next++) {
     const bytes = new Uint8Array(randomBytes(PIECE))
     try {
       await volume.write(next * PIECE, bytes)
     } catch (error) {
-      assert.ok(error instanceof AshlarError, String(error))
+      assert.ok(error instanceof AshlarError && error.code === 'NO_SPACE', String(error))
       return { piece: next, error }
     }
     written.set(next, bytes)
   }
   assert.fail('the volume was written to its end, and no disk was full')
+}
+
+/**
+ * Repeats `fill`, which ends with a refused write, until `explain` and `node ls` say at one moment that these nodes are short of
+ * room: what LevelDB merges gives some back at any time, and then there is more to write. Gives what `fill` gave last.
+ */
+async function fillUntilShort<T>(ids: readonly string[], fill: () => Promise<T>): Promise<T & { explained: string }> {
+  using deadline = new Deadline(120_000)
+  for (;;) {
+    const filled = await fill()
+    const { stdout: explained } = await cluster.cli(['explain', 'volume', 'demo'])
+    const { stdout: listed } = await cluster.cli(['node', 'ls'])
+    const isShort = (id: string): boolean =>
+      new RegExp(`${id} has been (?:tight|full) since .*MiB of its disk are free.*ENOSPC`).test(explained) &&
+      new RegExp(`SPACE[^]*^${id} .*(?:filling|tight|full)`, 'm').test(listed)
+    if (ids.every(isShort)) return { ...filled, explained }
+    assert.ok(!deadline.passed, `${deadline.missed(`${ids.join()} are short of room`)}\n${explained}\n${listed}`)
+  }
 }
 
 /** Writes one piece, which must succeed within the deadline: refused ones are tried again, as a program would. */
@@ -124,19 +167,11 @@ async function assertUnharmed(): Promise<void> {
 }
 
 test('one disk of three runs full: the library is told NO_SPACE, reads and trims go on, and so do writes after a trim', {
-  timeout: 240_000,
+  timeout: longest(240_000),
 }, async (t) => {
   if (skipped(t)) return
-  let refused = await writeUntilRefused(0)
-  let explained = await cluster.cli(['explain', 'volume', 'demo'])
-  // What LevelDB merges gives room back at any moment: then there is more to write until it is short again.
-  while (!/n2 has been (?:tight|full)/.test(explained.stdout)) {
-    refused = await writeUntilRefused(refused.piece)
-    explained = await cluster.cli(['explain', 'volume', 'demo'])
-  }
-  assert.match(explained.stdout, /n2 has been (?:tight|full) since .*MiB of its disk are free.*ENOSPC/)
-  assert.doesNotMatch(explained.stdout, /n1 has been/)
-  assert.equal(refused.error.code, 'NO_SPACE')
+  const refused = await fillUntilShort(['n2'], writeUntilRefused)
+  assert.doesNotMatch(refused.explained, /n1 has been/)
   assert.equal(refused.error.retry, 'never')
   assert.equal(refused.error.details['indeterminate'], false)
   assert.ok(
@@ -145,8 +180,6 @@ test('one disk of three runs full: the library is told NO_SPACE, reads and trims
   )
   await assertAllThere('while n2 has no room')
   await assertUnharmed()
-  assert.match((await nodes()).get('n2')?.room?.space ?? '', /^(?:filling|tight|full)$/)
-  assert.match((await cluster.cli(['node', 'ls'])).stdout, /SPACE(?:.|\n)*n2 .*(?:filling|tight|full)/)
 
   await trim(0, Math.floor(refused.piece * 0.75))
   await writeOnceThereIsRoom(refused.piece)
@@ -155,30 +188,25 @@ test('one disk of three runs full: the library is told NO_SPACE, reads and trims
 })
 
 test('all disks run full: NBD clients are told ENOSPC, and all go on when the disks are enlarged', {
-  timeout: 240_000,
+  timeout: longest(240_000),
 }, async (t) => {
   if (skipped(t, 'fio', 'nbdsh')) return
-  const last = Math.max(...written.keys())
-  for (const id of ['n1', 'n3']) {
-    const used = SIZES.n1 * MIB - (await disk(id).freeBytes())
-    disk(id).resize(Math.ceil(used / MIB) + 100)
-  }
-  const first = (last + 1) * PIECE
+  const first = firstNew() * PIECE
   const fio = await run('fio', [
     ...['--name=fill', '--ioengine=nbd', `--uri=${cluster.nbdUri}`, '--rw=write', '--bs=64k', '--iodepth=16'],
     ...[`--offset=${first}`, `--size=${VOLUME_MIB * MIB - first}`, '--output-format=json'],
   ])
   const { jobs } = JSON.parse(fio.stdout.slice(fio.stdout.indexOf('{'))) as { jobs: { error: number }[] }
   assert.equal(jobs[0]?.error, ENOSPC, fio.stderr)
+  await fillUntilShort(['n1', 'n2', 'n3'], async () => {
+    // One full disk has all writes refused, and keeps the others from running full: they lose what they have left.
+    for (const small of disks.values()) await small.leaveFree(SHORT_SHARE)
+    await nbdsh(nbdWritesUntilRefused(cluster.nbdUri, first))
+    return {}
+  })
   await nbdsh(`
-from errno import *
 h.connect_uri("${cluster.nbdUri}")
 end = ${VOLUME_MIB * MIB - PIECE}
-try:
-    h.pwrite(b"x" * 65536, end)
-    raise AssertionError("this should have failed")
-except nbd.Error as error:
-    assert error.errnum == ENOSPC, error
 assert h.pread(65536, end) == bytes(65536)
 h.trim(65536, end)
 h.flush()
@@ -188,17 +216,19 @@ h.shutdown()
   volume = await client.openVolume('demo')
   await assertAllThere('while all disks are full')
   await assertUnharmed()
-  for (const id of ['n1', 'n2', 'n3']) disk(id).resize(600)
+  for (const small of disks.values()) small.resize(LARGE_MIB)
   await writeOnceThereIsRoom((VOLUME_MIB * MIB) / PIECE - 1)
   await assertAllThere('on larger disks')
   await assertUnharmed()
 })
 
 test('a node whose disk others filled to the last byte while it was down starts, says so, and catches up once there is room', {
-  timeout: 240_000,
+  timeout: longest(240_000),
 }, async (t) => {
   if (skipped(t)) return
   const last = (VOLUME_MIB * MIB) / PIECE - 1
+  for (const small of disks.values()) small.resize(LARGE_MIB)
+  volume = await client.openVolume('demo')
   await cluster.kill('n3')
   const howToFreeSpace = await disk('n3').fillUp()
   assert.equal(await disk('n3').freeBytes(), 0)

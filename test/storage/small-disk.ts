@@ -26,6 +26,12 @@ export class SmallDisk {
     if (failure !== undefined) throw new Error(`${this.place} cannot be made ${mebibytes} MiB large: ${failure}`)
   }
 
+  /** Makes it so large that this share of it is free now. */
+  async leaveFree(share: number): Promise<void> {
+    const { blocks, bfree, bsize } = await statfs(this.place)
+    this.resize(Math.ceil(((blocks - bfree) * bsize) / (1 - share) / 2 ** 20))
+  }
+
   async freeBytes(): Promise<number> {
     const { bavail, bsize } = await statfs(this.place)
     return bavail * bsize
