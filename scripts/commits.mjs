@@ -8,7 +8,7 @@ import { problemsOf, roomsOf } from './commits/rules.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** The last commit before the rules. */
-const BASE = process.env.ASHLAR_COMMITS_SINCE ?? 'a6d1442a01867895fa1791d8898980d234592dee'
+const BASE = process.env.ASHLAR_COMMITS_SINCE ?? '9b15cbfe726afc6e697daa3570a4dbbe2329265b'
 const FIELD = '\x1f'
 const RECORD = '\x1e'
 
