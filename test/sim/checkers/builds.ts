@@ -1,6 +1,6 @@
 import type { Input, LogEntry } from '@ashlar/node/core'
 import { FEATURE_LEVEL } from '@ashlar/proto'
-import { commandLevel } from '../../../packages/node/src/core/control/feature-levels.ts'
+import { commandLevel } from '../../../packages/node/src/core/control/index.ts'
 import type { NodeProcess } from '../world/node-host.ts'
 import type { ControlTruth } from './control-truth.ts'
 import type { Report } from './report.ts'

@@ -1,13 +1,13 @@
 import { crc32 } from 'node:zlib'
 import { type LogEntry, NO_LOG_MARK } from '@ashlar/node/core'
 import { type AdminCommand, type ClusterId, type ExtentRecord, type Voter, volumeOf } from '@ashlar/proto'
+import { newClusterId } from '../../../packages/node/src/core/bootstrap/cluster-id.ts'
 import {
   type RebuiltMap,
   rebuildMap,
   recoveredLog,
   type SurvivingStore,
 } from '../../../packages/node/src/core/control/index.ts'
-import { newClusterId } from '../../../packages/node/src/core/founding/cluster-id.ts'
 import { HEALING_MS } from '../phases.ts'
 import { VOLUME_NAME } from '../workload/client-driver.ts'
 import { Chance } from '../world/chance.ts'

@@ -1,7 +1,7 @@
 import type { RaftMessage, StoreId, Voter } from '@ashlar/proto'
 import { invariant, TIMERS } from '@ashlar/proto'
+import type { Joined } from './bootstrap/index.ts'
 import { type Command, ControlLeader, commandLevel, EXTENTS_PER_TICK, SoloLog } from './control/index.ts'
-import type { Joined } from './founding/index.ts'
 import type { Links } from './links.ts'
 import type { Context, Link, NodeStart } from './machine.ts'
 import { RaftMachine, type RaftPorts, type RaftView } from './raft/index.ts'

@@ -1,9 +1,8 @@
 /** The pure machines of a storage node. */
 
 export { VersionTable } from './blocks/index.ts'
-export type { Command } from './control/commands.ts'
-export { MapState } from './control/map-state.ts'
-export { applyCommand } from './control/reducer.ts'
+export type { Command } from './control/index.ts'
+export { applyCommand, MapState } from './control/index.ts'
 export type * from './machine.ts'
 export { NodeMachine } from './node-machine.ts'
 export { Prng } from './prng.ts'

@@ -19,6 +19,11 @@ import type {
   Trust,
   Voter,
 } from '@ashlar/proto'
+import type { LogEntry } from './control/log/log-entry.ts'
+import type { RaftOptions } from './raft/options.ts'
+import type { HardState, PersistRequest, Snapshot } from './raft/stored.ts'
+
+export type { LogEntry } from './control/log/log-entry.ts'
 
 /**
  * The contract between the machines of a node and its shell. A machine is synchronous and total: `step(input)` changes
@@ -262,7 +267,7 @@ export type Effect =
   /** Append to the control log and sync it. Completion: `log-appended`. */
   | { readonly type: 'log-append'; readonly index: number; readonly entry: LogEntry }
   /** Carry out a request of the control log over several voters, after every one before it. Completion: `raft-persisted`. */
-  | { readonly type: 'raft-persist'; readonly request: import('./raft/types.ts').PersistRequest }
+  | { readonly type: 'raft-persist'; readonly request: PersistRequest }
   /** Write the cluster that this store belongs to into its identity, synced. Completion: `cluster-saved`. */
   | {
       readonly type: 'save-cluster'
@@ -281,9 +286,6 @@ export type Effect =
   | { readonly type: 'event'; readonly event: MachineEvent }
   /** The process cannot go on. */
   | { readonly type: 'fatal'; readonly reason: string }
-
-/** A committed command of the control log; the reducer's input. Its shape is owned by core/control/commands.ts. */
-export type LogEntry = import('./control/commands.ts').LogEntry
 
 /** Something worth a log line or a metric. `level` is pino's; labels are metric labels where a metric of that name exists. */
 export interface MachineEvent {
@@ -318,16 +320,16 @@ export interface NodeStart {
   /** Entries of the control log on this store, in order, from index 1 or from the one after the snapshot's; may be empty. */
   readonly log: readonly LogEntry[]
   /** Snapshot of the control log that is on this store, if there is one. */
-  readonly snapshot?: import('./raft/types.ts').Snapshot | undefined
+  readonly snapshot?: Snapshot | undefined
   /** Term and vote of this store, once it took part in a control log over several voters. */
-  readonly hardState?: import('./raft/types.ts').HardState | undefined
+  readonly hardState?: HardState | undefined
   /**
    * How many of the expected peers vote on the control log of a cluster that is founded here, at most. Absent: one, and it
    * keeps the log without elections (SoloLog), as the simulator's exhaustive search wants it.
    */
   readonly voterCount?: number
   /** What its raft does otherwise than by default: a simulated cluster takes snapshots of a short log. */
-  readonly logOptions?: Partial<import('./raft/types.ts').RaftOptions>
+  readonly logOptions?: Partial<RaftOptions>
   /** Feature level at which the data directory was written (amendment 24); absent: 0. */
   readonly featureLevel?: number
   /** Feature level that this build knows; absent: FEATURE_LEVEL. A simulated older build knows less. */

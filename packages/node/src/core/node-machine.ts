@@ -12,9 +12,9 @@ import {
   volumeOf,
 } from '@ashlar/proto'
 import { ControlAgent } from './agent/index.ts'
+import { Bootstrap } from './bootstrap/index.ts'
 import type { ControlLeader } from './control/index.ts'
 import { ControlNode } from './control-node.ts'
-import { Bootstrap } from './founding/index.ts'
 import { Links, LOOPBACK_LINK } from './links.ts'
 import type { Context, Effect, Input, Link, MachineEvent, NodeStart } from './machine.ts'
 import { Prng } from './prng.ts'

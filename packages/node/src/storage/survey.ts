@@ -1,7 +1,7 @@
 import { access, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ClusterId, ExtentId, StoreId, VolumeId, Voter } from '@ashlar/proto'
-import type { LogEntry } from '../core/control/commands.ts'
+import type { LogEntry } from '../core/control/index.ts'
 import type { Head } from '../core/machine.ts'
 import { lastMarkPath, openControlLog, termMarkPath } from './control-log/index.ts'
 import { syncDirectory } from './directories.ts'

@@ -17,8 +17,8 @@ import {
 import { encodeFrame } from '@ashlar/proto/codec'
 import { Releases } from '../../src/core/agent/releases.ts'
 import { SetRequests } from '../../src/core/agent/set-requests.ts'
+import type { Members } from '../../src/core/control/index.ts'
 import { changedMembers } from '../../src/core/raft/members.ts'
-import type { Members } from '../../src/core/raft/types.ts'
 import { DedupeWindows } from '../../src/core/replication/dedupe.ts'
 import { address, Reducer, store } from './control/kit.ts'
 

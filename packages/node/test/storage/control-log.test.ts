@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, beforeEach, describe, test } from 'node:test'
 import { AshlarError, type SessionId, type VolumeId } from '@ashlar/proto'
-import type { LogEntry } from '../../src/core/control/commands.ts'
+import type { LogEntry } from '../../src/core/control/index.ts'
 import { openControlLog } from '../../src/storage/control-log/index.ts'
 
 const entry = (index: number, term = 1): LogEntry => ({

@@ -1,5 +1,5 @@
 import type { SessionId, StoreId, VolumeId } from '@ashlar/proto'
-import type { LogEntry } from '../../src/core/control/commands.ts'
+import type { LogEntry } from '../../src/core/control/index.ts'
 import type { HardState, PersistRequest, Snapshot } from '../../src/core/raft/index.ts'
 
 export type Request = Omit<PersistRequest, 'token'>

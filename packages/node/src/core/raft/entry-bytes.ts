@@ -1,4 +1,4 @@
-import type { LogEntry } from '../control/commands.ts'
+import type { LogEntry } from '../control/log/index.ts'
 
 const OVERHEAD_BYTES = 24
 

@@ -2,17 +2,7 @@
 
 export { isBehindMark, type LogMark, markOfLog, markOfVote, NO_LOG_MARK, newerMark, othersKeepLog } from './log-mark.ts'
 export { RaftMachine, type RaftRequest } from './machine.ts'
-export type { MembersChange } from './members.ts'
-export type {
-  HardState,
-  Members,
-  PersistRequest,
-  RaftOptions,
-  RaftPorts,
-  RaftStart,
-  Snapshot,
-  SnapshotPort,
-  SnapshotReader,
-  SnapshotWriter,
-} from './types.ts'
+export { RAFT_DEFAULTS, type RaftOptions } from './options.ts'
+export type { HardState, PersistRequest, Snapshot } from './stored.ts'
+export type { RaftPorts, RaftStart } from './types.ts'
 export type { FollowerView, RaftView } from './view.ts'

@@ -1,5 +1,5 @@
 import type { StoreId, Voter } from '@ashlar/proto'
-import type { HardState, PersistRequest } from './types.ts'
+import type { HardState, PersistRequest } from './stored.ts'
 
 /**
  * What a store has said in the control log, kept beside the log and not in it: an old copy of the log that is put in its place

@@ -1,8 +1,8 @@
 import { invariant } from '@ashlar/proto'
-import type { LogEntry } from '../control/commands.ts'
+import type { LogEntry, Members } from '../control/log/index.ts'
 import { entryBytes } from './entry-bytes.ts'
 import { membersOf, NOBODY } from './members.ts'
-import type { Members, PersistRequest, Snapshot } from './types.ts'
+import type { PersistRequest, Snapshot } from './stored.ts'
 
 interface MembersAt {
   readonly index: number

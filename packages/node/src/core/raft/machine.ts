@@ -1,10 +1,18 @@
 import type { AskVote, Millis, RaftMessage, StoreId } from '@ashlar/proto'
 import { invariant } from '@ashlar/proto'
-import type { Command } from '../control/commands.ts'
-import type { ControlLog, ControlLogListener, ProposalId, ReadId } from '../control/control-log.ts'
+import type {
+  Command,
+  ControlLog,
+  ControlLogListener,
+  Members,
+  MembersChange,
+  ProposalId,
+  ReadId,
+} from '../control/log/index.ts'
 import type { Context } from '../machine.ts'
 import { RaftLog } from './log.ts'
-import { changedMembers, isVoter, type MembersChange } from './members.ts'
+import { changedMembers, isVoter } from './members.ts'
+import { RAFT_DEFAULTS, type RaftOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
 import { Proposals } from './proposals.ts'
 import { Recovery } from './recovery.ts'
@@ -13,7 +21,7 @@ import { Follower } from './roles/follower.ts'
 import { Leader } from './roles/leader.ts'
 import type { Core, Role } from './roles/role.ts'
 import { Snapshots } from './snapshots.ts'
-import { type Members, RAFT_DEFAULTS, type RaftOptions, type RaftPorts, type RaftStart } from './types.ts'
+import type { RaftPorts, RaftStart } from './types.ts'
 import type { RaftView } from './view.ts'
 
 /** A longer pause between two ticks means that this process stood still, and heard nobody meanwhile. */

@@ -1,6 +1,5 @@
 import { LIMITS, type StoreId, type Voter } from '@ashlar/proto'
-import type { Command } from '../control/commands.ts'
-import type { Members } from './types.ts'
+import type { Command, Members, MembersChange } from '../control/log/index.ts'
 
 export const NOBODY: Members = { voters: [], learners: [] }
 
@@ -33,12 +32,6 @@ export function majorityReached(members: Members, of: (store: StoreId) => number
   const values = members.voters.map((voter) => of(voter.store)).sort((a, b) => b - a)
   return values[Math.floor(values.length / 2)] ?? Number.NEGATIVE_INFINITY
 }
-
-/** One change of members: each differs from the members before by one voter at most, so that any two majorities meet. */
-export type MembersChange =
-  | { readonly do: 'add-learner'; readonly member: Voter }
-  | { readonly do: 'promote'; readonly store: StoreId }
-  | { readonly do: 'remove'; readonly store: StoreId }
 
 /** The members after a change, or why it cannot be made. */
 export function changedMembers(members: Members, change: MembersChange): Members | string {

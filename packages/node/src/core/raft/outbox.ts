@@ -1,7 +1,8 @@
 import type { Millis, RaftMessage } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
 import type { RaftLog } from './log.ts'
-import type { HardState, PersistRequest, RaftPorts } from './types.ts'
+import type { HardState, PersistRequest } from './stored.ts'
+import type { RaftPorts } from './types.ts'
 
 /** A request that the disk has not answered. */
 interface Asked {

@@ -1,5 +1,5 @@
 import type { Millis } from '@ashlar/proto'
-import type { Snapshot } from './types.ts'
+import type { Snapshot } from './stored.ts'
 
 /**
  * What a leader knows of one follower.

@@ -1,4 +1,4 @@
-import type { ControlLogListener, ProposalId } from '../control/control-log.ts'
+import type { ControlLogListener, ProposalId } from '../control/log/index.ts'
 import type { Context } from '../machine.ts'
 
 /** Proposals of this process that are in its log and not handed over yet, by the index of their entry. */

@@ -1,4 +1,4 @@
-import type { ControlLogListener, ReadId } from '../control/control-log.ts'
+import type { ControlLogListener, ReadId } from '../control/log/index.ts'
 import type { Context } from '../machine.ts'
 
 interface Read {

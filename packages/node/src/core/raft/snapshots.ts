@@ -1,6 +1,8 @@
 import { invariant } from '@ashlar/proto'
+import type { SnapshotPort, SnapshotReader, SnapshotWriter } from '../control/log/index.ts'
 import type { RaftLog } from './log.ts'
-import type { RaftOptions, Snapshot, SnapshotPort, SnapshotReader, SnapshotWriter } from './types.ts'
+import type { RaftOptions } from './options.ts'
+import type { Snapshot } from './stored.ts'
 
 /** A snapshot in the making: of one moment, gathered slice by slice. */
 interface Taking {

@@ -1,5 +1,6 @@
 import type { Millis, StoreId } from '@ashlar/proto'
-import type { Members, RoleName } from './types.ts'
+import type { Members } from '../control/log/index.ts'
+import type { RoleName } from './types.ts'
 
 /** What a leader knows of one follower, for people. */
 export interface FollowerView {

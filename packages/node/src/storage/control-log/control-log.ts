@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { AshlarError, invariant, MIB } from '@ashlar/proto'
-import type { LogEntry } from '../../core/control/commands.ts'
+import type { LogEntry } from '../../core/control/index.ts'
 import { generationOfSnapshot } from '../../core/control/index.ts'
 import {
   type HardState,

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open as openFile, readFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { LogEntry } from '../../core/control/commands.ts'
+import type { LogEntry } from '../../core/control/index.ts'
 import { syncFile } from '../directories.ts'
 import { corruptStoreError } from '../errors.ts'
 import { writeAll } from './files.ts'

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { Packr } from 'msgpackr'
-import type { Command, LogEntry } from '../../core/control/commands.ts'
+import type { Command, LogEntry } from '../../core/control/index.ts'
 
 /**
  * One record of the control log, big-endian:

@@ -17,8 +17,8 @@ import {
   type VolumeId,
   volumeOf,
 } from '@ashlar/proto'
-import type { Command } from '../../../src/core/control/commands.ts'
 import { applyCommand, type CommandResult, MapState } from '../../../src/core/control/index.ts'
+import type { Command } from '../../../src/core/control/log/log-entry.ts'
 import type { Context, Effect, Link } from '../../../src/core/machine.ts'
 
 export const CLUSTER = '00000000-0000-4000-8000-00000000c1a5' as ClusterId

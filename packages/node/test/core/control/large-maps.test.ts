@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type ExtentId, extentId, leaseExpiryMs, MapCopy, type StoreId, TIMERS, type VolumeId } from '@ashlar/proto'
-import { ExtentSet } from '../../../src/core/control/extent-set.ts'
-import { RecentChanges } from '../../../src/core/control/recent-changes.ts'
+import { ExtentSet } from '../../../src/core/control/map/extent-set.ts'
+import { RecentChanges } from '../../../src/core/control/map/recent-changes.ts'
 import { contents, only, Reducer, store, VOLUME } from './kit.ts'
 import { LeaderRig } from './leader-rig.ts'
 

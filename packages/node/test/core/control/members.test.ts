@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { explainWaiting, promotable } from '../../../src/core/control/waiting.ts'
+import { explainWaiting, promotable } from '../../../src/core/control/leader/waiting-extents.ts'
 import { address, EXTENT, numberOf, numbers, Reducer, store } from './kit.ts'
 
 describe('in-sync sets', () => {

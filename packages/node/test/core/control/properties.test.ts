@@ -12,9 +12,9 @@ import {
   volumeOf,
 } from '@ashlar/proto'
 import fc from 'fast-check'
-import { CommandRun } from '../../../src/core/control/command-run.ts'
-import type { Command } from '../../../src/core/control/commands.ts'
+import { CommandRun } from '../../../src/core/control/commands/command-run.ts'
 import { applyCommand, MapState } from '../../../src/core/control/index.ts'
+import type { Command } from '../../../src/core/control/log/log-entry.ts'
 import { address, assertInvariants, contents, found, incarnation, store } from './kit.ts'
 import { everything, throughSnapshot } from './through-snapshot.ts'
 

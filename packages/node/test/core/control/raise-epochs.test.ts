@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Epoch } from '@ashlar/proto'
-import { primaryStands } from '../../../src/core/control/epochs.ts'
+import { primaryStands } from '../../../src/core/control/commands/epochs.ts'
 import { EXTENT, Reducer, store } from './kit.ts'
 import { threeStores } from './leader-rig.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { MapState } from '../../../src/core/control/index.ts'
-import { MapSnapshotReader, MapSnapshotWriter } from '../../../src/core/control/map-snapshot.ts'
+import { MapSnapshotReader, MapSnapshotWriter } from '../../../src/core/control/map/map-snapshot.ts'
 
 /** The bytes of a snapshot of the map, slice after slice. */
 export function snapshotSlices(state: MapState): Uint8Array[] {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { LogEntry } from '../../../src/core/control/index.ts'
-import type { MembersChange } from '../../../src/core/raft/index.ts'
+import type { LogEntry, MembersChange } from '../../../src/core/control/index.ts'
 import { store } from '../control/kit.ts'
 import { RaftCluster, voter } from './cluster.ts'
 import { ELECTION_MS, entry, founding, Lone } from './lone.ts'

@@ -1,5 +1,5 @@
 import type { AppendEntries, Millis, RaftMessage, StoreId } from '@ashlar/proto'
-import type { LogEntry } from '../../control/commands.ts'
+import type { LogEntry } from '../../control/log/index.ts'
 import type { Context } from '../../machine.ts'
 import { isVoter } from '../members.ts'
 import { SnapshotReceiver } from '../snapshot-receiver.ts'

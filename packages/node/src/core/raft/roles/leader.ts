@@ -1,6 +1,6 @@
 import type { Appended, Millis, RaftMessage, StoreId, Voter } from '@ashlar/proto'
 import { invariant } from '@ashlar/proto'
-import type { Command } from '../../control/commands.ts'
+import type { Command } from '../../control/log/index.ts'
 import type { Context } from '../../machine.ts'
 import { allMembers, isVoter, majorityReached } from '../members.ts'
 import { Progress } from '../progress.ts'

@@ -1,7 +1,8 @@
 import type { Millis, RaftMessage, StoreId } from '@ashlar/proto'
 import type { Context } from '../../machine.ts'
 import type { RaftLog } from '../log.ts'
-import type { Outgoing, RaftOptions, RoleName } from '../types.ts'
+import type { RaftOptions } from '../options.ts'
+import type { Outgoing, RoleName } from '../types.ts'
 
 /** What a role sees of the machine that it is a role of. */
 export interface Core {

@@ -1,0 +1,86 @@
+import type { Holder, SessionId, VolumeRecord } from '@ashlar/proto'
+import { FEATURES, LIMITS } from '@ashlar/proto'
+import type { Command } from '../log/index.ts'
+import type { MapState } from '../map/index.ts'
+import { type CommandResult, done, refused } from './command-result.ts'
+
+type Attach = Extract<Command, { do: 'attach' }>
+type Detach = Extract<Command, { do: 'detach' }>
+
+/**
+ * How many ended sessions of a volume are remembered, so that a late duplicate of their attach fences nobody, and brings back
+ * none whose operations stores have forgotten (amendment 31). More of them where sessions end one by one: one command may end many.
+ */
+const PAST_SESSIONS = { before: 64, since: 256 }
+
+function endsSessions({ featureLevel }: MapState): boolean {
+  return featureLevel >= FEATURES.endedSessions
+}
+
+/**
+ * Gives a session the right to write (A2.11-1, A2.11-2). Exclusive raises the generation and so fences whoever
+ * held the volume; shared joins a generation that is shared already; read-only changes nothing. The same session again is
+ * answered as before.
+ */
+export function applyAttach(state: MapState, command: Attach): CommandResult {
+  const { holder } = command
+  const volume = state.volumeNamed(command.name)
+  if (volume === undefined) return refused('NOT_FOUND', `there is no volume ${command.name}`)
+  if (holder.mode === 'read-only') return done({ volume })
+  if (volume.holders.some((held) => held.session === holder.session)) return done({ volume })
+  if (state.pastSessions.get(volume.id)?.includes(holder.session))
+    return refused('FENCED', `this session's attachment of volume ${volume.name} is over`, 'open the volume again')
+
+  const joins = holder.mode === 'shared' && volume.holders.length > 0 && volume.holders.every(isShared)
+  if (joins) return join(state, volume, holder)
+  const [held] = volume.holders
+  if (command.ifFree && held !== undefined)
+    return refused(
+      'ATTACHED',
+      `volume ${volume.name} is attached by ${held.client}`,
+      'open it without ifFree to take it over, which ends that session',
+    )
+  remember(state, volume, volume.holders)
+  return done({ volume: state.putVolume({ ...volume, generation: volume.generation + 1, holders: [holder] }) })
+}
+
+function join(state: MapState, volume: VolumeRecord, holder: Holder): CommandResult {
+  if (volume.holders.length >= LIMITS.holders)
+    return refused(
+      'BUSY',
+      `volume ${volume.name} is shared by ${LIMITS.holders} sessions, which is as many as may share it`,
+    )
+  if (endsSessions(state) && holdersOf(state) >= LIMITS.mapHolders)
+    return refused(
+      'BUSY',
+      `${LIMITS.mapHolders} sessions hold volumes of this cluster: no more may share one`,
+      'see `ashlar volume ls` for who holds what',
+    )
+  return done({ volume: state.putVolume({ ...volume, holders: [...volume.holders, holder] }) })
+}
+
+function holdersOf(state: MapState): number {
+  let holders = 0
+  for (const volume of state.volumes.values()) holders += volume.holders.length
+  return holders
+}
+
+/** Takes one session from the holders, and no other. A session that holds nothing has nothing to give back. */
+export function applyDetach(state: MapState, command: Detach): CommandResult {
+  const volume = state.volumes.get(command.volume)
+  if (volume === undefined) return refused('NOT_FOUND', `there is no volume with number ${command.volume}`)
+  const gone = volume.holders.filter((held) => held.session === command.session)
+  if (gone.length === 0) return done({ volume })
+  remember(state, volume, gone)
+  const holders = volume.holders.filter((held) => held.session !== command.session)
+  return done({ volume: state.putVolume({ ...volume, holders }) })
+}
+
+function remember(state: MapState, volume: VolumeRecord, ended: readonly Holder[]): void {
+  const past: SessionId[] = [...(state.pastSessions.get(volume.id) ?? []), ...ended.map((held) => held.session)]
+  state.pastSessions.set(volume.id, past.slice(-(endsSessions(state) ? PAST_SESSIONS.since : PAST_SESSIONS.before)))
+}
+
+function isShared(holder: Holder): boolean {
+  return holder.mode === 'shared'
+}

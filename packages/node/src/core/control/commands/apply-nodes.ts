@@ -1,0 +1,235 @@
+import type { ExtentRecord, NodeRecord, StoreId } from '@ashlar/proto'
+import { isName, LIMITS } from '@ashlar/proto'
+import type { Command } from '../log/index.ts'
+import { type MapState, putExtentRecord, replaceInSync, type Unstamped, volumeOfExtent, without } from '../map/index.ts'
+import { type CommandResult, done, refused, type Steps } from './command-result.ts'
+import {
+  countsOn,
+  isTrusted,
+  type Live,
+  mergeSuspects,
+  primaryStands,
+  type Reason,
+  reasonToReplace,
+  replacePrimary,
+} from './epochs.ts'
+import { levelProblem } from './feature-levels.ts'
+
+type Register = Extract<Command, { do: 'register' }>
+type Expire = Extract<Command, { do: 'expire' }>
+
+/**
+ * A store is here, in this incarnation (CTL-4, amendments 11, 14 and 15). In one entry: its record, the end of whatever
+ * stood at its name or address, a successor for the extents that its earlier incarnation led, its removal where it is
+ * suspect, and primaries for the extents that were waiting for it.
+ */
+export function* applyRegister(state: MapState, registration: Register): Steps<CommandResult> {
+  const known = state.nodes.get(registration.store)
+  if (known !== undefined && isCopy(known, registration)) {
+    state.copied.add(registration.store)
+    return refuseCopy(known, registration)
+  }
+  const refusal = refuseRegister(state, registration, known)
+  if (refusal !== undefined) return refusal
+
+  const sameIncarnation = known !== undefined && isSameIncarnation(known, registration)
+  // The counter of a copy rises with each start too, until it is above the last one that was seen.
+  const doubted = !sameIncarnation && state.copied.has(registration.store)
+  const command: Register = doubted ? { ...registration, trust: 'suspect' } : registration
+  putRegistered(state, command, known)
+  const live: Live = new Set([...command.live, command.store])
+  yield* supersede(state, command, live)
+  if (known !== undefined && !sameIncarnation) yield* replaceEarlierIncarnation(state, command, live)
+  if (command.trust === 'suspect' && !sameIncarnation) yield* giveUp(state, command.store, live)
+  // Where it counts again it was compared: from here on its next life is what this one was.
+  if (doubted && !countsAnywhere(state, command.store)) state.copied.delete(command.store)
+  if (isTrusted(state, command.store)) yield* serveWaiting(state, command.store, live)
+  else yield* mergeWaiting(state, command.store, live)
+  return done()
+}
+
+/** The answer to a registration that would change nothing now, so that no entry is spent on it; it may be asked often. */
+export function knownRefusal(state: MapState, command: Register): CommandResult | undefined {
+  const known = state.nodes.get(command.store)
+  if (known === undefined || !isCopy(known, command)) return refuseRegister(state, command, known)
+  return state.copied.has(command.store) ? refuseCopy(known, command) : undefined
+}
+
+/**
+ * Another life of the store with a counter that was seen before: two directories have one identity, or one went back (A2.0-3). An equal
+ * counter is told apart by the random number of each opening, also on the same boot.
+ */
+function isCopy(known: NodeRecord, command: Register): boolean {
+  return !isSameIncarnation(known, command) && command.incarnation.counter <= known.incarnation.counter
+}
+
+function refuseCopy(known: NodeRecord, { store, incarnation }: Register): CommandResult {
+  return refused(
+    'CONFLICT',
+    `store ${store} registered with start counter ${incarnation.counter}, but start ${known.incarnation.counter} was seen before: ` +
+      'its data directory is a copy, was restored from one, or was rolled back',
+    'start it with an empty directory',
+  )
+}
+
+function countsAnywhere(state: MapState, store: StoreId): boolean {
+  return state.assignedTo(store).some((id) => {
+    const record = state.extents.get(id) as ExtentRecord
+    return record.inSync.includes(store) || record.eligible.includes(store)
+  })
+}
+
+function refuseRegister(state: MapState, command: Register, known: NodeRecord | undefined): CommandResult | undefined {
+  if (!isName(command.name))
+    return refused('USAGE', `"${command.name}" is not a node name`, 'use 1 to 63 of a-z 0-9 . _ -')
+  if (command.address === '') return refused('USAGE', `node ${command.name} registered without an address`)
+  const unable = levelProblem(state.featureLevel, command)
+  if (unable !== undefined) return unable
+  if (known === undefined && state.nodes.size >= LIMITS.nodes)
+    return refused('CONFLICT', `the cluster has ${LIMITS.nodes} stores, which is as many as it can have`)
+  const namesake = [...state.nodes.values()].find(
+    (node) => node.store !== command.store && node.name === command.name && isAlive(node, command),
+  )
+  if (namesake !== undefined && namesake.address !== '' && namesake.address !== command.address)
+    return refused(
+      'CONFLICT',
+      `a live store at ${namesake.address} is already named ${command.name}`,
+      'give this node another --name, or stop the other one first',
+    )
+  return undefined
+}
+
+function isAlive(node: NodeRecord, command: Register): boolean {
+  return node.state !== 'lost' && command.live.includes(node.store)
+}
+
+function isSameIncarnation(node: NodeRecord, command: Register): boolean {
+  return (
+    node.incarnation.counter === command.incarnation.counter && node.incarnation.bootId === command.incarnation.bootId
+  )
+}
+
+function putRegistered(state: MapState, command: Register, known: NodeRecord | undefined): void {
+  const record: Unstamped<NodeRecord> = {
+    store: command.store,
+    name: command.name,
+    address: command.address,
+    api: command.api,
+    incarnation: command.incarnation,
+    // Trust is a finding about what was opened: it holds for as long as the incarnation does.
+    trust: known !== undefined && isSameIncarnation(known, command) ? known.trust : command.trust,
+    state: known?.state === 'draining' ? 'draining' : 'up',
+  }
+  // A store that has an address of its own again stands for itself.
+  state.successors.delete(command.store)
+  state.takeBack(command.store)
+  if (known === undefined || !sameNode(known, record)) state.putNode(record)
+}
+
+function sameNode(known: NodeRecord, record: Unstamped<NodeRecord>): boolean {
+  return (
+    known.name === record.name &&
+    known.address === record.address &&
+    known.api === record.api &&
+    known.incarnation.bootId === record.incarnation.bootId &&
+    known.incarnation.counter === record.incarnation.counter &&
+    known.trust === record.trust &&
+    known.state === record.state
+  )
+}
+
+/**
+ * Amendment 15: the store that stood at this name or address loses its address and leaves every set that has another
+ * trusted member. Where it is primary and its lease may still hold, it stays until that lease ran out: whether its process
+ * is gone is not known (A2.3-4).
+ */
+function* supersede(state: MapState, command: Register, live: Live): Steps {
+  const taken = [...state.nodes.values()].filter(
+    (node) =>
+      node.store !== command.store &&
+      node.address !== '' &&
+      (node.address === command.address || node.name === command.name),
+  )
+  for (const node of taken) {
+    state.putNode({ ...node, address: '' })
+    state.successors.set(node.store, command.store)
+  }
+  for (const node of taken) {
+    const mayServe = isAlive(node, command)
+    for (const id of state.assignedTo(node.store)) {
+      const record = state.extents.get(id) as ExtentRecord
+      if (record.primary.store !== node.store) takeOut(state, record, node.store)
+      else if (!mayServe) replacePrimary(state, id, 'doubtful', live)
+      yield
+    }
+  }
+}
+
+function* replaceEarlierIncarnation(state: MapState, command: Register, live: Live): Steps {
+  for (const id of state.ledBy(command.store)) {
+    const record = state.extents.get(id) as ExtentRecord
+    const doubtful = command.trust === 'suspect' || reasonToReplace(state, record) === 'doubtful'
+    const reason: Reason = doubtful ? 'doubtful' : 'restarted'
+    if (record.primary.counter !== command.incarnation.counter) replacePrimary(state, id, reason, live)
+    yield
+  }
+}
+
+/** The store counts no more wherever another trusted member is there (amendment 15). */
+export function* giveUp(state: MapState, store: StoreId, live: Live): Steps {
+  for (const id of state.assignedTo(store)) {
+    const record = state.extents.get(id) as ExtentRecord
+    if (record.primary.store === store) replacePrimary(state, id, 'doubtful', live)
+    else takeOut(state, record, store)
+    yield
+  }
+}
+
+/** Takes a member that is not primary out of the sets that have another trusted member; also gives its place away. */
+function takeOut(state: MapState, record: ExtentRecord, store: StoreId): void {
+  const others = [...record.inSync, ...record.eligible].filter((member) => member !== store)
+  const counts = record.inSync.includes(store) || record.eligible.includes(store)
+  if (counts && !others.some((member) => countsOn(state, member))) return
+  const { minInSync } = volumeOfExtent(state, record)
+  const sets = replaceInSync(record, without(record.inSync, store), minInSync, [store])
+  if (counts || state.successors.has(store)) putExtentRecord(state, { ...record, ...sets })
+}
+
+/** Extents whose primary is gone and that this store can serve or help to serve. */
+function* serveWaiting(state: MapState, store: StoreId, live: Live): Steps {
+  for (const id of state.assignedTo(store)) {
+    yield
+    const record = state.extents.get(id) as ExtentRecord
+    if (primaryStands(state, record)) continue
+    if (record.inSync.includes(store) || record.eligible.includes(store))
+      replacePrimary(state, id, reasonToReplace(state, record), live)
+  }
+}
+
+/** Extents of which only suspect stores are left, and this was the last to come or is not waited for any more (A2.17-3). */
+export function* mergeWaiting(state: MapState, store: StoreId, live: Live): Steps {
+  for (const id of state.assignedTo(store)) {
+    yield
+    mergeSuspects(state, state.extents.get(id) as ExtentRecord, live)
+  }
+}
+
+/** Leases ran out: the stores are lost, their extents get primaries where somebody live can serve (amendment 14). */
+export function* applyExpire(state: MapState, command: Expire): Steps<CommandResult> {
+  const expired: StoreId[] = []
+  for (const { store, counter } of command.stores) {
+    const node = state.nodes.get(store)
+    // A store that registered again since, or as a later incarnation, is not the one whose lease ran out.
+    if (node === undefined || node.state === 'lost' || node.incarnation.counter !== counter) continue
+    state.putNode({ ...node, state: 'lost' })
+    expired.push(store)
+  }
+  const live: Live = new Set(command.live.filter((store) => !expired.includes(store)))
+  for (const store of expired)
+    for (const id of state.ledBy(store)) {
+      const record = state.extents.get(id) as ExtentRecord
+      replacePrimary(state, id, reasonToReplace(state, record), live)
+      yield
+    }
+  return done()
+}

@@ -1,0 +1,23 @@
+import type { Command } from '../log/index.ts'
+import type { MapState } from '../map/index.ts'
+import { type CommandResult, done, refused, type Steps } from './command-result.ts'
+
+/**
+ * A part of a map that was rebuilt from extent heads (A2.18-3). Only in a log that begins with it: once a store has
+ * registered, the map is what control says and nothing else.
+ */
+export function* applyRecover(state: MapState, command: Extract<Command, { do: 'recover' }>): Steps<CommandResult> {
+  if ([...state.nodes.values()].some((node) => node.state !== 'lost'))
+    return refused('CONFLICT', 'a map is rebuilt before any store registers, and one has')
+  state.beginGeneration(command.generation)
+  state.raiseFeatureLevel(command.featureLevel ?? 0)
+  state.lastVolume = Math.max(state.lastVolume, command.lastVolume)
+  for (const node of command.nodes) state.putNode(node)
+  for (const volume of command.volumes) state.putVolume(volume)
+  for (const extent of command.extents) {
+    yield
+    const { id, epoch, primary } = state.putExtent(extent)
+    if (command.lossy.includes(id)) state.putForced({ extent: id, epoch, store: primary.store, acknowledged: false })
+  }
+  return done()
+}

@@ -1,0 +1,286 @@
+import type {
+  Bytes,
+  ClusterId,
+  Epoch,
+  ExtentId,
+  ExtentRecord,
+  NodeName,
+  NodeRecord,
+  StoreId,
+  VolumeId,
+  VolumeRecord,
+  Voter,
+} from '@ashlar/proto'
+import {
+  clusterGenerationOf,
+  epochOf,
+  extentCount,
+  extentId,
+  extentIndexOf,
+  LIMITS,
+  NO_LIFE,
+  volumeOf,
+} from '@ashlar/proto'
+import type { Head, HeadRecord } from '../../machine.ts'
+import type { Command, LogEntry } from '../log/index.ts'
+import type { Unstamped } from '../map/index.ts'
+
+/** What one surviving data directory tells. */
+export interface SurvivingStore {
+  readonly store: StoreId
+  /** Start counter of its last life. */
+  readonly startCounter: number
+  /** Feature level that it was written at; absent: 0. */
+  readonly featureLevel?: number
+  readonly voters: readonly Voter[]
+  /** `inDoubt`: the store dropped or lost something, so that this replica may lack acknowledged writes (amendment 11). */
+  readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head; readonly inDoubt?: boolean }[]
+  readonly volumes: readonly {
+    readonly volume: VolumeId
+    readonly name: string
+    readonly longestExtentBytes: Bytes
+    readonly replicas: number
+  }[]
+}
+
+/**
+ * How an extent was found. `certain`: every store that may hold an acknowledged write of it is among those given, and one of
+ * them is beyond doubt. `doubtful`: all are given, and all are in doubt. `uncertain`: some are absent.
+ */
+export type Certainty = 'certain' | 'doubtful' | 'uncertain' | 'missing'
+
+export interface RebuiltExtent {
+  readonly record: Unstamped<ExtentRecord>
+  readonly certainty: Certainty
+  /** Stores that hold every acknowledged write, by the newest record that is known. */
+  readonly counted: readonly StoreId[]
+  /** Those of them that were not given: they may hold newer writes. */
+  readonly absent: readonly StoreId[]
+}
+
+export interface RebuiltMap {
+  readonly generation: number
+  /** The highest at which a store was written: what it holds may be of it. */
+  readonly featureLevel: number
+  readonly nodes: readonly Unstamped<NodeRecord>[]
+  readonly volumes: readonly Unstamped<VolumeRecord>[]
+  readonly extents: readonly RebuiltExtent[]
+}
+
+type Recover = Extract<Command, { do: 'recover' }>
+
+/** The heads of each extent, with the stores that hold them, in the order of the stores. */
+type HeadsByExtent = ReadonlyMap<ExtentId, readonly HeldHead[]>
+interface HeldHead {
+  readonly store: StoreId
+  readonly head: Head
+  readonly inDoubt: boolean
+}
+
+/** Numbers that volumes may have had which none of the given stores knows of. */
+const SPARE_VOLUMES = 1024
+/** Extents of one entry of the log. */
+const ENTRY_EXTENTS = 256
+
+/**
+ * The map as the heads of surviving stores tell it (A2.18-3), under a cluster generation above every one before: what
+ * was promised, or sent and not delivered, under an older one is fenced. Of each extent the record with the highest
+ * (generation, revision) holds. Deterministic in its argument.
+ */
+export function rebuildMap(stores: readonly SurvivingStore[]): RebuiltMap {
+  const generation =
+    1 + Math.max(0, ...stores.flatMap(({ replicas }) => replicas.map(({ head }) => generationOf(head))))
+  const heads = headsByExtent(stores)
+  const found = newestRecords(heads)
+  const given = new Set(stores.map(({ store }) => store))
+  const volumes = rebuildVolumes(stores, found)
+  const extents = volumes.flatMap((volume) =>
+    Array.from({ length: extentCount(volume) }, (_, index) => {
+      const id = extentId(volume.id, index)
+      const newest = found.get(id)
+      return newest === undefined
+        ? missingExtent(id, generation, volume.replicas, stores)
+        : rebuildExtent(id, generation, newest, given, stores, heads)
+    }),
+  )
+  const featureLevel = Math.max(0, ...stores.map((store) => store.featureLevel ?? 0))
+  return { generation, featureLevel, nodes: rebuildNodes(stores, extents), volumes, extents }
+}
+
+/** The map as entries of a log that begins with them, after the founding. */
+export function recoverCommands({ generation, featureLevel, nodes, volumes, extents }: RebuiltMap): Recover[] {
+  const lastVolume = Math.max(0, ...volumes.map(({ id }) => id)) + SPARE_VOLUMES
+  const level = featureLevel === 0 ? {} : { featureLevel }
+  const commands: Recover[] = [
+    { do: 'recover', generation, lastVolume, nodes, volumes, extents: [], lossy: [], ...level },
+  ]
+  for (let at = 0; at < extents.length; at += ENTRY_EXTENTS) {
+    const part = extents.slice(at, at + ENTRY_EXTENTS)
+    // Where nobody is absent nothing was begun anew: control itself finds out what the stores in doubt still hold.
+    const lossy = part
+      .filter(({ certainty }) => certainty === 'uncertain' || certainty === 'missing')
+      .map(({ record }) => record.id)
+    commands.push({
+      do: 'recover',
+      generation,
+      lastVolume,
+      nodes: [],
+      volumes: [],
+      extents: part.map(({ record }) => record),
+      lossy,
+    })
+  }
+  return commands
+}
+
+/** The log of the cluster that is made of it: a founding by a name of its own, and the map. */
+export function recoveredLog(map: RebuiltMap, cluster: ClusterId, voters: readonly Voter[]): LogEntry[] {
+  const commands = [{ do: 'found', cluster, voters } as const, ...recoverCommands(map)]
+  return commands.map((command, at): LogEntry => ({ index: at + 1, term: 1, command }))
+}
+
+function generationOf({ promised, record }: Head): number {
+  return clusterGenerationOf(Math.max(promised, record?.epoch ?? 0) as Epoch)
+}
+
+function headsByExtent(stores: readonly SurvivingStore[]): HeadsByExtent {
+  const heads = new Map<ExtentId, HeldHead[]>()
+  for (const { store, replicas } of stores)
+    for (const { extent, head, inDoubt = false } of replicas) {
+      const known = heads.get(extent)
+      if (known === undefined) heads.set(extent, [{ store, head, inDoubt }])
+      else known.push({ store, head, inDoubt })
+    }
+  return heads
+}
+
+function newestRecords(heads: HeadsByExtent): Map<ExtentId, HeadRecord> {
+  const newest = new Map<ExtentId, HeadRecord>()
+  for (const [extent, held] of heads)
+    for (const { head } of held) {
+      const known = newest.get(extent)
+      if (head.record !== undefined && (known === undefined || isNewer(head.record, known)))
+        newest.set(extent, head.record)
+    }
+  return newest
+}
+
+function isNewer(a: HeadRecord, b: HeadRecord): boolean {
+  const [generation, other] = [clusterGenerationOf(a.epoch), clusterGenerationOf(b.epoch)]
+  return generation > other || (generation === other && a.revision > b.revision)
+}
+
+function rebuildExtent(
+  id: ExtentId,
+  generation: number,
+  newest: HeadRecord,
+  given: ReadonlySet<StoreId>,
+  stores: readonly SurvivingStore[],
+  heads: HeadsByExtent,
+): RebuiltExtent {
+  const counted = [...newest.inSync, ...newest.eligible]
+  const absent = counted.filter((store) => !given.has(store))
+  const epoch = epochOf(generation, 1)
+  const fixed = { id, revision: newest.revision + 1, epoch, assigned: newest.assigned }
+  if (absent.length === 0) {
+    const { inSync, eligible } = newest
+    const primary = inSync.includes(newest.primary) ? newest.primary : (inSync[0] as StoreId)
+    const record = { ...fixed, primary: { store: primary, counter: counterOf(stores, primary) }, inSync, eligible }
+    const sound = (heads.get(id) ?? []).some(({ store, inDoubt }) => !inDoubt && counted.includes(store))
+    return { record, certainty: sound ? 'certain' : 'doubtful', counted, absent }
+  }
+  // Somebody may have gone on without those that are here: the one that got furthest begins another history.
+  const here = newest.assigned.filter((store) => given.has(store))
+  const members = [newest.inSync, newest.eligible, here].map((set) => set.filter((store) => given.has(store)))
+  const best = furthest(members.find((set) => set.length > 0) ?? [], heads.get(id) ?? [])
+  if (best === undefined) return { ...missingExtent(id, generation, newest.assigned.length, stores), counted, absent }
+  const record = { ...fixed, primary: { store: best, counter: counterOf(stores, best) }, inSync: [best], eligible: [] }
+  return { record, certainty: 'uncertain', counted, absent }
+}
+
+/** No store that is here ever heard of it: it is in nobody's hands until a person says that it is lost. */
+function missingExtent(
+  id: ExtentId,
+  generation: number,
+  replicas: number,
+  stores: readonly SurvivingStore[],
+): RebuiltExtent {
+  const assigned = stores.slice(0, replicas).map(({ store }) => store)
+  const [store] = assigned as [StoreId]
+  const record = { id, revision: 1, epoch: epochOf(generation, 1), primary: { store, counter: NO_LIFE } }
+  return {
+    record: { ...record, inSync: [store], eligible: [], assigned },
+    certainty: 'missing',
+    counted: [],
+    absent: [],
+  }
+}
+
+/** A store beyond doubt before any other. */
+function furthest(members: readonly StoreId[], held: readonly HeldHead[]): StoreId | undefined {
+  const holders = held.filter(({ store }) => members.includes(store))
+  const sound = holders.filter(({ inDoubt }) => !inDoubt)
+  const here = sound.length > 0 ? sound : holders
+  here.sort((a, b) => b.head.lastEpoch - a.head.lastEpoch || b.head.lastSeq - a.head.lastSeq)
+  return here[0]?.store
+}
+
+function counterOf(stores: readonly SurvivingStore[], store: StoreId): number {
+  return stores.find((given) => given.store === store)?.startCounter ?? NO_LIFE
+}
+
+function rebuildVolumes(
+  stores: readonly SurvivingStore[],
+  found: ReadonlyMap<ExtentId, HeadRecord>,
+): Unstamped<VolumeRecord>[] {
+  const ids = new Set([...found.keys()].map((id) => volumeOf(id)))
+  return [...ids]
+    .sort((a, b) => a - b)
+    .map((id) => {
+      const records = [...found].filter(([extent]) => volumeOf(extent) === id).sort(([a], [b]) => a - b)
+      const told = stores.flatMap(({ volumes }) => volumes.filter(({ volume }) => volume === id))
+      const [lastId, last] = records.at(-1) as [ExtentId, HeadRecord]
+      const longest = Math.max(
+        ...told.map((volume) => volume.longestExtentBytes),
+        ...records.map(([, it]) => it.lengthBytes),
+      )
+      const extentSizeBytes = powerOfTwo(Math.max(longest, LIMITS.minExtentBytes))
+      const generations = stores.flatMap(({ replicas }) =>
+        replicas.filter(({ extent }) => volumeOf(extent) === id).map(({ head }) => head.generation),
+      )
+      return {
+        id,
+        name: last.volumeName,
+        sizeBytes: extentIndexOf(lastId) * extentSizeBytes + last.lengthBytes,
+        blockSizeBytes: last.blockSizeBytes,
+        extentSizeBytes,
+        replicas: last.assigned.length,
+        minInSync: last.minInSync,
+        // Whoever held it before is fenced.
+        generation: Math.max(0, ...generations) + 1,
+        holders: [],
+      }
+    })
+}
+
+function powerOfTwo(atLeast: number): number {
+  let size = 1
+  while (size < atLeast) size *= 2
+  return size
+}
+
+/** Every store that an extent names; those that come register with all the rest, those that do not are lost. */
+function rebuildNodes(stores: readonly SurvivingStore[], extents: readonly RebuiltExtent[]): Unstamped<NodeRecord>[] {
+  const named = new Set<StoreId>(stores.map(({ store }) => store))
+  for (const { record } of extents) for (const store of record.assigned) named.add(store)
+  const addresses = new Map(stores.flatMap(({ voters }) => voters.map(({ store, address }) => [store, address])))
+  return [...named].sort().map((store) => ({
+    store,
+    name: `store-${store.slice(-12)}` as NodeName,
+    address: addresses.get(store) ?? '',
+    api: '',
+    incarnation: { bootId: '', counter: counterOf(stores, store) },
+    trust: 'trusted',
+    state: 'lost',
+  }))
+}

@@ -1,0 +1,64 @@
+import type { AdminCommand, StoreId } from '@ashlar/proto'
+import type { Context } from '../../machine.ts'
+import { type CommandResult, done, type LogRequest, refused } from '../commands/index.ts'
+import type { ControlLog, MembersChange, ProposalId } from '../log/index.ts'
+import type { MapState } from '../map/index.ts'
+import type { Asker } from './pending-proposals.ts'
+import { notLeading } from './refusals.ts'
+import type { Answers } from './responses.ts'
+
+type ChangeMembers = Extract<AdminCommand, { do: 'change-members' }>
+type Outcome = { readonly proposal: ProposalId } | CommandResult
+
+/** What people ask of the log itself: who its members are, and who of them leads. Each request may come twice. */
+export class LogRequests {
+  private readonly answers: Answers
+  /** Answered when another store leads, or when none took over in time. */
+  private transfer: { readonly asker: Asker; readonly to: StoreId } | undefined
+
+  constructor(answers: Answers) {
+    this.answers = answers
+  }
+
+  /** The proposal that has to be committed before the answer, or the result; undefined: `onTick` or `end` answers. */
+  ask(ctx: Context, log: ControlLog, state: MapState, asker: Asker, request: LogRequest): Outcome | undefined {
+    if (!log.leads) return notLeading()
+    if (request.do === 'change-members') return changeMembers(ctx, log, state, request)
+    if (request.store === log.leader) return done()
+    const refusal = log.transferLeadership(ctx, request.store)
+    if (refusal !== undefined) return refused('CONFLICT', refusal, 'see the voters with `ashlar cluster info`')
+    this.transfer = { asker, to: request.store }
+    return undefined
+  }
+
+  onTick(log: ControlLog, state: MapState): void {
+    const transfer = this.transfer
+    if (transfer === undefined || !log.leads || log.transferring) return
+    this.transfer = undefined
+    const name = state.nodes.get(transfer.to)?.name ?? transfer.to
+    const result = refused('CONFLICT', `${name} did not take over in time`, 'see whether it is up and has caught up')
+    this.answers.adminDone(transfer.asker, result, state.revision)
+  }
+
+  /** Another store leads, or will: whoever asked asks that one, which knows whether it is the right one. */
+  end(): void {
+    if (this.transfer !== undefined) this.answers.adminDone(this.transfer.asker, notLeading(), 0)
+    this.transfer = undefined
+  }
+}
+
+function changeMembers(ctx: Context, log: ControlLog, state: MapState, { change, store }: ChangeMembers): Outcome {
+  const { voters, learners } = log.members
+  const votes = voters.some((voter) => voter.store === store)
+  // An answer was lost, and the request came again.
+  if (change === 'promote' && votes) return done()
+  if (change === 'add' && (votes || learners.some((learner) => learner.store === store))) return done()
+  const node = state.nodes.get(store)
+  if (change === 'add' && (node === undefined || node.address === ''))
+    return refused('NOT_FOUND', `there is no node with store ${store}`, 'see `ashlar node ls`')
+  const wanted: MembersChange =
+    change === 'add' ? { do: 'add-learner', member: { store, address: node?.address ?? '' } } : { do: change, store }
+  const outcome = log.changeMembers(ctx, wanted)
+  if ('proposal' in outcome) return outcome
+  return refused('CONFLICT', outcome.refused, 'see the voters with `ashlar cluster info`')
+}

@@ -1,0 +1,83 @@
+import type { ExtentId, ExtentRecord, StoreId } from '@ashlar/proto'
+import {
+  canBeMerged,
+  choosePrimary,
+  gaveUp,
+  isTrusted,
+  type Live,
+  primaryStands,
+  suspectsLeft,
+} from '../commands/index.ts'
+import { type MapState, without } from '../map/index.ts'
+
+/** An extent without a primary that can serve, and why (A2.10). */
+export interface WaitingExtent {
+  readonly extent: ExtentId
+  /** One sentence for people. */
+  readonly reason: string
+  /** Stores of which one (with `all`: every one) must come back. */
+  readonly waitsFor: readonly StoreId[]
+  readonly all: boolean
+}
+
+/** Extents whose primary cannot serve any more as far as the map tells. */
+export function extentsWithoutPrimary(state: MapState): ExtentRecord[] {
+  return [...state.extents.values()].filter((record) => !primaryStands(state, record))
+}
+
+/** Extents that one `promote` entry takes at most. */
+const PROMOTE_EXTENTS = 4096
+
+/** Extents without a primary that somebody who is live now may take over, as many as one entry takes; `more`: there are others. */
+export function promotable(
+  state: MapState,
+  live: Live,
+): { readonly extents: readonly { readonly extent: ExtentId; readonly revision: number }[]; readonly more: boolean } {
+  const waiting = extentsWithoutPrimary(state).filter((record) => canBePromoted(state, record, live))
+  const extents = waiting.slice(0, PROMOTE_EXTENTS).map(({ id, revision }) => ({ extent: id, revision }))
+  return { extents, more: waiting.length > extents.length }
+}
+
+function canBePromoted(state: MapState, record: ExtentRecord, live: Live): boolean {
+  const others = without(record.inSync, record.primary.store)
+  return (
+    (choosePrimary(state, others, live) ?? choosePrimary(state, record.eligible, live)) !== undefined ||
+    canBeMerged(state, record, live)
+  )
+}
+
+/** Why nobody serves the extent, and who could. */
+export function explainWaiting(state: MapState, record: ExtentRecord): WaitingExtent {
+  const holders = [...record.inSync, ...record.eligible]
+  const trusted = holders.filter((store) => isTrusted(state, store))
+  const names = (stores: readonly StoreId[]) => stores.map((store) => nameOf(state, store)).join(', ')
+  if (gaveUp(record))
+    return {
+      extent: record.id,
+      reason: `${nameOf(state, record.primary.store)} lost acknowledged writes that another replica knows of, and nobody else holds all of them: a person must name a primary`,
+      waitsFor: [],
+      all: false,
+    }
+  const suspects = suspectsLeft(state, record)
+  if (suspects !== undefined)
+    return {
+      extent: record.id,
+      reason: `only suspect stores hold every acknowledged write: all of ${names(suspects)} must be present to be merged`,
+      waitsFor: suspects,
+      all: true,
+    }
+  return {
+    extent: record.id,
+    reason: `no store that holds every acknowledged write is live: waits for one of ${names(trusted)}`,
+    waitsFor: trusted,
+    all: false,
+  }
+}
+
+/** A name that was taken over says nothing by itself: the store that had it is meant, not the one that has it. */
+function nameOf(state: MapState, store: StoreId): string {
+  const name = state.nodes.get(store)?.name
+  if (name === undefined) return store
+  if (state.gone.has(store)) return `${name} (declared lost for good)`
+  return state.successors.has(store) ? `${store} (${name} before another store took its place)` : name
+}

@@ -1,0 +1,133 @@
+import type {
+  ClusterId,
+  Epoch,
+  ExtentId,
+  ExtentRecord,
+  Holder,
+  Incarnation,
+  NodeName,
+  NodeRecord,
+  SessionId,
+  SetChange,
+  StoreId,
+  Trust,
+  VolumeId,
+  VolumeRecord,
+  Voter,
+} from '@ashlar/proto'
+
+/** Whom a command may choose from. */
+export interface Candidates {
+  /** Stores whose lease control believed live when it proposed this: candidates for primaries and for replicas. */
+  readonly live: readonly StoreId[]
+  /** Those of them without room on their disks for new replicas (amendment 17). Absent: none. */
+  readonly filling?: readonly StoreId[]
+}
+
+/**
+ * Commands of the control log. Each carries everything that its outcome depends on (time, liveness, choices made by the
+ * leader), so that applying the log gives the same map everywhere. Append-only: a command's meaning never changes.
+ */
+export type Command =
+  | { readonly do: 'found'; readonly cluster: ClusterId; readonly voters: readonly Voter[] }
+  | (Candidates & {
+      readonly do: 'register'
+      readonly store: StoreId
+      readonly name: NodeName
+      readonly address: string
+      readonly api: string
+      readonly incarnation: Incarnation
+      readonly trust: Trust
+      /** Feature level that the node knows (amendment 24). Absent: 0. */
+      readonly level?: number
+    })
+  /** Stores whose lease ran out: one entry for all of their extents. */
+  | (Candidates & {
+      readonly do: 'expire'
+      readonly stores: readonly { readonly store: StoreId; readonly counter: number }[]
+    })
+  /** Name primaries for extents whose primary cannot serve, from the live stores. */
+  | (Candidates & {
+      readonly do: 'promote'
+      readonly extents: readonly { readonly extent: ExtentId; readonly revision: number }[]
+    })
+  | {
+      readonly do: 'change-sets'
+      readonly store: StoreId
+      readonly counter: number
+      readonly changes: readonly SetChange[]
+    }
+  | (Candidates & {
+      readonly do: 'release'
+      readonly store: StoreId
+      readonly counter: number
+      readonly extents: readonly {
+        readonly extent: ExtentId
+        readonly epoch: Epoch
+        /** Of the record as the primary knew it: another one is not touched (amendment 38). Absent below that level, or not `slow`. */
+        readonly revision?: number
+        /** Members that gave it up as slow a short while ago, and are not tried again (amendment 18). */
+        readonly avoid?: readonly StoreId[]
+      }[]
+      readonly reason: 'shutdown' | 'slow' | 'behind' | 'poisoned'
+    })
+  | (Candidates & {
+      readonly do: 'create-volume'
+      readonly name: string
+      readonly sizeBytes: number
+      readonly blockSizeBytes: number
+      readonly extentSizeBytes: number
+      readonly replicas: number
+      readonly minInSync: number
+    })
+  | { readonly do: 'remove-volume'; readonly name: string }
+  | { readonly do: 'attach'; readonly name: string; readonly holder: Holder; readonly ifFree: boolean }
+  | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId }
+  /** A person makes a store primary of an extent that nobody can serve (A2.10-2). */
+  | (Candidates & {
+      readonly do: 'force-primary'
+      readonly extent: ExtentId
+      readonly store: StoreId
+    })
+  /** A person declares a store lost for good: one entry for all of its extents. */
+  | (Candidates & { readonly do: 'lose-store'; readonly store: StoreId })
+  /** A person knows what forced promotions of the volume may have lost. */
+  | { readonly do: 'acknowledge-loss'; readonly name: string }
+  /** A part of a map that was rebuilt from extent heads: only in a log that begins with it (A2.18-3). */
+  | {
+      readonly do: 'recover'
+      readonly generation: number
+      readonly lastVolume: number
+      readonly nodes: readonly Omit<NodeRecord, 'changedAt'>[]
+      readonly volumes: readonly Omit<VolumeRecord, 'changedAt'>[]
+      readonly extents: readonly Omit<ExtentRecord, 'changedAt'>[]
+      /** Extents of these that may lack acknowledged writes. */
+      readonly lossy: readonly ExtentId[]
+      /** Feature level at which the stores were written (amendment 24). Absent: 0. */
+      readonly featureLevel?: number
+    }
+  /** Every node told that it knows this feature level: what it brings is used from here on (amendment 24). */
+  | { readonly do: 'raise-feature-level'; readonly level: number }
+  /** Stores promised higher epochs than the map names: control's log went back (amendment 35). */
+  | {
+      readonly do: 'raise-epochs'
+      readonly extents: readonly { readonly extent: ExtentId; readonly epoch: Epoch; readonly promised: Epoch }[]
+    }
+  /** The first entry of each leader: commits what earlier terms left, and changes nothing. */
+  | { readonly do: 'begin-term' }
+  /** Who votes and who only learns, from this entry on: the log itself follows it from the moment it is appended. */
+  | { readonly do: 'set-members'; readonly voters: readonly Voter[]; readonly learners: readonly Voter[] }
+
+export interface LogEntry {
+  /** 1, 2, 3, … */
+  readonly index: number
+  /** Raft term; 1 with a single voter. */
+  readonly term: number
+  readonly command: Command
+}
+
+/** Who takes part. Voters decide; learners receive the log and never campaign. */
+export interface Members {
+  readonly voters: readonly Voter[]
+  readonly learners: readonly Voter[]
+}

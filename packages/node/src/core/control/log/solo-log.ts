@@ -1,0 +1,91 @@
+import type { StoreId } from '@ashlar/proto'
+import { invariant } from '@ashlar/proto'
+import type { Context } from '../../machine.ts'
+import type { ControlLog, ControlLogListener, ProposalId, ReadId } from './control-log.ts'
+import type { Command, LogEntry, Members } from './log-entry.ts'
+
+const SOLO_TERM = 1
+
+/**
+ * A control log with one voter: an entry is committed when it is on this store's stable storage, and never before
+ * (etcd issue 14370 is what the shortcut costs). The only voter leads for as long as its process lives, so that a
+ * read-index round needs nobody else.
+ */
+export class SoloLog implements ControlLog {
+  private readonly listener: ControlLogListener
+  /** Appended and not yet durable, in order, with what was proposed. */
+  private readonly pending: { readonly entry: LogEntry; readonly proposal: ProposalId }[] = []
+  private readonly stored: readonly LogEntry[]
+  private lastIndex: number
+  private started = false
+  private lastProposal = 0
+  private lastRead = 0
+  private firstUnansweredRead = 1
+
+  /** `entries`: what this store's log held at start, from index 1 without a gap. They were durable, so committed. */
+  constructor(entries: readonly LogEntry[], listener: ControlLogListener) {
+    for (const [at, entry] of entries.entries())
+      invariant(entry.index === at + 1, `the control log has entry ${entry.index} in place ${at + 1}`)
+    this.stored = entries
+    this.lastIndex = entries.length
+    this.listener = listener
+  }
+
+  get leads(): boolean {
+    return this.started
+  }
+
+  /** Hands over the stored entries and begins to lead. Called once. */
+  start(ctx: Context): void {
+    invariant(!this.started, 'the control log was started twice')
+    for (const entry of this.stored) this.listener.onCommitted(ctx, entry, undefined)
+    this.started = true
+    this.listener.onLeadership(ctx, true)
+  }
+
+  propose(ctx: Context, command: Command): ProposalId | undefined {
+    if (!this.started) return undefined
+    const entry: LogEntry = { index: ++this.lastIndex, term: SOLO_TERM, command }
+    const proposal = ++this.lastProposal
+    this.pending.push({ entry, proposal })
+    ctx.emit({ type: 'log-append', index: entry.index, entry })
+    return proposal
+  }
+
+  readIndex(_ctx: Context): ReadId | undefined {
+    return this.started ? ++this.lastRead : undefined
+  }
+
+  /** The input `log-appended`: this entry and all before it are on stable storage. */
+  onAppended(ctx: Context, index: number): void {
+    for (;;) {
+      const next = this.pending[0]
+      if (next === undefined || next.entry.index > index) return
+      this.pending.shift()
+      this.listener.onCommitted(ctx, next.entry, next.proposal)
+    }
+  }
+
+  get members(): Members {
+    const command = this.stored[0]?.command
+    return { voters: command?.do === 'found' ? command.voters : [], learners: [] }
+  }
+
+  get leader(): StoreId | undefined {
+    return this.started ? this.members.voters[0]?.store : undefined
+  }
+
+  readonly transferring = false
+
+  changeMembers(): { readonly refused: string } {
+    return { refused: 'this log has one member for ever' }
+  }
+
+  transferLeadership(): string {
+    return 'this log has one member for ever'
+  }
+
+  endStep(ctx: Context): void {
+    while (this.firstUnansweredRead <= this.lastRead) this.listener.onReadIndex(ctx, this.firstUnansweredRead++, true)
+  }
+}

@@ -1,0 +1,83 @@
+import type { MapDelta } from '@ashlar/proto'
+import { invariant } from '@ashlar/proto'
+import type { Context, Link } from '../../machine.ts'
+import { cutDelta, type DeltaSource } from './deltas.ts'
+
+/**
+ * Links whose other side wants to hear of every change of a map, with the revision that it was last told. Changes of one
+ * step travel together.
+ */
+export class MapWatchers {
+  private readonly told = new Map<Link, number>()
+  /** Asked before there was a map to answer with: answered once there is. */
+  private readonly unanswered = new Set<Link>()
+  /** Revision that every watcher was told; undefined while one may not have been. Nearly every step finds it unchanged. */
+  private allTold: number | undefined
+
+  /** Answers `get-map` at once, also when nothing changed; with `watch`, goes on telling. */
+  ask(ctx: Context, source: DeltaSource, link: Link, have: number, watch: boolean): void {
+    this.allTold = undefined
+    if (source.cluster === undefined) {
+      this.unanswered.add(link)
+      if (watch) this.told.set(link, have)
+      return
+    }
+    sendUpdate(ctx, link, have < source.revision ? cutDelta(source, have) : nothingNew(source, have))
+    if (watch) this.told.set(link, Math.max(have, source.revision))
+  }
+
+  /** Whoever is at this link has applied the map up to `have`: tell it what comes after, unless it is told already. */
+  watch(link: Link, have: number): void {
+    if (this.told.has(link)) return
+    this.told.set(link, have)
+    this.allTold = undefined
+  }
+
+  forget(link: Link): void {
+    this.told.delete(link)
+    this.unanswered.delete(link)
+  }
+
+  /** Tells every watcher what it does not know yet. `recent`: deltas of this step, to be passed on as they came. */
+  push(ctx: Context, source: DeltaSource, recent: readonly MapDelta[] = []): void {
+    if (source.cluster === undefined || source.revision === this.allTold) return
+    const cut = new Map<number, MapDelta>()
+    for (const [link, told] of this.told) {
+      if (told >= source.revision) continue
+      this.unanswered.delete(link)
+      const delta = cut.get(told) ?? passedOn(source, told, recent) ?? cutDelta(source, told)
+      cut.set(told, delta)
+      sendUpdate(ctx, link, delta)
+      this.told.set(link, source.revision)
+    }
+    for (const link of this.unanswered) sendUpdate(ctx, link, cutDelta(source, 0))
+    this.unanswered.clear()
+    this.allTold = source.revision
+  }
+}
+
+/** A delta of this step that tells all of it, which spares looking through the whole map. */
+function passedOn(source: DeltaSource, told: number, recent: readonly MapDelta[]): MapDelta | undefined {
+  return recent.find((delta) => delta.from === told && delta.to === source.revision)
+}
+
+function nothingNew(source: DeltaSource, have: number): MapDelta {
+  const { cluster } = source
+  invariant(cluster !== undefined, 'an answer was cut from a map that was never founded')
+  return {
+    cluster,
+    clusterGeneration: source.clusterGeneration,
+    from: have,
+    to: source.revision,
+    voters: source.voters,
+    nodes: [],
+    volumes: [],
+    extents: [],
+    removedVolumes: [],
+    ...(source.gone.size === 0 ? {} : { gone: [...source.gone] }),
+  }
+}
+
+function sendUpdate(ctx: Context, link: Link, delta: MapDelta): void {
+  ctx.emit({ type: 'send', link, message: { type: 'map-update', delta } })
+}
