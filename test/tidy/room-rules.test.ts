@@ -32,7 +32,7 @@ describe('pure rooms', () => {
     assert.deepEqual(
       said(pureRooms, {
         'packages/node/src/core/a.ts': "// no Date here\nconst a = { process: 1 }\nconst b = 'await'\nb.process()\n",
-        'packages/node/src/pump.ts': 'await new Promise(setImmediate)\n',
+        'packages/node/src/runtime/pump.ts': 'await new Promise(setImmediate)\n',
         'packages/proto/src/codec/a.ts': 'Buffer.alloc(1)\n',
       }),
       [],
@@ -71,7 +71,7 @@ describe('import arrows', () => {
 
   test('let tests import anything that has a door or a path', () => {
     assert.deepEqual(arrow('packages/client/test/a.test.ts', '@ashlar/node/core'), [])
-    assert.deepEqual(arrow('test/cluster/a.test.ts', '../../packages/node/src/pump.ts'), [])
+    assert.deepEqual(arrow('test/cluster/a.test.ts', '../../packages/node/src/runtime/pump.ts'), [])
   })
 })
 
@@ -80,7 +80,7 @@ describe('third-party rooms', () => {
 
   test('refuse a driver or a framework outside its room', () => {
     assert.match(
-      said(thirdPartyRooms, { ...NODE, 'packages/node/src/pump.ts': "import { Level } from 'level'\n" }).join(),
+      said(thirdPartyRooms, { ...NODE, 'packages/node/src/runtime/pump.ts': "import { Level } from 'level'\n" }).join(),
       /level is known only in packages\/node\/src\/storage\/leveldb\//,
     )
     const inRoom = {

@@ -1,5 +1,5 @@
 /** For the command line, the gateway and tests of this repository: what the public door leaves out. Not stable. */
 
-export { type ClusterRecovery, planRecovery, recoverCluster } from './cluster-recovery.ts'
 export { createLog, createRegister, LATENCY_BUCKETS_SECONDS, type Register } from './observe/index.ts'
-export { exportReplicas, type ImageTarget, type ReplicaExport } from './replica-export.ts'
+export { type ClusterRecovery, planRecovery, recoverCluster } from './rescue/cluster-recovery.ts'
+export { exportReplicas, type ImageTarget, type ReplicaExport } from './rescue/replica-export.ts'

@@ -13,7 +13,7 @@ import { encodeFrame, FrameQueue } from '@ashlar/proto/codec'
 import { ControlLeader, type LeaderMessage } from '../../../packages/node/src/core/control/index.ts'
 import type { Context, Effect, Link } from '../../../packages/node/src/core/machine.ts'
 import { RaftMachine, type RaftOptions } from '../../../packages/node/src/core/raft/index.ts'
-import { Pump } from '../../../packages/node/src/pump.ts'
+import { Pump } from '../../../packages/node/src/runtime/pump.ts'
 import { type ControlLog, openControlLog } from '../../../packages/node/src/storage/control-log/index.ts'
 
 export const CLUSTER = '00000000-0000-4000-8000-00000000c1a5' as ClusterId
@@ -67,8 +67,8 @@ export class ControlRig {
     this.#pump = new Pump({
       machine: { step: (now, input) => this.#step(now, input as Fed) },
       clock: () => performance.now(),
-      look: () => {},
-      carry: (effect) => this.#carry(effect),
+      checkClock: () => {},
+      execute: (effect) => this.#execute(effect),
       flush: () => this.#flush(),
       onBroken: (error) => {
         this.failure = error
@@ -171,7 +171,7 @@ export class ControlRig {
     return effects
   }
 
-  #carry(effect: Effect): void {
+  #execute(effect: Effect): void {
     if (effect.type === 'raft-persist') {
       const { token } = effect.request
       this.#log.persist(effect.request).then(

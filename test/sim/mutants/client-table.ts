@@ -26,8 +26,8 @@ this.gathered.push(then)`,
     edits: [
       {
         room: 'packages/node/src',
-        in: 'NodeClock.glance',
-        find: 'Math.abs(aheadMs - this.#wallAheadMs) > GLANCE_MS ? this.look() : 0',
+        in: 'NodeClock.quickCheck',
+        find: 'Math.abs(aheadMs - this.wallAheadMs) > QUICK_CHECK_MS ? this.check() : 0',
         replace: 'aheadMs * 0',
       },
     ],

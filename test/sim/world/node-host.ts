@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import { type Effect, type Input, type LoadedBlock, NodeMachine, type NodeStart } from '@ashlar/node/core'
 import type { AdminCommand, ExtentId, Message, Millis, NodeName, ReadPart, StoreId } from '@ashlar/proto'
 import { FEATURE_LEVEL, splitBlocks, WIRE_VERSION } from '@ashlar/proto'
-import { NodeClock } from '../../../packages/node/src/node-clock.ts'
+import { NodeClock } from '../../../packages/node/src/runtime/node-clock.ts'
 import { clusterProblem } from '../../../packages/node/src/transport/handshake.ts'
 import type { Chance } from './chance.ts'
 import type { Hello } from './connection.ts'
@@ -327,11 +327,11 @@ export class NodeProcess extends Process {
   }
 
   protected override beforeTurn(): void {
-    this.nodeClock.glance()
+    this.nodeClock.quickCheck()
   }
 
   protected tick(): void {
-    this.nodeClock.look()
+    this.nodeClock.check()
     if (this.gauge !== undefined) {
       const room = this.gauge.look(this.now())
       this.machine.setSpace(room)

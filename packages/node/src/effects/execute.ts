@@ -6,10 +6,10 @@ import { readDone } from './reply-read.ts'
 
 type AdminDoneEffect = Extract<Effect, { type: 'admin-done' }>
 
-/** What effects are carried out with. */
-export interface Carriers {
+/** What effects are executed with. */
+export interface EffectPorts {
   readonly store: Store
-  /** A link that is full or down drops the message: link-down follows, and whoever needs an answer asks again. */
+  /** A link that is full or down drops the message: link-down follows, and the machine sends its request again. */
   readonly send: (link: Link, message: Message) => void
   readonly closeLink: (link: Link, reason: string) => void
   readonly dial: (addresses: readonly string[]) => void
@@ -19,64 +19,64 @@ export interface Carriers {
   readonly onAdminDone: (effect: AdminDoneEffect) => void
   readonly onMachineEvent: (event: MachineEvent) => void
   readonly onHandedOver: () => void
-  /** The process cannot go on; said once. */
+  /** The process must end; called once. */
   readonly onFatal: (reason: string, cause?: unknown) => void
 }
 
-/** Carries one effect out. Completions come back through `feed`, never from inside this call. */
-export function carry(carriers: Carriers, effect: Effect): void {
+/** Executes one effect. Completions come back through `feed`, never from inside this call. */
+export function execute(ports: EffectPorts, effect: Effect): void {
   switch (effect.type) {
     case 'send':
-      return carriers.send(effect.link, effect.message)
+      return ports.send(effect.link, effect.message)
     case 'reply-read':
-      return carriers.send(effect.link, readDone(effect))
+      return ports.send(effect.link, readDone(effect))
     case 'close-link':
-      return carriers.closeLink(effect.link, effect.reason)
+      return ports.closeLink(effect.link, effect.reason)
     case 'dial':
-      return carriers.dial(effect.addresses)
+      return ports.dial(effect.addresses)
     case 'log-append':
-      return appendToLog(carriers, effect)
+      return appendToLog(ports, effect)
     case 'raft-persist':
-      return persistRaft(carriers, effect)
+      return persistRaft(ports, effect)
     case 'save-cluster':
-      return saveCluster(carriers, effect)
+      return saveCluster(ports, effect)
     case 'admin-done':
-      return carriers.onAdminDone(effect)
+      return ports.onAdminDone(effect)
     case 'event':
-      return carriers.onMachineEvent(effect.event)
+      return ports.onMachineEvent(effect.event)
     case 'handed-over':
-      return carriers.onHandedOver()
+      return ports.onHandedOver()
     case 'fatal':
-      return carriers.onFatal(effect.reason)
+      return ports.onFatal(effect.reason)
     default:
-      return carriers.store.execute(effect)
+      return ports.store.execute(effect)
   }
 }
 
-/** Entries are appended in the order of the effects; a failed sync is never tried again (raft pitfall 36). */
-function appendToLog(carriers: Carriers, effect: Extract<Effect, { type: 'log-append' }>): void {
-  carriers
+/** Entries are appended in the order of the effects; a failed sync is never retried (raft pitfall 36). */
+function appendToLog(ports: EffectPorts, effect: Extract<Effect, { type: 'log-append' }>): void {
+  ports
     .controlLog()
     .then((log) => log.append([effect.entry]))
     .then(
-      () => carriers.feed({ type: 'log-appended', index: effect.index }),
-      (cause) => carriers.onFatal('the control log could not be written', cause),
+      () => ports.feed({ type: 'log-appended', index: effect.index }),
+      (cause) => ports.onFatal('the control log could not be written', cause),
     )
 }
 
-function persistRaft(carriers: Carriers, { request }: Extract<Effect, { type: 'raft-persist' }>): void {
-  carriers
+function persistRaft(ports: EffectPorts, { request }: Extract<Effect, { type: 'raft-persist' }>): void {
+  ports
     .controlLog()
     .then((log) => log.persist(request))
     .then(
-      () => carriers.feed({ type: 'raft-persisted', token: request.token }),
-      (cause) => carriers.onFatal('the control log could not be written', cause),
+      () => ports.feed({ type: 'raft-persisted', token: request.token }),
+      (cause) => ports.onFatal('the control log could not be written', cause),
     )
 }
 
-function saveCluster(carriers: Carriers, effect: Extract<Effect, { type: 'save-cluster' }>): void {
-  carriers.store.saveCluster(effect.cluster, effect.voters, effect.founded).then(
-    () => carriers.feed({ type: 'cluster-saved' }),
-    (cause) => carriers.onFatal('the identity of the store could not be written', cause),
+function saveCluster(ports: EffectPorts, effect: Extract<Effect, { type: 'save-cluster' }>): void {
+  ports.store.saveCluster(effect.cluster, effect.voters, effect.founded).then(
+    () => ports.feed({ type: 'cluster-saved' }),
+    (cause) => ports.onFatal('the identity of the store could not be written', cause),
   )
 }

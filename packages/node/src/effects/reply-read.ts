@@ -3,9 +3,8 @@ import { checksum } from '@ashlar/proto/codec'
 import type { Effect } from '../core/machine.ts'
 
 /**
- * The answer to a read: whole blocks cut to the byte range that was asked for. A whole block travels with the checksum
- * that it was stored under, a part of one with a checksum of its own; blocks without data become holes.
- * The parts are views of the blocks' bytes.
+ * The response to a read: its blocks cut to the requested byte range. A whole block is sent with its stored checksum, a
+ * part of one with a checksum of its own; blocks without data become holes. The parts are views of the blocks' bytes.
  */
 export function readDone(effect: Extract<Effect, { type: 'reply-read' }>): ReadDone {
   const parts: ReadPart[] = []

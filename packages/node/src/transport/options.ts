@@ -1,5 +1,14 @@
 import type { ServerOptions as HttpServerOptions } from 'node:http'
-import { type Bytes, type ClusterId, KIB, MIB, type Millis, type NodeName, type StoreId } from '@ashlar/proto'
+import {
+  type Bytes,
+  type ClusterId,
+  type ExtentId,
+  KIB,
+  MIB,
+  type Millis,
+  type NodeName,
+  type StoreId,
+} from '@ashlar/proto'
 import { KEEPALIVE_MS, WEBSOCKET_DIAL_OPTIONS, WEBSOCKET_OPTIONS } from '@ashlar/proto/codec'
 
 /** What a node says about itself in a handshake. */
@@ -16,6 +25,9 @@ export interface TransportIdentity {
   readonly featureLevel: number
 }
 
+/** Bytes of a block of an extent; undefined for an extent that the map of this node does not have. */
+export type BlockSizeOf = (extent: ExtentId) => Bytes | undefined
+
 /** The part of a pino logger that the transport uses. */
 export interface TransportLogger {
   debug(details: object, message: string): void
@@ -28,6 +40,8 @@ export interface WsTransportOptions {
   readonly listen: { readonly host: string; readonly port: number }
   /** Asked at every handshake, since the cluster may become known while the node runs. */
   readonly identity: () => TransportIdentity
+  /** With it the payload of each write is verified; absent: writes are handed on as they are. */
+  readonly blockSizeOf?: BlockSizeOf
   readonly logger: TransportLogger
   /** A dialed peer belongs to another cluster than this node: said at every attempt. */
   readonly onOtherCluster?: (address: string, reason: string) => void

@@ -1,18 +1,18 @@
 import type { LinkPeer } from '../core/machine.ts'
+import type { Connection } from './connection.ts'
 import { refused } from './handshake.ts'
-import type { Session } from './session.ts'
 
 /** The connections of one link: one, or one for what is urgent beside it. */
 export interface Carrier {
-  readonly main: Session
-  readonly urgent: Session | undefined
+  readonly main: Connection
+  readonly urgent: Connection | undefined
   readonly peer: LinkPeer
 }
 
 interface Pair {
-  readonly main: Session
+  readonly main: Connection
   readonly peer: LinkPeer
-  urgent: Session | undefined
+  urgent: Connection | undefined
 }
 
 /**
@@ -24,14 +24,14 @@ export class Pairs {
   private readonly byToken: Map<string, Pair> = new Map()
 
   /** The first connection passed its handshake. `urgent`: the second, on the side that dials it. */
-  begin(main: Session, peer: LinkPeer, urgent: Session | undefined): void {
+  begin(main: Connection, peer: LinkPeer, urgent: Connection | undefined): void {
     const token = main.lane?.token ?? ''
     if (this.byToken.has(token)) return main.cut('another link has the same token')
     this.byToken.set(token, { main, peer, urgent })
   }
 
   /** The second connection passed its handshake. Gives the link if it is up on this side. */
-  join(urgent: Session, peer: LinkPeer): Carrier | undefined {
+  join(urgent: Connection, peer: LinkPeer): Carrier | undefined {
     const pair = this.byToken.get(urgent.lane?.token ?? '')
     const isDialed = pair?.urgent === urgent
     const isWaited = isDialed || (pair?.urgent === undefined && pair?.main.direction === 'in')
@@ -44,22 +44,22 @@ export class Pairs {
   }
 
   /** A frame came over a connection of no link: with it the link is up, if that is the accepting side. */
-  onFrame(session: Session): Carrier | undefined {
-    const pair = this.byToken.get(session.lane?.token ?? '')
-    const isOfPair = pair !== undefined && (pair.main === session || pair.urgent === session)
-    if (isOfPair && pair.urgent !== undefined && session.direction === 'in') return this.complete(pair)
-    session.cut('a message before the link was up')
+  onFrame(connection: Connection): Carrier | undefined {
+    const pair = this.byToken.get(connection.lane?.token ?? '')
+    const isOfPair = pair !== undefined && (pair.main === connection || pair.urgent === connection)
+    if (isOfPair && pair.urgent !== undefined && connection.direction === 'in') return this.complete(pair)
+    connection.cut('a message before the link was up')
     return undefined
   }
 
   /** A connection ended. */
-  forget(session: Session): void {
-    const token = session.lane?.token ?? ''
+  forget(connection: Connection): void {
+    const token = connection.lane?.token ?? ''
     const pair = this.byToken.get(token)
-    if (pair === undefined || (pair.main !== session && pair.urgent !== session)) return
+    if (pair === undefined || (pair.main !== connection && pair.urgent !== connection)) return
     this.byToken.delete(token)
-    const other = pair.main === session ? pair.urgent : pair.main
-    other?.endWith(session)
+    const other = pair.main === connection ? pair.urgent : pair.main
+    other?.endWith(connection)
   }
 
   private complete(pair: Pair): Carrier {
@@ -71,7 +71,7 @@ export class Pairs {
 const NO_LINK = 'no link waits for this connection'
 
 /** Why who speaks on the second connection is not who speaks on the first, or undefined. */
-function pairProblem({ main, peer: first }: Pair, urgent: Session, second: LinkPeer): string | undefined {
+function pairProblem({ main, peer: first }: Pair, urgent: Connection, second: LinkPeer): string | undefined {
   if (first.kind !== 'node' || second.kind !== 'node') return NO_LINK
   const differs = (what: string, a: unknown, b: unknown): string =>
     `the two connections of a link lead to different nodes: ${what} ${a} on the first, ${b} on the second`

@@ -1,4 +1,4 @@
-import type { Message } from '@ashlar/proto'
+import type { Message, Write } from '@ashlar/proto'
 import type { Link, LinkPeer } from '../core/machine.ts'
 
 /**
@@ -29,6 +29,8 @@ export interface Transport {
 export interface TransportEvents {
   linkUp(link: Link, direction: 'in' | 'out', peer: LinkPeer): void
   linkDown(link: Link): void
-  /** Messages of one frame, in order, valid and with matching block checksums. */
+  /** Messages of one frame, in order, valid and with matching block checksums; never an empty batch. */
   messages(link: Link, messages: readonly Message[]): void
+  /** The transport refused a write whose payload does not match its checksums, and responded. For metrics only. */
+  writeRefused(link: Link, write: Write, response: Message, outcome: 'queued' | 'full' | 'down'): void
 }

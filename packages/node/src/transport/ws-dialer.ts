@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { RedialPause, TIMERS } from '@ashlar/proto'
 import { connectionFault, KEEPALIVE_MS } from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
+import type { Connection } from './connection.ts'
 import { type Lane, pathOf } from './lanes.ts'
 import { type TransportLogger, WS_DIAL_OPTIONS } from './options.ts'
-import type { Session } from './session.ts'
 
-/** An address that is kept dialed: in a session, or waiting for its next attempt. */
+/** An address that is kept dialed: in a connection, or waiting for its next attempt. */
 interface Target {
   readonly address: string
-  session: Session | undefined
+  connection: Connection | undefined
   /** The next attempt or, while a link lives, the moment from which it counts as a good one. */
   timer: NodeJS.Timeout | undefined
   readonly pause: RedialPause
@@ -19,22 +19,22 @@ interface Target {
 
 export interface DialerOptions {
   readonly logger: TransportLogger
-  /** Makes the session of a WebSocket that is being opened. */
-  readonly openSession: (socket: WebSocket, address: string, lane: Lane) => Session
+  /** Makes the connection of a WebSocket that is being opened. */
+  readonly openConnection: (socket: WebSocket, address: string, lane: Lane) => Connection
   readonly onFailed: () => void
 }
 
-/** Keeps one outgoing session to each address of a set, dialing again after pauses that double and are drawn at random. */
+/** Keeps one outgoing connection to each address of a set, dialing again after pauses that double and are drawn at random. */
 export class WsDialer {
   private readonly options: DialerOptions
   private readonly targets: Map<string, Target> = new Map()
-  private readonly bySession: Map<Session, Target> = new Map()
+  private readonly byConnection: Map<Connection, Target> = new Map()
 
   constructor(options: DialerOptions) {
     this.options = options
   }
 
-  /** New addresses are dialed at once; sessions to addresses that are no longer in the set are closed. */
+  /** New addresses are dialed at once; connections to addresses that are no longer in the set are closed. */
   setDialed(addresses: readonly string[]): void {
     const wanted = new Set(addresses)
     for (const [address, target] of this.targets) {
@@ -42,13 +42,13 @@ export class WsDialer {
       this.targets.delete(address)
       target.wanted = false
       clearTimeout(target.timer)
-      target.session?.close('not dialed any more')
+      target.connection?.close('not dialed any more')
     }
     for (const address of wanted) {
       if (this.targets.has(address)) continue
       const target: Target = {
         address,
-        session: undefined,
+        connection: undefined,
         timer: undefined,
         pause: new RedialPause(),
         lastFailure: undefined,
@@ -59,51 +59,51 @@ export class WsDialer {
     }
   }
 
-  /** A session passed its handshake. Its pause starts over only once it has lived: a flapping peer is dialed ever less. */
-  onUp(session: Session): void {
-    const target = this.bySession.get(session)
+  /** A connection passed its handshake. Its pause starts over only once it has lived: a flapping peer is dialed ever less. */
+  onUp(connection: Connection): void {
+    const target = this.byConnection.get(connection)
     if (target === undefined) return
     target.lastFailure = undefined
     target.timer = setTimeout(() => target.pause.startOver(), TIMERS.redialMaxMs)
   }
 
-  /** A session of any direction is over. */
-  onEnded(session: Session, reason: string, wasUp: boolean): void {
-    const target = this.bySession.get(session)
+  /** A connection of any direction is over. */
+  onEnded(connection: Connection, reason: string, wasUp: boolean): void {
+    const target = this.byConnection.get(connection)
     if (target === undefined) return
-    this.bySession.delete(session)
-    target.session = undefined
+    this.byConnection.delete(connection)
+    target.connection = undefined
     clearTimeout(target.timer)
     if (!wasUp) this.fail(target, reason)
     if (target.wanted) this.dialLater(target)
   }
 
   /** Dials the second connection of a link, once. What becomes of it is the transport's to see. */
-  dialUrgent(main: Session): Session {
+  dialUrgent(main: Connection): Connection {
     return this.connect(main.remote, { token: main.lane?.token ?? '', urgent: true })
   }
 
   private dial(target: Target): void {
-    let session: Session
+    let connection: Connection
     try {
-      session = this.connect(target.address, { token: randomUUID(), urgent: false })
+      connection = this.connect(target.address, { token: randomUUID(), urgent: false })
     } catch (error) {
       // An address that is no address: it may come from another node, so it is a failed dial and no fault of ours.
       this.fail(target, connectionFault(error))
       this.dialLater(target)
       return
     }
-    target.session = session
-    this.bySession.set(session, target)
+    target.connection = connection
+    this.byConnection.set(connection, target)
   }
 
-  private connect(address: string, lane: Lane): Session {
+  private connect(address: string, lane: Lane): Connection {
     const socket = new WebSocket(`ws://${address}${pathOf(lane)}`, WS_DIAL_OPTIONS)
     socket.once('upgrade', (response) => {
       response.socket.setKeepAlive(true, KEEPALIVE_MS)
       response.socket.setNoDelay(true)
     })
-    return this.options.openSession(socket, address, lane)
+    return this.options.openConnection(socket, address, lane)
   }
 
   private dialLater(target: Target): void {

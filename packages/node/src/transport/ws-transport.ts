@@ -1,12 +1,12 @@
-import { type Bytes, ERRORS, isUrgent, type Message } from '@ashlar/proto'
+import { type Bytes, ERRORS, isUrgent, type Message, type Write } from '@ashlar/proto'
 import { FrameMemory } from '@ashlar/proto/codec'
 import type { WebSocket } from 'ws'
 import type { Link, LinkPeer } from '../core/machine.ts'
+import { Connection, type ConnectionEvents, type ConnectionOrigin } from './connection.ts'
 import { isFirstOfTwo, laneOf } from './lanes.ts'
 import { newCounters, type TransportCounters } from './metrics.ts'
 import { DEFAULT_MAX_CONNECTIONS, STALL_CHECK_MS, type WsTransportOptions } from './options.ts'
 import { type Carrier, Pairs } from './pairs.ts'
-import { Session, type SessionEvents, type SessionOrigin } from './session.ts'
 import type { Transport, TransportEvents } from './transport.ts'
 import { WsDialer } from './ws-dialer.ts'
 import { WsListener } from './ws-listener.ts'
@@ -36,13 +36,13 @@ class WebSocketTransport implements WsTransport {
   private readonly dialer: WsDialer
   private readonly links: Map<Link, Carrier> = new Map()
   private readonly pairs = new Pairs()
-  private readonly linkOf: Map<Session, Link> = new Map()
-  /** Every session whose socket is not gone, those in their handshake and those that leave included. */
-  private readonly sessions: Set<Session> = new Set()
+  private readonly linkOf: Map<Connection, Link> = new Map()
+  /** Every connection whose socket is not gone, those in their handshake and those that leave included. */
+  private readonly connections: Set<Connection> = new Set()
   /** Sessions with messages that were queued since the last flush: those for what is urgent, and the others. */
-  private readonly unflushedUrgent: Set<Session> = new Set()
-  private readonly unflushed: Set<Session> = new Set()
-  private readonly wasUp: WeakSet<Session> = new WeakSet()
+  private readonly unflushedUrgent: Set<Connection> = new Set()
+  private readonly unflushed: Set<Connection> = new Set()
+  private readonly wasUp: WeakSet<Connection> = new WeakSet()
   private listener: WsListener | undefined
   /** Kept, since a closed listener has no address. */
   private boundAddress = ''
@@ -56,7 +56,8 @@ class WebSocketTransport implements WsTransport {
     this.events = events
     this.dialer = new WsDialer({
       logger: options.logger,
-      openSession: (socket, address, lane) => this.openSession(socket, { direction: 'out', remote: address, lane }),
+      openConnection: (socket, address, lane) =>
+        this.openConnection(socket, { direction: 'out', remote: address, lane }),
       onFailed: () => {
         this.counters.failedDials++
       },
@@ -73,12 +74,12 @@ class WebSocketTransport implements WsTransport {
       onSocket: (socket, remote, path) => {
         // An upgrade that was under way when the transport closed.
         if (this.closing !== undefined) socket.terminate()
-        else this.openSession(socket, { direction: 'in', remote, lane: laneOf(path) })
+        else this.openConnection(socket, { direction: 'in', remote, lane: laneOf(path) })
       },
     })
     this.boundAddress = this.listener.address
     this.stallTimer = setInterval(() => {
-      for (const session of this.sessions) session.check()
+      for (const connection of this.connections) connection.check()
     }, STALL_CHECK_MS)
     this.stallTimer.unref()
   }
@@ -101,9 +102,9 @@ class WebSocketTransport implements WsTransport {
   }
 
   flush(): void {
-    for (const session of this.unflushedUrgent) session.flush()
+    for (const connection of this.unflushedUrgent) connection.flush()
     this.unflushedUrgent.clear()
-    for (const session of this.unflushed) session.flush()
+    for (const connection of this.unflushed) connection.flush()
     this.unflushed.clear()
   }
 
@@ -121,9 +122,9 @@ class WebSocketTransport implements WsTransport {
   private async shut(): Promise<void> {
     clearInterval(this.stallTimer)
     this.dialer.setDialed([])
-    for (const session of this.sessions) session.close('this node stops')
+    for (const connection of this.connections) connection.close('this node stops')
     const listenerClosed = this.listener?.close()
-    if (this.sessions.size > 0) {
+    if (this.connections.size > 0) {
       await new Promise<void>((resolve) => {
         this.onEmpty = resolve
       })
@@ -132,62 +133,82 @@ class WebSocketTransport implements WsTransport {
   }
 
   private sendOver(
-    session: Session,
+    connection: Connection,
     message: Message,
-    unflushed: Set<Session>,
+    unflushed: Set<Connection>,
     besides: Bytes,
   ): 'queued' | 'full' | 'down' {
-    const outcome = session.send(message, besides)
-    if (outcome === 'queued') unflushed.add(session)
+    const outcome = connection.send(message, besides)
+    if (outcome === 'queued') unflushed.add(connection)
     return outcome
   }
 
-  private openSession(socket: WebSocket, origin: SessionOrigin): Session {
+  private openConnection(socket: WebSocket, origin: ConnectionOrigin): Connection {
     const { counters, frameMemory } = this
-    const { identity, logger } = this.options
-    const session = new Session(socket, origin, { identity, logger, counters, frameMemory }, this.handlers)
-    this.sessions.add(session)
-    return session
+    const { identity, logger, blockSizeOf = () => undefined } = this.options
+    const connection = new Connection(
+      socket,
+      origin,
+      { identity, blockSizeOf, logger, counters, frameMemory },
+      this.handlers,
+    )
+    this.connections.add(connection)
+    return connection
   }
 
-  private readonly handlers: SessionEvents = {
-    up: (session, peer) => this.onUp(session, peer),
-    down: (session) => this.onDown(session),
-    messages: (session, messages) => {
-      const link = this.linkOf.get(session)
-      if (link !== undefined) this.events.messages(link, messages)
-      else this.onFirstFrame(session, messages)
+  private readonly handlers: ConnectionEvents = {
+    up: (connection, peer) => this.onUp(connection, peer),
+    down: (connection) => this.onDown(connection),
+    messages: (connection, messages) => {
+      const link = this.linkOf.get(connection)
+      if (link !== undefined) this.handOn(link, messages)
+      else this.onFirstFrame(connection, messages)
     },
-    ended: (session, reason) => {
-      this.sessions.delete(session)
-      this.pairs.forget(session)
-      if (session.direction === 'out' && session.refusal?.code === ERRORS.CONFLICT.number)
-        this.options.onOtherCluster?.(session.remote, session.refusal.message)
-      this.dialer.onEnded(session, reason, this.wasUp.has(session))
-      if (this.sessions.size === 0) this.onEmpty?.()
+    damagedWrite: (connection, write) => this.refuseWrite(connection, write),
+    ended: (connection, reason) => {
+      this.connections.delete(connection)
+      this.pairs.forget(connection)
+      if (connection.direction === 'out' && connection.refusal?.code === ERRORS.CONFLICT.number)
+        this.options.onOtherCluster?.(connection.remote, connection.refusal.message)
+      this.dialer.onEnded(connection, reason, this.wasUp.has(connection))
+      if (this.connections.size === 0) this.onEmpty?.()
     },
   }
 
-  private onUp(session: Session, peer: LinkPeer): void {
-    if (session.lane?.urgent === true) {
-      const carrier = this.pairs.join(session, peer)
+  private onUp(connection: Connection, peer: LinkPeer): void {
+    if (connection.lane?.urgent === true) {
+      const carrier = this.pairs.join(connection, peer)
       if (carrier === undefined) return
       this.establish(carrier)
-      session.send({ type: 'ping' })
-      session.flush()
-    } else if (!isFirstOfTwo(session.lane, peer)) this.establish({ main: session, urgent: undefined, peer })
+      connection.send({ type: 'ping' })
+      connection.flush()
+    } else if (!isFirstOfTwo(connection.lane, peer)) this.establish({ main: connection, urgent: undefined, peer })
     else {
-      const isDialed = session.direction === 'out'
-      this.pairs.begin(session, peer, isDialed ? this.dialer.dialUrgent(session) : undefined)
+      const isDialed = connection.direction === 'out'
+      this.pairs.begin(connection, peer, isDialed ? this.dialer.dialUrgent(connection) : undefined)
     }
   }
 
   /** The first frame of an accepted link of two connections: it is up on both sides. The ping that says so is said to nobody. */
-  private onFirstFrame(session: Session, messages: readonly Message[]): void {
-    const carrier = this.pairs.onFrame(session)
+  private onFirstFrame(connection: Connection, messages: readonly Message[]): void {
+    const carrier = this.pairs.onFrame(connection)
     if (carrier === undefined) return
     const link = this.establish(carrier)
-    if (session === carrier.main || messages.some(({ type }) => type !== 'ping')) this.events.messages(link, messages)
+    if (connection === carrier.main || messages.some(({ type }) => type !== 'ping')) this.handOn(link, messages)
+  }
+
+  private handOn(link: Link, messages: readonly Message[]): void {
+    if (messages.length > 0) this.events.messages(link, messages)
+  }
+
+  private refuseWrite(connection: Connection, write: Write): void {
+    const link = this.linkOf.get(connection)
+    if (link === undefined) return
+    const { request, epoch } = write
+    const response = { type: 'answer', request, code: ERRORS.CHECKSUM.number, epoch } as const
+    const outcome = this.send(link, response)
+    this.flush()
+    this.events.writeRefused(link, write, response, outcome)
   }
 
   private establish(carrier: Carrier): Link {
@@ -197,7 +218,7 @@ class WebSocketTransport implements WsTransport {
     this.links.set(link, carrier)
     this.linkOf.set(main, link)
     if (urgent !== undefined) this.linkOf.set(urgent, link)
-    for (const session of [main, urgent]) session?.establish(urgent !== undefined)
+    for (const connection of [main, urgent]) connection?.establish(urgent !== undefined)
     this.wasUp.add(main)
     if (main.direction === 'out') this.dialer.onUp(main)
     this.options.logger.info({ link, direction: main.direction, remote: main.remote, peer }, 'link up')
@@ -209,21 +230,21 @@ class WebSocketTransport implements WsTransport {
    * One of its connections is gone, and with it the link: what was on its way over that one is lost. Where the other side closed it,
    * nothing is: it closes the other one behind what it sent, and the link is down with that.
    */
-  private onDown(session: Session): void {
-    const link = this.linkOf.get(session)
-    if (link === undefined) return this.pairs.forget(session)
+  private onDown(connection: Connection): void {
+    const link = this.linkOf.get(connection)
+    if (link === undefined) return this.pairs.forget(connection)
     const { main, urgent } = this.links.get(link) as Carrier
-    const other = session === main ? urgent : main
-    if (session.closedBy === 'other side' && other?.isOpen === true) return other.endAfter(session)
+    const other = connection === main ? urgent : main
+    if (connection.closedBy === 'other side' && other?.isOpen === true) return other.endAfter(connection)
     this.links.delete(link)
-    other?.endWith(session)
+    other?.endWith(connection)
     for (const each of [main, urgent]) {
       if (each === undefined) continue
       this.linkOf.delete(each)
       this.unflushed.delete(each)
       this.unflushedUrgent.delete(each)
     }
-    this.options.logger.info({ link, remote: main.remote, reason: session.endReason }, 'link down')
+    this.options.logger.info({ link, remote: main.remote, reason: connection.endReason }, 'link down')
     this.events.linkDown(link)
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Message } from '@ashlar/proto'
+import type { Message, Write } from '@ashlar/proto'
 import type { Link, LinkPeer } from '../../src/core/machine.ts'
 import type { TransportEvents } from '../../src/transport/transport.ts'
 
@@ -11,6 +11,8 @@ export interface RecordedLink {
   readonly peer: LinkPeer
   /** Messages of each call, so that a test sees what came together. */
   readonly batches: (readonly Message[])[]
+  /** Writes that the transport refused, since their payload does not match their checksums. */
+  readonly refusedWrites: Write[]
   downs: number
 }
 
@@ -26,7 +28,7 @@ export class LinkRecorder implements TransportEvents {
   linkUp(link: Link, direction: 'in' | 'out', peer: LinkPeer): void {
     this.checkNotInside('linkUp')
     if (this.links.some((known) => known.link === link)) this.breaches.push(`link ${link} came up twice`)
-    this.links.push({ link, direction, peer, batches: [], downs: 0 })
+    this.links.push({ link, direction, peer, batches: [], refusedWrites: [], downs: 0 })
     this.wake()
   }
 
@@ -43,6 +45,12 @@ export class LinkRecorder implements TransportEvents {
     if (known !== undefined && known.downs > 0) this.breaches.push(`messages on link ${link} after it went down`)
     if (messages.length === 0) this.breaches.push('an empty batch of messages')
     known?.batches.push(messages)
+    this.wake()
+  }
+
+  writeRefused(link: Link, write: Write): void {
+    this.checkNotInside('writeRefused')
+    this.find(link, 'writeRefused')?.refusedWrites.push(write)
     this.wake()
   }
 

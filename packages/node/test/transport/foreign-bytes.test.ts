@@ -2,14 +2,43 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { AshlarError, LIMITS, WIRE_VERSION } from '@ashlar/proto'
-import { encodeFrame, HELLO_MAX_BYTES } from '@ashlar/proto/codec'
+import {
+  AshlarError,
+  type Epoch,
+  ERRORS,
+  extentId,
+  LIMITS,
+  type SessionId,
+  type VolumeId,
+  WIRE_VERSION,
+  type Write,
+} from '@ashlar/proto'
+import { checksum, encodeFrame, HELLO_MAX_BYTES } from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
 import { createWsTransport } from '../../src/transport/index.ts'
 import { LinkRecorder } from '../conformance/link-recorder.ts'
 import { heavy, newStore, numbered } from '../conformance/transport-suite.ts'
 import { LogLines } from './log-lines.ts'
 import { clientHello, type Listening, listening, openTcp, RawPeer, rawExchange } from './raw-peer.ts'
+
+const EXTENT = extentId(7 as VolumeId, 0)
+
+/** A write of one block, with the checksum of its payload. */
+function writeOf(request: number): Write {
+  const payload = new Uint8Array(4096).fill(request)
+  return {
+    ...{
+      type: 'write',
+      request,
+      extent: EXTENT,
+      epoch: 5 as Epoch,
+      offset: 0,
+      checksums: [checksum(payload)],
+      payload,
+    },
+    operation: { session: 1 as SessionId, op: request, lowMark: 1, generation: 0 },
+  }
+}
 
 /** Proves that the node still serves: a well-behaved client passes its handshake. */
 async function assertServing(node: Listening): Promise<void> {
@@ -167,6 +196,38 @@ test('block bytes that do not match their checksum close the link', async () => 
   assertOneWarning(node, /bytes of a push/)
 })
 
+test('a write with a wrong checksum is refused, the rest of its frame is handed on and the link stays open', async () => {
+  await using node = await listening({ blockSizeOf: (extent) => (extent === EXTENT ? 4096 : undefined) })
+  const peer = await RawPeer.join(node.transport.address)
+  const link = await node.recorder.up('in')
+  peer.send(writeOf(1), { ...writeOf(2), checksums: [0] }, writeOf(3))
+  const refusal = { type: 'answer', request: 2, code: ERRORS.CHECKSUM.number, epoch: 5 }
+  await peer.next(2)
+  assert.deepEqual({ ...peer.received[1] }, refusal)
+  peer.send({ ...writeOf(4), checksums: [0] })
+  await peer.next(3)
+  assert.deepEqual(
+    link.batches.map((batch) => batch.map((message) => message.type === 'write' && message.request)),
+    [[1, 3]],
+  )
+  assert.deepEqual(
+    link.refusedWrites.map(({ request }) => request),
+    [2, 4],
+  )
+  assert.deepEqual(node.recorder.breaches, [])
+  assert.equal(link.downs, 0)
+  assert.equal(node.transport.counters.badFrames, 0)
+})
+
+test('a write of an extent of unknown block size is handed on for the node to refuse', async () => {
+  await using node = await listening({ blockSizeOf: () => undefined })
+  const peer = await RawPeer.join(node.transport.address)
+  const link = await node.recorder.up('in')
+  peer.send({ ...writeOf(1), checksums: [0] })
+  assert.equal((await node.recorder.received(link, 1))[0]?.type, 'write')
+  assert.deepEqual(link.refusedWrites, [])
+})
+
 test('damaged frames on a link close it, whatever byte is damaged', async () => {
   await using node = await listening()
   const frame = encodeFrame([{ type: 'get-map', have: 0, watch: false }], WIRE_VERSION)
@@ -196,7 +257,7 @@ test('a connection that breaks in the middle of a frame is a link that went down
 })
 
 test('connections beyond the limit are dropped and said so', async () => {
-  await using node = await listening(undefined, 1)
+  await using node = await listening({ maxConnections: 1 })
   await RawPeer.join(node.transport.address)
   const second = openTcp(node.transport.address)
   await once(second, 'close')

@@ -100,7 +100,7 @@ for (const [what, hello, reason] of REFUSED) {
     assert.equal(refusal?.code, ERRORS[what.includes('another cluster') ? 'CONFLICT' : 'HANDSHAKE'].number)
     assert.match(refusal?.message ?? '', reason)
 
-    await using node = await listening(RED)
+    await using node = await listening({ cluster: RED })
     const peer = await RawPeer.dial(node.transport.address)
     const sent = what === 'the own store' ? { ...hello, store: node.store } : hello
     peer.send(sent)
@@ -143,8 +143,8 @@ test('a welcome that does not fit is not accepted', () => {
 })
 
 test('both sides of a refused dial say why, the dialing one not at every attempt', async () => {
-  await using red = await listening(RED)
-  await using blue = await listening(BLUE)
+  await using red = await listening({ cluster: RED })
+  await using blue = await listening({ cluster: BLUE })
   red.transport.setDialed([blue.transport.address])
   // Refusals arrive on sockets, not on links: they are awaited as the log lines that they cause.
   await red.log.until('three dials failed', (lines) => lines.filter((l) => l.message === 'dial failed').length >= 3)
@@ -157,19 +157,22 @@ test('both sides of a refused dial say why, the dialing one not at every attempt
   assert.ok(blue.transport.counters.refusedHandshakes >= 3)
 })
 
-test('a dialed peer of another cluster is told to the owner, any other refusal is not', async () => {
-  const told: (readonly [address: string, reason: string])[] = []
-  await using blue = await listening(BLUE)
-  await using red = await listening(RED, undefined, (address, reason) => told.push([address, reason]))
+test('a dialed peer of another cluster is reported to the owner, any other refusal is not', async () => {
+  const reports: (readonly [address: string, reason: string])[] = []
+  await using blue = await listening({ cluster: BLUE })
+  await using red = await listening({
+    cluster: RED,
+    onOtherCluster: (address, reason) => void reports.push([address, reason]),
+  })
   red.transport.setDialed([red.transport.address])
   await red.log.until('its own store refused it', (lines) => lines.some((line) => line.message === 'dial failed'))
-  assert.deepEqual(told, [])
+  assert.deepEqual(reports, [])
   red.transport.setDialed([blue.transport.address])
   await red.log.until('the other cluster refused it', (lines) =>
     lines.some((line) => line.details['address'] === blue.transport.address),
   )
-  assert.equal(told[0]?.[0], blue.transport.address)
-  assert.match(told[0]?.[1] ?? '', /data directory of another cluster/)
+  assert.equal(reports[0]?.[0], blue.transport.address)
+  assert.match(reports[0]?.[1] ?? '', /data directory of another cluster/)
 })
 
 test('an address that is none is a failed dial and nothing worse', async () => {

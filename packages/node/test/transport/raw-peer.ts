@@ -11,7 +11,7 @@ import {
 } from '@ashlar/proto'
 import { decodeFrame, encodeFrame, HANDSHAKE_WIRE_VERSION } from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
-import { createWsTransport, type WsTransport } from '../../src/transport/index.ts'
+import { createWsTransport, type WsTransport, type WsTransportOptions } from '../../src/transport/index.ts'
 import { LinkRecorder } from '../conformance/link-recorder.ts'
 import { newStore } from '../conformance/transport-suite.ts'
 import { LogLines } from './log-lines.ts'
@@ -24,22 +24,23 @@ export interface Listening extends AsyncDisposable {
   readonly store: StoreId
 }
 
-export async function listening(
-  cluster?: ClusterId,
-  maxConnections?: number,
-  onOtherCluster?: (address: string, reason: string) => void,
-  featureLevel: number = 0,
-): Promise<Listening> {
+/** What differs from a transport of a node that is in no cluster yet. */
+export interface ListeningOptions
+  extends Pick<WsTransportOptions, 'maxConnections' | 'onOtherCluster' | 'blockSizeOf'> {
+  readonly cluster?: ClusterId
+}
+
+export async function listening(options: ListeningOptions = {}): Promise<Listening> {
+  const { cluster, ...others } = options
   const recorder = new LinkRecorder()
   const log = new LogLines()
   const store = newStore()
   const transport = await createWsTransport(
     {
       listen: { host: '127.0.0.1', port: 0 },
-      identity: () => ({ store, counter: 1, name: 'n1' as NodeName, address: '127.0.0.1:1', cluster, featureLevel }),
+      identity: () => ({ store, counter: 1, name: 'n1' as NodeName, address: '127.0.0.1:1', cluster, featureLevel: 0 }),
       logger: log,
-      ...(maxConnections === undefined ? {} : { maxConnections }),
-      ...(onOtherCluster === undefined ? {} : { onOtherCluster }),
+      ...others,
     },
     recorder,
   )

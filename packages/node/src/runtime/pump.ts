@@ -1,5 +1,5 @@
 import type { Millis } from '@ashlar/proto'
-import type { Effect, Input } from './core/machine.ts'
+import type { Effect, Input } from '../core/machine.ts'
 
 /** A machine as the pump drives it. */
 export interface PumpedMachine {
@@ -10,11 +10,11 @@ export interface PumpOptions {
   readonly machine: PumpedMachine
   /** Monotonic milliseconds. */
   readonly clock: () => Millis
-  /** Called before the first of the inputs that waited is stepped: `clock` then tells of time in which the machine slept. */
-  readonly look: () => void
-  /** Carries one effect out; called in the order in which the machine returned them. Must not call `feed` synchronously. */
-  readonly carry: (effect: Effect) => void
-  /** Called once a turn of the event loop, after all that came in it was stepped: what was gathered may leave now. */
+  /** Called before the first queued input is stepped, so that `clock` counts time in which the machine was suspended. */
+  readonly checkClock: () => void
+  /** Executes one effect; called in the order in which the machine returned them. Must not call `feed` synchronously. */
+  readonly execute: (effect: Effect) => void
+  /** Called once a turn of the event loop, after all of its inputs were stepped: gathered messages may be sent now. */
   readonly flush: () => void
   /** A machine threw: a broken invariant. The owner ends the process. */
   readonly onBroken: (error: unknown) => void
@@ -22,7 +22,7 @@ export interface PumpOptions {
 
 /**
  * The only loop of a node: queue -> step -> effects, with completions coming back through the queue. It decides nothing.
- * Inputs that arrive in one turn of the event loop are stepped together, so that what they cause shares frames and batches.
+ * Inputs that arrive in one turn of the event loop are stepped together, so that their effects share frames and batches.
  */
 export class Pump {
   private readonly options: PumpOptions
@@ -46,11 +46,11 @@ export class Pump {
 
   private drain(): void {
     this.scheduled = false
-    const { machine, clock, look, carry, onBroken } = this.options
+    const { machine, clock, checkClock, execute, onBroken } = this.options
     try {
-      look()
+      checkClock()
       for (let at = 0; at < this.queue.length && !this.stopped; at++) {
-        for (const effect of machine.step(clock(), this.queue[at] as Input)) carry(effect)
+        for (const effect of machine.step(clock(), this.queue[at] as Input)) execute(effect)
       }
       this.queue.length = 0
     } catch (error) {
@@ -59,14 +59,14 @@ export class Pump {
     }
     if (this.flushing) return
     this.flushing = true
-    // Not at once: answers and requests that other sockets bring in this turn share the frames.
+    // Deferred, so that responses to what other sockets deliver in this turn share the frames.
     setImmediate(() => {
       this.flushing = false
       if (!this.stopped) this.options.flush()
     })
   }
 
-  /** Drops what is queued and takes nothing more. */
+  /** Drops the queue and ignores every later input. */
   stop(): void {
     this.stopped = true
     this.queue.length = 0

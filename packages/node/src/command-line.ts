@@ -53,4 +53,4 @@ export {
   type ServerOptions,
   validateServerOptions,
 } from './config/index.ts'
-export { VERSION } from './version.ts'
+export { VERSION } from './config/version.ts'

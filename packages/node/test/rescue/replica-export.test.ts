@@ -13,12 +13,12 @@ import {
   type StoreId,
   type VolumeId,
 } from '@ashlar/proto'
-import type { BlockChange, HeadRecord } from '../src/core/machine.ts'
-import { exportReplicas } from '../src/replica-export.ts'
-import { openLevelDbDriver, openStore } from '../src/storage/index.ts'
-import { blockKey } from '../src/storage/keyspace.ts'
-import { del, put } from './conformance/storage-driver-suite.ts'
-import { bare, content, D, data, StoreRunner } from './storage/store-kit.ts'
+import type { BlockChange, HeadRecord } from '../../src/core/machine.ts'
+import { exportReplicas } from '../../src/rescue/replica-export.ts'
+import { openLevelDbDriver, openStore } from '../../src/storage/index.ts'
+import { blockKey } from '../../src/storage/keyspace.ts'
+import { del, put } from '../conformance/storage-driver-suite.ts'
+import { bare, content, D, data, StoreRunner } from '../storage/store-kit.ts'
 
 const VOLUME = 7 as VolumeId
 const FIRST: ExtentId = extentId(VOLUME, 0)

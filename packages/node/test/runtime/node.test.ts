@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { AshlarError, type Epoch, ERRORS, extentId, type NodeName, type SessionId, type VolumeId } from '@ashlar/proto'
-import { type Node, type NodeOptions, Observer, startNode } from '../src/index.ts'
-import { PendingCalls } from '../src/pending-calls.ts'
-import { RunningNode } from '../src/running-node.ts'
-import { MemoryDriver, openStoreOnDriver } from '../src/storage/index.ts'
-import { clientHello, RawPeer } from './transport/raw-peer.ts'
+import { type Node, type NodeOptions, Observer, startNode } from '../../src/index.ts'
+import { PendingCalls } from '../../src/runtime/pending-calls.ts'
+import { NodeRuntime } from '../../src/runtime/runtime.ts'
+import { MemoryDriver, openStoreOnDriver } from '../../src/storage/index.ts'
+import { clientHello, RawPeer } from '../transport/raw-peer.ts'
 
 const DEADLINE_MS = 10_000
 
@@ -115,7 +115,7 @@ describe('a node in its own process', () => {
       observer: silentObserver(),
       onFatal: (reason: string) => void failures.push(reason),
     }
-    const node = new RunningNode(options, store, undefined)
+    const node = new NodeRuntime(options, store, undefined)
     node.onStoreCompletion({ type: 'store-failed', reason: 'the disk is gone' })
     const transport = {
       ...{ setDialed: () => undefined, send: () => 'down' as const, flush: () => undefined },
@@ -128,22 +128,22 @@ describe('a node in its own process', () => {
   })
 })
 
-describe('pending answers', () => {
+describe('pending calls', () => {
   const late = () => new AshlarError('TIMEOUT', 'late')
 
-  it('settle by their answer, by their deadline, or by the end of all', async () => {
-    const answers = new PendingCalls<string>()
+  it('settle by their response, by their deadline, or when all are ended', async () => {
+    const responses = new PendingCalls<string>()
     const [answered, expired, ended] = [
-      answers.wait(1, 60_000, late),
-      answers.wait(2, 1, late),
-      answers.wait(3, 60_000, late),
+      responses.wait(1, 60_000, late),
+      responses.wait(2, 1, late),
+      responses.wait(3, 60_000, late),
     ]
-    answers.answer(1, 'yes')
-    answers.answer(4, 'nobody waits for it')
+    responses.resolve(1, 'yes')
+    responses.resolve(4, 'unknown token')
     assert.equal(await answered, 'yes')
     await assert.rejects(expired, { code: 'TIMEOUT' })
-    answers.endAll(new AshlarError('CLOSED', 'over'))
+    responses.endAll(new AshlarError('CLOSED', 'over'))
     await assert.rejects(ended, { code: 'CLOSED' })
-    answers.answer(3, 'too late')
+    responses.resolve(3, 'too late')
   })
 })

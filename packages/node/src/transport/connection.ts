@@ -9,6 +9,7 @@ import {
   type Refused,
   TIMERS,
   type Welcome,
+  type Write,
 } from '@ashlar/proto'
 import {
   CLIENT_MESSAGE_TYPES,
@@ -23,11 +24,19 @@ import {
 } from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
 import type { LinkPeer } from '../core/machine.ts'
+import { separateDamagedWrites } from './damaged-writes.ts'
 import { helloOf, judgeHello, judgeWelcome, peerOf, welcomeOf } from './handshake.ts'
 import type { Lane } from './lanes.ts'
 import { Liveness } from './liveness.ts'
 import type { TransportCounters } from './metrics.ts'
-import { CLOSE_MS, SOCKET_BYTES, STALL_MS, type TransportIdentity, type TransportLogger } from './options.ts'
+import {
+  type BlockSizeOf,
+  CLOSE_MS,
+  SOCKET_BYTES,
+  STALL_MS,
+  type TransportIdentity,
+  type TransportLogger,
+} from './options.ts'
 
 /** WebSocket close codes (RFC 6455 section 7.4.1). */
 const CLOSE_NORMAL = 1000
@@ -40,7 +49,7 @@ const CLOSE_ABNORMAL = 1006
 const CLOSE_REASON_LENGTH = 120
 
 /** How a WebSocket came to be. */
-export interface SessionOrigin {
+export interface ConnectionOrigin {
   readonly direction: 'in' | 'out'
   /** The other side's address, for people. */
   readonly remote: string
@@ -48,19 +57,22 @@ export interface SessionOrigin {
   readonly lane: Lane | undefined
 }
 
-export interface SessionContext {
+export interface ConnectionContext {
   readonly identity: () => TransportIdentity
+  readonly blockSizeOf: BlockSizeOf
   readonly logger: TransportLogger
   readonly counters: TransportCounters
   readonly frameMemory: FrameMemory
 }
 
-/** What a session tells the transport, which answers `up` by `establish` once the link is up. `down` follows each `up` exactly once; `ended` comes last, exactly once. */
-export interface SessionEvents {
-  up(session: Session, peer: LinkPeer): void
-  down(session: Session): void
-  messages(session: Session, messages: readonly Message[]): void
-  ended(session: Session, reason: string): void
+/** What a connection tells the transport, which answers `up` by `establish` once the link is up. `down` follows each `up` exactly once; `ended` comes last, exactly once. */
+export interface ConnectionEvents {
+  up(connection: Connection, peer: LinkPeer): void
+  down(connection: Connection): void
+  messages(connection: Connection, messages: readonly Message[]): void
+  /** A write whose payload does not match its checksums; it is left out of `messages`, and the link stays open. */
+  damagedWrite(connection: Connection, write: Write): void
+  ended(connection: Connection, reason: string): void
 }
 
 /**
@@ -69,7 +81,7 @@ export interface SessionEvents {
  *   handshake --hello/welcome fit--> open --close, fault, cut--> leaving --socket gone--> ended
  *       \------------ refused, silent, foreign -----------------/
  */
-export class Session {
+export class Connection {
   readonly direction: 'in' | 'out'
   readonly lane: Lane | undefined
   /** Why the handshake failed: the two sides do not fit. Undefined when it did not, or when the connection broke. */
@@ -80,8 +92,8 @@ export class Session {
   closedBy: 'this side' | 'other side' | undefined
   readonly remote: string
   private readonly socket: WebSocket
-  private readonly context: SessionContext
-  private readonly events: SessionEvents
+  private readonly context: ConnectionContext
+  private readonly events: ConnectionEvents
   private readonly queue: FrameQueue<Message> = new FrameQueue()
   private readonly handshakeTimer: NodeJS.Timeout
   private closeTimer: NodeJS.Timeout | undefined
@@ -93,7 +105,7 @@ export class Session {
   private readonly liveness: Liveness = new Liveness()
   private watched = false
 
-  constructor(socket: WebSocket, origin: SessionOrigin, context: SessionContext, events: SessionEvents) {
+  constructor(socket: WebSocket, origin: ConnectionOrigin, context: ConnectionContext, events: ConnectionEvents) {
     this.socket = socket
     this.direction = origin.direction
     this.remote = origin.remote
@@ -151,7 +163,7 @@ export class Session {
   }
 
   /** Another connection of the same link ended: this one does, as that one did. */
-  endWith(other: Session): void {
+  endWith(other: Connection): void {
     if (this.state === 'leaving' || this.state === 'ended') return
     const reason = `the other connection of the link ended: ${other.endReason}`
     if (other.closedBy === 'this side') this.close(reason)
@@ -159,7 +171,7 @@ export class Session {
   }
 
   /** The other side closed another connection of the same link: what it sent over this one before is let in, in time. */
-  endAfter(other: Session): void {
+  endAfter(other: Connection): void {
     this.closeTimer ??= setTimeout(() => this.endWith(other), CLOSE_MS)
   }
 
@@ -203,7 +215,7 @@ export class Session {
     else if (silentMs > 0) this.socket.ping()
   }
 
-  /** Why the session leaves or left, for people. */
+  /** Why the connection leaves or left, for people. */
   get endReason(): string {
     return this.reason ?? ''
   }
@@ -279,7 +291,9 @@ export class Session {
       const problem = this.problemOf(message)
       if (problem !== undefined) return this.refuseFrame(CLOSE_POLICY, problem)
     }
-    this.events.messages(this, messages as Message[])
+    const { sound, damaged } = separateDamagedWrites(messages as Message[], this.context.blockSizeOf)
+    this.events.messages(this, sound)
+    for (const write of damaged) this.events.damagedWrite(this, write)
   }
 
   /** Why an open link may not carry a message that is valid in itself. */
@@ -378,7 +392,7 @@ export class Session {
     if (this.state === 'open' && code !== CLOSE_ABNORMAL) this.closedBy = 'other side'
     this.leave(`closed by the other side (${code}${reason.length === 0 ? '' : `: ${reason.toString()}`})`)
     this.state = 'ended'
-    // Behind the microtask of `down`, so that `ended` is the last that is heard of a session.
+    // Behind the microtask of `down`, so that `ended` is the last that is heard of a connection.
     queueMicrotask(() => this.events.ended(this, this.endReason))
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Input } from '../src/core/machine.ts'
-import { Pump } from '../src/pump.ts'
+import type { Input } from '../../src/core/machine.ts'
+import { Pump } from '../../src/runtime/pump.ts'
 
 const TICK: Input = { type: 'tick' }
 
@@ -19,12 +19,12 @@ function pumped(): { pump: Pump; steps: number[]; looks: () => number; sleep: (m
       },
     },
     clock: () => now,
-    look: () => {
+    checkClock: () => {
       looks++
       now += slept
       slept = 0
     },
-    carry: () => {},
+    execute: () => {},
     flush: () => {},
     onBroken: (error) => assert.fail(String(error)),
   })

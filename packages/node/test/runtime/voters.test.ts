@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeName } from '@ashlar/proto'
-import { type Node, type NodeOptions, Observer, startNode } from '../src/index.ts'
-import { controlLogDirectory } from '../src/storage/index.ts'
+import { type Node, type NodeOptions, Observer, startNode } from '../../src/index.ts'
+import { controlLogDirectory } from '../../src/storage/index.ts'
 
 const DEADLINE_MS = 20_000
 

@@ -1,6 +1,6 @@
 import { AshlarError, type ClusterId, extentIndexOf, type StoreId, type Voter, volumeOf } from '@ashlar/proto'
-import { type RebuiltMap, rebuildMap, recoveredLog } from './core/control/index.ts'
-import { adoptControl, newClusterId, type Survey, surveyStore } from './storage/index.ts'
+import { type RebuiltMap, rebuildMap, recoveredLog } from '../core/control/index.ts'
+import { adoptControl, newClusterId, type Survey, surveyStore } from '../storage/index.ts'
 
 /** What rebuilding the map of a cluster from data directories comes to. */
 export interface ClusterRecovery {

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { AshlarError, type ClusterId, type NodeName, type StoreId } from '@ashlar/proto'
-import { planRecovery, recoverCluster } from '../src/cluster-recovery.ts'
-import { openStore, surveyStore } from '../src/storage/index.ts'
-import { helloOf, judgeHello } from '../src/transport/handshake.ts'
+import { planRecovery, recoverCluster } from '../../src/rescue/cluster-recovery.ts'
+import { openStore, surveyStore } from '../../src/storage/index.ts'
+import { helloOf, judgeHello } from '../../src/transport/handshake.ts'
 
 const OLD = '0189aaaa-0000-7000-8000-000000000001' as ClusterId
 const OTHER = '0189aaaa-0000-7000-8000-000000000002' as ClusterId

@@ -1,0 +1,21 @@
+import type { Message, Write } from '@ashlar/proto'
+import { verifyWrite } from '@ashlar/proto/codec'
+import type { BlockSizeOf } from './options.ts'
+
+/**
+ * Separates the writes whose payload does not match their checksums. Only the block size of its extent says which bytes
+ * of a write a checksum covers; a write of an extent that the map does not have is sound here, and refused by the node.
+ */
+export function separateDamagedWrites(
+  messages: readonly Message[],
+  blockSizeOf: BlockSizeOf,
+): { readonly sound: readonly Message[]; readonly damaged: readonly Write[] } {
+  const damaged = messages
+    .filter((message) => message.type === 'write')
+    .filter((write) => {
+      const blockSizeBytes = blockSizeOf(write.extent)
+      return blockSizeBytes !== undefined && !verifyWrite(write, blockSizeBytes)
+    })
+  if (damaged.length === 0) return { sound: messages, damaged }
+  return { sound: messages.filter((message) => message.type !== 'write' || !damaged.includes(message)), damaged }
+}
