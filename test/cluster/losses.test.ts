@@ -67,8 +67,8 @@ test('an extent whose only in-sync store is gone goes on by force, and its node 
   cluster.start(behind.id)
   const stateOf = async (id: string) =>
     (await cluster.json<Node[]>(['node', 'ls'], server)).find((node) => node.id === id)?.state
-  await eventually('the primary is lost and the replica is up', async () =>
-    (await stateOf(victim.id)) === 'lost' && (await stateOf(behind.id)) === 'up' ? true : undefined,
+  await eventually('the primary is down and the replica is up', async () =>
+    (await stateOf(victim.id)) === 'down' && (await stateOf(behind.id)) === 'up' ? true : undefined,
   )
   const explained = await cli('explain', 'extent', `${VOLUME}/0`)
   assert.match(explained.stdout, new RegExp(`ashlar extent force-primary ${VOLUME}/0 --node ${behind.id}`))

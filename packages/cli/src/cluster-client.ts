@@ -32,7 +32,7 @@ async function peerAddresses({ api, io }: Session, peers: string | undefined): P
     for (const address of given) parsed('--peers', address, parseAddress)
     return given
   }
-  const nodes = (await api.nodes()).filter(({ state, address }) => state !== 'lost' && address !== '')
+  const nodes = (await api.nodes()).filter(({ state, address }) => state !== 'down' && address !== '')
   if (nodes.length === 0) throw new AshlarError('NO_CONTROL', 'the cluster has no node that is up')
   return nodes.map(({ address }) => address)
 }

@@ -22,7 +22,7 @@ const CLUSTER = {
   ...{ reasons: [], insecure: [], unasked: [] },
 }
 const WAITS = ['n3, whose build knows level 0: upgrade it']
-const DEGRADED = { ...CLUSTER, state: 'degraded', nodesUp: 2, reasons: ['node n3 is lost'] }
+const DEGRADED = { ...CLUSTER, state: 'degraded', nodesUp: 2, reasons: ['node n3 is down'] }
 const VOLUME = {
   ...{ name: 'demo', sizeBytes: 2 ** 30, blockSizeBytes: 4096, replicas: 3, minInSync: 2, state: 'healthy' },
   ...{ extentSizeBytes: 2 ** 28, extents: CLUSTER.extents, behindBlocks: 0, generation: 1, holders: [], reasons: [] },
@@ -48,7 +48,7 @@ describe('cluster', () => {
     assert.match(out, /^Nodes: +2 of 3 up, control is led by n1$/m)
     assert.match(out, /^Voters: +n1, n2, n3$/m)
     assert.match(out, /^Feature level: +0$/m)
-    assert.match(out, /^Why: +node n3 is lost$/m)
+    assert.match(out, /^Why: +node n3 is down$/m)
     assert.deepEqual(JSON.parse((await ashlar(['cluster', 'info', '-o', 'json', '--server', url])).out), DEGRADED)
   })
 
@@ -95,7 +95,7 @@ describe('cluster', () => {
     const ill = await fakeApi(t, { 'GET /v1/cluster': { body: DEGRADED } })
     const { code, out } = await ashlar(['cluster', 'check', '--server', ill.url])
     assert.equal(code, 8)
-    assert.match(out, /node n3 is lost/)
+    assert.match(out, /node n3 is down/)
   })
 
   it('check exits 8 when a node did not answer: nobody knows how it is', async (t) => {
@@ -144,7 +144,7 @@ describe('cluster', () => {
     const { url } = await fakeApi(t, { 'GET /v1/cluster': { body: DEGRADED } })
     const { code, error } = await ashlar(['cluster', 'wait', '--timeout', '1ms', '--server', url])
     assert.equal(code, 6)
-    assert.match(error, /not healthy within 0\.001 s: it is degraded; node n3 is lost/)
+    assert.match(error, /not healthy within 0\.001 s: it is degraded; node n3 is down/)
   })
 })
 
@@ -210,7 +210,7 @@ describe('extents', () => {
 
 describe('extent force-primary', () => {
   const held = (node: string, lastSeq: number | null) => {
-    const state = lastSeq === null ? 'lost' : 'up'
+    const state = lastSeq === null ? 'down' : 'up'
     return { node, state, lastEpoch: lastSeq === null ? null : 3, lastSeq, commitSeq: lastSeq }
   }
   const report = {
@@ -226,7 +226,7 @@ describe('extent force-primary', () => {
     assert.equal(code, 4)
     assert.match(out, /^May be lost: +all after seq 7$/m)
     assert.match(out, /^Would go on: +n1 \(up\): last write epoch 3, seq 7; knows up to seq 7 acknowledged$/m)
-    assert.match(out, /^Others: +n2 \(lost\): could not be asked$/m)
+    assert.match(out, /^Others: +n2 \(down\): could not be asked$/m)
     assert.match(error, /extent demo\/0 was left as it is \(add --accept-data-loss to do it\)/)
     assert.deepEqual(
       requests.map(({ method }) => method),

@@ -13,7 +13,8 @@ export interface Incarnation {
 }
 
 export type Trust = 'trusted' | 'suspect'
-export type NodeState = 'up' | 'lost' | 'draining' | 'joining'
+/** `down`: its lease ran out. `draining`: no command sets it yet. */
+export type NodeState = 'up' | 'down' | 'draining'
 export type AttachMode = 'exclusive' | 'read-only' | 'shared'
 
 /** A voter of the control log. */

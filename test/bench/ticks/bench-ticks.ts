@@ -45,7 +45,7 @@ class Alone {
       ...{ cluster: 'c' as ClusterId, clusterGeneration: 0, from: 0, to: 1, voters: [], removedVolumes: [] },
       nodes: [SELF, B, C].map((store) => ({
         ...{ ...node, store, name: store as string as NodeName, address: `${store}:1` },
-        state: store === SELF ? 'up' : 'lost',
+        state: store === SELF ? 'up' : 'down',
       })),
       volumes: [
         {

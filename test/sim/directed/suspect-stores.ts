@@ -51,7 +51,7 @@ export function onlySuspectsLeft(): readonly Violation[] {
   away.start()
   stage.until('it said that it is suspect', () => known.get(away.disk.store)?.trust === 'suspect')
   away.crash({ powerLoss: true })
-  stage.until('control misses it', () => known.get(away.disk.store)?.state === 'lost')
+  stage.until('control misses it', () => known.get(away.disk.store)?.state === 'down')
   last.start()
   stage.run(8000)
   if (forced.size > 0) checkers.violation('suspect', 'the extent was merged while a store was away')

@@ -34,7 +34,7 @@ export class PeopleFaults {
     once(
       this.patience,
       PATIENCE_MS,
-      () => truth.map.nodes.get(store)?.state === 'lost',
+      () => truth.map.nodes.get(store)?.state === 'down',
       () => {
         if (!node.up && node.disk.store === store) this.command({ do: 'lose-store', store })
       },

@@ -139,7 +139,7 @@ for (const saving of this.saving) saving.last = Math.min(saving.last, from - 1)`
       {
         room: 'packages/node/src/core/control',
         in: 'Leases.grantAll',
-        find: "node.state === 'lost'",
+        find: "node.state === 'down'",
         replace: "node.state !== 'none'",
       },
     ],

@@ -294,7 +294,7 @@ if (record !== undefined && change.inSync.some((store) => state.successors.has(s
     name: 'new-leader-grants-nothing',
     rule: 'CTL-7',
     wrong: 'Control that comes back does not count the leases that it gave before.',
-    edits: [{ room: CONTROL, in: 'Leases.grantAll', find: "node.state === 'lost'", replace: "node.state !== 'none'" }],
+    edits: [{ room: CONTROL, in: 'Leases.grantAll', find: "node.state === 'down'", replace: "node.state !== 'none'" }],
     schedule: 'primary-dies-with-the-voter',
   },
   {

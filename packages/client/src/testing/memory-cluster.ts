@@ -139,7 +139,7 @@ class Cluster implements MemoryCluster, MemoryNetwork {
     const node = this.#nodeNamed(name)
     node.isUp = false
     for (const link of this.#links()) if (link.node === node) link.transport.cut(link)
-    this.#map.setNodeState(node.store, 'lost')
+    this.#map.setNodeState(node.store, 'down')
   }
 
   startNode(name: string): void {

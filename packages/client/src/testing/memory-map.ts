@@ -78,7 +78,7 @@ export class MemoryMap {
     this.#nodes.set(store, { ...record, changedAt: this.#revision })
   }
 
-  /** A node that is lost leaves every in-sync set that has another member up; one that comes back has missed nothing. */
+  /** A node that is down leaves every in-sync set that has another member up; one that comes back has missed nothing. */
   setNodeState(store: StoreId, state: NodeState): void {
     const node = this.#nodes.get(store)
     if (node === undefined || node.state === state) return

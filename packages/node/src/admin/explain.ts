@@ -44,7 +44,7 @@ async function explainVolume(view: NodeView, name: string, fetchPeer: FetchPeer)
     todo: [
       ...(volume.state === 'healthy'
         ? []
-        : [`ashlar extent ls ${name}`, ...startLostNodes(view), ...acknowledge(volume)]),
+        : [`ashlar extent ls ${name}`, ...startDownNodes(view), ...acknowledge(volume)]),
       ...howToFreeSpace(short),
     ],
   }
@@ -82,7 +82,7 @@ async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer)
       ...(extent.state === 'healthy'
         ? []
         : [
-            ...startLostNodes(view),
+            ...startDownNodes(view),
             ...giveUpAwaited(view, extent.id as ExtentId),
             ...forceAnother(view, name, extent.id as ExtentId),
           ]),
@@ -160,7 +160,7 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
   if (room !== null) (isShort ? waitsFor : because).push(`it ${describeSpace(room)}`)
   if (node.declaredLost)
     waitsFor.push('it was declared lost for good, and stays in the map while an extent has nobody else')
-  else if (node.state === 'lost') waitsFor.push('its lease ran out: nothing was heard of it for longer than that')
+  else if (node.state === 'down') waitsFor.push('its lease ran out: nothing was heard of it for longer than that')
   else if (node.reason !== '') waitsFor.push(node.reason)
   waitsFor.push(...controlRecovery(locals, store), ...controlDisk(locals, store))
   if (locals.get(store)?.answered === true) {
@@ -175,14 +175,14 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
       `volume ${volume.name}: ${volume.inSync} of its ${volume.replicas} replicas here are in sync${behind}`,
     )
   }
-  const isLost = node.state === 'lost'
+  const isDown = node.state === 'down'
   return {
     kind: 'node',
     name: node.id,
     state: node.state,
     because,
     waitsFor,
-    todo: isLost
+    todo: isDown
       ? [startNode(node.id), giveUpNode(node.id)]
       : node.ready === false
         ? [`read the log of ${node.id}`]
@@ -214,9 +214,9 @@ function controlDisk(locals: PeerResponses<LocalResponse>, store: StoreId): stri
   return [`its disk has not saved what control's log holds for ${Math.round(diskWaitedMs / 1000)} s: ${meaning}`]
 }
 
-function startLostNodes(view: NodeView): string[] {
-  const lost = [...view.map.nodes.values()].filter((node) => node.state === 'lost' && holdsReplicas(view, node.store))
-  return lost.map((node) => startNode(node.name))
+function startDownNodes(view: NodeView): string[] {
+  const down = [...view.map.nodes.values()].filter((node) => node.state === 'down' && holdsReplicas(view, node.store))
+  return down.map((node) => startNode(node.name))
 }
 
 function startNode(name: string): string {

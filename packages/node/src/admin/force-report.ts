@@ -48,7 +48,7 @@ function refusalsOf(map: MapCopy, record: ExtentRecord, store: StoreId): string[
   const primary = map.nodes.get(record.primary.store)
   const refusals: string[] = []
   const stands = primary?.incarnation.counter === record.primary.counter && primary.trust === 'trusted'
-  if (stands && primary.state !== 'lost') refusals.push(`${primary.name} serves it: there is nothing to force`)
+  if (stands && primary.state !== 'down') refusals.push(`${primary.name} serves it: there is nothing to force`)
   if (!record.assigned.includes(store)) refusals.push(`${nodeName(map, store)} holds no replica of it`)
   if (map.nodes.get(store)?.state !== 'up') refusals.push(`${nodeName(map, store)} is not up`)
   return refusals

@@ -20,7 +20,7 @@ import type { MergePhase } from '../core/replication/index.ts'
  * - `degraded`: it serves, and a replica is missing that nobody copies to.
  * - `unavailable`: reads or writes wait, because no primary serves it yet or any more, or fewer than minInSync replicas are in sync.
  *
- * A volume is as its worst extent, at best `degraded` while a loss is not acknowledged. A cluster is as its worst volume, at best `degraded` while a node is lost, and
+ * A volume is as its worst extent, at best `degraded` while a loss is not acknowledged. A cluster is as its worst volume, at best `degraded` while a node is down, and
  * `unavailable` without control.
  */
 export const HEALTH_STATES = ['healthy', 'recovering', 'degraded', 'unavailable'] as const
@@ -102,17 +102,17 @@ function mergeReason(
 /** Suspect stores without which control names nobody to merge an extent of which only such stores are left. */
 export function awaitedToMerge(map: MapCopy, extent: ExtentRecord): StoreId[] {
   const left = primaryStands(map, extent) ? undefined : suspectsLeft(map, extent)
-  return (left ?? []).filter((store) => map.nodes.get(store)?.state === 'lost')
+  return (left ?? []).filter((store) => map.nodes.get(store)?.state === 'down')
 }
 
 /** Why reads or writes of an extent wait, or undefined when they do not. */
 function blockedReason(map: MapCopy, volume: VolumeRecord, extent: ExtentRecord): string | undefined {
   const primary = map.nodes.get(extent.primary.store)
   const name = nodeName(map, extent.primary.store)
-  if (primary === undefined || primary.state === 'lost') {
+  if (primary === undefined || primary.state === 'down') {
     const candidates = [...extent.inSync, ...extent.eligible].filter((store) => map.nodes.get(store)?.state === 'up')
-    if (candidates.length > 0) return `its primary ${name} is lost, and control is naming another one`
-    const lost = map.gone.has(extent.primary.store) ? 'declared lost for good' : 'lost'
+    if (candidates.length > 0) return `its primary ${name} is down, and control is naming another one`
+    const lost = map.gone.has(extent.primary.store) ? 'declared lost for good' : 'down'
     return `its primary ${name} is ${lost}, and no other replica holds every acknowledged write: it waits for ${name}`
   }
   if (extent.primary.counter === NO_LIFE) {

@@ -14,7 +14,7 @@ export function loseReport(map: MapCopy, node: NodeRecord): LoseReport {
       .filter(({ record }) => record.assigned.includes(node.store)),
   )
   const onlyHere = held.filter(({ record }) => isLast(map, record, node.store)).map(({ name }) => name)
-  const possible = node.state === 'lost'
+  const possible = node.state === 'down'
   return {
     node: node.name,
     store: node.store,

@@ -14,7 +14,7 @@ export type PeerResponse<T> =
   | { readonly answered: false; readonly reason: string }
 
 /**
- * One answer for each node of the map that should answer, by store. Nodes that are lost are not asked, nor are those that this
+ * One answer for each node of the map that should answer, by store. Nodes that are down are not asked, nor are those that this
  * node does not hear: the rest need not wait for what would not come.
  */
 export type PeerResponses<T> = ReadonlyMap<StoreId, PeerResponse<T>>
@@ -58,7 +58,7 @@ async function askAll<T>(
   fetchPeer: FetchPeer,
 ): Promise<PeerResponses<T>> {
   // Where another store took the place of one nobody is to be asked, and nobody is missed.
-  const nodes = [...view.map.nodes.values()].filter(({ state, address }) => state !== 'lost' && address !== '')
+  const nodes = [...view.map.nodes.values()].filter(({ state, address }) => state !== 'down' && address !== '')
   const answers = await Promise.all(
     nodes.map(async (node): Promise<readonly [StoreId, PeerResponse<T>]> => {
       const { store, api } = node

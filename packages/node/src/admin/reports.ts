@@ -161,7 +161,7 @@ export async function nodeReport(view: NodeView, id: string, fetchPeer: FetchPee
   const report = nodeResponse(view, node, countHeldBy(view), locals)
   const local = locals.get(store)
   const self = local?.answered === true ? local.value : undefined
-  const silence = local === undefined ? 'it is lost, so it was not asked' : 'it did not answer'
+  const silence = local === undefined ? 'it is down, so it was not asked' : 'it did not answer'
   return {
     ...report,
     ready: self?.ready ?? null,
@@ -248,7 +248,7 @@ function standingOf(
   progressOf: ProgressOf,
 ): 'in-sync' | 'joining' | 'out' {
   if (record.inSync.includes(store)) return 'in-sync'
-  if (view.map.nodes.get(store)?.state === 'lost') return 'out'
+  if (view.map.nodes.get(store)?.state === 'down') return 'out'
   return progressOf(record.id)?.get(store)?.joining === true ? 'joining' : 'out'
 }
 

@@ -63,7 +63,7 @@ const spaceSchema = z.object({
 export const nodeSchema = z
   .object({
     id: z.string().describe('Name of the node.'),
-    state: z.enum(['up', 'lost', 'draining', 'joining']),
+    state: z.enum(['up', 'down', 'draining']),
     store: z.string().describe('Id of its store: its identity.'),
     address: z.string().describe('Where peers and clients connect; empty once another store has taken the address.'),
     api: z.string().describe('host:port of its API.'),

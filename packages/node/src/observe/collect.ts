@@ -4,7 +4,7 @@ import type { ExtentStatus } from '../core/replication/index.ts'
 import type { NodeMetrics } from './metrics/index.ts'
 import type { Register } from './register.ts'
 
-const NODE_STATES = ['up', 'lost', 'draining', 'joining'] as const
+const NODE_STATES = ['up', 'down', 'draining'] as const
 /** Who copies to whom is known to primaries only; the map alone tells these apart. */
 const MAP_STATES = HEALTH_STATES.filter((state) => state !== 'recovering')
 

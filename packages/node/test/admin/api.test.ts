@@ -66,7 +66,7 @@ describe('the cluster', () => {
   })
 
   it('tells whom the feature level waits for, and nothing once it is raised', async (t) => {
-    const view = new FakeView(mapOf({ nodes: [nodeRecord(1), nodeRecord(2, { state: 'lost' })] }))
+    const view = new FakeView(mapOf({ nodes: [nodeRecord(1), nodeRecord(2, { state: 'down' })] }))
     const call = await serve(t, view)
     assert.deepEqual((await call('/v1/cluster')).body.featureLevelWaitsFor, [
       'n2, which does not answer: start it, or declare it lost (`ashlar node lost n2`)',
@@ -76,10 +76,10 @@ describe('the cluster', () => {
     assert.deepEqual([body.featureLevel, body.featureLevelWaitsFor], [1, []])
   })
 
-  it('is degraded while a node is lost, even when no volume is', async (t) => {
-    const call = await serve(t, new FakeView(mapOf({ nodes: [nodeRecord(1), nodeRecord(2, { state: 'lost' })] })))
+  it('is degraded while a node is down, even when no volume is', async (t) => {
+    const call = await serve(t, new FakeView(mapOf({ nodes: [nodeRecord(1), nodeRecord(2, { state: 'down' })] })))
     const { body } = await call('/v1/cluster')
-    assert.deepEqual([body.state, body.nodesUp, body.reasons], ['degraded', 1, ['node n2 is lost']])
+    assert.deepEqual([body.state, body.nodesUp, body.reasons], ['degraded', 1, ['node n2 is down']])
   })
 
   it('is unavailable without control, and says who leads it', async (t) => {
@@ -125,7 +125,7 @@ describe('the cluster', () => {
   })
 
   it('lists nodes with the fields that scripts rely on', async (t) => {
-    const nodes = [nodeRecord(1), nodeRecord(2, { state: 'lost' }), nodeRecord(10, {})]
+    const nodes = [nodeRecord(1), nodeRecord(2, { state: 'down' }), nodeRecord(10, {})]
     const call = await serve(t, demo({ nodes }))
     const { body } = await call('/v1/nodes')
     assert.deepEqual(
@@ -138,7 +138,7 @@ describe('the cluster', () => {
       ]),
       [
         ['n1', 'up', 1, 1, 1],
-        ['n2', 'lost', 0, 1, 1],
+        ['n2', 'down', 0, 1, 1],
         ['n10', 'up', 0, 0, 0],
       ],
     )
@@ -300,7 +300,7 @@ describe('extents', () => {
   })
 
   it('are explained with what they wait for and what to do', async (t) => {
-    const nodes = [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'lost' })]
+    const nodes = [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'down' })]
     const call = await serve(t, demo({ ...missing3, nodes }))
     const { body } = await call('/v1/explain/extent/demo/0')
     assert.equal(body.state, 'degraded')
@@ -308,7 +308,7 @@ describe('extents', () => {
     assert.match(body.todo[0], /^start n3 again/)
     assert.equal((await call('/v1/explain/extent/demo/5')).status, 404)
     assert.equal((await call('/v1/explain/volume/demo')).body.state, 'degraded')
-    assert.equal((await call('/v1/explain/node/n3')).body.state, 'lost')
+    assert.equal((await call('/v1/explain/node/n3')).body.state, 'down')
   })
 })
 

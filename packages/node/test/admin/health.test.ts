@@ -59,10 +59,10 @@ describe('a volume', () => {
     assert.deepEqual(found.reasons, ['1 of 3 replicas in sync, and writes need 2'])
   })
 
-  it('is unavailable while its primary is lost, saying what it waits for', () => {
-    const nodes = [nodeRecord(1, { state: 'lost' }), nodeRecord(2), nodeRecord(3)]
+  it('is unavailable while its primary is down, saying what it waits for', () => {
+    const nodes = [nodeRecord(1, { state: 'down' }), nodeRecord(2), nodeRecord(3)]
     assert.deepEqual(health({ nodes, extents: [extentRecord(1, 0)] }).reasons, [
-      'its primary n1 is lost, and control is naming another one',
+      'its primary n1 is down, and control is naming another one',
     ])
     const alone = health({ nodes, extents: [extentRecord(1, 0, { inSync: [storeOf(1)] })] })
     assert.match(alone.reasons[0] ?? '', /it waits for n1$/)
@@ -79,13 +79,13 @@ describe('a volume', () => {
 
   describe('of which only suspect stores are left', () => {
     const suspects = [2, 3].map((number) => nodeRecord(number, { trust: 'suspect' }))
-    const of1 = (state: 'up' | 'lost') =>
+    const of1 = (state: 'up' | 'down') =>
       nodeRecord(1, { trust: 'suspect', state, incarnation: { bootId: 'boot', counter: 2 } })
     const alone = extentRecord(1, 0, { epoch: 4 as Epoch, inSync: [storeOf(1)] })
     const left = 'only suspect stores are left of it, and what n1, n2, n3 hold is to be merged'
 
     it('is unavailable while one of them is away, saying for whom it waits', () => {
-      const { state, reasons } = health({ nodes: [of1('lost'), ...suspects], extents: [alone] })
+      const { state, reasons } = health({ nodes: [of1('down'), ...suspects], extents: [alone] })
       assert.deepEqual([state, reasons], ['unavailable', [`${left}: it waits for n1`]])
     })
 
@@ -94,8 +94,8 @@ describe('a volume', () => {
       assert.deepEqual(reasons, [`${left}: control is naming the one that merges them`])
     })
 
-    it('waits for a store that is believed as before, also for one that is lost', () => {
-      const nodes = [nodeRecord(1, { state: 'lost' }), ...suspects]
+    it('waits for a store that is believed as before, also for one that is down', () => {
+      const nodes = [nodeRecord(1, { state: 'down' }), ...suspects]
       assert.match(health({ nodes, extents: [alone] }).reasons[0] ?? '', /: it waits for n1$/)
     })
 

@@ -6,10 +6,10 @@ import { demo, FIRST, quietPeers, serve } from './served.ts'
 
 const FORCE = '/v1/volumes/demo/extents/0/force-primary'
 
-/** n2 alone holds every acknowledged write, and is lost; n1 (the node that is asked) and n3 are behind. */
+/** n2 alone holds every acknowledged write, and is down; n1 (the node that is asked) and n3 are behind. */
 function stuck() {
   const view = demo({
-    nodes: [nodeRecord(1), nodeRecord(2, { state: 'lost' }), nodeRecord(3)],
+    nodes: [nodeRecord(1), nodeRecord(2, { state: 'down' }), nodeRecord(3)],
     extents: [
       extentRecord(1, 0, { epoch: 4 as Epoch, primary: { store: storeOf(2), counter: 1 }, inSync: [storeOf(2)] }),
     ],
@@ -35,7 +35,7 @@ describe('a primary by force', () => {
     assert.deepEqual(body.because, ['nobody serves it: n2 alone holds every acknowledged write'])
     assert.deepEqual(body.replica, { node: 'n1', state: 'up', lastEpoch: 3, lastSeq: 7, commitSeq: 6 })
     assert.deepEqual(body.others, [
-      { node: 'n2', state: 'lost', lastEpoch: null, lastSeq: null, commitSeq: null },
+      { node: 'n2', state: 'down', lastEpoch: null, lastSeq: null, commitSeq: null },
       { node: 'n3', state: 'up', lastEpoch: 3, lastSeq: 9, commitSeq: 9 },
     ])
     assert.match(body.mayBeLost[0], /last write on n1 is epoch 3, seq 7/)
@@ -209,7 +209,7 @@ describe('a node that is declared lost', () => {
   it('is reported before: what only it holds, what is copied anew, and what has no node to go to', async (t) => {
     const one = storeOf(3)
     const view = demo({
-      nodes: [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'lost' }), nodeRecord(4)],
+      nodes: [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'down' }), nodeRecord(4)],
       volumes: [volumeRecord(1, 'demo', { sizeBytes: 3 * GIB })],
       extents: [
         extentRecord(1, 0, { inSync: [one], primary: { store: one, counter: 1 } }),
@@ -230,7 +230,7 @@ describe('a node that is declared lost', () => {
   })
 
   it('is refused without acceptDataLoss and while it is up, and is one command of control otherwise', async (t) => {
-    const view = demo({ nodes: [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'lost' })] })
+    const view = demo({ nodes: [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'down' })] })
     const call = await serve(t, view)
     const up = await call('/v1/nodes/n2/lost', { method: 'POST', body: { acceptDataLoss: true } })
     assert.deepEqual([up.status, up.body.error.code], [409, 'CONFLICT'])

@@ -217,14 +217,14 @@ describe('operations of clients', () => {
 
 describe('states at an exposition', () => {
   it('tell extents, replicas in sync, nodes, lease and leader', async (t) => {
-    const nodes = [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'lost' })]
+    const nodes = [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'down' })]
     const degraded = extentRecord(1, 1, { inSync: [storeOf(1), storeOf(2)] })
     const view = demoView({ nodes, extents: [extentRecord(1, 0), degraded] })
     const { value } = observe(t, view)
     assert.equal(await value('ashlar_replication_extents{volume="demo",state="healthy"}'), 1)
     assert.equal(await value('ashlar_replication_extents{volume="demo",state="degraded"}'), 1)
     assert.equal(await value('ashlar_replication_in_sync_replicas{volume="demo"}'), 2)
-    assert.equal(await value('ashlar_control_nodes{state="lost"}'), 1)
+    assert.equal(await value('ashlar_control_nodes{state="down"}'), 1)
     assert.equal(await value('ashlar_control_nodes{state="up"}'), 2)
     assert.equal(await value('ashlar_control_map_revision'), 7)
     assert.equal(await value('ashlar_control_volumes{state="degraded"}'), 1)

@@ -49,7 +49,7 @@ import {
 
 /** Choices by number: append-only, since the number is what travels. */
 export const TRUSTS: readonly Trust[] = ['trusted', 'suspect']
-export const NODE_STATES: readonly NodeState[] = ['up', 'lost', 'draining', 'joining']
+export const NODE_STATES: readonly NodeState[] = ['up', 'down', 'draining']
 export const ATTACH_MODES: readonly AttachMode[] = ['exclusive', 'read-only', 'shared']
 
 const BOOT_ID_LENGTH = 64

@@ -139,7 +139,7 @@ const nodeRecord = record({
   api: address,
   incarnation,
   trust: fc.constantFrom('trusted', 'suspect'),
-  state: fc.constantFrom('up', 'lost', 'draining', 'joining'),
+  state: fc.constantFrom('up', 'down', 'draining'),
   changedAt: u53,
 }) as Arbitrary<NodeRecord>
 const command = fc.oneof(

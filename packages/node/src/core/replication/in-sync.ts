@@ -164,7 +164,7 @@ export class InSyncKeeper {
 
   /**
    * Members that failed leave while enough stay, those counted that wait to be added: a new primary adds nobody before every
-   * member holds its state, which one that failed never will (A2.8-10). Below that a silent one leaves once control calls it lost;
+   * member holds its state, which one that failed never will (A2.8-10). Below that a silent one leaves once control calls it down;
    * one that control still hears, or that is only slow, is better served by another primary (A2.7-7).
    */
   private leaving(ctx: Context, record: ExtentRecord): StoreId[] {
@@ -175,7 +175,7 @@ export class InSyncKeeper {
     const waiting = record.assigned.filter((store) => !record.inSync.includes(store) && this.hasCaughtUp(ctx, store))
     const spare = record.inSync.length + waiting.length - (primary.volume()?.minInSync ?? 1)
     if (silent.length + slow.length <= spare) return [...silent, ...slow]
-    const isUp = (store: StoreId) => primary.services.control.map.nodes.get(store)?.state !== 'lost'
+    const isUp = (store: StoreId) => primary.services.control.map.nodes.get(store)?.state !== 'down'
     const cutOff = silent.filter((store) => isUp(store) && ctx.now - this.lastFrameAt(store) > CUT_OFF_MS)
     if (slow.length > 0 || cutOff.length > 0) primary.releaseAsSlow(ctx)
     return silent.filter((store) => !isUp(store))

@@ -39,6 +39,9 @@ export function controlMetrics(register: Register) {
       'ashlar_control_forgotten_epochs_total',
       'Extents of which this store promised an epoch that control knows nothing of any more.',
     ),
-    expired: register.counter('ashlar_control_expired_stores_total', 'Stores that control called lost.'),
+    expired: register.counter(
+      'ashlar_control_expired_stores_total',
+      'Stores that control set down because their lease ran out.',
+    ),
   }
 }

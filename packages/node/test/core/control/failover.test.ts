@@ -15,7 +15,7 @@ describe('failover', () => {
     const { reducer, p, a, b } = three()
     reducer.expire([p], [a, b])
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: a, inSync: [a, b], eligible: [] })
-    assert.equal(reducer.state.nodes.get(store(p))?.state, 'lost')
+    assert.equal(reducer.state.nodes.get(store(p))?.state, 'down')
   })
 
   it('one entry moves every extent of a lost store, evenly', () => {

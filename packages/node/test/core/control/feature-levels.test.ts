@@ -129,7 +129,7 @@ describe('the leader and the feature level', () => {
     const rig = new LeaderRig()
     for (const n of [1, 2, 3]) rig.register(n, { level: 1 })
     const events = rig.passTold(leaseExpiryMs() + 3000, { 1: 1, 2: 1 })
-    assert.equal(rig.state(3), 'lost')
+    assert.equal(rig.state(3), 'down')
     assert.deepEqual(raises(rig), [])
     assert.deepEqual(waits(events), ['n3 (down)'], 'said once')
     rig.admin(1, { do: 'lose-store', store: store(3) })

@@ -89,7 +89,7 @@ describe('renewals', () => {
     assert.equal(only(rig.renew(9), 'renewed').code, ERRORS.NOT_FOUND.number)
     assert.equal(only(rig.renew(2, { counter: 2 }), 'renewed').code, ERRORS.NOT_FOUND.number)
     rig.pass(leaseExpiryMs() + 100, [1, 3])
-    assert.equal(rig.state(2), 'lost')
+    assert.equal(rig.state(2), 'down')
     assert.equal(only(rig.renew(2), 'renewed').code, ERRORS.NOT_FOUND.number)
     assert.equal(only(rig.register(2), 'registered').code, OK)
     assert.equal(only(rig.renew(2), 'renewed').code, OK)
@@ -106,7 +106,7 @@ describe('renewals', () => {
     rig.flushLog()
     const answer = only(rig.answers(2), 'renewed')
     assert.equal(answer.code, ERRORS.NOT_FOUND.number)
-    assert.equal(rig.state(2), 'lost')
+    assert.equal(rig.state(2), 'down')
   })
 })
 
@@ -171,7 +171,7 @@ describe('leases', () => {
     rig.pass(leaseExpiryMs() - 60, [1, 3])
     assert.equal(rig.state(2), 'up')
     rig.pass(100, [1, 3])
-    assert.equal(rig.state(2), 'lost')
+    assert.equal(rig.state(2), 'down')
     assert.equal(rig.state(1), 'up')
   })
 
@@ -190,7 +190,7 @@ describe('leases', () => {
     rig.pass(leaseExpiryMs() - 100, [1])
     assert.equal(rig.state(2), 'up')
     rig.pass(200, [1])
-    assert.equal(rig.state(2), 'lost')
+    assert.equal(rig.state(2), 'down')
     assert.equal(rig.primary, 1)
   })
 
@@ -211,7 +211,7 @@ describe('leases', () => {
     rig.tick()
     assert.deepEqual([rig.state(1), rig.state(2), rig.state(3)], ['up', 'up', 'up'])
     rig.pass(leaseExpiryMs() + 200, [2, 3])
-    assert.equal(rig.state(1), 'lost')
+    assert.equal(rig.state(1), 'down')
   })
 
   it('of a store that was heard between a standstill and the first tick after it are no longer than others', () => {
@@ -221,7 +221,7 @@ describe('leases', () => {
     rig.renew(1)
     rig.tick()
     rig.pass(leaseExpiryMs() + 200, [2, 3])
-    assert.equal(rig.state(1), 'lost')
+    assert.equal(rig.state(1), 'down')
   })
 
   it('that never come back leave the extent waiting, with the reason; who registers is named', () => {

@@ -43,6 +43,15 @@ describe('a snapshot of the map', () => {
     assert.deepEqual(everything(throughSnapshot(state)), everything(state))
   })
 
+  it('holds a node that is down under the name `lost`, which the build before reads and writes', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.apply({ do: 'expire', stores: [{ store: store(2), counter: 1 }], live: [store(1), store(3)] })
+    assert.equal(reducer.state.nodes.get(store(2))?.state, 'down')
+    const bytes = Buffer.concat(snapshotSlices(reducer.state))
+    assert.deepEqual([bytes.includes('lost'), bytes.includes('down')], [true, false])
+    assert.equal(fromSnapshot(bytes).nodes.get(store(2))?.state, 'down')
+  })
+
   it('is of the moment at which it was begun, and no slice takes long', () => {
     const reducer = new Reducer().founded(3)
     for (let volume = 1; volume <= 3; volume++)

@@ -278,7 +278,7 @@ describe('registration', () => {
       'b was out, and is not suspect',
     )
     assert.equal(markOf(reducer).merged, true)
-    assert.equal(reducer.state.nodes.get(store(b))?.state, 'lost')
+    assert.equal(reducer.state.nodes.get(store(b))?.state, 'down')
   })
 
   it('amendment 11: a new leader of control names who merges once it has heard of all of them', () => {

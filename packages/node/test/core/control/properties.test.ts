@@ -254,7 +254,7 @@ describe('random commands', () => {
             const now = state.extents.get(old.id)
             if (now === undefined || now.epoch === old.epoch) continue
             const node = nodes.get(old.primary.store)
-            const leaseOver = node?.state === 'lost' || node?.incarnation.counter !== old.primary.counter
+            const leaseOver = node?.state === 'down' || node?.incarnation.counter !== old.primary.counter
             const said = command.do === 'release' || (command.do === 'register' && command.store === old.primary.store)
             const expired = command.do === 'expire' && command.stores.some((gone) => gone.store === old.primary.store)
             const absent = command.do === 'register' && !command.live.includes(old.primary.store)

@@ -87,7 +87,7 @@ test('amendment 8: a primary alone in its ackSet never confirms itself', () => {
   const world = active({ minInSync: 1 })
   for (const store of ['b', 'c']) world.kill(store)
   world.pass(2500)
-  for (const store of ['b', 'c']) world.host(store).state = 'lost'
+  for (const store of ['b', 'c']) world.host(store).state = 'down'
   world.publish()
   while (world.host('a').changes.length > 0) world.grant('a')
   world.pass(2500)

@@ -101,7 +101,7 @@ test('a copy that alone can end what writes wait for takes no turns', () => {
   const world = active({ minInSync: 2 })
   for (const store of ['b', 'c']) {
     world.kill(store)
-    world.host(store).state = 'lost'
+    world.host(store).state = 'down'
   }
   for (let block = 0; block < BLOCKS; block++) world.ask('a', write(block, 1, block + 1))
   world.pass(TIMERS.silentMs + 300)

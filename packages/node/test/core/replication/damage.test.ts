@@ -160,7 +160,7 @@ test('a store may leave only where enough others that are up are in sync, and on
   world.publish()
   assert.equal(mayLeave('a'), false, 'neither b nor c could lead')
   for (const store of ['b', 'c']) world.host(store).trust = 'trusted'
-  world.host('b').state = 'lost'
+  world.host('b').state = 'down'
   world.publish()
   assert.equal(mayLeave('c'), false, 'b is lost')
   world.change({ inSync: ['a', 'b'] as StoreId[] })
@@ -175,7 +175,7 @@ test('a store may leave where all replicas have to be in sync, once all others a
   const world = active({ minInSync: 3 })
   const mayLeave = (store: string) => world.host(store).replication.mayLeave
   assert.ok(mayLeave('c'))
-  world.host('b').state = 'lost'
+  world.host('b').state = 'down'
   world.publish()
   assert.equal(mayLeave('c'), false, 'b is lost')
 })

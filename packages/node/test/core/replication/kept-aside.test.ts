@@ -115,7 +115,7 @@ test('amendment 18: what a primary takes over after a while is not late for its 
   world.lastFrameAt = world.now + 20_000
   world.kill('a')
   world.hold = () => false
-  world.host('b').state = 'lost'
+  world.host('b').state = 'down'
   name(world, 'c', { inSync: stores('b', 'c') })
   world.pass(7000)
   world.host('c').autoSync = false

@@ -91,7 +91,7 @@ test('amendment 27: replicas that died are not cut off before control can miss t
   for (const store of ['b', 'c']) world.kill(store)
   world.pass(leaseExpiryMs() + TIMERS.renewMs)
   assert.deepEqual(reasons(world), [], 'control would name one that is dead')
-  for (const store of ['b', 'c']) world.host(store).state = 'lost'
+  for (const store of ['b', 'c']) world.host(store).state = 'down'
   world.publish()
   world.pass(100)
   assert.deepEqual(world.grant('a').inSync, ['a'])

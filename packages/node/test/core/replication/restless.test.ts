@@ -66,7 +66,7 @@ test('a silent replica that control keeps in the set is looked at until it has l
   world.kill('c')
   world.pass(TIMERS.silentMs + 4 * TIMERS.tickMs)
   assert.deepEqual(world.host('a').changes, [], 'control still calls it up')
-  world.host('c').state = 'lost'
+  world.host('c').state = 'down'
   world.publish()
   world.pass(TIMERS.tickMs)
   assert.deepEqual(world.host('a').changes.at(-1)?.inSync, ['a', 'b'])

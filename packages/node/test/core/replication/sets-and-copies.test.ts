@@ -16,7 +16,7 @@ test('amendment 22: below minInSync the primary answers WAIT, and goes on readin
   world.kill('b')
   world.kill('c')
   world.pass(SILENT_MS)
-  for (const store of ['b', 'c']) world.host(store).state = 'lost'
+  for (const store of ['b', 'c']) world.host(store).state = 'down'
   world.publish()
   world.grant('a')
   world.settle()
@@ -65,7 +65,7 @@ test('amendment 1: a pending addition does not lift the set to minInSync', () =>
   world.kill('b')
   world.kill('c')
   world.pass(SILENT_MS)
-  for (const store of ['b', 'c']) world.host(store).state = 'lost'
+  for (const store of ['b', 'c']) world.host(store).state = 'down'
   world.publish()
   world.grant('a')
   world.start('b')
@@ -86,7 +86,7 @@ test('amendment 1: a pending addition does not lift the set to minInSync', () =>
 test('amendment 27: a store of which nothing comes is not added, though its stream stands and it owes nothing', () => {
   const world = active({ minInSync: 2 })
   for (const store of ['b', 'c']) world.cut.add(`a>${store}`)
-  for (const store of ['b', 'c']) world.host(store).state = 'lost'
+  for (const store of ['b', 'c']) world.host(store).state = 'down'
   world.publish()
   world.pass(TIMERS.silentMs + leaseExpiryMs())
   assert.deepEqual(world.grant('a').inSync, ['a'])
@@ -105,7 +105,7 @@ test('amendment 27: a primary names who holds all that it committed, in the life
     const world = active({ minInSync: 2 })
     const shrink = (store: string) => {
       world.kill(store)
-      world.host(store).state = 'lost'
+      world.host(store).state = 'down'
       world.publish()
       world.pass(SILENT_MS)
       return world.host('a').changes.at(-1)
@@ -123,7 +123,7 @@ test('amendment 27: a member that started again and stayed one is named in its n
   world.publish()
   for (const store of ['b', 'c']) {
     world.kill(store)
-    world.host(store).state = 'lost'
+    world.host(store).state = 'down'
     world.publish()
     world.pass(SILENT_MS)
     if (store === 'b') world.grant('a')
@@ -139,7 +139,7 @@ test('amendment 27: who lacks what was committed is not named, and meanwhile no 
   world.ask('a', write(0, 1, 1))
   world.settle()
   world.kill('c')
-  world.host('c').state = 'lost'
+  world.host('c').state = 'down'
   world.publish()
   world.pass(SILENT_MS)
   assert.deepEqual(world.host('a').changes.at(-1)?.complete, ['c'])
@@ -254,7 +254,7 @@ test('a copy goes on behind a damaged block that nobody can repair, and ends onc
   world.kill('b')
   world.kill('c')
   world.pass(SILENT_MS)
-  for (const store of ['b', 'c']) world.host(store).state = 'lost'
+  for (const store of ['b', 'c']) world.host(store).state = 'down'
   world.publish()
   world.grant('a')
   for (const block of [0, 1]) world.ask('a', write(block, 2, 10 + block))

@@ -47,7 +47,7 @@ function refuseForce(state: MapState, record: ExtentRecord, { store, live }: For
       'wait a moment',
     )
   const node = state.nodes.get(store)
-  if (node === undefined || node.state === 'lost' || node.address === '' || !live.includes(store))
+  if (node === undefined || node.state === 'down' || node.address === '' || !live.includes(store))
     return refused('CONFLICT', `${name(store)} is not up`, 'start it, or name a node that is up')
   if (!record.assigned.includes(store)) {
     const names = record.assigned.map(name).join(', ')
@@ -66,7 +66,7 @@ export function* applyLoseStore(state: MapState, { store, live }: LoseStore): St
   // Nothing names a store that left the map: what was asked for is done.
   if (node === undefined)
     return state.removedNodes.has(store) ? done() : refused('NOT_FOUND', `there is no store ${store}`)
-  if (node.state !== 'lost')
+  if (node.state !== 'down')
     return refused(
       'CONFLICT',
       `${node.name} is ${node.state}`,

@@ -100,7 +100,7 @@ function refuseRegister(state: MapState, command: Register, known: NodeRecord | 
 }
 
 function isAlive(node: NodeRecord, command: Register): boolean {
-  return node.state !== 'lost' && command.live.includes(node.store)
+  return node.state !== 'down' && command.live.includes(node.store)
 }
 
 function isSameIncarnation(node: NodeRecord, command: Register): boolean {
@@ -214,14 +214,14 @@ export function* mergeWaiting(state: MapState, store: StoreId, live: Live): Step
   }
 }
 
-/** Leases ran out: the stores are lost, their extents get primaries where somebody live can serve (amendment 14). */
+/** Leases ran out: the stores are down, and their extents get a primary where a live store can serve (amendment 14). */
 export function* applyExpire(state: MapState, command: Expire): Steps<CommandResult> {
   const expired: StoreId[] = []
   for (const { store, counter } of command.stores) {
     const node = state.nodes.get(store)
     // A store that registered again since, or as a later incarnation, is not the one whose lease ran out.
-    if (node === undefined || node.state === 'lost' || node.incarnation.counter !== counter) continue
-    state.putNode({ ...node, state: 'lost' })
+    if (node === undefined || node.state === 'down' || node.incarnation.counter !== counter) continue
+    state.putNode({ ...node, state: 'down' })
     expired.push(store)
   }
   const live: Live = new Set(command.live.filter((store) => !expired.includes(store)))

@@ -1,4 +1,4 @@
-import type { Command } from '../log/index.ts'
+import { type Command, stateOfStored } from '../log/index.ts'
 import type { MapState } from '../map/index.ts'
 import { type CommandResult, done, refused, type Steps } from './command-result.ts'
 
@@ -7,12 +7,12 @@ import { type CommandResult, done, refused, type Steps } from './command-result.
  * registered, the map is what control says and nothing else.
  */
 export function* applyRecover(state: MapState, command: Extract<Command, { do: 'recover' }>): Steps<CommandResult> {
-  if ([...state.nodes.values()].some((node) => node.state !== 'lost'))
+  if ([...state.nodes.values()].some((node) => node.state !== 'down'))
     return refused('CONFLICT', 'a map is rebuilt before any store registers, and one has')
   state.beginGeneration(command.generation)
   state.raiseFeatureLevel(command.featureLevel ?? 0)
   state.lastVolume = Math.max(state.lastVolume, command.lastVolume)
-  for (const node of command.nodes) state.putNode(node)
+  for (const node of command.nodes) state.putNode({ ...node, state: stateOfStored(node.state) })
   for (const volume of command.volumes) state.putVolume(volume)
   for (const extent of command.extents) {
     yield

@@ -41,7 +41,7 @@ export function primaryStands(
   const node = state.nodes.get(primary.store)
   return (
     node !== undefined &&
-    node.state !== 'lost' &&
+    node.state !== 'down' &&
     (node.trust === 'trusted' || state.forced.get(id)?.epoch === epoch) &&
     node.incarnation.counter === primary.counter
   )
@@ -216,7 +216,7 @@ function mayLead(state: MapState, store: StoreId, live: Live): boolean {
 /** Live and reachable: a store whose address was taken over could serve nobody. */
 function isPresent(state: MapState, store: StoreId, live: Live): boolean {
   const node = state.nodes.get(store)
-  return node !== undefined && node.state !== 'lost' && node.address !== '' && live.has(store)
+  return node !== undefined && node.state !== 'down' && node.address !== '' && live.has(store)
 }
 
 /** True when control believes what this store holds, nobody took over its place and nobody gave it up (amendments 11 and 15). */

@@ -22,7 +22,7 @@ import {
   volumeOf,
 } from '@ashlar/proto'
 import type { Head, HeadRecord } from '../../machine.ts'
-import type { Command, LogEntry } from '../log/index.ts'
+import { type Command, type LogEntry, storedState } from '../log/index.ts'
 import type { Unstamped } from '../map/index.ts'
 
 /** What one surviving data directory tells. */
@@ -111,8 +111,9 @@ export function rebuildMap(stores: readonly SurvivingStore[]): RebuiltMap {
 export function recoverCommands({ generation, featureLevel, nodes, volumes, extents }: RebuiltMap): Recover[] {
   const lastVolume = Math.max(0, ...volumes.map(({ id }) => id)) + SPARE_VOLUMES
   const level = featureLevel === 0 ? {} : { featureLevel }
+  const stored = nodes.map((node) => ({ ...node, state: storedState(node.state) }))
   const commands: Recover[] = [
-    { do: 'recover', generation, lastVolume, nodes, volumes, extents: [], lossy: [], ...level },
+    { do: 'recover', generation, lastVolume, nodes: stored, volumes, extents: [], lossy: [], ...level },
   ]
   for (let at = 0; at < extents.length; at += ENTRY_EXTENTS) {
     const part = extents.slice(at, at + ENTRY_EXTENTS)
@@ -269,7 +270,7 @@ function powerOfTwo(atLeast: number): number {
   return size
 }
 
-/** Every store that an extent names; those that come register with all the rest, those that do not are lost. */
+/** Every store that an extent names; those that come register with all the rest, those that do not are down. */
 function rebuildNodes(stores: readonly SurvivingStore[], extents: readonly RebuiltExtent[]): Unstamped<NodeRecord>[] {
   const named = new Set<StoreId>(stores.map(({ store }) => store))
   for (const { record } of extents) for (const store of record.assigned) named.add(store)
@@ -281,6 +282,6 @@ function rebuildNodes(stores: readonly SurvivingStore[], extents: readonly Rebui
     api: '',
     incarnation: { bootId: '', counter: counterOf(stores, store) },
     trust: 'trusted',
-    state: 'lost',
+    state: 'down',
   }))
 }

@@ -42,7 +42,7 @@ function replacePlace(state: MapState, id: ExtentId, store: StoreId, spares: Spa
 /** Its place is taken or given up, and neither an extent, nor the log, nor another store's succession names it. */
 function isForgotten(state: MapState, store: StoreId): boolean {
   const node = state.nodes.get(store)
-  if (node === undefined || node.state !== 'lost' || state.assignedCount(store) > 0) return false
+  if (node === undefined || node.state !== 'down' || state.assignedCount(store) > 0) return false
   if (state.voters.some((voter) => voter.store === store)) return false
   for (const successor of state.successors.values()) if (successor === store) return false
   return true

@@ -36,7 +36,7 @@ const STANDSTILL_MS = 500
  * machine, `endStep` after each of its steps. What it decides becomes a command; only committed commands change anything.
  *
  * Promises: a renewal is answered only after a read-index round begun after it arrived, never while an expiry of its
- * store is on its way, and after the map changes that the answer's revision names (amendment 3). A store is called lost
+ * store is on its way, and after the map changes that the answer's revision names (amendment 3). A store is called down
  * only after a whole lease and the drift margin without a renewal, counted by this process while it ran (CTL-7).
  */
 export class ControlLeader {
@@ -194,12 +194,12 @@ export class ControlLeader {
     this.attachments.renewed(this.state, store, revision)
   }
 
-  /** Registered in this very life and not lost. */
+  /** Registered in this incarnation and not down. */
   private isUp(store: StoreId, counter: number): boolean {
-    return !this.isLost(store) && this.state.nodes.get(store)?.incarnation.counter === counter
+    return !this.isDown(store) && this.state.nodes.get(store)?.incarnation.counter === counter
   }
   /** Also when it left the map by that. */
-  private readonly isLost = (store: StoreId): boolean => (this.state.nodes.get(store)?.state ?? 'lost') === 'lost'
+  private readonly isDown = (store: StoreId): boolean => (this.state.nodes.get(store)?.state ?? 'down') === 'down'
 
   private expireLeases(ctx: Context): void {
     const over = this.leaseTable.over(ctx.now)
@@ -212,7 +212,7 @@ export class ControlLeader {
     )
   }
 
-  /** Stores that may be named primary now. One that is quiet is, once it renews, or is lost by then. */
+  /** Stores that may be named primary now. One that is quiet is, once it renews, or is down by then. */
   private candidates(ctx: Context): StoreId[] {
     return this.leaseTable.heard(this.live(ctx), ctx.now)
   }
@@ -277,7 +277,7 @@ export class ControlLeader {
     if (answered?.counter === counter && message.request <= answered.request) return this.answers.released(asker, 'OK')
     if (this.owed.repeats('release', store, asker)) return
     const candidates = this.candidates(ctx)
-    // It asks again, and by then who is quiet was heard or is lost.
+    // It asks again, and by then who is quiet was heard or is down.
     if (waitsForQuiet(this.state, message, this.live(ctx), candidates)) return
     this.propose(
       ctx,
@@ -342,7 +342,7 @@ export class ControlLeader {
       this.leaseTable.registered(command.store, counter, ctx.now)
       this.lookAtWaiting = true
     }
-    if (command.do === 'expire') for (const { store } of command.stores) if (this.isLost(store)) this.endLease(store)
+    if (command.do === 'expire') for (const { store } of command.stores) if (this.isDown(store)) this.endLease(store)
     this.lookAtWaiting ||= command.do === 'expire' || command.do === 'raise-epochs'
     if (command.do === 'change-sets')
       for (const { extent, code } of result.sets ?? []) if (code === 'OK') this.slowReleases.forget(extent)

@@ -28,16 +28,16 @@ type Told = Pick<Renew, 'freeBytes' | 'space' | 'level'>
 
 /**
  * Leases as control counts them: from receipt, and a drift margin longer than the holder counts (A2.3-1). They live in the
- * leader's memory; a new leader grants every store a whole lease before it calls anyone lost (CTL-7).
+ * leader's memory; a new leader grants every store a whole lease before it calls any of them down (CTL-7).
  */
 export class Leases {
   private readonly leases = new Map<StoreId, Lease>()
 
-  /** This process became leader: every store that is not lost has a lease, which somebody must have granted. */
+  /** This process became leader: every store that is not down has a lease, which an earlier leader must have granted. */
   grantAll(state: MapState, now: Millis): void {
     this.leases.clear()
     for (const node of state.nodes.values()) {
-      if (node.state === 'lost') continue
+      if (node.state === 'down') continue
       const { counter } = node.incarnation
       this.leases.set(node.store, {
         store: node.store,

@@ -37,6 +37,6 @@ export function repairVoters(
  */
 function tenantOf(state: MapState, { store, address }: Voter): StoreId | undefined {
   if (state.nodes.has(store)) return undefined
-  for (const node of state.nodes.values()) if (node.address === address && node.state !== 'lost') return node.store
+  for (const node of state.nodes.values()) if (node.address === address && node.state !== 'down') return node.store
   return undefined
 }

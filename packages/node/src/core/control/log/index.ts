@@ -4,3 +4,4 @@ export type { ControlLog, ControlLogListener, MembersChange, ProposalId, ReadId 
 export type { Candidates, Command, LogEntry, Members } from './log-entry.ts'
 export type { SnapshotPort, SnapshotReader, SnapshotWriter } from './snapshot-port.ts'
 export { SoloLog } from './solo-log.ts'
+export { type StoredNode, stateOfStored, storedState } from './stored-node.ts'

@@ -6,7 +6,6 @@ import type {
   Holder,
   Incarnation,
   NodeName,
-  NodeRecord,
   SessionId,
   SetChange,
   StoreId,
@@ -15,6 +14,7 @@ import type {
   VolumeRecord,
   Voter,
 } from '@ashlar/proto'
+import type { StoredNode } from './stored-node.ts'
 
 /** Whom a command may choose from. */
 export interface Candidates {
@@ -98,7 +98,7 @@ export type Command =
       readonly do: 'recover'
       readonly generation: number
       readonly lastVolume: number
-      readonly nodes: readonly Omit<NodeRecord, 'changedAt'>[]
+      readonly nodes: readonly Omit<StoredNode, 'changedAt'>[]
       readonly volumes: readonly Omit<VolumeRecord, 'changedAt'>[]
       readonly extents: readonly Omit<ExtentRecord, 'changedAt'>[]
       /** Extents of these that may lack acknowledged writes. */

@@ -2,7 +2,6 @@ import type {
   ClusterId,
   ExtentRecord,
   ForcedPromotion,
-  NodeRecord,
   SessionId,
   StoreId,
   VolumeId,
@@ -10,6 +9,7 @@ import type {
   VolumeRecord,
   Voter,
 } from '@ashlar/proto'
+import type { StoredNode } from '../log/index.ts'
 
 /** What the map holds beside its records. */
 export interface MapHead {
@@ -25,7 +25,7 @@ export interface MapHead {
 /** Everything that makes up a map, as rows of one section each. Names of sections are stable: snapshots hold them. */
 export type MapRow =
   | readonly ['head', MapHead]
-  | readonly ['node', NodeRecord]
+  | readonly ['node', StoredNode]
   | readonly ['volume', VolumeRecord]
   | readonly ['extent', ExtentRecord]
   | readonly ['forced', ForcedPromotion]

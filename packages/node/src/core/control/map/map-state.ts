@@ -12,6 +12,7 @@ import type {
   Voter,
 } from '@ashlar/proto'
 import { FEATURES, LIMITS, Tombstones } from '@ashlar/proto'
+import { type StoredNode, stateOfStored, storedState } from '../log/index.ts'
 import { cutDelta } from './deltas.ts'
 import { ExtentSet } from './extent-set.ts'
 import { type MapRow, type MapRows, rowsOf } from './map-rows.ts'
@@ -108,7 +109,7 @@ export class MapState {
     const head = { ...optional, clusterGeneration, voters, lastVolume, revision }
     return [
       rowsOf('head', [head]),
-      rowsOf('node', this.nodes.values()),
+      rowsOf('node', this.storedNodes()),
       rowsOf('volume', this.volumes.values()),
       rowsOf('extent', this.extents.values()),
       rowsOf('forced', this.forced.values()),
@@ -120,6 +121,10 @@ export class MapState {
       rowsOf('copied', this.copied),
       rowsOf('past-sessions', this.pastSessions),
     ]
+  }
+
+  private storedNodes(): StoredNode[] {
+    return [...this.nodes.values()].map((node) => ({ ...node, state: storedState(node.state) }))
   }
 
   /** Takes one row of another map's state; all of them, in their order and over an empty map, make up that state. */
@@ -134,7 +139,7 @@ export class MapState {
         this.currentRevision = value.revision
         return this.recent.restart(value.revision)
       case 'node':
-        return void this.nodes.set(value.store, value)
+        return void this.nodes.set(value.store, { ...value, state: stateOfStored(value.state) })
       case 'volume':
         this.volumeByName.set(value.name, value.id)
         return void this.volumes.set(value.id, value)
@@ -204,7 +209,7 @@ export class MapState {
     this.successors.delete(store)
     this.gone.delete(store)
     this.removedNodes.set(store, this.stamp())
-    // Whoever missed the removal of an older one dials nobody in vain for it: it has no address, or is lost.
+    // Whoever missed the removal of an older one dials nobody in vain for it: it has no address, or is down.
     for (const oldest of this.removedNodes.keys()) {
       if (this.removedNodes.size <= LIMITS.nodes) break
       this.removedNodes.delete(oldest)
