@@ -47,7 +47,7 @@ export function withFullDisks(options: SimulationOptions): SimulationOptions {
       // What a second of writes comes to is bounded, because the last reserve has to hold it.
       depth: Math.min(2, options.workload.depth),
       thinkMs: own.pick([60, 150]),
-      eraseShare: own.between(0.05, 0.4),
+      discardShare: own.between(0.05, 0.4),
     },
     faults: [...options.faults, ...SPACE_FAULTS, ...new Array<typeof take>(2 * share).fill(take)],
     space: disksFor(hotBlocks, disks),

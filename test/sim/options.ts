@@ -73,7 +73,7 @@ export interface WorkloadOptions {
   /** Of the writes: those that change a part of a block. */
   readonly partialShare: number
   /** Of the writes: those that trim or zero. */
-  readonly eraseShare: number
+  readonly discardShare: number
   readonly mostBlocks: number
   /** Mean time between two flushes of one client; 0: none. */
   readonly flushEveryMs: Millis
@@ -141,7 +141,7 @@ export function optionsOf(seed: number, voters: number = votersOf(seed)): Simula
       thinkMs: chance.pick([20, 60, 150]),
       writeShare: chance.between(0.3, 0.7),
       partialShare: chance.happens(0.5) ? chance.between(0.1, 0.6) : 0,
-      eraseShare: chance.happens(0.3) ? chance.between(0.05, 0.2) : 0,
+      discardShare: chance.happens(0.3) ? chance.between(0.05, 0.2) : 0,
       mostBlocks: chance.happens(0.4) ? 3 : 1,
       flushEveryMs: new Chance(seed ^ 0xf1a54).pick([0, 300, 1500]),
     },

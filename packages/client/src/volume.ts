@@ -1,6 +1,6 @@
-import { BLOCK_TRIM, BLOCK_ZERO, type BlockKind, type Bytes, splitBlocks, type VolumeRecord } from '@ashlar/proto'
+import { type Bytes, splitBlocks, type VolumeRecord } from '@ashlar/proto'
 import { checksum } from '@ashlar/proto/codec'
-import type { AllocationRun, VolumeHandle } from './core/machine.ts'
+import type { AllocationRun, DiscardKind, VolumeHandle } from './core/machine.ts'
 import { checkBytes, checkRange, checkSignal, type Entry, type IoOptions } from './options.ts'
 import type { ClientPump } from './pump.ts'
 import { readableOf, writableOf } from './volume-streams.ts'
@@ -109,7 +109,7 @@ export class OpenedVolume implements Volume {
   }
 
   async trim(offset: number, length: number, options: IoOptions = {}): Promise<void> {
-    await this.#zero(offset, length, BLOCK_TRIM, this.trim, options)
+    await this.#discard(offset, length, 'trim', this.trim, options)
   }
 
   async writeZeroes(
@@ -117,7 +117,7 @@ export class OpenedVolume implements Volume {
     length: number,
     options: IoOptions & { readonly noHole?: boolean } = {},
   ): Promise<void> {
-    await this.#zero(offset, length, options.noHole === true ? BLOCK_ZERO : BLOCK_TRIM, this.writeZeroes, options)
+    await this.#discard(offset, length, options.noHole === true ? 'zero' : 'trim', this.writeZeroes, options)
   }
 
   /** Runs of bytes by the kind of their blocks, in order, that sum up to `length`; neighbours differ in kind. */
@@ -162,11 +162,11 @@ export class OpenedVolume implements Volume {
     }
   }
 
-  async #zero(offset: Bytes, length: Bytes, kind: BlockKind, entry: Entry, options: IoOptions): Promise<void> {
+  async #discard(offset: Bytes, length: Bytes, kind: DiscardKind, entry: Entry, options: IoOptions): Promise<void> {
     checkRange(offset, length, entry)
     checkSignal(options.signal, entry)
     await this.#pump.call(
-      { do: 'zero', volume: this.handle, offset, length, kind },
+      { do: 'discard', volume: this.handle, offset, length, kind },
       'done',
       this.#caller(entry),
       options.signal,

@@ -156,7 +156,7 @@ export const TIMERS = {
    * the same time again; else another one is asked to tell. Both fit in a lease: who hangs may be that very node, and the
    * client is to hear at once who serves in its place.
    */
-  mapDoubtMs: 450,
+  watchTimeoutMs: 450,
   /** The handshake of a connection must be over by then. */
   handshakeMs: 5000,
   /** The leader of control's log lets its followers hear from it this often. */
@@ -246,7 +246,7 @@ holds(
 holds(TIMERS.holderYieldMs >= 3 * TIMERS.holderRenewMs, 'a session is called gone after three missed words of it')
 holds(TIMERS.holderSilentMs >= TIMERS.ioTimeoutMs, 'a session ends by itself only once its calls have failed')
 holds(
-  2 * TIMERS.mapDoubtMs + 2 * TIMERS.tickMs <= TIMERS.leaseMs,
+  2 * TIMERS.watchTimeoutMs + 2 * TIMERS.tickMs <= TIMERS.leaseMs,
   'a client leaves a node that hangs before another one serves',
 )
 

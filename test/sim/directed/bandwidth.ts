@@ -54,7 +54,7 @@ function besideARebuild(roles: (stage: Stage) => boolean): readonly Violation[] 
       thinkMs: 20,
       writeShare: 1,
       partialShare: 0,
-      eraseShare: 0,
+      discardShare: 0,
       mostBlocks: 256,
       flushEveryMs: 0,
     },
@@ -91,7 +91,15 @@ export function replicaBehindABusyLine(): readonly Violation[] {
     sizeBytes: blocks * BLOCK_BYTES,
     hotBytes: blocks * BLOCK_BYTES,
     network: SLOW_LINES,
-    workload: { depth: 4, thinkMs: 5, writeShare: 0.4, partialShare: 0, eraseShare: 0, mostBlocks: 8, flushEveryMs: 0 },
+    workload: {
+      depth: 4,
+      thinkMs: 5,
+      writeShare: 0.4,
+      partialShare: 0,
+      discardShare: 0,
+      mostBlocks: 8,
+      flushEveryMs: 0,
+    },
   })
   const { successor } = stage
   const { store } = successor.disk

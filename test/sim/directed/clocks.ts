@@ -12,7 +12,7 @@ export function suspendedMachine(): readonly Violation[] {
     thinkMs: 1,
     writeShare: 0.6,
     partialShare: 0,
-    eraseShare: 0,
+    discardShare: 0,
     mostBlocks: 1,
     flushEveryMs: 0,
   }

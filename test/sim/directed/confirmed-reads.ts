@@ -8,7 +8,7 @@ const WORKLOAD = {
   thinkMs: 20,
   writeShare: 0.6,
   partialShare: 0,
-  eraseShare: 0,
+  discardShare: 0,
   mostBlocks: 1,
   flushEveryMs: 0,
 }

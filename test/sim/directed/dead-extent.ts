@@ -16,7 +16,7 @@ const OWN_BYTES = 64 * BLOCK_BYTES
 const MANY = LIMITS.sessionOps + 200
 
 /**
- * A volume has two extents on different nodes, and those of the first die. Callers go on to write, read and erase in it, more
+ * A volume has two extents on different nodes, and those of the first die. Callers go on to write, read and discard in it, more
  * than there is room for; what they do in the second goes on all the same, however long that lasts (amendment 30).
  */
 export function deadExtent(): readonly Violation[] {
@@ -99,7 +99,7 @@ class Caller {
   }
 
   trim(offset: number, then: (() => void) | undefined): void {
-    this.call({ do: 'zero', volume: this.volume, offset, length: 512 * BLOCK_BYTES, kind: 3 }, then)
+    this.call({ do: 'discard', volume: this.volume, offset, length: 512 * BLOCK_BYTES, kind: 'trim' }, then)
   }
 
   /** So many calls of one kind from `offset` on, some of them at once. */

@@ -11,7 +11,7 @@ const SPACE = disksFor(HOT_BLOCKS, [2000, 2000, 2000])
 /** A store sees within a second that its disk filled up, and tells within a tick and a frame; both of them with a margin. */
 const SEEN_MS = 2000
 
-/** Nobody erases, so that nothing is written where nothing may be. */
+/** No workload discards: nothing is written where nothing may be. */
 const FULL = {
   minInSync: 2,
   sizeBytes: HOT_BLOCKS * BLOCK_BYTES,
@@ -21,7 +21,7 @@ const FULL = {
     thinkMs: 60,
     writeShare: 0.8,
     partialShare: 0.2,
-    eraseShare: 0,
+    discardShare: 0,
     mostBlocks: 1,
     flushEveryMs: 0,
   },
@@ -77,7 +77,7 @@ export function fullReplicaReturns(): readonly Violation[] {
  */
 export function fullMember(): readonly Violation[] {
   const hotBytes = 2048 * BLOCK_BYTES
-  const workload = { ...FULL.workload, thinkMs: 20, partialShare: 0, eraseShare: 0.1 }
+  const workload = { ...FULL.workload, thinkMs: 20, partialShare: 0, discardShare: 0.1 }
   const shape = { sizeBytes: hotBytes, hotBytes, space: disksFor(2048, [2048, 2048, 2048]) }
   const stage = new Stage({ ...FULL, ...shape, workload }).movePrimaryFromVoter().run(2000)
   const { replica, primary, world } = stage

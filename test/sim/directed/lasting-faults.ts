@@ -12,7 +12,7 @@ const WORKLOAD = {
   thinkMs: 20,
   writeShare: 0.3,
   partialShare: 0,
-  eraseShare: 0,
+  discardShare: 0,
   mostBlocks: 1,
   flushEveryMs: 0,
 }

@@ -85,7 +85,7 @@ export function lateRelease(): readonly Violation[] {
 const BUSY = {
   sizeBytes: 4000 * BLOCK_BYTES,
   hotBytes: 4000 * BLOCK_BYTES,
-  workload: { depth: 200, thinkMs: 5, writeShare: 1, partialShare: 0, eraseShare: 0, mostBlocks: 1, flushEveryMs: 0 },
+  workload: { depth: 200, thinkMs: 5, writeShare: 1, partialShare: 0, discardShare: 0, mostBlocks: 1, flushEveryMs: 0 },
 }
 const SLOW_SYNC_MS = 600
 

@@ -135,7 +135,7 @@ const LATE_MS = TIMERS.leaseMs - 2 * TIMERS.renewMs
 
 const TAKEOVER: Pick<SimulationOptions, 'sharing' | 'workload'> = {
   sharing: 'takeover',
-  workload: { depth: 4, thinkMs: 20, writeShare: 1, partialShare: 1, eraseShare: 0, mostBlocks: 1, flushEveryMs: 0 },
+  workload: { depth: 4, thinkMs: 20, writeShare: 1, partialShare: 1, discardShare: 0, mostBlocks: 1, flushEveryMs: 0 },
 }
 
 /**

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
-import type { ClientCall, ClientOutcome, VolumeHandle } from '@ashlar/client/core'
-import { type AttachMode, BLOCK_TRIM, BLOCK_ZERO, type BlockKind, type Bytes, splitBlocks } from '@ashlar/proto'
+import type { ClientCall, ClientOutcome, DiscardKind, VolumeHandle } from '@ashlar/client/core'
+import { type AttachMode, type Bytes, splitBlocks } from '@ashlar/proto'
 import type { Ending, History } from '../../kit/history/recorder.ts'
 import { ZERO } from '../../kit/history/register-check.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
@@ -80,7 +80,7 @@ export class ClientDriver {
       if (this.mode === 'read-only') return read()
       const write = (): number => this.write(session, range, (outcome) => (outcome.ok ? read() : done(outcome)))
       if (this.world.options.space === undefined) return void write()
-      this.erase(session, range, (outcome) => (outcome.ok ? write() : done(outcome)))
+      this.discard(session, range, (outcome) => (outcome.ok ? write() : done(outcome)))
     })
   }
 
@@ -173,7 +173,7 @@ export class ClientDriver {
       clock.after(chance.between(0, workload.thinkMs * 2), () => this.work(session))
     }
     if (this.mode === 'read-only' || !chance.happens(workload.writeShare)) return this.read(session, this.range(), then)
-    if (chance.happens(workload.eraseShare)) return this.erase(session, this.range(), then)
+    if (chance.happens(workload.discardShare)) return this.discard(session, this.range(), then)
     this.write(session, this.range(), then)
   }
 
@@ -204,9 +204,9 @@ export class ClientDriver {
     )
   }
 
-  private erase(session: Session, range: Range, then: (outcome: ClientOutcome) => void): void {
-    const kind = this.world.chance.pick<BlockKind>([BLOCK_TRIM, BLOCK_ZERO])
-    this.change(session, range, ZERO, { do: 'zero', volume: session.handle, ...range, kind }, then)
+  private discard(session: Session, range: Range, then: (outcome: ClientOutcome) => void): void {
+    const kind = this.world.chance.pick<DiscardKind>(['trim', 'zero'])
+    this.change(session, range, ZERO, { do: 'discard', volume: session.handle, ...range, kind }, then)
   }
 
   private change(

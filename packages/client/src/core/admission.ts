@@ -1,12 +1,13 @@
 import type { Bytes, ExtentId, Piece } from '@ashlar/proto'
-import { type Lane, overlaps } from './call-queue.ts'
+import { type Lane as LaneOf, overlaps } from './call-queue.ts'
 import type { ClientContext } from './context.ts'
 import { InFlight } from './in-flight.ts'
-import { costBytes, discardedBlocks, type IoCall, isMutation } from './io-call.ts'
+import { costBytes, discardedBlocks, isMutation } from './io-call.ts'
 import { LaneHeap } from './lane-heap.ts'
-import type { OpenVolume } from './open-volume.ts'
-import type { PieceRequest } from './request.ts'
+import type { IoCall, OpenVolume, PieceRequest } from './open-volume.ts'
 import { nextPiece } from './splitter.ts'
+
+type Lane = LaneOf<IoCall>
 
 /** Calls of a lane that others pass at most while they wait: bounds what each look at it costs. */
 const MOST_PASSED = 32
@@ -22,8 +23,8 @@ export class Admission {
   /** Lanes to look at. */
   readonly #due: Set<Lane> = new Set()
   /** Lanes that wait until fewer bytes, or fewer reads, are on their way. */
-  readonly #forBytes: LaneHeap = new LaneHeap()
-  readonly #forReads: LaneHeap = new LaneHeap()
+  readonly #forBytes: LaneHeap<Lane> = new LaneHeap()
+  readonly #forReads: LaneHeap<Lane> = new LaneHeap()
   /** A volume that is open twice has two lanes of an extent. */
   readonly #lanesOf: Map<ExtentId, Set<Lane>> = new Map()
   #turn = 0
@@ -51,17 +52,17 @@ export class Admission {
 
   take({ call, piece, costBytes: bytes }: PieceRequest): void {
     this.#inFlight.take(piece.extent, isMutation(call), bytes)
-    if (call.kind === 'zero') call.volume.discardWindow.take(piece.extent, discardedBlocks(call, piece))
+    if (call.kind === 'discard') call.volume.discardWindow.take(piece.extent, discardedBlocks(call, piece))
     this.onChange(piece.extent)
   }
 
   /** The request is not on its way any more, or is waited for no more. */
-  releaseBuffer(request: PieceRequest): void {
+  release(request: PieceRequest): void {
     const { call, piece, costBytes: bytes } = request
     if (bytes === 0) return
     request.costBytes = 0
-    this.#inFlight.releaseBuffer(piece.extent, isMutation(call), bytes)
-    if (call.kind === 'zero') call.volume.discardWindow.releaseBuffer(piece.extent, discardedBlocks(call, piece))
+    this.#inFlight.release(piece.extent, isMutation(call), bytes)
+    if (call.kind === 'discard') call.volume.discardWindow.release(piece.extent, discardedBlocks(call, piece))
     this.onChange(piece.extent)
   }
 
@@ -71,11 +72,11 @@ export class Admission {
   }
 
   /** An erasure of this call was answered. `grown`: more may be on their way in each extent than before. */
-  onErased(call: IoCall, grown: boolean): void {
+  onDiscarded(call: IoCall, grown: boolean): void {
     const { queue } = call.volume
     const lane = queue.laneOf(call)
     if (lane !== undefined) this.#due.add(lane)
-    if (grown) for (const waiting of queue.awaitingErasure) this.#due.add(waiting)
+    if (grown) for (const waiting of queue.awaitingDiscards) this.#due.add(waiting)
   }
 
   /** Sends what there is room for. */
@@ -133,7 +134,7 @@ export class Admission {
     this.#file(lane, this.#forBytes, this.#inFlight.bytesBound(lane.extent, costBytes(call, piece.length)))
   }
 
-  #file(lane: Lane, heap: LaneHeap, bound: Bytes | number): void {
+  #file(lane: Lane, heap: LaneHeap<Lane>, bound: Bytes | number): void {
     lane.heap?.remove(lane)
     lane.bound = bound
     heap.add(lane)
@@ -142,7 +143,7 @@ export class Admission {
   #unfile(lane: Lane): void {
     lane.heap?.remove(lane)
     lane.volume.queue.awaitingOrder.delete(lane)
-    lane.volume.queue.awaitingErasure.delete(lane)
+    lane.volume.queue.awaitingDiscards.delete(lane)
   }
 
   /**
@@ -158,9 +159,12 @@ export class Admission {
       else if (!passed.some((other) => overlaps(other, call))) {
         const piece = nextPiece(record.id, record, call.kind, call.offset, call.length, call.cursor)
         if (piece === undefined) continue
-        if (call.kind !== 'zero' || discardWindow.hasRoom(piece.extent, discardedBlocks(call, piece), call.pieces.size))
+        if (
+          call.kind !== 'discard' ||
+          discardWindow.hasRoom(piece.extent, discardedBlocks(call, piece), call.pieces.size)
+        )
           return { call, piece }
-        queue.awaitingErasure.add(lane)
+        queue.awaitingDiscards.add(lane)
       }
       passed.push(call)
     }

@@ -1,45 +1,49 @@
-import { type Bytes, type ExtentId, extentId, type Piece } from '@ashlar/proto'
-import type { IoCall } from './io-call.ts'
-import type { LaneHeap } from './lane-heap.ts'
-import type { OpenVolume } from './open-volume.ts'
+import { type Bytes, type ExtentId, extentId, type Piece, type VolumeRecord } from '@ashlar/proto'
+import type { HeapEntry } from './lane-heap.ts'
+
+/** What the queue has to know of a call. */
+export interface QueuedCall {
+  readonly volume: { readonly record: Pick<VolumeRecord, 'id' | 'extentSizeBytes'> }
+  readonly offset: Bytes
+  readonly length: Bytes
+  /** Bytes that were cut into pieces so far. */
+  cursor: Bytes
+  /** Position among the calls of the volume. */
+  readonly order: number
+}
 
 /** Calls with their next piece in one extent, in the order of the calls, and what they wait for together. */
-export interface Lane {
-  readonly volume: OpenVolume
+export interface Lane<Call extends QueuedCall> extends HeapEntry<Lane<Call>> {
+  readonly volume: Call['volume']
   readonly extent: ExtentId
-  readonly calls: Set<IoCall>
-  /** What goes out next, once there is room for it; undefined while the lane waits for something else. */
-  next: { readonly call: IoCall; readonly piece: Piece } | undefined
-  /** Where it waits for room, for how much, since when among others, and its place there. */
-  heap: LaneHeap | undefined
-  bound: number
-  turn: number
-  place: number
+  readonly calls: Set<Call>
+  /** The next piece to send, once the bounds allow it; undefined while the lane waits for something else. */
+  next: { readonly call: Call; readonly piece: Piece } | undefined
 }
 
 /**
  * Calls of one volume with pieces to cut. Those of an extent wait in a lane of their own, so that an extent without room holds
  * up no other one (A2.11-5). Calls of the same bytes keep their order, also where one of them has not come to those yet.
  */
-export class CallQueue {
+export class CallQueue<Call extends QueuedCall> {
   /** By the position of the extent in the volume. */
-  readonly #lanes: Map<number, Lane> = new Map()
+  readonly #lanes: Map<number, Lane<Call>> = new Map()
   /** Calls whose rest lies in several extents, in the order of the calls. */
-  readonly #spanning: Set<IoCall> = new Set()
+  readonly #spanning: Set<Call> = new Set()
   /** Lanes in which something changed since they were looked at, also such as are empty now. */
-  readonly changed: Set<Lane> = new Set()
+  readonly changed: Set<Lane<Call>> = new Set()
   /** Lanes in which a call waits for one of `#spanning`, and such in which one waits for the erase window. */
-  readonly awaitingOrder: Set<Lane> = new Set()
-  readonly awaitingErasure: Set<Lane> = new Set()
+  readonly awaitingOrder: Set<Lane<Call>> = new Set()
+  readonly awaitingDiscards: Set<Lane<Call>> = new Set()
 
   /** A call that comes after all those that were added before. */
-  add(call: IoCall): void {
+  add(call: Call): void {
     this.#enter(call)
     if (spans(call)) this.#spanning.add(call)
   }
 
   /** The next so many bytes of a call that is queued were cut off. */
-  cut(call: IoCall, bytes: Bytes): void {
+  cut(call: Call, bytes: Bytes): void {
     const position = positionOf(call)
     this.#change(position)
     call.cursor += bytes
@@ -49,7 +53,7 @@ export class CallQueue {
     if (!spans(call)) this.#spanNoMore(call)
   }
 
-  delete(call: IoCall): void {
+  delete(call: Call): void {
     this.#leave(call, positionOf(call))
     this.#spanNoMore(call)
   }
@@ -64,13 +68,13 @@ export class CallQueue {
   }
 
   /** The lane in which a call waits, if it does. */
-  laneOf(call: IoCall): Lane | undefined {
+  laneOf(call: Call): Lane<Call> | undefined {
     const lane = this.#lanes.get(positionOf(call))
     return lane?.calls.has(call) === true ? lane : undefined
   }
 
   /** An earlier call is on its way to bytes of this one, through other extents. */
-  mustWait(call: IoCall): boolean {
+  mustWait(call: Call): boolean {
     for (const other of this.#spanning) {
       if (other.order >= call.order) return false
       if (overlaps(other, call)) return true
@@ -78,11 +82,11 @@ export class CallQueue {
     return false
   }
 
-  #enter(call: IoCall): void {
+  #enter(call: Call): void {
     const position = positionOf(call)
     let lane = this.#lanes.get(position)
     if (lane === undefined) {
-      lane = newLane(call.volume, position)
+      lane = newLane<Call>(call.volume, position)
       this.#lanes.set(position, lane)
     }
     const { calls } = lane
@@ -93,7 +97,7 @@ export class CallQueue {
     this.changed.add(lane)
   }
 
-  #leave(call: IoCall, position: number): void {
+  #leave(call: Call, position: number): void {
     const lane = this.#lanes.get(position)
     if (lane?.calls.delete(call) !== true) return
     this.changed.add(lane)
@@ -105,25 +109,25 @@ export class CallQueue {
     if (lane !== undefined) this.changed.add(lane)
   }
 
-  #spanNoMore(call: IoCall): void {
+  #spanNoMore(call: Call): void {
     if (this.#spanning.delete(call)) for (const lane of this.awaitingOrder) this.changed.add(lane)
   }
 }
 
-function newLane(volume: OpenVolume, position: number): Lane {
+function newLane<Call extends QueuedCall>(volume: Call['volume'], position: number): Lane<Call> {
   const extent = extentId(volume.record.id, position)
-  return { volume, extent, calls: new Set(), next: undefined, heap: undefined, bound: 0, turn: 0, place: 0 }
+  return { volume, extent, calls: new Set(), next: undefined, heap: undefined, bound: 0, turn: 0, index: 0 }
 }
 
 /** Whether two calls have bytes in common. */
-export function overlaps(a: IoCall, b: IoCall): boolean {
+export function overlaps(a: QueuedCall, b: QueuedCall): boolean {
   return a.offset < b.offset + b.length && b.offset < a.offset + a.length
 }
 
-function positionOf({ offset, cursor, volume }: IoCall): number {
+function positionOf({ offset, cursor, volume }: QueuedCall): number {
   return Math.floor((offset + cursor) / volume.record.extentSizeBytes)
 }
 
-function spans(call: IoCall): boolean {
+function spans(call: QueuedCall): boolean {
   return Math.floor((call.offset + call.length - 1) / call.volume.record.extentSizeBytes) > positionOf(call)
 }

@@ -4,7 +4,6 @@ import { Looks } from './cluster-queries.ts'
 import { type ClientContext, type ClientTimers, clientTimers, DONE } from './context.ts'
 import { closedFailure, outOfRangeFailure, readOnlyFailure } from './failures.ts'
 import { Io } from './io.ts'
-import type { IoCall } from './io-call.ts'
 import { LinkTable } from './link-table.ts'
 import type {
   CallToken,
@@ -17,9 +16,8 @@ import type {
 } from './machine.ts'
 import { MapCache } from './map-cache.ts'
 import { MapWaits } from './map-waits.ts'
-import type { OpenVolume } from './open-volume.ts'
+import type { IoCall, OpenVolume, PieceRequest } from './open-volume.ts'
 import { Random } from './random.ts'
-import type { PieceRequest } from './request.ts'
 import { Volumes } from './volumes.ts'
 
 type VolumeCall = Extract<ClientCall, { volume: unknown }>
@@ -258,7 +256,7 @@ export class ClientMachine {
 
 function rangeRefusal(volume: OpenVolume, call: RangeCall, length: Bytes): ClientFailure | undefined {
   const { name, sizeBytes } = volume.record
-  const changes = call.do === 'write' || call.do === 'zero'
+  const changes = call.do === 'write' || call.do === 'discard'
   if (changes && volume.session === undefined) return readOnlyFailure(name)
   const whole = Number.isSafeInteger(call.offset) && Number.isSafeInteger(length)
   if (!whole || call.offset < 0 || length < 0 || call.offset + length > sizeBytes)
@@ -283,7 +281,7 @@ function ioCall(
     offset: call.offset,
     bytes: call.do === 'write' ? call.bytes : undefined,
     checksums: call.do === 'write' ? call.checksums : undefined,
-    blockKind: call.do === 'zero' ? call.kind : undefined,
+    discardKind: call.do === 'discard' ? call.kind : undefined,
     target: call.do === 'read' ? (call.target ?? new Uint8Array(given.length)) : undefined,
     runs: [],
     cursor: 0,

@@ -10,7 +10,7 @@ export interface ClientTimers {
   /** A link that was probed and said nothing for this long is closed. */
   readonly probeMs: Millis
   /** While a request waits this long, the watched node has to show within the same time that it lives. */
-  readonly mapDoubtMs: Millis
+  readonly watchTimeoutMs: Millis
   /** A control request is sent to another node after this long: an attach may rightly take a whole lease. */
   readonly adminTimeoutMs: Millis
   /** A look at the map waits this long for every linked node, then goes by what it has. */
@@ -27,7 +27,7 @@ export function clientTimers(options: ClientOptions): ClientTimers {
     waitRetryMs: options.waitRetryMs ?? TIMERS.waitRetryMs,
     cancelGraceMs: options.cancelGraceMs ?? 1000,
     probeMs: 1000,
-    mapDoubtMs: TIMERS.mapDoubtMs,
+    watchTimeoutMs: TIMERS.watchTimeoutMs,
     adminTimeoutMs: 2 * answerTimeoutMs,
     lookMs: 1000,
     waitingEventMs: 1000,

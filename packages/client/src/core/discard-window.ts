@@ -28,7 +28,7 @@ export class DiscardWindow {
     this.#inFlight.set(extent, (this.#inFlight.get(extent) ?? 0) + blocks)
   }
 
-  releaseBuffer(extent: ExtentId, blocks: number): void {
+  release(extent: ExtentId, blocks: number): void {
     const left = (this.#inFlight.get(extent) ?? 0) - blocks
     if (left > 0) this.#inFlight.set(extent, left)
     else this.#inFlight.delete(extent)

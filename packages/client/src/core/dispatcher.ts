@@ -13,7 +13,8 @@ import type { ClientContext } from './context.ts'
 import type { LinkTable } from './link-table.ts'
 import type { ClientLink, WaitReason } from './machine.ts'
 import type { MapCache } from './map-cache.ts'
-import { mayTakeEffect, type PieceRequest, requestMessage } from './request.ts'
+import type { PieceRequest } from './open-volume.ts'
+import { mayTakeEffect, requestMessage } from './request.ts'
 import { codeOfResponse, holdMs, retryAction } from './retry.ts'
 import { pieceRuns, placeRead } from './splitter.ts'
 
@@ -148,12 +149,12 @@ export class Dispatcher {
   }
 
   tick(ctx: ClientContext): void {
-    let doubt = false
+    let watchIsDue = false
     for (const request of this.#active) {
       this.#tellWaiting(ctx, request)
-      doubt ||= request.state !== 'new' && ctx.now - request.waitingSince >= ctx.timers.mapDoubtMs
+      watchIsDue ||= request.state !== 'new' && ctx.now - request.waitingSince >= ctx.timers.watchTimeoutMs
     }
-    if (doubt) this.#map.doubt(ctx)
+    if (watchIsDue) this.#map.checkWatchedNode(ctx)
     if (ctx.now < this.#nextWakeAt) return
     this.#nextWakeAt = Number.POSITIVE_INFINITY
     for (const request of this.#active) {

@@ -1,11 +1,18 @@
 import type { AdminDone, ErrorCode } from '@ashlar/proto'
-import { type IoCall, isMutation } from './io-call.ts'
+import { isMutation } from './io-call.ts'
 import type { ClientFailure } from './machine.ts'
+import type { IoCall } from './open-volume.ts'
 import { codeOfResponse } from './retry.ts'
 
 /** What callers are told when a call fails: one sentence that says what was wrong, one that says what to do. */
 
-const WHAT = { read: 'read', write: 'write', zero: 'zeroing', allocation: 'allocation query', flush: 'flush' } as const
+const WHAT = {
+  read: 'read',
+  write: 'write',
+  discard: 'discard',
+  allocation: 'allocation query',
+  flush: 'flush',
+} as const
 
 function rangeOf(call: IoCall): string {
   return `${WHAT[call.kind]} of ${call.length} bytes at offset ${call.offset} of volume '${call.volume.record.name}'`

@@ -74,7 +74,7 @@ export class InFlight {
     }
   }
 
-  releaseBuffer(extent: ExtentId, changes: boolean, bytes: Bytes): void {
+  release(extent: ExtentId, changes: boolean, bytes: Bytes): void {
     const share = this.#shares.get(extent)
     if (share === undefined) return
     this.#bytes -= bytes

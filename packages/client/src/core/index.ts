@@ -12,6 +12,7 @@ export type {
   ClientOptions,
   ClientOutcome,
   ClientResult,
+  DiscardKind,
   VolumeHandle,
   VolumeState,
 } from './machine.ts'

@@ -3,12 +3,12 @@ import { Admission } from './admission.ts'
 import { type ClientContext, DONE } from './context.ts'
 import { Dispatcher, type RequestOwner, type Resolution } from './dispatcher.ts'
 import { abortedFailure, flushTimeoutFailure, indeterminate, refusedFailure, timeoutFailure } from './failures.ts'
-import { costBytes, type IoCall, isComplete, isMutation, PIECES_PER_DEADLINE } from './io-call.ts'
+import { costBytes, isComplete, isMutation, PIECES_PER_DEADLINE } from './io-call.ts'
 import type { LinkTable } from './link-table.ts'
 import type { CallToken, ClientFailure, ClientResult } from './machine.ts'
 import type { MapCache } from './map-cache.ts'
-import type { FlushCall, OpenVolume } from './open-volume.ts'
-import { mayTakeEffect, type PieceRequest } from './request.ts'
+import type { FlushCall, IoCall, OpenVolume, PieceRequest } from './open-volume.ts'
+import { mayTakeEffect } from './request.ts'
 import { joinRuns } from './splitter.ts'
 
 /** What calls need from the rest of the machine. */
@@ -111,8 +111,8 @@ export class Io implements RequestOwner {
     const { call, piece } = request
     call.pieces.delete(request)
     this.#release(ctx, request)
-    if (call.kind === 'zero')
-      this.#admission.onErased(call, call.volume.discardWindow.onAnswered(ctx.now - request.waitingSince))
+    if (call.kind === 'discard')
+      this.#admission.onDiscarded(call, call.volume.discardWindow.onAnswered(ctx.now - request.waitingSince))
     if (resolution.how === 'applied') {
       call.appliedPieces++
       call.appliedBytes += piece.length
@@ -193,7 +193,7 @@ export class Io implements RequestOwner {
 
   /** Gives back what a resolved request held; later writes of its range go out. */
   #release(ctx: ClientContext, request: PieceRequest): void {
-    this.#admission.releaseBuffer(request)
+    this.#admission.release(request)
     const { volume } = request.call
     if (request.op !== undefined) {
       volume.session?.resolve(request.piece.extent, request.op)
@@ -206,7 +206,7 @@ export class Io implements RequestOwner {
   /** Of a volume that is over: nobody waits for its locks and operation numbers any more. */
   #letGo(ctx: ClientContext, request: PieceRequest): void {
     this.dispatcher.drop(ctx, request)
-    this.#admission.releaseBuffer(request)
+    this.#admission.release(request)
   }
 
   /** Deadline or abort: what was never sent is dropped, what was is cancelled; after a deadline the call waits a little for that. */
@@ -231,7 +231,7 @@ export class Io implements RequestOwner {
     if (call.failure === undefined) return
     for (const request of call.pieces) {
       this.dispatcher.withdraw(ctx, request)
-      this.#admission.releaseBuffer(request)
+      this.#admission.release(request)
     }
     this.#settle(ctx, call, indeterminate(call.failure))
   }

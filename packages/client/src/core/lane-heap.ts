@@ -1,7 +1,16 @@
-import type { Lane } from './call-queue.ts'
+/** What waits in a heap until less is in flight. */
+export interface HeapEntry<Entry extends HeapEntry<Entry>> {
+  heap: LaneHeap<Entry> | undefined
+  /** It may go on while no more than this is in flight. */
+  bound: number
+  /** Since when it waits, among others. */
+  turn: number
+  /** Its index in the heap. */
+  index: number
+}
 
-/** Lanes that wait until less is on its way: the one that waits for least first, and of equal ones the one that waits longest. */
-export class LaneHeap {
+/** Lanes ordered by their bound, the highest first; of equal bounds the one that has waited longest first. */
+export class LaneHeap<Lane extends HeapEntry<Lane>> {
   readonly #lanes: Lane[] = []
 
   /** The first lane whose bound is not below `level`. */
@@ -17,12 +26,12 @@ export class LaneHeap {
   }
 
   remove(lane: Lane): void {
-    const { place } = lane
+    const { index } = lane
     lane.heap = undefined
     const last = this.#lanes.pop()
     if (last === undefined || last === lane) return
-    this.#rise(last, place)
-    this.#sink(last, last.place)
+    this.#rise(last, index)
+    this.#sink(last, last.index)
   }
 
   #rise(lane: Lane, from: number): void {
@@ -43,7 +52,7 @@ export class LaneHeap {
       const [left, right] = [this.#lanes[2 * at + 1], this.#lanes[2 * at + 2]]
       const child = right !== undefined && left !== undefined && isBefore(right, left) ? right : left
       if (child === undefined || !isBefore(child, lane)) break
-      const below = child.place
+      const below = child.index
       this.#put(child, at)
       at = below
     }
@@ -52,10 +61,12 @@ export class LaneHeap {
 
   #put(lane: Lane, at: number): void {
     this.#lanes[at] = lane
-    lane.place = at
+    lane.index = at
   }
 }
 
-function isBefore(a: Lane, b: Lane): boolean {
+type Ranked = Pick<HeapEntry<never>, 'bound' | 'turn'>
+
+function isBefore(a: Ranked, b: Ranked): boolean {
   return a.bound > b.bound || (a.bound === b.bound && a.turn < b.turn)
 }

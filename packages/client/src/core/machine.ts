@@ -78,7 +78,10 @@ export type ClientInput =
   /** Ends the client: every pending call fails with CLOSED, and every later one. */
   | { readonly type: 'shut-down' }
 
-/** What a caller can ask for. Offsets and lengths in bytes from the start of the volume, inside it, any alignment. */
+/** How a discard leaves whole blocks: unallocated, or allocated and zero. */
+export type DiscardKind = 'trim' | 'zero'
+
+/** What a caller can request. Offsets and lengths in bytes from the start of the volume, inside it, any alignment. */
 export type ClientCall =
   /** Done when a map was learned, or fails when the dial of every server failed. */
   | { readonly do: 'wait-for-map' }
@@ -105,15 +108,15 @@ export type ClientCall =
       readonly bytes: Uint8Array
       readonly checksums: readonly number[]
     }
-  /** `kind` BLOCK_TRIM or BLOCK_ZERO. */
+  /** The range reads as zeroes afterwards. `trim` gives the space of whole blocks back, `zero` keeps it allocated. */
   | {
-      readonly do: 'zero'
+      readonly do: 'discard'
       readonly volume: VolumeHandle
       readonly offset: Bytes
       readonly length: Bytes
-      readonly kind: BlockKind
+      readonly kind: DiscardKind
     }
-  /** Done when every write and zero call of the volume made before it is answered; durability `ack` needs no more. */
+  /** Done when every write and discard of the volume made before it has its response; durability `ack` needs no more. */
   | { readonly do: 'flush'; readonly volume: VolumeHandle }
   | {
       readonly do: 'query-allocation'

@@ -69,13 +69,13 @@ export class MapCache {
    * Requests have waited for long, and perhaps for another primary: is the node that would tell of it alive? It is asked when
    * nothing came from it of late, and left for another one when it does not answer; it may well be the one that hangs.
    */
-  doubt(ctx: ClientContext): void {
+  checkWatchedNode(ctx: ClientContext): void {
     const link = this.#watched
-    const { mapDoubtMs } = ctx.timers
-    if (link === undefined || this.#links.heardSince(link, ctx.now - mapDoubtMs)) return
+    const { watchTimeoutMs } = ctx.timers
+    if (link === undefined || this.#links.heardSince(link, ctx.now - watchTimeoutMs)) return
     const askedAt = this.#asked.get(link)
     if (askedAt === undefined) return this.ask(ctx, link)
-    if (ctx.now - askedAt >= mapDoubtMs && this.#links.usable().length > 1) this.#watchAnother(ctx, link)
+    if (ctx.now - askedAt >= watchTimeoutMs && this.#links.usable().length > 1) this.#watchAnother(ctx, link)
   }
 
   /** Brings the copy up to date and says what changed; undefined when nothing did. */

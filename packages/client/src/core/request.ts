@@ -1,51 +1,10 @@
-import {
-  BLOCK_ZERO,
-  type ClientRequest,
-  type Epoch,
-  type ExtentRecord,
-  invariant,
-  type Millis,
-  type Piece,
-} from '@ashlar/proto'
-import type { IoCall } from './io-call.ts'
-import type { ClientLink, WaitReason } from './machine.ts'
-import type { RangeClaim } from './range-lock.ts'
+import { BLOCK_TRIM, BLOCK_ZERO, type BlockKind, type ClientRequest, type ExtentRecord, invariant } from '@ashlar/proto'
+import type { DiscardKind } from './machine.ts'
+import type { PieceRequest } from './open-volume.ts'
 import { pieceChecksums, queriedBlocks } from './splitter.ts'
 
-/**
- * One piece of one call on its way: one operation at one primary.
- *
- *   new ──(range lock)──▶ held ◀──▶ sent ──▶ resolved
- *
- * `new` waits for an earlier overlapping write. `held` waits for a link, a map change or `wakeAt`. `sent` waits for the
- * answer, until `wakeAt` at the latest. A write that was ever sent leaves by an answer that settles it, and only so.
- */
-export interface PieceRequest {
-  readonly call: IoCall
-  readonly piece: Piece
-  /** Number of the operation, kept by every retry; undefined for reads and queries. */
-  readonly op: number | undefined
-  readonly claim: RangeClaim<PieceRequest> | undefined
-  state: 'new' | 'held' | 'sent' | 'resolved'
-  /** CANCEL is sent in place of the operation from now on. */
-  cancelling: boolean
-  /** Times that the operation itself was sent. */
-  sends: number
-  refusals: number
-  /** Numbers under which an answer may still come. */
-  readonly numbers: Set<number>
-  /** Of the newest attempt. */
-  number: number
-  link: ClientLink | undefined
-  sentAt: Millis
-  sentEpoch: Epoch
-  wakeAt: Millis
-  /** Since when it has waited without an answer that settles it, and why. */
-  waitingSince: Millis
-  reason: WaitReason | undefined
-  /** Bytes that it counts against LIMITS.clientInFlightBytes; 0 once given back. */
-  costBytes: number
-}
+/** Kinds of blocks as messages have them. */
+const BLOCK_KINDS: Readonly<Record<DiscardKind, BlockKind>> = { trim: BLOCK_TRIM, zero: BLOCK_ZERO }
 
 /** True when the primary may have got the operation: only an answer tells whether it took effect. */
 export function mayTakeEffect(request: PieceRequest): boolean {
@@ -64,7 +23,8 @@ export function requestMessage(request: PieceRequest, record: ExtentRecord, numb
   invariant(session !== undefined && op !== undefined, 'a change without a session reached the network')
   const operation = session.operation(piece.extent, op)
   if (request.cancelling) return { type: 'cancel', ...head, operation }
-  if (call.kind === 'zero') return { type: 'zero', ...head, ...range, operation, kind: call.blockKind ?? BLOCK_ZERO }
+  if (call.discardKind !== undefined)
+    return { type: 'zero', ...head, ...range, operation, kind: BLOCK_KINDS[call.discardKind] }
   invariant(call.bytes !== undefined && call.checksums !== undefined, 'a write lost its bytes')
   return {
     type: 'write',

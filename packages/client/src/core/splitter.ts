@@ -11,13 +11,13 @@ import {
 import type { AllocationRun } from './machine.ts'
 
 /** What one call does to its range; decides how the range is cut. */
-export type IoKind = 'read' | 'write' | 'zero' | 'allocation'
+export type IoKind = 'read' | 'write' | 'discard' | 'allocation'
 
 /** Blocks that one allocation query asks about: its answer stays far below LIMITS.controlBytes. */
 const QUERY_BLOCKS = 16_384
 
 function pieceLimitBytes(kind: IoKind, blockSizeBytes: Bytes): Bytes {
-  if (kind === 'zero') return LIMITS.discardPieceBlocks * blockSizeBytes
+  if (kind === 'discard') return LIMITS.discardPieceBlocks * blockSizeBytes
   if (kind === 'allocation') return QUERY_BLOCKS * blockSizeBytes
   return LIMITS.pieceBytes
 }

@@ -92,7 +92,7 @@ export class Volumes {
     this.#opening.delete(token)
     opening.abandoned = true
     if (opening.wait !== undefined) this.#waits.drop(opening.wait)
-    if (opening.attached !== undefined) this.#releaseBuffer(ctx, opening.attached)
+    if (opening.attached !== undefined) this.#detach(ctx, opening.attached)
     ctx.fail(token, { code: 'ABORTED', message: 'the open was aborted by its caller' })
     return true
   }
@@ -162,7 +162,7 @@ export class Volumes {
       const record = outcome.ok ? outcome.done.volume : undefined
       if (record !== undefined) opening.attached = { volume: record.id, session: session.id }
       if (opening.abandoned) {
-        if (opening.attached !== undefined) this.#releaseBuffer(now, opening.attached)
+        if (opening.attached !== undefined) this.#detach(now, opening.attached)
       } else if (!outcome.ok) this.#failOpen(now, call.token, outcome.failure)
       else if (record === undefined) this.#failOpen(now, call.token, withoutVolume(name))
       else this.#onAttached(now, call, opening, session, record)
@@ -185,7 +185,7 @@ export class Volumes {
         return gone
       },
       onDeadline: (now) => {
-        this.#releaseBuffer(now, { volume: record.id, session: session.id })
+        this.#detach(now, { volume: record.id, session: session.id })
         this.#failOpen(now, call.token, waitedFailure(`the open of volume '${call.name}'`))
       },
     })
@@ -212,7 +212,7 @@ export class Volumes {
   }
 
   /** Gives an attachment back that nobody uses; if that fails, the next exclusive open replaces it. */
-  #releaseBuffer(ctx: ClientContext, attached: { readonly volume: VolumeId; readonly session: SessionId }): void {
+  #detach(ctx: ClientContext, attached: { readonly volume: VolumeId; readonly session: SessionId }): void {
     this.#admin.start(ctx, { do: 'detach', ...attached }, ctx.now + ctx.timers.answerTimeoutMs, () => {})
   }
 

@@ -1,7 +1,7 @@
 import type { ErrorCode, Message } from '@ashlar/proto'
 
-/** What a client asks of a cluster: `zero` is trim and writeZeroes; a flush and a read-only open ask nothing. */
-export type MemoryRequest = 'read' | 'write' | 'zero' | 'open' | 'close' | 'create' | 'remove'
+/** What a client requests of a cluster: `discard` is trim and writeZeroes; a flush and a read-only open send nothing. */
+export type MemoryRequest = 'read' | 'write' | 'discard' | 'open' | 'close' | 'create' | 'remove'
 
 /**
  * What happens instead of the answer. A code: nothing is carried out, and the node says so; codes that the client knows to
@@ -28,7 +28,8 @@ const ADMIN_REQUESTS: Readonly<Record<string, MemoryRequest>> = {
 /** Which request a message is, as people would say it; undefined for those that nothing happens to. */
 export function requestOf(message: Message): MemoryRequest | undefined {
   if (message.type === 'admin') return ADMIN_REQUESTS[message.command.do]
-  return message.type === 'read' || message.type === 'write' || message.type === 'zero' ? message.type : undefined
+  if (message.type === 'zero') return 'discard'
+  return message.type === 'read' || message.type === 'write' ? message.type : undefined
 }
 
 /** What is to happen to requests that come: faults, one each in the order in which they were asked for, and holds. */

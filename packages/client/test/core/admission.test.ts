@@ -65,7 +65,7 @@ function callAnything(script: MachineScript, volume: number, random: () => numbe
   const kind = random()
   if (kind < 0.4) script.write(volume, offset, length)
   else if (kind < 0.7) script.read(volume, offset, length)
-  else if (kind < 0.9) script.call({ do: 'zero', volume, offset, length, kind: BLOCK_TRIM })
+  else if (kind < 0.9) script.call({ do: 'discard', volume, offset, length, kind: 'trim' })
   else script.call({ do: 'query-allocation', volume, offset, length })
 }
 

@@ -230,7 +230,7 @@ describe('flush', () => {
     script.connect()
     const volume = script.open()
     script.write(volume, 0, 4096)
-    script.call({ do: 'zero', volume, offset: 8192, length: 4096, kind: 3 })
+    script.call({ do: 'discard', volume, offset: 8192, length: 4096, kind: 'trim' })
     const flush = script.call({ do: 'flush', volume })
     script.write(volume, 16_384, 4096)
     script.answer(script.last('write'), 'OK')

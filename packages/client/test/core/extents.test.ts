@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { BLOCK_TRIM, type ExtentId, LIMITS, type SessionId } from '@ashlar/proto'
+import { type ExtentId, LIMITS, type SessionId } from '@ashlar/proto'
 import { Session } from '../../src/core/session.ts'
 import { MachineScript } from '../kit/machine-script.ts'
 
@@ -146,10 +146,10 @@ describe('while one extent is not served', () => {
   test('an erasure of it holds up none of another one', () => {
     const { script, volume } = beside()
     for (let at = 0; at < 40; at++) {
-      script.call({ do: 'zero', volume, offset: 0, length: EXTENT, kind: BLOCK_TRIM })
+      script.call({ do: 'discard', volume, offset: 0, length: EXTENT, kind: 'trim' })
     }
     assert.equal(script.all('zero').length, 1)
-    const token = script.call({ do: 'zero', volume, offset: EXTENT, length: 256 * BLOCK, kind: BLOCK_TRIM })
+    const token = script.call({ do: 'discard', volume, offset: EXTENT, length: 256 * BLOCK, kind: 'trim' })
     assert.equal(script.all('zero').length, 2)
     script.answer(script.last('zero'), 'OK')
     script.assertOk(token)

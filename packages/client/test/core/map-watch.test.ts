@@ -44,7 +44,7 @@ describe('the node that tells of changes of the map', () => {
     const { script, a, watchers } = writing()
     for (let seen = 0; seen < 10; seen++) {
       const before = script.all('get-map').length
-      assert.ok(tickUntil(script, TIMERS.mapDoubtMs + TIMERS.tickMs, () => script.all('get-map').length > before))
+      assert.ok(tickUntil(script, TIMERS.watchTimeoutMs + TIMERS.tickMs, () => script.all('get-map').length > before))
       assert.equal(script.last('get-map').link, a)
       script.sendMap(a)
     }
@@ -53,17 +53,17 @@ describe('the node that tells of changes of the map', () => {
 
   test('is not asked while requests are answered', () => {
     const { script, token, asked } = writing()
-    script.pass(TIMERS.mapDoubtMs - TIMERS.tickMs)
+    script.pass(TIMERS.watchTimeoutMs - TIMERS.tickMs)
     script.answer(script.last('write'), 'OK')
     script.assertOk(token)
-    script.pass(2 * TIMERS.mapDoubtMs)
+    script.pass(2 * TIMERS.watchTimeoutMs)
     assert.equal(script.all('get-map').length, asked)
   })
 
   test('stays when there is no other', () => {
     const { script, a, b, watchers } = writing()
     script.linkDown(b)
-    tickUntil(script, 4 * TIMERS.mapDoubtMs, () => false)
+    tickUntil(script, 4 * TIMERS.watchTimeoutMs, () => false)
     assert.ok(watchers().every((link) => link === a))
   })
 })

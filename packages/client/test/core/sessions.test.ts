@@ -80,7 +80,7 @@ describe('opening', () => {
     assert.equal(script.last('read').message.generation, 0)
     script.answerRead(script.last('read'), 1)
     script.assertFailed(script.write(volume, 0, 4096), 'READ_ONLY')
-    script.assertFailed(script.call({ do: 'zero', volume, offset: 0, length: 4096, kind: 2 }), 'READ_ONLY')
+    script.assertFailed(script.call({ do: 'discard', volume, offset: 0, length: 4096, kind: 'zero' }), 'READ_ONLY')
     script.assertOk(script.call({ do: 'close', volume }))
   })
 

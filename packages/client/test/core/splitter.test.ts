@@ -62,7 +62,7 @@ function cut(
 }
 
 test('the pieces of a range cover it exactly, in order, each inside one extent and its limit', () => {
-  const kinds = fc.constantFrom<IoKind>('read', 'write', 'zero', 'allocation')
+  const kinds = fc.constantFrom<IoKind>('read', 'write', 'discard', 'allocation')
   fc.assert(
     fc.property(ranges, kinds, (range, kind) => {
       const { geometry, offset, length } = range
@@ -73,7 +73,7 @@ test('the pieces of a range cover it exactly, in order, each inside one extent a
         assert.ok(piece.length > 0 && piece.offset + piece.length <= geometry.extentSizeBytes)
         if (kind === 'read' || kind === 'write') assert.ok(piece.length <= LIMITS.pieceBytes)
         const { blocks } = queriedBlocks(geometry.blockSizeBytes, piece)
-        if (kind === 'zero') assert.ok(blocks <= LIMITS.discardPieceBlocks)
+        if (kind === 'discard') assert.ok(blocks <= LIMITS.discardPieceBlocks)
         at += piece.length
       }
       assert.equal(at, length)

@@ -108,13 +108,13 @@ const STATES: Readonly<Record<string, State>> = {
     indeterminate: false,
   },
   'a trim on its way': {
-    ...held('zero'),
+    ...held('discard'),
     call: ({ volume }, signal) => volume.trim(0, 8192, { signal }),
     until: turns,
     indeterminate: true,
   },
   'zeroing on its way': {
-    ...held('zero'),
+    ...held('discard'),
     call: ({ volume }, signal) => volume.writeZeroes(0, 8192, { signal, noHole: true }),
     until: turns,
     indeterminate: true,

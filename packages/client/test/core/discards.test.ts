@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BLOCK_TRIM, LIMITS } from '@ashlar/proto'
+import { LIMITS } from '@ashlar/proto'
 import { DiscardWindow } from '../../src/core/discard-window.ts'
 import { MachineScript } from '../kit/machine-script.ts'
 
@@ -9,11 +9,11 @@ const PIECE = LIMITS.discardPieceBlocks * BLOCK
 const VOLUME_BYTES = 32 * 1024 * 1024
 
 /** A volume of 32 MiB of which this many bytes from its start are being trimmed. */
-function erasing(length = VOLUME_BYTES): { script: MachineScript; volume: number; token: number } {
+function discarding(length = VOLUME_BYTES): { script: MachineScript; volume: number; token: number } {
   const script = new MachineScript()
   script.connect()
   const volume = script.open()
-  const token = script.call({ do: 'zero', volume, offset: 0, length, kind: BLOCK_TRIM })
+  const token = script.call({ do: 'discard', volume, offset: 0, length, kind: 'trim' })
   return { script, volume, token }
 }
 
@@ -37,12 +37,12 @@ function answerAll(script: MachineScript, token: number, afterMs: number): numbe
 }
 
 test('a trim of a whole volume has one piece on its way, of one leaf, while pieces take long', () => {
-  const { script, token } = erasing()
+  const { script, token } = discarding()
   for (const blocks of answerAll(script, token, 6)) assert.equal(blocks, LIMITS.discardPieceBlocks)
 })
 
 test('it has more on their way while pieces are answered soon, half as many after one that was not, and never more than may be', () => {
-  const { script, token } = erasing()
+  const { script, token } = discarding()
   const inFlight = answerAll(script, token, 1)
   assert.deepEqual(
     inFlight.slice(0, 5),
@@ -64,7 +64,7 @@ test('calls behind a trim that waits go out at once, but for those of its bytes'
     [VOLUME_BYTES / 2, 1],
     [VOLUME_BYTES, 0],
   ] as const) {
-    const { script, volume } = erasing(trimmed)
+    const { script, volume } = discarding(trimmed)
     script.write(volume, VOLUME_BYTES - BLOCK, BLOCK)
     script.read(volume, VOLUME_BYTES - BLOCK, BLOCK)
     assert.deepEqual([script.all('write').length, script.all('read').length], [sent, sent])
@@ -72,7 +72,7 @@ test('calls behind a trim that waits go out at once, but for those of its bytes'
 })
 
 test('a write waits for the trim of its bytes alone, and then has its turn', () => {
-  const { script, volume, token } = erasing()
+  const { script, volume, token } = discarding()
   const write = script.write(volume, VOLUME_BYTES - BLOCK, BLOCK, 7)
   for (let answered = 0; !script.isSettled(token); answered++) {
     const next = script.all('zero')[answered]
@@ -88,7 +88,7 @@ test('what a trim that was given up had on its way is free for the next one', ()
   const script = new MachineScript({ ioTimeoutMs: 1000 })
   script.connect()
   const volume = script.open()
-  const trim = () => script.call({ do: 'zero', volume, offset: 0, length: VOLUME_BYTES, kind: BLOCK_TRIM })
+  const trim = () => script.call({ do: 'discard', volume, offset: 0, length: VOLUME_BYTES, kind: 'trim' })
   const first = trim()
   assert.equal(script.all('zero').length, 1)
   script.pass(1000)
