@@ -26,12 +26,7 @@ import { volumeLs } from './commands/volume-ls.ts'
 import { volumeRm } from './commands/volume-rm.ts'
 import { addCommonOptions, examples } from './common.ts'
 import type { Io } from './io.ts'
-
-/** What a verb gets to make its command: streams, and where to put an exit code other than 0. */
-export interface Verb {
-  readonly io: Io
-  readonly exit: (code: number) => void
-}
+import type { Verb } from './verb.ts'
 
 type MakeCommand = (verb: Verb) => Command
 

@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { type DeepReport, deepCheck } from '../check/deep.ts'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 interface CheckResult {
   readonly state: string

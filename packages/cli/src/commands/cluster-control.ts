@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import type { Io } from '../io.ts'
 import { type Column, type Format, formatTable, printOne } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 type Member = ControlMembersResponse['members'][number]
 

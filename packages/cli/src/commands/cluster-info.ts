@@ -2,7 +2,7 @@ import type { ClusterResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 export function clusterInfo({ io }: Verb): Command {
   const command = new Command('info').description('health of the cluster on one screen')

@@ -4,7 +4,7 @@ import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
 import { addCommonOptions, examples, mergedOptions } from '../common.ts'
 import { formatFields, parseFormat, printOne } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 interface RecoverFlags {
   readonly from: string

@@ -6,7 +6,7 @@ import type { ApiClient } from '../api-client.ts'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { parsed } from '../flags.ts'
 import { printOne } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 /** From the best on: what is waited for is this state or a better one. */
 const STATES = ['healthy', 'recovering', 'degraded'] as const

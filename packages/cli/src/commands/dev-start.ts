@@ -6,7 +6,7 @@ import { examples, mergedOptions } from '../common.ts'
 import { answeringPid } from '../dev/cluster.ts'
 import { describeEnd, hasEnded, lastWords, startProcess } from '../dev/processes.ts'
 import { readState, withPid, writeState } from '../dev/state.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 import { devProcess, devStateOf, runningPid } from './dev-stop.ts'
 
 /** How long a store may take to open before the command no longer waits for it. */

@@ -5,7 +5,7 @@ import { examples, mergedOptions } from '../common.ts'
 import { answeringPid } from '../dev/cluster.ts'
 import { endProcesses, runsCommand, signal, waitForEnds } from '../dev/processes.ts'
 import { type DevState, readState } from '../dev/state.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 const STOP_MS = 30_000
 

@@ -2,7 +2,7 @@ import type { ExplanationResponse } from '@ashlar/node/config'
 import { Argument, Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 export function explain({ io }: Verb): Command {
   const command = new Command('explain')

@@ -2,7 +2,7 @@ import type { ExtentResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { type Column, printList } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 const COLUMNS: readonly Column<ExtentResponse>[] = [
   { title: 'EXTENT', value: (extent) => extent.extent },

@@ -3,8 +3,8 @@ import { loadOptions } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, addTableOptions, examples, sessionOf, tableFlags } from '../common.ts'
 import { checkGatewayOptions, GATEWAY_OPTIONS } from '../gateway/options.ts'
-import type { Verb } from '../program.ts'
 import { stopRequests } from '../stop-signals.ts'
+import type { Verb } from '../verb.ts'
 
 export function gatewayRun({ io, exit }: Verb): Command {
   const command = new Command('run').description(

@@ -2,7 +2,7 @@ import type { NodeDetailsResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { aboutBytes, formatFields, formatTable, printOne } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 export function nodeDescribe({ io }: Verb): Command {
   const command = new Command('describe')

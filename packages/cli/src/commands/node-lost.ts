@@ -3,7 +3,7 @@ import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 export function nodeLost({ io }: Verb): Command {
   const command = new Command('lost')

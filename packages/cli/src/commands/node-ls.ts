@@ -2,7 +2,7 @@ import type { NodeResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { aboutBytes, type Column, printList } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 const COLUMNS: readonly Column<NodeResponse>[] = [
   { title: 'NODE', value: (node) => node.id },

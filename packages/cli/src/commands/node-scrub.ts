@@ -4,7 +4,7 @@ import { Command } from 'commander'
 import { ApiClient } from '../api-client.ts'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 interface ScrubFlags {
   readonly start?: true

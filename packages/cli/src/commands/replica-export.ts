@@ -5,7 +5,7 @@ import { AshlarError, ERRORS } from '@ashlar/proto'
 import { Command } from 'commander'
 import { addCommonOptions, examples, mergedOptions } from '../common.ts'
 import { formatFields, parseFormat, printOne } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 import { fileFailure } from './volume-import.ts'
 
 /** Exit code of an image of which something is not proven. */

@@ -4,7 +4,7 @@ import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
 import { addTableOptions, examples, tableFlags } from '../common.ts'
 import type { Io } from '../io.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 export function serverRun({ io, exit }: Verb): Command {
   const command = new Command('run')

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 export function volumeAcknowledgeLoss({ io }: Verb): Command {
   const command = new Command('acknowledge-loss')

@@ -4,7 +4,7 @@ import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { parsed } from '../flags.ts'
 import { printOne } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 import { describeVolume } from './volume-describe.ts'
 
 interface Options {

@@ -2,7 +2,7 @@ import { formatBytes, type VolumeResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 export function volumeDescribe({ io }: Verb): Command {
   const command = new Command('describe').description('one volume').argument('<name>', 'name of the volume')

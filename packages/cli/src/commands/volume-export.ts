@@ -5,7 +5,7 @@ import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { type ExportSource, exportInOrder, exportWithHoles } from '../images/export.ts'
 import { Progress } from '../images/progress.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 import { fileFailure } from './volume-import.ts'
 
 export function volumeExport({ io }: Verb): Command {

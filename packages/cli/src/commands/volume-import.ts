@@ -4,7 +4,7 @@ import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { chunksOf, importImage } from '../images/import.ts'
 import { Progress } from '../images/progress.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 interface Options {
   readonly peers?: string

@@ -2,7 +2,7 @@ import { formatBytes, type VolumeResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { type Column, printList } from '../output.ts'
-import type { Verb } from '../program.ts'
+import type { Verb } from '../verb.ts'
 
 const COLUMNS: readonly Column<VolumeResponse>[] = [
   { title: 'NAME', value: (volume) => volume.name },

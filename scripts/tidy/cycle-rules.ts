@@ -1,0 +1,81 @@
+import { posix } from 'node:path'
+import { EXCEPTIONS, exceptionsOf } from './exceptions.ts'
+import { type Import, importsOf } from './source-text.ts'
+import { isCode, isShipped, lineAt, type Problem, type Rule, type Tree, type TreeFile } from './tree.ts'
+
+/** Imports of one file that name other files of the tree by relative path. */
+type Edges = ReadonlyMap<string, readonly { readonly to: string; readonly entry: Import }[]>
+
+/**
+ * No file imports itself through others. Type imports count: two files that need each other's types hold one idea, or miss
+ * a third file below both.
+ */
+export const importCycles: Rule = {
+  name: 'import-cycles',
+  check(tree) {
+    const sources = tree.files.filter(({ path }) => isShipped(path) && isCode(path))
+    const edges = importEdges(sources)
+    const cycles = cyclesOf(edges)
+    const isIn = (cycle: readonly string[], start: string): boolean => cycle.some((path) => path.startsWith(start))
+    const allowed = exceptionsOf(tree).cycles
+    return [
+      ...cycles
+        .filter((cycle) => !allowed.some((start) => isIn(cycle, start)))
+        .map((cycle) => problemOf(cycle, edges, tree)),
+      ...allowed
+        .filter((start) => !cycles.some((cycle) => isIn(cycle, start)))
+        .map((start) => ({ path: EXCEPTIONS, line: 1, message: `${start} has no import cycle any more: remove it` })),
+    ]
+  },
+}
+
+function problemOf(cycle: readonly string[], edges: Edges, tree: Tree): Problem {
+  const [first = ''] = cycle
+  const back = edges.get(first)?.find(({ to }) => cycle.includes(to))
+  const text = tree.files.find(({ path }) => path === first)?.text ?? ''
+  const members = cycle.map((path) => posix.relative(posix.dirname(first), path)).join(', ')
+  return {
+    path: first,
+    line: back === undefined ? 1 : lineAt(text, back.entry.position),
+    message: `${cycle.length} files import each other (${members}): move what they share below them`,
+  }
+}
+
+function importEdges(files: readonly TreeFile[]): Edges {
+  const known = new Set(files.map(({ path }) => path))
+  return new Map(
+    files.map(({ path, text }) => {
+      const targets = importsOf(text)
+        .filter(({ specifier }) => specifier.startsWith('.'))
+        .map((entry) => ({ to: posix.join(posix.dirname(path), entry.specifier), entry }))
+      return [path, targets.filter(({ to }) => known.has(to))]
+    }),
+  )
+}
+
+/** Groups of files that reach each other (Tarjan's strongly connected components), each in the order of their names. */
+function cyclesOf(edges: Edges): string[][] {
+  const order = new Map<string, number>()
+  const lowest = new Map<string, number>()
+  const stack: string[] = []
+  const cycles: string[][] = []
+  const visit = (file: string): number => {
+    const index = order.size
+    let low = index
+    order.set(file, index)
+    stack.push(file)
+    for (const { to } of edges.get(file) ?? []) {
+      if (!order.has(to)) low = Math.min(low, visit(to))
+      else if (stack.includes(to)) low = Math.min(low, order.get(to) ?? low)
+    }
+    lowest.set(file, low)
+    if (low === index) {
+      const group = stack.splice(stack.indexOf(file))
+      const importsItself = edges.get(file)?.some(({ to }) => to === file) === true
+      if (group.length > 1 || importsItself) cycles.push(group.sort())
+    }
+    return low
+  }
+  for (const file of edges.keys()) if (!order.has(file)) visit(file)
+  return cycles
+}

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { wordsNotUsed } from '../../scripts/tidy/word-rules.ts'
+import { said } from './tree-of.ts'
+
+const GLOSSARY = {
+  'docs/GLOSSARY.md': `# Words
+
+## Words not used
+
+| Not             | But                |
+| --------------- | ------------------ |
+| master, slave   | primary, replica   |
+| for ever        | permanently        |
+
+### Terms that were replaced
+
+| Was  | Is   |
+| ---- | ---- |
+| fact | event |
+`,
+}
+const FILE = 'packages/node/src/core/a.ts'
+
+function found(source: string, exceptions: object = {}): string[] {
+  return said(wordsNotUsed, { ...GLOSSARY, [FILE]: source, 'scripts/tidy-exceptions.json': JSON.stringify(exceptions) })
+}
+
+describe('words not used', () => {
+  for (const source of ['const masterId = 1', 'const isMaster = 1', '// the master', "log('a Master')", '`the ${a} slave`'])
+    test(`refuse ${source}`, () => assert.match(found(source).join(), /a\.ts:1 .*: the word is primary, replica/))
+
+  test('refuse a phrase on two lines of a comment', () => {
+    assert.match(found('/**\n * it waits for\n * ever\n */').join(), /a\.ts:2 "for ever": the word is permanently/)
+  })
+
+  test('allow parts of other words, words that people check, and tests', () => {
+    assert.deepEqual(found("const mastery = 1 // mastered, a fact, forever\nconst b = 'enslaved'\n"), [])
+    assert.deepEqual(said(wordsNotUsed, { ...GLOSSARY, 'packages/node/test/a.ts': '// the master' }), [])
+  })
+
+  test('allow as many in a folder as the exceptions say, and show all when there are more', () => {
+    const words = { 'packages/node/': 0, 'packages/node/src/core/': 2 }
+    assert.deepEqual(found('// master\n// slave\n', { words }), [])
+    const [first, ...rest] = found('// master\n// slave\n// slave\n', { words })
+    assert.match(first ?? '', /packages\/node\/src\/core\/ holds 3 words that are not used, at most 2/)
+    assert.equal(rest.length, 3)
+  })
+
+  test('refuse a glossary without the section', () => {
+    assert.match(said(wordsNotUsed, { 'docs/GLOSSARY.md': '# Words\n' }).join(), /the section "Words not used" is missing/)
+  })
+})
