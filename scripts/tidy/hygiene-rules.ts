@@ -1,20 +1,15 @@
+import { EXCEPTIONS, exceptionsOf } from './exceptions.ts'
 import { codeOnly } from './source-text.ts'
-import { fileAt, isCode, matches, type Problem, type Rule } from './tree.ts'
+import { isCode, matches, type Problem, type Rule } from './tree.ts'
 
 /** A file of more lines than this holds more than one idea. Tests list cases, so they may be somewhat longer. */
 const MAX_LINES = 400
 const MAX_TEST_LINES = 500
-const EXCEPTIONS = 'scripts/tidy-exceptions.json'
-
-/** Files that may be longer, each with its reason: `{"path": {"lines": N, "reason": "…"}}`. */
-interface Exceptions {
-  readonly [path: string]: { readonly lines: number; readonly reason: string }
-}
 
 export const fileSizes: Rule = {
   name: 'file-sizes',
   check(tree) {
-    const exceptions = JSON.parse(fileAt(tree, EXCEPTIONS)?.text ?? '{}') as Exceptions
+    const { files: exceptions } = exceptionsOf(tree)
     const problems: Problem[] = []
     const needed = new Set<string>()
     for (const file of tree.files.filter(({ path }) => isCode(path))) {

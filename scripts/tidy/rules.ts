@@ -1,5 +1,6 @@
 import { architectureTables } from './architecture-rules.ts'
 import { pageCitations, ruleCitations, ruleNumbers } from './citation-rules.ts'
+import { importCycles } from './cycle-rules.ts'
 import { decisionRecords, documentNames } from './document-rules.ts'
 import { fileSizes, lockFile, machinePaths, openWork, packageManifests, privateMembers } from './hygiene-rules.ts'
 import { importArrows, pureRooms, thirdPartyRooms } from './room-rules.ts'
@@ -10,6 +11,7 @@ import { wordsNotUsed } from './word-rules.ts'
 export const RULES: readonly Rule[] = [
   pureRooms,
   importArrows,
+  importCycles,
   thirdPartyRooms,
   fileSizes,
   openWork,

@@ -86,14 +86,23 @@ export function codeOnly(text: string): string {
 
 /** The text with everything but its comments turned into spaces. */
 export function commentsOnly(text: string): string {
-  const code: { from: number; to: number }[] = []
+  return only(text, ['comment'])
+}
+
+/** The text with everything but its comments and strings turned into spaces. */
+export function proseOnly(text: string): string {
+  return only(text, ['comment', 'string'])
+}
+
+function only(text: string, kinds: readonly Span['kind'][]): string {
+  const rest: { from: number; to: number }[] = []
   let at = 0
   for (const span of spansOf(text)) {
-    if (span.kind !== 'comment') continue
-    code.push({ from: at, to: span.from })
+    if (!kinds.includes(span.kind)) continue
+    rest.push({ from: at, to: span.from })
     at = span.to
   }
-  return blank(text, [...code, { from: at, to: text.length }])
+  return blank(text, [...rest, { from: at, to: text.length }])
 }
 
 function blank(text: string, ranges: readonly { readonly from: number; readonly to: number }[]): string {

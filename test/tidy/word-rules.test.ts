@@ -27,7 +27,13 @@ function found(source: string, exceptions: object = {}): string[] {
 }
 
 describe('words not used', () => {
-  for (const source of ['const masterId = 1', 'const isMaster = 1', '// the master', "log('a Master')", '`the ${a} slave`'])
+  for (const source of [
+    'const masterId = 1',
+    'const isMaster = 1',
+    '// the master',
+    "log('a Master')",
+    '`the ${a} slave`',
+  ])
     test(`refuse ${source}`, () => assert.match(found(source).join(), /a\.ts:1 .*: the word is primary, replica/))
 
   test('refuse a phrase on two lines of a comment', () => {
@@ -48,6 +54,9 @@ describe('words not used', () => {
   })
 
   test('refuse a glossary without the section', () => {
-    assert.match(said(wordsNotUsed, { 'docs/GLOSSARY.md': '# Words\n' }).join(), /the section "Words not used" is missing/)
+    assert.match(
+      said(wordsNotUsed, { 'docs/GLOSSARY.md': '# Words\n' }).join(),
+      /the section "Words not used" is missing/,
+    )
   })
 })
