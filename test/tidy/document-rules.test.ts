@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { decisionRecords, documentNames } from '../../scripts/tidy/document-rules.ts'
-import { replacedWords, wordsNotUsed } from '../../scripts/tidy/word-rules.ts'
 import { said } from './tree-of.ts'
 
 describe('names in documents', () => {
@@ -37,28 +36,5 @@ describe('decision records', () => {
     assert.match(found, /0003-b\.md:1 the name should be 0002-/)
     assert.match(found, /"## Alternatives considered" is missing/)
     assert.doesNotMatch(found, /0001/)
-  })
-})
-
-describe('words not used', () => {
-  const glossary = '## Words not used\n\n| Not | But |\n|---|---|\n| master, leader | primary |\n\n## Next\n| a | b |\n'
-
-  test('are read from the glossary', () => {
-    assert.deepEqual(replacedWords(glossary), [
-      { word: 'master', instead: 'primary' },
-      { word: 'leader', instead: 'primary' },
-    ])
-  })
-
-  test('are refused as a name or as a part of one, and allowed in comments and inside other words', () => {
-    const found = said(wordsNotUsed, {
-      'docs/GLOSSARY.md': glossary,
-      'packages/node/src/a.ts': 'const master = 1\nconst oldMaster = 2\n// the master\nconst mastery = remaster\n',
-      'test/a.ts': 'const master = 1\n',
-    })
-    assert.deepEqual(
-      found.map((line) => line.split(' ')[0]),
-      ['packages/node/src/a.ts:1', 'packages/node/src/a.ts:2'],
-    )
   })
 })

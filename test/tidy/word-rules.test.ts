@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { wordsNotUsed } from '../../scripts/tidy/word-rules.ts'
+import { replacedWords, wordsNotUsed } from '../../scripts/tidy/word-rules.ts'
 import { said } from './tree-of.ts'
 
 const GLOSSARY = {
@@ -27,12 +27,20 @@ function found(source: string, exceptions: object = {}): string[] {
 }
 
 describe('words not used', () => {
+  test('are read from the section of the glossary, up to the next heading', () => {
+    assert.deepEqual(replacedWords(GLOSSARY['docs/GLOSSARY.md']), [
+      { word: 'master', instead: 'primary, replica' },
+      { word: 'slave', instead: 'primary, replica' },
+      { word: 'for ever', instead: 'permanently' },
+    ])
+  })
+
   for (const source of [
     'const masterId = 1',
     'const isMaster = 1',
     '// the master',
     "log('a Master')",
-    '`the ${a} slave`',
+    'const a = `a slave`',
   ])
     test(`refuse ${source}`, () => assert.match(found(source).join(), /a\.ts:1 .*: the word is primary, replica/))
 
