@@ -2,4 +2,4 @@
 
 export { createLog, createRegister, LATENCY_BUCKETS_SECONDS, type Register } from './observe/index.ts'
 export { type ClusterRecovery, planRecovery, recoverCluster } from './rescue/cluster-recovery.ts'
-export { exportReplicas, type ImageTarget, type ReplicaExport } from './rescue/replica-export.ts'
+export { exportReplicas, type ImageTarget, type ReplicaExport } from './rescue/export-replicas.ts'

@@ -10,7 +10,7 @@ export const WIDE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         room: 'packages/node/src/storage/replicas',
-        in: 'Replica.settle(block, change)',
+        in: 'LocalReplica.settle(block, change)',
         body: 'if (change !== undefined) this.pending.delete(block)',
       },
     ],

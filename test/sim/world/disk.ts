@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { Effect, Head, Input, LoadedBlock, LogEntry, StoredReplica, Token } from '@ashlar/node/core'
 import type { BlockIndex, BlockKind, BlockVersion, Bytes, ClusterId, ExtentId, StoreId, Voter } from '@ashlar/proto'
-import { blockKey } from '../../../packages/node/src/storage/keyspace.ts'
+import { blockKey } from '../../../packages/node/src/storage/encoding/keyspace.ts'
 import { MemoryDisk } from '../../../packages/node/src/storage/memory/memory-driver.ts'
 import type { Chance } from './chance.ts'
 import { DiskSpace } from './disk-space.ts'

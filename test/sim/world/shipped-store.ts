@@ -1,7 +1,7 @@
 import type { Input, StoredReplica } from '@ashlar/node/core'
 import { type BlockIndex, type BlockVersion, type ExtentId, sameVersion } from '@ashlar/proto'
 import type { BatchOperation } from '../../../packages/node/src/storage/driver.ts'
-import { extentKey } from '../../../packages/node/src/storage/keyspace.ts'
+import { extentKey } from '../../../packages/node/src/storage/encoding/keyspace.ts'
 import { formatDriver } from '../../../packages/node/src/storage/open/format.ts'
 import { openStoreOnDriver } from '../../../packages/node/src/storage/open/open-store.ts'
 import type { ReplicaStore } from '../../../packages/node/src/storage/replica-store.ts'

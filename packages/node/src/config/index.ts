@@ -38,4 +38,4 @@ export {
   insecureListeners,
   knownPeers,
   validateServerOptions,
-} from './validate.ts'
+} from './validate-options.ts'

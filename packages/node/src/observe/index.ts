@@ -1,5 +1,5 @@
 /** What a node tells people: log lines and metrics. */
-export { createLog, type LogOptions } from './log.ts'
+export { createLog, type LogOptions } from './logger.ts'
 export type { NodeMetrics, StorageSource } from './metrics/index.ts'
 export { Observer, type ObserverOptions } from './observer.ts'
 export {

@@ -2,22 +2,22 @@ import { crc32 } from 'node:zlib'
 import { type ClusterId, type ExtentId, invariant, type VolumeId, type Voter, volumeOf } from '@ashlar/proto'
 import type { LeafTable } from '../core/blocks/index.ts'
 import type { HeadRecord, ReplicaChange, StoredReplica } from '../core/machine.ts'
-import type { Batch } from './batch.ts'
-import { Checkpointer } from './checkpoint.ts'
-import { CommitQueue } from './commit-queue.ts'
+import type { Batch } from './commit/batch.ts'
+import { Checkpointer } from './commit/checkpoint.ts'
+import { CommitQueue } from './commit/commit-queue.ts'
 import type { StorageDriver } from './driver.ts'
+import { extentKey } from './encoding/keyspace.ts'
 import { driverPoisonedError } from './errors.ts'
-import { GatheredReads } from './gathered-reads.ts'
-import { IdentityKeeper } from './identity-keeper.ts'
-import { extentKey } from './keyspace.ts'
+import { IdentityKeeper } from './identity/identity-keeper.ts'
 import type { StoreMetrics } from './metrics.ts'
 import type { StoreTuning } from './options.ts'
 import { loadBlocks } from './replicas/block-reader.ts'
 import { ChangeEntry, DamageEntry, RepairEntry } from './replicas/change-entry.ts'
 import { Dropper } from './replicas/dropper.ts'
+import { GatheredReads } from './replicas/gathered-reads.ts'
 import { LeafCache } from './replicas/leaf-cache.ts'
-import { mergePatches } from './replicas/merge.ts'
-import { Replica, storedReplica } from './replicas/replica.ts'
+import { LocalReplica, storedReplica } from './replicas/local-replica.ts'
+import { applyPatches } from './replicas/patch-block.ts'
 import { readAllocation, readVersions } from './replicas/version-reader.ts'
 import { encodeHead } from './repositories/head-repository.ts'
 import type { IdentityValue } from './repositories/identity-repository.ts'
@@ -30,7 +30,7 @@ import type { Complete, Store, StoreEffect, StoreIdentity } from './store.ts'
 export interface OpenedStore {
   readonly driver: StorageDriver
   readonly identity: IdentityValue
-  readonly replicas: Map<ExtentId, Replica>
+  readonly replicas: Map<ExtentId, LocalReplica>
   readonly volumes: Map<VolumeId, VolumeValue>
   readonly tombstones: Set<ExtentId>
   readonly journalStart: number
@@ -51,7 +51,7 @@ export class ReplicaStore implements Store {
   readonly #driver: StorageDriver
   readonly #reads: GatheredReads
   readonly #complete: Complete
-  readonly #replicas: Map<ExtentId, Replica>
+  readonly #replicas: Map<ExtentId, LocalReplica>
   readonly #volumes: Map<VolumeId, VolumeValue>
   readonly #queue: CommitQueue
   readonly #leaves: LeafCache
@@ -206,7 +206,7 @@ export class ReplicaStore implements Store {
       )
       return
     }
-    const replica = Replica.empty(extent, blockSizeBytes, lengthBytes, volumeName)
+    const replica = LocalReplica.empty(extent, blockSizeBytes, lengthBytes, volumeName)
     this.#replicas.set(extent, replica)
     this.#queue.push({
       bytes: 256,
@@ -258,12 +258,12 @@ export class ReplicaStore implements Store {
       const [loaded] = await this.#loadBlocks(replica, [block])
       invariant(loaded !== undefined, 'a load of one block gives one block')
       const { version: base, damaged } = loaded
-      const bytes = damaged ? NO_BYTES : mergePatches(loaded.bytes, replica.blockSizeBytes, patches)
+      const bytes = damaged ? NO_BYTES : applyPatches(loaded.bytes, replica.blockSizeBytes, patches)
       this.#answer({ type: 'merged', token, base, damaged, bytes, checksum: damaged ? 0 : crc32(bytes) })
     })
   }
 
-  async #loadBlocks(replica: Replica, blocks: readonly number[]) {
+  async #loadBlocks(replica: LocalReplica, blocks: readonly number[]) {
     const { repairs } = replica
     const result = await loadBlocks(this.#driver, this.#reads, this.#leaves, replica, blocks)
     this.metrics.blocksRead += blocks.length
@@ -316,7 +316,7 @@ export class ReplicaStore implements Store {
   }
 
   /** Keeps what is known of the volume of a replica on disk, for a map that was lost (amendment 16). */
-  #noteVolume(replica: Replica, record: HeadRecord | undefined, batch: Batch): void {
+  #noteVolume(replica: LocalReplica, record: HeadRecord | undefined, batch: Batch): void {
     const id = volumeOf(replica.extent)
     const before = this.#volumes.get(id)
     const value: VolumeValue = {
@@ -338,7 +338,7 @@ export class ReplicaStore implements Store {
   }
 
   /** Versions were lost or damaged on disk: what is there counts, and a comparison has to bring the rest back. */
-  #onMismatch(replica: Replica, table: LeafTable): void {
+  #onMismatch(replica: LocalReplica, table: LeafTable): void {
     this.metrics.leafMismatches++
     replica.adoptLeaf(table)
     const reason = `versions of leaf ${table.leaf} of extent ${replica.extent} do not match their digest`
@@ -369,7 +369,7 @@ export class ReplicaStore implements Store {
     this.#complete({ type: 'store-failed', reason: error instanceof Error ? error.message : String(error) })
   }
 
-  #replica(extent: ExtentId): Replica {
+  #replica(extent: ExtentId): LocalReplica {
     const replica = this.#replicas.get(extent)
     invariant(replica !== undefined, `extent ${extent} has no replica in this store`)
     return replica

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { loadOptions } from '../../src/config/load.ts'
 import { SERVER_OPTIONS, type ServerOptions } from '../../src/config/options.ts'
-import { insecureListeners, knownPeers, validateServerOptions } from '../../src/config/validate.ts'
+import { insecureListeners, knownPeers, validateServerOptions } from '../../src/config/validate-options.ts'
 
 function options(flags: Record<string, string | boolean>): ServerOptions {
   return loadOptions(SERVER_OPTIONS, { flags: { 'data-dir': 'd', ...flags }, environment: {} }).values

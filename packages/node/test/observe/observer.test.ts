@@ -4,7 +4,7 @@ import { type Epoch, ERRORS, extentId, type Message, type SessionId, type Volume
 import type { MachineEvent } from '../../src/core/machine.ts'
 import { FACT_METRICS } from '../../src/observe/event-metrics.ts'
 import { Observer } from '../../src/observe/index.ts'
-import { delaySeconds } from '../../src/observe/metrics/process.ts'
+import { delaySeconds } from '../../src/observe/metrics/process-metrics.ts'
 import { newStoreMetrics } from '../../src/storage/index.ts'
 import { extentRecord, FakeView, mapOf, nodeRecord, primaryStatus, storeOf, volumeRecord } from '../admin/fake-view.ts'
 

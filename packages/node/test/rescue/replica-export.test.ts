@@ -14,9 +14,9 @@ import {
   type VolumeId,
 } from '@ashlar/proto'
 import type { BlockChange, HeadRecord } from '../../src/core/machine.ts'
-import { exportReplicas } from '../../src/rescue/replica-export.ts'
+import { exportReplicas } from '../../src/rescue/export-replicas.ts'
+import { blockKey } from '../../src/storage/encoding/keyspace.ts'
 import { openLevelDbDriver, openStore } from '../../src/storage/index.ts'
-import { blockKey } from '../../src/storage/keyspace.ts'
 import { del, put } from '../conformance/storage-driver-suite.ts'
 import { bare, content, D, data, StoreRunner } from '../storage/store-kit.ts'
 

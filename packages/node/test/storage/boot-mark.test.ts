@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { ClusterId, StoreId } from '@ashlar/proto'
 import { BootMark, openControlLog } from '../../src/storage/control-log/index.ts'
-import { runtimeDirectory } from '../../src/storage/runtime-directory.ts'
+import { runtimeDirectory } from '../../src/storage/files/runtime-directory.ts'
 
 const STORE = '00000000-0000-7000-8000-000000000001' as StoreId
 const CANDIDATE = '00000000-0000-7000-8000-000000000002' as StoreId

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it, mock } from 'node:test'
-import { CommitQueue, type QueueEntry } from '../../src/storage/commit-queue.ts'
+import { CommitQueue, type QueueEntry } from '../../src/storage/commit/commit-queue.ts'
 import type { StorageDriver } from '../../src/storage/driver.ts'
 
 /** A queue over a disk that finishes a batch when it is told to, under a clock that stands still until it is moved. */

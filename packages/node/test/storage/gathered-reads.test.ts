@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StorageDriver } from '../../src/storage/driver.ts'
-import { GatheredReads } from '../../src/storage/gathered-reads.ts'
+import { GatheredReads } from '../../src/storage/replicas/gathered-reads.ts'
 
 const keyOf = (number: number) => new Uint8Array([number])
 

@@ -13,7 +13,7 @@ import fc from 'fast-check'
 import { LeafTable } from '../../src/core/blocks/index.ts'
 import { MemoryDriver } from '../../src/storage/memory/memory-driver.ts'
 import { LeafCache } from '../../src/storage/replicas/leaf-cache.ts'
-import { Replica } from '../../src/storage/replicas/replica.ts'
+import { LocalReplica } from '../../src/storage/replicas/local-replica.ts'
 
 const LEAF = 3
 const FIRST = LEAF * LIMITS.leafBlocks
@@ -59,7 +59,7 @@ test('leaves of few versions weigh an eighth, so that eight times as many stay i
     mismatch: () => assert.fail('nothing is read from disk'),
   })
   const leaves = 9
-  const replica = Replica.empty(1 as Replica['extent'], 4096, leaves * LIMITS.leafBlocks * 4096, 'demo')
+  const replica = LocalReplica.empty(1 as LocalReplica['extent'], 4096, leaves * LIMITS.leafBlocks * 4096, 'demo')
   const write = (leaf: number, versions: number) => {
     const cached = cache.pin(replica, leaf)
     for (let slot = 0; slot < versions; slot++) {

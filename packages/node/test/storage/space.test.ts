@@ -7,7 +7,7 @@ import { type ExtentId, GIB, isAtLeast, KIB, MIB, STORE_SPACES, type StoreSpace 
 import type { KeyRange } from '../../src/storage/index.ts'
 import { engineFor, LEVELDB_DEFAULTS } from '../../src/storage/leveldb/options.ts'
 import { MemoryDisk, MemoryDriver } from '../../src/storage/memory/memory-driver.ts'
-import { Replica } from '../../src/storage/replicas/replica.ts'
+import { LocalReplica } from '../../src/storage/replicas/local-replica.ts'
 import { Ballast, defaultBallastBytes } from '../../src/storage/space/ballast.ts'
 import { FreeSpace, type SpaceStart } from '../../src/storage/space/free-space.ts'
 import { Reclaimer } from '../../src/storage/space/reclaimer.ts'
@@ -131,7 +131,7 @@ test('a ballast that was given up counts as used until there is room to write be
 })
 
 test('what was erased is compacted in slices, since a whole range takes as much room as what stays of it', async (t) => {
-  const replica = Replica.empty((2 ** 20) as ExtentId, 4096, 20 * MIB, 'demo')
+  const replica = LocalReplica.empty((2 ** 20) as ExtentId, 4096, 20 * MIB, 'demo')
   replica.garbageBytes = 4096
   const slices: [number, number][] = []
   const driver = new MemoryDriver()
@@ -158,8 +158,8 @@ test('what was erased is compacted in slices, since a whole range takes as much 
 })
 
 test('a short disk gets back what was erased: most first, one at a time, and every replica once when it opens full', async (t) => {
-  const extents = [1, 2, 3].map((n) => Replica.empty((n * 2 ** 20) as ExtentId, 4096, MIB, 'demo'))
-  const [first, second, third] = extents as [Replica, Replica, Replica]
+  const extents = [1, 2, 3].map((n) => LocalReplica.empty((n * 2 ** 20) as ExtentId, 4096, MIB, 'demo'))
+  const [first, second, third] = extents as [LocalReplica, LocalReplica, LocalReplica]
   const compacted: ExtentId[] = []
   const finish: (() => void)[] = []
   const driver = new MemoryDriver()

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { BLOCK_ABSENT, type Epoch, extentId, type VolumeId } from '@ashlar/proto'
+import { blockKey, blockRange, extentKey, journalKey, wholeSpace } from '../../src/storage/encoding/keyspace.ts'
 import { type MemoryDisk, MemoryDriver } from '../../src/storage/index.ts'
-import { blockKey, blockRange, extentKey, journalKey, wholeSpace } from '../../src/storage/keyspace.ts'
 import { del, entries, put } from '../conformance/storage-driver-suite.ts'
 import { bare, content, D, data, EXTENT, hex, Model, memoryStore } from './store-kit.ts'
 

@@ -12,8 +12,8 @@ import {
   type VolumeId,
 } from '@ashlar/proto'
 import type { HeadRecord } from '../../src/core/machine.ts'
+import { wholeSpace } from '../../src/storage/encoding/keyspace.ts'
 import { type MemoryDisk, MemoryDriver } from '../../src/storage/index.ts'
-import { wholeSpace } from '../../src/storage/keyspace.ts'
 import { entries } from '../conformance/storage-driver-suite.ts'
 import { bare, D, data, EXTENT, EXTENT_BYTES, Model, memoryStore, operation } from './store-kit.ts'
 

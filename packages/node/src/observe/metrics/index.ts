@@ -1,13 +1,13 @@
 import type { Register } from '../register.ts'
-import { type ControlMetrics, controlMetrics } from './control.ts'
-import { type ProcessInfo, type ProcessMetrics, processMetrics } from './process.ts'
-import { type RecoveryMetrics, recoveryMetrics } from './recovery.ts'
-import { type ReplicationMetrics, replicationMetrics } from './replication.ts'
-import { type ScrubMetrics, scrubMetrics } from './scrub.ts'
-import { type StorageMetrics, storageMetrics } from './storage.ts'
-import { type TransportMetrics, transportMetrics } from './transport.ts'
+import { type ControlMetrics, controlMetrics } from './control-metrics.ts'
+import { type ProcessInfo, type ProcessMetrics, processMetrics } from './process-metrics.ts'
+import { type RecoveryMetrics, recoveryMetrics } from './recovery-metrics.ts'
+import { type ReplicationMetrics, replicationMetrics } from './replication-metrics.ts'
+import { type ScrubMetrics, scrubMetrics } from './scrub-metrics.ts'
+import { type StorageMetrics, storageMetrics } from './storage-metrics.ts'
+import { type TransportMetrics, transportMetrics } from './transport-metrics.ts'
 
-export type { StorageSource } from './storage.ts'
+export type { StorageSource } from './storage-metrics.ts'
 export type {
   ControlMetrics,
   ProcessInfo,

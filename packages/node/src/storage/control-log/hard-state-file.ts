@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { StoreId } from '@ashlar/proto'
 import type { HardState } from '../../core/raft/index.ts'
-import { syncDirectory } from '../directories.ts'
+import { uuidAt, writeUuid } from '../encoding/uuid-bytes.ts'
 import { corruptStoreError } from '../errors.ts'
-import { uuidAt, writeUuid } from '../uuid-bytes.ts'
+import { syncDirectory } from '../files/directories.ts'
 import { openOrMake, readIfThere, writeAll } from './files.ts'
 
 /**

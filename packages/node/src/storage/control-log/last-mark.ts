@@ -4,8 +4,8 @@ import { crc32 } from 'node:zlib'
 import type { StoreId } from '@ashlar/proto'
 import type { LogMark } from '../../core/raft/index.ts'
 import { NO_LOG_MARK } from '../../core/raft/index.ts'
-import { syncDirectory } from '../directories.ts'
-import { uuidAt, writeUuid } from '../uuid-bytes.ts'
+import { uuidAt, writeUuid } from '../encoding/uuid-bytes.ts'
+import { syncDirectory } from '../files/directories.ts'
 import { openOrMake, readIfThere, writeAll } from './files.ts'
 
 /**

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { Members } from '../../core/control/index.ts'
 import type { Snapshot } from '../../core/raft/index.ts'
-import { syncDirectory } from '../directories.ts'
 import { corruptStoreError } from '../errors.ts'
+import { syncDirectory } from '../files/directories.ts'
 import { readIfThere, writeAll } from './files.ts'
 
 /**

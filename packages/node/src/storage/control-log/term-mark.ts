@@ -1,7 +1,7 @@
 import { open as openFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { syncDirectory } from '../directories.ts'
+import { syncDirectory } from '../files/directories.ts'
 import { readIfThere, writeAll } from './files.ts'
 
 /**

@@ -1,9 +1,9 @@
 import { dirname } from 'node:path'
 import { AshlarError, MIB } from '@ashlar/proto'
 import { Level } from 'level'
-import { diskSpace, syncDirectory } from '../directories.ts'
 import type { BatchOperation, DiskSpace, Durability, Entry, KeyRange, ScanOptions, StorageDriver } from '../driver.ts'
 import { corruptStoreError, driverClosedError, driverPoisonedError, unusableStoreError } from '../errors.ts'
+import { diskSpace, syncDirectory } from '../files/directories.ts'
 import { LEVELDB_DEFAULTS, type LevelDbOptions } from './options.ts'
 
 /** What `level` is on Node.js: its declared type is only the part that it shares with its twin for browsers. */

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { ABSENT_VERSION, BLOCK_DATA, type BlockIndex, type BlockVersion, type ExtentId, LIMITS } from '@ashlar/proto'
 import type { StorageDriver } from '../driver.ts'
-import { blockOfKey, blockRange } from '../keyspace.ts'
+import { blockOfKey, blockRange } from '../encoding/keyspace.ts'
 import { decodeVersion } from '../repositories/version-value.ts'
 
 /** A block as one store has it on disk. */

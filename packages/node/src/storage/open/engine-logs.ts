@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { syncDirectory } from '../directories.ts'
+import { syncDirectory } from '../files/directories.ts'
 import type { Layout } from './layout.ts'
 
 /**

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isUuid, type StoreId } from '@ashlar/proto'
-import { syncDirectory, syncFile } from '../directories.ts'
 import type { StorageDriver } from '../driver.ts'
+import { JOURNAL_START_KEY } from '../encoding/keyspace.ts'
 import { unusableStoreError } from '../errors.ts'
-import { JOURNAL_START_KEY } from '../keyspace.ts'
+import { syncDirectory, syncFile } from '../files/directories.ts'
+import { newStoreId } from '../identity/store-id.ts'
 import { openLevelDbDriver } from '../leveldb/leveldb-driver.ts'
 import type { LevelDbOptions } from '../leveldb/options.ts'
 import {
@@ -17,7 +18,6 @@ import {
 } from '../repositories/identity-repository.ts'
 import { encodeJournalStart } from '../repositories/journal-repository.ts'
 import { FILE_SYSTEM_ENTRIES, FORMATTING_PREFIX, type Layout, layoutOf, STORE_NAME } from './layout.ts'
-import { newStoreId } from './store-id.ts'
 
 interface Sidecar {
   readonly formatVersion: number

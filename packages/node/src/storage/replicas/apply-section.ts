@@ -1,12 +1,12 @@
 import type { Head } from '../../core/machine.ts'
 import type { JournalSection } from '../repositories/journal-repository.ts'
-import type { Replica } from './replica.ts'
+import type { LocalReplica } from './local-replica.ts'
 
 /**
  * Carries what the journal says about one extent into the memory of its replica. Both the batch that is being built and
  * the replay at open go through here, so that a restart ends in the state that was before it.
  */
-export function applySection(replica: Replica, section: JournalSection): void {
+export function applySection(replica: LocalReplica, section: JournalSection): void {
   const { last, commitSeq, extra, operations, blocks } = section
   const { generation } = replica.head
   replica.head = { ...replica.head, ...headPart(section) }

@@ -3,10 +3,10 @@ import { ABSENT_VERSION, BLOCK_ABSENT, BLOCK_DATA, type BlockIndex, type BlockVe
 import { leafOf } from '../../core/blocks/index.ts'
 import type { LoadedBlock } from '../../core/machine.ts'
 import type { StorageDriver } from '../driver.ts'
-import type { GatheredReads } from '../gathered-reads.ts'
-import { blockKey, blockOfKey, blockRange } from '../keyspace.ts'
+import { blockKey, blockOfKey, blockRange } from '../encoding/keyspace.ts'
+import type { GatheredReads } from './gathered-reads.ts'
 import type { LeafCache, LeafRead } from './leaf-cache.ts'
-import type { Replica } from './replica.ts'
+import type { LocalReplica } from './local-replica.ts'
 
 /** Blocks in a row from which on an iterator is cheaper than a search for each. */
 const RUN_BLOCKS = 8
@@ -34,7 +34,7 @@ export async function loadBlocks(
   driver: StorageDriver,
   reads: GatheredReads,
   leaves: LeafCache,
-  replica: Replica,
+  replica: LocalReplica,
   blocks: readonly BlockIndex[],
 ): Promise<LoadResult> {
   const loaded: LoadedBlock[] = new Array(blocks.length)
@@ -64,7 +64,7 @@ export async function loadBlocks(
 }
 
 /** The version of a block that is not pending, if memory tells. */
-function knownVersion(leaves: LeafCache, replica: Replica, block: BlockIndex): BlockVersion | undefined {
+function knownVersion(leaves: LeafCache, replica: LocalReplica, block: BlockIndex): BlockVersion | undefined {
   const leaf = leafOf(block)
   const table = leaves.peek(replica, leaf)
   if (table !== undefined) return table.get(block)
@@ -91,7 +91,7 @@ async function fetchAll(
   driver: StorageDriver,
   reads: GatheredReads,
   leaves: LeafCache,
-  replica: Replica,
+  replica: LocalReplica,
   wanted: readonly Wanted[],
 ): Promise<{ fetched: Fetched[]; tables: Map<number, LeafRead> }> {
   const runs: Promise<void>[] = []
@@ -116,7 +116,7 @@ async function fetchAll(
 
 async function fetchSingles(
   reads: GatheredReads,
-  replica: Replica,
+  replica: LocalReplica,
   wanted: readonly Wanted[],
   singles: readonly number[],
   fetched: Fetched[],
@@ -129,7 +129,7 @@ async function fetchSingles(
 
 async function fetchRun(
   driver: StorageDriver,
-  replica: Replica,
+  replica: LocalReplica,
   wanted: readonly Wanted[],
   start: number,
   end: number,

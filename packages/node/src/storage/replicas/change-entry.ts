@@ -2,15 +2,15 @@ import { crc32 } from 'node:zlib'
 import { BLOCK_ABSENT, BLOCK_DATA, type BlockIndex, type BlockVersion, invariant, sameVersion } from '@ashlar/proto'
 import { leafOf } from '../../core/blocks/index.ts'
 import type { Head, ReplicaChange } from '../../core/machine.ts'
-import type { Batch } from '../batch.ts'
-import type { QueueEntry } from '../commit-queue.ts'
-import { blockKey } from '../keyspace.ts'
+import type { Batch } from '../commit/batch.ts'
+import type { QueueEntry } from '../commit/commit-queue.ts'
+import { blockKey } from '../encoding/keyspace.ts'
 import type { HeadExtra } from '../repositories/head-repository.ts'
 import { type JournalSection, newSection } from '../repositories/journal-repository.ts'
 import { encodeVersion } from '../repositories/version-value.ts'
 import { applySection, mergeSection } from './apply-section.ts'
 import type { CachedLeaf, LeafCache } from './leaf-cache.ts'
-import type { PendingBlock, Replica } from './replica.ts'
+import type { LocalReplica, PendingBlock } from './local-replica.ts'
 
 /** Bytes that an entry adds beside those of its blocks: keys, versions, journal. */
 const ENTRY_BYTES = 64
@@ -21,7 +21,7 @@ class PinnedLeaves {
   readonly #cache: LeafCache
   readonly #pinned = new Map<number, CachedLeaf>()
 
-  constructor(cache: LeafCache, replica: Replica, blocks: Iterable<BlockIndex>) {
+  constructor(cache: LeafCache, replica: LocalReplica, blocks: Iterable<BlockIndex>) {
     this.#cache = cache
     for (const block of blocks) {
       const leaf = leafOf(block)
@@ -56,7 +56,7 @@ class PinnedLeaves {
 /** A `commit`: blocks, head, operation and windows of one replica in one batch. Reads see it from its construction on. */
 export class ChangeEntry implements QueueEntry {
   readonly bytes: number
-  readonly #replica: Replica
+  readonly #replica: LocalReplica
   readonly #change: ReplicaChange
   readonly #leaves: PinnedLeaves
   readonly #pending: PendingBlock[] = []
@@ -65,7 +65,7 @@ export class ChangeEntry implements QueueEntry {
 
   constructor(
     cache: LeafCache,
-    replica: Replica,
+    replica: LocalReplica,
     change: ReplicaChange,
     onBuilt: (change: ReplicaChange, batch: Batch) => void,
     onDone: () => void,
@@ -155,7 +155,7 @@ function fillHead(section: JournalSection, change: ReplicaChange, head: Head): v
 /** A `repair`: writes the bytes of a damaged block if its version is still the one that they belong to. */
 export class RepairEntry implements QueueEntry {
   readonly bytes: number
-  readonly #replica: Replica
+  readonly #replica: LocalReplica
   readonly #block: BlockIndex
   readonly #version: BlockVersion
   readonly #content: Uint8Array
@@ -165,7 +165,7 @@ export class RepairEntry implements QueueEntry {
 
   constructor(
     cache: LeafCache,
-    replica: Replica,
+    replica: LocalReplica,
     repair: { readonly block: BlockIndex; readonly version: BlockVersion; readonly bytes: Uint8Array },
     onDone: (repaired: boolean) => void,
   ) {
@@ -205,14 +205,14 @@ export class RepairEntry implements QueueEntry {
 /** Remembers that a block was found damaged, unless it was overwritten or repaired since. */
 export class DamageEntry implements QueueEntry {
   readonly bytes = ENTRY_BYTES
-  readonly #replica: Replica
+  readonly #replica: LocalReplica
   readonly #block: BlockIndex
   readonly #version: BlockVersion
   readonly #repairs: number
   readonly #leaves: PinnedLeaves
 
   /** `repairs` as it was when the read began that found the damage, `version` what it was checked against. */
-  constructor(cache: LeafCache, replica: Replica, block: BlockIndex, version: BlockVersion, repairs: number) {
+  constructor(cache: LeafCache, replica: LocalReplica, block: BlockIndex, version: BlockVersion, repairs: number) {
     this.#replica = replica
     this.#block = block
     this.#version = version

@@ -1,7 +1,7 @@
 import { type BlockIndex, type Bytes, type ExtentId, MIB } from '@ashlar/proto'
-import type { CommitQueue } from '../commit-queue.ts'
+import type { CommitQueue } from '../commit/commit-queue.ts'
 import type { StorageDriver } from '../driver.ts'
-import { BLOCK_SPACES, type BlockSpace, blockOfKey, blockRange } from '../keyspace.ts'
+import { BLOCK_SPACES, type BlockSpace, blockOfKey, blockRange } from '../encoding/keyspace.ts'
 
 /** Keys deleted in one batch: bounds how long a client's write waits behind it. */
 const KEYS_PER_BATCH = 1024

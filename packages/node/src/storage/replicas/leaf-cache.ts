@@ -1,13 +1,13 @@
 import { type BlockVersion, LIMITS } from '@ashlar/proto'
 import { LeafTable, leafOf } from '../../core/blocks/index.ts'
 import type { StorageDriver } from '../driver.ts'
-import { blockOfKey, blockRange } from '../keyspace.ts'
+import { blockOfKey, blockRange } from '../encoding/keyspace.ts'
 import { decodeVersion } from '../repositories/version-value.ts'
-import type { Replica } from './replica.ts'
+import type { LocalReplica } from './local-replica.ts'
 
 /** One leaf of one replica in memory, or on its way there. */
 export interface CachedLeaf {
-  readonly replica: Replica
+  readonly replica: LocalReplica
   readonly leaf: number
   /** Undefined until it is loaded. */
   table: LeafTable | undefined
@@ -33,7 +33,7 @@ export interface LeafCacheEvents {
   /** The driver failed to read. */
   failed(error: unknown): void
   /** The versions on disk have another digest than the one kept for them. */
-  mismatch(replica: Replica, table: LeafTable): void
+  mismatch(replica: LocalReplica, table: LeafTable): void
 }
 
 /**
@@ -45,7 +45,7 @@ export class LeafCache {
   readonly #driver: StorageDriver
   readonly #capacity: number
   readonly #events: LeafCacheEvents
-  readonly #leaves = new Map<Replica, Map<number, CachedLeaf>>()
+  readonly #leaves = new Map<LocalReplica, Map<number, CachedLeaf>>()
   /** Leaves that nothing pins, the longest unused first. */
   readonly #unpinned = new Set<CachedLeaf>()
   #weight = 0
@@ -63,7 +63,7 @@ export class LeafCache {
   }
 
   /** The table of a leaf if it is in memory. It lags behind `replica.pending`. */
-  peek(replica: Replica, leaf: number): LeafTable | undefined {
+  peek(replica: LocalReplica, leaf: number): LeafTable | undefined {
     const cached = this.#leaves.get(replica)?.get(leaf)
     if (cached?.table === undefined) return undefined
     if (cached.pins === 0) {
@@ -74,12 +74,12 @@ export class LeafCache {
   }
 
   /** True while a change of a leaf was handed over and is not yet on stable storage. */
-  isChanging(replica: Replica, leaf: number): boolean {
+  isChanging(replica: LocalReplica, leaf: number): boolean {
     return (this.#leaves.get(replica)?.get(leaf)?.pins ?? 0) > 0
   }
 
   /** Holds a leaf in memory, loading it first if need be, until as many `unpin`. */
-  pin(replica: Replica, leaf: number): CachedLeaf {
+  pin(replica: LocalReplica, leaf: number): CachedLeaf {
     const cached = this.#get(replica, leaf)
     if (cached.pins++ === 0) this.#unpinned.delete(cached)
     this.#evict()
@@ -90,7 +90,7 @@ export class LeafCache {
    * The versions of a leaf as they are at the call, checked against their digest: a key that a flipped bit hides from the
    * engine would otherwise give the version before it, or none. Rejects when the driver cannot read.
    */
-  read(replica: Replica, leaf: number): Promise<LeafRead> {
+  read(replica: LocalReplica, leaf: number): Promise<LeafRead> {
     const cached = this.#get(replica, leaf)
     this.#evict()
     if (cached.table !== undefined) return Promise.resolve({ table: cached.table.clone(), sound: true })
@@ -99,7 +99,7 @@ export class LeafCache {
     return reader.promise
   }
 
-  #get(replica: Replica, leaf: number): CachedLeaf {
+  #get(replica: LocalReplica, leaf: number): CachedLeaf {
     let leaves = this.#leaves.get(replica)
     if (leaves === undefined) {
       leaves = new Map()
@@ -125,7 +125,7 @@ export class LeafCache {
   }
 
   /** Forgets the leaves of a replica that is gone and that nothing pins any more. */
-  drop(replica: Replica): void {
+  drop(replica: LocalReplica): void {
     const leaves = this.#leaves.get(replica)
     if (leaves === undefined) return
     for (const cached of leaves.values()) {
@@ -188,7 +188,7 @@ export class LeafCache {
 /** The versions of `count` leaves in a row as they are on disk at the call. */
 export async function scanLeaves(
   driver: StorageDriver,
-  replica: Replica,
+  replica: LocalReplica,
   firstLeaf: number,
   count: number,
 ): Promise<LeafTable[]> {

@@ -2,7 +2,7 @@ import { BLOCK_ABSENT, type BlockIndex, type BlockKind, LIMITS, type Trust } fro
 import { KindRuns, LeafTable, leafOf } from '../../core/blocks/index.ts'
 import type { LeafVersions } from '../../core/machine.ts'
 import type { LeafCache, LeafRead } from './leaf-cache.ts'
-import type { Replica } from './replica.ts'
+import type { LocalReplica } from './local-replica.ts'
 
 /**
  * The versions under each leaf in the state of the call, pending changes included; leaves in the order asked. Undefined where
@@ -11,7 +11,7 @@ import type { Replica } from './replica.ts'
  */
 export async function readVersions(
   leaves: LeafCache,
-  replica: Replica,
+  replica: LocalReplica,
   wanted: readonly number[],
   trust: Trust,
 ): Promise<LeafVersions[] | undefined> {
@@ -23,7 +23,7 @@ export async function readVersions(
 /** Runs of kinds over a range of blocks in the state of the call; undefined as for `readVersions`. */
 export async function readAllocation(
   leaves: LeafCache,
-  replica: Replica,
+  replica: LocalReplica,
   firstBlock: BlockIndex,
   blocks: number,
   trust: Trust,
@@ -51,7 +51,7 @@ export async function readAllocation(
  */
 async function readTables(
   leaves: LeafCache,
-  replica: Replica,
+  replica: LocalReplica,
   wanted: readonly number[],
   trust: Trust,
 ): Promise<Map<number, LeafTable> | undefined> {

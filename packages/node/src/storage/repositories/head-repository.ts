@@ -2,7 +2,7 @@ import type { AppliedOperation, Bytes, Epoch, Seq, SessionWindow } from '@ashlar
 import { Packr } from 'msgpackr'
 import type { Head, HeadRecord } from '../../core/machine.ts'
 import { UNKNOWN_SPAN } from '../../core/replication/index.ts'
-import { sealed, unsealed } from '../bytes.ts'
+import { sealed, unsealed } from '../encoding/bytes.ts'
 
 /** Value of an `m` key: MessagePack with a crc32 behind it. */
 export interface HeadValue {

@@ -1,9 +1,9 @@
 import type { ClusterId, ExtentId, StoreId, Voter } from '@ashlar/proto'
 import { FEATURE_LEVEL, FORMAT_VERSION, isUuid } from '@ashlar/proto'
-import { sealed, unsealed } from '../bytes.ts'
 import type { BatchOperation, StorageDriver } from '../driver.ts'
+import { sealed, unsealed } from '../encoding/bytes.ts'
+import { STORE_KEY } from '../encoding/keyspace.ts'
 import { corruptStoreError, unusableStoreError } from '../errors.ts'
-import { STORE_KEY } from '../keyspace.ts'
 
 /** Value of `h s`: JSON with a crc32 behind it. */
 export interface IdentityValue {

@@ -1,7 +1,7 @@
 import type { BlockIndex, BlockVersion, Epoch, ExtentId, Seq } from '@ashlar/proto'
 import type { ReplicaChange } from '../../core/machine.ts'
 import { UNKNOWN_SPAN } from '../../core/replication/index.ts'
-import { asBuffer, readU48, readU64, sealed, unsealed, writeU32, writeU48, writeU64 } from '../bytes.ts'
+import { asBuffer, readU48, readU64, sealed, unsealed, writeU32, writeU48, writeU64 } from '../encoding/bytes.ts'
 import { decodeHeadExtra, encodeHeadExtra, type HeadExtra } from './head-repository.ts'
 import { readVersion, VERSION_BYTES, writeVersion } from './version-value.ts'
 

@@ -1,7 +1,7 @@
 import type { BlockIndex, ExtentId } from '@ashlar/proto'
-import { sealed, unsealed } from '../bytes.ts'
 import type { BatchOperation, StorageDriver } from '../driver.ts'
-import { SCRUB_KEY } from '../keyspace.ts'
+import { sealed, unsealed } from '../encoding/bytes.ts'
+import { SCRUB_KEY } from '../encoding/keyspace.ts'
 
 /** What one pass of the scrub read and found, or has until now. Moments are of the wall clock, in milliseconds. */
 export interface ScrubPass {

@@ -7,7 +7,7 @@ import {
   type Epoch,
   type Seq,
 } from '@ashlar/proto'
-import { asBuffer, readU64, writeU32, writeU64 } from '../bytes.ts'
+import { asBuffer, readU64, writeU32, writeU64 } from '../encoding/bytes.ts'
 
 /**
  * Value of a `v` key, big-endian: epoch u64, seq u64, checksum u32, flags u8. The flags hold the kind in their low half and

@@ -1,8 +1,8 @@
 import type { Bytes, VolumeId } from '@ashlar/proto'
 import { Packr } from 'msgpackr'
-import { sealed, unsealed } from '../bytes.ts'
 import type { BatchOperation } from '../driver.ts'
-import { volumeKey } from '../keyspace.ts'
+import { sealed, unsealed } from '../encoding/bytes.ts'
+import { volumeKey } from '../encoding/keyspace.ts'
 
 /** Value of an `o` key, what this store knows of a volume: MessagePack with a crc32 behind it (amendment 16). */
 export interface VolumeValue {

@@ -1,10 +1,10 @@
 import { BLOCK_ABSENT, type BlockIndex, type Bytes, type ExtentId } from '@ashlar/proto'
 import { leafOf } from '../../core/blocks/index.ts'
 import type { LoadedBlock } from '../../core/machine.ts'
-import type { CommitQueue } from '../commit-queue.ts'
+import type { CommitQueue } from '../commit/commit-queue.ts'
 import type { StorageDriver } from '../driver.ts'
 import { type LeafCache, scanLeaves } from '../replicas/leaf-cache.ts'
-import type { Replica } from '../replicas/replica.ts'
+import type { LocalReplica } from '../replicas/local-replica.ts'
 import { putScrubProgress, readScrubProgress, type ScrubProgress } from '../repositories/scrub-repository.ts'
 
 /** What a store lets a scrub do. */
@@ -12,15 +12,15 @@ export interface ScrubSourceOptions {
   readonly driver: StorageDriver
   readonly queue: CommitQueue
   readonly leaves: LeafCache
-  readonly replicas: ReadonlyMap<ExtentId, Replica>
+  readonly replicas: ReadonlyMap<ExtentId, LocalReplica>
   /** Runs something that reads: a failure to read fails the store, whose `close` waits for it. */
   readonly run: (work: () => Promise<void>) => void
   /** Reads and verifies blocks in the state of the call; remembers on disk which are damaged. */
-  readonly load: (replica: Replica, blocks: readonly BlockIndex[]) => Promise<readonly LoadedBlock[]>
+  readonly load: (replica: LocalReplica, blocks: readonly BlockIndex[]) => Promise<readonly LoadedBlock[]>
   /** Blocks whose bytes are missing or wrong, and whose version is known: another store has them. */
   readonly onDamaged: (extent: ExtentId, blocks: readonly LoadedBlock[]) => void
   /** Versions of a replica were lost: only a comparison can tell what they were. */
-  readonly onLost: (replica: Replica, reason: string) => void
+  readonly onLost: (replica: LocalReplica, reason: string) => void
 }
 
 /** `changing`: a write is on its way to these blocks; to be asked again. */

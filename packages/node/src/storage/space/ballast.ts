@@ -3,7 +3,7 @@ import { open as openFile, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { type Bytes, MIB } from '@ashlar/proto'
-import { diskSpace, syncFile } from '../directories.ts'
+import { diskSpace, syncFile } from '../files/directories.ts'
 import type { LevelDbOptions } from '../leveldb/options.ts'
 
 /** LevelDB turns its log into tables when it opens and so needs free space to do it (finding 6). On small disks, less. */

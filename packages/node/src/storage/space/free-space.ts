@@ -1,6 +1,6 @@
 import type { Bytes, ExtentId, Millis, StoreSpace } from '@ashlar/proto'
 import type { StorageDriver } from '../driver.ts'
-import type { Replica } from '../replicas/replica.ts'
+import type { LocalReplica } from '../replicas/local-replica.ts'
 import type { Ballast } from './ballast.ts'
 import { Reclaimer } from './reclaimer.ts'
 import { leavesAt, type Reserves, spaceOf } from './reserves.ts'
@@ -30,7 +30,7 @@ export interface FreeSpaceOptions {
   readonly driver: StorageDriver
   readonly start: SpaceStart
   /** What erased blocks are compacted in. */
-  readonly replicas: ReadonlyMap<ExtentId, Replica>
+  readonly replicas: ReadonlyMap<ExtentId, LocalReplica>
   /** Runs work that the close of the store waits for; an error of it fails the store. */
   readonly run: (work: () => Promise<void>) => void
   /** True once the store closes or has failed. */

@@ -1,7 +1,7 @@
 import { type ExtentId, isAtLeast, MIB, type StoreSpace } from '@ashlar/proto'
 import type { StorageDriver } from '../driver.ts'
-import { blockRange } from '../keyspace.ts'
-import type { Replica } from '../replicas/replica.ts'
+import { blockRange } from '../encoding/keyspace.ts'
+import type { LocalReplica } from '../replicas/local-replica.ts'
 
 /**
  * Bytes of blocks compacted at once. Compacting a range in one call takes as much room as what stays of it: 39 MiB for 40,000
@@ -11,7 +11,7 @@ const SLICE_BYTES = 8 * MIB
 
 export interface ReclaimerOptions {
   readonly driver: StorageDriver
-  readonly replicas: ReadonlyMap<ExtentId, Replica>
+  readonly replicas: ReadonlyMap<ExtentId, LocalReplica>
   /** Runs work that the close of the store waits for. */
   readonly run: (work: () => Promise<void>) => void
   readonly stopped: () => boolean
@@ -28,7 +28,7 @@ export class Reclaimer {
   #running = false
   #pauseUntilMs = 0
   /** A store that opens full does not know what was erased in earlier lives: every replica is looked at once. */
-  readonly #unknown: Set<Replica>
+  readonly #unknown: Set<LocalReplica>
 
   constructor(options: ReclaimerOptions) {
     this.#options = options
@@ -55,8 +55,8 @@ export class Reclaimer {
     })
   }
 
-  #next(space: StoreSpace): Replica | undefined {
-    let most: Replica | undefined
+  #next(space: StoreSpace): LocalReplica | undefined {
+    let most: LocalReplica | undefined
     for (const replica of this.#options.replicas.values())
       if (replica.garbageBytes > (most?.garbageBytes ?? 0)) most = replica
     if (most !== undefined || space !== 'full') return most

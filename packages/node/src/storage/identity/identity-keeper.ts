@@ -1,9 +1,9 @@
 import type { ClusterId, ExtentId, Voter } from '@ashlar/proto'
-import type { Batch } from './batch.ts'
-import type { CommitQueue } from './commit-queue.ts'
-import { driverPoisonedError } from './errors.ts'
-import { formatOf, type IdentityValue, putIdentity } from './repositories/identity-repository.ts'
-import type { StoreIdentity } from './store.ts'
+import type { Batch } from '../commit/batch.ts'
+import type { CommitQueue } from '../commit/commit-queue.ts'
+import { driverPoisonedError } from '../errors.ts'
+import { formatOf, type IdentityValue, putIdentity } from '../repositories/identity-repository.ts'
+import type { StoreIdentity } from '../store.ts'
 import { clearSuspicion, suspect } from './suspicion.ts'
 
 /** The identity of an open store: who it is, which cluster it belongs to, and whether it can be trusted. */

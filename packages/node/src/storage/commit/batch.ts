@@ -1,7 +1,7 @@
 import type { ExtentId } from '@ashlar/proto'
-import type { BatchOperation } from './driver.ts'
-import { journalKey } from './keyspace.ts'
-import { encodeJournal, type JournalSection, newSection } from './repositories/journal-repository.ts'
+import type { BatchOperation } from '../driver.ts'
+import { journalKey } from '../encoding/keyspace.ts'
+import { encodeJournal, type JournalSection, newSection } from '../repositories/journal-repository.ts'
 
 /** One batch while it is being built: operations for the driver, and what the journal will say about them. */
 export class Batch {

@@ -1,18 +1,25 @@
 import type { ExtentId, VolumeId } from '@ashlar/proto'
-import type { StorageDriver } from './driver.ts'
-import { corruptStoreError } from './errors.ts'
-import { batchOfKey, blockOfKey, extentOfKey, JOURNAL_START_KEY, volumeOfKey, wholeSpace } from './keyspace.ts'
-import { applySection } from './replicas/apply-section.ts'
-import { scanLeaves } from './replicas/leaf-cache.ts'
-import { Replica } from './replicas/replica.ts'
-import { readDigests } from './repositories/digest-repository.ts'
-import { decodeHead } from './repositories/head-repository.ts'
-import { decodeJournal, decodeJournalStart } from './repositories/journal-repository.ts'
-import { decodeVolume, type VolumeValue } from './repositories/volume-repository.ts'
+import type { StorageDriver } from '../driver.ts'
+import {
+  batchOfKey,
+  blockOfKey,
+  extentOfKey,
+  JOURNAL_START_KEY,
+  volumeOfKey,
+  wholeSpace,
+} from '../encoding/keyspace.ts'
+import { corruptStoreError } from '../errors.ts'
+import { applySection } from '../replicas/apply-section.ts'
+import { scanLeaves } from '../replicas/leaf-cache.ts'
+import { LocalReplica } from '../replicas/local-replica.ts'
+import { readDigests } from '../repositories/digest-repository.ts'
+import { decodeHead } from '../repositories/head-repository.ts'
+import { decodeJournal, decodeJournalStart } from '../repositories/journal-repository.ts'
+import { decodeVolume, type VolumeValue } from '../repositories/volume-repository.ts'
 
 /** What a store holds in memory once it is open. */
 export interface RecoveredState {
-  readonly replicas: Map<ExtentId, Replica>
+  readonly replicas: Map<ExtentId, LocalReplica>
   readonly volumes: Map<VolumeId, VolumeValue>
   /** Dropped replicas whose keys are not all deleted yet. */
   readonly tombstones: Set<ExtentId>
@@ -44,21 +51,21 @@ export async function recover(driver: StorageDriver): Promise<RecoveredState> {
   return { replicas, volumes, tombstones, journalStart: start, journalNext: next, evidence }
 }
 
-async function readReplicas(driver: StorageDriver): Promise<Map<ExtentId, Replica>> {
-  const replicas = new Map<ExtentId, Replica>()
+async function readReplicas(driver: StorageDriver): Promise<Map<ExtentId, LocalReplica>> {
+  const replicas = new Map<ExtentId, LocalReplica>()
   for await (const { key, value } of driver.scan(wholeSpace('head'))) {
     const extent = extentOfKey(key)
     const head = decodeHead(value)
     // What this store promised is unknown, so that it could break a promise: it must not go on under this identity.
     if (head === undefined) throw corruptStoreError(`the head of extent ${extent} does not match its checksum`)
-    replicas.set(extent, new Replica(extent, head))
+    replicas.set(extent, new LocalReplica(extent, head))
   }
   return replicas
 }
 
 async function replayJournal(
   driver: StorageDriver,
-  replicas: ReadonlyMap<ExtentId, Replica>,
+  replicas: ReadonlyMap<ExtentId, LocalReplica>,
   tombstones: ReadonlySet<ExtentId>,
   evidence: string[],
 ): Promise<{ start: number; next: number }> {
@@ -92,7 +99,7 @@ async function replayJournal(
  * Takes every digest anew from the versions on disk. Only for a suspect store: a hole in the journal leaves the kept ones
  * wrong for good, and a comparison with another store that trusted them would miss what is lost.
  */
-export async function recomputeDigests(driver: StorageDriver, replica: Replica): Promise<void> {
+export async function recomputeDigests(driver: StorageDriver, replica: LocalReplica): Promise<void> {
   const { digests } = replica
   for (let leaf = 0; leaf < digests.leaves; leaf += SCAN_LEAVES) {
     const tables = await scanLeaves(driver, replica, leaf, Math.min(SCAN_LEAVES, digests.leaves - leaf))

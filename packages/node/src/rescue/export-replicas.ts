@@ -1,7 +1,7 @@
 import { AshlarError, type ExtentId, extentIndexOf, type StoreId, volumeOf } from '@ashlar/proto'
 import { type RebuiltExtent, type RebuiltMap, rebuildMap } from '../core/control/index.ts'
 import { imageBlocks, isInUse, type OfflineStore, openOffline } from '../storage/offline/index.ts'
-import { surveyOf } from '../storage/survey.ts'
+import { surveyOf } from '../storage/offline/survey.ts'
 
 /** Where an image goes: everything that is not written reads as zeroes. */
 export interface ImageTarget {

@@ -1,5 +1,5 @@
+import type { StorageDriver } from '../driver.ts'
 import { Batch } from './batch.ts'
-import type { StorageDriver } from './driver.ts'
 
 /** One thing to write, or to look at between two writes. Its methods are called in the order in which they stand here. */
 export interface QueueEntry {

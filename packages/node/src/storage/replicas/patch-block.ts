@@ -7,7 +7,7 @@ export interface Patch {
 }
 
 /** A new block: the base (zeroes without one) with the patches laid over it in order; one without bytes is zeroes. */
-export function mergePatches(
+export function applyPatches(
   base: Uint8Array | undefined,
   blockSizeBytes: Bytes,
   patches: readonly Patch[],

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ClusterId, StoreId } from '@ashlar/proto'
-import { UUID_BYTES, uuidAt } from '../uuid-bytes.ts'
+import { UUID_BYTES, uuidAt } from '../encoding/uuid-bytes.ts'
 
 /** UUIDv7 (RFC 9562): 48 bits of the wall clock in milliseconds, then random bits. Sort by age, mean nothing else. */
 export function newStoreId(nowMs: number = Date.now()): StoreId {

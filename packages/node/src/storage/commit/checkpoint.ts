@@ -1,17 +1,17 @@
 import type { ExtentId } from '@ashlar/proto'
+import { extentKey, JOURNAL_START_KEY, journalKey } from '../encoding/keyspace.ts'
+import type { StoreTuning } from '../options.ts'
+import type { LocalReplica } from '../replicas/local-replica.ts'
+import { putDigests } from '../repositories/digest-repository.ts'
+import { encodeHead } from '../repositories/head-repository.ts'
+import { encodeJournalStart } from '../repositories/journal-repository.ts'
 import type { Batch } from './batch.ts'
 import type { CommitQueue } from './commit-queue.ts'
-import { extentKey, JOURNAL_START_KEY, journalKey } from './keyspace.ts'
-import type { StoreTuning } from './options.ts'
-import type { Replica } from './replicas/replica.ts'
-import { putDigests } from './repositories/digest-repository.ts'
-import { encodeHead } from './repositories/head-repository.ts'
-import { encodeJournalStart } from './repositories/journal-repository.ts'
 
 /** What checkpoints of one store share. */
 export interface Checkpointed {
   /** Replicas that are on disk in the state of the newest batch that was built. */
-  readonly replicas: Map<ExtentId, Replica>
+  readonly replicas: Map<ExtentId, LocalReplica>
   /** Tombstones of replicas whose keys are all deleted: no journal key behind the checkpoint names them any more. */
   readonly deletedTombstones: Set<ExtentId>
   /** First journal key on disk. */

@@ -1,5 +1,5 @@
 import type { ExtentId } from '@ashlar/proto'
-import type { Suspicion } from './repositories/identity-repository.ts'
+import type { Suspicion } from '../repositories/identity-repository.ts'
 
 /** Adds evidence to what was suspected before; the extents are those whose replicas may have lost something. */
 export function suspect(

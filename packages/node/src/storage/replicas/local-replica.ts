@@ -18,7 +18,7 @@ export const CHUNK_LEAVES = 256
  * was built; a checkpoint, itself a batch, can therefore write them as they are. `pending` is ahead of them: it has every
  * change that was handed over, so that reads see it.
  */
-export class Replica {
+export class LocalReplica {
   readonly extent: ExtentId
   readonly blockSizeBytes: Bytes
   readonly lengthBytes: Bytes
@@ -50,8 +50,8 @@ export class Replica {
   }
 
   /** A replica of which nothing was written yet. */
-  static empty(extent: ExtentId, blockSizeBytes: Bytes, lengthBytes: Bytes, volumeName: string): Replica {
-    return new Replica(extent, { blockSizeBytes, lengthBytes, volumeName, head: EMPTY_HEAD, windows: [] })
+  static empty(extent: ExtentId, blockSizeBytes: Bytes, lengthBytes: Bytes, volumeName: string): LocalReplica {
+    return new LocalReplica(extent, { blockSizeBytes, lengthBytes, volumeName, head: EMPTY_HEAD, windows: [] })
   }
 
   /** What an `m` key holds. */
@@ -86,6 +86,6 @@ export class Replica {
 }
 
 /** What a node is told of a replica that was opened. */
-export function storedReplica({ extent, head, windows, damaged }: Replica): StoredReplica {
+export function storedReplica({ extent, head, windows, damaged }: LocalReplica): StoredReplica {
   return { extent, head, windows: windows.snapshot(), damaged: [...damaged].sort((a, b) => a - b) }
 }

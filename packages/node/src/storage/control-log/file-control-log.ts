@@ -15,8 +15,8 @@ import {
   type PersistRequest,
   type Snapshot,
 } from '../../core/raft/index.ts'
-import { syncDirectory } from '../directories.ts'
 import { driverClosedError, driverPoisonedError, unusableStoreError } from '../errors.ts'
+import { syncDirectory } from '../files/directories.ts'
 import type { BootMark } from './boot-mark.ts'
 import { HARD_STATE_NAMES, HardStateFile } from './hard-state-file.ts'
 import { LastMark } from './last-mark.ts'

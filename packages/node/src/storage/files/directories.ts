@@ -1,5 +1,5 @@
 import { open as openFile, statfs } from 'node:fs/promises'
-import type { DiskSpace } from './driver.ts'
+import type { DiskSpace } from '../driver.ts'
 
 /** Room on the file system of a directory, as a process without privileges may use it. */
 export async function diskSpace(directory: string): Promise<DiskSpace> {

@@ -1,4 +1,4 @@
-import type { StorageDriver } from './driver.ts'
+import type { StorageDriver } from '../driver.ts'
 
 type Value = Uint8Array | undefined
 

@@ -1,6 +1,6 @@
 import type { BlockIndex, ExtentId, VolumeId } from '@ashlar/proto'
+import type { KeyRange } from '../driver.ts'
 import { asBuffer, readU48, readU64, writeU32, writeU48, writeU64 } from './bytes.ts'
-import type { KeyRange } from './driver.ts'
 
 /**
  * Every key of a store: one prefix byte, then numbers big-endian, so that bytewise order is numeric order. The table is

@@ -1,61 +1,17 @@
 import { access, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ClusterId, ExtentId, StoreId, VolumeId, Voter } from '@ashlar/proto'
-import type { LogEntry } from '../core/control/index.ts'
-import type { Head } from '../core/machine.ts'
-import { lastMarkPath, openControlLog, termMarkPath } from './control-log/index.ts'
-import { syncDirectory } from './directories.ts'
-import type { StorageDriver } from './driver.ts'
-import { openLevelDbDriver } from './leveldb/leveldb-driver.ts'
-import { LEVELDB_DEFAULTS } from './leveldb/options.ts'
-import { type OfflineStore, openOffline } from './offline/offline-store.ts'
-import { moveEngineLogs } from './open/engine-logs.ts'
-import { readSidecar } from './open/format.ts'
-import { type Layout, layoutOf } from './open/layout.ts'
-import { requireIdentity } from './open/require-identity.ts'
-import { type IdentityValue, putIdentity } from './repositories/identity-repository.ts'
-import type { VolumeValue } from './repositories/volume-repository.ts'
-
-/** What a data directory holds, read while no node runs over it. Nothing of it is changed. */
-export interface Survey {
-  readonly directory: string
-  readonly store: StoreId
-  readonly cluster: ClusterId | undefined
-  /** Clusters of which that one was made, oldest first. */
-  readonly formerClusters: readonly ClusterId[]
-  readonly voters: readonly Voter[]
-  readonly startCounter: number
-  /** Feature level that it was written at (amendment 24). */
-  readonly featureLevel: number
-  /** `inDoubt`: this replica may lack something acknowledged. */
-  readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head; readonly inDoubt: boolean }[]
-  readonly volumes: readonly (VolumeValue & { readonly volume: VolumeId })[]
-  /** Signs that something acknowledged may be missing from it. */
-  readonly evidence: readonly string[]
-}
-
-/** Throws CONFLICT when there is no store, or a node has it open; INTERNAL when it is corrupt. */
-export async function surveyStore(directory: string): Promise<Survey> {
-  const store = await openOffline(directory)
-  try {
-    return surveyOf(store)
-  } finally {
-    await store.close()
-  }
-}
-
-/** What a store that is open for reading tells. */
-export function surveyOf({ directory, identity, recovered, evidence, inDoubt }: OfflineStore): Survey {
-  const { store, cluster, formerClusters = [], voters, startCounter, featureLevel = 0 } = identity
-  return {
-    ...{ directory, store, cluster, formerClusters, voters, startCounter, featureLevel, evidence },
-    replicas: [...recovered.replicas.values()].map(({ extent, head }) => ({
-      ...{ extent, head },
-      inDoubt: inDoubt(extent),
-    })),
-    volumes: [...recovered.volumes].map(([volume, value]) => ({ ...value, volume })),
-  }
-}
+import type { ClusterId, Voter } from '@ashlar/proto'
+import type { LogEntry } from '../../core/control/index.ts'
+import { lastMarkPath, openControlLog, termMarkPath } from '../control-log/index.ts'
+import type { StorageDriver } from '../driver.ts'
+import { syncDirectory } from '../files/directories.ts'
+import { requireIdentity } from '../identity/require-identity.ts'
+import { openLevelDbDriver } from '../leveldb/leveldb-driver.ts'
+import { LEVELDB_DEFAULTS } from '../leveldb/options.ts'
+import { moveEngineLogs } from '../open/engine-logs.ts'
+import { readSidecar } from '../open/format.ts'
+import { type Layout, layoutOf } from '../open/layout.ts'
+import { type IdentityValue, putIdentity } from '../repositories/identity-repository.ts'
 
 /** A cluster that is made of what is left of others. */
 export interface NewCluster {
