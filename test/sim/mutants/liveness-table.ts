@@ -13,7 +13,7 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
       {
         room: REPLICATION,
         in: 'Confirmations.possible',
-        find: 'this.others().length > 0 && this.primary.enoughInSync()',
+        find: 'this.others().length > 0 && keeper.enoughInSync()',
         replace: 'this.others().length > 0',
       },
     ],
@@ -23,7 +23,14 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     name: 'cut-off-since-the-link-closed',
     rule: 'Amendment 27',
     wrong: 'A store whose connection closed looks cut off before control can have missed it.',
-    edits: [{ room: REPLICATION, in: 'InSyncKeeper.leaving', find: 'this.lastFrameAt', replace: 'this.heardAt' }],
+    edits: [
+      {
+        room: REPLICATION,
+        in: 'InSyncKeeper.leaving',
+        find: 'this.health.lastFrameAt',
+        replace: 'this.health.heardAt',
+      },
+    ],
     schedule: 'two-replicas-start-again',
   },
   {
@@ -34,7 +41,7 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
       {
         room: REPLICATION,
         in: 'InSyncKeeper.mayBeAdded',
-        find: 'stream?.marked === true && this.failing(ctx, store) === undefined',
+        find: 'stream?.marked === true && this.health.failing(ctx, store) === undefined',
         replace: 'stream?.marked === true',
       },
     ],
@@ -48,8 +55,8 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         room: REPLICATION,
-        in: 'InSyncKeeper.ask',
-        find: 'isShort ? this.complete.outside(inSync, this.primary.services.control.map) : []',
+        in: 'InSyncKeeper.request',
+        find: 'isShort ? this.complete.outside(inSync, control.map) : []',
         replace: '[]',
       },
     ],
@@ -59,7 +66,7 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     name: 'complete-in-spite-of-commits',
     rule: 'Amendment 27',
     wrong: 'A primary names stores that hold not all that it committed.',
-    edits: [{ room: REPLICATION, in: 'Primary.advance', find: 'this.keeper.complete.committed(ackSet)', replace: '' }],
+    edits: [{ room: REPLICATION, in: 'Commits.advance', find: 'keeper.complete.committed(ackSet)', replace: '' }],
     schedule: 'kept-with-the-last-writes',
   },
   {

@@ -52,7 +52,7 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
     name: 'commits-not-told',
     rule: 'Amendment 26',
     wrong: 'The primary of an extent that falls idle tells nobody that the last write is committed.',
-    edits: [{ room: REPLICATION, in: 'CommitNews.maintain', find: '!this.pending', replace: 'this.pending' }],
+    edits: [{ room: REPLICATION, in: 'CommitNotice.maintain', find: '!this.pending', replace: 'this.pending' }],
     schedule: 'last-write-is-missing',
   },
   {
@@ -87,7 +87,7 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
         room: REPLICATION,
         in: 'RollForward.onLearned',
         find: 'windows ?? []',
-        replace: 'this.primary.extent.windows.snapshot()',
+        replace: 'this.parts.state.extent.windows.snapshot()',
       },
     ],
   },

@@ -28,7 +28,7 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
       {
         room: REPLICATION,
         in: 'leastSpace',
-        find: "STORE_SPACES.indexOf(primary.streams.get(store)?.space ?? 'free')",
+        find: "STORE_SPACES.indexOf(streams.get(store)?.space ?? 'free')",
         replace: '0',
       },
     ],
@@ -45,8 +45,8 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
       {
         room: REPLICATION,
         in: 'ReplicaRole.endStep',
-        find: 'this.services.room()',
-        replace: "({ ...this.services.room(), space: 'free' })",
+        find: 'this.services.space()',
+        replace: "({ ...this.services.space(), space: 'free' })",
       },
     ],
   },
@@ -57,8 +57,8 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
       {
         room: REPLICATION,
         in: 'Replication.onTick',
-        find: 'this.room.takeChange(ctx)',
-        replace: 'this.room.takeChange(ctx) && ctx.now < 0',
+        find: 'this.space.takeChange(ctx)',
+        replace: 'this.space.takeChange(ctx) && ctx.now < 0',
       },
     ],
     schedule: 'every-disk-full',

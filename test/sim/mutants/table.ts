@@ -70,9 +70,9 @@ else if (!mayServe) replacePrimary(state, id, 'doubtful', live)`,
     edits: [
       {
         room: REPLICATION,
-        in: 'Primary.ackSet',
-        find: 'this.record()?.inSync',
-        replace: 'this.keeper.asked?.inSync ?? this.record()?.inSync',
+        in: 'InSyncKeeper.ackSet',
+        find: 'this.state.record()?.inSync',
+        replace: 'this.requested?.inSync ?? this.state.record()?.inSync',
       },
     ],
   },
@@ -82,14 +82,14 @@ else if (!mayServe) replacePrimary(state, id, 'doubtful', live)`,
     wrong: 'Reads return bytes that are not committed.',
     edits: [
       { room: REPLICATION, in: 'Reads.fetch', find: 'uncommitted > 0', replace: 'uncommitted < 0' },
-      { room: REPLICATION, in: 'Reads.onLoaded', find: 'through > primary.extent.commitSeq', replace: 'through < 0' },
+      { room: REPLICATION, in: 'Reads.onLoaded', find: 'through > state.extent.commitSeq', replace: 'through < 0' },
     ],
   },
   {
     name: 'no-min-in-sync',
     rule: 'A2.10',
     wrong: 'Writes are acknowledged however few replicas are in sync.',
-    edits: [{ room: REPLICATION, in: 'Primary.enoughInSync', find: 'volume.minInSync', replace: '1' }],
+    edits: [{ room: REPLICATION, in: 'InSyncKeeper.enoughInSync', find: 'volume.minInSync', replace: '1' }],
   },
   {
     name: 'ack-early',
@@ -114,7 +114,7 @@ this.services.acknowledgeAtEnd(this)`,
       {
         room: REPLICATION,
         in: 'InSyncKeeper.mayBeAdded',
-        find: 'stream?.marked === true && this.failing(ctx, store) === undefined',
+        find: 'stream?.marked === true && this.health.failing(ctx, store) === undefined',
         replace: "stream?.phase === 'comparing' || stream?.phase === 'copying'",
       },
       {
@@ -152,15 +152,15 @@ this.services.acknowledgeAtEnd(this)`,
       {
         room: REPLICATION,
         in: 'Primary.maintain',
-        find: 'this.append(ctx, { blocks: [], bytes: 0, operation: undefined, cancel: false, replies: [] })',
-        replace: `this.append(ctx, { blocks: [], bytes: 0, operation: undefined, cancel: false, replies: [] })
-this.phase = 'active'`,
+        find: 'this.commits.append(ctx, { blocks: [], bytes: 0, operation: undefined, cancel: false, replies: [] })',
+        replace: `this.commits.append(ctx, { blocks: [], bytes: 0, operation: undefined, cancel: false, replies: [] })
+this.state.phase = 'active'`,
       },
       {
         room: REPLICATION,
         in: 'Primary.maintain',
-        find: '!this.started && this.keeper.mayStart(record)',
-        replace: '!this.started',
+        find: '!state.started && this.keeper.mayStart(record)',
+        replace: '!state.started',
       },
     ],
     schedule: 'served-too-early',
@@ -178,8 +178,8 @@ this.phase = 'active'`,
     edits: [
       {
         room: REPLICATION,
-        in: 'InSyncKeeper.addTo',
-        find: 'if (this.pendingAdd !== undefined) ackSet.add(this.pendingAdd)',
+        in: 'InSyncKeeper.ackSet',
+        find: 'if (this.pendingAdd !== undefined) set.add(this.pendingAdd)',
         replace: '',
       },
     ],
@@ -240,7 +240,12 @@ if (record !== undefined && change.inSync.some((store) => state.successors.has(s
     rule: 'Amendment 1',
     wrong: 'A replica that is asked to be added counts toward minInSync.',
     edits: [
-      { room: REPLICATION, in: 'Primary.enoughInSync', find: 'record.inSync.length', replace: 'this.ackSet().size' },
+      {
+        room: REPLICATION,
+        in: 'InSyncKeeper.enoughInSync',
+        find: 'record.inSync.length',
+        replace: 'this.ackSet().size',
+      },
     ],
   },
   {
@@ -250,9 +255,9 @@ if (record !== undefined && change.inSync.some((store) => state.successors.has(s
     edits: [
       {
         room: REPLICATION,
-        in: 'Primary.advance',
-        find: '!this.enoughInSync()',
-        replace: "!this.enoughInSync() && this.phase !== 'recovering'",
+        in: 'Commits.advance',
+        find: '!keeper.enoughInSync()',
+        replace: "!keeper.enoughInSync() && this.parts.state.phase !== 'recovering'",
       },
     ],
   },
@@ -304,8 +309,8 @@ if (record !== undefined && change.inSync.some((store) => state.successors.has(s
     edits: [
       {
         room: REPLICATION,
-        in: 'Primary.settle',
-        find: "!this.services.control.leaseHeld(ctx) ? 'INDETERMINATE' : write.cancel ? 'CANCELLED' : 'OK'",
+        in: 'Commits.settle',
+        find: "!services.control.leaseHeld(ctx) ? 'INDETERMINATE' : write.cancel ? 'CANCELLED' : 'OK'",
         replace: "write.cancel ? 'CANCELLED' : 'OK'",
       },
     ],
@@ -319,7 +324,7 @@ if (record !== undefined && change.inSync.some((store) => state.successors.has(s
       {
         room: REPLICATION,
         in: 'Reads.onLoaded',
-        find: 'primary.refusal(ctx, message.epoch, message.generation)',
+        find: 'admission.refusal(ctx, message.epoch, message.generation)',
         replace: 'undefined',
       },
     ],
@@ -414,13 +419,15 @@ this.verify(ctx, stream)`,
     name: 'changed-block-not-read-again',
     rule: 'Amendment 5',
     wrong: 'A block that was written while it was read for a PUSH goes out as it was.',
-    edits: [{ room: REPLICATION, in: 'CopyList.onRead', find: 'this.reading.get(block) === true', replace: 'false' }],
+    edits: [{ room: REPLICATION, in: 'ResyncSet.onRead', find: 'this.reading.get(block) === true', replace: 'false' }],
   },
   {
     name: 'mark-before-the-list-is-empty',
     rule: 'Amendment 5',
     wrong: 'MARK goes out while blocks are still being read for a PUSH.',
-    edits: [{ room: REPLICATION, in: 'OutStream.copyMore', find: 'this.behindBlocks', replace: 'this.list.readable' }],
+    edits: [
+      { room: REPLICATION, in: 'OutStream.copyMore', find: 'this.behindBlocks', replace: 'this.resync.readable' },
+    ],
   },
   {
     name: 'epoch-of-a-restart-not-raised',
@@ -442,9 +449,9 @@ this.verify(ctx, stream)`,
     edits: [
       {
         room: REPLICATION,
-        in: 'Primary.advance',
-        find: 'this.givenUp || this.over || this.recordToken !== undefined',
-        replace: 'this.givenUp || this.over',
+        in: 'Commits.advance',
+        find: 'state.releaseRequested || state.over || this.recordToken !== undefined',
+        replace: 'state.releaseRequested || state.over',
       },
     ],
   },

@@ -29,7 +29,7 @@ export const TRANSPORT_MUTANTS: readonly Mutant[] = (
       edits: [
         {
           room: 'packages/node/src/core/replication',
-          in: 'ClosingIn.look',
+          in: 'CatchUp.look',
           find: 'if (mark !== undefined && ackedSeq >= mark.seq) return this.begin(store)',
           replace: '',
         },
@@ -45,7 +45,7 @@ export const TRANSPORT_MUTANTS: readonly Mutant[] = (
           room: 'packages/node/src/core/replication',
           in: 'InSyncKeeper.hasCaughtUp',
           find: '(streams.get(store)?.ackedSeq ?? 0) >= extent.commitSeq',
-          replace: '(streams.get(store)?.ackedSeq ?? 0) >= extent.commitSeq || this.closing.store === store',
+          replace: '(streams.get(store)?.ackedSeq ?? 0) >= extent.commitSeq || this.catchUp.store === store',
         },
       ],
     },

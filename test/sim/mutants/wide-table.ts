@@ -24,9 +24,9 @@ export const WIDE_MUTANTS: readonly Mutant[] = [
       {
         room: 'packages/node/src/core/replication',
         in: 'InSyncKeeper.maintain(ctx)',
-        find: 'const { primary } = this',
-        replace: `const { primary } = this
-if (this.pendingAdd !== undefined && this.failing(ctx, this.pendingAdd) !== undefined) this.pendingAdd = this.asked = undefined`,
+        find: 'const { state } = this',
+        replace: `const { state } = this
+if (this.pendingAdd !== undefined && this.health.failing(ctx, this.pendingAdd) !== undefined) this.pendingAdd = this.requested = undefined`,
       },
     ],
   },

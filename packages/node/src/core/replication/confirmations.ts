@@ -1,9 +1,17 @@
-import { type Confirmed, type Millis, type StoreId, TIMERS } from '@ashlar/proto'
+import { type Confirmed, type Epoch, type Millis, type StoreId, TIMERS } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
-import type { Primary } from './primary.ts'
+import type { InSyncKeeper } from './in-sync.ts'
+import type { PrimaryState } from './primary-state.ts'
 
 /** `confirmed`: when the round began, no other primary had begun to serve. */
 type Then = (ctx: Context, confirmed: boolean) => void
+
+interface Parts {
+  readonly state: PrimaryState
+  readonly keeper: Pick<InSyncKeeper, 'ackSet' | 'enoughInSync' | 'mayBeShort'>
+  /** A member has promised this higher epoch: the primary is over. */
+  onFenced(ctx: Context, promised: Epoch): void
+}
 
 interface Round {
   readonly number: number
@@ -23,19 +31,19 @@ interface Round {
  * waits for the next: only one that begins after the bytes were fetched proves anything about them.
  */
 export class Confirmations {
-  private readonly primary: Primary
+  private readonly parts: Parts
   private round: Round | undefined
   private gathered: Then[] = []
   private lastRound = 0
 
-  constructor(primary: Primary) {
-    this.primary = primary
+  constructor(parts: Parts) {
+    this.parts = parts
   }
 
   /** Whether there is a set to ask whose answer proves anything. */
   get possible(): boolean {
-    const { keeper } = this.primary
-    return this.others().length > 0 && this.primary.enoughInSync() && !keeper.mayBeShort(this.primary.record())
+    const { keeper, state } = this.parts
+    return this.others().length > 0 && keeper.enoughInSync() && !keeper.mayBeShort(state.record())
   }
 
   get busy(): boolean {
@@ -48,11 +56,12 @@ export class Confirmations {
   }
 
   private others(): StoreId[] {
-    return [...this.primary.ackSet()].filter((store) => store !== this.primary.services.self)
+    const { keeper, state } = this.parts
+    return [...keeper.ackSet()].filter((store) => store !== state.services.self)
   }
 
   private begin(ctx: Context): void {
-    const { extent, epoch, services } = this.primary
+    const { extent, epoch, services } = this.parts.state
     const waiting = this.gathered
     this.gathered = []
     if (waiting.length === 0) return
@@ -69,13 +78,14 @@ export class Confirmations {
   }
 
   onConfirmed(ctx: Context, link: Link, message: Confirmed): void {
-    const { round, primary } = this
-    const store = primary.services.links.storeOf(link)
+    const { round } = this
+    const { state, onFenced } = this.parts
+    const store = state.services.links.storeOf(link)
     if (round === undefined || message.round !== round.number || store === undefined) return
     if (round.asked.get(store) !== link) return
-    if (message.promised !== primary.epoch) {
+    if (message.promised !== state.epoch) {
       this.end(ctx, round, false)
-      return primary.onFenced(ctx, message.promised)
+      return onFenced(ctx, message.promised)
     }
     round.confirmed.add(store)
     // Whoever must acknowledge by now must have been asked: the set may have grown meanwhile. Or shrunk, maybe too far.

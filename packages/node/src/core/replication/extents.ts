@@ -1,6 +1,7 @@
-import { type ExtentId, volumeOf } from '@ashlar/proto'
+import { type Epoch, type ExtentId, volumeOf } from '@ashlar/proto'
+import type { Context } from '../machine.ts'
 import type { ExtentState } from './extent-state.ts'
-import type { Primary } from './primary.ts'
+import { Primary } from './primary.ts'
 import { Repairs } from './repair.ts'
 import { ReplicaRole } from './replica.ts'
 import type { Services } from './services.ts'
@@ -21,21 +22,20 @@ interface Held extends Extent {
 }
 
 /**
- * The extents of one store, and which of them a timer has to look at. An extent is busy from the moment at which an input
- * reaches it until a timer finds it quiet: a store has thousands that nobody uses, and to ask each of them at each tick
- * whether it has something to do was most of what they cost.
+ * The extents of one store, and which of them are busy. An extent is busy from an input that reaches it until a tick finds it
+ * idle: a store has thousands of idle ones, and to check each of them at each tick was most of what they cost.
  */
 export class Extents {
   private readonly byId = new Map<ExtentId, Held>()
   private readonly busy = new Set<Held>()
   private lastOrder = 0
 
-  /** For those who only look, and for a hand-over, during which all are looked at. */
+  /** For reading; an extent that is changed must be reached. */
   get held(): ReadonlyMap<ExtentId, Extent> {
     return this.byId
   }
 
-  /** `services`: those of the store; a completion reaches the extent that asked for it like any other input. */
+  /** `services`: those of the store; a completion reaches its extent like any other input. */
   adopt(state: ExtentState, services: Services): Extent {
     const own: Services = {
       ...services,
@@ -52,6 +52,13 @@ export class Extents {
     this.byId.set(state.id, held)
     this.busy.add(held)
     return held
+  }
+
+  /** Makes this store the primary of the extent in this epoch. */
+  lead(ctx: Context, extent: Extent, epoch: Epoch): void {
+    extent.replica.forgetStaged()
+    extent.primary = new Primary(extent.state, epoch, extent.services, extent.repairs)
+    extent.primary.begin(ctx)
   }
 
   delete(id: ExtentId): void {
@@ -73,13 +80,13 @@ export class Extents {
     return this.byId.values()
   }
 
-  /** Those that a timer has to look at, in the order in which the store got them: what they send does not hang on chance. */
+  /** The busy ones, in the order in which the store got them, so that the order of what they send is deterministic. */
   allBusy(): readonly Extent[] {
     return [...this.busy].sort((a, b) => a.order - b.order)
   }
 
-  /** There is nothing that a timer could do for this extent, until an input reaches it. */
-  foundQuiet(id: ExtentId): void {
+  /** Ticks skip this extent until an input reaches it. */
+  foundIdle(id: ExtentId): void {
     const extent = this.byId.get(id)
     if (extent !== undefined) this.busy.delete(extent)
   }

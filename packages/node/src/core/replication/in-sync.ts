@@ -1,21 +1,19 @@
-import { type ExtentRecord, leaseExpiryMs, type Millis, type SetChange, type StoreId, TIMERS } from '@ashlar/proto'
+import { type ExtentRecord, type Millis, type SetChange, type StoreId, TIMERS } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
-import { ClosingIn } from './closing-in.ts'
+import { CatchUp } from './catch-up.ts'
 import { CompleteStores } from './complete-stores.ts'
-import type { Primary } from './primary.ts'
+import type { Evictions } from './evictions.ts'
+import type { PrimaryState } from './primary-state.ts'
 import type { OutStream } from './stream.ts'
+import { CUT_OFF_MS, type StreamHealth } from './stream-health.ts'
 
-/**
- * A store of which nothing came for longer than this and that control still calls up is cut from here only. Counted from its
- * last frame, also where its connection closed before: one that crashed must not look cut off before control can miss it.
- */
-const CUT_OFF_MS = leaseExpiryMs() + 2 * TIMERS.renewMs
-
-interface Eviction {
-  /** Start counter of the incarnation that was taken out: a restarted store begins anew. */
-  readonly counter: number
-  readonly times: number
-  readonly notBefore: Millis
+interface Parts {
+  readonly state: PrimaryState
+  readonly streams: ReadonlyMap<StoreId, OutStream>
+  readonly health: StreamHealth
+  readonly evictions: Evictions
+  /** Another member may be able to serve where this primary cannot. */
+  releaseAsSlow(ctx: Context): void
 }
 
 /**
@@ -23,219 +21,201 @@ interface Eviction {
  * leaves the ack set. Grow: the store enters the ack set first, then control is asked. One request at a time.
  */
 export class InSyncKeeper {
-  /** Asked to be added: it must acknowledge from now on, and may leave the ack set only once the request can no longer win. */
-  pendingAdd: StoreId | undefined
+  /** Requested to be added: it must acknowledge from now on, and may leave the ack set only once the request can no longer win. */
+  private pendingAdd: StoreId | undefined
   private pendingRevision = 0
-  readonly closing = new ClosingIn()
-  private asked: SetChange | undefined
-  private askedAt: Millis = Number.NEGATIVE_INFINITY
-  /** Revision of the record from which control may have made one below minInSync, as this primary asked. */
-  private askedShortOf = 0
   readonly complete = new CompleteStores()
-  private readonly evictions = new Map<StoreId, Eviction>()
-  private readonly primary: Primary
+  private readonly catchUp = new CatchUp()
+  private requested: SetChange | undefined
+  private requestedAt: Millis = Number.NEGATIVE_INFINITY
+  /** Revision of the record from which control may have made one below minInSync, as this primary requested. */
+  private requestedShortOf = 0
+  private readonly state: PrimaryState
+  private readonly streams: ReadonlyMap<StoreId, OutStream>
+  private readonly health: StreamHealth
+  private readonly evictions: Evictions
+  private readonly releaseAsSlow: (ctx: Context) => void
 
-  constructor(primary: Primary) {
-    this.primary = primary
+  constructor({ state, streams, health, evictions, releaseAsSlow }: Parts) {
+    this.state = state
+    this.streams = streams
+    this.health = health
+    this.evictions = evictions
+    this.releaseAsSlow = releaseAsSlow
   }
 
-  /** Adds who has to acknowledge and is no member. */
-  addTo(ackSet: Set<StoreId>): void {
-    if (this.pendingAdd !== undefined) ackSet.add(this.pendingAdd)
-    if (this.closing.store !== undefined) ackSet.add(this.closing.store)
+  /** inSync ∪ pendingAdd ∪ the store that catches up ∪ self: every member must acknowledge (A2.5-5, A2.7-3). */
+  ackSet(): Set<StoreId> {
+    const set = new Set(this.state.record()?.inSync ?? [])
+    if (this.pendingAdd !== undefined) set.add(this.pendingAdd)
+    if (this.catchUp.store !== undefined) set.add(this.catchUp.store)
+    set.add(this.state.services.self)
+    return set
+  }
+
+  /** Only the committed and learned set counts toward minInSync, never a pending addition (amendment 1). */
+  enoughInSync(): boolean {
+    const record = this.state.record()
+    const volume = this.state.volume()
+    return record !== undefined && volume !== undefined && record.inSync.length >= volume.minInSync
+  }
+
+  /** The store may be the next primary: it is in the ack set, or it is kept. */
+  counts(store: StoreId): boolean {
+    return this.ackSet().has(store) || this.isKept(store)
+  }
+
+  /** Outside the set, and the next primary may be chosen from it: now, or once the set falls below minInSync (A2.7-8). */
+  private isKept(store: StoreId): boolean {
+    const eligible = this.state.record()?.eligible.includes(store) === true
+    return eligible || this.complete.has(store, this.state.services.control.map)
   }
 
   /** A newer record settles a pending addition: the request was compare-and-set on an older revision, it won or it is void. */
   onRecord(record: ExtentRecord): void {
-    this.complete.onRecord(record, this.primary.services.control.map)
+    this.complete.onRecord(record, this.state.services.control.map)
     if (this.pendingAdd !== undefined && record.revision > this.pendingRevision) this.pendingAdd = undefined
-    if (this.asked !== undefined && record.revision > this.asked.revision) this.asked = undefined
+    if (this.requested !== undefined && record.revision > this.requested.revision) this.requested = undefined
   }
 
   onSetChanged(change: SetChange): void {
-    if (this.asked?.revision === change.revision && sameStores(this.asked.inSync, change.inSync)) this.asked = undefined
+    const { requested } = this
+    if (requested?.revision === change.revision && sameStores(requested.inSync, change.inSync))
+      this.requested = undefined
   }
 
-  /** The set of control may be below minInSync already, though this primary has not heard of it. */
+  /** Control's set may be below minInSync already, though this primary has not learned it. */
   mayBeShort(record: ExtentRecord | undefined): boolean {
-    return record?.revision === this.askedShortOf
+    return record?.revision === this.requestedShortOf
   }
 
-  /** A request is on its way. */
+  /** A request is pending. */
   get busy(): boolean {
-    return this.asked !== undefined || this.pendingAdd !== undefined
-  }
-
-  /** False while a store that was taken out must wait before it is let in again: 1 s, doubling to 60. */
-  mayRejoin(ctx: Context, store: StoreId): boolean {
-    const eviction = this.evictions.get(store)
-    return eviction === undefined || eviction.counter !== this.counterOf(store) || ctx.now >= eviction.notBefore
-  }
-
-  private counterOf(store: StoreId): number {
-    return this.primary.services.control.map.nodes.get(store)?.incarnation.counter ?? 0
+    return this.requested !== undefined || this.pendingAdd !== undefined
   }
 
   maintain(ctx: Context, record: ExtentRecord | undefined): void {
-    const { primary } = this
-    if (record === undefined || primary.over) return
-    this.letGo(ctx, record)
-    if (this.asked !== undefined) return
+    const { state } = this
+    if (record === undefined || state.over) return
+    this.endCatchUp(ctx, record)
+    if (this.requested !== undefined) return
     const out = this.leaving(ctx, record)
-    if (primary.givenUp) return
+    if (state.releaseRequested) return
     // A pending addition whose replica fails blocks every commit: a change without it makes the request void.
-    const withdrawn = this.pendingAdd !== undefined && this.failing(ctx, this.pendingAdd) !== undefined
+    const withdrawn = this.pendingAdd !== undefined && this.health.failing(ctx, this.pendingAdd) !== undefined
     if (out.length > 0 || withdrawn) {
-      this.ask(
+      this.request(
         ctx,
         record,
         record.inSync.filter((store) => !out.includes(store)),
       )
-      for (const store of out) this.noteEviction(ctx, store)
+      for (const store of out) this.evictions.note(ctx, store)
       return
     }
-    if (this.pendingAdd !== undefined) return this.askAgain(ctx, record, this.pendingAdd)
-    if (!this.mayGrow(record)) return
-    const candidate = record.assigned.find((store) => !record.inSync.includes(store) && this.hasCaughtUp(ctx, store))
-    if (candidate === undefined) {
-      const others = record.assigned.filter((store) => !record.inSync.includes(store) && this.mayBeAdded(ctx, store))
-      const followers = others.flatMap((store) => primary.streams.get(store) ?? [])
-      return this.closing.look(ctx.now, followers, primary.extent.commitSeq)
-    }
-    this.closing.end()
-    this.pendingAdd = candidate
-    this.pendingRevision = record.revision
-    this.ask(ctx, record, [...record.inSync, candidate])
+    if (this.pendingAdd !== undefined) return this.requestAgain(ctx, record, this.pendingAdd)
+    if (this.mayGrow(record)) this.grow(ctx, record)
   }
 
-  /** A refused addition is asked for again until the record moves on: only that can settle it. */
-  private askAgain(ctx: Context, record: ExtentRecord, store: StoreId): void {
-    if (ctx.now - this.askedAt >= TIMERS.controlRetryMs) this.ask(ctx, record, [...record.inSync, store])
+  private grow(ctx: Context, record: ExtentRecord): void {
+    const outside = record.assigned.filter((store) => !record.inSync.includes(store))
+    const candidate = outside.find((store) => this.hasCaughtUp(ctx, store))
+    if (candidate === undefined) {
+      const addable = outside.filter((store) => this.mayBeAdded(ctx, store))
+      const followers = addable.flatMap((store) => this.streams.get(store) ?? [])
+      return this.catchUp.look(ctx.now, followers, this.state.extent.commitSeq)
+    }
+    this.catchUp.end()
+    this.pendingAdd = candidate
+    this.pendingRevision = record.revision
+    this.request(ctx, record, [...record.inSync, candidate])
+  }
+
+  /** A refused addition is requested again until the record moves on: only that can settle it. */
+  private requestAgain(ctx: Context, record: ExtentRecord, store: StoreId): void {
+    if (ctx.now - this.requestedAt >= TIMERS.controlRetryMs) this.request(ctx, record, [...record.inSync, store])
   }
 
   /**
-   * Every member holds this primary's state (A2.8-3, A2.8-5), and enough do: one that comes while there are too few may be ahead,
-   * which none can be any more once START is ordered (A2.8-6).
+   * Every member holds this primary's state (A2.8-3, A2.8-5), and enough do: a member that joins while there are too few may
+   * be ahead, which is impossible once START is ordered (A2.8-6).
    */
   mayStart(record: ExtentRecord): boolean {
-    return this.primary.enoughInSync() && this.allMarked(record)
+    return this.enoughInSync() && this.allMarked(record)
   }
 
   private allMarked({ inSync }: ExtentRecord): boolean {
-    const { services, streams } = this.primary
-    return inSync.every((store) => store === services.self || streams.get(store)?.marked === true)
+    const { self } = this.state.services
+    return inSync.every((store) => store === self || this.streams.get(store)?.marked === true)
   }
 
-  /** Every member holds this primary's state, and START is on its way, or waits for more of them. */
+  /** Every member holds this primary's state, and START is ordered, or waits for more of them. */
   private mayGrow(record: ExtentRecord): boolean {
-    const { primary } = this
-    if (primary.active || primary.phase === 'releasing') return true
-    return (primary.started || !primary.enoughInSync()) && this.allMarked(record)
+    const { state } = this
+    if (state.active || state.phase === 'releasing') return true
+    return (state.started || !this.enoughInSync()) && this.allMarked(record)
   }
 
   private hasCaughtUp(ctx: Context, store: StoreId): boolean {
-    const { streams, extent } = this.primary
+    const { streams } = this
+    const { extent } = this.state
     return this.mayBeAdded(ctx, store) && (streams.get(store)?.ackedSeq ?? 0) >= extent.commitSeq
   }
 
-  /** A store that was to catch up fails, or is a member now: it has to acknowledge nothing on that account. */
-  private letGo(ctx: Context, record: ExtentRecord): void {
-    const { store } = this.closing
+  /** The store that catches up fails, or is a member now: its acknowledgements are no longer required on that account. */
+  private endCatchUp(ctx: Context, record: ExtentRecord): void {
+    const { store } = this.catchUp
     if (store === undefined || (!record.inSync.includes(store) && this.mayBeAdded(ctx, store))) return
-    if (this.failing(ctx, store) !== undefined) this.noteEviction(ctx, store)
-    this.closing.end()
+    if (this.health.failing(ctx, store) !== undefined) this.evictions.note(ctx, store)
+    this.catchUp.end()
   }
 
   private mayBeAdded(ctx: Context, store: StoreId): boolean {
-    const { primary } = this
-    const stream = primary.streams.get(store)
-    // The store on the stream is the one that control has registered under this assignment (finding 11). A suspect one was
-    // compared like any other and may be in sync again; control promotes it in no life that began as suspect (A2.17-2).
-    // A stream over a connection that stalls stays marked, and owes nothing while nothing is written: it is no sign of life.
-    const registered = primary.services.control.map.nodes.get(store)
+    const stream = this.streams.get(store)
+    // The store on the stream is the one that control has registered under this assignment (finding 11). A suspect store was
+    // compared like any other and may be in sync again; control promotes no incarnation that began as suspect (A2.17-2).
+    // A stream over a stalled connection stays marked while nothing is written: only a frame shows that the store works.
+    const registered = this.state.services.control.map.nodes.get(store)
     return (
       stream?.marked === true &&
-      this.failing(ctx, store) === undefined &&
+      this.health.failing(ctx, store) === undefined &&
       registered !== undefined &&
       registered.address !== '' &&
-      this.mayRejoin(ctx, store)
+      this.evictions.mayRejoin(ctx, store)
     )
   }
 
   /**
-   * Members that failed leave while enough stay, those counted that wait to be added: a new primary adds nobody before every
-   * member holds its state, which one that failed never will (A2.8-10). Below that a silent one leaves once control calls it down;
+   * Members that failed leave while enough stay, counting those that wait to be added: a new primary adds no store before every
+   * member holds its state, which a failed one never will (A2.8-10). Below that a silent one leaves once control calls it down;
    * one that control still hears, or that is only slow, is better served by another primary (A2.7-7).
    */
   private leaving(ctx: Context, record: ExtentRecord): StoreId[] {
-    const { primary } = this
-    const others = record.inSync.filter((store) => store !== primary.services.self)
-    const silent = others.filter((store) => this.failing(ctx, store) === 'silent')
-    const slow = others.filter((store) => this.failing(ctx, store) === 'slow')
+    const { services } = this.state
+    const others = record.inSync.filter((store) => store !== services.self)
+    const silent = others.filter((store) => this.health.failing(ctx, store) === 'silent')
+    const slow = others.filter((store) => this.health.failing(ctx, store) === 'slow')
     const waiting = record.assigned.filter((store) => !record.inSync.includes(store) && this.hasCaughtUp(ctx, store))
-    const spare = record.inSync.length + waiting.length - (primary.volume()?.minInSync ?? 1)
+    const spare = record.inSync.length + waiting.length - (this.state.volume()?.minInSync ?? 1)
     if (silent.length + slow.length <= spare) return [...silent, ...slow]
-    const isUp = (store: StoreId) => primary.services.control.map.nodes.get(store)?.state !== 'down'
-    const cutOff = silent.filter((store) => isUp(store) && ctx.now - this.lastFrameAt(store) > CUT_OFF_MS)
-    if (slow.length > 0 || cutOff.length > 0) primary.releaseAsSlow(ctx)
+    const isUp = (store: StoreId) => services.control.map.nodes.get(store)?.state !== 'down'
+    const cutOff = silent.filter((store) => isUp(store) && ctx.now - this.health.lastFrameAt(store) > CUT_OFF_MS)
+    if (slow.length > 0 || cutOff.length > 0) this.releaseAsSlow(ctx)
     return silent.filter((store) => !isUp(store))
   }
 
-  private heardAt(store: StoreId): Millis {
-    return Math.max(this.primary.services.links.lastHeard(store), this.askedSince(store))
-  }
-
-  private lastFrameAt(store: StoreId): Millis {
-    return Math.max(this.primary.services.links.lastFrame(store), this.askedSince(store))
-  }
-
-  private askedSince(store: StoreId): Millis {
-    return this.primary.streams.get(store)?.createdAt ?? Number.NEGATIVE_INFINITY
-  }
-
-  /** `silent`: no frame for long. `slow`: frames come, but what it owes does not. */
-  private failing(ctx: Context, store: StoreId): 'silent' | 'slow' | undefined {
-    const { primary } = this
-    const stream = primary.streams.get(store)
-    if (stream === undefined) return undefined
-    if (ctx.now - this.heardAt(store) > TIMERS.silentMs) return 'silent'
-    return this.owes(stream) && ctx.now - stream.progressAt > TIMERS.slowMs ? 'slow' : undefined
-  }
-
-  private owes(stream: OutStream): boolean {
-    return !stream.marked || stream.ackedSeq < this.primary.extent.lastSeq
-  }
-
-  /** Outside the set, and the next primary may be chosen from it: now, or once the set falls below minInSync (A2.7-8). */
-  isKept(store: StoreId): boolean {
-    const { services } = this.primary
-    const eligible = this.primary.record()?.eligible.includes(store) === true
-    return eligible || this.complete.has(store, services.control.map)
-  }
-
-  /** The store waits before its stream is opened again, longer each time. */
-  noteEviction(ctx: Context, store: StoreId): void {
-    const counter = this.counterOf(store)
-    const before = this.evictions.get(store)
-    // Who stayed for longer than the longest pause flaps no more.
-    const flaps = before?.counter === counter && ctx.now - before.notBefore < TIMERS.rejoinMaxMs
-    const times = flaps ? before.times + 1 : 1
-    const pause = Math.min(TIMERS.rejoinMaxMs, TIMERS.rejoinMinMs * 2 ** (times - 1))
-    this.evictions.set(store, { counter, times, notBefore: ctx.now + pause })
-  }
-
-  private ask(ctx: Context, record: ExtentRecord, inSync: readonly StoreId[]): void {
+  private request(ctx: Context, record: ExtentRecord, inSync: readonly StoreId[]): void {
     const { id: extent, revision, epoch } = record
-    // One that started again and stayed a member is complete in its new life too: the record says nothing of that.
-    this.complete.onRecord(record, this.primary.services.control.map)
-    const isShort = inSync.length < (this.primary.volume()?.minInSync ?? 1)
-    const complete = isShort ? this.complete.outside(inSync, this.primary.services.control.map) : []
-    if (isShort) this.askedShortOf = revision
+    const { control } = this.state.services
+    // A member that started again and stayed in the set is complete in its new incarnation too: the record does not say so.
+    this.complete.onRecord(record, control.map)
+    const isShort = inSync.length < (this.state.volume()?.minInSync ?? 1)
+    const complete = isShort ? this.complete.outside(inSync, control.map) : []
+    if (isShort) this.requestedShortOf = revision
     const change: SetChange = { extent, revision, epoch, inSync, ...(complete.length === 0 ? {} : { complete }) }
-    this.asked = change
-    this.askedAt = ctx.now
+    this.requested = change
+    this.requestedAt = ctx.now
     ctx.event('info', 'in-sync-change-asked', { extent: record.id, from: record.inSync, to: inSync })
-    this.primary.services.control.requestChange(ctx, change)
+    control.requestChange(ctx, change)
   }
 }
 

@@ -19,7 +19,7 @@ import {
 } from '@ashlar/proto'
 import type { BlockChange, Context, LeafVersions, Link } from '../machine.ts'
 import { differingLeaves, LEAVES_AT_ONCE, type LeafPair, LeafPairs, sameBytes } from './comparison.ts'
-import type { Primary } from './primary.ts'
+import type { PrimaryState } from './primary-state.ts'
 import { StagedPushes } from './staged-pushes.ts'
 
 /** Whom a state is learned for. */
@@ -29,6 +29,8 @@ export interface Learner {
   onLost(ctx: Context, member: MemberState): void
   /** The member's stream is over. */
   onClosed(ctx: Context): void
+  /** The member has promised this epoch. */
+  onFenced(ctx: Context, promised: Epoch): void
   /** Other extents of this store have the room in which it would be kept aside. */
   onNoRoom(ctx: Context): void
 }
@@ -63,7 +65,7 @@ export class MemberState {
   heardAt: Millis = 0
   private readonly gen: number
   private readonly learner: Learner
-  private readonly primary: Primary
+  private readonly state: PrimaryState
   private over = false
   private myLeaves: Uint8Array = new Uint8Array()
   /** Leaves that differ; undefined until it is known which do. */
@@ -71,18 +73,18 @@ export class MemberState {
   private fetches: Fetch[] = []
   private readonly fetching = new Map<number, Fetch>()
 
-  constructor(learner: Learner, primary: Primary, { store, gen, link, opened }: Answered) {
+  constructor(learner: Learner, state: PrimaryState, { store, gen, link, opened }: Answered) {
     this.learner = learner
-    this.primary = primary
+    this.state = state
     this.store = store
     this.gen = gen
     this.link = link
     this.opened = opened
-    this.staged = new StagedPushes(primary.services.staging)
+    this.staged = new StagedPushes(state.services.staging)
   }
 
   begin(ctx: Context): void {
-    const { services, extent } = this.primary
+    const { services, extent } = this.state
     this.heardAt = ctx.now
     this.send(ctx, { type: 'get-windows', ...this.stream })
     const token = ctx.token()
@@ -96,11 +98,11 @@ export class MemberState {
   }
 
   private get isOver(): boolean {
-    return this.over || this.primary.over
+    return this.over || this.state.over
   }
 
   private get stream() {
-    return { extent: this.primary.extent.id, epoch: this.primary.epoch, gen: this.gen }
+    return { extent: this.state.extent.id, epoch: this.state.epoch, gen: this.gen }
   }
 
   private send(ctx: Context, message: Message): void {
@@ -108,7 +110,7 @@ export class MemberState {
   }
 
   private current(ctx: Context, link: Link, message: { epoch: Epoch; gen: number }): boolean {
-    const isCurrent = this.link === link && this.gen === message.gen && this.primary.epoch === message.epoch
+    const isCurrent = this.link === link && this.gen === message.gen && this.state.epoch === message.epoch
     if (isCurrent) this.heardAt = ctx.now
     return isCurrent && !this.isOver
   }
@@ -121,7 +123,7 @@ export class MemberState {
 
   onDigests(ctx: Context, link: Link, message: Digests): void {
     if (!this.current(ctx, link, message) || this.pairs !== undefined) return
-    const count = Math.ceil(this.primary.extent.blockCount / LIMITS.leafBlocks)
+    const count = Math.ceil(this.state.extent.blockCount / LIMITS.leafBlocks)
     const differing = differingLeaves(this.myLeaves, message.leaves, count)
     if (differing === undefined) this.learner.onClosed(ctx)
     else this.compare(ctx, differing)
@@ -145,7 +147,7 @@ export class MemberState {
   }
 
   private askLeaves(ctx: Context, pairs: LeafPairs): void {
-    const { services, extent } = this.primary
+    const { services, extent } = this.state
     const leaves = pairs.next(LEAVES_AT_ONCE)
     this.send(ctx, { type: 'get-versions', ...this.stream, leaves })
     const token = ctx.token()
@@ -167,12 +169,12 @@ export class MemberState {
     if (pair === undefined) return
     const [mine, other] = [byBlock(pair.mine), byBlock(pair.theirs)]
     // The member went on in the very epoch of the last write here: it had every write that this store has.
-    const inItsHistory = this.opened.lastEpoch === this.primary.extent.lastEpoch
+    const inItsHistory = this.opened.lastEpoch === this.state.extent.lastEpoch
     for (const block of new Set([...mine.keys(), ...other.keys()])) {
       if (this.isOver) return
       const [here, there] = [mine.get(block) ?? ABSENT_VERSION, other.get(block) ?? ABSENT_VERSION]
       // What is known to be committed is not what the member has more, but what it lost (A2.8-4).
-      const isLost = isHigher(here, there) && (inItsHistory || here.seq <= this.primary.extent.commitSeq)
+      const isLost = isHigher(here, there) && (inItsHistory || here.seq <= this.state.extent.commitSeq)
       if (sameVersion(here, there) || isLost) continue
       const { epoch, seq, kind, checksum } = there
       const version = { epoch, seq, kind, checksum }
@@ -183,8 +185,8 @@ export class MemberState {
 
   /** The member first; then all others, who may have the same version where its copy is damaged. */
   private holders(): Link[] {
-    const { services } = this.primary
-    const others = (this.primary.record()?.assigned ?? []).filter((store) => store !== services.self)
+    const { services } = this.state
+    const others = (this.state.record()?.assigned ?? []).filter((store) => store !== services.self)
     return [...new Set([this.link, ...others.flatMap((store) => services.links.dialed(store) ?? [])])]
   }
 
@@ -202,7 +204,7 @@ export class MemberState {
   }
 
   private fetchMore(ctx: Context): void {
-    const most = Math.max(1, Math.floor(LIMITS.pushWindowBytes / this.primary.extent.blockSizeBytes))
+    const most = Math.max(1, Math.floor(LIMITS.pushWindowBytes / this.state.extent.blockSizeBytes))
     while (this.fetching.size < most && !this.isOver) {
       const next = this.fetches.shift()
       if (next === undefined) return
@@ -216,7 +218,7 @@ export class MemberState {
     const request = ctx.token()
     this.fetching.set(request, fetch)
     const { epoch: versionEpoch, seq: versionSeq } = fetch.version
-    const message = { type: 'fetch-block', request, extent: this.primary.extent.id, block: fetch.block } as const
+    const message = { type: 'fetch-block', request, extent: this.state.extent.id, block: fetch.block } as const
     ctx.emit({ type: 'send', link: fetch.asked, message: { ...message, versionEpoch, versionSeq } })
   }
 
@@ -244,14 +246,10 @@ export class MemberState {
     }
   }
 
-  onOpened(): void {}
-
-  onAck(): void {}
-
   onRefused(ctx: Context, link: Link, message: { epoch: Epoch; gen: number; reason: string; promised?: Epoch }): void {
     if (!this.current(ctx, link, message)) return
     this.learner.onClosed(ctx)
-    if (message.promised !== undefined) this.primary.onFenced(ctx, message.promised)
+    if (message.promised !== undefined) this.learner.onFenced(ctx, message.promised)
   }
 }
 

@@ -1,9 +1,32 @@
-import type { BlockIndex, Message, Millis, Opened, SessionWindow, StoreId, Versions, Windows } from '@ashlar/proto'
+import type {
+  BlockIndex,
+  Epoch,
+  Message,
+  Millis,
+  Opened,
+  SessionWindow,
+  StoreId,
+  Versions,
+  Windows,
+} from '@ashlar/proto'
 import type { Context, LeafVersions, Link } from '../machine.ts'
-import type { Merge } from './merge.ts'
+import type { ExtentState } from './extent-state.ts'
+import type { Services } from './services.ts'
 
 /** How far a store is that a merge needs. */
 export type MergePhase = 'closed' | 'reading' | 'ready'
+
+/** What a source reports to the merge that it is a part of. */
+export interface MergeTarget {
+  readonly extent: ExtentState
+  readonly services: Services
+  readonly epoch: Epoch
+  /** A source may have become ready. */
+  onReady(ctx: Context): void
+  /** Versions of leaves came. */
+  onLeaves(ctx: Context): void
+  onClosed(ctx: Context, source: MergeSource, promised?: number): void
+}
 
 type Refusal = { epoch: number; gen: number; reason: string; promised?: number }
 
@@ -17,7 +40,7 @@ type Refusal = { epoch: number; gen: number; reason: string; promised?: number }
  */
 export class MergeSource {
   readonly store: StoreId
-  private readonly merge: Merge
+  private readonly merge: MergeTarget
   link: Link | undefined
   gen = 0
   private openedAt: Millis = Number.NEGATIVE_INFINITY
@@ -27,7 +50,7 @@ export class MergeSource {
   /** Versions of leaves that were asked for and have come. */
   readonly leaves = new Map<number, LeafVersions['versions']>()
 
-  constructor(store: StoreId, merge: Merge) {
+  constructor(store: StoreId, merge: MergeTarget) {
     this.store = store
     this.merge = merge
   }
@@ -116,8 +139,4 @@ export class MergeSource {
     this.send(ctx, { type: 'fetch-block', request, extent: this.merge.extent.id, block, versionEpoch, versionSeq })
     return request
   }
-
-  onDigests(): void {}
-
-  onAck(): void {}
 }

@@ -15,7 +15,7 @@ import { LEAVES_AT_ONCE, sameBytes } from './comparison.ts'
 import { DedupeWindows } from './dedupe.ts'
 import type { ExtentState } from './extent-state.ts'
 import { byVersion, type Copy, copiesOf, mergeWindows } from './merge-rule.ts'
-import { type MergePhase, MergeSource } from './merge-source.ts'
+import { type MergePhase, MergeSource, type MergeTarget } from './merge-source.ts'
 import type { Services } from './services.ts'
 
 /** What a merge tells the primary that it is a part of. */
@@ -61,7 +61,7 @@ type Version = LeafVersions['versions'][number]
  * Of each block the highest version with a good checksum wins. Every store reads all its bytes before it answers, so that what
  * is damaged is known. What was taken over stays when it begins again: it is never worse than what was there.
  */
-export class Merge {
+export class Merge implements MergeTarget {
   readonly extent: ExtentState
   readonly services: Services
   readonly sources: ReadonlyMap<StoreId, MergeSource>

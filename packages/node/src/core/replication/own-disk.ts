@@ -1,6 +1,6 @@
 import { type Millis, TIMERS } from '@ashlar/proto'
 import type { Context, Token } from '../machine.ts'
-import type { Completion, Services } from './services.ts'
+import type { Completion, When } from './completion.ts'
 
 /**
  * What a primary waits for from the disk of its own store: writes that are not durable, and reads that were not answered. A
@@ -20,7 +20,12 @@ export class OwnDisk {
   }
 
   /** Like `services.when`, for an effect that reads: it has an age until its completion comes. */
-  whenRead(ctx: Context, services: Services, token: Token, then: (ctx: Context, completion: Completion) => void): void {
+  whenRead(
+    ctx: Context,
+    services: { readonly when: When },
+    token: Token,
+    then: (ctx: Context, completion: Completion) => void,
+  ): void {
     if (this.reads.size === 0) this.firstSince = ctx.now
     this.reads.add(token)
     services.when(token, (later, completion) => {

@@ -1,6 +1,20 @@
 import { type ErrorCode, LIMITS, type QueryAllocation, type Read, type Seq } from '@ashlar/proto'
 import type { Context, Link, LoadedBlock } from '../machine.ts'
-import type { Primary } from './primary.ts'
+import type { Admission } from './admission.ts'
+import type { Confirmations } from './confirmations.ts'
+import type { OwnDisk } from './own-disk.ts'
+import type { PrimaryState } from './primary-state.ts'
+import type { Repairs } from './repair.ts'
+import type { Window } from './window.ts'
+
+interface Parts {
+  readonly state: PrimaryState
+  readonly admission: Admission
+  readonly window: Pick<Window, 'newestSeq'>
+  readonly disk: OwnDisk
+  readonly repairs: Pick<Repairs, 'repair'>
+  readonly confirmations: Pick<Confirmations, 'confirm' | 'possible'>
+}
 
 interface PendingRead {
   readonly link: Link
@@ -12,31 +26,31 @@ interface PendingRead {
  * (A2.3-5, A2.6-1). Without a lease the whole ackSet is asked after that instead (amendment 8).
  */
 export class Reads {
-  private readonly primary: Primary
+  private readonly parts: Parts
   /** Reads of blocks whose newest content is not committed yet. */
   private waiting: { readonly through: Seq; readonly read: PendingRead }[] = []
   private inFlight = 0
 
-  constructor(primary: Primary) {
-    this.primary = primary
+  constructor(parts: Parts) {
+    this.parts = parts
   }
 
   onRead(ctx: Context, link: Link, message: Read): void {
-    const { primary } = this
-    const refusal = primary.refusal(ctx, message.epoch, message.generation)
+    const { state, admission } = this.parts
+    const refusal = admission.refusal(ctx, message.epoch, message.generation)
     if (refusal !== undefined && !this.onlyLeaseMissing(message))
-      return primary.answer(ctx, { link, request: message.request }, refusal)
-    if (message.offset + message.length > primary.extent.lengthBytes || message.length === 0)
-      return primary.answer(ctx, { link, request: message.request }, 'OUT_OF_RANGE')
-    if (this.inFlight >= LIMITS.primaryReads) return primary.answer(ctx, { link, request: message.request }, 'BUSY')
+      return state.respond(ctx, { link, request: message.request }, refusal)
+    if (message.offset + message.length > state.extent.lengthBytes || message.length === 0)
+      return state.respond(ctx, { link, request: message.request }, 'OUT_OF_RANGE')
+    if (this.inFlight >= LIMITS.primaryReads) return state.respond(ctx, { link, request: message.request }, 'BUSY')
     this.inFlight += 1
     this.fetch(ctx, { link, message })
   }
 
   private fetch(ctx: Context, read: PendingRead): void {
-    const { primary } = this
-    const { first, count } = primary.extent.blocksOf(read.message.offset, read.message.length)
-    const uncommitted = primary.window.newestSeq(first, count)
+    const { state, window, disk } = this.parts
+    const { first, count } = state.extent.blocksOf(read.message.offset, read.message.length)
+    const uncommitted = window.newestSeq(first, count)
     if (uncommitted > 0) {
       this.waiting.push({ through: uncommitted, read })
       return
@@ -45,41 +59,41 @@ export class Reads {
     ctx.emit({
       type: 'load',
       token,
-      extent: primary.extent.id,
+      extent: state.extent.id,
       blocks: Array.from({ length: count }, (_, index) => first + index),
     })
-    primary.disk.whenRead(ctx, primary.services, token, (later, completion) => {
+    disk.whenRead(ctx, state.services, token, (later, completion) => {
       if (completion.type === 'loaded') this.onLoaded(later, read, completion.blocks)
     })
   }
 
   private onLoaded(ctx: Context, read: PendingRead, blocks: readonly LoadedBlock[]): void {
-    const { primary } = this
+    const { state, admission, repairs, confirmations } = this.parts
     const { message } = read
-    const refusal = primary.over ? 'NOT_PRIMARY' : primary.refusal(ctx, message.epoch, message.generation)
+    const refusal = state.over ? 'NOT_PRIMARY' : admission.refusal(ctx, message.epoch, message.generation)
     const unleased = refusal !== undefined && this.onlyLeaseMissing(message)
     if (refusal !== undefined && !unleased) return this.finish(ctx, read, refusal)
     // A write may have got its seq after this load was asked for; the load sees what was handed to the store before it.
     const through = blocks.reduce(
-      (newest, { version }) => (version.epoch === primary.epoch && version.seq > newest ? version.seq : newest),
+      (newest, { version }) => (version.epoch === state.epoch && version.seq > newest ? version.seq : newest),
       0 as Seq,
     )
-    if (through > primary.extent.commitSeq) {
+    if (through > state.extent.commitSeq) {
       this.waiting.push({ through, read })
       return
     }
     const damaged = blocks.find((block) => block.damaged)
     if (damaged !== undefined) {
-      return primary.repairs.repair(
+      return repairs.repair(
         ctx,
         damaged,
         (later) => this.fetch(later, read),
-        (later) => this.finish(later, read, primary.over ? 'NOT_PRIMARY' : 'DAMAGED'),
+        (later) => this.finish(later, read, state.over ? 'NOT_PRIMARY' : 'DAMAGED'),
       )
     }
     if (!unleased) return this.reply(ctx, read, blocks)
-    primary.confirmations.confirm(ctx, (later, confirmed) => {
-      const after = primary.over ? 'NOT_PRIMARY' : primary.unleasedRefusal(message.epoch, message.generation)
+    confirmations.confirm(ctx, (later, confirmed) => {
+      const after = state.over ? 'NOT_PRIMARY' : admission.unleasedRefusal(message.epoch, message.generation)
       if (confirmed && after === undefined) this.reply(later, read, blocks)
       else this.finish(later, read, after ?? 'WAIT')
     })
@@ -87,18 +101,18 @@ export class Reads {
 
   /** The read may be answered on the word of the ackSet (amendment 8). */
   private onlyLeaseMissing({ epoch, generation }: Read): boolean {
-    const { primary } = this
-    return !primary.over && primary.unleasedRefusal(epoch, generation) === undefined && primary.confirmations.possible
+    const { state, admission, confirmations } = this.parts
+    return !state.over && admission.unleasedRefusal(epoch, generation) === undefined && confirmations.possible
   }
 
   private reply(ctx: Context, { link, message }: PendingRead, blocks: readonly LoadedBlock[]): void {
-    const { primary } = this
+    const { state } = this.parts
     this.inFlight -= 1
     ctx.emit({
       type: 'reply-read',
       link,
       request: message.request,
-      blockSizeBytes: primary.extent.blockSizeBytes,
+      blockSizeBytes: state.extent.blockSizeBytes,
       offset: message.offset,
       length: message.length,
       blocks,
@@ -107,28 +121,28 @@ export class Reads {
 
   private finish(ctx: Context, read: PendingRead, code: ErrorCode): void {
     this.inFlight -= 1
-    this.primary.answer(ctx, { link: read.link, request: read.message.request }, code)
+    this.parts.state.respond(ctx, { link: read.link, request: read.message.request }, code)
   }
 
   /** Which blocks hold data. Advice for copying tools: it may be older than a write that is on its way. */
   onQueryAllocation(ctx: Context, link: Link, message: QueryAllocation): void {
-    const { primary } = this
-    const refusal = primary.refusal(ctx, message.epoch, 0)
-    if (refusal !== undefined) return primary.answer(ctx, { link, request: message.request }, refusal)
-    if (message.firstBlock + message.blocks > primary.extent.blockCount)
-      return primary.answer(ctx, { link, request: message.request }, 'OUT_OF_RANGE')
+    const { state, admission, disk } = this.parts
+    const refusal = admission.refusal(ctx, message.epoch, 0)
+    if (refusal !== undefined) return state.respond(ctx, { link, request: message.request }, refusal)
+    if (message.firstBlock + message.blocks > state.extent.blockCount)
+      return state.respond(ctx, { link, request: message.request }, 'OUT_OF_RANGE')
     const token = ctx.token()
     ctx.emit({
       type: 'allocation',
       token,
-      extent: primary.extent.id,
+      extent: state.extent.id,
       firstBlock: message.firstBlock,
       blocks: message.blocks,
     })
-    primary.disk.whenRead(ctx, primary.services, token, (later, completion) => {
+    disk.whenRead(ctx, state.services, token, (later, completion) => {
       if (completion.type !== 'allocation') return
-      const after = primary.over ? 'NOT_PRIMARY' : primary.refusal(later, message.epoch, 0)
-      if (after !== undefined) return primary.answer(later, { link, request: message.request }, after)
+      const after = state.over ? 'NOT_PRIMARY' : admission.refusal(later, message.epoch, 0)
+      if (after !== undefined) return state.respond(later, { link, request: message.request }, after)
       later.emit({
         type: 'send',
         link,
@@ -139,8 +153,8 @@ export class Reads {
 
   onCommit(ctx: Context): void {
     if (this.waiting.length === 0) return
-    const ready = this.waiting.filter((entry) => entry.through <= this.primary.extent.commitSeq)
-    this.waiting = this.waiting.filter((entry) => entry.through > this.primary.extent.commitSeq)
+    const ready = this.waiting.filter((entry) => entry.through <= this.parts.state.extent.commitSeq)
+    this.waiting = this.waiting.filter((entry) => entry.through > this.parts.state.extent.commitSeq)
     for (const { read } of ready) this.fetch(ctx, read)
   }
 

@@ -105,7 +105,7 @@ export class ReplicaRole {
           damaged: [...this.extent.damaged],
         },
       })
-      if (this.services.room().space !== 'free') this.acknowledge()
+      if (this.services.space().space !== 'free') this.acknowledge()
     })
   }
 
@@ -296,7 +296,7 @@ export class ReplicaRole {
     const stream = this.stream
     if (stream === undefined || !stream.ackDue) return
     stream.ackDue = false
-    const { freeBytes, space } = this.services.room()
+    const { freeBytes, space } = this.services.space()
     ctx.emit({
       type: 'send',
       link: stream.link,

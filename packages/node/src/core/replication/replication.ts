@@ -17,16 +17,25 @@ import {
 } from '@ashlar/proto'
 import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
 import type { Context, Link, LoadedBlock, StoredReplica, Token } from '../machine.ts'
-import { CopyPace } from './copy-pace.ts'
-import { type ExtentStatus, statusOf } from './describe.ts'
+import type { Completion } from './completion.ts'
+import { CopyThrottle } from './copy-throttle.ts'
 import { ExtentState, headRecordOf, Leftovers } from './extent-state.ts'
+import { type ExtentStatus, statusOf } from './extent-status.ts'
 import { type Extent, Extents } from './extents.ts'
 import { ForgottenEpochs } from './forgotten-epochs.ts'
-import { HandOver, mayLeave } from './hand-over.ts'
-import { Primary } from './primary.ts'
-import { isQuiet, isSilent } from './quiet.ts'
-import { OwnSpace } from './room.ts'
-import type { Completion, ForPrimary, ForReplica, ForStream, Services } from './services.ts'
+import {
+  CLIENT_HANDLERS,
+  handle,
+  isFor,
+  type Of,
+  PRIMARY_HANDLERS,
+  REPLICA_HANDLERS,
+  STREAM_HANDLERS,
+} from './handlers.ts'
+import { isIdle, isSilent } from './idle.ts'
+import type { Services } from './services.ts'
+import { mayLeave, Shutdown } from './shutdown.ts'
+import { OwnSpace } from './space.ts'
 import { StagingSpace } from './staged-pushes.ts'
 import { Verification } from './verification.ts'
 
@@ -51,11 +60,11 @@ export class Replication implements MapListener {
   private readonly shapeless = new Map<ExtentId, StoredReplica>()
   private readonly completions = new Map<Token, Then>()
   private readonly acknowledging = new Set<Acknowledging>()
-  private readonly room = new OwnSpace()
-  private readonly pace = new CopyPace()
+  private readonly space = new OwnSpace()
+  private readonly throttle = new CopyThrottle()
   private readonly staging = new StagingSpace()
   private readonly leftovers: Leftovers
-  private handOver: HandOver | undefined
+  private shutdown: Shutdown | undefined
   /** Stores of the map that were silent at the last tick. */
   private readonly silent = new Set<StoreId>()
 
@@ -65,8 +74,8 @@ export class Replication implements MapListener {
       ...{ self, counter, control, links },
       when: (token: Token, then: Then) => this.completions.set(token, then),
       acknowledgeAtEnd: (replica: Acknowledging) => this.acknowledging.add(replica),
-      room: () => this.room.current,
-      ...{ pace: this.pace, staging: this.staging, forgotten: new ForgottenEpochs(control) },
+      space: () => this.space.current,
+      ...{ throttle: this.throttle, staging: this.staging, forgotten: new ForgottenEpochs(control) },
     }
     this.services = { ...services, verification: new Verification(services, options.trust) }
     this.leftovers = new Leftovers(options.replicas)
@@ -76,8 +85,8 @@ export class Replication implements MapListener {
     }
   }
 
-  setSpace(room: SpaceReport): void {
-    this.room.current = room
+  setSpace(space: SpaceReport): void {
+    this.space.current = space
   }
 
   onCompletion(ctx: Context, completion: Completion): void {
@@ -120,11 +129,9 @@ export class Replication implements MapListener {
     const { state } = extent
     const named = record.primary.store === self && record.primary.counter === counter
     // An epoch is led once: what this store led before, in this life or another, is never resumed (A2.0-4).
-    if (named && record.epoch > state.led && record.epoch >= state.promised) {
-      extent.replica.forgetStaged()
-      extent.primary = new Primary(state, record.epoch, extent.services, extent.repairs)
-      extent.primary.begin(ctx)
-    } else this.writeRecord(ctx, state, record)
+    if (named && record.epoch > state.led && record.epoch >= state.promised)
+      this.extents.lead(ctx, extent, record.epoch)
+    else this.writeRecord(ctx, state, record)
   }
 
   private create(ctx: Context, record: ExtentRecord): Extent | undefined {
@@ -181,19 +188,19 @@ export class Replication implements MapListener {
   onTick(ctx: Context): void {
     this.noticeSilence(ctx.now)
     // A hand-over changes extents that no input reaches.
-    const all = this.handOver !== undefined
+    const all = this.shutdown !== undefined
     for (const extent of all ? this.extents.reachAll() : this.extents.allBusy()) this.lookAt(ctx, extent)
-    if (this.room.takeChange(ctx)) for (const { replica } of this.extents.held.values()) replica.acknowledge()
+    if (this.space.takeChange(ctx)) for (const { replica } of this.extents.held.values()) replica.acknowledge()
     this.services.forgotten.onTick(ctx)
-    this.handOver?.continue(ctx)
+    this.shutdown?.continue(ctx)
   }
 
   private lookAt(ctx: Context, extent: Extent): void {
     const { state, primary, repairs } = extent
-    const quiet = primary === undefined || isQuiet(primary, ctx.now)
-    if (!quiet) primary.maintain(ctx)
+    const idle = primary === undefined || isIdle(primary, ctx.now)
+    if (!idle) primary.maintain(ctx)
     if (repairs.busy) repairs.maintain(ctx)
-    else if (quiet) this.extents.foundQuiet(state.id)
+    else if (idle) this.extents.foundIdle(state.id)
   }
 
   private noticeSilence(now: Millis): void {
@@ -213,67 +220,27 @@ export class Replication implements MapListener {
   endStep(ctx: Context): void {
     for (const replica of this.acknowledging) replica.endStep(ctx)
     this.acknowledging.clear()
-    this.pace.endStep(ctx)
+    this.throttle.endStep(ctx)
   }
 
   // ---- messages ---------------------------------------------------------------------------------------------------
 
   /** False when the message is not for replication. */
   onMessage(ctx: Context, link: Link, message: Message): boolean {
-    switch (message.type) {
-      case 'write':
-      case 'zero':
-      case 'read':
-      case 'query-allocation':
-      case 'cancel':
-        this.onClientRequest(ctx, link, message)
-        return true
-      case 'open':
-        this.onOpen(ctx, link, message)
-        return true
-      case 'get-digests':
-      case 'get-versions':
-      case 'get-windows':
-      case 'push':
-      case 'mark':
-      case 'replicate':
-      case 'fetch-block':
-      case 'confirm':
-        this.onForReplica(ctx, link, message)
-        return true
-      case 'opened':
-      case 'open-refused':
-      case 'digests':
-      case 'versions':
-      case 'windows':
-      case 'ack':
-      case 'stream-closed':
-      case 'fenced':
-      case 'confirmed':
-        this.onForPrimary(ctx, link, message)
-        return true
-      case 'fetched-block':
-        this.onFetched(ctx, message)
-        return true
-      default:
-        return false
-    }
+    if (isFor(CLIENT_HANDLERS, message)) this.onClientRequest(ctx, link, message)
+    else if (isFor(REPLICA_HANDLERS, message)) this.onForReplica(ctx, link, message)
+    else if (isFor(STREAM_HANDLERS, message) || isFor(PRIMARY_HANDLERS, message)) this.onForPrimary(ctx, link, message)
+    else if (message.type === 'open') this.onOpen(ctx, link, message)
+    else if (message.type === 'fetched-block') this.onFetched(ctx, message)
+    else return false
+    return true
   }
 
   private onClientRequest(ctx: Context, link: Link, message: ClientRequest): void {
-    this.pace.onServed(ctx.now)
+    this.throttle.onServed(ctx.now)
     const primary = this.extents.reach(message.extent)?.primary
-    if (primary === undefined) return this.refuseClient(ctx, link, message)
-    switch (message.type) {
-      case 'read':
-        return primary.reads.onRead(ctx, link, message)
-      case 'query-allocation':
-        return primary.reads.onQueryAllocation(ctx, link, message)
-      case 'cancel':
-        return primary.writes.onCancel(ctx, link, message)
-      default:
-        return primary.writes.onWrite(ctx, link, message)
-    }
+    if (primary === undefined) this.refuseClient(ctx, link, message)
+    else handle(CLIENT_HANDLERS, primary, ctx, link, message)
   }
 
   private refuseClient(ctx: Context, link: Link, message: ClientRequest): void {
@@ -303,62 +270,32 @@ export class Replication implements MapListener {
     else ctx.event('warn', 'open-of-own-epoch', { extent: message.extent, epoch: message.epoch })
   }
 
-  private onForReplica(ctx: Context, link: Link, message: ForReplica): void {
+  private onForReplica(ctx: Context, link: Link, message: Of<keyof typeof REPLICA_HANDLERS>): void {
     const replica = this.extents.reach(message.extent)?.replica
-    switch (message.type) {
-      case 'get-digests':
-        return replica?.onGetDigests(ctx, link, message)
-      case 'get-versions':
-        return replica?.onGetVersions(ctx, link, message)
-      case 'get-windows':
-        return replica?.onGetWindows(ctx, link, message)
-      case 'push':
-        return replica?.onPush(ctx, link, message)
-      case 'mark':
-        return replica?.onMark(ctx, link, message)
-      case 'replicate':
-        if (message.operation !== undefined) this.pace.onServed(ctx.now)
-        return replica?.onReplicate(ctx, link, message)
-      case 'confirm':
-        return replica?.onConfirm(ctx, link, message)
-      default:
-        if (replica !== undefined) return replica.onFetchBlock(ctx, link, message)
-        ctx.emit({ type: 'send', link, message: { type: 'fetched-block', request: message.request, checksum: 0 } })
-    }
+    if (message.type === 'replicate' && message.operation !== undefined) this.throttle.onServed(ctx.now)
+    if (replica !== undefined) handle(REPLICA_HANDLERS, replica, ctx, link, message)
+    else if (message.type === 'fetch-block')
+      ctx.emit({ type: 'send', link, message: { type: 'fetched-block', request: message.request, checksum: 0 } })
   }
 
-  private onForPrimary(ctx: Context, link: Link, message: ForPrimary): void {
+  private onForPrimary(
+    ctx: Context,
+    link: Link,
+    message: Of<keyof typeof PRIMARY_HANDLERS | keyof typeof STREAM_HANDLERS>,
+  ): void {
     const extent = this.extents.reach(message.extent)
     const primary = extent?.primary
     if (extent === undefined || primary === undefined) return
-    if (message.type === 'fenced') primary.onFenced(ctx, message.promised)
-    else if (message.type === 'confirmed') primary.confirmations.onConfirmed(ctx, link, message)
-    else this.onForStream(ctx, link, message, primary)
+    if (isFor(PRIMARY_HANDLERS, message)) handle(PRIMARY_HANDLERS, primary, ctx, link, message)
+    else {
+      const stream = primary.streamOf(this.services.links.storeOf(link))
+      if (stream !== undefined) handle(STREAM_HANDLERS, stream, ctx, link, message)
+    }
     if (primary.over) extent.primary = undefined
   }
 
-  private onForStream(ctx: Context, link: Link, message: ForStream, primary: Primary): void {
-    const store = this.services.links.storeOf(link)
-    const source = primary.merge?.sourceOf(store) ?? primary.forward.sourceOf(store)
-    const stream = source ?? (store === undefined ? undefined : primary.streams.get(store))
-    switch (message.type) {
-      case 'opened':
-        return stream?.onOpened(ctx, link, message)
-      case 'digests':
-        return stream?.onDigests(ctx, link, message)
-      case 'versions':
-        return stream?.onVersions(ctx, link, message)
-      case 'windows':
-        return source?.onWindows(ctx, link, message)
-      case 'ack':
-        return stream?.onAck(ctx, link, message)
-      default:
-        return stream?.onRefused(ctx, link, message)
-    }
-  }
-
   private onFetched(ctx: Context, message: FetchedBlock): void {
-    // Who waits for a block is busy.
+    // An extent that waits for a block is busy already.
     for (const { repairs, primary } of this.extents.held.values())
       if ([repairs, primary?.merge, primary?.forward].some((asked) => asked?.onFetched(ctx, message) === true)) return
   }
@@ -373,9 +310,9 @@ export class Replication implements MapListener {
 
   /** Gives every extent that another in-sync store can lead to control, after the writes in progress. Ends in `handed-over`. */
   shutDown(ctx: Context): void {
-    if (this.handOver !== undefined) return
-    this.handOver = new HandOver(this.services, this.extents.held, ctx.now)
-    this.handOver.continue(ctx)
+    if (this.shutdown !== undefined) return
+    this.shutdown = new Shutdown(this.services, this.extents.held, ctx.now)
+    this.shutdown.continue(ctx)
   }
 
   /**
@@ -388,6 +325,8 @@ export class Replication implements MapListener {
 
   /** What this store knows of its extents, for the API and for `explain`. */
   describe(): ExtentStatus[] {
-    return [...this.extents.held.values()].map((extent) => statusOf(extent.state, extent.replica, extent.primary))
+    return [...this.extents.held.values()].map((extent) =>
+      statusOf(extent.state, extent.replica.describe(), extent.primary),
+    )
   }
 }

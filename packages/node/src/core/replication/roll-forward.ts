@@ -1,8 +1,33 @@
-import { type FetchedBlock, isHigher, LIMITS, type Opened, type Seq, type StoreId, TIMERS } from '@ashlar/proto'
+import {
+  type Epoch,
+  type FetchedBlock,
+  isHigher,
+  LIMITS,
+  type Opened,
+  type Seq,
+  type StoreId,
+  TIMERS,
+} from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
+import type { Evictions } from './evictions.ts'
 import { MemberState } from './member-state.ts'
-import type { Primary } from './primary.ts'
+import type { OwnDisk } from './own-disk.ts'
+import type { PrimaryState } from './primary-state.ts'
 import type { OutStream } from './stream.ts'
+
+interface Parts {
+  readonly state: PrimaryState
+  readonly streams: ReadonlyMap<StoreId, OutStream>
+  readonly disk: OwnDisk
+  readonly evictions: Evictions
+  /** This primary was named to reconcile suspect stores: no member is ahead of what came of that. */
+  reconciles(): boolean
+  onFenced(ctx: Context, promised: Epoch): void
+  /** The member has commits that this store cannot get. */
+  onBehind(ctx: Context, store: StoreId, commitSeq: Seq): void
+  /** This store is what its furthest member is. */
+  onRolledForward(ctx: Context): void
+}
 
 /**
  * A new primary never goes over what a member has more than itself (amendment 26): before it orders START it becomes what the
@@ -15,14 +40,14 @@ import type { OutStream } from './stream.ts'
  * It takes in all at once, so that it is what it was if it ends between. After START no member can be ahead.
  */
 export class RollForward {
-  private readonly primary: Primary
+  private readonly parts: Parts
   private member: MemberState | undefined
   private takingIn = false
   /** What the room for what is kept aside showed when there was too little of it. */
   private waitsFrom: number | undefined
 
-  constructor(primary: Primary) {
-    this.primary = primary
+  constructor(parts: Parts) {
+    this.parts = parts
   }
 
   /** Nothing else of the takeover goes on meanwhile. */
@@ -38,14 +63,14 @@ export class RollForward {
   /** True when the stream that was opened must wait: its replica is ahead, or another one is learned from. */
   onOpened(ctx: Context, { store, gen }: Pick<OutStream, 'store' | 'gen'>, link: Link, opened: Opened): boolean {
     if (this.busy) return true
-    const { primary } = this
-    const { links, control } = primary.services
-    const record = primary.record()
-    if (record === undefined || primary.merge !== undefined || !this.isAhead(opened)) return false
+    const { state, streams, reconciles } = this.parts
+    const { links, control } = state.services
+    const record = state.record()
+    if (record === undefined || reconciles() || !this.isAhead(opened)) return false
     if (!record.inSync.includes(store) && !record.eligible.includes(store)) return false
     if (control.map.nodes.get(store)?.incarnation.counter !== links.counterOf(link)) {
       // Control is about to tell whether this life of the store is believed and still counts: it is asked again then.
-      primary.streams.get(store)?.reset(ctx)
+      streams.get(store)?.reset(ctx)
       return true
     }
     this.learnFrom(ctx, store, gen, link, opened)
@@ -54,54 +79,54 @@ export class RollForward {
 
   /** Its last write comes behind the last one here, in this history of the extent (A2.10), and nothing committed is missing there. */
   private isAhead({ lastEpoch, lastSeq }: Opened): boolean {
-    const { extent, historyEpoch } = this.primary
-    if (lastEpoch < historyEpoch || lastSeq < extent.commitSeq) return false
+    const { extent, timelineEpoch } = this.parts.state
+    if (lastEpoch < timelineEpoch || lastSeq < extent.commitSeq) return false
     return isHigher({ epoch: lastEpoch, seq: lastSeq }, { epoch: extent.lastEpoch, seq: extent.lastSeq })
   }
 
   private learnFrom(ctx: Context, store: StoreId, gen: number, link: Link, opened: Opened): void {
-    const { primary } = this
-    const { id, lastSeq } = primary.extent
-    ctx.event('info', 'extent-rolls-forward', {
-      extent: id,
-      epoch: primary.epoch,
-      store,
-      lastSeq,
-      toSeq: opened.lastSeq,
-    })
+    const { state, streams } = this.parts
+    const { id, lastSeq } = state.extent
+    const { epoch } = state
+    ctx.event('info', 'extent-rolls-forward', { extent: id, epoch, store, lastSeq, toSeq: opened.lastSeq })
     // They compare with what this store is about to be no more.
-    for (const stream of primary.streams.values()) if (stream.store !== store) stream.restart(ctx)
+    for (const stream of streams.values()) if (stream.store !== store) stream.restart(ctx)
     this.takingIn = false
-    this.member = new MemberState(this, primary, { store, gen, link, opened })
+    this.member = new MemberState(this, state, { store, gen, link, opened })
     this.member.begin(ctx)
   }
 
   /** All is here: blocks, what is remembered of operations, and the place in the order go over in one batch. */
   onLearned(ctx: Context, { store, opened, staged, windows }: MemberState): void {
-    const { extent } = this.primary
+    const { state, disk, onRolledForward } = this.parts
+    const { extent } = state
     this.takingIn = true
     const blocks = staged.take()
     const { lastEpoch, lastSeq } = opened
     const commitSeq = Math.max(extent.commitSeq, Math.min(opened.commitSeq, lastSeq)) as Seq
-    this.primary.disk.wrote(ctx)
+    disk.wrote(ctx)
     const token = extent.commit(ctx, {
       blocks,
       head: { lastEpoch, lastSeq, commitSeq },
       windows: windows ?? [],
       staysInDoubt: true,
     })
-    this.primary.services.when(token, (later) => {
-      if (this.primary.over) return
+    state.services.when(token, (later) => {
+      if (state.over) return
       later.event('info', 'extent-rolled-forward', { extent: extent.id, store, blocks: blocks.length })
       this.end()
-      this.primary.onRolledForward(later)
+      onRolledForward(later)
     })
   }
 
   /** The member cannot give what it has more: this store lacks something that may be committed, and must not lead (A2.8-4). */
   onLost(ctx: Context, { store, opened }: MemberState): void {
     this.end()
-    this.primary.onBehind(ctx, store, opened.commitSeq)
+    this.parts.onBehind(ctx, store, opened.commitSeq)
+  }
+
+  onFenced(ctx: Context, promised: Epoch): void {
+    this.parts.onFenced(ctx, promised)
   }
 
   onFetched(ctx: Context, message: FetchedBlock): boolean {
@@ -110,16 +135,17 @@ export class RollForward {
 
   /** To learn all of it again at once would end in the same way, until another extent has ended. */
   onNoRoom(ctx: Context): void {
-    const { member, primary } = this
-    const { staging } = primary.services
+    const { member } = this
+    const { state } = this.parts
+    const { staging } = state.services
     this.giveUp(ctx)
     // One that is only kept is asked later and later anyway, and nobody waits for it.
-    const isNeeded = member !== undefined && primary.record()?.inSync.includes(member.store) === true
+    const isNeeded = member !== undefined && state.record()?.inSync.includes(member.store) === true
     if (isNeeded && staging.left < LIMITS.stagedPushBytes) this.waitsFrom = staging.ended
   }
 
   maintain(ctx: Context): void {
-    if (this.waitsFrom !== this.primary.services.staging.ended) this.waitsFrom = undefined
+    if (this.waitsFrom !== this.parts.state.services.staging.ended) this.waitsFrom = undefined
     if (this.member !== undefined && !this.takingIn && ctx.now - this.member.heardAt > TIMERS.slowMs) this.giveUp(ctx)
   }
 
@@ -135,12 +161,13 @@ export class RollForward {
 
   /** What the member has is asked for again when its stream opens again, if it is a member then. */
   private giveUp(ctx: Context): void {
-    const { member, primary } = this
+    const { member } = this
+    const { state, streams, evictions } = this.parts
     this.end()
     if (member === undefined) return
-    primary.streams.get(member.store)?.reset(ctx)
+    streams.get(member.store)?.reset(ctx)
     // One that is only kept is not needed: it must not hold up those that are, again and again.
-    if (primary.record()?.inSync.includes(member.store) === false) primary.keeper.noteEviction(ctx, member.store)
+    if (state.record()?.inSync.includes(member.store) === false) evictions.note(ctx, member.store)
   }
 
   /** The primary is over, or it goes on by itself. */

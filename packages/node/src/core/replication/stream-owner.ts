@@ -1,18 +1,17 @@
-import type { Epoch, Seq, StoreId } from '@ashlar/proto'
-import type { Context, LoadedBlock } from '../machine.ts'
+import type { Epoch, Opened, Seq, StoreId } from '@ashlar/proto'
+import type { Context, Link, LoadedBlock } from '../machine.ts'
 import type { OwnDisk } from './own-disk.ts'
-import type { RollForward } from './roll-forward.ts'
 
-/** What a stream tells the primary that owns it. */
+/** What a stream needs of the primary that owns it, and reports to it. */
 export interface StreamOwner {
   readonly epoch: Epoch
-  /** What a replica holds of epochs before this one is another history: its commits say nothing (A2.10). */
-  readonly historyEpoch: Epoch
-  /** The disk of the store that copies: its reads have an age. */
+  /** What a replica holds of epochs before this one is of another timeline: its commits prove nothing (A2.10). */
+  readonly timelineEpoch: Epoch
+  /** Reads for a copy count when the disk is checked for being slow. */
   readonly disk: OwnDisk
-  /** An acknowledgement or the MARK moved: count again. */
+  /** An acknowledgement or the MARK moved. */
   onStreamProgress(ctx: Context): void
-  /** Stores whose acknowledgement a write waits for. */
+  /** Stores whose acknowledgement a write requires. */
   ackSet(): ReadonlySet<StoreId>
   /** The store may be the next primary: it is in the ackSet, or eligible. */
   counts(store: StoreId): boolean
@@ -22,8 +21,13 @@ export interface StreamOwner {
   onFenced(ctx: Context, promised: Epoch): void
   /** The replica knows of commits that this store does not have (A2.8-4). */
   onBehind(ctx: Context, store: StoreId, commitSeq: Seq): void
-  /** What comes before a replica that has answered is compared (amendment 26). */
-  readonly forward: Pick<RollForward, 'onOpened'>
+  /** A replica has opened the stream. True when comparing has to wait: it is ahead, or another one is (amendment 26). */
+  rollsForward(
+    ctx: Context,
+    stream: { readonly store: StoreId; readonly gen: number },
+    link: Link,
+    opened: Opened,
+  ): boolean
   /** A block to copy is damaged here; the owner repairs it and calls `onRepaired` or `onUnrepairable`. */
   onDamaged(ctx: Context, block: LoadedBlock): void
 }

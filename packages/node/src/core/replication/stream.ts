@@ -18,13 +18,13 @@ import {
 } from '@ashlar/proto'
 import type { BlockChange, Context, Link, LoadedBlock } from '../machine.ts'
 import { differingLeaves, LEAVES_AT_ONCE, LeafComparison, RUN_BYTES, sameBytes } from './comparison.ts'
-import { CopyList } from './copy-list.ts'
-import { CopyTurn } from './copy-turn.ts'
 import type { ExtentState } from './extent-state.ts'
 import { PushWindow } from './push-window.ts'
+import { ResyncSet } from './resync-set.ts'
 import type { Services } from './services.ts'
 import { markOf, pushOf, replicateOf } from './stream-messages.ts'
 import type { StreamOwner } from './stream-owner.ts'
+import { ThrottledCopy } from './throttled-copy.ts'
 import type { PendingWrite } from './window.ts'
 
 export type StreamPhase = 'closed' | 'opening' | 'comparing' | 'copying' | 'live'
@@ -65,10 +65,10 @@ export class OutStream {
   /** What the replica knew to be committed when it opened. */
   private theirCommitSeq = 0 as Seq
   /** Blocks that the replica still has to be sent. */
-  private readonly list = new CopyList()
+  private readonly resync = new ResyncSet()
   private repairAskedAt: Millis = Number.NEGATIVE_INFINITY
   private readonly window = new PushWindow()
-  readonly turn: CopyTurn
+  readonly throttled: ThrottledCopy
   copiedBlocks = 0
   copiedBytes = 0
 
@@ -77,7 +77,7 @@ export class OutStream {
     this.extent = extent
     this.services = services
     this.owner = owner
-    this.turn = new CopyTurn(services.pace, (ctx) => this.onTurn(ctx))
+    this.throttled = new ThrottledCopy(services.throttle, (ctx) => this.onTurn(ctx))
     this.gen = gen
     this.createdAt = now
     this.progressAt = now
@@ -85,12 +85,12 @@ export class OutStream {
 
   /** Blocks that still differ, as far as known. */
   get behindBlocks(): number {
-    return this.list.size
+    return this.resync.size
   }
 
   /** Blocks among those that wait until the replica's store has room. */
   get heldBlocks(): number {
-    return this.list.held
+    return this.resync.held
   }
 
   get boundLink(): Link | undefined {
@@ -100,7 +100,7 @@ export class OutStream {
   /** Opens the stream when it is closed and there is a connection; opens it anew when it hangs. */
   maintain(ctx: Context): void {
     if (this.hangs(ctx)) this.reset(ctx)
-    if (this.list.damaged > 0 && ctx.now - this.repairAskedAt >= TIMERS.controlRetryMs) this.retryRepairs(ctx)
+    if (this.resync.damaged > 0 && ctx.now - this.repairAskedAt >= TIMERS.controlRetryMs) this.retryRepairs(ctx)
     if (this.phase === 'closed') this.open(ctx)
   }
 
@@ -108,14 +108,14 @@ export class OutStream {
     // While the link stands an OPEN is not lost, and a second one would make a slow replica begin its promise anew.
     if (this.phase === 'opening') return ctx.now - this.openedAt > OPEN_PATIENCE_MS
     // A copy that only waits for repairs, or for its turn, does not hang: opening it anew would not help.
-    if (this.phase === 'copying' && (this.list.stuck || this.turn.waits)) return false
+    if (this.phase === 'copying' && (this.resync.stuck || this.throttled.waits)) return false
     const moving = this.phase === 'comparing' || this.phase === 'copying' || (this.phase === 'live' && !this.marked)
     return moving && ctx.now - this.progressAt > TIMERS.slowMs
   }
 
   /** A block that nobody could repair may be good by now, or somebody may be there who has it. */
   private retryRepairs(ctx: Context): void {
-    this.list.retryDamaged()
+    this.resync.retryDamaged()
     this.copyMore(ctx)
   }
 
@@ -145,9 +145,9 @@ export class OutStream {
     this.marked = false
     this.ackedSeq = 0 as Seq
     this.comparison = new LeafComparison([], 0 as Seq)
-    this.list.clear()
+    this.resync.clear()
     this.window.clear()
-    this.turn.end(ctx)
+    this.throttled.end(ctx)
   }
 
   /** The primary has another state than it compared with: the next `maintain` begins from the start, and nothing is owed yet. */
@@ -176,16 +176,16 @@ export class OutStream {
   onOpened(ctx: Context, link: Link, message: Opened): void {
     if (!this.current(link, message) || this.phase !== 'opening') return
     this.progressAt = ctx.now
-    this.theirCommitSeq = message.lastEpoch < this.owner.historyEpoch ? (0 as Seq) : message.commitSeq
+    this.theirCommitSeq = message.lastEpoch < this.owner.timelineEpoch ? (0 as Seq) : message.commitSeq
     if (this.theirCommitSeq > this.extent.lastSeq) return this.owner.onBehind(ctx, this.store, message.commitSeq)
-    if (this.owner.forward.onOpened(ctx, this, link, message)) return
+    if (this.owner.rollsForward(ctx, this, link, message)) return
     this.phase = 'comparing'
     // One that is short of room says so right behind this message.
     this.space = 'free'
     this.isEmpty = message.lastSeq === 0
-    this.turn.kind = this.isEmpty ? 'filling' : 'returning'
-    for (const block of message.damaged) this.list.addDamaged(block)
-    for (const block of this.extent.damaged) this.list.addDamaged(block)
+    this.throttled.kind = this.isEmpty ? 'filling' : 'returning'
+    for (const block of message.damaged) this.resync.addDamaged(block)
+    for (const block of this.extent.damaged) this.resync.addDamaged(block)
     const gen = this.gen
     const token = ctx.token()
     ctx.emit({ type: 'digests', token, extent: this.extent.id })
@@ -224,7 +224,7 @@ export class OutStream {
     this.services.when(token, (later, completion) => {
       if (this.gen !== gen || this.phase !== 'comparing' || completion.type !== 'versions') return
       for (const { leaf, versions } of completion.leaves)
-        for (const block of this.comparison.addMine(leaf, versions)) this.list.add(block)
+        for (const block of this.comparison.addMine(leaf, versions)) this.resync.add(block)
       this.compareNextLeaves(later)
     })
   }
@@ -232,7 +232,7 @@ export class OutStream {
   onVersions(ctx: Context, link: Link, message: Versions): void {
     if (!this.current(link, message) || this.phase !== 'comparing') return
     this.progressAt = ctx.now
-    for (const block of this.comparison.addTheirs(message.leaf, message.versions)) this.list.add(block)
+    for (const block of this.comparison.addTheirs(message.leaf, message.versions)) this.resync.add(block)
     this.compareNextLeaves(ctx)
   }
 
@@ -241,18 +241,18 @@ export class OutStream {
     this.progressAt = ctx.now
     this.copiedBlocks = 0
     this.copiedBytes = 0
-    ctx.event('info', 'stream-compared', { extent: this.extent.id, store: this.store, blocks: this.list.size })
+    ctx.event('info', 'stream-compared', { extent: this.extent.id, store: this.store, blocks: this.resync.size })
     this.copyMore(ctx)
   }
 
   /** The owner has repaired a block: it can be read now. */
   onRepaired(ctx: Context, block: BlockIndex): void {
-    if (this.list.onRepaired(block)) this.copyMore(ctx)
+    if (this.resync.onRepaired(block)) this.copyMore(ctx)
   }
 
   /** Nobody has a good copy of a block: the rest goes on without it where that loses nothing. */
   onUnrepairable(ctx: Context, block: BlockIndex): void {
-    if (this.list.onUnrepairable(block)) this.copyMore(ctx)
+    if (this.resync.onUnrepairable(block)) this.copyMore(ctx)
   }
 
   private onTurn(ctx: Context): void {
@@ -263,8 +263,8 @@ export class OutStream {
   /** Takes runs for as long as the window has room and the pace allows it. A copy that writes wait for takes no turns. */
   private copyMore(ctx: Context): void {
     if (this.phase !== 'copying') return
-    while (this.list.readable > 0 && this.window.bytes < LIMITS.pushWindowBytes) {
-      const taken = this.turn.take(ctx, this.isCounted || !this.owner.enoughInSync())
+    while (this.resync.readable > 0 && this.window.bytes < LIMITS.pushWindowBytes) {
+      const taken = this.throttled.take(ctx, this.isCounted || !this.owner.enoughInSync())
       if (taken === 'later') break
       this.copyRun(ctx, taken)
     }
@@ -272,7 +272,7 @@ export class OutStream {
   }
 
   private copyRun(ctx: Context, taken: 'free' | 'turn'): void {
-    const run = this.list.take(Math.max(1, Math.floor(RUN_BYTES / this.extent.blockSizeBytes)))
+    const run = this.resync.take(Math.max(1, Math.floor(RUN_BYTES / this.extent.blockSizeBytes)))
     const bytes = run.length * this.extent.blockSizeBytes
     this.window.reserve(bytes)
     const gen = this.gen
@@ -283,13 +283,13 @@ export class OutStream {
       this.window.reserve(-bytes)
       const before = this.window.last
       for (const loaded of completion.blocks) this.pushLoaded(later, loaded)
-      if (taken === 'turn') this.turn.onSent(later, this.window.last > before ? this.window.last : undefined)
+      if (taken === 'turn') this.throttled.onSent(later, this.window.last > before ? this.window.last : undefined)
       this.copyMore(later)
     })
   }
 
   private pushLoaded(ctx: Context, loaded: LoadedBlock): void {
-    const next = this.list.onRead(loaded.block, loaded.damaged)
+    const next = this.resync.onRead(loaded.block, loaded.damaged)
     if (next === 'repair') {
       this.repairAskedAt = ctx.now
       this.owner.onDamaged(ctx, loaded)
@@ -300,7 +300,7 @@ export class OutStream {
   }
 
   private pushOrHold(ctx: Context, { block, version, bytes }: Pick<BlockChange, 'block' | 'version' | 'bytes'>): void {
-    if (version.kind === BLOCK_DATA && this.lacksSpace) this.list.hold(block)
+    if (version.kind === BLOCK_DATA && this.lacksSpace) this.resync.hold(block)
     else this.push(ctx, block, version, bytes)
   }
 
@@ -331,7 +331,7 @@ export class OutStream {
   private sendMark(ctx: Context): void {
     this.phase = 'live'
     this.progressAt = ctx.now
-    this.turn.end(ctx)
+    this.throttled.end(ctx)
     this.send(ctx, markOf(this.name, this.extent))
   }
 
@@ -344,8 +344,8 @@ export class OutStream {
       return this.send(ctx, replicateOf(this.name, write, previous, this.extent.commitSeq))
     }
     for (const change of write.blocks) {
-      if (this.phase === 'opening' || this.phase === 'comparing') this.list.add(change.block)
-      else if (this.phase === 'copying' && !this.list.onWritten(change.block)) this.pushOrHold(ctx, change)
+      if (this.phase === 'opening' || this.phase === 'comparing') this.resync.add(change.block)
+      else if (this.phase === 'copying' && !this.resync.onWritten(change.block)) this.pushOrHold(ctx, change)
     }
     this.copyMore(ctx)
   }
@@ -354,10 +354,10 @@ export class OutStream {
     if (!this.current(link, ack)) return
     const before = this.ackedSeq
     this.space = ack.space
-    if (!this.lacksSpace && this.list.releaseHeld()) this.progressAt = ctx.now
+    if (!this.lacksSpace && this.resync.releaseHeld()) this.progressAt = ctx.now
     if (this.phase === 'live' && !this.marked) this.progressAt = ctx.now
     this.window.acknowledge(ack.push)
-    this.turn.onAcknowledged(ctx, ack.push)
+    this.throttled.onAcknowledged(ctx, ack.push)
     this.copyMore(ctx)
     if (this.phase !== 'live' || !ack.marked) return
     if (!this.marked) {

@@ -1,10 +1,19 @@
-import { BLOCK_DATA, type BlockIndex, type ExtentId, LIMITS, type Trust } from '@ashlar/proto'
+import { BLOCK_DATA, type BlockIndex, type ExtentId, LIMITS, type StoreId, type Trust } from '@ashlar/proto'
+import type { ControlView } from '../interfaces.ts'
 import type { Context } from '../machine.ts'
 import { LEAVES_AT_ONCE, RUN_BYTES } from './comparison.ts'
+import type { When } from './completion.ts'
 import type { ExtentState } from './extent-state.ts'
-import type { Services } from './services.ts'
 
 type Then = (ctx: Context) => void
+
+interface Parts {
+  readonly self: StoreId
+  /** Start counter of this incarnation. */
+  readonly counter: number
+  readonly control: Pick<ControlView, 'map'>
+  readonly when: When
+}
 
 /** One extent whose bytes are read. */
 interface Job {
@@ -21,14 +30,14 @@ interface Job {
  * one extent after the other, whatever becomes of the stream that asked for it. A store that is believed reads nothing.
  */
 export class Verification {
-  private readonly services: Omit<Services, 'verification'>
+  private readonly services: Parts
   private readonly trust: Trust
   private readonly checked = new Set<ExtentId>()
   private readonly jobs = new Map<ExtentId, Job>()
   private current: Job | undefined
 
   /** `trust`: as this life of the store began. */
-  constructor(services: Omit<Services, 'verification'>, trust: Trust) {
+  constructor(services: Parts, trust: Trust) {
     this.services = services
     this.trust = trust
   }

@@ -12,14 +12,31 @@ import {
   LIMITS,
   type Operation,
   type Seq,
+  type StoreSpace,
   splitBlocks,
   type Write,
   type Zero,
 } from '@ashlar/proto'
 import type { BlockChange, Context, Link } from '../machine.ts'
-import type { Primary } from './primary.ts'
-import { leastSpace } from './room.ts'
-import type { ReplyTo } from './window.ts'
+import type { Admission } from './admission.ts'
+import type { OwnDisk } from './own-disk.ts'
+import type { PrimaryState } from './primary-state.ts'
+import type { Repairs } from './repair.ts'
+import type { NewWrite, ReplyTo, Window } from './window.ts'
+
+interface Parts {
+  readonly state: PrimaryState
+  readonly admission: Admission
+  readonly window: Pick<Window, 'at' | 'bytes' | 'size'>
+  readonly disk: OwnDisk
+  readonly repairs: Pick<Repairs, 'repair'>
+  /** False while writes wait for more replicas to be in sync. */
+  enoughInSync(): boolean
+  /** The least space of any store that has to acknowledge a write, the own one included. */
+  leastSpace(): StoreSpace
+  /** Gives the write its seq and sends it on. */
+  append(ctx: Context, write: NewWrite): void
+}
 
 /** A write that has no seq yet: it waits for others on its blocks, or for the old content of blocks it covers in part. */
 interface Preparing {
@@ -41,15 +58,15 @@ interface Preparing {
  * partial blocks, then hand over to `Primary.append`, which gives the seq. Writes that overlap keep their order.
  */
 export class Writes {
-  private readonly primary: Primary
+  private readonly parts: Parts
   /** Hold their blocks: old content is being fetched. */
   private readonly preparing: Preparing[] = []
   /** Wait for blocks that others hold, in order of arrival. */
   private readonly queue: Preparing[] = []
   private bytes: Bytes = 0
 
-  constructor(primary: Primary) {
-    this.primary = primary
+  constructor(parts: Parts) {
+    this.parts = parts
   }
 
   get idle(): boolean {
@@ -57,20 +74,20 @@ export class Writes {
   }
 
   onWrite(ctx: Context, link: Link, message: Write | Zero): void {
-    const { primary } = this
-    const { extent } = primary
+    const { state, window } = this.parts
+    const { extent } = state
     const reply: ReplyTo = { link, request: message.request }
-    const refusal = this.refusal(ctx, message) ?? (primary.enoughInSync() ? undefined : 'WAIT')
-    if (refusal !== undefined) return primary.answer(ctx, reply, refusal)
+    const refusal = this.refusal(ctx, message) ?? (this.parts.enoughInSync() ? undefined : 'WAIT')
+    if (refusal !== undefined) return state.respond(ctx, reply, refusal)
     if (this.answerKnown(ctx, reply, message.operation)) return
     const length = message.type === 'write' ? message.payload.length : message.length
-    if (length === 0 || message.offset + length > extent.lengthBytes) return primary.answer(ctx, reply, 'OUT_OF_RANGE')
+    if (length === 0 || message.offset + length > extent.lengthBytes) return state.respond(ctx, reply, 'OUT_OF_RANGE')
     const bytes = message.type === 'write' ? length : 0
     if (
-      primary.window.size + this.preparing.length + this.queue.length >= LIMITS.primaryWindowOps ||
-      primary.window.bytes + this.bytes + bytes > LIMITS.primaryWindowBytes
+      window.size + this.preparing.length + this.queue.length >= LIMITS.primaryWindowOps ||
+      window.bytes + this.bytes + bytes > LIMITS.primaryWindowBytes
     )
-      return primary.answer(ctx, reply, 'BUSY')
+      return state.respond(ctx, reply, 'BUSY')
     const write: Preparing = {
       epoch: message.epoch,
       operation: message.operation,
@@ -94,9 +111,9 @@ export class Writes {
    */
   private refusal(ctx: Context, { epoch, operation }: Pick<Preparing, 'epoch' | 'operation'>): ErrorCode | undefined {
     const { generation, session, op, lowMark } = operation
-    const { sessions, windows } = this.primary.extent
+    const { sessions, windows } = this.parts.state.extent
     if (generation === 0) return 'FENCED'
-    const refusal = this.primary.refusal(ctx, epoch, generation)
+    const refusal = this.parts.admission.refusal(ctx, epoch, generation)
     if (refusal !== undefined) return refusal
     if (sessions?.holds(session) === false) return 'FENCED'
     if (sessions?.behindWindows) return 'WAIT'
@@ -106,15 +123,15 @@ export class Writes {
 
   /** A retry of an operation that is known here is answered or joined to it, never done again (amendment 13). */
   private answerKnown(ctx: Context, reply: ReplyTo, operation: Operation): boolean {
-    const { primary } = this
-    const known = primary.extent.windows.find(operation.session, operation.op)
+    const { state, window } = this.parts
+    const known = state.extent.windows.find(operation.session, operation.op)
     if (known.state === 'resolved') {
-      primary.answer(ctx, reply, 'CANCELLED')
+      state.respond(ctx, reply, 'CANCELLED')
       return true
     }
     if (known.state === 'applied') {
-      if (known.seq <= primary.extent.commitSeq) primary.answer(ctx, reply, known.cancelled ? 'CANCELLED' : 'OK')
-      else primary.window.at(known.seq)?.replies.push(reply)
+      if (known.seq <= state.extent.commitSeq) state.respond(ctx, reply, known.cancelled ? 'CANCELLED' : 'OK')
+      else window.at(known.seq)?.replies.push(reply)
       return true
     }
     const waiting = this.findWaiting(operation)
@@ -130,7 +147,7 @@ export class Writes {
 
   private prepare(ctx: Context, write: Preparing): void {
     if (write.message.type === 'zero') return this.prepareZero(ctx, write, write.message)
-    const space = leastSpace(this.primary)
+    const space = this.parts.leastSpace()
     if (space === 'full') return this.drop(ctx, write, 'NO_SPACE')
     if (space === 'tight') return this.prepareOverwrite(ctx, write, write.message)
     this.split(ctx, write, write.message)
@@ -138,19 +155,20 @@ export class Writes {
 
   /** Where room is short only blocks that hold data already are written (amendment 17). */
   private prepareOverwrite(ctx: Context, write: Preparing, message: Write): void {
-    const { extent, services, disk } = this.primary
+    const { state, disk } = this.parts
+    const { extent, services } = state
     this.preparing.push(write)
     const token = ctx.token()
     ctx.emit({ type: 'allocation', token, extent: extent.id, firstBlock: write.first, blocks: write.count })
     disk.whenRead(ctx, services, token, (later, completion) => {
-      if (write.settled || this.primary.over || completion.type !== 'allocation') return
+      if (write.settled || state.over || completion.type !== 'allocation') return
       if (completion.runs.some(({ kind }) => kind !== BLOCK_DATA)) return this.drop(later, write, 'NO_SPACE')
       this.split(later, write, message)
     })
   }
 
   private split(ctx: Context, write: Preparing, { payload, offset, checksums }: Write): void {
-    const { extent } = this.primary
+    const { extent } = this.parts.state
     const parts = splitBlocks(extent.blockSizeBytes, offset, payload.length)
     const partial: BlockPart[] = []
     parts.forEach((part, index) => {
@@ -168,12 +186,13 @@ export class Writes {
 
   /** A block without a version is zero already: nothing is written for it (amendment 21). */
   private prepareZero(ctx: Context, write: Preparing, message: Zero): void {
-    const { extent, services, disk } = this.primary
+    const { state, disk } = this.parts
+    const { extent, services } = state
     this.preparing.push(write)
     const token = ctx.token()
     ctx.emit({ type: 'allocation', token, extent: extent.id, firstBlock: write.first, blocks: write.count })
     disk.whenRead(ctx, services, token, (later, completion) => {
-      if (write.settled || this.primary.over || completion.type !== 'allocation') return
+      if (write.settled || state.over || completion.type !== 'allocation') return
       const kinds = completion.runs.flatMap((run) => new Array<BlockKind>(run.blocks).fill(run.kind))
       const merges: BlockPart[] = []
       for (const part of splitBlocks(extent.blockSizeBytes, message.offset, message.length)) {
@@ -185,7 +204,7 @@ export class Writes {
       }
       // On a full disk what erases goes on as long as it frees more than it writes (amendment 17).
       const frees = merges.length === 0 || write.changes.length > 0
-      if (!frees && leastSpace(this.primary) === 'full') return this.drop(later, write, 'NO_SPACE')
+      if (!frees && this.parts.leastSpace() === 'full') return this.drop(later, write, 'NO_SPACE')
       write.mergesLeft = merges.length
       if (merges.length === 0) this.sequence(later, write)
       for (const part of merges) this.merge(later, write, part, undefined)
@@ -193,19 +212,19 @@ export class Writes {
   }
 
   private merge(ctx: Context, write: Preparing, part: BlockPart, bytes: Uint8Array | undefined): void {
-    const { primary } = this
+    const { state, disk, repairs } = this.parts
     const token = ctx.token()
     const patch = { offset: part.offset, length: part.length, ...(bytes === undefined ? {} : { bytes }) }
-    ctx.emit({ type: 'merge', token, extent: primary.extent.id, block: part.block, patches: [patch] })
-    primary.disk.whenRead(ctx, primary.services, token, (later, completion) => {
-      if (write.settled || primary.over || completion.type !== 'merged') return
+    ctx.emit({ type: 'merge', token, extent: state.extent.id, block: part.block, patches: [patch] })
+    disk.whenRead(ctx, state.services, token, (later, completion) => {
+      if (write.settled || state.over || completion.type !== 'merged') return
       if (completion.damaged) {
         const damaged = { block: part.block, version: completion.base, damaged: true }
-        return primary.repairs.repair(
+        return repairs.repair(
           later,
           damaged,
           (repaired) => {
-            if (!write.settled && !primary.over) this.merge(repaired, write, part, bytes)
+            if (!write.settled && !state.over) this.merge(repaired, write, part, bytes)
           },
           (failed) => this.drop(failed, write, 'DAMAGED'),
         )
@@ -218,14 +237,13 @@ export class Writes {
 
   /** All content is there: check once more what may have changed meanwhile, then give the seq. */
   private sequence(ctx: Context, write: Preparing): void {
-    const { primary } = this
     const refusal = this.refusal(ctx, write)
     if (refusal !== undefined) return this.drop(ctx, write, refusal)
     this.forget(write)
     // An erasure that found nothing to erase gets its place in the order too: forgotten, a late duplicate of it could
     // erase what was written since.
     const blocks = write.changes.sort((a, b) => a.block - b.block)
-    primary.append(ctx, {
+    this.parts.append(ctx, {
       blocks,
       bytes: write.bytes,
       operation: write.operation,
@@ -238,7 +256,7 @@ export class Writes {
   private drop(ctx: Context, write: Preparing, code: ErrorCode): void {
     if (write.settled) return
     this.forget(write)
-    for (const reply of write.replies) this.primary.answer(ctx, reply, code)
+    for (const reply of write.replies) this.parts.state.respond(ctx, reply, code)
     this.runQueue(ctx)
   }
 
@@ -266,14 +284,14 @@ export class Writes {
 
   /** Settles an operation for good: it was applied, or it is refused for ever, on every replica (amendment 13). */
   onCancel(ctx: Context, link: Link, message: Cancel): void {
-    const { primary } = this
+    const { state } = this.parts
     const reply: ReplyTo = { link, request: message.request }
-    const refusal = this.refusal(ctx, message) ?? (primary.enoughInSync() ? undefined : 'WAIT')
-    if (refusal !== undefined) return primary.answer(ctx, reply, refusal)
+    const refusal = this.refusal(ctx, message) ?? (this.parts.enoughInSync() ? undefined : 'WAIT')
+    if (refusal !== undefined) return state.respond(ctx, reply, refusal)
     const waiting = this.findWaiting(message.operation)
     if (waiting !== undefined) this.drop(ctx, waiting, 'CANCELLED')
     if (this.answerKnown(ctx, reply, message.operation)) return
-    primary.append(ctx, { blocks: [], bytes: 0, operation: message.operation, cancel: true, replies: [reply] })
+    this.parts.append(ctx, { blocks: [], bytes: 0, operation: message.operation, cancel: true, replies: [reply] })
   }
 
   refuseAll(ctx: Context, code: ErrorCode): void {
@@ -283,7 +301,7 @@ export class Writes {
     this.bytes = 0
     for (const write of all) {
       write.settled = true
-      for (const reply of write.replies) this.primary.answer(ctx, reply, code)
+      for (const reply of write.replies) this.parts.state.respond(ctx, reply, code)
     }
   }
 }

@@ -1,10 +1,10 @@
 import type { Epoch, ExtentId, Seq, StoreId } from '@ashlar/proto'
 import type { ExtentState } from './extent-state.ts'
 import type { MergePhase } from './merge-source.ts'
-import type { Primary } from './primary.ts'
-import type { ReplicaRole } from './replica.ts'
+import type { PrimaryState } from './primary-state.ts'
+import type { OutStream } from './stream.ts'
 
-/** What one store says of one extent that it holds. */
+/** What one store reports of one extent that it holds. */
 export interface ExtentStatus {
   readonly extent: ExtentId
   readonly role: 'primary' | 'replica'
@@ -26,25 +26,36 @@ export interface ExtentStatus {
     readonly phase: string
     readonly marked: boolean
     readonly behindBlocks: number
-    /** Blocks among these that wait until the other store has room. */
+    /** Blocks among these that wait until the other store has space. */
     readonly heldBlocks: number
     readonly copiedBlocks: number
-    /** The copy takes turns with others, because clients are served. */
+    /** The copy is throttled, because clients are served. */
     readonly yields: boolean
     readonly ackedSeq: Seq
   }[]
-  /** The suspect stores that are merged before this primary begins (amendment 11), itself included; absent else. */
+  /** Suspect stores that are reconciled before this primary begins (amendment 11), itself included; absent otherwise. */
   readonly merging?: readonly { readonly store: StoreId; readonly phase: MergePhase }[]
 }
 
-export function statusOf(state: ExtentState, replica: ReplicaRole, primary: Primary | undefined): ExtentStatus {
-  const inbound = replica.describe()
+interface PrimaryParts {
+  readonly state: PrimaryState
+  readonly window: { readonly size: number }
+  readonly streams: ReadonlyMap<StoreId, OutStream>
+  readonly merge: { describe(): ExtentStatus['merging'] } | undefined
+}
+
+/** The status of an extent, from the state of its store, from its inbound stream and from its primary where that is here. */
+export function statusOf(
+  state: ExtentState,
+  inbound: { readonly phase: string } | undefined,
+  primary: PrimaryParts | undefined,
+): ExtentStatus {
   const merging = primary?.merge?.describe()
   return {
     extent: state.id,
     role: primary === undefined ? 'replica' : 'primary',
-    phase: primary?.phase ?? inbound?.phase ?? 'waiting',
-    epoch: primary?.epoch ?? state.promised,
+    phase: primary?.state.phase ?? inbound?.phase ?? 'waiting',
+    epoch: primary?.state.epoch ?? state.promised,
     lastEpoch: state.lastEpoch,
     lastSeq: state.lastSeq,
     commitSeq: state.commitSeq,
@@ -58,7 +69,7 @@ export function statusOf(state: ExtentState, replica: ReplicaRole, primary: Prim
       behindBlocks: stream.behindBlocks,
       heldBlocks: stream.heldBlocks,
       copiedBlocks: stream.copiedBlocks,
-      yields: stream.turn.yields,
+      yields: stream.throttled.yields,
       ackedSeq: stream.ackedSeq,
     })),
     ...(merging === undefined ? {} : { merging }),

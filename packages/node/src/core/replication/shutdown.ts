@@ -1,21 +1,30 @@
-import type { Epoch, ExtentId, Millis } from '@ashlar/proto'
+import type { Epoch, ExtentId, ExtentRecord, Millis } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
-import type { Primary } from './primary.ts'
 import type { Services } from './services.ts'
 
 /** How long a shutdown waits for writes that have their seq, and for control to name other primaries. */
 const DRAIN_MS = 2000
 const HAND_OVER_MS = 4000
 
+/** What a shutdown needs of a primary. */
+interface Releasing {
+  readonly epoch: Epoch
+  /** What had its seq is settled. */
+  readonly drained: boolean
+  record(): ExtentRecord | undefined
+  startReleasing(): void
+  stepDown(ctx: Context): void
+}
+
 interface Led {
-  primary: Primary | undefined
+  primary: Releasing | undefined
 }
 
 /**
- * The end of a node's part in its extents: each one that another in-sync store can lead goes to control, after the writes in
- * progress. Ends in the effect `handed-over`.
+ * A node that shuts down releases each extent that another in-sync store can lead, after the writes in progress. Ends in the
+ * effect `handed-over`.
  */
-export class HandOver {
+export class Shutdown {
   private readonly services: Services
   private readonly held: ReadonlyMap<ExtentId, Led>
   private readonly since: Millis
@@ -56,11 +65,10 @@ export class HandOver {
 }
 
 /**
- * True when every one of these extents that this store is in sync of has enough others, in sync on stores that are up, and one
- * of them is trusted: only that one can lead. The rest may be suspect, as they are for the whole life that began so, which may be
- * months: such a store left each set with a trusted member when it registered, and came back by comparison (A2.17-2).
- * Where minInSync is the number of replicas there are never enough others. Then all of them are: writes wait for a restart and
- * a comparison, and no reader is answered from a store that doubts itself.
+ * True when each of these extents that this store is in sync of has enough other in-sync stores that are up, one of them
+ * trusted, since only that one can lead. The others may be suspect, as a store is for its whole incarnation: it left each set
+ * with a trusted member when it registered, and came back by comparison (A2.17-2). Where minInSync is the number of replicas
+ * there are never enough others: then all of them suffice, and writes wait for a restart and a comparison.
  */
 export function mayLeave({ control, self }: Services, extents: Iterable<ExtentId>): boolean {
   for (const id of extents) {

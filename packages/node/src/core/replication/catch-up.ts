@@ -10,7 +10,7 @@ const CLOSE_MS: Millis = 1000
  * committed at its beginning has to acknowledge from then on, like one that is being added (A2.7-9), and so catches up. Control was
  * not asked yet, so that it may be let go at any moment.
  */
-export class ClosingIn {
+export class CatchUp {
   /** It must acknowledge. */
   store: StoreId | undefined
   /** What was committed when a store was first seen to be behind it. */

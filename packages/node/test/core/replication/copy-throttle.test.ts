@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LIMITS, type StoreId, TIMERS } from '@ashlar/proto'
 import type { Context } from '../../../src/core/machine.ts'
-import { type Copier, CopyPace } from '../../../src/core/replication/copy-pace.ts'
+import { type Copier, CopyThrottle } from '../../../src/core/replication/copy-throttle.ts'
 import { active } from './active.ts'
 import { World } from './kit.ts'
 import { BLOCK, read, write } from './requests.ts'
@@ -150,7 +150,7 @@ test('a copy that waits for its turn for longer than a stream may stand still is
 })
 
 test('copies take turns in the order in which they asked, one at a time', () => {
-  const pace = new CopyPace()
+  const pace = new CopyThrottle()
   const turns: string[] = []
   const copier = (name: string): Copier => ({ kind: 'filling', onTurn: () => turns.push(name) })
   const [a, b] = [copier('a'), copier('b')]
@@ -181,7 +181,7 @@ test('copies take turns in the order in which they asked, one at a time', () => 
 })
 
 test('one whose replica hangs loses its turn', () => {
-  const pace = new CopyPace()
+  const pace = new CopyThrottle()
   const turns: string[] = []
   const at = (now: number): Context => ({ now }) as Context
   for (const name of ['a', 'b']) pace.ask({ kind: 'filling', onTurn: () => turns.push(name) })

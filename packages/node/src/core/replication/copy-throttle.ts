@@ -26,7 +26,7 @@ export interface Copier {
  * is time, not bytes, so that a fast disk copies fast, and a busy one slowly. While nobody is served there is no bound but
  * the window of each copy.
  */
-export class CopyPace {
+export class CopyThrottle {
   private servedAt: Millis = Number.NEGATIVE_INFINITY
   private turn: { readonly copier: Copier; readonly since: Millis } | undefined
   private pendingMs: Millis = 0

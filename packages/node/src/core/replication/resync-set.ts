@@ -5,7 +5,7 @@ import type { BlockIndex } from '@ashlar/proto'
  * waiting to be read, being read, or put aside: damaged here and waiting for a repair, or waiting for room at the replica. It
  * leaves the list when it is sent.
  */
-export class CopyList {
+export class ResyncSet {
   private readonly waiting = new Set<BlockIndex>()
   /** True when the block was written while it was being read: what comes back is old, and it is read again. */
   private readonly reading = new Map<BlockIndex, boolean>()

@@ -1,13 +1,13 @@
 import type { Context } from '../machine.ts'
-import type { Copier, CopyPace } from './copy-pace.ts'
+import type { Copier, CopyThrottle } from './copy-throttle.ts'
 
 /**
  * What one copy knows of its turns:
  *
  *   free ──asked, given──> given ──run taken──> reading ──blocks sent──> arriving ──acknowledged──> free
  */
-export class CopyTurn implements Copier {
-  private readonly pace: CopyPace
+export class ThrottledCopy implements Copier {
+  private readonly throttle: CopyThrottle
   private readonly copyOn: (ctx: Context) => void
   private state: 'free' | 'given' | 'reading' | 'arriving' = 'free'
   /** Number of the last push of the run. */
@@ -17,13 +17,13 @@ export class CopyTurn implements Copier {
   kind: Copier['kind'] = 'filling'
 
   /** `copyOn`: takes runs for as long as `take` allows. */
-  constructor(pace: CopyPace, copyOn: (ctx: Context) => void) {
-    this.pace = pace
+  constructor(throttle: CopyThrottle, copyOn: (ctx: Context) => void) {
+    this.throttle = throttle
     this.copyOn = copyOn
   }
 
   get waits(): boolean {
-    return this.pace.waits(this)
+    return this.throttle.waits(this)
   }
 
   /** The copy goes on in turns, because clients are served. */
@@ -36,7 +36,7 @@ export class CopyTurn implements Copier {
    * this copy. The first run is free, so that what is short is over at once.
    */
   take(ctx: Context, hurry: boolean): 'free' | 'turn' | 'later' {
-    if (hurry || !this.taken || !this.pace.isBusy(ctx.now)) {
+    if (hurry || !this.taken || !this.throttle.isBusy(ctx.now)) {
       this.taken = true
       this.leave(ctx)
       return 'free'
@@ -45,7 +45,7 @@ export class CopyTurn implements Copier {
       this.state = 'reading'
       return 'turn'
     }
-    if (this.state === 'free') this.pace.ask(this)
+    if (this.state === 'free') this.throttle.ask(this)
     return 'later'
   }
 
@@ -76,6 +76,6 @@ export class CopyTurn implements Copier {
 
   private leave(ctx: Context): void {
     this.state = 'free'
-    this.pace.leave(ctx, this)
+    this.throttle.leave(ctx, this)
   }
 }

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Seq, StoreId } from '@ashlar/proto'
-import { ClosingIn } from '../../../src/core/replication/closing-in.ts'
+import { CatchUp } from '../../../src/core/replication/catch-up.ts'
 import type { OutStream } from '../../../src/core/replication/stream.ts'
 
 const [B, C] = ['b', 'c'] as string[] as [StoreId, StoreId]
 
 /** Looks every 50 ms at streams that lag by so many of ten commits in 50 ms; gives when which store was to close in. */
 function watch(lags: ReadonlyMap<StoreId, number>, untilMs: number): [StoreId, number] | undefined {
-  const closing = new ClosingIn()
+  const closing = new CatchUp()
   for (let now = 0; now <= untilMs; now += 50) {
     const commitSeq = 10_000 + now / 5
     const streams = [...lags].map(([store, lag]) => ({ store, ackedSeq: commitSeq - lag }) as unknown as OutStream)
@@ -38,7 +38,7 @@ test("amendment 37: one that is farther behind is waited for by nobody, and is i
 })
 
 test('amendment 37: a store that went away begins its second once more', () => {
-  const closing = new ClosingIn()
+  const closing = new CatchUp()
   const stream = { store: B, ackedSeq: 20 } as unknown as OutStream
   closing.look(0, [stream], 10 as Seq)
   closing.look(900, [], 20 as Seq)
