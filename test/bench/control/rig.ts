@@ -7,10 +7,11 @@ import {
   type NodeName,
   type StoreId,
   TIMERS,
+  type ToLeader,
   WIRE_VERSION,
 } from '@ashlar/proto'
 import { encodeFrame, FrameQueue } from '@ashlar/proto/codec'
-import { ControlLeader, type LeaderMessage } from '../../../packages/node/src/core/control/index.ts'
+import { ControlLeader } from '../../../packages/node/src/core/control/index.ts'
 import type { Context, Effect, Link } from '../../../packages/node/src/core/machine.ts'
 import { RaftMachine, type RaftOptions } from '../../../packages/node/src/core/raft/index.ts'
 import { Pump } from '../../../packages/node/src/runtime/pump.ts'
@@ -27,7 +28,7 @@ export function storeNumber(n: number): StoreId {
 type Fed =
   | { readonly type: 'tick' }
   | { readonly type: 'raft-persisted'; readonly token: number }
-  | { readonly type: 'received'; readonly link: Link; readonly message: LeaderMessage }
+  | { readonly type: 'received'; readonly link: Link; readonly message: ToLeader }
 
 /**
  * Control as one voter runs it: the shipped leader and log machine over the shipped pump, log files and frames. Store n
@@ -135,7 +136,7 @@ export class ControlRig {
     await this.#log.close()
   }
 
-  #ask(link: Link, message: LeaderMessage & { readonly request: number }): Promise<Message> {
+  #ask(link: Link, message: ToLeader & { readonly request: number }): Promise<Message> {
     return new Promise((resolve) => {
       this.#answers.set(message.request, resolve)
       this.#feed({ type: 'received', link, message })

@@ -2,6 +2,8 @@ import {
   type Bytes,
   type ExtentId,
   FEATURE_LEVEL,
+  type Greet,
+  isRaftMessage,
   type MapCopy,
   type Message,
   type Millis,
@@ -13,8 +15,9 @@ import {
 } from '@ashlar/proto'
 import { ControlAgent } from './agent/index.ts'
 import { Bootstrap } from './bootstrap/index.ts'
-import type { ControlLeader } from './control/index.ts'
+import { ControlLeader } from './control/index.ts'
 import { ControlNode } from './control-node.ts'
+import { isFor } from './handlers.ts'
 import { Links, LOOPBACK_LINK } from './links.ts'
 import type { Context, Effect, Input, Link, MachineEvent, NodeStart } from './machine.ts'
 import { Prng } from './prng.ts'
@@ -248,37 +251,22 @@ export class NodeMachine {
     this.replication.onLinkDown(ctx, link)
   }
 
+  /** Each role has a table of what it takes: `handlers` of the leader and the agent, handlers.ts of replication. */
   private onMessage(ctx: Context, link: Link, message: Message): void {
     if (!this.links.has(link)) return
-    switch (message.type) {
-      case 'greet':
-        this.founding.onGreet(ctx, link, message)
-        this.agent.onGreeted(message)
-        return this.followBootstrap(ctx)
-      case 'register':
-      case 'renew':
-      case 'change-sets':
-      case 'release':
-      case 'promises':
-        return this.control?.leader.onMessage(ctx, link, message)
-      case 'ask-vote':
-      case 'vote':
-      case 'append-entries':
-      case 'appended':
-      case 'install-snapshot':
-      case 'snapshot-received':
-      case 'lead-now':
-        return this.onRaftMessage(ctx, link, message)
-      case 'admin':
-      case 'get-map':
-        // A client asks its node's agent, which relays; a node's agent asks the leader.
-        if (this.control !== undefined && !this.links.isClient(link))
-          return this.control.leader.onMessage(ctx, link, message)
-        this.agent.onMessage(ctx, link, message)
-        return
-      default:
-        if (!this.replication.onMessage(ctx, link, message)) this.agent.onMessage(ctx, link, message)
-    }
+    if (message.type === 'greet') return this.onGreet(ctx, link, message)
+    if (isRaftMessage(message)) return this.onRaftMessage(ctx, link, message)
+    // What a client sends to control goes to the agent, which relays it.
+    const relayed = this.links.isClient(link) && isFor(ControlAgent.handlers, message)
+    if (this.control !== undefined && isFor(ControlLeader.handlers, message) && !relayed)
+      return this.control.leader.onMessage(ctx, link, message)
+    if (!this.replication.onMessage(ctx, link, message)) this.agent.onMessage(ctx, link, message)
+  }
+
+  private onGreet(ctx: Context, link: Link, message: Greet): void {
+    this.founding.onGreet(ctx, link, message)
+    this.agent.onGreeted(message)
+    this.followBootstrap(ctx)
   }
 
   private onRaftMessage(ctx: Context, link: Link, message: RaftMessage): void {

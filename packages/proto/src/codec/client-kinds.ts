@@ -76,7 +76,7 @@ function pieceBytesField(bytes: unknown): Uint8Array {
   return bytes
 }
 
-export const writeKind: KindCodec<Write> = {
+const writeKind: KindCodec<Write> = {
   headBytes: (m) => 66 + 4 * m.checksums.length,
   writeHead(to, m) {
     to.u53(requestField(m.request))
@@ -103,7 +103,7 @@ export const writeKind: KindCodec<Write> = {
   },
 }
 
-export const zeroKind: KindCodec<Zero> = {
+const zeroKind: KindCodec<Zero> = {
   headBytes: () => 69,
   writeHead(to, m) {
     to.u53(requestField(m.request))
@@ -127,7 +127,7 @@ export const zeroKind: KindCodec<Zero> = {
   },
 }
 
-export const readKind: KindCodec<Read> = {
+const readKind: KindCodec<Read> = {
   headBytes: () => 44,
   writeHead(to, m) {
     to.u53(requestField(m.request))
@@ -150,7 +150,7 @@ export const readKind: KindCodec<Read> = {
   },
 }
 
-export const queryAllocationKind: KindCodec<QueryAllocation> = {
+const queryAllocationKind: KindCodec<QueryAllocation> = {
   headBytes: () => 32,
   writeHead(to, m) {
     to.u53(requestField(m.request))
@@ -169,7 +169,7 @@ export const queryAllocationKind: KindCodec<QueryAllocation> = {
   }),
 }
 
-export const cancelKind: KindCodec<Cancel> = {
+const cancelKind: KindCodec<Cancel> = {
   headBytes: () => 24 + OPERATION_BYTES,
   writeHead(to, m) {
     to.u53(requestField(m.request))
@@ -186,7 +186,7 @@ export const cancelKind: KindCodec<Cancel> = {
   }),
 }
 
-export const answerKind: KindCodec<Answer> = {
+const answerKind: KindCodec<Answer> = {
   headBytes: () => 18,
   writeHead(to, m) {
     to.u53(requestField(m.request))
@@ -212,7 +212,7 @@ function readPart(from: ByteReader, payload: Uint8Array, at: number): ReadPart {
   return { length, checksum, bytes: payload.subarray(at, at + length) }
 }
 
-export const readDoneKind: KindCodec<ReadDone> = {
+const readDoneKind: KindCodec<ReadDone> = {
   headBytes: (m) => 10 + 9 * m.parts.length,
   writeHead(to, m) {
     to.u53(requestField(m.request))
@@ -248,7 +248,7 @@ export const readDoneKind: KindCodec<ReadDone> = {
   },
 }
 
-export const allocationKind: KindCodec<Allocation> = {
+const allocationKind: KindCodec<Allocation> = {
   headBytes: (m) => 12 + 5 * m.runs.length,
   writeHead(to, m) {
     to.u53(requestField(m.request))
@@ -270,4 +270,15 @@ export const allocationKind: KindCodec<Allocation> = {
 // The largest answer of each kind must fit in a frame with room to spare, or a legal request could not be answered.
 if (12 + 5 * MAX_EXTENT_BLOCKS > LIMITS.frameBytes / 2 + LIMITS.frameBytes / 4) {
   throw new Error('limits contradict each other: the allocation of a whole extent fits in a frame')
+}
+
+export const CLIENT_KINDS = {
+  write: writeKind,
+  zero: zeroKind,
+  read: readKind,
+  'query-allocation': queryAllocationKind,
+  cancel: cancelKind,
+  answer: answerKind,
+  'read-done': readDoneKind,
+  allocation: allocationKind,
 }

@@ -48,7 +48,8 @@ import {
   volumeField,
 } from './fields.ts'
 import type { KindCodec } from './kind-codec.ts'
-import { MAX_VOTERS, MESSAGE_LENGTH } from './map-kinds.ts'
+import { MAX_VOTERS } from './map-delta.ts'
+import { MESSAGE_LENGTH } from './map-kinds.ts'
 import { ATTACH_MODES, bootIdField, CLIENT_LENGTH, TRUSTS } from './map-records.ts'
 import { packBody, unpackBody } from './msgpack.ts'
 import {
@@ -113,7 +114,7 @@ const voters = list('voters', record<Voter>('voter', {}, { store, address }), MA
 // ---- handshake: this layout is read by every version for ever, so that any two can at least refuse each other; what is
 // added at the end older ones drop ----------------------------------------------------------------------------------------
 
-export const helloKind = body<Hello>('hello', {
+const helloKind = body<Hello>('hello', {
   kind: choice('kind', ['node', 'client']),
   wire,
   wireMin: wire,
@@ -126,16 +127,16 @@ export const helloKind = body<Hello>('hello', {
   level: optional(level),
 })
 
-export const welcomeKind = body<Welcome>('welcome', {
+const welcomeKind = body<Welcome>('welcome', {
   ...{ wire, cluster: optional(cluster), store, counter, name, address },
   level: optional(level),
 })
 
-export const refusedKind = body<Refused>('refused', { code, message })
+const refusedKind = body<Refused>('refused', { code, message })
 
 // ---- recovery ----------------------------------------------------------------------------------------------------------
 
-export const openKind = body<Open>('open', {
+const openKind = body<Open>('open', {
   extent,
   epoch,
   gen,
@@ -145,7 +146,7 @@ export const openKind = body<Open>('open', {
   counts: since(3, flag),
 })
 
-export const openRefusedKind = body<OpenRefused>('open-refused', {
+const openRefusedKind = body<OpenRefused>('open-refused', {
   extent,
   epoch,
   gen,
@@ -153,26 +154,26 @@ export const openRefusedKind = body<OpenRefused>('open-refused', {
   promised: epoch,
 })
 
-export const getWindowsKind = body<GetWindows>('get-windows', { extent, epoch, gen })
+const getWindowsKind = body<GetWindows>('get-windows', { extent, epoch, gen })
 
-export const getVersionsKind = body<GetVersions>('get-versions', {
+const getVersionsKind = body<GetVersions>('get-versions', {
   extent,
   epoch,
   gen,
   leaves: list('leaves', number(leafField), MAX_LEAVES),
 })
 
-export const fencedKind = body<Fenced>('fenced', { extent, promised: epoch })
+const fencedKind = body<Fenced>('fenced', { extent, promised: epoch })
 
-export const streamClosedKind = body<StreamClosed>('stream-closed', { extent, epoch, gen, reason: message })
+const streamClosedKind = body<StreamClosed>('stream-closed', { extent, epoch, gen, reason: message })
 
-export const confirmKind = body<Confirm>('confirm', { extent, epoch, round: request, commitSeq: since(3, seq) })
+const confirmKind = body<Confirm>('confirm', { extent, epoch, round: request, commitSeq: since(3, seq) })
 
-export const confirmedKind = body<Confirmed>('confirmed', { extent, round: request, promised: epoch })
+const confirmedKind = body<Confirmed>('confirmed', { extent, round: request, promised: epoch })
 
 // ---- control -----------------------------------------------------------------------------------------------------------
 
-export const greetKind = body<Greet>('greet', {
+const greetKind = body<Greet>('greet', {
   store,
   address,
   cluster: optional(cluster),
@@ -180,7 +181,7 @@ export const greetKind = body<Greet>('greet', {
   expect: list('expect', address, LIMITS.nodes),
 })
 
-export const registerKind = body<Register>('register', {
+const registerKind = body<Register>('register', {
   request,
   cluster,
   store,
@@ -192,9 +193,9 @@ export const registerKind = body<Register>('register', {
   level: since(3, level),
 })
 
-export const registeredKind = body<Registered>('registered', { request, code, message, revision })
+const registeredKind = body<Registered>('registered', { request, code, message, revision })
 
-export const renewKind = body<Renew>('renew', {
+const renewKind = body<Renew>('renew', {
   token: request,
   store,
   counter,
@@ -204,14 +205,14 @@ export const renewKind = body<Renew>('renew', {
   level: since(3, level),
 })
 
-export const renewedKind = body<Renewed>('renewed', { token: request, code, revision })
+const renewedKind = body<Renewed>('renewed', { token: request, code, revision })
 
-export const getMapKind = body<GetMap>('get-map', { have: revision, watch: flag })
+const getMapKind = body<GetMap>('get-map', { have: revision, watch: flag })
 
-export const releasedKind = body<Released>('released', { request, code })
+const releasedKind = body<Released>('released', { request, code })
 
 const promise = record<Promises['extents'][number]>('promise', {}, { extent, epoch, promised: epoch })
-export const promisesKind = body<Promises>(
+const promisesKind = body<Promises>(
   'promises',
   { store, counter, extents: list('extents', promise, LIMITS.promisesPerMessage) },
   3,
@@ -229,7 +230,7 @@ function command<K extends AdminCommand['do']>(word: K, fields: Fields<Omit<Comm
   return record<Command<K>>(word, constant, fields as unknown as Partial<Fields<Command<K>>>) as unknown as Shape<never>
 }
 
-export const adminKind = body<Admin>('admin', {
+const adminKind = body<Admin>('admin', {
   request,
   command: variants<AdminCommand>('command', 'do', {
     'create-volume': command('create-volume', {
@@ -265,3 +266,26 @@ export const adminKind = body<Admin>('admin', {
     ),
   }),
 })
+
+export const CONTROL_KINDS = {
+  hello: helloKind,
+  welcome: welcomeKind,
+  refused: refusedKind,
+  open: openKind,
+  'open-refused': openRefusedKind,
+  'get-versions': getVersionsKind,
+  fenced: fencedKind,
+  'stream-closed': streamClosedKind,
+  confirm: confirmKind,
+  confirmed: confirmedKind,
+  'get-windows': getWindowsKind,
+  greet: greetKind,
+  register: registerKind,
+  registered: registeredKind,
+  renew: renewKind,
+  renewed: renewedKind,
+  'get-map': getMapKind,
+  released: releasedKind,
+  promises: promisesKind,
+  admin: adminKind,
+}

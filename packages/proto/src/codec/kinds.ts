@@ -1,115 +1,22 @@
 import { type AnyMessage, MESSAGE_KINDS, type MessageType, WIRE_VERSION_MIN } from '@ashlar/proto'
-import {
-  allocationKind,
-  answerKind,
-  cancelKind,
-  queryAllocationKind,
-  readDoneKind,
-  readKind,
-  writeKind,
-  zeroKind,
-} from './client-kinds.ts'
-import {
-  adminKind,
-  confirmedKind,
-  confirmKind,
-  fencedKind,
-  getMapKind,
-  getVersionsKind,
-  getWindowsKind,
-  greetKind,
-  helloKind,
-  openKind,
-  openRefusedKind,
-  promisesKind,
-  refusedKind,
-  registeredKind,
-  registerKind,
-  releasedKind,
-  renewedKind,
-  renewKind,
-  streamClosedKind,
-  welcomeKind,
-} from './control-kinds.ts'
+import { CLIENT_KINDS } from './client-kinds.ts'
+import { CONTROL_KINDS } from './control-kinds.ts'
 import type { KindCodec } from './kind-codec.ts'
-import { adminDoneKind, changeSetsKind, mapUpdateKind, releaseKind, setsChangedKind } from './map-kinds.ts'
-import { ackKind, pingKind, pushKind, replicateKind } from './peer-kinds.ts'
-import {
-  appendEntriesKind,
-  appendedKind,
-  askVoteKind,
-  installSnapshotKind,
-  leadNowKind,
-  snapshotReceivedKind,
-  voteKind,
-} from './raft-kinds.ts'
-import {
-  digestsKind,
-  fetchBlockKind,
-  fetchedBlockKind,
-  getDigestsKind,
-  markKind,
-  openedKind,
-  versionsKind,
-  windowsKind,
-} from './recovery-kinds.ts'
+import { MAP_KINDS } from './map-kinds.ts'
+import { PEER_KINDS } from './peer-kinds.ts'
+import { RAFT_KINDS } from './raft-kinds.ts'
+import { RECOVERY_KINDS } from './recovery-kinds.ts'
 
 type Codecs = { readonly [T in MessageType]: KindCodec<Extract<AnyMessage, { type: T }>> }
 
 /** One codec a kind: a kind that is missing here does not compile. */
 const CODECS: Codecs = {
-  hello: helloKind,
-  welcome: welcomeKind,
-  refused: refusedKind,
-  write: writeKind,
-  zero: zeroKind,
-  read: readKind,
-  'query-allocation': queryAllocationKind,
-  cancel: cancelKind,
-  answer: answerKind,
-  'read-done': readDoneKind,
-  allocation: allocationKind,
-  replicate: replicateKind,
-  push: pushKind,
-  ack: ackKind,
-  ping: pingKind,
-  open: openKind,
-  opened: openedKind,
-  'open-refused': openRefusedKind,
-  'get-digests': getDigestsKind,
-  digests: digestsKind,
-  'get-versions': getVersionsKind,
-  versions: versionsKind,
-  mark: markKind,
-  fenced: fencedKind,
-  'stream-closed': streamClosedKind,
-  'fetch-block': fetchBlockKind,
-  'fetched-block': fetchedBlockKind,
-  confirm: confirmKind,
-  confirmed: confirmedKind,
-  'get-windows': getWindowsKind,
-  windows: windowsKind,
-  greet: greetKind,
-  register: registerKind,
-  registered: registeredKind,
-  renew: renewKind,
-  renewed: renewedKind,
-  'get-map': getMapKind,
-  'map-update': mapUpdateKind,
-  'change-sets': changeSetsKind,
-  'sets-changed': setsChangedKind,
-  release: releaseKind,
-  released: releasedKind,
-  promises: promisesKind,
-  admin: adminKind,
-  'admin-done': adminDoneKind,
-  'ask-vote': askVoteKind,
-  vote: voteKind,
-  'append-entries': appendEntriesKind,
-  appended: appendedKind,
-  'install-snapshot': installSnapshotKind,
-  'snapshot-received': snapshotReceivedKind,
-  'lead-now': leadNowKind,
+  ...CLIENT_KINDS,
+  ...CONTROL_KINDS,
+  ...MAP_KINDS,
+  ...PEER_KINDS,
+  ...RAFT_KINDS,
+  ...RECOVERY_KINDS,
 }
 
 /** Wire version of a link until its handshake has chosen one: it carries messages of the handshake, and no other does. */

@@ -1,23 +1,13 @@
 import {
   type AdminDone,
   type ChangeSets,
-  type ClusterId,
-  type ExtentRecord,
-  type ForcedPromotion,
   LIMITS,
-  type MapDelta,
   type MapUpdate,
-  type NodeRecord,
   type Release,
   type SetChange,
   type SetsChanged,
-  type VolumeId,
-  type VolumeRange,
-  type VolumeRecord,
-  type Voter,
   WIRE_VERSION,
 } from '@ashlar/proto'
-import { type ByteReader, ByteWriter, badFrame } from './bytes.ts'
 import {
   codeField,
   counterField,
@@ -25,92 +15,45 @@ import {
   epochField,
   extentField,
   flagBits,
-  generationField,
-  levelField,
   listLength,
   readStore,
-  readUuid,
   requestField,
   revisionField,
   textField,
-  volumeField,
   writeUuid,
 } from './fields.ts'
 import type { KindCodec } from './kind-codec.ts'
+import { deltaBytes, isLarge, largeDelta, readDelta, readList, sum, TABLE_BYTES, writeDelta } from './map-delta.ts'
 import {
   choiceAt,
   choiceIndex,
   extentBytes,
-  nodeBytes,
   readExtent,
-  readNode,
   readVolume,
-  readVoter,
   StoreList,
-  type StoreTable,
   textBytes,
   volumeBytes,
-  voterBytes,
   writeExtent,
   writeNaming,
-  writeNode,
   writeVolume,
-  writeVoter,
 } from './map-records.ts'
 
 /*
  * Control messages that carry tables of the map. They are binary because one of them may name every extent of a cluster
  * (LIMITS.mapExtents), which no msgpack body of LIMITS.controlBytes could hold. Records as in map-records.ts.
  *
- * map-update     cluster 16 | clusterGeneration 8 | from 8 | to 8 | voters 1 x voter | nodes 2 x node | volumes 4 x volume |
- *                removed 4 x (volume 4) | stores | extents 4 x extent | [since 3: featureLevel 1] |
- *                [losses], which is left out when there are none
- * losses         forced 4 x (extent 8 | epoch 8 | store s | flags 1 (1: acknowledged, 2: merged) | changedAt 8) |
- *                removed nodes 2 x (store 16) | gone 2 x (store 16) | [since 3: removed ranges 4 x (first 4 | last 4)]
+ * map-update     a delta: map-delta.ts
  * change-sets    request 8 | store 16 | counter 8 | stores | count 4 x (extent 8 | revision 8 | epoch 8 | set)
  * sets-changed   request 8 | stores | count 4 x (extent 8 | code 2 | flags 1 (1: record) | [extent record])
  * release        request 8 | store 16 | counter 8 | reason 1 | count 4 x (extent 8 | epoch 8 | [since 3: revision 8, 0: none])
  * admin-done     request 8 | code 2 | message text | hint text | flags 1 (1: volume) | [volume] | revision 8
  */
 
-export const MAX_VOTERS = LIMITS.voters
-/** Tombstones in one delta that are told one by one. */
-const MAX_REMOVED_VOLUMES = 2 ** 18
-/** Between two ranges there is a volume, or a tombstone of the latest, or a number that a rebuilt map skipped. */
-const MAX_REMOVED_RANGES = 2 * LIMITS.volumes
 export const MESSAGE_LENGTH = 1024
 const HAS_RECORD = 1
-const ACKNOWLEDGED = 1
-const MERGED = 2
-const FORCED_BYTES = 27
-/** Stores that left the map: a copy that has not heard for longer asks for the whole of it. */
-const MAX_REMOVED_NODES = 2 * LIMITS.nodes
 /** Append-only: the place is what travels. */
 const RELEASE_REASONS: readonly Release['reason'][] = ['shutdown', 'slow', 'behind', 'poisoned']
-/** Every store of a table: a bound for sizes, where counting them would cost more than it saves. */
-const TABLE_BYTES = 2 + 16 * LIMITS.nodes
-
-function readList<T>(
-  from: ByteReader,
-  count: number,
-  itemBytes: number,
-  max: number,
-  what: string,
-  read: () => T,
-): T[] {
-  const items: T[] = []
-  from.count(count, itemBytes, max, what)
-  for (let i = 0; i < count; i++) items.push(read())
-  return items
-}
-
-function sum<T>(items: readonly T[], bytes: (item: T) => number): number {
-  let total = 0
-  for (const item of items) total += bytes(item)
-  return total
-}
-
-export const mapUpdateKind: KindCodec<MapUpdate> = {
+const mapUpdateKind: KindCodec<MapUpdate> = {
   headBytes: ({ delta }) => (isLarge(delta) ? largeDelta(delta, WIRE_VERSION).length : deltaBytes(delta)),
   writeHead(to, { delta }, wire) {
     if (isLarge(delta)) to.raw(largeDelta(delta, wire))
@@ -119,169 +62,11 @@ export const mapUpdateKind: KindCodec<MapUpdate> = {
   read: (from, _payload, wire) => ({ type: 'map-update', delta: readDelta(from, wire) }),
 }
 
-/**
- * From this many extents on, bytes are kept for as long as the delta is, by the wire version: one delta goes to everybody
- * who watches the map.
- */
-const LARGE_EXTENTS = 256
-const largeDeltas = new WeakMap<MapDelta, Map<number, Uint8Array>>()
-
-function isLarge(delta: MapDelta): boolean {
-  return delta.extents.length >= LARGE_EXTENTS
-}
-
-/** The delta is never changed once it is sent, so that its bytes stand for it. */
-function largeDelta(delta: MapDelta, wire: number): Uint8Array {
-  const known = largeDeltas.get(delta) ?? new Map<number, Uint8Array>()
-  largeDeltas.set(delta, known)
-  let bytes = known.get(wire)
-  if (bytes === undefined) {
-    const to = new ByteWriter(deltaBytes(delta))
-    writeDelta(to, delta, wire)
-    bytes = to.written()
-    known.set(wire, bytes)
-  }
-  return bytes
-}
-
-function deltaBytes(delta: MapDelta): number {
-  return (
-    51 +
-    TABLE_BYTES +
-    sum(delta.voters, voterBytes) +
-    sum(delta.nodes, nodeBytes) +
-    sum(delta.volumes, volumeBytes) +
-    4 * delta.removedVolumes.length +
-    namingBytes(delta)
-  )
-}
-
-/** Extents, level and losses, without the stores that they name. */
-function namingBytes(delta: MapDelta): number {
-  return (
-    sum(delta.extents, extentBytes) +
-    13 +
-    FORCED_BYTES * (delta.forced?.length ?? 0) +
-    16 * ((delta.removedNodes?.length ?? 0) + (delta.gone?.length ?? 0)) +
-    4 +
-    8 * (delta.removedRanges?.length ?? 0)
-  )
-}
-
-function writeDelta(to: ByteWriter, delta: MapDelta, wire: number): void {
-  writeUuid(to, delta.cluster)
-  to.u53(generationField(delta.clusterGeneration))
-  to.u53(revisionField(delta.from))
-  to.u53(revisionField(delta.to))
-  to.u8(listLength(delta.voters, MAX_VOTERS, 'voters'))
-  for (const voter of delta.voters) writeVoter(to, voter)
-  to.u16(listLength(delta.nodes, LIMITS.nodes, 'nodes'))
-  for (const node of delta.nodes) writeNode(to, node)
-  to.u32(listLength(delta.volumes, LIMITS.volumes, 'volumes'))
-  for (const volume of delta.volumes) writeVolume(to, volume)
-  const removed = toldSingly(delta, wire)
-  to.u32(listLength(removed, MAX_REMOVED_VOLUMES, 'removedVolumes'))
-  for (const volume of removed) to.u32(volumeField(volume))
-  writeNaming(to, namingBytes(delta), (naming, table) => {
-    naming.u32(listLength(delta.extents, LIMITS.mapExtents, 'extents'))
-    for (const record of delta.extents) writeExtent(naming, table, record)
-    if (wire >= 3) naming.u8(levelField(delta.featureLevel ?? 0))
-    writeLosses(naming, table, delta, wire)
-  })
-}
-
-type Losses = Pick<MapDelta, 'forced' | 'removedNodes' | 'gone' | 'removedRanges'>
-
-/** What most clusters never have, so that most deltas end before it. */
-function writeLosses(to: ByteWriter, table: StoreTable, losses: Losses, wire: number): void {
-  const { forced = [], removedNodes = [], gone = [] } = losses
-  const removedRanges = wire >= 3 ? (losses.removedRanges ?? []) : []
-  if (forced.length + removedNodes.length + gone.length + removedRanges.length === 0) return
-  to.u32(listLength(forced, LIMITS.mapExtents, 'forced'))
-  for (const { extent, epoch, store, acknowledged, merged, changedAt } of forced) {
-    to.u53(extentField(extent))
-    to.u53(epochField(epoch))
-    table.writePlace(to, store)
-    to.u8((acknowledged ? ACKNOWLEDGED : 0) | (merged === true ? MERGED : 0))
-    to.u53(revisionField(changedAt))
-  }
-  to.u16(listLength(removedNodes, MAX_REMOVED_NODES, 'removedNodes'))
-  for (const store of removedNodes) writeUuid(to, store)
-  to.u16(listLength(gone, LIMITS.nodes, 'gone'))
-  for (const store of gone) writeUuid(to, store)
-  if (wire < 3) return
-  to.u32(listLength(removedRanges, MAX_REMOVED_RANGES, 'removedRanges'))
-  for (const { first, last } of removedRanges) {
-    to.u32(volumeField(first))
-    to.u32(volumeField(last))
-  }
-}
-
-function readLosses(from: ByteReader, stores: StoreList, wire: number): Losses {
-  if (from.left === 0) return {}
-  const forced = readList<ForcedPromotion>(from, from.u32(), FORCED_BYTES, LIMITS.mapExtents, 'forced', () => {
-    const extent = extentField(from.u53())
-    const epoch = epochField(from.u53())
-    const store = stores.readPlace(from)
-    const flags = flagBits(from.u8(), ACKNOWLEDGED | MERGED)
-    const acknowledged = (flags & ACKNOWLEDGED) !== 0
-    const merged = (flags & MERGED) === 0 ? {} : { merged: true as const }
-    return { extent, epoch, store, acknowledged, ...merged, changedAt: revisionField(from.u53()) }
-  })
-  const removedNodes = readList(from, from.u16(), 16, MAX_REMOVED_NODES, 'removedNodes', () => readStore(from))
-  const gone = readList(from, from.u16(), 16, LIMITS.nodes, 'gone', () => readStore(from))
-  const removedRanges = wire < 3 ? [] : readRanges(from)
-  return {
-    ...(forced.length === 0 ? {} : { forced }),
-    ...(removedNodes.length === 0 ? {} : { removedNodes }),
-    ...(gone.length === 0 ? {} : { gone }),
-    ...(removedRanges.length === 0 ? {} : { removedRanges }),
-  }
-}
-
-function readRanges(from: ByteReader): VolumeRange[] {
-  return readList(from, from.u32(), 8, MAX_REMOVED_RANGES, 'removedRanges', () => {
-    const [first, last] = [volumeField(from.u32()), volumeField(from.u32())]
-    if (last < first) throw badFrame(`a range of removed volumes ends at ${last} and begins at ${first}`)
-    return { first, last }
-  })
-}
-
-/** What is told one by one: on a link that does not know ranges, the volumes in them too, as many of the newest as fit. */
-function toldSingly({ removedVolumes, removedRanges = [] }: MapDelta, wire: number): readonly VolumeId[] {
-  if (wire >= 3 || removedRanges.length === 0) return removedVolumes
-  const told: VolumeId[] = [...removedVolumes]
-  for (const { first, last } of [...removedRanges].reverse())
-    for (let volume: number = last; volume >= first && told.length < MAX_REMOVED_VOLUMES; volume--)
-      told.push(volume as VolumeId)
-  return told
-}
-
-function readDelta(from: ByteReader, wire: number): MapDelta {
-  const cluster = readUuid(from) as ClusterId
-  const clusterGeneration = generationField(from.u53())
-  const since = revisionField(from.u53())
-  const to = revisionField(from.u53())
-  const voters = readList<Voter>(from, from.u8(), 18, MAX_VOTERS, 'voters', () => readVoter(from))
-  const nodes = readList<NodeRecord>(from, from.u16(), 42, LIMITS.nodes, 'nodes', () => readNode(from))
-  const volumes = readList<VolumeRecord>(from, from.u32(), 46, LIMITS.volumes, 'volumes', () => readVolume(from))
-  const removedVolumes = readList<VolumeId>(from, from.u32(), 4, MAX_REMOVED_VOLUMES, 'removedVolumes', () =>
-    volumeField(from.u32()),
-  )
-  const stores = new StoreList(from)
-  const extents = readList<ExtentRecord>(from, from.u32(), 45, LIMITS.mapExtents, 'extents', () =>
-    readExtent(from, stores),
-  )
-  const featureLevel = wire >= 3 ? levelField(from.u8()) : 0
-  const losses = { ...(featureLevel === 0 ? {} : { featureLevel }), ...readLosses(from, stores, wire) }
-  return { cluster, clusterGeneration, from: since, to, voters, nodes, volumes, extents, removedVolumes, ...losses }
-}
-
 function changesBytes({ changes }: ChangeSets): number {
   return sum(changes, ({ inSync, complete = [] }) => 26 + 2 * (inSync.length + complete.length))
 }
 
-export const changeSetsKind: KindCodec<ChangeSets> = {
+const changeSetsKind: KindCodec<ChangeSets> = {
   headBytes: (m) => 36 + TABLE_BYTES + changesBytes(m),
   writeHead(to, m, wire) {
     to.u53(requestField(m.request))
@@ -318,7 +103,7 @@ function resultsBytes({ results }: SetsChanged): number {
   return sum(results, ({ record }) => 11 + (record === undefined ? 0 : extentBytes(record)))
 }
 
-export const setsChangedKind: KindCodec<SetsChanged> = {
+const setsChangedKind: KindCodec<SetsChanged> = {
   headBytes: (m) => 12 + TABLE_BYTES + resultsBytes(m),
   writeHead(to, m) {
     to.u53(requestField(m.request))
@@ -345,7 +130,7 @@ export const setsChangedKind: KindCodec<SetsChanged> = {
   },
 }
 
-export const releaseKind: KindCodec<Release> = {
+const releaseKind: KindCodec<Release> = {
   headBytes: (m) => 37 + 24 * m.extents.length,
   writeHead(to, m, wire) {
     to.u53(requestField(m.request))
@@ -372,7 +157,7 @@ export const releaseKind: KindCodec<Release> = {
   },
 }
 
-export const adminDoneKind: KindCodec<AdminDone> = {
+const adminDoneKind: KindCodec<AdminDone> = {
   headBytes: (m) =>
     19 +
     textBytes(m.message, MESSAGE_LENGTH) +
@@ -397,4 +182,12 @@ export const adminDoneKind: KindCodec<AdminDone> = {
     const fixed = { type: 'admin-done', request, code, message, hint } as const
     return volume === undefined ? { ...fixed, revision } : { ...fixed, volume, revision }
   },
+}
+
+export const MAP_KINDS = {
+  'map-update': mapUpdateKind,
+  'change-sets': changeSetsKind,
+  'sets-changed': setsChangedKind,
+  release: releaseKind,
+  'admin-done': adminDoneKind,
 }

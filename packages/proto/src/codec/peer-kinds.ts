@@ -78,7 +78,7 @@ function checkReplicatedBytes(dataBlocks: number, payloadBytes: number): number 
   return payloadBytes / dataBlocks
 }
 
-export const replicateKind: KindCodec<Replicate> = {
+const replicateKind: KindCodec<Replicate> = {
   headBytes: (m) => REPLICATE_FIXED_BYTES + OPERATION_BYTES + 9 * m.blocks.length,
   writeHead(to, m) {
     to.u53(extentField(m.extent))
@@ -148,7 +148,7 @@ function readBlocks(from: ByteReader, count: number, payload: Uint8Array): Repli
   })
 }
 
-export const pushKind: KindCodec<Push> = {
+const pushKind: KindCodec<Push> = {
   headBytes: () => 57,
   writeHead(to, m) {
     to.u53(extentField(m.extent))
@@ -182,7 +182,7 @@ export const pushKind: KindCodec<Push> = {
   },
 }
 
-export const ackKind: KindCodec<Ack> = {
+const ackKind: KindCodec<Ack> = {
   headBytes: () => 49,
   writeHead(to, m) {
     to.u53(extentField(m.extent))
@@ -213,8 +213,15 @@ function spaceNumber(space: StoreSpace): number {
   return number
 }
 
-export const pingKind: KindCodec<Ping> = {
+const pingKind: KindCodec<Ping> = {
   headBytes: () => 0,
   writeHead() {},
   read: () => ({ type: 'ping' }),
+}
+
+export const PEER_KINDS = {
+  replicate: replicateKind,
+  push: pushKind,
+  ack: ackKind,
+  ping: pingKind,
 }

@@ -15,7 +15,7 @@ import {
 import { type ByteReader, type ByteWriter, badFrame } from './bytes.ts'
 import { describe, flagBits, listLength, readStore, whole, writeUuid } from './fields.ts'
 import type { KindCodec } from './kind-codec.ts'
-import { MAX_VOTERS } from './map-kinds.ts'
+import { MAX_VOTERS } from './map-delta.ts'
 import { readVoter, voterBytes, writeVoter } from './map-records.ts'
 import { decodeCommand, encodeCommand } from './plain-data.ts'
 
@@ -83,7 +83,7 @@ function fixed<M extends RaftMessage>(
   }
 }
 
-export const askVoteKind = fixed<AskVote>(
+const askVoteKind = fixed<AskVote>(
   17,
   (to, m) => {
     to.u8((m.pre ? PRE : 0) | (m.transfer ? SECOND_FLAG : 0))
@@ -98,7 +98,7 @@ export const askVoteKind = fixed<AskVote>(
   },
 )
 
-export const voteKind = fixed<Vote>(
+const voteKind = fixed<Vote>(
   1,
   (to, m) => to.u8((m.pre ? PRE : 0) | (m.granted ? SECOND_FLAG : 0)),
   (from, between) => {
@@ -107,7 +107,7 @@ export const voteKind = fixed<Vote>(
   },
 )
 
-export const appendedKind = fixed<Appended>(
+const appendedKind = fixed<Appended>(
   33,
   (to, m) => {
     to.u8(m.accepted ? ACCEPTED : 0)
@@ -124,7 +124,7 @@ export const appendedKind = fixed<Appended>(
   },
 )
 
-export const snapshotReceivedKind = fixed<SnapshotReceived>(
+const snapshotReceivedKind = fixed<SnapshotReceived>(
   24,
   (to, m) => {
     to.u53(roundField(m.round))
@@ -138,13 +138,13 @@ export const snapshotReceivedKind = fixed<SnapshotReceived>(
   },
 )
 
-export const leadNowKind = fixed<LeadNow>(
+const leadNowKind = fixed<LeadNow>(
   0,
   () => {},
   (_from, between) => ({ type: 'lead-now', ...between }),
 )
 
-export const appendEntriesKind: KindCodec<AppendEntries> = {
+const appendEntriesKind: KindCodec<AppendEntries> = {
   headBytes: ({ entries }) =>
     entries.reduce((sum, { command }) => sum + ENTRY_BYTES + encodeCommand(command).length, BETWEEN_BYTES + 4 * 8 + 4),
   writeHead(to, m) {
@@ -179,7 +179,7 @@ export const appendEntriesKind: KindCodec<AppendEntries> = {
   },
 }
 
-export const installSnapshotKind: KindCodec<InstallSnapshot> = {
+const installSnapshotKind: KindCodec<InstallSnapshot> = {
   headBytes: ({ voters, learners, bytes }) =>
     [...voters, ...learners].reduce((sum, voter) => sum + voterBytes(voter), BETWEEN_BYTES + 47) + bytes.length,
   writeHead(to, m) {
@@ -224,4 +224,14 @@ function checkPart({ offset, totalBytes, bytes }: Pick<InstallSnapshot, 'offset'
     throw badFrame(`a part of a snapshot must be at most ${MAX_PART_BYTES} bytes, not ${describe(bytes)}`)
   if (offset + bytes.length > totalBytes)
     throw badFrame(`a part that ends at ${offset + bytes.length} leaves its snapshot of ${totalBytes} bytes`)
+}
+
+export const RAFT_KINDS = {
+  'ask-vote': askVoteKind,
+  vote: voteKind,
+  'append-entries': appendEntriesKind,
+  appended: appendedKind,
+  'install-snapshot': installSnapshotKind,
+  'snapshot-received': snapshotReceivedKind,
+  'lead-now': leadNowKind,
 }

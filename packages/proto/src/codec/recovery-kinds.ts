@@ -80,7 +80,7 @@ function digestBytes(bytes: unknown, min: number, max: number, what: string): Ui
   return bytes
 }
 
-export const openedKind: KindCodec<Opened> = {
+const openedKind: KindCodec<Opened> = {
   headBytes: (m) => STREAM_BYTES + 44 + 4 * m.damaged.length,
   writeHead(to, m) {
     writeStream(to, m)
@@ -106,7 +106,7 @@ export const openedKind: KindCodec<Opened> = {
   },
 }
 
-export const digestsKind: KindCodec<Digests> = {
+const digestsKind: KindCodec<Digests> = {
   headBytes: (m) => STREAM_BYTES + m.leaves.length,
   writeHead(to, m) {
     writeStream(to, m)
@@ -123,7 +123,7 @@ export const digestsKind: KindCodec<Digests> = {
 
 type LeafVersion = BlockVersion & { readonly block: number }
 
-export const versionsKind: KindCodec<Versions> = {
+const versionsKind: KindCodec<Versions> = {
   headBytes: (m) => STREAM_BYTES + 6 + VERSION_BYTES * m.versions.length,
   writeHead(to, m) {
     writeStream(to, m)
@@ -209,7 +209,7 @@ function readWindows(from: ByteReader): SessionWindow[] {
   return windows
 }
 
-export const getDigestsKind: KindCodec<GetDigests> = {
+const getDigestsKind: KindCodec<GetDigests> = {
   headBytes: (m) => STREAM_BYTES + windowsBytes(m.windows),
   writeHead(to, m) {
     writeStream(to, m)
@@ -224,7 +224,7 @@ export const getDigestsKind: KindCodec<GetDigests> = {
   }),
 }
 
-export const windowsKind: KindCodec<Windows> = {
+const windowsKind: KindCodec<Windows> = {
   headBytes: (m) => STREAM_BYTES + windowsBytes(m.windows),
   writeHead(to, m) {
     writeStream(to, m)
@@ -239,7 +239,7 @@ export const windowsKind: KindCodec<Windows> = {
   }),
 }
 
-export const markKind: KindCodec<Mark> = {
+const markKind: KindCodec<Mark> = {
   headBytes: (m) => STREAM_BYTES + 24 + windowsBytes(m.windows),
   writeHead(to, m) {
     writeStream(to, m)
@@ -260,7 +260,7 @@ export const markKind: KindCodec<Mark> = {
   },
 }
 
-export const fetchBlockKind: KindCodec<FetchBlock> = {
+const fetchBlockKind: KindCodec<FetchBlock> = {
   headBytes: () => 36,
   writeHead(to, m) {
     to.u53(requestField(m.request))
@@ -279,7 +279,7 @@ export const fetchBlockKind: KindCodec<FetchBlock> = {
   }),
 }
 
-export const fetchedBlockKind: KindCodec<FetchedBlock> = {
+const fetchedBlockKind: KindCodec<FetchedBlock> = {
   headBytes: () => 13,
   writeHead(to, m) {
     to.u53(requestField(m.request))
@@ -296,4 +296,15 @@ export const fetchedBlockKind: KindCodec<FetchedBlock> = {
     if (payload.length !== 0) throw badFrame('a block that was not found carries bytes')
     return { type: 'fetched-block', request, checksum }
   },
+}
+
+export const RECOVERY_KINDS = {
+  opened: openedKind,
+  'get-digests': getDigestsKind,
+  digests: digestsKind,
+  versions: versionsKind,
+  mark: markKind,
+  'fetch-block': fetchBlockKind,
+  'fetched-block': fetchedBlockKind,
+  windows: windowsKind,
 }

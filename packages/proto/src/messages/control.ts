@@ -188,18 +188,9 @@ export interface AdminDone {
   readonly revision: number
 }
 
-export type ControlMessage =
-  | Greet
-  | Register
-  | Registered
-  | Renew
-  | Renewed
-  | GetMap
-  | MapUpdate
-  | ChangeSets
-  | SetsChanged
-  | Release
-  | Released
-  | Promises
-  | Admin
-  | AdminDone
+/** What nodes send to control's leader. `admin` and `get-map` come from clients too, to the agent of a node. */
+export type ToLeader = Register | Renew | ChangeSets | Release | Promises | Admin | GetMap
+/** What control's leader sends to nodes; an agent sends `map-update` and `admin-done` to clients. */
+export type FromLeader = Registered | Renewed | MapUpdate | SetsChanged | Released | AdminDone
+
+export type ControlMessage = Greet | ToLeader | FromLeader

@@ -85,3 +85,17 @@ export interface LeadNow extends Between {
 }
 
 export type RaftMessage = AskVote | Vote | AppendEntries | Appended | InstallSnapshot | SnapshotReceived | LeadNow
+
+const RAFT_MESSAGES = {
+  'ask-vote': true,
+  vote: true,
+  'append-entries': true,
+  appended: true,
+  'install-snapshot': true,
+  'snapshot-received': true,
+  'lead-now': true,
+} as const satisfies Record<RaftMessage['type'], true>
+
+export function isRaftMessage(message: { readonly type: string }): message is RaftMessage {
+  return Object.hasOwn(RAFT_MESSAGES, message.type)
+}

@@ -3,11 +3,11 @@ import { ERRORS } from '@ashlar/proto'
 import type { Context, Link, Token } from '../machine.ts'
 
 /** Who asked: a client over a link, or this node's own HTTP API. */
-type Asker = { readonly link: Link; readonly request: number } | { readonly token: Token }
+export type Requester = { readonly link: Link; readonly request: number } | { readonly token: Token }
 type Done = Omit<AdminDone, 'type' | 'request'>
 
 interface Relayed {
-  readonly asker: Asker
+  readonly requester: Requester
   readonly command: AdminCommand
   readonly askedAt: Millis
   /** Link over which it went to the leader; undefined while it has to be sent again. */
@@ -30,11 +30,11 @@ export class AdminRelay {
   private lastRequest = 0
 
   /** `leader` undefined: nobody to ask. `absence` then says who does not answer. */
-  ask(ctx: Context, asker: Asker, command: AdminCommand, leader: Link | undefined, absence: string): void {
-    if (leader === undefined) return answer(ctx, asker, refusal('NO_CONTROL', 'no control leader answers', absence))
+  ask(ctx: Context, requester: Requester, command: AdminCommand, leader: Link | undefined, absence: string): void {
+    if (leader === undefined) return answer(ctx, requester, refusal('NO_CONTROL', 'no control leader answers', absence))
     if (this.relayed.size >= RELAYED_COMMANDS)
-      return answer(ctx, asker, refusal('BUSY', `${RELAYED_COMMANDS} commands wait for control`, 'try again later'))
-    const relayed: Relayed = { asker, command, askedAt: ctx.now, link: undefined, sentBefore: false }
+      return answer(ctx, requester, refusal('BUSY', `${RELAYED_COMMANDS} commands wait for control`, 'try again later'))
+    const relayed: Relayed = { requester, command, askedAt: ctx.now, link: undefined, sentBefore: false }
     const request = ++this.lastRequest
     this.relayed.set(request, relayed)
     send(ctx, request, relayed, leader)
@@ -56,7 +56,7 @@ export class AdminRelay {
       }
       this.relayed.delete(request)
       const message = `control did not answer for ${waitedMs} ms; the command may still take effect`
-      answer(ctx, relayed.asker, refusal('TIMEOUT', message, absence()))
+      answer(ctx, relayed.requester, refusal('TIMEOUT', message, absence()))
     }
   }
 
@@ -72,14 +72,14 @@ export class AdminRelay {
     this.relayed.delete(message.request)
     const { code, message: text, hint, volume, revision } = message
     const done: Done = { code, message: text, hint, ...(volume === undefined ? {} : { volume }), revision }
-    answer(ctx, relayed.asker, relayed.sentBefore ? withDoubt(relayed.command, done) : done)
+    answer(ctx, relayed.requester, relayed.sentBefore ? withDoubt(relayed.command, done) : done)
     return true
   }
 
   /** What went over this link is sent again; what came over it has nobody to be answered any more. */
   onLinkDown(link: Link): void {
     for (const [request, relayed] of this.relayed) {
-      if ('link' in relayed.asker && relayed.asker.link === link) this.relayed.delete(request)
+      if ('link' in relayed.requester && relayed.requester.link === link) this.relayed.delete(request)
       else if (relayed.link === link) {
         relayed.link = undefined
         relayed.sentBefore = true
@@ -93,9 +93,14 @@ function send(ctx: Context, request: number, relayed: Relayed, leader: Link): vo
   ctx.emit({ type: 'send', link: leader, message: { type: 'admin', request, command: relayed.command } })
 }
 
-function answer(ctx: Context, asker: Asker, done: Done): void {
-  if ('token' in asker) ctx.emit({ type: 'admin-done', token: asker.token, done })
-  else ctx.emit({ type: 'send', link: asker.link, message: { type: 'admin-done', request: asker.request, ...done } })
+function answer(ctx: Context, requester: Requester, done: Done): void {
+  if ('token' in requester) ctx.emit({ type: 'admin-done', token: requester.token, done })
+  else
+    ctx.emit({
+      type: 'send',
+      link: requester.link,
+      message: { type: 'admin-done', request: requester.request, ...done },
+    })
 }
 
 function refusal(code: ErrorCode, message: string, hint: string): Done {

@@ -1,30 +1,35 @@
 import type {
   AdminCommand,
+  AdminDone,
   ClusterId,
+  FromLeader,
   Greet,
   MapDelta,
   Message,
   Millis,
   Promises,
   Registered,
+  Released,
   Renewed,
   SetChange,
+  SetsChanged,
   SpaceReport,
   StoreId,
   Voter,
 } from '@ashlar/proto'
 import { ERRORS, errorCodeOf, FEATURES, MapCopy, TIMERS } from '@ashlar/proto'
 import { MapWatchers } from '../control/index.ts'
+import { type Handlers, handle, isFor } from '../handlers.ts'
 import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
 import { LOOPBACK_LINK } from '../links.ts'
 import type { Context, Link, NodeStart, Token } from '../machine.ts'
-import { AdminRelay } from './admin-relay.ts'
+import { AdminRelay, type Requester } from './admin-relay.ts'
 import { endAhead } from './ahead.ts'
 import { HeldLease } from './held-lease.ts'
 import { KnownLevel, type LevelStart } from './known-level.ts'
 import { type ReleasedExtent, type ReleaseReason, Releases } from './releases.ts'
 import { SetRequests } from './set-requests.ts'
-import { type AgentView, waitsFor } from './view.ts'
+import { type AgentView, agentState, waitsFor } from './view.ts'
 import { VoterChoice } from './voter-choice.ts'
 
 /** What the agent is built from: who this node is. */
@@ -40,6 +45,18 @@ export type AgentStart = LevelStart & Pick<NodeStart, 'store' | 'name' | 'addres
  * While it registers it holds no lease, and no renewal that was sent before counts (amendment 3).
  */
 export class ControlAgent implements ControlView {
+  /** What the leader sends to each node, and what clients send to theirs. */
+  static readonly handlers: Handlers<ControlAgent, FromLeader['type'] | 'get-map' | 'admin'> = {
+    registered: (agent, ctx, _link, message) => agent.onRegistered(ctx, message),
+    renewed: (agent, ctx, _link, message) => agent.onRenewed(ctx, message),
+    'map-update': (agent, ctx, _link, { delta }) => agent.onMapUpdate(ctx, delta),
+    'sets-changed': (agent, ctx, _link, message) => agent.onSetsChanged(ctx, message),
+    released: (agent, ctx, _link, message) => agent.onReleased(ctx, message),
+    'admin-done': (agent, ctx, _link, message) => agent.onAdminDone(ctx, message),
+    'get-map': (agent, ctx, link, { have, watch }) => agent.watchers.ask(ctx, agent.map, link, have, watch),
+    admin: (agent, ctx, link, { request, command }) => agent.ask(ctx, { link, request }, command),
+  }
+
   readonly map: MapCopy = new MapCopy()
   private readonly start: AgentStart
   private readonly links: PeerLinks
@@ -152,43 +169,17 @@ export class ControlAgent implements ControlView {
     this.drive(ctx)
   }
 
-  /** False when the message is not for the agent. */
-  onMessage(ctx: Context, link: Link, message: Message): boolean {
-    switch (message.type) {
-      case 'registered':
-        this.onRegistered(ctx, message)
-        return true
-      case 'renewed':
-        this.onRenewed(ctx, message)
-        return true
-      case 'map-update':
-        this.onMapUpdate(ctx, message.delta)
-        return true
-      case 'sets-changed':
-        this.sets.onResponse(message)
-        this.tellOutcomes(ctx)
-        return true
-      case 'released':
-        if (!this.releases.onResponse(message, ctx.now, this.map)) this.voter.refused(ctx.now)
-        this.tellOutcomes(ctx)
-        return true
-      case 'admin-done':
-        if (!this.relay.onResponse(ctx, message)) this.voter.refused(ctx.now)
-        return true
-      case 'get-map':
-        this.watchers.ask(ctx, this.map, link, message.have, message.watch)
-        return true
-      case 'admin':
-        this.relay.ask(ctx, { link, request: message.request }, message.command, this.findLeader(), this.absence())
-        return true
-      default:
-        return false
-    }
+  onMessage(ctx: Context, link: Link, message: Message): void {
+    if (isFor(ControlAgent.handlers, message)) handle(ControlAgent.handlers, this, ctx, link, message)
   }
 
   /** A command of this node's own HTTP API; answered by the effect `admin-done` with this token. */
   onAdmin(ctx: Context, token: Token, command: AdminCommand): void {
-    this.relay.ask(ctx, { token }, command, this.findLeader(), this.absence())
+    this.ask(ctx, { token }, command)
+  }
+
+  private ask(ctx: Context, requester: Requester, command: AdminCommand): void {
+    this.relay.ask(ctx, requester, command, this.findLeader(), this.absence())
   }
 
   /** Sends what this step gathered, and tells watchers what it changed. */
@@ -200,14 +191,7 @@ export class ControlAgent implements ControlView {
 
   view(now: Millis): AgentView {
     const leader = this.findLeader()
-    const state =
-      this.cluster === undefined
-        ? 'no-cluster'
-        : leader === undefined
-          ? 'no-leader'
-          : this.registered
-            ? 'registered'
-            : 'registering'
+    const state = agentState(this.cluster !== undefined, leader !== undefined, this.registered)
     return {
       state,
       waitsFor: waitsFor(state, this.refusal, () => this.absence()),
@@ -387,6 +371,20 @@ export class ControlAgent implements ControlView {
     this.listener?.onMapChanged(ctx, change.extents, change.removedExtents)
     this.lease.applied(this.map.revision)
     this.tellOutcomes(ctx)
+  }
+
+  private onSetsChanged(ctx: Context, message: SetsChanged): void {
+    this.sets.onResponse(message)
+    this.tellOutcomes(ctx)
+  }
+
+  private onReleased(ctx: Context, message: Released): void {
+    if (!this.releases.onResponse(message, ctx.now, this.map)) this.voter.refused(ctx.now)
+    this.tellOutcomes(ctx)
+  }
+
+  private onAdminDone(ctx: Context, message: AdminDone): void {
+    if (!this.relay.onResponse(ctx, message)) this.voter.refused(ctx.now)
   }
 
   private tellOutcomes(ctx: Context): void {

@@ -12,6 +12,12 @@ export interface AgentView {
   readonly revision: number
 }
 
+export function agentState(inCluster: boolean, hasLeader: boolean, registered: boolean): AgentView['state'] {
+  if (!inCluster) return 'no-cluster'
+  if (!hasLeader) return 'no-leader'
+  return registered ? 'registered' : 'registering'
+}
+
 /** `refusal`: why control did not register this store; `absence`: why there is no leader to ask. */
 export function waitsFor(state: AgentView['state'], refusal: string, absence: () => string): string {
   switch (state) {

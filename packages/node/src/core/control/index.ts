@@ -22,7 +22,6 @@ export {
   ControlLeader,
   EXTENTS_PER_TICK,
   explainWaiting,
-  type LeaderMessage,
   type LeaseView,
   type WaitingExtent,
 } from './leader/index.ts'

@@ -12,6 +12,7 @@ import {
   WIRE_VERSION,
 } from '@ashlar/proto'
 import { ControlAgent } from '../../../src/core/agent/index.ts'
+import { isFor } from '../../../src/core/handlers.ts'
 import type { PeerLinks } from '../../../src/core/interfaces.ts'
 import type { Link } from '../../../src/core/machine.ts'
 import { address, CLUSTER, incarnation, only, Reducer, Script, store } from '../control/kit.ts'
@@ -86,7 +87,8 @@ export class AgentRig {
   }
 
   receive(message: Message, link: Link = LEADER): Message[] {
-    return this.step(() => assert.ok(this.agent.onMessage(this.ctx, link, message)))
+    assert.ok(isFor(ControlAgent.handlers, message), `the agent takes no ${message.type}`)
+    return this.step(() => this.agent.onMessage(this.ctx, link, message))
   }
 
   begin(): Message[] {

@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict'
-import type { AdminCommand, ExtentRecord, Message, SessionId, SetChange, StoreId, StoreSpace } from '@ashlar/proto'
+import type {
+  AdminCommand,
+  ExtentRecord,
+  Message,
+  SessionId,
+  SetChange,
+  StoreId,
+  StoreSpace,
+  ToLeader,
+} from '@ashlar/proto'
 import { LIMITS, MIB } from '@ashlar/proto'
 import type { LogEntry } from '../../../src/core/control/index.ts'
-import { ControlLeader, type LeaderMessage, SoloLog } from '../../../src/core/control/index.ts'
+import { ControlLeader, SoloLog } from '../../../src/core/control/index.ts'
 import type { Effect, Link } from '../../../src/core/machine.ts'
 import { address, CLUSTER, EXTENT, found, incarnation, messagesOf, numberOf, Script, store } from './kit.ts'
 
@@ -75,7 +84,7 @@ export class LeaderRig {
     return taken
   }
 
-  receive(link: Link, message: LeaderMessage): Message[] {
+  receive(link: Link, message: ToLeader): Message[] {
     return messagesOf(
       this.step(() => this.leader.onMessage(this.ctx, link, message)),
       link,

@@ -1,11 +1,8 @@
-import type { Admin, ChangeSets, GetMap, Promises, Register, Release, Renew } from '@ashlar/proto'
+import type { ToLeader } from '@ashlar/proto'
 import type { Context, Link } from '../../machine.ts'
 import { type CommandResult, CommandRun } from '../commands/index.ts'
 import type { LogEntry, ProposalId } from '../log/index.ts'
 import { MapState } from '../map/index.ts'
-
-/** Messages that the leader takes. `admin` and `get-map` only from nodes: a client asks its node's agent. */
-export type LeaderMessage = Register | Renew | ChangeSets | Release | Promises | Admin | GetMap
 
 /** Extents that commands look at between two ticks: 10 to 30 ms of one core, so that no event loop is held up for 50 ms. */
 export const EXTENTS_PER_TICK = 2048
@@ -29,7 +26,7 @@ export class Applier {
   private mapState = new MapState()
   private left: number
   private current: Current | undefined
-  private held: { readonly link: Link; readonly message: LeaderMessage }[] = []
+  private deferred: { readonly link: Link; readonly message: ToLeader }[] = []
 
   constructor(extentsPerTick: number, onApplied: OnApplied) {
     this.extentsPerTick = extentsPerTick
@@ -71,19 +68,19 @@ export class Applier {
 
   // ---- messages meanwhile ------------------------------------------------------------------------------------------
 
-  hold(link: Link, message: LeaderMessage): void {
-    this.held.push({ link, message })
+  defer(link: Link, message: ToLeader): void {
+    this.deferred.push({ link, message })
   }
 
   forget(link: Link): void {
-    this.held = this.held.filter((held) => held.link !== link)
+    this.deferred = this.deferred.filter((deferred) => deferred.link !== link)
   }
 
   /** What came in while the map was not whole, in its order. */
-  takeHeld(): readonly { readonly link: Link; readonly message: LeaderMessage }[] {
-    const held = this.held
-    this.held = []
-    return held
+  takeDeferred(): readonly { readonly link: Link; readonly message: ToLeader }[] {
+    const deferred = this.deferred
+    this.deferred = []
+    return deferred
   }
 
   private goOn(ctx: Context, budget: number): void {

@@ -5,16 +5,16 @@ import type { Command } from '../log/index.ts'
 import type { MapState } from '../map/index.ts'
 import { type AttachWait, AttachWaits, attachResult } from './attach-waits.ts'
 import type { AttachView } from './leader-view.ts'
-import type { Asker } from './pending-proposals.ts'
+import type { Requester } from './pending-proposals.ts'
 import { Presence } from './presence.ts'
 import { notLeading } from './refusals.ts'
-import type { Answers } from './responses.ts'
+import type { Responses } from './responses.ts'
 
 type Detach = Extract<Command, { do: 'detach' }>
 
 /** Who is answered once a change of holders has reached every primary; `ends`: it ended a session instead of giving one the right. */
 interface Waiting {
-  readonly asker: Asker
+  readonly requester: Requester
   readonly ends: boolean
 }
 
@@ -22,15 +22,15 @@ interface Waiting {
 export class Attachments {
   private readonly waits = new AttachWaits<Waiting>()
   private readonly presence = new Presence()
-  private readonly answers: Answers
+  private readonly responses: Responses
 
-  constructor(answers: Answers) {
-    this.answers = answers
+  constructor(responses: Responses) {
+    this.responses = responses
   }
 
   /** Leadership came or went: nobody who waits is answered by this leader. */
   begin(now: number): void {
-    for (const { answer } of this.waits.clear()) this.answers.adminDone(answer.asker, notLeading(), 0)
+    for (const { answer } of this.waits.clear()) this.responses.adminDone(answer.requester, notLeading(), 0)
     this.presence.begin(now)
   }
 
@@ -71,7 +71,7 @@ export class Attachments {
   /** An admin command was committed. It is answered now, or once every primary that may hold a lease has learned of it. */
   onCommitted(
     state: MapState,
-    asker: Asker,
+    requester: Requester,
     command: AdminCommand,
     result: CommandResult,
     holdsLease: (store: StoreId) => boolean,
@@ -79,8 +79,8 @@ export class Attachments {
     const { volume } = result
     const attaches = command.do === 'attach' && command.mode !== 'read-only'
     const ends = command.do === 'detach' && command.fence === true
-    if (volume === undefined || !(attaches || ends)) return this.answers.adminDone(asker, result, state.revision)
-    const answer = { asker, ends }
+    if (volume === undefined || !(attaches || ends)) return this.responses.adminDone(requester, result, state.revision)
+    const answer = { requester, ends }
     if (this.waits.begin(state, volume, command.session, holdsLease, answer)) return
     this.answer(state, { volume, session: command.session, answer })
   }
@@ -100,8 +100,8 @@ export class Attachments {
   }
 
   private answer(state: MapState, wait: Pick<AttachWait<Waiting>, 'volume' | 'session' | 'answer'>): void {
-    const { asker, ends } = wait.answer
+    const { requester, ends } = wait.answer
     const result = ends ? done({ volume: wait.volume }) : attachResult(state, wait.volume, wait.session)
-    this.answers.adminDone(asker, result, state.revision)
+    this.responses.adminDone(requester, result, state.revision)
   }
 }

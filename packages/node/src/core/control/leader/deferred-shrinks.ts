@@ -4,7 +4,7 @@ import type { Link } from '../../machine.ts'
 import type { MapState } from '../map/index.ts'
 
 /** A shrink that waits for the stores which it would evict. */
-export interface HeldShrink {
+export interface DeferredShrink {
   readonly link: Link
   readonly request: number
   readonly store: StoreId
@@ -16,9 +16,9 @@ export interface HeldShrink {
  * Amendment 11: a takeover without a live primary before it gives in-sync stores that have not registered 10 s before it
  * evicts them. After a loss of power the first store back would otherwise throw out the ones that are still starting.
  */
-export class HeldShrinks {
+export class DeferredShrinks {
   private readonly graceUntil = new Map<ExtentId, Millis>()
-  private readonly held = new Map<ExtentId, HeldShrink>()
+  private readonly deferred = new Map<ExtentId, DeferredShrink>()
 
   /** An extent got a primary while nobody served it: members that are not `here` have time to come. */
   takenOver(record: ExtentRecord, now: Millis, here: (store: StoreId) => boolean): void {
@@ -27,7 +27,7 @@ export class HeldShrinks {
   }
 
   /** True, and remembered, when this change would evict a store that still has time to come. */
-  hold(state: MapState, shrink: HeldShrink, now: Millis, here: (store: StoreId) => boolean): boolean {
+  defer(state: MapState, shrink: DeferredShrink, now: Millis, here: (store: StoreId) => boolean): boolean {
     const { change } = shrink
     const record = state.extents.get(change.extent)
     const until = this.graceUntil.get(change.extent)
@@ -37,33 +37,37 @@ export class HeldShrinks {
       return false
     }
     if (evicted(record, change).every(here)) return false
-    this.held.set(change.extent, shrink)
+    this.deferred.set(change.extent, shrink)
     return true
   }
 
   /** Held changes whose time has come, or whose stores have: they are proposed, or refused as overtaken. */
-  due(state: MapState, now: Millis, here: (store: StoreId) => boolean): { shrink: HeldShrink; overtaken: boolean }[] {
-    const due: { shrink: HeldShrink; overtaken: boolean }[] = []
-    for (const [extent, shrink] of this.held) {
+  due(
+    state: MapState,
+    now: Millis,
+    here: (store: StoreId) => boolean,
+  ): { shrink: DeferredShrink; overtaken: boolean }[] {
+    const due: { shrink: DeferredShrink; overtaken: boolean }[] = []
+    for (const [extent, shrink] of this.deferred) {
       const record = state.extents.get(extent)
       const timeIsUp = now >= (this.graceUntil.get(extent) ?? now)
       const overtaken =
         record === undefined || record.revision !== shrink.change.revision || evicted(record, shrink.change).every(here)
       if (!timeIsUp && !overtaken) continue
-      this.held.delete(extent)
+      this.deferred.delete(extent)
       due.push({ shrink, overtaken: overtaken && !timeIsUp })
     }
     return due
   }
 
   /** Extents for which a shrink is held, for people. */
-  all(): readonly HeldShrink[] {
-    return [...this.held.values()]
+  all(): readonly DeferredShrink[] {
+    return [...this.deferred.values()]
   }
 
   clear(): void {
     this.graceUntil.clear()
-    this.held.clear()
+    this.deferred.clear()
   }
 }
 

@@ -1,5 +1,6 @@
-import type { AdminCommand, ChangeSets, Register, Release, Renew, SetChange, StoreId } from '@ashlar/proto'
-import { FEATURE_LEVEL, FEATURES, invariant } from '@ashlar/proto'
+import type { AdminCommand, GetMap, Promises, Register, Release, Renew, StoreId, ToLeader } from '@ashlar/proto'
+import { FEATURE_LEVEL, invariant } from '@ashlar/proto'
+import { type Handlers, handle } from '../../handlers.ts'
 import type { Context, Link } from '../../machine.ts'
 import {
   type CommandResult,
@@ -9,56 +10,66 @@ import {
   raiseEpochs,
   registerCommand,
   tooEarly,
-  withoutComplete,
 } from '../commands/index.ts'
 import type { Command, ControlLog, ControlLogListener, ProposalId, SnapshotPort } from '../log/index.ts'
 import { type MapState, MapWatchers, mapSnapshots } from '../map/index.ts'
-import { Applier, EXTENTS_PER_TICK, type LeaderMessage } from './applier.ts'
+import { Applier, EXTENTS_PER_TICK } from './applier.ts'
 import { Attachments } from './attachments.ts'
-import { HeldShrinks } from './deferred-shrinks.ts'
 import type { AttachView, LeaseView } from './leader-view.ts'
 import { Leases } from './leases.ts'
 import { LevelRaise } from './level-raise.ts'
 import { LogRequests } from './log-requests.ts'
-import { type Asker, type Owed, PendingResponses } from './pending-proposals.ts'
+import { type Pending, PendingResponses, type Requester } from './pending-proposals.ts'
 import { notLeading, refuse } from './refusals.ts'
 import { Renewals } from './renewals.ts'
-import { Answers } from './responses.ts'
+import { Responses } from './responses.ts'
+import { SetChanges } from './set-changes.ts'
 import { SlowReleases, waitsForQuiet } from './slow-releases.ts'
 import { repairVoters } from './voter-repair.ts'
 import { explainWaiting, extentsWithoutPrimary, promotable, type WaitingExtent } from './waiting-extents.ts'
 
-/** A longer pause between two ticks means that this process stood still, and heard nobody meanwhile. */
-const STANDSTILL_MS = 500
+/** A longer gap between two ticks means that this process was paused and received nothing meanwhile. */
+const PAUSE_MS = 500
 
 /**
- * The leader of control: owns the map by way of the log, keeps leases, and answers nodes. Calls come from the node
- * machine, `endStep` after each of its steps. What it decides becomes a command; only committed commands change anything.
+ * The leader of control: changes the map through the log, keeps leases and responds to nodes. Each decision becomes a
+ * command, and only committed commands change the map. The node machine calls `endStep` after each of its steps.
  *
- * Promises: a renewal is answered only after a read-index round begun after it arrived, never while an expiry of its
- * store is on its way, and after the map changes that the answer's revision names (amendment 3). A store is called down
- * only after a whole lease and the drift margin without a renewal, counted by this process while it ran (CTL-7).
+ * Promises: the response to a renewal follows a read-index round that began after the renewal arrived, and the map changes
+ * up to the revision that it names; none is sent while an expiry of the store is pending (amendment 3). A store expires only
+ * after a whole lease and the drift margin without a renewal, counted by this process while it ran (CTL-7).
  */
 export class ControlLeader {
+  /** What nodes send to the leader of control. */
+  static readonly handlers: Handlers<ControlLeader, ToLeader['type']> = {
+    register: (leader, ctx, link, message) => leader.onRegister(ctx, link, message),
+    renew: (leader, ctx, link, message) => leader.onRenew(ctx, link, message),
+    'change-sets': (leader, ctx, link, message) => leader.sets.onChangeSets(ctx, link, message),
+    release: (leader, ctx, link, message) => leader.onRelease(ctx, link, message),
+    promises: (leader, ctx, _link, message) => leader.onPromises(ctx, message),
+    admin: (leader, ctx, link, { request, command }) => leader.onAdmin(ctx, { link, request }, command),
+    'get-map': (leader, ctx, link, message) => leader.onGetMap(ctx, link, message),
+  }
+
   private readonly log: ControlLog
   private readonly applier: Applier
   private readonly leaseTable = new Leases()
   private readonly renewals = new Renewals()
   private readonly watchers = new MapWatchers()
-  private readonly heldShrinks = new HeldShrinks()
   private readonly slowReleases = new SlowReleases()
   private readonly levels: LevelRaise
-  private readonly owed = new PendingResponses()
-  private readonly answers = new Answers()
-  private readonly attachments = new Attachments(this.answers)
-  private readonly logRequests = new LogRequests(this.answers)
-  /** The last answered release of each store: a duplicate that comes late must not take effect again. */
+  readonly pending = new PendingResponses()
+  readonly responses = new Responses()
+  private readonly attachments = new Attachments(this.responses)
+  private readonly logRequests = new LogRequests(this.responses)
+  private readonly sets = new SetChanges(this)
+  /** The last answered release of each store: a late duplicate must not take effect again. */
   private readonly answeredReleases = new Map<StoreId, { readonly counter: number; readonly request: number }>()
   private lastTick: number | undefined
-  /** Somebody came or went since the extents without a primary were looked at. */
+  /** A store came or left since the extents without a primary were last examined. */
   private lookAtWaiting = false
 
-  /** `openLog` makes the log around the listener that it is given, and may not call that before it returns. */
+  /** `openLog` returns a log that calls the listener, though not before it returns. */
   constructor(
     openLog: (listener: ControlLogListener, snapshots: SnapshotPort) => ControlLog,
     extentsPerTick: number = EXTENTS_PER_TICK,
@@ -84,35 +95,16 @@ export class ControlLeader {
     return this.log.leads
   }
 
-  /** The map. Only committed entries change it, and a snapshot that takes the place of older ones; everybody else reads. */
+  /** The map. Only committed entries and snapshots change it. */
   get state(): MapState {
     return this.applier.state
   }
 
   // ---- inputs ----------------------------------------------------------------------------------------------------
 
-  onMessage(ctx: Context, link: Link, message: LeaderMessage): void {
-    if (!this.applier.isWhole) return this.applier.hold(link, message)
-    switch (message.type) {
-      case 'register':
-        return this.onRegister(ctx, link, message)
-      case 'renew':
-        return this.onRenew(ctx, link, message)
-      case 'change-sets':
-        return this.onChangeSets(ctx, link, message)
-      case 'release':
-        return this.onRelease(ctx, link, message)
-      case 'promises': {
-        const command = this.leads && !this.owed.has('raise-epochs') && raiseEpochs(ctx, this.state, message)
-        return command ? this.propose(ctx, command, { kind: 'raise-epochs' }) : undefined
-      }
-      case 'admin':
-        return this.onAdmin(ctx, { link, request: message.request }, message.command)
-      case 'get-map':
-        // A voter that does not lead may know nothing yet; whoever asks it asks the leader next.
-        if (!this.leads) return
-        return this.watchers.ask(ctx, this.state, link, message.have, message.watch)
-    }
+  onMessage(ctx: Context, link: Link, message: ToLeader): void {
+    if (this.applier.isWhole) handle(ControlLeader.handlers, this, ctx, link, message)
+    else this.applier.defer(link, message)
   }
 
   onLinkDown(link: Link): void {
@@ -127,41 +119,41 @@ export class ControlLeader {
     const wasWhole = this.applier.isWhole
     this.applier.onTick(ctx)
     if (!this.leads) return
-    // Renewals that came meanwhile may be waiting behind this very tick, or behind the entry that is being applied.
-    if (pauseMs > STANDSTILL_MS) {
+    // Renewals that arrived meanwhile may be queued behind this tick, or behind the entry that is being applied.
+    if (pauseMs > PAUSE_MS) {
       this.leaseTable.extendAll(pauseMs, ctx.now)
       this.attachments.stoodStill(ctx.now)
     }
     if (!wasWhole) return
     this.expireLeases(ctx)
-    this.proposeDueShrinks(ctx)
+    this.sets.onTick(ctx)
     this.promoteWaiting(ctx)
     this.logRequests.onTick(this.log, this.state)
-    repairVoters(ctx, this.log, this.state, (store) => this.isHere(store))
+    repairVoters(ctx, this.log, this.state, this.isHere)
     this.raiseFeatureLevel(ctx)
     this.endSessions(ctx, this.attachments.silent(ctx, this.state))
   }
 
-  /** Sends what this step gave rise to: map changes first, then the answers that speak of them. */
+  /** Sends the map changes of this step, then the responses that name their revision. */
   endStep(ctx: Context): void {
     if (this.applier.isWhole)
-      for (const { link, message } of this.applier.takeHeld()) this.onMessage(ctx, link, message)
+      for (const { link, message } of this.applier.takeDeferred()) this.onMessage(ctx, link, message)
     this.renewals.beginRound(ctx, this.log)
     this.log.endStep(ctx)
     if (!this.applier.isWhole) return
-    for (const { link, token, store, counter } of this.renewals.takeConfirmed(this.owed.expiring()))
-      this.answers.renewed(link, token, this.isUp(store, counter) ? 'OK' : 'NOT_FOUND', this.state.revision)
+    for (const { link, token, store, counter } of this.renewals.takeConfirmed(this.pending.expiring()))
+      this.responses.renewed(link, token, this.isUp(store, counter) ? 'OK' : 'NOT_FOUND', this.state.revision)
     this.watchers.push(ctx, this.state)
-    this.answers.flush(ctx)
+    this.responses.flush(ctx)
   }
 
-  // ---- what people see ---------------------------------------------------------------------------------------------
+  // ---- views -------------------------------------------------------------------------------------------------------
 
   leases(now: number): LeaseView[] {
     return this.leaseTable.views(now)
   }
 
-  /** Extents that nobody serves, each with the reason and whom it waits for. */
+  /** Extents without a primary that can serve, each with the reason and the stores that it waits for. */
   waitingExtents(): WaitingExtent[] {
     return extentsWithoutPrimary(this.state).map((record) => explainWaiting(this.state, record))
   }
@@ -173,37 +165,38 @@ export class ControlLeader {
   // ---- registration and leases ---------------------------------------------------------------------------------------
 
   private onRegister(ctx: Context, link: Link, message: Register): void {
-    const asker = { link, request: message.request }
+    const requester = { link, request: message.request }
     const { store, incarnation, cluster } = message
     if (this.leads && cluster !== this.state.cluster)
-      return this.answers.registered(asker, 'HANDSHAKE', `this is not cluster ${cluster}`, this.state.revision)
-    if (this.owed.repeatsRegistration(store, incarnation, asker)) return
+      return this.responses.registered(requester, 'HANDSHAKE', `this is not cluster ${cluster}`, this.state.revision)
+    if (this.pending.repeatsRegistration(store, incarnation, requester)) return
     const command = registerCommand(message, this.live(ctx))
     const refusal = this.leads ? knownRefusal(this.state, command) : undefined
-    if (refusal !== undefined) return this.answers.registered(asker, refusal.code, refusal.message, this.state.revision)
-    this.propose(ctx, command, { kind: 'register', store, incarnation, asker })
+    if (refusal !== undefined)
+      return this.responses.registered(requester, refusal.code, refusal.message, this.state.revision)
+    this.propose(ctx, command, { kind: 'register', store, incarnation, requester })
   }
 
   private onRenew(ctx: Context, link: Link, message: Renew): void {
     const { store, counter, token, revision } = message
-    if (!this.leads) return this.answers.renewed(link, token, 'NO_CONTROL', 0)
-    if (!this.isUp(store, counter)) return this.answers.renewed(link, token, 'NOT_FOUND', this.state.revision)
+    if (!this.leads) return this.responses.renewed(link, token, 'NO_CONTROL', 0)
+    if (!this.isUp(store, counter)) return this.responses.renewed(link, token, 'NOT_FOUND', this.state.revision)
     if (this.leaseTable.renewed(store, counter, ctx.now, revision, message)) this.lookAtWaiting = true
     this.watchers.watch(link, revision)
     this.renewals.add({ link, token, store, counter })
     this.attachments.renewed(this.state, store, revision)
   }
 
-  /** Registered in this incarnation and not down. */
+  /** The store registered as this incarnation and holds a lease. */
   private isUp(store: StoreId, counter: number): boolean {
     return !this.isDown(store) && this.state.nodes.get(store)?.incarnation.counter === counter
   }
-  /** Also when it left the map by that. */
+  /** A store that is not in the map counts as down. */
   private readonly isDown = (store: StoreId): boolean => (this.state.nodes.get(store)?.state ?? 'down') === 'down'
 
   private expireLeases(ctx: Context): void {
     const over = this.leaseTable.over(ctx.now)
-    if (over.length === 0 || this.owed.has('expire')) return
+    if (over.length === 0 || this.pending.has('expire')) return
     for (const { store, receivedAt } of over) ctx.event('warn', 'store-expired', { store, ageMs: ctx.now - receivedAt })
     this.propose(
       ctx,
@@ -212,72 +205,51 @@ export class ControlLeader {
     )
   }
 
-  /** Stores that may be named primary now. One that is quiet is, once it renews, or is down by then. */
+  /** Stores that may become primary now: live, and heard of late. A silent one renews soon, or its lease runs out. */
   private candidates(ctx: Context): StoreId[] {
     return this.leaseTable.heard(this.live(ctx), ctx.now)
   }
 
   private live(ctx: Context): StoreId[] {
-    const expiring = this.owed.expiring()
+    const expiring = this.pending.expiring()
     return this.leaseTable.live(ctx.now).filter((store) => !expiring.has(store))
   }
 
   private raiseFeatureLevel(ctx: Context): void {
-    const command = this.levels.due(ctx, this.state, this.log.members, this.leaseTable, this.owed)
+    const command = this.levels.due(ctx, this.state, this.log.members, this.leaseTable, this.pending)
     if (command !== undefined) this.propose(ctx, command, { kind: 'raise-feature-level' })
+  }
+
+  private onGetMap(ctx: Context, link: Link, message: GetMap): void {
+    // The map of a voter that does not lead may be empty: the node asks the leader next.
+    if (this.leads) this.watchers.ask(ctx, this.state, link, message.have, message.watch)
   }
 
   // ---- primaries and in-sync sets --------------------------------------------------------------------------------------
 
-  /** Extents that nobody serves are looked at again when a store, or room on its disk, came or went, and not otherwise. */
+  /** Examines extents without a primary only after a store came or left, or the space of its disk changed. */
   private promoteWaiting(ctx: Context): void {
-    if (!this.lookAtWaiting || this.owed.has('promote')) return
+    if (!this.lookAtWaiting || this.pending.has('promote')) return
     const live = this.candidates(ctx)
     const { extents, more } = promotable(this.state, new Set(live))
     this.lookAtWaiting = more
-    // What follows from every command gives the places of stores that are gone to whoever came.
+    // Every command ends by giving the assignments of removed stores to other stores.
     if (extents.length === 0 && this.state.gone.size === 0) return
     this.propose(ctx, { do: 'promote', extents, live }, { kind: 'promote' })
   }
 
-  private onChangeSets(ctx: Context, link: Link, message: ChangeSets): void {
-    const asker = { link, request: message.request }
-    const { store, counter, changes } = message
-    if (!this.leads || this.owed.repeats('change-sets', store, asker)) return
-    const here = (member: StoreId) => this.isHere(member)
-    const now = changes.filter(
-      (change) => !this.heldShrinks.hold(this.state, { ...asker, store, counter, change }, ctx.now, here),
-    )
-    if (now.length > 0) this.proposeSets(ctx, asker, store, counter, now)
-  }
-
-  private proposeSets(ctx: Context, asker: Asker, store: StoreId, counter: number, sets: readonly SetChange[]): void {
-    const known = this.state.featureLevel >= FEATURES.completeStores ? sets : sets.map(withoutComplete)
-    this.propose(ctx, { do: 'change-sets', store, counter, changes: known }, { kind: 'change-sets', store, asker })
-  }
-
-  private proposeDueShrinks(ctx: Context): void {
-    for (const { shrink, overtaken } of this.heldShrinks.due(this.state, ctx.now, (store) => this.isHere(store))) {
-      const { store, counter, change } = shrink
-      const record = this.state.extents.get(change.extent)
-      if (overtaken) this.answers.setsChanged(shrink, [{ extent: change.extent, code: 'CONFLICT', record }])
-      else this.proposeSets(ctx, shrink, store, counter, [change])
-    }
-  }
-
   /** The store registered or renewed with this leader, and its lease has not run out. */
-  private isHere(store: StoreId): boolean {
-    return this.leaseTable.get(store)?.confirmed === true
-  }
+  readonly isHere = (store: StoreId): boolean => this.leaseTable.get(store)?.confirmed === true
 
   private onRelease(ctx: Context, link: Link, message: Release): void {
-    const asker = { link, request: message.request }
+    const requester = { link, request: message.request }
     const { store, counter, extents, reason } = message
     const answered = this.answeredReleases.get(store)
-    if (answered?.counter === counter && message.request <= answered.request) return this.answers.released(asker, 'OK')
-    if (this.owed.repeats('release', store, asker)) return
+    if (answered?.counter === counter && message.request <= answered.request)
+      return this.responses.released(requester, 'OK')
+    if (this.pending.repeats('release', store, requester)) return
     const candidates = this.candidates(ctx)
-    // It asks again, and by then who is quiet was heard or is down.
+    // The store repeats its request; by then each silent store has renewed, or its lease has run out.
     if (waitsForQuiet(this.state, message, this.live(ctx), candidates)) return
     this.propose(
       ctx,
@@ -289,25 +261,31 @@ export class ControlLeader {
         reason,
         live: candidates,
       },
-      { kind: 'release', store, counter, asker },
+      { kind: 'release', store, counter, requester },
     )
+  }
+
+  private onPromises(ctx: Context, message: Promises): void {
+    if (!this.leads || this.pending.has('raise-epochs')) return
+    const command = raiseEpochs(ctx, this.state, message)
+    if (command !== undefined) this.propose(ctx, command, { kind: 'raise-epochs' })
   }
 
   // ---- volumes and attachments -----------------------------------------------------------------------------------------
 
-  private onAdmin(ctx: Context, asker: Asker, command: AdminCommand): void {
+  private onAdmin(ctx: Context, requester: Requester, command: AdminCommand): void {
     const known = this.leads ? this.attachments.answerAtOnce(ctx, this.state, command) : undefined
-    if (known !== undefined) return this.answers.adminDone(asker, known, this.state.revision)
-    if (command.do === 'renew-attachment') return this.answers.adminDone(asker, notLeading(), 0)
+    if (known !== undefined) return this.responses.adminDone(requester, known, this.state.revision)
+    if (command.do === 'renew-attachment') return this.responses.adminDone(requester, notLeading(), 0)
     if (!isLogRequest(command)) {
       const wanted = commandOf(command, this.live(ctx))
       if (this.leads) this.endSessions(ctx, this.attachments.yielding(ctx, this.state, wanted))
-      return this.propose(ctx, wanted, { kind: 'admin', asker, command })
+      return this.propose(ctx, wanted, { kind: 'admin', requester, command })
     }
-    const outcome = this.logRequests.ask(ctx, this.log, this.state, asker, command)
+    const outcome = this.logRequests.ask(ctx, this.log, this.state, requester, command)
     if (outcome === undefined) return
-    if ('proposal' in outcome) this.owed.add(outcome.proposal, { kind: 'admin', asker, command })
-    else this.answers.adminDone(asker, outcome, this.state.revision)
+    if ('proposal' in outcome) this.pending.add(outcome.proposal, { kind: 'admin', requester, command })
+    else this.responses.adminDone(requester, outcome, this.state.revision)
   }
 
   private endSessions(ctx: Context, commands: readonly Extract<Command, { do: 'detach' }>[]): void {
@@ -319,21 +297,21 @@ export class ControlLeader {
 
   // ---- the log -----------------------------------------------------------------------------------------------------------
 
-  private propose(ctx: Context, command: Command, owed: Owed): void {
+  propose(ctx: Context, command: Command, pending: Pending): void {
     const early = tooEarly(this.state, command)
-    if (early !== undefined && this.leads) return this.answer(owed, early)
+    if (early !== undefined && this.leads) return this.answer(pending, early)
     const proposal = this.log.propose(ctx, this.leaseTable.nameFilling(command))
-    if (proposal === undefined) refuse(this.answers, owed)
-    else this.owed.add(proposal, owed)
+    if (proposal === undefined) refuse(this.responses, pending)
+    else this.pending.add(proposal, pending)
   }
 
   private onApplied(ctx: Context, command: Command, proposal: ProposalId | undefined, result: CommandResult): void {
     if (this.leads) this.afterApply(ctx, command, result)
-    const owed = this.owed.take(proposal)
-    if (owed !== undefined) this.answer(owed, result)
+    const pending = this.pending.take(proposal)
+    if (pending !== undefined) this.answer(pending, result)
   }
 
-  /** What the leader keeps in memory follows the map, whoever proposed the command. */
+  /** Updates what the leader keeps in memory, also for commands of earlier leaders. */
   private afterApply(ctx: Context, command: Command, result: CommandResult): void {
     this.attachments.onApplied(ctx, command)
     if (command.do === 'register' && result.code === 'OK') {
@@ -349,8 +327,8 @@ export class ControlLeader {
     if (command.do !== 'register' && command.do !== 'promote') return
     for (const id of result.promoted ?? []) {
       const record = this.state.extents.get(id)
-      invariant(record !== undefined, `extent ${id} got a primary and is gone`)
-      this.heldShrinks.takenOver(record, ctx.now, (store) => this.isHere(store))
+      invariant(record !== undefined, `extent ${id} got a primary and is not in the map`)
+      this.sets.takenOver(ctx, record)
     }
   }
 
@@ -361,32 +339,32 @@ export class ControlLeader {
     this.attachments.ended(this.state, store)
   }
 
-  private answer(owed: Owed, result: CommandResult): void {
+  private answer(pending: Pending, result: CommandResult): void {
     const { revision } = this.state
-    switch (owed.kind) {
+    switch (pending.kind) {
       case 'register':
-        return this.answers.registered(owed.asker, result.code, result.message, revision)
+        return this.responses.registered(pending.requester, result.code, result.message, revision)
       case 'change-sets':
-        return this.answers.setsChanged(owed.asker, result.sets ?? [])
+        return this.responses.setsChanged(pending.requester, result.sets ?? [])
       case 'release':
-        if (result.overtaken === true) return this.answers.released(owed.asker, 'CONFLICT')
-        this.answeredReleases.set(owed.store, { counter: owed.counter, request: owed.asker.request })
-        return this.answers.released(owed.asker, result.code)
+        if (result.overtaken === true) return this.responses.released(pending.requester, 'CONFLICT')
+        this.answeredReleases.set(pending.store, { counter: pending.counter, request: pending.requester.request })
+        return this.responses.released(pending.requester, result.code)
       case 'admin':
-        return this.attachments.onCommitted(this.state, owed.asker, owed.command, result, this.mayHoldLease)
+        return this.attachments.onCommitted(this.state, pending.requester, pending.command, result, this.mayHoldLease)
       default:
         return
     }
   }
 
   private onProposalLost(proposal: ProposalId): void {
-    const owed = this.owed.take(proposal)
-    if (owed !== undefined) refuse(this.answers, owed)
+    const pending = this.pending.take(proposal)
+    if (pending !== undefined) refuse(this.responses, pending)
   }
 
   private onLeadership(ctx: Context, leads: boolean): void {
     this.renewals.clear()
-    this.heldShrinks.clear()
+    this.sets.clear()
     this.answeredReleases.clear()
     this.slowReleases.clear()
     this.logRequests.end()

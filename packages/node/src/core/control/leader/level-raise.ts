@@ -35,9 +35,9 @@ export class LevelRaise {
    * The raise that is to be proposed now, or undefined. Looks at what was told once a renewal, and never once the level is the
    * highest that this build knows. Not while a registration is on its way: it may be that of a node which knows less.
    */
-  due(ctx: Context, state: MapState, members: Members, leases: Leases, owed: PendingResponses): Raise | undefined {
+  due(ctx: Context, state: MapState, members: Members, leases: Leases, pending: PendingResponses): Raise | undefined {
     if (state.featureLevel >= this.knows || ctx.now < this.lookAt) return undefined
-    if (owed.has('register') || owed.has('raise-feature-level')) return undefined
+    if (pending.has('register') || pending.has('raise-feature-level')) return undefined
     this.lookAt = ctx.now + TIMERS.renewMs
     const { level, waitsFor } = knownToAll(state, members, (store) => leases.get(store), this.knows)
     if (level > state.featureLevel) return { do: 'raise-feature-level', level }

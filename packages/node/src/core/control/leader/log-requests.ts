@@ -3,31 +3,31 @@ import type { Context } from '../../machine.ts'
 import { type CommandResult, done, type LogRequest, refused } from '../commands/index.ts'
 import type { ControlLog, MembersChange, ProposalId } from '../log/index.ts'
 import type { MapState } from '../map/index.ts'
-import type { Asker } from './pending-proposals.ts'
+import type { Requester } from './pending-proposals.ts'
 import { notLeading } from './refusals.ts'
-import type { Answers } from './responses.ts'
+import type { Responses } from './responses.ts'
 
 type ChangeMembers = Extract<AdminCommand, { do: 'change-members' }>
 type Outcome = { readonly proposal: ProposalId } | CommandResult
 
 /** What people ask of the log itself: who its members are, and who of them leads. Each request may come twice. */
 export class LogRequests {
-  private readonly answers: Answers
+  private readonly responses: Responses
   /** Answered when another store leads, or when none took over in time. */
-  private transfer: { readonly asker: Asker; readonly to: StoreId } | undefined
+  private transfer: { readonly requester: Requester; readonly to: StoreId } | undefined
 
-  constructor(answers: Answers) {
-    this.answers = answers
+  constructor(responses: Responses) {
+    this.responses = responses
   }
 
   /** The proposal that has to be committed before the answer, or the result; undefined: `onTick` or `end` answers. */
-  ask(ctx: Context, log: ControlLog, state: MapState, asker: Asker, request: LogRequest): Outcome | undefined {
+  ask(ctx: Context, log: ControlLog, state: MapState, requester: Requester, request: LogRequest): Outcome | undefined {
     if (!log.leads) return notLeading()
     if (request.do === 'change-members') return changeMembers(ctx, log, state, request)
     if (request.store === log.leader) return done()
     const refusal = log.transferLeadership(ctx, request.store)
     if (refusal !== undefined) return refused('CONFLICT', refusal, 'see the voters with `ashlar cluster info`')
-    this.transfer = { asker, to: request.store }
+    this.transfer = { requester, to: request.store }
     return undefined
   }
 
@@ -37,12 +37,12 @@ export class LogRequests {
     this.transfer = undefined
     const name = state.nodes.get(transfer.to)?.name ?? transfer.to
     const result = refused('CONFLICT', `${name} did not take over in time`, 'see whether it is up and has caught up')
-    this.answers.adminDone(transfer.asker, result, state.revision)
+    this.responses.adminDone(transfer.requester, result, state.revision)
   }
 
   /** Another store leads, or will: whoever asked asks that one, which knows whether it is the right one. */
   end(): void {
-    if (this.transfer !== undefined) this.answers.adminDone(this.transfer.asker, notLeading(), 0)
+    if (this.transfer !== undefined) this.responses.adminDone(this.transfer.requester, notLeading(), 0)
     this.transfer = undefined
   }
 }

@@ -3,67 +3,68 @@ import type { Link } from '../../machine.ts'
 import type { ProposalId } from '../log/index.ts'
 
 /** Where an answer goes. */
-export interface Asker {
+export interface Requester {
   readonly link: Link
   readonly request: number
 }
 
 /** What is owed when a proposal is committed. The latest sending of one request is the one that is answered. */
-export type Owed =
-  | { readonly kind: 'register'; readonly store: StoreId; readonly incarnation: Incarnation; asker: Asker }
+export type Pending =
+  | { readonly kind: 'register'; readonly store: StoreId; readonly incarnation: Incarnation; requester: Requester }
   | { readonly kind: 'expire'; readonly stores: readonly StoreId[] }
   | { readonly kind: 'promote' }
   | { readonly kind: 'raise-epochs' }
   | { readonly kind: 'raise-feature-level' }
   | { readonly kind: 'end-session' }
-  | { readonly kind: 'change-sets'; readonly store: StoreId; asker: Asker }
-  | { readonly kind: 'release'; readonly store: StoreId; readonly counter: number; asker: Asker }
-  | { readonly kind: 'admin'; readonly command: AdminCommand; asker: Asker }
+  | { readonly kind: 'change-sets'; readonly store: StoreId; requester: Requester }
+  | { readonly kind: 'release'; readonly store: StoreId; readonly counter: number; requester: Requester }
+  | { readonly kind: 'admin'; readonly command: AdminCommand; requester: Requester }
 
 /** Proposals on their way through the log, with what is owed for each. */
 export class PendingResponses {
-  private readonly owed = new Map<ProposalId, Owed>()
+  private readonly pending = new Map<ProposalId, Pending>()
 
-  add(proposal: ProposalId, owed: Owed): void {
-    this.owed.set(proposal, owed)
+  add(proposal: ProposalId, pending: Pending): void {
+    this.pending.set(proposal, pending)
   }
 
-  take(proposal: ProposalId | undefined): Owed | undefined {
+  take(proposal: ProposalId | undefined): Pending | undefined {
     if (proposal === undefined) return undefined
-    const owed = this.owed.get(proposal)
-    this.owed.delete(proposal)
-    return owed
+    const pending = this.pending.get(proposal)
+    this.pending.delete(proposal)
+    return pending
   }
 
-  has(kind: Owed['kind']): boolean {
-    for (const owed of this.owed.values()) if (owed.kind === kind) return true
+  has(kind: Pending['kind']): boolean {
+    for (const pending of this.pending.values()) if (pending.kind === kind) return true
     return false
   }
 
   /** Stores whose expiry is proposed and not committed. */
   expiring(): Set<StoreId> {
     const expiring = new Set<StoreId>()
-    for (const owed of this.owed.values())
-      if (owed.kind === 'expire') for (const store of owed.stores) expiring.add(store)
+    for (const pending of this.pending.values())
+      if (pending.kind === 'expire') for (const store of pending.stores) expiring.add(store)
     return expiring
   }
 
   /** True when the same registration is on its way: `asker` gets its answer. */
-  repeatsRegistration(store: StoreId, incarnation: Incarnation, asker: Asker): boolean {
-    for (const owed of this.owed.values()) {
-      if (owed.kind !== 'register' || owed.store !== store) continue
-      if (owed.incarnation.counter !== incarnation.counter || owed.incarnation.bootId !== incarnation.bootId) continue
-      owed.asker = asker
+  repeatsRegistration(store: StoreId, incarnation: Incarnation, requester: Requester): boolean {
+    for (const pending of this.pending.values()) {
+      if (pending.kind !== 'register' || pending.store !== store) continue
+      if (pending.incarnation.counter !== incarnation.counter || pending.incarnation.bootId !== incarnation.bootId)
+        continue
+      pending.requester = requester
       return true
     }
     return false
   }
 
   /** True when this request of this store is on its way: `asker` gets its answer. */
-  repeats(kind: 'change-sets' | 'release', store: StoreId, asker: Asker): boolean {
-    for (const owed of this.owed.values()) {
-      if (owed.kind !== kind || owed.store !== store || owed.asker.request !== asker.request) continue
-      owed.asker = asker
+  repeats(kind: 'change-sets' | 'release', store: StoreId, requester: Requester): boolean {
+    for (const pending of this.pending.values()) {
+      if (pending.kind !== kind || pending.store !== store || pending.requester.request !== requester.request) continue
+      pending.requester = requester
       return true
     }
     return false

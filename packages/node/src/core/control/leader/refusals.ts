@@ -1,19 +1,19 @@
 import { type CommandResult, refused } from '../commands/index.ts'
-import type { Owed } from './pending-proposals.ts'
-import type { Answers } from './responses.ts'
+import type { Pending } from './pending-proposals.ts'
+import type { Responses } from './responses.ts'
 
 /**
  * This process does not lead (any more); the command may still take effect. A change of a set gets no answer: its sender
  * asks the next leader, and must not take this for a refusal.
  */
-export function refuse(answers: Answers, owed: Owed): void {
-  switch (owed.kind) {
+export function refuse(responses: Responses, pending: Pending): void {
+  switch (pending.kind) {
     case 'register':
-      return answers.registered(owed.asker, 'NO_CONTROL', 'this node does not lead control', 0)
+      return responses.registered(pending.requester, 'NO_CONTROL', 'this node does not lead control', 0)
     case 'release':
-      return answers.released(owed.asker, 'NO_CONTROL')
+      return responses.released(pending.requester, 'NO_CONTROL')
     case 'admin':
-      return answers.adminDone(owed.asker, notLeading(), 0)
+      return responses.adminDone(pending.requester, notLeading(), 0)
     case 'change-sets':
     case 'expire':
     case 'promote':

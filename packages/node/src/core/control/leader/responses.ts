@@ -2,13 +2,13 @@ import type { ErrorCode, Message } from '@ashlar/proto'
 import { ERRORS } from '@ashlar/proto'
 import type { Context, Link } from '../../machine.ts'
 import type { CommandResult, SetResult } from '../commands/index.ts'
-import type { Asker } from './pending-proposals.ts'
+import type { Requester } from './pending-proposals.ts'
 
 /**
  * Answers of the leader, kept back until the map changes of the same step went out: what an answer speaks of is known to
  * whoever gets it on the same link.
  */
-export class Answers {
+export class Responses {
   private waiting: { readonly link: Link; readonly message: Message }[] = []
 
   /** Sends what was answered in this step, in the order in which it was answered. */
@@ -18,7 +18,7 @@ export class Answers {
     for (const { link, message } of waiting) ctx.emit({ type: 'send', link, message })
   }
 
-  registered(to: Asker, code: ErrorCode, message: string, revision: number): void {
+  registered(to: Requester, code: ErrorCode, message: string, revision: number): void {
     this.add(to.link, { type: 'registered', request: to.request, code: ERRORS[code].number, message, revision })
   }
 
@@ -26,11 +26,11 @@ export class Answers {
     this.add(link, { type: 'renewed', token, code: ERRORS[code].number, revision })
   }
 
-  released(to: Asker, code: ErrorCode): void {
+  released(to: Requester, code: ErrorCode): void {
     this.add(to.link, { type: 'released', request: to.request, code: ERRORS[code].number })
   }
 
-  setsChanged(to: Asker, sets: readonly SetResult[]): void {
+  setsChanged(to: Requester, sets: readonly SetResult[]): void {
     const results = sets.map(({ extent, code, record }) => ({
       extent,
       code: ERRORS[code].number,
@@ -39,7 +39,7 @@ export class Answers {
     this.add(to.link, { type: 'sets-changed', request: to.request, results })
   }
 
-  adminDone(to: Asker, result: CommandResult, revision: number): void {
+  adminDone(to: Requester, result: CommandResult, revision: number): void {
     const { code, message, hint, volume } = result
     this.add(to.link, {
       type: 'admin-done',
