@@ -28,7 +28,7 @@ export function parseAddress(text: string): Address {
   const address = readAddress(text)
   if (address !== undefined) return address
   throw new AshlarError('USAGE', `"${text}" is not an address`, {
-    hint: 'write HOST:PORT, such as 127.0.0.1:7580, n1.example:7580 or [::1]:7580',
+    hint: 'Write HOST:PORT, such as 127.0.0.1:7580, n1.example:7580 or [::1]:7580',
   })
 }
 
@@ -42,12 +42,15 @@ export function isDialable(text: string): boolean {
   return port > 0
 }
 
-/** True when only processes of this machine can reach a listener on the host. A name other than localhost may be anyone. */
+/**
+ * True when only processes of this machine can reach a listener on the host. A name other than localhost may resolve to
+ * any address.
+ */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (IPV4.test(host) && host.startsWith('127.'))
 }
 
-/** True for the hosts that mean "every interface": nobody can dial them. */
+/** True for the hosts that mean "every interface": they cannot be dialed. */
 export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::'
 }

@@ -1,12 +1,12 @@
 /**
- * The error table: append-only, numbers and names are stable for ever (they are on the wire, in JSON and in exit codes).
- * One row maps a code to what a caller may do, and to the number that each surface speaks.
+ * The error table: append-only; numbers and names never change (they are on the wire, in JSON and in exit codes).
+ * One row maps a code to what a caller may do, and to its number on each surface.
  */
 export type RetryClass = 'same' | 'refresh' | 'never'
 
 interface ErrorRow {
   readonly number: number
-  /** `same`: send it again as it is; `refresh`: learn the map first; `never`: it will not get better by itself. */
+  /** `same`: send it again as it is; `refresh`: get the map first; `never`: a retry does not help. */
   readonly retry: RetryClass
   /** NBD error number (Linux errno as the NBD protocol lists them). */
   readonly nbd: number
@@ -29,9 +29,9 @@ export const ERRORS = {
   EXISTS: { number: 4, retry: 'never', nbd: EINVAL, http: 409, exit: 4 },
   /** A precondition does not hold: a volume in use, a compare-and-set that lost. */
   CONFLICT: { number: 5, retry: 'never', nbd: EINVAL, http: 409, exit: 4 },
-  /** No control leader answers. */
+  /** No leader of control responds. */
   NO_CONTROL: { number: 6, retry: 'same', nbd: EIO, http: 503, exit: 5 },
-  /** This node is not primary of the extent in that epoch; the answer carries the newest epoch it knows. */
+  /** This node is not primary of the extent in that epoch; the response has the newest epoch that it knows. */
   NOT_PRIMARY: { number: 7, retry: 'refresh', nbd: EIO, http: 503, exit: 5 },
   /** The primary cannot serve yet: below minInSync, no lease, taking over (amendment 22). */
   WAIT: { number: 8, retry: 'same', nbd: EIO, http: 503, exit: 5 },
@@ -43,20 +43,20 @@ export const ERRORS = {
   /** Queue or window full: try again a little later. */
   BUSY: { number: 12, retry: 'same', nbd: EIO, http: 503, exit: 5 },
   NO_SPACE: { number: 13, retry: 'never', nbd: ENOSPC, http: 507, exit: 1 },
-  /** Bytes did not match their checksum on arrival. */
+  /** Received bytes do not match their checksum. */
   CHECKSUM: { number: 14, retry: 'same', nbd: EIO, http: 500, exit: 1 },
   /** A block is damaged here and no in-sync replica had a good copy. */
   DAMAGED: { number: 15, retry: 'same', nbd: EIO, http: 500, exit: 1 },
-  /** Fewer nodes than replicas, or not enough of them alive. */
+  /** Fewer nodes than replicas, or not enough of them are up. */
   TOO_FEW_NODES: { number: 16, retry: 'never', nbd: EIO, http: 409, exit: 4 },
   READ_ONLY: { number: 17, retry: 'never', nbd: EPERM, http: 403, exit: 7 },
   OUT_OF_RANGE: { number: 18, retry: 'never', nbd: EINVAL, http: 400, exit: 2 },
   /** The operation was cancelled and will never take effect. */
   CANCELLED: { number: 19, retry: 'never', nbd: EIO, http: 409, exit: 1 },
   CLOSED: { number: 20, retry: 'never', nbd: ESHUTDOWN, http: 503, exit: 1 },
-  /** Version, cluster or identity of the other side do not fit. */
+  /** Version, cluster or identity of the peer does not match. */
   HANDSHAKE: { number: 21, retry: 'never', nbd: EIO, http: 400, exit: 1 },
-  /** The volume is attached elsewhere and `ifFree` was asked for. */
+  /** The volume is attached elsewhere and `ifFree` was set. */
   ATTACHED: { number: 22, retry: 'never', nbd: EIO, http: 409, exit: 4 },
   UNHEALTHY: { number: 23, retry: 'same', nbd: EIO, http: 503, exit: 8 },
   /** Bytes on the wire that are not a message of this protocol. */
@@ -103,7 +103,7 @@ export class AshlarError extends Error {
   }
 }
 
-/** A broken promise of our own code. It is never handled: the process stops. */
+/** A violated internal invariant. It is never handled: the process stops. */
 export class InvariantError extends Error {
   constructor(message: string) {
     super(message)

@@ -9,7 +9,9 @@ export interface Geometry {
   readonly extentSizeBytes: Bytes
 }
 
-/** A part of a byte range that lies in one extent and is at most LIMITS.pieceBytes long: one operation (amendment 19). */
+/**
+ * A part of a byte range that lies in one extent and is at most LIMITS.pieceBytes long: one operation (amendment 19).
+ */
 export interface Piece {
   readonly extent: ExtentId
   /** Bytes from the start of the extent. */
@@ -36,7 +38,7 @@ export function defaultExtentSizeBytes(sizeBytes: Bytes): Bytes {
   return extent
 }
 
-/** Says in one sentence what is wrong with a geometry, or undefined. */
+/** Why a geometry is invalid, in one sentence; undefined when it is valid. */
 export function geometryProblem(g: Geometry): string | undefined {
   if (!Number.isSafeInteger(g.sizeBytes) || g.sizeBytes <= 0) return 'size must be a whole number of bytes above 0'
   if (
@@ -67,7 +69,9 @@ export function extentLengthBytes(g: Geometry, index: number): Bytes {
   return Math.min(g.extentSizeBytes, g.sizeBytes - index * g.extentSizeBytes)
 }
 
-/** Cuts a byte range at extent edges and at LIMITS.pieceBytes, in ascending order. The range must lie inside the volume. */
+/**
+ * Cuts a byte range at extent edges and at LIMITS.pieceBytes, in ascending order. The range must lie inside the volume.
+ */
 export function splitRange(
   volume: VolumeId,
   g: Geometry,

@@ -1,16 +1,16 @@
 import type { Brand } from './units.ts'
 
-/** Names one formatted data directory for ever: a UUIDv7 in its 36-character text form, made at format time. */
+/** Permanent name of one formatted data directory: a UUIDv7 in its 36-character text form, made at format time. */
 export type StoreId = Brand<string, 'StoreId'>
-/** Names one cluster for ever: a UUID in its 36-character text form. */
+/** Permanent name of one cluster: a UUID in its 36-character text form. */
 export type ClusterId = Brand<string, 'ClusterId'>
-/** Name that a person gave a node (`n1`). An address book entry, never an identity (A2.0-1). */
+/** Name that an operator gave a node (`n1`). An address book entry, never an identity (A2.0-1). */
 export type NodeName = Brand<string, 'NodeName'>
 /** Number of a volume, given by control at creation and never used again. From 1 to 2^32 - 1. */
 export type VolumeId = Brand<number, 'VolumeId'>
 /** One extent of one volume: `volume * 4096 + index`, so a safe integer. */
 export type ExtentId = Brand<number, 'ExtentId'>
-/** One life of one client's attachment: a random safe integer from 1 to 2^53 - 1. */
+/** One attachment of one client: a random safe integer from 1 to 2^53 - 1. */
 export type SessionId = Brand<number, 'SessionId'>
 /** Generation of an extent's primaryship: clusterGeneration * 2^32 + n. Only control raises it. */
 export type Epoch = Brand<number, 'Epoch'>
@@ -48,7 +48,7 @@ export function isUuid(text: unknown): text is string {
 
 /** Names of volumes and nodes. */
 export const NAME_PATTERN = /^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/
-/** What NAME_PATTERN says, for people. */
+/** NAME_PATTERN in words, for error messages. */
 export const NAME_RULE = 'a name is 1 to 63 of a-z, 0-9, ".", "_" and "-", with a letter or digit at both ends'
 
 export function isName(text: unknown): text is string {

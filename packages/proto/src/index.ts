@@ -1,4 +1,6 @@
-/** The vocabulary of Ashlar: ids, units, geometry, limits, errors, the map and the messages. Pure; the codec is apart. */
+/**
+ * The vocabulary of Ashlar: ids, units, geometry, limits, errors, the map and the messages. Pure; the codec is apart.
+ */
 export {
   type Address,
   formatAddress,
@@ -74,7 +76,7 @@ export {
   type Incarnation,
   isHigher,
   type MapDelta,
-  NO_LIFE,
+  NO_INCARNATION,
   type NodeRecord,
   type NodeState,
   type PrimaryRef,

@@ -5,7 +5,7 @@ import { AshlarError } from './errors.ts'
 export type ListenAddress = ({ readonly type: 'tcp' } & Address) | { readonly type: 'unix'; readonly path: string }
 
 const UNIX = 'unix:'
-const HINT = "write it as '127.0.0.1:10809', '[::1]:10809' or 'unix:/run/ashlar/nbd.sock'"
+const HINT = "Write it as '127.0.0.1:10809', '[::1]:10809' or 'unix:/run/ashlar/nbd.sock'"
 
 /** Reads `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`; port 0 means a free one. Throws USAGE with what was wrong. */
 export function parseListenAddress(text: string): ListenAddress {

@@ -13,7 +13,7 @@ import { LIMITS } from './limits.ts'
 import type { ExtentRecord, ForcedPromotion, MapDelta, NodeRecord, VolumeRecord, Voter } from './map.ts'
 import { Tombstones } from './tombstones.ts'
 
-/** What one delta changed, for those who act on it. */
+/** What one delta changed. */
 export interface MapChange {
   readonly extents: readonly ExtentId[]
   readonly removedExtents: readonly ExtentId[]
@@ -29,25 +29,25 @@ export interface MapChange {
 export class MapCopy {
   cluster: ClusterId | undefined
   clusterGeneration = 0
-  /** What every node of the cluster knows (amendment 24): 0 until the map says more. Never falls. */
+  /** Feature level of the cluster (amendment 24): 0 until the map has more. Never falls. */
   featureLevel = 0
   revision = 0
   voters: readonly Voter[] = []
   readonly nodes: Map<StoreId, NodeRecord> = new Map()
   readonly volumes: Map<VolumeId, VolumeRecord> = new Map()
   readonly extents: Map<ExtentId, ExtentRecord> = new Map()
-  /** Extents whose primary was named by force, the latest time each. */
+  /** The latest forced promotion of each extent. */
   readonly forced: Map<ExtentId, ForcedPromotion> = new Map()
-  /** Stores that left the map, as far as this copy was told of it. */
+  /** Stores that left the map, as far as this copy has learned. */
   readonly removedNodes: Set<StoreId> = new Set()
-  /** Stores that a person declared lost for good and that some extent still names. */
+  /** Stores that an operator declared lost and that some extent still names. */
   gone: ReadonlySet<StoreId> = new Set()
   /** Volumes that existed and do not any more. */
   readonly removedVolumes: Tombstones = new Tombstones()
 
   /**
-   * Applies a delta and says what changed. Undefined: nothing was done; the delta is old news, or `gap(delta)` says that
-   * the copy must ask for what lies between.
+   * Applies a delta and returns what changed. Undefined: the delta is out of date, or `gap(delta)` is true and the copy
+   * has to request what lies between.
    */
   apply(delta: MapDelta): MapChange | undefined {
     if (delta.to <= this.revision || this.gap(delta)) return undefined
@@ -89,7 +89,7 @@ export class MapCopy {
     }
   }
 
-  /** Learns of tombstones. Gives those of the latest that it did not know, and those of all that it had a record of. */
+  /** Adds tombstones. Returns the latest that are new, and all others that this copy had a record of. */
   private bury({ removedVolumes, removedRanges = [], to }: MapDelta): VolumeId[] {
     const fresh = removedVolumes.filter((volume) => !this.removedVolumes.has(volume))
     for (const volume of fresh) this.removedVolumes.add(volume, to)
@@ -128,7 +128,9 @@ export class MapCopy {
     return volume === undefined ? undefined : { volume, index: extentIndexOf(extent) }
   }
 
-  /** The epoch in which this extent's history began anew, by a forced promotion; 0 when it never did (A2.10). */
+  /**
+   * The epoch in which the latest timeline of this extent began, by a forced promotion; 0 when there was none (A2.10).
+   */
   historyEpochOf(extent: ExtentId): Epoch {
     return this.forced.get(extent)?.epoch ?? (0 as Epoch)
   }

@@ -2,11 +2,14 @@ import type { ClusterId, Epoch, ExtentId, NodeName, Seq, SessionId, StoreId, Vol
 import type { VolumeRange } from './tombstones.ts'
 import type { Bytes } from './units.ts'
 
-/** (boot id, start counter): one life of one store. The counter rises by one, synced, at each start and each reopen. */
+/**
+ * One start of one store, until it stops or is reopened. The counter rises by one, synced, at each start and each
+ * reopen.
+ */
 export interface Incarnation {
   /**
-   * Boot of the operating system, `/`, and a random number of this opening: printable ASCII, at most 64 characters. Without
-   * the number when a build wrote it that draws none. Compared whole: an equal counter with another text is another directory.
+   * Boot id of the operating system, `/`, and a random number for this start: printable ASCII, at most 64 characters.
+   * Older builds write no number. Compared as a whole: the same counter with another text is another directory.
    */
   readonly bootId: string
   readonly counter: number
@@ -23,7 +26,7 @@ export interface Voter {
   readonly address: string
 }
 
-/** A store and the address it answers at. The store is the identity; name and address may move to another store. */
+/** A store and its address. The store is the identity; name and address may move to another store. */
 export interface NodeRecord {
   readonly store: StoreId
   readonly name: NodeName
@@ -41,11 +44,11 @@ export interface NodeRecord {
 export interface Holder {
   readonly session: SessionId
   readonly mode: AttachMode
-  /** Who a person would say it is (host, program, pid); at most 255 characters. */
+  /** What operators see as its name (host, program, pid); at most 255 characters. */
   readonly client: string
   /**
-   * It says again and again that it is there, so that control may end it once it does not (A2.11-9). Known to control
-   * alone: no map that is told has it.
+   * The session renews its attachment, so that control may end it when renewals stop (A2.11-9). Only control has this:
+   * no map-update carries it.
    */
   readonly renews?: true
 }
@@ -68,12 +71,17 @@ export interface VolumeRecord {
 
 export interface PrimaryRef {
   readonly store: StoreId
-  /** Start counter of the incarnation that the epoch belongs to: an epoch never outlives it. NO_LIFE: nobody leads. */
+  /**
+   * Start counter of the incarnation that the epoch belongs to: an epoch never outlives it. NO_INCARNATION: no primary.
+   */
   readonly counter: number
 }
 
-/** Start counter that no life has: the store lost committed data and gave the extent up, while nobody else could serve. */
-export const NO_LIFE = 0
+/**
+ * Start counter of no incarnation: the store lost committed data and released the extent, and no other store can serve
+ * it.
+ */
+export const NO_INCARNATION = 0
 
 export interface ExtentRecord {
   readonly id: ExtentId
@@ -90,17 +98,18 @@ export interface ExtentRecord {
 }
 
 /**
- * A person made a store primary although it may lack acknowledged writes (A2.10), or control had one merge what suspect stores
- * hold (amendment 11). What stores hold from before that epoch is another history: it never tells what was committed.
+ * An operator made a store primary although it may lack acknowledged writes (A2.10), or control had a primary reconcile
+ * suspect replicas (amendment 11). Data of an earlier epoch belongs to another timeline: it does not prove what was
+ * committed.
  */
 export interface ForcedPromotion {
   readonly extent: ExtentId
-  /** The epoch in which that store was named; every epoch from it on is the new history. */
+  /** The epoch in which that store was named; every epoch from it on is the new timeline. */
   readonly epoch: Epoch
   readonly store: StoreId
-  /** Nobody forced it: the extent was merged from suspect stores, which may have lost the same write. */
+  /** Not forced: the extent was reconciled from suspect stores, which may have lost the same write. */
   readonly merged?: true
-  /** A person has said that the loss is known: it is history, and no warning any more. */
+  /** An operator has acknowledged the loss: it is no warning any more. */
   readonly acknowledged: boolean
   readonly changedAt: number
 }
@@ -117,26 +126,29 @@ export interface MapDelta {
   readonly extents: readonly ExtentRecord[]
   /** Tombstones: volumes removed in between (with `from` 0: the latest). Their extents go with them. */
   readonly removedVolumes: readonly VolumeId[]
-  /** Older tombstones, as ranges of numbers, ascending; absent where whoever gets the delta has heard of them. */
+  /** Older tombstones, as ranges of numbers, ascending; absent when the receiver has them. */
   readonly removedRanges?: readonly VolumeRange[]
-  /** Extents whose primary was named by force, the latest time each; absent where there are none. */
+  /** The latest forced promotion of each extent; absent when there are none. */
   readonly forced?: readonly ForcedPromotion[]
-  /** Stores that left the map, because no extent names them any more; absent where there are none. */
+  /** Stores that left the map, because no extent names them any more; absent when there are none. */
   readonly removedNodes?: readonly StoreId[]
-  /** All stores that a person declared lost for good and that some extent still names; absent where there are none. */
+  /** All stores that an operator declared lost and that some extent still names; absent when there are none. */
   readonly gone?: readonly StoreId[]
   /** Feature level of the cluster (amendment 24); absent: 0, or a link of wire version 2. */
   readonly featureLevel?: number
 }
 
-/** Kinds of a block's content, as stored and as sent. Numbers are stable for ever. */
+/** Kinds of a block's content, as stored and as sent. Numbers never change. */
 export const BLOCK_ABSENT = 0
 export const BLOCK_DATA = 1
 export const BLOCK_ZERO = 2
 export const BLOCK_TRIM = 3
 export type BlockKind = typeof BLOCK_ABSENT | typeof BLOCK_DATA | typeof BLOCK_ZERO | typeof BLOCK_TRIM
 
-/** Name of the write that gave a block its content. Equal (epoch, seq) means equal bytes. Absent: kind BLOCK_ABSENT, all 0. */
+/**
+ * Name of the write that gave a block its content. Equal (epoch, seq) means equal bytes. Absent: kind BLOCK_ABSENT, all
+ * 0.
+ */
 export interface BlockVersion {
   readonly epoch: Epoch
   readonly seq: Seq

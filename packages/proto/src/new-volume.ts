@@ -4,7 +4,7 @@ import { LIMITS } from './limits.ts'
 import { defaultMinInSync } from './map.ts'
 import type { Bytes } from './units.ts'
 
-/** What a person asks for when a volume is created; what is absent gets its default. */
+/** Parameters of a new volume; absent ones get their defaults. */
 export interface VolumeRequest {
   readonly name: string
   readonly sizeBytes: Bytes
@@ -18,7 +18,7 @@ export interface VolumeRequest {
   readonly minInSync?: number | undefined
 }
 
-/** All that a volume is at its creation. */
+/** A new volume with all its parameters. */
 export interface NewVolume extends Geometry {
   readonly name: string
   readonly replicas: number
@@ -32,7 +32,7 @@ export function newVolume(request: VolumeRequest): NewVolume {
   return { name, sizeBytes, blockSizeBytes, extentSizeBytes, replicas, minInSync }
 }
 
-/** Says in one sentence why no volume can be like this, or undefined. */
+/** Why these parameters are invalid, in one sentence; undefined when they are valid. */
 export function newVolumeProblem(volume: NewVolume): string | undefined {
   const { name, replicas, minInSync } = volume
   if (!isName(name)) return `"${name}" is not a volume name: ${NAME_RULE}`

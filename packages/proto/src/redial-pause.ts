@@ -6,7 +6,7 @@ export class RedialPause {
   private pauseMs: Millis = TIMERS.redialMinMs
 
   /**
-   * The pause before the next attempt. Half of it is drawn, so that those who lost the same node do not come back all at
+   * The pause before the next attempt. Half of it is random, so that peers of a node that died do not dial it all at
    * once; `draw` is a random number from 0 to below 1.
    */
   next(draw: number): Millis {
@@ -16,8 +16,8 @@ export class RedialPause {
   }
 
   /**
-   * The address proved good. To be called only once a connection has lived for TIMERS.redialMaxMs: a peer that accepts and
-   * fails at once must be dialed ever less.
+   * Resets the pause. Called when a connection has lasted for TIMERS.redialMaxMs: a peer that accepts and fails at once
+   * is dialed less and less often.
    */
   startOver(): void {
     this.pauseMs = TIMERS.redialMinMs

@@ -1,13 +1,13 @@
 import type { Bytes } from './units.ts'
 
 /**
- * How much room a store has left, measured by its own reserves (A2.19-1). Each word refuses what the one before
- * refuses, and more:
+ * Free space of a store, measured by its own reserves (A2.19-1). Each level refuses what the one before refuses, and
+ * more:
  *
  * - `free`: nothing is refused.
  * - `filling`: no new extents are placed on it.
  * - `tight`: no write of a client makes a block there that was not there, and no empty replica is filled there.
- * - `full`: only what gives space back is written, by clients and by copying; what its primary already ordered always is.
+ * - `full`: clients and copies write only what frees space. Writes that the primary has ordered are always executed.
  */
 export const STORE_SPACES = ['free', 'filling', 'tight', 'full'] as const
 export type StoreSpace = (typeof STORE_SPACES)[number]
@@ -17,7 +17,7 @@ export function isAtLeast(space: StoreSpace, at: StoreSpace): boolean {
   return STORE_SPACES.indexOf(space) >= STORE_SPACES.indexOf(at)
 }
 
-/** What a store says of its room. */
+/** What a store reports of its free space. */
 export interface SpaceReport {
   readonly space: StoreSpace
   readonly freeBytes: Bytes

@@ -7,10 +7,10 @@ export interface VolumeRange {
   readonly last: VolumeId
 }
 
-/** The part of a delta that tells of removed volumes. */
+/** The removed volumes of a delta. */
 export interface RemovedVolumes {
   readonly removedVolumes: readonly VolumeId[]
-  /** Older ones; absent where there are none to tell. */
+  /** Older ones; absent when there are none. */
   readonly removedRanges?: readonly VolumeRange[]
 }
 
@@ -18,11 +18,11 @@ export interface RemovedVolumes {
 const MOVED_AT_ONCE = 4096
 
 /**
- * Tombstones: volumes that existed and do not any more, for as long as the map lives, since a store that comes back after years
- * may delete a replica by its tombstone only (A2.18-2). The latest ones are kept one by one, with the revision at which they
- * were learned of, so that a delta tells what is new and no more. The others are ranges of numbers: volumes are numbered one
- * after the other and a number is never used again, so between two ranges there is a volume that lives, or one of the latest.
- * Their count follows the volumes that there are, not those that there ever were (A2.18-4).
+ * Tombstones of removed volumes. The map keeps them permanently: a store that comes back after years deletes a replica
+ * only by its tombstone (A2.18-2). The latest ones are kept one by one, with the revision at which they were learned,
+ * so that a delta holds only new ones. Older ones are ranges of volume numbers: numbers are consecutive and never used
+ * again, so two ranges are separated by an existing volume or by one of the latest. The count of ranges is bounded by
+ * the volumes that exist (A2.18-4).
  */
 export class Tombstones {
   /** In the order of their removal. */
@@ -74,7 +74,7 @@ export class Tombstones {
     }
   }
 
-  /** What somebody who knows the map at `revision` may not have heard of. To hear of a removal again changes nothing. */
+  /** Tombstones that a copy of the map at `revision` may lack. A tombstone that it has already changes nothing. */
   after(revision: number): RemovedVolumes {
     const removedVolumes: VolumeId[] = []
     for (const [volume, removedAt] of this.latestRevisions) if (removedAt > revision) removedVolumes.push(volume)

@@ -1,6 +1,6 @@
 /**
- * Ids and counters are plain numbers and strings with a brand, so that an epoch cannot be passed where a seq is meant.
- * The brand exists only for the compiler. Bytes, indexes of blocks and milliseconds are names for plain numbers.
+ * Ids, epochs and seqs are plain numbers and strings with a brand (see ids.ts): the compiler refuses an epoch as a seq.
+ * `Bytes`, `BlockIndex` and `Millis` have no brand: they name the unit of a plain number.
  */
 declare const brand: unique symbol
 export type Brand<T, Name extends string> = T & { readonly [brand]: Name }

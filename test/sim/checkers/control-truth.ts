@@ -3,7 +3,7 @@ import {
   type Epoch,
   type ExtentId,
   type ExtentRecord,
-  NO_LIFE,
+  NO_INCARNATION,
   type StoreId,
   type VolumeId,
   type VolumeRecord,
@@ -85,10 +85,10 @@ export class ControlTruth {
 
   /**
    * Amendment 11: a suspect store is named primary in no life, unless a person does, or only suspect stores are left and it is
-   * to merge what they hold; NO_LIFE names nobody.
+   * to merge what they hold; NO_INCARNATION names nobody.
    */
   private checkTrust(before: ExtentRecord | undefined, { id, epoch, primary }: ExtentRecord, command: Command): void {
-    if (before === undefined || before.epoch === epoch || primary.counter === NO_LIFE) return
+    if (before === undefined || before.epoch === epoch || primary.counter === NO_INCARNATION) return
     const mark = this.map.forced.get(id)
     if (mark?.epoch === epoch && mark.merged === true) return this.checkMerge(before, command)
     if (this.map.nodes.get(primary.store)?.trust !== 'suspect' || mark?.epoch === epoch) return

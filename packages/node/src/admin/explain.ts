@@ -1,4 +1,4 @@
-import { AshlarError, type ExtentId, isAtLeast, NO_LIFE, type StoreId, TIMERS } from '@ashlar/proto'
+import { AshlarError, type ExtentId, isAtLeast, NO_INCARNATION, type StoreId, TIMERS } from '@ashlar/proto'
 import { awaitedToMerge, nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
 import { askLocal, type FetchPeer, type PeerResponses } from './peers.ts'
@@ -120,7 +120,7 @@ function forceAnother(view: NodeView, name: string, extent: ExtentId): string[] 
   const record = view.map.extents.get(extent)
   const isUp = (store: StoreId) => view.map.nodes.get(store)?.state === 'up'
   if (record === undefined) return []
-  const waits = record.primary.counter !== NO_LIFE && [...record.inSync, ...record.eligible].some(isUp)
+  const waits = record.primary.counter !== NO_INCARNATION && [...record.inSync, ...record.eligible].some(isUp)
   if (waits) return []
   return record.assigned
     .filter(isUp)

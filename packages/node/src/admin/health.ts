@@ -4,7 +4,7 @@ import {
   extentIndexOf,
   type ForcedPromotion,
   type MapCopy,
-  NO_LIFE,
+  NO_INCARNATION,
   type NodeRecord,
   type StoreId,
   type VolumeRecord,
@@ -115,7 +115,7 @@ function blockedReason(map: MapCopy, volume: VolumeRecord, extent: ExtentRecord)
     const lost = map.gone.has(extent.primary.store) ? 'declared lost for good' : 'down'
     return `its primary ${name} is ${lost}, and no other replica holds every acknowledged write: it waits for ${name}`
   }
-  if (extent.primary.counter === NO_LIFE) {
+  if (extent.primary.counter === NO_INCARNATION) {
     return `${name} lost acknowledged writes that another replica knows of, and gave it up: nobody else holds all of them`
   }
   if (primary.incarnation.counter !== extent.primary.counter) {

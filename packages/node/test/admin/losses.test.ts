@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { AshlarError, type Epoch, type ForcedPromotion, NO_LIFE } from '@ashlar/proto'
+import { AshlarError, type Epoch, type ForcedPromotion, NO_INCARNATION } from '@ashlar/proto'
 import { extentRecord, GIB, nodeRecord, primaryStatus, replicaStatus, storeOf, volumeRecord } from './fake-view.ts'
 import { demo, FIRST, quietPeers, serve } from './served.ts'
 
@@ -184,7 +184,7 @@ describe('a volume whose extents got primaries by force', () => {
 
 describe('what only a person can end', () => {
   it('is told of an extent whose primary lost acknowledged writes and whom nobody can replace', async (t) => {
-    const gaveUp = extentRecord(1, 0, { primary: { store: storeOf(2), counter: NO_LIFE }, inSync: [storeOf(2)] })
+    const gaveUp = extentRecord(1, 0, { primary: { store: storeOf(2), counter: NO_INCARNATION }, inSync: [storeOf(2)] })
     const call = await serve(t, demo({ extents: [gaveUp] }))
     const { state, waitsFor, todo } = (await call('/v1/explain/extent/demo/0')).body
     assert.equal(state, 'unavailable')

@@ -8,8 +8,8 @@ export function checksum(bytes: Uint8Array): number {
 
 /**
  * True when the block bytes of a message match the checksums that it carries. Covers replicate, push, read-done and
- * fetched-block; a write needs `verifyWrite`, since only who knows the block size knows the parts; every other kind has
- * no block bytes and is true.
+ * fetched-block. A write needs `verifyWrite`, since its parts depend on the block size of the volume. Every other kind
+ * has no block bytes and is true.
  */
 export function verifyChecksums(message: AnyMessage): boolean {
   switch (message.type) {

@@ -75,7 +75,9 @@ import {
 const CREDENTIAL_BYTES = 4096
 const MAX_WIRE_VERSION = 255
 
-/** `firstWire`: first wire version that has the kind, where not every one has it. A later field is `since(N, shape)`. */
+/**
+ * `firstWire`: first wire version that has the kind, where not every one has it. A later field is `since(N, shape)`.
+ */
 function body<M extends { readonly type: string }>(
   type: M['type'],
   fields: Fields<Omit<M, 'type'>>,
@@ -111,8 +113,9 @@ const trust = choice('trust', TRUSTS)
 const incarnation = record<Incarnation>('incarnation', {}, { bootId: string(bootIdField), counter })
 const voters = list('voters', record<Voter>('voter', {}, { store, address }), MAX_VOTERS)
 
-// ---- handshake: this layout is read by every version for ever, so that any two can at least refuse each other; what is
-// added at the end older ones drop ----------------------------------------------------------------------------------------
+// ---- handshake: every version reads this layout, so that any two can at least refuse each other. Older versions drop
+// fields that were added at the end
+// ---------------------------------------------------------------------------------------
 
 const helloKind = body<Hello>('hello', {
   kind: choice('kind', ['node', 'client']),
@@ -218,8 +221,8 @@ const promisesKind = body<Promises>(
   3,
 )
 
-// A name that breaks the rules must reach control, which answers what is wrong with it; cutting one could name another
-// volume, so a name that is too long is refused.
+// An invalid name must reach control, whose response says what is wrong. A name that is too long is refused here: a cut
+// one could be the name of another volume.
 const volumeName = string((value) => textField(value, 'name', CLIENT_LENGTH))
 const size = number(bytesField)
 const MEMBER_CHANGES = ['add', 'promote', 'remove'] as const

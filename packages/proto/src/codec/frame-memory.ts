@@ -9,8 +9,8 @@ const LARGEST_BYTES: Bytes = 2 * MIB
 const KEPT_BYTES: Bytes = 8 * MIB
 
 /**
- * Memory that frames are built in, used again once the kernel has their bytes: each page of new memory costs the kernel more
- * than copying into it does, and V8 collects all of its garbage the sooner the more such memory is let go.
+ * Memory that frames are built in, used again once the kernel has their bytes: each page of new memory costs the kernel
+ * more than copying into it does, and V8 collects all of its garbage the sooner the more such memory is let go.
  */
 export class FrameMemory {
   private readonly kept = new KeptMemory(KEPT_BYTES)
@@ -22,8 +22,8 @@ export class FrameMemory {
   }
 
   /**
-   * The socket is done with a frame that `take` gave, without an error where the kernel took its bytes: it is used again. After a failure
-   * nobody says whether the kernel still reads it, and it is left to the collector.
+   * The socket has sent a frame that `take` returned. Without an error the kernel has its bytes, and the memory is used
+   * again. After an error the kernel may still read it, so it is left to the garbage collector.
    */
   onSent(frame: Uint8Array, error: Error | null | undefined): void {
     const failed = error !== undefined && error !== null

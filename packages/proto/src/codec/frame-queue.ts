@@ -7,7 +7,9 @@ import { messageBytes } from './frame.ts'
  */
 export const FRAME_TARGET_BYTES: Bytes = MIB
 
-/** Messages of one link that no frame holds yet, first in, first out. They wait as they are: encoding copies payloads. */
+/**
+ * Messages of one link that no frame holds yet, first in, first out. They wait as they are: encoding copies payloads.
+ */
 export class FrameQueue<M extends AnyMessage = AnyMessage> {
   private readonly messages: M[] = []
   private readonly sizes: Bytes[] = []

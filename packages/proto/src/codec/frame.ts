@@ -27,8 +27,8 @@ import { HANDSHAKE_WIRE_VERSION, type Kind, kindNumbered, kindOf } from './kinds
  *
  * Payloads stand apart so that one crc32 over contiguous bytes covers all that is decoded; they are covered by the
  * checksums of their blocks. The frame of a hello, welcome or refused holds that record alone, in the layout of wire
- * version 1 for ever, so that any two versions can at least refuse each other. Every frame behind them has the wire version
- * that the welcome chose.
+ * version 1, which never changes: any two versions can at least refuse each other. Every later frame has the wire
+ * version that the welcome chose.
  */
 
 const MAGIC = 0x4153_484c
@@ -40,8 +40,9 @@ const FIRST_CAPACITY_BYTES = 1024
 const NEW_MEMORY = { take: (length: number): Uint8Array => Buffer.allocUnsafe(length) }
 
 /**
- * Bytes that a message takes in a frame of any wire version, at most: exact for block traffic in the newest one, a little
- * more than needed for control messages. What is summed up for a frame must stay within LIMITS.frameBytes - FRAME_OVERHEAD_BYTES.
+ * Bytes that a message takes in a frame of any wire version, at most: exact for block traffic in the newest one, a
+ * little more than needed for control messages. What is summed up for a frame must stay within LIMITS.frameBytes -
+ * FRAME_OVERHEAD_BYTES.
  */
 export function messageBytes(message: AnyMessage): number {
   const { codec } = requireKind(message)
@@ -60,11 +61,11 @@ function requireKind(message: AnyMessage): Kind {
 }
 
 /**
- * Builds one frame of 1 to LIMITS.frameRecords messages, at most LIMITS.frameBytes long, for a link of wire version `wire`:
- * fields that came later are left out. A message of the handshake is written in its own version whatever the link's.
- * Payloads are copied, so the messages may change afterwards and the frame belongs to the caller; it is made in `memory`.
- * A message that breaks its own contract, or of a kind that the link's version does not have, is a bug of the caller and
- * throws InvariantError; text for people is cut at its limit instead.
+ * Builds one frame of 1 to LIMITS.frameRecords messages, at most LIMITS.frameBytes long, for a link of wire version
+ * `wire`: fields that came later are left out. A message of the handshake is written in its own version whatever the
+ * link's. Payloads are copied, so the messages may change afterwards and the frame belongs to the caller; it is made in
+ * `memory`. A message that breaks its own contract, or of a kind that the link's version does not have, is a bug of the
+ * caller and throws InvariantError; text for people is cut at its limit instead.
  */
 export function encodeFrame(
   messages: readonly AnyMessage[],
@@ -139,9 +140,9 @@ function hasKind(wire: number, kind: Kind): boolean {
 }
 
 /**
- * Reads one frame of a link of wire version `wire`: HANDSHAKE_WIRE_VERSION until the handshake is over, then the one that
- * it chose. Gives fresh, checked messages in order; throws AshlarError BAD_FRAME that names what is wrong, also a frame of
- * another version, and then nothing of the frame may be used.
+ * Reads one frame of a link of wire version `wire`: HANDSHAKE_WIRE_VERSION until the handshake is over, then the one
+ * that it chose. Gives fresh, checked messages in order; throws AshlarError BAD_FRAME that names what is wrong, also a
+ * frame of another version, and then nothing of the frame may be used.
  *
  * Ownership: the caller gives the frame's bytes up. Byte arrays of the messages are views of them, so a block that is
  * kept keeps the whole frame: copy it before keeping it long. Block checksums are not checked here (checksum.ts).

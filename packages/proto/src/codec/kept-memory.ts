@@ -18,10 +18,10 @@ export class KeptMemory {
     return found
   }
 
-  /** At most once, when nobody uses it any more. What is not given back is collected. */
+  /** Takes a buffer back that is not used any more, once. One that is never released is garbage-collected. */
   releaseBuffer(memory: Uint8Array): void {
     if (this.keptBytes + memory.length > this.limitBytes) {
-      // Who uses other sizes now would find nothing of theirs for ever.
+      // Kept buffers of sizes that are not in use any more would fill the limit permanently.
       this.kept.clear()
       this.keptBytes = 0
     }

@@ -2,8 +2,8 @@ import type { ByteReader, ByteWriter } from './bytes.ts'
 
 /**
  * How one kind of message becomes a record and comes back. `writeHead` and `read` check every field (fields.ts); `read`
- * gives a fresh object, whose byte arrays are views of the frame. Both throw BAD_FRAME. `wire` is the version of the frame:
- * a field that came later is neither written in an older one nor read from it.
+ * gives a fresh object, whose byte arrays are views of the frame. Both throw BAD_FRAME. `wire` is the version of the
+ * frame: a field that came later is neither written in an older one nor read from it.
  */
 export interface KindCodec<M> {
   /** First wire version that has this kind; absent: every version has it. */

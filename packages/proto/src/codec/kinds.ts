@@ -19,7 +19,9 @@ const CODECS: Codecs = {
   ...RECOVERY_KINDS,
 }
 
-/** Wire version of a link until its handshake has chosen one: it carries messages of the handshake, and no other does. */
+/**
+ * Wire version of a link until its handshake has chosen one: it carries messages of the handshake, and no other does.
+ */
 export const HANDSHAKE_WIRE_VERSION = 1
 /** Messages of the handshake: alone in their frame, and only before the link is open. */
 const HANDSHAKE_TYPES: ReadonlySet<string> = new Set(['hello', 'welcome', 'refused'])

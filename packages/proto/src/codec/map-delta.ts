@@ -53,7 +53,7 @@ import {
  */
 
 export const MAX_VOTERS = LIMITS.voters
-/** Tombstones in one delta that are told one by one. */
+/** Tombstones in one delta that are sent one by one. */
 const MAX_REMOVED_VOLUMES = 2 ** 18
 /** Between two ranges there is a volume, or a tombstone of the latest, or a number that a rebuilt map skipped. */
 const MAX_REMOVED_RANGES = 2 * LIMITS.volumes
@@ -86,8 +86,8 @@ export function sum<T>(items: readonly T[], bytes: (item: T) => number): number 
 }
 
 /**
- * From this many extents on, bytes are kept for as long as the delta is, by the wire version: one delta goes to everybody
- * who watches the map.
+ * From this many extents on, bytes are kept for as long as the delta is, by the wire version: one delta goes to
+ * everybody who watches the map.
  */
 const LARGE_EXTENTS = 256
 const largeDeltas = new WeakMap<MapDelta, Map<number, Uint8Array>>()
@@ -145,7 +145,7 @@ export function writeDelta(to: ByteWriter, delta: MapDelta, wire: number): void 
   for (const node of delta.nodes) writeNode(to, node)
   to.u32(listLength(delta.volumes, LIMITS.volumes, 'volumes'))
   for (const volume of delta.volumes) writeVolume(to, volume)
-  const removed = toldSingly(delta, wire)
+  const removed = sentSingly(delta, wire)
   to.u32(listLength(removed, MAX_REMOVED_VOLUMES, 'removedVolumes'))
   for (const volume of removed) to.u32(volumeField(volume))
   writeNaming(to, namingBytes(delta), (naming, table) => {
@@ -213,14 +213,17 @@ function readRanges(from: ByteReader): VolumeRange[] {
   })
 }
 
-/** What is told one by one: on a link that does not know ranges, the volumes in them too, as many of the newest as fit. */
-function toldSingly({ removedVolumes, removedRanges = [] }: MapDelta, wire: number): readonly VolumeId[] {
+/**
+ * Tombstones to send one by one. An older link has no ranges: it gets the volumes in them too, as many of the newest as
+ * fit.
+ */
+function sentSingly({ removedVolumes, removedRanges = [] }: MapDelta, wire: number): readonly VolumeId[] {
   if (wire >= 3 || removedRanges.length === 0) return removedVolumes
-  const told: VolumeId[] = [...removedVolumes]
+  const sent: VolumeId[] = [...removedVolumes]
   for (const { first, last } of [...removedRanges].reverse())
-    for (let volume: number = last; volume >= first && told.length < MAX_REMOVED_VOLUMES; volume--)
-      told.push(volume as VolumeId)
-  return told
+    for (let volume: number = last; volume >= first && sent.length < MAX_REMOVED_VOLUMES; volume--)
+      sent.push(volume as VolumeId)
+  return sent
 }
 
 export function readDelta(from: ByteReader, wire: number): MapDelta {

@@ -35,8 +35,9 @@ import {
 } from './fields.ts'
 
 /*
- * Records of the map in binary, so that a whole map is small and its decoding is bounded. Numbers are big-endian; `8` is
- * a safe integer in eight bytes; `text` is UTF-8 behind its length in two bytes; a choice is its place in a list below.
+ * Records of the map in binary, so that a whole map is small and its decoding is bounded. Numbers are big-endian; `8`
+ * is a safe integer in eight bytes; `text` is UTF-8 behind its length in two bytes; a choice is its place in a list
+ * below.
  *
  * stores   count 2 | store 16 x count                               extents name a store by its place in this table (`s`, 2)
  * extent   id 8 | revision 8 | epoch 8 | primary s | counter 8 | changedAt 8 | set inSync | set eligible | set assigned
@@ -75,8 +76,8 @@ export function textBytes(value: string, max: number): number {
 }
 
 /**
- * Stores that the extents of one message name: written once, then named by their place. A place is given when a store is
- * first named, so that the table is complete, and can be written, behind what names it.
+ * Stores that the extents of one message name: written once, then named by their place. A place is given when a store
+ * is first named, so that the table is complete, and can be written, behind what names it.
  */
 export class StoreTable {
   private readonly places: Map<StoreId, number> = new Map()

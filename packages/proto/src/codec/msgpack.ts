@@ -5,9 +5,9 @@ import { badFrame } from './bytes.ts'
 /**
  * MessagePack bodies of small control messages, with every option of msgpackr written out. A body is nested arrays of
  * nil, booleans, numbers, strings and binaries, and nothing else: `checkBody` walks the bytes before msgpackr sees them
- * and refuses maps, every extension (records, Date, Map, Set, RegExp, Error, big integers, references), deep nesting and
- * lengths that do not fit. What is left cannot build an object of a class, run the interpreter of records, or take more
- * time than its length (protocol finding 14: a map of 2.8 MB stops the process for two seconds).
+ * and refuses maps, every extension (records, Date, Map, Set, RegExp, Error, big integers, references), deep nesting
+ * and lengths that do not fit. What is left cannot build an object of a class, run the interpreter of records, or take
+ * more time than its length (protocol finding 14: a map of 2.8 MB stops the process for two seconds).
  */
 const packr = new Packr({
   // Plain MessagePack: the record extension keeps state for each connection and generates code from a peer's keys.

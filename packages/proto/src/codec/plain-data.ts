@@ -3,8 +3,8 @@ import { badFrame } from './bytes.ts'
 import { describe } from './fields.ts'
 
 /**
- * Commands of control's log as they travel: JSON, because only control knows their shapes and they grow with it. Here it
- * is checked that they are plain data of bounded size and depth: objects, lists, texts, flags and finite numbers.
+ * Commands of control's log as they travel: JSON, because only control knows their shapes and they grow with it. Here
+ * it is checked that they are plain data of bounded size and depth: objects, lists, texts, flags and finite numbers.
  */
 
 export type PlainCommand = { readonly do: string }

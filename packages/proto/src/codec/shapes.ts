@@ -3,8 +3,8 @@ import { cutText, describe, textField, uuidBytes, uuidOf, whole } from './fields
 
 /**
  * Descriptions of msgpack bodies: one description checks and builds what is packed, and checks what was unpacked into
- * fresh objects. A record is an array of its fields in the order of the description. That order is append-only: a reader
- * drops elements that it does not know, and a field added later must be optional.
+ * fresh objects. A record is an array of its fields in the order of the description. That order is append-only: a
+ * reader drops elements that it does not know, and a field added later must be optional.
  */
 export interface Shape<T> {
   /** Checks a value and gives its plain form in a frame of wire version `wire`; throws BAD_FRAME. */
@@ -117,8 +117,8 @@ export function optional<T>(shape: Shape<T>): Shape<T> {
 }
 
 /**
- * A field, or an arm of `variants`, that wire versions before `wire` do not have. A field is optional by that: absent on
- * older links, whatever the sender has and whatever stands in its place.
+ * A field, or an arm of `variants`, that wire versions before `wire` do not have. A field is optional by that: absent
+ * on older links, whatever the sender has and whatever stands in its place.
  */
 export function since<T>(wire: number, shape: Shape<T>): Shape<T> {
   return { ...shape, optional: true, since: wire }
@@ -170,7 +170,7 @@ function named<T>(what: string, name: string, act: () => T): T {
   }
 }
 
-/** One of several records, told apart by a tag that travels as a number in front: the order of `arms` is append-only. */
+/** One of several records. The number of its tag comes first on the wire: the order of `arms` is append-only. */
 export function variants<T extends object>(
   what: string,
   tag: keyof T & string,

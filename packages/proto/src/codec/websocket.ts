@@ -1,12 +1,12 @@
 import { KIB, LIMITS, type Millis, TIMERS } from '@ashlar/proto'
 
 /**
- * How frames travel over WebSocket: options of ws 8.23 that both sides of a link share. Every option that matters here is
- * written out, since ws's own defaults differ between its two sides.
+ * How frames travel over WebSocket: options of ws 8.23 that both sides of a link share. Every option that matters here
+ * is written out, since ws's own defaults differ between its two sides.
  */
 export const WEBSOCKET_OPTIONS = {
-  // Block data does not compress well enough to pay for it, and inflating is a way to exhaust memory (ws's default on the
-  // dialing side is true).
+  // Block data does not compress well enough to pay for it, and inflating is a way to exhaust memory (ws's default on
+  // the dialing side is true).
   perMessageDeflate: false,
   maxPayload: LIMITS.frameBytes,
   // Frames are sent whole. A proxy may split one, so a few fragments are let through.
@@ -29,8 +29,9 @@ export const WEBSOCKET_DIAL_OPTIONS = {
   handshakeTimeout: TIMERS.handshakeMs,
   followRedirects: false,
   // With a mask of zeroes ws sends our buffer as it is, neither copied nor XORed: three times the throughput at 64 KiB.
-  // Right here because a mask protects only HTTP proxies that mistake data for requests, and none stands between storage
-  // nodes: addresses are dialed directly, over a private network or TLS. Behind such a proxy the mask must be random.
+  // Right here because a mask protects only HTTP proxies that mistake data for requests, and none stands between
+  // storage nodes: addresses are dialed directly, over a private network or TLS. Behind such a proxy the mask must be
+  // random.
   generateMask: (mask: Uint8Array): void => {
     mask.fill(0)
   },

@@ -3,7 +3,7 @@ import type { AttachMode, ExtentRecord, Incarnation, MapDelta, Trust, VolumeReco
 import type { StoreSpace } from '../store-space.ts'
 import type { Bytes } from '../units.ts'
 
-/** node <-> node, on each new link and whenever it changes: what founding needs to know (amendment 9). */
+/** node <-> node, on each new link and whenever it changes: what the bootstrap of a cluster needs (amendment 9). */
 export interface Greet {
   readonly type: 'greet'
   readonly store: StoreId
@@ -11,11 +11,11 @@ export interface Greet {
   readonly address: string
   readonly cluster?: ClusterId
   readonly voters: readonly Voter[]
-  /** Advertised addresses of the peers that the sender was told to expect, itself included, sorted. */
+  /** Advertised addresses of the peers that the sender's options name, itself included, sorted. */
   readonly expect: readonly string[]
 }
 
-/** node -> control leader: this store is here, in this incarnation. Sent at start and whenever a renewal is refused. */
+/** node -> control leader: registers this incarnation of the store. Sent at start and whenever a renewal is refused. */
 export interface Register {
   readonly type: 'register'
   readonly request: number
@@ -33,13 +33,15 @@ export interface Register {
 export interface Registered {
   readonly type: 'registered'
   readonly request: number
-  /** Number of an error code. CONFLICT: this counter is not above the last one seen (a cloned or restored directory). */
+  /**
+   * Number of an error code. CONFLICT: this counter is not above the last one seen (a cloned or restored directory).
+   */
   readonly code: number
   readonly message: string
   readonly revision: number
 }
 
-/** node -> control leader: extend my lease. */
+/** node -> control leader: renews the lease. */
 export interface Renew {
   readonly type: 'renew'
   /** Echoed; names the moment of sending to the node that sent it. */
@@ -49,7 +51,7 @@ export interface Renew {
   /** Map revision that the node has applied. */
   readonly revision: number
   readonly freeBytes: Bytes
-  /** How much room that is by the store's own reserves (amendment 17); absent: `free`. */
+  /** The same by the store's own reserves (amendment 17); absent: `free`. */
   readonly space?: StoreSpace
   /** Feature level that the node's build knows (amendment 24); since wire version 3. Absent: 0. */
   readonly level?: number
@@ -60,11 +62,11 @@ export interface Renewed {
   readonly token: number
   /** 0, or NOT_FOUND when the store must register (again) first. */
   readonly code: number
-  /** Map revision at the answer: the node counts the lease once it has applied that revision. */
+  /** Map revision of the response: the lease holds once the node has applied that revision. */
   readonly revision: number
 }
 
-/** anyone -> node: the map from this revision on, now; with `watch`, also whenever it changes. */
+/** client or node -> node: requests the map from this revision on; with `watch`, also every later change. */
 export interface GetMap {
   readonly type: 'get-map'
   readonly have: number
@@ -81,7 +83,10 @@ export interface SetChange {
   readonly revision: number
   readonly epoch: Epoch
   readonly inSync: readonly StoreId[]
-  /** Stores outside `inSync` that hold all that this primary committed: below minInSync they stay eligible (amendment 27). */
+  /**
+   * Stores outside `inSync` that hold all that this primary committed: below minInSync they stay eligible (amendment
+   * 27).
+   */
   readonly complete?: readonly StoreId[]
 }
 /** primary -> control leader: shrink or grow, many extents at once. */
@@ -99,7 +104,10 @@ export interface SetsChanged {
   readonly results: readonly { readonly extent: ExtentId; readonly code: number; readonly record?: ExtentRecord }[]
 }
 
-/** primary -> control leader: I no longer serve these extents in these epochs; name another primary (A2.3-4, A2.7-6). */
+/**
+ * primary -> control leader: it no longer serves these extents in these epochs; control names another primary (A2.3-4,
+ * A2.7-6).
+ */
 export interface Release {
   readonly type: 'release'
   readonly request: number
@@ -108,7 +116,10 @@ export interface Release {
   readonly extents: readonly {
     readonly extent: ExtentId
     readonly epoch: Epoch
-    /** Of the record, as the sender knew it (amendment 38). Since wire version 3; absent: from an older build, or not `slow`. */
+    /**
+     * Of the record, as the sender knew it (amendment 38). Since wire version 3; absent: from an older build, or not
+     * `slow`.
+     */
     readonly revision?: number
   }[]
   /** `behind`: this store lost committed data and must leave the in-sync set (A2.8-4). `shutdown`: it stays in it. */
@@ -117,14 +128,14 @@ export interface Release {
 export interface Released {
   readonly type: 'released'
   readonly request: number
-  /** CONFLICT: a record that was named is an older one, and nothing was done about its extent. */
+  /** CONFLICT: one of the records is out of date, and its extent is unchanged. */
   readonly code: number
 }
 
 /**
- * store -> control leader: the map names an epoch below what was promised to a primary, so that no store can lead it. Control's
- * log went back (amendment 35). It has no answer but the map; it is sent again until that names a higher epoch. Since wire
- * version 3; at most LIMITS.promisesPerMessage extents.
+ * store -> control leader: the map names an epoch below the one that the store promised, so that no store can be
+ * primary. Control's log lost entries (amendment 35). The store sends it again until the map names a higher epoch;
+ * there is no other response. Since wire version 3; at most LIMITS.promisesPerMessage extents.
  */
 export interface Promises {
   readonly type: 'promises'
@@ -133,7 +144,7 @@ export interface Promises {
   readonly extents: readonly { readonly extent: ExtentId; readonly epoch: Epoch; readonly promised: Epoch }[]
 }
 
-/** What a person or a client asks of control. */
+/** What an operator or a client requests of control. */
 export type AdminCommand =
   | {
       readonly do: 'create-volume'
@@ -152,25 +163,30 @@ export type AdminCommand =
       readonly mode: AttachMode
       readonly ifFree: boolean
       readonly client: string
-      /** It will say every TIMERS.holderRenewMs that it is there. */
+      /** The session will renew its attachment every TIMERS.holderRenewMs. */
       readonly renews?: boolean
     }
-  /** `fence`: a person ends it, and the answer comes once no primary takes its operations any more (A2.11-7). */
+  /**
+   * `fence`: an operator ends it; the response comes after every primary has stopped taking its operations (A2.11-7).
+   */
   | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId; readonly fence?: boolean }
-  /** A session is there; FENCED when it holds the volume no more. Control keeps it in memory only. */
+  /**
+   * Renews an attachment; FENCED when the session does not hold the volume any more. Control keeps the time in memory
+   * only.
+   */
   | { readonly do: 'renew-attachment'; readonly volume: VolumeId; readonly session: SessionId }
-  /** Makes a store primary of an extent that nobody can serve, although it may lack acknowledged writes (A2.10). */
+  /** Makes a store primary of an extent without one, although it may lack acknowledged writes (A2.10). */
   | { readonly do: 'force-primary'; readonly extent: ExtentId; readonly store: StoreId }
-  /** A store is lost for good: its places go to others (amendment 15). */
+  /** Declares a store permanently lost: its assignments go to other stores (amendment 15). */
   | { readonly do: 'lose-store'; readonly store: StoreId }
-  /** Who keeps control's log: a store becomes a learner, a learner a voter, or a member leaves. One at a time. */
+  /** Members of control's log: a store becomes a learner, a learner a voter, or a member leaves. One at a time. */
   | { readonly do: 'change-members'; readonly change: 'add' | 'promote' | 'remove'; readonly store: StoreId }
-  /** The leader of control's log lets another voter lead. */
+  /** Transfers the leadership of control's log to another voter. */
   | { readonly do: 'transfer-leadership'; readonly store: StoreId }
-  /** A person knows what the forced promotions of a volume may have lost. */
+  /** An operator acknowledges what the forced promotions of a volume may have lost. */
   | { readonly do: 'acknowledge-loss'; readonly name: string }
 
-/** client -> any node (which passes it on to the control leader). The answer to `attach` comes when it is complete. */
+/** client -> any node, which forwards it to the control leader. The response to `attach` comes when it is complete. */
 export interface Admin {
   readonly type: 'admin'
   readonly request: number

@@ -5,7 +5,7 @@ import type { BlockIndex, Bytes } from '../units.ts'
 
 /**
  * Block traffic between a client and the primary of an extent. Fixed binary headers with raw payload on the wire.
- * `request` is a number that the client chooses and the answer echoes; it means nothing beyond its connection.
+ * `request` is a number that the client chooses and the response echoes; it has no meaning on another connection.
  */
 
 /** Name of an operation, kept by every retry of it. */
@@ -33,7 +33,7 @@ export interface Write {
   readonly payload: Uint8Array
 }
 
-/** client -> primary. At most LIMITS.zeroBlocks blocks. Unaligned edges are zeroed too. */
+/** client -> primary: a discard of at most LIMITS.zeroBlocks blocks. Unaligned edges are zeroed too. */
 export interface Zero {
   readonly type: 'zero'
   readonly request: number
@@ -58,7 +58,7 @@ export interface Read {
   readonly length: Bytes
 }
 
-/** client -> primary: which blocks hold data. Answered by `allocation`. */
+/** client -> primary: which blocks hold data. The response is `allocation`. */
 export interface QueryAllocation {
   readonly type: 'query-allocation'
   readonly request: number
@@ -68,7 +68,10 @@ export interface QueryAllocation {
   readonly blocks: number
 }
 
-/** client -> primary, after a deadline: settle the operation. Answer OK (it was applied) or CANCELLED (it never will be). */
+/**
+ * client -> primary, after a deadline: settles the operation. Response: OK (it was applied) or CANCELLED (it never will
+ * be).
+ */
 export interface Cancel {
   readonly type: 'cancel'
   readonly request: number
@@ -83,11 +86,11 @@ export interface Answer {
   readonly request: number
   /** Number of an error code; 0 is success. */
   readonly code: number
-  /** Newest epoch of the extent that the answering node knows. */
+  /** Newest epoch of the extent that the node knows. */
   readonly epoch: Epoch
 }
 
-/** A run of a read's answer. Without bytes it reads as zeroes. */
+/** A run of the response to a read. Without bytes it reads as zeroes. */
 export interface ReadPart {
   readonly length: Bytes
   /** crc32 of `bytes`; 0 for zeroes. */
@@ -133,7 +136,7 @@ export interface Replicate {
   readonly commitSeq: Seq
   /** Absent for START. */
   readonly operation?: Operation
-  /** This entry cancels `operation`: it has no blocks, and the operation is refused for ever (amendment 13). */
+  /** This entry cancels `operation`: it has no blocks, and the operation is refused from then on (amendment 13). */
   readonly cancel: boolean
   readonly blocks: readonly ReplicatedBlock[]
 }
@@ -165,12 +168,12 @@ export interface Ack {
   readonly push: number
   /** The MARK is durable. */
   readonly marked: boolean
-  /** Free bytes of the replica's disk, and how much room that is by its own reserves (amendment 17). */
+  /** Free bytes of the replica's disk, and its space by its own reserves (amendment 17). */
   readonly freeBytes: Bytes
   readonly space: StoreSpace
 }
 
-/** peer -> peer over an idle link, so that silence means something. */
+/** peer -> peer over an idle link: a peer that sends no frame is silent. */
 export interface Ping {
   readonly type: 'ping'
 }

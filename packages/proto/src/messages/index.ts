@@ -73,10 +73,11 @@ export const MESSAGE_KINDS = {
 } as const satisfies Record<MessageType, number>
 
 /**
- * Which messages between two nodes never wait behind bulk (amendment 36). Urgent is what a lease, the lead of control or the
- * silence of a peer depends on, with all that has to come in order with it: a renewal counts only once the map is at the
- * revision that its answer names, so that the map goes with it. Bulk is what carries blocks or lists of them, with all that
- * has to come in order with that: a stream is one FIFO (A2.4). A kind without a line here does not compile.
+ * Which messages between two nodes never wait behind bulk (amendment 36). Urgent is what a lease, the leadership of
+ * control or the liveness of a peer depends on, with everything that has to keep its order: a renewal counts only when
+ * the map is at the revision that its response names, so map-updates are urgent too. Bulk is what carries blocks or
+ * lists of them, with everything that has to keep its order: a stream is one FIFO (A2.4). A kind without a line here
+ * does not compile.
  */
 const URGENT = {
   write: false,
@@ -125,7 +126,7 @@ const URGENT = {
   vote: true,
   'append-entries': true,
   appended: true,
-  // Megabytes of state, for a voter that is too far behind to count: nothing waits for it.
+  // Megabytes of state, for a voter that is too far behind to count for a majority: nothing waits for it.
   'install-snapshot': false,
   'snapshot-received': true,
   'lead-now': true,
@@ -134,7 +135,7 @@ const URGENT = {
 /** First wire version in which two nodes have a connection of its own for what is urgent. */
 export const URGENT_LANE_WIRE = 3
 
-/** True when this message, between two nodes, goes before bulk. Two that are both urgent, or both not, stay in order. */
+/** True when this message, between two nodes, overtakes bulk. Messages of one class stay in order. */
 export function isUrgent(message: Message): boolean {
   return URGENT[message.type]
 }

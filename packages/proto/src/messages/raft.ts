@@ -2,8 +2,8 @@ import type { StoreId } from '../ids.ts'
 import type { Voter } from '../map.ts'
 
 /**
- * Traffic between the voters and learners of control's log. Each message names both ends, because a voter is a store and
- * not an address: what was meant for another store is dropped. `term` is the sender's.
+ * Traffic between the voters and learners of control's log. Each message names both ends, because a voter is a store
+ * and not an address: a message for another store is dropped. `term` is the sender's.
  */
 interface Between {
   readonly from: StoreId
@@ -11,7 +11,7 @@ interface Between {
   readonly term: number
 }
 
-/** One entry as it travels. What a command says is known to control alone; here it is plain data. */
+/** One entry on the wire. Only control interprets the command; here it is plain data. */
 export interface WireEntry {
   /** 1, 2, 3, … */
   readonly index: number
@@ -19,13 +19,15 @@ export interface WireEntry {
   readonly command: { readonly do: string }
 }
 
-/** candidate -> voter. Pre-vote: would you vote for me in the next term? Nothing is promised by the answer. */
+/**
+ * candidate -> voter: requests a vote. Pre-vote: whether the voter would grant it; the response binds it to nothing.
+ */
 export interface AskVote extends Between {
   readonly type: 'ask-vote'
   readonly pre: boolean
   readonly lastIndex: number
   readonly lastTerm: number
-  /** The leader itself told this candidate to ask: voters that hear a leader answer all the same. */
+  /** The leader requested this election: voters that receive from a leader respond too. */
   readonly transfer: boolean
 }
 /** voter -> candidate, once the vote is on stable storage. */
@@ -43,7 +45,7 @@ export interface AppendEntries extends Between {
   readonly entries: readonly WireEntry[]
   /** Highest index that the leader knows to be committed. */
   readonly commit: number
-  /** Read-index round of the leader; the answer echoes it. */
+  /** Read-index round of the leader; the response echoes it. */
   readonly round: number
 }
 /** follower -> leader. */
@@ -52,14 +54,17 @@ export interface Appended extends Between {
   readonly round: number
   /** The logs agree up to `match`, and that much is on the follower's stable storage. */
   readonly accepted: boolean
-  /** Accepted: highest index on stable storage that agrees with the leader's log. Refused: the `prevIndex` of the question. */
+  /**
+   * Accepted: highest index on stable storage that agrees with the leader's log. Refused: the `prevIndex` of the
+   * request.
+   */
   readonly match: number
-  /** Refused: a place at or before which the logs may agree, with its term in the follower's log. 0 when accepted. */
+  /** Refused: an index at or before which the logs may agree, with its term in the follower's log. 0 when accepted. */
   readonly hintIndex: number
   readonly hintTerm: number
 }
 
-/** leader -> follower whose next entry is in the leader's log no more: a part of the state at `index`. */
+/** leader -> follower whose next entry the leader has compacted: a part of the state at `index`. */
 export interface InstallSnapshot extends Between {
   readonly type: 'install-snapshot'
   readonly round: number
@@ -71,7 +76,7 @@ export interface InstallSnapshot extends Between {
   readonly totalBytes: number
   readonly bytes: Uint8Array
 }
-/** follower -> leader: every part up to this offset has arrived. The end of it all is an `appended`. */
+/** follower -> leader: every part up to this offset has arrived. The response to the last part is `appended`. */
 export interface SnapshotReceived extends Between {
   readonly type: 'snapshot-received'
   readonly round: number
@@ -79,7 +84,7 @@ export interface SnapshotReceived extends Between {
   readonly offset: number
 }
 
-/** leader -> voter that has every entry: ask for votes now, and lead in my place. */
+/** leader -> voter that has every entry: starts an election at once, to transfer the leadership. */
 export interface LeadNow extends Between {
   readonly type: 'lead-now'
 }

@@ -2,7 +2,9 @@ import type { Epoch, ExtentId, Seq, SessionId, StoreId } from '../ids.ts'
 import type { BlockVersion } from '../map.ts'
 import type { BlockIndex } from '../units.ts'
 
-/** An operation that a replica applied, its seq, and the blocks that lie between the first and the last that it wrote. */
+/**
+ * An operation that a replica applied, its seq, and the blocks that lie between the first and the last that it wrote.
+ */
 export type AppliedOperation = readonly [op: number, seq: Seq, first: BlockIndex, count: number]
 
 /** Operations of one session that a replica applied and that are not yet below its low mark. */
@@ -27,7 +29,7 @@ export interface Open {
   readonly replicaStore: StoreId
   /** Start counter of the replica's incarnation, as the handshake of the connection gave it. */
   readonly replicaCounter: number
-  /** The replica may be the next primary (amendment 25). Absent from an older primary: the replica goes by the map that it has. */
+  /** The replica may be the next primary (amendment 25). Absent from an older primary: the replica uses its own map. */
   readonly counts?: boolean
 }
 
@@ -42,7 +44,7 @@ export interface Opened {
   readonly commitSeq: Seq
   /** Digest of the whole extent: 16 bytes. */
   readonly digest: Uint8Array
-  /** Blocks that this replica knows to be damaged: listed whatever their version says. */
+  /** Blocks that are damaged on this replica: the primary copies them whatever their version is. */
   readonly damaged: readonly BlockIndex[]
 }
 
@@ -56,13 +58,13 @@ export interface OpenRefused {
   readonly promised: Epoch
 }
 
-/** primary -> replica, and its answer: 16 bytes a leaf, leaves in order. */
+/** primary -> replica, and the response: 16 bytes a leaf, leaves in order. */
 export interface GetDigests {
   readonly type: 'get-digests'
   readonly extent: ExtentId
   readonly epoch: Epoch
   readonly gen: number
-  /** What the primary applied: an operation of the replica that is not here goes with the first of its blocks (amendment 13). */
+  /** What the primary applied: the replica drops any other operation with the first of its blocks (amendment 13). */
   readonly windows: readonly SessionWindow[]
 }
 export interface Digests {
@@ -73,7 +75,7 @@ export interface Digests {
   readonly leaves: Uint8Array
 }
 
-/** primary -> replica, and its answer: the versions of every block under one leaf that has one. One answer a leaf. */
+/** primary -> replica, and the response, one for each leaf: the versions of every block under it that has one. */
 export interface GetVersions {
   readonly type: 'get-versions'
   readonly extent: ExtentId
@@ -90,7 +92,7 @@ export interface Versions {
   readonly versions: readonly (BlockVersion & { readonly block: BlockIndex })[]
 }
 
-/** primary that merges -> suspect replica, and its answer: the operations that it remembers (A2.17-3, A2.11-4). */
+/** reconciling primary -> suspect replica, and the response: the operations that it remembers (A2.17-3, A2.11-4). */
 export interface GetWindows {
   readonly type: 'get-windows'
   readonly extent: ExtentId
@@ -114,18 +116,18 @@ export interface Mark {
   readonly lastEpoch: Epoch
   readonly lastSeq: Seq
   readonly commitSeq: Seq
-  /** Dedupe windows: a replica that was away must know what retries it must not do again. */
+  /** Dedupe windows: a replica that was down must not execute a retry of an applied operation. */
   readonly windows: readonly SessionWindow[]
 }
 
-/** replica -> primary: a frame of an older epoch came; the sender steps down (A2.3-7). */
+/** replica -> primary: the response to a frame of an older epoch; that primary steps down (A2.3-7). */
 export interface Fenced {
   readonly type: 'fenced'
   readonly extent: ExtentId
   readonly promised: Epoch
 }
 
-/** either way: this stream is over (gap, full queue, checksum). The primary opens it again with gen + 1 (S-5). */
+/** either way: this stream is closed (gap, full queue, checksum). The primary opens it again with gen + 1 (S-5). */
 export interface StreamClosed {
   readonly type: 'stream-closed'
   readonly extent: ExtentId
@@ -134,7 +136,7 @@ export interface StreamClosed {
   readonly reason: string
 }
 
-/** any replica -> in-sync replica, and its answer: one block with exactly this version, to repair a damaged one. */
+/** any replica -> in-sync replica, and the response: one block with exactly this version, to repair a damaged one. */
 export interface FetchBlock {
   readonly type: 'fetch-block'
   readonly request: number
@@ -147,13 +149,13 @@ export interface FetchedBlock {
   readonly type: 'fetched-block'
   readonly request: number
   readonly checksum: number
-  /** Absent when the asked replica has no good copy of that version. */
+  /** Absent when the replica has no good copy of that version. */
   readonly bytes?: Uint8Array
 }
 
 /**
- * primary -> every member of its ackSet, while its lease does not hold, and the answer: whether it is still the one that this
- * store promised to (amendment 8).
+ * primary -> every member of its ackSet, while its lease does not hold. The response has the epoch that the store
+ * promised last, which is that of this primary if no other one was named (amendment 8).
  */
 export interface Confirm {
   readonly type: 'confirm'
@@ -162,8 +164,8 @@ export interface Confirm {
   /** Rises with each round of one primary; echoed. */
   readonly round: number
   /**
-   * Present: no question, and no answer. The primary has had nothing to write for a while, and writes are committed up to here.
-   * Not sent over a link that cannot say it.
+   * Present: a notice without a response. The extent has had no write for a while, and writes are committed up to here.
+   * Not sent over a link of an older wire version.
    */
   readonly commitSeq?: Seq
 }
@@ -171,7 +173,7 @@ export interface Confirmed {
   readonly type: 'confirmed'
   readonly extent: ExtentId
   readonly round: number
-  /** What the asked store promised last. */
+  /** The epoch that the store promised last. */
   readonly promised: Epoch
 }
 

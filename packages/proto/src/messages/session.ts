@@ -21,7 +21,7 @@ export interface Hello {
   readonly level?: number
 }
 
-/** The accepting side's answer when the hello fits. Same meaning of fields. */
+/** The response of the accepting side to a valid hello. Fields mean the same. */
 export interface Welcome {
   readonly type: 'welcome'
   readonly wire: number
@@ -33,7 +33,7 @@ export interface Welcome {
   readonly level?: number
 }
 
-/** The answer when it does not; the connection is closed after it. */
+/** The response to an invalid hello; the connection is closed after it. */
 export interface Refused {
   readonly type: 'refused'
   /** Number of an error code. */

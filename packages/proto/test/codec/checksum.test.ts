@@ -64,7 +64,7 @@ test('a write of any alignment verifies, and not after any byte of it changed', 
   )
 })
 
-test('a write whose checksums were made for another block size does not verify', () => {
+test('a write with checksums for another block size does not verify', () => {
   const message = writeOf(0, pattern(8192, 1), 4096)
   assert.equal(verifyWrite(message, 8192), false)
   assert.equal(verifyWrite({ ...message, checksums: message.checksums.slice(1) }, 4096), false)

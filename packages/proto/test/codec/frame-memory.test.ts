@@ -5,7 +5,7 @@ import { FrameMemory } from '@ashlar/proto/codec'
 const KIB = 1024
 const MIB = 1024 * KIB
 
-test('memory that was given back is used again for a frame of about its length, and only then', () => {
+test('released memory is used again only for a frame of about its length', () => {
   const memory = new FrameMemory()
   const first = memory.take(MIB + 100)
   assert.equal(first.length, MIB + 100)

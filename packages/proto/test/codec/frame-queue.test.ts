@@ -62,7 +62,7 @@ test('messages leave in the order in which they came, in frames near the target 
   assert.equal(queue.bytes, 0)
 })
 
-test('a queue that is added to while it is taken from loses nothing and forgets what is gone', () => {
+test('adding messages while others are taken loses none, and taken ones are dropped', () => {
   const queue = new FrameQueue<Ack>()
   let next = 0
   let expected = 0
@@ -75,7 +75,7 @@ test('a queue that is added to while it is taken from loses nothing and forgets 
   assert.deepEqual([queue.bytes, queue.take().length], [0, 0])
 })
 
-test('what was cleared is gone, and the queue goes on', () => {
+test('clear drops all messages, and the queue stays usable', () => {
   const queue = new FrameQueue<Ack>()
   for (let seq = 0; seq < 3; seq++) queue.add(numbered(seq))
   queue.clear()

@@ -163,7 +163,7 @@ for (const [what, change, reason] of PROBLEMS) {
   })
 }
 
-test('powers of two are told from everything else', () => {
+test('powers of two are recognized, other numbers are not', () => {
   for (let exponent = 0; exponent < 53; exponent++) assert.ok(isPowerOfTwo(2 ** exponent))
   for (const other of [0, -1, -4, 3, 6, 0.5, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY]) {
     assert.equal(isPowerOfTwo(other), false, String(other))

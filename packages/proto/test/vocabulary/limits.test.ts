@@ -23,18 +23,18 @@ test('limits are positive whole numbers', () => {
   for (const [name, value] of Object.entries(TIMERS)) assert.ok(Number.isSafeInteger(value) && value > 0, name)
 })
 
-test('whatever one client may have on its way fits on one link', () => {
+test('all requests of one client in flight fit on one link', () => {
   assert.ok(LIMITS.clientInFlightBytes <= LIMITS.linkCutBytes)
 })
 
-test('control outwaits every holder of a lease whose clock is within the drift', () => {
+test('control waits longer than any lease holder whose clock drifts within the limit', () => {
   // The holder's clock is slow and control's is fast: the worst pair.
   const holderEndsMs = TIMERS.leaseMs / (1 - CLOCK_DRIFT)
   const controlEndsMs = leaseExpiryMs() / (1 + CLOCK_DRIFT)
   assert.ok(controlEndsMs > holderEndsMs)
 })
 
-test('a peer is given up only after it missed several pings, and a stream only after it could have opened', () => {
+test('a peer is silent only after several missed pings, and a stream times out only after it could have opened', () => {
   assert.ok(TIMERS.silentMs >= 3 * TIMERS.pingMs)
   assert.ok(TIMERS.redialMinMs < TIMERS.redialMaxMs)
   assert.ok(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RedialPause, TIMERS } from '@ashlar/proto'
 
-test('pauses double up to the longest, half of each is drawn, and they start over when told', () => {
+test('pauses double up to the longest, half of each is random, and startOver resets them', () => {
   const pause = new RedialPause()
   const longest = Array.from({ length: 8 }, () => pause.next(1))
   assert.deepEqual(

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 
 const id = (volume: number): VolumeId => volume as VolumeId
 
-test('the latest are told one by one, older ones as ranges, and only to who has not heard', () => {
+test('a delta has the latest one by one, older ones as ranges, and only new ones', () => {
   const tombstones = new Tombstones()
   const removed = LIMITS.tombstones + 3
   for (let volume = 1; volume <= removed; volume++) {

@@ -9,7 +9,7 @@ import {
   type MapCopy,
   type Message,
   MIB,
-  NO_LIFE,
+  NO_INCARNATION,
   type NodeName,
   type SessionId,
   type StoreId,
@@ -257,7 +257,7 @@ export function assertInvariants(state: MapState): void {
     if (record.inSync.length >= volume.minInSync)
       assert.deepEqual(record.eligible, [], `nobody is eligible at minInSync and above: ${where}`)
     const leader = state.nodes.get(record.primary.store)
-    if (leader?.state !== 'down' && leader?.trust === 'trusted' && record.primary.counter !== NO_LIFE)
+    if (leader?.state !== 'down' && leader?.trust === 'trusted' && record.primary.counter !== NO_INCARNATION)
       assert.equal(record.primary.counter, leader.incarnation.counter, `no epoch outlives its incarnation: ${where}`)
     assert.ok(record.changedAt <= state.revision, `no record is newer than the map: ${where}`)
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type ExtentId, MapCopy, NO_LIFE } from '@ashlar/proto'
+import { type ExtentId, MapCopy, NO_INCARNATION } from '@ashlar/proto'
 import { explainWaiting } from '../../../src/core/control/index.ts'
 import { address, assertInvariants, contents, EXTENT, numberOf, numbers, Reducer, store } from './kit.ts'
 
@@ -254,7 +254,7 @@ describe('A2.8-4: a primary that lost committed data while nobody else can serve
   it('leaves the extent without a primary, and the map says why', () => {
     const { reducer, p } = alone()
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: p, inSync: [p], eligible: [] })
-    assert.equal(reducer.record().primary.counter, NO_LIFE)
+    assert.equal(reducer.record().primary.counter, NO_INCARNATION)
     assert.match(
       explainWaiting(reducer.state, reducer.record()).reason,
       new RegExp(`n${p} lost acknowledged writes that another replica knows of`),
@@ -265,7 +265,7 @@ describe('A2.8-4: a primary that lost committed data while nobody else can serve
   it('is not named again by a restart', () => {
     const { reducer, p, a, b } = alone()
     reducer.register(p, { counter: 2, live: [a, b] })
-    assert.deepEqual([reducer.brief().epoch, reducer.record().primary.counter], [2, NO_LIFE])
+    assert.deepEqual([reducer.brief().epoch, reducer.record().primary.counter], [2, NO_INCARNATION])
   })
 
   it('waits for a person, who may name any replica', () => {
@@ -285,7 +285,7 @@ describe('A2.8-4: a primary that lost committed data while nobody else can serve
     reducer.change([p])
     reducer.expire([a, b], [p])
     behind(reducer, p, [p])
-    assert.equal(reducer.record().primary.counter, NO_LIFE)
+    assert.equal(reducer.record().primary.counter, NO_INCARNATION)
     reducer.register(a, { counter: 2, live: [p] })
     assert.deepEqual(reducer.brief(), { epoch: 3, primary: a, inSync: [a], eligible: [b] })
   })

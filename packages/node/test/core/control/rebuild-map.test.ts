@@ -6,7 +6,7 @@ import {
   epochOf,
   extentId,
   LIMITS,
-  NO_LIFE,
+  NO_INCARNATION,
   type Seq,
   type StoreId,
   type VolumeId,
@@ -134,7 +134,7 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     const state = applied(given)
     for (const n of [1, 2, 3]) register(state, n, [1, 2, 3])
     const lost = state.extents.get(extentId(VOLUME, 1)) ?? assert.fail('it has a record')
-    assert.equal(lost.primary.counter, NO_LIFE)
+    assert.equal(lost.primary.counter, NO_INCARNATION)
     assert.match(explainWaiting(state, lost).reason, /a person must name a primary/)
   })
 

@@ -1,5 +1,5 @@
 import type { Epoch, ExtentId, ExtentRecord, StoreId } from '@ashlar/proto'
-import { epochOf, invariant, NO_LIFE } from '@ashlar/proto'
+import { epochOf, invariant, NO_INCARNATION } from '@ashlar/proto'
 import { type MapState, putExtentRecord, replaceInSync, type Sets, volumeOfExtent, without } from '../map/index.ts'
 
 /**
@@ -49,7 +49,7 @@ export function primaryStands(
 
 /** The primary lost committed data and gave the extent up while nobody else could serve (A2.8-4): no life leads it. */
 export function gaveUp({ primary }: ExtentRecord): boolean {
-  return primary.counter === NO_LIFE
+  return primary.counter === NO_INCARNATION
 }
 
 /** Why a primary that no longer stands is replaced: by what is known of its store. */
@@ -64,7 +64,7 @@ export function reasonToReplace(state: MapState, record: ExtentRecord): Reason {
 export function leaveWithoutPrimary(state: MapState, id: ExtentId): void {
   const record = state.extents.get(id)
   if (record === undefined) return
-  namePrimary(state, record, record.primary.store, record, NO_LIFE)
+  namePrimary(state, record, record.primary.store, record, NO_INCARNATION)
 }
 
 /**
@@ -241,13 +241,13 @@ export function nameAbove(state: MapState, id: ExtentId, promised: Epoch): void 
   if (mark?.epoch === record.epoch) state.putForced({ ...mark, epoch })
 }
 
-/** Names a primary: the one statement that raises an epoch. `life`: NO_LIFE where that epoch is led by nobody. */
+/** Names a primary: the one statement that raises an epoch. `life`: NO_INCARNATION where that epoch is led by nobody. */
 function namePrimary(
   state: MapState,
   record: ExtentRecord,
   store: StoreId,
   sets: Sets,
-  life?: typeof NO_LIFE,
+  life?: typeof NO_INCARNATION,
 ): ExtentRecord {
   const node = state.nodes.get(store)
   invariant(node !== undefined, `a primary was chosen that never registered: ${store}`)

@@ -18,7 +18,7 @@ import {
   extentId,
   extentIndexOf,
   LIMITS,
-  NO_LIFE,
+  NO_INCARNATION,
   volumeOf,
 } from '@ashlar/proto'
 import type { Head, HeadRecord } from '../../machine.ts'
@@ -208,7 +208,7 @@ function missingExtent(
 ): RebuiltExtent {
   const assigned = stores.slice(0, replicas).map(({ store }) => store)
   const [store] = assigned as [StoreId]
-  const record = { id, revision: 1, epoch: epochOf(generation, 1), primary: { store, counter: NO_LIFE } }
+  const record = { id, revision: 1, epoch: epochOf(generation, 1), primary: { store, counter: NO_INCARNATION } }
   return {
     record: { ...record, inSync: [store], eligible: [], assigned },
     certainty: 'missing',
@@ -227,7 +227,7 @@ function furthest(members: readonly StoreId[], held: readonly HeldHead[]): Store
 }
 
 function counterOf(stores: readonly SurvivingStore[], store: StoreId): number {
-  return stores.find((given) => given.store === store)?.startCounter ?? NO_LIFE
+  return stores.find((given) => given.store === store)?.startCounter ?? NO_INCARNATION
 }
 
 function rebuildVolumes(
