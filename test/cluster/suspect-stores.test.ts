@@ -94,7 +94,7 @@ async function waitsForAll(): Promise<void> {
 }
 
 /** Whether control missed n2 before it named who merges, or named somebody who misses it: that depends on when its lease ended. */
-const WAITS_FOR_N2 = /^only suspect stores are left of it, and .* merge.*: it waits for n2/
+const WAITS_FOR_N2 = /^only suspect stores of it are left, and .* reconcile.*: it waits for n2/
 
 interface Explanation {
   readonly state: string
@@ -133,14 +133,14 @@ test('amendment 11: every store dropped other acknowledged writes in a power cut
 
   await waitsForAll()
   const { api } = cluster.node('n1')
-  const merged = await eventually('the volume is served again', async () => {
+  const served = await eventually('the volume is served again', async () => {
     const volume = await cluster.json<Volume>(['volume', 'describe', 'demo'], api)
     return volume.forced.length > 0 && volume.state !== 'unavailable' ? volume : undefined
   })
   for (const id of ids) assert.equal(await trustOf(id, api), 'suspect')
   assert.deepEqual(
-    merged.forced.map(({ extent, acknowledged, merged }) => ({ extent, acknowledged, merged })),
-    [{ extent: 0, acknowledged: false, merged: true }],
+    served.forced.map(({ extent, acknowledged, reconciled }) => ({ extent, acknowledged, reconciled })),
+    [{ extent: 0, acknowledged: false, reconciled: true }],
   )
   await cluster.healthy()
   await using client = await connect({ servers: cluster.info.nodes.map(({ peer }) => peer), ioTimeoutMs: 60_000 })
@@ -149,7 +149,7 @@ test('amendment 11: every store dropped other acknowledged writes in a power cut
     assert.ok(bytes.equals(await volume.read(block * BLOCK, BLOCK)), `block ${block} holds what was acknowledged`)
   await volume.write(0, stamped())
 
-  const merger = merged.forced[0]?.node ?? ''
+  const merger = served.forced[0]?.node ?? ''
   const log = await readFile(join(cluster.directory, 'logs', `${merger}-again.log`), 'utf8')
   assert.match(log, /"takenBlocks":[1-9]/, 'it took over what it had dropped')
   const explained = await cluster.cli(['explain', 'extent', 'demo/0'])
@@ -165,5 +165,5 @@ test('amendment 11: every store dropped other acknowledged writes in a power cut
 
 interface Volume {
   readonly state: string
-  readonly forced: readonly { extent: number; node: string; acknowledged: boolean; merged: boolean }[]
+  readonly forced: readonly { extent: number; node: string; acknowledged: boolean; reconciled: boolean }[]
 }

@@ -182,7 +182,7 @@ test('amendment 24: a cluster of the build before is upgraded node by node, and 
   assert.equal(featureLevel, 0)
   assert.deepEqual(
     featureLevelWaitsFor,
-    ['n1', 'n2'].map((name) => `${name}, whose build knows level 0: upgrade it`),
+    ['n1', 'n2'].map((name) => `${name}, whose build supports level 0: upgrade it`),
   )
   await nodes.install('n3', older.command)
   await nodes.install('n3', THIS_BUILD)

@@ -24,7 +24,7 @@ const SIZES = { n1: 400, n2: 224, n3: 400 } as const
 const VOLUME_MIB = 512
 /** Holds the whole volume. */
 const LARGE_MIB = 600
-/** Of a disk: just less than the last reserve of one of this size, and still room enough for what LevelDB merges. */
+/** Of a disk: just less than the last reserve of one of this size, with space left for the compactions of LevelDB. */
 const SHORT_SHARE = 0.17
 const ENOSPC = 28
 
@@ -46,7 +46,7 @@ h.shutdown()
 interface NodeLine {
   readonly id: string
   readonly startCounter: number
-  readonly room: { readonly space: string; readonly freeBytes: number } | null
+  readonly space: { readonly level: string; readonly freeBytes: number } | null
 }
 
 const disks = new Map<string, SmallDisk>()
@@ -93,7 +93,7 @@ function firstNew(): number {
   return Math.max(-1, ...written.keys()) + 1
 }
 
-/** Writes new pieces until one is refused for want of room; gives its number and the error. */
+/** Writes new pieces until one is refused for lack of space; gives its number and the error. */
 async function writeUntilRefused(): Promise<{ piece: number; error: AshlarError }> {
   for (let next = firstNew(); next < (VOLUME_MIB * MIB) / PIECE; next++) {
     const bytes = new Uint8Array(randomBytes(PIECE))
@@ -119,7 +119,7 @@ async function fillUntilShort<T>(ids: readonly string[], fill: () => Promise<T>)
     const { stdout: explained } = await cluster.cli(['explain', 'volume', 'demo'])
     const { stdout: listed } = await cluster.cli(['node', 'ls'])
     const isShort = (id: string): boolean =>
-      new RegExp(`${id} has been (?:tight|full) since .*MiB of its disk are free.*ENOSPC`).test(explained) &&
+      new RegExp(`${id} has been (?:tight|full) since .*MiB of its disk is free.*ENOSPC`).test(explained) &&
       new RegExp(`SPACE[^]*^${id} .*(?:filling|tight|full)`, 'm').test(listed)
     if (ids.every(isShort)) return { ...filled, explained }
     assert.ok(!deadline.passed, `${deadline.missed(`${ids.join()} are short of room`)}\n${explained}\n${listed}`)
@@ -236,9 +236,9 @@ test('a node whose disk others filled to the last byte while it was down starts,
   cluster.start('n3')
   const line = await eventually('n3 is up again', async () => {
     const node = (await nodes()).get('n3')
-    return node?.startCounter === 2 && node.room !== null ? node : undefined
+    return node?.startCounter === 2 && node.space !== null ? node : undefined
   })
-  assert.equal(line.room?.space, 'full')
+  assert.equal(line.space?.level, 'full')
   await eventually('explain says who waits for room', async () => {
     const { stdout } = await cluster.cli(['explain', 'extent', `demo/${(await cluster.extents()).length - 1}`])
     return /n3 has been full since/.test(stdout) ? true : undefined
@@ -251,5 +251,5 @@ test('a node whose disk others filled to the last byte while it was down starts,
   assert.equal(check.code, 0, check.stdout + check.stderr)
   const healed = (await nodes()).get('n3')
   assert.equal(healed?.startCounter, 2, 'it did not end once more')
-  assert.match(healed?.room?.space ?? '', /^(?:free|filling)$/)
+  assert.match(healed?.space?.level ?? '', /^(?:free|filling)$/)
 })

@@ -10,7 +10,7 @@ interface Held {
   readonly intact?: boolean
 }
 
-const CLUSTER = { state: 'healthy', reasons: [], unasked: [] }
+const CLUSTER = { state: 'healthy', reasons: [], notResponding: [] }
 
 /** A cluster of three nodes with one volume of one extent; each node says what it holds of block 5 at each look. */
 async function checked(

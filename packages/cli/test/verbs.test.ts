@@ -19,9 +19,9 @@ const CLUSTER = {
     mapRevision: 7,
   },
   extents: { healthy: 4, recovering: 0, degraded: 0, unavailable: 0 },
-  ...{ reasons: [], insecure: [], unasked: [] },
+  ...{ reasons: [], insecure: [], notResponding: [] },
 }
-const WAITS = ['n3, whose build knows level 0: upgrade it']
+const WAITS = ['n3, whose build supports level 0: upgrade it']
 const DEGRADED = { ...CLUSTER, state: 'degraded', nodesUp: 2, reasons: ['node n3 is down'] }
 const VOLUME = {
   ...{ name: 'demo', sizeBytes: 2 ** 30, blockSizeBytes: 4096, replicas: 3, minInSync: 2, state: 'healthy' },
@@ -58,7 +58,7 @@ describe('cluster', () => {
     const mixed = { ...CLUSTER, featureLevel: 0, featureLevelWaitsFor: WAITS }
     const waits = await fakeApi(t, { 'GET /v1/cluster': { body: mixed } })
     const { out } = await ashlar(['cluster', 'info', '--server', waits.url])
-    assert.match(out, /^Feature level: +0, waits for\n +n3, whose build knows level 0: upgrade it$/m)
+    assert.match(out, /^Feature level: +0, waits for\n +n3, whose build supports level 0: upgrade it$/m)
   })
 
   it("membership and leader change who keeps control's log, and tell it", async (t) => {
@@ -98,8 +98,8 @@ describe('cluster', () => {
     assert.match(out, /node n3 is down/)
   })
 
-  it('check exits 8 when a node did not answer: nobody knows how it is', async (t) => {
-    const { url } = await fakeApi(t, { 'GET /v1/cluster': { body: { ...CLUSTER, unasked: ['n2'] } } })
+  it('check exits 8 when a node did not respond: nobody knows how it is', async (t) => {
+    const { url } = await fakeApi(t, { 'GET /v1/cluster': { body: { ...CLUSTER, notResponding: ['n2'] } } })
     assert.equal((await ashlar(['cluster', 'check', '--server', url])).code, 8)
   })
 

@@ -38,10 +38,10 @@ describe('volume detach', () => {
   it('names sessions that were gone already', async (t) => {
     const { url } = await fakeApi(t, {
       [`GET ${path}`]: { body: report },
-      [`POST ${path}`]: { body: { ...report, sessions: report.sessions.slice(0, 1), gone: [4712] } },
+      [`POST ${path}`]: { body: { ...report, sessions: report.sessions.slice(0, 1), alreadyEnded: [4712] } },
     })
     const { out } = await ashlar(['volume', 'detach', 'demo', '--all', '--yes', '--server', url])
-    assert.match(out, /^Fenced: worker on host, shared, session 4711; session 4712, which was gone already\. No write/)
+    assert.match(out, /^Fenced: worker on host, shared, session 4711; session 4712, which had ended already\. No write/)
   })
 
   it('wants to know which sessions, once', async () => {
@@ -50,6 +50,6 @@ describe('volume detach', () => {
       assert.deepEqual([code, error], [2, 'ashlar: say which sessions are to end (either --session ID or --all)\n'])
     }
     const { code, error } = await ashlar(['volume', 'detach', 'demo', '--session', 'x'])
-    assert.deepEqual([code, error], [2, 'ashlar: "x" is no session (see `ashlar volume describe`)\n'])
+    assert.deepEqual([code, error], [2, 'ashlar: "x" is not a session (see `ashlar volume describe`)\n'])
   })
 })

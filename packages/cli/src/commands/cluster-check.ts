@@ -32,10 +32,11 @@ export function clusterCheck({ io, exit }: Verb): Command {
     }
     const { api, format } = sessionOf(io, command)
     const cluster = await api.cluster()
+    const { notResponding = [] } = cluster
     const deep = options.deep === true ? await deepCheck(api, io, options.volume) : undefined
     const problems = [
       ...(cluster.state === 'healthy' ? [] : [`the cluster is ${cluster.state}`, ...cluster.reasons]),
-      ...cluster.unasked.map((node) => `${node} did not answer`),
+      ...notResponding.map((node) => `${node} did not respond`),
       ...(deep?.problems ?? []),
     ]
     const result: CheckResult = { state: cluster.state, problems, ...(deep === undefined ? {} : { deep }) }

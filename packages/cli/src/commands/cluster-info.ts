@@ -29,6 +29,7 @@ function describeLevel({ featureLevel = 0, featureLevelWaitsFor = [] }: ClusterR
 }
 
 function describeCluster(cluster: ClusterResponse): string {
+  const { notResponding = [] } = cluster
   const { healthy, recovering, degraded, unavailable } = cluster.extents
   const fields: (readonly [string, string | readonly string[]])[] = [
     ['State', cluster.state],
@@ -44,7 +45,7 @@ function describeCluster(cluster: ClusterResponse): string {
     ['Feature level', describeLevel(cluster)],
   ]
   if (cluster.reasons.length > 0) fields.push(['Why', cluster.reasons])
-  if (cluster.unasked.length > 0) fields.push(['No answer from', cluster.unasked.join(', ')])
+  if (notResponding.length > 0) fields.push(['No response from', notResponding.join(', ')])
   if (cluster.insecure.length > 0) {
     fields.push(['Insecure', cluster.insecure.map(({ node, option, address }) => `${node} ${option} ${address}`)])
   }

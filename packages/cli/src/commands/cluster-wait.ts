@@ -36,7 +36,8 @@ async function waitFor(api: ApiClient, state: State, timeoutMs: number): Promise
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const seen = await look(api, Math.max(LOOK_MS, deadline - performance.now()))
-    if (!(seen instanceof AshlarError) && wanted.includes(seen.state) && seen.unasked.length === 0) return seen
+    if (!(seen instanceof AshlarError) && wanted.includes(seen.state) && (seen.notResponding ?? []).length === 0)
+      return seen
     if (performance.now() + POLL_MS > deadline) {
       const because = seen instanceof AshlarError ? seen.message : [`it is ${seen.state}`, ...seen.reasons].join('; ')
       throw new AshlarError('TIMEOUT', `the cluster was not ${state} within ${timeoutMs / 1000} s: ${because}`)

@@ -41,11 +41,11 @@ function describeNode(node: NodeDetailsResponse): string {
   return `${fields}\n${table}`
 }
 
-function spaceOf({ room }: NodeDetailsResponse): string {
-  if (room === null) return 'unknown'
-  const { placement, writes, last } = room.reserves
+function spaceOf({ space }: NodeDetailsResponse): string {
+  if (space == null) return 'unknown'
+  const { placement, writes, last } = space.reserves
   const reserves = `${aboutBytes(placement)} for placement, ${aboutBytes(writes)} for writes, ${aboutBytes(last)} at last`
-  return `${room.space} since ${room.since}: ${aboutBytes(room.freeBytes)} free; reserves: ${reserves}`
+  return `${space.level} since ${space.since}: ${aboutBytes(space.freeBytes)} free; reserves: ${reserves}`
 }
 
 function labelsOf({ labels }: NodeDetailsResponse): string {

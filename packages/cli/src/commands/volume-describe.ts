@@ -15,9 +15,9 @@ export function volumeDescribe({ io }: Verb): Command {
   })
 }
 
-function describeForced({ extent, node, epoch, acknowledged, merged }: VolumeResponse['forced'][number]): string {
+function describeForced({ extent, node, epoch, acknowledged, reconciled }: VolumeResponse['forced'][number]): string {
   const known = acknowledged ? 'acknowledged' : 'not acknowledged yet'
-  const how = merged ? 'merged what suspect stores held' : 'was made primary by force'
+  const how = reconciled ? 'reconciled suspect stores' : 'was made primary by force'
   return `extent ${extent}: ${node} ${how} in epoch ${epoch}, ${known}`
 }
 

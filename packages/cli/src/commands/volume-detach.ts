@@ -49,7 +49,7 @@ function sessionsOf({ session, all }: DetachFlags): number[] | undefined {
     throw new AshlarError('USAGE', 'say which sessions are to end', { hint: 'either --session ID or --all' })
   return session?.map((text) => {
     if (/^[1-9]\d{0,15}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text)
-    throw new AshlarError('USAGE', `"${text}" is no session`, { hint: 'see `ashlar volume describe`' })
+    throw new AshlarError('USAGE', `"${text}" is not a session`, { hint: 'see `ashlar volume describe`' })
   })
 }
 
@@ -61,10 +61,10 @@ function describeReport({ volume, sessions, consequences }: DetachReport): strin
   ])
 }
 
-function describeEnd({ sessions, gone = [] }: DetachReport): string {
+function describeEnd({ sessions, alreadyEnded = [] }: DetachReport): string {
   const ended = [
     ...sessions.map(describeSession),
-    ...gone.map((session) => `session ${session}, which was gone already`),
+    ...alreadyEnded.map((session) => `session ${session}, which had ended already`),
   ]
   return `Fenced: ${ended.join('; ')}. No write of theirs takes effect any more.\n`
 }

@@ -1,7 +1,7 @@
 import { AshlarError, type MapCopy, type StoreId } from '@ashlar/proto'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import type { NodeView } from './node-view.ts'
-import { askLocal, type FetchPeer } from './peers.ts'
+import { type FetchPeer, requestLocal } from './peers.ts'
 import {
   type ControlMembersResponse,
   changeMembersSchema,
@@ -14,13 +14,13 @@ import {
 const errors = { '4xx': errorSchema, '5xx': errorSchema }
 type LocalControl = NonNullable<LocalResponse['control']>
 
-/** Who keeps control's log, and who of them leads. */
+/** Members of control's log, and the leader. */
 export function controlRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPluginAsyncZod {
   return async (server) => {
     server.get(
       '/v1/control',
       {
-        schema: { summary: "Members of control's log and who leads it", response: { 200: membersSchema, ...errors } },
+        schema: { summary: "Members of control's log and its leader", response: { 200: membersSchema, ...errors } },
       },
       () => membersReport(view, fetchPeer),
     )
@@ -46,7 +46,7 @@ export function controlRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPlug
       '/v1/control/leader',
       {
         schema: {
-          summary: 'Let another voter lead control',
+          summary: 'Transfer leadership of control to another voter',
           body: transferSchema,
           response: { 200: membersSchema, ...errors },
         },
@@ -59,7 +59,7 @@ export function controlRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPlug
   }
 }
 
-/** A store by the name of its node, or by its id: a voter may be gone, and its name be another store's. Throws NOT_FOUND. */
+/** A store by the name of its node, or by its id: another store may have the name of a removed voter. Throws NOT_FOUND. */
 function storeNamed({ map }: NodeView, id: string, members = false): StoreId {
   const voters = map.voters.filter(({ store }) => store === id || map.nodes.get(store)?.name === id)
   if (members && voters[0] !== undefined) return voters[0].store
@@ -73,9 +73,9 @@ function storeNamed({ map }: NodeView, id: string, members = false): StoreId {
 async function membersReport(view: NodeView, fetchPeer: FetchPeer): Promise<ControlMembersResponse> {
   const { map } = view
   const parts = new Map<string, LocalControl>()
-  for (const [store, answer] of await askLocal(view, fetchPeer))
+  for (const [store, answer] of await requestLocal(view, fetchPeer))
     if (answer.answered && answer.value.control !== null) parts.set(store, answer.value.control)
-  // Who has the newest entry of the newest term knows the members best.
+  // The member with the newest entry of the newest term has the latest list of members.
   const [newest] = [...parts.values()].sort((a, b) => b.term - a.term || b.lastIndex - a.lastIndex)
   const voters = newest?.voters ?? map.voters.map(({ store }) => store)
   const learners = newest?.learners ?? []
@@ -91,7 +91,7 @@ async function membersReport(view: NodeView, fetchPeer: FetchPeer): Promise<Cont
   }
 }
 
-/** The name of the node; the id of a store whose name and address another one has taken, or that the map forgot. */
+/** The name of the node; the id of a store that another one replaced, or that the map no longer has. */
 export function memberName(map: MapCopy, store: StoreId): string {
   const node = map.nodes.get(store)
   return node === undefined || node.address === '' ? store : node.name

@@ -10,7 +10,7 @@ const byName = z.object({ name: z.string() })
 /** One session, or several with commas between; absent: all that hold the volume now. */
 const whichSessions = z.object({ sessions: z.string().optional() })
 
-/** The end of sessions of others, by a person's word (amendment 31). */
+/** Ends sessions of other clients, by decision of an operator (amendment 31). */
 export function detachRoutes(view: NodeView): FastifyPluginAsyncZod {
   return async (server) => {
     server.get(
@@ -30,7 +30,7 @@ export function detachRoutes(view: NodeView): FastifyPluginAsyncZod {
       {
         schema: {
           summary:
-            'End sessions of a volume: once it is answered no write of them takes effect; CONFLICT without fence',
+            'End sessions of a volume: after the response none of their writes takes effect; CONFLICT without fence',
           params: byName,
           body: detachRequestSchema,
           response: { 200: detachReportSchema, ...errors },
@@ -45,70 +45,75 @@ function parsed(sessions: string | undefined): number[] | undefined {
   return sessions?.split(',').map((session) => {
     const number = Number(session)
     if (Number.isSafeInteger(number) && number > 0) return number
-    throw new AshlarError('USAGE', `"${session}" is no session`, { hint: 'see `ashlar volume describe`' })
+    throw new AshlarError('USAGE', `"${session}" is not a session`, { hint: 'see `ashlar volume describe`' })
   })
 }
 
-function reportDetach(view: NodeView, name: string, asked: readonly number[] | undefined): DetachReport {
+function reportDetach(view: NodeView, name: string, requested: readonly number[] | undefined): DetachReport {
   const volume = volumeNamed(view, name)
-  const gone = asked?.find((session) => !isHeld(volume, session))
-  if (gone !== undefined)
-    throw new AshlarError('NOT_FOUND', `no session ${gone} holds volume ${name}`, {
+  const unknown = requested?.find((session) => !isHeld(volume, session))
+  if (unknown !== undefined)
+    throw new AshlarError('NOT_FOUND', `no session ${unknown} holds volume ${name}`, {
       hint: 'see `ashlar volume describe` for those that do',
     })
-  return reportOf(view, volume, asked)
+  return reportOf(view, volume, requested)
 }
 
 function isHeld({ holders }: VolumeRecord, session: number): boolean {
   return holders.some((holder) => holder.session === session)
 }
 
-function reportOf(view: NodeView, volume: VolumeRecord, asked: readonly number[] | undefined): DetachReport {
+function reportOf(view: NodeView, volume: VolumeRecord, requested: readonly number[] | undefined): DetachReport {
   const sessions = volume.holders
-    .filter(({ session }) => asked === undefined || asked.includes(session))
+    .filter(({ session }) => requested === undefined || requested.includes(session))
     .map(({ session, client, mode }) => ({ session, client, mode }))
-  return { volume: volume.name, sessions, ...outlook(view, volume, sessions.length, asked?.length) }
+  return { volume: volume.name, sessions, ...outlook(view, volume, sessions.length, requested?.length) }
 }
 
-/** `ended` of those that hold the volume, and `named`, of which some may be over already. */
+/** `ended`: how many holders it ends. `named`: how many were requested, some of which may have ended already. */
 function outlook(
   view: NodeView,
   volume: VolumeRecord,
   ended: number,
   named: number = ended,
 ): Pick<DetachReport, 'possible' | 'consequences'> {
-  if (named === 0) return { possible: false, consequences: ['nobody holds it: there is nothing to end'] }
+  if (named === 0) return { possible: false, consequences: ['no session holds it: there is nothing to end'] }
   if (view.map.featureLevel < FEATURES.endedSessions)
     return {
       possible: false,
-      consequences: ['some node runs a version that cannot end one session: upgrade every node first'],
+      consequences: ['at least one node runs a version that cannot end a single session: upgrade every node first'],
     }
   const stay = volume.holders.length - ended
   return {
     possible: true,
     consequences: [
-      'what these clients wrote and were not answered for may have taken effect; once this is answered nothing more of it does',
-      'their programs are told that their session is over: a gateway exits, a file system on top stops writing',
-      stay === 0 ? 'nobody holds the volume then' : `${stay} other sessions go on without a break`,
+      'writes of these clients without a response may have taken effect; after this command none of them does',
+      'their programs get an error that the session ended: a gateway exits, a file system on top stops writing',
+      stay === 0 ? 'no session holds the volume afterwards' : `${stay} other sessions continue without interruption`,
     ],
   }
 }
 
 /**
- * Ends exactly the sessions that were named: one that attached since is none of them. One that this node's map does not name is
- * ended too: it may be over already, and then the answer still says that every primary knows.
+ * Ends exactly the sessions that were named, none that attached since. A session that this node's map does not have is ended
+ * too: it may have ended already, and the response then still says that every primary has the end.
  */
-async function detach(view: NodeView, name: string, asked: readonly number[], fence: boolean): Promise<DetachReport> {
+async function detach(
+  view: NodeView,
+  name: string,
+  requested: readonly number[],
+  fence: boolean,
+): Promise<DetachReport> {
   const volume = volumeNamed(view, name)
-  const named = [...new Set(asked)]
-  const gone = named.filter((session) => !isHeld(volume, session))
+  const named = [...new Set(requested)]
+  const alreadyEnded = named.filter((session) => !isHeld(volume, session))
   const report = reportOf(view, volume, named)
   if (!fence || !report.possible) {
-    throw new AshlarError('CONFLICT', `volume ${name} was left as it is: ${report.consequences.join('; ')}`, {
-      hint: report.possible ? 'say that these sessions are to be fenced to do it' : '',
+    throw new AshlarError('CONFLICT', `volume ${name} was not changed: ${report.consequences.join('; ')}`, {
+      hint: report.possible ? 'set fence to true to fence these sessions' : '',
     })
   }
   for (const session of named)
     await view.admin({ do: 'detach', volume: volume.id, session: session as SessionId, fence: true })
-  return { ...report, gone }
+  return { ...report, alreadyEnded }
 }

@@ -3,12 +3,12 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import type { ApiError } from './schemas.ts'
 
-/** What the API answers when something cannot be done. */
+/** The body of an error response. */
 export function errorResponse(code: ErrorCode, message: string, hint = ''): ApiError {
   return { error: { code, message, hint } }
 }
 
-/** Turns whatever a handler threw into an answer. What nobody expected is logged with its stack and told without it. */
+/** Turns what a handler threw into a response. An unexpected error is logged with its stack; the response leaves it out. */
 export function sendError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error instanceof AshlarError) {
     return reply.code(ERRORS[error.code].http).send(errorResponse(error.code, error.message, error.hint))
@@ -22,7 +22,9 @@ export function sendError(error: FastifyError, request: FastifyRequest, reply: F
   const status = error.statusCode ?? 500
   if (status < 500) return reply.code(status).send(errorResponse('USAGE', error.message, 'see /openapi.json'))
   request.log.error({ err: error }, 'request-failed')
-  return reply.code(500).send(errorResponse('INTERNAL', 'the node failed to answer', 'its log has the reason'))
+  return reply
+    .code(500)
+    .send(errorResponse('INTERNAL', 'the node failed to handle the request', 'read the reason in its log'))
 }
 
 export function sendNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -1,13 +1,13 @@
 import { AshlarError, type ExtentId, isAtLeast, NO_INCARNATION, type StoreId, TIMERS } from '@ashlar/proto'
-import { awaitedToMerge, nodeName } from './health.ts'
+import { awaitedToReconcile, nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
-import { askLocal, type FetchPeer, type PeerResponses } from './peers.ts'
+import { type FetchPeer, type PeerResponses, requestLocal } from './peers.ts'
 import { extentReports, nodeReport, volumeReport } from './reports.ts'
-import { describeSpace, howToFreeSpace, lowOnSpace } from './room.ts'
 import type { ExplanationResponse, ExtentResponse, LocalResponse, VolumeResponse } from './schemas.ts'
 import { explainScrub } from './scrub.ts'
+import { describeSpace, howToFreeSpace, lowOnSpace } from './space.ts'
 
-/** Why a volume, an extent (`VOLUME/NUMBER`) or a node is as it is, what it waits for, and what a person can do. */
+/** Why a volume, an extent (`VOLUME/NUMBER`) or a node is in its state, what it waits for, and what an operator can do. */
 export async function explain(
   view: NodeView,
   kind: ExplanationResponse['kind'],
@@ -25,16 +25,16 @@ export async function explain(
 }
 
 async function explainVolume(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationResponse> {
-  const [volume, locals] = await Promise.all([volumeReport(view, name, fetchPeer), askLocal(view, fetchPeer)])
+  const [volume, locals] = await Promise.all([volumeReport(view, name, fetchPeer), requestLocal(view, fetchPeer)])
   const short = lowOnSpace(view, locals, storesOf(view, name))
   const { healthy, recovering, degraded, unavailable } = volume.extents
   const total = healthy + recovering + degraded + unavailable
   const because = [`${healthy} of its ${total} extents have all ${volume.replicas} replicas in sync`]
-  if (recovering > 0) because.push(`${recovering} are being copied to, ${volume.behindBlocks} blocks to go`)
-  if (degraded > 0) because.push(`${degraded} lack a replica that nobody copies to`)
+  if (recovering > 0) because.push(`${recovering} are recovering, with ${volume.behindBlocks} blocks left to copy`)
+  if (degraded > 0) because.push(`${degraded} lack a replica, and no copy to it runs`)
   if (unavailable > 0) because.push(`${unavailable} cannot be read or written`)
   const holders = volume.holders.map(({ client, mode }) => `${client} (${mode})`)
-  because.push(holders.length === 0 ? 'nobody has it open for writing' : `open by ${holders.join(', ')}`)
+  because.push(holders.length === 0 ? 'no client has it open for writing' : `open by ${holders.join(', ')}`)
   return {
     kind: 'volume',
     name,
@@ -60,7 +60,7 @@ async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer)
   if (volume === undefined || number === undefined) {
     throw new AshlarError('USAGE', `"${name}" is not an extent`, { hint: 'write VOLUME/NUMBER, such as demo/0' })
   }
-  const [extents, locals] = await Promise.all([extentReports(view, volume, fetchPeer), askLocal(view, fetchPeer)])
+  const [extents, locals] = await Promise.all([extentReports(view, volume, fetchPeer), requestLocal(view, fetchPeer)])
   const extent = extents[Number(number)]
   if (extent === undefined) throw new AshlarError('NOT_FOUND', `volume ${volume} has no extent ${number}`)
   const assigned = view.map.extents.get(extent.id as ExtentId)?.assigned ?? []
@@ -70,7 +70,7 @@ async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer)
     name,
     state: extent.state,
     because: [
-      `${extent.primary} is its primary since epoch ${extent.epoch}`,
+      `${extent.primary} has been its primary since epoch ${extent.epoch}`,
       ...forcedLines(view, extent.id as ExtentId),
       ...extent.replicas.map((replica) => `the replica on ${replica.node} is ${describeStanding(replica)}`),
       ...assigned
@@ -83,7 +83,7 @@ async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer)
         ? []
         : [
             ...startDownNodes(view),
-            ...giveUpAwaited(view, extent.id as ExtentId),
+            ...declareAwaited(view, extent.id as ExtentId),
             ...forceAnother(view, name, extent.id as ExtentId),
           ]),
       ...howToFreeSpace(short),
@@ -91,11 +91,11 @@ async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer)
   }
 }
 
-/** What nobody who is here has: readers of these blocks are told, and copies of blocks that differ wait for it. */
+/** Damaged blocks without a good copy: reads of them fail, and copies of blocks that differ wait. */
 function damageLines({ primary, damagedBlocks }: ExtentResponse): string[] {
   if (damagedBlocks === null || damagedBlocks === 0) return []
   return [
-    `${damagedBlocks} blocks on ${primary} are damaged, and no replica that was asked has a good copy: it asks again, and a write of the whole block ends it`,
+    `${damagedBlocks} blocks on ${primary} are damaged, and no replica that responded has a good copy: it retries, and a write of the whole block repairs it`,
   ]
 }
 
@@ -106,16 +106,16 @@ function acknowledge({ name, forced }: VolumeResponse): string[] {
 function forcedLines(view: NodeView, extent: ExtentId): string[] {
   const forced = view.map.forced.get(extent)
   if (forced === undefined) return []
-  const known = forced.acknowledged ? 'a person has acknowledged that' : 'nobody has acknowledged that yet'
+  const known = forced.acknowledged ? 'this was acknowledged' : 'this is not acknowledged yet'
   const node = nodeName(view.map, forced.store)
   const how =
     forced.merged === true
-      ? 'was named to merge what the suspect stores hold that were left,'
+      ? 'became primary to reconcile the suspect stores that were left,'
       : 'was made primary by force'
-  return [`${node} ${how} in epoch ${forced.epoch}: acknowledged writes may be lost, and ${known}`]
+  return [`${node} ${how} in epoch ${forced.epoch}: acknowledged writes may be lost; ${known}`]
 }
 
-/** The last resort, where nobody who holds every acknowledged write is here and somebody else is. */
+/** The last resort, where every replica with all acknowledged writes is down and another one is up. */
 function forceAnother(view: NodeView, name: string, extent: ExtentId): string[] {
   const record = view.map.extents.get(extent)
   const isUp = (store: StoreId) => view.map.nodes.get(store)?.state === 'up'
@@ -124,30 +124,33 @@ function forceAnother(view: NodeView, name: string, extent: ExtentId): string[] 
   if (waits) return []
   return record.assigned
     .filter(isUp)
-    .map((store) => `see what would be lost: ashlar extent force-primary ${name} --node ${nodeName(view.map, store)}`)
+    .map(
+      (store) =>
+        `see what a forced promotion would lose: ashlar extent force-primary ${name} --node ${nodeName(view.map, store)}`,
+    )
 }
 
-/** A merge waits for stores that may never come back: that is for a person to say. */
-function giveUpAwaited({ map }: NodeView, extent: ExtentId): string[] {
+/** A reconcile waits for stores that may never come back: an operator decides that. */
+function declareAwaited({ map }: NodeView, extent: ExtentId): string[] {
   const record = map.extents.get(extent)
-  return record === undefined ? [] : awaitedToMerge(map, record).map((store) => giveUpNode(nodeName(map, store)))
+  return record === undefined ? [] : awaitedToReconcile(map, record).map((store) => declareLost(nodeName(map, store)))
 }
 
 function describeStanding({ standing, behindBlocks }: ExtentResponse['replicas'][number]): string {
   if (standing === 'in-sync') return 'in sync: it holds every acknowledged write'
-  const behind = behindBlocks === null ? 'nobody could say how far behind' : `${behindBlocks} blocks behind`
+  const behind = behindBlocks === null ? 'the number of blocks behind is unknown' : `${behindBlocks} blocks behind`
   return standing === 'joining' ? `joining, ${behind}` : `out, ${behind}`
 }
 
-/** What made a store suspect: it knows itself, unless only control does. */
+/** Why a store is suspect: as the store found itself, or else as control saw it. */
 function describeSuspicion(locals: PeerResponses<LocalResponse>, store: StoreId): string {
   const answer = locals.get(store)
-  if (answer?.answered !== true) return 'why could not be asked'
-  return answer.value.suspicion ?? 'control saw two directories with its identity, of which one is a copy'
+  if (answer?.answered !== true) return 'the node did not respond with the reason'
+  return answer.value.suspicion ?? 'control saw two data directories with its identity, one of which is a copy'
 }
 
 async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationResponse> {
-  const [node, locals] = await Promise.all([nodeReport(view, name, fetchPeer), askLocal(view, fetchPeer)])
+  const [node, locals] = await Promise.all([nodeReport(view, name, fetchPeer), requestLocal(view, fetchPeer)])
   const store = node.store as StoreId
   const why = node.trust === 'suspect' ? `: ${describeSuspicion(locals, store)}` : ''
   const because = [
@@ -155,12 +158,12 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
     `its store ${node.store} was opened ${node.startCounter} times and is ${node.trust}${why}`,
   ]
   const waitsFor: string[] = []
-  const { room } = node
-  const isShort = room !== null && isAtLeast(room.space, 'tight')
-  if (room !== null) (isShort ? waitsFor : because).push(`it ${describeSpace(room)}`)
+  const { space } = node
+  const isShort = space !== null && isAtLeast(space.level, 'tight')
+  if (space !== null) (isShort ? waitsFor : because).push(`it ${describeSpace(space)}`)
   if (node.declaredLost)
-    waitsFor.push('it was declared lost for good, and stays in the map while an extent has nobody else')
-  else if (node.state === 'down') waitsFor.push('its lease ran out: nothing was heard of it for longer than that')
+    waitsFor.push('it was declared permanently lost, and stays in the map while an extent has no other full copy')
+  else if (node.state === 'down') waitsFor.push('its lease ran out: control received no renewal from it')
   else if (node.reason !== '') waitsFor.push(node.reason)
   waitsFor.push(...controlRecovery(locals, store), ...controlDisk(locals, store))
   if (locals.get(store)?.answered === true) {
@@ -183,7 +186,7 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
     because,
     waitsFor,
     todo: isDown
-      ? [startNode(node.id), giveUpNode(node.id)]
+      ? [startNode(node.id), declareLost(node.id)]
       : node.ready === false
         ? [`read the log of ${node.id}`]
         : isShort
@@ -192,16 +195,16 @@ async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): 
   }
 }
 
-/** A voter without its log: what happened to it, and what it waits for. */
+/** A voter whose log was lost or damaged: what happened, and what it waits for. */
 function controlRecovery(locals: PeerResponses<LocalResponse>, store: StoreId): string[] {
   const answer = locals.get(store)
   if (answer?.answered !== true || answer.value.control?.recovering !== true) return []
   return [
-    "its part of control's log was lost or damaged after it had voted by it: it gives no vote and does not lead until a leader that the other voters elected has filled it again; if too few of them are left for that, see `ashlar cluster recover`",
+    "its copy of control's log was lost or damaged: it does not vote or lead until a leader that the other voters elect has restored it; if too few voters are left for that, see `ashlar cluster recover`",
   ]
 }
 
-/** A disk that does not save what is written to control's log (amendment 28). */
+/** A disk that does not complete writes to control's log (amendment 28). */
 function controlDisk(locals: PeerResponses<LocalResponse>, store: StoreId): string[] {
   const answer = locals.get(store)
   const control = answer?.answered === true ? answer.value.control : undefined
@@ -209,9 +212,9 @@ function controlDisk(locals: PeerResponses<LocalResponse>, store: StoreId): stri
   if (diskWaitedMs <= TIMERS.logSlowMs) return []
   const alone = voters.length === 1 && voters[0] === store
   const meaning = alone
-    ? 'nobody else votes, so nothing is decided until it does; `ashlar cluster membership` adds voters'
-    : 'another voter leads meanwhile, if most of them save what they are sent'
-  return [`its disk has not saved what control's log holds for ${Math.round(diskWaitedMs / 1000)} s: ${meaning}`]
+    ? 'it is the only voter, so control decides nothing until it does; `ashlar cluster membership` adds voters'
+    : 'another voter leads meanwhile, if the disks of a majority work'
+  return [`its disk has not completed a write to control's log for ${Math.round(diskWaitedMs / 1000)} s: ${meaning}`]
 }
 
 function startDownNodes(view: NodeView): string[] {
@@ -220,11 +223,11 @@ function startDownNodes(view: NodeView): string[] {
 }
 
 function startNode(name: string): string {
-  return `start ${name} again over its data directory, or look in its log why it does not`
+  return `start ${name} again with its data directory; if it does not start, its log says why`
 }
 
-function giveUpNode(name: string): string {
-  return `if ${name} is gone for good, see what that costs: ashlar node lost ${name}`
+function declareLost(name: string): string {
+  return `if ${name} never comes back, see what declaring it lost costs: ashlar node lost ${name}`
 }
 
 function holdsReplicas(view: NodeView, store: StoreId): boolean {

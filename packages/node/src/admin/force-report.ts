@@ -2,12 +2,12 @@ import type { ExtentId, ExtentRecord, MapCopy, StoreId, VolumeRecord } from '@as
 import { extentIndexOf } from '@ashlar/proto'
 import { nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
-import { askLocalExtents, type FetchPeer, heldExtent, type PeerResponses } from './peers.ts'
+import { type FetchPeer, heldExtent, type PeerResponses, requestLocalExtents } from './peers.ts'
 import type { ForceReport, LocalExtentResponse } from './schemas.ts'
 
 type Held = ForceReport['replica']
 
-/** What making a store primary of an extent by force may lose, as far as the stores that are here can tell (A2.10-2). */
+/** What a forced promotion may lose, as far as the stores that respond can tell (A2.10-2). */
 export async function forceReport(
   view: NodeView,
   volume: VolumeRecord,
@@ -16,7 +16,7 @@ export async function forceReport(
   fetchPeer: FetchPeer,
 ): Promise<ForceReport> {
   const { map } = view
-  const answers = await askLocalExtents(view, fetchPeer, volume.name)
+  const answers = await requestLocalExtents(view, fetchPeer, volume.name)
   const replica = heldBy(map, record.id, store, answers)
   const others = record.assigned
     .filter((other) => other !== store)
@@ -25,7 +25,7 @@ export async function forceReport(
   return {
     extent: `${volume.name}/${extentIndexOf(record.id)}`,
     possible: refusals.length === 0,
-    because: refusals.length > 0 ? refusals : [whoIsMissing(map, record)],
+    because: refusals.length > 0 ? refusals : [missingHolders(map, record)],
     mayBeLost: refusals.length > 0 ? [] : mayBeLost(map, volume, record, replica, others),
     replica,
     others,
@@ -43,7 +43,7 @@ function heldBy(map: MapCopy, extent: ExtentId, store: StoreId, answers: PeerRes
   }
 }
 
-/** What control will refuse, as far as this node's map tells; control has the last word. */
+/** What control will refuse, as far as this node's map shows; control decides. */
 function refusalsOf(map: MapCopy, record: ExtentRecord, store: StoreId): string[] {
   const primary = map.nodes.get(record.primary.store)
   const refusals: string[] = []
@@ -54,9 +54,9 @@ function refusalsOf(map: MapCopy, record: ExtentRecord, store: StoreId): string[
   return refusals
 }
 
-function whoIsMissing(map: MapCopy, record: ExtentRecord): string {
+function missingHolders(map: MapCopy, record: ExtentRecord): string {
   const holders = [...record.inSync, ...record.eligible].map((store) => nodeName(map, store))
-  return `nobody serves it: ${holders.join(', ')} alone ${holders.length === 1 ? 'holds' : 'hold'} every acknowledged write`
+  return `it has no primary: only ${holders.join(', ')} ${holders.length === 1 ? 'holds' : 'hold'} every acknowledged write`
 }
 
 function mayBeLost(
@@ -69,21 +69,23 @@ function mayBeLost(
   const holders = [...record.inSync, ...record.eligible].map((store) => nodeName(map, store))
   const lines = [
     replica.lastSeq === null
-      ? `${replica.node} could not be asked what it holds: all that was ever written to the extent may be lost`
-      : `the last write on ${replica.node} is epoch ${replica.lastEpoch}, seq ${replica.lastSeq}: every acknowledged write after it is lost for good`,
+      ? `${replica.node} did not report what it holds: everything ever written to the extent may be lost`
+      : `the last write on ${replica.node} is epoch ${replica.lastEpoch}, seq ${replica.lastSeq}: every acknowledged write after it is lost permanently`,
   ]
   const known = others.flatMap(({ node, commitSeq }) => (commitSeq === null ? [] : [{ node, commitSeq }]))
   const most = known.sort((a, b) => b.commitSeq - a.commitSeq)[0]
   if (most !== undefined && most.commitSeq > (replica.lastSeq ?? 0))
-    lines.push(`${most.node} knows writes up to seq ${most.commitSeq} to be acknowledged: it lost less`)
+    lines.push(`${most.node} knows that writes up to seq ${most.commitSeq} were acknowledged: with it less is lost`)
   else if (!holders.includes(replica.node))
-    lines.push(`how many those are only ${holders.join(' or ')} can tell, and no replica that is here knows of any`)
+    lines.push(
+      `only ${holders.join(' or ')} can tell how many those are, and no replica that responded has evidence of any`,
+    )
   lines.push(
-    `what ${holders.join(' and ')} held is overwritten when they come back: copy their data directories before`,
+    `what ${holders.join(' and ')} held is overwritten once they are back: copy their data directories before that`,
   )
   if (volume.minInSync > 1)
     lines.push(
-      `${volume.minInSync} replicas must be in sync before it is served again: others are copied to from ${replica.node}`,
+      `${volume.minInSync} replicas must be in sync before it is served again: others are filled from ${replica.node}`,
     )
   return lines
 }

@@ -14,10 +14,10 @@ import { primaryStands, suspectsLeft } from '../core/control/index.ts'
 import type { MergePhase } from '../core/replication/index.ts'
 
 /**
- * How well something is. Of an extent:
+ * Health. Of an extent:
  * - `healthy`: all M replicas are in sync.
- * - `recovering`: it serves, and every replica that is missing is being copied right now.
- * - `degraded`: it serves, and a replica is missing that nobody copies to.
+ * - `recovering`: it serves, and every missing replica is being filled right now.
+ * - `degraded`: it serves, and at least one missing replica is not being filled.
  * - `unavailable`: reads or writes wait, because no primary serves it yet or any more, or fewer than minInSync replicas are in sync.
  *
  * A volume is as its worst extent, at best `degraded` while a loss is not acknowledged. A cluster is as its worst volume, at best `degraded` while a node is down, and
@@ -44,10 +44,10 @@ export interface Progress {
   readonly joining: boolean
   /** Undefined until the two ends of the stream were compared. */
   readonly behindBlocks: number | undefined
-  /** It is copied to in turns, because clients are served. */
-  readonly yields?: boolean
-  /** How far this store is that the primary merges, before it has streams; absent where nothing is merged. */
-  readonly merging?: MergePhase
+  /** The copy is throttled, because clients are served. */
+  readonly throttled?: boolean
+  /** Phase of this store while the primary reconciles the extent, before it has streams; absent otherwise. */
+  readonly reconciling?: MergePhase
 }
 
 /** Progress of the replicas of one extent, by store; undefined when the primary's node could not be asked. */
@@ -60,21 +60,21 @@ export function extentHealth(
   progressOf: ProgressOf,
 ): ExtentHealth {
   const progress = progressOf(extent.id)
-  const blocked = mergeReason(map, extent, progress) ?? blockedReason(map, volume, extent)
+  const blocked = reconcileReason(map, extent, progress) ?? blockedReason(map, volume, extent)
   if (blocked !== undefined) return { state: 'unavailable', reason: blocked }
   const missing = extent.assigned.filter((store) => !extent.inSync.includes(store))
   if (missing.length === 0) return { state: 'healthy', reason: '' }
   const waiting = missing.filter((store) => progress?.get(store)?.joining !== true)
   if (waiting.length === 0) {
-    const yields = missing.some((store) => progress?.get(store)?.yields === true)
-    const pace = yields ? ', in turns while clients are served' : ''
+    const throttled = missing.some((store) => progress?.get(store)?.throttled === true)
+    const pace = throttled ? ', throttled while clients are served' : ''
     return { state: 'recovering', reason: `copying to ${namesOf(map, missing)}${pace}` }
   }
   return { state: 'degraded', reason: `${namesOf(map, waiting)} ${waiting.length === 1 ? 'is' : 'are'} not in sync` }
 }
 
-/** Of an extent that only suspect stores are left of: how they are merged; undefined where nothing is to be merged. */
-function mergeReason(
+/** How far the reconcile of an extent is of which only suspect stores are left; undefined where there is none. */
+function reconcileReason(
   map: MapCopy,
   extent: ExtentRecord,
   progress: ReadonlyMap<StoreId, Progress> | undefined,
@@ -82,25 +82,26 @@ function mergeReason(
   if (!primaryStands(map, extent)) {
     const left = suspectsLeft(map, extent)
     if (left === undefined) return undefined
-    const away = awaitedToMerge(map, extent)
-    const next = away.length > 0 ? `it waits for ${namesOf(map, away)}` : 'control is naming the one that merges them'
-    return `only suspect stores are left of it, and what ${namesOf(map, left)} hold is to be merged: ${next}`
+    const away = awaitedToReconcile(map, extent)
+    const next =
+      away.length > 0 ? `it waits for ${namesOf(map, away)}` : 'control is naming the store that reconciles them'
+    return `only suspect stores of it are left, and the contents of ${namesOf(map, left)} must be reconciled: ${next}`
   }
-  const sources = [...(progress ?? [])].filter(([, { merging }]) => merging !== undefined)
+  const sources = [...(progress ?? [])].filter(([, { reconciling }]) => reconciling !== undefined)
   if (sources.length === 0) return undefined
   const stores = sources.map(([store]) => store)
-  const inPhase = (phase: MergePhase) => stores.filter((store) => progress?.get(store)?.merging === phase)
+  const inPhase = (phase: MergePhase) => stores.filter((store) => progress?.get(store)?.reconciling === phase)
+  const primary = nodeName(map, extent.primary.store)
   const waitsFor = [
-    ...inPhase('closed').map((store) => `${nodeName(map, store)}, with which it has no connection`),
-    ...inPhase('reading').map((store) => `${nodeName(map, store)}, which reads and checks all that it holds`),
+    ...inPhase('closed').map((store) => `${nodeName(map, store)}, to which ${primary} has no connection`),
+    ...inPhase('reading').map((store) => `${nodeName(map, store)}, which reads and verifies everything it holds`),
   ]
   const next = waitsFor.length > 0 ? `it waits for ${waitsFor.join(', and for ')}` : 'it compares them block by block'
-  const primary = nodeName(map, extent.primary.store)
-  return `only suspect stores are left of it, and ${primary} merges what ${namesOf(map, stores)} hold: ${next}`
+  return `only suspect stores of it are left, and ${primary} reconciles the contents of ${namesOf(map, stores)}: ${next}`
 }
 
-/** Suspect stores without which control names nobody to merge an extent of which only such stores are left. */
-export function awaitedToMerge(map: MapCopy, extent: ExtentRecord): StoreId[] {
+/** Suspect stores that must be online before control starts the reconcile. */
+export function awaitedToReconcile(map: MapCopy, extent: ExtentRecord): StoreId[] {
   const left = primaryStands(map, extent) ? undefined : suspectsLeft(map, extent)
   return (left ?? []).filter((store) => map.nodes.get(store)?.state === 'down')
 }
@@ -112,11 +113,11 @@ function blockedReason(map: MapCopy, volume: VolumeRecord, extent: ExtentRecord)
   if (primary === undefined || primary.state === 'down') {
     const candidates = [...extent.inSync, ...extent.eligible].filter((store) => map.nodes.get(store)?.state === 'up')
     if (candidates.length > 0) return `its primary ${name} is down, and control is naming another one`
-    const lost = map.gone.has(extent.primary.store) ? 'declared lost for good' : 'down'
+    const lost = map.gone.has(extent.primary.store) ? 'declared permanently lost' : 'down'
     return `its primary ${name} is ${lost}, and no other replica holds every acknowledged write: it waits for ${name}`
   }
   if (extent.primary.counter === NO_INCARNATION) {
-    return `${name} lost acknowledged writes that another replica knows of, and gave it up: nobody else holds all of them`
+    return `${name} lost acknowledged writes that another replica has evidence of, and released the extent: no other replica holds all of them`
   }
   if (primary.incarnation.counter !== extent.primary.counter) {
     return `its primary ${name} has restarted, and control is naming the next one`
@@ -154,27 +155,27 @@ export function volumeHealth(map: MapCopy, volume: VolumeRecord, progressOf: Pro
   return { state, extents, reasons: [...reasons], fewestInSync: Number.isFinite(fewestInSync) ? fewestInSync : 0 }
 }
 
-/** Forced promotions and merges of suspect stores of a volume, by extent. */
+/** Forced promotions and reconciles of suspect stores of a volume, by extent. */
 export function forcedOf(map: MapCopy, volume: VolumeRecord): ForcedPromotion[] {
   return [...map.forced.values()]
     .filter(({ extent }) => volumeOf(extent) === volume.id)
     .sort((a, b) => a.extent - b.extent)
 }
 
-/** Says that acknowledged writes may be lost, until a person says that this is known. */
+/** Reports that acknowledged writes may be lost, until an operator acknowledges it. */
 function lossReason(map: MapCopy, volume: VolumeRecord): string | undefined {
   const open = forcedOf(map, volume).filter(({ acknowledged }) => !acknowledged)
   if (open.length === 0) return undefined
   const which = open.slice(0, 10).map(({ extent }) => extentIndexOf(extent))
   const more = open.length > which.length ? ` and ${open.length - which.length} more` : ''
   const how = [
-    ...(open.every(({ merged }) => merged === true) ? [] : ['got a primary by force']),
-    ...(open.some(({ merged }) => merged === true) ? ['were merged from suspect stores'] : []),
+    ...(open.every(({ merged }) => merged === true) ? [] : ['had a primary forced']),
+    ...(open.some(({ merged }) => merged === true) ? ['were reconciled from suspect stores'] : []),
   ]
   return `acknowledged writes may be lost in extents ${which.join(', ')}${more}, which ${how.join(' or ')}`
 }
 
-/** What people call a store: the name of its node, or its id when the map does not know it. */
+/** Name of a store's node; the id of the store when the map does not have it. */
 export function nodeName(map: MapCopy, store: StoreId): string {
   return map.nodes.get(store)?.name ?? store
 }

@@ -1,9 +1,9 @@
 import { FEATURE_LEVEL, type Voter } from '@ashlar/proto'
+import type { SpaceView } from '../storage/index.ts'
 import type { NodeView } from './node-view.ts'
-import { spaceResponse } from './room.ts'
-import type { LocalExtentResponse, LocalResponse } from './schemas.ts'
+import type { LocalExtentResponse, LocalResponse, SpaceResponse } from './schemas.ts'
 
-/** What a node says of itself alone, without asking anyone. */
+/** What a node reports of itself alone, without requests to others. */
 export function localResponse(view: NodeView): LocalResponse {
   const { readiness } = view
   return {
@@ -20,9 +20,13 @@ export function localResponse(view: NodeView): LocalResponse {
     featureLevel: FEATURE_LEVEL,
     insecure: view.insecure.map(({ option, address }) => ({ option, address })),
     suspicion: view.suspicion ?? null,
-    room: spaceResponse(view.room),
+    space: spaceResponse(view.space),
     control: controlOf(view),
   }
+}
+
+function spaceResponse({ space, freeBytes, since, reserves }: SpaceView): SpaceResponse {
+  return { level: space, freeBytes, since: new Date(since).toISOString(), reserves: { ...reserves } }
 }
 
 function controlOf({ controlLog }: NodeView): LocalResponse['control'] {
@@ -39,9 +43,12 @@ export function localExtentResponses(view: NodeView, volume?: string): LocalExte
   const extents = view.localExtents()
   const wanted =
     volume === undefined ? extents : extents.filter(({ extent }) => view.map.locate(extent)?.volume.name === volume)
-  return wanted.map(({ merging, ...extent }) => ({
+  return wanted.map(({ merging, streams, ...extent }) => ({
     ...extent,
-    streams: extent.streams.map((stream) => ({ ...stream })),
-    merging: merging?.map((source) => ({ ...source })) ?? null,
+    streams: streams.map(({ heldBlocks, yields, ...stream }) => ({
+      ...stream,
+      ...{ deferredBlocks: heldBlocks, throttled: yields },
+    })),
+    reconciling: merging?.map((source) => ({ ...source })) ?? null,
   }))
 }

@@ -5,7 +5,7 @@ import type { LoseReport } from './schemas.ts'
 /** Extents that one sentence names. */
 const NAMED = 10
 
-/** What declaring a store lost for good comes to, as far as this node's map tells (amendment 15). */
+/** What declaring a store permanently lost costs, as far as this node's map shows (amendment 15). */
 export function loseReport(map: MapCopy, node: NodeRecord): LoseReport {
   const held = [...map.volumes.values()].flatMap((volume) =>
     map
@@ -20,15 +20,15 @@ export function loseReport(map: MapCopy, node: NodeRecord): LoseReport {
     store: node.store,
     possible,
     because: possible
-      ? [map.gone.has(node.store) ? 'it is declared lost already' : 'nothing was heard of it for longer than its lease']
-      : [`it is ${node.state}: stop it first, and wait until its lease ran out`],
+      ? [map.gone.has(node.store) ? 'it is declared lost already' : 'its lease ran out']
+      : [`it is ${node.state}: stop it first, and wait until its lease runs out`],
     costs: possible ? costsOf(map, node, held, onlyHere) : [],
     replicas: held.length - onlyHere.length,
     onlyHere,
   }
 }
 
-/** No other store that control believes holds every acknowledged write of it. */
+/** No other trusted store holds every acknowledged write of it. */
 function isLast(map: MapCopy, { inSync, eligible }: ExtentRecord, store: StoreId): boolean {
   const holders = [...inSync, ...eligible]
   return holders.includes(store) && !holders.some((other) => other !== store && countsOn(map, other))
@@ -45,8 +45,8 @@ function costsOf(map: MapCopy, node: NodeRecord, held: readonly Held[], onlyHere
   const costs: string[] = []
   if (onlyHere.length > 0)
     costs.push(
-      `only it holds every acknowledged write of ${some(onlyHere)}: nobody serves these until it is back after all, or ` +
-        '`ashlar extent force-primary` names another replica, and what only this one held is lost',
+      `only it holds every acknowledged write of ${some(onlyHere)}: these have no primary until it comes back, or until ` +
+        '`ashlar extent force-primary` names another replica, which loses what only this one held',
     )
   const single = held.filter(({ record, name }) => !onlyHere.includes(name) && othersInSync(record, node.store) === 1)
   if (single.length > 0)
@@ -54,11 +54,11 @@ function costsOf(map: MapCopy, node: NodeRecord, held: readonly Held[], onlyHere
   const moving = held.filter(({ name }) => !onlyHere.includes(name))
   const homeless = moving.filter(({ record }) => !hasSpare(map, record))
   if (moving.length > homeless.length)
-    costs.push(`${moving.length - homeless.length} replicas are copied anew to other nodes, whole`)
+    costs.push(`${moving.length - homeless.length} replicas are copied to other nodes in full`)
   if (homeless.length > 0)
-    costs.push(`${homeless.length} replicas have no node to go to: their places wait until another one joins`)
+    costs.push(`${homeless.length} replicas have no node to go to: they wait until another node joins`)
   if (map.voters.some(({ store }) => store === node.store))
-    costs.push('it is a voter of control: give that place to another one too, see `ashlar cluster membership`')
+    costs.push('it is a voter of control: replace it there too, see `ashlar cluster membership`')
   if (costs.length === 0) costs.push('it holds nothing: it leaves the list of nodes')
   return costs
 }

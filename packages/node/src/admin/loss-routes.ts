@@ -23,7 +23,7 @@ const errors = { '4xx': errorSchema, '5xx': errorSchema }
 const oneNode = z.object({ id: z.string() })
 const oneExtent = z.object({ name: z.string(), number: z.coerce.number().int().min(0) })
 
-/** What only a person may decide, because acknowledged writes may be lost by it. */
+/** Decisions that only an operator may take, because acknowledged writes may be lost. */
 export function lossRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPluginAsyncZod {
   return async (server) => {
     server.get(
@@ -41,7 +41,7 @@ export function lossRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPluginA
       '/v1/volumes/:name/extents/:number/force-primary',
       {
         schema: {
-          summary: 'Make a node primary of an extent that nobody can serve; CONFLICT without acceptDataLoss',
+          summary: 'Make a node primary of an extent that has no primary; CONFLICT without acceptDataLoss',
           params: oneExtent,
           body: forceRequestSchema,
           response: { 200: extentSchema, ...errors },
@@ -53,7 +53,7 @@ export function lossRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPluginA
       '/v1/nodes/:id/lost',
       {
         schema: {
-          summary: 'What declaring a node lost for good comes to; changes nothing',
+          summary: 'What declaring a node permanently lost costs; changes nothing',
           params: oneNode,
           response: { 200: loseReportSchema, ...errors },
         },
@@ -64,7 +64,7 @@ export function lossRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPluginA
       '/v1/nodes/:id/lost',
       {
         schema: {
-          summary: 'Declare a node lost for good; CONFLICT without acceptDataLoss, or while its lease may hold',
+          summary: 'Declare a node permanently lost; CONFLICT without acceptDataLoss, or while its lease may hold',
           params: oneNode,
           body: loseRequestSchema,
           response: { 200: loseReportSchema, ...errors },
@@ -76,7 +76,7 @@ export function lossRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPluginA
       '/v1/volumes/:name/acknowledge-loss',
       {
         schema: {
-          summary: 'End the warning on a volume whose extents got primaries by force',
+          summary: 'End the warning on a volume whose extents had primaries forced',
           params: z.object({ name: z.string() }),
           response: { 200: volumeSchema, ...errors },
         },
@@ -94,7 +94,7 @@ function reportLose(view: NodeView, id: string): LoseReport {
   return loseReport(view.map, nodeNamed(view, id))
 }
 
-/** Answers with what it came to: afterwards the node may be in no list any more. */
+/** Responds with the report from before: afterwards the node may be in no list any more. */
 async function lose(view: NodeView, id: string, acceptDataLoss: boolean): Promise<LoseReport> {
   const report = reportLose(view, id)
   if (!acceptDataLoss || !report.possible) throw leftAsItIs(report.node, report, report.costs)
@@ -129,13 +129,13 @@ async function force(
   return after
 }
 
-/** Nothing was done: the loss was not accepted, or control would refuse it. */
+/** The error of a request that changed nothing: the loss was not accepted, or control would refuse it. */
 function leftAsItIs(
   what: string,
   { possible, because }: Pick<LoseReport, 'possible' | 'because'>,
   losses: readonly string[],
 ): AshlarError {
-  return new AshlarError('CONFLICT', `${what} was left as it is: ${(possible ? losses : because).join('; ')}`, {
-    hint: possible ? 'say that this loss is accepted to do it' : '',
+  return new AshlarError('CONFLICT', `${what} was not changed: ${(possible ? losses : because).join('; ')}`, {
+    hint: possible ? 'set acceptDataLoss to true to accept this loss' : '',
   })
 }

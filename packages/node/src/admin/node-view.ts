@@ -13,7 +13,7 @@ import type { RaftView } from '../core/raft/index.ts'
 import type { ExtentStatus } from '../core/replication/index.ts'
 import type { SpaceView } from '../storage/index.ts'
 
-/** Whether the node can serve what it holds, and if not, what it waits for, as a sentence for people. */
+/** Whether the node can serve what it holds, and if not, what it waits for, as a sentence for operators. */
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string }
 
 /** A block that was read from the store just now. */
@@ -24,7 +24,7 @@ export interface VerifiedBlock extends BlockVersion {
 }
 
 /**
- * What the HTTP API and the metrics know of the node that they belong to. The composition root implements it over the
+ * What the HTTP API and the metrics read of their node. The composition root implements it over the
  * machines; a test gives plain values. Everything but `admin` and `versions` is read at once, from memory, and is only
  * true for the moment.
  */
@@ -36,19 +36,19 @@ export interface NodeView {
   readonly labels: Readonly<Record<string, string>>
   /** Listeners that --insecure allowed. */
   readonly insecure: readonly InsecureListener[]
-  /** The map as this node has learned it. It changes in place: look, do not keep. */
+  /** The map as this node has learned it. It changes in place: read it, keep no reference. */
   readonly map: MapCopy
-  /** The control leader: the store that answered this node as one last, and has not said since that it is none. */
+  /** The control leader: the store that last responded to this node as leader and has not denied it since. */
   readonly leader: StoreId | undefined
   readonly leaseHeld: boolean
   /** How this store takes part in control's log; undefined when it does not. */
   readonly controlLog: RaftView | undefined
   readonly readiness: Readiness
-  /** Why this store does not believe itself in this life; undefined where it does (amendment 11). */
+  /** Why this incarnation of the store is suspect; undefined when it is not (amendment 11). */
   readonly suspicion: string | undefined
-  /** Room on the disk of this store. */
-  readonly room: SpaceView
-  /** Whether frames of another store come at the moment: who is silent does not answer over HTTP either. */
+  /** Free space on the disk of this store. */
+  readonly space: SpaceView
+  /** Whether frames of another store arrive at the moment: a silent node does not respond over HTTP either. */
   hears(store: StoreId): boolean
   /** One for each extent that this store holds. */
   localExtents(): readonly ExtentStatus[]

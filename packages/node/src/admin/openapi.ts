@@ -7,8 +7,8 @@ interface Document {
 }
 
 /**
- * Leaves out of the description what no path refers to: each schema comes in one form for what is sent and one for what is
- * received, and mostly one of them is used.
+ * Removes schemas that no path refers to: each schema has one form for requests and one for responses, and mostly only one
+ * of them is used.
  */
 export const withoutUnusedSchemas: TransformObject = (input) => {
   const document = jsonSchemaTransformObject(input)

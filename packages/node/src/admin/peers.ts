@@ -5,79 +5,79 @@ import { localExtentResponses, localResponse } from './local.ts'
 import type { NodeView } from './node-view.ts'
 import { type LocalExtentResponse, type LocalResponse, localExtentSchema, localSchema } from './schemas.ts'
 
-/** Gets JSON from the API of another node. Rejects when it does not come in time or is refused. */
+/** Gets JSON from the API of another node. Rejects on a timeout or a refusal. */
 export type FetchPeer = (api: string, path: string) => Promise<unknown>
 
-/** What one node said of itself, or why it did not. */
+/** What one node reported of itself, or why it did not respond. */
 export type PeerResponse<T> =
   | { readonly answered: true; readonly value: T }
   | { readonly answered: false; readonly reason: string }
 
 /**
- * One answer for each node of the map that should answer, by store. Nodes that are down are not asked, nor are those that this
- * node does not hear: the rest need not wait for what would not come.
+ * One response for each node of the map that should respond, by store. Nodes that are down or that this node receives no
+ * frames from get no request, so that no report waits for them.
  */
 export type PeerResponses<T> = ReadonlyMap<StoreId, PeerResponse<T>>
 
 /**
- * For a node that is heard, but whose API does not answer. Long enough for a busy one, short enough that a person does not wonder:
- * what is missing is said to be missing.
+ * For a node whose frames arrive, but whose API does not respond. Long enough for a busy node, short enough for an
+ * interactive command; the report names the nodes that are missing.
  */
 const PEER_TIMEOUT_MS = 1500
 
 /** `FetchPeer` over HTTP. */
 export const fetchPeer: FetchPeer = async (api, path) => {
-  // What the map says is data of others, and a URL is made of it here.
+  // The address comes from another node and becomes part of a URL here.
   if (!isDialable(api)) throw new AshlarError('USAGE', 'it is not an address')
-  // An API never redirects: what does is no node, and must not send this one elsewhere.
+  // An API never redirects: a server that does is no node, and must not direct this one elsewhere.
   const options = { signal: AbortSignal.timeout(PEER_TIMEOUT_MS), redirect: 'error' } as const
   const response = await fetch(`http://${api}${path}`, options)
   if (!response.ok) throw new Error(`status ${response.status}`)
   return await response.json()
 }
 
-export async function askLocal(view: NodeView, fetchPeer: FetchPeer): Promise<PeerResponses<LocalResponse>> {
-  return await askAll(view, () => localResponse(view), localSchema, '/v1/local', fetchPeer)
+export async function requestLocal(view: NodeView, fetchPeer: FetchPeer): Promise<PeerResponses<LocalResponse>> {
+  return await requestAll(view, () => localResponse(view), localSchema, '/v1/local', fetchPeer)
 }
 
 /** Extents of one volume, or of all. */
-export async function askLocalExtents(
+export async function requestLocalExtents(
   view: NodeView,
   fetchPeer: FetchPeer,
   volume?: string,
 ): Promise<PeerResponses<LocalExtentResponse[]>> {
   const path = volume === undefined ? '/v1/local/extents' : `/v1/local/extents?volume=${encodeURIComponent(volume)}`
-  return await askAll(view, () => localExtentResponses(view, volume), localExtentSchema.array(), path, fetchPeer)
+  return await requestAll(view, () => localExtentResponses(view, volume), localExtentSchema.array(), path, fetchPeer)
 }
 
-async function askAll<T>(
+async function requestAll<T>(
   view: NodeView,
   own: () => T,
   schema: z.ZodType<T>,
   path: string,
   fetchPeer: FetchPeer,
 ): Promise<PeerResponses<T>> {
-  // Where another store took the place of one nobody is to be asked, and nobody is missed.
+  // A store without an address was replaced by another one: it gets no request and is not reported as missing.
   const nodes = [...view.map.nodes.values()].filter(({ state, address }) => state !== 'down' && address !== '')
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     nodes.map(async (node): Promise<readonly [StoreId, PeerResponse<T>]> => {
       const { store, api } = node
       if (store === view.store) return [store, { answered: true, value: own() }]
       if (!view.hears(store))
-        return [store, { answered: false, reason: 'it was not asked: this node hears nothing of it' }]
+        return [store, { answered: false, reason: 'no request was sent: this node receives nothing from it' }]
       try {
-        return [store, { answered: true, value: schema.parse(await askWhileHeard(view, node, path, fetchPeer)) }]
+        return [store, { answered: true, value: schema.parse(await requestWhileHeard(view, node, path, fetchPeer)) }]
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error)
-        return [store, { answered: false, reason: `its API at ${api} did not answer: ${reason}` }]
+        return [store, { answered: false, reason: `its API at ${api} did not respond: ${reason}` }]
       }
     }),
   )
-  return new Map(answers)
+  return new Map(responses)
 }
 
-/** Rejects as soon as nothing is heard of the node any more: it hangs, or it is gone. */
-async function askWhileHeard(
+/** Rejects as soon as no frames arrive from the node any more: it hangs, or it ended. */
+async function requestWhileHeard(
   view: NodeView,
   { store, api }: NodeRecord,
   path: string,
@@ -85,7 +85,7 @@ async function askWhileHeard(
 ): Promise<unknown> {
   const silent = Promise.withResolvers<never>()
   const timer = setInterval(() => {
-    if (!view.hears(store)) silent.reject(new Error('nothing is heard of it any more'))
+    if (!view.hears(store)) silent.reject(new Error('this node receives nothing from it any more'))
   }, TIMERS.tickMs)
   try {
     return await Promise.race([fetchPeer(api, path), silent.promise])
@@ -94,7 +94,7 @@ async function askWhileHeard(
   }
 }
 
-/** What a store said of an extent that it holds; undefined when it did not answer, or holds none of it. */
+/** What a store reported of an extent that it holds; undefined when it did not respond, or holds none of it. */
 export function heldExtent(
   answers: PeerResponses<LocalExtentResponse[]>,
   store: StoreId,
@@ -104,7 +104,7 @@ export function heldExtent(
   return answer?.answered === true ? answer.value.find((held) => held.extent === extent) : undefined
 }
 
-/** Looks progress up in what the primaries' nodes said. */
+/** Looks progress up in what the nodes of the primaries reported. */
 export function progressFrom(view: NodeView, answers: PeerResponses<LocalExtentResponse[]>): ProgressOf {
   const progress = new Map<number, Map<StoreId, Progress>>()
   for (const [store, answer] of answers) {
@@ -112,7 +112,10 @@ export function progressFrom(view: NodeView, answers: PeerResponses<LocalExtentR
     for (const extent of answer.value) {
       const record = view.map.extents.get(extent.extent as never)
       if (extent.role !== 'primary' || record?.primary.store !== store) continue
-      progress.set(extent.extent, extent.merging === null ? progressOfStreams(extent) : progressOfMerge(extent.merging))
+      progress.set(
+        extent.extent,
+        extent.reconciling === null ? progressOfStreams(extent) : progressOfReconcile(extent.reconciling),
+      )
     }
   }
   return (extent) => progress.get(extent)
@@ -124,20 +127,23 @@ function progressOfStreams(extent: Pick<LocalExtentResponse, 'streams'>): Map<St
       stream.store as StoreId,
       {
         joining: JOINING_PHASES.has(stream.phase),
-        // Before the two ends were compared nobody knows what differs.
+        // What differs is unknown until the two ends were compared.
         behindBlocks: KNOWING_PHASES.has(stream.phase) ? stream.behindBlocks : undefined,
-        yields: stream.yields,
+        throttled: stream.throttled,
       },
     ]),
   )
 }
 
-function progressOfMerge(sources: NonNullable<LocalExtentResponse['merging']>): Map<StoreId, Progress> {
+function progressOfReconcile(sources: NonNullable<LocalExtentResponse['reconciling']>): Map<StoreId, Progress> {
   return new Map(
-    sources.map(({ store, phase }) => [store as StoreId, { joining: false, behindBlocks: undefined, merging: phase }]),
+    sources.map(({ store, phase }) => [
+      store as StoreId,
+      { joining: false, behindBlocks: undefined, reconciling: phase },
+    ]),
   )
 }
 
-/** Phases of a stream in which the replica is catching up, or has and is about to be counted. */
+/** Phases of a stream in which the replica catches up, or has done so and is about to be in sync. */
 const JOINING_PHASES: ReadonlySet<string> = new Set(['comparing', 'copying', 'live'])
 const KNOWING_PHASES: ReadonlySet<string> = new Set(['copying', 'live'])

@@ -19,8 +19,14 @@ import {
 } from './health.ts'
 import { levelWaitsFor } from './levels.ts'
 import type { NodeView } from './node-view.ts'
-import { askLocal, askLocalExtents, type FetchPeer, heldExtent, type PeerResponses, progressFrom } from './peers.ts'
-import { lowOnSpace, roomOf } from './room.ts'
+import {
+  type FetchPeer,
+  heldExtent,
+  type PeerResponses,
+  progressFrom,
+  requestLocal,
+  requestLocalExtents,
+} from './peers.ts'
 import type {
   ClusterResponse,
   ExtentResponse,
@@ -29,11 +35,12 @@ import type {
   NodeResponse,
   VolumeResponse,
 } from './schemas.ts'
+import { lowOnSpace, spaceOf } from './space.ts'
 
-/** Answers of the API, put together from the map and from what the other nodes say of themselves. */
+/** Responses of the API, made of the map and of what the other nodes report of themselves. */
 
 export async function clusterReport(view: NodeView, fetchPeer: FetchPeer): Promise<ClusterResponse> {
-  const [locals, extents] = await Promise.all([askLocal(view, fetchPeer), askLocalExtents(view, fetchPeer)])
+  const [locals, extents] = await Promise.all([requestLocal(view, fetchPeer), requestLocalExtents(view, fetchPeer)])
   const { map } = view
   const volumes = volumesByName(view).map((volume) => volumeResponse(view, volume, progressFrom(view, extents)))
   const nodes = nodesByName(view)
@@ -64,11 +71,11 @@ export async function clusterReport(view: NodeView, fetchPeer: FetchPeer): Promi
     featureLevelWaitsFor: levelWaitsFor(view, locals),
     reasons,
     insecure: insecureOf(view, locals),
-    unasked: [...locals].filter(([, answer]) => !answer.answered).map(([store]) => nodeName(map, store)),
+    notResponding: [...locals].filter(([, answer]) => !answer.answered).map(([store]) => nodeName(map, store)),
   }
 }
 
-/** Without control nothing can be named, changed or renewed: leases run out, and everything waits. */
+/** Without control no primary is named, no set changes and no lease is renewed: everything waits. */
 function controlState(view: NodeView): HealthState {
   return view.map.cluster !== undefined && view.leaseHeld ? 'healthy' : 'unavailable'
 }
@@ -104,7 +111,7 @@ interface HeldCounts {
 
 export async function nodeReports(view: NodeView, fetchPeer: FetchPeer): Promise<NodeResponse[]> {
   const held = countHeldBy(view)
-  const locals = await askLocal(view, fetchPeer)
+  const locals = await requestLocal(view, fetchPeer)
   return nodesByName(view).map((node) => nodeResponse(view, node, held, locals))
 }
 
@@ -124,7 +131,7 @@ function nodeResponse(
     startCounter: node.incarnation.counter,
     ...(held.get(node.store) ?? { primaries: 0, replicas: 0, inSync: 0 }),
     declaredLost: view.map.gone.has(node.store),
-    room: roomOf(locals, node.store),
+    space: spaceOf(locals, node.store),
   }
 }
 
@@ -153,15 +160,15 @@ export function nodeNamed(view: NodeView, id: string): NodeRecord {
   throw new AshlarError('NOT_FOUND', `there is no node ${id}`, { hint: `nodes are ${names.join(', ')}` })
 }
 
-/** One node with what it says of itself. Throws NOT_FOUND. */
+/** One node with what it reports of itself. Throws NOT_FOUND. */
 export async function nodeReport(view: NodeView, id: string, fetchPeer: FetchPeer): Promise<NodeDetailsResponse> {
   const node = nodeNamed(view, id)
   const { store } = node
-  const [locals, extents] = await Promise.all([askLocal(view, fetchPeer), askLocalExtents(view, fetchPeer)])
+  const [locals, extents] = await Promise.all([requestLocal(view, fetchPeer), requestLocalExtents(view, fetchPeer)])
   const report = nodeResponse(view, node, countHeldBy(view), locals)
   const local = locals.get(store)
   const self = local?.answered === true ? local.value : undefined
-  const silence = local === undefined ? 'it is down, so it was not asked' : 'it did not answer'
+  const silence = local === undefined ? 'it is down, so no request was sent' : 'it did not respond'
   return {
     ...report,
     ready: self?.ready ?? null,
@@ -190,14 +197,14 @@ function heldVolumes(view: NodeView, store: StoreId, progressOf: ProgressOf): No
 }
 
 export async function volumeReports(view: NodeView, fetchPeer: FetchPeer): Promise<VolumeResponse[]> {
-  const progressOf = progressFrom(view, await askLocalExtents(view, fetchPeer))
+  const progressOf = progressFrom(view, await requestLocalExtents(view, fetchPeer))
   return volumesByName(view).map((volume) => volumeResponse(view, volume, progressOf))
 }
 
 /** Throws NOT_FOUND. */
 export async function volumeReport(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<VolumeResponse> {
   const volume = volumeNamed(view, name)
-  return volumeResponse(view, volume, progressFrom(view, await askLocalExtents(view, fetchPeer, name)))
+  return volumeResponse(view, volume, progressFrom(view, await requestLocalExtents(view, fetchPeer, name)))
 }
 
 function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: ProgressOf): VolumeResponse {
@@ -212,7 +219,7 @@ function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: Progre
     holders: volume.holders.map(({ session, client, mode }) => ({ session, client, mode })),
     reasons: [...reasons],
     forced: forcedOf(view.map, volume).map(({ extent, store, epoch, acknowledged, merged = false }) => ({
-      ...{ extent: extentIndexOf(extent), node: nodeName(view.map, store), epoch, acknowledged, merged },
+      ...{ extent: extentIndexOf(extent), node: nodeName(view.map, store), epoch, acknowledged, reconciled: merged },
     })),
   }
 }
@@ -220,7 +227,7 @@ function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: Progre
 /** Extents of a volume with the standing of each replica. Throws NOT_FOUND. */
 export async function extentReports(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExtentResponse[]> {
   const volume = volumeNamed(view, name)
-  const answers = await askLocalExtents(view, fetchPeer, name)
+  const answers = await requestLocalExtents(view, fetchPeer, name)
   const progressOf = progressFrom(view, answers)
   return view.map.extentsOf(volume.id).map((record, index) => ({
     extent: index,
@@ -238,8 +245,8 @@ export async function extentReports(view: NodeView, name: string, fetchPeer: Fet
 }
 
 /**
- * `in-sync` is what control committed. `joining` is what the primary reports: it is copying to the replica. All else is
- * `out`, also a replica whose primary could not be asked: nobody vouches for it.
+ * `in-sync` is what control committed. `joining` is what the primary reports: it copies to the replica. All else is
+ * `out`, also a replica whose primary did not respond.
  */
 function standingOf(
   view: NodeView,
@@ -252,7 +259,7 @@ function standingOf(
   return progressOf(record.id)?.get(store)?.joining === true ? 'joining' : 'out'
 }
 
-/** 0 for a replica that is in sync; null where nobody could say. */
+/** 0 for a replica that is in sync; null where the primary did not report it. */
 function behindBlocks(record: ExtentRecord, store: StoreId, progressOf: ProgressOf): number | null {
   if (record.inSync.includes(store)) return 0
   return progressOf(record.id)?.get(store)?.behindBlocks ?? null

@@ -42,7 +42,7 @@ import {
 const errors = { '4xx': errorSchema, '5xx': errorSchema }
 const byName = z.object({ name: z.string() })
 
-/** Everything about the cluster that the command line does. */
+/** Everything about the cluster that the command line uses. */
 export function clusterRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPluginAsyncZod {
   return async (server) => {
     server.get(
@@ -59,7 +59,7 @@ export function clusterRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPlug
       '/v1/nodes/:id',
       {
         schema: {
-          summary: 'One node, by name or store id, and what it says of itself',
+          summary: 'One node, by name or store id, with what it reports of itself',
           params: z.object({ id: z.string() }),
           response: { 200: nodeDetailsSchema, ...errors },
         },
@@ -71,7 +71,7 @@ export function clusterRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPlug
         `/v1/explain/${kind}/:name`,
         {
           schema: {
-            summary: `Why a ${kind} is as it is, what it waits for, what to do`,
+            summary: `Why a ${kind} is in its state, what it waits for, what to do`,
             params: byName,
             response: { 200: explanationSchema, ...errors },
           },
@@ -83,7 +83,7 @@ export function clusterRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPlug
       '/v1/explain/extent/:name/:number',
       {
         schema: {
-          summary: 'Why an extent of a volume is as it is, what it waits for, what to do',
+          summary: 'Why an extent of a volume is in its state, what it waits for, what to do',
           params: z.object({ name: z.string(), number: z.coerce.number().int().min(0) }),
           response: { 200: explanationSchema, ...errors },
         },
@@ -123,7 +123,7 @@ export function volumeRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPlugi
       '/v1/volumes/:name',
       {
         schema: {
-          summary: 'Remove a volume and its bytes for good; CONFLICT while somebody has it open',
+          summary: 'Remove a volume and its data permanently; CONFLICT while a client has it open',
           params: byName,
           response: { 204: z.null(), ...errors },
         },
@@ -156,11 +156,11 @@ function completed(request: CreateVolumeRequest): NewVolume {
   return volume
 }
 
-/** Bytes of blocks that one answer of versions reads at most: what is verified is in memory for as long as it takes. */
+/** Bytes of blocks that one response of versions reads at most: they are in memory while they are verified. */
 const VERIFIED_BYTES = 16 * MIB
 const VERIFIED_BLOCKS = 4096
 
-/** What this node says of itself alone. Other nodes ask it to put their answers together. */
+/** What this node reports of itself alone. Other nodes request it to complete their responses. */
 export function localRoutes(view: NodeView): FastifyPluginAsyncZod {
   return async (server) => {
     server.get(
@@ -195,10 +195,10 @@ export function localRoutes(view: NodeView): FastifyPluginAsyncZod {
 }
 
 async function versionsResponse(view: NodeView, extent: ExtentId, firstBlock: number): Promise<VersionsResponse> {
-  const place = view.map.locate(extent)
-  if (place === undefined) throw new AshlarError('NOT_FOUND', `the map has no extent ${extent}`)
-  const { blockSizeBytes } = place.volume
-  const blockCount = Math.ceil(extentLengthBytes(place.volume, place.index) / blockSizeBytes)
+  const found = view.map.locate(extent)
+  if (found === undefined) throw new AshlarError('NOT_FOUND', `the map has no extent ${extent}`)
+  const { blockSizeBytes } = found.volume
+  const blockCount = Math.ceil(extentLengthBytes(found.volume, found.index) / blockSizeBytes)
   const asked = Math.max(1, Math.min(VERIFIED_BLOCKS, Math.floor(VERIFIED_BYTES / blockSizeBytes)))
   const blocks = Math.max(0, Math.min(asked, blockCount - firstBlock))
   const versions = await view.versions(extent, firstBlock, blocks)

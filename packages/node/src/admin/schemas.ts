@@ -2,7 +2,7 @@ import { ERRORS, type ErrorCode, LIMITS, NAME_PATTERN, NAME_RULE, STORE_SPACES }
 import { z } from 'zod'
 import { HEALTH_STATES } from './health.ts'
 
-/** The shapes of the API. What validates requests also writes /openapi.json, and gives the command line its types. */
+/** Schemas of the API. They validate requests, generate /openapi.json and give the command line its types. */
 
 const count = z.number().int().min(0)
 const name = z.string().regex(NAME_PATTERN, { message: NAME_RULE })
@@ -14,7 +14,7 @@ export const errorSchema = z
     error: z.object({
       code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]),
       message: z.string(),
-      hint: z.string().describe('What to do next; empty when there is nothing to say.'),
+      hint: z.string().describe('What to do next; may be empty.'),
     }),
   })
   .meta({ id: 'Error' })
@@ -31,33 +31,39 @@ const extentCountsSchema = z.object({
 export const clusterSchema = z
   .object({
     state: healthState,
-    leader: z.string().nullable().describe('Name of the node that leads control; null while nobody is known to.'),
-    voters: z.array(z.string()).describe("Names of the nodes that keep control's log, or ids of stores that are gone."),
+    leader: z.string().nullable().describe('Name of the node that leads control; null while no leader is known.'),
+    voters: z
+      .array(z.string())
+      .describe("Names of the nodes that keep control's log; the id of the store where the map has no name for it."),
     nodes: count,
     nodesUp: count,
     volumes: count,
     extents: extentCountsSchema,
-    behindBlocks: count.describe('Blocks that joining replicas still need, as far as nodes could be asked.'),
+    behindBlocks: count.describe('Blocks that joining replicas still need, summed over the nodes that responded.'),
     cluster: z.string().nullable().describe('Id of the cluster; null while there is none.'),
     mapRevision: count,
     featureLevel: count
       .default(0)
-      .describe('What every node of the cluster understands; rises once all were upgraded.'),
+      .describe('What every node of the cluster understands. Rises once all nodes are upgraded.'),
     featureLevelWaitsFor: z
       .array(z.string())
       .default([])
-      .describe('Nodes that keep it below what the answering node knows, each with what to do.'),
+      .describe('Nodes that keep the level below what the responding node supports, each with what to do.'),
     reasons: z.array(z.string()).describe('Why the state is not healthy, each reason once.'),
     insecure: z.array(insecureSchema).describe('Listeners that anyone on the network can use.'),
-    unasked: z.array(z.string()).describe('Nodes that did not answer in time, so that their part is missing here.'),
+    notResponding: z
+      .array(z.string())
+      .describe('Nodes that did not respond in time: what only they know is missing here.'),
   })
   .meta({ id: 'Cluster' })
 
 const spaceSchema = z.object({
-  space: z.enum(STORE_SPACES).describe('free, filling, tight or full: each refuses more than the one before.'),
-  freeBytes: count.describe('Free bytes of its disk, less what its ballast lacks.'),
-  since: z.string().describe('When it came to this, by its clock.'),
-  reserves: z.object({ placement: count, writes: count, last: count }).describe('Free bytes below which it refuses.'),
+  level: z.enum(STORE_SPACES).describe('free, filling, tight or full: each refuses more than the one before.'),
+  freeBytes: count.describe('Free bytes of the disk, less what the ballast file still lacks.'),
+  since: z.string().describe('When it reached this level, by the clock of the node.'),
+  reserves: z
+    .object({ placement: count, writes: count, last: count })
+    .describe('Free bytes below which the store refuses new extents, new blocks, or all writes.'),
 })
 
 export const nodeSchema = z
@@ -65,29 +71,29 @@ export const nodeSchema = z
     id: z.string().describe('Name of the node.'),
     state: z.enum(['up', 'down', 'draining']),
     store: z.string().describe('Id of its store: its identity.'),
-    address: z.string().describe('Where peers and clients connect; empty once another store has taken the address.'),
+    address: z.string().describe('Where peers and clients connect; empty once another store took over the address.'),
     api: z.string().describe('host:port of its API.'),
     trust: z.enum(['trusted', 'suspect']),
     startCounter: count.describe('How often its store was opened.'),
-    primaries: count.describe('Extents that it is primary of.'),
-    replicas: count.describe('Replicas that it should hold.'),
+    primaries: count.describe('Extents whose primary it is.'),
+    replicas: count.describe('Replicas assigned to it.'),
     inSync: count.describe('Replicas of these that are in sync.'),
     declaredLost: z
       .boolean()
       .default(false)
-      .describe('A person declared it lost for good, and some extent still names it.'),
-    room: spaceSchema.nullable().default(null).describe('Room on its disk; null when it could not be asked.'),
+      .describe('An operator declared it permanently lost, and some extent still names it.'),
+    space: spaceSchema.nullable().default(null).describe('Free space on its disk; null when the node did not respond.'),
   })
   .meta({ id: 'Node' })
 
 export const nodeDetailsSchema = nodeSchema
   .extend({
-    ready: z.boolean().nullable().describe('What its /readyz says; null when it could not be asked.'),
-    reason: z.string().describe('Why it is not ready, or could not be asked.'),
+    ready: z.boolean().nullable().describe('Result of its /readyz; null when the node did not respond.'),
+    reason: z.string().describe('Why it is not ready, or why it did not respond.'),
     version: z.string().nullable(),
     pid: count.nullable(),
     dataDir: z.string().nullable(),
-    labels: z.record(z.string(), z.string()).nullable().describe('What --label told it.'),
+    labels: z.record(z.string(), z.string()).nullable().describe('Labels set by --label.'),
     volumes: z.array(
       z.object({ name: z.string(), primaries: count, replicas: count, inSync: count, behindBlocks: count.nullable() }),
     ),
@@ -96,7 +102,7 @@ export const nodeDetailsSchema = nodeSchema
 
 const holderSchema = z.object({
   session: count.default(0).describe('Names the session in `ashlar volume detach`; 0 from an older version.'),
-  client: z.string().describe('What the client calls itself.'),
+  client: z.string().describe('Name that the client gave itself.'),
   mode: z.string(),
 })
 
@@ -106,16 +112,16 @@ export const detachReportSchema = z
     sessions: z.array(holderSchema),
     possible: z.boolean(),
     consequences: z.array(z.string()),
-    gone: z
+    alreadyEnded: z
       .array(count)
       .optional()
-      .describe('Once it is done: sessions among those named that held the volume no more, as far as this node knew.'),
+      .describe('After the detach: named sessions that did not hold the volume any more, as far as this node knew.'),
   })
   .meta({ id: 'DetachReport' })
 
 export const detachRequestSchema = z.strictObject({
   sessions: z.array(count.min(1)).min(1).max(LIMITS.holders),
-  fence: z.boolean().default(false).describe('These sessions are to be fenced.'),
+  fence: z.boolean().default(false).describe('True: fence these sessions. False: only validate the request.'),
 })
 
 export const volumeSchema = z
@@ -136,15 +142,15 @@ export const volumeSchema = z
       .array(
         z.object({
           ...{ extent: count, node: z.string(), epoch: count, acknowledged: z.boolean() },
-          merged: z
+          reconciled: z
             .boolean()
             .default(false)
-            .describe('Nobody forced it: only suspect stores were left, and what they held was merged.'),
+            .describe('Not forced by an operator: only suspect stores were left, and their contents were reconciled.'),
         }),
       )
       .default([])
       .describe(
-        'Extents that got a primary by force or a merge, the latest time each: acknowledged writes may be lost.',
+        'Extents whose primary was forced or that were reconciled, each with the latest time: acknowledged writes may be lost.',
       ),
   })
   .meta({ id: 'Volume' })
@@ -173,16 +179,16 @@ export const extentSchema = z
       z.object({
         node: z.string(),
         standing,
-        behindBlocks: count.nullable().describe('Blocks that it still needs; null when nobody could say.'),
+        behindBlocks: count.nullable().describe('Blocks that it still needs; null when the primary did not respond.'),
       }),
     ),
     state: healthState,
     reason: z.string(),
-    id: count.describe('Number of the extent in the cluster, as /v1/local knows it.'),
+    id: count.describe('Number of the extent in the cluster, as in /v1/local.'),
     damagedBlocks: count
       .nullable()
       .default(null)
-      .describe('Known to be damaged on the primary; null when it could not be asked.'),
+      .describe('Damaged blocks known on the primary; null when it did not respond.'),
   })
   .meta({ id: 'Extent' })
 
@@ -192,16 +198,13 @@ export const forceRequestSchema = z
     acceptDataLoss: z
       .boolean()
       .default(false)
-      .describe('Without it nothing is done, and the answer says what may be lost.'),
+      .describe('False: nothing is done, and the response says what may be lost.'),
   })
   .meta({ id: 'ForcePrimary' })
 
 export const loseRequestSchema = z
   .strictObject({
-    acceptDataLoss: z
-      .boolean()
-      .default(false)
-      .describe('Without it nothing is done, and the answer says what it costs.'),
+    acceptDataLoss: z.boolean().default(false).describe('False: nothing is done, and the response says what it costs.'),
   })
   .meta({ id: 'LoseNode' })
 
@@ -209,27 +212,27 @@ export const loseReportSchema = z
   .object({
     node: z.string(),
     store: z.string(),
-    possible: z.boolean().describe('False: control refuses it, and `because` says why.'),
+    possible: z.boolean().describe('False: control would refuse it, and `because` says why.'),
     because: z.array(z.string()),
-    costs: z.array(z.string()).describe('What declaring it lost comes to.'),
-    replicas: count.describe('Replicas that get a place elsewhere.'),
-    onlyHere: z.array(z.string()).describe('Extents whose acknowledged writes only this store holds all of.'),
+    costs: z.array(z.string()).describe('Consequences of declaring it lost.'),
+    replicas: count.describe('Replicas that are assigned to other nodes.'),
+    onlyHere: z.array(z.string()).describe('Extents of which only this store holds every acknowledged write.'),
   })
   .meta({ id: 'LoseReport' })
 
 const heldSchema = z.object({
   node: z.string(),
   state: z.string(),
-  lastEpoch: count.nullable().describe('Epoch of the last write that it holds; null when it could not be asked.'),
+  lastEpoch: count.nullable().describe('Epoch of the last write that it holds; null when the node did not respond.'),
   lastSeq: count.nullable(),
-  commitSeq: count.nullable().describe('Up to here it knows writes to be acknowledged.'),
+  commitSeq: count.nullable().describe('Writes up to this seq are acknowledged, as far as it knows.'),
 })
 
 export const forceReportSchema = z
   .object({
     extent: z.string(),
-    possible: z.boolean().describe('False: control refuses it, and `because` says why.'),
-    because: z.array(z.string()).describe('Why nobody serves the extent, or why it cannot be forced.'),
+    possible: z.boolean().describe('False: control would refuse it, and `because` says why.'),
+    because: z.array(z.string()).describe('Why the extent has no serving primary, or why it cannot be forced.'),
     mayBeLost: z.array(z.string()),
     replica: heldSchema.describe('The one that would become primary.'),
     others: z.array(heldSchema),
@@ -243,7 +246,7 @@ const localControlSchema = z.object({
   recovering: z
     .boolean()
     .default(false)
-    .describe('It lost its log, or part of it: it does not vote until it has all of it again.'),
+    .describe('Its log was lost or damaged: it does not vote until the log is complete again.'),
   term: count,
   lastIndex: count,
   commit: count.describe('Last entry that it knows to be committed.'),
@@ -252,20 +255,20 @@ const localControlSchema = z.object({
   diskWaitedMs: z
     .number()
     .default(0)
-    .describe('How long its disk has not answered the oldest request of the log, milliseconds; 0: it owes nothing.'),
+    .describe('Age of the oldest log request that its disk has not completed, milliseconds; 0: none is pending.'),
   voters: z.array(z.string()).describe('Ids of the stores that vote, by its newest entry.'),
   learners: z.array(z.string()).describe('Ids of the stores that receive the log and do not vote.'),
 })
 
 export const membersSchema = z
   .object({
-    leader: z.string().nullable().describe('Name of the node that leads; null while nobody is known to.'),
+    leader: z.string().nullable().describe('Name of the node that leads; null while no leader is known.'),
     members: z.array(
       z.object({
-        node: z.string().describe('Name of the node, or the id of a store that the map does not know any more.'),
+        node: z.string().describe('Name of the node; the id of the store where the map has no name for it.'),
         store: z.string(),
         votes: z.boolean(),
-        role: logRole.or(z.enum(['learner', 'unknown'])).describe('unknown: the node could not be asked.'),
+        role: logRole.or(z.enum(['learner', 'unknown'])).describe('unknown: the node did not respond.'),
         term: count.nullable(),
         lastIndex: count.nullable(),
         commit: count.nullable(),
@@ -288,19 +291,19 @@ export const localSchema = z
     pid: count,
     version: z.string(),
     dataDir: z.string(),
-    labels: z.record(z.string(), z.string()).default({}).describe('What --label told it.'),
+    labels: z.record(z.string(), z.string()).default({}).describe('Labels set by --label.'),
     ready: z.boolean(),
     reason: z.string(),
     leaseHeld: z.boolean(),
     mapRevision: count,
-    featureLevel: count.default(0).describe('Feature level that its build knows.'),
+    featureLevel: count.default(0).describe('Feature level that its build supports.'),
     insecure: z.array(z.object({ option: z.string(), address: z.string() })),
     suspicion: z
       .string()
       .nullable()
       .default(null)
-      .describe('What made its store suspect, as it found when it opened it; null when it found nothing.'),
-    room: spaceSchema.nullable().default(null).describe('Room on its disk.'),
+      .describe('Why the store is suspect, as found when it was opened; null when it is not.'),
+    space: spaceSchema.nullable().default(null).describe('Free space on its disk.'),
     control: localControlSchema.nullable().default(null).describe("Its part in control's log; null when it has none."),
   })
   .meta({ id: 'Local' })
@@ -322,17 +325,17 @@ export const localExtentSchema = z
         phase: z.string(),
         marked: z.boolean(),
         behindBlocks: count,
-        heldBlocks: count.default(0).describe('Blocks among these that wait until the other store has room.'),
+        deferredBlocks: count.default(0).describe('Blocks among these that wait for free space on the replica.'),
         copiedBlocks: count,
-        yields: z.boolean().default(false).describe('The copy takes turns with others, because clients are served.'),
+        throttled: z.boolean().default(false).describe('The copy is throttled, because clients are served.'),
         ackedSeq: count,
       }),
     ),
-    merging: z
+    reconciling: z
       .array(z.object({ store: z.string(), phase: z.enum(['closed', 'reading', 'ready']) }))
       .nullable()
       .default(null)
-      .describe('Suspect stores that are merged before the primary begins, itself included; null when it does not.'),
+      .describe('Suspect stores that are reconciled before the primary serves, itself included; null when none are.'),
   })
   .meta({ id: 'LocalExtent' })
 
@@ -351,7 +354,7 @@ export const versionsSchema = z
         intact: z.boolean(),
       }),
     ),
-    nextBlock: count.nullable().describe('Ask again from here; null at the end of the extent.'),
+    nextBlock: count.nullable().describe('First block of the next request; null at the end of the extent.'),
   })
   .meta({ id: 'Versions' })
 
@@ -360,9 +363,9 @@ export const explanationSchema = z
     kind: z.enum(['volume', 'extent', 'node']),
     name: z.string(),
     state: z.string(),
-    because: z.array(z.string()).describe('Why it is as it is.'),
+    because: z.array(z.string()).describe('Reasons for this state.'),
     waitsFor: z.array(z.string()),
-    todo: z.array(z.string()).describe('What a person can do.'),
+    todo: z.array(z.string()).describe('What an operator can do.'),
   })
   .meta({ id: 'Explanation' })
 

@@ -7,7 +7,7 @@ import { errorSchema } from './schemas.ts'
 /** The scrub of a node, as its API sees it. */
 export interface ScrubView {
   readonly status: ScrubStatus
-  /** Why this store is to leave the in-sync sets, once nobody would wait for it; undefined for a sound one. */
+  /** Why this store is to leave the in-sync sets once no extent would wait for it; undefined for a sound one. */
   readonly reasonToLeave: string | undefined
   command(command: ScrubCommand): void
 }
@@ -15,20 +15,20 @@ export interface ScrubView {
 const count = z.number().int().min(0)
 const passSchema = z.object({
   startedAt: z.string().describe('By the clock of the node.'),
-  endedAt: z.string().nullable().describe('Null while it goes on.'),
+  endedAt: z.string().nullable().describe('Null while the pass runs.'),
   blocks: count,
   bytes: count,
   damagedBlocks: count.describe('Blocks whose bytes were wrong or missing.'),
-  lostLeaves: count.describe('Runs of 256 blocks whose versions were others than their digest says.'),
+  lostLeaves: count.describe('Runs of 256 blocks whose versions do not match their digest.'),
 })
 
 export const scrubSchema = z
   .object({
     state: z.enum(['off', 'paused', 'running', 'waiting']),
     bytesPerSecond: count,
-    position: z.number().min(0).max(1).describe('Part of the pass that is done.'),
+    position: z.number().min(0).max(1).describe('Part of the pass that is done, from 0 to 1.'),
     current: passSchema.nullable(),
-    last: passSchema.nullable().describe('The last pass that came to its end.'),
+    last: passSchema.nullable().describe('The last completed pass.'),
     reasonToLeave: z
       .string()
       .nullable()
@@ -52,7 +52,7 @@ export function scrubRoutes(view: ScrubView): FastifyPluginAsyncZod {
   return async (server) => {
     server.get(
       SCRUB_PATH,
-      { schema: { summary: 'How far the scrub of this store is', response: { 200: scrubSchema, ...errors } } },
+      { schema: { summary: 'Progress of the scrub of this store', response: { 200: scrubSchema, ...errors } } },
       () => scrubResponse(view),
     )
     server.post(
@@ -88,7 +88,7 @@ function scrubResponse({ status, reasonToLeave }: ScrubView): ScrubResponse {
   }
 }
 
-/** What `explain` says of the scrub of a node, and what it waits for because of it; nothing when the node does not answer. */
+/** The scrub of a node for `explain`; empty when the node does not respond. */
 export async function explainScrub(
   api: string,
   fetchPeer: FetchPeer,
@@ -102,7 +102,7 @@ export async function explainScrub(
   const now =
     current === null ? `its scrub is ${state}` : `its scrub is ${state}, ${Math.floor(position * 100)} % of a pass done`
   const before = last === null ? 'no pass has ended yet' : `the last pass ended ${last.endedAt}, ${found(last)}`
-  const leaving = `its store is suspect: ${reasonToLeave}. It leaves once every extent that it is in sync of has enough others in sync on trusted nodes that are up`
+  const leaving = `its store is suspect: ${reasonToLeave}. It leaves the in-sync sets once each of its extents has enough other replicas in sync on trusted nodes that are up`
   return {
     because: [`${now}${current === null ? '' : `, ${found(current)}`}; ${before}`],
     waitsFor: reasonToLeave === null ? [] : [leaving],
@@ -110,6 +110,6 @@ export async function explainScrub(
 }
 
 function found({ blocks, damagedBlocks, lostLeaves }: NonNullable<ScrubResponse['last']>): string {
-  const lost = lostLeaves === 0 ? '' : `, and versions lost in ${lostLeaves} places`
+  const lost = lostLeaves === 0 ? '' : `, and versions lost in ${lostLeaves} runs of 256 blocks`
   return `${blocks} blocks read, ${damagedBlocks} of them damaged${lost}`
 }

@@ -18,14 +18,14 @@ export interface AdminServerOptions {
   readonly log: Logger
   /** Text and content type of /metrics. */
   readonly metrics: { readonly contentType: string; expose(): Promise<string> }
-  /** Absent: this node has no scrub to ask about. */
+  /** Absent: this node has no scrub. */
   readonly scrub?: ScrubView
-  /** How other nodes are asked; HTTP unless a test says otherwise. */
+  /** How other nodes are reached; HTTP unless a test replaces it. */
   readonly fetchPeer?: FetchPeer
 }
 
-/** Answers of these paths are asked for all day long: they are worth no log line. */
-const QUIET_PATHS = new Set(['/healthz', '/readyz', '/metrics'])
+/** Monitoring requests these paths all day: they are not logged. */
+const UNLOGGED_PATHS = new Set(['/healthz', '/readyz', '/metrics'])
 const OK = 'ok\n'
 
 /** The HTTP API of a node, not listening yet: `inject` of the result is how tests call it. */
@@ -37,7 +37,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
     // Requests are logged by the hook below, at debug.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 64 * 1024,
-    // A connection that sends slowly, or many headers, must not hold a socket for long (slow clients are a way to attack).
+    // A connection that sends slowly, or many headers, must not hold a socket for long (an attack by slow clients).
     connectionTimeout: 30_000,
     requestTimeout: 10_000,
     keepAliveTimeout: 30_000,
@@ -52,7 +52,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
   server.setNotFoundHandler(sendNotFound)
   server.addHook('onRequest', (request, _reply, done) => done(foreignHost(request)))
   server.addHook('onResponse', (request, reply, done) => {
-    if (!QUIET_PATHS.has(request.url)) {
+    if (!UNLOGGED_PATHS.has(request.url)) {
       const { method, url } = request
       request.log.debug({ method, url, status: reply.statusCode, tookMs: Math.round(reply.elapsedTime) }, 'request')
     }
@@ -79,7 +79,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
 }
 
 /**
- * The refusal of a request to a loopback listener that came under another name, or undefined. A web page can let its own
+ * The refusal of a request to a loopback listener with another host name, or undefined. A web page can let its own
  * name resolve to loopback; its scripts then count as of the same origin and may do all that the API does (DNS rebinding).
  */
 function foreignHost({ server, hostname }: FastifyRequest): AshlarError | undefined {
@@ -87,12 +87,12 @@ function foreignHost({ server, hostname }: FastifyRequest): AshlarError | undefi
   if (typeof listener !== 'object' || listener === null || !isLoopback(listener.address)) return undefined
   const host = hostname.replace(/^\[|\]$/g, '')
   if (host === '' || isLoopback(host)) return undefined
-  return new AshlarError('READ_ONLY', 'this API listens on loopback and was called by another name', {
-    hint: 'call it as localhost or 127.0.0.1, or listen on an address of that name with --api',
+  return new AshlarError('READ_ONLY', 'this API listens on loopback, and the request names another host', {
+    hint: 'use localhost or 127.0.0.1, or listen on an address of that name with --api',
   })
 }
 
-/** What machines ask. Hidden from the API's own description: it is not for people. */
+/** Paths for monitoring and tools. The description of the API leaves them out. */
 function registerProbes(server: FastifyInstance, view: NodeView, metrics: AdminServerOptions['metrics']): void {
   const schema = { hide: true }
   // The process lives, whatever its peers do: a liveness probe that fails with the cluster would restart all of it.

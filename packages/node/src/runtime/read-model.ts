@@ -70,7 +70,7 @@ export class NodeReadModel implements NodeView {
     return this.replicaStore.identity.suspicion
   }
 
-  get room(): SpaceView {
+  get space(): SpaceView {
     return this.replicaStore.space()
   }
 

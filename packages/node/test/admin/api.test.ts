@@ -58,10 +58,10 @@ describe('the cluster', () => {
       cluster: CLUSTER,
       mapRevision: 7,
       featureLevel: 0,
-      featureLevelWaitsFor: [2, 3].map((n) => `n${n}, whose build knows level 0: upgrade it`),
+      featureLevelWaitsFor: [2, 3].map((n) => `n${n}, whose build supports level 0: upgrade it`),
       reasons: [],
       insecure: [],
-      unasked: [],
+      notResponding: [],
     })
   })
 
@@ -69,7 +69,7 @@ describe('the cluster', () => {
     const view = new FakeView(mapOf({ nodes: [nodeRecord(1), nodeRecord(2, { state: 'down' })] }))
     const call = await serve(t, view)
     assert.deepEqual((await call('/v1/cluster')).body.featureLevelWaitsFor, [
-      'n2, which does not answer: start it, or declare it lost (`ashlar node lost n2`)',
+      'n2, which does not respond: start it, or declare it lost (`ashlar node lost n2`)',
     ])
     view.map.featureLevel = 1
     const { body } = await call('/v1/cluster')
@@ -97,7 +97,7 @@ describe('the cluster', () => {
     const view = new FakeView(mapOf({ nodes: [nodeRecord(1), nodeRecord(2), nodeRecord(3, { address: '' })] }))
     view.silent.add(storeOf(3))
     const call = await serve(t, view)
-    assert.deepEqual((await call('/v1/cluster')).body.unasked, [])
+    assert.deepEqual((await call('/v1/cluster')).body.notResponding, [])
   })
 
   it('names the nodes that did not answer, and goes on without them', async (t) => {
@@ -106,7 +106,7 @@ describe('the cluster', () => {
       return await quietPeers(api, path)
     })
     const { status, body } = await call('/v1/cluster')
-    assert.deepEqual([status, body.unasked], [200, ['n2']])
+    assert.deepEqual([status, body.notResponding], [200, ['n2']])
   })
 
   it('warns of listeners that --insecure opened, on any node', async (t) => {
@@ -148,15 +148,15 @@ describe('the cluster', () => {
     const view = demo()
     view.silent.add(storeOf(2))
     const asked = new Set<string>()
-    const room = { space: 'free', freeBytes: 1, since: '', reserves: { placement: 3, writes: 2, last: 1 } }
+    const space = { level: 'free', freeBytes: 1, since: '', reserves: { placement: 3, writes: 2, last: 1 } }
     const call = await serve(t, view, async (api, path) => {
       asked.add(api)
       const answer = await quietPeers(api, path)
-      return Array.isArray(answer) ? answer : { ...(answer as object), room }
+      return Array.isArray(answer) ? answer : { ...(answer as object), space }
     })
     const nodes = (await call('/v1/nodes')).body
     assert.deepEqual(
-      nodes.map(({ id, state, room }: Record<string, unknown>) => [id, state, room === null]),
+      nodes.map(({ id, state, space }: Record<string, unknown>) => [id, state, space === null]),
       [
         ['n1', 'up', false],
         ['n2', 'up', true],
@@ -164,8 +164,8 @@ describe('the cluster', () => {
       ],
     )
     const { ready, reason } = (await call('/v1/nodes/n2')).body
-    assert.deepEqual([ready, reason], [null, 'it was not asked: this node hears nothing of it'])
-    assert.deepEqual((await call('/v1/cluster')).body.unasked, ['n2'])
+    assert.deepEqual([ready, reason], [null, 'no request was sent: this node receives nothing from it'])
+    assert.deepEqual((await call('/v1/cluster')).body.notResponding, ['n2'])
     assert.deepEqual([...asked], ['127.0.0.1:7483'])
   })
 
@@ -177,10 +177,10 @@ describe('the cluster', () => {
       return new Promise(() => undefined)
     })
     const { status, body } = await call('/v1/cluster')
-    assert.deepEqual([status, body.unasked], [200, ['n2']])
+    assert.deepEqual([status, body.notResponding], [200, ['n2']])
     view.silent.clear()
     const { reason } = (await call('/v1/nodes/n2')).body
-    assert.match(reason, /7482 did not answer: nothing is heard of it any more$/)
+    assert.match(reason, /7482 did not respond: this node receives nothing from it any more$/)
   })
 
   it('describes one node by name or store, and says why another one could not be asked', async (t) => {
@@ -192,7 +192,7 @@ describe('the cluster', () => {
     assert.deepEqual(own.labels, { zone: 'a' })
     const other = (await call(`/v1/nodes/${storeOf(2)}`)).body
     assert.deepEqual([other.id, other.ready, other.pid], ['n2', null, null])
-    assert.match(other.reason, /127\.0\.0\.1:7482 did not answer: connection refused/)
+    assert.match(other.reason, /127\.0\.0\.1:7482 did not respond: connection refused/)
     const none = await call('/v1/nodes/n9')
     assert.deepEqual([none.status, none.body.error.code], [404, 'NOT_FOUND'])
     assert.match(none.body.error.hint, /n1, n2, n3/)
@@ -263,17 +263,17 @@ describe('extents', () => {
     assert.equal(extent.replicas[2].standing, 'out')
   })
 
-  it('say which store has no room, since when, and what to do', async (t) => {
+  it('say which store has no free space, since when, and what to do', async (t) => {
     const view = demo()
-    const room = {
-      space: 'full',
+    const space = {
+      level: 'full',
       freeBytes: 50,
       since: '2026-01-01T00:00:00.000Z',
       reserves: { placement: 4, writes: 3, last: 2 },
     }
     const call = await serve(t, view, async (api, path) => {
       const local = await quietPeers(api, path)
-      return path === '/v1/local' && api === '127.0.0.1:7482' ? { ...(local as object), room } : local
+      return path === '/v1/local' && api === '127.0.0.1:7482' ? { ...(local as object), space } : local
     })
     const full = /^n2 has been full since 2026-01-01T00:00:00.000Z: 0 MiB .* \(ENOSPC\)/
     const todo = /^trim what guests no longer need/
@@ -286,17 +286,17 @@ describe('extents', () => {
     assert.match(node.body.waitsFor.join(), /^it has been full since/)
     assert.match(node.body.todo.join(), todo)
     const other = await call('/v1/explain/node/n1')
-    assert.match(other.body.because.join(), /it has room: 1024 MiB/)
+    assert.match(other.body.because.join(), /it has free space: 1024 MiB/)
     assert.deepEqual(other.body.todo, [])
     const cluster = await call('/v1/cluster')
     assert.equal(cluster.body.state, 'degraded')
     assert.match(cluster.body.reasons.join(), full)
     const nodes = await call('/v1/nodes')
     assert.deepEqual(
-      nodes.body.map((each: { room: { space: string } | null }) => each.room?.space),
+      nodes.body.map((each: { space: { level: string } | null }) => each.space?.level),
       ['free', 'full', undefined],
     )
-    assert.deepEqual((await call('/v1/nodes/n2')).body.room, room)
+    assert.deepEqual((await call('/v1/nodes/n2')).body.space, space)
   })
 
   it('are explained with what they wait for and what to do', async (t) => {

@@ -24,7 +24,7 @@ describe('the end of sessions by a person', () => {
     assert.equal(status, 200)
     assert.deepEqual(body.sessions, [{ session: 2, client: 'c2', mode: 'shared' }])
     assert.equal(body.possible, true)
-    assert.match(body.consequences[2], /1 other sessions go on without a break/)
+    assert.match(body.consequences[2], /1 other sessions continue without interruption/)
     assert.equal((await call(PATH)).body.sessions.length, 2)
   })
 
@@ -52,7 +52,7 @@ describe('the end of sessions by a person', () => {
       view.commands,
       [9, 2].map((session) => ({ do: 'detach', volume: 1, session, fence: true })),
     )
-    assert.deepEqual([body.sessions, body.gone], [[{ session: 2, client: 'c2', mode: 'shared' }], [9]])
+    assert.deepEqual([body.sessions, body.alreadyEnded], [[{ session: 2, client: 'c2', mode: 'shared' }], [9]])
     assert.equal((await call(PATH, { method: 'POST', body: { sessions: [9], fence: true } })).status, 200)
     assert.equal((await call(PATH, { method: 'POST', body: { sessions: [9] } })).status, 409)
   })

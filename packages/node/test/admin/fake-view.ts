@@ -127,7 +127,7 @@ export function replicaStatus(extent: ExtentId): ExtentStatus {
   }
 }
 
-/** A NodeView of plain values; `commands` keeps what was asked of control. */
+/** A NodeView of plain values; `commands` keeps the commands sent to control. */
 export class FakeView implements NodeView {
   readonly store = storeOf(1)
   readonly name = 'n1' as NodeName
@@ -141,7 +141,7 @@ export class FakeView implements NodeView {
   leaseHeld = true
   suspicion: string | undefined
   readiness: Readiness = { ready: true }
-  room: NodeView['room'] = {
+  space: NodeView['space'] = {
     space: 'free',
     freeBytes: GIB,
     since: 0,

@@ -40,10 +40,10 @@ describe('a volume', () => {
     assert.deepEqual(found.reasons, ['copying to n3'])
   })
 
-  it('says so when the copy takes turns because clients are served', () => {
-    const progress = new Map([[storeOf(3), { joining: true, behindBlocks: 12, yields: true }]])
+  it('says so when the copy is throttled because clients are served', () => {
+    const progress = new Map([[storeOf(3), { joining: true, behindBlocks: 12, throttled: true }]])
     const found = health({ extents: [extentRecord(1, 0, without3)] }, progress)
-    assert.deepEqual(found.reasons, ['copying to n3, in turns while clients are served'])
+    assert.deepEqual(found.reasons, ['copying to n3, throttled while clients are served'])
   })
 
   it('is degraded when one replica is being copied and another one is not', () => {
@@ -82,16 +82,16 @@ describe('a volume', () => {
     const of1 = (state: 'up' | 'down') =>
       nodeRecord(1, { trust: 'suspect', state, incarnation: { bootId: 'boot', counter: 2 } })
     const alone = extentRecord(1, 0, { epoch: 4 as Epoch, inSync: [storeOf(1)] })
-    const left = 'only suspect stores are left of it, and what n1, n2, n3 hold is to be merged'
+    const left = 'only suspect stores of it are left, and the contents of n1, n2, n3 must be reconciled'
 
-    it('is unavailable while one of them is away, saying for whom it waits', () => {
+    it('is unavailable while one of them is down, and names the one that it waits for', () => {
       const { state, reasons } = health({ nodes: [of1('down'), ...suspects], extents: [alone] })
       assert.deepEqual([state, reasons], ['unavailable', [`${left}: it waits for n1`]])
     })
 
-    it('is unavailable until control has named who merges them', () => {
+    it('is unavailable until control has named the store that reconciles them', () => {
       const { reasons } = health({ nodes: [of1('up'), ...suspects], extents: [alone] })
-      assert.deepEqual(reasons, [`${left}: control is naming the one that merges them`])
+      assert.deepEqual(reasons, [`${left}: control is naming the store that reconciles them`])
     })
 
     it('waits for a store that is believed as before, also for one that is down', () => {
@@ -99,21 +99,21 @@ describe('a volume', () => {
       assert.match(health({ nodes, extents: [alone] }).reasons[0] ?? '', /: it waits for n1$/)
     })
 
-    it('is unavailable while they are merged, also with enough in sync, saying who has not said what it holds', () => {
+    it('is unavailable while they are reconciled, also with enough in sync, and names those that it waits for', () => {
       const extent = extentRecord(1, 0, { epoch: 5 as Epoch, primary: { store: storeOf(1), counter: 2 } })
       const map = mapOf({ volumes: [volume], nodes: [of1('up'), ...suspects], extents: [extent] })
       const mark = { extent: extent.id, epoch: extent.epoch, store: storeOf(1), acknowledged: true, changedAt: 7 }
       map.forced.set(extent.id, { ...mark, merged: true })
-      const merging = (...phases: NonNullable<Progress['merging']>[]) =>
+      const merging = (...phases: NonNullable<Progress['reconciling']>[]) =>
         volumeHealth(map, volume, () => {
-          const progress = phases.map((phase) => ({ joining: false, behindBlocks: undefined, merging: phase }))
+          const progress = phases.map((phase) => ({ joining: false, behindBlocks: undefined, reconciling: phase }))
           return new Map(progress.map((of, at) => [storeOf(at + 1), of]))
         })
-      const going = 'only suspect stores are left of it, and n1 merges what n1, n2, n3 hold'
+      const going = 'only suspect stores of it are left, and n1 reconciles the contents of n1, n2, n3'
       const { state, reasons } = merging('ready', 'closed', 'reading')
       assert.equal(state, 'unavailable')
       assert.deepEqual(reasons, [
-        `${going}: it waits for n2, with which it has no connection, and for n3, which reads and checks all that it holds`,
+        `${going}: it waits for n2, to which n1 has no connection, and for n3, which reads and verifies everything it holds`,
       ])
       assert.deepEqual(merging('ready', 'ready', 'ready').reasons, [`${going}: it compares them block by block`])
       assert.equal(volumeHealth(map, volume, () => new Map()).state, 'healthy', 'once it is over')

@@ -32,15 +32,15 @@ describe('a primary by force', () => {
     const { status, body } = await call(`${FORCE}/n1`)
     assert.equal(status, 200)
     assert.equal(body.possible, true)
-    assert.deepEqual(body.because, ['nobody serves it: n2 alone holds every acknowledged write'])
+    assert.deepEqual(body.because, ['it has no primary: only n2 holds every acknowledged write'])
     assert.deepEqual(body.replica, { node: 'n1', state: 'up', lastEpoch: 3, lastSeq: 7, commitSeq: 6 })
     assert.deepEqual(body.others, [
       { node: 'n2', state: 'down', lastEpoch: null, lastSeq: null, commitSeq: null },
       { node: 'n3', state: 'up', lastEpoch: 3, lastSeq: 9, commitSeq: 9 },
     ])
     assert.match(body.mayBeLost[0], /last write on n1 is epoch 3, seq 7/)
-    assert.match(body.mayBeLost[1], /n3 knows writes up to seq 9 to be acknowledged: it lost less/)
-    assert.match(body.mayBeLost[2], /n2 held is overwritten when they come back/)
+    assert.match(body.mayBeLost[1], /n3 knows that writes up to seq 9 were acknowledged: with it less is lost/)
+    assert.match(body.mayBeLost[2], /n2 held is overwritten once they are back/)
   })
 
   it('is not done without acceptDataLoss, and the refusal says what may be lost', async (t) => {
@@ -48,7 +48,7 @@ describe('a primary by force', () => {
     const call = await serve(t, view)
     const { status, body } = await call(FORCE, { method: 'POST', body: { node: 'n1' } })
     assert.deepEqual([status, body.error.code], [409, 'CONFLICT'])
-    assert.match(body.error.message, /demo\/0 was left as it is: the last write on n1 is epoch 3, seq 7/)
+    assert.match(body.error.message, /demo\/0 was not changed: the last write on n1 is epoch 3, seq 7/)
     assert.deepEqual(view.commands, [])
   })
 
@@ -86,15 +86,12 @@ describe('a volume whose extents got primaries by force', () => {
     const call = await serve(t, view)
     const { body } = await call('/v1/volumes/demo')
     assert.equal(body.state, 'degraded')
-    assert.deepEqual(body.forced, [{ extent: 0, node: 'n1', epoch: 5, acknowledged: false, merged: false }])
-    assert.deepEqual(body.reasons, ['acknowledged writes may be lost in extents 0, which got a primary by force'])
+    assert.deepEqual(body.forced, [{ extent: 0, node: 'n1', epoch: 5, acknowledged: false, reconciled: false }])
+    assert.deepEqual(body.reasons, ['acknowledged writes may be lost in extents 0, which had a primary forced'])
     const explained = (await call('/v1/explain/volume/demo')).body
     assert.ok(explained.todo.includes('ashlar volume acknowledge-loss demo'))
     const extent = (await call('/v1/explain/extent/demo/0')).body
-    assert.match(
-      extent.because.join('\n'),
-      /n1 was made primary by force in epoch 5: .* nobody has acknowledged that yet/,
-    )
+    assert.match(extent.because.join('\n'), /n1 was made primary by force in epoch 5: .* this is not acknowledged yet/)
     assert.equal((await call('/v1/cluster')).body.state, 'degraded')
 
     view.map.forced.set(FIRST, forced({ acknowledged: true }))
@@ -107,14 +104,14 @@ describe('a volume whose extents got primaries by force', () => {
     view.map.forced.set(FIRST, forced({ merged: true }))
     const call = await serve(t, view)
     const { body } = await call('/v1/volumes/demo')
-    assert.deepEqual([body.state, body.forced[0].merged], ['degraded', true])
+    assert.deepEqual([body.state, body.forced[0].reconciled], ['degraded', true])
     assert.deepEqual(body.reasons, [
-      'acknowledged writes may be lost in extents 0, which were merged from suspect stores',
+      'acknowledged writes may be lost in extents 0, which were reconciled from suspect stores',
     ])
     const { because } = (await call('/v1/explain/extent/demo/0')).body
     assert.match(
       because.join('\n'),
-      /n1 was named to merge what the suspect stores hold that were left, in epoch 5: .* may be lost/,
+      /n1 became primary to reconcile the suspect stores that were left, in epoch 5: .* may be lost/,
     )
   })
 
@@ -126,9 +123,9 @@ describe('a volume whose extents got primaries by force', () => {
     view.controlLog = { ...log, applied: 7, snapshotIndex: 0, members, diskWaitedMs: 42_000, followers: [] }
     const call = await serve(t, view)
     const says = async () => (await call('/v1/explain/node/n1')).body.waitsFor.join('\n')
-    assert.match(await says(), /has not saved what control's log holds for 42 s: another voter leads meanwhile/)
+    assert.match(await says(), /has not completed a write to control's log for 42 s: another voter leads meanwhile/)
     view.controlLog = { ...view.controlLog, members: { voters: voters.slice(0, 1), learners: [] } }
-    assert.match(await says(), /for 42 s: nobody else votes, so nothing is decided until it does/)
+    assert.match(await says(), /for 42 s: it is the only voter, so control decides nothing until it does/)
     view.controlLog = { ...view.controlLog, diskWaitedMs: 200 }
     assert.doesNotMatch(await says(), /control's log/)
   })
@@ -150,14 +147,14 @@ describe('a volume whose extents got primaries by force', () => {
     const { body } = await call('/v1/explain/extent/demo/0')
     assert.equal(body.state, 'unavailable')
     assert.deepEqual(body.waitsFor, [
-      'only suspect stores are left of it, and n1 merges what n1, n2, n3 hold: it compares them block by block',
+      'only suspect stores of it are left, and n1 reconciles the contents of n1, n2, n3: it compares them block by block',
     ])
     assert.deepEqual(
       body.because.filter((line: string) => line.includes('is suspect')),
       [
         'the store of n1 is suspect: batch 7 is missing from the journal, batch 9 follows',
-        'the store of n2 is suspect: control saw two directories with its identity, of which one is a copy',
-        'the store of n3 is suspect: why could not be asked',
+        'the store of n2 is suspect: control saw two data directories with its identity, one of which is a copy',
+        'the store of n3 is suspect: the node did not respond with the reason',
       ],
     )
     const node = (await call('/v1/explain/node/n1')).body
@@ -176,7 +173,7 @@ describe('a volume whose extents got primaries by force', () => {
   it('explain names the last resort only where nobody who holds everything is here', async (t) => {
     const call = await serve(t, stuck())
     const { todo } = (await call('/v1/explain/extent/demo/0')).body
-    assert.ok(todo.includes('see what would be lost: ashlar extent force-primary demo/0 --node n3'))
+    assert.ok(todo.includes('see what a forced promotion would lose: ashlar extent force-primary demo/0 --node n3'))
     const well = await serve(t, demo())
     assert.deepEqual((await well('/v1/explain/extent/demo/0')).body.todo, [])
   })
@@ -188,8 +185,11 @@ describe('what only a person can end', () => {
     const call = await serve(t, demo({ extents: [gaveUp] }))
     const { state, waitsFor, todo } = (await call('/v1/explain/extent/demo/0')).body
     assert.equal(state, 'unavailable')
-    assert.match(waitsFor[0], /^n2 lost acknowledged writes that another replica knows of, and gave it up/)
-    assert.ok(todo.includes('see what would be lost: ashlar extent force-primary demo/0 --node n1'))
+    assert.match(
+      waitsFor[0],
+      /^n2 lost acknowledged writes that another replica has evidence of, and released the extent/,
+    )
+    assert.ok(todo.includes('see what a forced promotion would lose: ashlar extent force-primary demo/0 --node n1'))
     const report = (await call(`${FORCE}/n1`)).body
     assert.equal(report.possible, true)
   })
@@ -220,13 +220,13 @@ describe('a node that is declared lost', () => {
     const call = await serve(t, view)
     const { body } = await call('/v1/nodes/n3/lost')
     assert.deepEqual([body.possible, body.replicas, body.onlyHere], [true, 2, ['demo/0']])
-    assert.match(body.costs[0], /^only it holds every acknowledged write of demo\/0: nobody serves these until/)
+    assert.match(body.costs[0], /^only it holds every acknowledged write of demo\/0: these have no primary until/)
     assert.equal(body.costs[1], 'demo/1 are left with one replica in sync until others are copied')
-    assert.equal(body.costs[2], '2 replicas are copied anew to other nodes, whole')
+    assert.equal(body.costs[2], '2 replicas are copied to other nodes in full')
     assert.equal(body.costs.length, 3)
     view.map.nodes.delete(storeOf(4))
     const alone = (await call('/v1/nodes/n3/lost')).body
-    assert.equal(alone.costs[2], '2 replicas have no node to go to: their places wait until another one joins')
+    assert.equal(alone.costs[2], '2 replicas have no node to go to: they wait until another node joins')
   })
 
   it('is refused without acceptDataLoss and while it is up, and is one command of control otherwise', async (t) => {
@@ -234,7 +234,7 @@ describe('a node that is declared lost', () => {
     const call = await serve(t, view)
     const up = await call('/v1/nodes/n2/lost', { method: 'POST', body: { acceptDataLoss: true } })
     assert.deepEqual([up.status, up.body.error.code], [409, 'CONFLICT'])
-    assert.match(up.body.error.message, /n2 was left as it is: it is up: stop it first/)
+    assert.match(up.body.error.message, /n2 was not changed: it is up: stop it first/)
     const careless = await call('/v1/nodes/n3/lost', { method: 'POST', body: {} })
     assert.match(careless.body.error.message, /1 replicas have no node to go to/)
     assert.deepEqual(view.commands, [])
@@ -248,7 +248,7 @@ describe('a node that is declared lost', () => {
     view.map.gone = new Set([storeOf(2)])
     const call = await serve(t, view)
     assert.equal((await call('/v1/nodes/n2')).body.declaredLost, true)
-    assert.match((await call('/v1/explain/node/n2')).body.waitsFor[0], /declared lost for good/)
-    assert.match((await call('/v1/explain/extent/demo/0')).body.waitsFor[0], /n2 is declared lost for good/)
+    assert.match((await call('/v1/explain/node/n2')).body.waitsFor[0], /declared permanently lost/)
+    assert.match((await call('/v1/explain/extent/demo/0')).body.waitsFor[0], /n2 is declared permanently lost/)
   })
 })
