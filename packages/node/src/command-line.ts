@@ -1,6 +1,6 @@
 /**
- * For the command line: options and shapes of the API, without what a node is made of, so that a command that only asks a
- * question starts fast. Not stable.
+ * For the command line: options and shapes of the API, without the node itself, so that a command which only sends a
+ * request starts fast. Not stable.
  */
 export type {
   ApiError,

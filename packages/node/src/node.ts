@@ -41,7 +41,7 @@ export interface Node {
   readonly api: string
   /**
    * Hands over what the node leads, stops the machines, then closes connections, log, store and, last, the API, so that
-   * probes are answered until the end. May be called again; every call resolves when all is closed.
+   * it responds to probes until the end. May be called again; every call resolves when all is closed.
    */
   stop(): Promise<void>
 }

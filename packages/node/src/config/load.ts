@@ -28,8 +28,8 @@ interface Given {
 }
 
 /**
- * Brings the values of a table together: defaults, then the file, then the environment, then flags; the later wins.
- * Throws USAGE naming the option, and where the bad value stands.
+ * Merges the values of a table: defaults, then the file, then the environment, then flags; the later wins. Throws USAGE with
+ * the option and the place of the bad value.
  */
 export function loadOptions<Table extends OptionTable>(table: Table, inputs: OptionInputs): LoadedOptions<Table> {
   const fromFile = inputs.file === undefined ? new Map<string, Given>() : readFile(table, inputs.file)
@@ -49,7 +49,7 @@ export function loadOptions<Table extends OptionTable>(table: Table, inputs: Opt
   return { values: values as OptionValues<Table>, sources: sources as LoadedOptions<Table>['sources'] }
 }
 
-/** Says where a value stands, as a person would look for it. */
+/** The place of a value in the words of an operator: FILE:LINE, a variable or a flag. */
 export function describeSource(source: OptionSource): string {
   switch (source.from) {
     case 'default':
@@ -69,7 +69,7 @@ function parseGiven(spec: OptionSpec<unknown>, given: Given): unknown {
   } catch (error) {
     if (!(error instanceof AshlarError)) throw error
     const { source } = given
-    // Flags and variables carry the option's name in their own; a line of a file does not.
+    // The place of a flag or variable contains the option's name; that of a file does not.
     const where = source.from === 'file' ? `${describeSource(source)}: ${spec.name}` : describeSource(source)
     throw new AshlarError('USAGE', `${where}: ${error.message}`, error.hint === undefined ? {} : { hint: error.hint })
   }

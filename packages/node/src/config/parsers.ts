@@ -1,7 +1,7 @@
 import { AshlarError, formatAddress, isName, NAME_RULE, parseAddress } from '@ashlar/proto'
 import { formatBytes, formatDuration, formatReserve, parseBytes, parseDuration, parseReserve } from './quantities.ts'
 
-/** How many voters a cluster may be founded with. */
+/** How many voters a cluster may be bootstrapped with. */
 const VOTER_COUNTS = [1, 3, 5]
 
 /** Pairs of `parse` and `print` for the units that options are written in. */
@@ -39,7 +39,7 @@ export const asLabels = {
       .join(','),
 }
 
-/** An even number of voters is only one more to lose. */
+/** An even number of voters tolerates no more losses than the odd number below it. */
 export const asVoters = {
   unit: VOTER_COUNTS.join(', '),
   parse(text: string): number {
@@ -50,20 +50,20 @@ export const asVoters = {
   print: String,
 }
 
-/** A unit for one of a few words. */
-export function asOneOf<Word extends string>(words: readonly Word[]) {
+/** A unit for one of a few values. */
+export function asOneOf<Choice extends string>(choices: readonly Choice[]) {
   return {
-    unit: words.join(', '),
-    parse(text: string): Word {
-      const word = words.find((candidate) => candidate === text)
-      if (word === undefined) throw new AshlarError('USAGE', `"${text}" is none of ${words.join(', ')}`)
-      return word
+    unit: choices.join(', '),
+    parse(text: string): Choice {
+      const choice = choices.find((candidate) => candidate === text)
+      if (choice === undefined) throw new AshlarError('USAGE', `"${text}" is none of ${choices.join(', ')}`)
+      return choice
     },
-    print: (word: Word): string => word,
+    print: (choice: Choice): string => choice,
   }
 }
 
-/** Parts of a list, without blanks and without empty parts. */
+/** Trimmed parts of a list; empty parts are dropped. */
 export function parseList(text: string): string[] {
   return text
     .split(',')

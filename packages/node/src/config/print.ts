@@ -3,7 +3,7 @@ import type { OptionTable } from './table.ts'
 
 /**
  * What `--print-config` prints: each option with its value and where it came from, as YAML that `--config` reads back.
- * Options that nobody gave and that have no default stand as comments.
+ * Options without a value and without a default are printed as comments.
  */
 export function printOptions<Table extends OptionTable>(table: Table, loaded: LoadedOptions<Table>): string {
   const rows = Object.entries(table).map(([key, spec]) => {

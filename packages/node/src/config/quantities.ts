@@ -1,6 +1,6 @@
 import { AshlarError, type Bytes, type Millis } from '@ashlar/proto'
 
-/** Sizes and durations as people write them: `512Mi`, `10Gi`, `500ms`, `30s`. */
+/** Sizes and durations as operators write them: `512Mi`, `10Gi`, `500ms`, `30s`. */
 
 const SIZE_UNITS = [
   ['Ti', 2 ** 40],
@@ -19,8 +19,8 @@ const DURATION_UNITS = [
 const DURATION = /^(\d+)(h|m|s|ms)$/
 
 /**
- * Bytes of a size: a whole number, alone (bytes) or with Ki, Mi, Gi or Ti (powers of 1024). Throws USAGE with what was
- * wrong; decimal units are refused, because 10G and 10Gi differ by 7 % and a disk must not be a guess.
+ * Bytes of a size: a whole number, alone (bytes) or with Ki, Mi, Gi or Ti (powers of 1024). Throws USAGE. Decimal
+ * units are refused, because 10G and 10Gi differ by 7 %.
  */
 export function parseBytes(text: string): Bytes {
   const match = SIZE.exec(text)
@@ -57,7 +57,7 @@ export function parseDuration(text: string): Millis {
   return milliseconds
 }
 
-/** Node's timers fire at once for anything longer than this: a longer duration would mean the opposite of itself. */
+/** Timers of Node.js fire at once for anything longer than this. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
 
 /** The shortest exact way to write a duration: 30000 is `30s`, 1500 is `1500ms`. */
@@ -66,7 +66,7 @@ export function formatDuration(milliseconds: Millis): string {
   return unit === undefined ? `${milliseconds}ms` : `${milliseconds / unit[1]}${unit[0]}`
 }
 
-/** Room that is kept free: so many bytes, and so many hundredths of a disk. */
+/** Space that is kept free: bytes plus a percentage of the disk. */
 export interface ReserveQuantity {
   readonly bytes: Bytes
   readonly percent: number

@@ -1,5 +1,5 @@
 /**
- * What one option of a process is. Flags, environment variables, keys of the configuration file, the generated
+ * One option of a process. Flags, environment variables, keys of the configuration file, the generated
  * documentation and `--print-config` all come from tables of these, so they cannot disagree.
  */
 export interface OptionSpec<Value> {
@@ -12,12 +12,12 @@ export interface OptionSpec<Value> {
   readonly unit: string
   /** Undefined: there is none, and the process does not start without a value unless `optional`. */
   readonly default?: Value
-  /** How help tells the default when it depends on other options. */
+  /** The default in help texts, when it depends on other options or on the machine. */
   readonly defaultText?: string
   readonly optional?: boolean
-  /** What more, or on, costs and gives; what less, or off, does. */
+  /** Cost and benefit of a higher value (or on), and of a lower one (or off). */
   readonly cost: string
-  /** Given more than once, or as a list in the file, the values are gathered. */
+  /** True: the flag may be repeated, and the file may hold a list. */
   readonly list?: boolean
   /** Reads one value of a flag, a variable or the file; with `list`, all of them joined by commas. Throws USAGE. */
   parse(text: string): Value
@@ -29,7 +29,7 @@ export interface OptionSpec<Value> {
 // biome-ignore lint/suspicious/noExplicitAny: a table holds options of different values; each keeps its own type.
 export type OptionTable = Readonly<Record<string, OptionSpec<any>>>
 
-/** Values of a table; those without a default are undefined when nobody gave one. */
+/** Values of a table; an option without a default is undefined when it was not given. */
 export type OptionValues<Table extends OptionTable> = {
   readonly [Key in keyof Table]: Table[Key] extends { optional: true }
     ? ReturnType<Table[Key]['parse']> | undefined

@@ -1,30 +1,30 @@
 import { AshlarError, isLoopback, isWildcard, parseAddress } from '@ashlar/proto'
 import type { ServerOptions } from './options.ts'
 
-/** A listener that anybody on the network can reach without proving who they are. */
+/** A listener that any process on the network can reach without authentication. */
 export interface InsecureListener {
   readonly option: string
   readonly address: string
 }
 
-/** What the files say that decides whether options fit: found out by the caller, since this module does no I/O. */
+/** State of the data directory that the checks depend on; read by the caller, since this module does no I/O. */
 export interface DataDirState {
   /** The directory does not exist or holds nothing: it belongs to no cluster yet. */
   readonly empty: boolean
 }
 
 /**
- * Refuses every combination of options that must not start: USAGE, with the name of the option. Resolves to the
- * listeners that --insecure allowed, for the log, the metrics and `cluster info`.
+ * Refuses every combination of options that must not start: USAGE, with the name of the option. Returns the listeners
+ * that --insecure allowed, for the log, the metrics and `cluster info`.
  */
 export function validateServerOptions(options: ServerOptions, dataDir: DataDirState): InsecureListener[] {
   if (options.init && options.expect !== undefined && options.expect !== 1) {
-    refuse('--expect', `${options.expect} contradicts --init, which founds a cluster of one node`)
+    refuse('--expect', `${options.expect} contradicts --init, which bootstraps a cluster of one node`)
   }
   if (options.expect !== undefined && options.expect < 1) refuse('--expect', 'must be at least 1')
   const known = knownPeers(options).length
   if (options.expect !== undefined && options.expect > known) {
-    refuse('--expect', `${options.expect} nodes can never answer: --peers and this node are ${known}`)
+    refuse('--expect', `${options.expect} is more than the ${known} nodes in --peers and this one`)
   }
   if (dataDir.empty && options.peers.length === 0 && !options.init) {
     refuse('--peers', 'is empty and so is the data directory: there is no cluster to join', NO_PEERS_HINT)
@@ -34,19 +34,19 @@ export function validateServerOptions(options: ServerOptions, dataDir: DataDirSt
   return insecureListeners(options.insecure, { '--listen': options.listen, '--api': options.api })
 }
 
-/** Advertised address: what --advertise says, else --listen. */
+/** Advertised address: --advertise, else --listen. */
 export function advertisedAddress(options: Pick<ServerOptions, 'listen' | 'advertise'>): string {
   return options.advertise ?? options.listen
 }
 
-/** Addresses of --peers and of this node, each once, sorted: the same list on every node that was told the same. */
+/** Addresses of --peers and of this node, each once, sorted: the same list on every node with the same options. */
 export function knownPeers(options: Pick<ServerOptions, 'listen' | 'advertise' | 'peers'>): string[] {
   return [...new Set([...options.peers, advertisedAddress(options)])].sort()
 }
 
 /**
  * The listeners of a process that are open to the network. Refuses them unless `insecure`. `listeners`: address by
- * the option that gave it; unix sockets are nobody's business here.
+ * the option that gave it; without unix sockets.
  */
 export function insecureListeners(insecure: boolean, listeners: Readonly<Record<string, string>>): InsecureListener[] {
   const open = Object.entries(listeners)
@@ -57,13 +57,13 @@ export function insecureListeners(insecure: boolean, listeners: Readonly<Record<
   refuse(
     first.option,
     `${first.address} is not a loopback address, and there is no TLS and no credential yet`,
-    'listen on 127.0.0.1, or give --insecure on a network where everybody may read and destroy the volumes',
+    'listen on 127.0.0.1, or give --insecure if every process on the network may read and destroy the volumes',
   )
 }
 
-const NO_PEERS_HINT = 'name the nodes of the cluster with --peers, or give --init to found one of this node alone'
+const NO_PEERS_HINT = 'name the nodes of the cluster with --peers, or give --init to bootstrap one of this node alone'
 
-/** Where both parts of one are larger they contradict each other on every disk; the rest shows when the store opens. */
+/** Refuses reserves that contradict each other on every disk; other contradictions are found when the store opens. */
 function refuseReserves({ placementReserve, writeReserve, lastReserve }: ServerOptions): void {
   const larger = (a: ServerOptions['writeReserve'], b: ServerOptions['writeReserve']) =>
     a !== undefined &&
@@ -81,10 +81,14 @@ function refuseUndialable(options: ServerOptions): void {
   const option = options.advertise === undefined ? '--listen' : '--advertise'
   const { host } = parseAddress(advertisedAddress(options))
   if (isWildcard(host)) {
-    refuse(option, `${host} is no address that others can dial`, 'say with --advertise how they reach this node')
+    refuse(
+      option,
+      `other nodes cannot dial ${host}`,
+      'give the address under which they reach this node with --advertise',
+    )
   }
   if (options.advertise !== undefined && parseAddress(options.advertise).port === 0) {
-    refuse('--advertise', 'port 0 is no port that others can dial')
+    refuse('--advertise', 'other nodes cannot dial port 0')
   }
 }
 

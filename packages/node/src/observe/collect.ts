@@ -5,10 +5,10 @@ import type { NodeMetrics } from './metrics/index.ts'
 import type { Register } from './register.ts'
 
 const NODE_STATES = ['up', 'down', 'draining'] as const
-/** Who copies to whom is known to primaries only; the map alone tells these apart. */
+/** `recovering` is known to primaries only; the map shows the other states. */
 const MAP_STATES = HEALTH_STATES.filter((state) => state !== 'recovering')
 
-/** Reads what is a state and no event at each exposition: the map, the extents held, the lease. */
+/** Reads states, which have no events, at each exposition: the map, the local extents, the lease. */
 export function collectNode(register: Register, metrics: NodeMetrics, view: NodeView): void {
   for (const { option } of view.insecure) metrics.process.insecureListener.set({ option }, 1)
   const known = new Set<string>()
@@ -20,7 +20,7 @@ export function collectNode(register: Register, metrics: NodeMetrics, view: Node
   })
 }
 
-/** A volume that is gone leaves no series behind, or they would grow with every volume that ever was. */
+/** Drops the series of removed volumes, which would otherwise accumulate. */
 function forgetRemoved(register: Register, view: NodeView, known: Set<string>): void {
   const present = new Set([...view.map.volumes.values()].map(({ name }) => name))
   for (const name of known) if (!present.has(name)) register.forget('volume', name)

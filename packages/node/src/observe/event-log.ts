@@ -2,7 +2,7 @@ import { type ExtentId, extentIndexOf, type Millis, type StoreId } from '@ashlar
 import type { Logger } from 'pino'
 import type { MachineEvent } from '../core/machine.ts'
 
-/** Within one window this many lines of one event are written; the rest are counted and told when the window is over. */
+/** Lines of one event that are written in one window; the rest are counted and reported when the window ends. */
 const LINES_A_WINDOW = 20
 const WINDOW_MS: Millis = 10_000
 
@@ -16,16 +16,16 @@ export interface EventLogOptions {
   readonly log: Logger
   /** Monotonic milliseconds. */
   readonly clock: () => Millis
-  /** What people call a store, when the map knows it. */
+  /** Name of the node of a store, when the map has it. */
   readonly nodeName: (store: StoreId) => string | undefined
-  /** Name of the volume of an extent, when the map knows it. */
+  /** Name of the volume of an extent, when the map has it. */
   readonly volumeName: (extent: ExtentId) => string | undefined
   readonly onSuppressed: (what: string) => void
 }
 
 /**
- * Writes events as log lines. A node that takes over thousands of extents says the same thing thousands of times: each
- * kind of event gets LINES_A_WINDOW lines in WINDOW_MS, so that the log stays readable and the disk does not fill.
+ * Writes events as log lines. A node that takes over thousands of extents emits the same event thousands of times: each event
+ * gets LINES_A_WINDOW lines in WINDOW_MS, so that the log stays readable and does not fill the disk.
  */
 export class EventLog {
   private readonly options: EventLogOptions
@@ -47,7 +47,7 @@ export class EventLog {
     this.options.log[level](this.readable(details), what)
   }
 
-  /** Says what was left out of windows that are over; called now and then, and when the log ends. */
+  /** Reports the suppressed lines of windows that ended; called with new windows, and when the log ends. */
   settle(all = false): void {
     const now = this.options.clock()
     for (const [what, window] of this.windows) {
@@ -62,14 +62,14 @@ export class EventLog {
     const now = this.options.clock()
     const known = this.windows.get(event.what)
     if (known !== undefined && now - known.startedAt < WINDOW_MS) return known
-    // Whatever event opens a window settles those that are over, also of events that do not come again.
+    // Any event that opens a window settles those that ended, also of events that do not recur.
     this.settle()
     const window: Window = { startedAt: now, lines: 0, suppressed: 0 }
     this.windows.set(event.what, window)
     return window
   }
 
-  /** Adds what people look for: the name of the node beside the id of its store, the volume beside the extent. */
+  /** Adds names to ids: the node of a store, the volume of an extent. */
   private readable(details: Readonly<Record<string, unknown>>): Record<string, unknown> {
     const { store, extent } = details as { store?: StoreId; extent?: ExtentId }
     const name = store === undefined ? undefined : this.options.nodeName(store)

@@ -3,8 +3,8 @@ import type { NodeMetrics } from './metrics/index.ts'
 
 type Move = (metrics: NodeMetrics, event: MachineEvent) => void
 
-/** Which metrics an event moves. An event that is not here is counted and logged like all others, and moves nothing else. */
-export const FACT_METRICS: Readonly<Record<string, Move>> = {
+/** Which metrics an event moves. Other events are only counted and logged. */
+export const EVENT_METRICS: Readonly<Record<string, Move>> = {
   'extent-active': (metrics) => metrics.replication.activations.add({}),
   'extent-stepped-down': (metrics) => metrics.replication.stepDowns.add({ reason: 'stepped-down' }),
   'primary-fenced': (metrics) => metrics.replication.stepDowns.add({ reason: 'fenced' }),
@@ -40,7 +40,7 @@ function lengthOf(list: unknown): number {
   return Array.isArray(list) ? list.length : 0
 }
 
-/** A count as a machine gives it; anything that is no count counts for nothing, since events are never trusted to be right. */
+/** A count from an event; 0 for any other value, since details of events are not typed. */
 function amountOf(value: unknown): number {
   return typeof value === 'number' && value > 0 && Number.isFinite(value) ? value : 0
 }

@@ -1,4 +1,4 @@
-/** What a node tells people: log lines and metrics. */
+/** Log and metrics of a node. */
 export { createLog, type LogOptions } from './logger.ts'
 export type { NodeMetrics, StorageSource } from './metrics/index.ts'
 export { Observer, type ObserverOptions } from './observer.ts'

@@ -5,16 +5,16 @@ export interface LogOptions {
   readonly level: LogLevel
   /** On every line: which node this is. */
   readonly node: string
-  /** Where lines go; standard output unless a test looks. */
+  /** Where lines go; standard output by default. */
   readonly to?: DestinationStream
 }
 
-/** Never printed, wherever in an object they stand. */
+/** Redacted wherever they occur in an object. */
 const REDACTED = ['credential', '*.credential', 'token', '*.token']
 
 /**
  * The root of a process's log: one JSON object a line, written synchronously so that the last line before a crash is
- * there. Rooms take children of it: `log.child({ room: 'transport' })`. Objects, not sentences; never bytes of blocks.
+ * there. Modules use children: `log.child({ module: 'transport' })`. Objects, not sentences; never bytes of blocks.
  */
 export function createLog(options: LogOptions): Logger {
   return pino(

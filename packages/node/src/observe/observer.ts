@@ -5,7 +5,7 @@ import type { LogLevel } from '../config/index.ts'
 import type { Link, MachineEvent } from '../core/machine.ts'
 import { collectNode } from './collect.ts'
 import { EventLog } from './event-log.ts'
-import { FACT_METRICS } from './event-metrics.ts'
+import { EVENT_METRICS } from './event-metrics.ts'
 import { createLog } from './logger.ts'
 import { createNodeMetrics, type NodeMetrics } from './metrics/index.ts'
 import { OperationTimer } from './operation-timer.ts'
@@ -22,13 +22,13 @@ export interface ObserverOptions {
   readonly clock?: () => Millis
 }
 
-const MAX_FACT_NAMES = 200
+const MAX_EVENT_NAMES = 200
 
 type LinkLabels = { readonly peer: 'node' | 'client'; readonly direction: 'in' | 'out' }
 
 /**
- * All that a node tells people: its log, its metrics, and the events of its machines as both. The shell calls it beside
- * the machines; nothing here is ever read back by them.
+ * The log and the metrics of a node, and the events of its machines as both. The shell calls it beside the machines, which
+ * never read anything back.
  */
 export class Observer {
   readonly log: Logger
@@ -62,19 +62,22 @@ export class Observer {
     this.register.onCollect(() => this.collectLinks())
   }
 
-  /** From here on names are known and states are exposed. Call it once, when the machines are there. */
+  /** From here on names are resolved and states are exposed. Call it once, when the machines have begun. */
   watch(view: NodeView): void {
     this.view = view
     collectNode(this.register, this.metrics, view)
     for (const { option, address } of view.insecure) {
-      this.log.warn({ option, address }, 'insecure-listener: anyone on the network can read and destroy the volumes')
+      this.log.warn(
+        { option, address },
+        'insecure-listener: any process on the network can read and destroy the volumes',
+      )
     }
   }
 
-  /** An event of a machine: counted, logged, and turned into what its row of FACT_METRICS says. */
+  /** Counts and logs an event of a machine, and moves the metrics that its row of EVENT_METRICS names. */
   event(event: MachineEvent): void {
     this.metrics.process.events.add({ what: this.labelOf(event), level: event.level })
-    FACT_METRICS[event.what]?.(this.metrics, event)
+    EVENT_METRICS[event.what]?.(this.metrics, event)
     this.eventLog.write(event)
   }
 
@@ -96,22 +99,22 @@ export class Observer {
     if (this.links.get(link)?.peer === 'client') this.timer.onReceived(link, message)
   }
 
-  /** `outcome`: what the transport said to the message. An answer that was not queued is an answer nobody got. */
+  /** `outcome`: of `Transport.send`. A response that was not queued does not count as one. */
   sent(link: Link, message: Message, outcome: 'queued' | 'full' | 'down'): void {
     if (outcome !== 'queued') return this.metrics.transport.notSent.add({ reason: outcome })
     this.metrics.transport.sent.add({ kind: message.type })
     this.timer.onSent(link, message)
   }
 
-  /** Says what the log left out, and stops measuring. */
+  /** Logs how many lines were suppressed, and stops measuring. */
   close(): void {
     this.eventLog.settle(true)
     this.metrics.process.close()
   }
 
-  /** Names of events are few by intention; a bug that makes them many must not make as many series. */
+  /** Event names are few; a bug that makes many must not make as many series. */
   private labelOf({ what }: MachineEvent): string {
-    if (this.eventNames.size < MAX_FACT_NAMES) this.eventNames.add(what)
+    if (this.eventNames.size < MAX_EVENT_NAMES) this.eventNames.add(what)
     return this.eventNames.has(what) ? what : 'other'
   }
 

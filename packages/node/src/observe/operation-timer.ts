@@ -2,7 +2,7 @@ import { BLOCK_TRIM, ERRORS, type ExtentId, errorCodeOf, type Message, type Mill
 import type { Link } from '../core/machine.ts'
 import type { ReplicationMetrics } from './metrics/index.ts'
 
-/** Operations that are timed at once at most: more than clients may have on their way, so only a broken one meets it. */
+/** Maximum number of operations timed at once: more than clients may have in flight, so only a broken client reaches it. */
 const MAX_TIMED = 65_536
 
 interface Timed {
@@ -16,13 +16,13 @@ export interface OperationTimerOptions {
   readonly metrics: ReplicationMetrics
   /** Monotonic milliseconds. */
   readonly clock: () => Millis
-  /** Name of the volume of an extent; undefined when the map does not know it, and the operation is not counted then. */
+  /** Name of the volume of an extent; undefined when the map does not have it: the operation is not counted then. */
   readonly volumeName: (extent: ExtentId) => string | undefined
 }
 
 /**
- * Times the operations of clients from outside the machines: by the messages that come in and go out. The machines know
- * no clock but the one of their inputs, and what a client waits for includes the queue of the shell.
+ * Times the operations of clients outside the machines, by the messages that arrive and leave: the time that a client waits
+ * includes the queues of the shell.
  */
 export class OperationTimer {
   private readonly options: OperationTimerOptions
@@ -58,7 +58,7 @@ export class OperationTimer {
     this.count(timed, message.type === 'answer' ? message.code : ERRORS.OK.number)
   }
 
-  /** What was never answered on this connection is not counted: its client asks again elsewhere. */
+  /** Operations without a response on this connection are not counted: the client retries over another one. */
   onLinkDown(link: Link): void {
     this.timed -= this.links.get(link)?.size ?? 0
     this.links.delete(link)

@@ -13,7 +13,7 @@ export interface Counter<Name extends string> {
 /** A number that goes up and down. */
 export interface Gauge<Name extends string> {
   set(labels: Labels<Name>, value: number): void
-  /** Forgets every series: for gauges that are counted anew each time they are asked for. */
+  /** Forgets every series: for gauges that are recomputed at each exposition. */
   clear(): void
 }
 
@@ -23,7 +23,7 @@ export interface Histogram<Name extends string> {
 }
 
 /**
- * What rooms measure with. One register belongs to one process; two metrics of one name in it are a bug and throw.
+ * Where modules register their metrics. One register belongs to one process; two metrics of one name in it are a bug and throw.
  * Series are kept by their labels, so the hot path pays for a lookup and nothing else. Labels are volumes, operations,
  * codes and the like: never clients, blocks or extents, whose number has no bound.
  */
@@ -36,11 +36,11 @@ export interface Register {
     buckets: readonly number[],
     labels?: readonly Name[],
   ): Histogram<Name>
-  /** Calls `measure` before each exposition, so that what is merely read costs nothing in between. */
+  /** Calls `measure` before each exposition, so that values that are only read cost nothing in between. */
   onCollect(measure: () => void): void
   /** Forgets the series whose label has this value: a removed volume leaves nothing behind. */
   forget(label: string, value: string): void
-  /** The registry underneath, for those who bring metrics of their own. */
+  /** The registry underneath, for libraries with metrics of their own. */
   readonly registry: Registry
   readonly contentType: string
   /** The text of the Prometheus exposition. */
@@ -115,7 +115,7 @@ export function createRegister(): Register {
     registry,
     contentType: registry.contentType,
     counter<Name extends string>(name: string, help: string, labels: readonly Name[] = []) {
-      // Added to for every message: prom-client, which hashes the labels each time, is told when somebody looks.
+      // Incremented for every message: prom-client hashes labels at each call, so it is updated at exposition only.
       const collect = (): void => {
         for (const counted of series.all()) {
           if (counted.waiting !== undefined) metric.inc(counted.labels, counted.waiting)

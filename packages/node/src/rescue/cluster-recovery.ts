@@ -2,14 +2,14 @@ import { AshlarError, type ClusterId, extentIndexOf, type StoreId, type Voter, v
 import { type RebuiltMap, rebuildMap, recoveredLog } from '../core/control/index.ts'
 import { adoptControl, newClusterId, type Survey, surveyStore } from '../storage/index.ts'
 
-/** What rebuilding the map of a cluster from data directories comes to. */
+/** Result of rebuilding the map of a cluster from data directories. */
 export interface ClusterRecovery {
   /** The cluster that the directories belong to. */
   readonly cluster: ClusterId
-  /** The cluster that was made of them; undefined while nothing was done. */
+  /** The cluster that was made of them; undefined for a plan. */
   readonly newCluster: ClusterId | undefined
   readonly generation: number
-  /** Who keeps the control log from then on. */
+  /** The voter that keeps the control log from then on. */
   readonly voter: Voter
   readonly stores: readonly {
     readonly directory: string
@@ -18,13 +18,13 @@ export interface ClusterRecovery {
     readonly evidence: readonly string[]
   }[]
   readonly volumes: readonly { readonly name: string; readonly sizeBytes: number; readonly extents: number }[]
-  /** Extents, as VOLUME/NUMBER, of which every store that may hold an acknowledged write was given, and one is beyond doubt. */
+  /** Extents, as VOLUME/NUMBER, of which every store that may hold an acknowledged write was given, and one of them is trusted. */
   readonly certain: readonly string[]
   /** Extents that may lack acknowledged writes, with the stores that may hold them and were not given. */
   readonly uncertain: readonly { readonly extent: string; readonly absent: readonly StoreId[] }[]
   /** Extents of which every store that may hold an acknowledged write was given, and each of them may have lost some. */
   readonly doubtful: readonly string[]
-  /** Extents of which no store that was given knows anything. */
+  /** Extents that no given store has. */
   readonly missing: readonly string[]
 }
 
@@ -36,8 +36,8 @@ interface Plan {
 }
 
 /**
- * Says what the map would be if it were rebuilt from these data directories (A2.18-3). Changes nothing. Throws USAGE
- * when they belong to different clusters or none, or when nobody knows the address of the first one's node.
+ * Plans the map that would be rebuilt from these data directories (A2.18-3). Changes nothing. Throws USAGE when they belong
+ * to different clusters or none, or when no directory records the address of the first one's node.
  */
 export async function planRecovery(
   directories: readonly string[],
@@ -47,9 +47,9 @@ export async function planRecovery(
 }
 
 /**
- * Rebuilds the map for good: the store of the first directory keeps a new control log, the others follow it. Their old logs
- * are moved aside. No node may run over any of them. They become a new cluster: when it is done over other directories of the
- * same one too, the two have equal epochs for different writes, and must refuse each other (A2.18-5).
+ * Rebuilds the map: the store of the first directory keeps a new control log, the others follow it. Their old logs are moved
+ * aside. No node may run over any of them. They become a new cluster: if other directories of the old cluster are recovered
+ * too, both have equal epochs for different writes, and must refuse each other (A2.18-5).
  */
 export async function recoverCluster(
   directories: readonly string[],
@@ -60,7 +60,7 @@ export async function recoverCluster(
   const cluster = newClusterId()
   const made = { cluster, formerClusters, voters, generation: recovery.generation }
   const entries = recoveredLog(map, cluster, voters)
-  // Who keeps the log comes last: until then a crash leaves a cluster that waits for its control, and this can be done again.
+  // The store that keeps the log comes last: until then a crash leaves a cluster without control, and recovery can be repeated.
   const [first, ...others] = recovery.stores
   for (const { directory } of others) await adoptControl(directory, made, undefined)
   if (first !== undefined) await adoptControl(first.directory, made, entries)
@@ -86,7 +86,10 @@ async function plan(directories: readonly string[], address: string | undefined)
     map,
     formerClusters,
     recovery: {
-      ...{ cluster, newCluster: undefined, generation: map.generation, voter },
+      cluster,
+      newCluster: undefined,
+      generation: map.generation,
+      voter,
       stores: surveys.map(({ directory, store, replicas, evidence }) => ({
         directory,
         store,
@@ -94,7 +97,8 @@ async function plan(directories: readonly string[], address: string | undefined)
         evidence,
       })),
       volumes: map.volumes.map(({ id, name, sizeBytes }) => ({
-        ...{ name, sizeBytes },
+        name,
+        sizeBytes,
         extents: map.extents.filter(({ record }) => volumeOf(record.id) === id).length,
       })),
       certain: those('certain').map(nameOf),
@@ -106,23 +110,23 @@ async function plan(directories: readonly string[], address: string | undefined)
 }
 
 /**
- * The clusters that the directories belong to, each made of those before it. More than one where an earlier recovery was cut
- * short, or did without a directory that was found since.
+ * The clusters that the directories belong to, each made of those before it. More than one where an earlier recovery was
+ * interrupted, or lacked a directory that was found since.
  */
 function lineOf(surveys: readonly Survey[]): readonly ClusterId[] {
   const lines = surveys.map(({ cluster, formerClusters }) =>
     cluster === undefined ? [] : [...formerClusters, cluster],
   )
   const line = lines.reduce((longest, other) => (other.length > longest.length ? other : longest), [])
-  const stranger = lines.findIndex((other) => other.length === 0 || other.some((cluster) => !line.includes(cluster)))
+  const foreign = lines.findIndex((other) => other.length === 0 || other.some((cluster) => !line.includes(cluster)))
   if (line.length === 0) throw new AshlarError('USAGE', '--from: these directories belong to no cluster yet')
-  if (stranger >= 0) {
-    const told = surveys.map(({ cluster, directory }) => `${directory} to ${cluster ?? 'none'}`)
-    throw new AshlarError('USAGE', `--from: the directories belong to different clusters: ${told.join(', ')}`)
+  if (foreign >= 0) {
+    const memberships = surveys.map(({ cluster, directory }) => `${directory} to ${cluster ?? 'none'}`)
+    throw new AshlarError('USAGE', `--from: the directories belong to different clusters: ${memberships.join(', ')}`)
   }
   const twice = surveys.find(({ store }, at) => surveys.findIndex((other) => other.store === store) !== at)
   if (twice !== undefined) {
-    throw new AshlarError('USAGE', `--from: ${twice.directory} is a copy of another directory that is named too`)
+    throw new AshlarError('USAGE', `--from: ${twice.directory} is a copy of another given directory; name one of them`)
   }
   return line
 }
@@ -130,7 +134,11 @@ function lineOf(surveys: readonly Survey[]): readonly ClusterId[] {
 function addressOf(first: Survey, surveys: readonly Survey[]): string {
   const known = surveys.flatMap(({ voters }) => voters).find(({ store }) => store === first.store)
   if (known !== undefined) return known.address
-  throw new AshlarError('USAGE', `nobody knows the address of the node over ${first.directory}: it was no voter`, {
-    hint: 'name it with --address HOST:PORT, or name the directory of a voter first',
-  })
+  throw new AshlarError(
+    'USAGE',
+    `the address of the node over ${first.directory} is not recorded, since it was no voter`,
+    {
+      hint: 'name it with --address HOST:PORT, or name the directory of a voter first',
+    },
+  )
 }

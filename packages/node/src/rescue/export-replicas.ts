@@ -10,16 +10,16 @@ export interface ImageTarget {
   write(offset: number, bytes: Uint8Array): Promise<void>
 }
 
-/** What an image made from data directories is worth. */
+/** Report on an image made from data directories. */
 export interface ReplicaExport {
   readonly volume: string
-  /** Up to the last extent that a directory knows: of extents behind it no head tells. */
+  /** Up to the last extent that a directory has: nothing records extents behind it. */
   readonly sizeBytes: number
-  /** True when every block is proven to be one that a client may have read last: nothing below is uncertain, lost or missing. */
+  /** True when every block is proven to be current: nothing below is uncertain, lost or missing. */
   readonly certain: boolean
   readonly stores: readonly {
     readonly directory: string
-    /** Null: it could not be read, and `evidence` says why. */
+    /** Null: it could not be read, for the reason in `evidence`. */
     readonly store: StoreId | null
     readonly replicas: number
     readonly evidence: readonly string[]
@@ -27,7 +27,7 @@ export interface ReplicaExport {
   readonly extents: {
     readonly certain: number
     readonly uncertain: readonly { readonly extent: number; readonly because: readonly string[] }[]
-    /** Extents that no directory knows: they are zeroes in the image. */
+    /** Extents that no directory has: they are zeroes in the image. */
     readonly missing: readonly number[]
   }
   readonly blocks: {
@@ -36,17 +36,17 @@ export interface ReplicaExport {
     readonly fromOneStore: number
     /** Blocks of which another directory has a higher version than the one taken. */
     readonly newerElsewhere: number
-    /** Blocks without a good copy of their version: an older one, or zeroes, is in the image. At most `TOLD_BLOCKS` are named. */
+    /** Blocks without a sound copy of their version: the image has an older version or zeroes. At most `LISTED_BLOCKS` are listed. */
     readonly lost: number
     readonly lostBlocks: readonly { readonly extent: number; readonly block: number; readonly older: boolean }[]
   }
 }
 
-const TOLD_BLOCKS = 1000
+const LISTED_BLOCKS = 1000
 
 /**
  * Reads one volume from data directories over which no node runs, and changes none of them. Throws NOT_FOUND when no
- * directory knows the volume, USAGE when two are copies of one or belong to different clusters, and what opening throws when
+ * directory has the volume, USAGE when two are copies of one or belong to different clusters, and what opening throws when
  * none can be opened.
  */
 export async function exportReplicas(
@@ -61,7 +61,7 @@ export async function exportReplicas(
       try {
         opened.push(await openOffline(directory))
       } catch (error) {
-        // A node that has it open would go on writing: that is no disk to rescue from.
+        // A node has it open and would go on writing.
         if (directories.length === 1 || isInUse(error)) throw error
         unreadable.push({ directory, store: null, replicas: 0, evidence: [(error as Error).message] })
       }
@@ -96,9 +96,10 @@ class Exporting {
     if (volume === undefined) {
       const names = map.volumes.map((known) => known.name)
       const hint = names.length === 0 ? 'they hold no volume' : `they hold ${names.join(', ')}`
-      throw new AshlarError('NOT_FOUND', `these directories know no volume ${name}`, { hint })
+      throw new AshlarError('NOT_FOUND', `no volume ${name} in these directories`, { hint })
     }
-    if (found.length > 1) throw new AshlarError('CONFLICT', `these directories know ${found.length} volumes ${name}`)
+    if (found.length > 1)
+      throw new AshlarError('CONFLICT', `these directories hold ${found.length} volumes named ${name}`)
     this.#volume = volume
   }
 
@@ -119,13 +120,12 @@ class Exporting {
     const counted = holders.filter(({ identity }) => extent.counted.includes(identity.store))
     const sound = counted.filter((store) => !store.inDoubt(id))
     const leader = furthest(sound, id)
-    const because = this.#doubts(extent, holders, counted, leader)
+    const because = this.#uncertainties(extent, holders, counted, leader)
     const { blockSizeBytes, sizeBytes } = this.#volume
     const base = index * this.#volume.extentSizeBytes
     const lengthBytes = Math.min(this.#volume.extentSizeBytes, sizeBytes - base)
     const onMismatch = (store: OfflineStore, leaf: number): void => {
-      if (!store.inDoubt(id))
-        because.push(`versions of leaf ${leaf} in ${store.directory} are others than its digest says`)
+      if (!store.inDoubt(id)) because.push(`versions of leaf ${leaf} in ${store.directory} do not match its digest`)
     }
     const sources = { extent: id, blockCount: Math.ceil(lengthBytes / blockSizeBytes), leader, holders, onMismatch }
     for await (const { block, bytes, copies, newerElsewhere, lost } of imageBlocks(sources)) {
@@ -137,15 +137,15 @@ class Exporting {
       if (newerElsewhere) this.#newerElsewhere++
       if (lost === undefined) continue
       this.#lost++
-      if (this.#lostBlocks.length < TOLD_BLOCKS)
+      if (this.#lostBlocks.length < LISTED_BLOCKS)
         this.#lostBlocks.push({ extent: index, block, older: bytes !== undefined })
     }
     if (because.length === 0) this.#certain++
     else this.#uncertain.set(index, because)
   }
 
-  /** Why it is not proven that the versions taken are the newest that were acknowledged. */
-  #doubts(
+  /** Why the chosen versions may not be the newest acknowledged ones. */
+  #uncertainties(
     { record: { id }, absent }: RebuiltExtent,
     holders: readonly OfflineStore[],
     counted: readonly OfflineStore[],
@@ -153,12 +153,12 @@ class Exporting {
   ): string[] {
     const because: string[] = []
     if (absent.length > 0)
-      because.push(`stores ${absent.join(', ')} may hold newer writes, and their directories are not here`)
+      because.push(`stores ${absent.join(', ')} may hold newer writes, and their directories were not given`)
     if (leader === undefined) {
       because.push(
         counted.length === 0
-          ? 'no store that was in sync is here: each block is the highest version that any replica holds'
-          : 'every store that was in sync may have lost something: each block is the highest version that any replica holds',
+          ? 'no in-sync store was given: each block is the highest version that any replica holds'
+          : 'every in-sync store may have lost writes: each block is the highest version that any replica holds',
       )
       return because
     }
@@ -166,8 +166,7 @@ class Exporting {
     const ahead = holders.find(
       ({ recovered }) => (recovered.replicas.get(id)?.head.commitSeq ?? 0) > (led?.lastSeq ?? 0),
     )
-    if (ahead !== undefined)
-      because.push(`${ahead.directory} knows of acknowledged writes that ${leader.directory} lacks`)
+    if (ahead !== undefined) because.push(`${ahead.directory} has acknowledged writes that ${leader.directory} lacks`)
     return because
   }
 
@@ -179,7 +178,9 @@ class Exporting {
       certain: uncertain.length === 0 && this.#missing.length === 0 && this.#lost === 0,
       stores: [
         ...this.#stores.map(({ directory, identity, recovered, evidence }) => ({
-          ...{ directory, store: identity.store, evidence },
+          directory,
+          store: identity.store,
+          evidence,
           replicas: recovered.replicas.size,
         })),
         ...unreadable,
@@ -196,7 +197,7 @@ class Exporting {
   }
 }
 
-/** The one that got furthest, as a new primary would be chosen (A2.8-1): it holds every acknowledged write, and maybe more. */
+/** The store with the highest position, chosen like a new primary (A2.8-1): it holds every acknowledged write, and maybe more. */
 function furthest(stores: readonly OfflineStore[], extent: ExtentId): OfflineStore | undefined {
   const reached = (store: OfflineStore) => store.recovered.replicas.get(extent)?.head
   return [...stores].sort((a, b) => {

@@ -24,6 +24,14 @@ import {
 } from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
 import type { LinkPeer } from '../core/machine.ts'
+import {
+  CLOSE_ABNORMAL,
+  CLOSE_NORMAL,
+  CLOSE_POLICY,
+  CLOSE_PROTOCOL_ERROR,
+  CLOSE_REASON_LENGTH,
+  CLOSE_UNSUPPORTED,
+} from './close-codes.ts'
 import { separateDamagedWrites } from './damaged-writes.ts'
 import { helloOf, judgeHello, judgeWelcome, peerOf, welcomeOf } from './handshake.ts'
 import type { Lane } from './lanes.ts'
@@ -38,22 +46,12 @@ import {
   type TransportLogger,
 } from './options.ts'
 
-/** WebSocket close codes (RFC 6455 section 7.4.1). */
-const CLOSE_NORMAL = 1000
-const CLOSE_PROTOCOL_ERROR = 1002
-const CLOSE_UNSUPPORTED = 1003
-const CLOSE_POLICY = 1008
-/** Told here alone: the connection ended without a close frame. */
-const CLOSE_ABNORMAL = 1006
-/** A close frame carries at most 123 bytes of reason. */
-const CLOSE_REASON_LENGTH = 120
-
 /** How a WebSocket came to be. */
 export interface ConnectionOrigin {
   readonly direction: 'in' | 'out'
-  /** The other side's address, for people. */
+  /** Address of the other side, for log messages. */
   readonly remote: string
-  /** What it is to its link, where the dialing side said so. */
+  /** Its lane in a link of two, where the dialing side named one. */
   readonly lane: Lane | undefined
 }
 
@@ -65,7 +63,10 @@ export interface ConnectionContext {
   readonly frameMemory: FrameMemory
 }
 
-/** What a connection tells the transport, which answers `up` by `establish` once the link is up. `down` follows each `up` exactly once; `ended` comes last, exactly once. */
+/**
+ * What a connection reports to the transport, which calls `establish` after `up` once the link is up. `down` follows each `up`
+ * exactly once; `ended` comes last, exactly once.
+ */
 export interface ConnectionEvents {
   up(connection: Connection, peer: LinkPeer): void
   down(connection: Connection): void
@@ -78,17 +79,17 @@ export interface ConnectionEvents {
 /**
  * One WebSocket from its upgrade (or dial) to its end.
  *
- *   handshake --hello/welcome fit--> open --close, fault, cut--> leaving --socket gone--> ended
+ *   handshake --hello/welcome fit--> open --close, fault, cut--> leaving --socket closed--> ended
  *       \------------ refused, silent, foreign -----------------/
  */
 export class Connection {
   readonly direction: 'in' | 'out'
   readonly lane: Lane | undefined
-  /** Why the handshake failed: the two sides do not fit. Undefined when it did not, or when the connection broke. */
+  /** Why the two sides do not fit; undefined when the handshake did not fail, or when the connection broke. */
   refusal: Refused | undefined
-  /** The cluster of the other side, as it said in the handshake. */
+  /** The cluster of the other side, from its handshake. */
   cluster: ClusterId | undefined
-  /** Which side ended it behind all that it had sent; undefined when what was on its way is lost, and before its end. */
+  /** Which side closed it after all its messages; undefined before its end, and when messages in flight were lost. */
   closedBy: 'this side' | 'other side' | undefined
   readonly remote: string
   private readonly socket: WebSocket
@@ -112,7 +113,7 @@ export class Connection {
     this.lane = origin.lane
     this.context = context
     this.events = events
-    this.handshakeTimer = setTimeout(() => this.cut('the handshake was not over in time'), TIMERS.handshakeMs)
+    this.handshakeTimer = setTimeout(() => this.cut('the handshake timed out'), TIMERS.handshakeMs)
     socket.on('message', (data, isBinary) => this.onFrame(data as Buffer, isBinary))
     socket.on('error', (error) => this.onError(error))
     socket.on('close', (code, reason) => this.onClose(code, reason))
@@ -121,20 +122,20 @@ export class Connection {
     if (origin.direction === 'out') socket.on('open', () => this.transmit([helloOf(this.context.identity())]))
   }
 
-  /** The link that this is a connection of is up. `watched`: another one speaks for the peer, so that this one's end is found here. */
+  /** The link of this connection is up. `watched`: the link has another connection, so this one must detect its own silence. */
   establish(watched: boolean): void {
     clearTimeout(this.handshakeTimer)
     this.watched = watched
   }
 
-  /** As Transport.send. `besides`: bytes that wait on the other connection of the link. */
+  /** As Transport.send. `besides`: bytes queued on the other connection of the link. */
   send(message: Message, besides = 0): 'queued' | 'full' | 'down' {
     if (this.state !== 'open') return 'down'
     const waiting = this.waitingBytes + besides
     if (waiting > LIMITS.linkCutBytes) {
       this.context.counters.fullLinks++
       this.context.logger.warn({ remote: this.remote, waitingBytes: waiting }, 'link is full: closed')
-      this.cut('more waits for it than a link may hold')
+      this.cut(`send queue over linkCutBytes (${LIMITS.linkCutBytes})`)
       return 'full'
     }
     try {
@@ -146,7 +147,7 @@ export class Connection {
     return 'queued'
   }
 
-  /** Hands messages to the socket as long as it takes them; the rest goes when it has sent some. */
+  /** Hands messages to the socket up to its bound; the rest follows as it sends. */
   flush(): void {
     while (this.state === 'open' && !this.queue.isEmpty && this.socket.bufferedAmount < SOCKET_BYTES) {
       this.transmit(this.queue.take())
@@ -154,7 +155,7 @@ export class Connection {
     this.throttle()
   }
 
-  /** Sends what is queued, then closes, in CLOSE_MS at most. `down` follows in a later microtask, before the socket is gone. */
+  /** Sends the queue, then closes, in CLOSE_MS at most. `down` follows in a later microtask, before the socket is closed. */
   close(reason: string): void {
     if (this.state === 'leaving' || this.state === 'ended') return
     while (this.state === 'open' && !this.queue.isEmpty) this.transmit(this.queue.take())
@@ -162,7 +163,7 @@ export class Connection {
     this.closeSocket(CLOSE_NORMAL, reason)
   }
 
-  /** Another connection of the same link ended: this one does, as that one did. */
+  /** The other connection of the link ended: ends this one in the same way. */
   endWith(other: Connection): void {
     if (this.state === 'leaving' || this.state === 'ended') return
     const reason = `the other connection of the link ended: ${other.endReason}`
@@ -170,7 +171,7 @@ export class Connection {
     else this.cut(reason)
   }
 
-  /** The other side closed another connection of the same link: what it sent over this one before is let in, in time. */
+  /** The other side closed the other connection of the link: messages that it sent before may still arrive over this one. */
   endAfter(other: Connection): void {
     this.closeTimer ??= setTimeout(() => this.endWith(other), CLOSE_MS)
   }
@@ -179,12 +180,12 @@ export class Connection {
     return this.state === 'open'
   }
 
-  /** Refuses a peer that passed the handshake of this connection and does not fit to the other one of the link. */
+  /** Refuses a peer that passed the handshake but differs from the peer of the other connection of the link. */
   refuse(refusal: Refused): void {
     this.failHandshake(refusal, refusal.message)
   }
 
-  /** Ends the connection at once; what waits is lost. */
+  /** Ends the connection at once; its queue is lost. */
   cut(reason: string): void {
     if (this.state === 'ended') return
     this.leave(reason)
@@ -197,30 +198,30 @@ export class Connection {
     if (this.watched && this.state === 'open') this.checkSilence()
   }
 
-  /** A peer that takes nothing must not hold memory for ever. */
+  /** A peer that reads nothing must not hold memory without limit. */
   private checkStall(): void {
     if (!this.liveness.isStalled(this.state === 'open' && this.waitingBytes > 0)) return
     this.context.counters.stalledLinks++
     this.context.logger.warn({ remote: this.remote, waitingBytes: this.waitingBytes }, 'link is stalled: closed')
-    this.cut('nothing left it for too long')
+    this.cut(`send queue made no progress for ${STALL_MS / 1000} s`)
   }
 
   /**
-   * One connection of a link may be dead while the other one lives: what is sent over it comes back from its kernel only. So each
-   * is asked for a sign by itself.
+   * One connection of a link may be dead while the other works, and the kernel still accepts its bytes. So each is pinged by
+   * itself.
    */
   private checkSilence(): void {
     const silentMs = this.liveness.silentMs()
-    if (silentMs >= STALL_MS) this.cut('nothing came over it for too long')
+    if (silentMs >= STALL_MS) this.cut(`nothing received for ${STALL_MS / 1000} s`)
     else if (silentMs > 0) this.socket.ping()
   }
 
-  /** Why the connection leaves or left, for people. */
+  /** Why the connection closes or closed, for log messages. */
   get endReason(): string {
     return this.reason ?? ''
   }
 
-  /** Bytes that wait to be sent. */
+  /** Bytes queued to be sent. */
   get waitingBytes(): number {
     return this.queue.bytes + this.socket.bufferedAmount
   }
@@ -244,8 +245,8 @@ export class Connection {
   }
 
   /**
-   * A message that breaks a limit of the wire is a fault of this build, and of this link alone: the process serves everybody
-   * else on. The other side dials again and may ask for something that can be sent.
+   * A message that breaks a limit of the wire is a bug of this build, and costs this link only: the process goes on serving the
+   * others. The other side dials again and may request something that can be sent.
    */
   private cutUnencodable(error: unknown): void {
     const what = (error as Error).message
@@ -254,12 +255,12 @@ export class Connection {
       { remote: this.remote, direction: this.direction, what },
       'unencodable message: link closed',
     )
-    this.cut(`a message for it cannot be encoded: ${what}`)
+    this.cut(`message cannot be encoded: ${what}`)
   }
 
   /**
-   * A client that asks faster than it takes answers is not read from until it has taken most of them. Peers are always
-   * read from: two nodes that each wait for the other to read would wait for ever.
+   * Stops reading from a client that sends requests faster than it takes responses, until it has taken most of them. Peers
+   * are always read from: two nodes that wait for each other to read would deadlock.
    */
   private throttle(): void {
     if (this.peer?.kind !== 'client' || this.state !== 'open') return
@@ -336,7 +337,7 @@ export class Connection {
   private failHandshake(refusal: Refused, reason: string): void {
     this.context.counters.refusedHandshakes++
     this.refusal = refusal
-    // The dialer says why a dial failed, once and not at every attempt.
+    // For outgoing connections the dialer logs the reason, once and not at every attempt.
     if (this.direction === 'in') this.context.logger.warn({ remote: this.remote, reason }, 'handshake refused')
     this.leave(reason)
     this.closeSocket(CLOSE_POLICY, reason)
@@ -357,7 +358,7 @@ export class Connection {
     this.closeSocket(code, what)
   }
 
-  /** Leaves the open state: nothing is sent or handed on any more, and `down` follows if there was an `up`. */
+  /** Leaves the open state: no message is sent or handed on any more, and `down` follows if there was an `up`. */
   private leave(reason: string): void {
     this.reason ??= reason
     if (this.state === 'leaving' || this.state === 'ended') return
@@ -366,7 +367,7 @@ export class Connection {
     this.queue.clear()
     clearTimeout(this.handshakeTimer)
     clearTimeout(this.closeTimer)
-    // Not at once: the owner may be inside `send` or `closeLink` and must not be called back from there.
+    // Deferred: the owner may be inside `send` or `closeLink` and must not be called back from there.
     if (wasOpen) queueMicrotask(() => this.events.down(this))
   }
 
@@ -379,7 +380,7 @@ export class Connection {
 
   private onError(error: Error): void {
     const { code, message } = error as NodeJS.ErrnoException
-    // ws reports breaches of RFC 6455 here (an oversize frame, a bad opcode) and closes by itself.
+    // ws reports violations of RFC 6455 here (an oversize frame, a bad opcode) and closes by itself.
     if (code?.startsWith('WS_ERR') && this.state !== 'leaving') {
       this.context.counters.badFrames++
       this.context.logger.warn({ remote: this.remote, what: message }, 'bad frame: connection closed')
@@ -392,7 +393,7 @@ export class Connection {
     if (this.state === 'open' && code !== CLOSE_ABNORMAL) this.closedBy = 'other side'
     this.leave(`closed by the other side (${code}${reason.length === 0 ? '' : `: ${reason.toString()}`})`)
     this.state = 'ended'
-    // Behind the microtask of `down`, so that `ended` is the last that is heard of a connection.
+    // After the microtask of `down`, so that `ended` is the last event of a connection.
     queueMicrotask(() => this.events.ended(this, this.endReason))
   }
 }

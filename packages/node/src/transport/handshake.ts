@@ -12,7 +12,7 @@ import { levelProblem } from '../core/control/index.ts'
 import type { LinkPeer } from '../core/machine.ts'
 import type { TransportIdentity } from './options.ts'
 
-/** The handshake's decisions, without a connection: who is let in, and what is said to who is not. */
+/** The decisions of the handshake, without a connection: which peers are accepted, and why others are refused. */
 
 export function helloOf(identity: TransportIdentity): Hello {
   return {
@@ -30,7 +30,7 @@ export function helloOf(identity: TransportIdentity): Hello {
   }
 }
 
-/** `wire` is the version that both sides speak from here on: the newest that both know. */
+/** `wire` is the version of the link: the newest that both sides know. */
 export function welcomeOf(identity: TransportIdentity, hello: Hello): Welcome {
   return {
     type: 'welcome',
@@ -44,7 +44,7 @@ export function welcomeOf(identity: TransportIdentity, hello: Hello): Welcome {
   }
 }
 
-/** Why a hello is not let in, or undefined. */
+/** Why a hello is refused, or undefined. */
 export function judgeHello(own: TransportIdentity, hello: Hello): Refused | undefined {
   if (hello.wire < WIRE_VERSION_MIN || hello.wireMin > WIRE_VERSION) {
     return refused(
@@ -81,22 +81,22 @@ export function peerOf(message: Hello | Welcome): LinkPeer {
   const { counter, address, level = 0 } = message
   const wire = commonWire(message.wire)
   if (message.type === 'hello' && message.kind === 'client') return { kind: 'client', wire, name: message.name }
-  // judgeHello let no node in without a store.
+  // judgeHello refuses a node without a store.
   return { kind: 'node', wire, store: message.store as Welcome['store'], counter, address, level, urgentLane: false }
 }
 
-/** The newest version that both sides speak; of a welcome, which named it, that one. */
+/** The newest version that both sides speak; for a welcome, the version that it names. */
 function commonWire(wire: number): number {
   return Math.min(WIRE_VERSION, wire)
 }
 
-/** One side of a link, as far as that decides whether the two belong together. */
+/** The part of a handshake that decides whether the two sides belong to one cluster. */
 interface Side {
   readonly name: string
   readonly cluster?: ClusterId | undefined
 }
 
-/** Where one side has no cluster yet, founding and joining decide (amendment 9), not the handshake. */
+/** Where one side has no cluster yet, bootstrap and joining decide (amendment 9), not the handshake. */
 export function clusterProblem(own: Side, other: Side): string | undefined {
   if (own.cluster === undefined || other.cluster === undefined || own.cluster === other.cluster) return undefined
   return `data directory of another cluster: ${own.name} belongs to ${own.cluster}, ${other.name} to ${other.cluster}`
@@ -110,7 +110,7 @@ function storeProblem(own: TransportIdentity, other: Hello | Welcome): string | 
   )
 }
 
-/** CONFLICT: the two belong to different clusters, and no waiting will change that. */
+/** CONFLICT: the two sides belong to different clusters, which dialing again does not change. */
 export function refused(message: string, code: 'HANDSHAKE' | 'CONFLICT' = 'HANDSHAKE'): Refused {
   return { type: 'refused', code: ERRORS[code].number, message }
 }

@@ -2,14 +2,13 @@ import { URGENT_LANE_WIRE } from '@ashlar/proto'
 import type { LinkPeer } from '../core/machine.ts'
 
 /**
- * What a connection says of itself before its handshake, by the path that it asks for: a link between two nodes that know
- * A2.22-3 is two connections, and the same token on both says that they belong together. A build that does not know it
- * looks at no path.
+ * The lane of a connection, sent before its handshake in the path of the upgrade request. A link between two nodes that
+ * implement A2.22-3 is two connections with the same token. Older builds ignore the path.
  */
 export interface Lane {
   /** Made by the dialing side for each link. */
   readonly token: string
-  /** The second connection of the link: it carries what is urgent, the first all else. */
+  /** True for the second connection of the link, which carries urgent messages; the first carries all others. */
   readonly urgent: boolean
 }
 
@@ -25,7 +24,7 @@ export function laneOf(path: string | undefined): Lane | undefined {
   return token === undefined ? undefined : { token, urgent: urgent !== undefined }
 }
 
-/** True when a connection is the first of two: what both sides say of themselves comes to the same answer on each. */
+/** True when a connection is the first of two; both sides decide the same from lane and handshake. */
 export function isFirstOfTwo(lane: Lane | undefined, peer: LinkPeer): boolean {
   return lane !== undefined && !lane.urgent && peer.kind === 'node' && peer.wire >= URGENT_LANE_WIRE
 }

@@ -10,13 +10,13 @@ export interface TransportCounters {
   refusedHandshakes: number
   /** Connections that did not speak WebSocket. */
   foreignConnections: number
-  /** Links that were closed because more than LIMITS.linkCutBytes waited. */
+  /** Links that were closed because more than LIMITS.linkCutBytes were queued. */
   fullLinks: number
-  /** Links that were closed because nothing left them for STALL_MS. */
+  /** Links that were closed because their send queue made no progress for STALL_MS. */
   stalledLinks: number
   /** Links that were closed because a message for them broke a limit of the wire. */
   unencodableMessages: number
-  /** Times that a client was not read from because more than LIMITS.linkHighBytes waited for it. */
+  /** Times that reading from a client was paused because more than LIMITS.linkHighBytes were queued for it. */
   pausedClients: number
   /** Dials that did not become a link. */
   failedDials: number

@@ -11,7 +11,7 @@ import {
 } from '@ashlar/proto'
 import { KEEPALIVE_MS, WEBSOCKET_DIAL_OPTIONS, WEBSOCKET_OPTIONS } from '@ashlar/proto/codec'
 
-/** What a node says about itself in a handshake. */
+/** The identity of a node in its handshakes. */
 export interface TransportIdentity {
   readonly store: StoreId
   /** Start counter of the store. */
@@ -21,7 +21,7 @@ export interface TransportIdentity {
   readonly address: string
   /** The cluster that the store belongs to; undefined until it does. */
   readonly cluster: ClusterId | undefined
-  /** Feature level of the cluster, as far as this node knows: a node that does not know it is refused (A2.21-3). */
+  /** Feature level of the cluster as this node has learned it: a peer that does not implement it is refused (A2.21-3). */
   readonly featureLevel: number
 }
 
@@ -36,18 +36,18 @@ export interface TransportLogger {
 }
 
 export interface WsTransportOptions {
-  /** Where to listen; port 0 takes a free one, `WsTransport.address` says which. */
+  /** Where to listen; port 0 takes a free one, which `WsTransport.address` has. */
   readonly listen: { readonly host: string; readonly port: number }
-  /** Asked at every handshake, since the cluster may become known while the node runs. */
+  /** Called at every handshake, since the node may join a cluster while it runs. */
   readonly identity: () => TransportIdentity
   /** With it the payload of each write is verified; absent: writes are handed on as they are. */
   readonly blockSizeOf?: BlockSizeOf
   readonly logger: TransportLogger
-  /** A dialed peer belongs to another cluster than this node: said at every attempt. */
+  /** A dialed peer belongs to another cluster than this node; called at every attempt. */
   readonly onOtherCluster?: (address: string, reason: string) => void
   /**
-   * Connections that the listener holds at once, strangers included; default 1024. Each peer takes two. More lets more clients in; each may
-   * cost up to LIMITS.frameBytes of memory while one of its frames arrives.
+   * Connections that the listener holds at once, foreign ones included; default 1024. Each peer takes two. More admits more
+   * clients; each may cost up to LIMITS.frameBytes of memory while one of its frames arrives.
    */
   readonly maxConnections?: number
 }
@@ -55,17 +55,17 @@ export interface WsTransportOptions {
 export const DEFAULT_MAX_CONNECTIONS = 1024
 
 /**
- * Bytes that may wait inside ws and the socket. What exceeds it waits as messages, where it costs no copy of a payload
- * and still can share frames.
+ * Bytes that may be queued inside ws and the socket. The rest stays queued as messages, where it costs no copy of a
+ * payload and can still share frames.
  */
 export const SOCKET_BYTES: Bytes = 2 * MIB
-/** A link on which bytes wait and no frame leaves for this long is cut: less than a frame in ten seconds is no link. */
+/** A link with queued bytes on which no frame leaves for this long is cut: a frame in ten seconds is too slow to be of use. */
 export const STALL_MS: Millis = 10_000
-/** How often stalled links are looked for. */
+/** Interval between checks for stalled links. */
 export const STALL_CHECK_MS: Millis = 1000
 /**
- * A connection that is closed has this long to send what waits, and where the other side closed one of two, the other has it to bring
- * what was sent before. No longer than a lease: a peer that is gone is dialed again only then, and one that stops is missed only then.
+ * How long a closing connection may take to send its queue, and, where the other side closed one of two, how long the other
+ * may take to deliver what was sent before. Not longer than a lease, since the peer is dialed again only after that.
  */
 export const CLOSE_MS: Millis = 1000
 export const WS_SERVER_OPTIONS = {
@@ -76,9 +76,9 @@ export const WS_SERVER_OPTIONS = {
 } as const
 export const WS_DIAL_OPTIONS = { ...WEBSOCKET_DIAL_OPTIONS, closeTimeout: CLOSE_MS } as const
 
-/** Limits of the HTTP server that strangers meet first. */
+/** Limits of the HTTP server, for connections before their upgrade. */
 export const HTTP_OPTIONS: HttpServerOptions = {
-  // An upgrade request is one short message; who needs longer for it is no peer.
+  // An upgrade request is one short message; a peer never takes longer.
   headersTimeout: 5000,
   requestTimeout: 10_000,
   connectionsCheckingInterval: 1000,

@@ -2,7 +2,7 @@ import type { LinkPeer } from '../core/machine.ts'
 import type { Connection } from './connection.ts'
 import { refused } from './handshake.ts'
 
-/** The connections of one link: one, or one for what is urgent beside it. */
+/** The connections of one link: one, or two of which one carries urgent messages. */
 export interface Carrier {
   readonly main: Connection
   readonly urgent: Connection | undefined
@@ -16,9 +16,9 @@ interface Pair {
 }
 
 /**
- * Links of two connections on their way to be up. The dialing side dials the second once the first has passed its handshake;
- * the link is up there once the second has, too, and a ping over it says so. The accepting side takes it for up with the first
- * frame: it has both by then, and has sent nothing before. If either connection ends meanwhile, the other one does.
+ * Links of two connections that are being established. The dialing side dials the second connection once the first has passed
+ * its handshake. There the link is up once the second has passed too, which a ping over it signals. On the accepting side it
+ * is up with the first frame: both connections exist by then, and nothing was sent before. If one ends, so does the other.
  */
 export class Pairs {
   private readonly byToken: Map<string, Pair> = new Map()
@@ -30,20 +30,20 @@ export class Pairs {
     this.byToken.set(token, { main, peer, urgent })
   }
 
-  /** The second connection passed its handshake. Gives the link if it is up on this side. */
+  /** The second connection passed its handshake. Returns the link if it is up on this side. */
   join(urgent: Connection, peer: LinkPeer): Carrier | undefined {
     const pair = this.byToken.get(urgent.lane?.token ?? '')
     const isDialed = pair?.urgent === urgent
     const isWaited = isDialed || (pair?.urgent === undefined && pair?.main.direction === 'in')
     const problem = pair === undefined || !isWaited ? NO_LINK : pairProblem(pair, urgent, peer)
-    // The side that dialed is told of the end of the second, and gives the first up; who else knows the token ends no link by it.
+    // The dialing side sees the second connection end and closes the first; a third party with the token ends no link.
     if (problem !== undefined) urgent.refuse(refused(problem))
     else if (pair !== undefined && isDialed) return this.complete(pair)
     else if (pair !== undefined) pair.urgent = urgent
     return undefined
   }
 
-  /** A frame came over a connection of no link: with it the link is up, if that is the accepting side. */
+  /** A frame arrived over a connection without a link: the link is now up, if this is the accepting side. */
   onFrame(connection: Connection): Carrier | undefined {
     const pair = this.byToken.get(connection.lane?.token ?? '')
     const isOfPair = pair !== undefined && (pair.main === connection || pair.urgent === connection)
@@ -70,7 +70,7 @@ export class Pairs {
 
 const NO_LINK = 'no link waits for this connection'
 
-/** Why who speaks on the second connection is not who speaks on the first, or undefined. */
+/** Why the peer of the second connection is not the peer of the first, or undefined. */
 function pairProblem({ main, peer: first }: Pair, urgent: Connection, second: LinkPeer): string | undefined {
   if (first.kind !== 'node' || second.kind !== 'node') return NO_LINK
   const differs = (what: string, a: unknown, b: unknown): string =>
@@ -78,7 +78,7 @@ function pairProblem({ main, peer: first }: Pair, urgent: Connection, second: Li
   if (first.store !== second.store) return differs('store', first.store, second.store)
   if (first.counter !== second.counter) return differs('start counter', first.counter, second.counter)
   if (first.wire !== second.wire) return differs('wire version', first.wire, second.wire)
-  // A node that enters a cluster between the two names none on the first.
+  // A node that joined a cluster between the two handshakes named none on the first.
   const entered = main.cluster === undefined || urgent.cluster === undefined
   return entered || main.cluster === urgent.cluster ? undefined : differs('cluster', main.cluster, urgent.cluster)
 }

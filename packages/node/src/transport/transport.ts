@@ -3,29 +3,29 @@ import type { Link, LinkPeer } from '../core/machine.ts'
 
 /**
  * The transport port of a node: connections to peers and clients, as links. Every transport passes
- * test/conformance/transport-suite.ts. A link carries messages in order, whole or not at all; once one is lost the link is down.
- * Between two nodes that is the order of what is urgent, and the order of the rest: neither waits for the other (A2.22-2).
+ * test/conformance/transport-suite.ts. A link carries messages in order, whole or not at all; once one is lost the link is
+ * down. Between two nodes urgent messages have an order of their own: neither lane waits for the other (A2.22-2).
  */
 export interface Transport {
   /** The complete set of addresses to keep a dialed link to; this node's own address is left out by the caller. */
   setDialed(addresses: readonly string[]): void
   /**
-   * Never waits, and throws only InvariantError, for a message that breaks its own contract. `queued`: it will be sent in
-   * order unless the link goes down. `full`: more than LIMITS.linkCutBytes wait already (as much as one client may have
-   * on its way), nothing was queued, the link is being closed. `down`: there is no such link. Messages queued between two
-   * calls of `flush` may share a frame. A client for which more than LIMITS.linkHighBytes wait is not read from until it
-   * has taken half of them; peers are always read from.
+   * Never waits; throws only InvariantError, for a message that breaks its own contract. `queued`: it will be sent in order
+   * unless the link goes down. `full`: more than LIMITS.linkCutBytes are queued already (as much as one client may have in
+   * flight), nothing was added, the link is being closed. `down`: there is no such link. Messages queued between two calls
+   * of `flush` may share a frame. A client with more than LIMITS.linkHighBytes queued is not read from until it has taken
+   * half of them; peers are always read from.
    */
   send(link: Link, message: Message): 'queued' | 'full' | 'down'
-  /** Hands what is queued to the sockets. The pump calls it at the end of each turn. May throw InvariantError as `send`. */
+  /** Hands queued messages to the sockets. The pump calls it at the end of each turn. May throw InvariantError as `send`. */
   flush(): void
-  /** Closes one link once what was sent before has left; `linkDown` follows, not from inside this call. */
+  /** Closes one link after the messages sent before; `linkDown` follows, not from inside this call. */
   closeLink(link: Link, reason: string): void
-  /** Closes the listener and every link; resolves when nothing is left. */
+  /** Closes the listener and every link; resolves when all are closed. */
   close(): Promise<void>
 }
 
-/** What a transport tells its owner, never from inside a call of its own. `linkDown` follows each `linkUp` exactly once. */
+/** What a transport reports to its owner, never from inside a call of its own. `linkDown` follows each `linkUp` exactly once. */
 export interface TransportEvents {
   linkUp(link: Link, direction: 'in' | 'out', peer: LinkPeer): void
   linkDown(link: Link): void

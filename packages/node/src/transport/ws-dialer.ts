@@ -6,11 +6,11 @@ import type { Connection } from './connection.ts'
 import { type Lane, pathOf } from './lanes.ts'
 import { type TransportLogger, WS_DIAL_OPTIONS } from './options.ts'
 
-/** An address that is kept dialed: in a connection, or waiting for its next attempt. */
+/** An address that is kept dialed: connected, or waiting for its next attempt. */
 interface Target {
   readonly address: string
   connection: Connection | undefined
-  /** The next attempt or, while a link lives, the moment from which it counts as a good one. */
+  /** The next attempt or, while a link is up, the time from which it counts as stable. */
   timer: NodeJS.Timeout | undefined
   readonly pause: RedialPause
   lastFailure: string | undefined
@@ -24,7 +24,7 @@ export interface DialerOptions {
   readonly onFailed: () => void
 }
 
-/** Keeps one outgoing connection to each address of a set, dialing again after pauses that double and are drawn at random. */
+/** Keeps one outgoing connection to each address of a set; dials again after pauses that double, with jitter. */
 export class WsDialer {
   private readonly options: DialerOptions
   private readonly targets: Map<string, Target> = new Map()
@@ -42,7 +42,7 @@ export class WsDialer {
       this.targets.delete(address)
       target.wanted = false
       clearTimeout(target.timer)
-      target.connection?.close('not dialed any more')
+      target.connection?.close('the address is not dialed any more')
     }
     for (const address of wanted) {
       if (this.targets.has(address)) continue
@@ -59,7 +59,7 @@ export class WsDialer {
     }
   }
 
-  /** A connection passed its handshake. Its pause starts over only once it has lived: a flapping peer is dialed ever less. */
+  /** A connection passed its handshake. Its pause is reset only once it was stable: a flapping peer is dialed less often. */
   onUp(connection: Connection): void {
     const target = this.byConnection.get(connection)
     if (target === undefined) return
@@ -67,7 +67,7 @@ export class WsDialer {
     target.timer = setTimeout(() => target.pause.startOver(), TIMERS.redialMaxMs)
   }
 
-  /** A connection of any direction is over. */
+  /** A connection of any direction ended. */
   onEnded(connection: Connection, reason: string, wasUp: boolean): void {
     const target = this.byConnection.get(connection)
     if (target === undefined) return
@@ -78,7 +78,7 @@ export class WsDialer {
     if (target.wanted) this.dialLater(target)
   }
 
-  /** Dials the second connection of a link, once. What becomes of it is the transport's to see. */
+  /** Dials the second connection of a link, once. The transport handles its end. */
   dialUrgent(main: Connection): Connection {
     return this.connect(main.remote, { token: main.lane?.token ?? '', urgent: true })
   }
@@ -88,7 +88,7 @@ export class WsDialer {
     try {
       connection = this.connect(target.address, { token: randomUUID(), urgent: false })
     } catch (error) {
-      // An address that is no address: it may come from another node, so it is a failed dial and no fault of ours.
+      // A malformed address may come from another node: that is a failed dial, not a bug of this one.
       this.fail(target, connectionFault(error))
       this.dialLater(target)
       return
@@ -113,7 +113,7 @@ export class WsDialer {
   private fail(target: Target, reason: string): void {
     if (!target.wanted) return
     this.options.onFailed()
-    // A peer that is down is dialed for as long as it takes; only news about it is worth a line.
+    // A peer that is down is dialed until it is back; only a new reason is worth a warning.
     const level = target.lastFailure === reason ? 'debug' : 'warn'
     target.lastFailure = reason
     this.options.logger[level]({ address: target.address, reason }, 'dial failed')

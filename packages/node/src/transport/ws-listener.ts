@@ -12,16 +12,17 @@ export interface ListenerOptions {
   readonly maxConnections: number
   readonly logger: TransportLogger
   readonly counters: TransportCounters
-  /** A connection became a WebSocket; its handshake is still to come. `path`: what it asked for. */
+  /** A connection became a WebSocket; its handshake follows. `path`: of the upgrade request. */
   readonly onSocket: (socket: WebSocket, remote: string, path: string | undefined) => void
 }
 
 const TLS_HANDSHAKE = 0x16
-const ANSWER =
-  'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 50\r\n\r\n' +
-  'This port speaks only the WebSocket of an Ashlar.\n'
+const WRONG_PORT = 'This port speaks only the WebSocket of an Ashlar cluster; the HTTP API has a port of its own.\n'
+const BAD_REQUEST =
+  'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n' +
+  `Content-Length: ${Buffer.byteLength(WRONG_PORT)}\r\n\r\n${WRONG_PORT}`
 
-/** The accepting side: an HTTP server that does nothing but upgrade, and turns everyone else away with one log line. */
+/** The accepting side: an HTTP server that only upgrades, and rejects every other connection with one log line. */
 export class WsListener {
   private readonly options: ListenerOptions
   private readonly server: Server
@@ -30,7 +31,7 @@ export class WsListener {
   private constructor(options: ListenerOptions) {
     this.options = options
     this.upgrader = new WebSocketServer(WS_SERVER_OPTIONS)
-    this.upgrader.on('wsClientError', (error, socket) => this.turnAway(socket, error.message))
+    this.upgrader.on('wsClientError', (error, socket) => this.reject(socket, error.message))
     this.server = createServer(HTTP_OPTIONS)
     this.server.maxHeadersCount = HTTP_MAX_HEADERS
     this.server.maxConnections = options.maxConnections
@@ -40,7 +41,7 @@ export class WsListener {
     this.server.on('drop', (data) => this.onDrop(data?.remoteAddress))
   }
 
-  /** Listens; rejects with AshlarError USAGE when the address cannot be had. */
+  /** Listens; rejects with AshlarError USAGE when it cannot bind the address. */
   static async open(options: ListenerOptions): Promise<WsListener> {
     const listener = new WsListener(options)
     await new Promise<void>((resolve, reject) => {
@@ -58,7 +59,7 @@ export class WsListener {
     return formatAddress({ host, port })
   }
 
-  /** Takes no more connections, cuts those that are no WebSocket, and resolves when every connection is gone. */
+  /** Accepts no more connections, cuts those that are not upgraded, and resolves when all are closed. */
   async close(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.server.close(() => resolve())
@@ -69,17 +70,17 @@ export class WsListener {
   private onRequest(request: IncomingMessage, response: ServerResponse): void {
     this.logForeign(request.socket, `an HTTP request (${request.method}) without an upgrade to WebSocket`)
     response.writeHead(426, { connection: 'close', upgrade: 'websocket', 'content-type': 'text/plain' })
-    response.end('This port speaks only the WebSocket of an Ashlar cluster; the HTTP API has a port of its own.\n')
+    response.end(WRONG_PORT)
   }
 
   private onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // Browsers let every web page open a WebSocket to this machine and always say which page it was: without this check a
-    // page could read and destroy the volumes of a cluster that listens on loopback only. Peers and clients send no origin.
+    // A browser lets every web page open a WebSocket to this machine, and always sends the origin of the page. Without this
+    // check a page could read and destroy the volumes of a cluster on loopback. Peers and clients send no origin.
     if (request.headers.origin !== undefined) {
-      this.turnAway(socket, `a WebSocket of a web page (origin ${request.headers.origin})`)
+      this.reject(socket, `a WebSocket from a web page (origin ${request.headers.origin})`)
       return
     }
-    // Until ws takes the socket over nobody else hears its errors, and an unheard error ends the process.
+    // Until ws has taken the socket over, an error without a listener would end the process.
     const onEarlyError = (error: Error): void => this.logForeign(socket, error.message)
     socket.once('error', onEarlyError)
     this.upgrader.handleUpgrade(request, socket, head, (webSocket) => {
@@ -90,18 +91,18 @@ export class WsListener {
 
   private onClientError(error: Error & { rawPacket?: Buffer }, socket: Duplex): void {
     const tls = error.rawPacket?.[0] === TLS_HANDSHAKE
-    this.turnAway(socket, tls ? 'a TLS handshake on a port that speaks plain text' : error.message)
+    this.reject(socket, tls ? 'a TLS handshake on a port that speaks plain text' : error.message)
   }
 
-  private turnAway(socket: Duplex, what: string): void {
+  private reject(socket: Duplex, what: string): void {
     this.logForeign(socket, what)
     if (!socket.writable) {
       socket.destroy()
       return
     }
-    // Without a listener a reset by the stranger would end the process; there is nobody to tell any more.
+    // A reset without a listener would end the process.
     socket.on('error', () => {})
-    socket.end(ANSWER, () => socket.destroy())
+    socket.end(BAD_REQUEST, () => socket.destroy())
   }
 
   private onDrop(remoteAddress: string | undefined): void {
@@ -111,14 +112,14 @@ export class WsListener {
 
   private logForeign(socket: Duplex, what: string): void {
     this.options.counters.foreignConnections++
-    this.options.logger.warn({ remote: remoteOf(socket), what }, 'foreign connection turned away')
+    this.options.logger.warn({ remote: remoteOf(socket), what }, 'foreign connection rejected')
   }
 }
 
 function listenError({ host, port }: ListenerOptions, error: NodeJS.ErrnoException): AshlarError {
   const why = error.code === 'EADDRINUSE' ? 'another process listens there' : error.message
   return new AshlarError('USAGE', `cannot listen on ${host}:${port}: ${why}`, {
-    hint: 'Choose another --listen address, or stop the process that has it.',
+    hint: 'Choose another --listen address, or stop the process that uses it.',
     cause: error,
   })
 }

@@ -11,7 +11,7 @@ import type { Transport, TransportEvents } from './transport.ts'
 import { WsDialer } from './ws-dialer.ts'
 import { WsListener } from './ws-listener.ts'
 
-/** A transport over WebSocket, with what only this kind of transport can tell. */
+/** A transport over WebSocket, with its address and counters. */
 export interface WsTransport extends Transport {
   /** host:port on which it listens. */
   readonly address: string
@@ -37,9 +37,9 @@ class WebSocketTransport implements WsTransport {
   private readonly links: Map<Link, Carrier> = new Map()
   private readonly pairs = new Pairs()
   private readonly linkOf: Map<Connection, Link> = new Map()
-  /** Every connection whose socket is not gone, those in their handshake and those that leave included. */
+  /** Every connection whose socket is open, including those in their handshake and those that are closing. */
   private readonly connections: Set<Connection> = new Set()
-  /** Sessions with messages that were queued since the last flush: those for what is urgent, and the others. */
+  /** Connections with messages queued since the last flush: those of urgent lanes, and the others. */
   private readonly unflushedUrgent: Set<Connection> = new Set()
   private readonly unflushed: Set<Connection> = new Set()
   private readonly wasUp: WeakSet<Connection> = new WeakSet()
@@ -72,7 +72,7 @@ class WebSocketTransport implements WsTransport {
       logger: this.options.logger,
       counters: this.counters,
       onSocket: (socket, remote, path) => {
-        // An upgrade that was under way when the transport closed.
+        // The upgrade was in progress when the transport closed.
         if (this.closing !== undefined) socket.terminate()
         else this.openConnection(socket, { direction: 'in', remote, lane: laneOf(path) })
       },
@@ -122,7 +122,7 @@ class WebSocketTransport implements WsTransport {
   private async shut(): Promise<void> {
     clearInterval(this.stallTimer)
     this.dialer.setDialed([])
-    for (const connection of this.connections) connection.close('this node stops')
+    for (const connection of this.connections) connection.close('this node is stopping')
     const listenerClosed = this.listener?.close()
     if (this.connections.size > 0) {
       await new Promise<void>((resolve) => {
@@ -189,7 +189,7 @@ class WebSocketTransport implements WsTransport {
     }
   }
 
-  /** The first frame of an accepted link of two connections: it is up on both sides. The ping that says so is said to nobody. */
+  /** The first frame of an accepted link of two connections: the link is up on both sides. A ping that only signals that is not handed on. */
   private onFirstFrame(connection: Connection, messages: readonly Message[]): void {
     const carrier = this.pairs.onFrame(connection)
     if (carrier === undefined) return
@@ -227,8 +227,8 @@ class WebSocketTransport implements WsTransport {
   }
 
   /**
-   * One of its connections is gone, and with it the link: what was on its way over that one is lost. Where the other side closed it,
-   * nothing is: it closes the other one behind what it sent, and the link is down with that.
+   * One connection of a link ended, and its messages in flight are lost, so the link is down. Where the other side closed it
+   * cleanly nothing is lost: it also closes the other connection after its messages, and the link goes down with that.
    */
   private onDown(connection: Connection): void {
     const link = this.linkOf.get(connection)

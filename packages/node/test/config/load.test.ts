@@ -93,7 +93,7 @@ describe('options of a process', () => {
     const text = printOptions(SERVER_OPTIONS, loaded)
     assert.match(text, /^name: "from-file" +# ashlar\.yaml:3$/m)
     assert.match(text, /^peers: "a:1,b:2" +# --peers$/m)
-    assert.match(text, /^# advertise: +# what --listen says$/m)
+    assert.match(text, /^# advertise: +# the address of --listen$/m)
     const again = load({ file: { path: 'printed', text } })
     assert.deepEqual(JSON.stringify(again.values), JSON.stringify(loaded.values))
   })

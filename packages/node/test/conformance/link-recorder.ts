@@ -16,7 +16,7 @@ export interface RecordedLink {
   downs: number
 }
 
-/** Writes down what a transport tells its owner, checks the order that every transport promises, and waits for conditions. */
+/** Records what a transport reports to its owner, checks the promised order, and waits for conditions. */
 export class LinkRecorder implements TransportEvents {
   readonly links: RecordedLink[] = []
   /** Set while the test is inside a call of the transport: being called back then breaks the contract. */

@@ -127,7 +127,7 @@ export function storageDriverSuite(name: string, createPlace: () => Promise<Driv
       assert.deepEqual(await entries(driver, { from: key(0x81), to: key(0xff) }), [])
     })
 
-    test('a scan stops at its limit and leaves values out when asked', async () => {
+    test('a scan stops at its limit and leaves values out on request', async () => {
       await empty()
       const batch: BatchOperation[] = []
       for (let i = 0; i < 200; i++) batch.push(put(key(i), new Uint8Array(300).fill(i)))

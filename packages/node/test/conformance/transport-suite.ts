@@ -133,7 +133,7 @@ export function transportSuite(kind: TransportKind): void {
   const flush = (from: Side): void => from.recorder.within('flush', () => from.transport.flush())
 
   describe(`transport: ${kind.name}`, () => {
-    test('a link tells each side who the other is', async () => {
+    test('a link identifies each side to the other', async () => {
       await using a = await side('a', { counter: 7 })
       await using b = await side('b', { counter: 9 })
       const { out, into } = await join(a, b)
@@ -192,7 +192,7 @@ export function transportSuite(kind: TransportKind): void {
       await using b = await side('b')
       const { out, into } = await join(a, b)
       send(a, out, numbered(1))
-      // The answer to a later message of the other direction proves that enough time passed for the first to arrive.
+      // The response to a later message of the other direction proves that enough time passed for the first to arrive.
       send(b, into, numbered(2))
       flush(b)
       await a.recorder.received(out, 1)
@@ -247,7 +247,7 @@ export function transportSuite(kind: TransportKind): void {
       )
     })
 
-    test('sending on a link that never was says down', async () => {
+    test('sending on a link that never existed returns down', async () => {
       await using a = await side('a')
       assert.equal(a.transport.send(12_345, numbered(1)), 'down')
       a.transport.closeLink(12_345, 'nothing there')
@@ -302,8 +302,8 @@ export function transportSuite(kind: TransportKind): void {
       await using a = await side('a')
       let address: string
       {
-        await using gone = await side('b')
-        address = gone.transport.address
+        await using former = await side('b')
+        address = former.transport.address
       }
       a.transport.setDialed([address])
       await using b = await side('b', {}, address)
@@ -348,7 +348,7 @@ export function transportSuite(kind: TransportKind): void {
       )
     })
 
-    test('the cluster is asked for at each handshake', async () => {
+    test('the identity is read at each handshake', async () => {
       const [red, blue] = [randomUUID(), randomUUID()] as string[] as [ClusterId, ClusterId]
       await using a = await side('a', { cluster: red })
       await using b = await side('b', { cluster: blue })
@@ -361,7 +361,7 @@ export function transportSuite(kind: TransportKind): void {
       await using a = await side('a')
       await using b = await side('b')
       a.transport.setDialed([a.transport.address])
-      // Dialed later and over the same path: once these links are up, the dial of its own address was answered.
+      // Dialed later and over the same path: once these links are up, the dial of its own address has ended.
       a.transport.setDialed([a.transport.address, b.transport.address])
       await a.recorder.up('out')
       await join(b, a)

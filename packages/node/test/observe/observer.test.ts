@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { type Epoch, ERRORS, extentId, type Message, type SessionId, type VolumeId } from '@ashlar/proto'
 import type { MachineEvent } from '../../src/core/machine.ts'
-import { FACT_METRICS } from '../../src/observe/event-metrics.ts'
+import { EVENT_METRICS } from '../../src/observe/event-metrics.ts'
 import { Observer } from '../../src/observe/index.ts'
 import { delaySeconds } from '../../src/observe/metrics/process-metrics.ts'
 import { newStoreMetrics } from '../../src/storage/index.ts'
@@ -96,7 +96,7 @@ describe('events of the machines', () => {
   }
 
   it('that move a metric are all tried above', () => {
-    assert.deepEqual([...new Set(moves.map(([event]) => event.what))].sort(), Object.keys(FACT_METRICS).sort())
+    assert.deepEqual([...new Set(moves.map(([event]) => event.what))].sort(), Object.keys(EVENT_METRICS).sort())
   })
 
   it('are counted by name, known or not', async (t) => {
@@ -118,7 +118,7 @@ describe('events of the machines', () => {
     assert.equal(await value('ashlar_recovery_marked_streams_total'), 1)
   })
 
-  it('become log lines with their details, and with the names that people know', (t) => {
+  it('become log lines with their details, and with names beside ids', (t) => {
     const { observer, lines } = observe(t, demoView())
     observer.event({ level: 'warn', what: 'stream-closed', extent: EXTENT, store: storeOf(2), reason: 'gap' })
     const { level, msg, node, extent, volume, storeName, reason } = lines.at(-1) ?? {}
@@ -131,7 +131,7 @@ describe('events of the machines', () => {
     )
   })
 
-  it('that repeat are written a few times, counted all, and told of when the window is over', async (t) => {
+  it('that repeat are logged a few times, all counted, and reported when the window ends', async (t) => {
     const { observer, lines, time, value } = observe(t)
     for (let number = 0; number < 100; number++) observer.event({ level: 'info', what: 'extent-active' })
     observer.event({ level: 'info', what: 'extent-recovering' })
@@ -142,8 +142,8 @@ describe('events of the machines', () => {
     time.ms = 10_001
     // Another event is enough: the one that was left out may never come again.
     observer.event({ level: 'info', what: 'lease-held' })
-    const told = lines.find(({ msg }) => msg === 'log-lines-suppressed')
-    assert.deepEqual([told?.['what'], told?.['lines']], ['extent-active', 80])
+    const suppressed = lines.find(({ msg }) => msg === 'log-lines-suppressed')
+    assert.deepEqual([suppressed?.['what'], suppressed?.['lines']], ['extent-active', 80])
     observer.event({ level: 'info', what: 'extent-active' })
     assert.equal(lines.filter(({ msg }) => msg === 'extent-active').length, 21)
   })
@@ -158,7 +158,7 @@ describe('operations of clients', () => {
   const answer = (code: number): Message => ({ type: 'answer', request: 9, code, epoch: 1 as Epoch })
   const labels = 'volume="demo",operation="write"'
 
-  it('are timed from receipt to answer, by volume, operation and outcome', async (t) => {
+  it('are timed from receipt to response, by volume, operation and outcome', async (t) => {
     const { observer, time, value } = observe(t, demoView())
     observer.linkUp(1, 'in', 'client')
     observer.received(1, write)
@@ -180,7 +180,7 @@ describe('operations of clients', () => {
     assert.equal(await value(`ashlar_replication_operation_bytes_total{${labels}}`), 0)
   })
 
-  it('are not counted when nobody got the answer', async (t) => {
+  it('are not counted when the response was not sent', async (t) => {
     const { observer, value } = observe(t, demoView())
     observer.linkUp(1, 'in', 'client')
     observer.received(1, write)
@@ -202,7 +202,7 @@ describe('operations of clients', () => {
     assert.equal(await value(`ashlar_replication_operation_seconds_sum{${labels}}`), 1)
   })
 
-  it('do not take memory without bound when they are never answered', async (t) => {
+  it('take bounded memory when they never get a response', async (t) => {
     const { observer, value } = observe(t, demoView())
     observer.linkUp(1, 'in', 'client')
     for (let request = 0; request < 65_540; request++) observer.received(1, { ...write, request })
@@ -216,7 +216,7 @@ describe('operations of clients', () => {
 })
 
 describe('states at an exposition', () => {
-  it('tell extents, replicas in sync, nodes, lease and leader', async (t) => {
+  it('show extents, in-sync replicas, nodes, lease and leader', async (t) => {
     const nodes = [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'down' })]
     const degraded = extentRecord(1, 1, { inSync: [storeOf(1), storeOf(2)] })
     const view = demoView({ nodes, extents: [extentRecord(1, 0), degraded] })
@@ -237,7 +237,7 @@ describe('states at an exposition', () => {
     assert.equal(await value('ashlar_control_lease_held'), 0)
   })
 
-  it('tell how far replicas of primaries here are behind, and go back to 0', async (t) => {
+  it('show how far replicas of local primaries are behind, and go back to 0', async (t) => {
     const view = demoView()
     const { value } = observe(t, view)
     const stream = { store: storeOf(3), phase: 'copying', behindBlocks: 40 }
@@ -251,7 +251,7 @@ describe('states at an exposition', () => {
     assert.equal(await value('ashlar_recovery_streams{phase="copying"}'), 0)
   })
 
-  it('tell who holds a volume', async (t) => {
+  it('show the holders of a volume', async (t) => {
     const holders = [{ session: 1 as SessionId, mode: 'exclusive' as const, client: 'x' }]
     const view = demoView({ volumes: [volumeRecord(1, 'demo', { holders })] })
     const { value } = observe(t, view)
@@ -269,7 +269,7 @@ describe('states at an exposition', () => {
     assert.deepEqual(await ofDemo(), [])
   })
 
-  it('tell connections by peer and direction', async (t) => {
+  it('show connections by peer and direction', async (t) => {
     const { observer, value } = observe(t)
     observer.linkUp(1, 'in', 'client')
     observer.linkUp(2, 'out', 'node')
@@ -282,7 +282,7 @@ describe('states at an exposition', () => {
     assert.equal(await value('ashlar_transport_links_closed_total{peer="node",direction="out"}'), 1)
   })
 
-  it('tell messages by kind', async (t) => {
+  it('show messages by kind', async (t) => {
     const { observer, value } = observe(t)
     observer.received(1, { type: 'get-map', have: 0, watch: true })
     observer.sent(1, { type: 'get-map', have: 0, watch: true }, 'queued')
@@ -331,7 +331,7 @@ describe('states at an exposition', () => {
     assert.equal(await value('ashlar_transport_bad_frames_total'), 6)
   })
 
-  it('tell the process: versions, event loop, memory', async (t) => {
+  it('show the process: versions, event loop, memory', async (t) => {
     const { series } = observe(t)
     const all = await series()
     assert.equal(
@@ -346,7 +346,7 @@ describe('states at an exposition', () => {
 })
 
 describe('names of metrics', () => {
-  it('are ashlar_<room>_<what>_<unit>, with _total exactly on counters', async (t) => {
+  it('are ashlar_<module>_<what>_<unit>, with _total exactly on counters', async (t) => {
     const { observer } = observe(t, demoView())
     observer.metrics.transport.watch({
       ...{ sentFrames: 0, sentBytes: 0, receivedFrames: 0, receivedBytes: 0, badFrames: 0, refusedHandshakes: 0 },

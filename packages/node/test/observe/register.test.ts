@@ -27,7 +27,7 @@ describe('a register', () => {
     assert.throws(() => register.counter('same_total', 'Two.'), /already been registered/)
   })
 
-  it('forgets the series of a removed volume, and counts anew when it comes back', async () => {
+  it('forgets the series of a removed volume, and counts from 0 when it is created again', async () => {
     const register = createRegister()
     const requests = register.counter('requests_total', 'Requests.', ['volume'])
     const other = register.gauge('nodes', 'Nodes.', ['state'])

@@ -18,7 +18,7 @@ describe('a cluster that is made of what is left of another one', () => {
   before(async () => {
     base = await mkdtemp(join(tmpdir(), 'ashlar-recovery-'))
     for (const name of ['a', 'b', 'c']) await make(name, OLD)
-    await make('stranger', OTHER)
+    await make('foreign', OTHER)
   })
   after(() => rm(base, { recursive: true, force: true }))
 
@@ -29,7 +29,7 @@ describe('a cluster that is made of what is left of another one', () => {
     await store.close()
   }
 
-  it('says what it belongs to, and changes nothing, until it is done', async () => {
+  it('plans without changing anything', async () => {
     const { cluster, newCluster } = await planRecovery([path('a'), path('b')], undefined)
     assert.deepEqual([cluster, newCluster], [OLD, undefined])
     assert.equal((await surveyStore(path('a'))).cluster, OLD)
@@ -65,8 +65,8 @@ describe('a cluster that is made of what is left of another one', () => {
   })
 
   it('is not made of a directory of any other one', async () => {
-    await assert.rejects(planRecovery([path('a'), path('stranger')], undefined), refusedAs(/different clusters/))
-    await assert.rejects(planRecovery([path('stranger'), path('b')], undefined), refusedAs(/stranger to 0189aaaa/))
+    await assert.rejects(planRecovery([path('a'), path('foreign')], undefined), refusedAs(/different clusters/))
+    await assert.rejects(planRecovery([path('foreign'), path('b')], undefined), refusedAs(/foreign to 0189aaaa/))
   })
 
   async function identityOf(name: string) {

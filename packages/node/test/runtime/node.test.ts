@@ -26,7 +26,7 @@ function silentObserver(): Observer {
   return new Observer({ level: 'silent', name: 'n1', version: '0.0.0' })
 }
 
-/** Options of a node that founds a cluster of itself, in a directory that is removed after the test. */
+/** Options of a node that bootstraps a cluster of itself, in a directory that is removed after the test. */
 async function optionsFor(t: TestContext): Promise<NodeOptions> {
   const dataDir = await mkdtemp(join(tmpdir(), 'ashlar-node-'))
   t.after(() => rm(dataDir, { recursive: true, force: true }))
@@ -68,15 +68,15 @@ describe('a node in its own process', () => {
     await assert.rejects(fetch(`http://${node.api}/healthz`))
   })
 
-  it('tells the labels that it was given', async (t) => {
+  it('reports its labels', async (t) => {
     const node = await started(t)
     for (const path of ['local', 'nodes/n1']) {
-      const answer = (await (await fetch(`http://${node.api}/v1/${path}`)).json()) as { labels: unknown }
-      assert.deepEqual(answer.labels, { zone: 'a' }, path)
+      const response = (await (await fetch(`http://${node.api}/v1/${path}`)).json()) as { labels: unknown }
+      assert.deepEqual(response.labels, { zone: 'a' }, path)
     }
   })
 
-  it('answers a write whose bytes do not match, and counts the answer', async (t) => {
+  it('refuses a write whose bytes do not match their checksum, and counts the response', async (t) => {
     const node = await started(t)
     const created = await fetch(`http://${node.api}/v1/volumes`, {
       method: 'POST',
@@ -96,9 +96,9 @@ describe('a node in its own process', () => {
       checksums: [0],
       payload: new Uint8Array(4096).fill(7),
     })
-    await until('the answer arrives', async () => client.received.some(({ type }) => type === 'answer'))
-    const answer = client.received.find((message) => message.type === 'answer')
-    assert.equal(answer?.code, ERRORS.CHECKSUM.number)
+    await until('the response arrives', async () => client.received.some(({ type }) => type === 'answer'))
+    const response = client.received.find((message) => message.type === 'answer')
+    assert.equal(response?.code, ERRORS.CHECKSUM.number)
     const metrics = await (await fetch(`http://${node.api}/metrics`)).text()
     assert.match(
       metrics,
@@ -116,14 +116,14 @@ describe('a node in its own process', () => {
       onFatal: (reason: string) => void failures.push(reason),
     }
     const node = new NodeRuntime(options, store, undefined)
-    node.onStoreCompletion({ type: 'store-failed', reason: 'the disk is gone' })
+    node.onStoreCompletion({ type: 'store-failed', reason: 'the disk failed' })
     const transport = {
       ...{ setDialed: () => undefined, send: () => 'down' as const, flush: () => undefined },
       ...{ closeLink: () => undefined, close: async () => undefined },
     }
     node.begin(transport, '127.0.0.1:1', '127.0.0.1:2')
-    await until('the failure is told', async () => failures.length > 0)
-    assert.deepEqual(failures, ['the store failed: the disk is gone'])
+    await until('the failure is reported', async () => failures.length > 0)
+    assert.deepEqual(failures, ['the store failed: the disk failed'])
     await node.stop()
   })
 })
@@ -133,14 +133,14 @@ describe('pending calls', () => {
 
   it('settle by their response, by their deadline, or when all are ended', async () => {
     const responses = new PendingCalls<string>()
-    const [answered, expired, ended] = [
+    const [resolved, expired, ended] = [
       responses.wait(1, 60_000, late),
       responses.wait(2, 1, late),
       responses.wait(3, 60_000, late),
     ]
     responses.resolve(1, 'yes')
     responses.resolve(4, 'unknown token')
-    assert.equal(await answered, 'yes')
+    assert.equal(await resolved, 'yes')
     await assert.rejects(expired, { code: 'TIMEOUT' })
     responses.endAll(new AshlarError('CLOSED', 'over'))
     await assert.rejects(ended, { code: 'CLOSED' })

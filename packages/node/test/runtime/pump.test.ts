@@ -5,7 +5,7 @@ import { Pump } from '../../src/runtime/pump.ts'
 
 const TICK: Input = { type: 'tick' }
 
-/** A pump whose machine notes the time of each input; the machine that it runs on slept since the last look. */
+/** A pump whose machine records the time of each input, on a computer that was suspended since the last check. */
 function pumped(): { pump: Pump; steps: number[]; looks: () => number; sleep: (ms: number) => void } {
   const steps: number[] = []
   let looks = 0

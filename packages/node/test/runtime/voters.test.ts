@@ -30,7 +30,7 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-/** Three nodes of one process over loopback, each of which votes unless it is said otherwise. */
+/** Three nodes of one process over loopback, each of which votes unless an option says otherwise. */
 class ThreeVoters {
   readonly options: NodeOptions[] = []
   readonly running = new Map<number, Node>()
@@ -79,8 +79,8 @@ class ThreeVoters {
     await node?.stop()
   }
 
-  /** An answer of the API of some node, or undefined when none of them answers well. */
-  async ask(path: string, init?: RequestInit): Promise<Record<string, unknown> | undefined> {
+  /** A response of the API of any node, or undefined when no node responds with success. */
+  async request(path: string, init?: RequestInit): Promise<Record<string, unknown> | undefined> {
     for (const { api } of this.running.values()) {
       const response = await fetch(`http://${api}${path}`, init)
       if (response.ok) return (await response.json()) as Record<string, unknown>
@@ -96,7 +96,7 @@ class ThreeVoters {
   async createVolume(name: string): Promise<void> {
     const body = JSON.stringify({ name, sizeBytes: 2 ** 24, replicas: 1 })
     const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
-    await until(`volume ${name} is made`, async () => await this.ask('/v1/volumes', init))
+    await until(`volume ${name} is made`, async () => await this.request('/v1/volumes', init))
   }
 
   async post(path: string, body: unknown): Promise<Record<string, unknown>> {
@@ -110,7 +110,7 @@ class ThreeVoters {
 
   /** Members of control's log: name and role, sorted. */
   async members(): Promise<string[]> {
-    const answer = (await this.ask('/v1/control')) as { members: { node: string; role: string }[] } | undefined
+    const answer = (await this.request('/v1/control')) as { members: { node: string; role: string }[] } | undefined
     return (answer?.members ?? []).map(({ node, role }) => `${node} ${role}`).sort()
   }
 
@@ -121,7 +121,10 @@ class ThreeVoters {
 
   /** Place of the node that leads control. */
   async leader(): Promise<number> {
-    const name = await until('somebody leads', async () => (await this.ask('/v1/cluster'))?.['leader'] ?? undefined)
+    const name = await until(
+      'a leader is known',
+      async () => (await this.request('/v1/cluster'))?.['leader'] ?? undefined,
+    )
     return this.options.findIndex((options) => options.name === name)
   }
 }
@@ -145,7 +148,7 @@ describe('a control log over three voters', { timeout: 120_000 }, () => {
     await Promise.all([0, 1, 2].map((index) => cluster.start(index)))
     await cluster.ready()
     for (const name of ['one', 'two'])
-      assert.ok(await until(`volume ${name}`, async () => await cluster.ask(`/v1/volumes/${name}`)))
+      assert.ok(await until(`volume ${name}`, async () => await cluster.request(`/v1/volumes/${name}`)))
   })
 
   it('takes the new store of a node whose directory was lost for the old one, so that the next may be lost too', async (t) => {
@@ -163,7 +166,7 @@ describe('a control log over three voters', { timeout: 120_000 }, () => {
       })
       await cluster.ready()
     }
-    assert.ok(await cluster.ask('/v1/volumes/one'))
+    assert.ok(await cluster.request('/v1/volumes/one'))
   })
 
   it('that one voter founded grows to three, and then goes on without the first', async (t) => {
@@ -176,7 +179,7 @@ describe('a control log over three voters', { timeout: 120_000 }, () => {
       await until(`${node} has caught up`, async () => {
         const body = JSON.stringify({ change: 'promote', node })
         const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
-        return await cluster.ask('/v1/control/members', init)
+        return await cluster.request('/v1/control/members', init)
       })
     }
     assert.deepEqual(await cluster.members(), ['n1 leader', 'n2 follower', 'n3 follower'])
@@ -194,7 +197,7 @@ describe('a control log over three voters', { timeout: 120_000 }, () => {
     )
   })
 
-  it('hands leadership over when its leader stops, and none of those that stop waits for who is gone', async (t) => {
+  it('hands leadership over when its leader stops, and no stopping node waits for one that stopped before', async (t) => {
     const cluster = await ThreeVoters.found(t)
     await cluster.ready()
     await cluster.createVolume('one')

@@ -13,24 +13,24 @@ function answerOf(request: number): Message {
   return { type: 'read-done', request, parts: [{ length: MIB, checksum: checksum(payload), bytes: payload }] }
 }
 
-test('a client that takes nothing is not read from, then gets everything in order', async () => {
+test('a client that reads nothing is not read from, and later receives every response in order', async () => {
   await using node = await listening()
   const peer = await RawPeer.join(node.transport.address)
   const link = await node.recorder.up('in')
   peer.socket.pause()
-  const answers = 40
-  for (let i = 0; i < answers; i++) {
+  const responses = 40
+  for (let i = 0; i < responses; i++) {
     assert.equal(node.transport.send(link.link, answerOf(i)), 'queued')
     node.transport.flush()
   }
   assert.equal(node.transport.counters.pausedClients, 1)
-  // What the client asks now stays in the sockets: the node's memory does not grow with it.
+  // Requests that the client sends now stay in the sockets: they do not grow the node's memory.
   peer.send({ type: 'get-map', have: 0, watch: false })
   peer.socket.resume()
-  await peer.next(1 + answers)
+  await peer.next(1 + responses)
   assert.deepEqual(
     peer.received.slice(1).map((message) => message.type === 'read-done' && message.request),
-    Array.from({ length: answers }, (_, i) => i),
+    Array.from({ length: responses }, (_, i) => i),
   )
   await node.recorder.received(link, 1)
 })

@@ -55,7 +55,7 @@ function assertOneWarning(node: Listening, pattern: RegExp): void {
   assert.equal(node.log.warnings.length, 1, `one line, not ${JSON.stringify(node.log.warnings)}`)
 }
 
-test('an HTTP request is told what the port speaks', async () => {
+test('an HTTP request gets 426 and the protocol of the port', async () => {
   await using node = await listening()
   const response = await fetch(`http://${node.transport.address}/metrics`)
   assert.equal(response.status, 426)
@@ -65,10 +65,11 @@ test('an HTTP request is told what the port speaks', async () => {
   await assertServing(node)
 })
 
-test('random bytes are answered with 400 and one log line', async () => {
+test('random bytes get 400 and one log line', async () => {
   await using node = await listening()
-  const answer = await rawExchange(node.transport.address, randomBytes(500))
-  assert.match(answer, /^HTTP\/1\.1 400 /)
+  // No method begins with 0xff; the first byte of a TLS record would be logged as that.
+  const response = await rawExchange(node.transport.address, Buffer.concat([Buffer.of(0xff), randomBytes(500)]))
+  assert.match(response, /^HTTP\/1\.1 400 /)
   assertOneWarning(node, /Parse Error/)
   await assertServing(node)
 })
@@ -83,23 +84,23 @@ test('a TLS handshake is recognised', async () => {
 
 test('headers longer than allowed are refused', async () => {
   await using node = await listening()
-  const answer = await rawExchange(node.transport.address, `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)
-  assert.match(answer, /^HTTP\/1\.1 400 /)
+  const response = await rawExchange(node.transport.address, `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)
+  assert.match(response, /^HTTP\/1\.1 400 /)
   assertOneWarning(node, /Header overflow/)
 })
 
 test('an upgrade that is no WebSocket is refused with one log line', async () => {
   await using node = await listening()
-  const answer = await rawExchange(
+  const response = await rawExchange(
     node.transport.address,
     'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n',
   )
-  assert.match(answer, /^HTTP\/1\.1 400 /)
+  assert.match(response, /^HTTP\/1\.1 400 /)
   assertOneWarning(node, /Upgrade header/)
   await assertServing(node)
 })
 
-test('the WebSocket of a web page is turned away, whatever page it is', async () => {
+test('a WebSocket from a web page is rejected, whatever its origin', async () => {
   await using node = await listening()
   for (const origin of ['https://evil.example', 'null', `http://${node.transport.address}`]) {
     const socket = new WebSocket(`ws://${node.transport.address}`, { origin })
@@ -107,11 +108,11 @@ test('the WebSocket of a web page is turned away, whatever page it is', async ()
     assert.match(String(error), /400/)
   }
   assert.equal(node.transport.counters.foreignConnections, 3)
-  assert.match(JSON.stringify(node.log.warnings), /a WebSocket of a web page \(origin https:\/\/evil\.example\)/)
+  assert.match(JSON.stringify(node.log.warnings), /a WebSocket from a web page \(origin https:\/\/evil\.example\)/)
   await assertServing(node)
 })
 
-test('a connection that is reset before it said anything leaves no trace', async () => {
+test('a connection that is reset before it sent a byte leaves no trace', async () => {
   await using node = await listening()
   const socket = openTcp(node.transport.address)
   await once(socket, 'connect')
@@ -256,7 +257,7 @@ test('a connection that breaks in the middle of a frame is a link that went down
   assert.deepEqual(link.batches, [])
 })
 
-test('connections beyond the limit are dropped and said so', async () => {
+test('connections beyond the limit are dropped and logged', async () => {
   await using node = await listening({ maxConnections: 1 })
   await RawPeer.join(node.transport.address)
   const second = openTcp(node.transport.address)
@@ -269,7 +270,7 @@ test('an address in use is refused with its name', async () => {
   const port = Number(node.transport.address.split(':')[1])
   const options = {
     listen: { host: '127.0.0.1', port },
-    identity: () => assert.fail('not asked'),
+    identity: () => assert.fail('identity is not called'),
     logger: new LogLines(),
   }
   await assert.rejects(createWsTransport(options, new LinkRecorder()), (error) => {

@@ -92,7 +92,7 @@ const REFUSED: readonly (readonly [string, Hello, RegExp])[] = [
   ['a wire version that is too new', clientHello({ wire: 90, wireMin: 80 }), /speaks 80 to 90, n1 speaks 2 to 3/],
   ['a wire version that is too old', clientHello({ wire: 0, wireMin: 0 }), /no common wire version/],
   ['a node without a store', clientHello({ kind: 'node' }), /must name its store/],
-  ['a credential that nobody checks', clientHello({ credential: new Uint8Array(4) }), /checks no credentials/],
+  ['a credential that is not checked', clientHello({ credential: new Uint8Array(4) }), /checks no credentials/],
 ]
 for (const [what, hello, reason] of REFUSED) {
   test(`${what} is refused with the reason, on the wire too`, async () => {
@@ -104,9 +104,9 @@ for (const [what, hello, reason] of REFUSED) {
     const peer = await RawPeer.dial(node.transport.address)
     const sent = what === 'the own store' ? { ...hello, store: node.store } : hello
     peer.send(sent)
-    const [answer] = await peer.next(1)
-    assert.ok(answer?.type === 'refused')
-    assert.match(answer.message, reason)
+    const [response] = await peer.next(1)
+    assert.ok(response?.type === 'refused')
+    assert.match(response.message, reason)
     assert.equal((await peer.closed)[0], 1008)
     assert.equal(node.log.warnings.length, 1)
     assert.equal(node.transport.counters.refusedHandshakes, 1)
@@ -182,7 +182,7 @@ test('an address that is none is a failed dial and nothing worse', async () => {
   assert.equal(node.recorder.links.length, 0)
 })
 
-test('who connects and says nothing is cut off after TIMERS.handshakeMs', async () => {
+test('a connection that sends nothing is cut after TIMERS.handshakeMs', async () => {
   await using node = await listening()
   mock.timers.enable({ apis: ['setTimeout'] })
   try {

@@ -107,7 +107,7 @@ test('a message over the first connection before the second is there closes it',
   assert.equal(node.recorder.links.length, 0)
 })
 
-test('a node of an older build has a link of one connection, whatever path it asks for', async () => {
+test('a node of an older build has a link of one connection, whatever path it requests', async () => {
   await using node = await listening()
   const { transport, recorder } = node
   const old = await half(transport.address, randomUUID(), newStore(), false, { wire: WIRE_VERSION_MIN })
@@ -126,7 +126,7 @@ test('a node of an older build has a link of one connection, whatever path it as
   assert.equal((await pathless.next(2))[1]?.type, 'ping')
 })
 
-test('a connection over which nothing comes any more is found although the other one lives', async (t) => {
+test('a connection that receives nothing is cut although the other connection of its link works', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   await using node = await listening()
   const { transport, recorder, log } = node
@@ -135,7 +135,7 @@ test('a connection over which nothing comes any more is found although the other
   const urgent = await half(transport.address, token, store, true)
   urgent.send({ type: 'ping' })
   const into = await recorder.up('in')
-  // A connection that is dead answers nothing: not even what the protocol below answers by itself.
+  // A dead connection sends nothing, not even pongs.
   main.socket.pause()
   for (let checks = 0; checks < STALL_MS / STALL_CHECK_MS; checks++) {
     assert.equal(into.downs, 0, `down after ${checks} checks`)
@@ -145,7 +145,7 @@ test('a connection over which nothing comes any more is found although the other
   }
   t.mock.timers.tick(STALL_CHECK_MS)
   await recorder.down(into)
-  assert.match(JSON.stringify(log.lines), /nothing came over it for too long/)
+  assert.match(JSON.stringify(log.lines), /nothing received for 10 s/)
 })
 
 for (const slow of ['main', 'urgent'] as const) {
@@ -172,7 +172,7 @@ test('a connection that takes nothing is cut in time although the link was close
   const node = await listening()
   const { main, urgent, into } = await pairTo(node)
   for (const peer of [main, urgent]) peer.socket.pause()
-  node.transport.closeLink(into.link, 'gone')
+  node.transport.closeLink(into.link, 'test')
   await node.recorder.down(into)
   t.mock.timers.tick(CLOSE_MS)
   await node.transport.close()
@@ -197,16 +197,16 @@ test('what the other side sent before it closed a link is let in, over both conn
   }
 })
 
-const STRANGERS: readonly (readonly [what: string, changes: Partial<Welcome>])[] = [
+const OTHER_PEERS: readonly (readonly [what: string, changes: Partial<Welcome>])[] = [
   ['store', { store: newStore() }],
   ['start counter', { counter: 5 }],
   ['wire version', { wire: WIRE_VERSION_MIN }],
   ['cluster', { cluster: randomUUID() as string as ClusterId }],
 ]
-for (const [what, changes] of STRANGERS) {
+for (const [what, changes] of OTHER_PEERS) {
   test(`another ${what} on the second connection that was dialed is refused by name, and the first one with it`, async () => {
     await using node = await listening()
-    const told = Promise.withResolvers<readonly [path: string | undefined, reason: string]>()
+    const closed = Promise.withResolvers<readonly [path: string | undefined, reason: string]>()
     const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
     const store = newStore()
     const cluster = randomUUID() as string as ClusterId
@@ -216,15 +216,15 @@ for (const [what, changes] of STRANGERS) {
       const { kind: _, wireMin: __, credential: ___, ...hello } = nodeHello(store, { cluster })
       const welcome = { ...hello, type: 'welcome', store, ...(isUrgent ? changes : {}) } as Welcome
       socket.once('message', () => socket.send(encodeFrame([welcome], HANDSHAKE_WIRE_VERSION)))
-      if (isUrgent) socket.on('close', (_code, reason) => told.resolve([request.url, reason.toString()]))
+      if (isUrgent) socket.on('close', (_code, reason) => closed.resolve([request.url, reason.toString()]))
       else firstClosed ??= once(socket, 'close')
     })
     await once(server, 'listening')
     node.transport.setDialed([`127.0.0.1:${(server.address() as AddressInfo).port}`])
-    const [, reason] = await told.promise
+    const [, reason] = await closed.promise
     assert.match(reason, new RegExp(`lead to different nodes: ${what}`))
     await firstClosed
-    await node.log.until('it is said', (lines) => lines.some((line) => line.message === 'dial failed'))
+    await node.log.until('the failure is logged', (lines) => lines.some((line) => line.message === 'dial failed'))
     assert.match(JSON.stringify(node.log.warnings), new RegExp(`lead to different nodes: ${what} .* on the first`))
     assert.equal(node.recorder.links.length, 0)
     node.transport.setDialed([])

@@ -16,7 +16,7 @@ import { LinkRecorder } from '../conformance/link-recorder.ts'
 import { newStore } from '../conformance/transport-suite.ts'
 import { LogLines } from './log-lines.ts'
 
-/** A node's transport under test, with everything that it says. */
+/** A node's transport under test, with everything that it reports. */
 export interface Listening extends AsyncDisposable {
   readonly transport: WsTransport
   readonly recorder: LinkRecorder
@@ -67,7 +67,7 @@ export function clientHello(changes: Partial<Hello> = {}): Hello {
   }
 }
 
-/** A peer under the test's own hands: a plain WebSocket that sends what it is told. */
+/** A peer that a test controls: a plain WebSocket that sends the given messages. */
 export class RawPeer {
   readonly socket: WebSocket
   readonly received: AnyMessage[] = []
@@ -82,7 +82,7 @@ export class RawPeer {
     this.closed = new Promise((resolve) => {
       socket.on('close', (code, reason) => resolve([code, reason.toString()]))
     })
-    // The close that follows tells the test; an error without a listener would end it.
+    // The test sees the close that follows; an error without a listener would end the process.
     socket.on('error', () => {})
     socket.on('message', (data) => {
       const wire = this.received.length === 0 ? HANDSHAKE_WIRE_VERSION : this.wire
@@ -121,15 +121,15 @@ export class RawPeer {
 /** Sends raw bytes over TCP and resolves with all that came back until the other side closed. */
 export async function rawExchange(address: string, bytes: Uint8Array | string): Promise<string> {
   const socket = openTcp(address)
-  let answer = ''
+  let response = ''
   socket.on('data', (chunk) => {
-    answer += chunk.toString('latin1')
+    response += chunk.toString('latin1')
   })
   socket.write(bytes)
   const closed = Promise.withResolvers<void>()
   socket.on('close', () => closed.resolve())
   await closed.promise
-  return answer
+  return response
 }
 
 export function openTcp(address: string): Socket {

@@ -14,7 +14,7 @@ function delta(changes: Partial<MapDelta>): MapDelta {
 
 const removedVolumes = Array.from({ length: TOO_MANY }, (_, index) => (index + 1) as VolumeId)
 
-test('a message that cannot be encoded closes its link, says why, and no other', async () => {
+test('a message that cannot be encoded closes its link only, with a reason in the log', async () => {
   await using node = await listening()
   const peer = await RawPeer.join(node.transport.address)
   const link = await node.recorder.up('in')
@@ -38,7 +38,7 @@ test('one that is found out while it is queued does the same', async () => {
   await using node = await listening()
   await RawPeer.join(node.transport.address)
   const link = await node.recorder.up('in')
-  // A large delta is encoded when it is queued, so that all who watch the map share its bytes.
+  // A large delta is encoded when it is queued, so that all watchers of the map share its bytes.
   const extents = new Array<ExtentRecord>(300)
   assert.equal(
     node.transport.send(link.link, { type: 'map-update', delta: delta({ removedVolumes, extents }) }),

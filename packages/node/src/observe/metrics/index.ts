@@ -19,7 +19,7 @@ export type {
   TransportMetrics,
 }
 
-/** Every metric of a node, one typed object a room. */
+/** Every metric of a node, one typed object a module. */
 export interface NodeMetrics {
   readonly replication: ReplicationMetrics
   readonly recovery: RecoveryMetrics

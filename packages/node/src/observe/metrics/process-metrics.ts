@@ -11,13 +11,13 @@ export interface ProcessInfo {
 }
 
 const NANOSECONDS = 1e9
-/** How often a timer is looked at. Each look wakes a node up, which with 10 ms was a fifth of what an idle one costs. */
+/** Interval of the measuring timer. Each tick wakes the process up; at 10 ms that was a fifth of the cost of an idle node. */
 const DELAY_RESOLUTION_MS = 50
-/** prom-client's own histogram of the event loop: the same again, with what is between two looks counted as delay. */
+/** prom-client's own histogram of the event loop: a duplicate that counts its own interval as delay. */
 const SECOND_HISTOGRAM = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'].map(
   (statistic) => `nodejs_eventloop_lag_${statistic}_seconds`,
 )
-/** Its looks cannot be left out: one a day. */
+/** Its timer cannot be turned off: one tick a day. */
 const NEVER_MS = 24 * 60 * 60 * 1000
 /** These end in `_total` without being counters, which Prometheus' own checker calls an error. */
 const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
@@ -37,7 +37,7 @@ export function processMetrics(register: Register, events: ProcessInfo) {
   build.set({ version: events.version, node_version: process.versions.node, name: events.name }, 1)
   const delay = register.gauge(
     'ashlar_process_event_loop_delay_seconds',
-    'How late timers were since the last exposition: above 0.1 something blocks the process, above 0.5 leases are at risk.',
+    'Delay of timers since the last exposition: above 0.1 the event loop is blocked, above 0.5 leases are at risk.',
     ['statistic'],
   )
   const histogram = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
@@ -55,7 +55,7 @@ export function processMetrics(register: Register, events: ProcessInfo) {
     ]),
     suppressedLines: register.counter(
       'ashlar_process_suppressed_log_lines_total',
-      'Log lines left out because the same event came too often; the events are counted all the same.',
+      'Log lines suppressed because their event was too frequent; the events are still counted.',
       ['what'],
     ),
     insecureListener: register.gauge(
@@ -69,7 +69,7 @@ export function processMetrics(register: Register, events: ProcessInfo) {
   }
 }
 
-/** How late a look was; the histogram records the time from one look to the next. */
+/** Delay of a tick; the histogram records the time from one tick to the next. */
 export function delaySeconds(nanoseconds: number): number {
   return Math.max(0, nanoseconds / NANOSECONDS - DELAY_RESOLUTION_MS / 1000)
 }

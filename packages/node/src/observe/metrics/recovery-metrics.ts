@@ -1,32 +1,37 @@
 import type { Register } from '../register.ts'
 
-/** Replicas that catch up, and blocks that were damaged. */
+/** Replicas that catch up, and damaged blocks. */
 export type RecoveryMetrics = ReturnType<typeof recoveryMetrics>
 
 export function recoveryMetrics(register: Register) {
   return {
     behindBlocks: register.gauge(
       'ashlar_recovery_behind_blocks',
-      'Blocks that replicas still need from primaries here. Stays above 0 while nothing is copied: recovery is stuck.',
+      'Blocks that replicas still need from primaries on this node. Constant and above 0: recovery is stuck.',
       ['volume'],
     ),
-    streams: register.gauge('ashlar_recovery_streams', 'Streams from primaries here to replicas, by phase.', ['phase']),
+    streams: register.gauge('ashlar_recovery_streams', 'Streams from primaries on this node to replicas, by phase.', [
+      'phase',
+    ]),
     yieldingStreams: register.gauge(
       'ashlar_recovery_yielding_streams',
-      'Copies from primaries here that take turns, because clients are served.',
+      'Copies from primaries on this node that are throttled because clients are served.',
     ),
     comparedStreams: register.counter(
       'ashlar_recovery_compared_streams_total',
-      'Streams whose two ends were compared: each restart of a node and each rejoin is one for an extent.',
+      'Streams whose primary and replica were compared: one for each extent at a restart of a node or a rejoin.',
     ),
     listedBlocks: register.counter(
       'ashlar_recovery_listed_blocks_total',
-      'Blocks that a comparison found to differ and put on the list to copy.',
+      'Blocks that a comparison added to the resync set.',
     ),
     copiedBlocks: register.counter('ashlar_recovery_copied_blocks_total', 'Blocks copied to joining replicas.'),
     copiedBytes: register.counter('ashlar_recovery_copied_bytes_total', 'Bytes copied to joining replicas.'),
     markedStreams: register.counter('ashlar_recovery_marked_streams_total', 'Copies that were completed.'),
-    closedStreams: register.counter('ashlar_recovery_closed_streams_total', 'Streams that broke and are opened again.'),
+    closedStreams: register.counter(
+      'ashlar_recovery_closed_streams_total',
+      'Streams that broke and were opened again.',
+    ),
     refusedStreams: register.counter('ashlar_recovery_refused_streams_total', 'Streams that a replica refused.', [
       'reason',
     ]),
@@ -36,11 +41,11 @@ export function recoveryMetrics(register: Register) {
     ),
     repairedBlocks: register.counter(
       'ashlar_recovery_repaired_blocks_total',
-      'Damaged blocks written again from another replica.',
+      'Damaged blocks rewritten from another replica.',
     ),
     unrepairedBlocks: register.counter(
       'ashlar_recovery_unrepaired_blocks_total',
-      'Damaged blocks of which no other replica had a good copy: readers get an error.',
+      'Damaged blocks without a sound copy on another replica: reads fail.',
     ),
   }
 }

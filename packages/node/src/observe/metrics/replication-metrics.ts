@@ -1,43 +1,44 @@
 import { LATENCY_BUCKETS_SECONDS, type Register } from '../register.ts'
 
-/** What clients see of a node: how many operations, how long they took, how well their extents are replicated. */
+/** What clients observe: operations, their latency, and the replication of their extents. */
 export type ReplicationMetrics = ReturnType<typeof replicationMetrics>
 
 export function replicationMetrics(register: Register) {
   const byOperation = ['volume', 'operation'] as const
   return {
-    operations: register.counter('ashlar_replication_operations_total', 'Operations of clients answered, by outcome.', [
-      ...byOperation,
-      'code',
-    ]),
+    operations: register.counter(
+      'ashlar_replication_operations_total',
+      'Completed operations of clients, by outcome.',
+      [...byOperation, 'code'],
+    ),
     operationSeconds: register.histogram(
       'ashlar_replication_operation_seconds',
-      'Time from the receipt of an operation by the primary to its answer.',
+      'Time from the receipt of an operation by the primary to its response.',
       LATENCY_BUCKETS_SECONDS,
       byOperation,
     ),
     operationBytes: register.counter(
       'ashlar_replication_operation_bytes_total',
-      'Bytes of the operations that were answered with success.',
+      'Bytes of successful operations.',
       byOperation,
     ),
     operationsUntimed: register.counter(
       'ashlar_replication_operations_untimed_total',
-      'Operations that were not timed, because too many were on their way.',
+      'Operations that were not timed because too many were in flight.',
     ),
     extents: register.gauge(
       'ashlar_replication_extents',
-      'Extents by state, as the map tells it (every node tells the same: take the maximum). Degraded and unavailable ask for attention.',
+      'Extents by state, according to the map (equal on every node: take the maximum). Degraded and unavailable need attention.',
       ['volume', 'state'],
     ),
     inSyncReplicas: register.gauge(
       'ashlar_replication_in_sync_replicas',
-      'Replicas in sync of the extent that has the fewest, by volume.',
+      'In-sync replicas of the extent with the fewest, by volume.',
       ['volume'],
     ),
     forcedExtents: register.gauge(
       'ashlar_replication_forced_extents',
-      'Extents that got a primary by force, or were merged from suspect stores, and whose loss nobody has acknowledged yet, by volume.',
+      'Extents that got a primary by force, or were reconciled from suspect stores, whose loss no operator has acknowledged, by volume.',
       ['volume'],
     ),
     primaries: register.gauge('ashlar_replication_primaries', 'Extents whose primary is this node, by phase.', [
@@ -45,15 +46,15 @@ export function replicationMetrics(register: Register) {
     ]),
     pendingWrites: register.gauge(
       'ashlar_replication_pending_writes',
-      'Writes that have their place in an extent and are not on stable storage everywhere yet.',
+      'Writes with a seq that are not yet on stable storage of every in-sync replica.',
     ),
-    activations: register.counter('ashlar_replication_activations_total', 'Extents that began to be served from here.'),
-    stepDowns: register.counter('ashlar_replication_step_downs_total', 'Extents that stopped being served from here.', [
+    activations: register.counter('ashlar_replication_activations_total', 'Extents that this node began to serve.'),
+    stepDowns: register.counter('ashlar_replication_step_downs_total', 'Extents that this node stopped serving.', [
       'reason',
     ]),
     inSyncChanges: register.counter(
       'ashlar_replication_in_sync_changes_total',
-      'Changes of an in-sync set that a primary here asked for.',
+      'Changes of in-sync sets that primaries on this node requested.',
       ['direction'],
     ),
     attachments: register.gauge('ashlar_replication_attachments', 'Sessions that hold a volume.', ['volume', 'mode']),

@@ -1,7 +1,7 @@
 import type { ScrubStatus, ScrubTotals } from '../../storage/scrub/index.ts'
 import { mirror, type Register } from '../register.ts'
 
-/** The walk over everything that a store holds. */
+/** The scrub of a store. */
 export type ScrubMetrics = ReturnType<typeof scrubMetrics>
 
 const COUNTERS = {
@@ -9,21 +9,24 @@ const COUNTERS = {
   bytes: ['ashlar_scrub_bytes_total', 'Bytes of data that the scrub read.'],
   damagedBlocks: [
     'ashlar_scrub_damaged_blocks_total',
-    'Blocks that the scrub found to be wrong or missing. Above 0 the disk rots.',
+    'Blocks that the scrub found damaged or missing. Above 0: the disk loses data.',
   ],
   lostLeaves: [
     'ashlar_scrub_lost_leaves_total',
-    'Runs of 256 blocks whose versions on disk were others than their digest says.',
+    'Leaves (256 blocks) whose versions on disk did not match their stored digest.',
   ],
-  passes: ['ashlar_scrub_passes_total', 'Passes over the whole store that came to their end.'],
+  passes: ['ashlar_scrub_passes_total', 'Completed passes over the whole store.'],
 } as const satisfies Record<keyof ScrubTotals, readonly [string, string]>
 
 export function scrubMetrics(register: Register) {
-  const running = register.gauge('ashlar_scrub_running', '1 while a pass goes on; 0 while it waits, is paused or off.')
-  const position = register.gauge('ashlar_scrub_position_ratio', 'Part of the pass that is done.')
+  const running = register.gauge(
+    'ashlar_scrub_running',
+    '1 while a pass runs; 0 while the scrub waits, is paused or off.',
+  )
+  const position = register.gauge('ashlar_scrub_position_ratio', 'Completed part of the pass, 0 to 1.')
   const lastPass = register.gauge(
     'ashlar_scrub_last_pass_timestamp_seconds',
-    'When the last pass ended, since 1970; 0 when none did. Older than two weeks: the rate is too low, or it is paused.',
+    'Unix time at which the last pass ended; 0: none did. Older than two weeks: the rate is too low, or the scrub is paused.',
   )
   return {
     /** Exposes a scrub, from now on. One a process: call it once. */

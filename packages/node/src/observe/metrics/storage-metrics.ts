@@ -3,14 +3,14 @@ import type { StoreMetrics } from '../../storage/metrics.ts'
 import type { SpaceView } from '../../storage/space/free-space.ts'
 import { LATENCY_BUCKETS_SECONDS, mirror, type Register } from '../register.ts'
 
-/** The store: batches, their syncs, and what the driver says of itself. */
+/** The store: batches, their syncs, and statistics of the driver. */
 export type StorageMetrics = ReturnType<typeof storageMetrics>
 
-/** Where the figures come from, asked for at each exposition. */
+/** Source of the figures, read at each exposition. */
 export interface StorageSource {
   readonly metrics: StoreMetrics
   space(): SpaceView
-  /** Facts of the driver by name, such as LevelDB's files and bytes per level. */
+  /** Statistics of the driver by name, such as LevelDB's files and bytes per level. */
   statistics(): Readonly<Record<string, number>>
 }
 
@@ -19,16 +19,16 @@ const COUNTERS = {
   blocks: ['ashlar_storage_blocks_total', 'Blocks written in batches.'],
   bytes: ['ashlar_storage_bytes_total', 'Bytes of block data written in batches.'],
   checkpoints: ['ashlar_storage_checkpoints_total', 'Checkpoints of heads, digests and windows.'],
-  leafLoads: ['ashlar_storage_leaf_loads_total', 'Leaves of versions that had to be read from disk.'],
+  leafLoads: ['ashlar_storage_leaf_loads_total', 'Leaves of versions read from disk.'],
   leafMismatches: [
     'ashlar_storage_leaf_mismatches_total',
-    'Leaves whose versions on disk had another digest than the one kept for them.',
+    'Leaves whose versions on disk did not match their stored digest.',
   ],
   blocksRead: ['ashlar_storage_blocks_read_total', 'Blocks read and verified.'],
-  damagedBlocksFound: ['ashlar_storage_damaged_blocks_total', 'Blocks read that did not match their checksum.'],
+  damagedBlocksFound: ['ashlar_storage_damaged_blocks_total', 'Blocks read whose bytes did not match their checksum.'],
   damagedBlocksRepaired: [
     'ashlar_storage_repaired_blocks_total',
-    'Damaged blocks that were overwritten with good bytes.',
+    'Damaged blocks that were overwritten with sound bytes.',
   ],
 } as const satisfies Partial<Record<keyof StoreMetrics, readonly [string, string]>>
 
@@ -40,7 +40,7 @@ export function storageMetrics(register: Register) {
   )
   const freeBytes = register.gauge(
     'ashlar_storage_free_bytes',
-    'Bytes that the file system of the store has left, less what the ballast lacks.',
+    'Free bytes of the file system of the store, minus what the ballast lacks.',
   )
   const reserveBytes = register.gauge(
     'ashlar_storage_reserve_bytes',
@@ -49,10 +49,10 @@ export function storageMetrics(register: Register) {
   )
   const space = register.gauge(
     'ashlar_storage_space',
-    '1 for the state of the store that its free bytes come to (free, filling, tight or full), 0 for the others.',
+    '1 for the space state of the store (free, filling, tight or full), 0 for the others.',
     ['state'],
   )
-  const driver = register.gauge('ashlar_storage_driver', 'What the storage driver says of itself.', ['statistic'])
+  const driver = register.gauge('ashlar_storage_driver', 'Statistics of the storage driver.', ['statistic'])
   const failures = register.counter('ashlar_storage_failures_total', 'Write errors that poisoned the store.')
   return {
     failures,
@@ -63,10 +63,10 @@ export function storageMetrics(register: Register) {
         mirror(register, name, help, () => source.metrics[key as keyof typeof COUNTERS])
       }
       register.onCollect(() => {
-        const room = source.space()
-        freeBytes.set({}, room.freeBytes)
-        for (const [reserve, bytes] of Object.entries(room.reserves)) reserveBytes.set({ reserve }, bytes)
-        for (const state of STORE_SPACES) space.set({ state }, state === room.space ? 1 : 0)
+        const view = source.space()
+        freeBytes.set({}, view.freeBytes)
+        for (const [reserve, bytes] of Object.entries(view.reserves)) reserveBytes.set({ reserve }, bytes)
+        for (const state of STORE_SPACES) space.set({ state }, state === view.space ? 1 : 0)
         for (const [statistic, value] of Object.entries(source.statistics())) driver.set({ statistic }, value)
       })
     },

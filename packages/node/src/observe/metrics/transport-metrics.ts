@@ -11,19 +11,25 @@ const COUNTERS = {
   receivedBytes: ['ashlar_transport_received_bytes_total', 'Bytes of frames received.'],
   badFrames: [
     'ashlar_transport_bad_frames_total',
-    'Frames that were no valid frame, broke a rule, or carried a block that did not match its checksum.',
+    'Frames that were invalid, broke a rule, or carried a block that did not match its checksum.',
   ],
-  refusedHandshakes: ['ashlar_transport_refused_handshakes_total', 'Handshakes that one of the two sides refused.'],
-  foreignConnections: ['ashlar_transport_foreign_connections_total', 'Connections that did not speak our protocol.'],
-  fullLinks: ['ashlar_transport_full_links_total', 'Connections closed because too much waited to be sent on them.'],
-  stalledLinks: ['ashlar_transport_stalled_links_total', 'Connections closed because nothing left them for too long.'],
+  refusedHandshakes: ['ashlar_transport_refused_handshakes_total', 'Handshakes that either side refused.'],
+  foreignConnections: [
+    'ashlar_transport_foreign_connections_total',
+    'Rejected connections that do not speak the protocol.',
+  ],
+  fullLinks: ['ashlar_transport_full_links_total', 'Connections closed because their send queue was full.'],
+  stalledLinks: [
+    'ashlar_transport_stalled_links_total',
+    'Connections closed because their send queue made no progress.',
+  ],
   unencodableMessages: [
     'ashlar_transport_unencodable_messages_total',
-    'Connections closed because a message for them broke a limit of the wire: a fault of this build.',
+    'Connections closed because a message broke a limit of the wire: a bug of this build.',
   ],
   pausedClients: [
     'ashlar_transport_paused_clients_total',
-    'Times that a client was not read from, since it did not read.',
+    'Times that reading from a client was paused because it did not read.',
   ],
   failedDials: ['ashlar_transport_failed_dials_total', 'Dials that did not become a connection.'],
 } as const satisfies Record<keyof TransportCounters, readonly [string, string]>
@@ -43,10 +49,10 @@ export function transportMetrics(register: Register) {
     sent: register.counter('ashlar_transport_sent_messages_total', 'Messages queued to be sent, by kind.', ['kind']),
     notSent: register.counter(
       'ashlar_transport_unsent_messages_total',
-      'Messages that were dropped: the connection was down, or its queue full, which closes it.',
+      'Dropped messages: the connection was down, or its queue was full, which closes it.',
       ['reason'],
     ),
-    /** Exposes what a transport counts by itself, from now on. Call it once. */
+    /** Exposes the counters of a transport from now on. Call it once. */
     watch(counters: Readonly<TransportCounters>): void {
       for (const key of Object.keys(COUNTERS) as (keyof TransportCounters)[]) {
         const [name, help] = COUNTERS[key]

@@ -26,7 +26,7 @@ const THIRD: ExtentId = extentId(VOLUME, 2)
 const EXTENT_BYTES = LIMITS.minExtentBytes
 const CLUSTER = '019acf5e-0000-7000-8000-000000000001' as ClusterId
 
-/** An image in memory that says what was written into it. */
+/** An image in memory that records its writes. */
 class MemoryImage {
   bytes = new Uint8Array(0)
   readonly written: number[] = []
@@ -107,7 +107,7 @@ describe('an image made from data directories', () => {
     (block: number, extent = FIRST): Disturbance =>
     (driver) =>
       driver.apply([put(blockKey('bytes', extent, block), new Uint8Array(D))], 'synced')
-  /** A batch of the journal is gone: the store may have lost something. */
+  /** A batch of the journal is missing: the store may have lost writes. */
   const hole: Disturbance = (driver) =>
     driver.apply([put(Buffer.from('6a0000000000000fff', 'hex'), new Uint8Array(9))], 'synced')
 
@@ -154,10 +154,10 @@ describe('an image made from data directories', () => {
     assert.deepEqual(image.block(2), content(2, 2))
     assert.equal(report.blocks.newerElsewhere, 1)
     assert.equal(report.blocks.fromOneStore, 1)
-    assert.match(report.extents.uncertain[0]?.because.join() ?? '', /knows of acknowledged writes that .* lacks/)
+    assert.match(report.extents.uncertain[0]?.because.join() ?? '', /has acknowledged writes that .* lacks/)
   })
 
-  test('amendment 11: where every store in sync is in doubt each block is the highest version with good bytes', async () => {
+  test('amendment 11: if every in-sync store is suspect, each block is the highest version with sound bytes', async () => {
     await format('a', 'b')
     await fill('a', FIRST, ['a', 'b'], [data(1, 1), data(2, 3), data(4, 4)], hole)
     await fill('b', FIRST, ['a', 'b'], [data(1, 2), data(2, 1), data(4, 4)], async (driver) => {
@@ -167,10 +167,7 @@ describe('an image made from data directories', () => {
     const image = new MemoryImage()
     const report = await exportReplicas([directoryOf('a'), directoryOf('b')], 'demo', image)
     assert.equal(report.certain, false)
-    assert.match(
-      report.extents.uncertain[0]?.because.join() ?? '',
-      /every store that was in sync may have lost something/,
-    )
+    assert.match(report.extents.uncertain[0]?.because.join() ?? '', /every in-sync store may have lost writes/)
     assert.ok(report.stores.every(({ evidence }) => evidence.length > 0))
     assert.deepEqual(
       [1, 2, 4].map((block) => image.block(block)),
@@ -178,7 +175,7 @@ describe('an image made from data directories', () => {
     )
   })
 
-  test('a store beyond doubt leads one that is in doubt, and what it has is certain', async () => {
+  test('a trusted store is preferred to a suspect one, and its blocks are certain', async () => {
     await format('a', 'b')
     await fill('a', FIRST, ['a', 'b'], [data(1, 1), data(2, 3)], hole)
     await fill('b', FIRST, ['a', 'b'], [data(1, 1), data(2, 3)])
@@ -187,7 +184,7 @@ describe('an image made from data directories', () => {
     assert.deepEqual([report.certain, report.extents.certain], [true, 1])
   })
 
-  test('a block of which every copy is damaged is told as lost, and is zeroes or an older version', async () => {
+  test('a block of which every copy is damaged is reported as lost, and is zeroes or an older version', async () => {
     await format('a', 'b')
     await fill('a', FIRST, ['a'], [data(1, 1), data(2, 5)], async (driver) => {
       await rot(1)(driver)
@@ -206,16 +203,16 @@ describe('an image made from data directories', () => {
     assert.deepEqual(image.block(2), content(2, 3))
   })
 
-  test('versions that are not those of their digest make an extent uncertain', async () => {
+  test('versions that do not match their digest make an extent uncertain', async () => {
     await format('a')
     await fill('a', FIRST, ['a'], [data(1, 1), data(2, 2)], (driver) =>
       driver.apply([del(blockKey('version', FIRST, 2)), del(blockKey('bytes', FIRST, 2))], 'synced'),
     )
     const report = await exportReplicas([directoryOf('a')], 'demo', new MemoryImage())
-    assert.match(report.extents.uncertain[0]?.because.join() ?? '', /versions of leaf 0 .* than its digest says/)
+    assert.match(report.extents.uncertain[0]?.because.join() ?? '', /versions of leaf 0 .* do not match its digest/)
   })
 
-  test('extents that nobody knows are missing, and a directory that cannot be read is told', async () => {
+  test('extents that no directory has are missing, and a directory that cannot be read is reported', async () => {
     await format('a', 'b')
     await fill('a', FIRST, ['a'], [data(1, 1)])
     await fill('a', THIRD, ['a'], [data(1, 1)])
@@ -230,7 +227,7 @@ describe('an image made from data directories', () => {
     assert.ok(!unreadable?.evidence.join().includes('ashlar-offline-'), unreadable?.evidence.join())
   })
 
-  test('a volume that nobody knows, copies of one directory and directories of two clusters are refused', async () => {
+  test('an unknown volume, copies of one directory and directories of two clusters are refused', async () => {
     await format('a', 'b')
     await fill('a', FIRST, ['a'], [data(1, 1)])
     const image = new MemoryImage()

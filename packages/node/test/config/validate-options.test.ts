@@ -39,7 +39,7 @@ describe('a listener on the network', () => {
     assert.deepEqual(open, [{ option: '--listen', address: '10.0.0.1:7580' }])
   })
 
-  it('is nobody on loopback', () => {
+  it('is none on loopback', () => {
     assert.deepEqual(
       insecureListeners(false, { '--listen': '127.0.0.1:1', '--api': '[::1]:2', '--x': 'localhost:3' }),
       [],
@@ -48,13 +48,13 @@ describe('a listener on the network', () => {
 })
 
 describe('options that contradict each other', () => {
-  it('do not start: nothing to found and nothing to join', () => {
+  it('do not start: nothing to bootstrap and nothing to join', () => {
     assert.match(refusal({}), /^--peers: is empty and so is the data directory/)
     assert.deepEqual(validateServerOptions(options({}), { empty: false }), [])
   })
 
   it('do not start: expecting more nodes than there are addresses, or none', () => {
-    assert.match(refusal({ peers: '127.0.0.1:1,127.0.0.1:2', expect: '4' }), /^--expect: 4 nodes can never answer/)
+    assert.match(refusal({ peers: '127.0.0.1:1,127.0.0.1:2', expect: '4' }), /^--expect: 4 is more than the 3 nodes/)
     assert.match(refusal({ peers: '127.0.0.1:1', expect: '0' }), /^--expect: must be at least 1/)
     assert.deepEqual(
       validateServerOptions(options({ peers: '127.0.0.1:1,127.0.0.1:2', expect: '3' }), { empty: true }),
@@ -77,19 +77,22 @@ describe('options that contradict each other', () => {
       refused({ 'last-reserve': '2%', 'write-reserve': '1%' }),
       /^--last-reserve: is more than --write-reserve/,
     )
-    // Which is larger depends on the disk: the store says so when it opens.
+    // Which is larger depends on the disk: opening the store finds it.
     const mixed = options({ init: true, 'write-reserve': '5%', 'placement-reserve': '1Gi' })
     assert.deepEqual(validateServerOptions(mixed, { empty: true }), [])
   })
 
-  it('do not start: an address that nobody can dial', () => {
-    assert.match(refusal({ init: true, insecure: true, listen: '0.0.0.0:7580' }), /^--listen: 0\.0\.0\.0 is no address/)
-    assert.match(refusal({ init: true, advertise: 'n1:0' }), /^--advertise: port 0/)
+  it('do not start: an address that other nodes cannot dial', () => {
+    assert.match(
+      refusal({ init: true, insecure: true, listen: '0.0.0.0:7580' }),
+      /^--listen: other nodes cannot dial 0\.0\.0\.0/,
+    )
+    assert.match(refusal({ init: true, advertise: 'n1:0' }), /^--advertise: other nodes cannot dial port 0/)
   })
 })
 
 describe('addresses', () => {
-  it('of the peers are the same sorted list on every node that was told the same', () => {
+  it('of the peers are the same sorted list on every node with the same options', () => {
     const peers = '127.0.0.1:3,127.0.0.1:1,127.0.0.1:2'
     const lists = ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3'].map((listen) => knownPeers(options({ listen, peers })))
     for (const list of lists) assert.deepEqual(list, ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3'])
