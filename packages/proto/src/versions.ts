@@ -27,6 +27,8 @@ export const FEATURES = {
    * 31).
    */
   endedSessions: 1,
+  /** A store that was compared says so with its renewals, and `clear-suspicion` is in control's log (A2.17-4). */
+  clearedStores: 1,
   /** Older tombstones are ranges of volume numbers (A2.18-4). */
   tombstoneRanges: 1,
 } as const

@@ -42,7 +42,14 @@ import {
   voterRolledBack,
 } from './old-directories.ts'
 import { Stage } from './stage.ts'
-import { mergeCutShort, onlySuspectsLeft, retriesAfterMerge, rottenSuspect } from './suspect-stores.ts'
+import {
+  deadPrimaryAfterMerge,
+  hungDiskAfterMerge,
+  mergeCutShort,
+  onlySuspectsLeft,
+  retriesAfterMerge,
+  rottenSuspect,
+} from './suspect-stores.ts'
 import { toleratedPauses } from './tolerated-pauses.ts'
 import { upgradedNodeByNode } from './two-builds.ts'
 
@@ -89,6 +96,8 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['dropped-records', droppedRecords],
   ['suspect-store-with-rot', rottenSuspect],
   ['only-suspect-stores-left', onlySuspectsLeft],
+  ['hung-disk-after-a-merge', hungDiskAfterMerge],
+  ['dead-primary-after-a-merge', deadPrimaryAfterMerge],
   ['merge-cut-short', mergeCutShort],
   ['retries-after-a-merge', retriesAfterMerge],
   ['lost-voter', lostVoter],

@@ -1,3 +1,4 @@
+import { TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES } from '../options.ts'
 import { Chance } from '../world/chance.ts'
@@ -64,6 +65,43 @@ export function onlySuspectsLeft(): readonly Violation[] {
   const isBelieved = () => known.get(merger.disk.store)?.trust === 'trusted'
   stage.expect('it is believed, and serves', () => isBelieved() && stage.world.healed(), 20_000)
   return stage.run(2000).finish()
+}
+
+/** Only suspect stores were left, and all of them were compared. Then the disk of the primary hangs: another one takes over. */
+export function hungDiskAfterMerge(): readonly Violation[] {
+  const stage = mergedAndTrusted()
+  const { primary } = stage
+  primary.disk.hangs.add('store')
+  const served = stage.nextWrites()
+  stage.expect('writes go on', () => served(), TIMERS.slowMs + 2 * TIMERS.leaseMs)
+  primary.disk.hangs.clear()
+  primary.crash({ powerLoss: false })
+  return stage.finish()
+}
+
+/** The same, and the primary dies. */
+export function deadPrimaryAfterMerge(): readonly Violation[] {
+  const stage = mergedAndTrusted()
+  stage.primary.crash({ powerLoss: true })
+  const served = stage.nextWrites()
+  stage.expect('writes go on', () => served(), 3 * TIMERS.leaseMs)
+  return stage.finish()
+}
+
+/** All stores lost something, were merged and are compared, in the lives that began as suspect. */
+function mergedAndTrusted(): Stage {
+  const stage = loseEverywhere()
+  const { nodes, checkers } = stage.world
+  const known = checkers.truth.map.nodes
+  for (const node of nodes) node.start()
+  stage.until('an extent is merged', () => checkers.truth.map.forced.size > 0)
+  const lives = [...known.values()].map(({ incarnation }) => incarnation.counter)
+  const isTrusted = () => [...known.values()].every(({ trust }) => trust === 'trusted')
+  stage.until('all is in sync', () => stage.world.healed() && nodes.every(({ disk }) => disk.suspicion.size === 0))
+  stage.expect('every store is trusted', isTrusted, 2000)
+  const now = [...known.values()].map(({ incarnation }) => incarnation.counter)
+  if (now.join() !== lives.join()) throw new NotFollowed('a store was started again')
+  return stage
 }
 
 /** Whoever merges dies in the middle of it, before it has fetched what it lacks: the next one begins anew. */

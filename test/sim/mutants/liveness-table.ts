@@ -112,6 +112,20 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     schedule: 'doubt-beside-a-suspect-store',
   },
   {
+    name: 'suspect-for-a-life',
+    rule: 'A2.17-4',
+    wrong: 'Control goes on doubting a store that was compared, so that no other member may take over.',
+    edits: [
+      {
+        room: 'packages/node/src/core/control',
+        in: 'applyClearSuspicion',
+        find: 'node === undefined',
+        replace: 'node !== undefined',
+      },
+    ],
+    schedule: 'dead-primary-after-a-merge',
+  },
+  {
     name: 'late-release-taken',
     rule: 'Amendment 38',
     wrong: 'Control takes the release of a slow primary whatever became of the record since it was sent.',

@@ -4,9 +4,10 @@ import type { BlockIndex, BlockKind, BlockVersion, Bytes, ClusterId, ExtentId, S
 import { blockKey } from '../../../packages/node/src/storage/encoding/keyspace.ts'
 import { MemoryDisk } from '../../../packages/node/src/storage/memory/memory-driver.ts'
 import type { Chance } from './chance.ts'
+import type { DiskFaults } from './disk-faults.ts'
 import { DiskSpace } from './disk-space.ts'
 import { LogImage } from './log-image.ts'
-import { applyWrite, cloneOf, RecentWrites, type Write } from './recent-writes.ts'
+import { applyWrite, bytesOf, cloneOf, RecentWrites, type Write } from './recent-writes.ts'
 import type { ReplicaImage } from './replica-image.ts'
 import type { Clock } from './time.ts'
 
@@ -51,6 +52,8 @@ export class Disk {
   full = false
   /** Extents of which records may have been dropped and that were not compared since (amendment 11). */
   readonly suspicion = new Set<ExtentId>()
+  /** Called when the last of them was compared, or dropped. */
+  onCleared: (() => void) | undefined
   /** Of those, the extents of which records truly were dropped. */
   readonly incomplete = new Set<ExtentId>()
   /** Of replicas in doubt, rotten blocks that nobody has read or written in this life: a store that counts knows of each. */
@@ -162,29 +165,14 @@ export class Disk {
   }
 
   private clearSuspicion(extent: ExtentId): void {
-    this.suspicion.delete(extent)
     this.incomplete.delete(extent)
+    if (this.suspicion.delete(extent) && this.suspicion.size === 0) this.onCleared?.()
   }
 
   /** What opening gives: replicas as they are on stable storage. */
   stored(): StoredReplica[] {
     return [...this.replicas].map(([extent, image]) => image.stored(extent))
   }
-}
-
-export interface DiskFaults {
-  /** A sync without bad luck takes up to this, milliseconds. */
-  readonly syncMs: number
-  readonly tailPerSync: number
-  readonly tailMs: number
-  /** Batches that a store lets be on their way at once; the shipped one has 1. */
-  readonly batchesInFlight: number
-  readonly errorPerBatch: number
-  /** Reads see what was handed over until they are answered, not only until they were asked for. */
-  readonly lateReads: boolean
-  /** Reads that take up to `slowReadMs`. Absent: none. */
-  readonly slowPerRead?: number
-  readonly slowReadMs?: number
 }
 
 /** The effects that go to the store or to the control log. */
@@ -231,6 +219,14 @@ export class OpenStore {
     this.world = world
     this.visible = cloneOf(disk.replicas)
     disk.open()
+    disk.onCleared = disk.suspicion.size === 0 ? undefined : () => this.cleared()
+  }
+
+  /** This opening began as suspect, and the next one would not. What was found wrong meanwhile counts more. */
+  private cleared(): void {
+    this.world.clock.after(0, () => {
+      if (!this.failed && this.disk.suspicion.size === 0) this.world.complete([{ type: 'store-cleared' }])
+    })
   }
 
   /** What a machine over this opening is told of the replicas. */
@@ -466,19 +462,6 @@ export interface StoreWorld {
   synced(bytes: Bytes): void
   /** A batch is larger than what is free on the disk. */
   outOfRoom(bytes: Bytes, freeBytes: Bytes): void
-}
-
-/** Bytes that a change takes beside those of its blocks, and for each of those. */
-const ENTRY_BYTES = 64
-
-function bytesOf(batch: readonly Write[]): Bytes {
-  let bytes = 0
-  for (const write of batch) {
-    const blocks = write.type === 'commit' ? write.change.blocks : write.type === 'repair' ? [write] : []
-    bytes += ENTRY_BYTES
-    for (const block of blocks) bytes += ENTRY_BYTES + (block.bytes?.length ?? 0)
-  }
-  return bytes
 }
 
 function mergeBlock(image: ReplicaImage, effect: Extract<DiskEffect, { type: 'merge' }>): Input {

@@ -1,5 +1,5 @@
 import type { Effect } from '@ashlar/node/core'
-import type { ExtentId } from '@ashlar/proto'
+import type { Bytes, ExtentId } from '@ashlar/proto'
 import type { Chance } from './chance.ts'
 import { ReplicaImage, type ReplicaShape } from './replica-image.ts'
 
@@ -87,4 +87,17 @@ function imageOf(replicas: ReadonlyMap<ExtentId, ReplicaImage>, extent: ExtentId
   const image = replicas.get(extent)
   if (image === undefined) throw new Error(`a change of extent ${extent}, which the store does not have`)
   return image
+}
+
+/** Bytes that a change takes beside those of its blocks, and for each of those. */
+const ENTRY_BYTES = 64
+
+export function bytesOf(batch: readonly Write[]): Bytes {
+  let bytes = 0
+  for (const write of batch) {
+    const blocks = write.type === 'commit' ? write.change.blocks : write.type === 'repair' ? [write] : []
+    bytes += ENTRY_BYTES
+    for (const block of blocks) bytes += ENTRY_BYTES + (block.bytes?.length ?? 0)
+  }
+  return bytes
 }

@@ -32,6 +32,8 @@ export interface MapListener {
   onSetChanged(ctx: Context, change: SetChange, committed: boolean): void
   /** Control has answered for extents that were given up; the map shows whom it named, if anybody. */
   onReleased(ctx: Context, extents: readonly { extent: ExtentId; epoch: Epoch }[]): void
+  /** False while this store counts with a replica that was created in this incarnation and never compared: the one before is gone. */
+  holdsWhatCounts(): boolean
 }
 
 /** Links to other stores, as replication and the agent use them. */

@@ -167,6 +167,8 @@ export type Input =
    * life ends as soon as nobody would wait for it.
    */
   | { readonly type: 'store-suspect'; readonly reason: string }
+  /** The store was opened as suspect, and its next opening would be trusted: all its suspect replicas were compared or dropped (A2.17-4). */
+  | { readonly type: 'store-cleared' }
   | { readonly type: 'loaded'; readonly token: Token; readonly blocks: readonly LoadedBlock[] }
   /** Completion of `merge`. `damaged`: the base block was damaged, nothing was merged. */
   | {

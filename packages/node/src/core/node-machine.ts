@@ -194,7 +194,9 @@ export class NodeMachine {
       case 'store-suspect':
         if (this.leaving === undefined) ctx.event('error', 'store-suspect', { reason: input.reason })
         this.leaving ??= input.reason
-        return
+        return this.agent.suspicion.setCleared(false)
+      case 'store-cleared':
+        return this.agent.suspicion.setCleared(true)
       case 'log-appended':
         if (this.control === undefined) return this.founding.onLogAppended(ctx)
         return this.control.onLogAppended(ctx, input.index)

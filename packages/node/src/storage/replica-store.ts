@@ -90,7 +90,7 @@ export class ReplicaStore implements Store {
       journalStart: opened.journalStart,
     }
     this.#checkpointer = new Checkpointer(this.#queue, checkpointed, tuning, () => metrics.checkpoints++)
-    this.#identity = new IdentityKeeper(this.#queue, identity)
+    this.#identity = new IdentityKeeper(this.#queue, identity, () => this.#answer({ type: 'store-cleared' }))
     this.#leaves = new LeafCache(driver, tuning.leafCapacity, {
       loaded: () => {
         metrics.leafLoads = this.#leaves.loads
@@ -293,7 +293,7 @@ export class ReplicaStore implements Store {
   #versions({ token, extent, leaves }: EffectOf<'versions'>): void {
     const replica = this.#replica(extent)
     this.#run(async () => {
-      const found = await readVersions(this.#leaves, replica, leaves, this.identity.trust)
+      const found = await readVersions(this.#leaves, replica, leaves, this.#identity.trustNow)
       if (found !== undefined) this.#answer({ type: 'versions', token, leaves: found })
     })
   }
@@ -302,7 +302,7 @@ export class ReplicaStore implements Store {
     const replica = this.#replica(extent)
     replica.assertBlocks(firstBlock, blocks)
     this.#run(async () => {
-      const runs = await readAllocation(this.#leaves, replica, firstBlock, blocks, this.identity.trust)
+      const runs = await readAllocation(this.#leaves, replica, firstBlock, blocks, this.#identity.trustNow)
       if (runs !== undefined) this.#answer({ type: 'allocation', token, runs })
     })
   }
@@ -334,7 +334,7 @@ export class ReplicaStore implements Store {
   #onRepaired(): void {
     this.metrics.damagedBlocksRepaired++
     if (!this.#repairLimit.noteRepair()) return
-    this.#onLost(TOO_MANY_REPAIRS, this.#replicas.keys(), this.identity.trust === 'trusted')
+    this.#onLost(TOO_MANY_REPAIRS, this.#replicas.keys(), this.#identity.trustNow === 'trusted')
   }
 
   /** Versions were lost or damaged on disk: what is there counts, and a comparison has to bring the rest back. */
@@ -356,6 +356,7 @@ export class ReplicaStore implements Store {
     metrics.blocks += batch.blocks
     metrics.bytes += batch.bytes
     metrics.onSync?.(seconds)
+    this.#identity.synced(batch)
     this.#freeSpace.wrote(batch.bytes)
     if (batch.journaled && !this.#closing) this.#checkpointer.synced()
   }

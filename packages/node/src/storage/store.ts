@@ -58,6 +58,7 @@ export type Complete = (
         | 'committed'
         | 'store-failed'
         | 'store-suspect'
+        | 'store-cleared'
         | 'damage-found'
         | 'loaded'
         | 'merged'

@@ -144,6 +144,22 @@ describe('damaged blocks', () => {
     assert.equal(again.runner.store.identity.trust, 'suspect')
   })
 
+  test('A2.17-4: a life that was cleared leaves over more repairs than maxRepairsPerHour, like one that began as trusted', async () => {
+    const tuning = { maxRepairsPerHour: 0 }
+    const first = await memoryStore()
+    first.runner.create()
+    await first.runner.write(1, [data(1, 1)])
+    await first.runner.store.close()
+    const { runner, disk } = await memoryStore(first.disk, { tuning, evidence: ['dropping 7 bytes'] })
+    await runner.commit({ windows: [], marked: true })
+    await rot(disk, blockKey('bytes', EXTENT, 1), flipAt(5))
+    await runner.load([1])
+    await runner.run({ type: 'repair', extent: EXTENT, block: 1, version: data(1, 1).version, bytes: content(1, 1) })
+    await runner.store.close()
+    const told = runner.completions.map(({ type }) => type).filter((type) => type.startsWith('store-'))
+    assert.deepEqual(told, ['store-cleared', 'store-suspect'])
+  })
+
   test('A2.6: a life that began as suspect goes on over more repairs than maxRepairsPerHour, and the next one is suspect', async () => {
     const tuning = { maxRepairsPerHour: 1 }
     const first = await memoryStore(undefined, { tuning })
@@ -163,17 +179,13 @@ describe('damaged blocks', () => {
 
     const second = await memoryStore(disk, { tuning })
     assert.equal(second.runner.store.identity.trust, 'suspect')
-    await second.runner.run({
-      type: 'commit',
-      change: { extent: EXTENT, blocks: [], head: {}, windows: [], marked: true },
-    })
     await repairAll(second)
     assert.equal(second.runner.store.metrics.damagedBlocksRepaired, 2)
     await second.runner.store.close()
     assert.ok(!second.runner.completions.some(({ type }) => type === 'store-suspect'))
 
     const third = await memoryStore(disk, { tuning })
-    assert.equal(third.runner.store.identity.trust, 'suspect', 'it was compared before the disk went on to rot')
+    assert.equal(third.runner.store.identity.trust, 'suspect')
   })
 
   test('repair with bytes that are not those of the version leaves the block damaged', async () => {
@@ -295,6 +307,28 @@ describe('trust', () => {
     second.runner.store.execute({ type: 'drop-replica', extent: other })
     await second.runner.store.close()
     assert.equal((await memoryStore(disk)).runner.store.identity.trust, 'trusted')
+  })
+
+  test('A2.17-4: it is told once, with the last one on stable storage, and the life goes on as a trusted one', async () => {
+    const { disk, driver, hole, other } = await withHole()
+    await driver.apply([del(hole)], 'synced')
+    const { runner } = await memoryStore(disk)
+    const told = () => runner.completions.filter(({ type }) => type === 'store-cleared').length
+    await runner.commit({ windows: [], marked: true })
+    assert.equal(told(), 0, 'one replica was not compared yet')
+    runner.store.execute({ type: 'drop-replica', extent: other })
+    await runner.commit({ windows: [], marked: true })
+    await runner.commit({})
+    assert.equal(told(), 1)
+    assert.equal((await memoryStore(disk)).runner.store.identity.trust, 'trusted')
+  })
+
+  test('A2.17-4: a life that began as trusted has nothing to say', async () => {
+    const { runner } = await memoryStore()
+    runner.create()
+    await runner.commit({ windows: [], marked: true })
+    await runner.store.close()
+    assert.ok(!runner.completions.some(({ type }) => type === 'store-cleared'))
   })
 
   test('a journal that changes a replica which is not here makes the store suspect', async () => {

@@ -206,6 +206,7 @@ const renewKind = body<Renew>('renew', {
   freeBytes: number(bytesField),
   space: optional(choice('space', STORE_SPACES)),
   level: since(3, level),
+  cleared: since(3, flag),
 })
 
 const renewedKind = body<Renewed>('renewed', { token: request, code, revision })

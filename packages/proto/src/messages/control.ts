@@ -55,6 +55,11 @@ export interface Renew {
   readonly space?: StoreSpace
   /** Feature level that the node's build knows (amendment 24); since wire version 3. Absent: 0. */
   readonly level?: number
+  /**
+   * The store registered as suspect, and all its suspect replicas were compared since, on stable storage (A2.17-4); since wire
+   * version 3, used from feature level 1 on. Absent: false.
+   */
+  readonly cleared?: boolean
 }
 /** control leader -> node, after a read-index round that began after the renewal arrived (amendment 3). */
 export interface Renewed {

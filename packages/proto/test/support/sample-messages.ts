@@ -344,7 +344,7 @@ export const SAMPLES: { readonly [T in MessageType]: Extract<AnyMessage, { type:
 /** Of kinds that have fields since wire version 3: the same message with those filled too, for the golden frames of `wire-3`. */
 export const WIRE_3_SAMPLES: { readonly [T in MessageType]?: Extract<AnyMessage, { type: T }> } = {
   register: { ...SAMPLES.register, level: 1 },
-  renew: { ...SAMPLES.renew, level: 1 },
+  renew: { ...SAMPLES.renew, level: 1, cleared: true },
   open: { ...SAMPLES.open, counts: true },
   'change-sets': {
     ...SAMPLES['change-sets'],

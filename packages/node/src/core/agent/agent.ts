@@ -27,6 +27,7 @@ import { AdminRelay, type Requester } from './admin-relay.ts'
 import { endAhead } from './ahead.ts'
 import { HeldLease } from './held-lease.ts'
 import { KnownLevel, type LevelStart } from './known-level.ts'
+import { OwnSuspicion } from './own-suspicion.ts'
 import { type ReleasedExtent, type ReleaseReason, Releases } from './releases.ts'
 import { SetRequests } from './set-requests.ts'
 import { type AgentView, agentState, waitsFor } from './view.ts'
@@ -58,6 +59,7 @@ export class ControlAgent implements ControlView {
   }
 
   readonly map: MapCopy = new MapCopy()
+  readonly suspicion: OwnSuspicion = new OwnSuspicion()
   private readonly start: AgentStart
   private readonly links: PeerLinks
   private readonly lease = new HeldLease()
@@ -296,11 +298,11 @@ export class ControlAgent implements ControlView {
     this.renewedAt = ctx.now
     this.voter.asked(ctx.now)
     const { store, incarnation } = this.start
-    const { counter } = incarnation
     const { revision } = this.map
     const token = this.lease.renew(ctx.now, revision)
-    const told = { revision, ...this.room, ...this.level.told }
-    ctx.emit({ type: 'send', link, message: { type: 'renew', token, store, counter, ...told } })
+    const report = { ...this.room, ...this.level.told, ...this.suspicion.report(store, this.map, this.listener) }
+    const { counter } = incarnation
+    ctx.emit({ type: 'send', link, message: { type: 'renew', token, store, counter, revision, ...report } })
   }
 
   /** Once over each link to the leader, which then tells of every change; again when something is missing. */

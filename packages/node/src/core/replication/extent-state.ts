@@ -49,6 +49,8 @@ export class ExtentState {
   record: HeadRecord | undefined
   readonly windows: DedupeWindows
   readonly damaged: Set<BlockIndex>
+  /** It was here when the store was opened, or has been as good as a primary since. */
+  compared: boolean
   /** Who may hold the volume; absent as long as no role of this node acts on the extent. */
   sessions: Sessions | undefined
 
@@ -65,6 +67,7 @@ export class ExtentState {
     this.record = stored?.head.record
     this.windows = DedupeWindows.from(stored?.windows ?? [])
     this.damaged = new Set(stored?.damaged ?? [])
+    this.compared = stored !== undefined
   }
 
   get blockCount(): number {
@@ -108,6 +111,8 @@ export class ExtentState {
     if (operation !== undefined) this.windows.record(operation, ctx.now)
     const windows = change.windows ?? this.rolledBack(change) ?? forgotten
     for (const block of change.blocks ?? []) this.damaged.delete(block.block)
+    const marked = change.windows !== undefined && change.staysInDoubt !== true
+    this.compared ||= marked
     const token = ctx.token()
     ctx.emit({
       type: 'commit',
@@ -117,7 +122,7 @@ export class ExtentState {
         blocks: change.blocks ?? [],
         head,
         ...(windows === undefined ? {} : { windows }),
-        ...(change.windows === undefined || change.staysInDoubt ? {} : { marked: true as const }),
+        ...(marked ? { marked: true as const } : {}),
         ...(operation === undefined ? {} : { operation }),
       },
     })

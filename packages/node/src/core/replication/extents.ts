@@ -35,6 +35,16 @@ export class Extents {
     return this.byId
   }
 
+  /** False while the replica of an extent that counts on this store was created in this incarnation and never compared. */
+  holdWhatCounts({ control, self }: Pick<Services, 'control' | 'self'>): boolean {
+    for (const [id, { state }] of this.byId) {
+      if (state.compared) continue
+      const { inSync = [], eligible = [] } = control.map.extents.get(id) ?? {}
+      if (inSync.includes(self) || eligible.includes(self)) return false
+    }
+    return true
+  }
+
   /** `services`: those of the store; a completion reaches its extent like any other input. */
   adopt(state: ExtentState, services: Services): Extent {
     const own: Services = {

@@ -172,7 +172,7 @@ export class InSyncKeeper {
   private mayBeAdded(ctx: Context, store: StoreId): boolean {
     const stream = this.streams.get(store)
     // The store on the stream is the one that control has registered under this assignment (finding 11). A suspect store was
-    // compared like any other and may be in sync again; control promotes no incarnation that began as suspect (A2.17-2).
+    // compared like any other and may be in sync again; control promotes it once none of its replicas is suspect (A2.17-4).
     // A stream over a stalled connection stays marked while nothing is written: only a frame shows that the store works.
     const registered = this.state.services.control.map.nodes.get(store)
     return (

@@ -323,6 +323,10 @@ export class Replication implements MapListener {
     return mayLeave(this.services, this.extents.held.keys())
   }
 
+  holdsWhatCounts(): boolean {
+    return this.extents.holdWhatCounts(this.services)
+  }
+
   /** What this store knows of its extents, for the API and for `explain`. */
   describe(): ExtentStatus[] {
     return [...this.extents.held.values()].map((extent) =>

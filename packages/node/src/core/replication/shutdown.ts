@@ -66,8 +66,8 @@ export class Shutdown {
 
 /**
  * True when each of these extents that this store is in sync of has enough other in-sync stores that are up, one of them
- * trusted, since only that one can lead. The others may be suspect, as a store is for its whole incarnation: it left each set
- * with a trusted member when it registered, and came back by comparison (A2.17-2). Where minInSync is the number of replicas
+ * trusted, since only that one can lead. The others may be suspect, as a store is until all its replicas were compared: it left
+ * each set with a trusted member when it registered, and came back by comparison (A2.17-2). Where minInSync is the number of replicas
  * there are never enough others: then all of them suffice, and writes wait for a restart and a comparison.
  */
 export function mayLeave({ control, self }: Services, extents: Iterable<ExtentId>): boolean {

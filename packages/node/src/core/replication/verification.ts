@@ -36,7 +36,7 @@ export class Verification {
   private readonly jobs = new Map<ExtentId, Job>()
   private current: Job | undefined
 
-  /** `trust`: as this life of the store began. */
+  /** `trust`: as this incarnation of the store began. An extent that was not read before it was cleared (A2.17-4) is still read once. */
   constructor(services: Parts, trust: Trust) {
     this.services = services
     this.trust = trust

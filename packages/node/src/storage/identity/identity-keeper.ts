@@ -12,13 +12,20 @@ export class IdentityKeeper {
   /** As it was at the opening: the store registers with it, and a later opening with what was learned since. */
   readonly #trust: StoreIdentity['trust']
   readonly #suspicion: StoreIdentity['suspicion']
+  readonly #onCleared: () => void
+  /** As it is now: a store that was opened as suspect is trusted from the moment at which its next opening would be (A2.17-4). */
+  #trustNow: StoreIdentity['trust']
+  /** The batch with which the last suspect replica was compared or dropped. */
+  #clearing: Batch | undefined
   readonly #savings = new Set<(error: unknown) => void>()
   #value: IdentityValue
 
-  constructor(queue: CommitQueue, value: IdentityValue) {
+  constructor(queue: CommitQueue, value: IdentityValue, onCleared: () => void) {
     this.#queue = queue
     this.#value = value
+    this.#onCleared = onCleared
     this.#trust = value.suspicion === undefined ? 'trusted' : 'suspect'
+    this.#trustNow = this.#trust
     this.#suspicion = value.suspicion?.reason
   }
 
@@ -27,6 +34,11 @@ export class IdentityKeeper {
     const incarnation = { bootId, counter: startCounter }
     const belongs = { store, cluster, voters, founded, featureLevel }
     return { ...belongs, incarnation, trust: this.#trust, suspicion: this.#suspicion }
+  }
+
+  /** Trusted: damage that is found from here on ends this incarnation, and no read returns it. */
+  get trustNow(): StoreIdentity['trust'] {
+    return this.#trustNow
   }
 
   /** Resolves when it is on stable storage; rejects when the store fails before that. */
@@ -57,6 +69,16 @@ export class IdentityKeeper {
     if (suspicion === this.#value.suspicion) return
     this.#value = { ...this.#value, suspicion }
     batch.operations.push(putIdentity(this.#value))
+    if (suspicion === undefined) this.#clearing = batch
+  }
+
+  /** A batch is on stable storage. Damage that was found after it was built makes the store suspect again. */
+  synced(batch: Batch): void {
+    if (batch !== this.#clearing) return
+    this.#clearing = undefined
+    if (this.#trust === 'trusted' || this.#value.suspicion !== undefined) return
+    this.#trustNow = 'trusted'
+    this.#onCleared()
   }
 
   /** The last thing that is written. */

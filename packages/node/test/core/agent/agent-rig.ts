@@ -31,6 +31,7 @@ export class AgentRig {
   readonly outcomes: { change: SetChange; committed: boolean; revisionShown: number | undefined }[] = []
   /** The dialed link to the leader; undefined while there is none. */
   link: Link | undefined = LEADER
+  holdsWhatCounts = true
   answeringStore: StoreId = store(1)
 
   constructor() {
@@ -56,6 +57,7 @@ export class AgentRig {
       links,
     )
     this.agent.listen({
+      holdsWhatCounts: () => this.holdsWhatCounts,
       onMapChanged: (_ctx, changed) => this.changed.push([...changed]),
       onReleased: (_ctx, extents) => this.releasesAnswered.push(...extents),
       onSetChanged: (_ctx, change, committed) =>

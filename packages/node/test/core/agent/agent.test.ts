@@ -122,6 +122,7 @@ describe('the lease', () => {
       onMapChanged: (ctx) => {
         heldWhileTold = rig.agent.leaseHeld(ctx)
       },
+      holdsWhatCounts: () => true,
       onReleased: () => {},
       onSetChanged: () => {},
     })

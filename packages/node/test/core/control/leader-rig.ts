@@ -8,6 +8,7 @@ import type {
   StoreId,
   StoreSpace,
   ToLeader,
+  Trust,
 } from '@ashlar/proto'
 import { LIMITS, MIB } from '@ashlar/proto'
 import type { LogEntry } from '../../../src/core/control/index.ts'
@@ -117,7 +118,10 @@ export class LeaderRig {
     return effects
   }
 
-  register(n: number, options: { counter?: number; request?: number; link?: Link; level?: number } = {}): Message[] {
+  register(
+    n: number,
+    options: { counter?: number; request?: number; link?: Link; level?: number; trust?: Trust } = {},
+  ): Message[] {
     return this.receive(options.link ?? n, {
       type: 'register',
       request: options.request ?? ++this.#request,
@@ -127,14 +131,21 @@ export class LeaderRig {
       address: address(n),
       api: '',
       incarnation: incarnation(options.counter ?? 1),
-      trust: 'trusted',
+      trust: options.trust ?? 'trusted',
       ...(options.level === undefined ? {} : { level: options.level }),
     })
   }
 
   renew(
     n: number,
-    options: { counter?: number; revision?: number; link?: Link; space?: StoreSpace; level?: number } = {},
+    options: {
+      counter?: number
+      revision?: number
+      link?: Link
+      space?: StoreSpace
+      level?: number
+      cleared?: boolean
+    } = {},
   ): Message[] {
     return this.receive(options.link ?? n, {
       type: 'renew',
@@ -145,6 +156,7 @@ export class LeaderRig {
       freeBytes: 1e12,
       ...(options.space === undefined ? {} : { space: options.space }),
       ...(options.level === undefined ? {} : { level: options.level }),
+      ...(options.cleared === undefined ? {} : { cleared: options.cleared }),
     })
   }
 

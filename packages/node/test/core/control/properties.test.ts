@@ -30,7 +30,7 @@ interface Draft {
 }
 
 const draft: fc.Arbitrary<Draft> = fc.record({
-  what: fc.nat(112),
+  what: fc.nat(117),
   a: fc.nat(1000),
   b: fc.nat(1000),
   c: fc.nat(1000),
@@ -114,6 +114,7 @@ function commandOf(state: MapState, { what, a, b, c, live: alive }: Draft): Comm
     const target = record.assigned[c % record.assigned.length] ?? store(n)
     return { do: 'force-primary', extent: record.id, store: target, live }
   }
+  if (what > 112) return { do: 'clear-suspicion', store: store(n), counter: counter - (c % 5 === 0 ? 1 : 0), live }
   if (what === 111) return { do: 'acknowledge-loss', name: `v${a % 4}` }
   return { do: 'detach', volume: ((a % 4) + 1) as VolumeId, session: ((b % 9) + 1) as SessionId }
 }

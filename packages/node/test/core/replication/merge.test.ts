@@ -239,3 +239,17 @@ for (const merging of ['a', 'c']) {
     }
   })
 }
+
+test('A2.17-4: a replica whose making was dropped too, and which was made again, counts once it was compared', () => {
+  const world = allDown()
+  for (const block of [0, 1, 300]) drop(world, 'c', block)
+  world.host('c').disk.exists = false
+  world.cut.add('a>b')
+  merge(world, 'b', 2)
+  const holds = (store: string) => world.host(store).replication.holdsWhatCounts()
+  assert.deepEqual([holds('a'), holds('c')], [true, false])
+  world.cut.clear()
+  world.pass(20_000)
+  assert.ok(world.identical())
+  assert.ok(holds('c'))
+})

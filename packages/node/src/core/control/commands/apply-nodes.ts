@@ -39,7 +39,8 @@ export function* applyRegister(state: MapState, registration: Register): Steps<C
   putRegistered(state, command, known)
   const live: Live = new Set([...command.live, command.store])
   yield* supersede(state, command, live)
-  if (known !== undefined && !sameIncarnation) yield* replaceEarlierIncarnation(state, command, live)
+  if (known !== undefined && !sameIncarnation)
+    yield* replaceEarlierIncarnation(state, command.store, command.incarnation.counter, live)
   if (command.trust === 'suspect' && !sameIncarnation) yield* giveUp(state, command.store, live)
   // Where it counts again it was compared: from here on its next life is what this one was.
   if (doubted && !countsAnywhere(state, command.store)) state.copied.delete(command.store)
@@ -116,7 +117,7 @@ function putRegistered(state: MapState, command: Register, known: NodeRecord | u
     address: command.address,
     api: command.api,
     incarnation: command.incarnation,
-    // Trust is a finding about what was opened: it holds for as long as the incarnation does.
+    // Trust is a finding about what was opened: only a comparison changes it within the incarnation (A2.17-4).
     trust: known !== undefined && isSameIncarnation(known, command) ? known.trust : command.trust,
     state: known?.state === 'draining' ? 'draining' : 'up',
   }
@@ -165,12 +166,13 @@ function* supersede(state: MapState, command: Register, live: Live): Steps {
   }
 }
 
-function* replaceEarlierIncarnation(state: MapState, command: Register, live: Live): Steps {
-  for (const id of state.ledBy(command.store)) {
+/** Extents that this store led in an earlier life: it leads them no more, or in this one. */
+export function* replaceEarlierIncarnation(state: MapState, store: StoreId, counter: number, live: Live): Steps {
+  for (const id of state.ledBy(store)) {
     const record = state.extents.get(id) as ExtentRecord
-    const doubtful = command.trust === 'suspect' || reasonToReplace(state, record) === 'doubtful'
+    const doubtful = !isTrusted(state, store) || reasonToReplace(state, record) === 'doubtful'
     const reason: Reason = doubtful ? 'doubtful' : 'restarted'
-    if (record.primary.counter !== command.incarnation.counter) replacePrimary(state, id, reason, live)
+    if (record.primary.counter !== counter) replacePrimary(state, id, reason, live)
     yield
   }
 }
@@ -196,7 +198,7 @@ function takeOut(state: MapState, record: ExtentRecord, store: StoreId): void {
 }
 
 /** Extents whose primary is gone and that this store can serve or help to serve. */
-function* serveWaiting(state: MapState, store: StoreId, live: Live): Steps {
+export function* serveWaiting(state: MapState, store: StoreId, live: Live): Steps {
   for (const id of state.assignedTo(store)) {
     yield
     const record = state.extents.get(id) as ExtentRecord

@@ -11,6 +11,7 @@ import { type CommandResult, done, refused } from './command-result.ts'
 /** First level at which a command may be proposed. A command that is not named here every build knows. */
 const COMMAND_LEVELS: { readonly [Name in Command['do']]?: number } = {
   'raise-epochs': FEATURES.raisedEpochs,
+  'clear-suspicion': FEATURES.clearedStores,
 }
 
 /** An older build would make other sets of an entry that names stores which hold everything. */

@@ -2,6 +2,7 @@
 
 export { commandOf, isLogRequest, type LogRequest, registerCommand } from './admin-commands.ts'
 export { knownRefusal } from './apply-nodes.ts'
+export { clearSuspicion } from './clear-suspicion.ts'
 export { type CommandResult, done, refused, type SetResult } from './command-result.ts'
 export { CommandRun } from './command-run.ts'
 export {

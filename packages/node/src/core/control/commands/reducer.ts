@@ -7,6 +7,7 @@ import { applyPromote, applyRelease } from './apply-primaries.ts'
 import { applyRecover } from './apply-recover.ts'
 import { applyChangeSets } from './apply-sets.ts'
 import { applyCreateVolume, applyRemoveVolume } from './apply-volumes.ts'
+import { applyClearSuspicion } from './clear-suspicion.ts'
 import { type CommandResult, done, refused, type Steps } from './command-result.ts'
 import { applyRaiseFeatureLevel } from './feature-levels.ts'
 import { applyRaiseEpochs } from './raise-epochs.ts'
@@ -34,6 +35,7 @@ const APPLY: { readonly [Name in Command['do']]: Apply<Name> } = {
   recover: applyRecover,
   'raise-feature-level': applyRaiseFeatureLevel,
   'raise-epochs': applyRaiseEpochs,
+  'clear-suspicion': applyClearSuspicion,
   'begin-term': () => done(),
   'set-members': applySetMembers,
 }

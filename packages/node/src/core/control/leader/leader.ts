@@ -4,6 +4,7 @@ import { type Handlers, handle } from '../../handlers.ts'
 import type { Context, Link } from '../../machine.ts'
 import {
   type CommandResult,
+  clearSuspicion,
   commandOf,
   isLogRequest,
   knownRefusal,
@@ -19,7 +20,7 @@ import type { AttachView, LeaseView } from './leader-view.ts'
 import { Leases } from './leases.ts'
 import { LevelRaise } from './level-raise.ts'
 import { LogRequests } from './log-requests.ts'
-import { type Pending, PendingResponses, type Requester } from './pending-proposals.ts'
+import { type Pending, PendingResponses, type Repeated, type Requester } from './pending-proposals.ts'
 import { notLeading, refuse } from './refusals.ts'
 import { Renewals } from './renewals.ts'
 import { Responses } from './responses.ts'
@@ -185,6 +186,7 @@ export class ControlLeader {
     this.watchers.watch(link, revision)
     this.renewals.add({ link, token, store, counter })
     this.attachments.renewed(this.state, store, revision)
+    this.proposeOnce(ctx, 'clear-suspicion', () => clearSuspicion(this.state, message, () => this.candidates(ctx)))
   }
 
   /** The store registered as this incarnation and holds a lease. */
@@ -216,8 +218,8 @@ export class ControlLeader {
   }
 
   private raiseFeatureLevel(ctx: Context): void {
-    const command = this.levels.due(ctx, this.state, this.log.members, this.leaseTable, this.pending)
-    if (command !== undefined) this.propose(ctx, command, { kind: 'raise-feature-level' })
+    const { state, log, leaseTable, pending } = this
+    this.proposeOnce(ctx, 'raise-feature-level', () => this.levels.due(ctx, state, log.members, leaseTable, pending))
   }
 
   private onGetMap(ctx: Context, link: Link, message: GetMap): void {
@@ -266,9 +268,7 @@ export class ControlLeader {
   }
 
   private onPromises(ctx: Context, message: Promises): void {
-    if (!this.leads || this.pending.has('raise-epochs')) return
-    const command = raiseEpochs(ctx, this.state, message)
-    if (command !== undefined) this.propose(ctx, command, { kind: 'raise-epochs' })
+    this.proposeOnce(ctx, 'raise-epochs', () => raiseEpochs(ctx, this.state, message))
   }
 
   // ---- volumes and attachments -----------------------------------------------------------------------------------------
@@ -305,6 +305,11 @@ export class ControlLeader {
     else this.pending.add(proposal, pending)
   }
 
+  private proposeOnce(ctx: Context, kind: Repeated, command: () => Command | undefined): void {
+    const due = this.leads && !this.pending.has(kind) ? command() : undefined
+    if (due !== undefined) this.propose(ctx, due, { kind })
+  }
+
   private onApplied(ctx: Context, command: Command, proposal: ProposalId | undefined, result: CommandResult): void {
     if (this.leads) this.afterApply(ctx, command, result)
     const pending = this.pending.take(proposal)
@@ -321,10 +326,10 @@ export class ControlLeader {
       this.lookAtWaiting = true
     }
     if (command.do === 'expire') for (const { store } of command.stores) if (this.isDown(store)) this.endLease(store)
-    this.lookAtWaiting ||= command.do === 'expire' || command.do === 'raise-epochs'
+    this.lookAtWaiting ||= ['expire', 'raise-epochs', 'clear-suspicion'].includes(command.do)
     if (command.do === 'change-sets')
       for (const { extent, code } of result.sets ?? []) if (code === 'OK') this.slowReleases.forget(extent)
-    if (command.do !== 'register' && command.do !== 'promote') return
+    if (command.do !== 'register' && command.do !== 'promote' && command.do !== 'clear-suspicion') return
     for (const id of result.promoted ?? []) {
       const record = this.state.extents.get(id)
       invariant(record !== undefined, `extent ${id} got a primary and is not in the map`)

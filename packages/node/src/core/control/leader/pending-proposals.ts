@@ -14,11 +14,15 @@ export type Pending =
   | { readonly kind: 'expire'; readonly stores: readonly StoreId[] }
   | { readonly kind: 'promote' }
   | { readonly kind: 'raise-epochs' }
+  | { readonly kind: 'clear-suspicion' }
   | { readonly kind: 'raise-feature-level' }
   | { readonly kind: 'end-session' }
   | { readonly kind: 'change-sets'; readonly store: StoreId; requester: Requester }
   | { readonly kind: 'release'; readonly store: StoreId; readonly counter: number; requester: Requester }
   | { readonly kind: 'admin'; readonly command: AdminCommand; requester: Requester }
+
+/** Proposals without a requester, called for again until they have an effect: one of a kind is pending at a time. */
+export type Repeated = 'raise-epochs' | 'clear-suspicion' | 'raise-feature-level'
 
 /** Proposals on their way through the log, with what is owed for each. */
 export class PendingResponses {

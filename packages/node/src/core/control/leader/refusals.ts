@@ -18,6 +18,7 @@ export function refuse(responses: Responses, pending: Pending): void {
     case 'expire':
     case 'promote':
     case 'raise-epochs':
+    case 'clear-suspicion':
     case 'raise-feature-level':
     case 'end-session':
       return

@@ -113,6 +113,8 @@ export type Command =
       readonly do: 'raise-epochs'
       readonly extents: readonly { readonly extent: ExtentId; readonly epoch: Epoch; readonly promised: Epoch }[]
     }
+  /** A store that registered as suspect compared all its suspect replicas: this incarnation is trusted from here on (A2.17-4). */
+  | (Candidates & { readonly do: 'clear-suspicion'; readonly store: StoreId; readonly counter: number })
   /** The first entry of each leader: commits what earlier terms left, and changes nothing. */
   | { readonly do: 'begin-term' }
   /** Who votes and who only learns, from this entry on: the log itself follows it from the moment it is appended. */
