@@ -82,7 +82,7 @@ test('one dead extent of two: the other one is written to as if nothing were, ho
   stop.abort()
   assert.ok(
     (await ended).every(({ status }) => status === 'rejected'),
-    'nobody answered for the dead one',
+    'no node answered for the dead one',
   )
 
   cluster.start(dead)

@@ -53,13 +53,13 @@ test('a sync that failed ends the node, writes go on without it, and it comes ba
   assert.ok(replica !== undefined)
   const { id, api, dataDir } = replica
   const server = cluster.info.nodes.find((node) => node.id !== id)?.api ?? ''
-  const life = async () => {
+  const incarnation = async () => {
     const nodes = await cluster.json<{ id: string; startCounter: number; trust: string }[]>(['node', 'ls'], server)
     return nodes.find((node) => node.id === id)
   }
-  const startAgain = async (lives: number) => {
+  const startAgain = async (starts: number) => {
     cluster.start(id)
-    await eventually('it registered', async () => ((await life())?.startCounter === lives ? true : undefined))
+    await eventually('it registered', async () => ((await incarnation())?.startCounter === starts ? true : undefined))
     await cluster.healthy('demo', 60_000, server)
   }
   await cluster.kill(id)
@@ -76,7 +76,7 @@ test('a sync that failed ends the node, writes go on without it, and it comes ba
   assert.match(log, /the store failed: .*Input\/output error/)
 
   await startAgain(3)
-  assert.equal((await life())?.trust, 'trusted', 'nothing that it acknowledged is missing')
+  assert.equal((await incarnation())?.trust, 'trusted', 'nothing that it acknowledged is missing')
   for (const [block, bytes] of written.entries())
     assert.deepEqual(Buffer.from(await volume.read(block * BLOCK, BLOCK)), Buffer.from(bytes))
   const checked = await cluster.cli(['cluster', 'check', '--deep'], { server })

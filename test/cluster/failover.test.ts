@@ -5,7 +5,9 @@ import { longest, Watch } from '../kit/deadline.ts'
 import { DevCluster, type ExtentLine, eventually } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
 
-/** Rounds of killing a primary and then a replica. Three fit into a test run; ASHLAR_FAILOVER_ROUNDS=10 is the long one. */
+/**
+ * Rounds of killing a primary and then a replica. Three fit into a test run; ASHLAR_FAILOVER_ROUNDS=10 is the long one.
+ */
 const ROUNDS = Number(process.env['ASHLAR_FAILOVER_ROUNDS'] ?? 3)
 const LONGEST_STALL_MS = 10_000
 
@@ -21,7 +23,7 @@ before(async () => {
 })
 after(() => cluster?.stop())
 
-/** fio that writes and verifies what it wrote, over and over, until it is told to stop. */
+/** fio that writes and verifies what it wrote, over and over, until it is stopped. */
 function startFio(uri: string): { child: ChildProcess; result: Promise<FioJob> } {
   const args = [
     '--name=verify',

@@ -8,7 +8,10 @@ import { LIMITS, TIMERS } from '@ashlar/proto'
 import { longest } from '../kit/deadline.ts'
 import { DevCluster, eventually } from '../kit/dev-cluster.ts'
 
-/** ASHLAR_KILLED_SESSIONS=1000 takes some three minutes: where 64 share a volume the next ones wait for those that are gone. */
+/**
+ * ASHLAR_KILLED_SESSIONS=1000 takes some three minutes: where 64 share a volume the next ones wait for those that were
+ * killed.
+ */
 const SESSIONS = Number(process.env['ASHLAR_KILLED_SESSIONS'] ?? 96)
 /** Sessions of one program that is killed. */
 const TOGETHER = 16
@@ -49,7 +52,7 @@ async function shareAndDie(): Promise<void> {
   await once(child, 'exit')
 }
 
-test('however many clients that share a volume are killed, one more may share it, and who is there stays', {
+test('however many clients that share a volume are killed, one more may share it, and the live ones stay', {
   timeout: longest(60_000) + (SESSIONS / LIMITS.holders) * 4 * TIMERS.holderYieldMs,
 }, async () => {
   await using client = await connect({ servers: servers() })
@@ -60,7 +63,7 @@ test('however many clients that share a volume are killed, one more may share it
     assert.ok((await holders()).length <= LIMITS.holders)
   }
 
-  // Only said, and then done: what is fenced learns it, and nobody holds the volume any more.
+  // Printed first, and then done: the fenced client learns it, and the volume has no holder any more.
   const held = (await holders()).length
   const asked = await cluster.cli(['volume', 'detach', VOLUME, '--all'])
   assert.equal(asked.code, 4, asked.stderr)

@@ -11,7 +11,7 @@ const VOLUME = 'losses'
 let cluster: DevCluster
 before(async () => {
   cluster = await DevCluster.start({ nodes: 4, size: '64Mi' })
-  // With one in sync it goes on, so that whoever is left alone is the last that holds every acknowledged write.
+  // With one in sync it goes on, so that the one that is left alone is the last that holds every acknowledged write.
   const created = await cluster.cli([
     'volume',
     'create',
@@ -46,7 +46,7 @@ async function read(block: number): Promise<number | undefined> {
   return (await volume.read(block * BLOCK, BLOCK))[0]
 }
 
-test('an extent whose only in-sync store is gone goes on by force, and its node is given up for the others', {
+test('an extent whose only in-sync store is lost goes on by force, and its node is declared lost', {
   timeout: longest(240_000),
 }, async () => {
   await write(0, 1)
@@ -60,7 +60,8 @@ test('an extent whose only in-sync store is gone goes on by force, and its node 
   const server = asked.api
   const cli = (...args: string[]) => cluster.cli(args, { server })
 
-  // 1. The replica is away while a write is acknowledged. 2. The primary dies. 3. The replica is back, and may not lead.
+  // 1. The replica is away while a write is acknowledged. 2. The primary dies. 3. The replica is back, and may not
+  //    lead.
   await cluster.kill(behind.id)
   await write(0, 2)
   await cluster.kill(victim.id)
@@ -88,7 +89,7 @@ test('an extent whose only in-sync store is gone goes on by force, and its node 
   assert.match(costs.stdout, /replicas are copied anew to other nodes/)
   const lost = await cli('node', 'lost', victim.id, '--yes')
   assert.equal(lost.code, 0, lost.stderr)
-  // Its places went to others at once; a new disk in its node is a new store, and the old one is in nobody's way.
+  // Its places went to others at once; a new disk in its node is a new store, and the old one blocks nothing.
   const extents = await cluster.healthy(VOLUME, 120_000, server)
   assert.ok(extents[0]?.replicas.every(({ node }) => node !== victim.id))
   await rm(victim.dataDir, { recursive: true })

@@ -37,7 +37,7 @@ test('a voter whose control log was deleted gives no vote, says so, and votes ag
   const leading = cluster.info.nodes.find(({ id }) => id === leader)
   assert.ok(lost !== undefined && other !== undefined && leading !== undefined)
 
-  // With the leader gone too the one that is left would lead by the vote of the one that forgot.
+  // With the leader down too the remaining voter would lead by the vote of the one that forgot.
   await cluster.kill(lost.id)
   await cluster.kill(leading.id)
   await rm(join(lost.dataDir, 'store', 'control'), { recursive: true })
@@ -54,7 +54,7 @@ test('a voter whose control log was deleted gives no vote, says so, and votes ag
     (await controlOf(lost.api))?.recovering === false ? true : undefined,
   )
   assert.deepEqual(Buffer.from(await volume.read(0, BLOCK)), Buffer.from(bytes))
-  // It counts again: with another voter gone it is one of the two that are needed.
+  // It counts again: with another voter down it is one of the two that are needed.
   await cluster.kill(other.id)
   await volume.write(0, bytes)
 })

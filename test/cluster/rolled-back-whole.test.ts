@@ -7,7 +7,9 @@ import { DevCluster, eventually } from '../kit/dev-cluster.ts'
 
 type Node = DevCluster['info']['nodes'][number]
 
-/** Puts the whole data directory of a node that is stopped back to a copy that is made first, with `between` on the way. */
+/**
+ * Puts the whole data directory of a node that is stopped back to a copy that is made first, with `between` on the way.
+ */
 async function rollBack(cluster: DevCluster, { id, dataDir }: Node, between: () => Promise<unknown>): Promise<void> {
   await cluster.kill(id)
   await cp(dataDir, `${dataDir}-before`, { recursive: true })
@@ -35,7 +37,7 @@ test('a voter whose whole data directory was rolled back on the same boot gives 
     assert.ok(leading !== undefined && victim !== undefined)
     await rollBack(cluster, victim, () => cluster.healthy('demo', 60_000, leading.api))
 
-    // With the leader gone too the one that is left would lead by the vote of the one that forgot.
+    // With the leader down too the remaining voter would lead by the vote of the one that forgot.
     await cluster.kill(leading.id)
     cluster.start(victim.id)
     await eventually('it says that it lost its log', async () => ((await recovering(victim.api)) ? true : undefined))
@@ -61,7 +63,7 @@ test('a lone voter whose whole data directory was rolled back on the same boot d
     await eventually('it refuses to start', async () => (refusal.test(await readFile(log, 'utf8')) ? true : undefined))
     await cluster.ended(node.id)
 
-    // The newer directory is as good as ever, and the older one is when somebody says so.
+    // The newer directory is as good as ever, and the older one is when an operator accepts it.
     await rename(node.dataDir, `${node.dataDir}-older`)
     await rename(`${node.dataDir}-newer`, node.dataDir)
     cluster.start(node.id)

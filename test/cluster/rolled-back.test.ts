@@ -63,7 +63,7 @@ test('a voter whose data directory was rolled back on the same boot is refused, 
   const [node] = (await cluster.json<{ id: string; trust: string }[]>(['node', 'ls'], server)).filter(
     ({ id }) => id === victim.id,
   )
-  assert.equal(node?.trust, 'suspect', 'it was compared, and leads nothing in this life')
+  assert.equal(node?.trust, 'suspect', 'it was compared, and leads nothing in this incarnation')
   assert.deepEqual(Buffer.from(await volume.read(0, BLOCK)), Buffer.from(bytes))
 })
 

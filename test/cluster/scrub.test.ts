@@ -62,11 +62,13 @@ async function nodeLine(id: string): Promise<NodeLine> {
   return line
 }
 
-/** Starts a node whose process ended. Until it registered its extents still stand as it left them, which says nothing. */
+/**
+ * Starts a node whose process ended. Until it registered its extents still stand as it left them, which says nothing.
+ */
 async function startAgain(id: string): Promise<void> {
   const { startCounter: before } = await nodeLine(id)
   cluster.start(id)
-  await eventually('the node registered in a new life', async () => {
+  await eventually('the node registered in a new incarnation', async () => {
     const { startCounter, state } = await nodeLine(id)
     return startCounter > before && state === 'up' ? true : undefined
   })
@@ -94,7 +96,7 @@ async function pass(id: string): Promise<Pass> {
   })
 }
 
-test('A2.6: what rots on a replica is found by its scrub and repaired from another store, and a disk that rots is given up until compared', {
+test('A2.6: rot on a replica is found by its scrub and repaired from another store, and a rotting disk is not used until compared', {
   timeout: longest(300_000),
 }, async () => {
   const written = Array.from({ length: BLOCKS }, () => new Uint8Array(randomBytes(BLOCK)))
@@ -133,7 +135,7 @@ test('A2.6: what rots on a replica is found by its scrub and repaired from anoth
   assert.equal(
     (await pass(replica)).damagedBlocks,
     0,
-    'what the first life left was repaired in the second, which stayed',
+    'what the first incarnation left was repaired in the second, which kept running',
   )
   assert.equal((await cluster.cli(['cluster', 'check', '--deep'], { server: other(replica) })).code, 0)
 })

@@ -38,7 +38,10 @@ async function writeAll(blocks: ReadonlyMap<number, Uint8Array>): Promise<void> 
   for (const [block, bytes] of blocks) await volume.write(block * BLOCK, bytes)
 }
 
-/** Flips a bit in the log record of each of these writes: LevelDB drops it when it opens, and what follows it in its 32 KiB. */
+/**
+ * Flips a bit in the log record of each of these writes: LevelDB drops it when it opens, and what follows it in its 32
+ * KiB.
+ */
 async function dropRecords(dataDir: string, writes: readonly Uint8Array[]): Promise<void> {
   const database = join(dataDir, 'store/db')
   const [name, ...others] = (await readdir(database)).filter((file) => file.endsWith('.log'))
@@ -52,7 +55,10 @@ async function dropRecords(dataDir: string, writes: readonly Uint8Array[]): Prom
   await writeFile(join(database, name), log)
 }
 
-/** Blocks of the volume, as the data directories of these nodes tell without any node, that are not what was written last. */
+/**
+ * Blocks of the volume, as read from the data directories of these nodes without any node, that are not what was
+ * written last.
+ */
 async function missingFrom(nodes: readonly string[], written: ReadonlyMap<number, Uint8Array>): Promise<number[]> {
   const image = join(cluster.directory, `${nodes.join('-')}.raw`)
   const from = nodes.map((id) => cluster.node(id).dataDir).join(',')
@@ -65,8 +71,8 @@ async function missingFrom(nodes: readonly string[], written: ReadonlyMap<number
 }
 
 /**
- * The nodes come back one after the other, and one goes again. What the others have is not enough, since each may hold what
- * they dropped; people are told for whom it waits and why. Then that one comes back too.
+ * The nodes come back one after the other, and one goes again. What the others have is not enough, since each may hold
+ * what they dropped; operators see for which stores it waits and why. Then that one comes back too.
  */
 async function waitsForAll(): Promise<void> {
   const isSuspect = (id: string, server: string) =>
@@ -93,7 +99,10 @@ async function waitsForAll(): Promise<void> {
   cluster.start('n2')
 }
 
-/** Whether control missed n2 before it named who merges, or named somebody who misses it: that depends on when its lease ended. */
+/**
+ * Control may miss n2 before it names the reconciling store, or name a store that misses it: that depends on when its
+ * lease ended.
+ */
 const WAITS_FOR_N2 = /^only suspect stores of it are left, and .* reconcile.*: it waits for n2/
 
 interface Explanation {

@@ -54,10 +54,10 @@ class Nodes implements AsyncDisposable {
     const listen = ['--listen', this.peer(name), '--api', `127.0.0.1:${this.api + numberOf(name)}`]
     const where = ['--name', name, '--data-dir', join(this.directory, name), ...listen]
     const log = openSync(this.log(name), 'a')
-    const founding = ['--peers', peers, '--expect', String(NODES.length)]
+    const bootstrap = ['--peers', peers, '--expect', String(NODES.length)]
     // Sources are stripped of their types once and not at every start.
     const env = { ...process.env, NODE_COMPILE_CACHE: join(this.directory, 'compiled') }
-    const child = spawn(program, [...args, 'server', 'run', ...where, ...founding], {
+    const child = spawn(program, [...args, 'server', 'run', ...where, ...bootstrap], {
       env,
       stdio: ['ignore', log, log],
     })
@@ -125,7 +125,7 @@ function numberOf(name: string): number {
   return Number(name.slice(1)) - 1
 }
 
-/** Writes block after block until it is told to stop, and reads each of them, and one more, right after that. */
+/** Writes block after block until it is stopped, and reads each of them, and one more, right after that. */
 class Load {
   readonly #volume: Volume
   readonly #written = new Map<number, Buffer>()

@@ -91,7 +91,7 @@ test('a data directory of another cluster is refused by the peers, and the node 
   assertOneLine(result, 1, /another cluster/)
 })
 
-test('foreign bytes on the peer port disturb nobody', async () => {
+test('foreign bytes on the peer port disturb no node', async () => {
   const [host = '', port = '0'] = cluster.node('n2').peer.split(':')
   for (const bytes of [
     randomBytes(4096),
@@ -108,7 +108,7 @@ test('foreign bytes on the peer port disturb nobody', async () => {
     })
     machine.assertBelow(15_000, machine.elapsedMs, 'the end of a foreign connection')
   }
-  await eventually('the node lives', async () =>
+  await eventually('the node runs', async () =>
     (await fetch(`${cluster.node('n2').api}/healthz`)).ok ? true : undefined,
   )
   await cluster.healthy()

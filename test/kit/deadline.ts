@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 
 /** A deadline stretches to this many times its length at most: what a slower machine does not reach is a failure. */
 const MOST_STRETCH = 5
-/** From here on a missed figure about the product may be the machine's fault. Below, a test loads two cores by itself. */
+/**
+ * From here on a missed figure about the product may be the machine's fault. Below, a test loads two cores by itself.
+ */
 const STARVED_FACTOR = 2
 /** Every so often a thread works for a moment; together a hundredth of one processor. */
 const PERIOD_MS = 200
@@ -29,9 +31,9 @@ const REAL: Clocks = {
 }
 
 /**
- * Measures how slow the machine is while something waits: short slices of work, and how much longer they take on the wall than
- * on the processor. This sees what a load average does not: priorities, and the quota of a container. What a hypervisor keeps
- * to itself it does not see.
+ * Measures how slow the machine is while something waits: short slices of work, and how much longer they take on the
+ * wall than on the processor. This sees what a load average does not: priorities, and the quota of a container. What a
+ * hypervisor keeps to itself it does not see.
  */
 export class Meter {
   readonly clocks: Clocks
@@ -73,8 +75,9 @@ export class Meter {
 
 const MACHINE = new Meter()
 
-// Limits of the product's own do not stretch, as that of a client's calls (TIMEOUT), which stays below the time after which its
-// session ends, or that of `ashlar dev`. Where a test fails by one of them the run says here that the machine was starved.
+// Limits of the product's own do not stretch, as that of a client's calls (TIMEOUT), which stays below the time after
+// which its session ends, or that of `ashlar dev`. Where a test fails by one of them the run says here that the machine
+// was starved.
 process.once('exit', (code) => {
   const note = code === 0 ? undefined : blameOf(MACHINE.totals)
   if (note !== undefined) process.stderr.write(`${note}\n`)
@@ -84,7 +87,7 @@ process.once('exit', (code) => {
 export function blameOf({ wallMs, cpuMs }: { readonly wallMs: number; readonly cpuMs: number }): string | undefined {
   const factor = wallMs / cpuMs
   if (!(factor >= STARVED_FACTOR)) return undefined
-  return `the machine was too slow to tell a fault of the product from its own: work took ${factor.toFixed(1)} times its processor time`
+  return `the machine was too slow to distinguish a fault of the product from its own: work took ${factor.toFixed(1)} times its processor time`
 }
 
 /** How slow the machine is, from now until it is disposed of. */
@@ -122,8 +125,8 @@ export class Watch implements Disposable {
   }
 
   /**
-   * Fails when something that the product promises took too long. The promise does not stretch; but where the machine was
-   * starved since this watch began, the failure says that it proves nothing about the product.
+   * Fails when something that the product promises took too long. The promise does not stretch; but where the machine
+   * was starved since this watch began, the failure says that it proves nothing about the product.
    */
   assertBelow(limitMs: number, tookMs: number, what: string): void {
     const blame = this.isStarved ? `; the machine was too slow for this assertion: ${this.pace}` : ''
@@ -137,7 +140,10 @@ export class Watch implements Disposable {
   }
 }
 
-/** A deadline that counts the time in which the machine gives processor to the tests: it stretches by what a watch measures. */
+/**
+ * A deadline that counts the time in which the machine gives processor to the tests: it stretches by what a watch
+ * measures.
+ */
 export class Deadline implements Disposable {
   readonly #ms: number
   readonly #meter: Meter
@@ -192,7 +198,9 @@ export class Deadline implements Disposable {
   }
 }
 
-/** For limits that are set before anything is measured, as those of node:test: the longest that a deadline may become. */
+/**
+ * For limits that are set before anything is measured, as those of node:test: the longest that a deadline may become.
+ */
 export function longest(ms: number): number {
   return ms * MOST_STRETCH
 }

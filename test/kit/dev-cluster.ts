@@ -32,8 +32,8 @@ export interface RunResult {
 }
 
 /**
- * Runs a program to its end; its output is kept, its failure is the caller's to judge. When the deadline passes it is killed,
- * and `stderr` says so.
+ * Runs a program to its end; its output is kept, its failure is the caller's to judge. When the deadline passes it is
+ * killed, and `stderr` says so.
  */
 export function run(
   command: string,
@@ -235,7 +235,7 @@ export class DevCluster {
     const { pid: current = pid } = this.restarted.get(id) ?? {}
     process.kill(current, signal)
     if (signal !== 'SIGKILL') return
-    await eventually(`process ${current} is gone`, async () => {
+    await eventually(`process ${current} has ended`, async () => {
       try {
         process.kill(current, 0)
         return undefined

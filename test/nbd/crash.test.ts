@@ -21,7 +21,7 @@ import { MOUNT_TOOLS, withMounted } from './mounted.ts'
 const SIZE = 32 * 1024 * 1024
 const FILES = 40
 const SEED = seedOf(20_261_125)
-/** Images that are checked: ASHLAR_CRASH_IMAGES asks for more, `all` for every flush point. */
+/** Images that are checked: ASHLAR_CRASH_IMAGES sets more, `all` every flush point. */
 const IMAGES = process.env['ASHLAR_CRASH_IMAGES'] ?? '16'
 
 /** A file that fsync returned for, and the moment of the recording at which it had. */

@@ -22,7 +22,7 @@ let directory: string
 before(async () => {
   cluster = await DevCluster.start({ size: '512Mi' })
   directory = await mkdtemp(join(tmpdir(), 'ashlar-files-'))
-  // The database runs as another user, who has to get through to its files.
+  // The database runs as another user, which needs access to its files.
   await chmod(directory, 0o755)
 })
 after(async () => {
@@ -34,8 +34,8 @@ after(async () => {
 const OUTAGE_COMMITS = 10
 
 /**
- * Calls `commit` with 1, 2, 3, … and meanwhile kills one node after the other, first the one that keeps most primaries of
- * the volume, and brings it back.
+ * Calls `commit` with 1, 2, 3, … and meanwhile kills one node after the other, first the one that keeps most primaries
+ * of the volume, and brings it back.
  */
 async function commitThroughOutages(commit: (value: number) => Promise<void>): Promise<void> {
   const primaries = (await cluster.extents()).map(({ primary }) => primary)
@@ -62,7 +62,7 @@ const FILE_SYSTEMS = {
 
 for (const kind of ['ext4', 'xfs'] as const) {
   const { tools, check } = FILE_SYSTEMS[kind]
-  test(`${kind} on a volume holds what random operations wrote, also after it was mounted anew (seed ${SEED})`, {
+  test(`${kind} on a volume holds what random operations wrote, also after it was mounted again (seed ${SEED})`, {
     timeout: longest(900_000),
   }, async (t) => {
     if (!requireTool(t, ...MOUNT_TOOLS, 'nbdcopy', 'fallocate', ...tools)) return

@@ -48,7 +48,7 @@ export const FILTER_SCENARIOS: readonly Scenario[] = [
 /** Requests of unusual size, place and number. */
 export const REQUEST_SCENARIOS: readonly Scenario[] = [
   {
-    name: 'requests of 32 MiB at any offset, the largest that were told, are carried out whole',
+    name: 'requests of 32 MiB at any offset, the largest size announced, are executed whole',
     tools: ['nbdsh'],
     async run(target) {
       await nbdsh(`

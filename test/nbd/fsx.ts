@@ -16,8 +16,8 @@ interface Model {
 }
 
 /**
- * A file system exerciser in the manner of fsx: random operations on a few files, each mirrored in memory, and every read
- * compared. The same seed makes the same operations.
+ * A file system exerciser in the manner of fsx: random operations on a few files, each mirrored in memory, and every
+ * read compared. The same seed makes the same operations.
  */
 export class Exerciser {
   readonly #directory: string
@@ -44,7 +44,7 @@ export class Exerciser {
     for (let at = 0; at < operations; at++) await this.#operate(this.#random.pick(this.#files))
   }
 
-  /** Closes the files; they are opened again by `resume`, after the file system was mounted anew. */
+  /** Closes the files; they are opened again by `resume`, after the file system was mounted again. */
   async pause(): Promise<void> {
     for (const file of this.#files) await file.handle.close()
   }

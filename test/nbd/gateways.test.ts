@@ -175,7 +175,7 @@ test('nbd 42, 105: gateways that share a volume read what each other was answere
     }
     held.send('')
     await held.says(/wrote 2/)
-    assert.equal(await held.ends(), 0, 'nobody was fenced')
+    assert.equal(await held.ends(), 0, 'no client was fenced')
     await nbdsh(`h.connect_uri("${second}")\nassert h.can_multi_conn()\nh.shutdown()`)
   })
 })
@@ -221,7 +221,7 @@ test('a gateway that shares a volume is refused what a gateway without --shared 
   )
 })
 
-test('read-only gateways show what the writer was answered, and fence nobody', async (t) => {
+test('read-only gateways show acknowledged writes, and fence no client', async (t) => {
   if (!requireTool(t, 'nbdsh')) return
   await create('watched')
   const watch = ['--read-only', '--export', 'watched']
@@ -261,7 +261,7 @@ for line in sys.stdin:
     await going.says(/comes 1 16777216/)
     await staying.says(/stays 1 16777216/)
     assert.equal((await cluster.cli(['volume', 'rm', 'comes'])).code, 0)
-    await eventually('the export is gone', async () =>
+    await eventually('the export is removed', async () =>
       (await run('nbdinfo', ['--size', uri('comes')])).code !== 0 ? true : undefined,
     )
     going.send('')
@@ -336,7 +336,7 @@ test('a gateway that was killed serves again, when it is back, to qemu with its 
   }
 })
 
-/** Who is killed, by what that leaves. Of three nodes two are a quorum, for control and for a write. */
+/** The node that is killed, by what that leaves. Of three nodes two are a quorum, for control and for a write. */
 const OUTAGES = [
   { what: 'while no node is there', killed: 3 },
   { what: 'while the one node that is there has no quorum', killed: 2 },
@@ -351,7 +351,7 @@ for (const { what, killed } of OUTAGES) {
     await create(name)
     await withGateways([['--export', name, '--io-timeout', '3s']], async (only) => {
       const uri = only?.export(name) ?? ''
-      // Whoever is primary has to get its lease first, when the volume is new and when nodes are back; and a write that may
+      // The primary has to get its lease first, when the volume is new and when nodes are back; and a write that may
       // still land keeps its block until the cluster says how it ended.
       const takesWrites = () => eventually('the volume takes writes', () => write(uri, 'again'))
       await takesWrites()
@@ -372,7 +372,10 @@ for (const { what, killed } of OUTAGES) {
   })
 }
 
-/** A connection that writes and reads with each line that it is sent, and says how that ended, and after how long if badly. */
+/**
+ * A connection that writes and reads with each line that it is sent, and says how that ended, and after how long if
+ * badly.
+ */
 function timedWritesAndReads(uri: string): string {
   return `
 import sys, time

@@ -18,7 +18,7 @@ const MAKE: Readonly<Record<NonNullable<MountOptions['format']>, readonly string
   xfs: ['mkfs.xfs', '-q', '-f'],
 }
 
-/** nbdfuse shows the export as a file until it is told to stop. */
+/** nbdfuse shows the export as a file until it is stopped. */
 async function withFuse(uri: string, directory: string, use: (file: string) => Promise<void>): Promise<void> {
   const mountPoint = await mkdtemp(join(directory, 'fuse-'))
   const file = join(mountPoint, 'disk')
@@ -35,11 +35,11 @@ async function withFuse(uri: string, directory: string, use: (file: string) => P
 
 /**
  * Ends nbdfuse. Where another mount namespace was made meanwhile (`ip netns exec` makes one) the file system is mounted
- * there too and keeps the disk busy: then this fails, instead of waiting for ever.
+ * there too and keeps the disk busy: then this fails, instead of waiting without end.
  */
 async function letGo(mountPoint: string, fuse: ChildProcess): Promise<void> {
   try {
-    await eventually('nobody uses the disk of nbdfuse any more', async () =>
+    await eventually('the disk of nbdfuse is unused', async () =>
       (await run('fusermount3', ['-u', mountPoint])).code === 0 ? true : undefined,
     )
   } catch (error) {

@@ -44,7 +44,7 @@ if h.aio_is_ready():
 `)
 }
 
-test('nbd 51, 58: libnbd without checks is told which error for a range past the end', async (t) => {
+test('nbd 51, 58: libnbd without checks gets the error of a range past the end', async (t) => {
   if (!requireTool(t, 'nbdsh')) return
   await negative(`
 for offset, length in ((size, 1), (size - 1, 2), (size + 1, 1), (2**63 - 512, 512), (2**64 - 1, 2)):
@@ -57,7 +57,7 @@ for offset, length in ((size, 1), (size - 1, 2), (size + 1, 1), (2**63 - 512, 51
 `)
 })
 
-test('nbd 52: libnbd without checks is told EINVAL for length zero', async (t) => {
+test('nbd 52: libnbd without checks gets EINVAL for length zero', async (t) => {
   if (!requireTool(t, 'nbdsh')) return
   await negative(`
 for call in (lambda: h.trim(0, 0), lambda: h.zero(0, 0), lambda: h.cache(0, 0), lambda: h.pwrite(b"", 0)):
@@ -66,7 +66,7 @@ fails(EINVAL, lambda: h.block_status(0, 0, lambda *args: 0))
 `)
 })
 
-test('nbd 54, 55: libnbd without checks is told EINVAL for flags that do not belong to the command', async (t) => {
+test('nbd 54, 55: libnbd without checks gets EINVAL for flags that do not belong to the command', async (t) => {
   if (!requireTool(t, 'nbdsh')) return
   await negative(`
 DF, FUA, NO_HOLE, REQ_ONE, FAST = nbd.CMD_FLAG_DF, nbd.CMD_FLAG_FUA, nbd.CMD_FLAG_NO_HOLE, nbd.CMD_FLAG_REQ_ONE, nbd.CMD_FLAG_FAST_ZERO
@@ -145,7 +145,7 @@ assert not h.is_read_only() and h.can_meta_context("base:allocation")
   await negative('h.opt_abort()\nassert h.aio_is_closed()', 'vol', false)
 })
 
-test('nbd 76: libnbd without a context is told EINVAL for block status', async (t) => {
+test('nbd 76: libnbd without a context gets EINVAL for block status', async (t) => {
   if (!requireTool(t, 'nbdsh')) return
   await nbdsh(`
 import errno

@@ -19,7 +19,7 @@ const CREATE: Write = {
   volumeName: 'disk',
 }
 
-/** Kind 1 stores a block, any other kind erases it. */
+/** Kind 1 stores a block, any other kind discards it. */
 function write(seq: number, block: number, kind: 1 | 2 = 1): Write {
   const version = { epoch: 1 as Epoch, seq: seq as Seq, kind, checksum: 0 }
   const bytes = kind === 1 ? { bytes: new Uint8Array(BLOCK_BYTES) } : {}
@@ -36,7 +36,7 @@ describe('a disk that has an end', () => {
   /** Free bytes in whole blocks, what entries take beside them rounded up to one. */
   const freeBlocks = (disk: Disk): number => Math.ceil(spaceOf(disk).freeBytes / BLOCK_BYTES)
 
-  it('loses room to blocks that are stored, and gets it back of what is erased or overwritten once that is compacted', () => {
+  it('loses space to stored blocks, and regains that of discarded or overwritten ones once they are compacted', () => {
     const disk = new Disk('store' as StoreId, size)
     disk.keep([CREATE, write(1, 0), write(2, 1)])
     assert.equal(freeBlocks(disk), 38)

@@ -57,7 +57,7 @@ describe('the totals of long runs', () => {
     assert.match(text, /family wide: 1 seeds.*\n.*\n +4 faults: cut 4\n +1 seeds failed: seed 10 liveness/)
   })
 
-  it('keep apart, and tell, what ran over other sources', () => {
+  it('keep apart, and report, what ran over other sources', () => {
     const totals = new Totals(join(folder, 'sources.json'))
     totals.add('mix', A, result(1))
     totals.add('mix', B, result(2))

@@ -39,7 +39,7 @@ describe('the table of mutants', () => {
   })
 })
 
-/** Seeds to search where the recorded one has gone stale: every change of the shipped source changes what a seed means. */
+/** Seeds to search where the recorded one is stale: every change of the shipped source changes what a seed means. */
 const SEARCH = { first: 1, count: 300 }
 
 describe('every mutant is caught where it was caught before', { concurrency: 2 }, () => {

@@ -34,7 +34,7 @@ export interface SimulationOptions {
   readonly churn: boolean
   /** One more client shares a volume of its own for a moment, again and again, and is killed half of the time. */
   readonly shortSessions?: boolean
-  /** People change who votes on the control log, again and again. */
+  /** An operator changes the voters of the control log, again and again. */
   readonly operator: boolean
   /** Faults begin with the first process, while the cluster is still being founded. */
   readonly faultsFromStart: boolean
@@ -49,9 +49,11 @@ export interface SimulationOptions {
   readonly faultEveryMs: Millis
   readonly faults: readonly FaultName[]
   readonly ioTimeoutMs: Millis
-  /** Disks that have an end. Absent: nobody ever runs out of room, and no store is told how much it has. */
+  /** Disks of limited size. Absent: no store ever runs out of space, and none gets a report of it. */
   readonly space?: SpaceOptions
-  /** Several cuts at once, each with an end of its own. Absent: a cut takes the place of the one before, and ends soon. */
+  /**
+   * Several cuts at once, each with an end of its own. Absent: a cut takes the place of the one before, and ends soon.
+   */
   readonly longCuts?: boolean
   /** Feature level that the build of each node knows at first. Absent: every node runs this build. */
   readonly builds?: readonly number[]
@@ -59,7 +61,7 @@ export interface SimulationOptions {
   readonly shippedStore?: boolean
   /** Of the wide family of seeds. */
   readonly wide?: boolean
-  /** Most voters are lost in the end, and people make a cluster of what is left. */
+  /** Most voters are lost in the end, and an operator makes a cluster of what is left. */
   readonly recovery?: boolean
   /** What comes between the time of faults and the mending. Absent: nothing. */
   readonly phases?: readonly WidePhaseName[]
@@ -103,7 +105,7 @@ export const FAULTS = [
 export const VOTER_FAULTS = ['crash-leader', 'isolate-leader', 'deafen-leader', 'split-voters', 'wipe-voter'] as const
 /** What disks do wrong beside that, in some seeds. */
 export const DISK_FAULTS = ['store-error', 'read-error', 'full-disk', 'drop-records', 'distrust'] as const
-/** What happens to the room on disks, where it has an end. */
+/** What happens to the space on disks, where it is limited. */
 export const SPACE_FAULTS = ['take-space', 'give-space'] as const
 export type FaultName =
   | (typeof FAULTS)[number]
@@ -173,7 +175,7 @@ function votersOf(seed: number): number {
   return new Chance(seed ^ 0x707e45).pick([1, 1, 3, 3, 3, 3, 3, 3, 3, 5])
 }
 
-/** Only where the seed drew one voter by itself: where it is told to take one, that is for what has no elections. */
+/** Only where the seed drew one voter by itself: an explicit option of one is for what has no elections. */
 function raftAlone(seed: number): boolean {
   return votersOf(seed) === 1 && new Chance(seed ^ 0x5010).happens(0.6)
 }

@@ -3,7 +3,7 @@ import { replicaProblems } from './checkers/convergence.ts'
 import type { World } from './world/world.ts'
 
 const SETUP_MS = 30_000
-/** A replica that was taken out often waits up to a minute before it is let in again. */
+/** A replica that was removed often waits up to a minute before it is added again. */
 export const HEALING_MS = 150_000
 const SETTLING_MS = 90_000
 
@@ -51,7 +51,9 @@ function proveSessions(world: World): void {
     liveness(world, `a session more could not write within ${SETTLING_MS} ms`)
 }
 
-/** One more write and read of every client, one client after the other: each may take the volume from the one before. */
+/**
+ * One more write and read of every client, one client after the other: each may take the volume from the one before.
+ */
 function prove(world: World): void {
   for (const driver of world.drivers) {
     let ended = false

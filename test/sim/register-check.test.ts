@@ -27,9 +27,9 @@ describe('the zone check accepts what a register can do', () => {
       read(1, 5, 6),
       read(2, 9, 10),
     ],
-    'a write without an answer that nobody saw': [write(1, 0, 1), write(2, 2, NEVER), read(1, 5, 6)],
-    'an erasure, then zeroes': [write(1, 0, 1), write(ZERO, 2, 3), read(ZERO, 4, 5), write(2, 6, 7), read(2, 8, 9)],
-    'an erasure without an answer': [write(1, 0, 1), write(ZERO, 2, NEVER), read(1, 3, 4), read(ZERO, 5, 6)],
+    'a write without an answer that no read returned': [write(1, 0, 1), write(2, 2, NEVER), read(1, 5, 6)],
+    'a discard, then zeroes': [write(1, 0, 1), write(ZERO, 2, 3), read(ZERO, 4, 5), write(2, 6, 7), read(2, 8, 9)],
+    'a discard without an answer': [write(1, 0, 1), write(ZERO, 2, NEVER), read(1, 3, 4), read(ZERO, 5, 6)],
     'zeroes that two erasures can explain': [write(ZERO, 0, 9), write(ZERO, 0, 9), write(1, 0, 9), read(ZERO, 10, 11)],
   }
   for (const [name, history] of Object.entries(good)) {
@@ -39,7 +39,7 @@ describe('the zone check accepts what a register can do', () => {
 
 describe('the zone check refuses what no register does', () => {
   const bad: Record<string, { history: RegisterOperation[]; kind: string }> = {
-    'a value that nobody wrote': { history: [read(7, 0, 1)], kind: 'unwritten' },
+    'a value that was never written': { history: [read(7, 0, 1)], kind: 'unwritten' },
     'a read before the write began': { history: [read(1, 0, 1), write(1, 2, 3)], kind: 'future' },
     'a lost write': { history: [write(1, 0, 1), write(2, 2, 3), read(1, 4, 5)], kind: 'stale' },
     'a value that comes back': {
@@ -54,9 +54,9 @@ describe('the zone check refuses what no register does', () => {
       history: [write(1, 0, 1), write(2, 2, NEVER), read(2, 3, 4), read(1, 5, 6)],
       kind: 'stale',
     },
-    'a lost erasure': { history: [write(1, 0, 1), write(ZERO, 2, 3), read(1, 4, 5)], kind: 'stale' },
+    'a lost discard': { history: [write(1, 0, 1), write(ZERO, 2, 3), read(1, 4, 5)], kind: 'stale' },
     'zeroes after an acknowledged write': { history: [write(1, 0, 1), read(ZERO, 2, 3)], kind: 'stale' },
-    'zeroes of an erasure that was overwritten': {
+    'zeroes of a discard that was overwritten': {
       history: [write(1, 0, 1), write(ZERO, 2, 3), write(2, 4, 5), read(ZERO, 6, 7)],
       kind: 'stale',
     },
@@ -162,7 +162,7 @@ describe('the order of the writes of one writer', () => {
     }
   })
 
-  it('holds where the later one was read, or was an erasure', () => {
+  it('holds where the later one was read, or was a discard', () => {
     assert.ok(checkOwnOrder([own(1, 0, NEVER), own(2, 1, NEVER), read(2, 3, 4), read(1, 5, 6)]) !== undefined)
     assert.ok(checkOwnOrder([own(1, 0, NEVER), own(ZERO, 1, 2), read(1, 3, 4)]) !== undefined)
     assert.ok(checkOwnOrder([own(1, 0, NEVER), own(2, 1, NEVER), own(3, 2, 9), read(1, 9, 10)]) !== undefined)

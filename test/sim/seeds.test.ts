@@ -43,9 +43,9 @@ describe('random schedules of the wide family', () => {
 
 describe('seeds that failed once', () => {
   for (const [seed, what, voters] of [
-    [246, 'a store that was away when a volume was removed drops its replica, and can be believed again'],
+    [246, 'a store that was away when a volume was removed drops its replica, and can be trusted again'],
     [414, 'the same, with three voters'],
-    [10643, 'an erasure that an earlier primary had begun changes nothing on the next one, which never had that block'],
+    [10643, 'a discard that an earlier primary had begun changes nothing on the next one, which never had that block'],
     [10030, 'a change of a set is answered in the step that removes its volume', 5],
     [11550, 'the new store of a voter that was lost before it ever registered takes its place'],
     [11030, 'the same, with five voters'],
@@ -68,7 +68,7 @@ describe('seeds that failed once', () => {
 describe('wide seeds that failed once', () => {
   for (const [seed, what] of [
     [12, 'a client renews its attachment over links that know the command'],
-    [67, 'where all replicas have to be in sync, one that doubts itself leaves'],
+    [67, 'where all replicas have to be in sync, one that becomes suspect leaves'],
   ] as const) {
     it(`seed ${seed}: ${what}`, async () =>
       assert.deepEqual((await simulateLater(seed, { wide: true })).violations, []))

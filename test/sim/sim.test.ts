@@ -36,7 +36,7 @@ describe('the simulator', () => {
     }
   })
 
-  it('takes snapshots of the log, and lets people change its members, in many seeds and not in all', () => {
+  it('takes snapshots of the log, and changes its members, in many seeds and not in all', () => {
     const options = Array.from({ length: 300 }, (_, seed) => optionsOf(seed))
     for (const [what, times] of [
       ['snapshots', options.filter(({ log }) => log.snapshotEntries !== undefined).length],
@@ -54,7 +54,7 @@ describe('the simulator', () => {
     }
   })
 
-  it('tells each event in a line when it is asked to', () => {
+  it('writes a line for each event when a trace is on', () => {
     const lines: string[] = []
     const outcome = simulate(6, { trace: (line) => lines.push(line) })
     assert.ok(lines.length > outcome.calls, 'fewer lines than calls')

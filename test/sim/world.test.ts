@@ -63,7 +63,7 @@ describe('the network', () => {
     assert.ok(arrived > 2000, `only ${arrived} frames arrived`)
   })
 
-  it('lets a peer of a host without power wait, and then tells it', () => {
+  it('lets a peer of a host without power wait, and then notifies it', () => {
     const clock = new Clock()
     const network = new Network(clock, new Chance(1), ROUGH)
     const [a, b] = [new Peer('a'), new Peer('b')]
@@ -74,7 +74,7 @@ describe('the network', () => {
     b.dead = true
     network.processEnded(b, true)
     const lostAt = clock.now
-    while (a.link !== undefined) assert.ok(clock.step(), 'a was never told')
+    while (a.link !== undefined) assert.ok(clock.step(), 'a was never notified')
     assert.ok(clock.now - lostAt >= 1000, 'a knew at once')
   })
 })
@@ -92,7 +92,7 @@ const PUSH: Extract<Message, { type: 'push' }> = {
   checksum: 0,
 }
 
-/** A process that remembers what it was told. */
+/** A process that records its inputs. */
 class Peer implements Endpoint {
   readonly host: string
   dead = false
@@ -184,7 +184,7 @@ describe('the disk', () => {
     return { clock, disk, store, inputs }
   }
 
-  it('tells that a write is durable only once it survives a crash', () => {
+  it('reports a write as durable only once it survives a crash', () => {
     for (const seed of SEEDS) {
       const { clock, disk, store, inputs } = opened(seed, 1 + (seed % 3))
       store.execute(create)
@@ -192,11 +192,15 @@ describe('the disk', () => {
       const end = 20 + seed
       while (clock.now < end && clock.step());
       store.crash()
-      const told = inputs.flatMap((input) => (input.type === 'committed' ? [input.token] : []))
+      const durable = inputs.flatMap((input) => (input.type === 'committed' ? [input.token] : []))
       const lastSeq = disk.replicas.get(extent)?.head.lastSeq ?? 0
-      assert.ok(lastSeq >= (told.at(-1) ?? 0), `seed ${seed}: told ${told.at(-1)}, kept ${lastSeq}`)
+      assert.ok(lastSeq >= (durable.at(-1) ?? 0), `seed ${seed}: reported ${durable.at(-1)}, kept ${lastSeq}`)
       while (clock.step());
-      assert.equal(inputs.filter(({ type }) => type === 'committed').length, told.length, 'nothing completes after it')
+      assert.equal(
+        inputs.filter(({ type }) => type === 'committed').length,
+        durable.length,
+        'nothing completes after it',
+      )
     }
   })
 
@@ -222,7 +226,7 @@ describe('the disk', () => {
     assert.equal(loaded?.blocks[0]?.version.seq, 1)
   })
 
-  it('keeps the front of what raft asked for, and drops what it was told to', () => {
+  it('keeps the front of what raft requested, and drops what raft dropped', () => {
     const command = { do: 'begin-term' } as const
     const entries = (from: number, to: number, term: number): LogEntry[] =>
       Array.from({ length: to - from + 1 }, (_, at) => ({ index: from + at, term, command }))
@@ -292,7 +296,7 @@ describe('the disk', () => {
     }
   })
 
-  it('drops synced records only where it is told to, and is suspect until it was compared', () => {
+  it('drops synced records only on demand, and is suspect until it was compared', () => {
     let dropped = 0
     for (const seed of SEEDS) {
       const { clock, disk, store, inputs } = opened(seed, 1)
@@ -342,12 +346,12 @@ describe('the disk', () => {
       }
       while (clock.now < seed && clock.step());
       store.crash()
-      const told = inputs.flatMap((input) => (input.type === 'log-appended' ? [input.index] : []))
+      const durable = inputs.flatMap((input) => (input.type === 'log-appended' ? [input.index] : []))
       assert.deepEqual(
         disk.log.entries.map(({ index }) => index),
         disk.log.entries.map((_, at) => at + 1),
       )
-      assert.ok(disk.log.entries.length >= told.length)
+      assert.ok(disk.log.entries.length >= durable.length)
     }
   })
 })

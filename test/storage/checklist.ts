@@ -1,6 +1,6 @@
 /** One fact of LevelDB that the store has to live with, and what proves that it does. */
 export interface ChecklistLine {
-  /** Its number in the findings of docs/internals/leveldb.md, for ever. */
+  /** Its permanent number in the findings of docs/internals/leveldb.md. */
   readonly line: number
   /** What the code has to do because of it. */
   readonly what: string
@@ -136,7 +136,7 @@ export const CHECKLIST: readonly ChecklistLine[] = [
   },
   {
     line: 14,
-    what: 'a read sees the state of its call, and tells what is absent from what is empty',
+    what: 'a read sees the state of its call, and distinguishes absent from empty',
     tests: {
       [SUITE]: [
         'get, getMany and scan see the state at the call, not a later one',

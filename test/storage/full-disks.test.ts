@@ -13,8 +13,8 @@ import { nbdsh } from '../nbd/gateway-process.ts'
 import { SmallDisk } from './small-disk.ts'
 
 /**
- * Three real nodes on file systems of their own, which run full: amendment 17 with nothing played. What was acknowledged is
- * remembered, and read back whenever something changed.
+ * Three real nodes on file systems of their own, which run full: amendment 17 with nothing played. What was
+ * acknowledged is remembered, and read back whenever something changed.
  */
 
 const MIB = 2 ** 20
@@ -55,7 +55,7 @@ let directory: string
 let cluster: DevCluster
 let client: Client
 let volume: Volume
-/** Content of every piece that was acknowledged, by number; undefined: erased. */
+/** Content of every piece that was acknowledged, by number; undefined: discarded. */
 const written = new Map<number, Uint8Array | undefined>()
 
 before(async () => {
@@ -109,8 +109,9 @@ async function writeUntilRefused(): Promise<{ piece: number; error: AshlarError 
 }
 
 /**
- * Repeats `fill`, which ends with a refused write, until `explain` and `node ls` say at one moment that these nodes are short of
- * room: what LevelDB merges gives some back at any time, and then there is more to write. Gives what `fill` gave last.
+ * Repeats `fill`, which ends with a refused write, until `explain` and `node ls` say at one moment that these nodes are
+ * short of room: what LevelDB merges gives some back at any time, and then there is more to write. Gives what `fill`
+ * gave last.
  */
 async function fillUntilShort<T>(ids: readonly string[], fill: () => Promise<T>): Promise<T & { explained: string }> {
   using deadline = new Deadline(120_000)
@@ -156,17 +157,17 @@ async function nodes(): Promise<Map<string, NodeLine>> {
   return new Map((await cluster.json<NodeLine[]>(['node', 'ls'])).map((node) => [node.id, node]))
 }
 
-/** Nobody left an in-sync set, no process ended, no disk met its end. */
+/** No store left an in-sync set, no process ended, no disk reached its end. */
 async function assertUnharmed(): Promise<void> {
   for (const { replicas } of await cluster.extents())
     for (const { node, standing } of replicas) assert.equal(standing, 'in-sync', node)
   for (const { id, startCounter } of (await nodes()).values()) {
-    assert.equal(startCounter, 1, `${id} did not start anew`)
+    assert.equal(startCounter, 1, `${id} did not restart`)
     assert.ok((await disk(id).freeBytes()) > MIB, `${id} kept room for LevelDB`)
   }
 }
 
-test('one disk of three runs full: the library is told NO_SPACE, reads and trims go on, and so do writes after a trim', {
+test('one disk of three runs full: the library gets NO_SPACE, reads and trims go on, and so do writes after a trim', {
   timeout: longest(240_000),
 }, async (t) => {
   if (skipped(t)) return
@@ -187,7 +188,7 @@ test('one disk of three runs full: the library is told NO_SPACE, reads and trims
   await assertUnharmed()
 })
 
-test('all disks run full: NBD clients are told ENOSPC, and all go on when the disks are enlarged', {
+test('all disks run full: NBD clients get ENOSPC, and all go on when the disks are enlarged', {
   timeout: longest(240_000),
 }, async (t) => {
   if (skipped(t, 'fio', 'nbdsh')) return
@@ -239,7 +240,7 @@ test('a node whose disk others filled to the last byte while it was down starts,
     return node?.startCounter === 2 && node.space !== null ? node : undefined
   })
   assert.equal(line.space?.level, 'full')
-  await eventually('explain says who waits for room', async () => {
+  await eventually('explain reports the stores that wait for space', async () => {
     const { stdout } = await cluster.cli(['explain', 'extent', `demo/${(await cluster.extents()).length - 1}`])
     return /n3 has been full since/.test(stdout) ? true : undefined
   })

@@ -37,9 +37,9 @@ export class SmallDisk {
     return bavail * bsize
   }
 
-  /** Somebody else's file takes the last page. Gives the call that removes it. */
+  /** A foreign file takes the last page. Returns the call that removes it. */
   async fillUp(): Promise<() => Promise<void>> {
-    const path = join(this.place, 'store', 'somebody-elses-file')
+    const path = join(this.place, 'store', 'foreign-file')
     const file = await open(path, 'a')
     try {
       for (let bytes = STEP.length; bytes > 0; ) {

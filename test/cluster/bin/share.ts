@@ -1,4 +1,4 @@
-/** Shares a volume in as many sessions as it is told, writes a block in each, says so, and waits to be killed. */
+/** Shares a volume in the given number of sessions, writes a block in each, reports that, and waits to be killed. */
 import { connect } from '@ashlar/client'
 
 const [servers = '', name = '', sessions = '1'] = process.argv.slice(2)

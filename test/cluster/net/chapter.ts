@@ -26,8 +26,8 @@ export interface ChapterWorld {
 }
 
 /**
- * New volumes, users that write and read them while faults come and go, then none any more: everything must go on, every
- * read and the content at the end must be explained, and the replicas must be equal. Findings go to the report.
+ * New volumes, users that write and read them while faults come and go, then none any more: everything must go on,
+ * every read and the content at the end must be explained, and the replicas must be equal. Findings go to the report.
  *
  * @param chance decides everything that is random in it
  */
@@ -70,7 +70,7 @@ export async function playChapter(world: ChapterWorld, number: number, chance: C
   report.chapters++
 }
 
-/** False, with a finding, when somebody still waits at the end of the time. */
+/** False, with a finding, when a client still waits at the end of the time. */
 async function goOn(users: readonly DiskUser[], working: Promise<unknown>, report: NetReport): Promise<boolean> {
   const since = performance.now()
   using deadline = new Deadline(RECOVERY_MS)

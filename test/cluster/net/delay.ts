@@ -21,7 +21,9 @@ export interface DelayPoint {
 
 export interface DelayReport {
   readonly points: readonly DelayPoint[]
-  /** Batches that each node synced while writes were measured, all together; those of checkpoints are not among them. */
+  /**
+   * Batches that each node synced while writes were measured, all together; those of checkpoints are not among them.
+   */
   readonly batches: Record<string, number>
 }
 
@@ -36,10 +38,10 @@ export function batchesOf(metrics: string): number {
 }
 
 /**
- * Round trips that an operation waits for, one after the other: how much longer the middle one takes behind the longer delay,
- * by how much longer a round trip takes there. What disks and processors need is the same behind both, and falls out. Of each
- * delay the calmest turn counts: who else uses the machine only adds to a turn, and a round trip that most operations wait for
- * is in the middle of every one.
+ * Round trips that an operation waits for, one after the other: how much longer the middle one takes behind the longer
+ * delay, by how much longer a round trip takes there. What disks and processors need is the same behind both, and falls
+ * out. Of each delay the calmest turn counts: other load of the machine only adds to a turn, and a round trip that most
+ * operations wait for is in the middle of every one.
  */
 export function roundTrips(near: DelayPoint, far: DelayPoint, operations: 'writes' | 'reads'): number {
   const calmest = (point: DelayPoint): number => Math.min(...point[operations].map(median))

@@ -7,7 +7,7 @@ export interface Disk {
   read(offset: number, length: number): Promise<Uint8Array>
   write(offset: number, bytes: Uint8Array): Promise<void>
   /** The range reads as zeroes afterwards. */
-  erase(offset: number, length: number): Promise<void>
+  discard(offset: number, length: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -44,9 +44,9 @@ const EXPLAINED: readonly ErrorCode[] = ['TIMEOUT', 'NO_CONTROL']
 /** A volume through the client library. */
 export function libraryDisk(volume: Volume, closeClient: () => Promise<void>): Disk {
   return {
-    read: (offset, length) => told(volume.read(offset, length)),
-    write: (offset, bytes) => told(volume.write(offset, bytes)),
-    erase: (offset, length) => told(volume.trim(offset, length)),
+    read: (offset, length) => settled(volume.read(offset, length)),
+    write: (offset, bytes) => settled(volume.write(offset, bytes)),
+    discard: (offset, length) => settled(volume.trim(offset, length)),
     async close() {
       await volume.close()
       await closeClient()
@@ -54,7 +54,7 @@ export function libraryDisk(volume: Volume, closeClient: () => Promise<void>): D
   }
 }
 
-async function told<T>(call: Promise<T>): Promise<T> {
+async function settled<T>(call: Promise<T>): Promise<T> {
   try {
     return await call
   } catch (error) {

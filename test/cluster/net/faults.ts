@@ -13,7 +13,7 @@ export interface FaultWorld {
 
 /** A fault that was drawn and is not there yet. */
 export interface Fault {
-  /** What is done to whom, for people. */
+  /** What is done to which nodes, as text. */
   readonly text: string
   /** Resolves, when the fault is there, to what takes it away again. */
   apply(): Promise<() => Promise<void>>
@@ -49,7 +49,7 @@ export const LINK_FAULTS: readonly FaultKind[] = [
       const node = chance.pick(cluster.nodes)
       const delayMs = chance.skewed(50, 800)
       const rules = bothWays(world, [node], { delayMs, jitterMs: delayMs / 2 })
-      return links(world, `${node} is ${Math.round(delayMs)} ms further away from everybody`, rules)
+      return links(world, `${node} is ${Math.round(delayMs)} ms further away from all others`, rules)
     },
   },
   {
@@ -67,7 +67,7 @@ export const LINK_FAULTS: readonly FaultKind[] = [
       const rules = others(world, [node]).map((other) =>
         mute ? { from: node, to: other, conditions: CUT } : { from: other, to: node, conditions: CUT },
       )
-      return links(world, mute ? `${node} is not heard by anybody` : `${node} hears nobody`, rules)
+      return links(world, mute ? `${node} is not heard by any node` : `${node} hears no node`, rules)
     },
   },
   {

@@ -3,7 +3,7 @@ import { removeNamespaces } from './namespaces.ts'
 import { NetCluster } from './net-cluster.ts'
 import { Wire } from './wire.ts'
 
-/** What a program inside of the workload's namespace is told, as JSON in its one argument. */
+/** What a program inside of the workload's namespace gets as input, as JSON in its one argument. */
 export interface InsideOptions<Options> {
   /** What it is to do. */
   readonly options: Options
@@ -18,7 +18,7 @@ export interface InsideOptions<Options> {
   readonly home: string
 }
 
-/** Ends the program, and removes the namespaces, when whoever started it is gone: nobody else would then. */
+/** Ends the program, and removes the namespaces, when the process that started it has ended: no other would then. */
 export function enterNetwork<Options>(): InsideOptions<Options> {
   const inside = JSON.parse(process.argv[2] ?? '') as InsideOptions<Options>
   process.stdin.resume().once('end', () => {
@@ -44,7 +44,7 @@ export async function buildNetwork(
   return { wire, cluster: new NetCluster({ nodes, voters, directory, namespaceOf, addressOf }) }
 }
 
-/** Hands the report, so far as it is, to whoever started the program. */
+/** Sends the report, as far as it is, to the process that started the program. */
 export function handReport({ reportFile }: InsideOptions<unknown>, report: object): void {
   writeFileSync(reportFile, JSON.stringify(report))
 }

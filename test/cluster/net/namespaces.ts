@@ -6,7 +6,9 @@ import type { TestContext } from 'node:test'
 import { type RunResult, run } from '../../kit/dev-cluster.ts'
 import { requireTool } from '../../kit/tools.ts'
 
-/** With the folders of system programs, which the environment of a job may lack, and the distribution's Python first. */
+/**
+ * With the folders of system programs, which the environment of a job may lack, and the distribution's Python first.
+ */
 export function systemPath(): string {
   const folders = (process.env['PATH'] ?? '').split(delimiter)
   return [...new Set(['/usr/sbin', '/sbin', '/usr/bin', '/bin', ...folders])].join(delimiter)
@@ -36,7 +38,7 @@ export function requireNetworks(context: TestContext): boolean {
   return false
 }
 
-/** Network namespaces of one run, by short names of their own: nobody else's are touched. */
+/** Network namespaces of one run, by short names of their own: no other namespaces are touched. */
 export class Namespaces {
   readonly #prefix = `ashlar-${randomBytes(4).toString('hex')}`
   readonly #made: string[] = []
@@ -62,8 +64,8 @@ export class Namespaces {
 }
 
 /**
- * Kills whatever still runs in these namespaces, but for this process, and removes them. Synchronous, so that whatever the
- * end of those processes makes of this one comes afterwards. Throws, after the last of them, when one is left.
+ * Kills whatever still runs in these namespaces, but for this process, and removes them. Synchronous, so that whatever
+ * the end of those processes makes of this one comes afterwards. Throws, after the last of them, when one is left.
  */
 export function removeNamespaces(namespaces: readonly string[]): void {
   const ipNow = (...args: string[]) =>

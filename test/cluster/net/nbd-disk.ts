@@ -18,7 +18,9 @@ const SIMPLE_REPLY_BYTES = 16
 const EIO = 5
 const ESHUTDOWN = 108
 
-/** How long the client waits for an answer before it gives the connection up: a gateway that is cut off says nothing. */
+/**
+ * How long the client waits for an answer before it gives the connection up: a gateway that is cut off says nothing.
+ */
 export interface NbdPatience {
   readonly connectMs: number
   readonly answerMs: number
@@ -31,7 +33,9 @@ interface Waiting {
   readonly deadline: Deadline
 }
 
-/** A volume over NBD, with many requests on their way at once. When the connection is lost, nobody knows their ends. */
+/**
+ * A volume over NBD, with many requests on their way at once. When the connection is lost, their results are unknown.
+ */
 export class NbdDisk implements Disk {
   readonly #socket: Socket
   readonly #patience: NbdPatience
@@ -74,7 +78,7 @@ export class NbdDisk implements Disk {
     await this.#ask({ command: CMD.WRITE, offset, payload: bytes }, 0)
   }
 
-  async erase(offset: number, length: number): Promise<void> {
+  async discard(offset: number, length: number): Promise<void> {
     await this.#ask({ command: CMD.TRIM, offset, length }, 0)
   }
 

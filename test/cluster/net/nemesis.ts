@@ -10,15 +10,17 @@ export interface NemesisOptions {
 }
 
 const SHORTEST_FAULT_MS = 300
-/** Long enough, now and then, for leases and elections to settle: a cluster that never serves has nothing to get wrong. */
+/**
+ * Long enough, now and then, for leases and elections to settle: a cluster that never serves has nothing to get wrong.
+ */
 const SHORTEST_GAP_MS = 500
 const LONGEST_GAP_MS = 7000
 
 /**
- * Lets faults come and go until the time is over or the signal says so: one of links and one of processes at a time, each
- * kind once before any comes again. Resolves when everything is healed.
+ * Lets faults come and go until the time is over or the signal says so: one of links and one of processes at a time,
+ * each kind once before any comes again. Resolves when everything is healed.
  *
- * @param came told of each fault as it comes: its kind, and a sentence
+ * @param came called with each fault as it comes: its kind, and a sentence
  */
 export async function haunt(
   world: Omit<FaultWorld, 'chance'>,

@@ -29,7 +29,7 @@ export const GATEWAY = 'gw'
 export interface NetClusterOptions {
   /** Names of nodes, in the order of their numbers. */
   readonly nodes: readonly string[]
-  /** Nodes that vote on the control log, where `server run` can be told; undefined leaves it to its default. */
+  /** Nodes that vote on the control log, where `server run` has the option; undefined leaves it to its default. */
   readonly voters: number | undefined
   readonly directory: string
   readonly namespaceOf: (place: string) => string
@@ -47,7 +47,7 @@ export class NetCluster {
   readonly nodes: readonly string[]
   readonly #options: NetClusterOptions
   readonly #running = new Map<string, Running>()
-  /** Processes that ended though nobody ended them, as sentences. */
+  /** Processes that ended by themselves, as sentences. */
   readonly ownEnds: string[] = []
 
   constructor(options: NetClusterOptions) {

@@ -13,7 +13,7 @@ import type { NetOptions, NetReport } from './options.ts'
 /** Where the devices of the wire are made. */
 const HOME = 'home'
 
-/** A program that runs in the workload's namespace of a network, and what it is told. */
+/** A program that runs in the workload's namespace of a network, and its input. */
 export interface InsideProgram<Options> {
   /** Its file: see inside.ts. */
   readonly program: string
@@ -30,7 +30,7 @@ export interface InsideProgram<Options> {
  * Runs a cluster in network namespaces of its own, under faults, and removes them whatever happens. Rejects when the
  * harness itself fails. What was found stays in a directory that the log names, when something was.
  *
- * @param log told each line as it comes
+ * @param log called with each line as it comes
  * @param signal ends the faults, then the run, with what was found until then
  */
 export function runNetwork(net: NetOptions, log: (line: string) => void, signal?: AbortSignal): Promise<NetReport> {
@@ -41,10 +41,10 @@ export function runNetwork(net: NetOptions, log: (line: string) => void, signal?
 
 /**
  * Runs a program in the workload's namespace of a new network, resolves to its report, and removes the network whatever
- * happens. Rejects when the program fails. Its directory of data and logs stays then, and when `mustKeep` says so of the report;
- * the log names it.
+ * happens. Rejects when the program fails. Its directory of data and logs stays then, and when `mustKeep` says so of
+ * the report; the log names it.
  *
- * @param log told each line that the program writes, as it comes
+ * @param log called with each line that the program writes, as it comes
  * @param signal sends the program SIGTERM
  */
 export async function runInNetwork<Options, Report>(
@@ -89,7 +89,7 @@ function runInside(
   const workload = inside.namespaces[WORKLOAD] ?? ''
   const node = [process.execPath, '--conditions=ashlar-source', program, JSON.stringify(inside)]
   // A process group of its own: Ctrl-C in a terminal must not reach nodes and wire, which this run ends in order. Its
-  // standard input says nothing, but that this process lives.
+  // standard input carries no data: it shows that this process runs.
   const child = spawn('ip', ['netns', 'exec', workload, ...node], {
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,

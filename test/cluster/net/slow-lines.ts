@@ -40,7 +40,10 @@ export interface SlowLineWorld {
   readonly log: (line: string) => void
 }
 
-/** Loses a store that does not lead control, and lets it be rebuilt over slow lines while a client writes as much as they carry. */
+/**
+ * Loses a store that does not lead control, and lets it be rebuilt over slow lines while a client writes as much as
+ * they carry.
+ */
 export async function rebuildOverSlowLines(world: SlowLineWorld, options: SlowLineOptions): Promise<SlowLineReport> {
   const { cluster, wire, directory, log } = world
   await cluster.createVolume(VOLUME)
@@ -100,7 +103,7 @@ function keepWriting(disk: Disk): { stop(): Promise<number[]> } {
     }
   }
   const workers = Promise.all(Array.from({ length: DEPTH }, (_, worker) => work(worker)))
-  // A failure is told by `stop`; until then nobody waits for it.
+  // `stop` reports a failure; until then no caller waits for it.
   workers.catch(() => {})
   return {
     async stop() {

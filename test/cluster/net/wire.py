@@ -1,12 +1,12 @@
 """
 A network between namespaces, in user space: every node of the network has a TUN device, and this process carries the
-packets between them, losing, delaying, doubling and reordering them as it is told for each direction of each pair. It
+packets between them, losing, delaying, doubling and reordering them as instructed for each direction of each pair. It
 does what the kernel's netem does, which many kernels are built without, and nothing hides from it: what the kernels of
 the nodes' namespaces see is a bad network.
 
 usage: wire.py SEED NODES MTU
 
-Makes the devices wire1 … wireNODES in its own namespace; whoever started it moves each to the namespace of its node
+Makes the devices wire1 … wireNODES in its own namespace; the process that started it moves each to the namespace of its node
 and gives it the address that ends in the same number. Then one JSON object a line on standard input:
 
   {"pairs": {"1>2": {"loss": 0.1, "delayMs": 20, "jitterMs": 5, "duplicate": 0.01, "reorder": 0.05}, …}}

@@ -41,7 +41,7 @@ interface Arrived {
   readonly leastDelayMs: number
 }
 
-/** Sends numbered packets from one namespace to another and tells what arrived, in that order. */
+/** Sends numbered packets from one namespace to another and returns what arrived, in that order. */
 async function exchange(namespaces: Namespaces, wire: Wire, from: string, to: string): Promise<Arrived> {
   const env = { ...process.env, PATH: systemPath() }
   const inside = (place: string): string[] => ['netns', 'exec', namespaces.fullName(place), 'python3', '-c']
@@ -58,7 +58,7 @@ async function exchange(namespaces: Namespaces, wire: Wire, from: string, to: st
   return { numbers, leastDelayMs }
 }
 
-test('the wire cuts one direction, loses, doubles, reorders and delays as it is told, and is good again afterwards', {
+test('the wire cuts one direction, loses, doubles, reorders and delays as instructed, and is good again afterwards', {
   timeout: longest(120_000),
 }, async (t) => {
   if (!requireNetworks(t)) return

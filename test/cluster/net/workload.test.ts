@@ -13,14 +13,14 @@ function memoryDisk(fault: (call: number, write: () => void) => void = (_, write
   return {
     read: async (offset, length) => content.slice(offset, offset + length),
     write: async (offset, bytes) => fault(++writes, () => content.set(bytes, offset)),
-    erase: async (offset, length) => void content.fill(0, offset, offset + length),
+    discard: async (offset, length) => void content.fill(0, offset, offset + length),
     close: async () => undefined,
   }
 }
 
 async function findings(disk: Disk): Promise<string[]> {
   const volume = new VolumeHistory('disk')
-  const user = new DiskUser('somebody', volume, async () => disk, new Chance(1))
+  const user = new DiskUser('a-user', volume, async () => disk, new Chance(1))
   const working = user.work(4)
   while (user.ended.done + user.ended.unknown < CALLS) await new Promise((resolve) => setImmediate(resolve))
   user.stop()
@@ -35,7 +35,7 @@ test('a disk that does what it says has no findings', async () => {
 
 test('a disk that forgets a write it has acknowledged is found out', async () => {
   const found = await findings(memoryDisk((call, write) => (call % 20 === 0 ? undefined : write())))
-  assert.match(found.join('\n'), /was read after|nobody wrote|returned zeroes/)
+  assert.match(found.join('\n'), /was read after|never written|returned zeroes/)
 })
 
 test('writes without an answer may have happened or not: both are explained', async () => {
@@ -52,5 +52,5 @@ test('a failure that no fault explains is a finding', async () => {
     if (call !== 7) return write()
     throw new DiskFailure('DAMAGED', { ending: 'unknown', reason: 'DAMAGED', explained: false, over: false })
   })
-  assert.deepEqual(await findings(broken), ['somebody on disk: DAMAGED'])
+  assert.deepEqual(await findings(broken), ['a-user on disk: DAMAGED'])
 })

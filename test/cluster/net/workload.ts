@@ -12,7 +12,7 @@ export const VOLUME_BYTES = 4 * EXTENT_BYTES
 const HOT_BLOCKS = 8
 const MOST_BLOCKS = 4
 const READ_SHARE = 0.4
-const ERASE_SHARE = 0.05
+const DISCARD_SHARE = 0.05
 const PARTIAL_SHARE = 0.25
 const THINK_MS = 25
 const REOPEN_MS = 250
@@ -125,7 +125,7 @@ export class DiskUser {
   #once(): Promise<void> {
     const range = this.#range()
     if (this.#chance.happens(READ_SHARE)) return this.#attempt((disk) => this.#read(disk, range))
-    if (this.#chance.happens(ERASE_SHARE)) return this.#attempt((disk) => this.#erase(disk, range))
+    if (this.#chance.happens(DISCARD_SHARE)) return this.#attempt((disk) => this.#discard(disk, range))
     return this.#attempt((disk) => this.#write(disk, range))
   }
 
@@ -165,8 +165,8 @@ export class DiskUser {
     return this.#change(range, value, () => disk.write(range.offset, stamped(value, range.length)))
   }
 
-  #erase(disk: Disk, range: Range): Promise<void> {
-    return this.#change(range, ZERO, () => disk.erase(range.offset, range.length))
+  #discard(disk: Disk, range: Range): Promise<void> {
+    return this.#change(range, ZERO, () => disk.discard(range.offset, range.length))
   }
 
   async #change(range: Range, value: number, call: () => Promise<void>): Promise<void> {

@@ -5,8 +5,8 @@ import { type DevCluster, eventually } from '../../kit/dev-cluster.ts'
 import { write, writesDone } from './trial.ts'
 
 /**
- * What may not happen while nobody dies: facts that nodes count. Any of them is a failover that nobody caused. That a lease
- * lapses for a moment and is renewed is none: requests wait for it, and nobody takes over. It is told.
+ * What may not happen while no node dies: events that nodes count. Any of them is a failover without a cause. That a
+ * lease lapses for a moment and is renewed is none: requests wait for it, and no node takes over. It is reported.
  */
 const FAILOVERS: Readonly<Record<string, string>> = {
   'raft-leader': 'control got another leader',
@@ -28,9 +28,9 @@ export interface Calm {
 }
 
 /**
- * fio writes for `minutes` while one node after the other stands still for TIMERS.toleratedPauseMs, one each `everySeconds`.
- * SIGSTOP and SIGCONT make it stand still: they stop its event loop, as garbage collection or a long call would, and its
- * connections stay.
+ * fio writes for `minutes` while one node after the other stands still for TIMERS.toleratedPauseMs, one each
+ * `everySeconds`. SIGSTOP and SIGCONT make it stand still: they stop its event loop, as garbage collection or a long
+ * call would, and its connections stay.
  */
 export async function stayCalm(
   cluster: DevCluster,
@@ -51,9 +51,9 @@ export async function stayCalm(
     await Promise.race([after(next - (performance.now() - started)), writing])
     const node = cluster.info.nodes[pauses++ % cluster.info.nodes.length]
     if (node === undefined) throw new Error('a cluster without nodes')
-    const stillMs = await standStill(cluster, node.id)
+    const pausedMs = await pauseNode(cluster, node.id)
     say(
-      `${clock(performance.now() - started)} ${node.id} (${roles.get(node.id)}) stood still for ${stillMs.toFixed(0)} ms`,
+      `${clock(performance.now() - started)} ${node.id} (${roles.get(node.id)}) stood still for ${pausedMs.toFixed(0)} ms`,
     )
   }
   await Promise.race([after(Math.max(0, runMs - (performance.now() - started))), writing])
@@ -70,7 +70,7 @@ export async function stayCalm(
 }
 
 /** Stops a node's process; how long it stood still. */
-async function standStill(cluster: DevCluster, id: string): Promise<number> {
+async function pauseNode(cluster: DevCluster, id: string): Promise<number> {
   await cluster.kill(id, 'SIGSTOP')
   const stopped = performance.now()
   await after(TIMERS.toleratedPauseMs)
@@ -89,7 +89,7 @@ async function rolesOf(cluster: DevCluster): Promise<ReadonlyMap<string, string>
   )
 }
 
-/** How often the nodes told each event, all nodes together. */
+/** How often the nodes reported each event, all nodes together. */
 async function facts(cluster: DevCluster): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>()
   for (const { api } of cluster.info.nodes) {

@@ -17,8 +17,8 @@ hits one node in each trial. Prints the longest write of each trial, and p50 and
              primary: and not leader. both: in one. replica: neither
 --signal     SIGKILL, SIGSTOP; both unless it is said otherwise
 
---calm       nobody dies: while fio writes, one node after the other stands still for half a second (SIGSTOP, SIGCONT), one
-             each minute. Fails when anybody took over for it: when an extent got another primary, a store left an in-sync
+--calm       no node dies: while fio writes, one node after the other stands still for half a second (SIGSTOP, SIGCONT), one
+             each minute. Fails when another node took over for it: when an extent got another primary, a store left an in-sync
              set or was called lost, control got another leader, or the map changed at all
 --minutes    how long (30)
 --every      seconds from one pause to the next (60)

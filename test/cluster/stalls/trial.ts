@@ -1,6 +1,6 @@
 import { type DevCluster, eventually, run } from '../../kit/dev-cluster.ts'
 
-/** Whom a trial hits: by what it does for the volume and for control, since the same node may do several things. */
+/** The victim of a trial: by what it does for the volume and for control, since the same node may do several things. */
 export const ROLES = ['replica', 'leader', 'primary', 'both'] as const
 export type Role = (typeof ROLES)[number]
 export const SIGNALS = ['SIGKILL', 'SIGSTOP'] as const
@@ -46,7 +46,7 @@ export async function runTrial(cluster: DevCluster, role: Role, signal: VictimSi
   return { role, signal, victim, longestMs, writes }
 }
 
-/** Lets the node lead control that makes somebody play the role, and says who. */
+/** Moves leadership of control so that a node plays the role, and returns that node. */
 export async function takeRole(cluster: DevCluster, role: Role): Promise<string> {
   return await eventually(`a node is ${role}`, async () => {
     const [extent] = await cluster.healthy(VOLUME)
@@ -60,7 +60,7 @@ export async function takeRole(cluster: DevCluster, role: Role): Promise<string>
   })
 }
 
-/** Writes that the nodes have answered in this life of theirs, by their metrics. */
+/** Writes that the nodes have answered in their current incarnation, by their metrics. */
 export async function writesDone(cluster: DevCluster): Promise<number> {
   let writes = 0
   for (const { api } of cluster.info.nodes) {

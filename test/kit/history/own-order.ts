@@ -1,15 +1,16 @@
 import { type RegisterOperation, ZERO } from './register-check.ts'
 
-/** One operation on a register, with who wrote. */
+/** One operation on a register, with its writer. */
 export interface OwnedOperation extends RegisterOperation {
   /** A writer whose writes of one register take effect in the order in which it made them, whatever their answers. */
   readonly writer?: object
 }
 
 /**
- * Linearizability lets a write without an answer take effect at any time, also over a later one of its own writer (A3-25). No
- * writer may see that: once its later write is there, by its answer or by a read of it, no read that begins after
- * that returns the earlier one, however that ended. `history`: of one register, in the order in which calls were made.
+ * Linearizability lets a write without an answer take effect at any time, also over a later one of its own writer
+ * (A3-25). No writer may see that: once its later write is there, by its answer or by a read of it, no read that begins
+ * after that returns the earlier one, however that ended. `history`: of one register, in the order in which calls were
+ * made.
  */
 export function checkOwnOrder(history: readonly OwnedOperation[]): string | undefined {
   const there = momentsOf(history)

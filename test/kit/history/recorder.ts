@@ -59,7 +59,7 @@ export class History {
   }
 
   /**
-   * Registers of which somebody accepted that they may hold an older value from now on, any that was ever written: their
+   * Registers that may hold an older value from now on, as an operator accepted, any that was ever written: their
    * history begins once more. Calls that are on their way may take effect before or after, or never.
    */
   restart(registers: (register: number) => boolean): void {
@@ -104,7 +104,7 @@ export class History {
   }
 
   private neverHappened(entries: readonly Entry[], value: number): void {
-    // An erasure leaves no mark that a later read could be blamed for; without an answer it constrains nothing.
+    // A discard leaves no mark that a later read could be checked against; without an answer it constrains nothing.
     if (value !== ZERO && !entries.some(({ isPast }) => isPast)) this.never.add(value)
     for (const entry of entries) entry.returned = Infinity
   }

@@ -1,12 +1,12 @@
 /**
  * Linearizability of one register from its recorded history, after Gibbons and Korach, "Testing Shared Memories" (SIAM
  * Journal on Computing 26, 1997): with values that are written once, each value has a zone, from the first response to
- * the last invocation among the write and the reads of that value. The history is linearizable exactly when no read ends
- * before its write begins, no two forward zones overlap, and no backward zone lies inside a forward one. That takes
- * O(n log n) instead of a search over all orders.
+ * the last invocation among the write and the reads of that value. The history is linearizable exactly when no read
+ * ends before its write begins, no two forward zones overlap, and no backward zone lies inside a forward one. That
+ * takes O(n log n) instead of a search over all orders.
  *
  * Zero is the one value that may be written often (a trimmed block reads as zeroes, and so does a block never written).
- * A read of zero counts for a zone only when a single erasure can have been its source; when several can, it is only
+ * A read of zero counts for a zone only when a single discard can have been its source; when several can, it is only
  * checked that at least one can. That finds fewer errors than exact values do, and never reports one that is none.
  */
 
@@ -16,7 +16,9 @@ export interface RegisterOperation {
   /** Written at most once, but for ZERO. */
   readonly value: number
   readonly invoked: number
-  /** Infinity: no answer came, or one that does not say; the write may have taken effect at any time since, or never. */
+  /**
+   * Infinity: no answer came, or one that does not say; the write may have taken effect at any time since, or never.
+   */
   readonly returned: number
 }
 
@@ -28,7 +30,7 @@ export interface RegisterProblem {
   readonly text: string
 }
 
-/** What a register holds before the first write, and what an erasure writes. */
+/** What a register holds before the first write, and what a discard writes. */
 export const ZERO = 0
 
 /** Says what is wrong with the history of one register, or undefined. Reads without an answer must be left out. */
@@ -77,7 +79,7 @@ function clustersOf(history: readonly RegisterOperation[]): Cluster[] | Register
 function attribute(read: RegisterOperation, byValue: ReadonlyMap<number, Cluster>): RegisterProblem | undefined {
   const cluster = byValue.get(read.value)
   if (cluster === undefined) {
-    return { kind: 'unwritten', value: read.value, text: `a read returned ${read.value}, which nobody wrote` }
+    return { kind: 'unwritten', value: read.value, text: `a read returned ${read.value}, which was never written` }
   }
   if (read.returned < cluster.write.invoked) {
     return { kind: 'future', value: read.value, text: `${read.value} was read before its write began` }
@@ -98,7 +100,7 @@ function attributeZero(
     return {
       kind: 'stale',
       value: ZERO,
-      text: `a read from ${read.invoked} to ${read.returned} returned zeroes, and every erasure was overwritten before it`,
+      text: `a read from ${read.invoked} to ${read.returned} returned zeroes, and every discard was overwritten before it`,
     }
   }
   if (sources.length === 1) sources[0]?.reads.push(read)
@@ -114,7 +116,7 @@ function overwrittenBefore(
   return writes.some((other) => write.returned < other.invoked && other.returned < read.invoked)
 }
 
-/** Undefined for a write without an answer that nobody read: it may be taken to have never happened. */
+/** Undefined for a write without an answer that no read returned: it may be taken to have never happened. */
 function zoneOf({ write, reads }: Cluster): Zone | undefined {
   if (write.returned === Infinity && reads.length === 0) return undefined
   let firstResponse = write.returned

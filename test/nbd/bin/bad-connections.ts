@@ -1,7 +1,8 @@
 /**
  * Connects to an NBD server as badly as clients can: `npm run fuzz:nbd:connections -- --connections N [--seed S]`. Each
- * connection stops at a stage of its own, sends noise, and is reset, ended or left. The server runs in this process; prints a
- * line for every so many connections, and ends with 1 when memory or handles grow, or when a good client is not served.
+ * connection stops at a stage of its own, sends noise, and is reset, ended or left. The server runs in this process;
+ * prints a line for every so many connections, and ends with 1 when memory or handles grow, or when a good client is
+ * not served.
  */
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
@@ -63,7 +64,7 @@ function connectBadly(): Promise<void> {
       socket.write(Buffer.concat([...stage, noise]))
       if (end === 0) socket.resetAndDestroy()
       else if (end === 1) socket.end()
-      // The server answered or refused something: then this side goes without a word.
+      // The server answered or refused something: then this side closes without a message.
       else socket.once('data', () => socket.destroy())
     })
   })
@@ -71,7 +72,7 @@ function connectBadly(): Promise<void> {
 
 /** A client that does everything right is served as before. */
 async function serveGoodClient(): Promise<void> {
-  await eventually('every connection is gone', () => server.connections === 0, 30_000)
+  await eventually('every connection is closed', () => server.connections === 0, 30_000)
   const good = await RawClient.attach(server.addresses[0])
   assert.equal(await good.errorOf({ command: CMD.WRITE, payload: Buffer.alloc(4096, 1) }), 0)
   good.destroy()
@@ -79,7 +80,7 @@ async function serveGoodClient(): Promise<void> {
 
 /** Bytes that are in use after everything that is not was collected, and open handles. */
 async function inUse(): Promise<{ readonly heap: number; readonly handles: number }> {
-  await eventually('every connection is gone', () => server.connections === 0, 30_000)
+  await eventually('every connection is closed', () => server.connections === 0, 30_000)
   for (let round = 0; round < 2; round++) {
     globalThis.gc?.()
     await new Promise((resolve) => setImmediate(resolve))
@@ -104,7 +105,7 @@ for (let done = 0; done < connections; ) {
   process.stdout.write(
     `${done} bad connections (seed ${seed}), ${rate} a second: ${heapMib} MiB, ${now.handles} handles\n`,
   )
-  // The first piece warms up: what is in use after it has to suffice for ever.
+  // The first piece warms up: what is in use after it has to suffice for the rest of the run.
   base ??= now
   if (now.heap > base.heap + GROWTH_BYTES) throw new Error(`memory grew from ${base.heap} to ${now.heap} bytes`)
   if (now.handles > base.handles) throw new Error(`handles grew from ${base.handles} to ${now.handles}`)

@@ -1,7 +1,7 @@
 /**
- * Feeds damaged sessions to the NBD protocol: `npm run fuzz:nbd -- --inputs N [--seed S]`. Runs in pieces and prints one
- * line for each; a piece has a seed of its own, so that a failure is found again with `--seed` of its line alone. Ends
- * with 1 when an input breaks a promise, hangs, or when memory or handles grow.
+ * Feeds damaged sessions to the NBD protocol: `npm run fuzz:nbd -- --inputs N [--seed S]`. Runs in pieces and prints
+ * one line for each; a piece has a seed of its own, so that a failure is found again with `--seed` of its line alone.
+ * Ends with 1 when an input breaks a promise, hangs, or when memory or handles grow.
  */
 import { readdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -72,7 +72,7 @@ for (let done = 0, seed = firstSeed; done < inputs; seed++) {
       `${heapMib} MiB, ${now.handles} handles\n`,
   )
   if (slowestMs > HANG_MS) throw new Error(`an input of seed ${seed} took ${slowestMs} ms`)
-  // The first piece warms up: what is in use after it has to suffice for ever.
+  // The first piece warms up: what is in use after it has to suffice for the rest of the run.
   base ??= now
   if (now.heap > base.heap + GROWTH_BYTES) throw new Error(`memory grew from ${base.heap} to ${now.heap} bytes`)
   if (now.handles > base.handles) throw new Error(`handles grew from ${base.handles} to ${now.handles}`)

@@ -1,7 +1,7 @@
 /**
  * Records what real clients send in one small session each, for the fuzz tests of the protocol:
  * `node --conditions=ashlar-source test/nbd/bin/record-sessions.ts`. The fixtures are what was recorded once; other
- * versions of the clients send other bytes, and recording anew is worth it only to add a client.
+ * versions of the clients send other bytes, and recording again is worth it only to add a client.
  */
 import { writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'

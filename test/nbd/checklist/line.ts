@@ -1,6 +1,6 @@
 /** One line of the NBD checklist and what proves it. */
 export interface ChecklistLine {
-  /** Its number, for ever. */
+  /** Its permanent number. */
   readonly line: number
   readonly what: string
   /** What the line waits for: without it there has to be a test. */

@@ -52,7 +52,7 @@ export const REQUEST_LINES: readonly ChecklistLine[] = [
         'nbd 51: ranges that overflow 64 bits are out of range',
         'nbd 51, 58: past the end reads, trims, queries and caches are EINVAL, writes and zeroes ENOSPC',
       ],
-      [NEGATIVE]: ['nbd 51, 58: libnbd without checks is told which error for a range past the end'],
+      [NEGATIVE]: ['nbd 51, 58: libnbd without checks gets the error of a range past the end'],
     },
   },
   {
@@ -60,7 +60,7 @@ export const REQUEST_LINES: readonly ChecklistLine[] = [
     what: 'length zero',
     tests: {
       [VALIDATE]: ['nbd 52: length zero is EINVAL for every command with a range'],
-      [NEGATIVE]: ['nbd 52: libnbd without checks is told EINVAL for length zero'],
+      [NEGATIVE]: ['nbd 52: libnbd without checks gets EINVAL for length zero'],
     },
   },
   {
@@ -78,7 +78,7 @@ export const REQUEST_LINES: readonly ChecklistLine[] = [
       [REQUEST_READER]: ['nbd 54: the data of a write that is refused is passed over, and the next request is read'],
       [VALIDATE]: ['nbd 54, 55: each flag is valid for its own command only, FUA for all'],
       [SESSION]: ['nbd 53, 54: bad requests are answered and the stream stays in step'],
-      [NEGATIVE]: ['nbd 54, 55: libnbd without checks is told EINVAL for flags that do not belong to the command'],
+      [NEGATIVE]: ['nbd 54, 55: libnbd without checks gets EINVAL for flags that do not belong to the command'],
     },
   },
   {
@@ -89,7 +89,7 @@ export const REQUEST_LINES: readonly ChecklistLine[] = [
         'nbd 54, 55: each flag is valid for its own command only, FUA for all',
         'nbd 55, 75: DF and FAST_ZERO are EINVAL where they were not advertised',
       ],
-      [NEGATIVE]: ['nbd 54, 55: libnbd without checks is told EINVAL for flags that do not belong to the command'],
+      [NEGATIVE]: ['nbd 54, 55: libnbd without checks gets EINVAL for flags that do not belong to the command'],
     },
   },
   {
@@ -111,7 +111,7 @@ export const REQUEST_LINES: readonly ChecklistLine[] = [
     what: 'past the end',
     tests: {
       [VALIDATE]: ['nbd 51, 58: past the end reads, trims, queries and caches are EINVAL, writes and zeroes ENOSPC'],
-      [NEGATIVE]: ['nbd 51, 58: libnbd without checks is told which error for a range past the end'],
+      [NEGATIVE]: ['nbd 51, 58: libnbd without checks gets the error of a range past the end'],
     },
   },
   {
@@ -271,7 +271,7 @@ export const REQUEST_LINES: readonly ChecklistLine[] = [
         'nbd 76: a fragmented range gets the beginning of its extents',
         'nbd 76: block status without a context is EINVAL, also over simple replies',
       ],
-      [NEGATIVE]: ['nbd 76: libnbd without a context is told EINVAL for block status'],
+      [NEGATIVE]: ['nbd 76: libnbd without a context gets EINVAL for block status'],
     },
   },
   {

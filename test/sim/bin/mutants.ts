@@ -106,7 +106,7 @@ async function huntSeeds(mutant: Mutant, first: number, count: number): Promise<
   return undefined
 }
 
-/** Keeps what is recorded of mutants that were not hunted now, and drops those that are gone. */
+/** Keeps what is recorded of mutants that were not hunted now, and drops those that no longer exist. */
 function record(sightings: ReadonlyMap<string, Sighting>): void {
   const before = JSON.parse(readFileSync(RECORDED, 'utf8')) as Recorded
   const after: Record<string, Sighting> = {}

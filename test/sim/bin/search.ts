@@ -9,8 +9,8 @@ const HELP = `usage: npm run sim:search -- [--scenario NAME] [--NUMBER N ...] [-
 Goes through every state that the shipped machines of a small cluster can reach: every order of messages, every crash point.
 
 --scenario NAME  only this one; without it all, each to its end
---minutes M      give up after so long (10)
---states N       give up after so many states (20000000)
+--minutes M      stop after so long (10)
+--states N       stop after so many states (20000000)
 --jobs N         searches at once (1)
 --json           one line of JSON for each search
 
@@ -65,7 +65,7 @@ function searchOne(name: string): number {
 
 function textOf({ scenario, complete, states, answered, steps, nodeStates, compared, ms, violation }: Found): string {
   const { name, about, ...bounds } = scenario
-  const end = violation !== undefined ? 'BROKEN' : complete ? 'every state' : 'GAVE UP'
+  const end = violation !== undefined ? 'BROKEN' : complete ? 'every state' : 'STOPPED EARLY'
   const lines = [
     `${name}: ${about}`,
     `  ${JSON.stringify(bounds)}`,

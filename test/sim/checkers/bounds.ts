@@ -10,8 +10,8 @@ import type { Report } from './report.ts'
 const ENDED_AT_REST = 8
 
 /**
- * What grows stays within its limit (A3-29, amendments 31 and 32): every message can be sent, tried once for each kind and
- * power of two in size, and at rest nothing is kept of what is long gone.
+ * What grows stays within its limit (A3-29, amendments 31 and 32): every message can be sent, tried once for each kind
+ * and power of two in size, and at rest nothing is kept of what ended long ago.
  */
 export class Bounds {
   private readonly truth: ControlTruth
@@ -35,7 +35,9 @@ export class Bounds {
     }
   }
 
-  /** No store holds a replica of a volume that was removed: one that was away until a moment ago learns of that first. */
+  /**
+   * No store holds a replica of a volume that was removed: one that was away until a moment ago learns of that first.
+   */
   isTidy(disks: ReadonlyMap<string, Disk>): boolean {
     const { map } = this.truth
     return [...disks.values()].every(({ replicas }) =>

@@ -6,13 +6,13 @@ import type { ControlTruth } from './control-truth.ts'
 import type { Report } from './report.ts'
 
 /**
- * Two builds side by side (amendment 24). An older build is never given what it does not know; the level rises once, and only
- * when every store that is registered runs a build which knows it; afterwards no older build gets in.
+ * Two builds side by side (amendment 24). An older build is never given what it does not know; the level rises once,
+ * and only when every store that is registered runs a build which knows it; afterwards no older build gets in.
  */
 export class Builds {
   private readonly truth: ControlTruth
   private readonly report: Report
-  /** What the build of each life of a store knows, by its boot id. */
+  /** The feature level of each incarnation of a store, by its boot id. */
   private readonly known = new Map<string, number>()
   /** Raises that were proposed, as term and index. */
   private readonly proposed = new Set<string>()

@@ -33,7 +33,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   readonly recorder: Recorder
   /** For directed schedules, which act on what a node says. */
   onMachineEvent: (node: NodeProcess, event: MachineEvent) => void = () => {}
-  /** An extent got a primary by force: its acknowledged writes may be gone. */
+  /** An extent got a primary by force: its acknowledged writes may be lost. */
   onForced: (extent: ExtentId) => void = () => {}
   private readonly requests = new Requests()
   private readonly versions: Versions

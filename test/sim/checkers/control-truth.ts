@@ -24,11 +24,12 @@ export interface Entrance {
 
 /**
  * The map as it truly is: every entry of the control log, applied the moment it is on stable storage, or with several
- * voters when the first of them hands it over. What nodes know of it is older. Checks that nothing in it ever goes back (A3-33) and that its sets stay legal.
+ * voters when the first of them hands it over. What nodes know of it is older. Checks that nothing in it ever goes back
+ * (A3-33) and that its sets stay legal.
  */
 export class ControlTruth {
   readonly map = new MapState()
-  /** Who takes part in the log by the latest entry that says so. */
+  /** The members of the log by the latest entry that names them. */
   members: NonNullable<NodeStart['snapshot']>['members'] = { voters: [], learners: [] }
   private applied = 0
   private readonly log: LogEntry[] = []
@@ -49,7 +50,9 @@ export class ControlTruth {
     return this.logCommitted(entry) ?? []
   }
 
-  /** Applies an entry that a voter handed over; undefined when another one did so before, and then it must be the same. */
+  /**
+   * Applies an entry that a voter handed over; undefined when another one did so before, and then it must be the same.
+   */
   logCommitted(entry: LogEntry): Entrance[] | undefined {
     if (entry.index <= this.applied) {
       const known = this.log[entry.index - 1]
@@ -61,11 +64,11 @@ export class ControlTruth {
     if (entry.index !== this.applied + 1) this.report.violation('control-log', `entry ${entry.index} leaves a gap`)
     this.applied = entry.index
     const before = new Map(this.map.extents)
-    const lives = new Map([...this.map.nodes].map(([store, node]) => [store, node.incarnation.counter]))
+    const counters = new Map([...this.map.nodes].map(([store, node]) => [store, node.incarnation.counter]))
     const generations = new Map([...this.map.volumes].map(([id, volume]) => [id, volume.generation]))
     applyCommand(this.map, entry.command)
     this.changeMembers(entry)
-    this.checkSuspect(entry, lives)
+    this.checkSuspect(entry, counters)
     const entrances: Entrance[] = []
     for (const record of this.map.extents.values()) {
       const known = before.get(record.id)
@@ -84,8 +87,8 @@ export class ControlTruth {
   }
 
   /**
-   * Amendment 11: a suspect store is named primary in no life, unless a person does, or only suspect stores are left and it is
-   * to merge what they hold; NO_INCARNATION names nobody.
+   * A2.17-2: a suspect store is named primary in no incarnation, unless by an operator, or only suspect stores are left
+   * and it is to reconcile what they hold; NO_INCARNATION names none.
    */
   private checkTrust(before: ExtentRecord | undefined, { id, epoch, primary }: ExtentRecord, command: Command): void {
     if (before === undefined || before.epoch === epoch || primary.counter === NO_INCARNATION) return
@@ -95,7 +98,7 @@ export class ControlTruth {
     this.report.violation('suspect', `extent ${id} names suspect store ${primary.store} in epoch ${epoch}`)
   }
 
-  /** Nobody who counts is believed, and every store that counts or is in doubt is there. */
+  /** No store that counts is trusted, and every store that counts or is suspect is present. */
   private checkMerge({ id, assigned, inSync, eligible }: ExtentRecord, command: Command): void {
     const members = [...inSync, ...eligible].filter((store) => !this.map.gone.has(store))
     const live = new Set('live' in command ? command.live : [])
@@ -103,16 +106,16 @@ export class ControlTruth {
     for (const store of assigned) {
       const trust = this.map.nodes.get(store)?.trust
       if (members.includes(store) && trust !== 'suspect')
-        this.report.violation('suspect', `extent ${id} is merged, and ${store} counts and is believed`)
+        this.report.violation('suspect', `extent ${id} is reconciled, and ${store} counts and is trusted`)
       if (!this.map.gone.has(store) && (members.includes(store) || trust === 'suspect') && !live.has(store))
-        this.report.violation('suspect', `extent ${id} is merged without ${store}`)
+        this.report.violation('suspect', `extent ${id} is reconciled without ${store}`)
     }
   }
 
-  /** In the entry that registers a suspect store it leaves every set with another member that is believed. */
-  private checkSuspect({ command }: LogEntry, lives: ReadonlyMap<StoreId, number>): void {
+  /** In the entry that registers a suspect store it leaves every set with another trusted member. */
+  private checkSuspect({ command }: LogEntry, counters: ReadonlyMap<StoreId, number>): void {
     // Asked again it may have been compared and added since.
-    if (command.do === 'register' && lives.get(command.store) === command.incarnation.counter) return
+    if (command.do === 'register' && counters.get(command.store) === command.incarnation.counter) return
     if (command.do !== 'register' || this.map.nodes.get(command.store)?.trust !== 'suspect') return
     const { store } = command
     for (const { id, inSync, eligible } of this.map.extents.values()) {
@@ -147,7 +150,10 @@ export class ControlTruth {
     if (index === this.applied && !this.maps.has(index)) this.maps.set(index, textOf(this.map))
   }
 
-  /** Every voter has the same map after the same entry, by whatever snapshots and entries it came there (raft pitfalls 5, 6). */
+  /**
+   * Every voter has the same map after the same entry, by whatever snapshots and entries it came there (raft pitfalls
+   * 5, 6).
+   */
   checkMap(host: string, index: number, map: MapState): void {
     const known = this.maps.get(index)
     if (known === undefined && (index !== this.applied || index % CHECK_EVERY !== 0)) return
@@ -163,7 +169,7 @@ export class ControlTruth {
     return this.map.volumes.get(id)
   }
 
-  /** Who was named primary of an extent in an epoch, at any time. */
+  /** The stores named primary of an extent in an epoch, at any time. */
   primaryOf(extent: ExtentId, epoch: Epoch): StoreId | undefined {
     return this.primaries.get(`${extent}:${epoch}`)
   }

@@ -4,7 +4,7 @@ import type { Disk } from '../world/disk.ts'
 
 /**
  * Every assigned store of every extent holds the same versions, and with them the same bytes (A3-30 and A3-32).
- * Rot is left out: until somebody reads a rotten block, nobody knows of it.
+ * Rot is left out: until a rotten block is read, its rot is unknown.
  */
 export function replicaProblems(extents: Iterable<ExtentRecord>, disks: ReadonlyMap<string, Disk>): string[] {
   const problems: string[] = []

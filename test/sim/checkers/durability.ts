@@ -24,14 +24,14 @@ interface Application {
 }
 
 /**
- * What was acknowledged is on stable storage (A3-4 and A3-5): at the moment of the answer on every member of
- * the in-sync set that control has, and ever after on every store that becomes primary. Nothing that promises durability
+ * What was acknowledged is on stable storage (A3-4 and A3-5): at the moment of the answer on every member of the
+ * in-sync set that control has, and ever after on every store that becomes primary. Nothing that promises durability
  * leaves a node before what it promises is durable there (protocol A2.14).
  */
 export class Durability {
   private readonly truth: ControlTruth
   private readonly report: Report
-  /** Disks that exist, by store. A disk that was replaced is gone. */
+  /** Disks that exist, by store. A disk that was replaced is lost. */
   private readonly disks: ReadonlyMap<string, Disk>
   private readonly applications = new Map<string, Application[]>()
   private readonly acknowledged = new Map<ExtentId, Map<BlockIndex, Position>>()
@@ -71,7 +71,7 @@ export class Durability {
     this.applications.set(key, [...known, application])
   }
 
-  /** A write or an erasure was answered with success. */
+  /** A write or a discard was answered with success. */
   answered(node: NodeProcess, request: Extract<Request, { type: 'write' | 'zero' }>): void {
     const { extent, operation } = request
     const key = keyOf(extent, operation)
@@ -79,7 +79,7 @@ export class Durability {
     const applications = this.applications.get(key) ?? []
     const held = applications.findLast((application) => holds(node.disk, extent, application))
     if (held === undefined || held.blocks.length === 0) {
-      // An erasure of blocks without a version changes nothing, also where an earlier primary had something to erase.
+      // A discard of blocks without a version changes nothing, also where an earlier primary had something to discard.
       if (request.type === 'write') this.report.violation('acked-durable', `${name(request)} was acked, never applied`)
       return
     }
@@ -91,8 +91,8 @@ export class Durability {
   }
 
   /**
-   * A primary serves from here on: it must hold all that was acknowledged up to its epoch, and enough others with it. One
-   * that was replaced without knowing it yet has no lease, so what later epochs acknowledged is not its concern.
+   * A primary serves from here on: it must hold all that was acknowledged up to its epoch, and enough others with it.
+   * One that was replaced without knowing it yet has no lease, so what later epochs acknowledged is not its concern.
    */
   activated(node: NodeProcess, extent: ExtentId, epoch: Epoch): void {
     this.checkHolds('acked-survives', `${node.host} serves extent ${extent}`, node.disk, extent, epoch)
@@ -100,12 +100,15 @@ export class Durability {
     this.checkPromised(node, extent, epoch)
   }
 
-  /** The cluster is made of what is left of another one, whose clients are gone. */
+  /** The cluster is made of what is left of another one, whose clients have ended. */
   inherit(former: Durability): void {
     for (const [extent, blocks] of former.acknowledged) this.acknowledged.set(extent, blocks)
   }
 
-  /** A person gave the extent to a store that may lack what was acknowledged: from here on only what comes later must stay. */
+  /**
+   * A person gave the extent to a store that may lack what was acknowledged: from here on only what comes later must
+   * stay.
+   */
   forced(extent: ExtentId): void {
     this.acknowledged.delete(extent)
     for (const key of this.applications.keys()) if (key.startsWith(`${extent}:`)) this.forgiven.add(key)
@@ -120,7 +123,7 @@ export class Durability {
     if (disk !== undefined && !disk.suspicion.has(extent)) this.checkRead(disk, extent)
   }
 
-  /** Amendment 11: of a replica that was in doubt every byte was read before it counts, so that its rot is known. */
+  /** A2.17: of a suspect replica every byte was read before it counts, so that its rot is known. */
   private checkRead({ store, unread }: Disk, extent: ExtentId): void {
     for (const block of unread.get(extent) ?? [])
       this.report.violation(
@@ -139,7 +142,8 @@ export class Durability {
   ): void {
     for (const store of members ?? []) {
       const disk = this.disks.get(store)
-      // What a store dropped after it acknowledged it is lost there, and the store says so when it is opened (amendment 11).
+      // What a store dropped after it acknowledged it is lost there, and the store says so when it is opened (amendment
+      // 11).
       if (disk === undefined || disk.incomplete.has(request.extent)) continue
       if (applications.some((application) => holds(disk, request.extent, application))) continue
       this.report.violation(rule, `${node.host} acked ${name(request)}, not durable on ${store}`)
@@ -154,8 +158,9 @@ export class Durability {
   }
 
   /**
-   * Every member of the set that the primary acts under has promised its epoch, durably (A2.8-3). A primary that slept while
-   * its volume was removed may act on promises of replicas that are dropped since; it has no lease, so that it serves nobody.
+   * Every member of the set that the primary acts under has promised its epoch, durably (A2.8-3). A primary that slept
+   * while its volume was removed may act on promises of replicas that are dropped since; it has no lease, so that it
+   * serves no client.
    */
   private checkPromised(node: NodeProcess, extent: ExtentId, epoch: Epoch): void {
     if (this.truth.volume(volumeOf(extent)) === undefined) return

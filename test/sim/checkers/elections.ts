@@ -7,9 +7,9 @@ import type { Report } from './report.ts'
 type PersistRequest = Extract<Effect, { type: 'raft-persist' }>['request']
 
 /**
- * The control log over several voters (protocol A3-33): one leader in a term, one vote of a store in a term over all its
- * lives, nothing promised that is not on stable storage, and what was handed over as committed stays in the log of whoever
- * leads.
+ * The control log over several voters (protocol A3-33): one leader in a term, one vote of a store in a term over all
+ * its lives, nothing promised that is not on stable storage, and what was handed over as committed stays in the log of
+ * whoever leads.
  */
 export class Elections {
   private readonly report: Report
@@ -55,8 +55,8 @@ export class Elections {
   }
 
   /**
-   * A leader changes members only when the change before is committed, and an entry of its own term: else two majorities
-   * may not meet (raft pitfalls 19 and 20).
+   * A leader changes members only when the change before is committed, and an entry of its own term: else two
+   * majorities may not meet (raft pitfalls 19 and 20).
    */
   writing(node: NodeProcess, append: NonNullable<PersistRequest['append']>): void {
     const { store } = node.disk
@@ -104,7 +104,7 @@ export class Elections {
     this.votes.set(key, candidate)
   }
 
-  /** The first word of a leader in its term: it must hold what was committed before. */
+  /** The first message of a leader in its term: it must hold what was committed before. */
   private leads(node: NodeProcess, term: number): void {
     const before = this.leaders.get(term)
     if (before === node.disk.store) return

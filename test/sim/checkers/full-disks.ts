@@ -16,23 +16,25 @@ import type { ControlTruth } from './control-truth.ts'
 import type { Report } from './report.ts'
 import type { Request } from './requests.ts'
 
-/** What is known of a store may be as old as its last acknowledgement, but no cut and no crash keeps it back for longer. */
+/**
+ * What is known of a store may be as old as its last acknowledgement, but no cut and no crash keeps it back for longer.
+ */
 const STALE_MS = 60_000
 
 /**
- * What amendment 17 promises of disks that run full, judged by what each process was told: every acknowledgement and renewal
- * says how much room there is; whoever has to acknowledge and is short of it keeps new writes from being ordered; a replica
- * that need not is not filled; a store never meets the end of its disk while something else leaves it half of the last
- * reserve; and nobody is refused for want of room that is there.
+ * A2.19, for disks that run full, judged by what each process received: every acknowledgement and renewal carries the
+ * free space; a store that has to acknowledge and is short of it keeps new writes from being ordered; a replica that
+ * need not is not filled; a store never meets the end of its disk while something else leaves it half of the last
+ * reserve; and no client is refused for lack of space that is there.
  */
 export class FullDisks {
   private readonly clock: Clock
   private readonly truth: ControlTruth
   private readonly report: Report
   private readonly views = new WeakMap<NodeProcess, View>()
-  /** Until when a store was told by its disk that it is short of room. */
+  /** Until when the disk of a store reported that it is short of space. */
   private readonly shortUntil = new Map<StoreId, Millis>()
-  /** Requests that were refused for want of room. */
+  /** Requests that were refused for lack of space. */
   refusals = 0
 
   constructor(clock: Clock, truth: ControlTruth, report: Report) {
@@ -44,12 +46,12 @@ export class FullDisks {
   spaceReported(node: NodeProcess, { space }: SpaceReport): void {
     const view = this.viewOf(node)
     if (isAtLeast(space, 'tight')) this.shortUntil.set(node.disk.store, this.clock.now)
-    view.told = space
+    view.reported = space
     view.own.note(space)
   }
 
   outOfRoom(node: NodeProcess, bytes: number, freeBytes: number): void {
-    this.report.violation('room-kept', `${node.host} writes ${bytes} bytes where ${freeBytes} are free`)
+    this.report.violation('space-kept', `${node.host} writes ${bytes} bytes where ${freeBytes} are free`)
   }
 
   received(node: NodeProcess, input: Input): void {
@@ -66,7 +68,10 @@ export class FullDisks {
     stream.shortage.note('free')
   }
 
-  /** A request arrived: remembers who is known to be short of room by then. One that is joined to an earlier one is no news. */
+  /**
+   * A request arrived: remembers which stores are known to be short of space by then. One that is joined to an earlier
+   * one is no news.
+   */
   private begun(node: NodeProcess, { extent, operation }: { extent: ExtentId; operation: Operation }): void {
     const view = this.viewOf(node)
     const key = keyOf(extent, operation)
@@ -75,7 +80,7 @@ export class FullDisks {
     view.begun.set(key, since)
   }
 
-  /** A request got its answer: a retry is decided anew. */
+  /** A request got its answer: a retry is decided again. */
   answered(node: NodeProcess, request: Request): void {
     if (request.type === 'write' || request.type === 'zero')
       this.viewOf(node).begun.delete(keyOf(request.extent, request.operation))
@@ -95,25 +100,28 @@ export class FullDisks {
       if (now.full !== undefined && now.full === then.full && data.length === blocks.length)
         this.report.violation('full-disk', `${what}, which frees nothing, knowing that ${store} is full`)
       if (now.tight !== undefined && now.tight === then.tight && allocates)
-        this.report.violation('full-disk', `${what}, which allocates, knowing that ${store} is short of room`)
+        this.report.violation('full-disk', `${what}, which allocates, knowing that ${store} is short of space`)
     }
   }
 
   sending(node: NodeProcess, { link, message }: Extract<Effect, { type: 'send' }>): void {
     const view = this.viewOf(node)
     if (message.type === 'open') return view.opens(link, message)
-    if ((message.type === 'ack' || message.type === 'renew') && (message.space ?? 'free') !== view.told)
-      this.report.violation('full-disk', `${node.host} is ${view.told} and says ${message.space} (${message.type})`)
+    if ((message.type === 'ack' || message.type === 'renew') && (message.space ?? 'free') !== view.reported)
+      this.report.violation(
+        'full-disk',
+        `${node.host} is ${view.reported} and reports ${message.space} (${message.type})`,
+      )
     if (message.type === 'push' && message.kind === BLOCK_DATA) this.pushed(node, link, message)
   }
 
-  /** A request was refused for want of room. */
+  /** A request was refused for lack of space. */
   refused(node: NodeProcess, { extent }: Request): void {
     this.refusals++
     const stores = this.truth.record(extent)?.assigned
     const isShort = stores?.some((store) => (this.shortUntil.get(store) ?? -Infinity) > this.clock.now - STALE_MS)
     if (isShort === false)
-      this.report.violation('full-disk', `${node.host} has no room for extent ${extent}, and every store has`)
+      this.report.violation('full-disk', `${node.host} has no space for extent ${extent}, and every store has`)
   }
 
   event(node: NodeProcess, { what, extent, to }: MachineEvent): void {
@@ -122,7 +130,7 @@ export class FullDisks {
     this.viewOf(node).asked.set(extent, { revision, stores: to as readonly StoreId[] })
   }
 
-  /** Whom this copy is for need not acknowledge: while it is short of room it gets what frees space only. */
+  /** The target of this copy need not acknowledge: while it is short of space it gets only what frees space. */
   private pushed(node: NodeProcess, link: number, { extent, block }: Extract<Message, { type: 'push' }>): void {
     const view = this.viewOf(node)
     const store = view.stores.get(link)
@@ -131,7 +139,7 @@ export class FullDisks {
     const { tight, full } = stream.shortage
     if ((stream.isEmpty ? tight : full) === undefined || this.mayCount(node, extent, store)) return
     const how = stream.isEmpty ? 'fills empty' : 'copies to'
-    this.report.violation('full-disk', `${node.host} ${how} ${store} block ${block}, knowing that it has no room`)
+    this.report.violation('full-disk', `${node.host} ${how} ${store} block ${block}, knowing that it has no space`)
   }
 
   private mayCount(node: NodeProcess, extent: ExtentId, store: StoreId): boolean {
@@ -143,7 +151,7 @@ export class FullDisks {
     )
   }
 
-  /** Who has to acknowledge beyond doubt, and since when each is known to this process to be short of room. */
+  /** Stores that certainly have to acknowledge, and since when this process knows each to be short of space. */
   private members(node: NodeProcess, extent: ExtentId): Map<StoreId, Shortage> {
     const view = this.viewOf(node)
     const kept = node.store.head(extent)?.record?.inSync
@@ -185,10 +193,10 @@ interface Stream {
   isEmpty: boolean
 }
 
-/** What one process knows of room on disks. */
+/** What one process knows of space on disks. */
 class View {
   readonly own = new Shortage()
-  told: StoreSpace = 'free'
+  reported: StoreSpace = 'free'
   readonly stores = new Map<number, StoreId>()
   /** Newest stream to each store, by extent and store. */
   readonly streams = new Map<string, Stream>()

@@ -10,15 +10,15 @@ interface Holders {
   readonly epoch: Epoch
   /** The last one that was looked at. */
   record: ExtentRecord
-  /** With the start counter of the life in which each was a member. */
+  /** With the start counter of the incarnation in which each was a member. */
   readonly stores: Map<StoreId, number>
 }
 
 /**
- * Below minInSync control keeps as eligible whoever holds every acknowledged write (CTL-5, amendment 27). Within one epoch these
- * are the stores that were in sync or kept when it began, and those added since, less the ones without which the primary
- * committed anything, each in the life that it had then. What came of the epochs before is not looked at: whoever takes over does
- * not know it.
+ * Below minInSync control keeps as eligible every store that holds every acknowledged write (CTL-5, A2.10-3). Within
+ * one epoch these are the stores that were in sync or kept when it began, and those added since, less the ones without
+ * which the primary committed anything, each in the incarnation of that time. The epochs before are not looked at: the
+ * store that takes over does not know it.
  */
 export class KeptStores {
   private readonly truth: ControlTruth
@@ -30,7 +30,7 @@ export class KeptStores {
     this.report = report
   }
 
-  /** What a primary answers to who changes something tells that it committed that, or may have. */
+  /** The answer of a primary to a change shows that it committed that, or may have. */
   answered(request: Request, effect: Effect): void {
     if (effect.type !== 'send' || effect.message.type !== 'answer' || request.type === 'read') return
     if (COMMITTED.includes(effect.message.code)) this.committed(request.extent, effect.message.epoch)
@@ -74,7 +74,7 @@ export class KeptStores {
     for (const [store, counter] of stores) {
       if (record.inSync.includes(store) || record.eligible.includes(store)) continue
       stores.delete(store)
-      // Whom control takes out by itself, it takes out without the word of the primary.
+      // A removal by control itself needs no request of the primary.
       if (command !== 'change-sets' || !counts(map, record, store)) continue
       if (map.nodes.get(store)?.incarnation.counter !== counter) continue
       const left = [...record.inSync, ...record.eligible].join(' ')
@@ -86,7 +86,7 @@ export class KeptStores {
   }
 }
 
-/** Control believes what the store holds, and has not given its place away. */
+/** Control trusts what the store holds, and has not reassigned its slot. */
 function counts({ nodes, successors, gone }: MapState, { assigned }: ExtentRecord, store: StoreId): boolean {
   const isGone = successors.has(store) || gone.has(store) || !assigned.includes(store)
   return nodes.get(store)?.trust === 'trusted' && !isGone

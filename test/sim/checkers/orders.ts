@@ -13,9 +13,10 @@ interface Order {
 }
 
 /**
- * An operation applies at most once (A3-24), whether or not anybody reads between or another writes: where a primary orders an
- * operation that was ordered before, the version of then is not in its own state of a block that it writes again, nor under what
- * is there now. And where it orders that the operation never took effect, that version is in none of its blocks.
+ * An operation applies at most once (A3-24), whether or not a client reads in between or another one writes: where a
+ * primary orders an operation that was ordered before, the version of then is not in its own state of a block that it
+ * writes again, nor under what is there now. And where it orders that the operation never took effect, that version is
+ * in none of its blocks.
  */
 export class Orders {
   private readonly truth: ControlTruth

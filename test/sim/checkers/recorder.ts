@@ -5,14 +5,16 @@ import type { Clock } from '../world/time.ts'
 import { hashOf, Names } from './value-hash.ts'
 
 /**
- * The run as a sequence of events: a hash over all inputs and effects, and one line for each when somebody listens. A change of
- * names, of texts or of the order in which fields are written leaves the hash as it is. The legend of the lines: time in milliseconds, who, `<` for an input and `>` for an effect, then what it is.
+ * The run as a sequence of events: a hash over all inputs and effects, and one line for each when a trace is on. A
+ * change of names, of texts or of the order in which fields are written leaves the hash as it is. The legend of the
+ * lines: time in milliseconds, who, `<` for an input and `>` for an effect, then what it is.
  */
 export class Recorder {
   inputs = 0
   private readonly clock: Clock
   private readonly trace: ((line: string) => void) | undefined
-  // One table each: a name that an input shares with an effect, or a node with a client, may be changed in one of them alone.
+  // One table each: a name that an input shares with an effect, or a node with a client, may be changed in one of them
+  // alone.
   private readonly hosts = new Names()
   private readonly nodeInputs = new Names()
   private readonly nodeEffects = new Names()

@@ -8,7 +8,7 @@ export interface Violation {
   readonly at: number
 }
 
-/** Where checkers write what they find. The first few violations tell the story; the rest only repeat it. */
+/** Where checkers write what they find. The first few violations show the cause; the rest only repeat it. */
 export class Report {
   readonly violations: Violation[] = []
   private readonly clock: Clock

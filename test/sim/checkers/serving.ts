@@ -6,21 +6,22 @@ import type { Report } from './report.ts'
 import type { Request } from './requests.ts'
 
 /**
- * Who serves (A3-1 and A3-19): one primary in an epoch; only the store that control names now, in the life that
- * it was named in; and nobody gives a seq to a writer once a later attachment is complete (amendment 4).
+ * Which store serves (A3-1 and A3-19): one primary in an epoch; only the store that control names now, in the
+ * incarnation that it was named in; and no primary gives a seq to a writer once a later attachment is complete
+ * (A2.11-1).
  */
 export class Serving {
   private readonly truth: ControlTruth
   private readonly report: Report
-  /** Who serves or served, by extent and epoch. */
-  private readonly active = new Map<string, Life>()
+  /** The store that serves or served, by extent and epoch. */
+  private readonly active = new Map<string, Incarnation>()
   /** The opening of a store that began an epoch, by extent and epoch. */
   private readonly begun = new Map<string, string>()
-  /** Attachment generation that control has told somebody is complete. */
+  /** Attachment generation that control has reported as complete. */
   private readonly attached = new Map<VolumeId, number>()
-  /** Extents and epochs in which a life asked others to confirm its reads, since it had no lease. */
+  /** Extents and epochs in which an incarnation requested confirmations of reads, since it had no lease. */
   private readonly confirming = new WeakMap<NodeProcess, Set<string>>()
-  /** Commands whose answer says nothing of an attachment, though it names the volume: who gives one up, who only reads. */
+  /** Commands whose answer says nothing of an attachment, though it names the volume: detaching, or reading only. */
   private readonly idle = new WeakMap<NodeProcess, Set<string>>()
   /** Takeovers that came as far as to serve. */
   activations = 0
@@ -34,30 +35,36 @@ export class Serving {
     this.activations++
     const key = `${extent}:${epoch}`
     const other = this.active.get(key)
-    const life = lifeOf(node)
+    const incarnation = incarnationOf(node)
     if (other !== undefined && (other.store !== node.disk.store || other.bootId !== node.bootId)) {
-      this.report.violation('one-primary-per-epoch', `epoch ${epoch} of extent ${extent}: ${other.text} and ${life}`)
+      this.report.violation(
+        'one-primary-per-epoch',
+        `epoch ${epoch} of extent ${extent}: ${other.text} and ${incarnation}`,
+      )
     }
-    this.active.set(key, { store: node.disk.store, counter: node.counter, bootId: node.bootId, text: life })
+    this.active.set(key, { store: node.disk.store, counter: node.counter, bootId: node.bootId, text: incarnation })
     if (this.truth.primaryOf(extent, epoch) !== node.disk.store) {
-      this.report.violation('one-primary-per-epoch', `${life} serves extent ${extent} in epoch ${epoch} unnamed`)
+      this.report.violation('one-primary-per-epoch', `${incarnation} serves extent ${extent} in epoch ${epoch} unnamed`)
     }
   }
 
-  /** A2.0: an epoch belongs to one life, also where that life's directory went back and its start counter with it. */
+  /** A2.0: an epoch belongs to one incarnation, also where its directory went back and its start counter with it. */
   private begins(node: NodeProcess, extent: ExtentId, epoch: Epoch): void {
     const key = `${extent}:${epoch}`
     const begun = this.begun.get(key)
     this.begun.set(key, node.bootId)
     if (begun !== undefined && begun !== node.bootId)
-      this.report.violation('epoch-begun-once', `${lifeOf(node)} begins epoch ${epoch} of extent ${extent} once more`)
+      this.report.violation(
+        'epoch-begun-once',
+        `${incarnationOf(node)} begins epoch ${epoch} of extent ${extent} once more`,
+      )
   }
 
-  /** The primary that the record names serves, in the life that it was named in. */
+  /** The primary that the record names serves, in the incarnation that it was named in. */
   serves(record: ExtentRecord): boolean {
     const { id, epoch, primary } = record
-    const life = this.active.get(`${id}:${epoch}`)
-    return life !== undefined && life.store === primary.store && life.counter === primary.counter
+    const incarnation = this.active.get(`${id}:${epoch}`)
+    return incarnation !== undefined && incarnation.store === primary.store && incarnation.counter === primary.counter
   }
 
   /** A read, a write or a query was answered with success. */
@@ -66,12 +73,13 @@ export class Serving {
     if (record === undefined) return
     const { primary, epoch } = record
     if (primary.store === node.disk.store && primary.counter === node.counter && epoch === request.epoch) return
-    // A confirmed read was current when its round began, whatever control did since: the histories judge it (amendment 8).
+    // A confirmed read was current when its round began, whatever control did since: the histories judge it (amendment
+    // 8).
     const confirms = this.confirming.get(node)?.has(`${request.extent}:${request.epoch}`) === true
     if (request.type === 'read' && confirms) return
     this.report.violation(
       'zombie',
-      `${lifeOf(node)} answered a ${request.type} of extent ${request.extent} in epoch ${request.epoch}, while control has ${primary.store} in ${epoch}`,
+      `${incarnationOf(node)} answered a ${request.type} of extent ${request.extent} in epoch ${request.epoch}, while control has ${primary.store} in ${epoch}`,
     )
   }
 
@@ -84,7 +92,7 @@ export class Serving {
     if (operation.generation < complete) {
       this.report.violation(
         'fenced-writer',
-        `${lifeOf(node)} gave seq ${operation.seq} to generation ${operation.generation}; ${complete} is attached`,
+        `${incarnationOf(node)} gave seq ${operation.seq} to generation ${operation.generation}; ${complete} is attached`,
       )
     }
   }
@@ -110,14 +118,14 @@ export class Serving {
   }
 }
 
-/** One life of one store. */
-interface Life {
+/** One incarnation of one store. */
+interface Incarnation {
   readonly store: StoreId
   readonly counter: number
   readonly bootId: string
   readonly text: string
 }
 
-function lifeOf(node: NodeProcess): string {
+function incarnationOf(node: NodeProcess): string {
   return `${node.host} (${node.disk.store}, start ${node.counter})`
 }

@@ -21,7 +21,7 @@ const double = new Float64Array(1)
 const halves = new Uint32Array(double.buffer)
 
 /**
- * 32 bits over the numbers, the truth values and the lengths of byte arrays in a value. What people rename or word otherwise
+ * 32 bits over the numbers, the truth values and the lengths of byte arrays in a value. A name or a text that changes
  * leaves them as they are: texts, names of fields, and the order in which fields are written.
  */
 export function hashOf(value: unknown): number {

@@ -15,28 +15,32 @@ const SLOW_LINES = {
   bytesPerMs: BYTES_PER_MS,
   lanes: true,
 }
-/** Facts that say that somebody was not heard in time. */
+/** Events that report that a peer was not heard in time. */
 const CONSEQUENCES = ['raft-leader', 'raft-no-majority', 'store-expired', 'lease-lost']
-/** What has to wait on one connection, or the schedule proves nothing: longer than a lease, and than an election takes. */
+/**
+ * What has to wait on one connection, or the schedule proves nothing: longer than a lease, and than an election takes.
+ */
 const BULK_WAITS_MS = 2500
 
 /**
- * The primary sends its renewals over the connection over which it sends what it replicates: its lease ran out while control,
- * which heard each renewal late, gave the extent to no other store.
+ * The primary sends its renewals over the connection over which it sends what it replicates: its lease ran out while
+ * control, which heard each renewal late, gave the extent to no other store.
  */
 export function leasesBesideARebuild(): readonly Violation[] {
   return besideARebuild(({ primary, leader }) => primary !== leader)
 }
 
-/** The leader of control is the primary: what voters hear from it comes over the connections over which it replicates. */
+/**
+ * The leader of control is the primary: what voters hear from it comes over the connections over which it replicates.
+ */
 export function heartbeatsBesideARebuild(): readonly Violation[] {
   return besideARebuild(({ primary, leader }) => primary === leader)
 }
 
 /**
- * A store that has no vote is rebuilt from nothing over lines of 100 Mbit/s, while clients write more than the lines carry:
- * seconds of bulk wait on every connection of the primary. No other node loses its lease, and no voter wants to lead control
- * in another's place (amendment 36).
+ * A store that has no vote is rebuilt from nothing over lines of 100 Mbit/s, while clients write more than the lines
+ * carry: seconds of bulk wait on every connection of the primary. No other node loses its lease, and no voter wants to
+ * lead control in another's place (amendment 36).
  */
 function besideARebuild(roles: (stage: Stage) => boolean): readonly Violation[] {
   const isLast = ({ world, primary }: Stage): boolean => world.nodes.at(-1) === primary
@@ -80,8 +84,9 @@ function besideARebuild(roles: (stage: Stage) => boolean): readonly Violation[] 
 }
 
 /**
- * A replica was away for a moment, and its copy ends while clients write as much as the line of the primary carries. What is on
- * its way to it never gets less, so that it follows a moment behind; it must come back all the same (amendment 37).
+ * A replica was away for a moment, and its copy ends while clients write as much as the line of the primary carries.
+ * What is on its way to it never gets less, so that it follows a moment behind; it must come back all the same
+ * (amendment 37).
  */
 export function replicaBehindABusyLine(): readonly Violation[] {
   const blocks = 256

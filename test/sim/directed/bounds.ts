@@ -8,8 +8,8 @@ const LAG_MS = 3000
 const BLOCK = 5
 
 /**
- * Some three hundred sessions share a volume for a moment each, and half of them are killed. However many control never hears of
- * again, one more finds a place, and stores remember those that hold the volume only (A5).
+ * Some three hundred sessions share a volume for a moment each, and half of them are killed. However many control never
+ * hears of again, one more finds a place, and stores remember those that hold the volume only (A5).
  */
 export function sessionsComeAndGo(): readonly Violation[] {
   const stage = new Stage({ voters: 3, minInSync: 2, shortSessions: true, sharing: 'takeover' })
@@ -18,7 +18,7 @@ export function sessionsComeAndGo(): readonly Violation[] {
 
 /**
  * 1. Two clients share the volume. A write of one is on its way to the primary for long.
- * 2. A person ends that client's session, and is answered. The other one reads.
+ * 2. An operator ends that client's session, and gets the answer. The other one reads.
  * 3. The write arrives. What was read stays as it is.
  */
 export function writeOfAnEndedSession(): readonly Violation[] {
@@ -46,7 +46,9 @@ export function writeOfAnEndedSession(): readonly Violation[] {
   return stage.finish()
 }
 
-/** A replica's node is away while volumes are made and removed: when it comes back it deletes what it has of them (A7). */
+/**
+ * A replica's node is away while volumes are made and removed: when it comes back it deletes what it has of them (A7).
+ */
 export function removedWhileAway(): readonly Violation[] {
   const stage = new Stage({ nodes: 4, voters: 1, raft: true, minInSync: 1, churn: true })
   const { replica, world } = stage

@@ -15,8 +15,8 @@ const WORKLOAD = {
 
 /**
  * A primary, one replica and a client that only reads are cut from control, whose own node takes over and evicts the
- * replica; the writers are with it. The old primary has most of its ackSet beside it, and no lease: it must not answer a
- * read, since the new one serves.
+ * replica; the writers are with it. The old primary has most of its ackSet beside it, and no lease: it must not answer
+ * a read, since the new one serves.
  */
 export function readsBesideMajority(): readonly Violation[] {
   const stage = new Stage({
@@ -36,9 +36,9 @@ export function readsBesideMajority(): readonly Violation[] {
 }
 
 /**
- * Five replicas, minInSync 3, of which two are left in sync, the primary among them. Both are cut from control together with
- * two clients that read; a store that was kept takes over, the other two join it, and it serves. The member beside the old
- * primary never hears of that: below minInSync the word of the ackSet proves nothing.
+ * Five replicas, minInSync 3, of which two are left in sync, the primary among them. Both are cut from control together
+ * with two clients that read; a store that was kept takes over, the other two join it, and it serves. The member beside
+ * the old primary never hears of that: below minInSync the confirmations of the ackSet prove nothing.
  */
 export function readsBelowMinInSync(): readonly Violation[] {
   const stage = Stage.where(({ record, voter }) => !record.assigned.includes(voter.disk.store), {

@@ -16,8 +16,9 @@ const OWN_BYTES = 64 * BLOCK_BYTES
 const MANY = LIMITS.sessionOps + 200
 
 /**
- * A volume has two extents on different nodes, and those of the first die. Callers go on to write, read and discard in it, more
- * than there is room for; what they do in the second goes on all the same, however long that lasts (amendment 30).
+ * A volume has two extents on different nodes, and those of the first die. Callers go on to write, read and discard in
+ * it, more than there is room for; what they do in the second goes on all the same, however long that lasts (amendment
+ * 30).
  */
 export function deadExtent(): readonly Violation[] {
   const stage = Stage.where(areApart, {
@@ -73,7 +74,7 @@ function opened(stage: Stage, process: ClientProcess): number {
   return handle as number
 }
 
-/** Makes calls, and measures those that somebody waits for. */
+/** Makes calls, and measures those that a caller waits for. */
 class Caller {
   done = 0
   /** Of repeated calls, those that are not over. */

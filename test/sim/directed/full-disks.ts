@@ -8,7 +8,9 @@ import { Stage } from './stage.ts'
 /** Blocks that clients work on, and more than that on every disk. */
 const HOT_BLOCKS = 64
 const SPACE = disksFor(HOT_BLOCKS, [2000, 2000, 2000])
-/** A store sees within a second that its disk filled up, and tells within a tick and a frame; both of them with a margin. */
+/**
+ * A store sees within a second that its disk filled up, and reports that within a tick and a frame; both with a margin.
+ */
 const SEEN_MS = 2000
 
 /** No workload discards: nothing is written where nothing may be. */
@@ -30,30 +32,30 @@ const FULL = {
 const FEW = { ...FULL.workload, thinkMs: 600 }
 
 /**
- * Every disk runs full at once (A2.16). Writers are told so, nobody leaves the set, nothing is written; then there is room,
- * and only the stores themselves can tell, since nothing is on its way that could be acknowledged.
+ * Every disk runs full at once (A2.16). Writers get NO_SPACE, no store leaves the set, nothing is written; then there
+ * is space, and only the stores themselves can report it, since nothing is in flight that could be acknowledged.
  */
 export function everyDiskFull(): readonly Violation[] {
   const stage = new Stage(FULL).run(3000)
   const { nodes, drivers, checkers } = stage.world
-  const told = (): number => drivers.reduce((sum, driver) => sum + (driver.failures.get('NO_SPACE') ?? 0), 0)
+  const refused = (): number => drivers.reduce((sum, driver) => sum + (driver.failures.get('NO_SPACE') ?? 0), 0)
   for (const node of nodes) fill(node)
-  stage.run(SEEN_MS).expect('writers are told', () => told() >= 5, 1000)
+  stage.run(SEEN_MS).expect('writers get NO_SPACE', () => refused() >= 5, 1000)
   const { acknowledgements } = checkers.durability
   stage.run(10_000)
   const { inSync } = stage.record
   if (inSync.length < nodes.length || checkers.durability.acknowledgements > acknowledgements)
-    checkers.violation('full-disk', `in sync are ${inSync.join(' ')}, and something was written without room`)
+    checkers.violation('full-disk', `in sync are ${inSync.join(' ')}, and something was written without space`)
   for (const { disk } of nodes) disk.space?.releaseBuffer()
   return stage.run(SEEN_MS).expect('writes go on', stage.nextWrites(), 1000).finish()
 }
 
 /**
- * A replica was away, and its disk is full when it comes back. It stays out of the set, so that writes do not wait for it;
- * once there is room it gets what it lacks, by the same stream.
+ * A replica was away, and its disk is full when it comes back. It stays out of the set, so that writes do not wait for
+ * it; once there is room it gets what it lacks, by the same stream.
  */
 export function fullReplicaReturns(): readonly Violation[] {
-  // What waits for room must not be written anew, which would bring it by another way.
+  // What waits for space must not be written again, which would bring it by another way.
   const stage = new Stage({ ...FULL, workload: FEW }).movePrimaryFromVoter().run(3000)
   const { replica, world } = stage
   stage.takeOut(replica)
@@ -62,7 +64,7 @@ export function fullReplicaReturns(): readonly Violation[] {
   const { refusals } = world.checkers.fullDisks
   stage.expect('writes go on without it', stage.nextWrites(), 3000)
   if (stage.record.inSync.includes(replica.disk.store) || world.checkers.fullDisks.refusals > refusals)
-    world.checkers.violation('full-disk', 'a replica without room counts, or keeps others from being written')
+    world.checkers.violation('full-disk', 'a replica without space counts, or keeps others from being written')
   replica.disk.space?.releaseBuffer()
   return stage
     .run(SEEN_MS)
@@ -71,9 +73,9 @@ export function fullReplicaReturns(): readonly Violation[] {
 }
 
 /**
- * One member's disk is full, and stays so: it stays in the set, erasures go on, and all else is refused, by the primary that
- * it acknowledges to and by the one that takes over, which has to ask it anew. Work that new blocks would come of without an
- * end fills what is left of its disk otherwise.
+ * One member's disk is full, and stays so: it stays in the set, erasures go on, and all else is refused, by the primary
+ * that it acknowledges to and by the one that takes over, which has to request it again. Work that new blocks would
+ * come of without an end fills what is left of its disk otherwise.
  */
 export function fullMember(): readonly Violation[] {
   const hotBytes = 2048 * BLOCK_BYTES
@@ -100,11 +102,11 @@ export function fullMember(): readonly Violation[] {
 }
 
 /**
- * One of four disks is short of what new extents need: they are placed on the other three; and nowhere once two disks are,
- * which whoever asks is told (amendment 17).
+ * One of four disks is short of what new extents need: they are placed on the other three; and nowhere once two disks
+ * are, as the answer to a query shows (A2.19).
  */
-export function placedWhereThereIsRoom(): readonly Violation[] {
-  // A store that has much to compact would make room by itself.
+export function placedWhereThereIsSpace(): readonly Violation[] {
+  // A store that has much to compact would free space by itself.
   const stage = new Stage({
     ...FULL,
     workload: FEW,

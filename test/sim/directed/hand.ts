@@ -13,8 +13,8 @@ export interface Handed {
 }
 
 /**
- * One client whose calls a schedule makes itself, call by call, instead of the driver's random ones. Values are numbers that no
- * other write of the schedule has; each covers one block.
+ * One client whose calls a schedule makes itself, call by call, instead of the driver's random ones. Values are numbers
+ * that no other write of the schedule has; each covers one block.
  */
 export class Hand {
   private readonly stage: Stage
@@ -33,7 +33,7 @@ export class Hand {
     return this.host.name
   }
 
-  /** A person ends a session, by way of this client: waits until it is answered. */
+  /** An operator ends a session, by way of this client: waits until it is answered. */
   fence(volume: VolumeId, session: SessionId): boolean {
     const command = { do: 'detach', volume, session, fence: true } as const
     return this.done(this.call({ do: 'admin', command: command as never }))?.ok === true

@@ -4,7 +4,9 @@ import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import { NotFollowed, Stage } from './stage.ts'
 
-/** A hung disk shows after `slowMs`. What follows is an election, a takeover, a comparison, and the leases behind them. */
+/**
+ * A hung disk shows after `slowMs`. What follows is an election, a takeover, a comparison, and the leases behind them.
+ */
 const GIVEN_UP_MS = TIMERS.slowMs + 2 * (TIMERS.electionMaxMs + TIMERS.leaseMs)
 
 const WORKLOAD = {
@@ -27,7 +29,8 @@ const WIDE: Partial<SimulationOptions> = {
 
 /**
  * Two of three replicas die at once, and control keeps its quorum. The primary was active before, so it goes on reading
- * (amendment 2): it gives the extent to neither of the two, and both stay eligible, since nothing was acknowledged without them.
+ * (amendment 2): it gives the extent to neither of the two, and both stay eligible, since nothing was acknowledged
+ * without them.
  */
 export function twoReplicasDie(): readonly Violation[] {
   const { stage, others } = besideTheVoter()
@@ -43,8 +46,9 @@ export function twoReplicasSilent(): readonly Violation[] {
 }
 
 /**
- * The same two start again so soon that control never misses them: the primary, which they had left, has to lead on. Control gives
- * no extent to a store that it does not hear, so that only their return shows who let go too soon (amendment 18).
+ * The same two start again so soon that control never misses them: the primary, which they had left, has to lead on.
+ * Control gives no extent to a store that it does not hear, so that only their return shows who let go too soon
+ * (amendment 18).
  */
 export function twoReplicasStartAgain(): readonly Violation[] {
   const { stage, others } = besideTheVoter()
@@ -58,9 +62,9 @@ export function twoReplicasStartAgain(): readonly Violation[] {
 }
 
 /**
- * The two die one after the other, while nobody writes; the second one comes back, is added, and dies again. Both hold every
- * acknowledged write all the time, so both are kept. Then the primary dies as well, for good as far as anybody knows: the first of
- * the two leads, and the second joins it.
+ * The two die one after the other, while no client writes; the second one comes back, is added, and dies again. Both
+ * hold every acknowledged write all the time, so both are kept. Then the primary dies as well, apparently for good: the
+ * first of the two leads, and the second joins it.
  */
 export function keptOneAfterTheOther(): readonly Violation[] {
   const { stage, others } = besideTheVoter()
@@ -101,7 +105,7 @@ export function keptWithTheLastWrites(): readonly Violation[] {
 }
 
 function besideTheVoter(writeShare = 0): { stage: Stage; others: NodeHost[] } {
-  // A read of a block whose write waits for more replicas waits as well: who reads only is kept up by nothing.
+  // A read of a block whose write waits for more replicas waits as well: a client that only reads waits for nothing.
   const options = { ...WIDE, workload: { ...WORKLOAD, writeShare } }
   const stage = Stage.where(({ record, voter }) => !record.assigned.includes(voter.disk.store), options)
   const others = stage.world.nodes.filter((node) => node !== stage.primary && node !== stage.voter)
@@ -111,7 +115,7 @@ function besideTheVoter(writeShare = 0): { stage: Stage; others: NodeHost[] } {
 function expectOnlyReads(stage: Stage, others: readonly NodeHost[]): readonly Violation[] {
   const { checkers, history } = stage.world
   const { epoch } = stage.record
-  stage.expect('the two are taken out', () => stage.record.inSync.length === 1, 2 * TIMERS.leaseMs)
+  stage.expect('the two are removed from the set', () => stage.record.inSync.length === 1, 2 * TIMERS.leaseMs)
   checkers.onMachineEvent = (_, { what, ...event }) => {
     if (what !== 'in-sync-change-asked' || (event['to'] as unknown[]).length === 1) return
     checkers.violation('liveness', 'a store of which nothing comes is to be added')
@@ -130,8 +134,8 @@ function expectOnlyReads(stage: Stage, others: readonly NodeHost[]): readonly Vi
 }
 
 /**
- * The disk of the control log hangs at the leader of three voters, and a replica dies that does not vote: writes wait until
- * control has taken it out. Another voter has to lead, since what the leader cannot save it never hands over.
+ * The disk of the control log hangs at the leader of three voters, and a replica dies that does not vote: writes wait
+ * until control has taken it out. Another voter has to lead, since what the leader cannot save it never hands over.
  */
 export function hungLogOfLeader(): readonly Violation[] {
   const lastOf = ({ world }: Stage): NodeHost => world.nodes.at(-1) as NodeHost
@@ -162,7 +166,7 @@ function expectFailover(stage: Stage, hung: NodeHost): readonly Violation[] {
   const another = (): boolean => nodes.some((node) => node !== hung && node.process?.leads === true)
   stage.expect('another voter leads', another, GIVEN_UP_MS)
   let served = stage.nextWrites()
-  // The disk of a primary hangs too: it gives its extents up, and whoever takes over takes it out by the same rule.
+  // The disk of a primary hangs too: it releases its extents, and its successor removes it by the same rule.
   stage.expect('writes go on', () => served(), GIVEN_UP_MS + TIMERS.slowMs)
   stage.run(2 * TIMERS.slowMs)
   served = stage.nextWrites()
@@ -173,12 +177,14 @@ function expectFailover(stage: Stage, hung: NodeHost): readonly Violation[] {
   return stage.finish()
 }
 
-/** The disk of a primary hangs: it gives the extent up, and its successor does not wait as long again for the same disk. */
+/**
+ * The disk of a primary hangs: it gives the extent up, and its successor does not wait as long again for the same disk.
+ */
 export function hungDiskOfPrimary(): readonly Violation[] {
   const stage = new Stage({ ...WIDE, nodes: 4, sharing: 'takeover' }).movePrimaryFromVoter()
   const { primary } = stage
   stage.until(
-    'every node tells what it knows',
+    'every node reports its feature level',
     () => stage.world.checkers.truth.map.featureLevel >= FEATURE_LEVEL,
     10_000,
   )
@@ -190,7 +196,7 @@ export function hungDiskOfPrimary(): readonly Violation[] {
   return stage.finish()
 }
 
-/** Every read of the primary's disk hangs, and nobody writes: the reads are what shows it. */
+/** Every read of the primary's disk hangs, and no client writes: only reads show it. */
 export function hungReads(): readonly Violation[] {
   const stage = new Stage({ ...WIDE, workload: { ...WORKLOAD, writeShare: 0 } }).movePrimaryFromVoter()
   const { primary, world } = stage
@@ -204,10 +210,10 @@ export function hungReads(): readonly Violation[] {
 }
 
 /**
- * A store that was suspect has been compared and is in sync again. Then another one doubts itself: it may leave, since the first
- * holds what a trusted one holds, although it stays suspect for the rest of its life.
+ * A store that was suspect has been compared and is in sync again. Then another one becomes suspect: it may leave,
+ * since the first holds what a trusted one holds, although it stays suspect for the rest of its incarnation.
  */
-export function doubtBesideSuspect(): readonly Violation[] {
+export function suspectBesideCompared(): readonly Violation[] {
   const stage = Stage.where(({ primary, voter }) => primary !== voter, {
     minInSync: 2,
     sizeBytes: 64 * BLOCK_BYTES,
@@ -220,7 +226,7 @@ export function doubtBesideSuspect(): readonly Violation[] {
   const isBack = ({ disk }: NodeHost): boolean => nodes.get(disk.store)?.incarnation.counter === 2 && world.healed()
   distrust(replica)
   stage.expect('the replica is compared and in sync', () => isBack(replica), 60_000)
-  if (nodes.get(replica.disk.store)?.trust !== 'suspect') throw new NotFollowed('the replica is believed')
+  if (nodes.get(replica.disk.store)?.trust !== 'suspect') throw new NotFollowed('the replica is trusted')
   distrust(primary)
   stage.expect('the primary has left, is compared and in sync', () => isBack(primary), 60_000)
   for (const node of world.nodes) {
@@ -231,8 +237,8 @@ export function doubtBesideSuspect(): readonly Violation[] {
 }
 
 /**
- * A replica is back, and dies while the request that adds it to the set is on its way to control. What is acknowledged until that
- * is decided waits for it (A2.7).
+ * A replica is back, and dies while the request that adds it to the set is on its way to control. What is acknowledged
+ * until that is decided waits for it (A2.7).
  */
 export function addedWhileItDies(): readonly Violation[] {
   const stage = Stage.where(({ record, voter }) => !record.assigned.includes(voter.disk.store), { nodes: 4 })
@@ -252,8 +258,8 @@ export function addedWhileItDies(): readonly Violation[] {
   return stage.finish()
 }
 
-/** Every replica has to be in sync before anything is acknowledged. One that doubts itself leaves all the same. */
-export function doubtWhereAllCount(): readonly Violation[] {
+/** Every replica has to be in sync before anything is acknowledged. One that becomes suspect leaves all the same. */
+export function suspectWhereAllCount(): readonly Violation[] {
   const stage = new Stage({ minInSync: 3, sizeBytes: 64 * BLOCK_BYTES, hotBytes: 32 * BLOCK_BYTES })
   const { primary, world } = stage
   const { nodes } = world.checkers.truth.map

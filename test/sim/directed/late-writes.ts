@@ -6,11 +6,12 @@ import { stamped, valuesOf } from '../workload/stamps.ts'
 import { Stage } from './stage.ts'
 
 /**
- * 1. Two of three replicas die, and the third one leads, but may not serve yet. A client writes to it; that message is held
- *    up, its connection is given up, and over the next one the write is told to wait until its caller hears that it may or
- *    may not take effect. So is its CANCEL.
+ * 1. Two of three replicas die, and the third one leads, but may not serve yet. A client writes to it; that message is
+ *    held up, its connection is closed, and over the next one the write is answered WAIT until its caller hears that it
+ *    may or may not take effect. So is its CANCEL.
  * 2. The client writes the same block once more. A second replica comes back, and the primary serves.
- * 3. When that write is acknowledged the first message of the other one comes. It must not take effect any more (A3-25).
+ * 3. When that write is acknowledged the first message of the other one comes. It must not take effect any more
+ *    (A3-25).
  */
 export function lateWrite(): readonly Violation[] {
   const stage = Stage.where(({ record, voter }) => !record.assigned.includes(voter.disk.store), {

@@ -3,8 +3,9 @@ import { Chance } from '../world/chance.ts'
 import { NotFollowed, Stage } from './stage.ts'
 
 /**
- * A replica loses power, and when its store is opened again synced records are missing: it is suspect. It leaves the set, is
- * compared and counts again; then the primary dies. Of the two that are left it has the lower id, and must not lead.
+ * A replica loses power, and when its store is opened again synced records are missing: it is suspect. It leaves the
+ * set, is compared and counts again; then the primary dies. Of the two that are left it has the lower id, and must not
+ * lead.
  */
 export function droppedRecords(): readonly Violation[] {
   const stage = Stage.where(
@@ -39,7 +40,7 @@ export function lostVoter(): readonly Violation[] {
 /**
  * 1. A leader that is cut off adds a learner to its own log, in vain; the others elect one of themselves.
  * 2. It comes back: its entry is dropped, and the change with it.
- * 3. It leads again, and takes snapshots, which say who takes part.
+ * 3. It leads again, and takes snapshots, which name the members.
  */
 export function changeCutOff(): readonly Violation[] {
   const stage = new Stage({ voters: 3, nodes: 4, log: { snapshotEntries: 4, trailingEntries: 40 } })
@@ -67,8 +68,8 @@ export function changeCutOff(): readonly Violation[] {
 }
 
 /**
- * A node is away while control, of one voter, gets a second one, which leads from then on. The voter that the node knew says
- * that it does not lead, and must not be all that it ever asks (seed 1417 with one voter).
+ * A node is away while control, of one voter, gets a second one, which leads from then on. The voter that the node knew
+ * says that it does not lead, and must not be all that it ever asks (seed 1417 with one voter).
  */
 export function awayWhileControlMoved(): readonly Violation[] {
   const stage = new Stage({ raft: true, nodes: 4 }).movePrimaryFromVoter()
@@ -95,8 +96,8 @@ function registered({ checkers }: Stage['world'], { disk }: Stage['voter']): boo
 
 /**
  * 1. One voter is cut off while the two others commit entries; then the one of them that does not lead loses its log.
- * 2. The leader is away. The other two are a majority, and neither has those entries: they must not elect anybody.
- * 3. The leader is back, and leads or follows one who has them; the lost log is filled.
+ * 2. The leader is away. The other two are a majority, and neither has those entries: they must not elect a leader.
+ * 3. The leader is back, and leads or follows one that has them; the lost log is filled.
  */
 export function lostControlLog(): readonly Violation[] {
   const stage = new Stage({ voters: 3, minInSync: 2 })

@@ -7,7 +7,10 @@ import { cloneOf } from '../world/recent-writes.ts'
 import { Hand, type Handed } from './hand.ts'
 import { Stage } from './stage.ts'
 
-/** Four nodes, of which the voter holds no replica. The schedules make their calls themselves, to blocks that nobody else uses. */
+/**
+ * Four nodes, of which the voter holds no replica. The schedules make their calls themselves, to blocks that no other
+ * call uses.
+ */
 const FOUR: Partial<SimulationOptions> = {
   nodes: 4,
   minInSync: 2,
@@ -65,8 +68,9 @@ function untilItLeads(stage: Stage, { disk }: NodeHost): void {
 }
 
 /**
- * Two clients write. The writer of what went out meanwhile is away when the replica leads; the other one writes over whatever it
- * reads there, and has its answer. Then the first is back, and sends its writes again: they may not go over what came since.
+ * Two clients write. The writer of what went out meanwhile is away when the replica leads; the other one writes over
+ * whatever it reads there, and has its answer. Then the first is back, and sends its writes again: they may not go over
+ * what came since.
  */
 export function retriedAfterPushes(): readonly Violation[] {
   const stage = stageOf({ sharing: 'shared' })
@@ -82,14 +86,14 @@ export function retriedAfterPushes(): readonly Violation[] {
   for (const call of written) writer.done(call)
   for (const [at, block] of [WRITTEN, WRITTEN + 1].entries()) {
     const now = other.read(block)
-    // What nobody had read before may come after what was written meanwhile; what was read came before it.
+    // A write that was not read before may come after a later one; a write that was read came before it.
     if (seen[at] === 777 + at && now !== 880 + block)
       world.checkers.violation('linearizable', `block ${block} was read as ${seen[at]}, then as ${now}`)
   }
   return stage.finish()
 }
 
-/** The same with one client, whose deadline comes before its retry: what it is told of the writes has to be true. */
+/** The same with one client, whose deadline comes before its retry: the outcomes that it gets have to be true. */
 export function cancelledAfterPushes(): readonly Violation[] {
   const stage = stageOf({ sharing: 'takeover', ioTimeoutMs: 1080 })
   const { primary, successor, world } = stage
@@ -129,14 +133,14 @@ export function writeOfNoAttachment(): readonly Violation[] {
 }
 
 /**
- * The power fails on all nodes. One of the stores is without one write, and does not know it: not the last one, but the last of
- * which the others know that it is committed. It is there first, and is named.
+ * The power fails on all nodes. One of the stores is without one write, and does not know it: not the last one, but the
+ * last of which the others know that it is committed. It is there first, and is named.
  */
 export function lastCommittedIsMissing(): readonly Violation[] {
   return oneIsMissing((_stage, hand) => hand.write(WRITTEN + 1, 902))
 }
 
-/** The same with the very last write, of which they were told that it is committed when nothing more was written. */
+/** The same with the very last write, which was reported to them as committed when nothing more was written. */
 export function lastWriteIsMissing(): readonly Violation[] {
   return oneIsMissing((stage) => stage.run(3000))
 }
@@ -157,8 +161,9 @@ function oneIsMissing(andThen: (stage: Stage, hand: Hand) => unknown): readonly 
 }
 
 /**
- * The power fails on all nodes, after a while without writes. One of the stores is without its last batch, the last write that was
- * acknowledged, and does not know it; nobody knows of that write that it was committed. That store is there first, and is named.
+ * The power fails on all nodes, after a while without writes. One of the stores is without its last batch, the last
+ * write that was acknowledged, without knowing it; no store knows that this write was committed. That store is there
+ * first, and is named.
  */
 function shorterTailIsNamed(idleMs: Millis, lateMs: Millis): readonly Violation[] {
   const stage = stageOf({ sharing: 'shared' })
@@ -178,12 +183,17 @@ export function shorterTailAtOnce(): readonly Violation[] {
   return [...shorterTailIsNamed(0, 400), ...shorterTailIsNamed(3000, 400)]
 }
 
-/** They come when that store is alone in the set: it has to wait for one that was kept, and takes the write from there. */
+/**
+ * They come when that store is alone in the set: it has to wait for one that was kept, and takes the write from there.
+ */
 export function shorterTailAlone(): readonly Violation[] {
   return shorterTailIsNamed(0, TIMERS.unregisteredGraceMs + 5000)
 }
 
-/** The liar and control are there first; the others come once it is named. What was acknowledged last is read in the end. */
+/**
+ * The liar and control are there first; the others come once it is named. What was acknowledged last is read in the
+ * end.
+ */
 function liarIsNamed(
   stage: Stage,
   liar: NodeHost,
@@ -200,7 +210,7 @@ function liarIsNamed(
   stage.run(lateMs)
   for (const node of world.nodes) node.start()
   const serves = () => world.checkers.serving.serves(stage.record)
-  stage.until('somebody serves', serves, 20_000).run(2000)
+  stage.until('a store serves', serves, 20_000).run(2000)
   const now = hand.read(WRITTEN)
   if (!world.checkers.broken && now !== acknowledged)
     world.checkers.violation('linearizable', `${acknowledged} was acknowledged, then ${now} is read`)

@@ -8,8 +8,8 @@ import { NotFollowed, Stage } from './stage.ts'
 const TAKEOVER_MS = 4 * leaseExpiryMs()
 
 /**
- * A primary dies, and with it the only voter, which is back at once: it never heard of the primary, and has to outwait a
- * lease that it did not give in this life.
+ * A primary dies, and with it the only voter, which is back at once: it never heard of the primary, and has to outwait
+ * a lease that it did not grant in this incarnation.
  */
 export function primaryDiesWithVoter(): readonly Violation[] {
   const stage = new Stage().movePrimaryFromVoter()
@@ -30,8 +30,8 @@ export function primaryDiesWithLeader(): readonly Violation[] {
 }
 
 /**
- * 1. A primary is alone in its set, and its disk hangs. What it sends to the leader waits, its release (amendment 18) with it;
- *    the leader hands over, the next one is asked too and says that nobody else can lead.
+ * 1. A primary is alone in its set, and its disk hangs. What it sends to the leader waits, its release (amendment 18)
+ *    with it; the leader hands over, the next one gets the request too and answers that no other store can lead.
  * 2. The primary goes on. A replica is in sync again, and the first leader leads again.
  * 3. Now the first copy of the release comes. The primary serves, and must not be replaced (amendment 38).
  */
@@ -49,7 +49,7 @@ export function lateRelease(): readonly Violation[] {
       if (stage.hasLeader) stage.leader.process?.admin({ do: 'transfer-leadership', store: node.disk.store }, () => {})
       return false
     })
-  stage.until('every node tells what it knows', () => checkers.truth.map.featureLevel >= FEATURE_LEVEL, 10_000)
+  stage.until('every node reports its feature level', () => checkers.truth.map.featureLevel >= FEATURE_LEVEL, 10_000)
   lead(leader).run(1000)
   successor.crash({ powerLoss: false })
   stage.until('the primary is alone', () => stage.record.inSync.length === 1)
@@ -90,10 +90,11 @@ const BUSY = {
 const SLOW_SYNC_MS = 600
 
 /**
- * 1. Writes reach one of two replicas, which is taken out then, and the primary dies. The other replica leads, is one too few to
- *    serve, and puts its own versions over them.
+ * 1. Writes reach one of two replicas, which is taken out then, and the primary dies. The other replica leads, is one
+ *    too few to serve, and puts its own versions over them.
  * 2. Some of those are on the disk of the one that was taken out and the end of the copy is not, when both die.
- * 3. A person makes it the primary all the same. Writes that were rolled back are sent to it again: it may not take them for done.
+ * 3. An operator makes it the primary all the same. Writes that were rolled back are sent to it again: it may not take
+ *    them for done.
  */
 export function rollbackCutShort(): readonly Violation[] {
   const apart = (s: Stage) => !s.record.assigned.includes(s.voter.disk.store)
@@ -104,7 +105,7 @@ export function rollbackCutShort(): readonly Violation[] {
   world.network.setLag(primary.name, successor.name, 3000)
   stage.run(300)
   other.crash({ powerLoss: false })
-  stage.until('it is taken out', () => !stage.record.inSync.includes(store), 2500)
+  stage.until('it is removed from the set', () => !stage.record.inSync.includes(store), 2500)
   primary.crash({ powerLoss: true })
   world.network.setLag(primary.name, successor.name, 0)
   other.start()

@@ -6,10 +6,10 @@ import { NotFollowed, Stage } from './stage.ts'
 
 /**
  * 1. The primary is stopped, its directory is copied, and it is started again; some time later it leads once more.
- * 2. Every node stops. The copy is put back, and all are started on the same boot: the start counter of that store is the one
- *    of the life that led, and it has forgotten that it did.
- * It must be refused, and must not begin the epoch of that life a second time; another one leads. Started once more it is in
- * doubt, and counts again only when it was compared.
+ * 2. Every node stops. The copy is put back, and all are started on the same boot: the start counter of that store is
+ *    the one of the incarnation that led, and it has forgotten that it did. It must be refused, and must not begin the
+ *    epoch of that incarnation a second time; another one leads. Started again it is suspect, and counts again only
+ *    when it was compared.
  */
 export function storeRolledBack(): readonly Violation[] {
   const stage = Stage.where(
@@ -27,19 +27,19 @@ export function storeRolledBack(): readonly Violation[] {
   putStoreBack(primary.disk, copy)
   for (const node of world.nodes) node.start()
   stage.run(4000)
-  if (isKnown(stage, primary)) world.checkers.violation('rolled-back', `${primary.name} is believed`)
+  if (isKnown(stage, primary)) world.checkers.violation('rolled-back', `${primary.name} is trusted`)
   stage.expect('another leads', () => stage.primary !== primary && world.checkers.serving.serves(stage.record), 4000)
   primary.crash({ powerLoss: false })
   primary.start()
   stage.expect('it is known again', () => isKnown(stage, primary), 4000)
   if (world.checkers.truth.map.nodes.get(primary.disk.store)?.trust !== 'suspect')
-    world.checkers.violation('rolled-back', `${primary.name} is not in doubt in its next life`)
+    world.checkers.violation('rolled-back', `${primary.name} is not suspect in its next incarnation`)
   return stage.run(4000).finish()
 }
 
 /**
- * A second process runs over a copy of a node's directory, on the same machine and boot and with the same start counter. It is
- * refused, and the store that it was copied from goes on; in its next life that one is compared.
+ * A second process runs over a copy of a node's directory, on the same machine and boot and with the same start
+ * counter. It is refused, and the store that it was copied from goes on; in its next incarnation that one is compared.
  */
 export function twoCopiesAtOnce(): readonly Violation[] {
   const stage = new Stage({ minInSync: 2 }).movePrimaryFromVoter()
@@ -69,10 +69,10 @@ export function voterRolledBack(): readonly Violation[] {
 }
 
 /**
- * 1. A voter is stopped, its directory is copied, and it is started again. One voter is cut off while the two others commit
- *    entries, all in one term.
- * 2. `putBack` brings the copy back. The leader is away: the voter that was cut off and the one that forgot are a majority, and
- *    neither has those entries. They must not elect anybody.
+ * 1. A voter is stopped, its directory is copied, and it is started again. One voter is cut off while the two others
+ *    commit entries, all in one term.
+ * 2. `putBack` brings the copy back. The leader is away: the voter that was cut off and the one that forgot are a
+ *    majority, and neither has those entries. They must not elect a leader.
  * 3. The leader is back, and the log is filled.
  */
 function voterForgets(putBack: (copy: DiskCopy, voter: NodeHost) => void): readonly Violation[] {
@@ -97,8 +97,8 @@ function voterForgets(putBack: (copy: DiskCopy, voter: NodeHost) => void): reado
 }
 
 /**
- * The directory of a cluster's only voter is put back, on the same boot. Nobody else has what it forgot, so that it must not
- * start. The newer one is put back in its turn, and the cluster goes on.
+ * The directory of a cluster's only voter is put back, on the same boot. No other store has what it forgot, so that it
+ * must not start. The newer one is put back in its turn, and the cluster goes on.
  */
 export function loneVoterRolledBack(): readonly Violation[] {
   const stage = new Stage({ voters: 1, minInSync: 2 })
@@ -124,7 +124,7 @@ function putAllBack(disk: Disk, copy: DiskCopy): void {
   disk.log.putBack(copy.log, true)
 }
 
-/** A person starts it again for as long as control refuses it. */
+/** An operator starts it again for as long as control refuses it. */
 function startUntilKnown(stage: Stage, node: NodeHost): void {
   for (let times = 0; times < 3 && node.process?.refused === true; times++) {
     node.crash({ powerLoss: false })
@@ -133,7 +133,7 @@ function startUntilKnown(stage: Stage, node: NodeHost): void {
   }
 }
 
-/** What a person keeps of a node that is stopped for it. */
+/** What an operator keeps of a node that is stopped for it. */
 function stopForCopy(node: NodeHost): DiskCopy {
   node.crash({ powerLoss: false })
   const copy = copyOf(node.disk)
@@ -141,7 +141,7 @@ function stopForCopy(node: NodeHost): DiskCopy {
   return copy
 }
 
-/** Control knows the life that runs over this disk, and not only its start counter. */
+/** Control knows the incarnation that runs over this disk, and not only its start counter. */
 function isKnown({ world }: Stage, { disk, process }: NodeHost): boolean {
   const bootId = world.checkers.truth.map.nodes.get(disk.store)?.incarnation.bootId
   return bootId !== undefined && bootId === process?.bootId

@@ -7,17 +7,17 @@ import { removedWhileAway, sessionsComeAndGo, writeOfAnEndedSession } from './bo
 import { suspendedMachine } from './clocks.ts'
 import { readsBelowMinInSync, readsBesideMajority } from './confirmed-reads.ts'
 import { deadExtent } from './dead-extent.ts'
-import { everyDiskFull, fullMember, fullReplicaReturns, placedWhereThereIsRoom } from './full-disks.ts'
+import { everyDiskFull, fullMember, fullReplicaReturns, placedWhereThereIsSpace } from './full-disks.ts'
 import {
   addedWhileItDies,
-  doubtBesideSuspect,
-  doubtWhereAllCount,
   hungDiskOfLeader,
   hungDiskOfPrimary,
   hungLogOfLeader,
   hungReads,
   keptOneAfterTheOther,
   keptWithTheLastWrites,
+  suspectBesideCompared,
+  suspectWhereAllCount,
   twoReplicasDie,
   twoReplicasSilent,
   twoReplicasStartAgain,
@@ -84,7 +84,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['last-write-is-missing', lastWriteIsMissing],
   ['shorter-tail-is-named', shorterTailAtOnce],
   ['shorter-tail-is-alone', shorterTailAlone],
-  ['everybody-at-once', everybodyAtOnce],
+  ['all-at-once', allAtOnce],
   ['voter-away', voterAway],
   ['slow-but-alive-replica', slowReplica],
   ['wiped-disk-with-old-name', wipedDisk],
@@ -123,8 +123,8 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['hung-disk-of-the-leader', hungDiskOfLeader],
   ['hung-disk-of-a-primary', hungDiskOfPrimary],
   ['hung-reads', hungReads],
-  ['doubt-beside-a-suspect-store', doubtBesideSuspect],
-  ['doubt-where-all-count', doubtWhereAllCount],
+  ['suspect-beside-a-compared-store', suspectBesideCompared],
+  ['suspect-where-all-count', suspectWhereAllCount],
   ['added-while-it-dies', addedWhileItDies],
   ['leases-beside-a-rebuild', leasesBesideARebuild],
   ['heartbeats-beside-a-rebuild', heartbeatsBesideARebuild],
@@ -136,7 +136,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['every-disk-full', everyDiskFull],
   ['full-replica-returns', fullReplicaReturns],
   ['full-member', fullMember],
-  ['placed-where-there-is-room', placedWhereThereIsRoom],
+  ['placed-where-there-is-space', placedWhereThereIsSpace],
 ])
 
 /** How late messages may be that a lease depends on, so that it is renewed in time all the same. */
@@ -148,8 +148,9 @@ const TAKEOVER: Pick<SimulationOptions, 'sharing' | 'workload'> = {
 }
 
 /**
- * A primary's newest writes are on its replicas, not on its own disk, when it loses power; it is back at once, and control
- * with it, which has heard nobody else yet and names it again. It must not give the versions of those writes to others.
+ * A primary's newest writes are on its replicas, not on its own disk, when it loses power; it is back at once, and
+ * control with it, which has heard no other store yet and names it again. It must not give the versions of those writes
+ * to others.
  */
 function restartedPrimary(): readonly Violation[] {
   const stage = Stage.where(({ primary, voter }) => primary === voter)
@@ -255,7 +256,9 @@ function acknowledgedAfterLease(): readonly Violation[] {
   return stage.finish()
 }
 
-/** Reads are under way at a slow disk while the lease of their primary runs out, and it does not hear of its successor. */
+/**
+ * Reads are under way at a slow disk while the lease of their primary runs out, and it does not hear of its successor.
+ */
 function readWhenLeaseRunsOut(): readonly Violation[] {
   const stage = new Stage({ workload: { ...TAKEOVER.workload, writeShare: 0, thinkMs: 400 } }).movePrimaryFromVoter()
   const { primary, replica, voter, world } = stage
@@ -292,8 +295,8 @@ function attachmentNotKnownYet(): readonly Violation[] {
 const MANY_BLOCKS = { sizeBytes: 4000 * BLOCK_BYTES, hotBytes: 2000 * BLOCK_BYTES }
 
 /**
- * A primary dies, and its clients with it, after first writes of blocks reached neither of two replicas, which take over
- * without it. It comes back as one of them: what only it has must go.
+ * A primary dies, and its clients with it, after first writes of blocks reached neither of two replicas, which take
+ * over without it. It comes back as one of them: what only it has must go.
  */
 function firstWritesRolledBack(): readonly Violation[] {
   const stage = new Stage(MANY_BLOCKS).movePrimaryFromVoter()
@@ -336,7 +339,8 @@ function retriesAfterCopy(): readonly Violation[] {
 }
 
 /**
- * 1. Writes reach one replica and not the voter's, whose disk is slow as well; the primary dies, and the writer with it.
+ * 1. Writes reach one replica and not the voter's, whose disk is slow as well; the primary dies, and the writer with
+ *    it.
  * 2. The replica is named primary. It must not serve before the voter's store has promised: its newest writes are not
  *    committed. It dies too, and the voter's store leads, without them.
  */
@@ -361,7 +365,7 @@ function servedTooEarly(): readonly Violation[] {
 }
 
 /** Power fails everywhere under load, twice; one node comes back late. */
-function everybodyAtOnce(): readonly Violation[] {
+function allAtOnce(): readonly Violation[] {
   const stage = new Stage({ minInSync: 2 })
   const { nodes } = stage.world
   for (let round = 0; round < 2; round++) {
@@ -385,15 +389,15 @@ function voterAway(): readonly Violation[] {
 }
 
 /**
- * A replica answers every ping, and its disk takes ten seconds for a sync; its stream has to be opened again meanwhile. The
- * others must go on without it.
+ * A replica answers every ping, and its disk takes ten seconds for a sync; its stream has to be opened again meanwhile.
+ * The others must go on without it.
  */
 function slowReplica(): readonly Violation[] {
   const stage = new Stage({ minInSync: 2 })
   const { primary, replica, world } = stage
   replica.disk.extraSyncMs = 10_000
   if (primary.process !== undefined) world.network.breakAll(primary.process, replica.name)
-  stage.until('it is taken out', () => !stage.record.inSync.includes(replica.disk.store), 20_000)
+  stage.until('it is removed from the set', () => !stage.record.inSync.includes(replica.disk.store), 20_000)
   replica.disk.extraSyncMs = 0
   return stage.finish()
 }
@@ -424,7 +428,7 @@ function soleStoreWiped(): readonly Violation[] {
   return stage.run(5000).finish()
 }
 
-/** The leader of control sends and hears nobody, for good: another one must lead, and writes go on. */
+/** The leader of control sends and hears no peer, permanently: another one must lead, and writes go on. */
 function deafLeader(): readonly Violation[] {
   const stage = new Stage({ voters: 3, minInSync: 2 })
   const { world, leader } = stage
@@ -453,8 +457,8 @@ function leaderCrash(): readonly Violation[] {
 }
 
 /**
- * The leader of control and the primary of an extent, on one node, are cut from the two others, but not from the clients:
- * neither leases nor writes come out of that node any more, and the others go on.
+ * The leader of control and the primary of an extent, on one node, are cut from the two others, but not from the
+ * clients: neither leases nor writes come out of that node any more, and the others go on.
  */
 function leaderCutOff(): readonly Violation[] {
   const stage = Stage.where(({ primary, leader }) => primary === leader, { voters: 3, minInSync: 2 })
@@ -466,9 +470,10 @@ function leaderCutOff(): readonly Violation[] {
 }
 
 /**
- * 1. The leader of control stands still, and nothing of the others reaches it. A primary and a client reach nobody but it;
+ * 1. The leader of control stands still, and nothing of the others reaches it. A primary and a client reach only it;
  *    the others elect another leader, which names another primary.
- * 2. The old leader goes on, and finds the primary's renewals. It must not answer them: a later epoch is served already.
+ * 2. The old leader goes on, and finds the primary's renewals. It must not answer them: a later epoch is served
+ *    already.
  */
 function renewalsAtOldLeader(): readonly Violation[] {
   const stage = Stage.where(({ primary, leader }) => primary !== leader, { nodes: 5, voters: 5 })

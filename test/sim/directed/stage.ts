@@ -105,7 +105,10 @@ export class Stage {
     return this.find('replica', (node) => node !== this.voter && node.disk.store !== this.record.primary.store)
   }
 
-  /** Who will lead if the primary dies now: of the other members in sync, none of which leads, the one with the lowest id. */
+  /**
+   * Who will lead if the primary dies now: of the other members in sync, none of which leads, the one with the lowest
+   * id.
+   */
   get successor(): NodeHost {
     const { inSync, primary } = this.record
     const [next] = inSync.filter((store) => store !== primary.store).toSorted()
@@ -157,7 +160,7 @@ export class Stage {
     return this.until(what, () => done)
   }
 
-  /** Cuts a node from everybody until it is out of the in-sync set, and ends its connections to the primary. */
+  /** Cuts a node off until it is out of the in-sync set, and ends its connections to the primary. */
   takeOut(node: NodeHost): void {
     const { network } = this.world
     const { store } = node.disk

@@ -18,8 +18,8 @@ function loseRecords(node: NodeHost): void {
 }
 
 /**
- * A replica dropped synced records, and all that it holds has rotted under versions that are right. It is suspect, and reads
- * all its bytes before it counts again; of two replicas of which one only seems to be a copy there is one.
+ * A replica dropped synced records, and all that it holds has rotted under versions that are right. It is suspect, and
+ * reads all its bytes before it counts again; of two replicas of which one only seems to be a copy there is one.
  */
 export function rottenSuspect(): readonly Violation[] {
   const stage = new Stage({ minInSync: 2, ...MANY_BLOCKS }).movePrimaryFromVoter()
@@ -38,10 +38,10 @@ export function rottenSuspect(): readonly Violation[] {
 }
 
 /**
- * 1. Power fails everywhere, and each disk has dropped other records: no store is left that may be believed.
- * 2. They come back one after the other, and one goes again. Nothing is served before all of them are there; then the extent is
- *    merged, with every write that any of them has, and each store that lost something gets it back.
- * 3. Whoever merged dies: its next life is believed again.
+ * 1. Power fails everywhere, and each disk has dropped other records: no store is left that may be trusted.
+ * 2. They come back one after the other, and one goes again. Nothing is served before all of them are there; then the
+ *    extent is merged, with every write that any of them has, and each store that lost something gets it back.
+ * 3. The store that reconciled dies: its next incarnation is trusted again.
  */
 export function onlySuspectsLeft(): readonly Violation[] {
   const stage = loseEverywhere()
@@ -55,21 +55,21 @@ export function onlySuspectsLeft(): readonly Violation[] {
   stage.until('control misses it', () => known.get(away.disk.store)?.state === 'down')
   last.start()
   stage.run(8000)
-  if (forced.size > 0) checkers.violation('suspect', 'the extent was merged while a store was away')
+  if (forced.size > 0) checkers.violation('suspect', 'the extent was reconciled while a store was away')
   away.start()
   stage.expect('it is served again', () => stage.world.healed(), 20_000)
-  if (forced.size !== extents.size) checkers.violation('suspect', 'what was merged is not marked')
+  if (forced.size !== extents.size) checkers.violation('suspect', 'what was reconciled is not marked')
   const merger = stage.primary
   merger.crash({ powerLoss: true })
   merger.start()
   const isBelieved = () => known.get(merger.disk.store)?.trust === 'trusted'
-  stage.expect('it is believed, and serves', () => isBelieved() && stage.world.healed(), 20_000)
+  stage.expect('it is trusted, and serves', () => isBelieved() && stage.world.healed(), 20_000)
   return stage.run(2000).finish()
 }
 
-/** Only suspect stores were left, and all of them were compared. Then the disk of the primary hangs: another one takes over. */
+/** Only suspect stores were left, and all were compared. Then the disk of the primary hangs: another one takes over. */
 export function hungDiskAfterMerge(): readonly Violation[] {
-  const stage = mergedAndTrusted()
+  const stage = reconciledAndTrusted()
   const { primary } = stage
   primary.disk.hangs.add('store')
   const served = stage.nextWrites()
@@ -81,43 +81,43 @@ export function hungDiskAfterMerge(): readonly Violation[] {
 
 /** The same, and the primary dies. */
 export function deadPrimaryAfterMerge(): readonly Violation[] {
-  const stage = mergedAndTrusted()
+  const stage = reconciledAndTrusted()
   stage.primary.crash({ powerLoss: true })
   const served = stage.nextWrites()
   stage.expect('writes go on', () => served(), 3 * TIMERS.leaseMs)
   return stage.finish()
 }
 
-/** All stores lost something, were merged and are compared, in the lives that began as suspect. */
-function mergedAndTrusted(): Stage {
+/** All stores lost something, were reconciled and are compared, in the incarnations that began as suspect. */
+function reconciledAndTrusted(): Stage {
   const stage = loseEverywhere()
   const { nodes, checkers } = stage.world
   const known = checkers.truth.map.nodes
   for (const node of nodes) node.start()
-  stage.until('an extent is merged', () => checkers.truth.map.forced.size > 0)
-  const lives = [...known.values()].map(({ incarnation }) => incarnation.counter)
+  stage.until('an extent is reconciled', () => checkers.truth.map.forced.size > 0)
+  const counters = [...known.values()].map(({ incarnation }) => incarnation.counter)
   const isTrusted = () => [...known.values()].every(({ trust }) => trust === 'trusted')
   stage.until('all is in sync', () => stage.world.healed() && nodes.every(({ disk }) => disk.suspicion.size === 0))
   stage.expect('every store is trusted', isTrusted, 2000)
   const now = [...known.values()].map(({ incarnation }) => incarnation.counter)
-  if (now.join() !== lives.join()) throw new NotFollowed('a store was started again')
+  if (now.join() !== counters.join()) throw new NotFollowed('a store was started again')
   return stage
 }
 
-/** Whoever merges dies in the middle of it, before it has fetched what it lacks: the next one begins anew. */
+/** The reconciling store dies before it has fetched what it lacks: the next one starts again. */
 export function mergeCutShort(): readonly Violation[] {
   const stage = loseEverywhere()
   const { nodes, checkers } = stage.world
   for (const { disk } of nodes) disk.extraReadMs = 40
   for (const node of nodes) node.start()
-  stage.until('somebody is to merge', () => checkers.truth.map.forced.size > 0)
+  stage.until('a store is to reconcile', () => checkers.truth.map.forced.size > 0)
   const { primary } = stage
   let isOver = false
   checkers.onMachineEvent = (_, { what }) => {
     if (what === 'extent-merged') isOver = true
   }
   stage.run(MERGING_MS)
-  if (isOver) throw new NotFollowed('all was merged already')
+  if (isOver) throw new NotFollowed('all was reconciled already')
   primary.crash({ powerLoss: true })
   for (const { disk } of nodes) disk.extraReadMs = 0
   primary.start()
@@ -126,8 +126,8 @@ export function mergeCutShort(): readonly Violation[] {
 }
 
 /**
- * The last answers before the power fails reach no client, and the store that merges has dropped the writes that they were for.
- * They are asked for again, and must not be done again: the other stores remember them.
+ * The last answers before the power fails reach no client, and the store that merges has dropped the writes that they
+ * were for. They are asked for again, and must not be done again: the other stores remember them.
  */
 export function retriesAfterMerge(): readonly Violation[] {
   const stage = loseEverywhere((last) => {
@@ -140,12 +140,12 @@ export function retriesAfterMerge(): readonly Violation[] {
     node.start()
     stage.until('it is there', () => checkers.truth.map.nodes.get(node.disk.store)?.trust === 'suspect')
   }
-  stage.until('the last one merges', () => checkers.truth.map.forced.size > 0)
-  if (stage.primary !== nodes.at(-1)) throw new NotFollowed('another one merges')
+  stage.until('the last one reconciles', () => checkers.truth.map.forced.size > 0)
+  if (stage.primary !== nodes.at(-1)) throw new NotFollowed('another one reconciles')
   return stage.run(6000).finish()
 }
 
-/** Every disk drops records of another time, which the others still hold, and everybody is down. */
+/** Every disk drops records of another time, which the others still hold, and all are down. */
 function loseEverywhere(beforeLast: (stage: Stage) => void = () => undefined): Stage {
   const stage = new Stage({ minInSync: 2, ...MANY_BLOCKS }).movePrimaryFromVoter()
   const { nodes } = stage.world

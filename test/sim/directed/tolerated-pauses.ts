@@ -2,7 +2,7 @@ import { TIMERS } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { Stage } from './stage.ts'
 
-/** Facts that say that somebody drew a conclusion from the silence of a node. */
+/** Events that report a conclusion from the silence of a node. */
 const CONSEQUENCES = [
   'raft-leader',
   'raft-no-majority',
@@ -14,8 +14,9 @@ const CONSEQUENCES = [
 const ROUNDS = 12
 
 /**
- * Each node in turn, the leader of control and the primary too, stands still for as long as that must have no consequences,
- * at ever other moments between its ticks and renewals, under load and with clocks that are off by what leases allow for.
+ * Each node in turn, the leader of control and the primary too, stands still for as long as that must have no
+ * consequences, at ever other moments between its ticks and renewals, under load and with clocks that are off by what
+ * leases allow for.
  */
 export function toleratedPauses(): readonly Violation[] {
   const stage = new Stage({ voters: 3, minInSync: 2, clockError: 0.05 })

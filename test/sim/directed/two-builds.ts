@@ -7,9 +7,9 @@ import { Stage } from './stage.ts'
 const NETWORK = { delayMs: 1, tailPerFrame: 0, tailMs: 0, lossPerFrame: 0, encoded: true }
 
 /**
- * A cluster of the build before this one is upgraded node by node under load (amendment 24): one node goes back meanwhile, and the
- * last one is down for a while before it is upgraded. The level rises after that and not before. Then a directory from before
- * the raise comes back with the older build: nobody lets it in, until it is upgraded too.
+ * A cluster of the build before this one is upgraded node by node under load (amendment 24): one node goes back
+ * meanwhile, and the last one is down for a while before it is upgraded. The level rises after that and not before.
+ * Then a directory from before the raise comes back with the older build: all refuse it, until it is upgraded too.
  */
 export function upgradedNodeByNode(): readonly Violation[] {
   const stage = new Stage({ voters: 3, minInSync: 2, builds: [0, 0, 0], network: NETWORK })

@@ -31,7 +31,7 @@ export class BuildFaults {
     return true
   }
 
-  /** Whoever upgrades a cluster comes to the end of it. */
+  /** Every upgrade of a cluster is completed. */
   mend(node: NodeHost): void {
     if (node.build >= FEATURE_LEVEL) return
     node.build = FEATURE_LEVEL

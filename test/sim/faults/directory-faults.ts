@@ -4,19 +4,20 @@ import type { NodeHost } from '../world/node-host.ts'
 import type { Victims } from './nemesis.ts'
 import type { Tools } from './wide-faults.ts'
 
-/** How long a store that control refuses runs before a person starts it once more. */
+/** How long a store that control refuses runs before an operator starts it again. */
 const REFUSED_MS = 2500
 
 /**
- * Data directories that go back: a person stops a node, keeps a copy, starts it, and some time later puts the copy back, as
- * one does to undo an upgrade. The boot of the machine is the same one or another, as the crash is one of power or not.
+ * Data directories that go back: an operator stops a node, keeps a copy, starts it, and some time later puts the copy
+ * back, as one does to undo an upgrade. The boot of the machine is the same one or another, as the crash is one of
+ * power or not.
  */
 export class DirectoryFaults {
   private readonly victims: Victims
   private readonly tools: Tools
-  /** Stores that went back, until control knows the life that runs and all that they lacked is there again. */
+  /** Stores that went back, until control knows the running incarnation and all that they lacked is there again. */
   private readonly wentBack = new Set<NodeHost>()
-  /** Nodes of which somebody has kept a copy that is still to be put back. */
+  /** Nodes of which a copy was kept that is still to be put back. */
   private readonly copied = new Set<NodeHost>()
   /** Nodes over a copy of whose directory a second process runs, or ran. */
   private readonly twins = new Set<NodeHost>()
@@ -38,8 +39,9 @@ export class DirectoryFaults {
   }
 
   /**
-   * The store goes back, and with it everything else of a node that has no voice in the control log. That store must not be
-   * believed, so that each acknowledged write is on another one that is; it is refused, and in doubt in its next life.
+   * The store goes back, and with it everything else of a node that has no voice in the control log. That store must
+   * not be believed, so that each acknowledged write is on another one that is; it is refused, and suspect in its next
+   * incarnation.
    */
   storeBack(): boolean {
     const { nodes, chance } = this.victims
@@ -68,8 +70,9 @@ export class DirectoryFaults {
   }
 
   /**
-   * All of a node's directory goes back, on the same boot: store, control log and what lies beside it. On another boot nothing
-   * tells of a control log that went back. Sometimes a second process runs over the copy instead, beside the first.
+   * All of a node's directory goes back, on the same boot: store, control log and what lies beside it. On another boot
+   * nothing tells of a control log that went back. Sometimes a second process runs over the copy instead, beside the
+   * first.
    */
   directoryBack(): boolean {
     const { nodes, chance } = this.victims
@@ -91,7 +94,7 @@ export class DirectoryFaults {
       this.startUntilKnown(node)
       return true
     }
-    // Nobody else has what the only voter forgot: it does not start until the newer directory is back.
+    // No other store has what the only voter forgot: it does not start until the newer directory is back.
     this.victims.clock.after(node.refuses ? REFUSED_MS : 0, () => {
       if (node.disk !== disk || node.up) return
       this.putControlBack(node, newer)
@@ -105,7 +108,7 @@ export class DirectoryFaults {
     disk.identity = { ...identity }
   }
 
-  /** Over a copy of the directory of a node without a control log, once control knows the life of the first. */
+  /** Over a copy of the directory of a node without a control log, once control knows the incarnation of the first. */
   private runTwice(node: NodeHost): boolean {
     const { clock, chance } = this.victims
     if (!node.up || node.disk.log.lastIndex > 0 || this.twins.has(node)) return false
@@ -122,7 +125,9 @@ export class DirectoryFaults {
     return true
   }
 
-  /** Stops the node for a copy, starts it, and later stops it again for `putBack`, which says whether it did anything. */
+  /**
+   * Stops the node for a copy, starts it, and later stops it again for `putBack`, which says whether it did anything.
+   */
   private keepCopy(node: NodeHost, putBack: (copy: DiskCopy) => boolean, otherBoot = true): boolean {
     const { clock, chance } = this.victims
     if (this.copied.has(node)) return false
@@ -142,9 +147,10 @@ export class DirectoryFaults {
   }
 
   /**
-   * Each acknowledged write is on a store that is believed, beside this one. At minInSync 1 that ends with a set of this store
-   * alone, and what only it held then is lost with it, as is agreed there. Where it asked for such a set before it stopped,
-   * control may still commit that, and the others count no more. From minInSync 2 on they would stay eligible (amendment 2).
+   * Each acknowledged write is on a store that is believed, beside this one. At minInSync 1 that ends with a set of
+   * this store alone, and what only it held then is lost with it, as is agreed there. Where it asked for such a set
+   * before it stopped, control may still commit that, and the others count no more. From minInSync 2 on they would stay
+   * eligible (amendment 2).
    */
   private isElsewhere({ disk, process }: NodeHost): boolean {
     const { truth, options } = this.victims
@@ -157,7 +163,7 @@ export class DirectoryFaults {
     )
   }
 
-  /** Control refuses a store that went back for as long as its process runs; whoever watches it starts it again. */
+  /** Control refuses a store that went back for as long as its process runs; its supervisor starts it again. */
   private startUntilKnown(node: NodeHost): void {
     const { disk } = node
     const { clock, trace } = this.victims
@@ -177,7 +183,7 @@ export class DirectoryFaults {
     return node.up && this.isKnown(node) && ![...node.disk.incomplete].some((extent) => extents.has(extent))
   }
 
-  /** Control knows the life that runs, and not only its start counter. */
+  /** Control knows the running incarnation, and not only its start counter. */
   private isKnown({ disk, process }: NodeHost): boolean {
     const known = this.victims.truth.map.nodes.get(disk.store)
     return known !== undefined && known.incarnation.bootId === process?.bootId

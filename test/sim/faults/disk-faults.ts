@@ -6,8 +6,11 @@ import type { Victims } from './nemesis.ts'
 /** What disks do wrong beside being slow, rotting and being replaced. Each says whether there was anything to harm. */
 export class DiskFaultMaker {
   private readonly victims: Victims
-  /** Stores that dropped records, or may have, are in doubt until they were compared: until then no other one loses anything. */
-  private readonly doubted = new Set<NodeHost>()
+  /**
+   * Stores that dropped records, or may have, are suspect until they were compared: until then no other one loses
+   * anything.
+   */
+  private readonly suspects = new Set<NodeHost>()
   private stopped = false
 
   constructor(victims: Victims) {
@@ -40,7 +43,7 @@ export class DiskFaultMaker {
     return node.up
   }
 
-  /** Nothing can be written for a while, neither to the store nor to the control log; then somebody makes room. */
+  /** Nothing can be written for a while, neither to the store nor to the control log; then an operator frees space. */
   fill(): boolean {
     const { clock, chance } = this.victims
     const { disk } = this.node()
@@ -53,10 +56,10 @@ export class DiskFaultMaker {
   }
 
   /**
-   * The power goes, and records that were synced are not in the log of the store any more when it is opened again: it knows
-   * that, and says that it is suspect (amendment 11). Only one at a time, and only where another store that is believed holds
-   * every acknowledged write: against the loss of all copies nobody promises anything. Now and then the power goes everywhere,
-   * and no store trusts itself any more, so that what all of them hold has to be merged.
+   * The power goes, and records that were synced are not in the log of the store any more when it is opened again: it
+   * knows that, and says that it is suspect (amendment 11). Only one at a time, and only where another store that is
+   * believed holds every acknowledged write: against the loss of all copies nothing is promised. Now and then the power
+   * goes everywhere, and no store trusts itself any more, so that what all of them hold has to be merged.
    */
   dropRecords(mayLoseAny: () => boolean, startLater: (node: NodeHost) => void): boolean {
     const { clock, chance } = this.victims
@@ -64,25 +67,25 @@ export class DiskFaultMaker {
     if (candidates.length === 0) return false
     const node = chance.pick(candidates)
     const { disk } = node
-    if (disk.recent !== undefined || !this.mayDoubt(node, mayLoseAny)) return false
+    if (disk.recent !== undefined || !this.mayBecomeSuspect(node, mayLoseAny)) return false
     disk.rememberWrites()
     clock.after(chance.between(200, 3000), () => {
-      const loses = !this.stopped && node.disk === disk && node.up && this.mayDoubt(node, mayLoseAny)
+      const loses = !this.stopped && node.disk === disk && node.up && this.mayBecomeSuspect(node, mayLoseAny)
       if (!loses) return disk.forgetWrites()
-      this.doubted.add(node)
+      this.suspects.add(node)
       node.crash({ powerLoss: true })
       this.victims.trace(`${node.name} dropped ${disk.dropWrites(chance) ? 'records of its log' : 'nothing'}`)
       startLater(node)
-      if (chance.happens(0.5)) this.doubtAll(startLater)
+      if (chance.happens(0.5)) this.suspectAll(startLater)
     })
     return true
   }
 
-  private doubtAll(startLater: (node: NodeHost) => void): void {
+  private suspectAll(startLater: (node: NodeHost) => void): void {
     this.victims.trace('no store trusts itself')
     for (const node of this.victims.nodes) {
-      if (this.doubted.has(node)) continue
-      this.doubted.add(node)
+      if (this.suspects.has(node)) continue
+      this.suspects.add(node)
       node.crash({ powerLoss: true })
       for (const extent of node.disk.replicas.keys()) node.disk.suspicion.add(extent)
       startLater(node)
@@ -90,8 +93,8 @@ export class DiskFaultMaker {
   }
 
   /**
-   * So many damaged blocks came up that the store does not trust itself any more, although all is there: it leaves as soon as
-   * nobody would wait for it, and comes back as suspect (A2.6).
+   * So many damaged blocks came up that the store does not trust itself any more, although all is there: it leaves as
+   * soon as no request would wait for it, and comes back as suspect (A2.6-4).
    */
   distrust(mayLoseAny: () => boolean): boolean {
     const { nodes, truth, chance } = this.victims
@@ -100,34 +103,35 @@ export class DiskFaultMaker {
     const others = [...truth.map.extents.values()].map((record) => {
       return this.believed(record).filter((member) => member !== node?.disk.store).length
     })
-    // The first family of seeds goes on as it was when a store that had been compared did not count for those that would leave.
+    // The first family of seeds goes on as it was when a store that had been compared did not count for those that
+    // would leave.
     const enough = this.victims.options.wide === true ? 1 : 2
     if (node === undefined || !mayLoseAny() || others.some((count) => count < enough)) return false
-    this.doubted.add(node)
+    this.suspects.add(node)
     for (const extent of node.disk.replicas.keys()) node.disk.suspicion.add(extent)
     node.process?.distrust('simulated damage')
     return true
   }
 
-  /** No store is in doubt: what it may have dropped was found and brought back. */
+  /** No store is suspect: what it may have dropped was found and restored. */
   get settled(): boolean {
-    for (const node of this.doubted)
-      if (node.up && node.disk.suspicion.size === 0 && !this.countsByMistake(node)) this.doubted.delete(node)
-    return this.doubted.size === 0
+    for (const node of this.suspects)
+      if (node.up && node.disk.suspicion.size === 0 && !this.countsByMistake(node)) this.suspects.delete(node)
+    return this.suspects.size === 0
   }
 
-  /** Its last life registered, so that control knows what to think of it. */
+  /** Its last incarnation registered, so that control knows its trust. */
   private countsByMistake({ disk }: NodeHost): boolean {
     return this.victims.truth.map.nodes.get(disk.store)?.incarnation.counter !== disk.identity.counter
   }
 
-  private mayDoubt(node: NodeHost, mayLoseAny: () => boolean): boolean {
+  private mayBecomeSuspect(node: NodeHost, mayLoseAny: () => boolean): boolean {
     const { store } = node.disk
     const records = [...this.victims.truth.map.extents.values()]
     return mayLoseAny() && records.every((record) => this.believed(record).some((member) => member !== store))
   }
 
-  /** Members in sync of which control knows no reason to doubt them. */
+  /** Members in sync that control trusts. */
   believed(record: ExtentRecord): string[] {
     const { nodes } = this.victims.truth.map
     return record.inSync.filter((store) => nodes.get(store)?.trust === 'trusted')

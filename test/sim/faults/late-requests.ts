@@ -1,7 +1,7 @@
 import type { Victims } from './nemesis.ts'
 import type { Tools } from './wide-faults.ts'
 
-/** Connections of clients that are given up while what they carry is held up, and comes late. */
+/** Connections of clients that are closed while what they carry is delayed, and arrives late. */
 export class LateRequests {
   private readonly victims: Victims
   private readonly tools: Tools
@@ -13,9 +13,10 @@ export class LateRequests {
   }
 
   /**
-   * What a client sends to a primary waits on its connection. Soon the client takes that one for dead and goes on over another;
-   * seconds later, when what it sent may have failed and other things were written, the first messages come. In half of the
-   * cases the other replicas are down meanwhile, so that the primary tells the client to wait, and back shortly before.
+   * What a client sends to a primary waits on its connection. Soon the client takes that one for dead and goes on over
+   * another; seconds later, when what it sent may have failed and other things were written, the first messages come.
+   * In half of the cases the other replicas are down meanwhile, so that the primary answers WAIT, and back shortly
+   * before.
    */
   holdUp(): boolean {
     const { chance, clock, drivers, network, nodes, truth } = this.victims

@@ -27,7 +27,9 @@ export interface Victims {
   readonly clients: readonly ClientHost[]
   readonly drivers: readonly ClientDriver[]
   readonly truth: ControlTruth
-  /** The nodes that vote on the control log now. Most of them keep their disks: without them the cluster would be gone. */
+  /**
+   * The nodes that vote on the control log now. Most of them keep their disks: without them the cluster would be lost.
+   */
   voters(): readonly NodeHost[]
   readonly membership: Membership
   trace(text: string): void
@@ -37,7 +39,7 @@ export interface Victims {
 /** A cut that outlasts a link whose peer is silent (DEAD_LINK_MS). */
 const LONG_CUT_MS = 25_000
 
-/** Does harm at random moments, one fault after another, until it is told to stop. */
+/** Injects one fault after another at random moments, until it is stopped. */
 export class Nemesis {
   private readonly victims: Victims
   private stopped = false
@@ -149,7 +151,7 @@ export class Nemesis {
     return leader !== undefined && harm(leader)
   }
 
-  /** It goes on sending and hears nobody: it must step down by itself (raft pitfall 18). */
+  /** It goes on sending and hears no peer: it must step down by itself (raft pitfall 18). */
   private deafen(leader: NodeHost): boolean {
     const others = this.hosts().filter((host) => host !== leader.name)
     return this.cutFor(9000, [{ side: new Set(others), others: new Set([leader.name]), oneWay: true }])
@@ -243,7 +245,10 @@ export class Nemesis {
     return true
   }
 
-  /** Cuts a primary from the leader of control, but not from its replicas: its lease runs out while it still can replicate. */
+  /**
+   * Cuts a primary from the leader of control, but not from its replicas: its lease runs out while it still can
+   * replicate.
+   */
   private isolatePrimary(): boolean {
     const { truth, nodes, chance } = this.victims
     const record = this.someExtent()
@@ -351,8 +356,8 @@ export class Nemesis {
   }
 
   /**
-   * A rotten block can be lost for good: the others went on to a newer version that never was acknowledged, and then the
-   * store with the rot became primary. No replica can mend that, so the nemesis does.
+   * A rotten block can be lost for good: the others went on to a newer version that never was acknowledged, and then
+   * the store with the rot became primary. No replica can mend that, so the nemesis does.
    */
   private mendLostBlocks(node: NodeHost): void {
     for (const [extent, image] of node.disk.replicas) {

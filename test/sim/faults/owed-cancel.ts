@@ -13,10 +13,10 @@ import type { Nemesis } from './nemesis.ts'
 const WAIT_MS = 60_000
 
 /**
- * A phase of wide seeds: a client owes a CANCEL that is not answered, since so many replicas are down, most often the primary
- * among them, that nothing commits. The write that it gave up waits in a connection that it gave up too. It writes the same
- * block once more, the replicas come back, and just when that write is acknowledged the first one arrives. It must not take
- * effect any more (A3-25).
+ * A phase of wide seeds: a CANCEL of a client is pending and not answered, since so many replicas are down, most often
+ * the primary among them, that nothing commits. The write that it abandoned waits in a connection that it closed too.
+ * It writes the same block once more, the replicas come back, and just when that write is acknowledged the first one
+ * arrives. It must not take effect any more (A3-25).
  */
 export function owedCancel(world: World, nemesis: Nemesis): void {
   const { checkers, options } = world
@@ -32,7 +32,7 @@ export function owedCancel(world: World, nemesis: Nemesis): void {
   if (records.length === 0) return
   const { id } = chance.pick(records)
   const down = takeDown(world, id, chance)
-  checkers.recorder.note(`${down.map(({ name }) => name).join(' and ')} are down, and a CANCEL is owed`)
+  checkers.recorder.note(`${down.map(({ name }) => name).join(' and ')} are down, and a CANCEL is pending`)
   if (world.runUntil(() => checkers.broken || primaryOf(world, id) !== undefined, WAIT_MS)) {
     world.runUntil(() => checkers.broken, chance.between(500, 2000))
     writeTwice(world, id, chance, () => bringBack(down))
@@ -40,7 +40,7 @@ export function owedCancel(world: World, nemesis: Nemesis): void {
   bringBack(down)
 }
 
-/** The first of two writes is given up and held up; the second one overtakes it. */
+/** The first of two writes is abandoned and delayed; the second one overtakes it. */
 function writeTwice(world: World, id: ExtentId, chance: Chance, bringBackAll: () => void): void {
   const { checkers, network, clock } = world
   const record = checkers.truth.record(id)
@@ -74,7 +74,10 @@ function insistTwice(
   })
 }
 
-/** All but so many replicas that nothing commits, of which one is left. The primary stays where control would be gone with it. */
+/**
+ * All but so many replicas that nothing commits, of which one is left. The primary stays where control would be lost
+ * with it.
+ */
 function takeDown(world: World, id: ExtentId, chance: Chance): NodeHost[] {
   const { checkers, options, nodes } = world
   const record = checkers.truth.record(id)

@@ -8,7 +8,7 @@ export interface Patience {
   readonly isOver: () => boolean
 }
 
-/** Does something once a condition holds, or gives up after `forMs`. */
+/** Does something once a condition holds, or stops waiting after `forMs`. */
 export function once(
   { clock, lookMs, isOver }: Patience,
   forMs: number,

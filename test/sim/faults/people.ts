@@ -4,16 +4,16 @@ import type { NodeHost } from '../world/node-host.ts'
 import type { Victims } from './nemesis.ts'
 import { once, type Patience } from './patience.ts'
 
-/** How often a person looks whether what is waited for has come. */
+/** How often an operator checks whether what is waited for has come. */
 const LOOK_MS = 250
-/** Longer than that nobody looks. */
+/** No check comes after that. */
 const PATIENCE_MS = 15_000
 
-/** What people do to a cluster in trouble, through the API of any node that is up. */
+/** What operators do to a cluster in trouble, through the API of any node that is up. */
 export class PeopleFaults {
   private readonly victims: Victims
   private stopped = false
-  /** Extents that somebody tries to get a primary by force. */
+  /** Extents that an operator tries to give a primary by force. */
   private readonly forcing = new Set<number>()
 
   constructor(victims: Victims) {
@@ -44,9 +44,10 @@ export class PeopleFaults {
   }
 
   /**
-   * Every member of an extent is down, and a store that is none of them gets the extent by force (A2.10), which is refused
-   * where it need not be. Before that the store is away for as long as it takes until it is no member. The checkers are told by
-   * the entry in control's log. Members come back later and lose what the new history does not have.
+   * Every member of an extent is down, and a store that is none of them gets the extent by force (A2.10), which is
+   * refused where it need not be. Before that the store is away for as long as it takes until it is no member. The
+   * checkers are told by the entry in control's log. Members come back later and lose what the new history does not
+   * have.
    */
   forcePrimary(): boolean {
     const { truth, nodes, chance } = this.victims
@@ -88,7 +89,7 @@ export class PeopleFaults {
     once(this.patience, PATIENCE_MS, isForced, acknowledge, end)
   }
 
-  /** A store reads all that it holds, and tells its machine what is damaged. */
+  /** A store reads all that it holds, and reports damage to its machine. */
   scrub(): boolean {
     const { process } = this.victims.chance.pick(this.victims.nodes)
     if (process?.alive() !== true) return false

@@ -9,7 +9,9 @@ const LOOK_MS = 20
 /** Longer than that no moment is waited for. */
 const PATIENCE_MS = 12_000
 
-/** Harm at moments that faults at random seldom meet: something is on its way to control while who it is about fails. */
+/**
+ * Harm at moments that faults at random seldom meet: something is on its way to control while who it is about fails.
+ */
 export class RaceFaults {
   private readonly victims: Victims
   private readonly tools: Tools
@@ -25,9 +27,9 @@ export class RaceFaults {
   }
 
   /**
-   * A replica comes back, and fails again while the request that adds it to the set is on its way: for some seconds all that the
-   * primary says to control is late (A2.7: what was asked for may still be granted). Its connections close at once, so that the
-   * primary sees it before the answer can come.
+   * A replica comes back, and fails again while the request that adds it to the set is on its way: for some seconds all
+   * that the primary says to control is late (A2.7: what was asked for may still be granted). Its connections close at
+   * once, so that the primary sees it before the answer can come.
    */
   failAddition(): boolean {
     const { truth, chance, network, clock, nodes } = this.victims
@@ -42,9 +44,10 @@ export class RaceFaults {
     replica.crash({ powerLoss: false })
     const isOut = (): boolean => truth.record(id)?.inSync.includes(store) !== true
     const restart = (): void => {
-      // Less than control waits for renewals, or it would call the primary lost, and what that one asked for would be void.
+      // Less than control waits for renewals, or it would call the primary lost, and what that one asked for would be
+      // void.
       const lateMs = chance.between(500, 950)
-      // Other replicas are told in time, and the leader may change.
+      // Other replicas are notified in time, and the leader may change.
       const isVoter = (name: string): boolean => this.victims.voters().some((voter) => voter.name === name)
       const control = nodes.filter(({ name }) => name !== first.name && name !== replica.name && isVoter(name))
       for (const { name } of control) network.setLag(first.name, name, lateMs)
@@ -70,8 +73,8 @@ export class RaceFaults {
   }
 
   /**
-   * Leadership of control moves to a voter that a primary cannot reach, and a client attaches at once: the primary still has the
-   * lease that the leader before granted, and serves the client before (amendment 4).
+   * Leadership of control moves to a voter that a primary cannot reach, and a client attaches at once: the primary
+   * still has the lease that the leader before granted, and serves the client before (amendment 4).
    */
   attachAtNewLeader(): boolean {
     const { truth, chance, nodes } = this.victims
@@ -90,7 +93,7 @@ export class RaceFaults {
     return true
   }
 
-  /** Takes the volume away from everybody, and gives it back soon. */
+  /** Takes the volume away from all clients, and returns it soon. */
   private attach(): void {
     const { chance, clients, clock } = this.victims
     const { process } = chance.pick(clients)

@@ -9,7 +9,7 @@ export class SpaceFaultMaker {
     this.victims = victims
   }
 
-  /** Room for everything, whatever was taken. */
+  /** Space for everything, whatever was taken. */
   mend({ space }: Disk): void {
     const reserves = this.victims.options.space?.reserves
     if (space === undefined || reserves === undefined) return
@@ -18,8 +18,9 @@ export class SpaceFaultMaker {
   }
 
   /**
-   * Takes so much of one disk, or of all, that its store passes a mark; half of the last reserve stays, or not even the marks
-   * could keep the store from meeting the end of its disk. Most of it comes back by itself, the rest when somebody makes room.
+   * Takes so much of one disk, or of all, that its store passes a mark; half of the last reserve stays, or not even the
+   * marks could keep the store from meeting the end of its disk. Most of it comes back by itself, the rest when an
+   * operator frees space.
    */
   take(): boolean {
     const { nodes, chance } = this.victims
@@ -45,7 +46,7 @@ export class SpaceFaultMaker {
     return bytes > 0
   }
 
-  /** Somebody makes room on one disk. */
+  /** An operator frees space on one disk. */
   give(): boolean {
     return this.victims.chance.pick(this.victims.nodes).disk.space?.releaseBuffer() === true
   }

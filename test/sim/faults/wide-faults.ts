@@ -10,20 +10,20 @@ import type { Victims } from './nemesis.ts'
 import { PeopleFaults } from './people.ts'
 import { RaceFaults } from './races.ts'
 
-/** What the nemesis does for those who make faults. */
+/** What the nemesis offers to the faults. */
 export interface Tools {
   /** Starts a node that is down, after so long. */
   startLater(node: NodeHost, afterMs: number): void
   /** Makes cuts of the network that end together, after so long. */
   cut(cuts: readonly Cut[], forMs: number): void
-  /** One store may lose what it holds: no other one is lost, rotten or in doubt, and two that count are believed. */
+  /** One store may lose what it holds: no other one is lost, rotten or suspect, and two that count are trusted. */
   mayLoseAny(): boolean
   readonly cuts: Cuts
 }
 
 /**
- * The faults that are on in wide seeds alone. A new one has its share in wide/shares.ts and one line in `actions`, which says
- * whether there was anything to harm; what it breaks, `mend` makes good.
+ * The faults that are on in wide seeds alone. A new one has its share in wide/shares.ts and one line in `actions`,
+ * which says whether there was anything to harm; what it breaks, `mend` makes good.
  */
 export class WideFaults {
   protected readonly tools: Tools

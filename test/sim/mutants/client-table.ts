@@ -7,7 +7,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'read-joins-a-round',
     rule: 'Amendment 8',
-    wrong: 'A read without a lease joins a round of confirmations that is on its way already.',
+    wrong: 'A read without a lease joins a round of confirmations that is in flight already.',
     edits: [
       {
         room: REPLICATION,
@@ -34,7 +34,7 @@ this.gathered.push(then)`,
     schedule: 'suspended-machine',
   },
   {
-    name: 'range-given-back-early',
+    name: 'range-released-early',
     rule: 'A3-25',
     wrong: 'A call that times out gives its range back although its CANCEL is not answered.',
     edits: [
@@ -71,7 +71,7 @@ early.claim = undefined`,
   {
     name: 'one-queue-for-all-extents',
     rule: 'Amendment 30',
-    wrong: 'Calls of a volume wait in one queue, behind one whose extent has no room.',
+    wrong: 'Calls of a volume wait in one queue, behind one whose extent has no budget.',
     edits: [
       {
         room: 'packages/client/src/core',
@@ -84,7 +84,7 @@ early.claim = undefined`,
   {
     name: 'reads-share-nothing',
     rule: 'Amendment 30',
-    wrong: 'Reads of one extent may take all of what a client has on its way, the first of others included.',
+    wrong: 'Reads of one extent may take all of what a client has in flight, the first of others included.',
     edits: [
       {
         room: 'packages/client/src/core',

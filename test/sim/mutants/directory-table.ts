@@ -5,7 +5,7 @@ export const DIRECTORY_MUTANTS: readonly Mutant[] = [
   {
     name: 'opening-without-a-number',
     rule: 'amendment 33',
-    wrong: 'Control takes an equal start counter on the same boot for the same life, whatever number it drew.',
+    wrong: 'Control takes an equal start counter on the same boot for the same incarnation, whatever number it drew.',
     edits: [
       {
         room: 'packages/node/src/core/control',
@@ -33,7 +33,7 @@ export const DIRECTORY_MUTANTS: readonly Mutant[] = [
   {
     name: 'no-mark-outside-the-directory',
     rule: 'A2.20-5, raft pitfall 25',
-    wrong: 'Only what lies in the data directory tells what a voter said, and goes back with the rest of it.',
+    wrong: 'Only the data directory records what a voter sent, and it goes back as a whole.',
     edits: [
       {
         room: 'packages/node/src/core/raft',

@@ -28,7 +28,7 @@ const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'snapshot-forgets-successors',
     rule: 'raft pitfall 5',
-    wrong: 'A snapshot of the map leaves out who took over from whom.',
+    wrong: 'A snapshot of the map leaves out the successors of stores.',
     edits: [
       {
         room: CONTROL,
@@ -41,7 +41,7 @@ const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'raft-two-changes-at-once',
     rule: 'raft pitfall 20',
-    wrong: 'Members are changed while an earlier change is on its way.',
+    wrong: 'Members are changed while an earlier change is in flight.',
     edits: [
       {
         room: RAFT,
@@ -68,7 +68,7 @@ const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'raft-learner-campaigns',
     rule: 'raft pitfalls 23 and 24',
-    wrong: 'Whoever has a log asks to be elected, learners and removed stores too.',
+    wrong: 'Every store with a log campaigns, learners and removed stores too.',
     edits: [
       {
         room: `${RAFT}/roles`,
@@ -79,7 +79,7 @@ const LOG_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'greetings-tell-of-no-voters',
+    name: 'greetings-name-no-voters',
     rule: 'Amendment 9',
     wrong: 'A node that belongs to its cluster learns nothing from the voters that others greet with.',
     edits: [
@@ -153,7 +153,7 @@ const DISK_MUTANTS: readonly Mutant[] = [
     schedule: 'suspect-store-with-rot',
   },
   {
-    name: 'doubtful-store-lingers',
+    name: 'suspect-store-lingers',
     rule: 'A2.6',
     wrong: 'A store that cannot trust itself any more goes on as if nothing were.',
     edits: [
@@ -184,7 +184,7 @@ const DISK_MUTANTS: readonly Mutant[] = [
 const MERGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'merge-while-one-is-away',
-    wrong: 'Of suspect stores one is named to merge as soon as any of them is there.',
+    wrong: 'Of suspect stores one is named to reconcile as soon as any of them is there.',
     edits: [
       {
         room: CONTROL,
@@ -196,7 +196,7 @@ const MERGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'merge-left-out',
-    wrong: 'The suspect store that is to merge serves what it has itself.',
+    wrong: 'The suspect store that is to reconcile serves what it has itself.',
     edits: [
       {
         room: REPLICATION,
@@ -208,7 +208,7 @@ const MERGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'merge-of-members-only',
-    wrong: 'What suspect stores hold that were taken out of the sets is not merged.',
+    wrong: 'What suspect stores hold that were removed from the sets is not reconciled.',
     edits: [
       {
         room: REPLICATION,

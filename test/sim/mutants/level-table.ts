@@ -5,7 +5,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
   {
     name: 'raised-without-one',
     rule: 'Amendment 24',
-    wrong: 'The feature level rises without a node that told nothing, since it is down or has just started.',
+    wrong: 'The feature level rises without a node that reported none, since it is down or has just started.',
     edits: [
       {
         room: 'packages/node/src/core/control',

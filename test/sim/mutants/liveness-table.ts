@@ -8,7 +8,7 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
   {
     name: 'confirmed-below-min-in-sync',
     rule: 'Amendment 27',
-    wrong: 'A read without a lease is answered on the word of an in-sync set that is below minInSync.',
+    wrong: 'A read without a lease is answered on confirmations of an in-sync set that is below minInSync.',
     edits: [
       {
         room: REPLICATION,
@@ -36,7 +36,7 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
   {
     name: 'silent-store-added',
     rule: 'Amendment 27',
-    wrong: 'A store of which nothing comes is added to the in-sync set, since it owes nothing.',
+    wrong: 'A store that sends nothing is added to the in-sync set, since it has acknowledged everything.',
     edits: [
       {
         room: REPLICATION,
@@ -48,10 +48,10 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     schedule: 'two-replicas-silent',
   },
   {
-    name: 'complete-not-told',
+    name: 'complete-not-reported',
     rule: 'Amendment 27',
     wrong:
-      'A primary does not name who holds all that it committed: control forgets the first of two that die, though nobody wrote.',
+      'A primary does not name the complete stores: control forgets the first of two that die, though no client wrote.',
     edits: [
       {
         room: REPLICATION,
@@ -86,7 +86,7 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
   {
     name: 'reads-without-age',
     rule: 'Amendment 29',
-    wrong: 'A primary whose disk answers no read keeps its extent as long as nobody writes.',
+    wrong: 'A primary whose disk answers no read keeps its extent as long as no client writes.',
     edits: [
       {
         room: REPLICATION,
@@ -100,7 +100,7 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
   {
     name: 'suspect-never-counts',
     rule: 'Amendment 11',
-    wrong: 'A store in doubt waits for members that are trusted, also where others were compared and are in sync.',
+    wrong: 'A suspect store waits for members that are trusted, also where others were compared and are in sync.',
     edits: [
       {
         room: REPLICATION,
@@ -109,7 +109,7 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
         replace: "store !== self && nodes.get(store)?.state === 'up' && nodes.get(store)?.trust === 'trusted'",
       },
     ],
-    schedule: 'doubt-beside-a-suspect-store',
+    schedule: 'suspect-beside-a-compared-store',
   },
   {
     name: 'suspect-for-a-life',

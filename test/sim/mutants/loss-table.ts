@@ -2,7 +2,10 @@ import type { Mutant } from './mutant.ts'
 
 const REPLICATION = 'packages/node/src/core/replication'
 
-/** Bugs that lose or repeat a write only where a copy or a takeover is cut short, or a store lost something and does not know. */
+/**
+ * Bugs that lose or repeat a write only where a copy or a takeover is cut short, or a store lost something and does not
+ * know.
+ */
 export const LOSS_MUTANTS: readonly Mutant[] = [
   {
     name: 'pushes-not-staged',
@@ -49,9 +52,9 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
     schedule: 'last-committed-is-missing',
   },
   {
-    name: 'commits-not-told',
+    name: 'commits-not-reported',
     rule: 'Amendment 26',
-    wrong: 'The primary of an extent that falls idle tells nobody that the last write is committed.',
+    wrong: 'The primary of an extent that falls idle reports to no replica that the last write is committed.',
     edits: [{ room: REPLICATION, in: 'CommitNotice.maintain', find: '!this.pending', replace: 'this.pending' }],
     schedule: 'last-write-is-missing',
   },
@@ -74,7 +77,8 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
   {
     name: 'started-alone',
     rule: 'Amendment 26',
-    wrong: 'A new primary orders START while it is one too few, so that who comes then cannot be ahead of it.',
+    wrong:
+      'A new primary orders START while it is one too few, so that a member that comes then cannot be ahead of it.',
     edits: [{ room: REPLICATION, in: 'InSyncKeeper.mayStart(record)', body: 'return this.allMarked(record)' }],
     schedule: 'shorter-tail-is-alone',
   },

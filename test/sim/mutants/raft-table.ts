@@ -2,7 +2,10 @@ import type { Mutant } from './mutant.ts'
 
 const RAFT = 'packages/node/src/core/raft'
 
-/** Bugs of the control log over several voters, most of them a row of the table of pitfalls, and of what control does over it. */
+/**
+ * Bugs of the control log over several voters, most of them a row of the table of pitfalls, and of what control does
+ * over it.
+ */
 export const RAFT_MUTANTS: readonly Mutant[] = [
   {
     name: 'raft-vote-not-durable',
@@ -20,7 +23,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
   {
     name: 'raft-two-votes',
     rule: 'A3-33, raft pitfall 1',
-    wrong: 'A voter votes for whoever asks, also when it has voted in this term.',
+    wrong: 'A voter votes for every candidate, also when it has voted in this term.',
     edits: [
       {
         room: RAFT,

@@ -7,7 +7,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'read-without-confirmation',
     rule: 'Amendment 8',
-    wrong: 'A primary without a lease answers a read and asks nobody.',
+    wrong: 'A primary without a lease answers a read without confirmations.',
     edits: [
       {
         room: REPLICATION,

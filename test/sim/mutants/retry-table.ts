@@ -40,7 +40,7 @@ export const RETRY_MUTANTS: readonly Mutant[] = [
   {
     name: 'merge-forgets-operations',
     rule: 'Amendment 13',
-    wrong: 'What suspect stores remember of operations is not merged.',
+    wrong: 'What suspect stores remember of operations is not reconciled.',
     edits: [
       {
         room: REPLICATION,

@@ -6,7 +6,7 @@ const REPLICATION = 'packages/node/src/core/replication'
 export const SPACE_MUTANTS: readonly Mutant[] = [
   {
     name: 'tight-store-allocates',
-    wrong: 'A primary orders writes of new blocks, though a member of its ack set is short of room.',
+    wrong: 'A primary orders writes of new blocks, though a member of its ack set is short of space.',
     edits: [{ room: REPLICATION, in: 'Writes.prepare', find: "space === 'tight'", replace: "space === 'full'" }],
   },
   {
@@ -22,7 +22,7 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'room-of-the-primary-alone',
+    name: 'space-of-the-primary-alone',
     wrong: 'A primary looks at its own disk only.',
     edits: [
       {
@@ -39,8 +39,8 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
     edits: [{ room: REPLICATION, in: 'OutStream.lacksSpace', body: 'return false' }],
   },
   {
-    name: 'room-never-short',
-    wrong: 'A replica says that it has room, whatever its disk says.',
+    name: 'space-never-short',
+    wrong: 'A replica reports that it has space, whatever its disk says.',
     edits: [
       {
         room: REPLICATION,
@@ -51,8 +51,9 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'room-not-told',
-    wrong: 'A replica that has room again tells nobody: where all of them refuse writes, nobody ever learns it.',
+    name: 'space-not-reported',
+    wrong:
+      'A replica that has space again does not report it: where all of them refuse writes, no primary ever learns it.',
     edits: [
       {
         room: REPLICATION,
@@ -65,7 +66,7 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'held-blocks-forgotten',
-    wrong: 'Blocks that waited for room at a replica go on to wait when there is some.',
+    wrong: 'Blocks that waited for space at a replica go on waiting when there is some.',
     edits: [
       {
         room: REPLICATION,
@@ -78,7 +79,7 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'no-space-acknowledged',
-    wrong: 'A write that found no room is answered as if it had been done.',
+    wrong: 'A write that found no space is answered as if it had been done.',
     edits: [
       {
         room: REPLICATION,
@@ -90,7 +91,7 @@ export const SPACE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'refused-write-done-later',
-    wrong: 'A write that was refused for want of room is kept, and done when others leave the queue.',
+    wrong: 'A write that was refused for lack of space is kept, and done when others leave the queue.',
     edits: [
       {
         room: REPLICATION,
@@ -103,7 +104,7 @@ else this.runQueue(ctx)`,
   },
   {
     name: 'placed-on-filling-disks',
-    wrong: 'Extents are placed without a look at the room on disks.',
+    wrong: 'Extents are placed without a look at the space on disks.',
     edits: [
       {
         room: 'packages/node/src/core/control',
@@ -112,11 +113,11 @@ else this.runQueue(ctx)`,
         replace: "(this.leases.get(store)?.space ?? 'free') === 'none'",
       },
     ],
-    schedule: 'placed-where-there-is-room',
+    schedule: 'placed-where-there-is-space',
   },
   {
     name: 'no-space-waited-for',
-    wrong: 'A client holds a write that found no room, and tries it again until its time is over.',
+    wrong: 'A client holds a write that found no space, and retries it until its time is over.',
     edits: [{ room: 'packages/client/src/core', in: 'RETRY.NO_SPACE.action', body: "'wait'" }],
     schedule: 'every-disk-full',
   },

@@ -276,7 +276,7 @@ if (record !== undefined && change.inSync.some((store) => state.successors.has(s
     schedule: 'reads-beside-a-majority',
   },
   {
-    name: 'control-tells-before-durable',
+    name: 'control-reports-before-durable',
     rule: 'A2.14',
     wrong: 'Control acts on an entry that is not on stable storage yet.',
     edits: [

@@ -47,8 +47,8 @@ if (this.pendingAdd !== undefined && this.health.failing(ctx, this.pendingAdd) !
   {
     name: 'all-count-none-leaves',
     rule: 'A2.6',
-    wrong: 'A store that doubts itself waits for minInSync others also where there are no more replicas than that.',
-    schedule: 'doubt-where-all-count',
+    wrong: 'A store that becomes suspect waits for minInSync others also where there are no more replicas than that.',
+    schedule: 'suspect-where-all-count',
     edits: [
       { room: 'packages/node/src/core/replication', in: 'enoughWithout', find: 'assigned - 1', replace: 'assigned' },
     ],

@@ -27,7 +27,7 @@ export class Beginnings {
   /** A cluster that was founded and has one volume; no node is up. */
   private asleep(): Draft {
     const { scenario, images, size } = this.cluster
-    const log = foundingLog(size, scenario.minInSync)
+    const log = bootstrapLog(size, scenario.minInSync)
     const nodes = Array.from({ length: size }, (_, node) => ({
       up: false,
       counter: node === CONTROL ? 0 : 1,
@@ -65,7 +65,7 @@ export class Beginnings {
     else this.settle(draft)
     if (from === 'reopening') this.restart(draft, last)
     if (from === 'joining') {
-      this.passUntil(draft, 'the store that is away is taken out', ({ inSync }) => inSync.length === stores - 1)
+      this.passUntil(draft, 'the store that is away is removed', ({ inSync }) => inSync.length === stores - 1)
       this.cluster.start(draft, last)
       this.events.follow(draft)
     }
@@ -80,7 +80,7 @@ export class Beginnings {
     this.events.follow(draft)
   }
 
-  /** All but two crash and are taken out; they start again while the two are cut off, and control names one of them. */
+  /** All but two crash and are removed; they start again while the two are cut off, and control names one of them. */
   private partApart(draft: Draft): void {
     const { stores } = this.cluster.scenario
     const primary = nodeOf((this.cluster.truth(draft).record as ExtentRecord).primary.store)
@@ -129,8 +129,8 @@ export class Beginnings {
   }
 }
 
-/** Control's log as founding, registrations and the creation of a volume leave it. Node 0 holds no replica. */
-function foundingLog(size: number, minInSync: number): LogEntry[] {
+/** Control's log as bootstrap, registrations and the creation of a volume leave it. Node 0 holds no replica. */
+function bootstrapLog(size: number, minInSync: number): LogEntry[] {
   const stores = Array.from({ length: size - 1 }, (_, index) => storeName(index + 1))
   const commands: LogEntry['command'][] = [
     {

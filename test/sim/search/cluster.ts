@@ -28,7 +28,7 @@ import {
 /** The connection on which programs send their requests, at every node. */
 export const PROGRAM_LINK = 1_000_000
 const CLUSTER = '0a51a400-0000-7000-8000-000000000000' as ClusterId
-/** Signs of life: they change nothing but when somebody was last heard, and until when a lease holds. */
+/** Heartbeats: they change only when a peer was last heard, and until when a lease holds. */
 const CHATTER: ReadonlySet<Message['type']> = new Set(['greet', 'ping', 'renew', 'renewed'])
 
 /** A state that is being changed: one event of a search, from its beginning to its end. */
@@ -40,7 +40,7 @@ export interface Draft extends State {
   around: State['around']
   /** What was found broken. */
   readonly violations: string[]
-  /** Something was sent or written that is more than a sign of life. */
+  /** Something was sent or written that is more than a heartbeat. */
   moved: boolean
 }
 
@@ -227,7 +227,7 @@ export class Cluster {
     draft.nodes[node] = { ...state, queue: [...state.queue, this.images.writes.of(effect)] }
   }
 
-  /** Everything that waits is on stable storage, and the machine is told. */
+  /** Everything that waits is on stable storage, and the machine is notified. */
   sync(draft: Draft, node: number): void {
     const { queue, image } = draft.nodes[node] as NodeState
     const after = queue.reduce((at, write) => this.images.write(at, write), image)

@@ -9,7 +9,9 @@ export interface Event {
   happen(draft: Draft): void
 }
 
-/** Steps of passing time: the next tick, then further ones until something happens; no process stands still meanwhile. */
+/**
+ * Steps of passing time: the next tick, then further ones until something happens; no process stands still meanwhile.
+ */
 const PASSING_MS = [60, ...Array.from({ length: 12 }, () => 400)]
 
 /** Everything that may happen in one state. */
@@ -72,7 +74,7 @@ export class Events {
 
   // ---- programs -----------------------------------------------------------------------------------------------------------
 
-  /** Each call goes to whoever was ever named primary, and is still there in that life, under that epoch. */
+  /** Each call goes to every store that was ever named primary and still runs in that incarnation, under that epoch. */
   private calls(state: State, kind: 'writes' | 'reads'): Event[] {
     const events: Event[] = []
     for (const [index, call] of state.around[kind].entries()) {
@@ -156,7 +158,7 @@ export class Events {
 
   // ---- time -------------------------------------------------------------------------------------------------------------------
 
-  /** Where nothing is amiss and nobody waits, time changes nothing. */
+  /** Where nothing is wrong and no call waits, time changes nothing. */
   private isDisturbed(state: State): boolean {
     const { around, nodes } = state
     const { record } = this.cluster.truth(state)
@@ -167,7 +169,7 @@ export class Events {
 
   private isServed(state: State): boolean {
     const { record } = this.cluster.truth(state)
-    return state.around.served.some((life) => life.startsWith(`${record?.epoch}:`))
+    return state.around.served.some((incarnation) => incarnation.startsWith(`${record?.epoch}:`))
   }
 
   private passing(state: State, atRest: boolean): Event[] {
@@ -175,7 +177,7 @@ export class Events {
     if (pauses === 0 || (!atRest && delays === 0) || !this.isDisturbed(state)) return []
     return [
       {
-        name: atRest ? 'time passes' : 'time passes, and what is on its way is late',
+        name: atRest ? 'time passes' : 'time passes, and what is in flight is late',
         happen: (draft) => {
           draft.around = { ...draft.around, pauses: pauses - 1, delays: atRest ? delays : delays - 1 }
           this.pass(draft)
@@ -185,9 +187,9 @@ export class Events {
   }
 
   /**
-   * What follows an event at once, so that it needs no order among the others: signs of life arrive unless something is on
-   * its way before them; a peer learns of a connection that is gone when nothing more can come over it; and control's disk
-   * is quick where control does not crash, for until then nobody can know what it has decided.
+   * What follows an event at once, so that it needs no order among the others: heartbeats arrive unless something is on
+   * its way before them; a peer learns of a connection that is gone when nothing more can come over it; and control's
+   * disk is quick where control does not crash, for until then its decision is unknown.
    */
   follow(draft: Draft): void {
     do {
@@ -214,7 +216,9 @@ export class Events {
     this.cluster.feed(draft, to, { type: 'link-down', link: connection })
   }
 
-  /** Time passes until a process does something by itself. Signs of life arrive unless something is on its way before them. */
+  /**
+   * Time passes until a process does something by itself. Heartbeats arrive unless something is in flight before them.
+   */
   pass(draft: Draft): void {
     draft.moved = false
     for (const step of PASSING_MS) {
@@ -240,7 +244,7 @@ export class Events {
 }
 
 function newestServed({ around }: State): number {
-  return Math.max(0, ...around.served.map((life) => Number.parseInt(life, 10)))
+  return Math.max(0, ...around.served.map((incarnation) => Number.parseInt(incarnation, 10)))
 }
 
 export const TICK = { type: 'tick' } as const

@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto'
 
 /**
- * Everything that an object holds, directly or through others, as 128 bits: equal for two objects that hold the same. The
- * order of the entries of maps and sets counts, since machines iterate over them. Instances of classes are numbered when
- * they are first met, so that it counts too where a machine holds one object twice; plain objects and arrays are values.
- * Functions count for nothing: what a machine waits for has to be told apart by its caller.
+ * Everything that an object holds, directly or through others, as 128 bits: equal for two objects that hold the same.
+ * The order of the entries of maps and sets counts, since machines iterate over them. Instances of classes are numbered
+ * when they are first met, so that it counts too where a machine holds one object twice; plain objects and arrays are
+ * values. Functions count for nothing: what a machine waits for has to be distinguished by its caller.
  */
 export function fingerprint(root: object, skipped: ReadonlySet<string>, more: string): string {
   const met = new Map<object, number>()

@@ -67,7 +67,7 @@ function textOf({ replica, log }: DiskImage): string {
   return plainText([replica?.head, blocks, replica?.windows.snapshot(), log])
 }
 
-/** What a control log says: the map, and who was ever named primary in which epoch. */
+/** What a control log says: the map, and the stores ever named primary in each epoch. */
 export interface Truth {
   readonly map: MapState
   readonly record: ExtentRecord | undefined

@@ -28,17 +28,17 @@ interface Living {
   readonly waits: Map<number, string>
 }
 
-/** What never changes in a machine, or is told apart by `waits`. */
+/** What never changes in a machine, or is distinguished by `waits`. */
 const SKIPPED: ReadonlySet<string> = new Set(['start', 'completions', 'services', 'prng'])
 const MOST_LIVING = 3000
 /** One in so many transitions of states that were reached in two ways is made from both. */
 const COMPARE_EVERY = 16
 
 /**
- * The states of all nodes that were met, each node's by itself, as numbers. A machine cannot be copied, but it is a function
- * of its inputs: a state is reached again by replaying them, and what follows from it is computed once. Two sequences of
- * inputs lead to one state when the machine holds the same after both. That this is so is tested all along: every so often
- * a transition is made after both sequences and has to come out equal.
+ * The states of all nodes that were met, each node's by itself, as numbers. A machine cannot be copied, but it is a
+ * function of its inputs: a state is reached again by replaying them, and what follows from it is computed once. Two
+ * sequences of inputs lead to one state when the machine holds the same after both. That this is so is tested all
+ * along: every so often a transition is made after both sequences and has to come out equal.
  */
 export class LocalStates {
   private readonly states: LocalState[] = []

@@ -40,7 +40,9 @@ export class Rules {
     this.applied(draft, operation.op, [version.epoch, version.seq])
   }
 
-  /** What was promised, led, or known to be committed only rises; nothing below the promise is applied (A3-2, A3-16). */
+  /**
+   * What was promised, led, or known to be committed only rises; nothing below the promise is applied (A3-2, A3-16).
+   */
   private checkHead(draft: Draft, node: number, { head, windows }: ReplicaChange): void {
     const { images } = this.cluster
     const before = images.get(this.cluster.visible(draft.nodes[node] as NodeState)).replica?.head
@@ -118,16 +120,16 @@ export class Rules {
 
   /** A primary serves from here on (A3-1, A3-5, A3-15; A2.8-3). */
   activated(draft: Draft, node: number, epoch: number): void {
-    const life = `${epoch}:${node}/${draft.nodes[node]?.counter}`
+    const incarnation = `${epoch}:${node}/${draft.nodes[node]?.counter}`
     const { served } = draft.around
     const store = storeName(node)
-    if (served.some((other) => other !== life && other.startsWith(`${epoch}:`))) {
-      this.broken(draft, 'one-primary-per-epoch', `${life} serves after ${served.join(' ')}`)
+    if (served.some((other) => other !== incarnation && other.startsWith(`${epoch}:`))) {
+      this.broken(draft, 'one-primary-per-epoch', `${incarnation} serves after ${served.join(' ')}`)
     }
     if (this.cluster.truth(draft).named.get(epoch)?.store !== store) {
-      this.broken(draft, 'one-primary-per-epoch', `${life} serves and was not named`)
+      this.broken(draft, 'one-primary-per-epoch', `${incarnation} serves and was not named`)
     }
-    if (!served.includes(life)) draft.around = { ...draft.around, served: [...served, life] }
+    if (!served.includes(incarnation)) draft.around = { ...draft.around, served: [...served, incarnation] }
     this.checkHolds(draft, 'acked-survives', `node ${node} serves in epoch ${epoch}`, store, epoch)
     this.checkEnough(draft, node)
     this.checkPromised(draft, node, epoch)
@@ -235,7 +237,7 @@ export class Rules {
 
   // ---- what is asked of several ------------------------------------------------------------------------------------------
 
-  /** Only the store that control names now acknowledges, in the life that it was named in (A3-12, A3-19). */
+  /** Only the store that control names now acknowledges, in the incarnation that it was named in (A3-12, A3-19). */
   private checkServes(draft: Draft, node: number, epoch: number, what: string): void {
     const record = this.cluster.truth(draft).record
     const { counter } = draft.nodes[node] as NodeState

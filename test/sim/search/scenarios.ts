@@ -15,12 +15,15 @@ const NOTHING: Omit<Scenario, 'name' | 'about'> = {
   victims: 'stores',
 }
 
-/** The searches that every run of the tests makes to their end. Each is as large as fits; `npm run sim:search` takes larger ones. */
+/**
+ * The searches that every run of the tests makes to their end. Each is as large as fits; `npm run sim:search` takes
+ * larger ones.
+ */
 export const SCENARIOS: readonly Scenario[] = [
   {
     ...NOTHING,
     name: 'two-stores-crash',
-    about: 'one of two stores crashes at any point of two writes, comes back at any point or is taken out',
+    about: 'one of two stores crashes at any point of two writes, comes back at any point or is removed',
     crashes: 1,
     pauses: 2,
   },
@@ -79,7 +82,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     ...NOTHING,
     name: 'three-stores-takeover',
-    about: 'one of three stores crashes or not, another one takes over, and a read goes to whoever was named',
+    about: 'one of three stores crashes or not, another one takes over, and a read goes to the store that was named',
     stores: 3,
     writes: 0,
     reads: 1,
@@ -101,8 +104,8 @@ export const SCENARIOS: readonly Scenario[] = [
 ]
 
 /**
- * Mutants that a search meets by itself, and in which. Random schedules meet the first five about once in a thousand seeds
- * or less (protocol A4).
+ * Mutants that a search meets by itself, and in which. Random schedules meet the first five about once in a thousand
+ * seeds or less (protocol A4).
  */
 export const FOUND_BY_SEARCH: readonly (readonly [mutant: string, scenario: string])[] = [
   ['no-fence', 'two-stores-late-open'],

@@ -19,22 +19,22 @@ export interface Wire {
   readonly to: number
   /** Messages on their way, in order. */
   readonly queue: readonly number[]
-  /** The sending process is gone: what is on its way may still arrive, until the other end learns of it. */
+  /** The sending process has ended: what is in flight may still arrive, until the other end learns of it. */
   readonly dying: boolean
 }
 
 /**
- * One call of a program: not sent yet, or refused so that it surely had no effect (new), sent, over without an answer that
- * says (open), or answered.
+ * One call of a program: not sent yet, or refused so that it surely had no effect (new), sent, over without an answer
+ * that says (open), or answered.
  */
 export interface Call {
   readonly state: 'new' | 'sent' | 'open' | 'done'
-  /** Whom it was last sent to, under which epoch. */
+  /** The store that it was last sent to, under which epoch. */
   readonly node: number
   readonly epoch: number
   /** It was open before. */
   readonly again: boolean
-  /** Newest epoch in which somebody served when it was sent. */
+  /** Newest epoch in which a store served when it was sent. */
   readonly since: number
 }
 
@@ -48,7 +48,7 @@ export interface Surroundings {
   readonly applied: readonly (readonly Position[])[]
   /** Newest acknowledged position of each block. */
   readonly acknowledged: readonly (readonly [block: number, position: Position])[]
-  /** Who served in which epoch: store and start. */
+  /** The store that served in each epoch: store and start. */
   readonly served: readonly string[]
   /** Checksums of versions that exist or existed, by `block:epoch:seq`. */
   readonly contents: readonly string[]
@@ -85,9 +85,9 @@ export interface Scenario {
   readonly minInSync: number
   /**
    * steady: every store is in sync and the primary serves. opening: the primary was just named and opens its streams.
-   * joining: the last store was away, was taken out, and comes back. reopening: the last store is in sync, has just started
-   * again, and its stream is not open yet. apart: the primary and one more are left in sync, below minInSync, and are cut from
-   * the others, which are eligible; control has named one of those.
+   * joining: the last store was away, was taken out, and comes back. reopening: the last store is in sync, has just
+   * started again, and its stream is not open yet. apart: the primary and one more are left in sync, below minInSync,
+   * and are cut from the others, which are eligible; control has named one of those.
    */
   readonly from: 'steady' | 'opening' | 'joining' | 'reopening' | 'apart'
   readonly writes: number

@@ -9,7 +9,7 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
     'the programs of seeds do not call it: packages/client/test',
   ],
   [/recover|rebuild|survey/i, 'one seed has one control log from beginning to end: rebuild-map.test.ts, test/cluster'],
-  [/describe|views?:|get (size|weight|isEmpty|tracked)|status/i, 'told to people only: unit tests and test/cli'],
+  [/describe|views?:|get (size|weight|isEmpty|tracked)|status/i, 'shown to people only: unit tests and test/cli'],
   [
     /refus|[fF]ailure|invariant|throw |does not fit|another cluster|close\(|closeLink|Error|USAGE|CONFLICT|NOT_FOUND/,
     'answers what is asked wrongly, or a peer that speaks wrongly: unit tests of the machine',

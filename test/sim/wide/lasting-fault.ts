@@ -8,9 +8,9 @@ import type { World } from '../world/world.ts'
 import { LASTING_FAULTS, type LastingFault, type Promises } from './lasting-faults.ts'
 
 /**
- * What may pass until a fault is dealt with. A disk that hangs shows after `slowMs`: at the leader of control first, since
- * nothing is decided before; then at the primary, which gives its extents up; then at the next one, which takes the store out. In
- * between are two elections and two leases, and a request that got no answer is sent again twice.
+ * What may pass until a fault is dealt with. A disk that hangs shows after `slowMs`: at the leader of control first,
+ * since nothing is decided before; then at the primary, which gives its extents up; then at the next one, which takes
+ * the store out. In between are two elections and two leases, and a request that got no answer is sent again twice.
  */
 const FIRST_MS = 3 * TIMERS.slowMs + 2 * (TIMERS.electionMaxMs + leaseExpiryMs()) + 2 * TIMERS.openTimeoutMs
 /** Afterwards a call waits at most for a replica that is tried again and falls silent or slow again, once. */
@@ -20,8 +20,8 @@ const LONGEST_PAUSE_MS = 7000
 const LASTS_MS = 30_000
 
 /**
- * Everything is mended and whole; then exactly one thing breaks and stays so. All that this one thing does not hold has to be
- * served within a bound: reads where the primary was active and stays, reads and writes where minInSync is left.
+ * Everything is mended and whole; then exactly one thing breaks and stays so. All that this one thing does not hold has
+ * to be served within a bound: reads where the primary was active and stays, reads and writes where minInSync is left.
  */
 export function oneThingStaysBroken(world: World, nemesis: Nemesis): void {
   const { checkers, options } = world
@@ -90,7 +90,7 @@ class Prober {
     if (offset === undefined || driver === undefined || checkers.broken) return
     const askedAt = clock.now
     const until = Math.max(unbroken ? 0 : this.begunAt + FIRST_MS, askedAt + LATER_MS)
-    // Who opens the volume anew needs an entry of control's log where it is to write.
+    // Opening the volume again for writing needs an entry of control's log.
     if (this.asked % 3 === 0) driver.leave()
     let ended = false
     driver.insist(what, { offset, length: BLOCK_BYTES }, () => {
@@ -105,7 +105,10 @@ class Prober {
   }
 }
 
-/** A block of the extent that clients write, or to read one that they do not: a read waits for a write that is on its way. */
+/**
+ * A block of the extent that clients write, or to read one that they do not: a read waits for a write that is on its
+ * way.
+ */
 function offsetIn({ options, checkers }: World, record: ExtentRecord, what: 'read' | 'write'): number | undefined {
   const { hotOffset, hotBytes, extentSizeBytes } = options
   const volume = checkers.truth.volume(volumeOf(record.id))

@@ -3,7 +3,10 @@ import type { Chance } from '../world/chance.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import type { World } from '../world/world.ts'
 
-/** What has to be served of an extent. `unbroken`: nothing that serves it is concerned, so that not even a takeover is granted. */
+/**
+ * What has to be served of an extent. `unbroken`: nothing that serves it is concerned, so that not even a takeover is
+ * granted.
+ */
 export interface Promises {
   readonly reads: boolean
   readonly writes: boolean
@@ -72,7 +75,10 @@ function stallLink(world: World, chance: Chance): LastingFault | undefined {
   }
 }
 
-/** Of one extent all other replicas are down, or so many that fewer than minInSync are left, and control has its majority. */
+/**
+ * Of one extent all other replicas are down, or so many that fewer than minInSync are left, and control has its
+ * majority.
+ */
 function replicasDown(world: World, chance: Chance): LastingFault | undefined {
   const { truth } = world.checkers
   const record = chance.pick([...truth.map.extents.values()])
@@ -106,7 +112,10 @@ function replicasDown(world: World, chance: Chance): LastingFault | undefined {
   }
 }
 
-/** Whatever one node does takes a quarter of a second longer, and its messages come late. That holds nothing up for good. */
+/**
+ * Whatever one node does takes a quarter of a second longer, and its messages come late. That holds nothing up for
+ * good.
+ */
 function slowNode(world: World, chance: Chance): LastingFault {
   const node = important(world, chance)
   const { disk } = node
@@ -143,7 +152,7 @@ function important(world: World, chance: Chance): NodeHost {
   return (chance.happens(0.5) ? leader : primary) ?? chance.pick(world.nodes)
 }
 
-/** What is left when one node is as good as gone: reads and writes where minInSync others are in sync. */
+/** What is left when one node is as good as down: reads and writes where minInSync others are in sync. */
 function withoutNode(world: World, { disk }: NodeHost): (record: ExtentRecord) => Promises {
   const { minInSync } = world.options
   const voters = voterStores(world)

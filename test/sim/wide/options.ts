@@ -8,8 +8,9 @@ import { WIDE_FAULTS, WIDE_PHASES, type WideFaultName, type WidePhaseName } from
 type Redraw = (options: SimulationOptions, own: Chance) => SimulationOptions
 
 /**
- * Options of wide seeds, in this order. This is the place where new ones are registered. Each draws from a source of its own,
- * named by its key, so that another line changes no other draw; it asks `own.happens(share)` first if it is on in a share only.
+ * Options of wide seeds, in this order. This is the place where new ones are registered. Each draws from a source of
+ * its own, named by its key, so that another line changes no other draw; it asks `own.happens(share)` first if it is on
+ * in a share only.
  */
 const REDRAWS: Readonly<Record<string, Redraw>> = {
   replicas: drawReplicas,
@@ -35,8 +36,8 @@ const EXTENTS = 64
 const OWN_IMAGE: readonly FaultName[] = ['drop-records', 'distrust', 'store-back', 'directory-back']
 
 /**
- * The options of a seed of the wide family: those of the same seed of the first family, with some drawn once more and with
- * faults and phases that the first family does not have.
+ * The options of a seed of the wide family: those of the same seed of the first family, with some drawn once more and
+ * with faults and phases that the first family does not have.
  */
 export function wideOptionsOf(seed: number, voters?: number): SimulationOptions {
   let options = optionsOf(seed, voters)
@@ -88,8 +89,8 @@ function drawReads(options: SimulationOptions, own: Chance): SimulationOptions {
 }
 
 /**
- * The shipped store, most often under several writers of parts of few blocks, which is where a change that waits for its batch
- * meets a newer one and a merge.
+ * The shipped store, most often under several writers of parts of few blocks, which is where a change that waits for
+ * its batch meets a newer one and a merge.
  */
 function drawStore(options: SimulationOptions, own: Chance): SimulationOptions {
   if (!own.happens(0.1)) return options
@@ -101,7 +102,10 @@ function drawStore(options: SimulationOptions, own: Chance): SimulationOptions {
   return { ...options, shippedStore: true, sharing: 'shared', hotBytes, hotOffset, workload }
 }
 
-/** Many small extents on six nodes, all of them at work: requests, set changes and releases of many extents travel together. */
+/**
+ * Many small extents on six nodes, all of them at work: requests, set changes and releases of many extents travel
+ * together.
+ */
 function drawExtents(options: SimulationOptions, own: Chance): SimulationOptions {
   if (!own.happens(0.05)) return options
   const extentSizeBytes = LIMITS.minExtentBytes
@@ -112,8 +116,8 @@ function drawExtents(options: SimulationOptions, own: Chance): SimulationOptions
 }
 
 /**
- * Nodes send what is urgent over a lane of its own, so that it passes bulk and may be passed by it, and in half of these seeds
- * the way out of each host carries 100 Mbit/s. Else links are those of builds before amendment 36.
+ * Nodes send what is urgent over a lane of its own, so that it passes bulk and may be passed by it, and in half of
+ * these seeds the way out of each host carries 100 Mbit/s. Else links are those of builds before amendment 36.
  */
 function drawLines(options: SimulationOptions, own: Chance): SimulationOptions {
   if (!own.happens(0.6)) return options
@@ -122,8 +126,8 @@ function drawLines(options: SimulationOptions, own: Chance): SimulationOptions {
 }
 
 /**
- * Some nodes begin with the build before this one, and are upgraded and sent back. Frames go through the codec, which leaves out
- * what the older one does not know.
+ * Some nodes begin with the build before this one, and are upgraded and sent back. Frames go through the codec, which
+ * leaves out what the older one does not know.
  */
 function drawBuilds(options: SimulationOptions, own: Chance): SimulationOptions {
   if (!own.happens(0.25)) return options
@@ -138,7 +142,9 @@ function drawRecovery(options: SimulationOptions, own: Chance): SimulationOption
   return own.happens(0.3) && isPlain ? { ...options, recovery: true } : options
 }
 
-/** Calls that time out while a failover goes on: what their outcome promises has to hold whoever serves then. */
+/**
+ * Calls that time out while a failover goes on: what their outcome promises has to hold whichever store serves then.
+ */
 function drawTimeouts(options: SimulationOptions, own: Chance): SimulationOptions {
   return own.happens(0.4) ? { ...options, ioTimeoutMs: own.between(900, 3000) } : options
 }

@@ -22,10 +22,11 @@ const PATIENCE_MS = 60_000
 const STRANGERS_MS = 4000
 
 /**
- * Most voters are lost for good, and people make a cluster of the data directories that are left (amendment 16), in some seeds
- * of a store that had fallen behind too. What a surviving store held that counted at the end must all be there afterwards.
- * In half of the seeds what was lost comes back later, as the old cluster with its majority: the two refuse each
- * other (amendment 35). Returns the new cluster, in the time of the old one; undefined where nothing would be left to recover.
+ * Most voters are lost for good, and people make a cluster of the data directories that are left (amendment 16), in
+ * some seeds of a store that had fallen behind too. What a surviving store held that counted at the end must all be
+ * there afterwards. In half of the seeds what was lost comes back later, as the old cluster with its majority: the two
+ * refuse each other (amendment 35). Returns the new cluster, in the time of the old one; undefined where nothing would
+ * be left to recover.
  */
 export function recoverCluster(world: World, trace?: (line: string) => void): World | undefined {
   const { checkers, options } = world
@@ -113,7 +114,7 @@ function begin(world: World, left: readonly NodeHost[], chance: Chance, trace?: 
   return next
 }
 
-/** Extents of which no store is left that counted at the end: what was acknowledged of them may be gone. */
+/** Extents of which no store is left that counted at the end: what was acknowledged of them may be lost. */
 function lostExtents({ checkers }: World, left: readonly NodeHost[], { extents }: RebuiltMap): ExtentRecord[] {
   const { truth } = checkers
   const stores = new Set<string>(left.map(({ disk }) => disk.store))
@@ -157,7 +158,7 @@ function bringBack(world: World, next: World, left: readonly NodeHost[], chance:
   }
 }
 
-/** People give up what is not there, and accept what was lost, until the cluster needs neither. */
+/** An operator declares the absent stores lost, and accepts the losses, until the cluster needs neither. */
 function serve(next: World): void {
   const { checkers, clock, nodes, disks } = next
   const { map } = checkers.truth

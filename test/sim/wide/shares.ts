@@ -1,9 +1,10 @@
 /**
- * What is on in a share of wide seeds. This is the place where a new fault or phase is registered: a line here says its name
- * and in which share of seeds it is on, and one line in a table says what it does: `actions` of faults/wide-faults.ts for a
- * fault, `PHASES` of wide/phases.ts for a phase. Each name draws from a source of its own, so that a new line changes only
- * those seeds in which it is on. A fault that changes what is on a disk by the simulator's own image (`disk.replicas`) also
- * stands in OWN_IMAGE of wide/options.ts: the shipped store, which some seeds have, does not read that.
+ * What is on in a share of wide seeds. This is the place where a new fault or phase is registered: a line here says its
+ * name and in which share of seeds it is on, and one line in a table says what it does: `actions` of
+ * faults/wide-faults.ts for a fault, `PHASES` of wide/phases.ts for a phase. Each name draws from a source of its own,
+ * so that a new line changes only those seeds in which it is on. A fault that changes what is on a disk by the
+ * simulator's own image (`disk.replicas`) also stands in OWN_IMAGE of wide/options.ts: the shipped store, which some
+ * seeds have, does not read that.
  */
 
 /** Faults that the nemesis does in wide seeds alone, each in this share of them. */
@@ -18,7 +19,7 @@ export const WIDE_FAULTS = {
   scrub: 0.3,
   /** A replica fails while control is asked to add it. */
   'fail-addition': 0.35,
-  /** Somebody attaches just when another voter leads, which a primary cannot reach. */
+  /** A client attaches just when another voter leads, which a primary cannot reach. */
   'attach-at-new-leader': 0.35,
   /** A store is put back to an older copy of itself. */
   'store-back': 0.3,
@@ -42,7 +43,7 @@ export const WIDE_PHASES = {
   'lasting-fault': 0.4,
   /** A store loses its last writes without a sign. */
   'lost-tail': 0.3,
-  /** A client owes a CANCEL while nothing commits, and the write comes when a later one is acknowledged. */
+  /** A CANCEL of a client is pending while nothing commits, and the write comes when a later one is acknowledged. */
   'owed-cancel': 0.3,
 } as const
 

@@ -25,8 +25,8 @@ export interface DriverWorld {
 }
 
 /**
- * What one program does with its volume: opens it, keeps some calls on their way until its session is over, then opens it
- * again. Every call goes into the history.
+ * What one program does with its volume: opens it, keeps some calls on their way until its session is over, then opens
+ * it again. Every call goes into the history.
  */
 export class ClientDriver {
   readonly mode: AttachMode
@@ -35,7 +35,7 @@ export class ClientDriver {
   /** The open volume, with the process that holds it. */
   private session: Session | undefined
   private quiet = false
-  /** Calls without an outcome yet, of the process that lives. */
+  /** Calls without an outcome yet, of the running process. */
   pending = 0
   /** Calls that failed, by code. */
   readonly failures = new Map<string, number>()
@@ -65,8 +65,8 @@ export class ClientDriver {
 
   /**
    * One last write and read, now that everything works, as often as it takes: a session may have been taken over, and a
-   * connection may still be on its way. Where disks have an end, the write is one that needs new room. `then` is called once
-   * all succeeded.
+   * connection may still be on its way. Where disks have an end, the write is one that needs new room. `then` is called
+   * once all succeeded.
    */
   prove(then: () => void): void {
     const range = { offset: this.world.options.hotOffset, length: BLOCK_BYTES }
@@ -101,7 +101,7 @@ export class ClientDriver {
     })
   }
 
-  /** One write that is given up after so long, if it has not ended. False where the volume is not open. */
+  /** One write that is abandoned after so long, if it has not ended. False where the volume is not open. */
   writeAndGiveUp(range: Range, afterMs: number): boolean {
     const { session } = this
     if (session === undefined || session.over) return false
@@ -110,7 +110,7 @@ export class ClientDriver {
     return true
   }
 
-  /** Closes the volume, so that the next call opens it anew. */
+  /** Closes the volume, so that the next call opens it again. */
   leave(): void {
     const { session } = this
     this.session = undefined
@@ -152,7 +152,10 @@ export class ClientDriver {
     })
   }
 
-  /** When a flush is answered, every write that was handed over before it has ended: it is there, or its caller knows more. */
+  /**
+   * When a flush is answered, every write that was handed over before it has ended: it is there, or its caller knows
+   * more.
+   */
   private flush(session: Session): void {
     const before = [...session.changing]
     this.call(session.process, { do: 'flush', volume: session.handle }, (outcome) => {
@@ -237,7 +240,7 @@ export class ClientDriver {
     })
   }
 
-  /** A call of one process; its outcome counts only while that process lives. */
+  /** A call of one process; its outcome counts only while that process runs. */
   private call(process: ClientProcess, call: ClientCall, then: (outcome: ClientOutcome) => void): number {
     this.pending++
     return process.call(call, (outcome) => {

@@ -13,13 +13,13 @@ export interface OperatorWorld {
 }
 
 type Command = Extract<AdminCommand, { do: 'change-members' | 'transfer-leadership' }>
-/** Longer than this nobody waits for the answer of a node, which may have died. */
+/** The operator waits no longer for the answer of a node, which may have died. */
 const PATIENCE_MS = 8000
 
 /**
- * A person who changes, again and again, who takes part in the control log: adds learners, makes them voters, removes
- * members, moves leadership. No reason is needed but one: never a removal after which the voters that still have their disks
- * would be no majority. That is looked at before, so nothing else may lose a disk until the answer is there.
+ * An operator that changes the members of the control log again and again: adds learners, makes them voters, removes
+ * members, moves leadership. No reason is needed but one: never a removal after which the voters that still have their
+ * disks would be no majority. That is looked at before, so nothing else may lose a disk until the answer is there.
  */
 export class Operator {
   private readonly world: OperatorWorld

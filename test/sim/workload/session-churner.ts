@@ -16,13 +16,13 @@ interface ChurnWorld {
   readonly replicas: number
   readonly minInSync: number
   nextValue(): number
-  /** A session that attached by a build that says nothing afterwards: if it is gone, only a person ends it. */
+  /** A session that attached by a build that sends no keep-alive: if it died, only an operator ends it. */
   unheard(): { readonly volume: VolumeId; readonly session: SessionId } | undefined
 }
 
 /**
- * A program that is started again and again: it shares a volume, writes a block, and closes the volume or is killed. Each time
- * it is a session more, and of those that are killed control hears nothing.
+ * A program that is started again and again: it shares a volume, writes a block, and closes the volume or is killed.
+ * Each time it is a session more, and of those that are killed control hears nothing.
  */
 export class SessionChurner {
   private readonly host: ClientHost
@@ -56,7 +56,10 @@ export class SessionChurner {
     this.quiet = true
   }
 
-  /** One session more, now that everything works, as often as it takes. `then` is called once it wrote and closed the volume. */
+  /**
+   * One session more, now that everything works, as often as it takes. `then` is called once it wrote and closed the
+   * volume.
+   */
   prove(then: () => void): void {
     if (!this.made) return then()
     const again = (): void => this.prove(then)
@@ -104,7 +107,7 @@ export class SessionChurner {
     this.world.clock.after(this.world.chance.between(10, 150), () => this.start())
   }
 
-  /** A call of the process that lives; one that was killed gets no outcome. */
+  /** A call of the running process; one that was killed gets no outcome. */
   private call(call: ClientCall, then: (outcome: ClientOutcome) => void): void {
     this.host.process.call(call, then)
   }

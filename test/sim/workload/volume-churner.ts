@@ -9,8 +9,8 @@ const EXTENT_BYTES = 4096 * BLOCK_BYTES
 const BLOCKS = 4
 
 /**
- * A program that makes a volume, writes to it, reads back what it wrote, and removes it, again and again: extents come and
- * go while frames of the ones before are still on their way. Nobody else knows its volumes.
+ * A program that makes a volume, writes to it, reads back what it wrote, and removes it, again and again: extents come
+ * and go while frames of the ones before are still on their way. No other client knows its volumes.
  */
 export class VolumeChurner {
   private readonly host: ClientHost

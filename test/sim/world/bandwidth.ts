@@ -8,7 +8,7 @@ const TURN_MS = 1
 /** Something on its way out of a host. */
 interface Shipment {
   leftBytes: number
-  /** Its connection is gone: it takes no room any more. */
+  /** Its connection is closed: it takes no bandwidth any more. */
   readonly lost: () => boolean
   readonly sent: () => void
 }
@@ -17,9 +17,9 @@ interface Shipment {
 export type Backlog = Shipment[]
 
 /**
- * The ways out of hosts, each with a rate. Frames of one connection wait for each other, by their size; connections take turns,
- * a packet or a millisecond each, as a kernel's queues make them do. A kernel takes as much as it is given here: TCP would keep
- * the rest in the process, where it waits just as long.
+ * The ways out of hosts, each with a rate. Frames of one connection wait for each other, by their size; connections
+ * take turns, a packet or a millisecond each, as a kernel's queues make them do. A kernel takes as much as it is given
+ * here: TCP would keep the rest in the process, where it waits just as long.
  */
 export class Uplinks {
   private readonly clock: Clock
@@ -33,7 +33,10 @@ export class Uplinks {
     this.bytesPerMs = bytesPerMs
   }
 
-  /** Sends so many bytes of one connection; `sent` is called when the last has left, never when the connection is lost before. */
+  /**
+   * Sends so many bytes of one connection; `sent` is called when the last has left, never when the connection is lost
+   * before.
+   */
   send(host: string, backlog: Backlog, bytes: number, how: Pick<Shipment, 'lost' | 'sent'>): void {
     let uplink = this.hosts.get(host)
     if (uplink === undefined) {
@@ -67,12 +70,14 @@ export class Uplinks {
 }
 
 interface Uplink {
-  /** Connections that have something to send, in the order of their turns; the one whose turn it is is not among them. */
+  /**
+   * Connections that have something to send, in the order of their turns; the one whose turn it is is not among them.
+   */
   readonly turns: Backlog[]
   busy: boolean
 }
 
-/** The next connection that has something to send, once what is lost is gone. */
+/** The next connection that has something to send, once lost ones are removed. */
 function takeNext(uplink: Uplink): Backlog | undefined {
   for (let next = uplink.turns.shift(); next !== undefined; next = uplink.turns.shift()) {
     while (next[0]?.lost()) next.shift()

@@ -85,7 +85,7 @@ export class ClientProcess extends Process {
     return token
   }
 
-  /** Whoever made the call waits no more. */
+  /** The caller of this call no longer waits. */
   abandon(token: number): void {
     if (this.pending.has(token)) this.run(() => this.feed({ type: 'abandon', token }))
   }

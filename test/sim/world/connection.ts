@@ -36,11 +36,13 @@ export interface End {
   readonly pipe: Pipe
   other: End
   state: 'waiting' | 'up' | 'closed'
-  /** The process will be told that the connection is down; nothing more is delivered to it. */
+  /** The process will be notified that the connection is down; nothing more is delivered to it. */
   closing: boolean
 }
 
-/** What goes one way in order. Two nodes that know amendment 36 have one for what is urgent beside the one for all else. */
+/**
+ * What goes one way in order. Two nodes that know amendment 36 have one for what is urgent beside the one for all else.
+ */
 export interface Lane {
   /** When the last frame arrives that has left. */
   lastAt: number

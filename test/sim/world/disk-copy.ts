@@ -4,7 +4,7 @@ import type { LogCopy } from './log-image.ts'
 import { cloneOf } from './recent-writes.ts'
 import type { ReplicaImage } from './replica-image.ts'
 
-/** A disk at some moment, as a person keeps it. */
+/** A disk at some moment, as an operator keeps it. */
 export interface DiskCopy {
   readonly identity: Disk['identity']
   readonly replicas: ReadonlyMap<ExtentId, ReplicaImage>

@@ -15,8 +15,8 @@ export interface SpaceOfNode {
 }
 
 /**
- * What fills a disk of limited size: the blocks that its replicas hold; what was overwritten or erased, until the store
- * compacts it; and what something else on the disk takes.
+ * What fills a disk of limited size: the blocks that its replicas hold; what was overwritten or discarded, until the
+ * store compacts it; and what something else on the disk takes.
  */
 export class DiskSpace {
   private sizeBytes: Bytes
@@ -46,7 +46,9 @@ export class DiskSpace {
     this.garbageBytes = Math.floor(this.garbageBytes * (1 - share))
   }
 
-  /** Something else fills the disk up to so many free bytes. Returns what it takes: 0 where there is no more than that. */
+  /**
+   * Something else fills the disk up to so many free bytes. Returns what it takes: 0 where there is no more than that.
+   */
   takeUpTo(freeBytes: Bytes): Bytes {
     const bytes = Math.max(0, this.freeBytes - freeBytes)
     this.takenBytes += bytes
@@ -60,7 +62,7 @@ export class DiskSpace {
     return true
   }
 
-  /** Somebody makes the disk larger. */
+  /** An operator makes the disk larger. */
   enlarge(bytes: Bytes): void {
     this.sizeBytes += bytes
   }
@@ -70,8 +72,8 @@ export class DiskSpace {
 const REFRESH_MS = 1000
 
 /**
- * What one opened store knows of its disk: the free bytes of when it asked last, less what was written since, and the state
- * that follows by the shipped rule. Like the shipped store it compacts all it can where room is short.
+ * What one opened store knows of its disk: the free bytes of when it asked last, less what was written since, and the
+ * state that follows by the shipped rule. Like the shipped store it compacts all it can where space is short.
  */
 export class SpaceGauge {
   private readonly disk: DiskSpace

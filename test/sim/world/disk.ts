@@ -15,15 +15,15 @@ import type { Clock } from './time.ts'
  * The disk of one node: one store and one control log. What is on it survives a crash exactly as far as it was synced.
  * What it can do wrong:
  * - slow syncs, with a tail;
- * - a power cut with batches on their way: each survives as a whole or not at all, the last of them first to go;
- *   what still waited for its batch is always lost;
- * - a write error: the store stops, and what was on its way is in doubt until it is opened again;
- * - an error of the next write or the next read, likewise; a disk without room, on which every write meets an error;
+ * - a power cut with batches on their way: each survives as a whole or not at all, the last of them first to go; what
+ *   still waited for its batch is always lost;
+ * - a write error: the store stops, and what was in flight is undecided until it is opened again;
+ * - an error of the next write or the next read, likewise; a disk without space, on which every write meets an error;
  * - records of the store's log that were synced and are not there any more when it is opened: it is suspect then;
  * - rot: a block whose bytes no longer match their checksum;
- * - replacement by an empty one: another store at the same address; or by an older copy of it, whole or its control log alone;
+ * - replacement by an empty one (another store at the same address), or by an older copy, whole or its control log;
  * - the last of its synced batches are not there any more when it is opened, without a sign;
- * - where it has an end: no room for a batch that is larger than what is free.
+ * - where its size is limited: no space for a batch that is larger than what is free.
  */
 export class Disk {
   readonly store: StoreId
@@ -42,11 +42,11 @@ export class Disk {
   extraLogSyncMs = 0
   /** Every read takes so much longer, likewise. */
   extraReadMs = 0
-  /** What of it hangs: nothing of that kind is answered any more, until a process opens it anew and it does not hang. */
+  /** The part that hangs: such calls get no answer until a process opens it again and it does not hang. */
   readonly hangs = new Set<'store' | 'log' | 'reads'>()
   /** The next write of the control log meets an error. */
   logFails = false
-  /** The next batch of the store meets an error, the next read does, every write does because there is no room. */
+  /** The next batch of the store meets an error, the next read does, every write does because there is no space. */
   storeFails = false
   readFails = false
   full = false
@@ -56,7 +56,7 @@ export class Disk {
   onCleared: (() => void) | undefined
   /** Of those, the extents of which records truly were dropped. */
   readonly incomplete = new Set<ExtentId>()
-  /** Of replicas in doubt, rotten blocks that nobody has read or written in this life: a store that counts knows of each. */
+  /** Of suspect replicas, rotten blocks not read or written in this incarnation: a store that counts knows each. */
   readonly unread = new Map<ExtentId, Set<BlockIndex>>()
   /** Synced writes since some moment, when some of them are to be dropped. */
   recent: RecentWrites | undefined
@@ -119,7 +119,7 @@ export class Disk {
     if (unread !== undefined) for (const block of blocks) unread.delete(block)
   }
 
-  /** Takes what was synced. A replica that was compared with a primary, or dropped, is in doubt no more. */
+  /** Takes what was synced. A replica that was compared with a primary, or dropped, is no longer suspect. */
   keep(batch: readonly Write[]): void {
     this.recent?.add(batch)
     if (this.space === undefined) this.apply(batch)
@@ -229,7 +229,7 @@ export class OpenStore {
     })
   }
 
-  /** What a machine over this opening is told of the replicas. */
+  /** The replicas as a machine over this opening sees them. */
   stored(): readonly StoredReplica[] {
     return this.disk.stored()
   }
@@ -256,7 +256,7 @@ export class OpenStore {
     }
   }
 
-  /** Ends this opening. What was being synced survives from the front, as far as luck goes; `luckless`: nothing of it. */
+  /** Ends this opening. A random prefix of what was being synced survives; `luckless`: nothing of it. */
   crash(luckless = false): void {
     // After a write error the process that had it opened ends too; what survived is decided already.
     if (this.failed) return
@@ -347,7 +347,7 @@ export class OpenStore {
     this.startBatch()
   }
 
-  /** The store acknowledges nothing more (finding 2); what was on its way is in doubt. */
+  /** The store acknowledges nothing more (finding 2); what was in flight is undecided. */
   private fail(reason: string): void {
     this.crash()
     this.world.complete([{ type: 'store-failed', reason: `simulated ${reason}` }])
@@ -389,7 +389,7 @@ export class OpenStore {
     })
   }
 
-  /** The shipped store has it on stable storage before what is handed over later; here a crash may lose it for a moment. */
+  /** The shipped store makes it durable before later batches; here a crash may lose it for a moment. */
   private saveLevel(level: number): void {
     this.world.clock.after(SAVE_LEVEL_MS, () => {
       if (!this.failed) this.disk.identity = { ...this.disk.identity, featureLevel: level }

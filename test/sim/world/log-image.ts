@@ -15,8 +15,8 @@ import type { Voter } from '@ashlar/proto'
 type PersistRequest = Extract<Effect, { type: 'raft-persist' }>['request']
 
 /**
- * The control log of one node on its disk: a snapshot, and entries without a gap, some of which the snapshot may cover. What
- * opening makes of it is what the shipped log does.
+ * The control log of one node on its disk: a snapshot, and entries without a gap, some of which the snapshot may cover.
+ * What opening makes of it is what the shipped log does.
  */
 export class LogImage {
   readonly entries: LogEntry[] = []
@@ -33,7 +33,7 @@ export class LogImage {
     return Math.max(this.entries.at(-1)?.index ?? 0, this.snapshot?.index ?? 0)
   }
 
-  /** Who takes part by the newest entry that says so; undefined where nobody was told. */
+  /** The members by the newest entry that names them; undefined without such an entry. */
   get members(): NonNullable<NodeStart['snapshot']>['members'] | undefined {
     const newest = this.entries.findLast(({ command }) => command.do === 'found' || command.do === 'set-members')
     if (newest === undefined || newest.index <= (this.snapshot?.index ?? 0)) return this.snapshot?.members
@@ -46,7 +46,7 @@ export class LogImage {
     return index <= (this.snapshot?.index ?? 0) ? 'in the snapshot' : undefined
   }
 
-  /** Carries a request out, part by part, for as long as `goesOn` says so: after that the power is gone. */
+  /** Executes a request, part by part, for as long as `goesOn` returns true: after that the power is off. */
   executeEffects(request: PersistRequest, goesOn: () => boolean): void {
     const { hardState, snapshot, append } = request
     if (!goesOn()) return
@@ -79,12 +79,12 @@ export class LogImage {
     this.bootMark = newerMark(this.bootMark, this.mark)
   }
 
-  /** The machine boots anew. */
+  /** The machine reboots. */
   losePower(): void {
     this.bootMark = NO_LOG_MARK
   }
 
-  /** The log as it is, for a person to keep. */
+  /** The log as it is, for an operator to keep. */
   copy(): LogCopy {
     const { entries, snapshot, hardState, mark } = this
     return { entries: [...entries], snapshot, hardState, mark }
@@ -98,7 +98,9 @@ export class LogImage {
     if (withMark) this.mark = mark
   }
 
-  /** The log is gone and the mark beside it is not: opening begins a new one, in the next term, for the others to fill. */
+  /**
+   * The log is lost and the mark beside it is not: opening begins a new one, in the next term, for the others to fill.
+   */
   lose(): void {
     const term = Math.max(this.said.term, this.hardState?.term ?? 0) + 1
     this.entries.length = 0
@@ -106,12 +108,12 @@ export class LogImage {
     this.hardState = { term, vote: undefined, recovering: true }
   }
 
-  /** True once the shipped log would know that it is an old copy, and begin anew. */
+  /** True once the shipped log would know that it is an old copy, and begin a new log. */
   get isBehind(): boolean {
     return isBehindMark(this.said, this.hardState ?? this.withoutElections, this.lastIndex)
   }
 
-  /** By what went back with it nobody else keeps what it lacks: no process starts over it. */
+  /** By what went back with it no other store keeps what it lacks: no process starts over it. */
   isRefusedTo(voters: readonly Voter[]): boolean {
     return !othersKeepLog(voters) && this.isBehind
   }
@@ -127,8 +129,8 @@ export class LogImage {
   }
 
   /**
-   * Entries that follow the snapshot. A log that is of another history than the snapshot, or ends before it, is dropped: a
-   * crash came between the two.
+   * Entries that follow the snapshot. A log that is of another history than the snapshot, or ends before it, is
+   * dropped: a crash came between the two.
    */
   open(): LogEntry[] {
     if (this.isBehind) this.lose()

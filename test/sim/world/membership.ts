@@ -6,18 +6,21 @@ import type { Clock } from './time.ts'
 
 type Members = NonNullable<NodeStart['snapshot']>['members']
 
-/** Who takes part in the control log, by store. */
+/** The members of the control log, by store. */
 export interface MemberStores {
   readonly voters: readonly StoreId[]
   readonly learners: readonly StoreId[]
 }
 
-/** A request that a connection holds back, or that was sent twice, takes effect this long after its answer at the latest. */
+/**
+ * A request that a connection holds back, or that was sent twice, takes effect this long after its answer at the
+ * latest.
+ */
 const LATE_MS = 15_000
 
 /**
- * Who takes part in the control log, and which disks it can lose without being gone for good. No protocol survives the loss
- * of half of the voters, so neither the nemesis nor the operator may bring that about.
+ * The members of the control log, and the disks that it can lose without being lost for good. No protocol survives the
+ * loss of half of the voters, so neither the nemesis nor the operator may bring that about.
  */
 export class Membership {
   private readonly clock: Clock
@@ -48,11 +51,13 @@ export class Membership {
     this.changedAt = this.clock.now
   }
 
-  /** True when the voters that still have their disks are a majority without this one, whichever change is on its way. */
+  /**
+   * True when the voters that still have their disks are a majority without this one, whichever change is on its way.
+   */
   mayLose(store: StoreId): boolean {
     if (this.changes > 0 || this.clock.now - this.changedAt < LATE_MS) return false
     return this.possible().every(({ voters, learners }) => {
-      // A learner may be a voter by the time at which its disk is gone.
+      // A learner may be a voter by the time at which its disk is lost.
       const all = learners.includes(store) ? [...voters, store] : voters
       return 2 * all.filter((voter) => voter !== store && this.isThere(voter)).length > all.length
     })
@@ -73,7 +78,7 @@ export class Membership {
     return log !== undefined && log.hardState?.recovering !== true && !log.isBehind
   }
 
-  /** Voters whose disks are gone. */
+  /** Voters whose disks are lost. */
   get lostVoters(): readonly StoreId[] {
     return this.current.voters.filter((store) => !this.disks.has(store))
   }

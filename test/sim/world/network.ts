@@ -24,7 +24,7 @@ import type { Clock } from './time.ts'
  * - delay, with a tail; a connection that lags by seconds while a newer one is quick (reordering between connections);
  * - a connection that breaks, with what was on its way lost, and each end learning of it at its own time (half-open);
  * - a cut, one-way or both ways: frames wait, and either come late when it heals or die with their connection;
- * - a host that dies without a word: its peers go on sending to nobody until they notice;
+ * - a host that dies silently: its peers go on sending until they notice;
  * - a way out of a host that is no faster than it is: what is sent waits for what was sent before, by its size.
  * A frame of a connection whose end is closed is never delivered there.
  */
@@ -54,7 +54,7 @@ export class Network {
     if (faults.bytesPerMs !== undefined) this.uplinks = new Uplinks(clock, faults.bytesPerMs)
   }
 
-  /** Who answers at an address, now: asked anew for every connection. */
+  /** The process that listens at an address, now: looked up again for every connection. */
   listen(address: string, endpoint: () => Endpoint | undefined): void {
     this.listeners.set(address, endpoint)
   }
@@ -117,8 +117,8 @@ export class Network {
   }
 
   /**
-   * A process ended. Told: its kernel closes its connections, and what it had sent may still arrive. Silent: the host lost
-   * power, and the others find out by themselves.
+   * A process ended. Told: its kernel closes its connections, and what it had sent may still arrive. Silent: the host
+   * lost power, and the others find out by themselves.
    */
   processEnded(endpoint: Endpoint, silent: boolean): void {
     this.dialers.delete(endpoint)
@@ -154,8 +154,9 @@ export class Network {
   }
 
   /**
-   * What a process sends over the connection that it has with a host waits from now on, until the function is called that this
-   * returns; undefined without one. After `lose` it believes that connection gone and makes another one, which is quick.
+   * What a process sends over the connection that it has with a host waits from now on, until the function is called
+   * that this returns; undefined without one. After `lose` it believes that connection gone and makes another one,
+   * which is quick.
    */
   holdBack(endpoint: Endpoint, host: string): { lose(): void; release(): void } | undefined {
     const ends = [...(this.ends.get(endpoint)?.values() ?? [])]
@@ -205,12 +206,14 @@ export class Network {
     this.clock.after(this.delay(), () => {
       if (!this.current(attempt)) return
       const target = this.listeners.get(dial.address)?.()
-      if (target === undefined) return this.fail(attempt, 'nobody listens', this.delay())
+      if (target === undefined) return this.fail(attempt, 'no process listens', this.delay())
       if (!this.cutBetween(endpoint.host, target.host)) target.run(() => this.accept(attempt, target))
     })
   }
 
-  /** The hello has arrived and fits: the accepting side is up from here on, the dialing side when the welcome is back. */
+  /**
+   * The hello has arrived and fits: the accepting side is up from here on, the dialing side when the welcome is back.
+   */
   private accept(attempt: Attempt, target: Endpoint): void {
     if (!this.current(attempt)) return
     const dialer = attempt.endpoint
@@ -305,9 +308,10 @@ export class Network {
   }
 
   /**
-   * As the other side reads it. What a frame of an older version holds beyond that version its reader does not see: written once
-   * more, it would be another frame. Undefined: it cannot be written, and the link closes. That may be where the older build at the
-   * other end is gone and the link to it is not noticed to be dead, since others have raised the level meanwhile.
+   * As the other side reads it. What a frame of an older version holds beyond that version its reader does not see:
+   * written once more, it would be another frame. Undefined: it cannot be written, and the link closes. That may be
+   * where the older build at the other end is gone and the link to it is not noticed to be dead, since others have
+   * raised the level meanwhile.
    */
   private throughCodec(messages: readonly Message[], pipe: Pipe): Message[] | undefined {
     const { wire, end } = pipe
@@ -335,7 +339,9 @@ export class Network {
     this.uplinks.send(pipe.end.endpoint.host, bulk.backlog, PACKET_HEADERS_BYTES, how)
   }
 
-  /** Two nodes send what is urgent over a lane of its own, if they know how to (amendment 36); a client has one lane. */
+  /**
+   * Two nodes send what is urgent over a lane of its own, if they know how to (amendment 36); a client has one lane.
+   */
   private lanesOf({ end, wire }: Pipe): boolean {
     if (this.faults.lanes !== true || wire < URGENT_LANE_WIRE) return false
     return end.endpoint.hello().kind === 'node' && end.other.endpoint.hello().kind === 'node'
@@ -352,7 +358,7 @@ export class Network {
     const end = pipe.end.other
     if (frame === END) return this.endDownLater(end, 0)
     for (const message of frame) pipe.queuedBytes -= sizeOf(message)
-    // The sender learns from the answer to its frame that nobody is there any more.
+    // The sender learns from the answer to its frame that the process has ended.
     if (!end.endpoint.alive()) return this.endDownLater(pipe.end, this.delay())
     if (end.state === 'closed') return
     end.endpoint.run(() => {

@@ -36,10 +36,13 @@ export class NodeHost {
   /** How far the wall clock is from the time since boot. */
   wallAheadMs: Millis = 0
   disk: Disk
-  /** Feature level that the build knows which is installed here; a process keeps that with which it began (amendment 24). */
+  /**
+   * Feature level that the build knows which is installed here; a process keeps that with which it began (amendment
+   * 24).
+   */
   build: number = FEATURE_LEVEL
   process: NodeProcess | undefined
-  /** It stays down, whoever would start it. */
+  /** It stays down, whatever would start it. */
   heldDown = false
 
   /** `disk`: one that is there already, in place of an empty one. */
@@ -52,7 +55,7 @@ export class NodeHost {
     world.network.listen(this.address, () => (this.process?.alive() ? this.process : undefined))
   }
 
-  /** Nothing starts over what is on its disk: a control log that went back, and that nobody else keeps. */
+  /** Nothing starts over what is on its disk: a control log that went back, and that no other store keeps. */
   get refuses(): boolean {
     return this.disk.log.isRefusedTo(this.disk.identity.voters)
   }
@@ -64,7 +67,7 @@ export class NodeHost {
   /** Starts a process over what is on the disk. */
   start(): void {
     if (this.up || this.heldDown) return
-    // An older build refuses the directory by name, so that somebody installs the newer one.
+    // An older build refuses the directory by name, so that an operator installs the newer one.
     if (this.build < this.disk.identity.featureLevel) this.build = FEATURE_LEVEL
     if (this.refuses) return
     this.disk.identity.counter += 1
@@ -106,17 +109,19 @@ export class NodeHost {
     process?.run(() => process.shutDown())
   }
 
-  /** The process stops in the middle of what some later input makes it do, after so many effects; it is started again. */
+  /**
+   * The process stops in the middle of what some later input makes it do, after so many effects; it is started again.
+   */
   crashAfter(effects: number): void {
     if (this.process !== undefined) this.process.effectsLeft = effects
   }
 
-  /** Whoever supervises the node starts it again, after a while. */
+  /** The supervisor of the node starts it again, after a while. */
   restart(): void {
     this.world.clock.after(this.world.chance.between(200, 4000), () => this.start())
   }
 
-  /** Replaces the disk by an empty one. Returns the store that is gone. */
+  /** Replaces the disk by an empty one. Returns the store that is lost. */
   wipe(): StoreId {
     this.crash({ powerLoss: true })
     const lost = this.disk.store
@@ -319,10 +324,10 @@ export class NodeProcess extends Process {
   }
 
   dialFailed(): void {
-    // A node keeps dialing; its machine is told of connections only.
+    // A node keeps dialing; its machine is notified of connections only.
   }
 
-  /** As the shell does: before each tick the machine learns how much room there is. */
+  /** As the shell does: before each tick the machine gets the free space. */
   override now(): Millis {
     return this.nodeClock.now()
   }
@@ -375,7 +380,7 @@ export class NodeProcess extends Process {
     if (leader !== undefined) this.world.observer.logApplied(this, logApplied, leader.state)
   }
 
-  /** A store that failed or is suspect ends its process, and whoever supervises it starts it again. Nothing else may. */
+  /** A store that failed or is suspect ends its process, and its supervisor starts it again. Nothing else may. */
   private giveUp(reason: string): void {
     if (this.store.failed || this.distrusted) this.node.restart()
     else this.world.observer.nodeFatal(this, reason)

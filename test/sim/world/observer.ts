@@ -4,7 +4,7 @@ import type { Bytes, SpaceReport } from '@ashlar/proto'
 import type { ClientProcess } from './client-host.ts'
 import type { NodeProcess } from './node-host.ts'
 
-/** Who watches a run. Called at the very moment, before an effect is carried out and before an input is stepped. */
+/** The observer of a run. Called at the very moment, before an effect is executed and before an input is stepped. */
 export interface NodeObserver {
   nodeStarted(node: NodeProcess): void
   nodeEnded(node: NodeProcess, powerLoss: boolean): void
@@ -17,7 +17,7 @@ export interface NodeObserver {
   logCommitted(node: NodeProcess, entry: LogEntry): void
   /** The same voter's map after this entry, and after whatever snapshot came before it. */
   logApplied(node: NodeProcess, index: number, map: MapState): void
-  /** A process was told how much room its store has. */
+  /** A process received the free space of its store. */
   spaceReported(node: NodeProcess, room: SpaceReport): void
   /** A store met the end of its disk. */
   outOfRoom(node: NodeProcess, bytes: Bytes, freeBytes: Bytes): void

@@ -6,8 +6,8 @@ import type { Network } from './network.ts'
 import type { Clock } from './time.ts'
 
 /**
- * One life of one process: what it is told happens one thing at a time, and not at all while its host is paused or suspended.
- * Its clock runs at a rate of its own and starts anywhere.
+ * One incarnation of one process: its inputs are handled one at a time, and not at all while its host is paused or
+ * suspended. Its clock runs at a rate of its own and starts anywhere.
  */
 export abstract class Process implements Endpoint {
   readonly host: string
@@ -77,7 +77,7 @@ export abstract class Process implements Endpoint {
     else this.turn(action)
   }
 
-  /** The host stands still; the clock does not. */
+  /** The host pauses; the clock does not. */
   pause(forMs: number): void {
     this.pauses++
     this.clock.after(forMs, () => {
@@ -87,8 +87,8 @@ export abstract class Process implements Endpoint {
   }
 
   /**
-   * The host stands still, and its monotonic clock with it. What comes meanwhile waits, and is there before the next tick: timers
-   * go by that clock. False when it is suspended already.
+   * The host pauses, and its monotonic clock with it. What comes meanwhile waits, and is there before the next tick:
+   * timers go by that clock. False when it is suspended already.
    */
   suspend(forMs: number): boolean {
     if (this.suspendedAt !== undefined) return false
@@ -103,7 +103,7 @@ export abstract class Process implements Endpoint {
     return true
   }
 
-  /** Ends this life. Silent: nothing tells the peers. */
+  /** Ends this incarnation. Silent: the peers are not notified. */
   protected end(silent: boolean): void {
     if (this.dead) return
     this.dead = true

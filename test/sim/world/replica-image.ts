@@ -68,7 +68,7 @@ export class ReplicaImage {
     return loaded
   }
 
-  /** What opening the store tells of this replica. Damage is found by reading, so it is not told. */
+  /** What opening the store reports of this replica. Damage is found by reading, so it is not reported. */
   stored(extent: ExtentId): StoredReplica {
     return { extent, head: this.head, windows: this.windows.snapshot(), damaged: [] }
   }

@@ -14,15 +14,15 @@ import { differenceOf, readShipped } from './shipped-image.ts'
 import { VirtualTurns } from './virtual-turns.ts'
 
 type Shipped = Parameters<ReplicaStore['execute']>[0]
-/** Small, so that a short life meets every threshold. */
+/** Small, so that a short incarnation meets every threshold. */
 const TUNING = { leafCapacity: 2, checkpointBatches: 7, checkpointIdleMs: 500, maxRepairsPerHour: 1_000_000 }
 /** Of what the simulator itself asks of the store. */
 const OWN_TOKEN = -1
 
 /**
- * One opening of a disk by the store that ships, over its memory driver, in virtual time. What the machine is told comes from
- * that store: what it opened, and every read. The simulator's own image goes on beside it, for the checkers, with each write
- * that the store acknowledged; after a crash the two must agree about all that is on stable storage.
+ * One opening of a disk by the store that ships, over its memory driver, in virtual time. What the machine is told
+ * comes from that store: what it opened, and every read. The simulator's own image goes on beside it, for the checkers,
+ * with each write that the store acknowledged; after a crash the two must agree about all that is on stable storage.
  */
 export class ShippedStore extends OpenStore {
   private readonly turns: VirtualTurns
@@ -59,7 +59,7 @@ export class ShippedStore extends OpenStore {
       )
     })
     const { suspicion } = opened.identity
-    if (suspicion !== undefined) this.world.violation('shipped-store', `${store} is in doubt of itself: ${suspicion}`)
+    if (suspicion !== undefined) this.world.violation('shipped-store', `${store} became suspect: ${suspicion}`)
     return opened
   }
 
@@ -238,7 +238,9 @@ export class ShippedStore extends OpenStore {
     this.agree()
   }
 
-  /** What is on stable storage is what the store acknowledged, or that and some of what it was handed over after that. */
+  /**
+   * What is on stable storage is what the store acknowledged, or that and some of what it was handed over after that.
+   */
   private agree(): void {
     const found = readShipped(this.disk.entries, this.world.clock)
     if (this.disk.entries.entries.size === 0) return

@@ -40,7 +40,7 @@ export class World {
   readonly drivers: readonly ClientDriver[]
   private readonly churner: VolumeChurner | undefined
   readonly sessions: SessionChurner | undefined
-  /** Two people who do not talk to each other. */
+  /** Two operators that act independently. */
   private readonly operators: readonly Operator[]
   readonly membership: Membership
   private readonly replicas: number
@@ -154,12 +154,12 @@ export class World {
     this.network.setCalm(calm)
   }
 
-  /** The volume is there and somebody works on it. */
+  /** The volume exists and a client works on it. */
   ready(): boolean {
     return this.drivers.some((driver) => driver.hasVolume)
   }
 
-  /** Every replica of every extent is in sync, and its primary serves; nobody is missed, and no store is in doubt. */
+  /** Every replica of every extent is in sync, and its primary serves; no store is missing, and none is suspect. */
   healed(): boolean {
     const { truth, serving } = this.checkers
     return (
@@ -170,22 +170,22 @@ export class World {
           serving.serves(record),
       ) &&
       this.membership.lostVoters.length === 0 &&
-      this.doubted.length === 0
+      this.suspects.length === 0
     )
   }
 
   /**
-   * Stores that came into doubt and were not compared, or still hold what was removed, since. What a store holds of an extent whose
-   * place went to another one, since it was declared lost, is kept and never compared.
+   * Stores that became suspect and were not compared, or still hold what was removed, since. What a store holds of an
+   * extent whose place went to another one, since it was declared lost, is kept and never compared.
    */
-  private get doubted(): string[] {
+  private get suspects(): string[] {
     const { extents } = this.checkers.truth.map
     const counts = (store: string, extent: ExtentId): boolean => {
       const record = extents.get(extent)
       return record === undefined || record.assigned.some((member) => member === store)
     }
-    const doubted = [...this.disks].filter(([store, { suspicion }]) => [...suspicion].some((it) => counts(store, it)))
-    return doubted.map(([store]) => store)
+    const suspects = [...this.disks].filter(([store, { suspicion }]) => [...suspicion].some((it) => counts(store, it)))
+    return suspects.map(([store]) => store)
   }
 
   /** Nothing is on its way: no call, no write to a disk. */
@@ -215,7 +215,7 @@ export class World {
     const { voters, learners } = this.membership.current
     const members = `voters ${voters.join(' ')} learners ${learners.join(' ')}`
     const clients = this.drivers.map((driver, index) => `c${index + 1} ${driver.pending} calls`)
-    return [...extents, members, `in doubt ${this.doubted.join(' ')}`, ...clients].join('; ')
+    return [...extents, members, `suspect ${this.suspects.join(' ')}`, ...clients].join('; ')
   }
 
   victims(): Victims {
@@ -240,7 +240,7 @@ export class World {
     }
   }
 
-  /** What was acknowledged of an extent may be gone, since a person accepted that. */
+  /** Acknowledged writes of an extent may be lost, since an operator accepted that. */
   forgive(extent: ExtentId): void {
     const volume = this.checkers.truth.map.volumeNamed(VOLUME_NAME)
     if (volume === undefined || volumeOf(extent) !== volume.id) return
@@ -264,7 +264,7 @@ export class World {
     return 1 + this.chance.between(-this.options.clockError, this.options.clockError)
   }
 
-  /** A client makes the volume, as often as it takes; then everybody opens it. */
+  /** A client makes the volume, as often as it takes; then all clients open it. */
   private createVolume(): void {
     const { options, clock, checkers } = this
     if (checkers.truth.map.volumeNamed(VOLUME_NAME) !== undefined) {

@@ -1,4 +1,6 @@
-/** `read-all.ts DIRECTORY WRITES`: reads every block of a store, compares with what was written, and prints how it went. */
+/**
+ * `read-all.ts DIRECTORY WRITES`: reads every block of a store, compares with what was written, and prints how it went.
+ */
 import assert from 'node:assert/strict'
 import { AshlarError, BLOCK_DATA, sameVersion } from '@ashlar/proto'
 import { openStore } from '../../../packages/node/src/storage/index.ts'
@@ -37,7 +39,7 @@ async function compare(runner: StoreRunner, writes: number): Promise<FlipOutcome
     else {
       if (version.kind === BLOCK_DATA) {
         const right = Buffer.compare(bytes as Uint8Array, content(block, versionOfBytes(bytes as Uint8Array))) === 0
-        assert.ok(right, `block ${block} is returned with bytes that nobody wrote there`)
+        assert.ok(right, `block ${block} is returned with bytes that were never written there`)
       }
       if (!sameVersion(version, model.versions.get(block))) changed.push(block)
     }
