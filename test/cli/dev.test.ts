@@ -99,7 +99,7 @@ describe('ashlar dev', () => {
   it('refuses a second one over the same directory, and changes nothing', async () => {
     const second = startDev(['--data-dir', dataDir])
     assert.equal(await second.ended, 4)
-    assert.match(second.error(), /^ashlar: ashlar dev runs in .* already, as process \d+ \([^\n]*\)\n$/)
+    assert.match(second.error(), /^ashlar: ashlar dev already runs in .*, as process \d+ \([^\n]*\)\n$/)
     assert.equal(JSON.parse(await ok('cluster', 'info', '-o', 'json')).state, 'healthy')
   })
 
@@ -127,7 +127,7 @@ describe('ashlar dev', () => {
       const id = how[0] ?? ''
       await ok('dev', 'stop', ...how, '--data-dir', dataDir)
       const twice = await cli('dev', 'stop', id, '--data-dir', dataDir)
-      assert.deepEqual([twice.code, twice.stderr.includes(`${id} does not run`)], [4, true])
+      assert.deepEqual([twice.code, twice.stderr.includes(`${id} is not running`)], [4, true])
       await ok('dev', 'start', id, '--data-dir', dataDir)
       assert.equal((await cli('dev', 'start', id, '--data-dir', dataDir)).code, 4)
     }

@@ -20,10 +20,10 @@ import type {
 } from '@ashlar/node/config'
 import { AshlarError, ERRORS, type ErrorCode } from '@ashlar/proto'
 
-/** Where a cluster of `ashlar dev` has its API: the first that answers is asked. */
+/** Where a cluster of `ashlar dev` has its API: the first that responds is used. */
 export const DEFAULT_SERVERS = ['http://127.0.0.1:7480', 'http://127.0.0.1:7481', 'http://127.0.0.1:7482']
 
-/** Longer than a node waits for control, so that its own word on what went wrong arrives. */
+/** Longer than a node waits for control, so that the error of the node arrives first. */
 const REQUEST_TIMEOUT_MS = 45_000
 
 interface Request {
@@ -32,7 +32,7 @@ interface Request {
   readonly timeoutMs?: number
 }
 
-/** The API of a cluster, through the first of some nodes that answers. Every call rejects with AshlarError. */
+/** The API of a cluster, through the first of some nodes that responds. Every call rejects with AshlarError. */
 export class ApiClient {
   readonly servers: readonly string[]
 
@@ -98,7 +98,7 @@ export class ApiClient {
     return this.call(`/v1/volumes/${encodeURIComponent(volume)}/acknowledge-loss`, { method: 'POST' })
   }
 
-  /** What ending sessions of a volume fences; changes nothing. Absent: all that hold it. */
+  /** What ending sessions of a volume would fence; changes nothing. Absent: all that hold it. */
   detachReport(volume: string, sessions: readonly number[] | undefined): Promise<DetachReport> {
     const query = sessions === undefined ? '' : `?sessions=${sessions.join(',')}`
     return this.call(`/v1/volumes/${encodeURIComponent(volume)}/detach${query}`)
@@ -109,7 +109,7 @@ export class ApiClient {
     return this.call(`/v1/volumes/${encodeURIComponent(volume)}/detach`, { method: 'POST', body })
   }
 
-  /** What declaring a node lost for good comes to; changes nothing. */
+  /** What declaring a node permanently lost would cost; changes nothing. */
   loseReport(id: string): Promise<LoseReport> {
     return this.call(`/v1/nodes/${encodeURIComponent(id)}/lost`)
   }
@@ -126,7 +126,7 @@ export class ApiClient {
     return this.call('/v1/local', timeoutMs === undefined ? {} : { timeoutMs })
   }
 
-  /** The scrub of the node that answers. */
+  /** The scrub of the node that responds. */
   scrub(): Promise<ScrubResponse> {
     return this.call(SCRUB_PATH)
   }
@@ -144,8 +144,8 @@ export class ApiClient {
       const response = await send(server, path, request)
       if (response !== undefined) return await read<T>(server, response)
     }
-    throw new AshlarError('NO_CONTROL', `no node answers at ${this.servers.join(', ')}`, {
-      hint: 'start a cluster with "ashlar dev", or say with --server or ASHLAR_SERVER where a node has its API',
+    throw new AshlarError('NO_CONTROL', `no node responds at ${this.servers.join(', ')}`, {
+      hint: 'start a cluster with "ashlar dev", or set --server or ASHLAR_SERVER to the API of a node',
     })
   }
 }
@@ -156,23 +156,23 @@ function forcePath(volume: string, extent: number): string {
   return `/v1/volumes/${encodeURIComponent(volume)}/extents/${extent}/force-primary`
 }
 
-/** Undefined when nobody listens there: then nothing was done, and the next server may be asked. */
+/** Undefined when no process listens there: then nothing was done, and the next server may be tried. */
 async function send(server: string, path: string, request: Request): Promise<Response | undefined> {
   const { method = 'GET', body, timeoutMs = REQUEST_TIMEOUT_MS } = request
   try {
     return await fetch(new URL(path, server), {
       method,
-      // It takes whole milliseconds only, and what is left of a deadline is none.
+      // AbortSignal takes whole milliseconds only, and the rest of a deadline is a fraction.
       signal: AbortSignal.timeout(Math.ceil(timeoutMs)),
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
     })
   } catch (error) {
     if (error instanceof DOMException && error.name === 'TimeoutError') {
-      throw new AshlarError('TIMEOUT', `${server} did not answer within ${timeoutMs / 1000} s`, { cause: error })
+      throw new AshlarError('TIMEOUT', `${server} did not respond within ${timeoutMs / 1000} s`, { cause: error })
     }
     if (isRefused(error)) return undefined
     throw new AshlarError('NO_CONTROL', `the connection to ${server} failed: ${causeOf(error)}`, {
-      hint: 'see whether the node runs, and whether it did what was asked',
+      hint: 'check whether the node runs, and whether it executed the request',
       cause: error,
     })
   }
@@ -185,9 +185,13 @@ async function read<T>(server: string, response: Response): Promise<T> {
   if (response.ok && data !== undefined) return data as T
   const failure = (data as Partial<ApiError> | undefined)?.error
   if (failure === undefined) {
-    throw new AshlarError('INTERNAL', `${server} answered ${response.status} with something that is not Ashlar's API`, {
-      hint: 'see whether --server names the API of a node, and not its peer or NBD address',
-    })
+    throw new AshlarError(
+      'INTERNAL',
+      `${server} responded with status ${response.status} and a body that is not of the Ashlar API`,
+      {
+        hint: 'check that --server is the API address of a node, not its peer or NBD address',
+      },
+    )
   }
   const code: ErrorCode = Object.hasOwn(ERRORS, failure.code) ? failure.code : 'INTERNAL'
   throw new AshlarError(code, failure.message, failure.hint === '' ? {} : { hint: failure.hint })
@@ -201,7 +205,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Failures after which nobody can have received the request. */
+/** Failures after which no node can have received the request. */
 const REFUSED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
 
 function isRefused(error: unknown): boolean {

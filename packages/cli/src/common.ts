@@ -15,11 +15,11 @@ export interface Session {
 /** Options that every command takes, after its name or before it. */
 export function addCommonOptions(command: Command): Command {
   return command
-    .option('--server <url>', 'API of a node, or of several with commas: the first that answers is asked')
+    .option('--server <url>', 'API of a node, or of several with commas: the first that responds is used')
     .option('-o, --output <format>', 'table, wide, json, yaml or name')
 }
 
-/** What the common options of a command come to, with the environment and the defaults. */
+/** The common options of a command, completed by the environment and the defaults. */
 export function sessionOf(io: Io, command: Command): Session {
   const options = mergedOptions(command)
   const servers = parseList(String(options['server'] ?? io.environment['ASHLAR_SERVER'] ?? ''))
@@ -30,7 +30,7 @@ export function sessionOf(io: Io, command: Command): Session {
   }
 }
 
-/** Options of a command and of the words before it; what stands nearer to the command wins. */
+/** Options of a command and of its parents; those nearer to the command take precedence. */
 export function mergedOptions(command: Command): Record<string, unknown> {
   const merged: Record<string, unknown> = {}
   for (let at: Command | null = command; at !== null; at = at.parent) {
@@ -45,7 +45,7 @@ function parseServer(text: string): string {
   throw new AshlarError('USAGE', `--server: "${text}" is not an address`, { hint: 'write http://HOST:PORT' })
 }
 
-/** Adds a flag for each option of a table; the loader of options reads what they were given. */
+/** Adds a flag for each option of a table; the loader of options reads their values. */
 export function addTableOptions(command: Command, table: OptionTable): Command {
   for (const spec of Object.values(table)) command.addOption(tableOption(spec))
   return command
@@ -54,8 +54,8 @@ export function addTableOptions(command: Command, table: OptionTable): Command {
 function tableOption(spec: OptionSpec<unknown>): Option {
   const flags = spec.placeholder === undefined ? `--${spec.name}` : `--${spec.name} <${spec.placeholder}>`
   const fallback = spec.defaultText ?? (spec.default === undefined ? undefined : spec.print(spec.default))
-  const told = spec.placeholder === undefined || fallback === undefined ? '' : ` (default: ${fallback})`
-  const option = new Option(flags, `${spec.meaning}${told}`)
+  const shownDefault = spec.placeholder === undefined || fallback === undefined ? '' : ` (default: ${fallback})`
+  const option = new Option(flags, `${spec.meaning}${shownDefault}`)
   if (spec.list === true) option.argParser((value: string, before: readonly string[] = []) => [...before, value])
   return option
 }

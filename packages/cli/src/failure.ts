@@ -13,7 +13,7 @@ export function describeFailure(error: unknown): string {
   return oneLine(hint === undefined || hint === '' ? message : `${message} (${hint})`)
 }
 
-/** Tells a failure on standard error and gives the exit code. What nobody expected comes with its stack: it is our bug. */
+/** Prints a failure on standard error and returns the exit code. An unexpected error comes with its stack: it is our bug. */
 export function report(io: Io, error: unknown): number {
   io.error(`ashlar: ${describeFailure(error)}\n`)
   if (!(error instanceof AshlarError) && error instanceof Error) io.error(`${error.stack ?? ''}\n`)

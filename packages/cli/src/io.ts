@@ -2,9 +2,9 @@ import { ERRORS } from '@ashlar/proto'
 
 /** What a command talks to: the process's own streams, or a test's. */
 export interface Io {
-  /** Results: what a script reads. */
+  /** Results, for scripts. */
   readonly out: (text: string) => void
-  /** Progress, messages and errors: what a person reads. */
+  /** Progress, messages and errors, for people. */
   readonly error: (text: string) => void
   readonly environment: Readonly<Record<string, string | undefined>>
   /** True where progress may be drawn over itself. */
@@ -12,8 +12,7 @@ export interface Io {
 }
 
 export function processIo(): Io {
-  // Whoever read the results has gone, as in `ashlar volume ls | head -1`: there is nobody left to tell anything, not even
-  // that, and without a listener Node would tell it with a stack.
+  // The reader of the results ended, as in `ashlar volume ls | head -1`. Without a listener Node would print a stack.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error
     process.exit(ERRORS.INTERNAL.exit)

@@ -21,7 +21,7 @@ export async function main(args: readonly string[], io: Io = processIo()): Promi
   }
 }
 
-/** Help that was asked for is no failure; anything else that commander refuses is told as one line, like all failures. */
+/** Requested help is no failure; anything else that commander refuses is printed as one line, like all failures. */
 function usageExit(io: Io, error: CommanderError): number {
   if (error.exitCode === 0) return 0
   // Help in place of a missing verb has been printed: there is nothing to add.

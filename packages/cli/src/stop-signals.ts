@@ -6,14 +6,14 @@ export const STOP_WITH_INPUT = 'ASHLAR_STOP_WITH_INPUT'
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
 export interface StopRequests {
-  /** Resolves with what asked, once something does. */
+  /** Resolves with the source of the first stop request. */
   readonly asked: Promise<string>
   /** Ends the watch, so that nothing keeps the process alive. */
   release(): void
 }
 
 /**
- * Watches for what asks a process to end: SIGTERM, SIGINT, SIGHUP, or the end of standard input where
+ * Watches for stop requests: SIGTERM, SIGINT, SIGHUP, or the end of standard input where
  * ASHLAR_STOP_WITH_INPUT is set. A second SIGINT, from a person who does not want to wait, calls `now`; a second SIGTERM
  * does not, since two programs may each send one.
  */

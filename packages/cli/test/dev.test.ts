@@ -64,7 +64,7 @@ describe('the plan of a development cluster', () => {
   })
 
   it('is refused when ports run out', () => {
-    assert.throws(() => checkDevOptions({ ...OPTIONS, apiPort: 65_434 }), /--api-port: 65434 leaves no room/)
+    assert.throws(() => checkDevOptions({ ...OPTIONS, apiPort: 65_434 }), /--api-port: 65434 leaves too few ports/)
     checkDevOptions({ ...OPTIONS, apiPort: 65_433 })
   })
 })
@@ -103,7 +103,7 @@ describe('the state of a development cluster', () => {
     assert.deepEqual(withPid(stateOf([1, 2, 3, 4]), 'gateway', 9), stateOf([1, 2, 3, 9]))
   })
 
-  it('that is damaged is told with what to do', async (t) => {
+  it('that is damaged is reported with what to do', async (t) => {
     const directory = await temporary(t)
     for (const text of ['{', '{}', 'null', '{"pid":1,"apiPort":7480,"nodes":[{"id":"n1"}]}']) {
       await writeFile(join(directory, 'dev.json'), text)
@@ -126,7 +126,7 @@ describe('processes of dev', () => {
     assert.equal(await runsCommand(pid, command), false)
   })
 
-  it('that ignore being asked are killed', async (t) => {
+  it('that ignore SIGTERM are killed', async (t) => {
     const log = join(await temporary(t), 'log')
     const command = script(`process.on('SIGTERM', () => {}); console.log('ashlar: ready'); ${forever}`)
     const child = await startProcess({ command, log }, 'alone')
@@ -136,7 +136,7 @@ describe('processes of dev', () => {
     assert.equal(isAlive(pid), false)
   })
 
-  it('are told nothing by the environment but how much to log, and that they end with dev', async (t) => {
+  it('get only the log level and the end with dev from the environment', async (t) => {
     const log = join(await temporary(t), 'log')
     process.env['ASHLAR_API'] = '127.0.0.1:1'
     process.env['ASHLAR_LOG_LEVEL'] = 'debug'
@@ -178,7 +178,7 @@ describe('ports', () => {
     })
   })
 
-  it('that nobody has, and sockets that nobody listens behind, are free', async (t) => {
+  it('that are unused, and sockets without a listener, are free', async (t) => {
     const path = join(await temporary(t), 'stale.sock')
     await writeFile(path, '')
     await checkPorts([{ address: `unix:${path}`, who: 'NBD', flag: '--nbd' }])

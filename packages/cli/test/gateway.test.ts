@@ -69,7 +69,7 @@ describe('a gateway that cannot listen', () => {
 })
 
 describe('metrics of a gateway', () => {
-  it('move with what the NBD server tells', async () => {
+  it('follow the events of the NBD server', async () => {
     const register = createRegister()
     const { observer, insecureListener } = gatewayMetrics(register)
     observer.connectionOpened()

@@ -134,7 +134,7 @@ describe('an import', () => {
     assert.ok(volume.mostRunning > 1 && volume.mostRunning <= 8, `${volume.mostRunning} at once`)
   })
 
-  it('tells progress that sums up to the image', async () => {
+  it('reports progress that adds up to the image', async () => {
     const image = sampleImage()
     let [bytes, zeroes] = [0, 0]
     await importImage(inPieces(image, 65_536), new MemoryVolume(8 * CHUNK_BYTES), (count, hole) => {

@@ -37,7 +37,7 @@ describe('a failure', () => {
     assert.equal(describeFailure(new AshlarError('USAGE', 'a', { hint: '' })), 'a')
   })
 
-  it('has the exit code of its kind, and comes with its stack only when nobody expected it', () => {
+  it('has the exit code of its kind, and comes with its stack only when it is unexpected', () => {
     const { io, error } = textIo()
     assert.equal(report(io, new AshlarError('TIMEOUT', 'late')), 6)
     assert.equal(error(), 'ashlar: late\n')
@@ -71,7 +71,7 @@ describe('a request to stop', () => {
     stop.release()
   })
 
-  it('comes with the end of standard input where that was asked for', async () => {
+  it('comes with the end of standard input where that is enabled', async () => {
     const input = new PassThrough()
     const stop = stopRequests(never, { [STOP_WITH_INPUT]: '1' }, input)
     input.end()

@@ -40,19 +40,19 @@ const EXTENTS = [
 ]
 
 describe('cluster', () => {
-  it('info tells health on one screen, and whole as JSON', async (t) => {
+  it('info shows health on one screen, and all of it as JSON', async (t) => {
     const { url } = await fakeApi(t, { 'GET /v1/cluster': { body: DEGRADED } })
     const { code, out } = await ashlar(['cluster', 'info', '--server', url])
     assert.equal(code, 0)
     assert.match(out, /^State: +degraded$/m)
-    assert.match(out, /^Nodes: +2 of 3 up, control is led by n1$/m)
+    assert.match(out, /^Nodes: +2 of 3 up, leader of control: n1$/m)
     assert.match(out, /^Voters: +n1, n2, n3$/m)
     assert.match(out, /^Feature level: +0$/m)
     assert.match(out, /^Why: +node n3 is down$/m)
     assert.deepEqual(JSON.parse((await ashlar(['cluster', 'info', '-o', 'json', '--server', url])).out), DEGRADED)
   })
 
-  it('info tells the feature level, and whom it waits for', async (t) => {
+  it('info shows the feature level, and the nodes that it waits for', async (t) => {
     const raised = await fakeApi(t, { 'GET /v1/cluster': { body: { ...CLUSTER, featureLevel: 1 } } })
     assert.match((await ashlar(['cluster', 'info', '--server', raised.url])).out, /^Feature level: +1$/m)
     const mixed = { ...CLUSTER, featureLevel: 0, featureLevelWaitsFor: WAITS }
@@ -98,7 +98,7 @@ describe('cluster', () => {
     assert.match(out, /node n3 is down/)
   })
 
-  it('check exits 8 when a node did not respond: nobody knows how it is', async (t) => {
+  it('check exits 8 when a node did not respond, since its state is unknown', async (t) => {
     const { url } = await fakeApi(t, { 'GET /v1/cluster': { body: { ...CLUSTER, notResponding: ['n2'] } } })
     assert.equal((await ashlar(['cluster', 'check', '--server', url])).code, 8)
   })
@@ -189,7 +189,7 @@ describe('volumes', () => {
 })
 
 describe('extents', () => {
-  it('show the standing of each replica and how far it is behind, where somebody knows', async (t) => {
+  it('show the standing of each replica and how far it is behind, where that is known', async (t) => {
     const { url } = await fakeApi(t, { 'GET /v1/volumes/demo/extents': { body: EXTENTS } })
     const { out } = await ashlar(['extent', 'ls', 'demo', '--server', url])
     assert.match(out, /^0 +recovering +n1 +3 +n1:in-sync n2:joining\(-120\) n3:out$/m)
@@ -214,7 +214,7 @@ describe('extent force-primary', () => {
     return { node, state, lastEpoch: lastSeq === null ? null : 3, lastSeq, commitSeq: lastSeq }
   }
   const report = {
-    ...{ extent: 'demo/0', possible: true, because: ['nobody serves it'], mayBeLost: ['all after seq 7'] },
+    ...{ extent: 'demo/0', possible: true, because: ['it has no primary'], mayBeLost: ['all after seq 7'] },
     ...{ replica: held('n1', 7), others: [held('n2', null)] },
   }
   const path = '/v1/volumes/demo/extents/0/force-primary'
@@ -225,9 +225,12 @@ describe('extent force-primary', () => {
     const { code, out, error } = await ashlar([...args, '--server', url])
     assert.equal(code, 4)
     assert.match(out, /^May be lost: +all after seq 7$/m)
-    assert.match(out, /^Would go on: +n1 \(up\): last write epoch 3, seq 7; knows up to seq 7 acknowledged$/m)
-    assert.match(out, /^Others: +n2 \(down\): could not be asked$/m)
-    assert.match(error, /extent demo\/0 was left as it is \(add --accept-data-loss to do it\)/)
+    assert.match(
+      out,
+      /^Would be primary: +n1 \(up\): last write epoch 3, seq 7; acknowledged up to seq 7, as far as it knows$/m,
+    )
+    assert.match(out, /^Others: +n2 \(down\): did not respond$/m)
+    assert.match(error, /extent demo\/0 was not changed \(add --accept-data-loss to do it\)/)
     assert.deepEqual(
       requests.map(({ method }) => method),
       ['GET'],
@@ -271,18 +274,21 @@ describe('node lost', () => {
     const { code, out, error } = await ashlar(['node', 'lost', 'n3', '--server', url])
     assert.equal(code, 4)
     assert.match(out, /^It costs: +only it holds demo\/0$/m)
-    assert.match(error, /n3 was left as it is \(add --yes to do it\)/)
+    assert.match(error, /n3 was not changed \(add --yes to do it\)/)
     assert.deepEqual(
       requests.map(({ method }) => method),
       ['GET'],
     )
   })
 
-  it('with --yes is one request, and tells what it came to', async (t) => {
+  it('with --yes is one request, and reports the result', async (t) => {
     const { url, requests } = await fakeApi(t, { 'POST /v1/nodes/n3/lost': { body: report } })
     const { code, out } = await ashlar(['node', 'lost', 'n3', '--yes', '--server', url])
     assert.deepEqual([code, requests[0]?.body], [0, { acceptDataLoss: true }])
-    assert.equal(out, 'n3 is declared lost: 4 replicas get places elsewhere, 1 extents have nobody else.\n')
+    assert.equal(
+      out,
+      'n3 is declared lost: 4 replicas are assigned to other nodes, 1 extents have no other full copy.\n',
+    )
   })
 })
 
@@ -308,7 +314,7 @@ describe('a failure', () => {
   it('to reach any node exits 5 and says how to start one', async () => {
     const { code, error } = await ashlar(['volume', 'ls', '--server', 'http://127.0.0.1:2'])
     assert.equal(code, 5)
-    assert.match(error, /no node answers at http:\/\/127\.0\.0\.1:2 \(start a cluster with "ashlar dev"/)
+    assert.match(error, /no node responds at http:\/\/127\.0\.0\.1:2 \(start a cluster with "ashlar dev"/)
   })
 
   it('to reach one node is none while another one answers', async (t) => {
@@ -317,14 +323,14 @@ describe('a failure', () => {
     assert.equal((await ashlar(['volume', 'ls', '-o', 'name'], environment)).out, 'demo\n')
   })
 
-  it('that something else listens there is told as such', async (t) => {
+  it('of a server that is not Ashlar is reported as such', async (t) => {
     const { url } = await fakeApi(t, { 'GET /v1/volumes': { status: 404, body: 'nginx' } })
     const { code, error } = await ashlar(['volume', 'ls', '--server', url])
     assert.equal(code, 1)
-    assert.match(error, /is not Ashlar's API/)
+    assert.match(error, /a body that is not of the Ashlar API/)
   })
 
-  it('to find the image of an import is told before a cluster is looked for', async () => {
+  it('to find the image of an import is reported before the cluster is contacted', async () => {
     const { code, error } = await ashlar(['volume', 'import', '/nonexistent/x.img', 'demo', '--server', '127.0.0.1:2'])
     assert.deepEqual([code, error], [3, 'ashlar: /nonexistent/x.img does not exist\n'])
   })
@@ -363,7 +369,7 @@ describe('cluster check --deep', () => {
     })
   })
 
-  it('tells blocks that stay different, and those that do not match their checksum', async (t) => {
+  it('reports blocks that stay different, and those that do not match their checksum', async (t) => {
     const replicas = [
       await fakeApi(t, { [first]: page([{ block: 1, ...block }]) }),
       await fakeApi(t, {
@@ -407,7 +413,7 @@ describe('cluster check --deep', () => {
     assert.deepEqual([code, JSON.parse(out).problems, looks], [0, [], 3])
   })
 
-  it('tells a replica that cannot be read, and compares the others', async (t) => {
+  it('reports a replica that cannot be read, and compares the others', async (t) => {
     const one = await fakeApi(t, { [first]: page([{ block: 1, ...block }]) })
     const api = await fakeApi(t, volumeApi(['n1', 'n2'], [one.url, 'http://127.0.0.1:2']))
     const { code, out } = await ashlar(['cluster', 'check', '--deep', '-o', 'json', '--server', api.url])

@@ -12,13 +12,13 @@ const report = {
 const path = '/v1/volumes/demo/detach'
 
 describe('volume detach', () => {
-  it('without --yes only says whom it fences, and exits 4', async (t) => {
+  it('without --yes only reports what it would fence, and exits 4', async (t) => {
     const { url, requests } = await fakeApi(t, { [`GET ${path}`]: { body: report } })
     const { code, out, error } = await ashlar(['volume', 'detach', 'demo', '--all', '--server', url])
     assert.equal(code, 4)
     assert.match(out, /^Would be fenced: +worker on host, shared, session 4711$/m)
-    assert.match(out, /^Comes of it: +1 other sessions go on$/m)
-    assert.match(error, /volume demo was left as it is \(add --yes to do it\)/)
+    assert.match(out, /^Consequences: +1 other sessions go on$/m)
+    assert.match(error, /volume demo was not changed \(add --yes to do it\)/)
     assert.deepEqual(
       requests.map(({ method }) => method),
       ['GET'],
@@ -35,19 +35,22 @@ describe('volume detach', () => {
     assert.match(out, /^Fenced: worker on host, shared, session 4711; another/)
   })
 
-  it('names sessions that were gone already', async (t) => {
+  it('names sessions that had ended already', async (t) => {
     const { url } = await fakeApi(t, {
       [`GET ${path}`]: { body: report },
       [`POST ${path}`]: { body: { ...report, sessions: report.sessions.slice(0, 1), alreadyEnded: [4712] } },
     })
     const { out } = await ashlar(['volume', 'detach', 'demo', '--all', '--yes', '--server', url])
-    assert.match(out, /^Fenced: worker on host, shared, session 4711; session 4712, which had ended already\. No write/)
+    assert.match(
+      out,
+      /^Fenced: worker on host, shared, session 4711; session 4712, which had ended already\. None of their writes/,
+    )
   })
 
-  it('wants to know which sessions, once', async () => {
+  it('requires the sessions, given in one way', async () => {
     for (const flags of [[], ['--all', '--session', '1']]) {
       const { code, error } = await ashlar(['volume', 'detach', 'demo', ...flags])
-      assert.deepEqual([code, error], [2, 'ashlar: say which sessions are to end (either --session ID or --all)\n'])
+      assert.deepEqual([code, error], [2, 'ashlar: no sessions were given (give either --session ID or --all)\n'])
     }
     const { code, error } = await ashlar(['volume', 'detach', 'demo', '--session', 'x'])
     assert.deepEqual([code, error], [2, 'ashlar: "x" is not a session (see `ashlar volume describe`)\n'])

@@ -10,16 +10,16 @@ export interface DeepReport {
   /** Replicas that were read, and blocks that were read in all of them together. */
   readonly replicas: number
   readonly blocks: number
-  /** Blocks that differed each time they were looked at, and changed in between: they are being written. */
+  /** Blocks that differed at each comparison and changed in between: clients are writing them. */
   readonly changing: number
-  /** Replicas that were not read because they are not in sync: what they lack is told by `extent ls`. */
+  /** Replicas that were not read because they are not in sync: `extent ls` shows what they lack. */
   readonly outOfSync: number
-  /** What `problems` tells of blocks, for programs; at most as many. */
+  /** The blocks of `problems`, for programs; at most as many. */
   readonly findings: readonly Finding[]
   readonly problems: readonly string[]
 }
 
-/** A block whose copies are not what they should be, with every copy that was compared. */
+/** A block with copies that differ or are damaged, with every copy that was compared. */
 export interface Finding {
   readonly kind: 'differs' | 'damaged'
   readonly volume: string
@@ -28,7 +28,7 @@ export interface Finding {
   readonly copies: readonly Copy[]
 }
 
-/** One copy; without a version the node has nothing of the block. Damaged: its bytes are missing or do not match the checksum. */
+/** One copy; without a version the node does not have the block. Damaged: its bytes are missing or do not match the checksum. */
 export interface Copy {
   readonly node: string
   readonly version: string | null
@@ -42,13 +42,13 @@ type Block = VersionsResponse['blocks'][number]
 /** A block that differs is read again this often, this long apart: a write on its way is not on all replicas at once. */
 const LOOKS = 20
 const PAUSE_MS = 100
-/** Problems that are told one by one; a whole disk that rots would fill the screen. */
-const TOLD_PROBLEMS = 100
+/** Problems that are listed one by one; a failing disk would fill the screen. */
+const LISTED_PROBLEMS = 100
 
 /**
  * Reads every block of every in-sync replica through the nodes' own API, where each is verified against its checksum, and
- * compares versions and checksums across replicas: of one volume, or of all. Writes may go on meanwhile. Takes as long as
- * reading all disks does. Throws NOT_FOUND for a volume that is not there.
+ * compares versions and checksums across replicas: of one volume, or of all. Writes may continue meanwhile. Takes as long
+ * as reading all disks. Throws NOT_FOUND for a volume that does not exist.
  */
 export async function deepCheck(api: ApiClient, io: Io, volume?: string): Promise<DeepReport> {
   const check = new DeepCheck(api, await api.nodes())
@@ -66,7 +66,7 @@ class DeepCheck {
   private readonly problems: string[] = []
   private readonly findings: Finding[] = []
   private outOfSync = 0
-  private untold = 0
+  private unlisted = 0
   private extents = 0
   private replicas = 0
   private blocks = 0
@@ -87,27 +87,27 @@ class DeepCheck {
       const pages = await this.readAll(where, extent.id, holders, firstBlock)
       firstBlock = pages[0]?.nextBlock ?? null
       for (const page of pages) this.blocks += page.blocks.length
-      this.tellDamaged(where, pages)
+      this.reportDamaged(where, pages)
       await this.settleDifferences(where, extent.id, pages)
     }
   }
 
   report(): DeepReport {
     const { extents, replicas, blocks, changing, outOfSync, findings } = this
-    const more = this.untold === 0 ? [] : [`and ${this.untold} more`]
+    const more = this.unlisted === 0 ? [] : [`and ${this.unlisted} more`]
     return { extents, replicas, blocks, changing, outOfSync, findings, problems: [...this.problems, ...more] }
   }
 
-  /** One page of each holder that answers; one that does not is a problem, and leaves the rest to be compared. */
+  /** One page of each holder that responds; one that does not is a problem, and the rest are compared. */
   private async readAll(where: Where, extent: number, holders: readonly string[], firstBlock: number): Promise<Page[]> {
     const pages = await Promise.all(
       holders.map(async (node): Promise<Page | undefined> => {
         try {
           const client = this.nodes.get(node)
-          if (client === undefined) throw new AshlarError('NOT_FOUND', 'the map does not know it')
+          if (client === undefined) throw new AshlarError('NOT_FOUND', 'the map does not have it')
           return { node, firstBlock, ...(await client.versions(extent, firstBlock)) }
         } catch (error) {
-          this.tell(`${where.name}: the replica on ${node} cannot be read: ${(error as Error).message}`)
+          this.add(`${where.name}: the replica on ${node} cannot be read: ${(error as Error).message}`)
           return undefined
         }
       }),
@@ -115,17 +115,17 @@ class DeepCheck {
     return pages.filter((page) => page !== undefined)
   }
 
-  private tellDamaged(where: Where, pages: readonly Page[]): void {
+  private reportDamaged(where: Where, pages: readonly Page[]): void {
     for (const { node, blocks } of pages) {
       for (const { block, intact } of blocks) {
         if (intact) continue
         const finding = { kind: 'damaged', ...where, block, copies: copiesOf(block, pages) } as const
-        this.tell(`${where.name}: block ${block} on ${node} does not match its checksum`, finding)
+        this.add(`${where.name}: block ${block} on ${node} does not match its checksum`, finding)
       }
     }
   }
 
-  /** Looks again at what differs, until it does not or it is certain. */
+  /** Reads blocks that differ again, until they match or the difference is certain. */
   private async settleDifferences(where: Where, extent: number, pages: readonly Page[]): Promise<void> {
     let current = pages
     let differing = differences(current)
@@ -144,7 +144,7 @@ class DeepCheck {
       differing = still
     }
     if (differing.size === 0) return
-    // A replica that left the set while it was compared lacks what was written since, and is no contradiction.
+    // A replica that left the in-sync set meanwhile lacks later writes: that is no contradiction.
     const still = await this.stillInSync(where)
     const compared = current.filter(({ node }) => still.has(node))
     for (const [block, text] of differences(compared)) {
@@ -152,7 +152,7 @@ class DeepCheck {
       if (changed.has(block)) this.changing++
       else {
         const finding = { kind: 'differs', ...where, block, copies: copiesOf(block, compared) } as const
-        this.tell(`${where.name}: block ${block} differs: ${text}`, finding)
+        this.add(`${where.name}: block ${block} differs: ${text}`, finding)
       }
     }
   }
@@ -162,9 +162,9 @@ class DeepCheck {
     return new Set(now === undefined ? [] : inSyncNodes(now))
   }
 
-  private tell(problem: string, finding?: Finding & Partial<Where>): void {
-    if (this.problems.length >= TOLD_PROBLEMS) {
-      this.untold++
+  private add(problem: string, finding?: Finding & Partial<Where>): void {
+    if (this.problems.length >= LISTED_PROBLEMS) {
+      this.unlisted++
       return
     }
     this.problems.push(problem)

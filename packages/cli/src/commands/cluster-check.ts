@@ -11,12 +11,12 @@ interface CheckResult {
   readonly deep?: DeepReport
 }
 
-/** Exit code of a check that found something. */
+/** Exit code of a check that found a problem. */
 const UNHEALTHY = ERRORS.UNHEALTHY.exit
 
 export function clusterCheck({ io, exit }: Verb): Command {
   const command = new Command('check')
-    .description(`exits ${UNHEALTHY} unless everything is well`)
+    .description(`check the health of the cluster; exits ${UNHEALTHY} if it is not healthy`)
     .option('--deep', 'read and verify every block of every in-sync replica, and compare the replicas')
     .option('--volume <name>', 'compare the replicas of this volume only')
   addCommonOptions(command)
@@ -24,11 +24,11 @@ export function clusterCheck({ io, exit }: Verb): Command {
     'ashlar cluster check',
     'ashlar cluster check --deep',
     'ashlar cluster check --deep --volume demo -o json',
-    'ashlar cluster check && echo well',
+    'ashlar cluster check && echo healthy',
   ])
   return command.action(async (options: { deep?: boolean; volume?: string }) => {
     if (options.volume !== undefined && options.deep !== true) {
-      throw new AshlarError('USAGE', '--volume is for --deep: without it nothing of a volume is read')
+      throw new AshlarError('USAGE', '--volume needs --deep: without it no volume is read')
     }
     const { api, format } = sessionOf(io, command)
     const cluster = await api.cluster()

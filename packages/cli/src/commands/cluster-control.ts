@@ -24,14 +24,14 @@ function printMembers(io: Io, format: Format, members: ControlMembersResponse): 
 }
 
 const CHANGES: Readonly<Record<ChangeMembersRequest['change'], { readonly does: string; readonly example: string }>> = {
-  add: { does: "let a node receive control's log, before it may vote", example: 'add n4' },
-  promote: { does: 'let a node vote that has caught up', example: 'promote n4' },
-  remove: { does: "take a node out of those that keep control's log", example: 'remove n1' },
+  add: { does: "make a node a learner of control's log, before it may vote", example: 'add n4' },
+  promote: { does: 'make a learner that has caught up a voter', example: 'promote n4' },
+  remove: { does: "remove a node from the members of control's log", example: 'remove n1' },
 }
 
-/** `cluster membership add|promote|remove`: who keeps control's log, one change at a time. */
+/** `cluster membership add|promote|remove`: members of control's log, one change at a time. */
 export function clusterMembership(verb: Verb): Command {
-  const command = new Command('membership').description("who keeps control's log: add, promote or remove a node")
+  const command = new Command('membership').description("members of control's log: add, promote or remove a node")
   addCommonOptions(command)
   for (const [change, about] of Object.entries(CHANGES))
     command.addCommand(memberChange(verb, change as ChangeMembersRequest['change'], about))
@@ -54,13 +54,13 @@ function memberChange(
 
 /** `cluster leader show|transfer`. */
 export function clusterLeader(verb: Verb): Command {
-  const command = new Command('leader').description('who leads control')
+  const command = new Command('leader').description('the leader of control')
   addCommonOptions(command)
   return command.addCommand(leaderShow(verb)).addCommand(leaderTransfer(verb))
 }
 
 function leaderShow({ io }: Verb): Command {
-  const command = new Command('show').description("who keeps control's log and who leads it")
+  const command = new Command('show').description("members of control's log and their leader")
   addCommonOptions(command)
   examples(command, ['ashlar cluster leader show', 'ashlar cluster leader show -o json'])
   return command.action(async () => {
@@ -71,7 +71,7 @@ function leaderShow({ io }: Verb): Command {
 
 function leaderTransfer({ io }: Verb): Command {
   const command = new Command('transfer')
-    .description('let another voter lead control')
+    .description('transfer leadership of control to another voter')
     .argument('<node>', 'name of the node, or id of its store')
   addCommonOptions(command)
   examples(command, ['ashlar cluster leader transfer n2'])

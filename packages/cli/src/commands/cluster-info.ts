@@ -22,7 +22,7 @@ export function clusterInfo({ io }: Verb): Command {
   })
 }
 
-/** One line, and one more for each node that keeps the level from rising. A node of an older build tells nothing of it. */
+/** One line, and one more for each node that keeps the level from rising. A node of an older build does not report it. */
 function describeLevel({ featureLevel = 0, featureLevelWaitsFor = [] }: ClusterResponse): string | readonly string[] {
   if (featureLevelWaitsFor.length === 0) return String(featureLevel)
   return [`${featureLevel}, waits for`, ...featureLevelWaitsFor]
@@ -33,7 +33,7 @@ function describeCluster(cluster: ClusterResponse): string {
   const { healthy, recovering, degraded, unavailable } = cluster.extents
   const fields: (readonly [string, string | readonly string[]])[] = [
     ['State', cluster.state],
-    ['Nodes', `${cluster.nodesUp} of ${cluster.nodes} up, control is led by ${cluster.leader ?? 'nobody'}`],
+    ['Nodes', `${cluster.nodesUp} of ${cluster.nodes} up, leader of control: ${cluster.leader ?? 'none'}`],
     ['Voters', cluster.voters.join(', ') || 'none yet'],
     ['Volumes', String(cluster.volumes)],
     [

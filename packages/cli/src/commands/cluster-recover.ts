@@ -18,14 +18,14 @@ const NAMED = 20
 export function clusterRecover({ io }: Verb): Command {
   const command = new Command('recover')
     .description(
-      'rebuild the map from data directories, when so many voters are gone for good that control never comes back',
+      'rebuild the map from data directories, when too many voters are permanently lost for control to come back',
     )
     .requiredOption(
       '--from <dirs>',
-      'data directories of all nodes that are left, with commas; the first keeps control',
+      'data directories of all remaining nodes, with commas; the first one becomes the voter of control',
     )
-    .option('--address <host:port>', 'where the node over the first directory is reached; known when it was a voter')
-    .option('-y, --yes', 'do it; without this it only says what would be certain and what would not')
+    .option('--address <host:port>', 'peer address of the node with the first directory; not needed if it was a voter')
+    .option('-y, --yes', 'do it; without this it only reports what would be certain and what would not')
   addCommonOptions(command)
   examples(command, [
     'ashlar cluster recover --from /var/lib/ashlar/n2,/var/lib/ashlar/n3',
@@ -34,7 +34,7 @@ export function clusterRecover({ io }: Verb): Command {
   return command.action(async ({ from, address, yes }: RecoverFlags) => {
     const directories = parseList(from)
     const format = parseFormat(String(mergedOptions(command)['output'] ?? 'table'))
-    // Only now: most commands have no use for what opens a store, and it takes long to load.
+    // Imported late: it is slow to load, and most commands open no store.
     const { planRecovery, recoverCluster } = await import('@ashlar/node/internal')
     const recovery = await (yes === true ? recoverCluster : planRecovery)(directories, address)
     printOne(io, format, recovery, {
@@ -58,12 +58,12 @@ function describeRecovery(recovery: ClusterRecovery, done: boolean): string {
     volumes,
     certain,
     uncertain,
-    doubtful,
+    suspect,
     missing,
   } = recovery
   return formatFields([
     ['Cluster', `${newCluster}, made of ${cluster}, generation ${generation}: everything older is fenced`],
-    ['Control', `is kept by ${voter.store} at ${voter.address}${done ? '' : ', once this is done'}`],
+    ['Control', `voter ${voter.store} at ${voter.address}${done ? '' : ', once this is done'}`],
     ['Stores', stores.map(describeStore)],
     [
       'Volumes',
@@ -81,33 +81,33 @@ function describeRecovery(recovery: ClusterRecovery, done: boolean): string {
           ),
     ],
     [
-      'Doubtful',
-      doubtful.length === 0
+      'Suspect',
+      suspect.length === 0
         ? 'no extent'
-        : some(doubtful.map((extent) => `${extent}: every store that holds it may have lost something`)),
+        : some(suspect.map((extent) => `${extent}: every store that holds it may have lost something`)),
     ],
     [
       'Missing',
-      missing.length === 0 ? 'no extent' : some(missing.map((extent) => `${extent}: no store that is here knows it`)),
+      missing.length === 0 ? 'no extent' : some(missing.map((extent) => `${extent}: none of these stores holds it`)),
     ],
-    ['Not told', 'volumes of which no directory holds anything, and extents behind the last one that is known'],
+    ['Not covered', 'volumes that no directory holds anything of, and extents after the last known one'],
     ...(done ? [['Next', next(recovery)] as const] : []),
   ])
 }
 
 function describeStore({ store, directory, replicas, evidence }: ClusterRecovery['stores'][number]): string {
-  const doubt = evidence.length === 0 ? '' : `; in doubt: ${evidence.join('; ')}`
-  return `${store} in ${directory}, ${replicas} replicas${doubt}`
+  const suspicion = evidence.length === 0 ? '' : `; suspect: ${evidence.join('; ')}`
+  return `${store} in ${directory}, ${replicas} replicas${suspicion}`
 }
 
 function next({ uncertain, missing }: ClusterRecovery): string[] {
   const steps = [
-    'start the nodes over these directories, then the others over empty ones',
-    'start gateways and programs again that were connected before: they belong to the cluster that is gone',
+    'start the nodes with these directories, then the others with empty ones',
+    'restart gateways and programs that were connected before: they belong to the old cluster',
     'ashlar node ls; ashlar node lost NODE for each that never comes back',
   ]
   if (uncertain.length + missing.length > 0)
-    steps.push('ashlar explain volume NAME, and ashlar volume acknowledge-loss NAME once the loss is known')
+    steps.push('ashlar explain volume NAME, and ashlar volume acknowledge-loss NAME to end the warning')
   return steps
 }
 

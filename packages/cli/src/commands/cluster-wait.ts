@@ -8,17 +8,17 @@ import { parsed } from '../flags.ts'
 import { printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
 
-/** From the best on: what is waited for is this state or a better one. */
+/** From the best on: the command waits for this state or a better one. */
 const STATES = ['healthy', 'recovering', 'degraded'] as const
 type State = (typeof STATES)[number]
 
 const POLL_MS = 200
-/** A node gets this long to answer even where the timeout leaves less, so that what is in the way can be told. */
+/** A node gets this long to respond even where the timeout leaves less, so that the error can say what is missing. */
 const LOOK_MS = 2000
 
 export function clusterWait({ io }: Verb): Command {
   const command = new Command('wait')
-    .description('waits until the cluster is in a state, or a better one; exits 6 when it takes too long')
+    .description('wait until the cluster is in a state, or a better one; exits 6 on a timeout')
     .addOption(new Option('--for <state>', 'state to wait for').choices([...STATES]).default('healthy'))
     .option('--timeout <duration>', 'how long', '60s')
   addCommonOptions(command)
@@ -30,7 +30,7 @@ export function clusterWait({ io }: Verb): Command {
   })
 }
 
-/** Also waits for a node to answer at all. Rejects with TIMEOUT, saying what was in the way. */
+/** Also waits for a node to respond at all. Rejects with TIMEOUT and the reason. */
 async function waitFor(api: ApiClient, state: State, timeoutMs: number): Promise<ClusterResponse> {
   const wanted: readonly string[] = STATES.slice(0, STATES.indexOf(state) + 1)
   const deadline = performance.now() + timeoutMs

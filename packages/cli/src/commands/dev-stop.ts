@@ -13,13 +13,13 @@ export function devStop({ io }: Verb): Command {
   const command = new Command('stop')
     .description('stop one node, or the gateway, of a running development cluster')
     .argument('<node>', 'n1, n2, …, or gateway')
-    .option('--kill', 'SIGKILL: it gets no chance to hand over')
-    .option('--data-dir <DIR>', 'where the cluster keeps everything')
+    .option('--kill', 'send SIGKILL, so that it cannot hand over first')
+    .option('--data-dir <DIR>', 'data directory of the cluster')
   examples(command, ['ashlar dev stop n2', 'ashlar dev stop n2 --kill', 'ashlar dev stop gateway'])
   return command.action(async (id: string, options: { kill?: boolean }) => {
     const directory = resolve(String(mergedOptions(command)['dataDir']))
     const pid = await runningPid(await devStateOf(directory), directory, id)
-    if (pid === undefined) throw new AshlarError('CONFLICT', `${id} does not run`, { hint: `ashlar dev start ${id}` })
+    if (pid === undefined) throw new AshlarError('CONFLICT', `${id} is not running`, { hint: `ashlar dev start ${id}` })
     if (options.kill === true) {
       signal(pid, 'SIGKILL')
       await waitForEnds([pid], STOP_MS)
@@ -40,7 +40,7 @@ export async function devStateOf(directory: string): Promise<DevState> {
   })
 }
 
-/** A node or the gateway as the state tells it. Throws NOT_FOUND. */
+/** A node or the gateway as the state file has it. Throws NOT_FOUND. */
 export function devProcess(state: DevState, directory: string, id: string) {
   const found = id === 'gateway' ? state.gateway : state.nodes.find((node) => node.id === id)
   if (found !== undefined) return found
@@ -50,7 +50,7 @@ export function devProcess(state: DevState, directory: string, id: string) {
   })
 }
 
-/** The process that runs it now: whoever serves its data directory, else the one that the state tells. */
+/** The process that runs it now: the one that serves its data directory, else the one in the state file. */
 export async function runningPid(state: DevState, directory: string, id: string): Promise<number | undefined> {
   const found = devProcess(state, directory, id)
   const answering = 'dataDir' in found ? await answeringPid(found) : undefined

@@ -15,7 +15,7 @@ import type { Verb } from '../verb.ts'
 import { devStart } from './dev-start.ts'
 import { devStop } from './dev-stop.ts'
 
-/** Where a development cluster keeps its data, below the directory that the command is run in. */
+/** Data directory of a development cluster, below the current directory. */
 const DEFAULT_DEV_DIRECTORY = '.ashlar/dev'
 
 interface Flags {
@@ -33,14 +33,14 @@ export function dev(verb: Verb): Command {
   const { io, exit } = verb
   const command = new Command('dev')
     .description('a cluster of real processes on this machine with an NBD gateway, in the foreground')
-    .option('--nodes <count>', 'nodes (default: 3, or as many as there were)')
-    .option('--data-dir <DIR>', 'where everything is kept', DEFAULT_DEV_DIRECTORY)
+    .option('--nodes <count>', 'number of nodes (default: 3, or as many as last time)')
+    .option('--data-dir <DIR>', 'data directory', DEFAULT_DEV_DIRECTORY)
     .option(
       '--api-port <PORT>',
       `API port of the first node; the others follow, peer ports are 100 higher (default: ${DEFAULT_API_PORT})`,
     )
     .option('--nbd <HOST:PORT|unix:PATH>', 'where the gateway listens', GATEWAY_OPTIONS.listen.default[0])
-    .option('--volume <NAME>', 'volume to create when it does not exist', 'demo')
+    .option('--volume <NAME>', 'volume to create if it does not exist', 'demo')
     .option('--size <SIZE>', 'its size', '1Gi')
     .option('--replicas <COUNT>', 'its replicas (default: 3, or as many as there are nodes)')
     .option('--restart', 'start a node or gateway again when it dies')
@@ -61,7 +61,7 @@ export function dev(verb: Verb): Command {
     const run = new DevRun(io, options)
     try {
       const started = run.start()
-      // Asked to stop before it serves: the start gives up, and what it began is stopped.
+      // A stop before the cluster serves ends the start, and everything that it started is stopped.
       const ready = await Promise.race([started, stop.asked.then(() => undefined)])
       if (ready !== undefined) {
         const cluster = await new ApiClient(ready.nodes.map(({ api }) => api)).cluster()
@@ -77,7 +77,7 @@ export function dev(verb: Verb): Command {
   })
 }
 
-/** What is not given is as it was the last time in this directory, so that a second run finds its data. */
+/** Options that are not given are as in the last run in this directory, so that a second run finds its data. */
 async function devOptions(flags: Flags): Promise<DevOptions> {
   const dataDir = resolve(flags.dataDir)
   const before = await readState(dataDir)

@@ -6,8 +6,8 @@ import type { Verb } from '../verb.ts'
 
 export function explain({ io }: Verb): Command {
   const command = new Command('explain')
-    .description('why something is as it is, what it waits for, and what to do')
-    .addArgument(new Argument('<kind>', 'what it is').choices(['volume', 'extent', 'node']))
+    .description('why something is in its state, what it waits for, and what to do')
+    .addArgument(new Argument('<kind>', 'kind of thing').choices(['volume', 'extent', 'node']))
     .argument('<name>', 'its name; VOLUME/NUMBER for an extent')
   addCommonOptions(command)
   examples(command, ['ashlar explain volume demo', 'ashlar explain extent demo/0', 'ashlar explain node n2'])

@@ -12,10 +12,10 @@ interface ForceFlags {
 
 export function extentForcePrimary({ io }: Verb): Command {
   const command = new Command('force-primary')
-    .description('make a node primary of an extent that nobody can serve: acknowledged writes may be lost for good')
+    .description('make a node primary of an extent that has no primary: acknowledged writes may be permanently lost')
     .argument('<extent>', 'VOLUME/NUMBER, such as demo/0')
-    .requiredOption('--node <node>', 'node, or id of its store, whose replica goes on')
-    .option('--accept-data-loss', 'do it; without this it only says what may be lost')
+    .requiredOption('--node <node>', 'node, or id of its store, whose replica becomes primary')
+    .option('--accept-data-loss', 'do it; without this it only reports what may be lost')
   addCommonOptions(command)
   examples(command, [
     'ashlar extent force-primary demo/0 --node n3',
@@ -27,7 +27,7 @@ export function extentForcePrimary({ io }: Verb): Command {
     if (acceptDataLoss !== true) {
       const report = await api.forceReport(volume, number, node)
       printOne(io, format, report, { name: extent, describe: () => describeReport(report) })
-      throw new AshlarError('CONFLICT', `extent ${extent} was left as it is`, {
+      throw new AshlarError('CONFLICT', `extent ${extent} was not changed`, {
         hint: report.possible ? 'add --accept-data-loss to do it' : report.because.join('; '),
       })
     }
@@ -35,7 +35,7 @@ export function extentForcePrimary({ io }: Verb): Command {
     printOne(io, format, after, {
       name: extent,
       describe: () =>
-        `${after.primary} is primary of extent ${extent} in epoch ${after.epoch}. Volume ${volume} is marked until ` +
+        `${after.primary} is primary of extent ${extent} in epoch ${after.epoch}. Volume ${volume} shows a warning until ` +
         `"ashlar volume acknowledge-loss ${volume}".\n`,
     })
   })
@@ -53,12 +53,12 @@ function describeReport({ extent, because, mayBeLost, replica, others }: ForceRe
     ['Extent', extent],
     ['Because', because],
     ['May be lost', mayBeLost.length === 0 ? 'nothing: it will be refused' : mayBeLost],
-    ['Would go on', describeHeld(replica)],
+    ['Would be primary', describeHeld(replica)],
     ['Others', others.length === 0 ? 'none' : others.map(describeHeld)],
   ])
 }
 
 function describeHeld({ node, state, lastEpoch, lastSeq, commitSeq }: ForceReport['replica']): string {
-  if (lastSeq === null) return `${node} (${state}): could not be asked`
-  return `${node} (${state}): last write epoch ${lastEpoch}, seq ${lastSeq}; knows up to seq ${commitSeq} acknowledged`
+  if (lastSeq === null) return `${node} (${state}): did not respond`
+  return `${node} (${state}): last write epoch ${lastEpoch}, seq ${lastSeq}; acknowledged up to seq ${commitSeq}, as far as it knows`
 }

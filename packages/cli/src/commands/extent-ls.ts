@@ -30,7 +30,7 @@ export function extentLs({ io }: Verb): Command {
   })
 }
 
-/** `n1:in-sync`, `n3:joining(-120)`: how many blocks it still needs, where somebody knows. */
+/** `n1:in-sync`, `n3:joining(-120)`: with the number of blocks that it still needs, where the primary reports it. */
 function describeReplica({ node, standing, behindBlocks }: ExtentResponse['replicas'][number]): string {
   if (standing === 'in-sync' || behindBlocks === null) return `${node}:${standing}`
   return `${node}:${standing}(-${behindBlocks})`

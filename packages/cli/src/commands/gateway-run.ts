@@ -8,9 +8,9 @@ import type { Verb } from '../verb.ts'
 
 export function gatewayRun({ io, exit }: Verb): Command {
   const command = new Command('run').description(
-    'serves volumes over NBD, in the foreground; a client that opens an export takes the volume over. ' +
+    'serve volumes over NBD, in the foreground; a client that opens an export takes the volume over. ' +
       'Exits 4 when another client takes a volume that is open here. ' +
-      'Sockets passed by LISTEN_FDS (socket activation) take the place of --listen; the log goes to standard error then',
+      'Sockets passed by LISTEN_FDS (socket activation) replace --listen; the log then goes to standard error',
   )
   addTableOptions(command, GATEWAY_OPTIONS)
   addCommonOptions(command)
@@ -28,7 +28,7 @@ export function gatewayRun({ io, exit }: Verb): Command {
     checkGatewayOptions(loaded)
     const { values } = loaded
     const { runGateway } = await import('../gateway/run.ts')
-    // With --stdio what comes on standard input is the client's.
+    // With --stdio, standard input belongs to the client.
     const stop = values.stdio
       ? stopRequests(() => process.exit(1), {}, Readable.from([]))
       : stopRequests(() => process.exit(1))

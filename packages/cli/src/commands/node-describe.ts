@@ -6,7 +6,7 @@ import type { Verb } from '../verb.ts'
 
 export function nodeDescribe({ io }: Verb): Command {
   const command = new Command('describe')
-    .description('one node: what it says of itself, and what it holds of each volume')
+    .description('one node: what it reports of itself, and what it holds of each volume')
     .argument('<id>', 'name of the node, or id of its store')
   addCommonOptions(command)
   examples(command, ['ashlar node describe n1', 'ashlar node describe n1 -o yaml'])
@@ -24,7 +24,7 @@ function describeNode(node: NodeDetailsResponse): string {
     ['State', node.state],
     ['Ready', node.reason === '' ? ready : `${ready}: ${node.reason}`],
     ['Store', `${node.store}, ${node.trust}, opened ${node.startCounter} times`],
-    ['Address', node.address === '' ? 'none: another store has taken it' : node.address],
+    ['Address', node.address === '' ? 'none: another store took it over' : node.address],
     ['API', node.api],
     ['Labels', labelsOf(node)],
     ['Space', spaceOf(node)],
@@ -44,7 +44,7 @@ function describeNode(node: NodeDetailsResponse): string {
 function spaceOf({ space }: NodeDetailsResponse): string {
   if (space == null) return 'unknown'
   const { placement, writes, last } = space.reserves
-  const reserves = `${aboutBytes(placement)} for placement, ${aboutBytes(writes)} for writes, ${aboutBytes(last)} at last`
+  const reserves = `${aboutBytes(placement)} for placement, ${aboutBytes(writes)} for writes, ${aboutBytes(last)} last`
   return `${space.level} since ${space.since}: ${aboutBytes(space.freeBytes)} free; reserves: ${reserves}`
 }
 

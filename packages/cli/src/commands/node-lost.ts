@@ -7,9 +7,9 @@ import type { Verb } from '../verb.ts'
 
 export function nodeLost({ io }: Verb): Command {
   const command = new Command('lost')
-    .description('declare a node lost for good: its replicas get places elsewhere')
+    .description('declare a node permanently lost: its replicas are assigned to other nodes')
     .argument('<id>', 'name of the node, or id of its store')
-    .option('-y, --yes', 'do it; without this it only says what it costs')
+    .option('-y, --yes', 'do it; without this it only reports what it costs')
   addCommonOptions(command)
   examples(command, ['ashlar node lost n3', 'ashlar node lost n3 --yes'])
   return command.action(async (id: string, { yes }: { yes?: true }) => {
@@ -17,7 +17,7 @@ export function nodeLost({ io }: Verb): Command {
     if (yes !== true) {
       const report = await api.loseReport(id)
       printOne(io, format, report, { name: report.node, describe: () => describeReport(report) })
-      throw new AshlarError('CONFLICT', `${report.node} was left as it is`, {
+      throw new AshlarError('CONFLICT', `${report.node} was not changed`, {
         hint: report.possible ? 'add --yes to do it' : report.because.join('; '),
       })
     }
@@ -25,8 +25,8 @@ export function nodeLost({ io }: Verb): Command {
     printOne(io, format, report, {
       name: report.node,
       describe: () =>
-        `${report.node} is declared lost: ${report.replicas} replicas get places elsewhere, ` +
-        `${report.onlyHere.length} extents have nobody else.\n`,
+        `${report.node} is declared lost: ${report.replicas} replicas are assigned to other nodes, ` +
+        `${report.onlyHere.length} extents have no other full copy.\n`,
     })
   })
 }

@@ -14,20 +14,20 @@ interface ScrubFlags {
 
 export function nodeScrub({ io }: Verb): Command {
   const command = new Command('scrub')
-    .description('how far a node is with reading and verifying all that it holds')
+    .description('progress of the scrub of a node, which reads and verifies everything it holds')
     .argument('<id>', 'name of the node, or id of its store')
     .option('--start', 'begin a pass now')
     .option('--pause', 'stop reading until --resume, also across restarts')
-    .option('--resume', 'go on')
+    .option('--resume', 'resume after --pause')
   addCommonOptions(command)
   examples(command, ['ashlar node scrub n1', 'ashlar node scrub n1 --start', 'ashlar node scrub n1 --pause'])
   return command.action(async (id: string, flags: ScrubFlags) => {
     const { api, format } = sessionOf(io, command)
-    const asked = (['start', 'pause', 'resume'] as const).filter((word) => flags[word] === true)
-    if (asked.length > 1) throw new AshlarError('USAGE', `--${asked.join(' and --')} cannot be asked for at once`)
-    const [request] = asked
+    const given = (['start', 'pause', 'resume'] as const).filter((word) => flags[word] === true)
+    if (given.length > 1) throw new AshlarError('USAGE', `--${given.join(' and --')} exclude each other`)
+    const [request] = given
     const node = await api.node(id)
-    // A scrub is the node's own: nobody else can be asked.
+    // A scrub belongs to its node: no other node knows its state.
     const its = new ApiClient([`http://${node.api}`])
     const scrub = await (request === undefined ? its.scrub() : its.commandScrub({ do: request }))
     printOne(io, format, scrub, { name: scrub.state, describe: () => describeScrub(node.id, scrub) })
@@ -52,6 +52,6 @@ function describeScrub(
 }
 
 function found({ blocks, bytes, damagedBlocks, lostLeaves }: NonNullable<ScrubResponse['last']>): string {
-  const lost = lostLeaves === 0 ? '' : `, versions lost in ${lostLeaves} places`
+  const lost = lostLeaves === 0 ? '' : `, versions lost in ${lostLeaves} runs of 256 blocks`
   return `${blocks} blocks and ${formatBytes(bytes)} read, ${damagedBlocks} blocks damaged${lost}`
 }

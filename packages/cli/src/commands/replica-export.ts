@@ -8,7 +8,7 @@ import { formatFields, parseFormat, printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
 import { fileFailure } from './volume-import.ts'
 
-/** Exit code of an image of which something is not proven. */
+/** Exit code of an image that may lack something. */
 const UNPROVEN = ERRORS.UNHEALTHY.exit
 /** Lines that name an extent or a block, at most. */
 const NAMED = 20
@@ -20,10 +20,7 @@ export function replicaExport({ io, exit }: Verb): Command {
     )
     .argument('<volume>', 'name of the volume')
     .argument('<file>', 'the image to write; it must not exist yet')
-    .requiredOption(
-      '--from <dirs>',
-      'data directories of all nodes that are left, with commas; none of them is changed',
-    )
+    .requiredOption('--from <dirs>', 'data directories of all remaining nodes, with commas; none of them is changed')
   addCommonOptions(command)
   examples(command, [
     'ashlar replica export demo demo.img --from /var/lib/ashlar/n1,/var/lib/ashlar/n2,/var/lib/ashlar/n3',
@@ -33,7 +30,7 @@ export function replicaExport({ io, exit }: Verb): Command {
     const directories = parseList(from)
     const format = parseFormat(String(mergedOptions(command)['output'] ?? 'table'))
     if (directories.length === 0) throw new AshlarError('USAGE', '--from names no directory')
-    // Only now: most commands have no use for what opens a store, and it takes long to load.
+    // Imported late: it is slow to load, and most commands open no store.
     const { exportReplicas } = await import('@ashlar/node/internal')
     const report = await intoNewFile(file, (target) => exportReplicas(directories, volume, target))
     printOne(io, format, report, { name: volume, describe: () => describeExport(report) })
@@ -41,14 +38,14 @@ export function replicaExport({ io, exit }: Verb): Command {
   })
 }
 
-/** The file takes its name only once it is whole and on disk. */
+/** The file gets its name only once it is complete and on disk. */
 async function intoNewFile(
   file: string,
   work: (target: ImageTarget) => Promise<ReplicaExport>,
 ): Promise<ReplicaExport> {
   if (await exists(file)) {
     throw new AshlarError('CONFLICT', `${file} exists`, {
-      hint: 'name a new file: an image is never written over another',
+      hint: 'name a new file: an existing one is never overwritten',
     })
   }
   const partial = `${file}.partial-${process.pid}`
@@ -87,7 +84,7 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array, offset: number): 
 function describeExport({ volume, sizeBytes, certain, stores, extents, blocks }: ReplicaExport): string {
   const { uncertain, missing } = extents
   return formatFields([
-    ['Volume', `${volume}, ${formatBytes(sizeBytes)} up to the last extent that these directories know`],
+    ['Volume', `${volume}, ${formatBytes(sizeBytes)} up to the last extent in these directories`],
     ['Proven', certain ? 'every block is what a client could have read last' : 'not everything: see below'],
     ['Stores', stores.map(describeStore)],
     ['Certain', `${extents.certain} extents`],
@@ -99,22 +96,22 @@ function describeExport({ volume, sizeBytes, certain, stores, extents, blocks }:
     ],
     [
       'Missing',
-      missing.length === 0 ? 'no extent' : some(missing.map((it) => `extent ${it} is zeroes: no store knows it`)),
+      missing.length === 0 ? 'no extent' : some(missing.map((it) => `extent ${it} is zeroes: no store holds it`)),
     ],
     ['Blocks', `${blocks.written} with data, ${blocks.fromOneStore} of them on one store only`],
     [
       'Newer',
-      `${blocks.newerElsewhere} blocks have a higher version on a store that does not count: writes that nobody was told of, if all else is certain`,
+      `${blocks.newerElsewhere} blocks have a higher version on a store that is not in sync: writes that were never acknowledged, if everything else is certain`,
     ],
     ['Lost', blocks.lost === 0 ? 'no block' : lostLines(blocks)],
-    ['Not told', 'extents behind the last one that is known'],
+    ['Not covered', 'extents after the last known one'],
   ])
 }
 
 function describeStore({ directory, store, replicas, evidence }: ReplicaExport['stores'][number]): string {
   if (store === null) return `${directory} could not be read: ${evidence.join('; ')}`
-  const doubt = evidence.length === 0 ? '' : `; in doubt: ${evidence.join('; ')}`
-  return `${store} in ${directory}, ${replicas} replicas${doubt}`
+  const suspicion = evidence.length === 0 ? '' : `; suspect: ${evidence.join('; ')}`
+  return `${store} in ${directory}, ${replicas} replicas${suspicion}`
 }
 
 function lostLines({ lost, lostBlocks }: ReplicaExport['blocks']): string[] {

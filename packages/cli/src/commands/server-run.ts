@@ -9,8 +9,11 @@ import type { Verb } from '../verb.ts'
 export function serverRun({ io, exit }: Verb): Command {
   const command = new Command('run')
     .description('one storage node, in the foreground; its log goes to standard output')
-    .option('--config <FILE>', 'options as YAML, by the names of the flags; flags and ASHLAR_… variables win')
-    .option('--print-config', 'print each option with its value and where it came from, and do nothing else')
+    .option(
+      '--config <FILE>',
+      'options as YAML, by the names of the flags; flags and ASHLAR_… variables take precedence',
+    )
+    .option('--print-config', 'print each option with its value and its source, and exit')
   addTableOptions(command, SERVER_OPTIONS)
   examples(command, [
     'ashlar server run --data-dir /var/lib/ashlar --init',
@@ -21,7 +24,7 @@ export function serverRun({ io, exit }: Verb): Command {
   return command.action(async (options: { config?: string; printConfig?: boolean }) => {
     const loaded = await load(io, command, options.config)
     if (options.printConfig === true) return io.out(printOptions(SERVER_OPTIONS, loaded))
-    // Only now: most commands have no use for what a node is made of, and it takes long to load.
+    // Imported late: it is slow to load, and most commands run no node.
     const { runServer } = await import('../server/run.ts')
     exit(await runServer(io, loaded.values))
   })

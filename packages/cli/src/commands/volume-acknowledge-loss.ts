@@ -4,7 +4,7 @@ import type { Verb } from '../verb.ts'
 
 export function volumeAcknowledgeLoss({ io }: Verb): Command {
   const command = new Command('acknowledge-loss')
-    .description('end the warning on a volume whose extents got primaries by force; what was lost stays lost')
+    .description('end the warning on a volume whose extents had primaries forced; lost writes stay lost')
     .argument('<name>', 'name of the volume')
   addCommonOptions(command)
   examples(command, ['ashlar volume acknowledge-loss demo'])

@@ -17,7 +17,7 @@ interface Options {
 
 export function volumeCreate({ io }: Verb): Command {
   const command = new Command('create')
-    .description('create a volume; it is thin: what was never written takes no room')
+    .description('create a volume; it is thin: blocks that were never written take no space')
     .argument('<name>', 'name of the new volume')
     .requiredOption('--size <size>', 'capacity, a multiple of the block size: 512Mi, 10Gi')
     .option(

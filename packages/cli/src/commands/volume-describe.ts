@@ -21,7 +21,7 @@ function describeForced({ extent, node, epoch, acknowledged, reconciled }: Volum
   return `extent ${extent}: ${node} ${how} in epoch ${epoch}, ${known}`
 }
 
-/** What people are told of a volume. */
+/** A volume as text. */
 export function describeVolume(volume: VolumeResponse): string {
   const { healthy, recovering, degraded, unavailable } = volume.extents
   const holders = volume.holders.map(({ session, client, mode }) => `${client}, ${mode}, session ${session}`)
@@ -38,6 +38,6 @@ export function describeVolume(volume: VolumeResponse): string {
     ],
     ['Blocks behind', volume.behindBlocks],
     ...(volume.forced.length === 0 ? [] : [['Forced', volume.forced.map(describeForced)] as const]),
-    ['Attached', holders.length === 0 ? 'by nobody' : holders],
+    ['Attached', holders.length === 0 ? 'none' : holders],
   ])
 }

@@ -13,11 +13,11 @@ interface DetachFlags {
 
 export function volumeDetach({ io }: Verb): Command {
   const command = new Command('detach')
-    .description('end sessions that hold a volume, such as those of clients that are gone: they are fenced')
+    .description('end sessions that hold a volume, such as those of dead clients: they are fenced')
     .argument('<name>', 'name of the volume')
-    .option('--session <id...>', 'session to end, as "ashlar volume describe" names it')
+    .option('--session <id...>', 'session to end, as listed by "ashlar volume describe"')
     .option('--all', 'every session that holds the volume now')
-    .option('-y, --yes', 'do it; without this it only says what it fences')
+    .option('-y, --yes', 'do it; without this it only reports what it would fence')
   addCommonOptions(command)
   examples(command, [
     'ashlar volume detach demo --all',
@@ -29,11 +29,11 @@ export function volumeDetach({ io }: Verb): Command {
     const report = await api.detachReport(name, sessionsOf(flags))
     if (flags.yes !== true) {
       printOne(io, format, report, { name, describe: () => describeReport(report) })
-      throw new AshlarError('CONFLICT', `volume ${name} was left as it is`, {
+      throw new AshlarError('CONFLICT', `volume ${name} was not changed`, {
         hint: report.possible ? 'add --yes to do it' : report.consequences.join('; '),
       })
     }
-    if (report.sessions.length === 0) return io.error(`nobody holds volume ${name}\n`)
+    if (report.sessions.length === 0) return io.error(`no session holds volume ${name}\n`)
     const sessions = report.sessions.map(({ session }) => session)
     const after = await api.detach(name, sessions)
     printOne(io, format, after, {
@@ -46,7 +46,7 @@ export function volumeDetach({ io }: Verb): Command {
 /** Undefined: all of them. Throws USAGE. */
 function sessionsOf({ session, all }: DetachFlags): number[] | undefined {
   if ((session === undefined) === (all === undefined))
-    throw new AshlarError('USAGE', 'say which sessions are to end', { hint: 'either --session ID or --all' })
+    throw new AshlarError('USAGE', 'no sessions were given', { hint: 'give either --session ID or --all' })
   return session?.map((text) => {
     if (/^[1-9]\d{0,15}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text)
     throw new AshlarError('USAGE', `"${text}" is not a session`, { hint: 'see `ashlar volume describe`' })
@@ -56,8 +56,8 @@ function sessionsOf({ session, all }: DetachFlags): number[] | undefined {
 function describeReport({ volume, sessions, consequences }: DetachReport): string {
   return formatFields([
     ['Volume', volume],
-    ['Would be fenced', sessions.length === 0 ? 'nobody' : sessions.map(describeSession)],
-    ['Comes of it', consequences],
+    ['Would be fenced', sessions.length === 0 ? 'no session' : sessions.map(describeSession)],
+    ['Consequences', consequences],
   ])
 }
 
@@ -66,7 +66,7 @@ function describeEnd({ sessions, alreadyEnded = [] }: DetachReport): string {
     ...sessions.map(describeSession),
     ...alreadyEnded.map((session) => `session ${session}, which had ended already`),
   ]
-  return `Fenced: ${ended.join('; ')}. No write of theirs takes effect any more.\n`
+  return `Fenced: ${ended.join('; ')}. None of their writes takes effect any more.\n`
 }
 
 function describeSession({ session, client, mode }: DetachReport['sessions'][number]): string {

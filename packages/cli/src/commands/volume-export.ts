@@ -10,10 +10,10 @@ import { fileFailure } from './volume-import.ts'
 
 export function volumeExport({ io }: Verb): Command {
   const command = new Command('export')
-    .description('copy a volume to a raw image with holes; whoever has the volume open keeps it')
+    .description('copy a volume to a raw image with holes; a client that has the volume open keeps it')
     .argument('<name>', 'name of the volume')
     .argument('<file>', 'the image to write; - for standard output')
-    .option('--peers <a,b,c>', 'peer addresses of nodes; without it the API is asked for them')
+    .option('--peers <a,b,c>', 'peer addresses of nodes; by default, the API supplies them')
   addCommonOptions(command)
   examples(command, ['ashlar volume export demo disk.img', 'ashlar volume export demo - | xz > disk.raw.xz'])
   return command.action(async (name: string, file: string, options: { peers?: string }) => {
@@ -39,7 +39,7 @@ async function exportToFile(volume: ExportSource, file: string, onProgress: OnPr
   }
 }
 
-/** A new file takes the name only once it is whole and on disk: a copy that broke off never looks like an image. */
+/** A new file gets the name only once it is complete and on disk: an interrupted copy never looks like an image. */
 async function writeImage(volume: ExportSource, file: string, onProgress: OnProgress): Promise<void> {
   const partial = `${file}.partial-${process.pid}`
   const handle = await open(partial, 'wx')
@@ -78,9 +78,9 @@ async function writeAll(
 
 async function isDevice(file: string): Promise<boolean> {
   try {
-    const facts = await stat(file)
-    if (facts.isDirectory()) throw new AshlarError('USAGE', `${file} is a directory`)
-    return !facts.isFile()
+    const stats = await stat(file)
+    if (stats.isDirectory()) throw new AshlarError('USAGE', `${file} is a directory`)
+    return !stats.isFile()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
     throw error

@@ -19,11 +19,11 @@ interface Image {
 
 export function volumeImport({ io }: Verb): Command {
   const command = new Command('import')
-    .description('write a raw image to the start of a volume; blocks of zeroes take no room')
+    .description('write a raw image to the start of a volume; blocks of zeroes take no space')
     .argument('<file>', 'the image; - for standard input')
     .argument('<name>', 'name of a volume that exists and is at least as large')
-    .option('--force', 'take the volume over from whoever has it open: they are refused from then on')
-    .option('--peers <a,b,c>', 'peer addresses of nodes; without it the API is asked for them')
+    .option('--force', 'take the volume over from the client that has it open, which is fenced')
+    .option('--peers <a,b,c>', 'peer addresses of nodes; by default, the API supplies them')
   addCommonOptions(command)
   examples(command, ['ashlar volume import disk.img demo', 'xz -dc debian.raw.xz | ashlar volume import - demo'])
   return command.action(async (file: string, name: string, options: Options) => {
@@ -52,23 +52,23 @@ async function openImage(file: string): Promise<Image> {
   let handle: FileHandle | undefined
   try {
     handle = await open(file, 'r')
-    const facts = await handle.stat()
-    if (facts.isDirectory()) throw new AshlarError('USAGE', `${file} is a directory, not an image`)
+    const stats = await handle.stat()
+    if (stats.isDirectory()) throw new AshlarError('USAGE', `${file} is a directory, not an image`)
     const opened = handle
     const bytes = opened.createReadStream({ highWaterMark: 2 ** 20, autoClose: false })
-    return { bytes, size: facts.isFile() ? facts.size : undefined, close: () => opened.close() }
+    return { bytes, size: stats.isFile() ? stats.size : undefined, close: () => opened.close() }
   } catch (error) {
     await handle?.close()
     throw fileFailure(file, error)
   }
 }
 
-/** A failure of the file system, as what it means to the one who named the file. */
+/** A failure of the file system as an error with the name of the file. */
 export function fileFailure(file: string, error: unknown): unknown {
   const { code } = error as NodeJS.ErrnoException
   if (error instanceof AshlarError || code === undefined) return error
   if (code === 'ENOENT') return new AshlarError('NOT_FOUND', `${file} does not exist`, { cause: error })
-  if (code === 'ENOSPC') return new AshlarError('NO_SPACE', `no room is left for ${file}`, { cause: error })
+  if (code === 'ENOSPC') return new AshlarError('NO_SPACE', `no space is left for ${file}`, { cause: error })
   const kind = code === 'EACCES' || code === 'EPERM' ? 'READ_ONLY' : 'INTERNAL'
   return new AshlarError(kind, `${file}: ${(error as Error).message}`, { cause: error })
 }

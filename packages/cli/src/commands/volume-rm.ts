@@ -4,7 +4,7 @@ import type { Verb } from '../verb.ts'
 
 export function volumeRm({ io }: Verb): Command {
   const command = new Command('rm')
-    .description('remove volumes and their bytes for good; refused while somebody has one open')
+    .description('permanently remove volumes and their data; refused while a client has one open')
     .argument('<names...>', 'names of the volumes')
   addCommonOptions(command)
   examples(command, ['ashlar volume rm scratch'])

@@ -20,10 +20,10 @@ import {
 import { type DevState, readState, withPid, writeState } from './state.ts'
 
 const START_MS = 60_000
-/** How long a new cluster may take to bring every replica in sync before the demo begins without. */
+/** How long the start waits for every replica of a new cluster to be in sync. */
 const HEALTHY_MS = 15_000
 const POLL_MS = 100
-/** Longer than a node gives itself to hand over. */
+/** Longer than the time that a node takes to hand over. */
 const STOP_NODE_MS = 25_000
 const STOP_GATEWAY_MS = 15_000
 const RESTART_MS = 1000
@@ -72,10 +72,10 @@ export class DevRun {
     }
   }
 
-  /** Stops the gateway, then all nodes, also those that were started by hand over these data directories. */
+  /** Stops the gateway, then all nodes, also those that were started by hand with these data directories. */
   async stop(): Promise<void> {
     this.stopping = true
-    // A start that is under way gives up at its next step: a process that it began meanwhile must not be missed.
+    // A start in progress ends at its next step: a process that it started meanwhile must be stopped too.
     await this.starting?.catch(() => undefined)
     await this.endAll()
   }
@@ -84,24 +84,24 @@ export class DevRun {
     this.stopping = true
     await this.saving
     const gateway = await this.alivePids('gateway')
-    this.tellKilled(await endProcesses(gateway, STOP_GATEWAY_MS))
+    this.reportKilled(await endProcesses(gateway, STOP_GATEWAY_MS))
     const nodes = await Promise.all(this.plan.nodes.map(({ id }) => this.alivePids(id)))
-    this.tellKilled(await endProcesses(nodes.flat(), STOP_NODE_MS))
+    this.reportKilled(await endProcesses(nodes.flat(), STOP_NODE_MS))
   }
 
-  private tellKilled(pids: readonly number[]): void {
-    if (pids.length > 0) this.io.error(`killed, since they did not end in time: ${pids.join(', ')}\n`)
+  private reportKilled(pids: readonly number[]): void {
+    if (pids.length > 0) this.io.error(`killed processes that did not end in time: ${pids.join(', ')}\n`)
   }
 
   private async refuseSecond(): Promise<void> {
     const before = await readState(this.options.dataDir)
     if (before === undefined || before.pid === process.pid || !isAlive(before.pid)) return
-    // A number that was given to another process by now shows in that none of the nodes answers from this directory.
+    // The pid may belong to another process by now: then no node runs its command.
     for (const node of before.nodes) {
       if (!(await runsCommand(node.pid, node.command))) continue
       throw new AshlarError(
         'CONFLICT',
-        `ashlar dev runs in ${this.options.dataDir} already, as process ${before.pid}`,
+        `ashlar dev already runs in ${this.options.dataDir}, as process ${before.pid}`,
         {
           hint: 'stop it with Ctrl-C, or give another --data-dir, --api-port and --nbd',
         },
@@ -133,7 +133,7 @@ export class DevRun {
     child.once('exit', () => this.onEnd(id, startable, child))
   }
 
-  /** What dies stays dead, so that one can see what that does to the others, unless --restart. */
+  /** A process that dies stays dead unless --restart is set, so that its effect on the others can be observed. */
   private onEnd(id: string, startable: Startable, child: ChildProcess): void {
     if (this.stopping) return
     const again = this.options.restart ? 'starting it again' : `start it again with: ashlar dev start ${id}`
@@ -162,7 +162,7 @@ export class DevRun {
     })
     if (reached) return
     const cluster = await this.look()
-    const reasons = cluster?.reasons.join('; ') ?? 'no node answers'
+    const reasons = cluster?.reasons.join('; ') ?? 'no node responds'
     throw new AshlarError('TIMEOUT', `the nodes did not become a cluster within ${START_MS / 1000} s: ${reasons}`, {
       hint: `see the logs in ${this.options.dataDir}/logs`,
     })
@@ -203,7 +203,7 @@ export class DevRun {
     await this.startChild('gateway', gateway)
     await this.save()
     if (await this.waitUntil(START_MS, () => answersNbd(this.options.nbd, LOOK_MS))) return
-    throw new AshlarError('TIMEOUT', `the gateway did not answer at ${this.options.nbd} within ${START_MS / 1000} s`, {
+    throw new AshlarError('TIMEOUT', `the gateway did not respond at ${this.options.nbd} within ${START_MS / 1000} s`, {
       hint: `see ${gateway.log}`,
     })
   }
@@ -221,7 +221,7 @@ export class DevRun {
   }
 
   private throwIfStopping(): void {
-    if (this.stopping) throw new AshlarError('ABORTED', 'asked to stop before everything served')
+    if (this.stopping) throw new AshlarError('ABORTED', 'stopped before everything served')
   }
 
   private async throwEarlyEnd(): Promise<void> {
@@ -230,7 +230,7 @@ export class DevRun {
       if (!hasEnded(child)) continue
       const log = this.logOf(id)
       const words = await lastWords(log)
-      throw new AshlarError('INTERNAL', `${id} ended ${describeEnd(child)}: ${words ?? 'it did not say why'}`, {
+      throw new AshlarError('INTERNAL', `${id} ended ${describeEnd(child)}: ${words ?? 'it gave no reason'}`, {
         hint: `its log is ${log}`,
       })
     }
@@ -268,7 +268,7 @@ export class DevRun {
     return this.saving
   }
 
-  /** Processes that run a node or the gateway now: our child, the one in the file, the one that answers at the API. */
+  /** Processes that run a node or the gateway now: our child, the one in the file, the one that responds at the API. */
   private async alivePids(id: string): Promise<number[]> {
     const pids = new Set<number>()
     const child = this.children.get(id)
@@ -294,7 +294,7 @@ export async function answeringPid(node: Pick<PlannedNode, 'api' | 'dataDir'>): 
   }
 }
 
-/** What /readyz says. */
+/** Result of /readyz. */
 async function isReady(api: string): Promise<boolean> {
   try {
     return (await fetch(`${api}/readyz`, { signal: AbortSignal.timeout(LOOK_MS) })).ok

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path'
 import { AshlarError, nbdUri, parseListenAddress } from '@ashlar/proto'
 
-/** What `ashlar dev` was asked for, with defaults. */
+/** The options of `ashlar dev`, with defaults. */
 export interface DevOptions {
   readonly nodes: number
   readonly dataDir: string
@@ -22,7 +22,7 @@ export interface PlannedNode {
   readonly peer: string
   readonly dataDir: string
   readonly log: string
-  /** Variables of its surroundings beside the inherited ones. */
+  /** Environment variables beside the inherited ones. */
   readonly environment: Readonly<Record<string, string>>
   /** Whole command line, absolute path of the program first. */
   readonly command: readonly string[]
@@ -47,8 +47,8 @@ const HOST = '127.0.0.1'
 const PEER_PORT_DISTANCE = 100
 const MAX_NODES = PEER_PORT_DISTANCE
 /**
- * Memory in use instead of memory kept for later: buffers of up to a mebibyte come and go all the time, and glibc would keep a heap
- * for each of eight threads, V8 three times 32 MiB for what is new. docs/benchmarks.md has what each is worth.
+ * Keeps memory use low: buffers of up to a mebibyte are allocated and freed all the time, and glibc would keep a heap for each
+ * of eight threads, V8 three young generations of 32 MiB. docs/benchmarks.md has what each is worth.
  */
 export const PROCESS_ENVIRONMENT = {
   NODE_OPTIONS: '--max-semi-space-size=4',
@@ -74,7 +74,7 @@ export function planDev(options: DevOptions, ashlar: readonly string[]): DevPlan
     const api = `${HOST}:${options.apiPort + number}`
     const peer = peers[number] ?? ''
     const dataDir = join(directory, id)
-    const founding = options.nodes === 1 ? ['--init'] : ['--peers', peers.join(','), '--expect', String(peers.length)]
+    const bootstrap = options.nodes === 1 ? ['--init'] : ['--peers', peers.join(','), '--expect', String(peers.length)]
     return {
       id,
       api: `http://${api}`,
@@ -85,7 +85,7 @@ export function planDev(options: DevOptions, ashlar: readonly string[]): DevPlan
       command: [
         ...ashlar,
         ...['server', 'run', '--name', id, '--data-dir', dataDir, '--listen', peer, '--api', api],
-        ...founding,
+        ...bootstrap,
       ],
     }
   })
@@ -100,12 +100,12 @@ export function planDev(options: DevOptions, ashlar: readonly string[]): DevPlan
   }
 }
 
-/** Throws USAGE for what no development cluster can be. */
+/** Throws USAGE for options that no development cluster can have. */
 export function checkDevOptions(options: DevOptions): void {
   const { nodes, apiPort, replicas } = options
   if (nodes < 1 || nodes > MAX_NODES) throw new AshlarError('USAGE', `--nodes: must be from 1 to ${MAX_NODES}`)
   if (apiPort < 1 || apiPort + PEER_PORT_DISTANCE + nodes > 65_536) {
-    throw new AshlarError('USAGE', `--api-port: ${apiPort} leaves no room for the ports of ${nodes} nodes`)
+    throw new AshlarError('USAGE', `--api-port: ${apiPort} leaves too few ports for ${nodes} nodes`)
   }
   if (replicas > nodes) {
     throw new AshlarError('USAGE', `--replicas: ${replicas} replicas need as many nodes, and there are ${nodes}`, {

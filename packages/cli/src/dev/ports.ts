@@ -4,13 +4,13 @@ import { AshlarError, parseListenAddress } from '@ashlar/proto'
 /** An address that a process of the cluster is going to listen on. */
 export interface WantedPort {
   readonly address: string
-  /** Who wants it, for people: `the API of n1`. */
+  /** Its purpose, for messages: `the API of n1`. */
   readonly who: string
   /** What to change when it is taken. */
   readonly flag: string
 }
 
-/** Throws CONFLICT for the first address that somebody listens on: which it is, and what to do. */
+/** Throws CONFLICT for the first address that is in use: which it is, and what to do. */
 export async function checkPorts(wanted: readonly WantedPort[]): Promise<void> {
   for (const { address, who, flag } of wanted) {
     const problem = await listenProblem(address)
@@ -35,7 +35,7 @@ async function listenProblem(address: string): Promise<string | undefined> {
   })
 }
 
-/** A socket file that nobody listens behind is left over from a process that was killed: the gateway replaces it. */
+/** A socket file without a listener is left over from a process that was killed: the gateway replaces it. */
 async function socketProblem(path: string): Promise<string | undefined> {
   return await new Promise((resolve) => {
     const socket = connect(path)
@@ -47,10 +47,10 @@ async function socketProblem(path: string): Promise<string | undefined> {
   })
 }
 
-/** What an NBD server says first. */
+/** The first bytes that an NBD server sends. */
 const GREETING = 'NBDMAGIC'
 
-/** True when an NBD server answers at HOST:PORT or unix:PATH. */
+/** True when an NBD server responds at HOST:PORT or unix:PATH. */
 export async function answersNbd(listener: string, timeoutMs: number): Promise<boolean> {
   return await new Promise((resolve) => {
     const socket = connect(parseListenAddress(listener))

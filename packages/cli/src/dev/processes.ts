@@ -49,7 +49,7 @@ export async function startProcess(
         ...(kind === 'child' ? { [STOP_WITH_INPUT]: '1' } : {}),
       },
     })
-    // The end of the child is an event of its own; the pipe to it just breaks.
+    // The end of the child is an event of its own: an error of the pipe adds nothing.
     child.stdin?.on('error', () => undefined)
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve)
@@ -62,7 +62,7 @@ export async function startProcess(
   }
 }
 
-/** Options of this process's own surroundings (ASHLAR_API, …) are not those of the nodes; how much they log may be. */
+/** ASHLAR_… variables of this process are not options of the nodes; only the log level is passed on. */
 function inheritedEnvironment(): Record<string, string | undefined> {
   const inherited = (name: string): boolean => !name.startsWith('ASHLAR_') || name === 'ASHLAR_LOG_LEVEL'
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => inherited(name)))
@@ -87,8 +87,8 @@ export function isAlive(pid: number): boolean {
 }
 
 /**
- * True when a process lives and runs this command. A number may belong to another process by now: where the system tells
- * command lines, they are compared, so that nothing foreign is ever signalled.
+ * True when a process lives and runs this command. A number may belong to another process by now: where the system shows
+ * command lines, they are compared, so that no foreign process is ever signalled.
  */
 export async function runsCommand(pid: number, command: readonly string[]): Promise<boolean> {
   if (!isAlive(pid)) return false
@@ -100,7 +100,7 @@ export async function runsCommand(pid: number, command: readonly string[]): Prom
   }
 }
 
-/** Asks processes to end and waits; those that have not ended by the deadline are killed. Resolves when none is left. */
+/** Sends SIGTERM and waits; processes that have not ended by the deadline are killed. Resolves when none is left. */
 export async function endProcesses(pids: readonly number[], deadlineMs: number): Promise<number[]> {
   for (const pid of pids) signal(pid, 'SIGTERM')
   const left = await waitForEnds(pids, deadlineMs)
@@ -127,7 +127,7 @@ export async function waitForEnds(pids: readonly number[], deadlineMs: number): 
   }
 }
 
-/** The last line of a log that is a message for people, and not JSON: why a process ended at once. */
+/** The last line of a log that is a plain message, not JSON: why a process ended at once. */
 export async function lastWords(log: string): Promise<string | undefined> {
   const file = await open(log, 'r')
   try {

@@ -17,7 +17,7 @@ export function readyJson(state: DevState, cluster: string): string {
   return `${JSON.stringify({ cluster, nodes, gateway })}\n`
 }
 
-/** What people are told: what is running, and what to try next. */
+/** What is running, and what to try next. */
 export function readyText(state: DevState, options: DevOptions): string {
   const { volume } = options
   const uri = state.gateway?.uri ?? ''

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http'
 import type { Register } from '@ashlar/node/internal'
 import { AshlarError, parseAddress } from '@ashlar/proto'
 
-/** What is told of a listener that could not accept a connection. */
+/** Logs a listener that could not accept a connection. */
 export interface GatewayApiLogger {
   warn(details: object, message: string): void
 }

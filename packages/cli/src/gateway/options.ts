@@ -55,9 +55,10 @@ export const GATEWAY_OPTIONS = {
     ...asOneOf(['cluster', 'memory']),
     name: 'backend',
     placeholder: 'cluster|memory',
-    meaning: 'What is served: volumes of a cluster, or empty disks in the memory of this process, to try a client.',
+    meaning:
+      'Source of the exports: volumes of a cluster, or empty disks in the memory of this process, to try a client.',
     default: 'cluster' as const,
-    cost: 'With memory everything written is gone when the gateway ends.',
+    cost: 'With memory, everything written is lost when the gateway ends.',
   },
   sizeBytes: {
     ...asBytes,
@@ -65,7 +66,7 @@ export const GATEWAY_OPTIONS = {
     placeholder: 'SIZE',
     meaning: 'Size of each disk of --backend memory.',
     default: GIB,
-    cost: 'Memory is taken as it is written to.',
+    cost: 'Memory is allocated as it is written.',
   },
   exports: {
     ...asNames,
@@ -79,9 +80,9 @@ export const GATEWAY_OPTIONS = {
   readOnly: {
     ...asSwitch,
     name: 'read-only',
-    meaning: 'Serve every volume read-only: no attachment is taken, and nobody is refused because of it.',
+    meaning: 'Serve every volume read-only: the gateway attaches to none and fences no other client.',
     default: false,
-    cost: 'Off, a client that opens an export takes its volume over from whoever had it.',
+    cost: 'Off, a client that opens an export takes its volume over from the previous holder.',
   },
   shared: {
     ...asSwitch,
@@ -96,7 +97,7 @@ export const GATEWAY_OPTIONS = {
     placeholder: 'DURATION',
     meaning: 'How long a request may wait while a primary is being replaced or replicas are missing.',
     default: TIMERS.ioTimeoutMs,
-    cost: 'More rides out longer repairs; less reports trouble sooner, which makes file systems go read-only.',
+    cost: 'Higher values tolerate longer outages; lower ones report errors sooner, which makes file systems go read-only.',
   },
   peers: {
     ...asAddresses,
@@ -104,7 +105,7 @@ export const GATEWAY_OPTIONS = {
     placeholder: 'A,B,C',
     optional: true,
     meaning: 'Peer addresses of nodes to learn the cluster from.',
-    defaultText: 'the API at --server is asked',
+    defaultText: 'supplied by the API at --server',
     cost: 'More of them let the gateway start while some are down.',
   },
   api: {
@@ -121,7 +122,7 @@ export const GATEWAY_OPTIONS = {
     name: 'insecure',
     meaning: 'Listen on other addresses than loopback without TLS and credentials.',
     default: false,
-    cost: 'On, whoever reaches the ports can read and destroy the volumes; log and metrics say so.',
+    cost: 'On, anyone who reaches the ports can read and destroy the volumes; log and metrics warn about it.',
   },
   logLevel: {
     ...asOneOf(LOG_LEVELS),
@@ -136,7 +137,7 @@ export const GATEWAY_OPTIONS = {
     name: 'name',
     placeholder: 'NAME',
     optional: true,
-    meaning: 'What people see as the holder of the volumes that are open here.',
+    meaning: 'Name of this gateway as holder of the volumes that it has open.',
     defaultText: 'gateway, host and process id',
     cost: 'None.',
   },
@@ -144,14 +145,13 @@ export const GATEWAY_OPTIONS = {
 
 export type GatewayOptions = OptionValues<typeof GATEWAY_OPTIONS>
 
-/** Throws USAGE for options that contradict each other. */
+/** Throws USAGE for options that exclude each other. */
 export function checkGatewayOptions({ values, sources }: LoadedOptions<typeof GATEWAY_OPTIONS>): void {
   const given = (key: keyof GatewayOptions): boolean => sources[key].from !== 'default'
   const refuse = (message: string, hint: string): never => {
     throw new AshlarError('USAGE', message, { hint })
   }
-  if (values.stdio && given('listen'))
-    refuse('--stdio listens nowhere, and --listen says where', 'leave one of them out')
+  if (values.stdio && given('listen')) refuse('--stdio and --listen exclude each other', 'leave one of them out')
   if (values.readOnly && values.shared) refuse('--read-only and --shared exclude each other', 'leave one of them out')
   if (values.backend === 'cluster' && given('sizeBytes')) {
     refuse('--size is for --backend memory: volumes have the size that they were created with', 'leave it out')

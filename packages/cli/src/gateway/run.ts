@@ -86,7 +86,7 @@ async function serveListeners(
   return await Promise.race(ends)
 }
 
-/** Ends when the client has left, whatever it left with: there is nobody else to serve. */
+/** Ends when its only client has left, whatever the reason. */
 async function serveStandardStream(
   source: ExportSource,
   options: Parameters<typeof serveNbdStream>[2],

@@ -85,7 +85,7 @@ export async function* exportInOrder(
   }
   for await (const run of runsOf(source)) {
     const bytes = run.hole ? undefined : source.read(run.offset, run.length)
-    // It is awaited in its turn; until then a failure must not count as one that nobody handles.
+    // It is awaited in its turn; until then a failure must not count as an unhandled rejection.
     bytes?.catch(() => undefined)
     ahead.push({ run, bytes })
     yield* take(CHUNKS_IN_FLIGHT - 1)

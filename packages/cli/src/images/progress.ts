@@ -4,7 +4,7 @@ import type { Io } from '../io.ts'
 const REDRAW_MS = 500
 const MIB = 2 ** 20
 
-/** Tells on standard error how far a copy is: drawn over itself on a terminal, only at the end elsewhere. */
+/** Shows the progress of a copy on standard error: redrawn in place on a terminal, only at the end elsewhere. */
 export class Progress {
   private readonly io: Io
   private readonly verb: string
@@ -21,7 +21,7 @@ export class Progress {
     this.total = total
   }
 
-  /** `hole`: zeroes that did not have to travel. */
+  /** `hole`: zeroes that were not transferred. */
   add(bytes: number, hole: boolean): void {
     this.bytes += bytes
     if (hole) this.holes += bytes

@@ -6,21 +6,21 @@ import { describeFailure } from '../failure.ts'
 import type { Io } from '../io.ts'
 import { stopRequests } from '../stop-signals.ts'
 
-/** Exit code of a node that ends for any reason but being asked to, or wrong options. */
+/** Exit code of a node that ends for any reason but a stop request or wrong options. */
 const FAILED = 1
 
 /** Runs a node until it is asked to stop. Resolves to the exit code; throws USAGE for wrong options. */
 export async function runServer(io: Io, options: ServerOptions): Promise<number> {
   const insecure = validateServerOptions(options, { empty: await isEmptyDirectory(options.dataDir) })
   const observer = new Observer({ level: options.logLevel, name: options.name, version: VERSION })
-  // A node that cannot go on ends at once: nothing of it may be believed any more, and what it acknowledged is on disk.
+  // A node that cannot continue ends at once: its state is not reliable any more, and what it acknowledged is on disk.
   const fail = (reason: string, cause?: unknown): never => {
     observer.log.fatal({ reason, err: cause }, 'fatal')
     const because = cause instanceof Error ? `: ${cause.message}` : ''
     io.error(`ashlar: ${options.name} cannot go on: ${reason}${because}\n`)
     process.exit(FAILED)
   }
-  process.on('uncaughtException', (error) => fail('an error that nobody expected', error))
+  process.on('uncaughtException', (error) => fail('an unexpected error', error))
   const stop = stopRequests(() => process.exit(FAILED))
   try {
     const node = await startNode(nodeOptions(options, observer, insecure, fail))
@@ -56,7 +56,7 @@ function nodeOptions(
     name: options.name as NodeName,
     labels: options.label,
     peers,
-    // A node that was told of nobody else belongs to a cluster already: only --init founds one of a single node.
+    // A node without peers belongs to a cluster already: only --init makes a cluster of a single node.
     expect: options.init ? 1 : Math.max(2, options.expect ?? peers.length),
     voterCount: options.voters,
     observer,
@@ -83,7 +83,7 @@ async function stopWithin(node: Node, timeoutMs: number, observer: Observer): Pr
   }
 }
 
-/** True for a directory that holds nothing or does not exist. Anything else there is the store's to judge. */
+/** True for a directory that holds nothing or does not exist. The store checks anything else. */
 async function isEmptyDirectory(path: string): Promise<boolean> {
   try {
     return (await readdir(path)).length === 0

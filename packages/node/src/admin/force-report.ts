@@ -7,7 +7,7 @@ import type { ForceReport, LocalExtentResponse } from './schemas.ts'
 
 type Held = ForceReport['replica']
 
-/** What a forced promotion may lose, as far as the stores that respond can tell (A2.10-2). */
+/** What a forced promotion may lose, as far as the stores that respond show (A2.10-2). */
 export async function forceReport(
   view: NodeView,
   volume: VolumeRecord,
@@ -78,7 +78,7 @@ function mayBeLost(
     lines.push(`${most.node} knows that writes up to seq ${most.commitSeq} were acknowledged: with it less is lost`)
   else if (!holders.includes(replica.node))
     lines.push(
-      `only ${holders.join(' or ')} can tell how many those are, and no replica that responded has evidence of any`,
+      `only ${holders.join(' or ')} knows how many those are, and no replica that responded has evidence of any`,
     )
   lines.push(
     `what ${holders.join(' and ')} held is overwritten once they are back: copy their data directories before that`,

@@ -23,7 +23,7 @@ export interface ClusterRecovery {
   /** Extents that may lack acknowledged writes, with the stores that may hold them and were not given. */
   readonly uncertain: readonly { readonly extent: string; readonly absent: readonly StoreId[] }[]
   /** Extents of which every store that may hold an acknowledged write was given, and each of them may have lost some. */
-  readonly doubtful: readonly string[]
+  readonly suspect: readonly string[]
   /** Extents that no given store has. */
   readonly missing: readonly string[]
 }
@@ -103,7 +103,7 @@ async function plan(directories: readonly string[], address: string | undefined)
       })),
       certain: those('certain').map(nameOf),
       uncertain: those('uncertain').map((extent) => ({ extent: nameOf(extent), absent: extent.absent })),
-      doubtful: those('doubtful').map(nameOf),
+      suspect: those('doubtful').map(nameOf),
       missing: those('missing').map(nameOf),
     },
   }

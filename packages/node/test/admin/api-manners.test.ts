@@ -4,7 +4,7 @@ import { BLOCK_DATA, BLOCK_TRIM, type Epoch, type Seq } from '@ashlar/proto'
 import { demo, FIRST, serve } from './served.ts'
 
 describe('versions of blocks', () => {
-  it('are told page by page, with whether each was intact', async (t) => {
+  it('are returned page by page, with whether each was intact', async (t) => {
     const view = demo()
     const version = { epoch: 1 as Epoch, seq: 3 as Seq, checksum: 77 }
     view.blocks = new Map([
@@ -76,7 +76,7 @@ describe('the API as a whole', () => {
     assert.equal(({} as Record<string, unknown>)['polluted'], undefined)
   })
 
-  it('tells nobody the stack of a failure that nobody expected', async (t) => {
+  it('leaves the stack of an unexpected error out of the response', async (t) => {
     const view = demo()
     view.onCommand = () => {
       throw new TypeError('secret detail')

@@ -42,7 +42,7 @@ describe('probes', () => {
 })
 
 describe('the cluster', () => {
-  it('is told on one screen', async (t) => {
+  it('is reported on one screen', async (t) => {
     const call = await serve(t, demo())
     const { status, body } = await call('/v1/cluster')
     assert.equal(status, 200)
@@ -65,7 +65,7 @@ describe('the cluster', () => {
     })
   })
 
-  it('tells whom the feature level waits for, and nothing once it is raised', async (t) => {
+  it('names the nodes that the feature level waits for, and none once it is raised', async (t) => {
     const view = new FakeView(mapOf({ nodes: [nodeRecord(1), nodeRecord(2, { state: 'down' })] }))
     const call = await serve(t, view)
     assert.deepEqual((await call('/v1/cluster')).body.featureLevelWaitsFor, [
@@ -93,14 +93,14 @@ describe('the cluster', () => {
     assert.deepEqual(body.reasons, ['n1 has no lease, so it serves nothing; no control leader is known'])
   })
 
-  it('misses nobody at a store of which another one took the place', async (t) => {
+  it('expects no response of a store that another one replaced', async (t) => {
     const view = new FakeView(mapOf({ nodes: [nodeRecord(1), nodeRecord(2), nodeRecord(3, { address: '' })] }))
     view.silent.add(storeOf(3))
     const call = await serve(t, view)
     assert.deepEqual((await call('/v1/cluster')).body.notResponding, [])
   })
 
-  it('names the nodes that did not answer, and goes on without them', async (t) => {
+  it('names the nodes that did not respond, and continues without them', async (t) => {
     const call = await serve(t, demo(), async (api, path) => {
       if (api.endsWith('7482')) throw new Error('connection refused')
       return await quietPeers(api, path)
@@ -183,7 +183,7 @@ describe('the cluster', () => {
     assert.match(reason, /7482 did not respond: this node receives nothing from it any more$/)
   })
 
-  it('describes one node by name or store, and says why another one could not be asked', async (t) => {
+  it('describes one node by name or store, and says why another one did not respond', async (t) => {
     const call = await serve(t, demo(), async () => {
       throw new Error('connection refused')
     })
@@ -244,7 +244,7 @@ describe('extents', () => {
     ])
   })
 
-  it('are out, by an unknown number of blocks, where nobody could say', async (t) => {
+  it('are out, by an unknown number of blocks, where the primary did not respond', async (t) => {
     const view = demo(missing3)
     view.extents = [primaryStatus(FIRST, [{ store: storeOf(3), phase: 'opening', behindBlocks: 0 }])]
     const call = await serve(t, view)
@@ -348,7 +348,7 @@ describe('volumes', () => {
     ])
   })
 
-  it('are refused before control is asked when no volume can be so, naming the field', async (t) => {
+  it('are refused without a request to control when they are not valid, naming the field', async (t) => {
     const view = demo()
     const call = await serve(t, view)
     const refusals = [

@@ -25,7 +25,7 @@ describe('a volume', () => {
     })
   })
 
-  it('is degraded when a replica is missing that nobody copies to', () => {
+  it('is degraded when a missing replica is not being filled', () => {
     const found = health({ extents: [extentRecord(1, 0), extentRecord(1, 1, without3)] })
     assert.equal(found.state, 'degraded')
     assert.deepEqual(found.extents, { healthy: 1, recovering: 0, degraded: 1, unavailable: 0 })

@@ -60,7 +60,7 @@ describe('a primary by force', () => {
     assert.deepEqual(view.commands, [{ do: 'force-primary', extent: FIRST, store: storeOf(1) }])
   })
 
-  it('of an extent that is served is told to be needless, and control has the last word', async (t) => {
+  it('of an extent that is served is reported as needless, and control decides', async (t) => {
     const view = demo()
     const call = await serve(t, view)
     const { body } = await call(`${FORCE}/n2`)
@@ -170,7 +170,7 @@ describe('a volume whose extents got primaries by force', () => {
     assert.equal((await call('/v1/volumes/none/acknowledge-loss', { method: 'POST' })).status, 404)
   })
 
-  it('explain names the last resort only where nobody who holds everything is here', async (t) => {
+  it('explain names the last resort only where every full copy is down', async (t) => {
     const call = await serve(t, stuck())
     const { todo } = (await call('/v1/explain/extent/demo/0')).body
     assert.ok(todo.includes('see what a forced promotion would lose: ashlar extent force-primary demo/0 --node n3'))
@@ -180,7 +180,7 @@ describe('a volume whose extents got primaries by force', () => {
 })
 
 describe('what only a person can end', () => {
-  it('is told of an extent whose primary lost acknowledged writes and whom nobody can replace', async (t) => {
+  it('is reported of an extent whose primary lost acknowledged writes and has no replacement', async (t) => {
     const gaveUp = extentRecord(1, 0, { primary: { store: storeOf(2), counter: NO_INCARNATION }, inSync: [storeOf(2)] })
     const call = await serve(t, demo({ extents: [gaveUp] }))
     const { state, waitsFor, todo } = (await call('/v1/explain/extent/demo/0')).body
@@ -194,7 +194,7 @@ describe('what only a person can end', () => {
     assert.equal(report.possible, true)
   })
 
-  it('is told of damaged blocks of which nobody has a good copy', async (t) => {
+  it('is reported of damaged blocks without a good copy', async (t) => {
     const view = demo()
     view.extents = [{ ...primaryStatus(FIRST, []), damagedBlocks: 2 }]
     const call = await serve(t, view)
@@ -206,7 +206,7 @@ describe('what only a person can end', () => {
 })
 
 describe('a node that is declared lost', () => {
-  it('is reported before: what only it holds, what is copied anew, and what has no node to go to', async (t) => {
+  it('is reported before: what only it holds, what is copied again, and what has no node to go to', async (t) => {
     const one = storeOf(3)
     const view = demo({
       nodes: [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'down' }), nodeRecord(4)],
@@ -243,7 +243,7 @@ describe('a node that is declared lost', () => {
     assert.deepEqual(view.commands, [{ do: 'lose-store', store: storeOf(3) }])
   })
 
-  it('says so for as long as an extent has nobody else', async (t) => {
+  it('is shown as such for as long as an extent has no other full copy', async (t) => {
     const view = stuck()
     view.map.gone = new Set([storeOf(2)])
     const call = await serve(t, view)

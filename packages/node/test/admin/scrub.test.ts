@@ -26,7 +26,7 @@ const ANSWER = {
   current: { ...PASS, startedAt: '2025-11-24T16:00:00.000Z', endedAt: null },
 }
 
-test('the API tells how far the scrub is, and passes on what a person asks of it', async (t) => {
+test('the API reports the progress of the scrub, and passes commands on to it', async (t) => {
   const commands: ScrubCommand[] = []
   const server = await createAdminServer({
     view: demo(),
