@@ -8,13 +8,15 @@ export interface CreateVolumeOptions extends IoOptions {
   readonly name: string
   /** A multiple of the block size. */
   readonly sizeBytes: number
-  /** D, a power of two from 4 KiB to 1 MiB. Default 4 KiB. Larger blocks cost less to keep and more to change in part. */
+  /**
+   * D, a power of two from 4 KiB to 1 MiB. Default 4 KiB. Larger blocks cost less to keep and more to change in part.
+   */
   readonly blockSizeBytes?: number
   /** A power of two from 16 MiB to 4 GiB. Default 256 MiB, or more where the volume would have over 4,096 extents. */
   readonly extentSizeBytes?: number
   /** M, from 1 to 5. Default 3. */
   readonly replicas?: number
-  /** Replicas that must be in sync for writes to be answered, from 1 to M. Default half of M, rounded up. */
+  /** Replicas that must be in sync for writes to be acknowledged, from 1 to M. Default half of M, rounded up. */
   readonly minInSync?: number
 }
 
@@ -26,11 +28,11 @@ export interface VolumeInfo {
   readonly replicas: number
   readonly minInSync: number
   readonly state: VolumeState
-  /** Who has it open for writing, as people would say it. */
+  /** Names of the clients that have it open for writing. */
   readonly holders: readonly string[]
 }
 
-/** What people do with volumes as a whole. Calls reject with AshlarError, after ioTimeoutMs at the latest. */
+/** Operations on whole volumes. Calls reject with AshlarError, after ioTimeoutMs at the latest. */
 export interface Admin {
   /** Resolves once the volume exists. EXISTS, TOO_FEW_NODES, USAGE. */
   create(options: CreateVolumeOptions): Promise<VolumeInfo>
@@ -38,7 +40,7 @@ export interface Admin {
   list(options?: IoOptions): Promise<readonly VolumeInfo[]>
   /** NOT_FOUND when there is none. */
   describe(name: string, options?: IoOptions): Promise<VolumeInfo>
-  /** Removes the volume and its bytes for good. NOT_FOUND, or CONFLICT while someone has it open. */
+  /** Removes the volume and its bytes permanently. NOT_FOUND, or CONFLICT while a client has it open. */
   remove(name: string, options?: IoOptions): Promise<void>
 }
 

@@ -7,14 +7,14 @@ import { OpenedVolume, type Volume } from './volume.ts'
 /** One connection to one cluster. Independent of every other client in the process. */
 export interface Client extends AsyncDisposable {
   /**
-   * Opens a volume. An exclusive open fences whoever held it. Codes: NOT_FOUND; ATTACHED with `ifFree`; TIMEOUT, after
-   * which the volume may be attached nevertheless.
+   * Opens a volume. An exclusive open fences the holders before it. Codes: NOT_FOUND; ATTACHED with `ifFree`; TIMEOUT,
+   * after which the volume may be attached nevertheless.
    */
   openVolume(name: string, options?: OpenOptions): Promise<Volume>
   readonly admin: Admin
-  /** What happens from this call on, until the client is closed. A slow reader misses the oldest events. */
+  /** Events from this call on, until the client is closed. A slow reader misses the oldest events. */
   status(): AsyncIterable<StatusEvent>
-  /** Closes every open volume, then every connection. Never rejects for a cluster that is gone. */
+  /** Closes every open volume, then every connection. Does not reject when the cluster cannot be reached. */
   close(): Promise<void>
 }
 
@@ -60,7 +60,7 @@ export class ConnectedClient implements Client {
   }
 
   async #close(): Promise<void> {
-    // A volume that cannot be given back must not keep the others, or the connections, open.
+    // A volume that cannot be detached must not keep the others, or the connections, open.
     await Promise.allSettled([...this.#volumes].map((volume) => volume.close()))
     await this.#pump.close()
     this.#onClosed()

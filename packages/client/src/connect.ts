@@ -19,7 +19,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
 /** Timers that no user needs to know; tests shorten them. Meaning and defaults are those of ClientOptions. */
 export type ConnectTimers = Pick<ClientOptions, 'answerTimeoutMs' | 'waitRetryMs' | 'cancelGraceMs'>
 
-/** `connect` for those who need what the public interface leaves out. */
+/** `connect` with what the public interface leaves out. */
 export async function connectClient(
   options: ConnectOptions & ConnectTimers,
   entry: Entry = connectClient,

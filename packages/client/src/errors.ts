@@ -1,7 +1,7 @@
 import { AshlarError, type ErrorCode } from '@ashlar/proto'
 import type { ClientFailure } from './core/machine.ts'
 
-/** The error that a caller gets for a failure, with the stack of the call and not of the answer's arrival. */
+/** The error that a caller gets for a failure, with the stack of the call and not that of the response. */
 export function failureError(failure: ClientFailure, callerStack: string | undefined, cause: unknown): AshlarError {
   const { code, message, hint, details } = failure
   const error = new AshlarError(code, message, {
@@ -12,7 +12,7 @@ export function failureError(failure: ClientFailure, callerStack: string | undef
   return withStack(error, callerStack)
 }
 
-/** A caller's mistake, found before anything was sent: names the option or argument that is wrong. */
+/** A wrong option or argument, found before anything is sent; the text names it. */
 export function usageError(
   message: string,
   hint: string | undefined,

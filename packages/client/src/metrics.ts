@@ -26,7 +26,8 @@ interface RegisteredMetric {
 
 /**
  * The part of prom-client's Registry that the library uses; it has no dependency on that package. The parameter is
- * `never` so that the Registry fits, whose type asks for prom-client's own classes where it calls `name` and `get` only.
+ * `never` so that the Registry fits, whose type asks for prom-client's own classes where it calls `name` and `get`
+ * only.
  */
 export interface MetricRegistry {
   registerMetric(metric: never): void
@@ -42,7 +43,7 @@ interface Histogram {
   sumSeconds: number
 }
 
-/** What one client counts: calls by kind and outcome, their latency, and what its connections met. */
+/** Metrics of one client: calls by kind and outcome, their latency, and faults of its connections. */
 export class ClientMetrics {
   readonly #calls: Map<string, number> = new Map()
   readonly #seconds: Map<string, Histogram> = new Map()
@@ -65,7 +66,9 @@ export class ClientMetrics {
     histogram.sumSeconds += seconds
   }
 
-  /** Names the client's metrics to a registry. One registry takes one client at a time: names are unique in it (USAGE). */
+  /**
+   * Names the client's metrics to a registry. One registry takes one client at a time: names are unique in it (USAGE).
+   */
   register(registry: MetricRegistry, transport: ClientTransportCounters, entry: (...args: never[]) => unknown): void {
     const add = (metric: RegisteredMetric): void => {
       try {
@@ -101,7 +104,7 @@ export class ClientMetrics {
     })
   }
 
-  /** The registry forgets the client, so that it can take the next one. */
+  /** Removes the client's metrics from the registry, so that it can take another client. */
   unregister(registry: MetricRegistry): void {
     for (const name of this.#registered.splice(0)) registry.removeSingleMetric(name)
   }

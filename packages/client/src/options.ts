@@ -14,34 +14,36 @@ export interface ClientLogger {
 
 export interface ConnectOptions {
   /**
-   * Peer addresses (`host:port`) of one or more nodes. The rest of the cluster is learned from whichever answers first; more
-   * of them cost one connection each and let the client start while some are down.
+   * Peer addresses (`host:port`) of one or more nodes. The client learns the rest of the cluster from the first that
+   * responds. Each address costs one connection and lets the client start while other nodes are down.
    */
   readonly servers: readonly string[]
-  /** Gives `connect` up; it has no effect once the client is there. */
+  /** Aborts `connect`; it has no effect after `connect` has resolved. */
   readonly signal?: AbortSignal
-  /** Told of connections, waits and lost volumes. Default: nobody. */
+  /** Logs connections, waits and lost volumes. Default: no logs. */
   readonly logger?: ClientLogger
-  /** A registry of prom-client that the client's metrics are named to. Default: none. */
+  /** A registry of prom-client in which the client's metrics are registered. Default: none. */
   readonly register?: MetricRegistry
   /**
-   * TLS for every connection, to servers that an authority in `ca` (default: those that Node trusts) vouches for. Nodes of this
-   * version speak plain text: it serves where something in front of them ends TLS. Default: plain text.
+   * TLS for every connection, to servers with a certificate of an authority in `ca` (default: those that Node trusts).
+   * Nodes of this version speak plain text: use it if a proxy in front of them terminates TLS. Default: plain text.
    */
   readonly tls?: ClientTls
   /**
-   * How long a call may take, milliseconds. Default 60,000. A shorter time reports trouble sooner; a longer one rides out
-   * longer repairs. A call of more than 64 MiB gets it anew with every 64 MiB.
+   * How long a call may take, milliseconds. Default 60,000. A shorter time reports trouble sooner; a longer one rides
+   * out longer repairs. A call of more than 64 MiB gets the same time again after every 64 MiB.
    */
   readonly ioTimeoutMs?: number
-  /** Shown to people as the holder of what this client opens, at most 255 characters. Default: program and process id. */
+  /**
+   * Shown as the holder of volumes that this client opens, at most 255 characters. Default: program and process id.
+   */
   readonly name?: string
 }
 
 export interface OpenOptions {
   /**
-   * `exclusive` (default) fences whoever holds the volume now; `shared` lets sharers write side by side; `read-only` holds
-   * nothing and fences nobody.
+   * `exclusive` (default) fences the holders before it; `shared` lets several clients write at once; `read-only` takes
+   * no attachment and fences no client.
    */
   readonly mode?: AttachMode
   /** Fail with ATTACHED, naming the holder, instead of fencing it. Default false. */
@@ -51,8 +53,8 @@ export interface OpenOptions {
 
 export interface IoOptions {
   /**
-   * Gives the call up: it rejects at once with ABORTED, the signal's reason as its cause. A write may still take effect if
-   * the error's details say `indeterminate`.
+   * Aborts the call: it rejects at once with ABORTED, the signal's reason as its cause. A write may still take effect
+   * if the error's details have `indeterminate: true`.
    */
   readonly signal?: AbortSignal
 }
@@ -83,7 +85,7 @@ export function checkConnectOptions(options: ConnectOptions, entry: Entry): void
   checkSignal(options.signal, entry)
 }
 
-/** What would fail at every dial is refused before the first. */
+/** Refuses what would fail at every dial. */
 function checkTls(tls: unknown, entry: Entry): void {
   if (tls === undefined) return
   const hint = 'ca, cert and key are PEM texts or their bytes; cert and key belong together; servername is a name.'
@@ -92,13 +94,13 @@ function checkTls(tls: unknown, entry: Entry): void {
   const { servername, cert, key } = tls as ClientTls
   if (servername !== undefined && typeof servername !== 'string')
     throw usageError(`tls.servername must be text, not ${shown(servername)}`, hint, entry)
-  // OpenSSL takes one without the other, and then shows no certificate.
+  // OpenSSL accepts one without the other, and then sends no certificate.
   if ((cert === undefined) !== (key === undefined))
     throw usageError(`tls.${cert === undefined ? 'key' : 'cert'} is given without the other half`, hint, entry)
   try {
     const material = tlsOptions(tls)
     createSecureContext(material)
-    // A text without a certificate would be taken, and then trust nobody.
+    // Node accepts a text without a certificate, and then trusts no server.
     if (material.ca !== undefined) new X509Certificate(material.ca)
   } catch (error) {
     throw usageError(`tls cannot be used: ${error instanceof Error ? error.message : error}`, hint, entry)
@@ -144,7 +146,7 @@ export function checkBytes(option: string, bytes: unknown, entry: Entry): void {
   throw usageError(`${option} must be a Uint8Array, not ${shown(bytes)}`, undefined, entry)
 }
 
-/** A value as an error message shows it: short, whatever it is. */
+/** A value as error messages show it: short. */
 function shown(value: unknown): string {
   if (typeof value === 'string') return `'${value.slice(0, 80)}'`
   if (typeof value === 'object' && value !== null)

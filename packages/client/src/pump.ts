@@ -26,10 +26,10 @@ interface PendingCall {
   readonly reject: (failure: ClientFailure) => void
 }
 
-/** Makes the transport; it may tell its events from the next turn on. */
+/** Makes the transport; it may report events from the next turn on. */
 export type TransportFactory = (events: ClientTransportEvents) => ClientTransport
 
-/** The shell of the client machine, and the only loop: inputs in, effects carried out in order, calls as promises. */
+/** The shell of the client machine, and the only loop: inputs in, effects executed in order, calls as promises. */
 export class ClientPump {
   readonly #machine: ClientMachine
   readonly #transport: ClientTransport
@@ -69,7 +69,8 @@ export class ClientPump {
 
   /**
    * Makes one call of the machine. Rejects with an AshlarError whose stack is that of the caller: frames above `entry`,
-   * the public method, are left out; without `entry` no stack is kept. An aborted signal gives the call up (ABORTED, with the signal's reason as cause).
+   * the public method, are left out; without `entry` no stack is kept. An aborted signal aborts the call (ABORTED, with
+   * the signal's reason as cause).
    */
   call<Kind extends ResultKind>(
     call: ClientCall,
@@ -114,7 +115,7 @@ export class ClientPump {
   }
 
   #step(input: ClientInput): void {
-    // An event listener may make a call while effects are carried out; it waits until they are, so that order holds.
+    // An event listener may make a call while effects are executed; it waits until they are done, so that order holds.
     this.#inputs.push(input)
     if (this.#isStepping) return
     this.#isStepping = true

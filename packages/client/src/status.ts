@@ -1,6 +1,6 @@
 import type { ClientEvent } from './core/machine.ts'
 
-/** What `status()` tells: connections, the map, requests that wait, volumes that are lost. */
+/** Events of `status()`: connections, the map, requests that wait, volumes that are lost. */
 export type StatusEvent = ClientEvent
 
 /** Events that one slow reader may be behind; the oldest are dropped beyond it. */
@@ -9,7 +9,7 @@ const MAX_BEHIND = 1024
 type Result = IteratorResult<StatusEvent, undefined>
 const DONE: Result = { done: true, value: undefined }
 
-/** Hands every event to every reader of `status()`; a reader sees what happens after it began. */
+/** Passes every event to every reader of `status()`; a reader gets the events after its start. */
 export class StatusFeed {
   readonly #readers: Set<StatusReader> = new Set()
   #ended = false

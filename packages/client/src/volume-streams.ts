@@ -29,7 +29,7 @@ export function readableOf(volume: StreamedVolume, start: Bytes, end: Bytes): Re
         while (ahead.length < CHUNKS_AHEAD && offset < end) {
           const to = chunkEnd(offset, end)
           const chunk = volume.read(offset, to - offset, { signal: stop.signal })
-          // It is awaited in its turn; until then a failure must not count as one that nobody handles.
+          // It is awaited in its turn; until then a failure must not count as an unhandled rejection.
           chunk.catch(() => {})
           ahead.push(chunk)
           offset = to

@@ -6,13 +6,14 @@ import type { ClientPump } from './pump.ts'
 import { readableOf, writableOf } from './volume-streams.ts'
 
 /**
- * One open volume: an array of bytes. Offsets and lengths are bytes, inside the volume (OUT_OF_RANGE), of any alignment;
- * multiples of `blockSizeBytes` are fastest.
+ * One open volume: an array of bytes. Offsets and lengths are bytes, inside the volume (OUT_OF_RANGE), of any
+ * alignment; multiples of `blockSizeBytes` are fastest.
  *
  * Calls that overlap take effect in some order; a call made after another's promise resolved sees its effect. A write
- * that resolved is on stable storage on every in-sync replica. A write that ran out of time is cancelled first; if the
- * cluster does not say in time whether it took effect, and when it was aborted on its way, the error's details say
- * `indeterminate: true`, and later writes to its range wait until it no longer can. Once FENCED, every call fails with FENCED for good.
+ * that resolved is on stable storage on every in-sync replica. A write that reaches its deadline is cancelled. If the
+ * cluster does not confirm the cancellation in time, or the caller aborts a write in flight, the details of the error
+ * have `indeterminate: true`: the write may still take effect, and later writes to its range wait until it no longer
+ * can. After FENCED, every call fails with FENCED.
  */
 export interface Volume extends AsyncDisposable {
   readonly name: string
@@ -27,7 +28,7 @@ export interface Volume extends AsyncDisposable {
    * block is atomic, the whole is not. `fua` asks for stable storage, which every resolved write has anyway.
    */
   write(offset: number, bytes: Uint8Array, options?: IoOptions & { readonly fua?: boolean }): Promise<void>
-  /** Resolves when every write made before it is answered: what resolved is on stable storage. */
+  /** Resolves when every earlier write has its response: what resolved is on stable storage. */
   flush(options?: IoOptions): Promise<void>
   /** The range reads as zeroes afterwards, and whole blocks of it occupy nothing. */
   trim(offset: number, length: number, options?: IoOptions): Promise<void>
@@ -35,13 +36,13 @@ export interface Volume extends AsyncDisposable {
   writeZeroes(offset: number, length: number, options?: IoOptions & { readonly noHole?: boolean }): Promise<void>
   /** The bytes from `start` (default 0) up to `end` (default the size), read ahead by up to 4 MiB. */
   readable(range?: { readonly start?: number; readonly end?: number }): ReadableStream<Uint8Array>
-  /** Writes what it is given from `start` (default 0) on; closing it waits for the last byte and flushes. */
+  /** Writes chunks from `start` (default 0) on; closing it waits for the last byte and flushes. */
   writable(range?: { readonly start?: number }): WritableStream<Uint8Array>
-  /** Waits for the calls made before it and gives the volume back; later calls fail with CLOSED. */
+  /** Waits for earlier calls and detaches the volume; later calls fail with CLOSED. */
   close(): Promise<void>
 }
 
-/** The volume as the NBD server and the tools see it: with what the public interface leaves out. */
+/** The volume with what the public interface leaves out, for the NBD server and tools. */
 export class OpenedVolume implements Volume {
   readonly name: string
   readonly sizeBytes: number
@@ -72,7 +73,7 @@ export class OpenedVolume implements Volume {
   }
 
   /**
-   * The same opening for a caller that has no stack worth keeping, such as a server that calls for somebody else: a stack
+   * The same opening for a caller that has no stack worth keeping, such as a server that calls for its clients: a stack
    * costs microseconds at every call, and only errors show it. Closing is left to the volume that this was made of.
    */
   withoutStacks(): OpenedVolume {
@@ -149,7 +150,7 @@ export class OpenedVolume implements Volume {
     await this.close()
   }
 
-  /** From where on the stack of a call is kept, if it is. */
+  /** The function above which the stack of a call begins, if stacks are kept. */
   #caller(entry: Entry): Entry | undefined {
     return this.#keepsStacks ? entry : undefined
   }

@@ -10,7 +10,7 @@ export type AdminOutcome =
   | { readonly ok: true; readonly done: AdminDone }
   | { readonly ok: false; readonly failure: ClientFailure }
 
-/** Wire version since which a session that shares a volume says that it is there (A2.11-9). */
+/** First wire version with renewals of attachments that share a volume (A2.11-9). */
 const RENEWALS_WIRE = 3
 
 /** One command on its way to control, by way of any node. */
@@ -20,7 +20,7 @@ export interface AdminRequest {
   /** Times that it was sent: above 1, an earlier attempt may have taken effect. */
   sends: number
   refusals: number
-  /** What the last answer said, when it was to try again. */
+  /** The last refusal that is retried. */
   lastRefusal: ClientFailure | undefined
   number: number | undefined
   link: ClientLink | undefined
@@ -28,7 +28,7 @@ export interface AdminRequest {
   readonly onDone: (ctx: ClientContext, outcome: AdminOutcome, request: AdminRequest) => void
 }
 
-/** Sends commands to any linked node and again, to another one, when the answer does not come. */
+/** Sends commands to any linked node, and again to another one when the response does not come. */
 export class AdminRequests {
   readonly #links: LinkTable
   readonly #map: MapCache
@@ -60,12 +60,12 @@ export class AdminRequests {
     return request
   }
 
-  /** Nobody waits for the outcome any more. */
+  /** Drops a request whose outcome is not needed any more. */
   drop(request: AdminRequest): void {
     this.#pending.delete(request)
   }
 
-  /** False when the answer belongs to no pending request. */
+  /** False when the response belongs to no pending request. */
   onResponse(ctx: ClientContext, done: AdminDone): boolean {
     for (const request of this.#pending) {
       if (request.number !== done.request) continue
@@ -98,7 +98,7 @@ export class AdminRequests {
   }
 
   #send(ctx: ClientContext, request: AdminRequest, except?: ClientLink): void {
-    // A node of an older build, which the level was raised without, knows no newer command.
+    // A node of an older build that was down when the level was raised does not know newer commands.
     const link = this.#links.any(ctx, except, wireOf(request.command))
     request.link = link
     request.number = undefined
@@ -112,7 +112,7 @@ export class AdminRequests {
   #onOutcome(ctx: ClientContext, request: AdminRequest, done: AdminDone): void {
     const code = codeOfResponse(done.code)
     request.refusals++
-    // What NOT_FOUND means for data (a young extent) it does not mean here: control itself answered.
+    // For data NOT_FOUND may mean a map that is behind and is retried; here it is the response of control itself.
     const action = code === 'OK' || code === 'NOT_FOUND' ? 'give-up' : retryAction(code, request.refusals)
     if (action === 'wait' || action === 'refresh') {
       request.number = undefined

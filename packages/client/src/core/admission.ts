@@ -9,20 +9,21 @@ import { nextPiece } from './splitter.ts'
 
 type Lane = LaneOf<IoCall>
 
-/** Calls of a lane that others pass at most while they wait: bounds what each look at it costs. */
+/** Most waiting calls of a lane that later calls may pass: bounds the cost of each look at a lane. */
 const MOST_PASSED = 32
 
 /**
- * Says when the next piece of a call goes out: the calls of an extent first come, first served, and among extents the one that has
- * least on its way. A lane is looked at when something changed that it waits for, and waits for room by how much it needs,
- * so that an answer costs what it lets out and not what waits, of whatever number of extents.
+ * Decides when the next piece of a call is sent: calls of one extent in their order, and among extents first the one
+ * with the least in flight. A lane is checked when something changed that it waits for, and waits in a heap by the
+ * bytes that it needs: the cost of a response depends on the pieces that it lets out and not on the number of waiting
+ * extents.
  */
 export class Admission {
   readonly #issue: (ctx: ClientContext, call: IoCall, piece: Piece) => void
   readonly #inFlight: InFlight = new InFlight()
-  /** Lanes to look at. */
+  /** Lanes to check. */
   readonly #due: Set<Lane> = new Set()
-  /** Lanes that wait until fewer bytes, or fewer reads, are on their way. */
+  /** Lanes that wait until fewer bytes, or fewer reads, are in flight. */
   readonly #forBytes: LaneHeap<Lane> = new LaneHeap()
   readonly #forReads: LaneHeap<Lane> = new LaneHeap()
   /** A volume that is open twice has two lanes of an extent. */
@@ -56,7 +57,7 @@ export class Admission {
     this.onChange(piece.extent)
   }
 
-  /** The request is not on its way any more, or is waited for no more. */
+  /** The request is not in flight any more, or its call does not wait for it any more. */
   release(request: PieceRequest): void {
     const { call, piece, costBytes: bytes } = request
     if (bytes === 0) return
@@ -66,12 +67,12 @@ export class Admission {
     this.onChange(piece.extent)
   }
 
-  /** Something of an extent changed that its lanes may wait for. */
+  /** Something changed that lanes of this extent may wait for. */
   onChange(extent: ExtentId): void {
     for (const lane of this.#lanesOf.get(extent) ?? []) this.#due.add(lane)
   }
 
-  /** An erasure of this call was answered. `grown`: more may be on their way in each extent than before. */
+  /** A piece of this discard has its response. `grown`: more may be in flight in each extent than before. */
   onDiscarded(call: IoCall, grown: boolean): void {
     const { queue } = call.volume
     const lane = queue.laneOf(call)
@@ -79,7 +80,7 @@ export class Admission {
     if (grown) for (const waiting of queue.awaitingDiscards) this.#due.add(waiting)
   }
 
-  /** Sends what there is room for. */
+  /** Sends the pieces that the bounds allow. */
   admit(ctx: ClientContext): void {
     for (;;) {
       for (const lane of this.#due) this.#look(lane)
@@ -102,7 +103,7 @@ export class Admission {
     this.#issue(ctx, call, piece)
   }
 
-  /** Finds out what a lane has to send, and where it waits for that. */
+  /** Finds the next piece of a lane, and the heap in which it waits. */
   #look(lane: Lane): void {
     this.#unfile(lane)
     const before = lane.next
@@ -112,14 +113,14 @@ export class Admission {
     // More calls behind it do not put a lane back behind others.
     if (before?.call !== call || before.piece.at !== piece.at) lane.turn = this.#turn++
     if (isMutation(call)) {
-      // Its own answers make room in these, and so does nothing else.
+      // Only responses to its own requests make space in these.
       if (lane.volume.session?.canIssue(piece.extent) !== true) return
       if (!this.#inFlight.fitsWindow(piece.extent, costBytes(call, piece.length))) return
     }
     if (!this.#awaitsReads(lane)) this.#awaitBytes(lane)
   }
 
-  /** Whether there are too many reads for the next piece of a lane: then it waits for fewer. */
+  /** Files a lane whose next piece is a read beyond the bound of reads. */
   #awaitsReads(lane: Lane): boolean {
     if (lane.next === undefined || isMutation(lane.next.call)) return false
     const bound = this.#inFlight.readsBound(lane.extent)
@@ -147,8 +148,8 @@ export class Admission {
   }
 
   /**
-   * The first call of a lane that may go on, with its next piece. A large erasure takes long, and a call that reaches into several
-   * extents may be stuck in another one, so that calls behind them pass, but for those of the same bytes: their order is kept.
+   * The first call of a lane that may go on, with its next piece. A large discard takes long, and a call of several
+   * extents may be stuck in another one, so later calls pass them. Calls of the same bytes keep their order.
    */
   #find(lane: Lane): Lane['next'] {
     const { record, queue, discardWindow } = lane.volume
@@ -159,10 +160,7 @@ export class Admission {
       else if (!passed.some((other) => overlaps(other, call))) {
         const piece = nextPiece(record.id, record, call.kind, call.offset, call.length, call.cursor)
         if (piece === undefined) continue
-        if (
-          call.kind !== 'discard' ||
-          discardWindow.hasRoom(piece.extent, discardedBlocks(call, piece), call.pieces.size)
-        )
+        if (call.kind !== 'discard' || discardWindow.fits(piece.extent, discardedBlocks(call, piece), call.pieces.size))
           return { call, piece }
         queue.awaitingDiscards.add(lane)
       }
@@ -171,7 +169,7 @@ export class Admission {
     return undefined
   }
 
-  /** Takes over what a change of a volume's queue means to its lanes. */
+  /** Applies changes of a volume's queue to its lanes. */
   #collect(volume: OpenVolume): void {
     for (const lane of volume.queue.changed) {
       const lanes = this.#lanesOf.get(lane.extent)

@@ -1,7 +1,7 @@
 import { type Bytes, type ExtentId, extentId, type Piece, type VolumeRecord } from '@ashlar/proto'
 import type { HeapEntry } from './lane-heap.ts'
 
-/** What the queue has to know of a call. */
+/** What the queue needs of a call. */
 export interface QueuedCall {
   readonly volume: { readonly record: Pick<VolumeRecord, 'id' | 'extentSizeBytes'> }
   readonly offset: Bytes
@@ -22,17 +22,17 @@ export interface Lane<Call extends QueuedCall> extends HeapEntry<Lane<Call>> {
 }
 
 /**
- * Calls of one volume with pieces to cut. Those of an extent wait in a lane of their own, so that an extent without room holds
- * up no other one (A2.11-5). Calls of the same bytes keep their order, also where one of them has not come to those yet.
+ * Calls of one volume with pieces to cut. Each extent has its own lane, so that an extent that is stuck does not delay
+ * others (A2.11-5). Calls of the same bytes keep their order, also when one of them has not reached these bytes yet.
  */
 export class CallQueue<Call extends QueuedCall> {
   /** By the position of the extent in the volume. */
   readonly #lanes: Map<number, Lane<Call>> = new Map()
   /** Calls whose rest lies in several extents, in the order of the calls. */
   readonly #spanning: Set<Call> = new Set()
-  /** Lanes in which something changed since they were looked at, also such as are empty now. */
+  /** Lanes that changed since they were checked, empty ones included. */
   readonly changed: Set<Lane<Call>> = new Set()
-  /** Lanes in which a call waits for one of `#spanning`, and such in which one waits for the erase window. */
+  /** Lanes with a call that waits for one of `#spanning`, and lanes with one that waits for the discard window. */
   readonly awaitingOrder: Set<Lane<Call>> = new Set()
   readonly awaitingDiscards: Set<Lane<Call>> = new Set()
 
@@ -73,7 +73,7 @@ export class CallQueue<Call extends QueuedCall> {
     return lane?.calls.has(call) === true ? lane : undefined
   }
 
-  /** An earlier call is on its way to bytes of this one, through other extents. */
+  /** An earlier call covers bytes of this one and has not reached them yet. */
   mustWait(call: Call): boolean {
     for (const other of this.#spanning) {
       if (other.order >= call.order) return false

@@ -1,6 +1,6 @@
 import type { Bytes, MapDelta, Message, Millis } from '@ashlar/proto'
 import { AdminRequests } from './admin-requests.ts'
-import { Looks } from './cluster-queries.ts'
+import { ClusterQueries } from './cluster-queries.ts'
 import { type ClientContext, type ClientTimers, clientTimers, DONE } from './context.ts'
 import { closedFailure, outOfRangeFailure, readOnlyFailure } from './failures.ts'
 import { Io } from './io.ts'
@@ -25,7 +25,7 @@ type RangeCall = Extract<ClientCall, { offset: Bytes }>
 
 /**
  * One client: every decision of the library, as a machine (the contract is in machine.ts). It composes the parts of
- * this folder and routes inputs to them. Effects are to be carried out in order.
+ * this folder and routes inputs to them. Effects are executed in order.
  */
 export class ClientMachine {
   readonly #servers: readonly string[]
@@ -35,7 +35,7 @@ export class ClientMachine {
   readonly #map: MapCache
   readonly #waits: MapWaits
   readonly #admin: AdminRequests
-  readonly #looks: Looks
+  readonly #queries: ClusterQueries
   readonly #io: Io
   readonly #volumes: Volumes
   #dialed = ''
@@ -52,7 +52,7 @@ export class ClientMachine {
     this.#waits = new MapWaits(this.#map)
     this.#admin = new AdminRequests(links, this.#map)
     const shared = { links, map: this.#map, waits: this.#waits, admin: this.#admin }
-    this.#looks = new Looks({ ...shared, servers: options.servers })
+    this.#queries = new ClusterQueries({ ...shared, servers: options.servers })
     this.#io = new Io(links, this.#map, {
       onFenced: (ctx, request) => this.#volumes.onFenced(ctx, request.call.volume),
       onPrimaryWanted: (_ctx, request) => this.#onPrimaryWanted(request),
@@ -77,7 +77,7 @@ export class ClientMachine {
     }
     this.#route(ctx, input)
     if (!this.#isShutDown) {
-      this.#volumes.closeWhatIsQuiet(ctx)
+      this.#volumes.closeIdle(ctx)
       this.#dial(ctx)
     }
     return effects
@@ -92,7 +92,7 @@ export class ClientMachine {
       case 'link-down':
         return this.#onLinkDown(ctx, input.link)
       case 'dial-failed':
-        return this.#looks.onDialFailed(ctx, input.address, input.reason)
+        return this.#queries.onDialFailed(ctx, input.address, input.reason)
       case 'received':
         if (this.#links.heard(input.link, ctx.now)) this.#onMessage(ctx, input.link, input.message)
         return
@@ -118,7 +118,7 @@ export class ClientMachine {
   #onLinkUp(ctx: ClientContext, up: Extract<ClientInput, { type: 'link-up' }>): void {
     this.#links.up(up, ctx.now)
     ctx.event({ what: 'connected', address: up.address, store: up.store })
-    this.#looks.onLinkUp(up.address)
+    this.#queries.onLinkUp(up.address)
     this.#map.onLinkUp(ctx, up.link)
     this.#waits.onLinkUp(ctx)
     this.#admin.onLinkUp(ctx)
@@ -169,13 +169,13 @@ export class ClientMachine {
   #onCall(ctx: ClientContext, token: CallToken, call: ClientCall): void {
     switch (call.do) {
       case 'wait-for-map':
-        return this.#looks.waitForMap(ctx, token)
+        return this.#queries.waitForMap(ctx, token)
       case 'list-volumes':
-        return this.#looks.listVolumes(ctx, token)
+        return this.#queries.listVolumes(ctx, token)
       case 'describe-volume':
-        return this.#looks.describeVolume(ctx, token, call.name)
+        return this.#queries.describeVolume(ctx, token, call.name)
       case 'admin':
-        return this.#looks.command(ctx, token, call.command)
+        return this.#queries.command(ctx, token, call.command)
       case 'open':
         return this.#volumes.open(ctx, { ...call, token })
       default:
@@ -201,13 +201,13 @@ export class ClientMachine {
 
   #abandon(ctx: ClientContext, token: CallToken): void {
     if (this.#io.abandon(ctx, token)) return
-    if (!this.#looks.abandon(ctx, token)) this.#volumes.abandon(ctx, token)
+    if (!this.#queries.abandon(ctx, token)) this.#volumes.abandon(ctx, token)
   }
 
   #shutDown(ctx: ClientContext): void {
     this.#isShutDown = true
     const failure = closedFailure('client')
-    this.#looks.shutDown(ctx, failure)
+    this.#queries.shutDown(ctx, failure)
     this.#volumes.shutDown(ctx, failure)
     ctx.emit({ type: 'dial', addresses: [] })
   }

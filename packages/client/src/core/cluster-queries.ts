@@ -7,14 +7,14 @@ import type { CallToken, ClientFailure, ClientResult, VolumeState } from './mach
 import type { MapCache } from './map-cache.ts'
 import type { MapWait, MapWaits } from './map-waits.ts'
 
-/** Calls about the cluster: what the map holds, and the creation and removal of volumes. */
-export class Looks {
+/** Calls about the cluster: queries of the map, and the creation and removal of volumes. */
+export class ClusterQueries {
   readonly #servers: readonly string[]
   readonly #links: LinkTable
   readonly #map: MapCache
   readonly #waits: MapWaits
   readonly #admin: AdminRequests
-  /** Pending calls, with what is dropped when the caller gives up. */
+  /** Pending calls, with what drops them when the caller aborts. */
   readonly #pending: Map<CallToken, () => void> = new Map()
   /** Why the last dial of each server failed; emptied by a success. */
   readonly #dialFailures: Map<string, string> = new Map()
@@ -99,7 +99,7 @@ export class Looks {
     const request = this.#admin.start(ctx, command, ctx.now + ctx.timers.ioTimeoutMs, (now, outcome, sent) => {
       if (outcome.ok) return this.#awaitRevision(now, token, outcome.done.revision, outcome.done.volume)
       const { failure } = outcome
-      // The answer to an earlier attempt was lost; what it asked for is there.
+      // The response to an earlier attempt was lost; the attempt took effect.
       const known = this.#map.copy.volumeNamed(command.name)
       const again = sent.sends > 1
       if (again && failure.code === 'NOT_FOUND' && command.do === 'remove-volume') this.#settle(now, token, DONE)
@@ -125,7 +125,7 @@ export class Looks {
         this.#settle(now, token, result())
         return true
       },
-      // It took effect; that this client's map is behind is no reason to say otherwise.
+      // The command took effect, although this client's map is behind.
       onDeadline: (now) => this.#settle(now, token, result()),
     }
     if (!this.#pending.has(token)) return
@@ -137,7 +137,7 @@ export class Looks {
     return { kind: 'volume', volume, state: volumeState(this.#map.copy, volume) }
   }
 
-  /** Waits until `answer` gives a result or a failure. */
+  /** Waits until `answer` returns a result or a failure. */
   #look(
     ctx: ClientContext,
     token: CallToken,
@@ -165,7 +165,7 @@ export class Looks {
   }
 }
 
-/** How well a volume is replicated, as far as the map says. */
+/** How well a volume is replicated according to the map. */
 export function volumeState(map: MapCopy, volume: VolumeRecord): VolumeState {
   let worst: VolumeState = 'healthy'
   for (const extent of map.extentsOf(volume.id)) {

@@ -7,15 +7,15 @@ export interface ClientTimers {
   readonly answerTimeoutMs: Millis
   readonly waitRetryMs: Millis
   readonly cancelGraceMs: Millis
-  /** A link that was probed and said nothing for this long is closed. */
+  /** A link that was probed and sent nothing for this long is closed. */
   readonly probeMs: Millis
-  /** While a request waits this long, the watched node has to show within the same time that it lives. */
+  /** When a request waits this long, the watched node is checked; it has the same time to send something. */
   readonly watchTimeoutMs: Millis
   /** A control request is sent to another node after this long: an attach may rightly take a whole lease. */
   readonly adminTimeoutMs: Millis
-  /** A look at the map waits this long for every linked node, then goes by what it has. */
+  /** A request for the map waits this long for every linked node, then uses what it has. */
   readonly lookMs: Millis
-  /** Requests that waited this long are worth a `waiting` event. */
+  /** A request that waited this long causes a `waiting` event. */
   readonly waitingEventMs: Millis
 }
 

@@ -1,25 +1,25 @@
 import { type ExtentId, LIMITS, type Millis } from '@ashlar/proto'
 
-/** A piece that took longer met others on its way: an idle cluster erases one in some 3 ms, and passes over one without data in 1. */
+/** A slower piece met other load: an idle cluster discards a piece in some 3 ms, and one without data in 1 ms. */
 const LONG_MS: Millis = 5
 
 /**
- * How many blocks of each extent of a volume may be on their way to be erased. Erasing goes on in the background of what clients wait for,
- * and a whole volume is a million blocks: while pieces are answered soon there may be more of them, and half as many
- * after one that was not. So an idle cluster is used, and a busy one is left to others. What is stuck at one extent counts for
- * that one alone (A2.11-5).
+ * How many blocks of each extent of a volume may be in flight in discards. A discard of a whole volume is a million
+ * blocks and runs beside reads and writes that clients wait for. The window grows while responses are fast and halves
+ * after a slow one: it uses an idle cluster and leaves a busy one to others. A stuck extent counts for itself only
+ * (A2.11-5).
  */
 export class DiscardWindow {
   #size: number = LIMITS.discardPieceBlocks
   readonly #inFlight: Map<ExtentId, number> = new Map()
 
-  /** Blocks of one extent that may be on their way. */
+  /** Blocks of one extent that may be in flight. */
   get size(): number {
     return this.#size
   }
 
-  /** `pieces`: how many of the same call are on their way, to this extent or to another one. */
-  hasRoom(extent: ExtentId, blocks: number, pieces: number): boolean {
+  /** `pieces`: how many of the same call are in flight, in any extent. */
+  fits(extent: ExtentId, blocks: number, pieces: number): boolean {
     const inFlight = Math.max(this.#inFlight.get(extent) ?? 0, pieces * LIMITS.discardPieceBlocks)
     return inFlight + blocks <= this.#size
   }
@@ -34,7 +34,7 @@ export class DiscardWindow {
     else this.#inFlight.delete(extent)
   }
 
-  /** True when there may be more from now on. */
+  /** True when the window grew. */
   onAnswered(tookMs: Millis): boolean {
     const { discardPieceBlocks, discardedBlocksInFlight } = LIMITS
     const before = this.#size

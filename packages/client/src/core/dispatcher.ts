@@ -18,27 +18,27 @@ import { mayTakeEffect, requestMessage } from './request.ts'
 import { codeOfResponse, holdMs, retryAction } from './retry.ts'
 import { pieceRuns, placeRead } from './splitter.ts'
 
-/** How a request ended. `cancelled`: it never took effect and never will. `refused`: the code is the caller's. */
+/** How a request ended. `cancelled`: it never took effect and never will. `refused`: the caller gets the code. */
 export type Resolution =
   | { readonly how: 'applied' }
   | { readonly how: 'cancelled' }
   | { readonly how: 'refused'; readonly code: ErrorCode }
 
-/** Who owns the requests. */
+/** The owner of the requests. */
 export interface RequestOwner {
   onResolved(ctx: ClientContext, request: PieceRequest, resolution: Resolution): void
-  /** An answer said FENCED. */
+  /** A response was FENCED. */
   onFenced(ctx: ClientContext, request: PieceRequest): void
-  /** A refusal that does not settle what earlier attempts did: the owner has it cancelled before it fails. */
+  /** A refusal that does not settle earlier attempts: the owner cancels the operation before its call fails. */
   onRefusedAfterRetry(ctx: ClientContext, request: PieceRequest, code: ErrorCode): void
   /** The first request to this extent: a link to its primary is wanted. */
   onPrimaryWanted(ctx: ClientContext, request: PieceRequest): void
 }
 
-/** Attempts of a request whose answers are awaited: cancellations go on until one is answered. */
+/** Most attempts of one request that wait for a response: cancellations are sent until one has its response. */
 const MOST_ATTEMPTS = 32
 
-/** One sending of a request, whose answer may still come. */
+/** One attempt of a request, whose response may still come. */
 interface Attempt {
   readonly request: PieceRequest
   readonly link: ClientLink
@@ -46,14 +46,14 @@ interface Attempt {
   readonly isCancel: boolean
 }
 
-/** Sends requests to primaries, holds them, sends them again, and takes their answers. */
+/** Sends requests to primaries, holds and retries them, and handles their responses. */
 export class Dispatcher {
   readonly #links: LinkTable
   readonly #map: MapCache
   readonly #owner: RequestOwner
   readonly #active: Set<PieceRequest> = new Set()
   readonly #byNumber: Map<number, Attempt> = new Map()
-  /** No request has to be looked at before this moment. */
+  /** No request is due before this moment. */
   #nextWakeAt: Millis = Number.POSITIVE_INFINITY
 
   constructor(links: LinkTable, map: MapCache, owner: RequestOwner) {
@@ -66,7 +66,10 @@ export class Dispatcher {
     return this.#active
   }
 
-  /** Sends a request for the first time, or again, to the primary that the map names now; holds it when there is no way. */
+  /**
+   * Sends a request for the first time, or again, to the primary that the map names now; holds it when there is no
+   * link.
+   */
   send(ctx: ClientContext, request: PieceRequest): void {
     this.#active.add(request)
     const record = this.#map.extent(request.piece.extent)
@@ -81,14 +84,14 @@ export class Dispatcher {
     this.#transmit(ctx, request, record, link)
   }
 
-  /** From now on the operation is cancelled instead of done. An answer to an earlier attempt still settles it. */
+  /** Cancels the operation from now on. A response to an earlier attempt still settles it. */
   cancel(ctx: ClientContext, request: PieceRequest): void {
     request.cancelling = true
     request.refusals = 0
     this.send(ctx, request)
   }
 
-  /** Lets a request go without an answer. */
+  /** Drops a request without a response. */
   drop(ctx: ClientContext, request: PieceRequest): void {
     request.state = 'resolved'
     this.#active.delete(request)
@@ -96,7 +99,7 @@ export class Dispatcher {
     for (const number of request.numbers) this.#byNumber.delete(number)
   }
 
-  /** What was handed over of the operation and still waits to be sent stays here; what is on its way may be answered. */
+  /** Removes messages of the operation that still wait in the transport. Sent ones may still get a response. */
   withdraw(ctx: ClientContext, request: PieceRequest): void {
     for (const number of request.numbers) {
       const attempt = this.#byNumber.get(number)
@@ -113,7 +116,7 @@ export class Dispatcher {
     request.numbers.delete(answer.request)
     if (answer.type === 'answer') this.#onCode(ctx, entry, answer)
     else if (this.#accept(request, answer)) this.#resolve(ctx, request, { how: 'applied' })
-    else this.#links.close(ctx, link, `the answer (${answer.type}) does not fit its request`)
+    else this.#links.close(ctx, link, `the response (${answer.type}) does not fit its request`)
   }
 
   onLinkUp(ctx: ClientContext, store: StoreId): void {
@@ -123,7 +126,7 @@ export class Dispatcher {
     }
   }
 
-  /** What was on that link goes out again, with the same operation ids: it may or may not have arrived. */
+  /** Requests on that link are sent again with the same operation ids: the primary may have received them or not. */
   onLinkDown(ctx: ClientContext, link: ClientLink): void {
     for (const [number, entry] of this.#byNumber) {
       if (entry.link !== link) continue
@@ -151,7 +154,7 @@ export class Dispatcher {
   tick(ctx: ClientContext): void {
     let watchIsDue = false
     for (const request of this.#active) {
-      this.#tellWaiting(ctx, request)
+      this.#reportWaiting(ctx, request)
       watchIsDue ||= request.state !== 'new' && ctx.now - request.waitingSince >= ctx.timers.watchTimeoutMs
     }
     if (watchIsDue) this.#map.checkWatchedNode(ctx)
@@ -181,7 +184,7 @@ export class Dispatcher {
     ctx.emit({ type: 'send', link, message: requestMessage(request, record, number) })
   }
 
-  /** A later attempt is answered the same. */
+  /** Drops the oldest attempt: a later one gets the same response. */
   #forgetOldest(ctx: ClientContext, request: PieceRequest): void {
     const [oldest] = request.numbers
     if (oldest === undefined) return
@@ -194,7 +197,8 @@ export class Dispatcher {
   #hold(ctx: ClientContext, request: PieceRequest, reason: WaitReason, forMs: Millis): void {
     request.state = 'held'
     request.reason = reason
-    // Cancellations go on for ever; after their call failed they wait longer and longer, or for a change of the map.
+    // Cancellations are retried without limit. After their call failed they wait longer and longer, or for a change of
+    // the map.
     const longerMs = Math.min(ctx.timers.answerTimeoutMs, forMs * 2 ** Math.min(request.refusals, 10))
     request.wakeAt = ctx.now + (request.call.settled ? longerMs : forMs)
     this.#wakeBy(request)
@@ -204,12 +208,12 @@ export class Dispatcher {
     if (request.wakeAt < this.#nextWakeAt) this.#nextWakeAt = request.wakeAt
   }
 
-  /** No answer for answerTimeoutMs: is the link alive, is the map right, and once more. */
+  /** No response for answerTimeoutMs: checks the link and the map, and sends the request again. */
   #onSilence(ctx: ClientContext, request: PieceRequest): void {
     request.reason = 'no-answer'
     const { link } = request
     if (link !== undefined && !this.#links.heardSince(link, request.sentAt)) {
-      // Whatever is sent over it queues up behind what was lost; a probe decides first whether the link is dead.
+      // A retry over a dead link would only queue up: a probe decides first whether the link is alive.
       this.#map.probe(ctx, link)
       request.wakeAt = ctx.now + ctx.timers.waitRetryMs
       this.#wakeBy(request)
@@ -223,12 +227,12 @@ export class Dispatcher {
     const { request, link } = attempt
     const code = codeOfResponse(answer.code)
     if (code === 'OK' && request.op !== undefined) return this.#resolve(ctx, request, { how: 'applied' })
-    // Only the answer to the cancellation itself says that no replica will ever apply the operation. A primary also drops
-    // the write that it cancels, and says so, before that is certain.
+    // Only the response to the CANCEL itself proves that no replica will ever apply the operation. The primary refuses
+    // the cancelled write with the same code before that is certain.
     if (code === 'CANCELLED' && attempt.isCancel) return this.#resolve(ctx, request, { how: 'cancelled' })
     if (code === 'FENCED') return this.#owner.onFenced(ctx, request)
     const isNewest = request.state === 'sent' && answer.request === request.number
-    // An earlier attempt was told to wait, or was refused by a node that is not asked any more: the newest attempt counts.
+    // A refusal of an earlier attempt has no effect, since only the newest attempt counts.
     if (!isNewest) return
     request.refusals++
     const action = request.cancelling ? 'refresh' : retryAction(code, request.refusals)
@@ -243,7 +247,7 @@ export class Dispatcher {
     else this.#resolve(ctx, request, { how: 'refused', code })
   }
 
-  /** Puts what a read or a query was answered with where it belongs. False when it does not fit the request. */
+  /** Stores the response to a read or a query in its call. False when it does not fit the request. */
   #accept(request: PieceRequest, answer: Exclude<ClientResponse, Answer>): boolean {
     const { call, piece } = request
     if (answer.type === 'read-done')
@@ -263,7 +267,7 @@ export class Dispatcher {
     this.#owner.onResolved(ctx, request, resolution)
   }
 
-  #tellWaiting(ctx: ClientContext, request: PieceRequest): void {
+  #reportWaiting(ctx: ClientContext, request: PieceRequest): void {
     const { volume } = request.call
     const { extent } = request.piece
     if (request.reason === undefined || ctx.now - request.waitingSince < ctx.timers.waitingEventMs) return

@@ -4,7 +4,7 @@ import type { ClientFailure } from './machine.ts'
 import type { IoCall } from './open-volume.ts'
 import { codeOfResponse } from './retry.ts'
 
-/** What callers are told when a call fails: one sentence that says what was wrong, one that says what to do. */
+/** Failures of calls: the message says what was wrong, the hint what to do. */
 
 const WHAT = {
   read: 'read',
@@ -23,7 +23,7 @@ export function timeoutFailure(call: IoCall): ClientFailure {
   const reason = oldest?.reason
   return {
     code: 'TIMEOUT',
-    message: `the ${rangeOf(call)} was not answered in time${reason === undefined ? '' : ` (${reason})`}`,
+    message: `the ${rangeOf(call)} got no response in time${reason === undefined ? '' : ` (${reason})`}`,
     hint: 'The volume may be without a primary or without enough replicas: see `ashlar explain volume`; ioTimeoutMs sets how long a call waits.',
     details: { indeterminate: false, ...(reason === undefined ? {} : { reason }) },
   }
@@ -36,7 +36,7 @@ export function abortedFailure(kind: keyof typeof WHAT): ClientFailure {
 export function flushTimeoutFailure(writes: number): ClientFailure {
   return {
     code: 'TIMEOUT',
-    message: `the flush timed out: ${writes} writes made before it are not answered yet`,
+    message: `the flush timed out: ${writes} earlier writes have no response yet`,
     hint: 'Wait for the writes, or flush again.',
   }
 }
@@ -47,7 +47,7 @@ export function refusedFailure(call: IoCall, code: ErrorCode): ClientFailure {
     message: `the ${rangeOf(call)} was refused by its primary (${code})`,
     ...(code === 'NO_SPACE'
       ? {
-          hint: 'A store that holds a replica has no room: `ashlar explain volume` names it. Trim, remove volumes or enlarge its disk.',
+          hint: 'A store with a replica has no space left: `ashlar explain volume` names it. Trim, remove volumes or enlarge its disk.',
         }
       : {}),
     ...(isMutation(call) ? { details: { indeterminate: false } } : {}),
@@ -106,7 +106,7 @@ export function noMapFailure(reasons: ReadonlyMap<string, string>): ClientFailur
 export function waitedFailure(what: string): ClientFailure {
   return {
     code: 'TIMEOUT',
-    message: `${what} was not answered in time`,
+    message: `${what} got no response in time`,
     hint: 'Check that a majority of the voting nodes is up: see `ashlar cluster info`.',
   }
 }

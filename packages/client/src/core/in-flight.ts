@@ -1,6 +1,6 @@
 import { type Bytes, type ExtentId, KIB, LIMITS } from '@ashlar/proto'
 
-/** What is on its way to one extent. */
+/** What is in flight to one extent. */
 interface Share {
   /** Of all its requests, and of those that change it. */
   bytes: Bytes
@@ -10,25 +10,25 @@ interface Share {
 
 const NOTHING: Readonly<Share> = { bytes: 0, changeBytes: 0, reads: 0 }
 
-/** What the shares of extents take together. */
+/** Bytes of the shares of all extents. */
 const SHARED_BYTES: Bytes = LIMITS.clientInFlightBytes - LIMITS.clientFirstBytes
 
-/** A larger request leaves a part of what is kept for firsts to small ones, of which many fit there. */
+/** A larger request leaves a part of the bytes for first requests to small ones, of which many fit there. */
 const SMALL_BYTES: Bytes = 64 * KIB
 const SMALL_FIRST_BYTES: Bytes = LIMITS.clientFirstBytes / 4
 
 /**
- * What one client has on its way. All extents share it, and each may have as much as is left free at most: what is stuck at
- * those that are not served leaves a share to the others, but one that shrinks with each of them. So an extent that has nothing on
- * its way may have one request beyond its share, out of bytes that are kept for that (A2.11-5). An extent alone gets half
- * of all bytes. All together stay within LIMITS.clientInFlightBytes.
+ * Requests in flight of one client. All extents share the bytes, and each may use at most as many as are left free:
+ * extents that are stuck leave a share to others, but it shrinks with each of them. So an extent with nothing in flight
+ * may send one request beyond its share, out of reserved bytes (A2.11-5). An extent alone gets half of all bytes. The
+ * sum stays within LIMITS.clientInFlightBytes.
  */
 export class InFlight {
   #bytes: Bytes = 0
   #reads = 0
   readonly #shares: Map<ExtentId, Share> = new Map()
 
-  /** On their way to all extents. */
+  /** In flight to all extents. */
   get bytes(): Bytes {
     return this.#bytes
   }
@@ -37,21 +37,21 @@ export class InFlight {
     return this.#reads
   }
 
-  /** The primary of an extent has room for so many bytes of writes that are not committed. */
+  /** True when so many more bytes of writes fit in the window of the primary. */
   fitsWindow(extent: ExtentId, bytes: Bytes): boolean {
     return (this.#shares.get(extent)?.changeBytes ?? 0) + bytes <= LIMITS.primaryWindowBytes
   }
 
-  /** So many reads, of all extents, may be on their way for another one of this extent to go out. */
+  /** The most reads in flight to all extents at which this extent may send another one. */
   readsBound(extent: ExtentId): number {
     const reads = this.#shares.get(extent)?.reads ?? 0
     return reads === 0 ? Number.POSITIVE_INFINITY : LIMITS.primaryReads - reads - 1
   }
 
-  /** So many bytes, of all extents, may be on their way for another request of this one to go out. Changes with its share alone. */
+  /** The most bytes in flight to all extents at which this extent may send a request. Depends on its share only. */
   bytesBound(extent: ExtentId, bytes: Bytes): Bytes {
     const share = this.#shares.get(extent)?.bytes ?? 0
-    // While there is nothing beside its own, all there are is its share.
+    // While no other extent has bytes in flight, its share is all there are.
     const alone = 2 * share + bytes <= LIMITS.clientInFlightBytes ? share : -1
     const shared = SHARED_BYTES - share - bytes
     const keptBytes = bytes <= SMALL_BYTES ? 0 : SMALL_FIRST_BYTES

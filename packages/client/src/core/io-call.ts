@@ -1,14 +1,14 @@
 import type { Bytes, Piece } from '@ashlar/proto'
 import type { IoCall } from './open-volume.ts'
 
-/** Pieces after which a call that goes on and on gets its deadline anew. */
+/** Pieces after which the deadline of a long call is set again. */
 export const PIECES_PER_DEADLINE = 64
 
 export function isMutation(call: IoCall): boolean {
   return call.kind === 'write' || call.kind === 'discard'
 }
 
-/** True when every byte of the call's range was answered. */
+/** True when every byte of the call's range has its response. */
 export function isComplete(call: IoCall): boolean {
   return call.appliedBytes === call.length
 }

@@ -11,15 +11,15 @@ import type { FlushCall, IoCall, OpenVolume, PieceRequest } from './open-volume.
 import { mayTakeEffect } from './request.ts'
 import { joinRuns } from './splitter.ts'
 
-/** What calls need from the rest of the machine. */
+/** What calls need of the rest of the machine. */
 export interface IoHost {
-  /** An answer said FENCED: the session is over. */
+  /** A response was FENCED: the session ended. */
   onFenced(ctx: ClientContext, request: PieceRequest): void
   /** A link to the primary of this request's extent is wanted. */
   onPrimaryWanted(ctx: ClientContext, request: PieceRequest): void
 }
 
-/** Reads, writes, zeroes, queries and flushes: cuts calls into pieces, bounds what is in flight, settles calls. */
+/** Reads, writes, discards, queries and flushes: cuts calls into pieces, bounds what is in flight, settles calls. */
 export class Io implements RequestOwner {
   readonly dispatcher: Dispatcher
   readonly #host: IoHost
@@ -51,12 +51,12 @@ export class Io implements RequestOwner {
     this.#settleFlushes(ctx, volume)
   }
 
-  /** The caller gave up. False when no such call is pending. */
+  /** The caller aborted the call. False when no such call is pending. */
   abandon(ctx: ClientContext, token: CallToken): boolean {
     const call = this.#calls.get(token)
     if (call !== undefined) {
       this.#giveUp(ctx, call, abortedFailure(call.kind))
-      // Whoever aborts wants to go on at once, so the answers to the cancellations are not waited for.
+      // An aborted call is settled at once: it does not wait for responses to its cancellations.
       if (!call.settled) this.#settleUnresolved(ctx, call)
       this.#admission.admit(ctx)
       return true
@@ -89,11 +89,11 @@ export class Io implements RequestOwner {
     this.#admission.admit(ctx)
   }
 
-  /** The volume is over (fenced, removed, closed): all that is pending on it fails now, and nothing more is sent for it. */
+  /** The volume ended (fenced, removed, closed): its pending calls fail now, and nothing more is sent for it. */
   endVolume(ctx: ClientContext, volume: OpenVolume, failure: ClientFailure): void {
     for (const request of this.dispatcher.active) if (request.call.volume === volume) this.#letGo(ctx, request)
     this.#admission.clear(volume)
-    // Flushes first: the failing of the writes that they wait for must not look like an answer.
+    // Flushes first: a flush must not succeed because the writes that it waits for failed.
     for (const flush of volume.flushes) ctx.fail(flush.token, failure)
     volume.flushes.clear()
     this.#flushing.delete(volume)
@@ -105,7 +105,7 @@ export class Io implements RequestOwner {
     this.#admission.admit(ctx)
   }
 
-  // ---- answers, told by the dispatcher
+  // ---- outcomes from the dispatcher
 
   onResolved(ctx: ClientContext, request: PieceRequest, resolution: Resolution): void {
     const { call, piece } = request
@@ -191,7 +191,7 @@ export class Io implements RequestOwner {
     this.#release(ctx, request)
   }
 
-  /** Gives back what a resolved request held; later writes of its range go out. */
+  /** Releases what a resolved request held; later writes of its range are sent. */
   #release(ctx: ClientContext, request: PieceRequest): void {
     this.#admission.release(request)
     const { volume } = request.call
@@ -203,13 +203,16 @@ export class Io implements RequestOwner {
     for (const granted of volume.locks.release(request.claim)) this.dispatcher.send(ctx, granted.owner)
   }
 
-  /** Of a volume that is over: nobody waits for its locks and operation numbers any more. */
+  /** Drops a request of a volume that ended. Its lock and its operation number are not needed any more. */
   #letGo(ctx: ClientContext, request: PieceRequest): void {
     this.dispatcher.drop(ctx, request)
     this.#admission.release(request)
   }
 
-  /** Deadline or abort: what was never sent is dropped, what was is cancelled; after a deadline the call waits a little for that. */
+  /**
+   * Deadline or abort: what was never sent is dropped, what was is cancelled; after a deadline the call waits a little
+   * for that.
+   */
   #giveUp(ctx: ClientContext, call: IoCall, failure: ClientFailure): void {
     if (call.graceUntil !== undefined) return
     call.failure ??= failure
@@ -226,7 +229,7 @@ export class Io implements RequestOwner {
     else if (call.failure !== undefined) this.#settle(ctx, call, call.failure)
   }
 
-  /** The call waits no more: the caller learns that its write may still take effect. Its range stays locked. */
+  /** The call fails as indeterminate: its write may still take effect, so its range stays locked. */
   #settleUnresolved(ctx: ClientContext, call: IoCall): void {
     if (call.failure === undefined) return
     for (const request of call.pieces) {

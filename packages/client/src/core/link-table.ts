@@ -10,7 +10,7 @@ interface LinkState {
   readonly store: StoreId
   readonly wire: number
   heardAt: Millis
-  /** When the link was asked for a sign of life that has not come yet. */
+  /** When the link was probed, while no frame has come since. */
   probedAt: Millis | undefined
   /** It is being closed: nothing is sent over it any more. */
   closing: boolean
@@ -67,7 +67,10 @@ export class LinkTable {
     return links
   }
 
-  /** One usable link at random that speaks this wire version or a newer one, another one than `except` where there is one. */
+  /**
+   * One usable link at random that speaks this wire version or a newer one, another one than `except` where there is
+   * one.
+   */
   any(ctx: ClientContext, except?: ClientLink, wire = WIRE_VERSION_MIN): ClientLink | undefined {
     const links = this.usable().filter((link) => (this.wireOf(link) ?? 0) >= wire)
     const others = links.filter((link) => link !== except)
@@ -75,7 +78,7 @@ export class LinkTable {
     return from[Math.floor(ctx.random() * from.length)]
   }
 
-  /** Marks a link as asked for a sign of life. False when it already is, or is not in use. */
+  /** Marks a link as probed. False when it already is, or is not in use. */
   probe(ctx: ClientContext, link: ClientLink): boolean {
     const state = this.#links.get(link)
     if (state === undefined || state.closing || state.probedAt !== undefined) return false
@@ -90,11 +93,11 @@ export class LinkTable {
     ctx.emit({ type: 'close-link', link, reason })
   }
 
-  /** Closes links that were probed and stayed silent: TCP does not tell that a peer is gone. */
+  /** Closes links that stayed silent after a probe: TCP does not report a peer that vanished. */
   tick(ctx: ClientContext): void {
     for (const state of this.#links.values()) {
       if (state.probedAt === undefined || ctx.now - state.probedAt < ctx.timers.probeMs) continue
-      this.close(ctx, state.link, `no sign of life from ${state.address} for ${ctx.timers.probeMs} ms`)
+      this.close(ctx, state.link, `no frame from ${state.address} for ${ctx.timers.probeMs} ms`)
     }
   }
 

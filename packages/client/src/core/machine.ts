@@ -12,9 +12,9 @@ import type {
 } from '@ashlar/proto'
 
 /**
- * The contract between the client machine and its shell. The machine is synchronous and total: `step(now, input)` changes
- * state and returns effects; it has no clock, no I/O, no promise and no randomness but what inputs and options give it.
- * The shell (the library's pump, or the simulator) carries effects out in the order in which they were returned.
+ * The contract between the client machine and its shell. The machine is synchronous and total: `step(now, input)`
+ * changes state and returns effects; it has no clock, no I/O, no promise and no randomness but what inputs and options
+ * give it. The shell (the library's pump, or the simulator) executes effects in the order in which they were returned.
  */
 
 /** Names one call of the shell until its `settled` comes back. Chosen by the shell, never used twice. */
@@ -28,18 +28,20 @@ export type VolumeHandle = number
 export interface ClientOptions {
   /** host:port of nodes to learn the map from; links to all of them are kept. */
   readonly servers: readonly string[]
-  /** Who a person would say this client is (host, program, pid): shown as the holder of an attachment. */
+  /** Name of this client (host, program, pid): shown as the holder of an attachment. */
   readonly name: string
-  /** Start of this client's own random sequence: a safe integer from 0. Two clients of one cluster must differ in it. */
+  /**
+   * Start of this client's own random sequence: a safe integer from 0. Two clients of one cluster must differ in it.
+   */
   readonly seed: number
-  /** Deadline of one call. A call of more than 64 pieces gets it anew with every 64 pieces that are done. */
+  /** Deadline of one call. A call of more than 64 pieces gets the same time again after every 64 pieces. */
   readonly ioTimeoutMs?: Millis
-  /** A request without any answer is sent again, with its operation id, after this long. */
+  /** A request without any response is sent again, with its operation id, after this long. */
   readonly answerTimeoutMs?: Millis
-  /** A request that was told to wait is tried again at the latest after this long, at once when the map changes. */
+  /** A request that got WAIT is retried after this long at the latest, and at once when the map changes. */
   readonly waitRetryMs?: Millis
   /**
-   * After the deadline of a write the machine asks the primary to cancel it; its call waits this long for the answer
+   * After the deadline of a write the machine sends a CANCEL to the primary; the call waits this long for the response
    * before it fails as indeterminate.
    */
   readonly cancelGraceMs?: Millis
@@ -50,8 +52,8 @@ export interface ClientOptions {
 export type ClientInput =
   | { readonly type: 'tick' }
   /**
-   * A dialed connection passed its handshake; `store` is who answered at that address, `wire` the version that both speak:
-   * what came later does not travel on this link.
+   * A dialed connection passed its handshake; `store` is the store at that address, `wire` the version that both speak:
+   * later messages and fields are not sent on this link.
    */
   | {
       readonly type: 'link-up'
@@ -71,8 +73,8 @@ export type ClientInput =
   /** Settled exactly once, by a `settled` effect with the same token. */
   | { readonly type: 'call'; readonly token: CallToken; readonly call: ClientCall }
   /**
-   * The caller gave the call up (AbortSignal): it is settled in this step. What was sent of a write is cancelled behind it,
-   * so its failure is indeterminate and its range stays locked until that is answered.
+   * The caller aborted the call (AbortSignal): it is settled in this step. Sent pieces of a write are cancelled
+   * afterwards, so its failure is indeterminate and its range stays locked until the cancellations have responses.
    */
   | { readonly type: 'abandon'; readonly token: CallToken }
   /** Ends the client: every pending call fails with CLOSED, and every later one. */
@@ -86,7 +88,7 @@ export type ClientCall =
   /** Done when a map was learned, or fails when the dial of every server failed. */
   | { readonly do: 'wait-for-map' }
   | { readonly do: 'open'; readonly name: string; readonly mode: AttachMode; readonly ifFree: boolean }
-  /** Waits for the volume's calls and unresolved operations, then gives the attachment back. Later calls fail CLOSED. */
+  /** Waits for the volume's calls and unresolved operations, then detaches. Later calls fail with CLOSED. */
   | { readonly do: 'close'; readonly volume: VolumeHandle }
   /** With `target` (of `length` bytes) the bytes go there, else into new memory. */
   | {
@@ -97,9 +99,9 @@ export type ClientCall =
       readonly target?: Uint8Array
     }
   /**
-   * The machine keeps `bytes` and never changes them until the call is settled; messages that hold them and wait to be sent
-   * are withdrawn before.
-   * `checksums`: crc32 of each part of `splitBlocks(blockSizeBytes, offset, bytes.length)`, in that order.
+   * The machine keeps `bytes` and never changes them until the call is settled; messages that hold them and wait to be
+   * sent are withdrawn before. `checksums`: crc32 of each part of `splitBlocks(blockSizeBytes, offset, bytes.length)`,
+   * in that order.
    */
   | {
       readonly do: 'write'
@@ -116,7 +118,9 @@ export type ClientCall =
       readonly length: Bytes
       readonly kind: DiscardKind
     }
-  /** Done when every write and discard of the volume made before it has its response; durability `ack` needs no more. */
+  /**
+   * Done when every write and discard of the volume made before it has its response; durability `ack` needs no more.
+   */
   | { readonly do: 'flush'; readonly volume: VolumeHandle }
   | {
       readonly do: 'query-allocation'
@@ -129,25 +133,27 @@ export type ClientCall =
       readonly do: 'admin'
       readonly command: Extract<AdminCommand, { do: 'create-volume' | 'remove-volume' }>
     }
-  /** A fresh look at the map of the nodes that this client is linked to. */
+  /** Reads the newest map of the nodes that this client is linked to. */
   | { readonly do: 'list-volumes' }
   | { readonly do: 'describe-volume'; readonly name: string }
 
 // ---- effects ------------------------------------------------------------------------------------------------------
 
 export type ClientEffect =
-  /** The complete set of addresses to keep a dialed connection to. Replaces the set before; links outside it are closed. */
+  /**
+   * The complete set of addresses to keep a dialed connection to. Replaces the set before; links outside it are closed.
+   */
   | { readonly type: 'dial'; readonly addresses: readonly string[] }
   | { readonly type: 'send'; readonly link: ClientLink; readonly message: Message }
   /**
-   * The message of this request need not be sent any more, if it still waits: nobody asks for its answer, and the bytes of a
-   * write are its caller's again once the call is settled.
+   * Drops the message of this request if it still waits to be sent. Its response is not needed, and the bytes of a
+   * write belong to the caller again when the call is settled.
    */
   | { readonly type: 'withdraw'; readonly link: ClientLink; readonly request: number }
   /** Close a connection; `link-down` follows, and the address is dialed again while it is in the set. */
   | { readonly type: 'close-link'; readonly link: ClientLink; readonly reason: string }
   | { readonly type: 'settled'; readonly token: CallToken; readonly outcome: ClientOutcome }
-  /** For people and `status()`. Never read back. */
+  /** For logs and `status()`. Never read back. */
   | { readonly type: 'event'; readonly event: ClientEvent }
 
 /** A failure as plain data: the shell makes the AshlarError, with the stack of the caller. */
@@ -166,7 +172,7 @@ export type ClientOutcome =
   | { readonly ok: true; readonly result: ClientResult }
   | { readonly ok: false; readonly failure: ClientFailure }
 
-/** A run of an allocation answer: `length` bytes of one kind. Runs are in order and sum up to the length asked for. */
+/** `length` bytes of one kind. Runs are in order and sum up to the requested length. */
 export interface AllocationRun {
   readonly length: Bytes
   readonly kind: BlockKind
@@ -181,23 +187,23 @@ export type ClientResult =
   | { readonly kind: 'volumes'; readonly volumes: readonly { volume: VolumeRecord; state: VolumeState }[] }
 
 /**
- * How well a volume is replicated, as far as the map says; the worst extent decides. `recovering`: every store that should
- * hold a replica is up, and not all are in sync. `degraded`: one is not up. `unavailable`: fewer than minInSync, or the
- * primary is not up.
+ * How well a volume is replicated, as far as the map says; the worst extent decides. `recovering`: every store that
+ * should hold a replica is up, and not all are in sync. `degraded`: one is not up. `unavailable`: fewer than minInSync,
+ * or the primary is not up.
  */
 export type VolumeState = 'healthy' | 'recovering' | 'degraded' | 'unavailable'
 
-/** Why a request waits: what the last answer said, no connection to the primary, or no answer from it. */
+/** Why a request waits: the code of the last response, no connection to the primary, or no response from it. */
 export type WaitReason = ErrorCode | 'no-link' | 'no-answer'
 
 export type ClientEvent =
   | { readonly what: 'connected'; readonly address: string; readonly store: StoreId }
   | { readonly what: 'disconnected'; readonly address: string }
   | { readonly what: 'map'; readonly revision: number }
-  /** A request to this extent has waited for a second; told once, until `resumed`. */
+  /** A request to this extent has waited for a second; reported once, until `resumed`. */
   | { readonly what: 'waiting'; readonly volume: string; readonly extent: ExtentId; readonly reason: WaitReason }
   | { readonly what: 'resumed'; readonly volume: string; readonly extent: ExtentId }
-  /** A later attachment exists: the volume's session is over. */
+  /** A later attachment exists: the volume's session ended. */
   | { readonly what: 'fenced'; readonly volume: string; readonly handle: VolumeHandle }
   | { readonly what: 'removed'; readonly volume: string; readonly handle: VolumeHandle }
   /** An operation whose call had failed as indeterminate is resolved now. */
@@ -209,5 +215,5 @@ export type ClientEvent =
       readonly length: Bytes
       readonly applied: boolean
     }
-  /** The attachment could not be given back in time; the next exclusive open replaces it. */
+  /** The detach failed; the next exclusive open replaces the attachment. */
   | { readonly what: 'detach-failed'; readonly volume: string; readonly code: ErrorCode }

@@ -4,14 +4,14 @@ import type { LinkTable } from './link-table.ts'
 import type { ClientLink } from './machine.ts'
 
 /**
- * The client's copy of the map. One linked node is watched: it sends every change. Others are asked when there is a
- * reason to believe that the watched one is behind or gone.
+ * The client's copy of the map. One linked node is watched: it sends every change. Others get a request when the
+ * watched one may be behind or down.
  */
 export class MapCache {
   readonly copy: MapCopy = new MapCopy()
   readonly #links: LinkTable
   #watched: ClientLink | undefined
-  /** Links that were asked and have not answered yet, with the moment of asking. */
+  /** Links with a request for the map and no response yet, with the time of the request. */
   readonly #asked: Map<ClientLink, Millis> = new Map()
 
   constructor(links: LinkTable) {
@@ -39,13 +39,13 @@ export class MapCache {
     if (next !== undefined) this.#watch(ctx, next)
   }
 
-  /** Asks one node for what changed. Asking again before it answered does nothing. */
+  /** Requests the changes from one node, unless it has a request already. */
   ask(ctx: ClientContext, link: ClientLink): void {
     if (this.#asked.has(link)) return
     this.#send(ctx, link)
   }
 
-  /** Asks the watched node, the given one, and one more at random: one of them may be behind. */
+  /** Requests the changes from the watched node, the given one, and a random one: one of them may be behind. */
   refresh(ctx: ClientContext, link?: ClientLink): void {
     if (this.#watched !== undefined) this.ask(ctx, this.#watched)
     if (link !== undefined && this.#links.isUsable(link)) this.ask(ctx, link)
@@ -53,21 +53,22 @@ export class MapCache {
     if (other !== undefined) this.ask(ctx, other)
   }
 
-  /** Asks every linked node; the links that were asked. */
+  /** Requests the changes from every linked node; returns the links. */
   askAll(ctx: ClientContext): ClientLink[] {
     const links = this.#links.usable()
     for (const link of links) this.ask(ctx, link)
     return links
   }
 
-  /** Asks for a sign of life, and for the map with it. */
+  /** Probes a link with a request for the map. */
   probe(ctx: ClientContext, link: ClientLink): void {
     if (this.#links.probe(ctx, link)) this.#send(ctx, link)
   }
 
   /**
-   * Requests have waited for long, and perhaps for another primary: is the node that would tell of it alive? It is asked when
-   * nothing came from it of late, and left for another one when it does not answer; it may well be the one that hangs.
+   * Checks the watched node when requests have waited for long: it would send the change of a primary, but may be the
+   * node that hangs. If it was silent, it is sent a request; without a response in the same time again another node is
+   * watched.
    */
   checkWatchedNode(ctx: ClientContext): void {
     const link = this.#watched
@@ -92,7 +93,7 @@ export class MapCache {
     return this.copy.apply(delta)
   }
 
-  /** A watched node that does not answer is left for another one. */
+  /** Watches another node when the watched one does not respond. */
   tick(ctx: ClientContext): void {
     for (const [link, askedAt] of this.#asked) {
       if (ctx.now - askedAt < ctx.timers.answerTimeoutMs) continue

@@ -3,10 +3,12 @@ import type { ClientContext } from './context.ts'
 import type { ClientLink } from './machine.ts'
 import type { MapCache } from './map-cache.ts'
 
-/** Something that waits for the map to say more. */
+/** A call that waits for a newer map. */
 export interface MapWait {
   readonly deadline: Millis
-  /** Settles the wait and returns true, or returns false. `looked`: every node that was asked has answered, or had its time. */
+  /**
+   * Settles the wait and returns true, or returns false. `looked`: every requested node has responded, or had its time.
+   */
   readonly check: (ctx: ClientContext, looked: boolean) => boolean
   readonly onDeadline: (ctx: ClientContext) => void
 }
@@ -17,7 +19,7 @@ interface Waiting extends MapWait {
   wakeAt: Millis
 }
 
-/** Calls that are settled by what the map says, after a fresh look at it. */
+/** Calls that are settled by the map, after it was requested from the nodes. */
 export class MapWaits {
   readonly #map: MapCache
   readonly #waiting: Set<Waiting> = new Set()
@@ -30,7 +32,7 @@ export class MapWaits {
     return this.#waiting.size
   }
 
-  /** Checks at once, then asks every linked node, and checks again with each thing that is learned. */
+  /** Checks at once, then requests the map from every linked node, and checks again at each response. */
   add(ctx: ClientContext, wait: MapWait): MapWait {
     if (wait.check(ctx, false)) return wait
     const waiting: Waiting = Object.assign(

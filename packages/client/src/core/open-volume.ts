@@ -15,7 +15,8 @@ import type { Session } from './session.ts'
 import type { IoKind } from './splitter.ts'
 
 /*
- * What a client holds of an open volume: the volume, its calls, and the pieces of the calls. The three refer to each other.
+ * What a client holds of an open volume: the volume, its calls, and the pieces of the calls. The three refer to each
+ * other.
  */
 
 /** A flush waits for every mutation with a lower order. */
@@ -38,7 +39,7 @@ export interface OpenVolume {
   ended: ClientFailure | undefined
   closing: { readonly token: CallToken; readonly limit: Millis; detaching: boolean } | undefined
   nextOrder: number
-  /** When its session says next that it is there, if it does. */
+  /** When its session renews its attachment next, if it does. */
   renewAt: Millis
   /** Calls with pieces to cut, in each extent first come, first served. */
   readonly queue: CallQueue<IoCall>
@@ -93,7 +94,7 @@ export interface IoCall {
  *   new ──(range lock)──▶ held ◀──▶ sent ──▶ resolved
  *
  * `new` waits for an earlier overlapping write. `held` waits for a link, a map change or `wakeAt`. `sent` waits for the
- * answer, until `wakeAt` at the latest. A write that was ever sent leaves by an answer that settles it, and only so.
+ * answer, until `wakeAt` at the latest. A write that was sent leaves only by a response that settles it.
  */
 export interface PieceRequest {
   readonly call: IoCall

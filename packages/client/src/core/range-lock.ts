@@ -33,7 +33,7 @@ export class RangeLocks<Owner> {
     return claim
   }
 
-  /** Gives a claim up, held or not, and returns the claims that hold their range from now on, in order. */
+  /** Releases a claim, held or not, and returns the claims that hold their range from now on, in order. */
   release(claim: RangeClaim<Owner>): RangeClaim<Owner>[] {
     const claims = this.#claims.get(claim.extent) ?? new Set()
     invariant(claims.has(claim), 'a range is released that was never claimed, or twice')

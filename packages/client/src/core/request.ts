@@ -6,7 +6,7 @@ import { pieceChecksums, queriedBlocks } from './splitter.ts'
 /** Kinds of blocks as messages have them. */
 const BLOCK_KINDS: Readonly<Record<DiscardKind, BlockKind>> = { trim: BLOCK_TRIM, zero: BLOCK_ZERO }
 
-/** True when the primary may have got the operation: only an answer tells whether it took effect. */
+/** True when the primary may have the operation: only a response decides whether it took effect. */
 export function mayTakeEffect(request: PieceRequest): boolean {
   return request.op !== undefined && request.sends > 0
 }

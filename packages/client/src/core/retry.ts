@@ -1,9 +1,9 @@
 import { type ErrorCode, errorCodeOf, type Millis } from '@ashlar/proto'
 
 /**
- * What the client does with an answer that is not success. `wait`: hold the request and send it again; `refresh`: the
- * same, and learn the map; `few`: like `wait`, but after FEW_TRIES refusals the code is the caller's; `fenced`: the
- * session is over; `give-up`: the code is the caller's at once.
+ * What the client does with a response that is not success. `wait`: hold the request and send it again; `refresh`: the
+ * same, and learn the map; `few`: like `wait`, but after FEW_TRIES refusals the caller gets the code; `fenced`: the
+ * session ended; `give-up`: the caller gets the code at once.
  */
 export type RetryAction = 'wait' | 'refresh' | 'few' | 'fenced' | 'give-up'
 
@@ -20,12 +20,13 @@ const RETRY: Readonly<Record<ErrorCode, RetryRow>> = {
   OK: { action: 'give-up' },
   INTERNAL: { action: 'give-up' },
   USAGE: { action: 'give-up' },
-  // A node whose map is behind does not know a young volume yet. That a volume is gone is told by the map alone.
+  // A node whose map is behind does not know a new volume yet. Only the map decides that a volume was removed.
   NOT_FOUND: { action: 'refresh' },
   EXISTS: { action: 'give-up' },
   CONFLICT: { action: 'give-up' },
   NO_CONTROL: { action: 'wait' },
-  // A new primary is known a moment before it serves: whoever comes too early does not wait as for one that has no lease.
+  // A new primary is in the map a moment before it serves: the first retry comes sooner than for a primary without a
+  // lease.
   NOT_PRIMARY: { action: 'refresh', firstHoldMs: 25 },
   WAIT: { action: 'wait', firstHoldMs: 25 },
   FENCED: { action: 'fenced' },
@@ -48,7 +49,7 @@ const RETRY: Readonly<Record<ErrorCode, RetryRow>> = {
   ABORTED: { action: 'give-up' },
 }
 
-/** The code of an answer's number; a number that this version does not know is INTERNAL. */
+/** The code of a response's number; a number that this version does not know is INTERNAL. */
 export function codeOfResponse(number: number): ErrorCode {
   return errorCodeOf(number) ?? 'INTERNAL'
 }

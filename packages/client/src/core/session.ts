@@ -8,20 +8,20 @@ interface Numbers {
 }
 
 /**
- * One life of one attachment: it numbers the operations of each extent and knows which are unresolved. Numbers of an extent
- * stay within LIMITS.sessionOps of its low mark, since each of its replicas remembers what lies above (amendments 13 and 30).
- * Extents have nothing to do with each other: one that is not served holds up the low mark of no other.
+ * One attachment: it numbers the operations of each extent and tracks which are unresolved. Numbers of an extent stay
+ * within LIMITS.sessionOps of its low mark, since each of its replicas remembers the operations above it (amendments 13
+ * and 30). Extents are independent: one that is not served does not hold the low mark of another.
  */
 export class Session {
   readonly id: SessionId
   /** Attachment generation, 0 until control gave it. A session never has another one: a newer one fences it. */
   generation = 0
-  /** It says again and again that it is there. */
+  /** It renews its attachment periodically. */
   renews = false
   readonly #extents: Map<ExtentId, Numbers> = new Map()
   /**
-   * No extent without unresolved operations ever used this number or a higher one. They go on from here, so that nothing is
-   * kept of them.
+   * Extents without unresolved operations go on from this number, which none of them has used. So nothing is kept of
+   * them.
    */
   #unused = 1
   #unresolved = 0
@@ -34,7 +34,7 @@ export class Session {
     return this.#unresolved
   }
 
-  /** Extents about which something is kept: those with unresolved operations. */
+  /** Extents with unresolved operations. */
   get tracked(): number {
     return this.#extents.size
   }
@@ -47,7 +47,7 @@ export class Session {
 
   /** Gives the next operation of an extent its number; it is unresolved from now on. */
   issue(extent: ExtentId): number {
-    invariant(this.canIssue(extent), 'an operation number was asked for beyond the window of its extent')
+    invariant(this.canIssue(extent), 'an operation number beyond the window of its extent')
     let numbers = this.#extents.get(extent)
     if (numbers === undefined) {
       numbers = { nextOp: this.#unused, lowMark: this.#unused, unresolved: new Set() }

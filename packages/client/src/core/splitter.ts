@@ -77,7 +77,10 @@ export function queriedBlocks(blockSizeBytes: Bytes, piece: Piece): { firstBlock
   return { firstBlock, blocks: Math.ceil((piece.offset + piece.length) / blockSizeBytes) - firstBlock }
 }
 
-/** Runs of blocks as runs of bytes, cut to the piece. Undefined when they do not add up to the blocks that were asked for. */
+/**
+ * Runs of blocks as runs of bytes, cut to the piece. Undefined when they do not add up to the blocks that were asked
+ * for.
+ */
 export function pieceRuns(
   blockSizeBytes: Bytes,
   piece: Piece,

@@ -24,9 +24,9 @@ interface OpenCall {
   readonly ifFree: boolean
 }
 
-/** An open that is not settled: what it waits for, and what it has to give back when nobody wants it any more. */
+/** An open that is not settled: what it waits for, and the attachment to release if its caller aborts it. */
 interface Opening {
-  /** The caller gave up while control had not answered yet. */
+  /** The caller aborted the open before control responded. */
   abandoned: boolean
   wait: MapWait | undefined
   attached: { readonly volume: VolumeId; readonly session: SessionId } | undefined
@@ -66,7 +66,7 @@ export class Volumes {
     return false
   }
 
-  /** Sessions that share a volume are ended once control has not heard of them for long (A2.11-9). */
+  /** Renews the attachments that share a volume: control ends sessions without renewals (A2.11-9). */
   tick(ctx: ClientContext): void {
     for (const volume of this.#open.values()) {
       const { session, record } = volume
@@ -85,7 +85,7 @@ export class Volumes {
     else this.#attach(ctx, call, call.mode)
   }
 
-  /** The caller of an open gave up. An attachment that was made nevertheless is given back. False: no such open. */
+  /** The caller aborted an open. If it is attached nevertheless, the attachment is released. False: no such open. */
   abandon(ctx: ClientContext, token: CallToken): boolean {
     const opening = this.#opening.get(token)
     if (opening === undefined) return false
@@ -102,10 +102,10 @@ export class Volumes {
     const limit = ctx.now + ctx.timers.ioTimeoutMs + ctx.timers.cancelGraceMs
     volume.closing = { token, limit, detaching: false }
     if (volume.state === 'open') volume.state = 'closing'
-    this.#closeIfQuiet(ctx, volume)
+    this.#closeIfIdle(ctx, volume)
   }
 
-  /** An answer said FENCED, or the map did: the session is over. */
+  /** A response or the map fenced the session: it ended. */
   onFenced(ctx: ClientContext, volume: OpenVolume): void {
     this.#end(ctx, volume, fencedFailure(volume.record.name), 'fenced')
   }
@@ -118,7 +118,7 @@ export class Volumes {
     }
   }
 
-  /** Ends every volume without giving anything back: the client ends. */
+  /** Ends every volume without a detach: the client ends. */
   shutDown(ctx: ClientContext, failure: ClientFailure): void {
     for (const token of this.#opening.keys()) ctx.fail(token, failure)
     this.#opening.clear()
@@ -129,9 +129,9 @@ export class Volumes {
     this.#open.clear()
   }
 
-  /** One look at the volumes that are being closed; called whenever a call of theirs may have ended. */
-  closeWhatIsQuiet(ctx: ClientContext): void {
-    for (const volume of this.#open.values()) if (volume.closing !== undefined) this.#closeIfQuiet(ctx, volume)
+  /** Closes volumes that are being closed and idle; called whenever a call of theirs may have ended. */
+  closeIdle(ctx: ClientContext): void {
+    for (const volume of this.#open.values()) if (volume.closing !== undefined) this.#closeIfIdle(ctx, volume)
   }
 
   // ---- opening
@@ -211,12 +211,12 @@ export class Volumes {
     return opening
   }
 
-  /** Gives an attachment back that nobody uses; if that fails, the next exclusive open replaces it. */
+  /** Releases an attachment without a volume; if that fails, the next exclusive open replaces it. */
   #detach(ctx: ClientContext, attached: { readonly volume: VolumeId; readonly session: SessionId }): void {
     this.#admin.start(ctx, { do: 'detach', ...attached }, ctx.now + ctx.timers.answerTimeoutMs, () => {})
   }
 
-  // ---- the map's word
+  // ---- changes of the map
 
   #onRecord(ctx: ClientContext, volume: OpenVolume, record: VolumeRecord | undefined): void {
     if (record === undefined) return
@@ -226,7 +226,7 @@ export class Volumes {
     if (record.generation > session.generation || this.#isEnded(session, record)) this.onFenced(ctx, volume)
   }
 
-  /** Control ended this session and no other: no primary takes its operations any more (amendment 31). */
+  /** Control ended this single session: no primary takes its operations any more (amendment 31). */
   #isEnded(session: Session, { holders }: VolumeRecord): boolean {
     return (
       this.#map.copy.featureLevel >= FEATURES.endedSessions && !holders.some((holder) => holder.session === session.id)
@@ -239,12 +239,12 @@ export class Volumes {
     volume.ended = failure
     this.#io.endVolume(ctx, volume, failure)
     ctx.event({ what, volume: volume.record.name, handle: volume.handle })
-    this.#closeIfQuiet(ctx, volume)
+    this.#closeIfIdle(ctx, volume)
   }
 
   // ---- closing
 
-  #closeIfQuiet(ctx: ClientContext, volume: OpenVolume): void {
+  #closeIfIdle(ctx: ClientContext, volume: OpenVolume): void {
     const { closing, session } = volume
     if (closing === undefined || closing.detaching) return
     if (volume.calls.size > 0 || volume.flushes.size > 0) return
@@ -257,7 +257,7 @@ export class Volumes {
     this.#admin.start(ctx, command, ctx.now + ctx.timers.answerTimeoutMs, (now, outcome) => {
       if (!outcome.ok) {
         const { code } = outcome.failure
-        // NOT_FOUND: the volume, or this attachment of it, is gone already.
+        // NOT_FOUND: the volume was removed, or this attachment has ended already.
         if (code !== 'NOT_FOUND') now.event({ what: 'detach-failed', volume: volume.record.name, code })
       }
       this.#closed(now, volume, closing.token)
@@ -281,5 +281,5 @@ function sessionId(ctx: ClientContext): SessionId {
 }
 
 function withoutVolume(name: string): ClientFailure {
-  return { code: 'INTERNAL', message: `the cluster attached volume '${name}' without saying how it looks` }
+  return { code: 'INTERNAL', message: `the cluster attached volume '${name}' without returning its record` }
 }

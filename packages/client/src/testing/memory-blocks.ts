@@ -47,7 +47,7 @@ export class MemoryBlocks {
     return this.#extents.get(extent)?.get(block)?.kind ?? BLOCK_ABSENT
   }
 
-  /** Carries an operation out once, whoever asks and however often; or makes sure that it never will be. */
+  /** Executes an operation once, however often it is sent; a cancel makes sure that it never is. */
   change(message: Write | Zero | Cancel, blockSizeBytes: Bytes): ErrorCode {
     const { session, op, lowMark } = message.operation
     const sessions = this.#sessions.get(message.extent) ?? new Map<number, SessionOutcomes>()

@@ -32,9 +32,9 @@ export interface MemoryClusterOptions {
 export type MemoryConnectOptions = Omit<ConnectOptions, 'servers' | 'tls'>
 
 /**
- * A whole cluster in this process, for the unit tests of programs that use the library: no sockets, no files, no timers of its
- * own. Its clients are those that `connect` gives, with all of their cutting, retrying, fencing and errors; its nodes share one
- * memory, so it shows nothing about replication or durability. Failures come on demand.
+ * A whole cluster in this process, for the unit tests of programs that use the library: no sockets, no files, no timers
+ * of its own. Its clients are those that `connect` gives, with all of their cutting, retrying, fencing and errors; its
+ * nodes share one memory, so it shows nothing about replication or durability. Failures come on demand.
  */
 export interface MemoryCluster extends AsyncDisposable {
   /** Names of the nodes. */
@@ -45,20 +45,23 @@ export interface MemoryCluster extends AsyncDisposable {
   failNext(request: MemoryRequest, fault: MemoryFault, times?: number): void
   /** Requests of this kind wait until the hold is released: time for an abort, a timeout, a failover. */
   hold(request: MemoryRequest): MemoryHold
-  /** Somebody else attaches the volume exclusively: whoever holds it is fenced. NOT_FOUND. */
+  /** Another client attaches the volume exclusively: its holders are fenced. NOT_FOUND. */
   fence(volume: string): void
   /** Stops a node: its connections break, and other nodes become primary of its extents. NOT_FOUND. */
   stopNode(name: string): void
   /** Starts it again. */
   startNode(name: string): void
-  /** Closes every client of it that is still open. Holds, faults and stopped nodes end first, so that nothing is waited for. */
+  /**
+   * Closes every client of it that is still open. Holds, faults and stopped nodes end first, so that nothing is waited
+   * for.
+   */
   close(): Promise<void>
 }
 
 const MAX_NODES = 16
 /**
- * Here no message is lost without its connection, and every change of the map is told at once: no request needs to be sent
- * again for want of an answer, which would show in holds, and a refused one is soon tried again.
+ * Here no message is lost without its connection, and every change of the map is sent at once. So no request needs to
+ * be sent again for lack of a response, which would show in holds, and a refused one is soon tried again.
  */
 const TIMERS = { answerTimeoutMs: 60_000, waitRetryMs: 20, cancelGraceMs: 200 } as const
 
@@ -84,7 +87,7 @@ class Cluster implements MemoryCluster, MemoryNetwork {
   constructor(nodes: number) {
     this.#map = new MemoryMap(
       '00000000-0000-4000-8000-00006d656d6f' as ClusterId,
-      () => this.#tellWatchers(),
+      () => this.#notifyWatchers(),
       (extent) => this.#blocks.forget(extent),
     )
     this.#nodes = Array.from({ length: nodes }, (_, index) => ({
@@ -131,7 +134,7 @@ class Cluster implements MemoryCluster, MemoryNetwork {
   fence(volume: string): void {
     const session = -this.#nextOutsider++ as SessionId
     const attach = { do: 'attach', name: volume, session, mode: 'exclusive', ifFree: false } as const
-    const { code, message } = this.#map.command({ ...attach, client: 'somebody else' })
+    const { code, message } = this.#map.command({ ...attach, client: 'another client' })
     if (code !== ERRORS.OK.number) throw new AshlarError(codeOf(code), message)
   }
 
@@ -222,7 +225,7 @@ class Cluster implements MemoryCluster, MemoryNetwork {
     return answer(this.#blocks.change(message, blockSizeBytes))
   }
 
-  #tellWatchers(): void {
+  #notifyWatchers(): void {
     const delta = this.#map.delta()
     for (const link of this.#links()) if (link.isWatching) link.transport.answer(link, { type: 'map-update', delta })
   }

@@ -1,12 +1,14 @@
 import type { ErrorCode, Message } from '@ashlar/proto'
 
-/** What a client requests of a cluster: `discard` is trim and writeZeroes; a flush and a read-only open send nothing. */
+/**
+ * What a client requests of a cluster: `discard` is trim and writeZeroes; a flush and a read-only open send nothing.
+ */
 export type MemoryRequest = 'read' | 'write' | 'discard' | 'open' | 'close' | 'create' | 'remove'
 
 /**
- * What happens instead of the answer. A code: nothing is carried out, and the node says so; codes that the client knows to
- * pass (WAIT, BUSY, NOT_PRIMARY) reach no caller. `lose-request`: the connection breaks before the request arrives.
- * `lose-answer`: it is carried out, and the connection breaks before the answer is sent.
+ * A fault in place of the response. A code: the request is refused with it, without effect; the client retries some
+ * codes (WAIT, BUSY, NOT_PRIMARY), so that they reach no caller. `lose-request`: the connection breaks before the
+ * request arrives. `lose-answer`: the request is executed, and the connection breaks before the response is sent.
  */
 export type MemoryFault = Exclude<ErrorCode, 'OK'> | 'lose-request' | 'lose-answer'
 
@@ -14,7 +16,7 @@ export type MemoryFault = Exclude<ErrorCode, 'OK'> | 'lose-request' | 'lose-answ
 export interface MemoryHold extends Disposable {
   /** How many requests wait now. */
   readonly waiting: number
-  /** Lets them go on, and every later one pass. */
+  /** Lets them and every later request go on. */
   release(): void
 }
 
@@ -25,14 +27,14 @@ const ADMIN_REQUESTS: Readonly<Record<string, MemoryRequest>> = {
   'remove-volume': 'remove',
 }
 
-/** Which request a message is, as people would say it; undefined for those that nothing happens to. */
+/** Kind of a request; undefined for messages that have no faults. */
 export function requestOf(message: Message): MemoryRequest | undefined {
   if (message.type === 'admin') return ADMIN_REQUESTS[message.command.do]
   if (message.type === 'zero') return 'discard'
   return message.type === 'read' || message.type === 'write' ? message.type : undefined
 }
 
-/** What is to happen to requests that come: faults, one each in the order in which they were asked for, and holds. */
+/** Faults and holds of future requests; each fault applies to one request, in the order in which they were added. */
 export class MemoryFaults {
   readonly #next: Map<MemoryRequest, MemoryFault[]> = new Map()
   readonly #holds: Map<MemoryRequest, Set<Hold>> = new Map()

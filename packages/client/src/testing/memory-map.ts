@@ -78,7 +78,9 @@ export class MemoryMap {
     this.#nodes.set(store, { ...record, changedAt: this.#revision })
   }
 
-  /** A node that is down leaves every in-sync set that has another member up; one that comes back has missed nothing. */
+  /**
+   * A node that is down leaves every in-sync set that has another member up; one that comes back has missed nothing.
+   */
   setNodeState(store: StoreId, state: NodeState): void {
     const node = this.#nodes.get(store)
     if (node === undefined || node.state === state) return
@@ -149,7 +151,7 @@ export class MemoryMap {
     return this.#done(undefined)
   }
 
-  /** Exclusive fences whoever held the volume; shared joins those who share it already. */
+  /** Exclusive fences all holders of the volume; shared fences an exclusive one and joins sharers. */
   #attach({ name, session, mode, ifFree, client }: Attach): CommandOutcome {
     const volume = this.volumeNamed(name)
     if (volume === undefined) return this.#refused('NOT_FOUND', `there is no volume ${name}`)
@@ -172,7 +174,9 @@ export class MemoryMap {
     return changed
   }
 
-  /** Names who is in sync, and another primary when the last one is not up. With nobody up everything stays and waits. */
+  /**
+   * Sets the in-sync set, and another primary when the last one is down. With no replica up the record stays as it is.
+   */
   #settle(record: ExtentRecord): void {
     const up = record.assigned.filter((store) => this.#nodes.get(store)?.state === 'up')
     const [first] = up

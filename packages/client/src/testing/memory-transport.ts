@@ -20,7 +20,7 @@ export interface MemoryLink {
   readonly number: ClientLink
   readonly node: MemoryNode
   readonly transport: MemoryTransport
-  /** The client asked to be told of every change of the map. */
+  /** The client requested every change of the map. */
   isWatching: boolean
 }
 
@@ -31,8 +31,8 @@ export interface MemoryNetwork {
 }
 
 /**
- * Carries messages between one client and the nodes, in order, each in a later turn than it was sent in. Has no timers: a node
- * that is down is dialed again when it comes up.
+ * Carries messages between one client and the nodes, in order, each in a later turn than it was sent in. Has no timers:
+ * a node that is down is dialed again when it comes up.
  */
 export class MemoryTransport implements ClientTransport {
   readonly counters: ClientTransportCounters = newClientTransportCounters()

@@ -6,7 +6,7 @@ export interface ClientTransport {
   readonly counters: ClientTransportCounters
   /** The complete set of addresses to keep a connection to; connections to others are closed. */
   setDialed(addresses: readonly string[]): void
-  /** Never waits and never throws. What cannot be sent is lost with its link: `linkDown` tells. */
+  /** Never waits and never throws. What cannot be sent is lost with its link: `linkDown` reports it. */
   send(link: ClientLink, message: Message): void
   /** The message of this request is not sent if it still waits: its bytes are their owner's again when this returns. */
   withdraw(link: ClientLink, request: number): void
@@ -16,7 +16,7 @@ export interface ClientTransport {
   close(): Promise<void>
 }
 
-/** What a transport tells its owner, never from inside a call of its own. */
+/** Events of a transport, never raised inside a call of one of its methods. */
 export interface ClientTransportEvents {
   /** `wire`: the version that the handshake chose. */
   linkUp(link: ClientLink, address: string, store: StoreId, wire: number): void
@@ -27,7 +27,7 @@ export interface ClientTransportEvents {
   messages(link: ClientLink, messages: readonly Message[]): void
 }
 
-/** Counts of what happens rarely and is worth knowing. */
+/** Counters of rare faults. */
 export interface ClientTransportCounters {
   /** Frames that were not valid, or carried a block that did not match its checksum: their link was closed. */
   badFrames: number

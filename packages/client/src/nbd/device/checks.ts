@@ -9,14 +9,14 @@ export function checkRange(sizeBytes: number, offset: number, length: number): v
     'OUT_OF_RANGE',
     `bytes ${offset} to ${offset + length} are not in a device of ${sizeBytes} bytes`,
     {
-      hint: 'ask for at least one byte, from 0 up to the size of the device',
+      hint: 'Request at least one byte, from 0 up to the size of the device.',
     },
   )
 }
 
 export function checkWritable(readOnly: boolean): void {
   if (!readOnly) return
-  throw new AshlarError('READ_ONLY', 'the device is read-only', { hint: 'serve it without read-only to write to it' })
+  throw new AshlarError('READ_ONLY', 'the device is read-only', { hint: 'Serve it without read-only to write to it.' })
 }
 
 export function checkOpen(closed: boolean): void {

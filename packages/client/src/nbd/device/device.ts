@@ -3,15 +3,17 @@ import type { ReadPart, ZeroRun } from '../protocol/index.ts'
 
 export type { ReadPart, ZeroRun }
 
-/** Choices of one call. An abort makes the call reject soon; a write that was aborted may still take effect until then. */
+/**
+ * Choices of one call. An abort makes the call reject soon; a write that was aborted may still take effect until then.
+ */
 export interface DeviceOptions {
   readonly signal?: AbortSignal
 }
 
 export interface DeviceReadOptions extends DeviceOptions {
   /**
-   * Gives memory, with any content, for bytes that are read; without it the device makes its own. The device fills what it
-   * takes before the call resolves and does not touch it afterwards: it is used again for other reads.
+   * Gives memory, with any content, for bytes that are read; without it the device makes its own. The device fills what
+   * it takes before the call resolves and does not touch it afterwards: it is used again for other reads.
    */
   readonly allocate?: (length: number) => Uint8Array
 }
@@ -22,7 +24,7 @@ export interface DeviceWriteOptions extends DeviceOptions {
 }
 
 export interface DeviceZeroOptions extends DeviceWriteOptions {
-  /** Keeps the range allocated: `allocation` reports it as zero and not as a hole, where the device can tell. */
+  /** Keeps the range allocated: `allocation` reports it as zero and not as a hole, if the device distinguishes them. */
   readonly noHole?: boolean
 }
 
@@ -53,20 +55,25 @@ export interface BlockDevice {
   readonly readOnly: boolean
   /** `writeZeroes` takes a small part of the time that writing the bytes would. */
   readonly fastZero: boolean
-  /** Parts that cover the range in order, none empty. The memory belongs to the caller; no two zero runs follow each other. */
+  /**
+   * Parts that cover the range in order, none empty. The memory belongs to the caller; no two zero runs follow each
+   * other.
+   */
   read(offset: number, length: number, options?: DeviceReadOptions): Promise<readonly ReadPart[]>
   /** `bytes` must not change until the promise settles; the device keeps no reference after it. */
   write(offset: number, bytes: Uint8Array, options?: DeviceWriteOptions): Promise<void>
   /** Resolves when every write that was acknowledged before the call is on stable storage. */
   flush(options?: DeviceOptions): Promise<void>
-  /** Gives up the whole blocks inside the range, which read as zeroes afterwards. Parts of blocks at its ends may stay. */
+  /**
+   * Gives up the whole blocks inside the range, which read as zeroes afterwards. Parts of blocks at its ends may stay.
+   */
   trim(offset: number, length: number, options?: DeviceWriteOptions): Promise<void>
   /** Exactly this range reads as zeroes afterwards. */
   writeZeroes(offset: number, length: number, options?: DeviceZeroOptions): Promise<void>
   /** Runs from `offset` on, in order, none empty, at least one. They may end before the range does, never after it. */
   allocation(offset: number, length: number, options?: DeviceOptions): Promise<readonly AllocationRun[]>
   /**
-   * Called once when the device is lost for good, with code FENCED when another client attached it. Calls made
+   * Called once when the device is permanently lost, with code FENCED when another client attached it. Calls made
    * afterwards reject with the same code. A device without such an end does not have it.
    */
   onLost?(listener: (error: AshlarError) => void): void

@@ -31,7 +31,7 @@ interface Chunk {
   readonly states: Uint8Array
 }
 
-/** A sparse device in memory. All of it is gone when the process ends, so every acknowledged write is as stable as any. */
+/** A sparse device in memory. Its content is lost when the process ends; writes need no flush. */
 export class MemoryDevice implements BlockDevice {
   readonly sizeBytes: number
   readonly blockSizeBytes: number

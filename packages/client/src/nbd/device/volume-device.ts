@@ -17,7 +17,7 @@ export interface VolumeSource {
   readonly sizeBytes: number
   readonly blockSizeBytes: number
   readonly readOnly?: boolean
-  /** Tells this opening of the volume from others. */
+  /** Distinguishes this opening of the volume from others. */
   readonly handle?: number
   read(offset: number, length: number, options?: DeviceOptions): Promise<Uint8Array>
   /** Fills all of `target`. */
@@ -38,7 +38,7 @@ export interface VolumeSource {
 }
 
 export interface VolumeDeviceOptions {
-  /** Tells the device how to learn that the volume is lost; without it only a call that fails shows it. */
+  /** Subscribes to the loss of the volume; without it only a failed call shows the loss. */
   readonly onLost?: (listener: (error: AshlarError) => void) => void
 }
 
@@ -62,7 +62,7 @@ export class VolumeDevice implements BlockDevice {
     this.blockSizeBytes = volume.blockSizeBytes
     this.readOnly = volume.readOnly ?? false
     this.#volume = volume
-    // A request of an NBD client has no stack that would tell anybody anything.
+    // A request of an NBD client has no caller in this process whose stack would help.
     this.#calls = volume.withoutStacks?.() ?? volume
     this.#options = options
   }

@@ -1,7 +1,7 @@
 import { KIB } from '@ashlar/proto'
 import type { ReadPart } from './device.ts'
 
-/** Zeroes are looked for in aligned pieces of this size; shorter runs cost less to send than to tell apart. */
+/** Zeroes are looked for in aligned pieces of this size; shorter runs cost less to send than to find. */
 const PIECE_BYTES = 4 * KIB
 const ZEROES = Buffer.alloc(PIECE_BYTES)
 

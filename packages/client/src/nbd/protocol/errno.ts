@@ -10,7 +10,7 @@ export const NBD_EOVERFLOW = 75
 export const NBD_ENOTSUP = 95
 export const NBD_ESHUTDOWN = 108
 
-/** The number that a client is told for a failure of the device: the error table's for an AshlarError, else EIO. */
+/** The NBD error number for a failure of the device: that of the error table for an AshlarError, else EIO. */
 export function errnoOf(error: unknown): number {
   if (!(error instanceof AshlarError)) return NBD_EIO
   return ERRORS[error.code].nbd || NBD_EIO

@@ -52,11 +52,11 @@ const ALLOCATION_CONTEXT_ID = 1
 /** What the handshake wants from the world, in order. */
 export type HandshakeEvent =
   | { readonly type: 'send'; readonly bytes: Uint8Array }
-  /** Asks for the exports; answered by `answerList`. */
+  /** Requests the exports; the response is `answerList`. */
   | { readonly type: 'list' }
-  /** Asks what an export is without opening it; answered by `answerExport`. */
+  /** Requests the description of an export without opening it; the response is `answerExport`. */
   | { readonly type: 'describe'; readonly name: string }
-  /** Asks to open an export for this connection; answered by `answerExport`. */
+  /** Requests that an export is opened for this connection; the response is `answerExport`. */
   | { readonly type: 'open'; readonly name: string }
   /** The handshake is over. `rest` is what the client sent after it. */
   | { readonly type: 'transmission'; readonly rules: TransmissionRules; readonly rest: Uint8Array }
@@ -106,8 +106,8 @@ const REFUSAL_REPLIES = {
  * ```
  *
  * Bytes go in by `receive`, events come out; after `list`, `describe` or `open` nothing is parsed until the answer
- * comes, and the caller should stop reading its socket for so long. No text that goes to the client repeats more than 64
- * characters of what it sent.
+ * comes, and the caller should stop reading its socket for so long. No text that goes to the client repeats more than
+ * 64 characters of what it sent.
  */
 export class Handshake {
   readonly #input = new InputBuffer()
@@ -270,7 +270,7 @@ export class Handshake {
     }
   }
 
-  /** This option has no way to tell a failure: the connection ends. */
+  /** The response to this option cannot report a failure: the connection ends. */
   #onExportName(data: Uint8Array): void {
     const name = parseString(data)
     if (name === undefined || this.#shuttingDown) {

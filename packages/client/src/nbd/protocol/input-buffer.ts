@@ -1,4 +1,7 @@
-/** Bytes that arrived and are not consumed yet. Grows to what is asked of it and moves bytes rarely, however they are cut. */
+/**
+ * Bytes that arrived and are not consumed yet. Grows to what is asked of it and moves bytes rarely, however they are
+ * cut.
+ */
 export class InputBuffer {
   #bytes = new Uint8Array(256)
   #start = 0

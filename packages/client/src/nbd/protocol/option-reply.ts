@@ -21,7 +21,7 @@ import { type ExportDescription, transmissionFlags } from './export-description.
 
 /** Builders of what the server sends during the handshake. */
 
-/** Block sizes that a client assumes when it is told none; NBD_INFO_BLOCK_SIZE is volunteered when ours differ. */
+/** Block sizes that a client assumes by default; NBD_INFO_BLOCK_SIZE is sent without a request when ours differ. */
 const ASSUMED_MINIMUM_BYTES = 1
 const ASSUMED_PREFERRED_BYTES = 4096
 const ASSUMED_MAXIMUM_BYTES = 32 * 1024 * 1024

@@ -46,9 +46,9 @@ const DATA_HEADER_BYTES = CHUNK_HEADER_BYTES + 8
 const HOLE_CHUNK_BYTES = CHUNK_HEADER_BYTES + 12
 
 /**
- * Writes replies in the order of the calls. Each call writes one whole reply, so replies never interleave. The bytes are
- * collected with `take`; data that was passed to `read` is not copied when large and must stay as it is until the taken
- * bytes are sent.
+ * Writes replies in the order of the calls. Each call writes one whole reply, so replies never interleave. The bytes
+ * are collected with `take`; data that was passed to `read` is not copied when large and must stay as it is until the
+ * taken bytes are sent.
  */
 export class ReplyWriter {
   readonly #structured: boolean
@@ -101,7 +101,9 @@ export class ReplyWriter {
     this.#append(message)
   }
 
-  /** The answer to READ; `parts` cover the requested range in order. Runs of zeroes become holes where that is agreed. */
+  /**
+   * The answer to READ; `parts` cover the requested range in order. Runs of zeroes become holes where that is agreed.
+   */
   read(request: NbdRequest, parts: readonly ReadPart[]): void {
     if (!this.#structured) {
       this.#simple(request, 0)

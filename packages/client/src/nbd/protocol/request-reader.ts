@@ -7,9 +7,9 @@ import { type RequestHeader, type TransmissionRules, validateRequest } from './v
 export interface NbdRequest extends RequestHeader {
   readonly cookieHigh: number
   readonly cookieLow: number
-  /** 0, or the error number to answer instead of carrying the request out. */
+  /** 0, or the error number to reply instead of executing the request. */
   readonly errno: number
-  /** Data of a WRITE that may be carried out; otherwise empty. It may be part of an array that was given to `append`. */
+  /** Data of a WRITE that may be executed; otherwise empty. It may be part of an array that was given to `append`. */
   readonly payload: Uint8Array
 }
 
@@ -24,8 +24,8 @@ const NOTHING = new Uint8Array(0)
 
 /**
  * Reads requests out of a byte stream that may be cut anywhere. The caller gives bytes with `append` and pulls requests
- * with `read`, so that it can stop pulling when it has enough on its way. It never holds more than it was given, and the
- * payload of a request that will be refused is dropped as it arrives.
+ * with `read`, so that it can stop pulling when it has enough on its way. It never holds more than it was given, and
+ * the payload of a request that will be refused is dropped as it arrives.
  */
 export class RequestReader {
   readonly #rules: TransmissionRules

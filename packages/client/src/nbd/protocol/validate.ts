@@ -26,7 +26,9 @@ export interface TransmissionRules {
   readonly allocationContextId: number | undefined
 }
 
-/** The header of a request, decoded. `offset` follows `readUint64`: beyond 2^53 it is rounded and out of range anyway. */
+/**
+ * The header of a request, decoded. `offset` follows `readUint64`: beyond 2^53 it is rounded and out of range anyway.
+ */
 export interface RequestHeader {
   readonly command: number
   readonly flags: number
@@ -58,8 +60,8 @@ const RANGED: ReadonlyMap<number, CommandRules> = new Map([
 ])
 
 /**
- * Says whether a request may be carried out: 0, or the error number to answer. A request of length zero is EINVAL for
- * every command with a range. NBD_CMD_DISC has no answer and must not be asked about.
+ * Whether a request may be executed: 0, or the error number of the reply. A request of length zero is EINVAL for
+ * every command with a range. NBD_CMD_DISC has no reply and must not be passed here.
  */
 export function validateRequest(request: RequestHeader, rules: TransmissionRules): number {
   if (request.command === NBD_CMD_FLUSH) {

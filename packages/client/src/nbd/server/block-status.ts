@@ -8,14 +8,14 @@ import {
   type StatusExtent,
 } from '../protocol/index.ts'
 
-/** Range that one look at the allocation covers, so that no request makes the device walk gigabytes at once. */
+/** Range of one allocation query, so that no request makes the device walk gigabytes at once. */
 const SLICE_BYTES = 256 * MIB
-/** Extents after which an answer is long enough; the client asks on from where it ends. */
+/** Most extents of one reply; the client requests the rest from where it ends. */
 const MAX_EXTENTS = 2048
 
 /**
- * What NBD_CMD_BLOCK_STATUS is answered with for `base:allocation`: extents from the start of the request on, neighbours
- * of one state joined, none beyond its end; one if the client asked for one.
+ * What NBD_CMD_BLOCK_STATUS is answered with for `base:allocation`: extents from the start of the request on,
+ * neighbours of one state joined, none beyond its end; one if the client asked for one.
  */
 export async function blockStatus(
   device: BlockDevice,

@@ -1,4 +1,4 @@
-/** Bytes in flight of all connections together, and who waits for some of them to be given back. */
+/** Bytes in flight of all connections together, and the connections that wait for some to be released. */
 export class Budget {
   readonly #limit: number
   #used = 0
@@ -13,8 +13,8 @@ export class Budget {
   }
 
   /**
-   * Whether a connection that holds `held` bytes may have more: as much as is left free at most, so that connections whose
-   * requests are stuck leave a share to each other one.
+   * Whether a connection that holds `held` bytes may have more: as much as is left free at most, so that connections
+   * whose requests are stuck leave a share to each other one.
    */
   fits(held: number, bytes: number): boolean {
     return held + bytes <= this.#limit - this.#used

@@ -28,24 +28,24 @@ interface ExportedVolume {
 export interface ClientExportsOptions {
   /** Serves only these volumes. All of the cluster's without it. */
   readonly volumes?: readonly string[]
-  /** Opens volumes read-only: no attachment is taken and nobody is fenced. */
+  /** Opens volumes read-only: without an attachment, so that no holder is fenced. */
   readonly readOnly?: boolean
-  /** Opens volumes so that others who share them may write too; who does not share is fenced. */
+  /** Opens volumes in mode `shared`: other sharers may write too, and an exclusive holder is fenced. */
   readonly shared?: boolean
 }
 
-/** Events of a client that mean that an open volume is over, and what they are to a caller. */
+/** Events of a client that end an open volume, with the errors that callers get. */
 const LOSSES: Readonly<Record<string, () => AshlarError>> = {
   fenced: () =>
     new AshlarError('FENCED', 'another client attached the volume', {
-      hint: 'find out who holds it; serving it again takes it back',
+      hint: 'Find its holder with `ashlar volume describe`. Serving the volume again takes it back.',
     }),
   removed: () => new AshlarError('NOT_FOUND', 'the volume was removed'),
 }
 
 /**
- * The volumes of a cluster as exports. A volume is attached when the first client opens its export and given back when
- * the last one has left. When it is fenced or removed meanwhile the export is lost at once, not at the next call.
+ * The volumes of a cluster as exports. A volume is attached when the first client opens its export and detached when
+ * the last one has left. When the volume is fenced or removed, the export is lost at once, not at the next call.
  */
 export function clientExports(client: ExportClient, options: ClientExportsOptions = {}): ExportProvider {
   const served = options.volumes === undefined ? undefined : new Set(options.volumes)
@@ -82,7 +82,7 @@ export function clientExports(client: ExportClient, options: ClientExportsOption
   }
 }
 
-/** Follows the status of a client and tells those who hold a volume when it is lost. */
+/** Follows the status of a client and notifies the exports of a volume when it is lost. */
 class LossWatch {
   readonly #client: ExportClient
   readonly #listeners = new Map<string, { handle: number | undefined; listener: (error: AshlarError) => void }>()

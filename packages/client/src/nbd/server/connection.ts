@@ -30,7 +30,7 @@ export interface ConnectionContext {
   readonly logger: NbdLogger
   /** The client opened an export. */
   onNegotiated(connection: Connection): void
-  /** The socket is closed and nothing of the client is being carried out any more. */
+  /** The socket is closed and no request of the client is being executed any more. */
   onClosed(connection: Connection, reason: CloseReason): void
 }
 
@@ -135,8 +135,8 @@ export class Connection implements TransmissionHost, ExportUser {
     this.#outgoing.end(true)
   }
 
-  send(parts: readonly Uint8Array[], loans: readonly PooledBuffer[]): void {
-    this.#outgoing.push(parts, loans)
+  send(parts: readonly Uint8Array[], buffers: readonly PooledBuffer[]): void {
+    this.#outgoing.push(parts, buffers)
   }
 
   setInputWanted(wanted: boolean): void {
@@ -163,7 +163,7 @@ export class Connection implements TransmissionHost, ExportUser {
     this.#settled = true
     this.#settlement.resolve()
     this.#outgoing.end()
-    // The client is read on, unheard, so that closing does not cut off replies on their way; but not for ever.
+    // Input is read and dropped until a deadline, so that closing does not cut off replies in flight.
     this.setInputWanted(true)
     this.#deadline = { at: performance.now() + this.#context.limits.closeMs, reason: 'client-left' }
     if (this.#open !== undefined) this.#release(this.#open)
@@ -186,7 +186,7 @@ export class Connection implements TransmissionHost, ExportUser {
     else this.#onEvents(this.#handshake.receive(bytes))
   }
 
-  /** The client closed its side. Without NBD_CMD_DISC before it, nobody waits for replies. */
+  /** The client closed its side. Without NBD_CMD_DISC before that, it does not wait for replies. */
   #onEnd(): void {
     if (this.#closeReason !== 'client-left') this.#drop('client-vanished')
   }
@@ -345,7 +345,7 @@ export class Connection implements TransmissionHost, ExportUser {
       host: this,
       observer,
       logger,
-      // Of another kind of stream nobody knows when it lets go of bytes.
+      // Only a socket reports when the kernel has the bytes.
       transferMemory: this.#socket instanceof Socket ? transferMemory : undefined,
       deadline: () => deadlines.current(),
     })
@@ -381,7 +381,7 @@ export class Connection implements TransmissionHost, ExportUser {
   }
 }
 
-/** What a client is told when an export cannot be had. */
+/** The refusal that a client gets when an export cannot be opened. */
 function refusalOf(error: unknown): Refusal {
   if (!(error instanceof AshlarError))
     return { refused: 'policy', text: 'the export cannot be opened; the server logs why' }

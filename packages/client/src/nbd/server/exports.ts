@@ -16,7 +16,7 @@ export interface ExportInfo {
 }
 
 /**
- * Where the server finds what it serves. `open` is called when a client chose an export and nobody has it open; all
+ * The exports of a server. `open` is called when a client chooses an export that no connection has open; all
  * connections share the device, and the server closes it when the last one has left.
  */
 export interface ExportProvider {
@@ -33,11 +33,11 @@ export interface DeviceExport {
   readonly description?: string
 }
 
-/** Serves devices that are open already. They stay open when clients leave: whoever made them closes them. */
+/** Serves devices that are open already. They stay open when clients leave: the program that made them closes them. */
 export function deviceExports(exports: readonly DeviceExport[]): ExportProvider {
   const byName = new Map(exports.map((item) => [item.name, item]))
   if (byName.size !== exports.length) {
-    throw new AshlarError('USAGE', 'two exports have the same name', { hint: 'give every export a name of its own' })
+    throw new AshlarError('USAGE', 'two exports have the same name', { hint: 'Give every export a name of its own.' })
   }
   return {
     async list() {

@@ -12,20 +12,26 @@ export interface NbdServerLimits {
   readonly unnegotiatedPerAddress: number
   /** A handshake must be over by then. */
   readonly handshakeMs: number
-  /** Requests of one connection that are being carried out. */
+  /** Requests of one connection that are being executed. */
   readonly inFlightRequests: number
-  /** Bytes of one connection: data of writes in flight, of reads in flight, and of replies that the client has not taken. */
+  /**
+   * Bytes of one connection: data of writes in flight, of reads in flight, and of replies that the client has not
+   * taken.
+   */
   readonly inFlightBytes: number
   /**
-   * The same bytes of all connections. One has at most as many as are left free: those with stuck requests leave a share to each
-   * other one. A connection with nothing in flight may always start one request.
+   * The same bytes of all connections. One has at most as many as are left free: those with stuck requests leave a
+   * share to each other one. A connection with nothing in flight may always start one request.
    */
   readonly totalInFlightBytes: number
-  /** Largest READ or WRITE that is carried out. */
+  /** Largest READ or WRITE that is executed. */
   readonly payloadBytes: number
   /** A WRITE that announces more ends the connection before its data is read. */
   readonly hardPayloadBytes: number
-  /** A request whose first byte is here must be here whole by then. Between requests a client may be silent for ever. */
+  /**
+   * A request must arrive as a whole this long after its first byte. Between requests a client may be idle without
+   * limit.
+   */
   readonly partialRequestMs: number
   /** A client that takes no byte of its replies for so long is dropped. */
   readonly stalledReaderMs: number

@@ -8,18 +8,18 @@ export type BoundAddress = ListenAddress & {
   readonly uri: string
 }
 
-/** Where to listen: an address, or a socket that somebody else made to listen and passed on to this process. */
+/** Where to listen: an address, or a listening socket that another process passed to this one. */
 export type ListenTarget = ListenAddress | { readonly type: 'descriptor'; readonly descriptor: number }
 
-/** How long a socket file may take to prove that somebody listens behind it. */
+/** How long a connect to an existing socket file may take before the file counts as stale. */
 const PROBE_MS = 1000
 
-/** A peer that vanished without a word is probed after its connection was silent for so long. */
+/** TCP probes a peer after its connection was silent for so long. */
 const KEEP_ALIVE_MS = 30_000
 
 /**
- * Listens on one target; `onSocket` owns the sockets. `onError` is told when a connection could not be accepted, for want
- * of file descriptors for example; the server goes on.
+ * Listens on one target; `onSocket` owns the sockets. `onError` is called when a connection could not be accepted, for
+ * example for lack of file descriptors; the server goes on.
  */
 export async function listen(
   target: ListenTarget,
@@ -66,7 +66,7 @@ function bind(server: Server, target: ListenTarget): Promise<void> {
   })
 }
 
-/** Removes the file of a socket that nobody listens behind; false when somebody does, or when it is no socket. */
+/** Removes the file of a socket without a listener; false when a process listens on it, or when it is no socket. */
 async function removeStaleSocket(path: string): Promise<boolean> {
   const stat = await lstat(path).catch(() => undefined)
   if (stat === undefined) return true
@@ -91,7 +91,7 @@ function refusesConnections(path: string): Promise<boolean> {
 function listenError(address: ListenTarget, error: unknown): AshlarError {
   if (address.type === 'descriptor') {
     return new AshlarError('USAGE', `file descriptor ${address.descriptor} is not a socket that listens`, {
-      hint: 'pass a socket on which listen() was called, as socket activation does',
+      hint: 'Pass a socket on which listen() was called, as socket activation does.',
       cause: error,
     })
   }
@@ -101,8 +101,8 @@ function listenError(address: ListenTarget, error: unknown): AshlarError {
     return new AshlarError('CONFLICT', `${where} is in use`, {
       hint:
         address.type === 'unix'
-          ? 'stop what listens there, or choose another path'
-          : 'choose another port, or 0 for a free one',
+          ? 'Stop the process that listens there, or choose another path.'
+          : 'Choose another port, or 0 for a free one.',
       cause: error,
     })
   }
@@ -111,7 +111,9 @@ function listenError(address: ListenTarget, error: unknown): AshlarError {
     `cannot listen on ${where}: ${error instanceof Error ? error.message : String(error)}`,
     {
       hint:
-        code === 'EACCES' ? 'choose a port above 1023 or a path that you may write to' : 'check the host, port or path',
+        code === 'EACCES'
+          ? 'Choose a port above 1023 or a path that you may write to.'
+          : 'Check the host, port or path.',
       cause: error,
     },
   )

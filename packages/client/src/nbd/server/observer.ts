@@ -10,7 +10,7 @@ export interface NbdObserver {
   requestFinished?(request: FinishedRequest): void
   /** A connection is not read for the time being, because of the limit of that name. */
   inputPaused?(limit: 'inFlightRequests' | 'inFlightBytes'): void
-  /** The export is lost for good, for example fenced by another client; its connections are being closed. */
+  /** The export is permanently lost, for example fenced by another client; its connections are being closed. */
   exportLost?(name: string, error: AshlarError): void
 }
 
@@ -21,7 +21,7 @@ export interface FinishedRequest {
   /** Bytes that the request was about; 0 for FLUSH and for refused requests. */
   readonly bytes: number
   readonly seconds: number
-  /** What the client was told; 0 is success. */
+  /** Error number of the reply; 0 is success. */
   readonly errno: number
 }
 

@@ -6,7 +6,7 @@ import { WriteOrder } from './write-order.ts'
 
 /** What an open export needs to know of a connection that uses it. */
 export interface ExportUser {
-  /** The device is lost for good: the connection must end. */
+  /** The device is permanently lost: the connection must end. */
   onExportLost(error: AshlarError): void
 }
 
@@ -17,9 +17,9 @@ export class OpenExport {
   /** Orders overlapping writes of all connections. */
   readonly order = new WriteOrder()
   readonly users = new Set<ExportUser>()
-  /** Nobody uses it any more: what happens to the device concerns nobody. */
+  /** No connection uses it any more: events of the device are ignored. */
   closed = false
-  /** Why the device is lost for good. */
+  /** Why the device is permanently lost. */
   lost: AshlarError | undefined
   #leaving = new Set<Promise<void>>()
 
@@ -28,13 +28,15 @@ export class OpenExport {
     this.device = device
   }
 
-  /** A connection stopped serving; `settled` resolves when none of its requests is being carried out any more. */
+  /** A connection stopped serving; `settled` resolves when none of its requests is being executed any more. */
   leave(settled: Promise<void>): void {
     this.#leaving.add(settled)
     settled.then(() => this.#leaving.delete(settled))
   }
 
-  /** Resolves when what connections that have left still had in flight is done. A new connection is served only then. */
+  /**
+   * Resolves when what connections that have left still had in flight is done. A new connection is served only then.
+   */
   async predecessorsSettled(): Promise<void> {
     for (const settled of [...this.#leaving]) await settled
   }
@@ -53,7 +55,7 @@ export class OpenExports {
   /** How many connections use what was opened, also of exports that were lost meanwhile. */
   readonly #references = new Map<OpenExport, Entry>()
   readonly #closing = new Map<string, Promise<void>>()
-  /** Fenced exports stay lost: to attach again would take the volume from whoever has it now (amendment 23). */
+  /** Fenced exports stay lost: to attach again would take the volume from its new holder (amendment 23). */
   readonly #lost = new Map<string, AshlarError>()
 
   constructor(provider: ExportProvider, onLost: (name: string, error: AshlarError) => void) {
@@ -72,13 +74,13 @@ export class OpenExports {
   }
 
   /**
-   * Opens an export or joins those who have it open. Every success needs one `release`. The export may be lost already:
-   * who joins its users looks at `lost`.
+   * Opens an export, or adds a user to an open one. Every success needs one `release`. The export may be lost already:
+   * the caller checks `lost`.
    */
   async acquire(name: string): Promise<OpenExport> {
     const known = await this.#resolve(name)
     if (known === undefined) throw new AshlarError('NOT_FOUND', `there is no export ${quoteName(name)}`)
-    // How closing ended is for who released it; here it only matters that it is over.
+    // The caller of `release` gets the outcome of closing; here it only has to be complete.
     while (this.#closing.has(known)) await this.#closing.get(known)
     const lost = this.#lost.get(known)
     if (lost !== undefined) throw lost
@@ -96,7 +98,7 @@ export class OpenExports {
     }
   }
 
-  /** Gives one `acquire` back, after the connection has settled; the last one closes the device. */
+  /** Releases one `acquire`, after the connection has settled; the last one closes the device. */
   async release(open: OpenExport): Promise<void> {
     const name = open.facts.name
     const entry = this.#references.get(open)
@@ -119,8 +121,8 @@ export class OpenExports {
   }
 
   /**
-   * Something on the device failed for good. Told once, however many requests find out. Only a fenced export stays lost:
-   * one that was removed may be there again, and is then another one.
+   * The device failed permanently. Reported once, however many requests fail. Only a fenced export stays lost: a volume
+   * that was removed may exist again, as another one.
    */
   lose(open: OpenExport, error: AshlarError): void {
     const name = open.facts.name

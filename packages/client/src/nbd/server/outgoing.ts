@@ -7,8 +7,9 @@ import type { PooledBuffer } from './transfer-memory.ts'
 const BATCH_BYTES = MIB
 
 /**
- * Replies on their way out. Those of one turn of the event loop become one system call, large data is passed on uncopied, and the
- * kernel has taken a batch before the next one is handed over, so that what the client has not taken is known.
+ * Replies on their way out. Those of one turn of the event loop become one system call, large data is passed on
+ * uncopied, and the kernel has taken a batch before the next one is handed over, so that what the client has not taken
+ * is known.
  */
 export class Outgoing {
   readonly #socket: ByteStream
@@ -20,7 +21,7 @@ export class Outgoing {
   /** Bytes since the connection began. */
   #pushedBytes = 0
   /** BufferPool in the order of the ends of their bytes, counted as `pushedBytes` is. */
-  #lent: { readonly end: number; readonly loans: readonly PooledBuffer[] }[] = []
+  #lent: { readonly end: number; readonly buffers: readonly PooledBuffer[] }[] = []
   /** The socket has a batch, or gets one at the end of this turn. */
   #busy = false
   #ending = false
@@ -45,8 +46,11 @@ export class Outgoing {
     return this.#bytes === 0 ? 0 : now - this.#progressAt
   }
 
-  /** BufferPool, whose memory the parts are in, are given back when the kernel has them; not when the connection ends first. */
-  push(parts: readonly Uint8Array[], loans: readonly PooledBuffer[] = []): void {
+  /**
+   * BufferPool, whose memory the parts are in, are given back when the kernel has them; not when the connection ends
+   * first.
+   */
+  push(parts: readonly Uint8Array[], buffers: readonly PooledBuffer[] = []): void {
     if (this.#ending || this.#socket.destroyed) return
     if (this.#bytes === 0) this.#progressAt = performance.now()
     let added = 0
@@ -57,7 +61,7 @@ export class Outgoing {
     if (added === 0) return
     this.#bytes += added
     this.#pushedBytes += added
-    if (loans.length > 0) this.#lent.push({ end: this.#pushedBytes, loans })
+    if (buffers.length > 0) this.#lent.push({ end: this.#pushedBytes, buffers })
     this.#budget.add(added)
     if (this.#busy) return
     this.#busy = true
@@ -123,7 +127,7 @@ export class Outgoing {
 
   #releaseBuffer(sentBytes: number): void {
     for (let next = this.#lent[0]; next !== undefined && next.end <= sentBytes; next = this.#lent[0]) {
-      for (const loan of next.loans) loan.releaseBuffer()
+      for (const buffer of next.buffers) buffer.release()
       this.#lent.shift()
     }
   }

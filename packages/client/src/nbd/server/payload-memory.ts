@@ -6,7 +6,7 @@ export class PayloadMemory {
   readonly #memory: TransferMemory | undefined
   /** What the request that is being read was given. */
   #reading: PooledBuffer | undefined
-  readonly #loans = new WeakMap<NbdRequest, PooledBuffer>()
+  readonly #buffers = new WeakMap<NbdRequest, PooledBuffer>()
 
   constructor(memory: TransferMemory | undefined) {
     this.#memory = memory
@@ -20,13 +20,16 @@ export class PayloadMemory {
 
   /** That request was read. Gives it back. */
   note(request: NbdRequest | undefined): NbdRequest | undefined {
-    if (request !== undefined && this.#reading !== undefined) this.#loans.set(request, this.#reading)
+    if (request !== undefined && this.#reading !== undefined) this.#buffers.set(request, this.#reading)
     this.#reading = undefined
     return request
   }
 
-  /** The write was carried out, so that nobody refers to its data. That of one that failed might land later: it is collected. */
+  /**
+   * The write was executed, so its buffer is free. The data of a failed write might land later: it is left to the
+   * collector.
+   */
   releaseBuffer(request: NbdRequest): void {
-    this.#loans.get(request)?.releaseBuffer()
+    this.#buffers.get(request)?.release()
   }
 }

@@ -34,8 +34,8 @@ export interface NbdServer extends AsyncDisposable {
   readonly connections: number
   /**
    * Stops accepting, refuses new requests with ESHUTDOWN, lets those in flight end, closes connections, then devices.
-   * After `limits.closeMs` clients are cut off, and device calls that have not ended then are not waited for. May be called
-   * again; every call resolves when all is closed.
+   * After `limits.closeMs` clients are cut off, and device calls that have not ended then are not waited for. May be
+   * called again; every call resolves when all is closed.
    */
   close(): Promise<void>
 }
@@ -46,11 +46,11 @@ const CUT_MS = 1000
 const SWEEP_MS = 1000
 
 /**
- * Serves volumes, or what a provider gives, over NBD. Resolves when every address listens. Volumes given here stay open when
- * the server closes.
+ * Serves volumes, or what a provider gives, over NBD. Resolves when every address listens. Volumes given here stay open
+ * when the server closes.
  *
- * Throws USAGE for an address that cannot be used and CONFLICT for one in use. A unix socket file that nobody listens
- * behind is replaced.
+ * Throws USAGE for an address that cannot be used and CONFLICT for one in use. A unix socket file without a listener is
+ * replaced.
  */
 export async function serveNbd(
   exports: ExportProvider | readonly VolumeSource[],
@@ -80,8 +80,9 @@ export interface NbdStreamOptions extends Omit<NbdServerOptions, 'listen' | 'des
 }
 
 /**
- * Serves one client over a stream that is connected to it already: a socket, a pair of pipes, standard input and output.
- * Resolves, with why the connection ended, once nothing of it is being carried out any more and devices are closed.
+ * Serves one client over a stream that is connected to it already: a socket, a pair of pipes, standard input and
+ * output. Resolves, with why the connection ended, once none of its requests is being executed any more and devices are
+ * closed.
  */
 export async function serveNbdStream(
   exports: ExportProvider | readonly VolumeSource[],
@@ -110,7 +111,7 @@ function providerOf(exports: ExportProvider | readonly VolumeSource[]): ExportPr
 function refuseExposed(address: ListenAddress): void {
   if (isLocal(address) || address.type === 'unix') return
   throw new AshlarError('USAGE', `NBD is plain text and ${address.host} can be reached by other machines`, {
-    hint: 'listen on 127.0.0.1 or a unix socket, or allow it with insecure',
+    hint: 'Listen on 127.0.0.1 or a unix socket, or allow it with insecure.',
   })
 }
 

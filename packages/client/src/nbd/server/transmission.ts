@@ -35,8 +35,8 @@ import type { WriteTicket } from './write-order.ts'
 export interface TransmissionHost {
   /** Bytes of replies that the client has not taken. */
   readonly unsentBytes: number
-  /** BufferPool are given back once the kernel has all of the bytes. */
-  send(parts: readonly Uint8Array[], loans: readonly PooledBuffer[]): void
+  /** Buffers are released once the kernel has all of the bytes. */
+  send(parts: readonly Uint8Array[], buffers: readonly PooledBuffer[]): void
   /** Whether more input is wanted now. */
   setInputWanted(wanted: boolean): void
   /** The client said NBD_CMD_DISC; its requests in flight go on. */
@@ -45,9 +45,9 @@ export interface TransmissionHost {
   onFault(reason: string): void
   /** Nothing is in flight and no more will be: all replies have been sent or dropped. */
   onSettled(): void
-  /** The device is lost for good. */
+  /** The device is permanently lost. */
   onDeviceLost(error: AshlarError): void
-  /** Our own code failed; the connection cannot go on. */
+  /** An internal invariant was violated; the connection cannot go on. */
   onUnexpected(error: unknown): void
 }
 
@@ -59,7 +59,7 @@ export interface TransmissionOptions {
   readonly host: TransmissionHost
   readonly observer: NbdObserver
   readonly logger: NbdLogger
-  /** Memory for large requests, if the stream lets go of what it has sent. */
+  /** Memory for large requests, if the stream reports what it has sent. */
   readonly transferMemory: TransferMemory | undefined
   /** The signal that ends a device call started now, if calls have a deadline. */
   readonly deadline: () => AbortSignal | undefined
@@ -67,8 +67,8 @@ export interface TransmissionOptions {
 
 /**
  * The transmission phase of one connection: requests in, calls of the device, replies out as the calls end, in any
- * order. Requests are pulled out of the reader only while the caps on what is in flight allow; beyond them the socket is
- * not read.
+ * order. Requests are pulled out of the reader only while the caps on what is in flight allow; beyond them the socket
+ * is not read.
  */
 export class Transmission {
   readonly #options: TransmissionOptions
@@ -83,14 +83,14 @@ export class Transmission {
   /** Writes that wait for an earlier overlapping one. */
   readonly #queued = new Map<WriteTicket, NbdRequest>()
   /** Memory of replies that are written and not handed over. */
-  #loans: PooledBuffer[] = []
+  #buffers: PooledBuffer[] = []
   #flushScheduled = false
   #begun = false
   /** Requests are being taken: what ends meanwhile must not begin to take some itself. */
   #pumping = false
   /** No new request is started: after NBD_CMD_DISC, a fault, or the end of the stream. */
   #stopped = false
-  /** Nobody is there to take replies. */
+  /** The client does not take replies any more. */
   #abandoned = false
   #shuttingDown = false
   #settled = false
@@ -130,8 +130,8 @@ export class Transmission {
   /** Hands over the replies that are written already. */
   sendReplies(): void {
     if (this.#abandoned) return
-    this.#options.host.send(this.#writer.take(), this.#loans)
-    this.#loans = []
+    this.#options.host.send(this.#writer.take(), this.#buffers)
+    this.#buffers = []
   }
 
   /** Starts nothing more; what is in flight goes on and is answered. */
@@ -142,7 +142,9 @@ export class Transmission {
     this.#settleIfIdle()
   }
 
-  /** The client is gone: drops replies, and writes that have not started. Those that have started settle by themselves. */
+  /**
+   * The client is gone: drops replies, and writes that have not started. Those that have started settle by themselves.
+   */
   abandon(): void {
     if (this.#abandoned) return
     this.#abandoned = true
@@ -246,14 +248,14 @@ export class Transmission {
   }
 
   #read(request: NbdRequest, started: number): void {
-    const loan = this.#options.transferMemory?.bufferFor(request.length)
+    const buffer = this.#options.transferMemory?.bufferFor(request.length)
     const options = this.#callOptions()
-    const read = loan === undefined ? options : { ...options, allocate: loan.allocate }
+    const read = buffer === undefined ? options : { ...options, allocate: buffer.allocate }
     this.#options.open.device.read(request.offset, request.length, read).then(
       (parts) =>
         this.#succeed(request, started, () => {
           this.#writeParts(request, parts)
-          if (loan !== undefined) this.#loans.push(loan)
+          if (buffer !== undefined) this.#buffers.push(buffer)
         }),
       (error) => this.#fail(request, error, started),
     )

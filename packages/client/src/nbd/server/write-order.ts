@@ -1,4 +1,4 @@
-/** A write that is carried out or waits for its turn. */
+/** A write that is being executed or waits for its turn. */
 export interface WriteTicket {
   readonly offset: number
   readonly end: number
@@ -12,15 +12,17 @@ export interface WriteTicket {
 }
 
 /**
- * Lets writes of one export run at once unless they overlap; those run in order of arrival, whatever connection they came
- * from. Without this a client that gives a slow connection up, sends the write again on another one and then writes
- * something newer could see the first attempt land last (protocol, finding 9).
+ * Lets writes of one export run at once unless they overlap; those run in order of arrival, whatever connection they
+ * came from. Without this a client that gives a slow connection up, sends the write again on another one and then
+ * writes something newer could see the first attempt land last (protocol, finding 9).
  */
 export class WriteOrder {
   #tickets: WriteTicket[] = []
   #arrivals = 0
 
-  /** Takes a write in. With no blockers it may start now; otherwise `onTurn` is called when the last of them has left. */
+  /**
+   * Takes a write in. With no blockers it may start now; otherwise `onTurn` is called when the last of them has left.
+   */
   enter(offset: number, length: number, onTurn: () => void): WriteTicket {
     const end = offset + length
     let blockers = 0

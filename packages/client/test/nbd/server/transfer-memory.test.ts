@@ -11,7 +11,7 @@ test('memory that was given back is used again for a read of the same size, and 
   const first = memory.bufferFor(MIB)
   const bytes = first?.allocate(MIB)
   assert.notEqual(memory.bufferFor(MIB)?.allocate(MIB), bytes)
-  first?.releaseBuffer()
+  first?.release()
   assert.notEqual(memory.bufferFor(128 * KIB)?.allocate(128 * KIB)?.buffer, bytes?.buffer)
   assert.equal(memory.bufferFor(MIB)?.allocate(MIB), bytes)
   assert.notEqual(memory.bufferFor(MIB)?.allocate(MIB), bytes)
@@ -20,9 +20,9 @@ test('memory that was given back is used again for a read of the same size, and 
 test('small reads get no memory of it, and what is kept has a limit', () => {
   const memory = new TransferMemory()
   assert.equal(memory.bufferFor(4 * KIB), undefined)
-  const loans = Array.from({ length: 40 }, () => memory.bufferFor(MIB))
-  const given = new Set(loans.map((loan) => loan?.allocate(MIB)))
-  for (const loan of loans) loan?.releaseBuffer()
+  const buffers = Array.from({ length: 40 }, () => memory.bufferFor(MIB))
+  const given = new Set(buffers.map((buffer) => buffer?.allocate(MIB)))
+  for (const buffer of buffers) buffer?.release()
   const again = Array.from({ length: 40 }, () => memory.bufferFor(MIB)?.allocate(MIB))
   const kept = again.filter((bytes) => given.has(bytes)).length
   assert.ok(kept > 0 && kept <= 16, `${kept} of 40`)

@@ -3,7 +3,7 @@ import { AshlarError } from '@ashlar/proto'
 import type { BlockDevice } from '../device.ts'
 import { type DeviceCall, wrapDevice } from './wrap.ts'
 
-/** Milliseconds that a call waits before it is carried out, by its name. Calls that are not named do not wait. */
+/** Milliseconds that a call waits before it is executed, by its name. Calls that are not named do not wait. */
 export type DelayFilterOptions = { readonly [Name in DeviceCall['name'] as `${Name}Ms`]?: number }
 
 /** Slows calls down, as a far or busy device would. Calls wait side by side; an abort ends the wait and the call. */

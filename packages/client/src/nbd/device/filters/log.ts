@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../device.ts'
 import { type DeviceCall, wrapDevice } from './wrap.ts'
 
-/** One call, told when it has ended. */
+/** One call, logged when it has ended. */
 export interface LoggedCall {
   readonly name: DeviceCall['name']
   readonly offset: number
@@ -16,7 +16,7 @@ export interface LoggedCall {
   readonly error?: unknown
 }
 
-/** Tells every call with its outcome, in the order in which calls end. */
+/** Logs every call with its outcome, in the order in which calls end. */
 export function logFilter(device: BlockDevice, log: (call: LoggedCall) => void): BlockDevice {
   let calls = 0
   let ends = 0
@@ -24,7 +24,7 @@ export function logFilter(device: BlockDevice, log: (call: LoggedCall) => void):
     const { name, offset, length, fua, noHole } = call
     const began = calls++
     const since = performance.now()
-    const tell = (outcome: { error?: unknown }): void => {
+    const report = (outcome: { error?: unknown }): void => {
       log({
         name,
         offset,
@@ -39,10 +39,10 @@ export function logFilter(device: BlockDevice, log: (call: LoggedCall) => void):
     }
     try {
       const result = await run()
-      tell({})
+      report({})
       return result
     } catch (error) {
-      tell({ error })
+      report({ error })
       throw error
     }
   })

@@ -11,7 +11,7 @@ export interface DeviceCall {
   readonly signal: AbortSignal | undefined
 }
 
-/** Sees a call, and carries it out, later, or not at all. */
+/** Gets a call, and executes it at once, later, or not at all. */
 export type Around = <T>(call: DeviceCall, run: () => Promise<T>) => Promise<T>
 
 interface Choices {
