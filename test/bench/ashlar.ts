@@ -14,10 +14,13 @@ export interface AshlarSubject extends Subject {
   readonly volume: string
 }
 
-/** A cluster of `ashlar dev` with its NBD gateway, and an empty volume; `nodeFlags` are options for the Node that runs it. */
+/**
+ * A cluster of `ashlar dev` with its NBD gateway, and an empty volume; `nodeFlags` are options for the Node that runs
+ * it.
+ */
 export async function startAshlar(options: BenchOptions, nodeFlags: readonly string[] = []): Promise<AshlarSubject> {
   const directory = await mkdtemp(join(options.directory, 'ashlar-bench-'))
-  // As whoever is on the gateway's machine would: a unix socket costs both sides less than loopback.
+  // As a client on the gateway's machine would: a unix socket costs both sides less than loopback.
   const socket = join(directory, 'nbd.sock')
   const cluster = await DevCluster.start({
     directory,

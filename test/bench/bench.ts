@@ -31,7 +31,7 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
   }
   if (options.fromFile !== undefined) return await showGrowth(await readGrowth(options.fromFile), options)
   const machine = machineFacts()
-  tell(
+  log(
     `${machine.cpu}, ${machine.processors} processors, Linux ${machine.kernel}, Node ${machine.node}, ${machine.commit}`,
   )
   const measured = await MEASURES[options.what](options, signal, file)
@@ -46,23 +46,23 @@ type Measure = (options: BenchOptions, signal: AbortSignal, file: JobFile) => Pr
 const MEASURES: Readonly<Record<Measured, Measure>> = {
   jobs: measureJobs,
   async pieces(options, signal) {
-    const { pieces, engine } = await runPieces(options, tell, signal)
+    const { pieces, engine } = await runPieces(options, log, signal)
     if (pieces.length > 0) process.stderr.write(`\n${pieceTable(pieces)}`)
     if (engine.length > 0) process.stderr.write(`\n${engineTable(engine)}`)
     return { pieces, engine }
   },
   async idle(options, signal) {
-    const found = await runIdle(options, tell, signal)
+    const found = await runIdle(options, log, signal)
     process.stderr.write(`\n${idleTable(found)}`)
     return { idle: found }
   },
   async delay(options, signal) {
-    const delay = delayResult(await runDelay(options, tell, signal))
+    const delay = delayResult(await runDelay(options, log, signal))
     process.stderr.write(`\n${delayTable(delay)}`)
     return { delay }
   },
   async growth(options, signal, file) {
-    const growth = await runGrowth(file, options, tell, signal)
+    const growth = await runGrowth(file, options, log, signal)
     await showGrowth(growth, options)
     return { growth }
   },
@@ -77,7 +77,7 @@ async function readGrowth(path: string): Promise<GrowthPoint[]> {
 async function showGrowth(growth: readonly GrowthPoint[], { plotDirectory }: BenchOptions): Promise<void> {
   process.stderr.write(`\n${pointTable(growth)}\n${growthTable(growth)}`)
   if (plotDirectory === undefined) return
-  for (const written of await writePlots(growth, plotDirectory)) tell(`wrote ${written}`)
+  for (const written of await writePlots(growth, plotDirectory)) log(`wrote ${written}`)
 }
 
 async function measureJobs(options: BenchOptions, signal: AbortSignal, file: JobFile): Promise<object> {
@@ -87,7 +87,7 @@ async function measureJobs(options: BenchOptions, signal: AbortSignal, file: Job
     // `ashlar dev` hands its environment to every process that it starts.
     process.env['NODE_OPTIONS'] = `--cpu-prof --cpu-prof-dir=${profileDirectory}`
   }
-  const { results, processes } = await runJobs(file, options, tell, signal)
+  const { results, processes } = await runJobs(file, options, log, signal)
   process.stderr.write(`\n${resultTable(results)}\n${processTable(results)}`)
   const compared = ratios(results)
   if (compared.length > 0) process.stderr.write(`\n${ratioTable(compared)}`)
@@ -98,7 +98,7 @@ async function measureJobs(options: BenchOptions, signal: AbortSignal, file: Job
   return { results, ratios: compared, profiles }
 }
 
-function tell(line: string): void {
+function log(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 
@@ -109,9 +109,9 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 try {
   await main(process.argv.slice(2), interrupted.signal)
 } catch (caught) {
-  // Whatever failed first because of the interruption, the interruption is what there is to tell.
+  // Whatever failed first because of the interruption, the interruption is what is reported.
   const error = interrupted.signal.aborted ? interrupted.signal.reason : caught
   if (!(error instanceof AshlarError)) throw error
-  tell(`bench: ${error.message}${error.hint === undefined ? '' : `; ${error.hint}`}`)
+  log(`bench: ${error.message}${error.hint === undefined ? '' : `; ${error.hint}`}`)
   process.exitCode = ERRORS[error.code].exit
 }

@@ -10,8 +10,8 @@ export interface CommandOptions {
 }
 
 /**
- * Runs a program to its end and gives its standard output. Throws INTERNAL when it fails, with the end of what it wrote,
- * and when it takes too long: then it was killed.
+ * Runs a program to its end and gives its standard output. Throws INTERNAL when it fails, with the end of what it
+ * wrote, and when it takes too long: then it was killed.
  */
 export function runCommand(program: string, args: readonly string[], options: CommandOptions): Promise<string> {
   const { timeoutMs, signal, environment, directory } = options
@@ -35,7 +35,7 @@ export function runCommand(program: string, args: readonly string[], options: Co
           : new AshlarError('INTERNAL', `${program} does not run: ${cause.message}`, { cause }),
       )
     })
-    // Not `close`: a daemon that the program leaves behind may keep its output open for ever.
+    // Not `close`: a daemon that the program leaves behind may keep its output open after it.
     child.once('exit', (code, killedBy) => {
       clearTimeout(late)
       setImmediate(() => {

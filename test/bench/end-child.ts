@@ -2,12 +2,12 @@ import type { ChildProcess } from 'node:child_process'
 
 const END_MS = 30_000
 
-/** Tells a forked process to end; resolves when it is gone, by force if it has to be. */
-export async function endChild(child: ChildProcess, word: string | object): Promise<void> {
+/** Requests the end of a forked process; resolves when it has ended, by force if it has to be. */
+export async function endChild(child: ChildProcess, request: string | object): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
-  const gone = new Promise((resolve) => child.once('exit', resolve))
-  if (child.connected) child.send(word)
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  if (child.connected) child.send(request)
   const late = setTimeout(() => child.kill('SIGKILL'), END_MS)
-  await gone
+  await ended
   clearTimeout(late)
 }

@@ -40,8 +40,8 @@ interface FioJob {
 }
 
 /**
- * Reads the output of `fio --output-format=json` of one job with `percentile_list=50:99:99.9`. Throws INTERNAL when the job
- * failed or did nothing.
+ * Reads the output of `fio --output-format=json` of one job with `percentile_list=50:99:99.9`. Throws INTERNAL when the
+ * job failed or did nothing.
  */
 export function parseFioOutput(text: string): FioFigures {
   // fio writes warnings to the same file, before the JSON.
@@ -87,14 +87,15 @@ const NEXT_LINE_MS = 1500
  * Operations in each whole second of a run that did `operations` in all, from the log of `write_iops_log` with
  * `log_avg_msec=1000`: lines `milliseconds, operations a second, direction, …`.
  *
- * A line is the mean since the line before, and comes a little late, so its operations are laid over the seconds that it
- * covers. fio writes no line for a second in which nothing completed: what is missing is a zero, the worst there is and
- * the one that must not be overlooked. Only the end of a run often has no line of its own; what no line tells happened there.
+ * A line is the mean since the line before, and comes a little late, so its operations are laid over the seconds that
+ * it covers. fio writes no line for a second in which nothing completed: what is missing is a zero, the worst there is
+ * and the one that must not be overlooked. Only the end of a run often has no line of its own; what no line reports
+ * happened there.
  */
 export function parseIopsLog(text: string, runtimeSeconds: number, operations: number): number[] {
   const seconds = new Array<number>(Math.floor(runtimeSeconds + CLOCK_SLACK_SECONDS)).fill(0)
   const lastMs = new Map<string, number>()
-  let told = 0
+  let reported = 0
   for (const line of text.split('\n')) {
     if (line.trim() === '') continue
     const [time, rate, direction = ''] = line.split(',').map((field) => field.trim())
@@ -106,11 +107,11 @@ export function parseIopsLog(text: string, runtimeSeconds: number, operations: n
     const startMs = endMs - previousMs < NEXT_LINE_MS ? previousMs : endMs - SECOND_MS
     lastMs.set(direction, endMs)
     const done = (Number(rate) * (endMs - startMs)) / SECOND_MS
-    told += done
+    reported += done
     layOver(seconds, startMs, endMs, done)
   }
   const restMs = Math.max(0, ...lastMs.values())
-  layOver(seconds, restMs, Math.max(restMs + 1, runtimeSeconds * SECOND_MS), Math.max(0, operations - told))
+  layOver(seconds, restMs, Math.max(restMs + 1, runtimeSeconds * SECOND_MS), Math.max(0, operations - reported))
   return seconds.map(Math.round)
 }
 

@@ -81,8 +81,8 @@ export const OVERWRITE: Job = {
 }
 
 /**
- * A job file of this one job. fio lets a file win over its command line, so what is to be different has to be in the file:
- * `overrides` win over the settings that all jobs share, the job's own over those.
+ * A job file of this one job. fio lets a file win over its command line, so what is to be different has to be in the
+ * file: `overrides` win over the settings that all jobs share, the job's own over those.
  */
 export function writeJobFile(global: Settings, job: Job, overrides: Settings): string {
   const lines = (settings: Settings) => [...settings].map(([key, value]) => `${key}=${value}`)

@@ -19,7 +19,10 @@ export interface Figures extends Record<string, number> {
   readonly cpuUs: number
   /** CPU of fio for each operation. */
   readonly fioCpuUs: number
-  /** Processors that were busy with neither the subject nor fio: what disturbed the figure, and the kernel's own threads. */
+  /**
+   * Processors that were busy with neither the subject nor fio: what disturbed the figure, and the kernel's own
+   * threads.
+   */
   readonly otherProcessors: number
 }
 
@@ -71,7 +74,7 @@ const FIO_EXTRA_MS = 90_000
 export async function measureJob(subject: Subject, job: Job, options: MeasureOptions): Promise<JobRun> {
   await settle(subject.processes, options.settleMs ?? SETTLE_MS, options.signal)
   const beside = await subject.beginBeside?.()
-  // Only now: what goes on beside may have started one of them anew.
+  // Only now: what goes on beside may have restarted one of them.
   const { processes } = subject
   const sampler = new CpuSampler(processes)
   sampler.start()

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import { parseBytes } from '@ashlar/node/config'
 import { AshlarError, type Bytes } from '@ashlar/proto'
 
-/** What is measured: jobs of fio, the pieces that a write is made of, volumes that nobody uses, delays, or how cost grows. */
+/** What is measured: jobs of fio, the pieces that a write is made of, idle volumes, delays, or how cost grows. */
 export type Measured = 'jobs' | 'pieces' | 'idle' | 'delay' | 'growth'
 
 export interface BenchOptions {
@@ -12,7 +12,10 @@ export interface BenchOptions {
   /** Names of jobs, pieces or axes, in order; empty means all. */
   readonly names: readonly string[]
   readonly repeats: number
-  /** Another store, the same cluster while it scrubs or has more to do, or a cluster of which Node has these options; measured in turns. */
+  /**
+   * Another store, the same cluster while it scrubs or has more to do, or a cluster of which Node has these options;
+   * measured in turns.
+   */
   readonly against: 'ceph' | 'scrub' | 'upkeep' | { readonly nodeFlags: readonly string[] } | undefined
   readonly jsonFile: string | undefined
   /** Where the plots of growth go. */
@@ -43,9 +46,9 @@ export const HELP = `usage: npm run bench -- [JOB...] [options]
 Measures the jobs of test/bench/jobs.fio (all when none is named) against the NBD gateway of a cluster of ashlar dev: the
 device is filled once, before the first job that writes it is overwritten once at random. \`pieces\` measures what one write is
 made of: disk, bare-store, ashlar-store, websocket, nbd; and nbdkit: the NBD server over memory beside nbdkit's. Only by name,
-\`pieces engine\` measures LevelDB alone with each of its options changed. \`idle\` measures what attached volumes cost that nobody
-uses. \`delay\` measures one write and one read at a time while every packet between nodes and client takes 0, 0.5 and 5 ms longer,
-and tells round trips; it needs root, /dev/net/tun, iproute2 and python3. \`growth\` measures random reads and writes against what can
+\`pieces engine\` measures LevelDB alone with each of its options changed. \`idle\` measures the cost of attached idle
+volumes. \`delay\` measures one write and one read at a time while every packet between nodes and client takes 0, 0.5 and 5 ms longer,
+and counts round trips; it needs root, /dev/net/tun, iproute2 and python3. \`growth\` measures random reads and writes against what can
 grow: size, extents, volumes, replicas, blocks, connections; each case on a cluster of its own. Tables go to stderr, JSON to stdout.
 
   --repeats N            runs of each job, of which the median counts (default: 3; of growth: 1), turns of each delay (3)

@@ -37,7 +37,7 @@ export function parseWrittenBytes(io: string): Bytes {
   return Number(/^wchar: (\d+)$/m.exec(io)?.[1] ?? 0)
 }
 
-/** First line of /proc/stat: seconds that all processors were busy for anybody. */
+/** First line of /proc/stat: seconds that all processors were busy, for all processes. */
 export function parseBusySeconds(stat: string): number {
   const [, user, nice, system, , , irq, softirq] = (stat.split('\n')[0] ?? '').split(/\s+/).map(Number)
   const ticks = [user, nice, system, irq, softirq].reduce<number>((sum, value) => sum + (value ?? 0), 0)
@@ -72,7 +72,7 @@ export function secondsAt(samples: readonly Sample[], atMs: number, index: numbe
 export interface CpuUse {
   /** CPU seconds of each process, in order. */
   readonly processes: readonly number[]
-  /** CPU seconds of the whole machine, whoever used them. */
+  /** CPU seconds of the whole machine, for all processes. */
   readonly machine: number
 }
 
@@ -89,7 +89,7 @@ export class CpuSampler {
 
   start(): void {
     this.#running = this.#run()
-    // Whoever measures hears of it in `end`.
+    // `end` reports it to the caller.
     this.#running.catch(() => undefined)
   }
 
@@ -124,7 +124,9 @@ export class CpuSampler {
 const QUIET_SHARE = 0.05
 const QUIET_WINDOW_MS = 1000
 
-/** Waits until processes together are quiet, or for `deadlineMs`: what an earlier job left to do is not the next one's. */
+/**
+ * Waits until processes together are quiet, or for `deadlineMs`: what an earlier job left to do is not the next one's.
+ */
 export async function settle(
   processes: readonly MeasuredProcess[],
   deadlineMs: number,

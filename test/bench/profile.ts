@@ -32,7 +32,9 @@ export interface ProfiledCost {
 
 const FUNCTIONS = 40
 
-/** Reads the profiles of processes that have ended, each cut to the windows in which the runs of a job were measured. */
+/**
+ * Reads the profiles of processes that have ended, each cut to the windows in which the runs of a job were measured.
+ */
 export async function profileJobs(
   directory: string,
   processes: readonly MeasuredProcess[],

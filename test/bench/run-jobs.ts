@@ -11,18 +11,18 @@ import { withAndWithoutUpkeep } from './upkeep/index.ts'
 
 export interface JobsOutcome {
   readonly results: readonly JobResult[]
-  /** Processes of Ashlar, which are gone by now: their profiles are named by these. */
+  /** Processes of Ashlar, which have ended by now: their profiles are named by these. */
   readonly processes: readonly MeasuredProcess[]
 }
 
 /**
- * Starts the subjects, prepares their devices, and runs every job on each in turn (A B A B), so that what the machine does
- * meanwhile meets all of them. `tell` gets a line for people after each run. All subjects are stopped at the end.
+ * Starts the subjects, prepares their devices, and runs every job on each in turn (A B A B), so that what the machine
+ * does meanwhile meets all of them. `log` gets a line for people after each run. All subjects are stopped at the end.
  */
 export async function runJobs(
   file: JobFile,
   options: BenchOptions,
-  tell: (line: string) => void,
+  log: (line: string) => void,
   signal: AbortSignal,
 ): Promise<JobsOutcome> {
   if (options.against === 'ceph') await requireCeph(signal)
@@ -30,15 +30,15 @@ export async function runJobs(
   const subjects: Subject[] = []
   const results: JobResult[] = []
   try {
-    tell('starting ashlar')
+    log('starting ashlar')
     const ashlar = await startAshlar(options)
     subjects.push(...(await subjectsOf(ashlar, options, signal)))
     if (typeof options.against === 'object') {
-      tell(`starting ashlar with ${options.against.nodeFlags.join(' ')}`)
+      log(`starting ashlar with ${options.against.nodeFlags.join(' ')}`)
       subjects.push(await startAshlar(options, options.against.nodeFlags))
     }
     if (options.against === 'ceph') {
-      tell('starting ceph')
+      log('starting ceph')
       subjects.push(await startCeph(options, signal))
     }
     const run = async (job: Job, repeats: number, measured: readonly Subject[] = subjects) => {
@@ -48,7 +48,7 @@ export async function runJobs(
           await subject.prepare?.()
           const result = await measureJob(subject, job, measure)
           done.push(result)
-          tell(runLine(subject.name, job, result))
+          log(runLine(subject.name, job, result))
         }
       }
       for (const [subject, done] of runs) results.push(summarize(subject.name, job.name, done))

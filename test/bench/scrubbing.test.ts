@@ -14,7 +14,7 @@ const SUBJECT: Subject = {
 }
 
 /** A node's API that only has a scrub, which begins at the look after it was asked to. */
-async function scrubbedNode(t: { after(end: () => void): void }, answers: (word: string) => readonly string[]) {
+async function scrubbedNode(t: { after(end: () => void): void }, answers: (action: string) => readonly string[]) {
   const asked: string[] = []
   let states: string[] = ['waiting']
   const server = createServer((request, response) => {
@@ -24,9 +24,9 @@ async function scrubbedNode(t: { after(end: () => void): void }, answers: (word:
     })
     request.on('end', () => {
       if (request.method === 'POST') {
-        const { do: word } = JSON.parse(body) as { do: string }
-        asked.push(word)
-        states = [...answers(word)]
+        const { do: action } = JSON.parse(body) as { do: string }
+        asked.push(action)
+        states = [...answers(action)]
       }
       const state = states.length > 1 ? states.shift() : states[0]
       response.setHeader('content-type', 'application/json').end(JSON.stringify({ state }))
@@ -39,7 +39,7 @@ async function scrubbedNode(t: { after(end: () => void): void }, answers: (word:
 
 test('a pair is one cluster, paused before one run and seen scrubbing on every node before the other', async (t) => {
   const nodes = await Promise.all(
-    [1, 2].map(() => scrubbedNode(t, (word) => (word === 'pause' ? ['paused'] : ['waiting', 'running']))),
+    [1, 2].map(() => scrubbedNode(t, (action) => (action === 'pause' ? ['paused'] : ['waiting', 'running']))),
   )
   const apis = nodes.map(({ api }) => api)
   const [without, beside] = withAndWithoutScrub(SUBJECT, apis)

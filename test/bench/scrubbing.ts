@@ -4,8 +4,8 @@ import type { Subject } from './subject.ts'
 const SCRUB_PATH = '/v1/local/scrub'
 
 /**
- * One cluster as two subjects: while no node scrubs, and while every node does, at the rate that it takes by itself. Runs in
- * turns are pairs, so that what the machine does meanwhile meets both.
+ * One cluster as two subjects: while no node scrubs, and while every node does, at the rate that it takes by itself.
+ * Runs in turns are pairs, so that what the machine does meanwhile meets both.
  */
 export function withAndWithoutScrub(ashlar: Subject, apis: readonly string[]): [Subject, Subject] {
   return [
@@ -26,22 +26,22 @@ export async function pauseScrubs(apis: readonly string[]): Promise<void> {
 }
 
 /** Asks every node, and takes no other state for an answer: a figure beside a scrub that does not read says nothing. */
-async function command(apis: readonly string[], word: 'pause' | 'start', expected: string): Promise<void> {
+async function command(apis: readonly string[], action: 'pause' | 'start', expected: string): Promise<void> {
   for (const api of apis) {
     // A pass that was asked for begins in the node's next turn.
     const deadline = performance.now() + 5000
-    let state = await askScrub(api, word)
+    let state = await askScrub(api, action)
     while (state !== expected && performance.now() < deadline) state = await scrubStateOf(api)
     if (state !== expected) throw new AshlarError('INTERNAL', `the scrub of ${api} is ${state} and not ${expected}`)
   }
 }
 
-/** Tells one node what to do, and gives the state that it is in at that moment. */
-export async function askScrub(api: string, word: 'pause' | 'start'): Promise<string | undefined> {
+/** Sends one node a command, and returns its state at that moment. */
+export async function askScrub(api: string, action: 'pause' | 'start'): Promise<string | undefined> {
   const response = await fetch(`${api}${SCRUB_PATH}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ do: word }),
+    body: JSON.stringify({ do: action }),
   })
   return await stateIn(response)
 }

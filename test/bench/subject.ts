@@ -13,7 +13,7 @@ export interface Beside {
 /** A block store that runs and is measured. */
 export interface Subject {
   readonly name: 'ashlar' | 'ashlar-scrubbing' | 'ashlar-upkeep' | 'ashlar-other-node' | 'ceph'
-  /** What fio must be told to reach its device. */
+  /** Options of fio to reach its device. */
   readonly fio: Settings
   readonly fioEnvironment: Readonly<Record<string, string>>
   /** All processes that serve, as they are now; their CPU and memory count. */

@@ -74,13 +74,13 @@ export class Exerciser {
     else if (kind === 16) await this.#reopen(file)
     else if (kind === 17) await this.#replace(file)
     else {
-      this.#tell(`sync ${file.name}`)
+      this.#note(`sync ${file.name}`)
       await file.handle.sync()
     }
   }
 
   async #write(file: Model, offset: number, length: number): Promise<void> {
-    this.#tell(`write ${file.name} ${offset} ${length}`)
+    this.#note(`write ${file.name} ${offset} ${length}`)
     const bytes = Buffer.alloc(length, this.#random.bytes(37))
     await file.handle.write(bytes, 0, length, offset)
     this.#grow(file, offset + length)
@@ -102,7 +102,7 @@ export class Exerciser {
   }
 
   async #truncate(file: Model, length: number): Promise<void> {
-    this.#tell(`truncate ${file.name} ${length}`)
+    this.#note(`truncate ${file.name} ${length}`)
     await file.handle.truncate(length)
     this.#grow(file, length)
     file.content = file.content.subarray(0, length)
@@ -110,21 +110,21 @@ export class Exerciser {
 
   /** A hole in the middle of the file, which the file system may pass on as a trim. */
   async #punch(file: Model, offset: number, length: number): Promise<void> {
-    this.#tell(`punch ${file.name} ${offset} ${length}`)
+    this.#note(`punch ${file.name} ${offset} ${length}`)
     const path = join(this.#directory, file.name)
     await succeed('fallocate', ['-p', '-o', `${offset}`, '-l', `${length}`, path])
     file.content.fill(0, Math.min(offset, file.content.length), Math.min(offset + length, file.content.length))
   }
 
   async #reopen(file: Model): Promise<void> {
-    this.#tell(`reopen ${file.name}`)
+    this.#note(`reopen ${file.name}`)
     await file.handle.close()
     file.handle = await open(join(this.#directory, file.name), 'r+')
   }
 
   /** As editors save: a new file is written, synced, and takes the place of the old one. */
   async #replace(file: Model): Promise<void> {
-    this.#tell(`replace ${file.name}`)
+    this.#note(`replace ${file.name}`)
     const path = join(this.#directory, file.name)
     const next = await open(`${path}.new`, 'w+')
     await next.write(file.content, 0, file.content.length, 0)
@@ -140,7 +140,7 @@ export class Exerciser {
     file.content = Buffer.concat([file.content, Buffer.alloc(length - file.content.length)])
   }
 
-  #tell(what: string): void {
+  #note(what: string): void {
     this.#log.push(what)
     if (this.#log.length > 30) this.#log.shift()
   }

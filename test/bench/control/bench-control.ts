@@ -11,7 +11,7 @@ import { type Held, Turns } from './turns.ts'
 const HELP = `usage: npm run bench:control -- [options]
 
 Measures how long control holds the event loop of a voter up: builds a map in a log on disk, takes a store away, declares it lost,
-tells somebody the whole map, starts again from the log, takes a snapshot, and starts from that. The longest turn of the event loop
+sends the whole map to a watcher, starts again from the log, takes a snapshot, and starts from that. The longest turn of the event loop
 is given by the clock and in CPU time of its thread; the second is worth something also while others use the machine. The table
 goes to stderr, JSON to stdout.
 
@@ -39,7 +39,7 @@ interface Options {
 const BOUND_MS = 50
 const REPLICAS = 3
 const VOLUME_EXTENTS = 4096
-/** Somebody who watches nothing. */
+/** A link without a watcher. */
 const STRANGER = 9999
 const DEADLINE_MS = 120_000
 
@@ -71,7 +71,7 @@ async function measure(options: Options, directory: string): Promise<Phase[]> {
   await loseStore(rig, options.stores, record)
   const { applied } = rig
   const { revision, extents } = rig.leader.state
-  await record('tell the whole map', extents.size, async () => {
+  await record('send the whole map', extents.size, async () => {
     const { frameBytes } = rig
     rig.askForMap(STRANGER)
     await until(rig, () => rig.frameBytes > frameBytes)

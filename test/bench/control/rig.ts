@@ -32,7 +32,7 @@ type Fed =
 
 /**
  * Control as one voter runs it: the shipped leader and log machine over the shipped pump, log files and frames. Store n
- * speaks over link n: it registers, renews, and watches the map, and nobody reads the frames that it is sent.
+ * speaks over link n: it registers, renews, and watches the map, and the frames that it is sent are not read.
  */
 export class ControlRig {
   readonly leader: ControlLeader
@@ -117,7 +117,7 @@ export class ControlRig {
     return await this.#ask(1, { type: 'admin', request: ++this.#request, command })
   }
 
-  /** Somebody who knows nothing asks for the whole map. */
+  /** A watcher without a map requests the whole map. */
   askForMap(link: Link): void {
     this.#feed({ type: 'received', link, message: { type: 'get-map', have: 0, watch: false } })
   }

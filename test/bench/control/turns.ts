@@ -7,8 +7,8 @@ export interface Held {
 }
 
 /**
- * Measures every turn of the event loop between `start` and `end`: it asks for the next turn in each, so that no turn is
- * longer than what was done in it.
+ * Measures every turn of the event loop between `start` and `end`: it asks for the next turn in each, so that no turn
+ * is longer than what was done in it.
  */
 export class Turns {
   #wallMs = 0

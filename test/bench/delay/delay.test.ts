@@ -3,7 +3,10 @@ import { test } from 'node:test'
 import { batchesOf, type DelayReport, roundTrips } from '../../cluster/net/delay.ts'
 import { delayResult, delayTable } from './report.ts'
 
-/** Three delays; a write takes 3 ms and so many round trips, a read 1 ms and one; each node syncs so often for one write. */
+/**
+ * Three delays; a write takes 3 ms and so many round trips, a read 1 ms and one; each node syncs so often for one
+ * write.
+ */
 function report(tripsOfWrite: number, syncsOfWrite = 1): DelayReport {
   const around = (ms: number) => Array.from({ length: 99 }, (_, at) => ms + (at - 49) / 1000)
   const points = [0, 0.5, 5].map((oneWayMs) => ({

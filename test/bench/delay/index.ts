@@ -11,21 +11,19 @@ const ONE_WAY_MS = [0, 0.5, 5]
 const LEAST_OPERATIONS = 100
 
 /**
- * Measures writes and reads of one block, one at a time, on nodes and a client in network namespaces of their own, behind
- * wires that delay every packet. Each delay has `options.repeats` turns of `options.seconds` for writes and as much for reads.
- * Throws USAGE, with its reason, where this machine cannot have such networks.
+ * Measures writes and reads of one block, one at a time, on nodes and a client in network namespaces of their own,
+ * behind wires that delay every packet. Each delay has `options.repeats` turns of `options.seconds` for writes and as
+ * much for reads. Throws USAGE, with its reason, where this machine cannot have such networks.
  */
 export async function runDelay(
   { nodes, repeats, seconds, directory }: BenchOptions,
-  tell: (line: string) => void,
+  log: (line: string) => void,
   signal: AbortSignal,
 ): Promise<DelayReport> {
   const unavailable = namespacesUnavailable()
   if (unavailable !== undefined) throw new AshlarError('USAGE', `delay: ${unavailable}`)
-  tell(
-    `measuring ${nodes} nodes behind delays of ${ONE_WAY_MS.join(', ')} ms, in ${repeats} turns of ${seconds} s each`,
-  )
+  log(`measuring ${nodes} nodes behind delays of ${ONE_WAY_MS.join(', ')} ms, in ${repeats} turns of ${seconds} s each`)
   const options = { oneWayMs: ONE_WAY_MS, turns: repeats, operations: LEAST_OPERATIONS, turnMs: seconds * 1000 }
   const inside = { program: PROGRAM, options, nodes, parentDirectory: directory }
-  return await runInNetwork<DelayOptions, DelayReport>(inside, () => false, tell, signal)
+  return await runInNetwork<DelayOptions, DelayReport>(inside, () => false, log, signal)
 }

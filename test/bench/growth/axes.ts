@@ -10,7 +10,7 @@ export interface GrowthCase {
   readonly blockSizeBytes: Bytes
   /** Undefined: what a volume of this size gets by itself. */
   readonly extentSizeBytes: Bytes | undefined
-  /** Volumes beside the loaded one, of which nobody asks anything. */
+  /** Idle volumes beside the loaded one. */
   readonly idleVolumes: number
   /** Connections that share the load. */
   readonly connections: number
@@ -24,7 +24,9 @@ export interface Axis {
 const RANDOM_4K = ['randwrite-4k-qd32', 'randread-4k-qd32']
 const RANDOM_64K = ['randwrite-64k-qd16', 'randread-64k-qd16']
 
-/** By the name that chooses it on the command line, in the order in which they are measured; cases from the smallest on. */
+/**
+ * By the name that chooses it on the command line, in the order in which they are measured; cases from the smallest on.
+ */
 export const AXIS_NAMES = ['size', 'extents', 'volumes', 'replicas', 'blocks', 'connections'] as const
 export type AxisName = (typeof AXIS_NAMES)[number]
 
@@ -39,8 +41,9 @@ export const AXIS_TITLES: Readonly<Record<AxisName, string>> = {
 }
 
 /**
- * All axes around one case: a volume that is as large as its working set, three replicas on three nodes, blocks of 4 KiB, one
- * connection. Where the volume is larger, the blocks of the working set lie all over it, as far from each other as they can.
+ * All axes around one case: a volume that is as large as its working set, three replicas on three nodes, blocks of 4
+ * KiB, one connection. Where the volume is larger, the blocks of the working set lie all over it, as far from each
+ * other as they can.
  */
 export function axesOf(workingSetBytes: Bytes): Readonly<Record<AxisName, Axis>> {
   const plain: GrowthCase = {
@@ -86,5 +89,5 @@ export function axesOf(workingSetBytes: Bytes): Readonly<Record<AxisName, Axis>>
   }
 }
 
-/** Size of a volume that nobody uses: one extent. */
+/** Size of an idle volume: one extent. */
 export const IDLE_VOLUME_BYTES: Bytes = 16 * MIB

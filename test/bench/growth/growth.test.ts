@@ -52,7 +52,7 @@ describe('the cases of an axis', () => {
     )
   })
 
-  test('the blocks of a working set in a larger volume are the same for who fills, reads and writes it', async () => {
+  test('the blocks of a working set in a larger volume are the same for filling, reading and writing it', async () => {
     const file = await jobFile()
     const [, large] = AXES.size.cases
     assert.ok(large !== undefined)

@@ -22,7 +22,7 @@ const SETTLE_MS = 10_000
 export async function runGrowth(
   file: JobFile,
   options: BenchOptions,
-  tell: (line: string) => void,
+  log: (line: string) => void,
   signal: AbortSignal,
 ): Promise<GrowthPoint[]> {
   const axes = axesOf(options.sizeBytes)
@@ -34,7 +34,7 @@ export async function runGrowth(
       for (const { result, extents } of measured) {
         const point = pointOf(result, { axis: name, label: growing.label, extents })
         points.push(point)
-        tell(pointLine(point))
+        log(pointLine(point))
       }
     }
   }

@@ -11,8 +11,8 @@ const FILL_DEPTH = 128
 const OVERWRITTEN_SHARE = 1 / 4
 
 /**
- * Jobs of growth by name: those of the file, and the read that it has only the write of. Connections share the depth of the
- * queue, so that the load is the same for any number of them.
+ * Jobs of growth by name: those of the file, and the read that it has only the write of. Connections share the depth of
+ * the queue, so that the load is the same for any number of them.
  */
 export function jobOf(file: JobFile, name: string, growing: GrowthCase, workingSetBytes: Bytes): Job {
   const [from, rw] = name === 'randread-64k-qd16' ? ['randwrite-64k-qd16', 'randread'] : [name, undefined]
@@ -36,8 +36,8 @@ export function jobOf(file: JobFile, name: string, growing: GrowthCase, workingS
 }
 
 /**
- * Writes every block of the working set, at random, since a store that was filled in order is faster than it will ever be
- * again. With gaps fio cannot do each block once but in order: then a part of it is overwritten at random.
+ * Writes every block of the working set, at random, since a store that was filled in order is faster than it will ever
+ * be again. With gaps fio cannot do each block once but in order: then a part of it is overwritten at random.
  */
 export function fillsOf(growing: GrowthCase, workingSetBytes: Bytes): Job[] {
   const { blockSizeBytes } = growing

@@ -8,7 +8,9 @@ export interface PlotLine {
 export interface PlotPanel {
   /** What is drawn, with its unit. */
   readonly title: string
-  /** Logarithmic where lines of different height are compared by their growth: a factor is the same distance for each. */
+  /**
+   * Logarithmic where lines of different height are compared by their growth: a factor is the same distance for each.
+   */
   readonly scale: 'linear' | 'logarithmic'
   readonly lines: readonly PlotLine[]
 }
@@ -26,7 +28,7 @@ const PANEL = { width: 330, height: 220, left: 64, right: 16, top: 76, bottom: 5
 const DOT = 3
 /** From a point to the foot of its value: above it, or below. */
 const VALUE = { above: -7, below: 15 }
-/** One for each line, told apart on white and on black, and by those who see less of red or green. */
+/** One for each line, distinct on white and on black, also for readers who see less of red or green. */
 const COLORS = ['#3b82c4', '#d9822b', '#2a9d74', '#b565a7']
 /** Text follows the reader's scheme also where the picture is only referred to, as in a document. */
 const STYLE = `text{font:11px system-ui,sans-serif;fill:#333}.title{font-size:14px;font-weight:600}.panel{font-size:12px;font-weight:600}

@@ -17,7 +17,7 @@ export interface GrowthPoint {
   readonly gatewayAnonymousBytes: Bytes
   readonly nodes: number
   readonly extents: number
-  /** Processors that were busy with somebody else. */
+  /** Processors that were busy with other work. */
   readonly otherProcessors: number
 }
 

@@ -16,7 +16,10 @@ export function pointTable(points: readonly GrowthPoint[]): string {
   return layOutTable([...header, 'OTHERS'], rows)
 }
 
-/** How each cost grew from the smallest case to the largest; OVER where CPU or time of an operation grew by more than a fifth. */
+/**
+ * How each cost grew from the smallest case to the largest; OVER where CPU or time of an operation grew by more than a
+ * fifth.
+ */
 export function growthTable(points: readonly GrowthPoint[]): string {
   const rows = growthsOf(points).map(({ axis, job, from, to, cpu, time, memory }) => {
     const over = [...(cpu > BOUND ? ['CPU'] : []), ...(time > BOUND ? ['TIME'] : [])]

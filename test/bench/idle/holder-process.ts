@@ -1,6 +1,6 @@
 /** A process that attaches volumes and leaves them alone: `holder-process.ts PLAN`, ended by its parent over IPC. */
 import { connect } from '@ashlar/client'
-import type { HolderPlan, HolderWord } from './holder.ts'
+import type { HolderPlan, HolderRequest } from './holder.ts'
 
 const [, , plan = '{}'] = process.argv
 const { servers, volumes, sizeBytes, replicas } = JSON.parse(plan) as HolderPlan
@@ -13,5 +13,5 @@ for (const name of volumes) {
   await client.openVolume(name)
 }
 process.once('message', () => void client.close().then(() => process.disconnect()))
-const attached: HolderWord = 'attached'
+const attached: HolderRequest = 'attached'
 process.send?.(attached)

@@ -13,14 +13,14 @@ export interface HolderPlan {
   readonly replicas: number
 }
 
-export type HolderWord = 'attached' | 'end'
+export type HolderRequest = 'attached' | 'end'
 
 const PROGRAM = fileURLToPath(new URL('holder-process.ts', import.meta.url))
 /** Each volume is two entries of control's log, one after the other. */
 const VOLUME_MS = 2000
 const START_MS = 30_000
 
-/** A process of its own that keeps volumes attached through the library, so that its memory is told apart. */
+/** A process of its own that keeps volumes attached through the library, so that its memory is counted apart. */
 export class Holder {
   readonly #child: ChildProcess
 
@@ -49,9 +49,9 @@ export class Holder {
     return this.#child.pid ?? 0
   }
 
-  /** Gives the volumes back; resolves when the process is gone, by force if it has to be. */
+  /** Releases the volumes; resolves when the process has ended, by force if it has to be. */
   async end(): Promise<void> {
-    const word: HolderWord = 'end'
-    await endChild(this.#child, word)
+    const request: HolderRequest = 'end'
+    await endChild(this.#child, request)
   }
 }

@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import { MIB } from '@ashlar/proto'
 import { type IdleResult, idleTable } from './report.ts'
 
-/** Three nodes and a gateway; with volumes each node uses `more` of a processor and 10 MiB more, the gateway nothing. */
+/**
+ * Three nodes and a gateway; with volumes each node uses `more` of a processor and 10 MiB more, the gateway nothing.
+ */
 function result(more: number, bytesMore = 10 * MIB): IdleResult {
   const cluster = (share: number, bytes: number) => [
     ...['n1', 'n2', 'n3'].map((name) => ({ name, cpuShare: 0.02 + share, anonymousBytes: 60 * MIB + bytes })),

@@ -15,7 +15,7 @@ const SAMPLE_MS = 1000
  */
 export async function runIdle(
   options: BenchOptions,
-  tell: (line: string) => void,
+  log: (line: string) => void,
   signal: AbortSignal,
 ): Promise<IdleResult> {
   const { nodes, volumes, seconds, sizeBytes } = options
@@ -25,14 +25,14 @@ export async function runIdle(
     const serving = processesOf(cluster)
     // Asked now as later: what a node needs to answer the API is not what volumes cost.
     await allInSync(cluster)
-    tell(`watching ${nodes} nodes without a volume for ${seconds} s`)
+    log(`watching ${nodes} nodes without a volume for ${seconds} s`)
     const without = await watch(serving, seconds, signal)
-    tell(`attaching ${volumes} volumes`)
+    log(`attaching ${volumes} volumes`)
     const names = Array.from({ length: volumes }, (_, index) => `idle-${index + 1}`)
     const servers = cluster.info.nodes.map(({ peer }) => peer)
     holder = await Holder.start({ servers, volumes: names, sizeBytes, replicas: Math.min(3, nodes) }, signal)
     const extents = await allInSync(cluster)
-    tell(`watching them with ${volumes} volumes of ${extents} extents for ${seconds} s`)
+    log(`watching them with ${volumes} volumes of ${extents} extents for ${seconds} s`)
     const withVolumes = await watch([...serving, { name: 'holder', pid: holder.pid }], seconds, signal)
     return { volumes, extents, seconds, without, with: withVolumes }
   } finally {

@@ -11,7 +11,7 @@ export interface IdleProcess {
 
 export interface IdleCluster {
   readonly processes: readonly IdleProcess[]
-  /** Processors that were busy with somebody else. */
+  /** Processors that were busy with other work. */
   readonly otherProcessors: number
 }
 
@@ -25,7 +25,7 @@ export interface IdleResult {
   readonly with: IdleCluster
 }
 
-/** CPU of one processor that a node may use while nobody asks anything of its volumes. */
+/** CPU of one processor that a node may use while its volumes are idle. */
 const NODE_CPU_BOUND = 0.005
 /** Anonymous memory that all processes that serve may need more than without volumes. */
 const MEMORY_BOUND_BYTES: Bytes = 40 * MIB

@@ -10,15 +10,18 @@ const VERSION = 2
 const KEY_BYTES = 13
 /** As long as what Ashlar keeps of a block: epoch, seq, checksum, kind. */
 const VERSION_BYTES = 21
-/** Bytes of a batch that fills, and of a read: whatever is measured, each store begins in the same state and is read alike. */
+/**
+ * Bytes of a batch that fills, and of a read: whatever is measured, each store begins in the same state and is read
+ * alike.
+ */
 const USUAL_BYTES = 16 * BLOCK_BYTES
 
 type Database = ClassicLevel<Uint8Array, Uint8Array>
 
 /**
- * LevelDB by itself: synced batches of data and version of `atOnce` random values, one batch in flight for each database. What
- * Ashlar's own store is compared with: nothing that keeps blocks in LevelDB can be faster. An operation is `BLOCK_BYTES`
- * written or read, so that a value of 64 KiB counts as sixteen.
+ * LevelDB by itself: synced batches of data and version of `atOnce` random values, one batch in flight for each
+ * database. What Ashlar's own store is compared with: nothing that keeps blocks in LevelDB can be faster. An operation
+ * is `BLOCK_BYTES` written or read, so that a value of 64 KiB counts as sixteen.
  */
 export async function bareStore(settings: PieceSettings): Promise<Piece> {
   const { sizeBytes = 0, atOnce = 16, databases: count = 1, valueBytes = BLOCK_BYTES } = settings

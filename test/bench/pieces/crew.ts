@@ -55,17 +55,17 @@ export class Worker {
   }
 
   async measure(seconds: number, work: PieceWork = 'run'): Promise<ProcessFigures> {
-    this.#tell({ do: 'measure', work, seconds })
+    this.#send({ do: 'measure', work, seconds })
     return await this.#hear('measure', seconds * 1000 + EXTRA_MS)
   }
 
-  /** Resolves when the process is gone, by force if it has to be. */
+  /** Resolves when the process has ended, by force if it has to be. */
   async end(): Promise<void> {
     const end: ToWorker = { do: 'end' }
     await endChild(this.#child, end)
   }
 
-  #tell(message: ToWorker): void {
+  #send(message: ToWorker): void {
     this.#child.send(message)
   }
 

@@ -31,13 +31,15 @@ export interface PieceResults {
   readonly engine: readonly EngineResult[]
 }
 
-/** Runs pieces by themselves, one after the other: those that `options.names` names, or all but the engine's options. */
+/**
+ * Runs pieces by themselves, one after the other: those that `options.names` names, or all but the engine's options.
+ */
 export async function runPieces(
   options: BenchOptions,
-  tell: (line: string) => void,
+  log: (line: string) => void,
   signal: AbortSignal,
 ): Promise<PieceResults> {
-  const context = { options, tell, signal }
+  const context = { options, log, signal }
   const pieces: PieceResult[] = []
   for (const [name, run] of Object.entries(PIECES)) {
     if (options.names.length === 0 || options.names.includes(name)) pieces.push(...(await run(context)))
@@ -66,7 +68,7 @@ async function stores(context: PieceContext, kind: PieceKind, together: number):
     return await withWorkers(plans, signal, async (workers) => {
       const rounds: WorkerFigures[][] = []
       for (let repeat = 0; repeat < options.repeats; repeat++) rounds.push(await measureAll(workers, options.seconds))
-      return told(context, { name: STORE_NAMES[kind] ?? kind, together, ...mediansOf(rounds) })
+      return logged(context, { name: STORE_NAMES[kind] ?? kind, together, ...mediansOf(rounds) })
     })
   } finally {
     await rm(directory, { recursive: true, force: true })
@@ -94,7 +96,7 @@ async function websocket(context: PieceContext, atOnce: number): Promise<PieceRe
       }
       return (['sender', 'receiver'] as const).map((side, index) => {
         const own = rounds.map((round) => round.slice(index, index + 1))
-        return told(context, { name: `4 KiB over ws, ${atOnce} a frame: ${side}`, together: 1, ...mediansOf(own) })
+        return logged(context, { name: `4 KiB over ws, ${atOnce} a frame: ${side}`, together: 1, ...mediansOf(own) })
       })
     } finally {
       await client.end()
@@ -102,8 +104,8 @@ async function websocket(context: PieceContext, atOnce: number): Promise<PieceRe
   })
 }
 
-function told({ tell }: PieceContext, result: PieceResult): PieceResult {
+function logged({ log }: PieceContext, result: PieceResult): PieceResult {
   const rate = Math.round(result.operationsPerSecond)
-  tell(`${result.name}, ${result.together} at once: ${rate} a second each, ${result.cpuUs.toFixed(1)} us CPU`)
+  log(`${result.name}, ${result.together} at once: ${rate} a second each, ${result.cpuUs.toFixed(1)} us CPU`)
   return result
 }

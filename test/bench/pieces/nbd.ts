@@ -32,14 +32,16 @@ export async function nbdAlone(context: PieceContext): Promise<PieceResult[]> {
   return results
 }
 
-/** The same beside nbdkit with its memory plugin, which is written in C: both run, and are measured in turns A B A B. */
+/**
+ * The same beside nbdkit with its memory plugin, which is written in C: both run, and are measured in turns A B A B.
+ */
 export async function nbdBesideNbdkit(context: PieceContext): Promise<PieceResult[]> {
   const results: PieceResult[] = []
   for (const job of ['randread-4k-qd32', 'seqread-1m-qd8']) {
     const [ashlar, nbdkit] = await measureInTurns(context, job, [startAshlar, startNbdkit])
     if (ashlar === undefined || nbdkit === undefined) throw new InvariantError('two servers were measured')
     const ratio = ashlar.operationsPerSecond / nbdkit.operationsPerSecond
-    context.tell(`${job}: ${ratio.toFixed(2)} of nbdkit`)
+    context.log(`${job}: ${ratio.toFixed(2)} of nbdkit`)
     results.push({ ...ashlar, ofNext: ratio }, nbdkit)
   }
   return results
@@ -52,7 +54,7 @@ async function measureInTurns(
   jobName: string,
   starts: readonly StartServer[],
 ): Promise<PieceResult[]> {
-  const { options, tell } = context
+  const { options, log } = context
   const file = parseJobFile(await readFile(new URL('../jobs.fio', import.meta.url), 'utf8'))
   const jobOf = (wanted: string): Job => {
     const job = file.jobs.find(({ name }) => name === wanted)
@@ -74,7 +76,7 @@ async function measureInTurns(
     return servers.map(({ name }, at) => {
       const figures = mediansOf((rounds[at] ?? []).map((round) => [round]))
       const result = { name: `${name} over memory, ${jobName}`, together: 1, ...figures }
-      tell(
+      log(
         `${result.name}: ${Math.round(result.operationsPerSecond)} a second, ${result.cpuUs.toFixed(1)} us CPU of the server`,
       )
       return result

@@ -55,7 +55,9 @@ export interface WorkerFigures {
 
 /** What a worker knows of itself. */
 export interface ProcessFigures extends WorkerFigures {
-  /** Bytes that its system calls wrote meanwhile, `wchar` of /proc/self/io: pages that a sync writes again do not count. */
+  /**
+   * Bytes that its system calls wrote meanwhile, `wchar` of /proc/self/io: pages that a sync writes again do not count.
+   */
   readonly writtenBytes: Bytes
 }
 
@@ -77,7 +79,7 @@ export interface PieceResult {
 export interface PieceContext {
   readonly options: BenchOptions
   readonly signal: AbortSignal
-  readonly tell: (line: string) => void
+  readonly log: (line: string) => void
 }
 
 /** Medians over rounds; in each of them some processes did the same at once. */

@@ -28,7 +28,7 @@ process.on('message', (message: ToWorker) => {
 })
 // A parent that was killed takes its workers with it.
 process.once('disconnect', () => process.exit(0))
-tell({ did: 'start', ...(piece.address === undefined ? {} : { address: piece.address }) })
+send({ did: 'start', ...(piece.address === undefined ? {} : { address: piece.address }) })
 
 async function measure(work: PieceWork, seconds: number): Promise<void> {
   const writtenBefore = writtenBytes()
@@ -37,7 +37,7 @@ async function measure(work: PieceWork, seconds: number): Promise<void> {
   const operations = await piece[work]?.(started + seconds * 1000)
   if (operations === undefined) throw new InvariantError(`piece ${kind} has no ${work}`)
   const { user, system } = process.cpuUsage(cpuBefore)
-  tell({
+  send({
     did: 'measure',
     operations,
     seconds: (performance.now() - started) / 1000,
@@ -55,6 +55,6 @@ async function end(): Promise<void> {
   process.disconnect()
 }
 
-function tell(message: FromWorker): void {
+function send(message: FromWorker): void {
   process.send?.(message)
 }

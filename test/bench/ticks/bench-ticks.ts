@@ -1,4 +1,6 @@
-/** `npm run bench:ticks`: what a tick of a node costs while a node of three is away. docs/benchmarks.md has the figures. */
+/**
+ * `npm run bench:ticks`: what a tick of a node costs while a node of three is away. docs/benchmarks.md has the figures.
+ */
 import {
   type ClusterId,
   type Epoch,
@@ -29,7 +31,10 @@ function record(index: number): ExtentRecord {
   return { id, revision: 1, epoch: 1 as Epoch, primary, inSync: [SELF], eligible: [], assigned, changedAt: 1 }
 }
 
-/** A store that leads every extent, alone in each in-sync set: its peers are away, and every write of its own is durable at once. */
+/**
+ * A store that leads every extent, alone in each in-sync set: its peers are away, and every write of its own is durable
+ * at once.
+ */
 class Alone {
   readonly extents: readonly ExtentId[]
   now = 100_000

@@ -21,7 +21,7 @@ export function shareOfIntervals(intervals: readonly Interval[], fromMs: number,
   return inside.reduce((sum, ms) => sum + ms, 0) / (toMs - fromMs)
 }
 
-/** Mean of what was seen within a window; 0 when nobody looked, since what was not seen is not claimed. */
+/** Mean of what was seen within a window; 0 without a sample, since what was not seen is not claimed. */
 export function shareOfSightings(sightings: readonly Sighting[], fromMs: number, toMs: number): number {
   const inside = sightings.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs)
   return inside.length === 0 ? 0 : inside.reduce((sum, { share }) => sum + share, 0) / inside.length

@@ -16,8 +16,9 @@ const TRIM_AFTER_MS = 4000
 const LOOK_MS = 1000
 
 /**
- * One cluster as two subjects: quiet, and while three things go on at once that nobody may notice: every node scrubs, the
- * replicas of a node that lost its directory are rebuilt, and 1 GiB is trimmed. The trimmed volume is no larger than the device.
+ * One cluster as two subjects: quiet, and while three things go on at once that no client may notice: every node
+ * scrubs, the replicas of a node that lost its directory are rebuilt, and 1 GiB is trimmed. The trimmed volume is no
+ * larger than the device.
  */
 export async function withAndWithoutUpkeep(
   ashlar: AshlarSubject,
@@ -75,7 +76,7 @@ async function beginUpkeep(
   signal: AbortSignal,
 ): Promise<Beside> {
   await rebuilt.wipe()
-  // Not all of them are seen to scrub: who lost its directory has nothing to read yet.
+  // Not all of them are seen to scrub: the one that lost its directory has nothing to read yet.
   for (const api of apis) await askScrub(api, 'start')
   const over = new AbortController()
   const until = AbortSignal.any([signal, over.signal])
@@ -114,7 +115,9 @@ async function look(until: AbortSignal, see: () => Promise<void>): Promise<void>
   }
 }
 
-/** How many nodes scrub, as a share. A pass that is over, as it soon is on a node that holds little yet, begins again. */
+/**
+ * How many nodes scrub, as a share. A pass that is over, as it soon is on a node that holds little yet, begins again.
+ */
 async function scrubbingShare(apis: readonly string[]): Promise<number> {
   let running = 0
   for (const api of apis) {

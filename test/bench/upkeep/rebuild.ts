@@ -6,7 +6,10 @@ const START_MS = 60_000
 /** Longest rebuild that is waited for: some 10 GiB. */
 const REBUILD_MS = 900_000
 
-/** One node of a cluster whose replicas are rebuilt again and again: it loses its directory and comes back as a new store. */
+/**
+ * One node of a cluster whose replicas are rebuilt again and again: it loses its directory and comes back as a new
+ * store.
+ */
 export class RebuiltNode {
   readonly id: string
   readonly #cluster: DevCluster
@@ -14,7 +17,7 @@ export class RebuiltNode {
   readonly #server: string
   #pid: number
 
-  /** Neither the node that is asked for everything, nor the leader of control: only replicas are to be lost. */
+  /** Neither the node that gets all requests, nor the leader of control: only replicas are to be lost. */
   static async choose(cluster: DevCluster, volumes: readonly string[]): Promise<RebuiltNode> {
     const { leader } = await cluster.json<{ leader: string }>(['cluster', 'info'])
     const [asked, ...others] = cluster.info.nodes
@@ -41,7 +44,7 @@ export class RebuiltNode {
     return this.#pid
   }
 
-  /** Ends and starts it, so that it leads no extent: those who lead now stay where they are from here on. */
+  /** Ends and starts it, so that it leads no extent: primaries stay where they are from here on. */
   async leadNothing(): Promise<void> {
     await this.#command('stop')
     await eventually(

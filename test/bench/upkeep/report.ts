@@ -4,7 +4,10 @@ import { layOutTable, milliseconds } from '../report.ts'
 /** p99 beside upkeep may be this many times that of the quiet cluster. */
 const BOUND = 2
 
-/** p99 of each job quiet and beside upkeep, and the share of the runs that each part of it covered: a mean, and of them the least. */
+/**
+ * p99 of each job quiet and beside upkeep, and the share of the runs that each part of it covered: a mean, and of them
+ * the least.
+ */
 export function upkeepTable(results: readonly JobResult[]): string {
   const rows = results.flatMap((busy) => {
     const covered = busy.runs.map(({ beside }) => beside).filter((coverage) => coverage !== undefined)

@@ -44,7 +44,10 @@ export class Trimming {
     for (const outcome of written) if (outcome.status === 'rejected') throw outcome.reason
   }
 
-  /** Trims all of it, once: what holds nothing any more is another thing to trim. Resolves when it did, or `signal` ended it. */
+  /**
+   * Trims all of it, once: what holds nothing any more is another thing to trim. Resolves when it did, or `signal`
+   * ended it.
+   */
   async trim(signal: AbortSignal): Promise<void> {
     const interval: Interval = { fromMs: Date.now() }
     this.trims.push(interval)

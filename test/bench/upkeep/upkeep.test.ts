@@ -11,7 +11,7 @@ test('the share of a window that intervals lie in: what is outside does not coun
   assert.equal(shareOfIntervals([{ fromMs: 0, toMs: 900 }], 1000, 2000), 0)
 })
 
-test('what was seen within a window is its mean, and what nobody looked at is not claimed', () => {
+test('what was seen within a window is its mean, and what was not sampled is not claimed', () => {
   const sightings = [900, 1000, 1500, 2000, 2100].map((atMs, index) => ({ atMs, share: index / 4 }))
   assert.equal(shareOfSightings(sightings, 1000, 2000), 0.5)
   assert.equal(shareOfSightings(sightings, 3000, 4000), 0)

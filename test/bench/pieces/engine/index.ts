@@ -12,13 +12,14 @@ import { BATCH_BLOCKS, ENGINE_VARIANTS, type EngineVariant } from './variants.ts
 const SETTLE_MS = 30_000
 
 /**
- * Writes that do not count, as before a run of fio: a store that is quiet owes no merges and begins to write tables only when its
- * write buffer is full, so that a short run would see a large buffer write nothing but its log.
+ * Writes that do not count, as before a run of fio: a store that is idle has no pending merges and begins to write
+ * tables only when its write buffer is full, so that a short run would see a large buffer write nothing but its log.
  */
 const RAMP_SECONDS = 2
 /**
- * LevelDB merges level 0 when it holds four tables, each a full write buffer: at ours every 128 MiB that are written. A turn that
- * writes less sees one such merge or none, by chance, and the same store took 42 us a block in one turn and 125 in the next.
+ * LevelDB merges level 0 when it holds four tables, each a full write buffer: at ours every 128 MiB that are written. A
+ * turn that writes less sees one such merge or none, by chance, and the same store took 42 us a block in one turn and
+ * 125 in the next.
  */
 const LEAST_BLOCKS = (512 * MIB) / BLOCK_BYTES
 /** Of `--seconds` each: what is slow, as batches of one block are, need not write so much. */
@@ -31,12 +32,12 @@ interface Contender {
 }
 
 /**
- * The engine's options and ways to use it, each against ours. A store for each variant is filled and written at random once,
- * all of them stay open in processes of their own, and they are measured in turns, so that a machine which gets slower meanwhile
- * is so for all.
+ * The engine's options and ways to use it, each against ours. A store for each variant is filled and written at random
+ * once, all of them stay open in processes of their own, and they are measured in turns, so that a machine which gets
+ * slower meanwhile is so for all.
  */
 export async function measureEngine(context: PieceContext): Promise<EngineResult[]> {
-  const { options, tell, signal } = context
+  const { options, log, signal } = context
   const directory = await mkdtemp(join(options.directory, 'ashlar-engine-'))
   const contenders: Contender[] = []
   try {
@@ -44,7 +45,7 @@ export async function measureEngine(context: PieceContext): Promise<EngineResult
       const worker = await startStore(context, variant, join(directory, `${contenders.length}`))
       contenders.push({ variant, worker, turns: [] })
       await settle([{ name: variant.name, pid: worker.pid }], SETTLE_MS, signal)
-      tell(`${variant.name}: filled`)
+      log(`${variant.name}: filled`)
     }
     for (let repeat = 0; repeat < options.repeats; repeat++) {
       for (const contender of contenders) await takeTurn(context, contender)
@@ -62,7 +63,7 @@ function startStore({ options, signal }: PieceContext, { change }: EngineVariant
   return Worker.start('bare-store', settings, signal, PROCESS_ENVIRONMENT)
 }
 
-async function takeTurn({ options, signal, tell }: PieceContext, { variant, worker, turns }: Contender): Promise<void> {
+async function takeTurn({ options, signal, log }: PieceContext, { variant, worker, turns }: Contender): Promise<void> {
   const measured = { name: variant.name, pid: worker.pid }
   await worker.measure(RAMP_SECONDS)
   const parts: ProcessFigures[] = []
@@ -76,7 +77,7 @@ async function takeTurn({ options, signal, tell }: PieceContext, { variant, work
   // What is left to merge is not to be paid for by the turn of the next, nor by the next one of this.
   await settle([measured], SETTLE_MS, signal)
   const { writesPerSecond, writeCpuUs, amplification, readCpuUs } = engineResult(variant, [turn])
-  tell(
+  log(
     `${variant.name}: ${Math.round(writesPerSecond)} synced blocks a second, ${writeCpuUs.toFixed(1)} us CPU, ` +
       `written ${amplification.toFixed(1)} times; ${readCpuUs.toFixed(1)} us CPU a read`,
   )
