@@ -21,7 +21,7 @@ export interface ControlView {
     reason: 'shutdown' | 'slow' | 'behind' | 'poisoned',
   ): void
   /** Stores promised higher epochs than the map names; the outcome is a change of the map (amendment 35). */
-  tellPromises(ctx: Context, extents: Promises['extents']): void
+  reportPromises(ctx: Context, extents: Promises['extents']): void
 }
 
 /** What control's agent calls when it learns something. */

@@ -143,7 +143,7 @@ export class ControlAgent implements ControlView {
     this.releases.add(extents, reason)
   }
 
-  tellPromises(ctx: Context, extents: Promises['extents']): void {
+  reportPromises(ctx: Context, extents: Promises['extents']): void {
     const link = this.registered && this.map.featureLevel >= FEATURES.raisedEpochs ? this.findLeader() : undefined
     const { store, incarnation } = this.start
     if (link === undefined) return

@@ -1,9 +1,9 @@
 import { BLOCK_ABSENT, type BlockIndex, type BlockVersion, invariant } from '@ashlar/proto'
 
 /**
- * Digest of a set of block versions (A2.1-1): the sum, lane by lane and modulo 2^32, of one 128-bit hash a
- * version. Order does not matter and a version can be taken out again, so a write updates it with two hashes. Two
- * replicas with equal digests hold equal versions but for a chance of about 2^-128; nobody chooses versions to collide.
+ * Digest of a set of block versions (A2.1-1): the sum, lane by lane and modulo 2^32, of one 128-bit hash a version.
+ * Order does not matter and a version can be subtracted again, so a write updates it with two hashes. Two replicas with
+ * equal digests hold equal versions but for a chance of about 2^-128; no party chooses versions to collide.
  *
  *   lanes     4 unsigned 32-bit numbers
  *   bytes     the 4 lanes, each big-endian: 16 bytes, the form on the wire and on disk
@@ -31,7 +31,7 @@ export function addVersion(lanes: Uint32Array, at: number, block: BlockIndex, ve
   accumulate(lanes, at, block, version, 1)
 }
 
-/** Takes the hash of a version out of the 4 lanes at `at`. */
+/** Subtracts the hash of a version from the 4 lanes at `at`. */
 export function subtractVersion(lanes: Uint32Array, at: number, block: BlockIndex, version: BlockVersion): void {
   accumulate(lanes, at, block, version, -1)
 }

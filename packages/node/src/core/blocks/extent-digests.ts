@@ -45,12 +45,12 @@ export class ExtentDigests {
     return lanes.every((lane, i) => lane === this.leafLanes[at + i])
   }
 
-  /** The digest of one leaf as it is now: what `matches` compares with, for who cannot ask at once. */
+  /** The digest of one leaf as it is now: what `matches` compares with, for a caller that cannot compare at once. */
   leafDigest(leaf: number): readonly number[] {
     return [...this.leafLanes.subarray(leaf * DIGEST_LANES, (leaf + 1) * DIGEST_LANES)]
   }
 
-  /** Takes the versions of a leaf as they are, whatever digest was kept for it. */
+  /** Replaces the digest of a leaf by that of these versions. */
   adopt(table: LeafTable): void {
     this.leafLanes.set(digestOfLeaf(table), table.leaf * DIGEST_LANES)
     this.sumUp()

@@ -19,9 +19,9 @@ export function leafCount(blocks: number): number {
   return Math.ceil(blocks / LIMITS.leafBlocks)
 }
 
-/** Entries that a table has room for at first; a search among so few is as fast as an index. */
+/** Entries that a new table has space for; a search among so few is as fast as an index. */
 const FEW_ENTRIES = 16
-/** What a table of few entries keeps in memory, as a part of what one with all of them does: about 600 bytes of 6 KiB. */
+/** Memory of a table of few entries, as a part of that of a full one: about 600 bytes of 6 KiB. */
 const FEW_WEIGHT = 1 / 8
 
 /** An entry is three numbers: epoch, seq, and slot, kind and checksum in one: 8, 4 and 32 bits, which a float64 holds exactly. */
@@ -31,7 +31,7 @@ const SLOT_UNIT = 2 ** 36
 
 /**
  * Versions of the LIMITS.leafBlocks blocks of one leaf. Blocks are named by their index in the extent. A leaf of few
- * versions, as those of a large volume are that is written here and there, takes a tenth of the memory of a full one.
+ * versions, common where a large volume is sparsely written, takes a tenth of the memory of a full one.
  */
 export class LeafTable {
   readonly leaf: number
@@ -48,7 +48,7 @@ export class LeafTable {
     return this.presentCount
   }
 
-  /** Memory that it takes, as a part of what a table of all blocks takes. */
+  /** Memory of this table, as a part of that of a table of all blocks. */
   get weight(): number {
     return this.isFew ? FEW_WEIGHT : 1
   }
@@ -110,7 +110,7 @@ export class LeafTable {
     return (this.isFew ? this.presentCount : slot) * ENTRY_NUMBERS
   }
 
-  /** Gives every block a place. */
+  /** Gives every block a slot. */
   private spread(): void {
     const few = this.entries
     this.entries = new Float64Array(LIMITS.leafBlocks * ENTRY_NUMBERS)

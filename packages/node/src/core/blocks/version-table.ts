@@ -9,7 +9,7 @@ import {
 import { ExtentDigests } from './extent-digests.ts'
 import { LeafTable, leafOf } from './leaf-table.ts'
 
-/** Versions and digests of a whole extent in memory; leaves without a version take no room. */
+/** Versions and digests of a whole extent in memory; leaves without a version take no space. */
 export class VersionTable {
   readonly blocks: number
   readonly digests: ExtentDigests

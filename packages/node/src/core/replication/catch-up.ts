@@ -1,22 +1,22 @@
 import type { Millis, Seq, StoreId } from '@ashlar/proto'
 import type { OutStream } from './stream.ts'
 
-/** A store that is never more than this behind what is committed is made to catch up: writes wait for it that long, once. */
+/** A replica that lags by at most this may be made to catch up: writes wait for it that long, once. */
 const CLOSE_MS: Millis = 1000
 
 /**
- * Brings a replica to an end that follows closely and never catches up. What is committed does not wait for it, so that over a line that is
- * never idle it stays behind by what is on its way to it, for as long as clients write. A store that received within a second what was
- * committed at its beginning has to acknowledge from then on, like one that is being added (A2.7-9), and so catches up. Control was
- * not asked yet, so that it may be let go at any moment.
+ * Lets a replica catch up that follows closely on a line that is never idle: commits do not wait for it, so that it
+ * would lag by the writes in flight for as long as clients write. A replica that has received within a second what was
+ * committed at its beginning has to acknowledge from then on, like one that is being added (A2.7-9). No request was
+ * sent to control yet, so the primary may drop this at any moment.
  */
 export class CatchUp {
-  /** It must acknowledge. */
+  /** The store that has to acknowledge. */
   store: StoreId | undefined
-  /** What was committed when a store was first seen to be behind it. */
+  /** The commit point when a store was first seen to lag. */
   private readonly behind = new Map<StoreId, { readonly since: Millis; readonly seq: Seq }>()
 
-  /** Looks at the streams of those that could be added but for what they lack, at most. */
+  /** Examines the streams of replicas that could be added if they had caught up. */
   look(now: Millis, followers: readonly OutStream[], commitSeq: Seq): void {
     if (this.store !== undefined) return
     for (const store of this.behind.keys())

@@ -2,9 +2,9 @@ import { ABSENT_VERSION, type BlockIndex, type BlockVersion, isHigher, type Seq,
 import type { LeafVersions } from '../machine.ts'
 
 const DIGEST_BYTES = 16
-/** Leaves whose versions are asked for at once: bounds what going through an extent keeps in memory. */
+/** Leaves whose versions are requested at once: bounds the memory of comparing an extent. */
 export const LEAVES_AT_ONCE = 16
-/** Bytes of one load of an extent's blocks: a run is read by one iterator, and little is in memory. */
+/** Bytes of one load of an extent's blocks: one iterator reads a run, and it fits in little memory. */
 export const RUN_BYTES = 256 * 1024
 
 /**
@@ -38,8 +38,8 @@ export function differingBlocks(mine: LeafVersions['versions'], theirs: LeafVers
 }
 
 /**
- * True when the other side has a block in a newer version than this one, by a write that it knows to be committed: this side
- * had it and lost it (A2.8-4). A newer version above `commitSeq` is a tail that was never acknowledged.
+ * True when the other side has a newer version of a block, by a write that it knows to be committed: this side had it
+ * and lost it (A2.8-4). A newer version above `commitSeq` is a tail that was never acknowledged.
  */
 function lacksCommitted(mine: LeafVersions['versions'], theirs: LeafVersions['versions'], commitSeq: Seq): boolean {
   const known = new Map<BlockIndex, BlockVersion>(mine.map((version) => [version.block, version]))
@@ -56,8 +56,8 @@ export interface LeafPair {
 }
 
 /**
- * Versions of leaves as they come in from both sides, a few leaves at a time so that comparing an extent of any size
- * keeps little in memory.
+ * Versions of leaves as they arrive from both sides, a few leaves at a time, so that comparing an extent of any size
+ * takes little memory.
  */
 export class LeafPairs {
   private waiting: number[]
@@ -69,17 +69,17 @@ export class LeafPairs {
     this.waiting = [...leaves]
   }
 
-  /** Nothing is left to ask for or to compare. */
+  /** Nothing is left to request or to compare. */
   get done(): boolean {
     return this.waiting.length === 0 && !this.pending
   }
 
-  /** Leaves were asked for that have not come from both sides. */
+  /** Requested leaves that have not arrived from both sides. */
   get pending(): boolean {
     return this.asked.size > 0
   }
 
-  /** The next leaves to ask both sides for; empty while earlier ones are on their way. */
+  /** The next leaves to request from both sides; empty while earlier ones are pending. */
   next(most: number): number[] {
     if (this.pending) return []
     const leaves = this.waiting.slice(0, most)
@@ -88,13 +88,13 @@ export class LeafPairs {
     return leaves
   }
 
-  /** Both sides of the leaf, once they are there; given once. */
+  /** Both sides of the leaf, returned once, when both have arrived. */
   addMine(leaf: number, versions: LeafVersions['versions']): LeafPair | undefined {
     this.mine.set(leaf, versions)
     return this.take(leaf)
   }
 
-  /** The same. A leaf that was not asked for is passed over. */
+  /** The same for the other side. A leaf that was not requested is ignored. */
   addTheirs(leaf: number, versions: LeafVersions['versions']): LeafPair | undefined {
     if (this.asked.has(leaf)) this.theirs.set(leaf, versions)
     return this.take(leaf)
@@ -110,7 +110,7 @@ export class LeafPairs {
   }
 }
 
-/** Compares what a primary has with what a replica has, as the leaves of both come in. */
+/** Compares what a primary has with what a replica has, as the leaves of both arrive. */
 export class LeafComparison {
   private readonly pairs: LeafPairs
   private readonly commitSeq: Seq
@@ -140,7 +140,7 @@ export class LeafComparison {
     return this.compare(this.pairs.addTheirs(leaf, versions))
   }
 
-  /** Blocks that differ, once both sides of the leaf are there. */
+  /** Blocks that differ, once both sides of the leaf have arrived. */
   private compare(pair: LeafPair | undefined): BlockIndex[] {
     if (pair === undefined) return []
     if (lacksCommitted(pair.mine, pair.theirs, this.commitSeq)) this.behind = true

@@ -1,15 +1,16 @@
 import type { ExtentRecord, MapCopy, StoreId } from '@ashlar/proto'
 
 /**
- * Which stores hold all that this primary committed, and so every acknowledged write: control cannot know it. They are named with
- * each change that leaves fewer than minInSync members, and stay eligible, also where one left while enough were there, or was
- * cleared when another one came and went, as long as nothing was committed without it (amendment 27).
+ * Which stores hold all that this primary committed, and so every acknowledged write: control cannot know it. The
+ * primary names them with each change that leaves fewer than minInSync members. They stay eligible as long as nothing
+ * was committed without them, also where one left while enough members stayed, or was cleared when another came and
+ * went (amendment 27).
  */
 export class CompleteStores {
-  /** With the start counter of the life in which each was a member: of a later one this primary knows nothing. */
+  /** With the start counter of the incarnation in which each was a member: a later incarnation may have lost writes. */
   private readonly lives = new Map<StoreId, number>()
 
-  /** This primary was named: all that counted hold every acknowledged write. */
+  /** This primary was named: all that counted then hold every acknowledged write. */
   begin(record: ExtentRecord, map: MapCopy): void {
     this.note([...record.inSync, ...record.eligible], map)
   }
@@ -18,7 +19,7 @@ export class CompleteStores {
     this.note(inSync, map)
   }
 
-  /** Something was committed, which these stores acknowledged. */
+  /** A write was committed, which these stores acknowledged. */
   committed(by: ReadonlySet<StoreId>): void {
     for (const store of this.lives.keys()) if (!by.has(store)) this.lives.delete(store)
   }
@@ -28,7 +29,7 @@ export class CompleteStores {
     return counter !== undefined && map.nodes.get(store)?.incarnation.counter === counter
   }
 
-  /** Those that are no members of `inSync`. */
+  /** Complete stores that are not members of `inSync`. */
   outside(inSync: readonly StoreId[], map: MapCopy): StoreId[] {
     return [...this.lives.keys()].filter((store) => this.has(store, map) && !inSync.includes(store))
   }

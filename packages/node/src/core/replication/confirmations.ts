@@ -16,19 +16,20 @@ interface Parts {
 interface Round {
   readonly number: number
   readonly begunAt: Millis
-  /** Asked and not answered yet, with the link that the question went over. */
+  /** Sent and not yet confirmed, with the link of the request. */
   readonly asked: Map<StoreId, Link>
   readonly confirmed: Set<StoreId>
   readonly waiting: readonly Then[]
 }
 
 /**
- * What a primary without a lease does instead of believing itself (A2.3, amendment 8): it asks every member of its ackSet, a
- * pending addition included, whether the promise made to it still stands. A new primary is a member of that set, and it
- * promises its epoch before it does anything, so that an answer of all proves that none served when the round began. A
- * majority would not, and a primary alone in its ackSet never confirms itself. Below minInSync the proof fails: a store that
- * was kept may have taken over, which is no member and is not asked (amendment 2). Whoever asks while a round is on its way
- * waits for the next: only one that begins after the bytes were fetched proves anything about them.
+ * Lets a primary without a lease serve reads (A2.3, amendment 8): it requests from every member of its ack set, a
+ * pending addition included, whether the promise made to it still stands. A new primary is a member of that set and
+ * promises its epoch before it does anything, so confirmations of all prove that no other primary served when the round
+ * began. A majority would not prove it, and a primary alone in its ack set never confirms itself. Below minInSync the
+ * proof fails: a kept store may have taken over, which is no member and gets no request (amendment 2). A read that
+ * arrives during a round waits for the next: only a round that begins after the bytes were fetched proves anything
+ * about them.
  */
 export class Confirmations {
   private readonly parts: Parts
@@ -40,7 +41,7 @@ export class Confirmations {
     this.parts = parts
   }
 
-  /** Whether there is a set to ask whose answer proves anything. */
+  /** There is a set whose confirmations prove anything. */
   get possible(): boolean {
     const { keeper, state } = this.parts
     return this.others().length > 0 && keeper.enoughInSync() && !keeper.mayBeShort(state.record())
@@ -88,12 +89,12 @@ export class Confirmations {
       return onFenced(ctx, message.promised)
     }
     round.confirmed.add(store)
-    // Whoever must acknowledge by now must have been asked: the set may have grown meanwhile. Or shrunk, maybe too far.
+    // The ack set may have grown since the round began, or shrunk too far: every present member must have confirmed.
     if (!this.possible) return this.end(ctx, round, false)
     if (this.others().every((other) => round.confirmed.has(other))) this.end(ctx, round, true)
   }
 
-  /** A round that is not answered in time fails: who waits for it comes again. */
+  /** A round without all confirmations in time fails: its callers retry. */
   maintain(ctx: Context): void {
     const { round } = this
     if (round !== undefined && ctx.now - round.begunAt >= TIMERS.controlRetryMs) this.end(ctx, round, false)

@@ -1,19 +1,19 @@
 import { type BlockIndex, LIMITS, type Millis, type Seq, type SessionId, type SessionWindow } from '@ashlar/proto'
 import type { ReplicaChange } from '../machine.ts'
 
-/** What is known of an operation id. `resolved`: the client itself has said that it needs no answer any more. */
+/** What is known of an operation id. `resolved`: the client has reported that it needs no response any more. */
 export type OperationState =
   | { readonly state: 'unknown' }
   | { readonly state: 'resolved' }
   | { readonly state: 'applied'; readonly seq: Seq; readonly cancelled: boolean }
 
-/** The blocks from the first to the last that an operation wrote; none for one that is cancelled. */
+/** The blocks from the first to the last that an operation wrote; none for a cancelled one. */
 export interface Span {
   readonly first: BlockIndex
   readonly count: number
 }
 
-/** Every block that there can be: stores of before operations had spans do not tell. */
+/** Every possible block, for operations recorded by stores that kept no spans. */
 export const UNKNOWN_SPAN: Span = { first: 0 as BlockIndex, count: LIMITS.maxExtentBytes / LIMITS.minBlockBytes }
 
 /** An operation that is remembered, as a change of a replica carries it. */
@@ -28,17 +28,17 @@ interface Window {
   lowMark: number
   readonly applied: Map<number, Applied>
   readonly cancelled: Set<number>
-  /** When this store last recorded an operation of the session, or was given its window. */
+  /** When this store last recorded an operation of the session, or received its window. */
   recordedAt: Millis
 }
 
-/** Before everything that happens in this life of the store. */
+/** Before everything that happens in this incarnation of the store. */
 const BEFORE = Number.NEGATIVE_INFINITY
 
 /**
- * Operation ids that one replica applied and whose sessions have not said that they are resolved: a retry after a
- * failover is answered from here and not done again (amendment 13). Bounded by the sessions' own limit on unresolved
- * operations. Sessions of an attachment generation that is over are dropped, and those that ended by themselves
+ * Operation ids that one replica applied and whose sessions have not reported them as resolved: a retry after a
+ * failover gets its response from here and is not done again (amendment 13). Bounded by the sessions' own limit on
+ * unresolved operations. Sessions of older attachment generations are dropped, and so are sessions that ended
  * (A2.11-8): their operations are fenced anyway.
  */
 export class DedupeWindows {
@@ -63,7 +63,7 @@ export class DedupeWindows {
     }
   }
 
-  /** How many sessions there are windows of. */
+  /** Number of sessions with a window. */
   get size(): number {
     return this.sessions.size
   }
@@ -102,8 +102,8 @@ export class DedupeWindows {
   }
 
   /**
-   * A primary puts its own version over what this replica has of a block: forgets the operations that wrote the block here and
-   * that the primary does not have, whose retries are new to this replica from then on. True when there were any.
+   * A primary replaces what this replica has of a block: forgets the operations that wrote the block here and that the
+   * primary does not have, so that their retries are new to this replica. True when there were any.
    */
   rollBack(block: BlockIndex, primary: DedupeWindows): boolean {
     let forgotten = false
@@ -118,7 +118,7 @@ export class DedupeWindows {
     return forgotten
   }
 
-  /** The operation is in the state that these windows belong to, or needs no answer any more. */
+  /** The operation is part of the state that these windows belong to, or needs no response any more. */
   private settles(session: SessionId, op: number): boolean {
     const known = this.find(session, op)
     return known.state === 'resolved' || (known.state === 'applied' && !known.cancelled)

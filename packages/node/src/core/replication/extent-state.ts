@@ -23,17 +23,23 @@ export interface Change {
   readonly operation?: { readonly operation: Operation; readonly seq: Seq; readonly cancel: boolean }
   /** At the MARK of a primary: its windows, in place of all others. */
   readonly windows?: readonly SessionWindow[]
-  /** They come with the state of another store, without a MARK: who was in doubt still is. */
-  readonly staysInDoubt?: true
-  /** Windows of a primary whose version of `blocks` goes over what is here: what it does not have is forgotten with it. */
+  /** The windows come with the state of another store, without a MARK: a suspect store stays suspect. */
+  readonly staysSuspect?: true
+  /**
+   * Windows of a primary whose version of `blocks` replaces the own one: operations that it does not have are forgotten
+   * with them.
+   */
   readonly rolledBackTo?: DedupeWindows
 }
 
-/** Seqs between two histories of an extent: more than any store can be ahead of another, and room for a thousand of them. */
-const HISTORY_GAP = 2 ** 42
+/**
+ * Seqs between two timelines of an extent: more than any store can be ahead of another, with space for a thousand
+ * timelines.
+ */
+const TIMELINE_GAP = 2 ** 42
 
 /**
- * What one store knows of one extent: the state after every change that was handed to the store, durable or not. Both
+ * What one store knows of one extent: the state after every change that was passed to the store, durable or not. Both
  * roles (primary and replica) read it and change it only through `commit`, which keeps memory and disk in one order.
  */
 export class ExtentState {
@@ -49,9 +55,9 @@ export class ExtentState {
   record: HeadRecord | undefined
   readonly windows: DedupeWindows
   readonly damaged: Set<BlockIndex>
-  /** It was here when the store was opened, or has been as good as a primary since. */
+  /** The replica was here when the store was opened, or has been compared with a primary since. */
   compared: boolean
-  /** Who may hold the volume; absent as long as no role of this node acts on the extent. */
+  /** The sessions that may hold the volume; absent while no role of this node acts on the extent. */
   sessions: Sessions | undefined
 
   constructor(id: ExtentId, shape: { blockSizeBytes: Bytes; lengthBytes: Bytes }, stored?: StoredReplica) {
@@ -75,11 +81,11 @@ export class ExtentState {
   }
 
   /**
-   * Seq of the next write. A history that was begun by force leaves more room than the one before it can have used, so that
-   * what stores remember of that one's commits never reaches into this one (A2.10).
+   * Seq of the next write. A timeline that a forced promotion began leaves a gap larger than the timeline before can
+   * have used, so that commits of the old timeline, as stores remember them, never reach into the new one (A2.10).
    */
   nextSeq(historyEpoch: Epoch): Seq {
-    return (this.lastSeq + (this.lastEpoch < historyEpoch ? HISTORY_GAP : 1)) as Seq
+    return (this.lastSeq + (this.lastEpoch < historyEpoch ? TIMELINE_GAP : 1)) as Seq
   }
 
   /** First block and number of blocks that a byte range touches. */
@@ -89,7 +95,9 @@ export class ExtentState {
     return { first, count: (parts.at(-1)?.block ?? first) - first + 1 }
   }
 
-  /** Changes memory now and hands the same change to the store. The token comes back as `committed` once it is durable. */
+  /**
+   * Changes memory now and passes the same change to the store. The token comes back as `committed` once it is durable.
+   */
   commit(ctx: Context, change: Change): Token {
     const head = change.head ?? {}
     if (head.promised !== undefined) this.promised = head.promised
@@ -111,7 +119,7 @@ export class ExtentState {
     if (operation !== undefined) this.windows.record(operation, ctx.now)
     const windows = change.windows ?? this.rolledBack(change) ?? forgotten
     for (const block of change.blocks ?? []) this.damaged.delete(block.block)
-    const marked = change.windows !== undefined && change.staysInDoubt !== true
+    const marked = change.windows !== undefined && change.staysSuspect !== true
     this.compared ||= marked
     const token = ctx.token()
     ctx.emit({
@@ -129,13 +137,13 @@ export class ExtentState {
     return token
   }
 
-  /** The windows that are left where one more session comes and others are over (A2.11-8); undefined when none is. */
+  /** The remaining windows where a new session arrives and ended ones are dropped (A2.11-8); undefined when none is. */
   private forgotten({ operation: applied }: Change): SessionWindow[] | undefined {
     if (applied === undefined || this.windows.has(applied.operation.session)) return undefined
     return this.sessions?.forgetEnded(this.windows) ? this.windows.snapshot() : undefined
   }
 
-  /** The windows that are left once operations have gone with their blocks; undefined when none has. */
+  /** The remaining windows once operations were rolled back with their blocks; undefined when none was. */
   private rolledBack({ blocks = [], rolledBackTo }: Change): SessionWindow[] | undefined {
     if (rolledBackTo === undefined) return undefined
     let forgotten = false
@@ -152,7 +160,7 @@ function appliedBy({ blocks = [], operation: applied }: Change): ReplicaChange['
   return { session, op, lowMark, generation, seq, cancel, ...spanOf(blocks) }
 }
 
-/** From the first to the last of some blocks, which are in no order. */
+/** The span of these blocks, which are in no order. */
 function spanOf(blocks: readonly BlockChange[]): Span {
   let [first, last] = [Number.POSITIVE_INFINITY, -1]
   for (const { block } of blocks) {
@@ -185,8 +193,9 @@ export function headRecordOf(
 }
 
 /**
- * Replicas of volumes that were removed while this store was away. The first map of a life has the tombstones of those volumes
- * but not their extents, so nobody else would ever name them; and a suspect store that keeps one would never be believed again.
+ * Replicas of volumes that were removed while this store was away. The first map of an incarnation has the tombstones
+ * of those volumes but not their extents, so no later change would name them; and a suspect store that keeps one would
+ * never be cleared.
  */
 export class Leftovers {
   private held: readonly ExtentId[]
@@ -195,7 +204,7 @@ export class Leftovers {
     this.held = replicas.map(({ extent }) => extent)
   }
 
-  /** Those that this map has tombstones of; asked of the first map, and none after that. */
+  /** The leftovers that this map has tombstones of; none after the first map. */
   take({ removedVolumes }: { readonly removedVolumes: Pick<Tombstones, 'has'> }): ExtentId[] {
     const left = this.held.filter((extent) => removedVolumes.has(volumeOf(extent)))
     this.held = []

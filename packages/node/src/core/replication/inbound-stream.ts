@@ -20,13 +20,16 @@ export interface InboundStream {
   ackedPush: number
   marked: boolean
   ackDue: boolean
-  /** What the primary had applied when it found a difference. Before that there is nothing to roll back. */
+  /** What the primary had applied when it found a difference; undefined before, when there is nothing to roll back. */
   applied: DedupeWindows | undefined
-  /** What was pushed, until the MARK; undefined where each block is taken in by itself, since this replica does not count. */
+  /**
+   * Copied blocks that wait for the MARK; undefined where each block is applied at once, since this replica does not
+   * count.
+   */
   staged: StagedPushes | undefined
 }
 
-/** The stream that an OPEN asks for, before anything came on it. */
+/** The stream that an OPEN requests, before any message on it. */
 export function inboundStream(link: Link, open: Open, staged: StagedPushes | undefined): InboundStream {
   return {
     ...{ link, epoch: open.epoch, gen: open.gen, primary: open.primaryStore, phase: 'opening' },

@@ -22,20 +22,20 @@ import { differingLeaves, LEAVES_AT_ONCE, type LeafPair, LeafPairs, sameBytes } 
 import type { PrimaryState } from './primary-state.ts'
 import { StagedPushes } from './staged-pushes.ts'
 
-/** Whom a state is learned for. */
+/** What the state is learned for. */
 export interface Learner {
   onLearned(ctx: Context, member: MemberState): void
-  /** A block can be had from nobody, or it is more than may be kept aside. */
+  /** No store has a good copy of a block, or the difference is too large to stage. */
   onLost(ctx: Context, member: MemberState): void
   /** The member's stream is over. */
   onClosed(ctx: Context): void
   /** The member has promised this epoch. */
   onFenced(ctx: Context, promised: Epoch): void
-  /** Other extents of this store have the room in which it would be kept aside. */
-  onNoRoom(ctx: Context): void
+  /** Other extents of this store use the space in which the blocks would be staged. */
+  onNoSpace(ctx: Context): void
 }
 
-/** A block that is fetched in exactly this version, and over which connections it was not asked for yet. */
+/** A block that is fetched in exactly this version, and the links that were not tried yet. */
 interface Fetch {
   readonly block: BlockIndex
   readonly version: BlockVersion
@@ -43,7 +43,7 @@ interface Fetch {
   asked: Link | undefined
 }
 
-/** A stream that a member answered, and with what. */
+/** A stream that a member opened, with its response. */
 interface Answered {
   readonly store: StoreId
   readonly gen: number
@@ -52,8 +52,8 @@ interface Answered {
 }
 
 /**
- * The state of another store as far as it differs from this one, learned over the stream that it answered: the leaves that differ,
- * their versions, the bytes of those blocks, and the operations that it remembers. Nothing is changed here meanwhile.
+ * The state of another store as far as it differs from this one, learned over an open stream: the leaves that differ,
+ * their versions, the bytes of those blocks, and the operations that it remembers. Nothing changes here meanwhile.
  */
 export class MemberState {
   readonly store: StoreId
@@ -118,7 +118,7 @@ export class MemberState {
   onWindows(ctx: Context, link: Link, message: Windows): void {
     if (!this.current(ctx, link, message)) return
     this.windows = message.windows
-    this.goOn(ctx)
+    this.proceed(ctx)
   }
 
   onDigests(ctx: Context, link: Link, message: Digests): void {
@@ -131,11 +131,11 @@ export class MemberState {
 
   private compare(ctx: Context, leaves: number[]): void {
     this.pairs = new LeafPairs(leaves)
-    this.goOn(ctx)
+    this.proceed(ctx)
   }
 
-  /** Asks for what comes next; once nothing is left, the state is known. */
-  private goOn(ctx: Context): void {
+  /** Requests what comes next; once nothing is left, the state is known. */
+  private proceed(ctx: Context): void {
     const { pairs } = this
     if (this.isOver || pairs === undefined || pairs.pending) return
     this.fetchMore(ctx)
@@ -155,25 +155,25 @@ export class MemberState {
     services.when(token, (later, completion) => {
       if (this.isOver || completion.type !== 'versions') return
       for (const { leaf, versions } of completion.leaves) this.compareLeaf(later, pairs.addMine(leaf, versions))
-      this.goOn(later)
+      this.proceed(later)
     })
   }
 
   onVersions(ctx: Context, link: Link, message: Versions): void {
     if (!this.current(ctx, link, message)) return
     this.compareLeaf(ctx, this.pairs?.addTheirs(message.leaf, message.versions))
-    this.goOn(ctx)
+    this.proceed(ctx)
   }
 
   private compareLeaf(ctx: Context, pair: LeafPair | undefined): void {
     if (pair === undefined) return
     const [mine, other] = [byBlock(pair.mine), byBlock(pair.theirs)]
-    // The member went on in the very epoch of the last write here: it had every write that this store has.
+    // The member wrote in the same epoch after the last write here: it had every write that this store has.
     const inItsHistory = this.opened.lastEpoch === this.state.extent.lastEpoch
     for (const block of new Set([...mine.keys(), ...other.keys()])) {
       if (this.isOver) return
       const [here, there] = [mine.get(block) ?? ABSENT_VERSION, other.get(block) ?? ABSENT_VERSION]
-      // What is known to be committed is not what the member has more, but what it lost (A2.8-4).
+      // The member lost this block, which is known to be committed: it is not ahead there (A2.8-4).
       const isLost = isHigher(here, there) && (inItsHistory || here.seq <= this.state.extent.commitSeq)
       if (sameVersion(here, there) || isLost) continue
       const { epoch, seq, kind, checksum } = there
@@ -183,7 +183,7 @@ export class MemberState {
     }
   }
 
-  /** The member first; then all others, who may have the same version where its copy is damaged. */
+  /** The member first; then all others, which may have the same version where its copy is damaged. */
   private holders(): Link[] {
     const { services } = this.state
     const others = (this.state.record()?.assigned ?? []).filter((store) => store !== services.self)
@@ -194,7 +194,7 @@ export class MemberState {
     if (this.isOver || this.staged.add(change)) return
     if (this.staged.isLarge) return this.fail(ctx)
     this.over = true
-    this.learner.onNoRoom(ctx)
+    this.learner.onNoSpace(ctx)
   }
 
   private fail(ctx: Context): void {
@@ -222,7 +222,7 @@ export class MemberState {
     ctx.emit({ type: 'send', link: fetch.asked, message: { ...message, versionEpoch, versionSeq } })
   }
 
-  /** True when the answer was to a request of this one. */
+  /** True when this was the response to a request of this object. */
   onFetched(ctx: Context, message: FetchedBlock): boolean {
     const fetch = this.fetching.get(message.request)
     if (fetch === undefined) return false
@@ -233,11 +233,11 @@ export class MemberState {
     const { bytes } = message
     if (bytes !== undefined && message.checksum === version.checksum) this.keep(ctx, { block, version, bytes })
     else this.fetch(ctx, fetch)
-    this.goOn(ctx)
+    this.proceed(ctx)
     return true
   }
 
-  /** Who was asked for a block is gone: the next one is. */
+  /** Requests over this link go to the next holder. */
   onLinkDown(ctx: Context, link: Link): void {
     for (const [request, fetch] of this.fetching) {
       if (fetch.asked !== link) continue

@@ -1,7 +1,7 @@
 import { type BlockIndex, type BlockVersion, isHigher, type SessionWindow, sameVersion } from '@ashlar/proto'
 import type { LeafVersions } from '../machine.ts'
 
-/** One copy of a block, and who has it. */
+/** One copy of a block, and its holder. */
 export interface Copy<Holder> {
   readonly holder: Holder
   readonly version: BlockVersion
@@ -9,7 +9,7 @@ export interface Copy<Holder> {
 }
 
 /**
- * The good copies in the order in which a merge tries them (A2.17-3): of each block the highest version with a good
+ * The good copies in the order in which they are tried (A2.17-3): of each block the highest version with a good
  * checksum. Of one version the first holder comes first.
  */
 export function byVersion<Holder>(copies: readonly Copy<Holder>[]): Copy<Holder>[] {
@@ -24,7 +24,7 @@ export interface HeldLeaf<Holder> {
   readonly damaged: ReadonlySet<BlockIndex>
 }
 
-/** Every block of a leaf that any of these stores has a version of, with the copies of it, in the order of the stores. */
+/** Every block of a leaf of which any of these stores has a version, with its copies in the order of the stores. */
 export function copiesOf<Holder>(leaves: readonly HeldLeaf<Holder>[]): Map<BlockIndex, Copy<Holder>[]> {
   const blocks = new Map<BlockIndex, Copy<Holder>[]>()
   for (const { holder, versions, damaged } of leaves) {
@@ -39,8 +39,8 @@ export function copiesOf<Holder>(leaves: readonly HeldLeaf<Holder>[]): Map<Block
 }
 
 /**
- * Dedupe windows of stores whose copies were merged (amendment 13): an operation that any of them remembers is in what came of
- * the merge. Where one has an operation as applied and another as cancelled the later of the two counts, by seq.
+ * Dedupe windows of stores whose copies were reconciled (amendment 13): an operation that any of them remembers is in
+ * the result. Where one has an operation as applied and another as cancelled, the later of the two counts, by seq.
  */
 export function mergeWindows(windows: readonly SessionWindow[]): SessionWindow[] {
   const sessions = new Map<SessionWindow['session'], SessionWindow[]>()

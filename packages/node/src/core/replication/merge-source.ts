@@ -13,17 +13,17 @@ import type { Context, LeafVersions, Link } from '../machine.ts'
 import type { ExtentState } from './extent-state.ts'
 import type { Services } from './services.ts'
 
-/** How far a store is that a merge needs. */
+/** How far a source of a reconciliation is. */
 export type MergePhase = 'closed' | 'reading' | 'ready'
 
-/** What a source reports to the merge that it is a part of. */
+/** What a source reports to the reconciliation that it is a part of. */
 export interface MergeTarget {
   readonly extent: ExtentState
   readonly services: Services
   readonly epoch: Epoch
   /** A source may have become ready. */
   onReady(ctx: Context): void
-  /** Versions of leaves came. */
+  /** Versions of leaves arrived. */
   onLeaves(ctx: Context): void
   onClosed(ctx: Context, source: MergeSource, promised?: number): void
 }
@@ -31,12 +31,13 @@ export interface MergeTarget {
 type Refusal = { epoch: number; gen: number; reason: string; promised?: number }
 
 /**
- * One suspect store whose copy is merged, as the store that merges sees it:
+ * One suspect store whose copy is reconciled, as the primary sees it:
  *
  *   closed ─OPEN─> opening ─OPENED, its operations─> ready
  *      ^__________ link down, refusal, gap ____________|
  *
- * It is opened like any stream: from its promise on nobody else changes what it holds, and what it says stays true.
+ * It is opened like any stream: from its promise on no other primary changes what it holds, and what it reports stays
+ * true.
  */
 export class MergeSource {
   readonly store: StoreId
@@ -47,7 +48,7 @@ export class MergeSource {
   opened: Opened | undefined
   windows: readonly SessionWindow[] | undefined
   damaged: ReadonlySet<BlockIndex> = new Set()
-  /** Versions of leaves that were asked for and have come. */
+  /** Versions of requested leaves that have arrived. */
   readonly leaves = new Map<number, LeafVersions['versions']>()
 
   constructor(store: StoreId, merge: MergeTarget) {
@@ -63,13 +64,13 @@ export class MergeSource {
     return this.ready ? 'ready' : this.link === undefined ? 'closed' : 'reading'
   }
 
-  /** Opens it where it is closed and there is a connection. While a link stands an OPEN is not lost. */
+  /** Opens the source where it is closed and connected. While a link stands an OPEN is not lost. */
   maintain(ctx: Context): void {
     if (this.link !== undefined) return
     const { links, self } = this.merge.services
     const link = links.dialed(this.store)
     const counter = link === undefined ? undefined : links.counterOf(link)
-    // Whoever refuses, because it does not know of the extent yet, is asked again at the next tick.
+    // A store that does not know the extent yet refuses: the request is repeated at the next tick.
     if (link === undefined || counter === undefined || this.openedAt === ctx.now) return
     this.link = link
     this.gen += 1
@@ -96,7 +97,7 @@ export class MergeSource {
     return this.link === link && this.gen === message.gen && this.merge.epoch === message.epoch
   }
 
-  /** What it said counts no more: it may be another life of the store that answers next. */
+  /** What it reported is void: another incarnation of the store may respond next. */
   close(): void {
     this.link = undefined
     this.opened = undefined
@@ -132,7 +133,7 @@ export class MergeSource {
     this.merge.onLeaves(ctx)
   }
 
-  /** Asks for the bytes of a block in exactly this version; the answer comes to the merge. */
+  /** Requests the bytes of a block in exactly this version; `Merge.onFetched` gets the response. */
   fetch(ctx: Context, block: BlockIndex, version: LeafVersions['versions'][number]): number {
     const request = ctx.token()
     const { epoch: versionEpoch, seq: versionSeq } = version

@@ -18,28 +18,28 @@ import { byVersion, type Copy, copiesOf, mergeWindows } from './merge-rule.ts'
 import { type MergePhase, MergeSource, type MergeTarget } from './merge-source.ts'
 import type { Services } from './services.ts'
 
-/** What a merge tells the primary that it is a part of. */
+/** What a reconciliation reports to its primary. */
 export interface MergeOwner {
   readonly epoch: Epoch
   readonly extent: ExtentState
   readonly services: Services
   readonly over: boolean
   onFenced(ctx: Context, promised: Epoch): void
-  /** All that the stores hold is in this one, on stable storage. */
+  /** This store holds all that the sources hold, on stable storage. */
   onMerged(ctx: Context): void
-  /** Nobody has a good copy of a block of which this store has nothing: it would read as if it never was written. */
+  /** No store has a good copy of a block that is absent here: it would read as if it never was written. */
   onLost(ctx: Context, block: BlockIndex): void
 }
 
-/** A block whose better copy is to be fetched: the copies that are left to try, best first; undefined is the own one. */
+/** A block whose better copy is to be fetched: the copies left to try, best first; the own one has no holder. */
 interface Fetch {
   readonly block: BlockIndex
   readonly copies: Copy<MergeSource | undefined>[]
 }
 
 /**
- * The other stores whose copies a primary of this record merges, as control saw them when it named it; undefined where it has
- * nothing to merge.
+ * The other stores whose copies a primary of this record reconciles, as control saw them when it named it; undefined
+ * where there is nothing to reconcile.
  */
 export function suspectsToMerge({ control, self }: Services, record: ExtentRecord): StoreId[] | undefined {
   const { forced, gone, nodes } = control.map
@@ -53,13 +53,14 @@ export function suspectsToMerge({ control, self }: Services, record: ExtentRecor
 type Version = LeafVersions['versions'][number]
 
 /**
- * Merges what suspect stores hold of an extent when nobody else is left of it (A2.17-3), before its primary begins:
+ * Reconciles the copies of an extent of which only suspect stores are left (A2.17-3), before its primary begins:
  *
- *   own bytes read, every store opened ─> leaf by leaf: versions of all, better copies fetched ─> heads, operations ─> merged
- *      ^_______________ a store is gone, or refused: what it holds is asked for again _______________|
+ *   own bytes read, every store opened ─> leaf by leaf: versions of all, better copies fetched ─> heads, operations ─> done
+ *      ^_______________ a store went away, or refused: its state is requested again _______________|
  *
- * Of each block the highest version with a good checksum wins. Every store reads all its bytes before it answers, so that what
- * is damaged is known. What was taken over stays when it begins again: it is never worse than what was there.
+ * Of each block the highest version with a good checksum wins. Every store reads all its bytes before it responds, so
+ * that damage is known. Blocks that were taken over stay when it starts again: they are never worse than what was
+ * there.
  */
 export class Merge implements MergeTarget {
   readonly extent: ExtentState
@@ -67,18 +68,18 @@ export class Merge implements MergeTarget {
   readonly sources: ReadonlyMap<StoreId, MergeSource>
   private readonly owner: MergeOwner
   private verified = false
-  /** Rises with each beginning; what was asked for by an earlier one is void. */
+  /** Rises with each start; responses to requests of an earlier run are void. */
   private run = 0
   private running = false
   private nextLeaf = 0
-  /** Own versions of the leaves that are looked at, once they are there. */
+  /** Own versions of the current leaves, once they have arrived. */
   private own: ReadonlyMap<number, readonly Version[]> = new Map()
   private asked: readonly number[] = []
-  /** Operations that the other stores remember and that no better copy has rolled back. */
+  /** Operations that the sources remember and that no better copy has rolled back. */
   private remembered: ReadonlyMap<MergeSource, DedupeWindows> = new Map()
   private fetches: Fetch[] = []
   private readonly fetching = new Map<number, Fetch>()
-  /** All is merged, and durable. */
+  /** All is reconciled, and durable. */
   done = false
   private taken = 0
   private older = 0
@@ -104,24 +105,24 @@ export class Merge implements MergeTarget {
     this.maintain(ctx)
   }
 
-  /** Every store whose copy counts, this one included, for people; undefined once all is merged. */
+  /** Every store whose copy counts, this one included, for the status; undefined once all is reconciled. */
   describe(): { readonly store: StoreId; readonly phase: MergePhase }[] | undefined {
     if (this.done) return undefined
     const own = { store: this.services.self, phase: this.verified ? ('ready' as const) : ('reading' as const) }
     return [own, ...this.needed.map(({ store, phase }) => ({ store, phase }))]
   }
 
-  /** Stores that it waits for: with which there is no connection, or which still read what they hold. */
+  /** Stores that are not connected, or still read what they hold. */
   get waitsFor(): StoreId[] {
     return this.needed.filter(({ ready }) => !ready).map(({ store }) => store)
   }
 
-  /** What a message of this store is for, until all is merged. */
+  /** The source of this store, until all is reconciled. */
   sourceOf(store: StoreId | undefined): MergeSource | undefined {
     return this.done || store === undefined ? undefined : this.sources.get(store)
   }
 
-  /** Who was declared lost for good meanwhile is not waited for any more. */
+  /** Stores that were removed meanwhile do not count. */
   private get needed(): MergeSource[] {
     const { gone } = this.services.control.map
     return [...this.sources.values()].filter(({ store }) => !gone.has(store))
@@ -185,7 +186,7 @@ export class Merge implements MergeTarget {
     })
   }
 
-  /** Versions came. Once all are there, what is better elsewhere is fetched. */
+  /** Once all versions have arrived, better copies are fetched. */
   onLeaves(ctx: Context): void {
     if (!this.current(this.run) || this.own.size < this.asked.length) return
     const { needed } = this
@@ -206,7 +207,7 @@ export class Merge implements MergeTarget {
     this.fetchMore(ctx)
   }
 
-  /** What a store has of a block and loses to a better copy is no answer to a retry any more (amendment 13). */
+  /** What a store loses to a better copy must not settle a retry any more (amendment 13). */
   private forget(block: BlockIndex, best: Copy<MergeSource | undefined>, copies: Fetch['copies']): void {
     for (const { holder, version } of copies) {
       if (holder === undefined || sameVersion(version, best.version)) continue
@@ -229,7 +230,7 @@ export class Merge implements MergeTarget {
     if (this.fetching.size === 0) this.askLeaves(ctx)
   }
 
-  /** The best copy that is left: the own one stays, one without bytes is written down, one with bytes is fetched. */
+  /** The best copy that is left: the own one stays, one without bytes is written at once, one with bytes is fetched. */
   private takeOver(ctx: Context, fetch: Fetch): void {
     const [best] = fetch.copies
     if (best === undefined) return this.onNoCopy(ctx, fetch.block)
@@ -240,7 +241,7 @@ export class Merge implements MergeTarget {
     else this.write(ctx, fetch.block, best, undefined)
   }
 
-  /** A block that is damaged wherever it is stays damaged here, and whoever reads it is told. */
+  /** A block whose copies are all damaged stays damaged here, and its readers get an error. */
   private onNoCopy(ctx: Context, block: BlockIndex): void {
     ctx.event('error', 'block-not-merged', { extent: this.extent.id, block })
     if (!this.extent.damaged.has(block)) this.owner.onLost(ctx, block)
@@ -258,7 +259,7 @@ export class Merge implements MergeTarget {
     this.taken += 1
   }
 
-  /** True when the answer was to a request of this merge. */
+  /** True when this was the response to a request of this reconciliation. */
   onFetched(ctx: Context, message: FetchedBlock): boolean {
     const fetch = this.fetching.get(message.request)
     if (fetch === undefined) return false
@@ -274,7 +275,7 @@ export class Merge implements MergeTarget {
 
   // ---- the end ----------------------------------------------------------------------------------------------------
 
-  /** From here on this store is as good as all of them: its own doubt ends with the same batch. */
+  /** This store is now as good as all of them: it is cleared by the same batch. */
   private finish(ctx: Context): void {
     const { extent, needed, run, taken, older } = this
     const heads = [extent, ...needed.flatMap(({ opened }) => (opened === undefined ? [] : [opened]))]

@@ -3,18 +3,18 @@ import type { Context, Token } from '../machine.ts'
 import type { Completion, When } from './completion.ts'
 
 /**
- * What a primary waits for from the disk of its own store: writes that are not durable, and reads that were not answered. A
- * disk that hangs shows by either of them, and by reads alone where no client writes (A2.7-6).
+ * What a primary waits for from its own disk: writes that are not durable, and reads without a completion. A hanging
+ * disk shows by either, and by reads alone where no client writes (A2.7-6).
  */
 export class OwnDisk {
-  /** When it last had nothing to make durable, or made something durable. */
+  /** When the disk last had nothing to make durable, or made something durable. */
   private durableAt: Millis = 0
-  /** Reads without an answer, in the order in which they were asked for. */
+  /** Reads without a completion, oldest first. */
   private readonly reads = new Set<Token>()
-  /** When the first of them became the first. Reads that wait for others in front of them are not slow. */
+  /** Since when the first of them is the first. Reads that wait behind others are not slow. */
   private firstSince: Millis = 0
 
-  /** A write begins after a time without any, or one became durable. */
+  /** A write begins on an idle disk, or one became durable. */
   wrote(ctx: Context): void {
     this.durableAt = ctx.now
   }
@@ -46,7 +46,7 @@ export class OwnDisk {
     return (writing && isLate(this.durableAt)) || (this.reading && isLate(this.firstSince))
   }
 
-  /** What it owes counts from now on. */
+  /** What is pending counts from now on. */
   startOver(ctx: Context): void {
     this.durableAt = ctx.now
     this.firstSince = ctx.now

@@ -4,20 +4,20 @@ import type { Bytes } from '@ashlar/proto'
 const DROP_AT = 1024
 
 /**
- * PUSH on their way to one replica, numbered from 1 on in the order in which they were sent, and the bytes of what is on its way or
- * being read for it (A2.9-2). What is copied stays within the window, but what is written meanwhile goes out at once: a
- * trim makes hundreds of thousands of entries, so that none may cost more than another.
+ * Copied blocks in flight to one replica, numbered from 1 on in the order in which they were sent, and the bytes in
+ * flight or being read for it (A2.9-2). The copy stays within the window, but new writes go out at once: a trim makes
+ * hundreds of thousands of entries, so each must cost the same.
  */
 export class PushWindow {
   private sent: Bytes[] = []
-  /** Index of the oldest push that is not acknowledged. */
+  /** Index of the oldest block that is not acknowledged. */
   private oldest = 0
-  /** Pushes that were dropped from the front of `sent`. */
+  /** Entries that were dropped from the front of `sent`. */
   private dropped = 0
-  /** Bytes on their way, and those that `reserve` named. */
+  /** Bytes in flight, and those that `reserve` named. */
   bytes: Bytes = 0
 
-  /** The last number that was given; 0 before the first. */
+  /** The last number that was assigned; 0 before the first. */
   get last(): number {
     return this.dropped + this.sent.length
   }
@@ -27,14 +27,14 @@ export class PushWindow {
     this.bytes += bytes
   }
 
-  /** Gives the number of a push of so many bytes. */
+  /** Assigns the next number to a block of so many bytes. */
   send(bytes: Bytes): number {
     this.sent.push(bytes)
     this.bytes += bytes
     return this.last
   }
 
-  /** The replica has this push and every one before it. */
+  /** The replica has this block and every one before it. */
   acknowledge(push: number): void {
     const end = Math.min(this.sent.length, push - this.dropped)
     for (; this.oldest < end; this.oldest++) this.bytes -= this.sent[this.oldest] ?? 0

@@ -22,8 +22,8 @@ interface PendingRead {
 }
 
 /**
- * Reads at the primary: only committed bytes, only under the lease, and the lease is checked after the bytes were fetched
- * (A2.3-5, A2.6-1). Without a lease the whole ackSet is asked after that instead (amendment 8).
+ * Reads at the primary: only committed bytes, only under the lease, which is checked after the bytes were fetched
+ * (A2.3-5, A2.6-1). Without a lease the whole ack set has to confirm after that instead (amendment 8).
  */
 export class Reads {
   private readonly parts: Parts
@@ -73,7 +73,7 @@ export class Reads {
     const refusal = state.over ? 'NOT_PRIMARY' : admission.refusal(ctx, message.epoch, message.generation)
     const unleased = refusal !== undefined && this.onlyLeaseMissing(message)
     if (refusal !== undefined && !unleased) return this.finish(ctx, read, refusal)
-    // A write may have got its seq after this load was asked for; the load sees what was handed to the store before it.
+    // A write may have got its seq after this load was requested; the load sees what was passed to the store before it.
     const through = blocks.reduce(
       (newest, { version }) => (version.epoch === state.epoch && version.seq > newest ? version.seq : newest),
       0 as Seq,
@@ -99,7 +99,7 @@ export class Reads {
     })
   }
 
-  /** The read may be answered on the word of the ackSet (amendment 8). */
+  /** The read may be served once the ack set confirms it (amendment 8). */
   private onlyLeaseMissing({ epoch, generation }: Read): boolean {
     const { state, admission, confirmations } = this.parts
     return !state.over && admission.unleasedRefusal(epoch, generation) === undefined && confirmations.possible
@@ -124,7 +124,7 @@ export class Reads {
     this.parts.state.respond(ctx, { link: read.link, request: read.message.request }, code)
   }
 
-  /** Which blocks hold data. Advice for copying tools: it may be older than a write that is on its way. */
+  /** Which blocks hold data. A hint for copying tools: it may be older than a write in flight. */
   onQueryAllocation(ctx: Context, link: Link, message: QueryAllocation): void {
     const { state, admission, disk } = this.parts
     const refusal = admission.refusal(ctx, message.epoch, 0)
@@ -158,7 +158,7 @@ export class Reads {
     for (const { read } of ready) this.fetch(ctx, read)
   }
 
-  /** Reads that wait for a commit get this answer; those at the store are refused when they come back. */
+  /** Reads that wait for a commit are refused; those at the store are refused when they complete. */
   refuseAll(ctx: Context, code: ErrorCode): void {
     const waiting = this.waiting
     this.waiting = []

@@ -10,17 +10,17 @@ interface Repair {
   readonly block: LoadedBlock
   readonly onRepaired: Then[]
   readonly onFailed: Then[]
-  /** Stores not asked yet. */
+  /** Stores that were not tried yet. */
   readonly candidates: StoreId[]
   request: number
   link: Link | undefined
-  askedAt: Millis
+  requestedAt: Millis
 }
 
 /**
  * Repair of damaged blocks of one extent (A2.6-3): the bytes of exactly this version come from another replica, are
- * checked, and are written before any reader sees the block. Primary and replica share it: equal versions are equal bytes
- * whoever holds them, so that it is right in every role and every standing.
+ * checked, and are written before any reader sees the block. Equal versions are equal bytes on every store, so primary
+ * and replica share it.
  */
 export class Repairs {
   private readonly extent: ExtentState
@@ -34,7 +34,7 @@ export class Repairs {
   }
 
   repair(ctx: Context, block: LoadedBlock, onRepaired: Then, onFailed?: Then): void {
-    // A read of a replica that was deleted meanwhile: there is nothing to write to.
+    // A read of a replica that was deleted meanwhile.
     if (this.dropped) return onFailed?.(ctx)
     const known = this.repairs.get(block.block)
     if (known !== undefined) {
@@ -51,13 +51,13 @@ export class Repairs {
       candidates: this.candidates(),
       request: 0,
       link: undefined,
-      askedAt: ctx.now,
+      requestedAt: ctx.now,
     }
     this.repairs.set(block.block, repair)
-    this.askNext(ctx, repair)
+    this.requestNext(ctx, repair)
   }
 
-  /** A block that is to be copied: the streams that copy it are told what became of it. */
+  /** A block that is to be copied: its streams are notified of the outcome. */
   repairForCopies(ctx: Context, block: LoadedBlock, streams: ReadonlyMap<StoreId, OutStream>): void {
     this.repair(
       ctx,
@@ -71,14 +71,14 @@ export class Repairs {
     )
   }
 
-  /** Damage that nobody waits for: a scrub found it, or a peer that asked for the block. */
+  /** Damage that no request waits for, found by a scrub or by a peer's fetch. */
   found(ctx: Context, block: LoadedBlock): void {
     const settled = () => undefined
-    this.repair(ctx, block, settled, (later) => this.lookAgain(later, block.block))
+    this.repair(ctx, block, settled, (later) => this.recheck(later, block.block))
   }
 
-  /** A write may have replaced the block since it was read: then nobody has that version, and nothing is damaged. */
-  private lookAgain(ctx: Context, block: BlockIndex): void {
+  /** A write may have replaced the block since it was read: then no store has that version, and nothing is damaged. */
+  private recheck(ctx: Context, block: BlockIndex): void {
     if (this.dropped) return
     const token = ctx.token()
     ctx.emit({ type: 'load', token, extent: this.extent.id, blocks: [block] })
@@ -88,20 +88,20 @@ export class Repairs {
     })
   }
 
-  /** In-sync stores first, then every other that has a replica. */
+  /** In-sync stores first, then every other with a replica. */
   private candidates(): StoreId[] {
     const record = this.services.control.map.extents.get(this.extent.id)
     const holders = new Set([...(record?.inSync ?? []), ...(record?.eligible ?? []), ...(record?.assigned ?? [])])
     return [...holders].filter((store) => store !== this.services.self)
   }
 
-  private askNext(ctx: Context, repair: Repair): void {
+  private requestNext(ctx: Context, repair: Repair): void {
     for (let store = repair.candidates.shift(); store !== undefined; store = repair.candidates.shift()) {
       const link = this.services.links.dialed(store)
       if (link === undefined) continue
       repair.request = ctx.token()
       repair.link = link
-      repair.askedAt = ctx.now
+      repair.requestedAt = ctx.now
       ctx.emit({
         type: 'send',
         link,
@@ -121,11 +121,11 @@ export class Repairs {
     for (const then of repair.onFailed) then(ctx)
   }
 
-  /** True when the answer was to a request of this extent. */
+  /** True when this was the response to a request of this extent. */
   onFetched(ctx: Context, message: FetchedBlock): boolean {
     const repair = [...this.repairs.values()].find((candidate) => candidate.request === message.request)
     if (repair === undefined) return false
-    if (message.bytes === undefined || message.checksum !== repair.block.version.checksum) this.askNext(ctx, repair)
+    if (message.bytes === undefined || message.checksum !== repair.block.version.checksum) this.requestNext(ctx, repair)
     else this.write(ctx, repair, message.bytes)
     return true
   }
@@ -133,7 +133,7 @@ export class Repairs {
   private write(ctx: Context, repair: Repair, bytes: Uint8Array): void {
     const token = ctx.token()
     repair.request = 0
-    repair.askedAt = Number.POSITIVE_INFINITY
+    repair.requestedAt = Number.POSITIVE_INFINITY
     ctx.emit({
       type: 'repair',
       token,
@@ -155,18 +155,18 @@ export class Repairs {
     return this.repairs.size > 0
   }
 
-  /** Asks the next replica where one has not answered. */
+  /** Tries the next replica where one has not responded. */
   maintain(ctx: Context): void {
     for (const repair of this.repairs.values())
-      if (ctx.now - repair.askedAt > TIMERS.openTimeoutMs) this.askNext(ctx, repair)
+      if (ctx.now - repair.requestedAt > TIMERS.openTimeoutMs) this.requestNext(ctx, repair)
   }
 
   onLinkDown(ctx: Context, link: Link): void {
     for (const repair of this.repairs.values())
-      if (repair.link === link && repair.request !== 0) this.askNext(ctx, repair)
+      if (repair.link === link && repair.request !== 0) this.requestNext(ctx, repair)
   }
 
-  /** The primary is over: whoever waits for a repair is told, instead of waiting for an answer that never comes. */
+  /** The primary is over: pending repairs fail, so that no caller waits for them. */
   abandon(ctx: Context): void {
     const abandoned = [...this.repairs.values()]
     this.repairs.clear()

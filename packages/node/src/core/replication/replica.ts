@@ -51,7 +51,7 @@ export class ReplicaRole {
       return this.refuse(ctx, link, open, 'older-stream')
     const staged = (open.counts ?? this.counts()) ? new StagedPushes(this.services.staging) : undefined
     const stream = inboundStream(link, open, staged)
-    // From here on nothing of the stream before is applied. The promise goes into the queue of writes even when it is not
+    // From here on nothing of the stream before is applied. The promise is queued for writing even when it is not
     // higher: once it is durable so is everything of older streams, and only then is the table read (A2.9-1).
     this.end()
     this.stream = stream
@@ -59,25 +59,25 @@ export class ReplicaRole {
     this.services.when(token, (later) => this.verify(later, stream))
   }
 
-  /** This store may be the next primary, as far as it knows itself, where the primary does not say so. */
+  /** This store may be the next primary by its own map, where the primary does not say so. */
   private counts(): boolean {
     const { control, self } = this.services
     const record = control.map.extents.get(this.extent.id) ?? this.extent.record
     return record === undefined || record.inSync.includes(self) || record.eligible.includes(self)
   }
 
-  /** The stream is over, and what it brought before its MARK is forgotten. */
+  /** The stream is over, and what it staged is dropped. */
   private end(): void {
     this.forgetStaged()
     this.stream = undefined
   }
 
-  /** Nothing that is kept aside will be taken in: this store leads from now on. */
+  /** This store leads from now on: what is staged is dropped. */
   forgetStaged(): void {
     this.stream?.staged?.drop()
   }
 
-  /** A suspect store reads what it holds before it says so (A2.17-2). */
+  /** A suspect store reads all its bytes before it responds (A2.17-2). */
   private verify(ctx: Context, stream: InboundStream): void {
     if (this.stream !== stream) return
     this.services.verification.before(ctx, this.extent, (later) => this.readTable(later, stream))
@@ -124,7 +124,7 @@ export class ReplicaRole {
     })
   }
 
-  /** The stream that a message belongs to, or undefined after the answer that an outdated message gets (A2.3-7). */
+  /** The stream that a message belongs to; undefined once an outdated message has got its response (A2.3-7). */
   private admit(ctx: Context, link: Link, message: StreamMessage): InboundStream | undefined {
     if (message.epoch < this.extent.promised) {
       ctx.emit({
@@ -179,7 +179,7 @@ export class ReplicaRole {
     })
   }
 
-  /** A primary that merges what suspect stores hold asks which operations are in it (A2.17-3, A2.11-4). */
+  /** A primary that reconciles suspect stores requests the operations that they remember (A2.17-3, A2.11-4). */
   onGetWindows(ctx: Context, link: Link, message: GetWindows): void {
     const stream = this.admit(ctx, link, message)
     if (stream === undefined) return
@@ -192,14 +192,14 @@ export class ReplicaRole {
     const stream = this.admit(ctx, link, message)
     if (stream === undefined) return
     if (stream.phase !== 'open' || !this.fits(message))
-      return this.closeStream(ctx, stream, 'push after mark, or of the wrong size')
+      return this.closeStream(ctx, stream, 'push after mark or of the wrong size')
     const change = pushedChange(message)
     if (stream.staged?.add(change) === true) {
-      // It says only that more may come: nothing counts before the MARK.
+      // This only lets the primary send more: nothing counts before the MARK.
       stream.ackedPush = message.push
       return this.acknowledge()
     }
-    if (stream.staged?.isLarge === false) return this.closeStream(ctx, stream, 'no room to keep what is pushed aside')
+    if (stream.staged?.isLarge === false) return this.closeStream(ctx, stream, 'no space to stage what is copied')
     const blocks = [...(stream.staged?.take() ?? []), change]
     stream.staged = undefined
     const token = this.extent.commit(ctx, {
@@ -221,7 +221,7 @@ export class ReplicaRole {
       head: {
         lastEpoch: message.lastEpoch,
         lastSeq: message.lastSeq,
-        // What is known to be committed stays known: a new primary may have learned of fewer commits than this store.
+        // A known commit point never goes back: a new primary may know fewer commits than this store.
         commitSeq: Math.max(this.extent.commitSeq, message.commitSeq) as Seq,
       },
       windows: message.windows,
@@ -239,13 +239,13 @@ export class ReplicaRole {
     const { extent } = this
     if (stream.phase !== 'live' || extent.lastEpoch !== message.prevEpoch || extent.lastSeq !== message.prevSeq)
       return this.closeStream(ctx, stream, 'gap')
-    // The MARK of the next stream brings the windows of the primary, which knows who is over.
+    // The MARK of the next stream brings the windows of the primary, which knows the ended sessions.
     const session = message.operation?.session
-    if (session !== undefined && extent.sessions?.crowdOut(extent.windows, session))
-      return this.closeStream(ctx, stream, 'operations of too many sessions to remember')
+    if (session !== undefined && extent.sessions?.lacksWindow(extent.windows, session))
+      return this.closeStream(ctx, stream, 'too many sessions with operations to remember')
     const blocks: BlockChange[] = []
     for (const replicated of message.blocks) {
-      if (!this.fits(replicated)) return this.closeStream(ctx, stream, 'block outside the extent, or of the wrong size')
+      if (!this.fits(replicated)) return this.closeStream(ctx, stream, 'block outside the extent or of the wrong size')
       blocks.push({
         block: replicated.block,
         version: { epoch: message.epoch, seq: message.seq, kind: replicated.kind, checksum: replicated.checksum },
@@ -284,7 +284,7 @@ export class ReplicaRole {
     })
   }
 
-  /** Says again what is durable, and with it how much room there is (A2.19-2). */
+  /** Acknowledges again what is durable, and with it reports the space of this store (A2.19-2). */
   acknowledge(): void {
     if (this.stream === undefined || this.stream.phase === 'opening') return
     this.stream.ackDue = true
@@ -324,14 +324,14 @@ export class ReplicaRole {
     })
   }
 
-  /** A peer repairs a damaged block: answer with exactly that version, or without bytes. */
+  /** A peer repairs a damaged block: respond with exactly that version, or without bytes. */
   onFetchBlock(ctx: Context, link: Link, message: FetchBlock): void {
     const token = ctx.token()
     ctx.emit({ type: 'load', token, extent: this.extent.id, blocks: [message.block] })
     this.services.when(token, (later, completion) => {
       const block = completion.type === 'loaded' ? completion.blocks[0] : undefined
-      // Whoever asked finds another; that this copy is bad too must not wait for the next scrub. Where it is known already it is
-      // left to that: stores that all lack a good copy would go on asking each other.
+      // The peer tries another store; this copy must be repaired before the next scrub. A block known as damaged is
+      // left alone: stores that all lack a good copy would go on sending each other requests.
       if (block?.damaged === true && !this.extent.damaged.has(block.block)) this.repairs.found(later, block)
       const good =
         block?.bytes !== undefined &&
@@ -351,14 +351,14 @@ export class ReplicaRole {
     })
   }
 
-  /** A primary without a lease asks whom this store promised to last (amendment 8). */
+  /** A primary without a lease requests the last promise of this store (amendment 8). */
   onConfirm(ctx: Context, link: Link, { round, epoch, commitSeq }: Confirm): void {
     if (commitSeq !== undefined) return this.onCommitted(ctx, link, epoch, commitSeq)
     const { id, promised } = this.extent
     ctx.emit({ type: 'send', link, message: { type: 'confirmed', extent: id, round, promised } })
   }
 
-  /** The primary has nothing more to write, and says how far it is committed (A2.8-9). */
+  /** The primary is idle and reports its commit point (A2.8-9). */
   private onCommitted(ctx: Context, link: Link, epoch: Epoch, commitSeq: Seq): void {
     const { extent, stream } = this
     if (stream?.link !== link || stream.epoch !== epoch || stream.phase !== 'live') return
@@ -369,12 +369,12 @@ export class ReplicaRole {
     if (this.stream?.link === link) this.end()
   }
 
-  /** The replica is about to be deleted: what is still on its way to the store finds no stream. */
+  /** The replica is about to be deleted: completions that are pending at the store find no stream. */
   drop(): void {
     this.end()
   }
 
-  /** Who leads the stream that is open, for people. */
+  /** The primary of the open stream, for the status. */
   describe(): { primary: StoreId; phase: string } | undefined {
     return this.stream === undefined ? undefined : { primary: this.stream.primary, phase: this.stream.phase }
   }

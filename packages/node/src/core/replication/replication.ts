@@ -45,7 +45,7 @@ type Acknowledging = { endStep(ctx: Context): void }
 export interface ReplicationOptions {
   readonly self: StoreId
   readonly counter: number
-  /** As this life of the store began. */
+  /** As this incarnation of the store began. */
   readonly trust: Trust
   readonly control: ControlView
   readonly links: PeerLinks
@@ -102,7 +102,7 @@ export class Replication implements MapListener {
     for (const id of changed) this.follow(ctx, id)
   }
 
-  /** The volume is gone and the map holds its tombstone: only then is a replica deleted (A2.18-2). */
+  /** The volume was deleted and the map holds its tombstone: only then is a replica deleted (A2.18-2). */
   private drop(ctx: Context, id: ExtentId): void {
     const extent = this.extents.reach(id)
     if (extent === undefined && !this.shapeless.delete(id)) return
@@ -128,7 +128,7 @@ export class Replication implements MapListener {
     if (extent.primary !== undefined) return extent.primary.onRecord(ctx)
     const { state } = extent
     const named = record.primary.store === self && record.primary.counter === counter
-    // An epoch is led once: what this store led before, in this life or another, is never resumed (A2.0-4).
+    // An epoch is led once: what this store led before, in this incarnation or another, is never resumed (A2.0-4).
     if (named && record.epoch > state.led && record.epoch >= state.promised)
       this.extents.lead(ctx, extent, record.epoch)
     else this.writeRecord(ctx, state, record)
@@ -147,7 +147,7 @@ export class Replication implements MapListener {
     return this.extents.adopt(new ExtentState(record.id, shape, stored), this.services)
   }
 
-  /** Every store keeps the record that it is told, so that a lost map can be rebuilt (A2.1-7). */
+  /** Every store persists the newest record, so that a lost map can be rebuilt (A2.1-7). */
   private writeRecord(ctx: Context, state: ExtentState, record: ExtentRecord): void {
     const { map } = this.services.control
     this.services.forgotten.compare(ctx, record, state.promised)
@@ -171,7 +171,7 @@ export class Replication implements MapListener {
 
   // ---- links and time ---------------------------------------------------------------------------------------------
 
-  /** A connection with a node. What a client connects for reaches its extent by itself. */
+  /** A connection with a node. A client's requests reach their extents by themselves. */
   onLinkUp(ctx: Context): void {
     for (const { primary } of this.extents.reachAll()) primary?.maintain(ctx)
   }
@@ -184,10 +184,10 @@ export class Replication implements MapListener {
     }
   }
 
-  /** An extent with nothing to do costs nothing: a store that goes silent, or is heard again, wakes those that name it. */
+  /** An idle extent costs nothing: a store that goes silent, or is heard again, wakes the extents that name it. */
   onTick(ctx: Context): void {
     this.noticeSilence(ctx.now)
-    // A hand-over changes extents that no input reaches.
+    // A shutdown changes extents that no input reaches.
     const all = this.shutdown !== undefined
     for (const extent of all ? this.extents.reachAll() : this.extents.allBusy()) this.lookAt(ctx, extent)
     if (this.space.takeChange(ctx)) for (const { replica } of this.extents.held.values()) replica.acknowledge()
@@ -216,7 +216,7 @@ export class Replication implements MapListener {
     }
   }
 
-  /** Sends what was gathered during a step: one acknowledgement a stream. Then copies go on whose turn it is. */
+  /** Sends one acknowledgement a stream for the whole step. Then throttled copies go on. */
   endStep(ctx: Context): void {
     for (const replica of this.acknowledging) replica.endStep(ctx)
     this.acknowledging.clear()
@@ -255,7 +255,7 @@ export class Replication implements MapListener {
   private onOpen(ctx: Context, link: Link, message: Open): void {
     const extent = this.extents.reach(message.extent)
     if (extent === undefined) {
-      // The map has not told this store of the extent yet. The primary tries again.
+      // The map of this store does not have the extent yet. The primary tries again.
       const { epoch, gen } = message
       const refusal = { extent: message.extent, epoch, gen, reason: 'wrong-store', promised: 0 as Epoch } as const
       ctx.emit({ type: 'send', link, message: { type: 'open-refused', ...refusal } })
@@ -265,7 +265,7 @@ export class Replication implements MapListener {
       extent.primary.stepDown(ctx)
       extent.primary = undefined
     }
-    // A primary of an earlier epoch is told so by the promise that this store made for its own.
+    // A primary of an earlier epoch is refused by the promise that this store made for its own.
     if (extent.primary === undefined || message.epoch < extent.primary.epoch) extent.replica.onOpen(ctx, link, message)
     else ctx.event('warn', 'open-of-own-epoch', { extent: message.extent, epoch: message.epoch })
   }
@@ -300,7 +300,7 @@ export class Replication implements MapListener {
       if ([repairs, primary?.merge, primary?.forward].some((asked) => asked?.onFetched(ctx, message) === true)) return
   }
 
-  /** Damage that this store found by itself: whoever holds these versions gives their bytes, whatever role this store has. */
+  /** Damage that this store found by itself: any holder of these versions can repair it, in either role. */
   onDamageFound(ctx: Context, id: ExtentId, blocks: readonly LoadedBlock[]): void {
     const repairs = this.extents.reach(id)?.repairs
     for (const block of blocks) repairs?.found(ctx, block)
@@ -308,7 +308,7 @@ export class Replication implements MapListener {
 
   // ---- shutting down ----------------------------------------------------------------------------------------------
 
-  /** Gives every extent that another in-sync store can lead to control, after the writes in progress. Ends in `handed-over`. */
+  /** Releases every extent that another in-sync store can lead, after the writes in progress. Ends in `handed-over`. */
   shutDown(ctx: Context): void {
     if (this.shutdown !== undefined) return
     this.shutdown = new Shutdown(this.services, this.extents.held, ctx.now)
@@ -316,8 +316,8 @@ export class Replication implements MapListener {
   }
 
   /**
-   * True when nothing would wait for this store if it left: every extent that it is in sync of has enough others in sync,
-   * on trusted stores that are up.
+   * True when no write would wait for this store if it left: every extent that it is in sync of has enough others in
+   * sync, on trusted stores that are up.
    */
   get mayLeave(): boolean {
     return mayLeave(this.services, this.extents.held.keys())

@@ -1,17 +1,16 @@
 import type { BlockIndex } from '@ashlar/proto'
 
 /**
- * The blocks that one replica still has to be sent (S-3, A2.9-2). A listed block is in one of these places:
- * waiting to be read, being read, or put aside: damaged here and waiting for a repair, or waiting for room at the replica. It
- * leaves the list when it is sent.
+ * The blocks that one replica still has to be sent (S-3, A2.9-2). A block of the set waits to be read, is being read,
+ * or is deferred: damaged here until a repair, or without space at the replica. It leaves the set when it is sent.
  */
 export class ResyncSet {
   private readonly waiting = new Set<BlockIndex>()
-  /** True when the block was written while it was being read: what comes back is old, and it is read again. */
+  /** True when the block was written while it was being read: what was read is old, and it is read again. */
   private readonly reading = new Map<BlockIndex, boolean>()
   private readonly repairing = new Set<BlockIndex>()
   private readonly withoutSpace = new Set<BlockIndex>()
-  /** Listed because one of the two copies is damaged, and for nothing else: both are of the same version. */
+  /** In the set only because one of the two copies is damaged: both are of the same version. */
   private readonly sameVersion = new Set<BlockIndex>()
 
   get size(): number {
@@ -23,7 +22,7 @@ export class ResyncSet {
     return this.waiting.size
   }
 
-  /** Nothing moves but what was put aside. */
+  /** All blocks of the set are deferred. */
   get stuck(): boolean {
     return this.waiting.size + this.reading.size === 0
   }
@@ -32,17 +31,17 @@ export class ResyncSet {
     return this.repairing.size
   }
 
-  get held(): number {
+  get deferred(): number {
     return this.withoutSpace.size
   }
 
-  /** The replica has no room for the block, which was read or written just now. */
-  hold(block: BlockIndex): void {
+  /** The replica has no space for the block, which was read or written just now. */
+  defer(block: BlockIndex): void {
     this.withoutSpace.add(block)
   }
 
-  /** There is room again. True when that moves anything. */
-  releaseHeld(): boolean {
+  /** The replica has space again. True when any block waited for that. */
+  releaseDeferred(): boolean {
     const any = this.withoutSpace.size > 0
     for (const block of this.withoutSpace) this.waiting.add(block)
     this.withoutSpace.clear()
@@ -52,16 +51,16 @@ export class ResyncSet {
   /** The two copies differ. */
   add(block: BlockIndex): void {
     this.sameVersion.delete(block)
-    this.list(block)
+    this.include(block)
   }
 
   /** One of the copies is damaged; unless `add` names the block too, they do not differ. */
   addDamaged(block: BlockIndex): void {
     this.sameVersion.add(block)
-    this.list(block)
+    this.include(block)
   }
 
-  private list(block: BlockIndex): void {
+  private include(block: BlockIndex): void {
     if (!this.reading.has(block) && !this.repairing.has(block) && !this.withoutSpace.has(block)) this.waiting.add(block)
   }
 
@@ -80,7 +79,7 @@ export class ResyncSet {
   }
 
   /**
-   * A block was read. `send`: it leaves the list and is to be sent. `again`: it was written meanwhile, an older version
+   * A block was read. `send`: it leaves the set and is to be sent. `again`: it was written meanwhile, an older version
    * must not follow a newer one. `repair`: what was read is damaged.
    */
   onRead(block: BlockIndex, damaged: boolean): 'send' | 'again' | 'repair' {
@@ -92,7 +91,7 @@ export class ResyncSet {
     return writtenMeanwhile ? 'again' : 'repair'
   }
 
-  /** The block is good again, or may be. False when it does not wait for that. */
+  /** The block is good again, or may be. False when it was not waiting for that. */
   onRepaired(block: BlockIndex): boolean {
     if (!this.repairing.delete(block)) return false
     this.waiting.add(block)
@@ -100,24 +99,27 @@ export class ResyncSet {
   }
 
   /**
-   * Nobody who is here has a good copy. True when it leaves the list by that: the versions are the same, so that nothing is
-   * lost by going on, and whoever reads the block is told that it is damaged.
+   * No connected store has a good copy. True when the block leaves the set: both copies are of the same version, so the
+   * copy may go on without it, and its readers get an error.
    */
   onUnrepairable(block: BlockIndex): boolean {
     return this.sameVersion.has(block) && this.repairing.delete(block)
   }
 
-  /** Everything that waits for a repair is read once more: it may be good by now. */
+  /** Blocks that wait for a repair are read once more: they may be good by now. */
   retryDamaged(): void {
     for (const block of this.repairing) this.waiting.add(block)
     this.repairing.clear()
   }
 
-  /** A block was written. True when it is listed and so sends nothing; new content makes a damaged block good and unlists it. */
+  /**
+   * A block was written. True when it is in the set and so sends nothing; new content replaces a damaged block and
+   * takes it out.
+   */
   onWritten(block: BlockIndex): boolean {
     this.repairing.delete(block)
     this.sameVersion.delete(block)
-    // The new content may be none, which needs no room.
+    // A discard needs no space.
     if (this.withoutSpace.delete(block)) this.waiting.add(block)
     if (!this.reading.has(block)) return this.waiting.has(block)
     this.reading.set(block, true)

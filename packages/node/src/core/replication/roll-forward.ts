@@ -30,37 +30,37 @@ interface Parts {
 }
 
 /**
- * A new primary never goes over what a member has more than itself (amendment 26): before it orders START it becomes what the
- * member is that got furthest.
+ * A new primary never discards what a member has beyond its own state (amendment 26): before it orders START it takes
+ * over the state of the furthest member.
  *
- *   idle ──OPENED of a member is higher──> learning ──it has all──> taking in ──durable──> idle, all streams are opened again
- *     ^______ connection ended, nothing comes ______|
- *     ^──another extent gave room back── waiting <──no room to keep it aside──┘
+ *   idle ──OPENED of a member is higher──> learning ──it has all──> applying ──durable──> idle, all streams are opened again
+ *     ^______ connection ended, no response ______|
+ *     ^──another extent released space── waiting <──no space to stage it──┘
  *
- * It takes in all at once, so that it is what it was if it ends between. After START no member can be ahead.
+ * It applies all at once, so that it is unchanged if it ends before. After START no member can be ahead.
  */
 export class RollForward {
   private readonly parts: Parts
   private member: MemberState | undefined
-  private takingIn = false
-  /** What the room for what is kept aside showed when there was too little of it. */
+  private applying = false
+  /** The release counter of the staging space when there was too little of it. */
   private waitsFrom: number | undefined
 
   constructor(parts: Parts) {
     this.parts = parts
   }
 
-  /** Nothing else of the takeover goes on meanwhile. */
+  /** Nothing else of the takeover proceeds meanwhile. */
   get busy(): boolean {
     return this.member !== undefined || this.waitsFrom !== undefined
   }
 
-  /** The member that it learns from: what comes from there is for this. */
+  /** The member whose state is learned: messages from there go to it. */
   sourceOf(store: StoreId | undefined): MemberState | undefined {
     return store === this.member?.store ? this.member : undefined
   }
 
-  /** True when the stream that was opened must wait: its replica is ahead, or another one is learned from. */
+  /** True when the opened stream must wait: its replica is ahead, or another one is being learned. */
   onOpened(ctx: Context, { store, gen }: Pick<OutStream, 'store' | 'gen'>, link: Link, opened: Opened): boolean {
     if (this.busy) return true
     const { state, streams, reconciles } = this.parts
@@ -69,7 +69,7 @@ export class RollForward {
     if (record === undefined || reconciles() || !this.isAhead(opened)) return false
     if (!record.inSync.includes(store) && !record.eligible.includes(store)) return false
     if (control.map.nodes.get(store)?.incarnation.counter !== links.counterOf(link)) {
-      // Control is about to tell whether this life of the store is believed and still counts: it is asked again then.
+      // The map does not have this incarnation of the store yet: the stream is opened again once it does.
       streams.get(store)?.reset(ctx)
       return true
     }
@@ -77,7 +77,7 @@ export class RollForward {
     return true
   }
 
-  /** Its last write comes behind the last one here, in this history of the extent (A2.10), and nothing committed is missing there. */
+  /** Its last write is later than the last one here, in this timeline of the extent (A2.10), and it lacks no commit. */
   private isAhead({ lastEpoch, lastSeq }: Opened): boolean {
     const { extent, timelineEpoch } = this.parts.state
     if (lastEpoch < timelineEpoch || lastSeq < extent.commitSeq) return false
@@ -89,18 +89,18 @@ export class RollForward {
     const { id, lastSeq } = state.extent
     const { epoch } = state
     ctx.event('info', 'extent-rolls-forward', { extent: id, epoch, store, lastSeq, toSeq: opened.lastSeq })
-    // They compare with what this store is about to be no more.
+    // They compared with a state that is about to be replaced.
     for (const stream of streams.values()) if (stream.store !== store) stream.restart(ctx)
-    this.takingIn = false
+    this.applying = false
     this.member = new MemberState(this, state, { store, gen, link, opened })
     this.member.begin(ctx)
   }
 
-  /** All is here: blocks, what is remembered of operations, and the place in the order go over in one batch. */
+  /** Blocks, remembered operations and the last write are applied in one batch. */
   onLearned(ctx: Context, { store, opened, staged, windows }: MemberState): void {
     const { state, disk, onRolledForward } = this.parts
     const { extent } = state
-    this.takingIn = true
+    this.applying = true
     const blocks = staged.take()
     const { lastEpoch, lastSeq } = opened
     const commitSeq = Math.max(extent.commitSeq, Math.min(opened.commitSeq, lastSeq)) as Seq
@@ -109,7 +109,7 @@ export class RollForward {
       blocks,
       head: { lastEpoch, lastSeq, commitSeq },
       windows: windows ?? [],
-      staysInDoubt: true,
+      staysSuspect: true,
     })
     state.services.when(token, (later) => {
       if (state.over) return
@@ -119,7 +119,9 @@ export class RollForward {
     })
   }
 
-  /** The member cannot give what it has more: this store lacks something that may be committed, and must not lead (A2.8-4). */
+  /**
+   * The member cannot deliver its state: this store lacks something that may be committed, and must not lead (A2.8-4).
+   */
   onLost(ctx: Context, { store, opened }: MemberState): void {
     this.end()
     this.parts.onBehind(ctx, store, opened.commitSeq)
@@ -133,40 +135,40 @@ export class RollForward {
     return this.member?.onFetched(ctx, message) === true
   }
 
-  /** To learn all of it again at once would end in the same way, until another extent has ended. */
-  onNoRoom(ctx: Context): void {
+  /** A retry would fail in the same way until another extent releases space. */
+  onNoSpace(ctx: Context): void {
     const { member } = this
     const { state } = this.parts
     const { staging } = state.services
-    this.giveUp(ctx)
-    // One that is only kept is asked later and later anyway, and nobody waits for it.
+    this.cancel(ctx)
+    // A kept store is retried with growing delays, and no write waits for it.
     const isNeeded = member !== undefined && state.record()?.inSync.includes(member.store) === true
-    if (isNeeded && staging.left < LIMITS.stagedPushBytes) this.waitsFrom = staging.ended
+    if (isNeeded && staging.left < LIMITS.stagedPushBytes) this.waitsFrom = staging.releases
   }
 
   maintain(ctx: Context): void {
-    if (this.waitsFrom !== this.parts.state.services.staging.ended) this.waitsFrom = undefined
-    if (this.member !== undefined && !this.takingIn && ctx.now - this.member.heardAt > TIMERS.slowMs) this.giveUp(ctx)
+    if (this.waitsFrom !== this.parts.state.services.staging.releases) this.waitsFrom = undefined
+    if (this.member !== undefined && !this.applying && ctx.now - this.member.heardAt > TIMERS.slowMs) this.cancel(ctx)
   }
 
   onLinkDown(ctx: Context, link: Link): void {
-    if (this.takingIn) return
-    if (this.member?.link === link) this.giveUp(ctx)
+    if (this.applying) return
+    if (this.member?.link === link) this.cancel(ctx)
     else this.member?.onLinkDown(ctx, link)
   }
 
   onClosed(ctx: Context): void {
-    if (!this.takingIn) this.giveUp(ctx)
+    if (!this.applying) this.cancel(ctx)
   }
 
-  /** What the member has is asked for again when its stream opens again, if it is a member then. */
-  private giveUp(ctx: Context): void {
+  /** The state is requested again when the stream opens again, if the store is a member then. */
+  private cancel(ctx: Context): void {
     const { member } = this
     const { state, streams, evictions } = this.parts
     this.end()
     if (member === undefined) return
     streams.get(member.store)?.reset(ctx)
-    // One that is only kept is not needed: it must not hold up those that are, again and again.
+    // A kept store is not required: it must not delay the members again and again.
     if (state.record()?.inSync.includes(member.store) === false) evictions.note(ctx, member.store)
   }
 
@@ -174,7 +176,7 @@ export class RollForward {
   end(): void {
     this.member?.staged.drop()
     this.member = undefined
-    this.takingIn = false
+    this.applying = false
     this.waitsFrom = undefined
   }
 }

@@ -6,7 +6,7 @@ import type { DedupeWindows } from './dedupe.ts'
 export class Sessions {
   private readonly control: ControlView
   private readonly volume: VolumeId
-  /** When windows of another store took the place of those that were here. */
+  /** When windows of another store replaced the own ones. */
   private adoptedAt: Millis | undefined
 
   constructor(control: ControlView, volume: VolumeId) {
@@ -15,8 +15,8 @@ export class Sessions {
   }
 
   /**
-   * The session holds the volume: a primary gives its operations a seq. One that the map does not name is over, since
-   * an attachment is complete only once every primary has learned of it, and a session is never attached twice.
+   * The session holds the volume: a primary assigns seqs to its operations. One that the map does not name is over,
+   * since an attachment is complete only once every primary has learned of it, and a session is never attached twice.
    */
   holds(session: SessionId): boolean {
     const { map } = this.control
@@ -29,8 +29,8 @@ export class Sessions {
   }
 
   /**
-   * What was taken over from another store lacks the windows of sessions that were over by that store's map. Until this one's is
-   * known to be as new, it may name a session of which nobody remembers what it did.
+   * Windows of another store lack the sessions that were over by that store's map. Until the own map is as new, it may
+   * name a session whose operations no store remembers.
    */
   get behindWindows(): boolean {
     const { map } = this.control
@@ -49,18 +49,18 @@ export class Sessions {
   }
 
   /**
-   * There is no room for a window of this session: its operations get no seq until others are over. Before sessions end for all
-   * primaries none is known to be over, so that nothing is refused.
+   * No window is free for this session: its operations get no seq until others are over. Before sessions end on all
+   * primaries none is known to be over, so nothing is refused.
    */
-  crowdOut(windows: DedupeWindows, session: SessionId): boolean {
+  lacksWindow(windows: DedupeWindows, session: SessionId): boolean {
     if (this.control.map.featureLevel < FEATURES.endedSessions) return false
     if (windows.size < LIMITS.sessionWindows || windows.has(session)) return false
     return windows.size - this.over(windows).length >= LIMITS.sessionWindows
   }
 
   /**
-   * A store may hear of an operation before it hears of the attachment, so only what it recorded before the moment up to which
-   * its map is known to be whole tells that a session which the map does not name is over.
+   * A store may receive an operation before it learns of the attachment. So a session that the map does not name is
+   * over only if the store recorded nothing of it since the moment up to which the map is complete.
    */
   private over(windows: DedupeWindows): SessionId[] {
     return windows.notSince(this.control.mapAsOf()).filter((session) => !this.holds(session))

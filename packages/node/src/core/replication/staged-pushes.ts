@@ -1,62 +1,62 @@
 import { ABSENT_VERSION, BLOCK_ABSENT, type BlockIndex, type Bytes, LIMITS, type Push } from '@ashlar/proto'
 import type { BlockChange } from '../machine.ts'
 
-/** What a block takes beside its bytes. */
+/** Memory of an entry beside its bytes. */
 const ENTRY_BYTES = 64
 
-/** Bytes that all replicas of a store keep aside, of those that it may (`LIMITS.stagedPushBytes`). */
+/** Memory for the staged blocks of all replicas of a store, up to `LIMITS.stagedPushBytes`. */
 export class StagingSpace {
   private bytes: Bytes = 0
-  /** How often some extent gave all of its room back: one that lacks room waits until this rises. */
-  ended = 0
+  /** How often some extent released all of its space: an extent that lacks space waits until this rises. */
+  releases = 0
 
   get left(): Bytes {
     return LIMITS.stagedPushBytes - this.bytes
   }
 
-  /** False, and nothing taken, when there is no room for so many more. */
+  /** False, and nothing taken, when so much is not left. */
   take(bytes: Bytes): boolean {
     if (bytes > this.left) return false
     this.bytes += bytes
     return true
   }
 
-  releaseBuffer(bytes: Bytes): void {
+  release(bytes: Bytes): void {
     this.bytes -= bytes
   }
 }
 
 /**
- * What a primary pushed to a replica that counts, until its MARK: the replica takes all of it in with the MARK, in one batch
- * (amendment 25). Until then the replica is what it was, so that what it remembers of operations fits the blocks that it holds
- * whenever it has to lead.
+ * Blocks copied to a replica that counts, until the MARK: the replica applies all of them with the MARK, in one batch
+ * (amendment 25). Until then its state is unchanged, so that the operations that it remembers match the blocks that it
+ * holds whenever it has to lead.
  */
 export class StagedPushes {
-  private readonly room: StagingSpace
+  private readonly space: StagingSpace
   private readonly blocks = new Map<BlockIndex, BlockChange>()
   private bytes: Bytes = 0
 
-  constructor(room: StagingSpace) {
-    this.room = room
+  constructor(space: StagingSpace) {
+    this.space = space
   }
 
-  /** Keeps a block aside, in place of what was pushed of it before. False when there is no room for it. */
+  /** Stages a block in place of an earlier version. False when there is no space for it. */
   add(change: BlockChange): boolean {
     const before = sizeOf(this.blocks.get(change.block))
     const size = sizeOf(change)
-    if (!this.room.take(size)) return false
-    this.room.releaseBuffer(before)
+    if (!this.space.take(size)) return false
+    this.space.release(before)
     this.bytes += size - before
     this.blocks.set(change.block, change)
     return true
   }
 
-  /** More than two windows of a primary: what a store lacks by itself, and not what others leave no room for. */
+  /** More than two windows of a primary: the limit itself is too small for this copy, whatever other extents use. */
   get isLarge(): boolean {
     return this.bytes > 2 * LIMITS.primaryWindowBytes
   }
 
-  /** All that is kept aside, in no order; nothing is any more. */
+  /** All staged blocks, in no order; none is staged any more. */
   take(): readonly BlockChange[] {
     const blocks = [...this.blocks.values()]
     this.drop()
@@ -64,8 +64,8 @@ export class StagedPushes {
   }
 
   drop(): void {
-    if (this.bytes > 0) this.room.ended += 1
-    this.room.releaseBuffer(this.bytes)
+    if (this.bytes > 0) this.space.releases += 1
+    this.space.release(this.bytes)
     this.bytes = 0
     this.blocks.clear()
   }
@@ -75,7 +75,7 @@ function sizeOf(change: BlockChange | undefined): Bytes {
   return change === undefined ? 0 : ENTRY_BYTES + (change.bytes?.length ?? 0)
 }
 
-/** What a PUSH makes of its block. */
+/** The change that a PUSH makes to its block. */
 export function pushedChange({ block, versionEpoch, versionSeq, kind, checksum, bytes }: Push): BlockChange {
   const version = kind === BLOCK_ABSENT ? ABSENT_VERSION : { epoch: versionEpoch, seq: versionSeq, kind, checksum }
   return { block, version, ...(bytes === undefined ? {} : { bytes }) }

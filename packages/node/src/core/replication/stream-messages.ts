@@ -26,12 +26,12 @@ export function pushOf(
   }
 }
 
-/** The copy is complete: what the primary has, all in all. */
+/** The copy is complete: the whole state of the primary. */
 export function markOf(stream: StreamName, { lastEpoch, lastSeq, commitSeq, windows }: ExtentState): Message {
   return { type: 'mark', ...stream, lastEpoch, lastSeq, commitSeq, windows: windows.snapshot() }
 }
 
-/** A write that got its seq behind the one that is named. */
+/** A write that follows the named one. */
 export function replicateOf(
   stream: StreamName,
   write: PendingWrite,

@@ -29,17 +29,18 @@ import type { PendingWrite } from './window.ts'
 
 export type StreamPhase = 'closed' | 'opening' | 'comparing' | 'copying' | 'live'
 
-/** How long an OPEN may go without an answer over a link that stands. */
+/** How long an OPEN may take over a link that stands. */
 const OPEN_PATIENCE_MS = 4 * TIMERS.slowMs
 
 /**
  * The primary's side of one stream to one replica (A2.4, A2.9-1, A2.9-2):
  *
- *   closed ─OPEN─> opening ─OPENED─> comparing ─list made─> copying ─list empty, MARK─> live
+ *   closed ─OPEN─> opening ─OPENED─> comparing ─resync set known─> copying ─set empty, MARK─> live
  *      ^_______________________ link down, refusal, gap, time out ____________________|
  *
- * Every block written from OPEN until the list is made is on the list. While copying, a write to a listed block sends
- * nothing, a write to any other block goes out as PUSH of the whole block. After MARK only REP, in seq order.
+ * Every block written from OPEN until the resync set is known is in the set. While copying, a write to a block of the
+ * set sends nothing, and a write to any other block goes out as PUSH of the whole block. After MARK only REP, in seq
+ * order.
  */
 export class OutStream {
   readonly store: StoreId
@@ -49,15 +50,15 @@ export class OutStream {
   private link: Link | undefined
   gen: number
   phase: StreamPhase = 'closed'
-  /** The replica has made the MARK durable: from here on its acknowledgements count. */
+  /** The replica has made the MARK durable: its acknowledgements count. */
   marked = false
   ackedSeq = 0 as Seq
-  /** Room of the replica's store, as it said last on this stream (amendment 17). */
+  /** Space of the replica's store, as last reported on this stream (amendment 17). */
   space: StoreSpace = 'free'
-  /** The replica said that it holds nothing of the extent. */
+  /** The replica holds nothing of the extent, as it reported. */
   private isEmpty = false
   readonly createdAt: Millis
-  /** Last moment at which something moved on. */
+  /** Last progress of the stream. */
   progressAt: Millis
   private openedAt: Millis = Number.NEGATIVE_INFINITY
   private myLeaves: Uint8Array = new Uint8Array()
@@ -66,7 +67,7 @@ export class OutStream {
   private theirCommitSeq = 0 as Seq
   /** Blocks that the replica still has to be sent. */
   private readonly resync = new ResyncSet()
-  private repairAskedAt: Millis = Number.NEGATIVE_INFINITY
+  private repairRequestedAt: Millis = Number.NEGATIVE_INFINITY
   private readonly window = new PushWindow()
   readonly throttled: ThrottledCopy
   copiedBlocks = 0
@@ -77,7 +78,7 @@ export class OutStream {
     this.extent = extent
     this.services = services
     this.owner = owner
-    this.throttled = new ThrottledCopy(services.throttle, (ctx) => this.onTurn(ctx))
+    this.throttled = new ThrottledCopy(services.throttle, (ctx) => this.onGranted(ctx))
     this.gen = gen
     this.createdAt = now
     this.progressAt = now
@@ -88,32 +89,32 @@ export class OutStream {
     return this.resync.size
   }
 
-  /** Blocks among those that wait until the replica's store has room. */
+  /** Blocks among those that wait until the replica's store has space. */
   get heldBlocks(): number {
-    return this.resync.held
+    return this.resync.deferred
   }
 
   get boundLink(): Link | undefined {
     return this.link
   }
 
-  /** Opens the stream when it is closed and there is a connection; opens it anew when it hangs. */
+  /** Opens the stream when it is closed and connected; opens it again when it hangs. */
   maintain(ctx: Context): void {
     if (this.hangs(ctx)) this.reset(ctx)
-    if (this.resync.damaged > 0 && ctx.now - this.repairAskedAt >= TIMERS.controlRetryMs) this.retryRepairs(ctx)
+    if (this.resync.damaged > 0 && ctx.now - this.repairRequestedAt >= TIMERS.controlRetryMs) this.retryRepairs(ctx)
     if (this.phase === 'closed') this.open(ctx)
   }
 
   private hangs(ctx: Context): boolean {
-    // While the link stands an OPEN is not lost, and a second one would make a slow replica begin its promise anew.
+    // While the link stands an OPEN is not lost, and a second one would make a slow replica restart its promise.
     if (this.phase === 'opening') return ctx.now - this.openedAt > OPEN_PATIENCE_MS
-    // A copy that only waits for repairs, or for its turn, does not hang: opening it anew would not help.
+    // A copy that waits for repairs or is throttled does not hang: opening it again would not help.
     if (this.phase === 'copying' && (this.resync.stuck || this.throttled.waits)) return false
     const moving = this.phase === 'comparing' || this.phase === 'copying' || (this.phase === 'live' && !this.marked)
     return moving && ctx.now - this.progressAt > TIMERS.slowMs
   }
 
-  /** A block that nobody could repair may be good by now, or somebody may be there who has it. */
+  /** An unrepairable block may be good by now, or a store with a good copy may have returned. */
   private retryRepairs(ctx: Context): void {
     this.resync.retryDamaged()
     this.copyMore(ctx)
@@ -126,7 +127,7 @@ export class OutStream {
     this.link = link
     this.gen += 1
     this.phase = 'opening'
-    // Opening is no progress: a replica that never answers must be found slow however often it is asked.
+    // Opening is no progress: a replica that never responds must be found slow however often its stream is opened.
     this.openedAt = ctx.now
     this.send(ctx, {
       type: 'open',
@@ -138,7 +139,7 @@ export class OutStream {
 
   /** Forgets the stream; the next `maintain` opens a new one with a higher gen. */
   reset(ctx: Context): void {
-    // What was up to date until now owes nothing for the time before.
+    // A stream that was up to date is not late for the time before.
     if (this.marked) this.progressAt = ctx.now
     this.phase = 'closed'
     this.link = undefined
@@ -150,7 +151,7 @@ export class OutStream {
     this.throttled.end(ctx)
   }
 
-  /** The primary has another state than it compared with: the next `maintain` begins from the start, and nothing is owed yet. */
+  /** The primary's state was replaced: the next `maintain` starts over, and nothing is late yet. */
   restart(ctx: Context): void {
     this.reset(ctx)
     this.progressAt = ctx.now
@@ -180,7 +181,7 @@ export class OutStream {
     if (this.theirCommitSeq > this.extent.lastSeq) return this.owner.onBehind(ctx, this.store, message.commitSeq)
     if (this.owner.rollsForward(ctx, this, link, message)) return
     this.phase = 'comparing'
-    // One that is short of room says so right behind this message.
+    // A replica that is short of space reports it right after this message.
     this.space = 'free'
     this.isEmpty = message.lastSeq === 0
     this.throttled.kind = this.isEmpty ? 'filling' : 'returning'
@@ -204,7 +205,7 @@ export class OutStream {
     const leaves = Math.ceil(this.extent.blockCount / LIMITS.leafBlocks)
     const differing = differingLeaves(this.myLeaves, message.leaves, leaves)
     if (differing === undefined) {
-      const reason = 'digests of another size'
+      const reason = 'digests of a different size'
       ctx.event('warn', 'stream-closed', { extent: this.extent.id, store: this.store, reason })
       return this.reset(ctx)
     }
@@ -250,17 +251,19 @@ export class OutStream {
     if (this.resync.onRepaired(block)) this.copyMore(ctx)
   }
 
-  /** Nobody has a good copy of a block: the rest goes on without it where that loses nothing. */
+  /** No store has a good copy of a block: the rest goes on without it where that loses nothing. */
   onUnrepairable(ctx: Context, block: BlockIndex): void {
     if (this.resync.onUnrepairable(block)) this.copyMore(ctx)
   }
 
-  private onTurn(ctx: Context): void {
+  private onGranted(ctx: Context): void {
     this.progressAt = ctx.now
     this.copyMore(ctx)
   }
 
-  /** Takes runs for as long as the window has room and the pace allows it. A copy that writes wait for takes no turns. */
+  /**
+   * Copies runs while the window has space and the throttle allows it. A copy that writes wait for is not throttled.
+   */
   private copyMore(ctx: Context): void {
     if (this.phase !== 'copying') return
     while (this.resync.readable > 0 && this.window.bytes < LIMITS.pushWindowBytes) {
@@ -271,7 +274,7 @@ export class OutStream {
     if (this.behindBlocks === 0) this.sendMark(ctx)
   }
 
-  private copyRun(ctx: Context, taken: 'free' | 'turn'): void {
+  private copyRun(ctx: Context, taken: 'free' | 'granted'): void {
     const run = this.resync.take(Math.max(1, Math.floor(RUN_BYTES / this.extent.blockSizeBytes)))
     const bytes = run.length * this.extent.blockSizeBytes
     this.window.reserve(bytes)
@@ -283,7 +286,7 @@ export class OutStream {
       this.window.reserve(-bytes)
       const before = this.window.last
       for (const loaded of completion.blocks) this.pushLoaded(later, loaded)
-      if (taken === 'turn') this.throttled.onSent(later, this.window.last > before ? this.window.last : undefined)
+      if (taken === 'granted') this.throttled.onSent(later, this.window.last > before ? this.window.last : undefined)
       this.copyMore(later)
     })
   }
@@ -291,22 +294,22 @@ export class OutStream {
   private pushLoaded(ctx: Context, loaded: LoadedBlock): void {
     const next = this.resync.onRead(loaded.block, loaded.damaged)
     if (next === 'repair') {
-      this.repairAskedAt = ctx.now
+      this.repairRequestedAt = ctx.now
       this.owner.onDamaged(ctx, loaded)
     }
     if (next !== 'send') return
     this.progressAt = ctx.now
-    this.pushOrHold(ctx, loaded)
+    this.pushOrDefer(ctx, loaded)
   }
 
-  private pushOrHold(ctx: Context, { block, version, bytes }: Pick<BlockChange, 'block' | 'version' | 'bytes'>): void {
-    if (version.kind === BLOCK_DATA && this.lacksSpace) this.resync.hold(block)
+  private pushOrDefer(ctx: Context, { block, version, bytes }: Pick<BlockChange, 'block' | 'version' | 'bytes'>): void {
+    if (version.kind === BLOCK_DATA && this.lacksSpace) this.resync.defer(block)
     else this.push(ctx, block, version, bytes)
   }
 
   /**
-   * A joining replica is filled only while its store has room, and one that only comes back until that is full: then it gets
-   * what frees space, and the rest waits (A2.19-2). To a member of the ackSet everything goes (A2.19-3).
+   * A joining replica is filled only while its store has space, and a returning one until its store is full: then it
+   * gets only what frees space, and the rest waits (A2.19-2). A member of the ack set gets everything (A2.19-3).
    */
   private get lacksSpace(): boolean {
     return isAtLeast(this.space, this.isEmpty ? 'tight' : 'full') && !this.isCounted
@@ -335,17 +338,17 @@ export class OutStream {
     this.send(ctx, markOf(this.name, this.extent))
   }
 
-  /** A write got its seq: what this replica is sent of it depends on how far its copy is. */
+  /** A write got its seq: the message to this replica depends on the phase. */
   offer(ctx: Context, write: PendingWrite, prevEpoch: Epoch, prevSeq: Seq): void {
     if (this.phase === 'live') {
-      // An idle stream has not moved for long; from here on it owes an acknowledgement.
+      // An idle stream is late only from its next write on.
       if (this.ackedSeq === prevSeq) this.progressAt = ctx.now
       const previous = { epoch: prevEpoch, seq: prevSeq }
       return this.send(ctx, replicateOf(this.name, write, previous, this.extent.commitSeq))
     }
     for (const change of write.blocks) {
       if (this.phase === 'opening' || this.phase === 'comparing') this.resync.add(change.block)
-      else if (this.phase === 'copying' && !this.resync.onWritten(change.block)) this.pushOrHold(ctx, change)
+      else if (this.phase === 'copying' && !this.resync.onWritten(change.block)) this.pushOrDefer(ctx, change)
     }
     this.copyMore(ctx)
   }
@@ -354,7 +357,7 @@ export class OutStream {
     if (!this.current(link, ack)) return
     const before = this.ackedSeq
     this.space = ack.space
-    if (!this.lacksSpace && this.resync.releaseHeld()) this.progressAt = ctx.now
+    if (!this.lacksSpace && this.resync.releaseDeferred()) this.progressAt = ctx.now
     if (this.phase === 'live' && !this.marked) this.progressAt = ctx.now
     this.window.acknowledge(ack.push)
     this.throttled.onAcknowledged(ctx, ack.push)

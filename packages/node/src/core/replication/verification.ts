@@ -25,9 +25,9 @@ interface Job {
 }
 
 /**
- * What a suspect store holds is read and checked before anybody relies on it (A2.17-2): the comparison looks at versions
- * only, and bytes that rotted under a good version would count as a copy. Each extent is read once in a life of the store,
- * one extent after the other, whatever becomes of the stream that asked for it. A store that is believed reads nothing.
+ * A suspect store reads and checks what it holds before its copies count (A2.17-2): the comparison looks at versions
+ * only, and a rotten block under a good version would count as a copy. Each extent is read once in an incarnation, one
+ * after the other, whatever becomes of the stream that required it. A trusted store reads nothing.
  */
 export class Verification {
   private readonly services: Parts
@@ -36,13 +36,16 @@ export class Verification {
   private readonly jobs = new Map<ExtentId, Job>()
   private current: Job | undefined
 
-  /** `trust`: as this incarnation of the store began. An extent that was not read before it was cleared (A2.17-4) is still read once. */
+  /**
+   * `trust`: as this incarnation of the store began. An extent that was not read before the store was cleared (A2.17-4) is
+   * still read once.
+   */
   constructor(services: Parts, trust: Trust) {
     this.services = services
     this.trust = trust
   }
 
-  /** The store does not believe itself, or control does not believe it: there are two directories with one identity. */
+  /** The store is suspect by its own start, or by control: two directories have one identity. */
   private get suspect(): boolean {
     const { control, self, counter } = this.services
     const known = control.map.nodes.get(self)
@@ -50,8 +53,8 @@ export class Verification {
   }
 
   /**
-   * Calls `then` once all bytes of the extent were checked and its damaged blocks are known, at once where that is so. Who
-   * asked for the extent before is forgotten: it has one stream at a time, or one primary.
+   * Calls `then` once all bytes of the extent were checked and its damaged blocks are known, at once where that is so.
+   * An earlier caller for the extent is dropped: it has one stream at a time, or one primary.
    */
   before(ctx: Context, extent: ExtentState, then: Then): void {
     if (!this.suspect || this.checked.has(extent.id)) return then(ctx)

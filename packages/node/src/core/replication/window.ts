@@ -2,7 +2,7 @@ import type { BlockIndex, Bytes, Operation, Seq } from '@ashlar/proto'
 import { invariant } from '@ashlar/proto'
 import type { BlockChange, Link } from '../machine.ts'
 
-/** Whom to answer once an operation is settled. */
+/** Where the response to an operation goes. */
 export interface ReplyTo {
   readonly link: Link
   readonly request: number
@@ -41,7 +41,7 @@ export class Window {
     for (const change of write.blocks) this.newest.set(change.block, write.seq)
   }
 
-  /** Takes out, in order, the writes up to and including `seq`. */
+  /** Removes and returns, in order, the writes up to and including `seq`. */
   takeThrough(seq: Seq): PendingWrite[] {
     let count = 0
     while (count < this.writes.length && (this.writes[count] as PendingWrite).seq <= seq) count++

@@ -49,19 +49,19 @@ interface Preparing {
   readonly message: Write | Zero
   readonly changes: BlockChange[]
   mergesLeft: number
-  /** It has its seq or its answer: what still comes back for it is ignored. */
+  /** It has its seq or its response: later completions for it are ignored. */
   settled: boolean
 }
 
 /**
- * Admission of writes at the primary (A2.5-1, A2.5-2, A2.5-3, A2.13): refuse, recognise retries, lock blocks, merge
- * partial blocks, then hand over to `Primary.append`, which gives the seq. Writes that overlap keep their order.
+ * Admission of writes at the primary (A2.5-1, A2.5-2, A2.5-3, A2.13): refuse, recognize retries, lock blocks, merge
+ * partial blocks, then pass on to `append`, which assigns the seq. Overlapping writes keep their order.
  */
 export class Writes {
   private readonly parts: Parts
-  /** Hold their blocks: old content is being fetched. */
+  /** Writes that hold their blocks while old content is fetched. */
   private readonly preparing: Preparing[] = []
-  /** Wait for blocks that others hold, in order of arrival. */
+  /** Writes that wait for blocks of others, in order of arrival. */
   private readonly queue: Preparing[] = []
   private bytes: Bytes = 0
 
@@ -106,8 +106,8 @@ export class Writes {
   }
 
   /**
-   * What changes a volume belongs to an attachment: only a read may name none, which is generation 0 (A2.11-1). Its
-   * session holds the volume (amendment 31), and what is unresolved fits in a window of it.
+   * A write belongs to an attachment: only a read may use generation 0 (A2.11-1). Its session holds the volume
+   * (amendment 31), and its unresolved operations fit in one window.
    */
   private refusal(ctx: Context, { epoch, operation }: Pick<Preparing, 'epoch' | 'operation'>): ErrorCode | undefined {
     const { generation, session, op, lowMark } = operation
@@ -118,10 +118,10 @@ export class Writes {
     if (sessions?.holds(session) === false) return 'FENCED'
     if (sessions?.behindWindows) return 'WAIT'
     if (op >= lowMark + LIMITS.sessionOps) return 'OUT_OF_RANGE'
-    return sessions?.crowdOut(windows, session) ? 'BUSY' : undefined
+    return sessions?.lacksWindow(windows, session) ? 'BUSY' : undefined
   }
 
-  /** A retry of an operation that is known here is answered or joined to it, never done again (amendment 13). */
+  /** A retry of a known operation gets its response or joins it, and is never done again (amendment 13). */
   private answerKnown(ctx: Context, reply: ReplyTo, operation: Operation): boolean {
     const { state, window } = this.parts
     const known = state.extent.windows.find(operation.session, operation.op)
@@ -153,7 +153,7 @@ export class Writes {
     this.split(ctx, write, write.message)
   }
 
-  /** Where room is short only blocks that hold data already are written (amendment 17). */
+  /** Where space is short only blocks that already hold data are written (amendment 17). */
   private prepareOverwrite(ctx: Context, write: Preparing, message: Write): void {
     const { state, disk } = this.parts
     const { extent, services } = state
@@ -202,7 +202,7 @@ export class Writes {
         else if (kind === BLOCK_DATA) merges.push(part)
         else write.changes.push(change(part.block, BLOCK_ZERO, 0))
       }
-      // On a full disk what erases goes on as long as it frees more than it writes (amendment 17).
+      // On a full disk a discard is executed as long as it frees more than it writes (amendment 17).
       const frees = merges.length === 0 || write.changes.length > 0
       if (!frees && this.parts.leastSpace() === 'full') return this.drop(later, write, 'NO_SPACE')
       write.mergesLeft = merges.length
@@ -235,13 +235,13 @@ export class Writes {
     })
   }
 
-  /** All content is there: check once more what may have changed meanwhile, then give the seq. */
+  /** All content has arrived: check again what may have changed meanwhile, then assign the seq. */
   private sequence(ctx: Context, write: Preparing): void {
     const refusal = this.refusal(ctx, write)
     if (refusal !== undefined) return this.drop(ctx, write, refusal)
     this.forget(write)
-    // An erasure that found nothing to erase gets its place in the order too: forgotten, a late duplicate of it could
-    // erase what was written since.
+    // A discard that changes nothing gets its seq too: if it were forgotten, a late duplicate could discard what was
+    // written since.
     const blocks = write.changes.sort((a, b) => a.block - b.block)
     this.parts.append(ctx, {
       blocks,
@@ -282,7 +282,7 @@ export class Writes {
     }
   }
 
-  /** Settles an operation for good: it was applied, or it is refused for ever, on every replica (amendment 13). */
+  /** Settles an operation permanently: it was applied, or every replica refuses it from now on (amendment 13). */
   onCancel(ctx: Context, link: Link, message: Cancel): void {
     const { state } = this.parts
     const reply: ReplyTo = { link, request: message.request }
@@ -307,7 +307,7 @@ export class Writes {
 }
 
 function change(block: BlockIndex, kind: BlockKind, checksum: number, bytes?: Uint8Array): BlockChange {
-  // Epoch and seq are filled in when the write gets its place in the order.
+  // Epoch and seq are filled in by `append`.
   const version = { epoch: 0 as Epoch, seq: 0 as Seq, kind, checksum }
   return bytes === undefined ? { block, version } : { block, version, bytes }
 }

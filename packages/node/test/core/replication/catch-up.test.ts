@@ -18,12 +18,12 @@ function watch(lags: ReadonlyMap<StoreId, number>, untilMs: number): [StoreId, n
   return undefined
 }
 
-test('amendment 37: a store that follows within a second, and never catches up, is to close in after that second', () => {
+test('amendment 37: a replica that lags by less than a second and never catches up has to acknowledge after that second', () => {
   assert.deepEqual(watch(new Map([[B, 20]]), 5000), [B, 1000])
   assert.deepEqual(watch(new Map([[B, 200]]), 5000), [B, 1000])
 })
 
-test("amendment 37: one that is farther behind is waited for by nobody, and is in no other one's way", () => {
+test('amendment 37: a replica that lags by more is not waited for, and does not delay another', () => {
   assert.equal(watch(new Map([[B, 220]]), 20_000), undefined)
   assert.deepEqual(
     watch(
@@ -37,7 +37,7 @@ test("amendment 37: one that is farther behind is waited for by nobody, and is i
   )
 })
 
-test('amendment 37: a store that went away begins its second once more', () => {
+test('amendment 37: a store that went away starts its second again', () => {
   const closing = new CatchUp()
   const stream = { store: B, ackedSeq: 20 } as unknown as OutStream
   closing.look(0, [stream], 10 as Seq)

@@ -20,7 +20,7 @@ function answerTo(world: World, request: number) {
   return { bytes: world.readBack(request), codes: world.codes(request) }
 }
 
-test('amendment 8: without a lease a read is answered once every member of the ackSet confirms', () => {
+test('amendment 8: without a lease a read is served once every member of the ack set confirms', () => {
   const world = withoutControl()
   world.hold = (from, _to, message) => message.type === 'confirmed' && from === 'c'
   const reading = read(0)
@@ -32,7 +32,7 @@ test('amendment 8: without a lease a read is answered once every member of the a
   assert.deepEqual(answerTo(world, reading.request), { bytes: blockOf(5), codes: [] })
 })
 
-test('amendment 8: the round begins after the bytes were fetched; reads that come meanwhile share the next one', () => {
+test('amendment 8: a round begins after the bytes were fetched; reads that arrive during it share the next one', () => {
   const world = withoutControl()
   let rounds = 0
   world.hold = (_from, _to, message) => message.type === 'confirm'
@@ -46,7 +46,7 @@ test('amendment 8: the round begins after the bytes were fetched; reads that com
   assert.equal(world.host('a').replication.describe()[0]?.phase, 'active')
 })
 
-test('amendment 8: a read that asks while a round is on its way waits for the next one', () => {
+test('amendment 8: a read that needs a confirmation during a round waits for the next one', () => {
   const world = withoutControl()
   world.hold = (_from, _to, message) => message.type === 'confirmed'
   const early = read(0)
@@ -69,7 +69,7 @@ test('amendment 8: a read that asks while a round is on its way waits for the ne
   assert.deepEqual(answerTo(world, late.request), { bytes: blockOf(5), codes: [] })
 })
 
-test('amendment 8: one store that promised a higher epoch ends it, and with it the primary', () => {
+test('amendment 8: one store that promised a higher epoch ends the round and the primary', () => {
   const world = withoutControl()
   // c was named by control, which a does not hear of; b does not know yet.
   const epoch = 2 as Epoch
@@ -83,7 +83,7 @@ test('amendment 8: one store that promised a higher epoch ends it, and with it t
   assert.ok(world.codes(reading.request).length === 1 && world.codes(reading.request)[0] !== ERRORS.OK.number)
 })
 
-test('amendment 8: a primary alone in its ackSet never confirms itself', () => {
+test('amendment 8: a primary alone in its ack set never confirms itself', () => {
   const world = active({ minInSync: 1 })
   for (const store of ['b', 'c']) world.kill(store)
   world.pass(2500)
@@ -113,7 +113,7 @@ test('amendment 8: a pending addition has to confirm as well', () => {
   assert.deepEqual(world.codes(reading.request), [WAIT])
 })
 
-test('amendment 27: below minInSync nothing is confirmed, also by all that are left', () => {
+test('amendment 27: below minInSync nothing is confirmed, not even by all remaining members', () => {
   const world = withoutControl({ minInSync: 2 })
   world.kill('c')
   world.change({ inSync: ['a', 'b'] as StoreId[] })
@@ -129,7 +129,7 @@ test('amendment 27: below minInSync nothing is confirmed, also by all that are l
   assert.deepEqual(answerTo(world, refused.request), { bytes: undefined, codes: [WAIT] })
 })
 
-test('amendment 27: a round that was begun at minInSync proves nothing once the set is smaller', () => {
+test('amendment 27: a round that began at minInSync proves nothing once the set is smaller', () => {
   const world = withoutControl({ minInSync: 3 })
   world.hold = (_from, _to, message) => message.type === 'confirmed'
   const reading = read(0)

@@ -63,10 +63,10 @@ function yields(world: World): boolean | undefined {
   return extent?.streams.find(({ store }) => store === 'c')?.yields
 }
 
-test('while clients are served a copy goes on run by run, each followed by as much time as it took where the replica comes back', () => {
+test('while clients are served a copy to a returning replica pauses after each run for as long as it took', () => {
   const { world, pushed, arrive } = returning(false)
   serve(world, TICK_MS)
-  assert.equal(pushed(), 2 * RUN_BLOCKS, 'the first run is free, the second has its turn')
+  assert.equal(pushed(), 2 * RUN_BLOCKS, 'the first run is free, the second is granted')
   serve(world, 2 * TICK_MS)
   assert.equal(pushed(), 2 * RUN_BLOCKS, 'no other before it has arrived')
   arrive()
@@ -74,14 +74,14 @@ test('while clients are served a copy goes on run by run, each followed by as mu
   assert.equal(pushed(), 2 * RUN_BLOCKS, 'the pause')
   serve(world, TICK_MS)
   assert.equal(pushed(), 3 * RUN_BLOCKS)
-  assert.equal(yields(world), true, 'what explain tells of it')
+  assert.equal(yields(world), true, 'what explain reports')
   arrive('free')
   serve(world, 10_000)
   assert.equal(pushed(), BLOCKS)
   assert.ok(world.identical())
 })
 
-test('once no client was served for a second a copy goes on without pauses', () => {
+test('a copy goes on without pauses once no client was served for a second', () => {
   const { world, pushed, arrive } = returning(false)
   serve(world, 2 * TICK_MS)
   world.pass(SERVED_MS + TICK_MS)
@@ -91,13 +91,13 @@ test('once no client was served for a second a copy goes on without pauses', () 
   assert.equal(yields(world), false)
 })
 
-test('a copy to a member of the set, for which writes wait, takes no turns', () => {
+test('a copy to a member of the set, for which writes wait, is not throttled', () => {
   const { world, pushed } = returning(true)
   serve(world, TICK_MS)
   assert.equal(pushed(), WINDOW_BLOCKS)
 })
 
-test('a copy that alone can end what writes wait for takes no turns', () => {
+test('a copy is not throttled while too few replicas are in sync', () => {
   const world = active({ minInSync: 2 })
   for (const store of ['b', 'c']) {
     world.kill(store)
@@ -115,7 +115,7 @@ test('a copy that alone can end what writes wait for takes no turns', () => {
   assert.equal(pushes.to('c'), WINDOW_BLOCKS)
 })
 
-/** Two copies, to c and to d: the first run of both is on its way, and the second one of c, whose turn it is. */
+/** Two copies, to c and to d: the first runs of both are in flight, and the second run of c, which the throttle granted. */
 function twoCopies() {
   const world = new World(['a', 'b', 'c', 'd'])
   world.publish()
@@ -133,14 +133,14 @@ function twoCopies() {
   return { world, pushes }
 }
 
-test('a copy that is over while it has its turn gives it away', () => {
+test('a copy that ends during its run lets the next one run', () => {
   const { world, pushes } = twoCopies()
   world.change({ assigned: ['a', 'b', 'd'] as StoreId[] })
   serve(world, 4 * TICK_MS)
   assert.deepEqual([pushes.to('c'), pushes.to('d')], [2 * RUN_BLOCKS, 2 * RUN_BLOCKS])
 })
 
-test('a copy that waits for its turn for longer than a stream may stand still is not opened anew', () => {
+test('a copy that is throttled for longer than the stream timeout is not opened again', () => {
   const { world, pushes } = twoCopies()
   serve(world, TIMERS.slowMs - 4 * TICK_MS)
   pushes.letArrive()
@@ -149,47 +149,47 @@ test('a copy that waits for its turn for longer than a stream may stand still is
   assert.deepEqual([pushes.opens('c'), pushes.opens('d')], [1, 1])
 })
 
-test('copies take turns in the order in which they asked, one at a time', () => {
-  const pace = new CopyThrottle()
-  const turns: string[] = []
-  const copier = (name: string): Copier => ({ kind: 'filling', onTurn: () => turns.push(name) })
+test('copies run one at a time, in the order of their requests', () => {
+  const throttle = new CopyThrottle()
+  const runs: string[] = []
+  const copier = (name: string): Copier => ({ kind: 'filling', onGranted: () => runs.push(name) })
   const [a, b] = [copier('a'), copier('b')]
   const at = (now: number): Context => ({ now }) as Context
-  pace.onServed(0)
-  pace.ask(a)
-  pace.ask(b)
-  pace.endStep(at(0))
-  pace.endStep(at(5))
-  assert.deepEqual(turns, ['a'])
-  pace.done(at(5), a)
-  pace.ask(a)
-  pace.endStep(at(5))
-  assert.deepEqual(turns, ['a', 'b'], 'a pause of less than a tick is owed')
-  pace.done(at(15), b)
-  pace.endStep(at(119))
-  assert.deepEqual(turns, ['a', 'b'], 'seven times 15 ms')
-  pace.endStep(at(120))
-  pace.ask(b)
-  pace.leave(at(120), a)
-  pace.endStep(at(120))
-  assert.deepEqual(turns, ['a', 'b', 'a', 'b'], 'one that ends gives its turn away')
-  pace.ask(a)
-  pace.endStep(at(SERVED_MS))
-  assert.deepEqual(turns, ['a', 'b', 'a', 'b'])
-  pace.endStep(at(SERVED_MS + 1))
-  assert.deepEqual(turns, ['a', 'b', 'a', 'b', 'a'], 'nobody is served any more')
+  throttle.onServed(0)
+  throttle.request(a)
+  throttle.request(b)
+  throttle.endStep(at(0))
+  throttle.endStep(at(5))
+  assert.deepEqual(runs, ['a'])
+  throttle.done(at(5), a)
+  throttle.request(a)
+  throttle.endStep(at(5))
+  assert.deepEqual(runs, ['a', 'b'], 'a pause of less than a tick accumulates')
+  throttle.done(at(15), b)
+  throttle.endStep(at(119))
+  assert.deepEqual(runs, ['a', 'b'], 'seven times 15 ms')
+  throttle.endStep(at(120))
+  throttle.request(b)
+  throttle.leave(at(120), a)
+  throttle.endStep(at(120))
+  assert.deepEqual(runs, ['a', 'b', 'a', 'b'], 'a copy that ends lets the next one run')
+  throttle.request(a)
+  throttle.endStep(at(SERVED_MS))
+  assert.deepEqual(runs, ['a', 'b', 'a', 'b'])
+  throttle.endStep(at(SERVED_MS + 1))
+  assert.deepEqual(runs, ['a', 'b', 'a', 'b', 'a'], 'no client is served any more')
 })
 
-test('one whose replica hangs loses its turn', () => {
-  const pace = new CopyThrottle()
-  const turns: string[] = []
+test('a copy whose replica hangs lets the next one run', () => {
+  const throttle = new CopyThrottle()
+  const runs: string[] = []
   const at = (now: number): Context => ({ now }) as Context
-  for (const name of ['a', 'b']) pace.ask({ kind: 'filling', onTurn: () => turns.push(name) })
-  pace.onServed(0)
-  pace.endStep(at(0))
-  pace.onServed(TIMERS.slowMs)
-  pace.endStep(at(TIMERS.slowMs))
-  assert.deepEqual(turns, ['a'])
-  pace.endStep(at(TIMERS.slowMs + 1))
-  assert.deepEqual(turns, ['a', 'b'])
+  for (const name of ['a', 'b']) throttle.request({ kind: 'filling', onGranted: () => runs.push(name) })
+  throttle.onServed(0)
+  throttle.endStep(at(0))
+  throttle.onServed(TIMERS.slowMs)
+  throttle.endStep(at(TIMERS.slowMs))
+  assert.deepEqual(runs, ['a'])
+  throttle.endStep(at(TIMERS.slowMs + 1))
+  assert.deepEqual(runs, ['a', 'b'])
 })

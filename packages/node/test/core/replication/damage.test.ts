@@ -24,7 +24,7 @@ function takeOver(world: World): void {
   world.settle()
 }
 
-test('A2.6: a block that is damaged wherever it is does not keep a new primary from serving the others', () => {
+test('A2.6: a block that is damaged on every store does not keep a new primary from serving the others', () => {
   const world = rotten('b', 'c')
   takeOver(world)
   const [bad, good] = [read(0, 2), read(1, 2)]
@@ -41,12 +41,12 @@ test('A2.6: a block that is damaged wherever it is does not keep a new primary f
   assert.deepEqual(world.readBack(written.request), blockOf(6), 'a write of the whole block ends it')
 })
 
-test('A2.6: stores that all lack a good copy of a block ask each other once, and no more', () => {
+test('A2.6: stores that all lack a good copy of a block send each other one request, and no more', () => {
   const world = rotten('a', 'b', 'c')
   let fetches = 0
   world.hold = (_from, _to, message) => {
     if (message.type === 'fetch-block') fetches += 1
-    // What goes on for ever would never settle.
+    // An endless exchange would never settle.
     return fetches > 100
   }
   const bad = read(0)
@@ -56,7 +56,7 @@ test('A2.6: stores that all lack a good copy of a block ask each other once, and
   assert.ok(fetches < 10, `${fetches} messages asked for it`)
 })
 
-test('A2.6: a block that is damaged at the new primary alone is repaired before it serves', () => {
+test('A2.6: a block that is damaged only at the new primary is repaired before it serves', () => {
   const world = rotten('c')
   world.host('b').disk.damaged.add(0)
   world.host('c').disk.damaged.delete(0)
@@ -67,7 +67,7 @@ test('A2.6: a block that is damaged at the new primary alone is repaired before 
   assert.deepEqual(world.readBack(reading.request), blockOf(5))
 })
 
-test('a damaged block whose versions differ still keeps its copy waiting: going on would lose the newer one', () => {
+test('a damaged block whose versions differ blocks the copy: to go on would lose the newer version', () => {
   const world = active({ minInSync: 1 })
   world.ask('a', write(0, 5, 1))
   world.settle()
@@ -89,7 +89,7 @@ test('a damaged block whose versions differ still keeps its copy waiting: going 
   assert.deepEqual([stream?.phase, stream?.marked, stream?.behindBlocks], ['copying', false, 1])
 })
 
-test('a read that waits for a repair is told at once when its primary is over', () => {
+test('a read that waits for a repair fails at once when its primary steps down', () => {
   const world = rotten('a')
   world.hold = (_from, _to, message) => message.type === 'fetch-block'
   const reading = read(0)
@@ -100,20 +100,20 @@ test('a read that waits for a repair is told at once when its primary is over', 
   assert.deepEqual(world.codes(reading.request), [ERRORS.NOT_PRIMARY.number])
 })
 
-test('A2.6: what a replica finds damaged by itself it gets from another store, without a stream', () => {
+test('A2.6: a replica repairs damage that it finds itself from another store, without a stream', () => {
   const world = rotten('c')
   world.scrub('c', 0)
   world.settle()
   assert.equal(world.host('c').disk.damaged.size, 0)
   assert.deepEqual(world.host('c').disk.bytes.get(0), blockOf(5))
-  const told = world.host('c').events.map(({ what }) => what)
+  const reported = world.host('c').events.map(({ what }) => what)
   assert.deepEqual(
-    told.filter((what) => what.startsWith('block-')),
+    reported.filter((what) => what.startsWith('block-')),
     ['block-damaged', 'block-repaired'],
   )
 })
 
-test('A2.6: a replica goes on to the next store where the first is damaged too, which repairs itself by what it was asked', () => {
+test('A2.6: a replica tries the next store where the first is damaged too, which then repairs itself', () => {
   const world = rotten('b', 'c')
   // The primary is asked last: b first, by the order of the map.
   world.change({ inSync: ['b', 'a', 'c'] as StoreId[] })
@@ -122,7 +122,7 @@ test('A2.6: a replica goes on to the next store where the first is damaged too, 
   for (const store of ['b', 'c']) assert.equal(world.host(store).disk.damaged.size, 0, store)
 })
 
-test('a block that was written while its damage was told is not damaged any more', () => {
+test('a block that was written while its damage was reported is not damaged any more', () => {
   const world = rotten('c')
   world.hold = (_from, to, message) => to === 'c' && message.type === 'fetched-block'
   world.scrub('c', 0)
@@ -136,7 +136,7 @@ test('a block that was written while its damage was told is not damaged any more
   assert.deepEqual(world.host('c').disk.bytes.get(0), blockOf(6))
 })
 
-test('a repair that was on its way when its replica was deleted writes nothing', () => {
+test('a repair that is pending when its replica is deleted writes nothing', () => {
   const world = rotten('c')
   world.hold = (_from, to, message) => to === 'c' && message.type === 'fetched-block'
   world.scrub('c', 0)
@@ -148,7 +148,7 @@ test('a repair that was on its way when its replica was deleted writes nothing',
   assert.ok(world.host('c').disk.damaged.has(0))
 })
 
-test('a store may leave only where enough others that are up are in sync, and one that can lead', () => {
+test('a store may leave only where enough other stores are up and in sync, and one of them can lead', () => {
   const world = active({ minInSync: 2 })
   const mayLeave = (store: string) => world.host(store).replication.mayLeave
   assert.ok(mayLeave('a') && mayLeave('c'))
@@ -171,7 +171,7 @@ test('a store may leave only where enough others that are up are in sync, and on
   assert.ok(mayLeave('c'), 'there will never be three others')
 })
 
-test('a store may leave where all replicas have to be in sync, once all others are', () => {
+test('a store may leave where all replicas have to be in sync, once all others are in sync', () => {
   const world = active({ minInSync: 3 })
   const mayLeave = (store: string) => world.host(store).replication.mayLeave
   assert.ok(mayLeave('c'))
@@ -195,7 +195,7 @@ function suspectWithRot(): World {
   return world
 }
 
-test('amendment 11: a suspect store reads all its bytes before it counts, and gets those that rotted', () => {
+test('amendment 11: a suspect store reads all its bytes before it counts, and rotten blocks are repaired', () => {
   const world = suspectWithRot()
   world.start('c')
   world.publish()
@@ -212,7 +212,7 @@ test('amendment 11: a suspect store reads all its bytes before it counts, and ge
   )
 })
 
-test('amendment 11: a suspect store answers no OPEN while it reads, and reads once whoever asks meanwhile', () => {
+test('amendment 11: a suspect store responds to no OPEN while it reads, and reads once for all of them', () => {
   const world = suspectWithRot()
   const c = world.host('c')
   c.autoRead = false
@@ -226,7 +226,7 @@ test('amendment 11: a suspect store answers no OPEN while it reads, and reads on
   world.settle()
   world.pass(25_000)
   assert.equal(opened, 0)
-  assert.equal(c.reads.length, 1, 'streams that were opened anew wait for the same reading')
+  assert.equal(c.reads.length, 1, 'streams that were opened again wait for the same reading')
   world.finishReads('c')
   world.settle()
   assert.equal(opened, 1)
@@ -235,7 +235,7 @@ test('amendment 11: a suspect store answers no OPEN while it reads, and reads on
   assert.equal(c.disk.damaged.size, 0)
 })
 
-test('amendment 11: a store that is believed reads nothing before it is compared', () => {
+test('amendment 11: a trusted store reads nothing before it is compared', () => {
   const world = suspectWithRot()
   world.host('c').trust = 'trusted'
   world.start('c')
@@ -244,7 +244,7 @@ test('amendment 11: a store that is believed reads nothing before it is compared
   assert.ok(!world.host('c').events.some(({ what }) => what === 'replica-verified'))
 })
 
-test('amendment 11: a replica that is deleted while it is read ends the reading', () => {
+test('amendment 11: the deletion of a replica ends its reading', () => {
   const world = suspectWithRot()
   const c = world.host('c')
   c.autoRead = false

@@ -49,7 +49,7 @@ function remembered(world: World, store: string): SessionId[] {
     .windows.map(({ session }) => session)
 }
 
-test('amendment 31: a session that the map does not name writes nothing, in its own generation either', () => {
+test('amendment 31: a session that the map does not name cannot write, even in its own generation', () => {
   const world = shared([1, 2])
   assert.equal(ask(world, writeOf(1)), OK)
   hold(world, [2])
@@ -64,7 +64,7 @@ test('amendment 31: before feature level 1 a session ends with its generation on
   assert.equal(ask(world, writeOf(1)), OK)
 })
 
-test('amendment 31: before feature level 1 no session is refused for want of a window', () => {
+test('amendment 31: before feature level 1 no session is refused for lack of a window', () => {
   const world = active()
   for (let session = 1; session <= LIMITS.sessionWindows + 8; session++) {
     hold(world, [session])
@@ -73,7 +73,7 @@ test('amendment 31: before feature level 1 no session is refused for want of a w
   assert.ok(world.identical())
 })
 
-test('amendment 31: ten sessions after each other leave as many windows as hold the volume, on every store and its disk', () => {
+test('amendment 31: after ten sessions in a row only those that hold the volume have windows, on every store and its disk', () => {
   const world = shared([100])
   assert.equal(ask(world, writeOf(100)), OK)
   for (let session = 1; session <= 10; session++) {
@@ -85,7 +85,7 @@ test('amendment 31: ten sessions after each other leave as many windows as hold 
   assert.ok(world.identical())
 })
 
-test('amendment 31: a store that learns of an operation before its session keeps the window', () => {
+test('amendment 31: a store that receives an operation before it learns of the session keeps the window', () => {
   const world = shared([1])
   // c hears of nothing but operations: its map names neither 2 nor 3.
   hold(world, [1, 2], ['a', 'b'])
@@ -101,7 +101,7 @@ test('amendment 31: a store that learns of an operation before its session keeps
   assert.deepEqual(remembered(world, 'c'), [2, 3, 4])
 })
 
-test('amendment 31: a replica that cannot forget takes its windows from the primary anew', () => {
+test('amendment 31: a replica that cannot drop a window takes all windows from the primary again', () => {
   const world = shared([1])
   const sessions = LIMITS.sessionWindows + 8
   for (let session = 1; session <= sessions; session++) {
@@ -109,16 +109,16 @@ test('amendment 31: a replica that cannot forget takes its windows from the prim
     renew(world, ['a', 'b'])
     const message = writeOf(session)
     world.ask('a', message)
-    // The stream to c may be opened anew meanwhile.
+    // The stream to c may be opened again meanwhile.
     world.pass(4 * TIMERS.tickMs)
     assert.deepEqual(world.codes(message.request), [OK])
   }
   assert.ok(remembered(world, 'c').length <= LIMITS.sessionWindows)
-  assert.ok(world.host('c').events.some(({ reason }) => reason === 'operations of too many sessions to remember'))
+  assert.ok(world.host('c').events.some(({ reason }) => reason === 'too many sessions with operations to remember'))
   assert.deepEqual(remembered(world, 'a'), [sessions])
 })
 
-test('amendment 31: a primary that may forget nobody gives one session more no seq', () => {
+test('amendment 31: a primary that cannot drop a session orders no operation of one more session', () => {
   const world = shared([1])
   const sessions = Array.from({ length: LIMITS.sessionWindows }, (_, at) => at + 1)
   for (const session of sessions) {
@@ -139,7 +139,7 @@ test('an operation beyond the window of its session is refused', () => {
   assert.equal(ask(world, { ...message, operation }), ERRORS.OUT_OF_RANGE.number)
 })
 
-test('amendment 31: who took windows of another store over waits for a map as new before it takes writes', () => {
+test('amendment 31: a primary that took over windows of another store waits for a map as new before it takes writes', () => {
   const world = shared([1])
   assert.equal(ask(world, writeOf(1)), OK)
   // b has what it has by a MARK, and its map is not known to be newer than that.

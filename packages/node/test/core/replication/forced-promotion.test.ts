@@ -8,7 +8,7 @@ import { EXTENT, read, write } from './requests.ts'
 const OK = ERRORS.OK.number
 const epoch = (n: number) => n as Epoch
 
-/** Control names a store by force, as an operator asked: alone in sync, in a new history. */
+/** Control names a store by force, as an operator asked: alone in sync, in a new timeline. */
 function force(world: World, store: string, n: number, counter = 1): void {
   const forced = { extent: EXTENT, epoch: epoch(n), store: store as StoreId, acknowledged: false, changedAt: 1 }
   for (const host of world.hosts.values()) host.map.forced.set(EXTENT, forced)
@@ -16,7 +16,7 @@ function force(world: World, store: string, n: number, counter = 1): void {
   world.settle()
 }
 
-/** c was taken out; a and b went on and are gone. */
+/** c was taken out; a and b went on and are down. */
 function leftBehind(): World {
   const world = active({ minInSync: 1 })
   world.ask('a', write(0, 1, 1))
@@ -34,7 +34,7 @@ function leftBehind(): World {
   return world
 }
 
-test('A2.10: a store that was forced serves what it has, although others know of commits that it lacks', () => {
+test('A2.10: a store that was promoted by force serves what it has, although others know of commits that it lacks', () => {
   const world = leftBehind()
   force(world, 'c', 2, 2)
   const reading = read(0, 2)
@@ -44,14 +44,14 @@ test('A2.10: a store that was forced serves what it has, although others know of
   world.start('a')
   world.settle()
   world.pass(1500)
-  assert.deepEqual(world.host('c').released, [], 'commits of the history before prove nothing')
+  assert.deepEqual(world.host('c').released, [], 'commits of the old timeline prove nothing')
   const writing = write(1, 50, 50, { epoch: epoch(2) })
   world.ask('c', writing)
   world.settle()
   assert.deepEqual(world.codes(writing.request), [OK])
 })
 
-test('A2.10: stores of the history before are brought to the new one, and lead it afterwards like any other', () => {
+test('A2.10: stores of the old timeline are brought to the new one, and lead it afterwards like any other', () => {
   const world = leftBehind()
   force(world, 'c', 2, 2)
   world.start('a')
@@ -73,7 +73,7 @@ test('A2.10: stores of the history before are brought to the new one, and lead i
   assert.deepEqual(
     world.host('a').released,
     [],
-    'what a and b remember of the history before does not reach into this one',
+    'what a and b remember of the old timeline does not reach into this one',
   )
   const reading = read(1, 3)
   world.ask('a', reading)
@@ -81,7 +81,7 @@ test('A2.10: stores of the history before are brought to the new one, and lead i
   assert.equal(world.readBack(reading.request)?.[0], 50)
 })
 
-test('A2.10: a restart of the forced store does not bring the history before back', () => {
+test('A2.10: a restart of the promoted store does not bring the old timeline back', () => {
   const world = leftBehind()
   world.host('c').autoSync = false
   force(world, 'c', 2, 2)

@@ -7,13 +7,13 @@ import { EXTENT } from './requests.ts'
 const epochs = (list: readonly { epoch: Epoch; promised: Epoch }[]) =>
   list.map(({ epoch, promised }) => [epoch, promised])
 
-test('amendment 35: a store that control names below its promise tells it, and leads above it', () => {
+test('amendment 35: a store that control names below its promise reports the promise, and leads above it', () => {
   const world = active()
   world.kill('a')
   world.change({ epoch: 9 as Epoch, primary: { store: 'b' as StoreId, counter: 1 }, inSync: ['b', 'c'] as StoreId[] })
   world.settle()
   assert.ok(world.host('b').events.some(({ what }) => what === 'extent-active'))
-  // Control's log went back: stores that start now are told what it held before.
+  // Control's log went back: stores that start now get the map as it was before.
   for (const store of ['b', 'c']) world.kill(store)
   world.change({ epoch: 4 as Epoch, primary: { store: 'c' as StoreId, counter: 2 }, inSync: ['b', 'c'] as StoreId[] })
   for (const store of ['b', 'c']) world.start(store)
@@ -30,16 +30,16 @@ test('amendment 35: a store that control names below its promise tells it, and l
   }
   world.change({ epoch: 10 as Epoch })
   world.settle()
-  const told = world.host('c').promises.length
+  const reported = world.host('c').promises.length
   world.pass(2500)
   assert.ok(world.host('c').events.some(({ what, epoch }) => what === 'extent-active' && epoch === 10))
-  assert.equal(world.host('c').promises.length, told, 'control named a higher one')
+  assert.equal(world.host('c').promises.length, reported, 'control named a higher one')
 })
 
-test('amendment 35: a map that is behind the primary for a moment is not told of', () => {
+test('amendment 35: a map that is behind the primary for a moment is not reported', () => {
   const world = active()
   world.kill('a')
-  // c promises to b before the map tells it of that epoch.
+  // c promises to b before its map has that epoch.
   world.change({ epoch: 2 as Epoch, primary: { store: 'b' as StoreId, counter: 1 }, inSync: ['b', 'c'] as StoreId[] }, [
     'b',
   ])
@@ -50,7 +50,7 @@ test('amendment 35: a map that is behind the primary for a moment is not told of
   assert.deepEqual(world.host('c').promises, [])
 })
 
-test('amendment 35: a primary that is told of a higher promise passes it on while the map names its own epoch', () => {
+test('amendment 35: a primary reports a higher promise to control while the map names its own epoch', () => {
   const world = active()
   world.kill('b')
   world.host('b').disk.head = { ...world.host('b').disk.head, promised: 7 as Epoch }

@@ -18,7 +18,7 @@ export class Host {
   readonly pending: { token: number }[] = []
   readonly changes: SetChange[] = []
   readonly released: { reason: string; epoch: Epoch }[] = []
-  /** What it told control of its promises. */
+  /** The promises that it reported to control. */
   readonly promises: { extent: ExtentId; epoch: Epoch; promised: Epoch }[] = []
   readonly events: { what: string; [key: string]: unknown }[] = []
   /** Commits become durable by themselves. */

@@ -5,7 +5,7 @@ import { active } from './active.ts'
 import type { World } from './kit.ts'
 import { blockOf, EXTENT, read, write } from './requests.ts'
 
-/** Until replicas have been told how far the extent is committed. */
+/** Until replicas have been notified of the commit point. */
 const TOLD_MS = TIMERS.commitNewsMs + 4 * TIMERS.tickMs
 
 /** Counts how often the primary on `a` is looked at: that begins with a look at its record. */
@@ -20,7 +20,7 @@ function countLooks(world: World): { looks: number } {
   return count
 }
 
-test('a quiet extent costs nothing at a tick, and is looked at again once an input reached it', () => {
+test('an idle extent costs nothing at a tick, and is busy again once an input reached it', () => {
   const world = active()
   world.pass(TOLD_MS)
   const count = countLooks(world)
@@ -33,7 +33,7 @@ test('a quiet extent costs nothing at a tick, and is looked at again once an inp
   assert.ok(count.looks > 0, 'its write is on its way')
 })
 
-test('an extent of which a replica is away costs nothing at a tick, and wakes when its store is heard again', () => {
+test('an extent with a replica that is away costs nothing at a tick, and is busy again when its store is heard', () => {
   const world = active()
   world.kill('c')
   const count = countLooks(world)
@@ -61,7 +61,7 @@ test('a store that is heard again without a new connection wakes its extents', (
   assert.ok(count.looks > 0)
 })
 
-test('a silent replica that control keeps in the set is looked at until it has left', () => {
+test('an extent stays busy while a silent replica is in the set', () => {
   const world = active({ minInSync: 3 })
   world.kill('c')
   world.pass(TIMERS.silentMs + 4 * TIMERS.tickMs)
@@ -72,7 +72,7 @@ test('a silent replica that control keeps in the set is looked at until it has l
   assert.deepEqual(world.host('a').changes.at(-1)?.inSync, ['a', 'b'])
 })
 
-test('a completion reaches its extent: a read that finds damage asks the next replica where one does not answer', () => {
+test('a completion reaches its extent: a read that finds damage tries the next replica where one does not respond', () => {
   const world = active()
   world.ask('a', write(0, 5, 1))
   world.settle()
@@ -88,39 +88,39 @@ test('a completion reaches its extent: a read that finds damage asks the next re
   assert.deepEqual(world.readBack(reading.request), blockOf(5))
 })
 
-test('amendment 26: replicas of an extent that fell idle are told once how far it is committed, and it is quiet then', () => {
+test('amendment 26: replicas of an extent without writes are notified of the commit point once, and then it is idle', () => {
   const world = active()
-  const told: string[] = []
+  const notices: string[] = []
   world.hold = (_from, to, message) => {
-    if (message.type === 'confirm') told.push(`${to} ${message.commitSeq}`)
+    if (message.type === 'confirm') notices.push(`${to} ${message.commitSeq}`)
     return false
   }
   world.ask('a', write(0, 5, 1))
   world.settle()
   assert.deepEqual([world.host('b').disk.head.commitSeq, world.host('b').disk.head.lastSeq], [1, 2], 'one behind')
   world.pass(TOLD_MS)
-  assert.deepEqual(told, ['b 2', 'c 2'])
+  assert.deepEqual(notices, ['b 2', 'c 2'])
   for (const store of ['a', 'b', 'c']) assert.equal(world.host(store).disk.head.commitSeq, 2, store)
   const count = countLooks(world)
   world.pass(10 * TIMERS.commitNewsMs)
-  assert.deepEqual([count.looks, told.length], [0, 2])
+  assert.deepEqual([count.looks, notices.length], [0, 2])
 })
 
-test('amendment 26: what is told counts only on a live stream of that primary, and for what the replica has', () => {
+test('amendment 26: a commit point counts only on a live stream of that primary, and for what the replica has', () => {
   const world = active()
   world.ask('a', write(0, 5, 1))
   world.settle()
   const confirm = { type: 'confirm' as const, extent: EXTENT, round: 0 }
   const seqOf = () => world.host('b').disk.head.commitSeq
-  world.tell('a', 'b', { ...confirm, epoch: 1 as Epoch, commitSeq: 3 as Seq })
+  world.deliver('a', 'b', { ...confirm, epoch: 1 as Epoch, commitSeq: 3 as Seq })
   assert.equal(seqOf(), 1, 'it has no write 3')
-  world.tell('a', 'b', { ...confirm, epoch: 2 as Epoch, commitSeq: 2 as Seq })
+  world.deliver('a', 'b', { ...confirm, epoch: 2 as Epoch, commitSeq: 2 as Seq })
   assert.equal(seqOf(), 1, 'there is no primary of epoch 2')
-  world.tell('a', 'b', { ...confirm, epoch: 1 as Epoch, commitSeq: 2 as Seq })
+  world.deliver('a', 'b', { ...confirm, epoch: 1 as Epoch, commitSeq: 2 as Seq })
   assert.equal(seqOf(), 2)
 })
 
-test('amendment 26: over a link that cannot say it nobody is told', () => {
+test('amendment 26: a replica on an older wire version is not notified of the commit point', () => {
   const world = active()
   world.wireVersion = 2
   world.ask('a', write(0, 5, 1))

@@ -105,7 +105,7 @@ export class World {
       leaseHeld: () => host.lease,
       mapAsOf: () => host.mapAsOf,
       requestChange: (_ctx, change) => host.changes.push(change),
-      tellPromises: (_ctx, extents) => host.promises.push(...extents),
+      reportPromises: (_ctx, extents) => host.promises.push(...extents),
       release: (_ctx, extents, reason) => {
         for (const { epoch } of extents) host.released.push({ reason, epoch })
       },
@@ -250,7 +250,7 @@ export class World {
     }
   }
 
-  /** A store reads a block by itself, as a scrub does, and tells its machine if it is damaged. */
+  /** A store reads a block by itself, as a scrub does, and reports damage to its machine. */
   scrub(store: string, block: number): void {
     const host = this.host(store)
     const loaded = host.disk.load(block)
@@ -319,7 +319,7 @@ export class World {
     }
   }
 
-  /** Control commits what a primary asked for last, and tells it so. */
+  /** Control commits the last request of a primary, and responds. */
   grant(store: string): SetChange {
     const host = this.host(store)
     const change = host.changes.pop()
@@ -330,7 +330,7 @@ export class World {
     return change
   }
 
-  /** Control answers what a store gave up, and names nobody else. */
+  /** Control responds to the releases of a store, and names no other primary. */
   refuseRelease(store: string): void {
     const host = this.host(store)
     const extents = host.released.map(({ epoch }) => ({ extent: EXTENT, epoch }))
@@ -361,7 +361,7 @@ export class World {
     }
   }
 
-  /** The process dies: what is not durable is gone, its links go down. */
+  /** The process dies: what is not durable is lost, its links go down. */
   kill(store: string): void {
     const host = this.host(store)
     host.up = false
@@ -400,7 +400,7 @@ export class World {
   }
 
   /** A message between two stores that no machine sent. */
-  tell(from: string, to: string, message: Message): void {
+  deliver(from: string, to: string, message: Message): void {
     const [source, target] = [from, to] as StoreId[]
     const link = this.linkTo(source as StoreId, target as StoreId)
     this.run(target as StoreId, (ctx) => this.host(to).replication.onMessage(ctx, link, message))

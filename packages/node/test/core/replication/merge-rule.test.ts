@@ -23,7 +23,7 @@ test('amendment 11: the highest version comes first, by epoch before seq; of one
   )
 })
 
-test('amendment 11: a damaged copy is none', () => {
+test('amendment 11: a damaged copy does not count', () => {
   const copies = [copy('a', 3, 1, true), copy('b', 2, 1), copy('c', 3, 1)]
   assert.deepEqual(
     byVersion(copies).map(({ holder }) => holder),
@@ -38,7 +38,7 @@ const window = (
   cancelled: number[] = [],
 ) => ({ session: 7 as SessionId, generation: 1, lowMark: 1, ...more, applied, cancelled }) as unknown as SessionWindow
 
-test('amendment 13: what any store remembers is remembered; what needs no answer any more is not', () => {
+test('amendment 13: an operation that any store remembers is kept, unless it needs no response any more', () => {
   const merged = mergeWindows([
     window({ lowMark: 3 }, [
       [3, 30],
@@ -60,7 +60,7 @@ test('amendment 13: what any store remembers is remembered; what needs no answer
   ])
 })
 
-test('amendment 13: where one store applied what another one cancelled the later of the two counts', () => {
+test('amendment 13: where one store applied an operation that another cancelled the later of the two counts', () => {
   const applied = (seq: number) => window({}, [[4, seq]])
   const cancelled = (seq: number) => window({}, [[4, seq]], [4])
   assert.deepEqual(mergeWindows([applied(40), cancelled(41)]), [cancelled(41)])

@@ -30,7 +30,7 @@ function allDown(): World {
   return world
 }
 
-/** A record of the log is gone: the block is as if it never was written. */
+/** A record of the log is lost: the block is as if it never was written. */
 function drop(world: World, store: string, block: number): void {
   const { disk } = world.host(store)
   disk.table.set(block, ABSENT_VERSION)
@@ -109,7 +109,7 @@ test('amendment 11: a copy with a good checksum wins over a damaged one, of the 
   for (const store of STORES) assert.equal(world.host(store).disk.damaged.size, 0)
 })
 
-test('amendment 11: nothing is served before every suspect store has said what it holds', () => {
+test('amendment 11: nothing is served before every suspect store has reported what it holds', () => {
   const world = allDown()
   drop(world, 'b', 1)
   drop(world, 'c', 1)
@@ -118,13 +118,13 @@ test('amendment 11: nothing is served before every suspect store has said what i
   world.pass(20_000)
   assert.deepEqual(reads(world, 'b', 1, 2).code, ERRORS.WAIT.number)
   assert.deepEqual(world.host('b').released, [])
-  assert.deepEqual(world.host('b').changes, [], 'nobody is taken out of the set meanwhile')
+  assert.deepEqual(world.host('b').changes, [], 'no store is taken out of the set meanwhile')
   world.cut.clear()
   world.pass(200)
   assert.deepEqual(reads(world, 'b', 1, 2).bytes, blockOf(2))
 })
 
-test('amendment 11: a merge that was begun goes on with the next life of a store, and with the next life of its own', () => {
+test('amendment 11: a merge survives a restart of a source and of the primary itself', () => {
   const world = allDown()
   drop(world, 'b', 1)
   drop(world, 'b', 300)
@@ -135,7 +135,7 @@ test('amendment 11: a merge that was begun goes on with the next life of a store
   assert.deepEqual(phases(world, 'b'), ['b ready', 'a ready', 'c ready'])
   world.kill('a')
   world.hold = () => false
-  assert.deepEqual(phases(world, 'b'), ['b ready', 'a closed', 'c ready'], 'people are told for whom it waits')
+  assert.deepEqual(phases(world, 'b'), ['b ready', 'a closed', 'c ready'], 'the status shows what it waits for')
   world.start('a')
   world.publish()
   world.settle()
@@ -157,7 +157,7 @@ test('amendment 11: a merge that was begun goes on with the next life of a store
   assert.ok(again.identical())
 })
 
-test('amendments 11 and 13: operations that any of them remembers are not done again', () => {
+test('amendments 11 and 13: operations that any of the stores remembers are not done again', () => {
   const world = allDown()
   for (const store of ['b', 'c']) {
     const { disk } = world.host(store)
@@ -174,7 +174,7 @@ test('amendments 11 and 13: operations that any of them remembers are not done a
   assert.deepEqual(world.versionAt('b', 300), before)
 })
 
-test('amendment 11: a block that is damaged wherever it is reads as damaged, not as what it never was', () => {
+test('amendment 11: a block that is damaged on every store reads as damaged, not as zeroes', () => {
   const world = allDown()
   for (const store of STORES) rot(world, store, 1)
   merge(world, 'b', 2)
@@ -182,7 +182,7 @@ test('amendment 11: a block that is damaged wherever it is reads as damaged, not
   assert.deepEqual(reads(world, 'b', 0, 2).bytes, blockOf(4))
 })
 
-test('A2.8-4: a store that has nothing of a block of which all copies are damaged gives the extent up', () => {
+test('A2.8-4: a primary that has no version of a block whose copies are all damaged releases the extent', () => {
   const world = allDown()
   drop(world, 'b', 1)
   for (const store of ['a', 'c']) rot(world, store, 1)
@@ -193,7 +193,7 @@ test('A2.8-4: a store that has nothing of a block of which all copies are damage
   )
 })
 
-test('amendment 11: a merge ends when somebody was promised more', () => {
+test('amendment 11: a merge ends when a higher epoch was promised', () => {
   const world = allDown()
   world.cut.add('a>b')
   merge(world, 'b', 2)
@@ -207,7 +207,7 @@ test('amendment 11: a merge ends when somebody was promised more', () => {
 
 // From the side of a store whose own copy loses, and of one that has the better copy.
 for (const merging of ['a', 'c']) {
-  test(`amendment 13: what a better copy rolls back when ${merging} merges is done again when it is sent again`, () => {
+  test(`amendment 13: an operation that a better copy rolls back when ${merging} merges is done again when it is retried`, () => {
     const world = active()
     // Only a has the first; b and c never heard of it and have a write of another epoch in its place.
     world.hold = (_from, _to, message) => message.type === 'replicate'

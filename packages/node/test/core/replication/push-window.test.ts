@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PushWindow } from '../../../src/core/replication/push-window.ts'
 
-test('bytes are on their way until their push, or a later one, is acknowledged', () => {
+test('bytes are in flight until their push, or a later one, is acknowledged', () => {
   const window = new PushWindow()
   assert.equal(window.last, 0)
   assert.deepEqual([window.send(10), window.send(20), window.send(30)], [1, 2, 3])
@@ -17,7 +17,7 @@ test('bytes are on their way until their push, or a later one, is acknowledged',
   assert.equal(window.send(5), 4)
 })
 
-test('what is being read counts, and stays when pushes are acknowledged', () => {
+test('bytes that are being read count, and stay when blocks are acknowledged', () => {
   const window = new PushWindow()
   window.reserve(4096)
   window.acknowledge(window.send(64))
@@ -26,7 +26,7 @@ test('what is being read counts, and stays when pushes are acknowledged', () => 
   assert.equal(window.bytes, 0)
 })
 
-test('a new stream counts from the beginning', () => {
+test('a new stream counts from 1', () => {
   const window = new PushWindow()
   for (let push = 1; push <= 5000; push++) window.acknowledge(window.send(64))
   assert.equal(window.last, 5000)
@@ -34,7 +34,7 @@ test('a new stream counts from the beginning', () => {
   assert.deepEqual([window.bytes, window.last, window.send(1)], [0, 0, 1])
 })
 
-test('numbers and bytes stay right while the front is dropped, however far acknowledgements lag behind', () => {
+test('numbers and bytes stay right while the front is dropped, however far acknowledgements lag', () => {
   const window = new PushWindow()
   let acknowledged = 0
   for (let push = 1; push <= 20_000; push++) {
@@ -47,7 +47,7 @@ test('numbers and bytes stay right while the front is dropped, however far ackno
   }
 })
 
-test('a million pushes are acknowledged one by one in no time: a trim beside a copy must not stop the event loop', () => {
+test('a million blocks are acknowledged one by one quickly: a trim beside a copy must not stop the event loop', () => {
   const window = new PushWindow()
   const pushes = 1_000_000
   for (let push = 0; push < pushes; push++) window.send(64)

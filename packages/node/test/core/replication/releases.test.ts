@@ -17,13 +17,13 @@ function cutOff(): World {
   const world = active({ minInSync: 2 })
   for (const other of ['b', 'c']) world.cut.add(`a>${other}`)
   world.pass(leaseExpiryMs())
-  assert.deepEqual(world.host('a').changes, [], 'a shrink below minInSync would serve nobody')
+  assert.deepEqual(world.host('a').changes, [], 'a shrink below minInSync would not help')
   assert.deepEqual(reasons(world), [])
   world.pass(2 * TIMERS.renewMs + 100)
   return world
 }
 
-test('amendment 18: a primary that is cut from replicas which control hears gives the extent up', () => {
+test('amendment 18: a primary that is cut off from replicas that control hears releases the extent', () => {
   const world = cutOff()
   assert.deepEqual(reasons(world), ['slow'])
   const reading = read(0)
@@ -39,7 +39,7 @@ test('amendment 18: a primary that is cut from replicas which control hears give
   assert.deepEqual(world.codes(writing.request), [OK])
 })
 
-test('amendment 18: where control names nobody else the primary goes on, and asks no second time for a while', () => {
+test('amendment 18: where control names no other primary it goes on, and does not release again for a while', () => {
   const world = cutOff()
   world.refuseRelease('a')
   const reading = read(0)
@@ -55,7 +55,7 @@ test('amendment 18: where control names nobody else the primary goes on, and ask
   assert.deepEqual(world.codes(writing.request), [OK])
 })
 
-test('amendment 18: a primary whose own disk makes nothing durable gives the extent up', () => {
+test('amendment 18: a primary whose own disk makes nothing durable releases the extent', () => {
   const world = active()
   world.host('a').autoSync = false
   const writing = write(0, 1, 1)
@@ -69,7 +69,7 @@ test('amendment 18: a primary whose own disk makes nothing durable gives the ext
   assert.deepEqual(world.codes(writing.request), [OK])
 })
 
-test('amendment 27: once the members changed it asks again', () => {
+test('amendment 27: a primary releases again once the members changed', () => {
   const world = active({ minInSync: 1 })
   world.change({ inSync: ['a', 'b'] as StoreId[] })
   world.pass(200)
@@ -100,7 +100,7 @@ test('amendment 27: replicas that died are not cut off before control can miss t
   assert.equal(world.answers.at(-1)?.type, 'read-done')
 })
 
-test('amendment 29: a primary whose own disk answers no read gives the extent up, also while nobody writes', () => {
+test('amendment 29: a primary whose own disk completes no read releases the extent, also while no client writes', () => {
   const world = active()
   world.host('a').autoRead = false
   const reading = read(0)
@@ -112,10 +112,10 @@ test('amendment 29: a primary whose own disk answers no read gives the extent up
   world.refuseRelease('a')
   world.pass(TIMERS.slowMs - 100)
   world.finishReads('a')
-  assert.equal(world.answers.at(-1)?.type, 'read-done', 'control named nobody else: it goes on')
+  assert.equal(world.answers.at(-1)?.type, 'read-done', 'control named no other primary: it goes on')
 })
 
-test('amendment 29: reads that wait for others in front of them are not slow', () => {
+test('amendment 29: reads that wait behind others are not slow', () => {
   const world = active()
   const { reads } = world.host('a')
   world.host('a').autoRead = false

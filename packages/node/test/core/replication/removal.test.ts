@@ -4,7 +4,7 @@ import { active } from './active.ts'
 import { World } from './kit.ts'
 import { write, zero } from './requests.ts'
 
-test('a volume that is removed while a replica makes its promise durable leaves nothing to be read', () => {
+test('after a volume is removed while a replica makes its promise durable nothing is read', () => {
   const world = new World(['a', 'b', 'c'])
   world.host('b').autoSync = false
   world.publish()
@@ -16,7 +16,7 @@ test('a volume that is removed while a replica makes its promise durable leaves 
   assert.equal(world.host('b').disk.exists, false)
 })
 
-test('a volume that is removed while a replica is copied to leaves nothing to be read or sent', () => {
+test('after a volume is removed during a copy nothing is read or sent', () => {
   const world = active()
   for (let block = 0; block < 600; block++) world.ask('a', write(block, 1, block + 1))
   world.settle()
@@ -38,7 +38,7 @@ test('a volume that is removed while a replica is copied to leaves nothing to be
   assert.ok(['a', 'b', 'c'].every((store) => !world.host(store).disk.exists))
 })
 
-test('A2.8: a primary that is over sends nothing more of a copy that it had begun', () => {
+test('A2.8: a primary that stepped down sends no more blocks of its copies', () => {
   const world = active()
   for (let block = 0; block < 600; block++) world.ask('a', write(block, 1, block + 1))
   world.settle()

@@ -9,7 +9,7 @@ const WAIT = ERRORS.WAIT.number
 /** After it a store that died is silent, and out of the set. */
 const SILENT_MS = TIMERS.silentMs + 300
 
-test('amendment 22: below minInSync the primary answers WAIT, and goes on reading', () => {
+test('amendment 22: below minInSync the primary refuses writes with WAIT, and serves reads', () => {
   const world = active({ minInSync: 2 })
   world.ask('a', write(0, 9, 1))
   world.settle()
@@ -41,7 +41,7 @@ test('A2.7: a silent replica leaves the ack set only once control has committed 
   assert.deepEqual(world.codes(writing.request), [OK])
 })
 
-test('A2.7: a store that asked to be added must acknowledge before control has answered, and never counts', () => {
+test('A2.7: a store that is being added must acknowledge before control has responded, and does not count', () => {
   const world = active()
   world.kill('c')
   world.pass(SILENT_MS)
@@ -83,7 +83,7 @@ test('amendment 1: a pending addition does not lift the set to minInSync', () =>
   assert.deepEqual(world.codes(6000), [OK])
 })
 
-test('amendment 27: a store of which nothing comes is not added, though its stream stands and it owes nothing', () => {
+test('amendment 27: a silent store is not added, though its stream stands and no acknowledgement is due', () => {
   const world = active({ minInSync: 2 })
   for (const store of ['b', 'c']) world.cut.add(`a>${store}`)
   for (const store of ['b', 'c']) world.host(store).state = 'down'
@@ -97,7 +97,7 @@ test('amendment 27: a store of which nothing comes is not added, though its stre
   assert.deepEqual(world.grant('a').inSync, ['a', 'b'])
 })
 
-test('amendment 27: a primary names who holds all that it committed, in the life that it had then', () => {
+test('amendment 27: a primary names the stores that hold all that it committed, in that incarnation', () => {
   for (const [counter, complete] of [
     [1, ['b', 'c']],
     [2, ['c']],
@@ -110,14 +110,14 @@ test('amendment 27: a primary names who holds all that it committed, in the life
       world.pass(SILENT_MS)
       return world.host('a').changes.at(-1)
     }
-    assert.equal(shrink('b')?.complete, undefined, 'at minInSync nobody is kept')
+    assert.equal(shrink('b')?.complete, undefined, 'at minInSync no store is kept')
     world.grant('a')
     world.host('b').counter = counter
     assert.deepEqual(shrink('c')?.complete, complete)
   }
 })
 
-test('amendment 27: a member that started again and stayed one is named in its new life', () => {
+test('amendment 27: a member that restarted and stayed in the set is named in its new incarnation', () => {
   const world = active({ minInSync: 2 })
   world.host('b').counter = 2
   world.publish()
@@ -131,7 +131,7 @@ test('amendment 27: a member that started again and stayed one is named in its n
   assert.deepEqual(world.host('a').changes.at(-1)?.complete, ['b', 'c'])
 })
 
-test('amendment 27: who lacks what was committed is not named, and meanwhile no read is confirmed', () => {
+test('amendment 27: a store that lacks a commit is not named, and meanwhile no read is confirmed', () => {
   const world = active({ minInSync: 2 })
   world.kill('b')
   world.pass(SILENT_MS)
@@ -170,7 +170,7 @@ test('A2.9: a store that was away is sent only the blocks that differ', () => {
   assert.ok(world.identical())
 })
 
-test('amendment 11: a suspect store is asked back into the set once it was compared', () => {
+test('amendment 11: a suspect store is added to the set again once it was compared', () => {
   const world = active()
   world.ask('a', write(0, 1, 1))
   world.settle()
@@ -202,7 +202,7 @@ test('amendment 5: writes during a copy end up in the copy, in order', () => {
   // Some blocks are on their way, some are not read yet: each kind is written again, and a block outside the list too.
   for (const block of [0, 1, 599, 2000]) world.ask('a', write(block, 3, 3000 + block))
   world.hold = () => false
-  // While clients are served a copy takes turns.
+  // While clients are served a copy is throttled.
   world.pass(2000)
   assert.ok(world.identical())
   world.grant('a')
@@ -247,7 +247,7 @@ test('A2.6: a damaged block is fetched from an in-sync replica before the reader
   assert.equal(world.host('a').disk.damaged.size, 0)
 })
 
-test('a copy goes on behind a damaged block that nobody can repair, and ends once the block is written anew', () => {
+test('a copy goes on past a damaged block that no store can repair, and ends once the block is written again', () => {
   const world = active({ minInSync: 1 })
   for (const block of [0, 1]) world.ask('a', write(block, 1, block + 1))
   world.settle()
@@ -288,7 +288,7 @@ test('a damaged block is repaired from a store that is out of sync but holds the
   assert.deepEqual(world.readBack(reading.request), blockOf(5))
 })
 
-test('A2.16 slow but alive: a replica that never answers OPEN leaves the set, however often it is asked', () => {
+test('A2.16 slow but alive: a replica that never responds to OPEN leaves the set, however often the stream is opened', () => {
   const world = active()
   world.kill('c')
   world.start('c')
@@ -297,7 +297,7 @@ test('A2.16 slow but alive: a replica that never answers OPEN leaves the set, ho
   assert.deepEqual(world.host('a').changes.at(-1)?.inSync, ['a', 'b'])
 })
 
-test('S-4: a gap closes the stream, and the next one repairs by comparison', () => {
+test('S-4: a gap closes the stream, and the next one compares and copies', () => {
   const world = active()
   let dropped = false
   world.ask('a', write(0, 1, 1))

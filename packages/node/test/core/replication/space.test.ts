@@ -8,8 +8,8 @@ import { BLOCK, blockOf, read, write, zero } from './requests.ts'
 const OK = ERRORS.OK.number
 const NO_SPACE = ERRORS.NO_SPACE.number
 
-/** The disk of a store has so much room from now on, and its machine learns it. */
-function room(world: World, store: string, space: StoreSpace): void {
+/** The disk of a store has so much space from now on, and its machine learns it. */
+function setSpace(world: World, store: string, space: StoreSpace): void {
   world.host(store).replication.setSpace({ space, freeBytes: 1000 })
   world.pass(50)
 }
@@ -27,16 +27,16 @@ function across(block: number, op: number) {
 }
 
 for (const store of ['a', 'b']) {
-  test(`amendment 17: while ${store} is tight, writes of new blocks are refused, all else goes on, and nobody leaves the set`, () => {
+  test(`amendment 17: while ${store} is tight, writes of new blocks are refused, all else goes on, and no store leaves the set`, () => {
     const world = active()
     for (let block = 0; block < 4; block++) assert.equal(codeOf(world, write(block, 9, block + 1)), OK)
-    room(world, store, 'tight')
+    setSpace(world, store, 'tight')
     assert.equal(codeOf(world, write(7, 1, 10)), NO_SPACE)
     assert.equal(codeOf(world, write(0, 1, 11)), OK, 'an overwrite')
     assert.equal(codeOf(world, across(1, 12)), OK, 'parts of two blocks that are there')
     assert.equal(codeOf(world, across(3, 13)), NO_SPACE, 'part of a block that is not there')
     assert.equal(codeOf(world, zero(0, 2, 14)), OK)
-    assert.equal(codeOf(world, write(0, 1, 15)), NO_SPACE, 'what was erased is to be allocated anew')
+    assert.equal(codeOf(world, write(0, 1, 15)), NO_SPACE, 'a discarded block has to be allocated again')
     const reading = read(2)
     world.ask('a', reading)
     world.settle()
@@ -48,10 +48,10 @@ for (const store of ['a', 'b']) {
   })
 }
 
-test('amendment 17: while a member is full only what frees space is written, and it goes on by itself once there is room', () => {
+test('amendment 17: while a member is full only what frees space is written, and writes go on once there is space', () => {
   const world = active()
   for (let block = 0; block < 4; block++) assert.equal(codeOf(world, write(block, 9, block + 1)), OK)
-  room(world, 'c', 'full')
+  setSpace(world, 'c', 'full')
   assert.equal(codeOf(world, write(0, 1, 10)), NO_SPACE, 'an overwrite')
   assert.equal(codeOf(world, write(9, 1, 11)), NO_SPACE)
   const part: Zero = { ...zero(0, 1, 12), kind: BLOCK_ZERO, offset: 100, length: 100 }
@@ -60,8 +60,8 @@ test('amendment 17: while a member is full only what frees space is written, and
   assert.equal(codeOf(world, zero(2, 2, 14)), OK)
   world.pass(10_000)
   assert.deepEqual(world.host('a').changes, [])
-  // Nothing is written, so that only the replica itself can tell.
-  room(world, 'c', 'filling')
+  // Nothing is written, so that only the replica itself can report it.
+  setSpace(world, 'c', 'filling')
   assert.equal(codeOf(world, write(9, 1, 15)), OK)
   assert.ok(world.identical())
 })
@@ -72,7 +72,7 @@ test('amendment 17: a replica never refuses what its primary has ordered', () =>
   world.hold = (_from, to, message) => to === 'c' && message.type === 'replicate'
   world.ask('a', ordered)
   world.settle()
-  room(world, 'c', 'full')
+  setSpace(world, 'c', 'full')
   assert.deepEqual(world.codes(ordered.request), [])
   world.hold = () => false
   world.settle()
@@ -84,7 +84,7 @@ test('amendment 17: a retry of a write that was applied is answered, however ful
   const world = active()
   const first = write(0, 1, 1)
   assert.equal(codeOf(world, first), OK)
-  for (const store of ['a', 'b', 'c']) room(world, store, 'full')
+  for (const store of ['a', 'b', 'c']) setSpace(world, store, 'full')
   assert.equal(codeOf(world, { ...write(0, 1, 1), operation: first.operation }), OK)
 })
 
@@ -105,13 +105,13 @@ function returned(space: StoreSpace): World {
   return world
 }
 
-test('amendment 17: a replica that comes back uses the room that clients may not', () => {
+test('amendment 17: a returning replica uses the space that clients may not', () => {
   const world = returned('tight')
   assert.deepEqual(world.host('a').changes.at(-1)?.inSync, ['a', 'b', 'c'])
-  assert.equal(codeOf(world, write(20, 1, 13)), NO_SPACE, 'it has to acknowledge, so that its room counts')
+  assert.equal(codeOf(world, write(20, 1, 13)), NO_SPACE, 'it has to acknowledge, so that its space counts')
 })
 
-test('amendment 17: a replica that comes back full gets what frees space, the rest waits, and writes do not wait for it', () => {
+test('amendment 17: a returning full replica gets what frees space, the rest waits, and writes do not wait for it', () => {
   const world = returned('full')
   assert.equal(world.host('a').changes.length, 0, 'it is not asked for while it lacks something')
   const stream = () =>
@@ -126,7 +126,7 @@ test('amendment 17: a replica that comes back full gets what frees space, the re
   assert.equal(codeOf(world, zero(21, 1, 15)), OK)
   world.pass(20_000)
   assert.equal(stream()?.heldBlocks, 3, 'it stays open, and knows what is missing')
-  room(world, 'c', 'tight')
+  setSpace(world, 'c', 'tight')
   world.pass(3000)
   assert.deepEqual(world.host('a').changes.at(-1)?.inSync, ['a', 'b', 'c'])
   world.grant('a')
@@ -134,7 +134,7 @@ test('amendment 17: a replica that comes back full gets what frees space, the re
   assert.ok(world.identical())
 })
 
-test('amendment 17: an empty replica is not filled by a store that is short of room, and is once there is some', () => {
+test('amendment 17: an empty replica is not filled while its store is short of space, and is once there is some', () => {
   const world = new World(['a', 'b', 'c'], { inSync: ['a', 'b'] })
   world.kill('c')
   world.publish()
@@ -145,15 +145,15 @@ test('amendment 17: an empty replica is not filled by a store that is short of r
   world.pass(5000)
   assert.deepEqual(world.host('a').changes, [])
   assert.equal(codeOf(world, write(9, 1, 10)), OK)
-  room(world, 'c', 'free')
+  setSpace(world, 'c', 'free')
   world.pass(3000)
   assert.deepEqual(world.host('a').changes.at(-1)?.inSync, ['a', 'b', 'c'])
 })
 
-test('amendment 17: a new primary asks every member again, and to members it copies everything', () => {
+test('amendment 17: a new primary learns the space of every member again, and copies everything to members', () => {
   const world = active()
   for (let block = 0; block < 4; block++) codeOf(world, write(block, 9, block + 1))
-  room(world, 'c', 'full')
+  setSpace(world, 'c', 'full')
   world.kill('a')
   world.change({ epoch: 2 as Epoch, primary: { store: 'b' as StoreId, counter: 1 }, inSync: ['b', 'c'] as StoreId[] })
   world.pass(1000)
@@ -164,10 +164,10 @@ test('amendment 17: a new primary asks every member again, and to members it cop
   assert.deepEqual(world.codes(writing.request), [NO_SPACE])
 })
 
-test("every change of a store's room is told once, and what is short loudly", () => {
+test("every change of a store's space is logged once, as a warning where space is short", () => {
   const world = active()
   for (const space of STORE_SPACES.slice(1)) {
-    room(world, 'b', space)
+    setSpace(world, 'b', space)
     world.pass(200)
   }
   const events = world.host('b').events.filter(({ what }) => what === 'store-space')

@@ -16,7 +16,7 @@ function copyingTo(world: World, store: string): void {
   world.pass(50)
 }
 
-test('amendment 25: a replica in sync takes in what was pushed, and the operations with it, when the MARK comes', () => {
+test('amendment 25: a replica in sync applies the copied blocks and the operations together with the MARK', () => {
   const world = active()
   world.ask('a', write(0, 1, 1))
   world.settle()
@@ -45,7 +45,7 @@ test('amendment 25: a replica in sync takes in what was pushed, and the operatio
   assert.equal(world.host('b').disk.head.lastSeq, lastSeq, 'b knows both')
 })
 
-test('amendment 25: whether a replica counts is what its primary says, since its own map may be old', () => {
+test('amendment 25: the primary decides whether a replica counts, since the map of the replica may be old', () => {
   const world = active()
   world.change({ inSync: ['a', 'c'] as StoreId[] }, ['b'])
   copyingTo(world, 'b')
@@ -57,7 +57,7 @@ test('amendment 25: whether a replica counts is what its primary says, since its
   assert.equal(world.versionAt('b', 0).seq, 2)
 })
 
-test('amendment 25: a replica in sync whose copy was cut short holds no write that it does not know', () => {
+test('amendment 25: a replica in sync whose copy was interrupted holds no write that it does not remember', () => {
   const world = active()
   world.ask('a', write(0, 1, 1))
   world.settle()
@@ -81,7 +81,7 @@ test('amendment 25: a replica in sync whose copy was cut short holds no write th
   assert.equal(world.versionAt('b', 0).seq, 2, 'and it never took effect')
 })
 
-test('amendment 25: what a primary rolls back stays with its operations until the MARK', () => {
+test('amendment 25: blocks that a primary rolls back stay, with their operations, until the MARK', () => {
   const world = active({ minInSync: 1 })
   const everywhere = write(0, 1, 1)
   world.ask('a', everywhere)
@@ -111,9 +111,9 @@ test('amendment 25: what a primary rolls back stays with its operations until th
   assert.equal(world.host('b').disk.head.lastSeq, start, 'b has all three and knows it')
 })
 
-test('amendment 25: a replica that does not count takes in block by block, and forgets what it loses by that', () => {
+test('amendment 25: a replica that does not count applies block by block, and forgets the operations that it loses', () => {
   const world = active({ minInSync: 1 })
-  // c has a write that nobody else has, and is no member any more.
+  // c has a write that no other store has, and is no member any more.
   world.hold = (_from, to, message) => message.type === 'replicate' && to === 'b'
   const lost = write(0, 2, 2)
   world.ask('a', lost)
@@ -128,9 +128,9 @@ test('amendment 25: a replica that does not count takes in block by block, and f
   assert.deepEqual(world.host('c').disk.windows.find(lost.operation.session, 2), { state: 'unknown' })
 })
 
-test('a store keeps aside no more than it may, all its replicas together', () => {
-  const room = new StagingSpace()
-  const [one, other] = [new StagedPushes(room), new StagedPushes(room)]
+test('all replicas of a store together stage no more than the limit', () => {
+  const space = new StagingSpace()
+  const [one, other] = [new StagedPushes(space), new StagedPushes(space)]
   const bytes = new Uint8Array(LIMITS.maxBlockBytes)
   const change = (block: number): BlockChange => {
     return { block: block as BlockIndex, version: { epoch: 1 as Epoch, seq: 1 as Seq, kind: 1, checksum: 0 }, bytes }
@@ -138,7 +138,7 @@ test('a store keeps aside no more than it may, all its replicas together', () =>
   const most = LIMITS.stagedPushBytes / LIMITS.maxBlockBytes - 1
   for (let block = 0; block < most; block++) assert.ok((block % 2 === 0 ? one : other).add(change(block)))
   assert.equal(one.add(change(most)), false)
-  assert.ok(other.add(change(1)) === false, 'also in place of another, until that is gone')
+  assert.ok(other.add(change(1)) === false, 'also in place of another, until that is dropped')
   assert.equal(one.take().length, Math.ceil(most / 2))
   assert.ok(other.add(change(most)))
   other.drop()

@@ -31,7 +31,7 @@ function cancelled(world: World, store: string, operation: ReturnType<typeof wri
   return world.codes(request)
 }
 
-test('amendment 25: a store that may be kept later keeps aside what is pushed to it, though it is no member now', () => {
+test('amendment 25: a store that may be kept later stages copied blocks, though it is no member now', () => {
   const world = active({ minInSync: 2 })
   world.ask('a', write(0, 1, 1))
   world.settle()
@@ -65,7 +65,7 @@ test('amendment 25: a store that may be kept later keeps aside what is pushed to
   assert.deepEqual([world.versionAt('c', 10).seq, world.versionAt('c', 11).seq], [0, 0])
 })
 
-test('amendment 26: a member that is ahead, and lost a block of what it had, takes it from nobody', () => {
+test("amendment 26: a block that a member lost is kept when a new primary takes over that member's state", () => {
   const world = active({ minInSync: 2 })
   world.ask('a', write(0, 1, 1))
   world.settle()
@@ -90,7 +90,7 @@ test('amendment 26: a member that is ahead, and lost a block of what it had, tak
   assert.deepEqual([world.versionAt('c', 1).seq, world.versionAt('b', 1).seq], [3, 3], 'what was acknowledged is there')
 })
 
-test('amendment 26: a kept store that is ahead and whose reads hang does not hold up the others', () => {
+test('amendment 26: a kept store that is ahead and whose reads hang does not delay the others', () => {
   const world = aheadOfC()
   world.kill('a')
   world.kill('b')
@@ -109,7 +109,7 @@ test('amendment 26: a kept store that is ahead and whose reads hang does not hol
   assert.equal(epochs.length, 1, 'a joins and c serves')
 })
 
-test('amendment 18: what a primary takes over after a while is not late for its own disk', () => {
+test('amendment 18: state that a primary takes over later does not make its disk look slow', () => {
   const world = aheadOfC()
   world.kill('b')
   world.lastFrameAt = world.now + 20_000

@@ -18,7 +18,7 @@ import { EXTENT, read, write } from './requests.ts'
 const OK = ERRORS.OK.number
 const WAIT = ERRORS.WAIT.number
 
-test('amendment 26: a new primary takes over what a member has more, and A2.8-5 rolls back what no member has', () => {
+test('amendment 26: a new primary takes over what a member is ahead by, and A2.8-5 rolls back what no member has', () => {
   const world = active()
   // a persists writes that no replica has seen; b has one that c has not.
   world.hold = (_from, to, message) => message.type === 'replicate' && to === 'c'
@@ -46,7 +46,7 @@ test('amendment 26: a new primary takes over what a member has more, and A2.8-5 
   assert.equal(world.versionAt('a', 1).seq, 0)
 })
 
-test("amendment 26: without room to keep a member's state aside a new primary asks again when another extent has ended", () => {
+test("amendment 26: without space to stage a member's state a new primary tries again when another extent has released some", () => {
   const world = active()
   world.hold = (_from, to, message) => message.type === 'replicate' && to === 'c'
   world.ask('a', write(0, 1, 1))
@@ -107,7 +107,7 @@ test('A2.8-4: a primary that a replica proves to have lost commits steps down an
   assert.ok(!world.host('b').events.some((event) => event.what === 'extent-active' && event['epoch'] === 2))
 })
 
-test('A2.8-4: a primary that lost a committed block in the middle of history steps down before it overwrites it', () => {
+test('A2.8-4: a primary that lost a committed block in the middle of its log steps down before it overwrites it', () => {
   const world = active()
   for (let op = 1; op <= 3; op++) {
     world.ask('a', write(op, op, op))
@@ -185,7 +185,7 @@ test('A2.3: a deposed primary is fenced by the first replica that promised a hig
   assert.equal(world.versionAt('c', 0).seq, 0)
 })
 
-test('amendment 13: a retry after a failover is answered from the new primary’s own memory, and done once', () => {
+test('amendment 13: a retry after a failover gets its response from the new primary’s own windows, and is done once', () => {
   const world = active()
   const writing = write(0, 1, 1)
   world.hold = (_from, to, message) => message.type === 'ack' && to === 'a'
@@ -202,7 +202,7 @@ test('amendment 13: a retry after a failover is answered from the new primary’
   assert.equal(world.host('b').disk.head.lastSeq, seq)
 })
 
-test('amendment 13: a cancelled operation is refused for ever, also by the next primary', () => {
+test('amendment 13: a cancelled operation is refused permanently, also by the next primary', () => {
   const world = active()
   const writing = write(0, 1, 1)
   world.ask('a', { type: 'cancel', request: 7200, extent: EXTENT, epoch: 1 as Epoch, operation: writing.operation })
@@ -274,7 +274,7 @@ test('a shutdown stops serving before control may name another primary, then end
   assert.ok(world.host('a').handedOver)
 })
 
-test('amendment 27: a new primary takes a member that hangs out where a store that waits to be added makes up for it', () => {
+test('amendment 27: a new primary removes a member that hangs where a store that waits to be added replaces it', () => {
   const world = active({ minInSync: 2 })
   world.host('c').autoSync = false
   const epoch = 2 as Epoch

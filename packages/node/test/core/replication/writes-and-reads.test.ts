@@ -7,7 +7,7 @@ import { BLOCK, blockOf, EXTENT, read, SESSION, write, zero } from './requests.t
 const OK = ERRORS.OK.number
 const WAIT = ERRORS.WAIT.number
 
-test('A2.5: a write is answered once every in-sync store, the primary included, has it on stable storage', () => {
+test('A2.5: a write completes once every in-sync store, the primary included, has it on stable storage', () => {
   const world = active()
   for (const store of ['a', 'c']) world.host(store).autoSync = false
   const request = write(3, 7, 1)
@@ -37,7 +37,7 @@ test('A2.6: a read of a block with an uncommitted write waits for the commit', (
   assert.deepEqual(world.readBack(reading.request), blockOf(1))
 })
 
-test('A2.3: without a lease the primary answers no write, and no read on its own word', () => {
+test('A2.3: without a lease the primary completes no write, and no read without confirmation', () => {
   const world = active()
   world.host('a').lease = false
   world.hold = (_from, _to, message) => message.type === 'confirmed'
@@ -48,10 +48,10 @@ test('A2.3: without a lease the primary answers no write, and no read on its own
   assert.deepEqual([world.codes(reading.request), world.codes(writing.request)], [[], [WAIT]])
   assert.equal(world.readBack(reading.request), undefined)
   world.pass(1100)
-  assert.deepEqual(world.codes(reading.request), [WAIT], 'a round that nobody answers ends')
+  assert.deepEqual(world.codes(reading.request), [WAIT], 'a round without responses ends')
 })
 
-test('amendment 4: a lease that ran out between seq and commit makes the answer indeterminate, and the retry settles it', () => {
+test('amendment 4: a lease that ran out between seq and commit makes the outcome indeterminate, and the retry settles it', () => {
   const world = active()
   world.host('b').autoSync = false
   const writing = write(0, 1, 1)
@@ -122,7 +122,7 @@ test('amendment 21: a trim of blocks that were never written writes nothing, oth
   assert.ok(world.identical())
 })
 
-test('amendment 4: what changes a volume names an attachment, a read need not', () => {
+test('amendment 4: a write needs an attachment, a read does not', () => {
   const world = active()
   const operation = { session: SESSION, op: 1, lowMark: 1, generation: 0 }
   const unattached = [
