@@ -2,7 +2,7 @@ import type { Message } from '@ashlar/proto'
 import type { Context, Link } from './machine.ts'
 
 type MessageType = Message['type']
-type MessageOf<T extends MessageType> = Extract<Message, { readonly type: T }>
+export type MessageOf<T extends MessageType> = Extract<Message, { readonly type: T }>
 
 /** What a role does with each message that is for it. */
 export type Handlers<Role, T extends MessageType> = {

@@ -15,6 +15,7 @@ import {
   type StoreId,
   type Trust,
 } from '@ashlar/proto'
+import { handle, isFor, type MessageOf } from '../handlers.ts'
 import type { ControlView, MapListener, PeerLinks } from '../interfaces.ts'
 import type { Context, Link, LoadedBlock, StoredReplica, Token } from '../machine.ts'
 import type { Completion } from './completion.ts'
@@ -23,16 +24,8 @@ import { ExtentState, headRecordOf, Leftovers } from './extent-state.ts'
 import { type ExtentStatus, statusOf } from './extent-status.ts'
 import { type Extent, Extents } from './extents.ts'
 import { ForgottenEpochs } from './forgotten-epochs.ts'
-import {
-  CLIENT_HANDLERS,
-  handle,
-  isFor,
-  type Of,
-  PRIMARY_HANDLERS,
-  REPLICA_HANDLERS,
-  STREAM_HANDLERS,
-} from './handlers.ts'
 import { isIdle, isSilent } from './idle.ts'
+import { CLIENT_HANDLERS, PRIMARY_HANDLERS, REPLICA_HANDLERS, STREAM_HANDLERS } from './message-tables.ts'
 import type { Services } from './services.ts'
 import { mayLeave, Shutdown } from './shutdown.ts'
 import { OwnSpace } from './space.ts'
@@ -270,7 +263,7 @@ export class Replication implements MapListener {
     else ctx.event('warn', 'open-of-own-epoch', { extent: message.extent, epoch: message.epoch })
   }
 
-  private onForReplica(ctx: Context, link: Link, message: Of<keyof typeof REPLICA_HANDLERS>): void {
+  private onForReplica(ctx: Context, link: Link, message: MessageOf<keyof typeof REPLICA_HANDLERS>): void {
     const replica = this.extents.reach(message.extent)?.replica
     if (message.type === 'replicate' && message.operation !== undefined) this.throttle.onServed(ctx.now)
     if (replica !== undefined) handle(REPLICA_HANDLERS, replica, ctx, link, message)
@@ -281,7 +274,7 @@ export class Replication implements MapListener {
   private onForPrimary(
     ctx: Context,
     link: Link,
-    message: Of<keyof typeof PRIMARY_HANDLERS | keyof typeof STREAM_HANDLERS>,
+    message: MessageOf<keyof typeof PRIMARY_HANDLERS | keyof typeof STREAM_HANDLERS>,
   ): void {
     const extent = this.extents.reach(message.extent)
     const primary = extent?.primary

@@ -1,34 +1,10 @@
-import type { ClientRequest, Epoch, Message } from '@ashlar/proto'
+import type { ClientRequest, Epoch } from '@ashlar/proto'
+import type { Handlers, MessageOf } from '../handlers.ts'
 import type { Context, Link } from '../machine.ts'
 import type { Confirmations } from './confirmations.ts'
 import type { Reads } from './reads.ts'
 import type { ReplicaRole } from './replica.ts'
 import type { Writes } from './writes.ts'
-
-type Type = Message['type']
-export type Of<T extends Type> = Extract<Message, { readonly type: T }>
-
-/** What a role does with each message that is for it. A message of replication stands in one of the tables below. */
-type Handlers<Role, T extends Type> = {
-  readonly [K in T]: (role: Role, ctx: Context, link: Link, message: Of<K>) => void
-}
-
-/** True when the table has an entry for this message. */
-export function isFor<T extends Type>(handlers: { readonly [K in T]: unknown }, message: Message): message is Of<T> {
-  return Object.hasOwn(handlers, message.type)
-}
-
-export function handle<Role, T extends Type>(
-  handlers: Handlers<Role, T>,
-  role: Role,
-  ctx: Context,
-  link: Link,
-  message: Of<T>,
-): void {
-  // The entry under the type of a message takes that message: the compiler does not follow this through a union.
-  const handler = handlers[message.type as T] as (role: Role, ctx: Context, link: Link, message: Of<T>) => void
-  handler(role, ctx, link, message)
-}
 
 /** Requests of clients, at the primary. */
 export const CLIENT_HANDLERS: Handlers<{ readonly reads: Reads; readonly writes: Writes }, ClientRequest['type']> = {
@@ -74,12 +50,12 @@ export const PRIMARY_HANDLERS: Handlers<ForPrimary, 'fenced' | 'confirmed'> = {
 
 /** The primary's end of a stream: a live stream, or a source that it learns from and that gets only some of the messages. */
 interface StreamEnd {
-  onOpened?(ctx: Context, link: Link, message: Of<'opened'>): void
-  onDigests?(ctx: Context, link: Link, message: Of<'digests'>): void
-  onVersions(ctx: Context, link: Link, message: Of<'versions'>): void
-  onWindows?(ctx: Context, link: Link, message: Of<'windows'>): void
-  onAck?(ctx: Context, link: Link, message: Of<'ack'>): void
-  onRefused(ctx: Context, link: Link, message: Of<'open-refused' | 'stream-closed'>): void
+  onOpened?(ctx: Context, link: Link, message: MessageOf<'opened'>): void
+  onDigests?(ctx: Context, link: Link, message: MessageOf<'digests'>): void
+  onVersions(ctx: Context, link: Link, message: MessageOf<'versions'>): void
+  onWindows?(ctx: Context, link: Link, message: MessageOf<'windows'>): void
+  onAck?(ctx: Context, link: Link, message: MessageOf<'ack'>): void
+  onRefused(ctx: Context, link: Link, message: MessageOf<'open-refused' | 'stream-closed'>): void
 }
 
 type ForStream = 'opened' | 'open-refused' | 'digests' | 'versions' | 'windows' | 'ack' | 'stream-closed'
