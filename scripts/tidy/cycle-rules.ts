@@ -1,5 +1,4 @@
 import { posix } from 'node:path'
-import { EXCEPTIONS, exceptionsOf } from './exceptions.ts'
 import { type Import, importsOf } from './source-text.ts'
 import { isCode, isShipped, lineAt, type Problem, type Rule, type Tree, type TreeFile } from './tree.ts'
 
@@ -15,17 +14,7 @@ export const importCycles: Rule = {
   check(tree) {
     const sources = tree.files.filter(({ path }) => isShipped(path) && isCode(path))
     const edges = importEdges(sources)
-    const cycles = cyclesOf(edges)
-    const isIn = (cycle: readonly string[], start: string): boolean => cycle.some((path) => path.startsWith(start))
-    const allowed = exceptionsOf(tree).cycles
-    return [
-      ...cycles
-        .filter((cycle) => !allowed.some((start) => isIn(cycle, start)))
-        .map((cycle) => problemOf(cycle, edges, tree)),
-      ...allowed
-        .filter((start) => !cycles.some((cycle) => isIn(cycle, start)))
-        .map((start) => ({ path: EXCEPTIONS, line: 1, message: `${start} has no import cycle any more: remove it` })),
-    ]
+    return cyclesOf(edges).map((cycle) => problemOf(cycle, edges, tree))
   },
 }
 

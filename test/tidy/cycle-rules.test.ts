@@ -5,7 +5,6 @@ import { said } from './tree-of.ts'
 
 const A = 'packages/node/src/core/a.ts'
 const B = 'packages/node/src/core/room/b.ts'
-const EXCEPTIONS = 'scripts/tidy-exceptions.json'
 
 describe('import cycles', () => {
   const cycle = {
@@ -36,11 +35,5 @@ describe('import cycles', () => {
       }),
       [],
     )
-  })
-
-  test('pass where an exception names a start of one of their paths, until they are gone', () => {
-    const exceptions = { [EXCEPTIONS]: JSON.stringify({ cycles: ['packages/node/src/core/room/'] }) }
-    assert.deepEqual(said(importCycles, { ...cycle, ...exceptions }), [])
-    assert.match(said(importCycles, exceptions).join(), /core\/room\/ has no import cycle any more/)
   })
 })
