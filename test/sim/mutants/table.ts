@@ -56,10 +56,10 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
         room: CONTROL,
         in: 'supersede(state, command)',
         find: `if (record.primary.store !== node.store) takeOut(state, record, node.store)
-else if (!mayServe) replacePrimary(state, id, 'doubtful', live)`,
+else if (!mayServe) replacePrimary(state, id, 'suspect', live)`,
         replace: `const same = (set) => set.map((member) => member === node.store ? command.store : member)
 if (record.primary.store !== node.store) putExtentRecord(state, { ...record, inSync: same(record.inSync), eligible: same(record.eligible), assigned: same(record.assigned) })
-else if (!mayServe) replacePrimary(state, id, 'doubtful', live)`,
+else if (!mayServe) replacePrimary(state, id, 'suspect', live)`,
       },
     ],
   },

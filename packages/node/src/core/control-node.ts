@@ -7,8 +7,7 @@ import type { Context, Link, NodeStart } from './machine.ts'
 import { RaftMachine, type RaftPorts, type RaftView } from './raft/index.ts'
 
 /**
- * Control on a node that keeps its log: the leader's part over the log, of one voter or of several. With several, every
- * voter applies the log and one of them leads.
+ * Control on a node that keeps its log. Every voter applies the log, and one of them leads.
  */
 export class ControlNode {
   readonly leader: ControlLeader
@@ -38,20 +37,20 @@ export class ControlNode {
     )
   }
 
-  /** True when this store has a part in the log of its cluster. */
+  /** True when this store keeps the log of its cluster. */
   static isNeeded(start: NodeStart, joined: Joined): boolean {
     const hasLog = joined.log.length > 0 || start.snapshot !== undefined || start.hardState !== undefined
     return hasLog || (joined.voters.length > 1 && joined.voters.some(({ store }) => store === start.store))
   }
 
-  /** True for what only a leader sends: a store that has no log yet is invited by it to keep one. */
+  /** True for messages of a leader only: a store without a log starts one on the first of them. */
   static isInvitation(message: RaftMessage): boolean {
     return message.type === 'append-entries' || message.type === 'install-snapshot'
   }
 
   /**
-   * This process will end: hands leadership to the voter that has most of the log, so that nobody waits for an election.
-   * True while that is on its way.
+   * Before the process ends: transfers leadership to the voter that has most of the log, which saves an election. True while
+   * the transfer is in progress.
    */
   passLeadershipOn(ctx: Context): boolean {
     const raft = this.raft
@@ -70,17 +69,17 @@ export class ControlNode {
     this.raft?.start(ctx)
   }
 
-  /** Who leads, as far as this voter knows; undefined with one voter. */
+  /** The leader known to this voter; undefined with SoloLog. */
   get leaderStore(): StoreId | undefined {
     return this.raft?.leader
   }
 
-  /** Who votes by the newest entry of the log here; empty with one voter. */
+  /** The voters by the newest entry of this log; empty with SoloLog. */
   get voters(): readonly Voter[] {
     return this.raft?.members.voters ?? []
   }
 
-  /** Last entry that raft handed over here; 0 with one voter. */
+  /** Index of the last entry that raft delivered here; 0 with SoloLog. */
   get applied(): number {
     return this.raft?.applied ?? 0
   }
@@ -103,12 +102,12 @@ export class ControlNode {
     this.raft.onPersisted(ctx, token)
   }
 
-  /** What a link brings counts only as the word of the store at its other end. */
+  /** Drops messages whose sender is not the store at the other end of the link. */
   onRaftMessage(ctx: Context, link: Link, message: RaftMessage): void {
     if (this.links.storeOf(link) === message.from) this.raft?.onMessage(ctx, message)
   }
 
-  /** `store`: who was at the other end. */
+  /** `store`: the store that was at the other end. */
   onLinkDown(ctx: Context, link: Link, store: StoreId | undefined): void {
     this.leader.onLinkDown(link)
     if (store !== undefined && !this.links.connected().includes(store)) this.raft?.onPeerLost(ctx, store)
@@ -116,7 +115,7 @@ export class ControlNode {
 
   private ports(): RaftPorts {
     return {
-      // Without a connection it is lost, like everything that a network loses: whoever needs an answer asks again.
+      // Without a connection the message is lost: raft retries whatever needs a response.
       send: (ctx, message) => {
         const link = this.links.dialed(message.to)
         if (link !== undefined && this.links.levelOf(link) >= levelOf(message))
@@ -127,7 +126,7 @@ export class ControlNode {
   }
 }
 
-/** A member that was downgraded meanwhile must not get what it could not apply (A2.21-3). */
+/** Feature level that a member needs: a downgraded one must not get commands that it cannot apply (A2.21-3). */
 function levelOf(message: RaftMessage): number {
   if (message.type !== 'append-entries') return 0
   return message.entries.reduce((level, { command }) => Math.max(level, commandLevel(command as Command)), 0)

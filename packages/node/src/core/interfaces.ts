@@ -1,36 +1,36 @@
 import type { Epoch, ExtentId, MapCopy, Millis, Promises, SetChange, StoreId } from '@ashlar/proto'
 import type { Context, Link } from './machine.ts'
 
-/** What replication needs from control's agent on this node. */
+/** What replication needs from this node's agent. */
 export interface ControlView {
-  /** The map as this node has learned it. */
+  /** This node's copy of the map. */
   readonly map: MapCopy
-  /** True while this node's lease holds by its own count (A2.3, amendment 3). Never says true for longer than TIMERS.leaseMs. */
+  /** True while the lease holds by this node's clock (A2.3, amendment 3), for TIMERS.leaseMs at most. */
   leaseHeld(ctx: Context): boolean
   /**
-   * The map here holds everything that was committed before this moment, by this process's clock. -Infinity until a renewal
-   * was answered and its map applied.
+   * The map contains everything that was committed before this moment of this process's clock. -Infinity until the first
+   * response to a renewal whose map was applied.
    */
   mapAsOf(): Millis
-  /** Asks control for a change of an in-sync set; the outcome comes back through `SetListener.onSetChanged`. */
+  /** Requests a change of an in-sync set; `MapListener.onSetChanged` gets the outcome. */
   requestChange(ctx: Context, change: SetChange): void
-  /** Gives extents up; the outcome is a change of the map. */
+  /** Releases extents; the outcome is a change of the map. */
   release(
     ctx: Context,
     extents: readonly { extent: ExtentId; epoch: Epoch }[],
     reason: 'shutdown' | 'slow' | 'behind' | 'poisoned',
   ): void
-  /** Stores promised higher epochs than the map names; the outcome is a change of the map (amendment 35). */
+  /** Reports that stores promised higher epochs than the map names; the outcome is a change of the map (amendment 35). */
   reportPromises(ctx: Context, extents: Promises['extents']): void
 }
 
-/** What control's agent calls when it learns something. */
+/** What the agent calls when the map changes or control responds. */
 export interface MapListener {
-  /** The map changed; the extents whose records changed, and those of removed volumes. */
+  /** The map changed: extents whose records changed, and extents of removed volumes. */
   onMapChanged(ctx: Context, changed: readonly ExtentId[], removed: readonly ExtentId[]): void
-  /** Outcome of `requestChange`; the map already holds the newest record. `committed`: exactly this change took effect. */
+  /** Outcome of `requestChange`; the map already has the newest record. `committed`: exactly this change took effect. */
   onSetChanged(ctx: Context, change: SetChange, committed: boolean): void
-  /** Control has answered for extents that were given up; the map shows whom it named, if anybody. */
+  /** Control responded to a release; the map shows the new primaries, if there are any. */
   onReleased(ctx: Context, extents: readonly { extent: ExtentId; epoch: Epoch }[]): void
   /** False while this store counts with a replica that was created in this incarnation and never compared: the one before is gone. */
   holdsWhatCounts(): boolean
@@ -38,23 +38,23 @@ export interface MapListener {
 
 /** Links to other stores, as replication and the agent use them. */
 export interface PeerLinks {
-  /** The dialed link to a store, or undefined while there is none. */
+  /** The dialed link to a store, if it is up. */
   dialed(store: StoreId): Link | undefined
-  /** The dialed link to an address, whatever store answers there. */
+  /** The dialed link to an address, whichever store it leads to. */
   dialedAddress(address: string): Link | undefined
-  /** Who is at the other end; undefined for clients and closed links. */
+  /** The store at the other end; undefined for clients and closed links. */
   storeOf(link: Link): StoreId | undefined
   /** Start counter of the store at the other end. */
   counterOf(link: Link): number | undefined
   /** Wire version of a link; the newest one for this node itself, and for a closed link. */
   wireOf(link: Link): number
-  /** Feature level that the node at the other end knows; 0 for clients and closed links. */
+  /** Feature level that the node at the other end supports; 0 for clients and closed links. */
   levelOf(link: Link): number
   /**
-   * Moment of the last frame from that store over any link, or since when this process runs after a standstill; or -Infinity.
-   * Earlier where its last link is down: silence begins `TIMERS.unconnectedMs` after that.
+   * Moment of the last frame from the store over any link, or of the end of this process's last pause; or -Infinity. Once
+   * its last link is down, the store counts as silent `TIMERS.unconnectedMs` later.
    */
   lastHeard(store: StoreId): number
-  /** The same, and never earlier than it was: whether a link is up or down changes nothing. */
+  /** The same, whether its links are up or down. */
   lastFrame(store: StoreId): number
 }

@@ -10,33 +10,32 @@ interface LinkEntry {
   readonly peer: LinkPeer
   lastSent: Millis
   lastHeard: Millis
-  /** It was found dead: `link-down` follows. */
+  /** Closed as dead: `link-down` follows. */
   dead: boolean
 }
 
 /**
- * The link that stands for this node itself: a message sent to it is received from it in the same step. Control's leader
- * and agent talk over it when they live in one process. The shell never sees it.
+ * The link of this node to itself: a message sent to it is received from it in the same step. Control's leader and the
+ * agent of one process use it. The shell never sees it.
  */
 export const LOOPBACK_LINK: Link = 0
 
 /**
- * A link between nodes over which nothing came for this long is dead: the other side pings over each. The system would
- * notice after a quarter of an hour, and until then nobody dials anew, nor opens the streams that were bound to it.
+ * A link between nodes that received nothing for this long is dead, since both sides ping. TCP would notice after a quarter
+ * of an hour, and until then the link is not redialed and its streams are not reopened.
  */
 const DEAD_LINK_MS = 10_000
 
 /**
- * The table of connections. Each node dials every peer and uses the dialed link for what it asks as a primary or as a
- * member of the cluster; answers go back over the link that the question came on. So two nodes have two connections,
- * and neither needs to know which of them was first.
+ * The table of connections. Each node dials every peer and sends its requests over the dialed link; a response returns over
+ * the link of its request. So two nodes have a link in each direction, and need not agree which was first.
  */
 export class Links implements PeerLinks {
   private readonly links = new Map<Link, LinkEntry>()
   private readonly heard = new Map<StoreId, Millis>()
   private readonly frames = new Map<StoreId, Millis>()
   private lastStepAt: Millis | undefined
-  /** When this process went on after its last standstill. */
+  /** End of this process's last pause. */
   private resumedAt: Millis = Number.NEGATIVE_INFINITY
   private readonly self: StoreId
   private readonly selfCounter: number
@@ -51,8 +50,8 @@ export class Links implements PeerLinks {
   }
 
   /**
-   * Called before anything else of each step; ticks make steps a short time apart. What peers sent during a standstill may
-   * be waiting behind this very step: a primary that called them silent by the clock would throw out every replica.
+   * Called first in each step. Frames that arrived while the process was paused may be queued behind this step: a primary
+   * that took their senders for silent would remove every replica.
    */
   onStep(now: Millis): void {
     if (this.lastStepAt !== undefined && now - this.lastStepAt > TIMERS.noticedPauseMs) this.resumedAt = now
@@ -70,7 +69,7 @@ export class Links implements PeerLinks {
     const store = this.storeOf(link)
     if (!this.links.delete(link)) return false
     if (store !== undefined && !this.connected().includes(store)) {
-      // Nobody waits out the whole silence of a process that is gone. It proves nothing but that frames cannot come.
+      // Without a link no frame can arrive, so the store counts as silent earlier.
       const heard = this.heard.get(store) ?? now
       this.heard.set(store, Math.min(heard, now - TIMERS.silentMs + TIMERS.unconnectedMs))
     }
@@ -90,7 +89,7 @@ export class Links implements PeerLinks {
     this.frames.set(peer.store, now)
   }
 
-  /** What is sent as bulk says nothing in time, where the link has a lane for what is urgent: the ping is due all the same. */
+  /** Bulk may queue, so on a link with an urgent lane it does not replace a ping. */
   onSent(ctx: Context, link: Link, message: Message): void {
     const entry = this.links.get(link)
     if (entry === undefined || (isLaned(entry) && !isUrgent(message))) return
@@ -98,8 +97,8 @@ export class Links implements PeerLinks {
   }
 
   /**
-   * A ping over each node link that carried nothing for a while, so that silence means something (amendment 18). A node that
-   * does not know the feature level of its cluster gets no word of it: the handshake tells it why (A2.21-3).
+   * Pings each idle link between nodes, so that silence means failure (amendment 18). Closes links to nodes that do not
+   * support the cluster's feature level: the handshake of the next attempt reports why (A2.21-3).
    */
   onTick(ctx: Context, featureLevel: number): void {
     for (const entry of this.links.values()) {
@@ -107,10 +106,10 @@ export class Links implements PeerLinks {
       const { link } = entry
       if (entry.peer.level < featureLevel) {
         entry.dead = true
-        ctx.emit({ type: 'close-link', link, reason: `it does not know feature level ${featureLevel}` })
+        ctx.emit({ type: 'close-link', link, reason: `the node does not support feature level ${featureLevel}` })
       } else if (ctx.now - Math.max(entry.lastHeard, this.resumedAt) > DEAD_LINK_MS) {
         entry.dead = true
-        ctx.emit({ type: 'close-link', link, reason: 'nothing came over it for too long' })
+        ctx.emit({ type: 'close-link', link, reason: `nothing received for ${DEAD_LINK_MS} ms` })
       } else if (ctx.now - entry.lastSent >= TIMERS.pingMs) ctx.emit({ type: 'send', link, message: { type: 'ping' } })
     }
   }
@@ -170,7 +169,7 @@ export class Links implements PeerLinks {
     return Math.max(this.resumedAt, this.frames.get(store) ?? Number.NEGATIVE_INFINITY)
   }
 
-  /** True while frames of this store come: there is a link to it, and it has not been silent for so long that nobody waits for it. */
+  /** True while a link to the store is up and the store is not silent. */
   hears(store: StoreId, now: Millis): boolean {
     return this.connected().includes(store) && now - this.lastHeard(store) <= TIMERS.silentMs
   }
@@ -179,7 +178,7 @@ export class Links implements PeerLinks {
     return this.links.get(link)?.peer.kind === 'client'
   }
 
-  /** Stores with which there is a link, for people. */
+  /** Stores with at least one link. */
   connected(): StoreId[] {
     return [...new Set([...this.links.values()].flatMap(({ peer }) => (peer.kind === 'node' ? [peer.store] : [])))]
   }

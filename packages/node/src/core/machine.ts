@@ -26,27 +26,26 @@ import type { HardState, PersistRequest, Snapshot } from './raft/stored.ts'
 export type { LogEntry } from './control/log/log-entry.ts'
 
 /**
- * The contract between the machines of a node and its shell. A machine is synchronous and total: `step(input)` changes
- * state and returns effects; it has no clock, no I/O, no promise and no randomness but what inputs and options give it.
- * The shell (`pump.ts`) decides nothing: it carries effects out in the order in which they were returned and brings
- * every completion back as an input. The simulator puts its own shell under the same machines.
+ * The contract between the machines of a node and its shell. A machine is synchronous: `step(input)` changes its state and
+ * returns effects. It has no clock, no I/O, no promise and no randomness except what inputs and options give it. The shell
+ * (`pump.ts`) executes effects in order and returns each completion as an input. The simulator has a shell of its own.
  */
 
-/** Names one request to the shell until its completion comes back. Unique within a process. */
+/** Identifies one request to the shell until its completion. Unique within a process. */
 export type Token = number
-/** Names one connection, dialed or accepted, for as long as it lives. Never used again within a process. */
+/** Identifies one connection, dialed or accepted. Never reused within a process. */
 export type Link = number
 
 // ---- what a store holds -------------------------------------------------------------------------------------------
 
-/** New content of one block. `bytes` is the whole block when kind is BLOCK_DATA; the machine never changes it afterwards. */
+/** New content of one block. `bytes` is the whole block when kind is BLOCK_DATA; the machine does not change it afterwards. */
 export interface BlockChange {
   readonly block: BlockIndex
   readonly version: BlockVersion
   readonly bytes?: Uint8Array
 }
 
-/** The record under which a store acts, kept in its extent head so that a lost map can be rebuilt (amendment 16). */
+/** The extent record under which a store acts, kept in the head so that a lost map can be rebuilt (amendment 16). */
 export interface HeadRecord {
   readonly revision: number
   readonly epoch: Epoch
@@ -59,13 +58,13 @@ export interface HeadRecord {
   /** Bytes of this extent (the last one of a volume may be short). */
   readonly lengthBytes: Bytes
   readonly volumeName: string
-  /** Epoch in which a person began its history anew; absent when nobody ever did (A2.10). */
+  /** Epoch of the last forced promotion or reconciliation, which began its timeline; absent without one (A2.10). */
   readonly historyEpoch?: Epoch
 }
 
-/** Durable state of one replica beside its blocks. */
+/** Durable state of one replica besides its blocks. */
 export interface Head {
-  /** Nothing of a lower epoch is applied any more. */
+  /** Writes of lower epochs are refused. */
   readonly promised: Epoch
   /** Highest epoch that this store itself led. */
   readonly led: Epoch
@@ -77,48 +76,48 @@ export interface Head {
   readonly record: HeadRecord | undefined
 }
 
-/** What opening a store gives for each replica that it holds. */
+/** A replica as it was when the store was opened. */
 export interface StoredReplica {
   readonly extent: ExtentId
   readonly head: Head
   readonly windows: readonly SessionWindow[]
-  /** Blocks that were found damaged and not yet repaired. */
+  /** Damaged blocks that are not repaired yet. */
   readonly damaged: readonly BlockIndex[]
 }
 
 /**
  * One atomic change of one replica. The store applies changes in the order of the effects; a completion means that this
- * change and every change before it are on stable storage (A2.14, amendment 6).
+ * change and all earlier ones are on stable storage (A2.14, amendment 6).
  */
 export interface ReplicaChange {
   readonly extent: ExtentId
   readonly blocks: readonly BlockChange[]
   /** Parts of the head to replace. */
   readonly head: Partial<Head>
-  /** An operation to remember (amendment 13), with the seq that it got. */
+  /** An operation for the dedupe window, with its seq (amendment 13). */
   readonly operation?: {
     readonly session: SessionId
     readonly op: number
     readonly lowMark: number
     readonly generation: number
     readonly seq: Seq
-    /** The operation is cancelled: remembered as one that never took effect and never will. */
+    /** The operation was cancelled: it did not take effect and never will. */
     readonly cancel: boolean
-    /** The blocks from the first to the last that it wrote. */
+    /** Range of blocks that it wrote. */
     readonly first: BlockIndex
     readonly count: number
   }
   /** Replaces every window. */
   readonly windows?: readonly SessionWindow[]
-  /** The replica is as good as its primary from here on (MARK): a suspect one is in doubt no more. */
+  /** The replica caught up with its primary (MARK): if it was suspect, it is cleared. */
   readonly marked?: true
 }
 
-/** A block as a store gives it back. Its checksum was verified. */
+/** A block as read from the store, which verified its checksum. */
 export interface LoadedBlock {
   readonly block: BlockIndex
   readonly version: BlockVersion
-  /** Present exactly when version.kind is BLOCK_DATA and the block is not damaged. Owned by the receiver. */
+  /** Present if and only if version.kind is BLOCK_DATA and the block is not damaged. Owned by the receiver. */
   readonly bytes?: Uint8Array
   /** The version says DATA, but bytes are missing or do not match the checksum. */
   readonly damaged: boolean
@@ -127,8 +126,7 @@ export interface LoadedBlock {
 // ---- inputs ---------------------------------------------------------------------------------------------------------
 
 /**
- * Who is at the other end of a link. `wire`: the version that both speak on it, so that a machine knows what cannot travel
- * there.
+ * The peer at the other end of a link. `wire`: the version that both sides speak on it; newer fields and kinds are not sent.
  */
 export type LinkPeer = { readonly wire: number } & (
   | {
@@ -136,9 +134,9 @@ export type LinkPeer = { readonly wire: number } & (
       readonly store: StoreId
       readonly counter: number
       readonly address: string
-      /** Feature level that its build knows (amendment 24). */
+      /** Feature level that its build supports (amendment 24). */
       readonly level: number
-      /** What is urgent has a connection of its own: it never waits behind bulk (amendment 36). */
+      /** Urgent messages have a connection of their own and never queue behind bulk (amendment 36). */
       readonly urgentLane?: boolean
     }
   | { readonly kind: 'client'; readonly name: string }
@@ -158,19 +156,19 @@ export type Input =
   | { readonly type: 'received'; readonly link: Link; readonly message: Message }
   /** Completion of `commit`. */
   | { readonly type: 'committed'; readonly token: Token }
-  /** The store met a write error and acknowledges nothing any more. The process will end or reopen the store. */
+  /** The store had a write error and acknowledges nothing from now on. The process ends or reopens the store. */
   | { readonly type: 'store-failed'; readonly reason: string }
-  /** The store found damaged blocks by itself, in a scrub or for the API: no machine waits for them. */
+  /** Damaged blocks found by a scrub or for the API: no machine requested them. */
   | { readonly type: 'damage-found'; readonly extent: ExtentId; readonly blocks: readonly LoadedBlock[] }
   /**
-   * The store found that it cannot be trusted any more; its next life registers as suspect, which is on stable storage. This
-   * life ends as soon as nobody would wait for it.
+   * The store lost data that it had acknowledged. Its next incarnation registers as suspect, which is on stable storage; this
+   * one ends as soon as no extent would have to wait for it.
    */
   | { readonly type: 'store-suspect'; readonly reason: string }
   /** The store was opened as suspect, and its next opening would be trusted: all its suspect replicas were compared or dropped (A2.17-4). */
   | { readonly type: 'store-cleared' }
   | { readonly type: 'loaded'; readonly token: Token; readonly blocks: readonly LoadedBlock[] }
-  /** Completion of `merge`. `damaged`: the base block was damaged, nothing was merged. */
+  /** Completion of `merge`. `damaged`: the base block is damaged and nothing was merged. */
   | {
       readonly type: 'merged'
       readonly token: Token
@@ -187,15 +185,15 @@ export type Input =
       readonly token: Token
       readonly runs: readonly { readonly blocks: number; readonly kind: BlockKind }[]
     }
-  /** Completion of `log-append`: this entry and all before it are on stable storage. */
+  /** Completion of `log-append`: this entry and all earlier ones are on stable storage. */
   | { readonly type: 'log-appended'; readonly index: number }
-  /** Completion of `raft-persist`: the request with this token and all before it are on stable storage. */
+  /** Completion of `raft-persist`: the request with this token and all earlier ones are on stable storage. */
   | { readonly type: 'raft-persisted'; readonly token: number }
   /** Completion of `save-cluster`. */
   | { readonly type: 'cluster-saved' }
-  /** A request from this node's own HTTP API; answered by the effect `admin-done` with the same token. */
+  /** A request of this node's HTTP API; the effect `admin-done` with the same token is its response. */
   | { readonly type: 'admin'; readonly token: Token; readonly command: AdminCommand }
-  /** Hand over what can be handed over; the shell ends the process after the effect `handed-over`. */
+  /** Hand over extents and leadership where another store can take them; the effect `handed-over` follows. */
   | { readonly type: 'shut-down' }
 
 export interface LeafVersions {
@@ -209,14 +207,14 @@ export type Effect =
   | { readonly type: 'send'; readonly link: Link; readonly message: Message }
   /** Close a connection; `link-down` follows. */
   | { readonly type: 'close-link'; readonly link: Link; readonly reason: string }
-  /** The complete set of peer addresses to keep a dialed connection to. Replaces the set before. */
+  /** The complete set of peer addresses to keep connected. Replaces the previous set. */
   | { readonly type: 'dial'; readonly addresses: readonly string[] }
   | { readonly type: 'commit'; readonly token: Token; readonly change: ReplicaChange }
-  /** Read blocks, in the state after every `commit` effect before this one. */
+  /** Read blocks as they are after every earlier `commit` effect. */
   | { readonly type: 'load'; readonly token: Token; readonly extent: ExtentId; readonly blocks: readonly BlockIndex[] }
   /**
-   * Read one block (absent reads as zeroes), lay the patches over it in order, checksum the result. Same state as `load`.
-   * A patch without bytes is `length` zeroes.
+   * Read-modify-write of one block: read it (absent reads as zeroes, state as for `load`), apply the patches in order, and
+   * compute the checksum of the result. A patch without bytes is `length` zeroes.
    */
   | {
       readonly type: 'merge'
@@ -235,8 +233,7 @@ export type Effect =
       readonly blocks: number
     }
   /**
-   * Make a replica known to the store before anything else of it is committed; no completion of its own. All its blocks
-   * are absent. Sizes are needed for leaves and loads.
+   * Create a replica before the first `commit` for it; there is no completion. All its blocks are absent.
    */
   | {
       readonly type: 'create-replica'
@@ -245,9 +242,9 @@ export type Effect =
       readonly lengthBytes: Bytes
       readonly volumeName: string
     }
-  /** Delete a replica and all its keys: the map holds a tombstone of its volume. */
+  /** Delete a replica and all its keys. The map has a tombstone of its volume. */
   | { readonly type: 'drop-replica'; readonly extent: ExtentId }
-  /** Write new bytes over a damaged block with exactly this version, which does not change. Completion: `committed`. */
+  /** Rewrite the bytes of a damaged block under its present version. Completion: `committed`. */
   | {
       readonly type: 'repair'
       readonly token: Token
@@ -256,7 +253,7 @@ export type Effect =
       readonly version: BlockVersion
       readonly bytes: Uint8Array
     }
-  /** Cut `blocks` (whole blocks, in order) to the byte range, checksum each part, send `read-done`. Zero blocks become holes. */
+  /** Cut `blocks` (whole, in order) to the byte range, compute a checksum for each part, send `read-done`. Zero blocks become holes. */
   | {
       readonly type: 'reply-read'
       readonly link: Link
@@ -268,9 +265,9 @@ export type Effect =
     }
   /** Append to the control log and sync it. Completion: `log-appended`. */
   | { readonly type: 'log-append'; readonly index: number; readonly entry: LogEntry }
-  /** Carry out a request of the control log over several voters, after every one before it. Completion: `raft-persisted`. */
+  /** Execute a storage request of raft, after all earlier ones. Completion: `raft-persisted`. */
   | { readonly type: 'raft-persist'; readonly request: PersistRequest }
-  /** Write the cluster that this store belongs to into its identity, synced. Completion: `cluster-saved`. */
+  /** Write the cluster of this store into its identity file and sync it. Completion: `cluster-saved`. */
   | {
       readonly type: 'save-cluster'
       readonly cluster: ClusterId
@@ -278,18 +275,18 @@ export type Effect =
       readonly founded: boolean
     }
   /**
-   * Write the feature level of the cluster into the identity of the store, before anything that is handed over later
-   * (amendment 24); no completion of its own.
+   * Write the feature level of the cluster into the identity file, before any later effect (amendment 24). There is no
+   * completion.
    */
   | { readonly type: 'save-level'; readonly level: number }
   | { readonly type: 'admin-done'; readonly token: Token; readonly done: Omit<AdminDone, 'type' | 'request'> }
   | { readonly type: 'handed-over' }
-  /** For people: a log line and metrics. Never read back. */
+  /** A log line and metrics. Never read back. */
   | { readonly type: 'event'; readonly event: MachineEvent }
-  /** The process cannot go on. */
+  /** The process must end. */
   | { readonly type: 'fatal'; readonly reason: string }
 
-/** Something worth a log line or a metric. `level` is pino's; labels are metric labels where a metric of that name exists. */
+/** A log line, and a metric where one of that name exists. `level` is pino's. */
 export interface MachineEvent {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   readonly what: string
@@ -300,7 +297,7 @@ export interface MachineEvent {
 
 // ---- composition ----------------------------------------------------------------------------------------------------
 
-/** What the shell knows when it builds the machines: read from the opened data directory and from the options. */
+/** What the shell read from the data directory and from the options. */
 export interface NodeStart {
   readonly store: StoreId
   readonly name: NodeName
@@ -309,41 +306,40 @@ export interface NodeStart {
   readonly api: string
   readonly incarnation: Incarnation
   readonly trust: Trust
-  /** The cluster this store belongs to, once it does. */
+  /** The cluster of this store; undefined before it joins one. */
   readonly cluster: ClusterId | undefined
   readonly voters: readonly Voter[]
-  /** True when this store founded its cluster: it must then have the control log. */
+  /** This store bootstrapped its cluster, so that it must have the control log. */
   readonly founded: boolean
-  /** Peer addresses from --peers, sorted, this node's own included. */
+  /** Peer addresses from --peers, sorted, including this node's own. */
   readonly peers: readonly string[]
-  /** How many peers must answer before a cluster is founded (--expect); 1 with --init. */
+  /** How many peers must respond before a cluster is bootstrapped (--expect); 1 with --init. */
   readonly expect: number
   readonly replicas: readonly StoredReplica[]
-  /** Entries of the control log on this store, in order, from index 1 or from the one after the snapshot's; may be empty. */
+  /** Entries of the control log on this store, in order, from index 1 or from the snapshot's next; may be empty. */
   readonly log: readonly LogEntry[]
-  /** Snapshot of the control log that is on this store, if there is one. */
   readonly snapshot?: Snapshot | undefined
-  /** Term and vote of this store, once it took part in a control log over several voters. */
+  /** Term and vote of this store; undefined before it took part in raft. */
   readonly hardState?: HardState | undefined
   /**
-   * How many of the expected peers vote on the control log of a cluster that is founded here, at most. Absent: one, and it
-   * keeps the log without elections (SoloLog), as the simulator's exhaustive search wants it.
+   * Most voters of a cluster that is bootstrapped here. Absent: one voter and no elections (SoloLog), for the simulator's
+   * exhaustive search.
    */
   readonly voterCount?: number
-  /** What its raft does otherwise than by default: a simulated cluster takes snapshots of a short log. */
+  /** Options of raft that differ from the defaults: simulated clusters take snapshots of short logs. */
   readonly logOptions?: Partial<RaftOptions>
-  /** Feature level at which the data directory was written (amendment 24); absent: 0. */
+  /** Feature level of the data directory (amendment 24); absent: 0. */
   readonly featureLevel?: number
-  /** Feature level that this build knows; absent: FEATURE_LEVEL. A simulated older build knows less. */
+  /** Feature level that this build supports; absent: FEATURE_LEVEL. A simulated older build supports a lower one. */
   readonly knows?: number
-  /** A number from 0 to 2^32 - 1: start of this process's own random sequence. */
+  /** Seed of this process's random sequence, from 0 to 2^32 - 1. */
   readonly seed: number
 }
 
-/** What an event says beside its level and its name, which no detail may take the place of. */
+/** Details of an event; none may replace its level or its name. */
 export type EventDetails = Readonly<Record<string, unknown>> & { readonly level?: never; readonly what?: never }
 
-/** What sub-machines are given at each step. */
+/** What each step gives to the machines inside the node machine. */
 export interface Context {
   /** Monotonic time of this step. */
   readonly now: Millis

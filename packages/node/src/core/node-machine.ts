@@ -25,11 +25,10 @@ import type { RaftView } from './raft/index.ts'
 import { type ExtentStatus, Replication } from './replication/index.ts'
 
 /**
- * All machines of one node. Routes each input to the room that it belongs to, and what a room says to this very node
- * back in within the same step. Decides nothing itself.
+ * All machines of one node. Routes each input to its room, and messages of this node to itself within the same step.
  *
- *   founding ──cluster known──> agent (lease, map) ──map──> replication
- *                  └─founded here─> leader over the control log
+ *   bootstrap ──cluster known──> agent (lease, map) ──map──> replication
+ *                  └─this store votes─> leader over the control log
  */
 export class NodeMachine {
   readonly links: Links
@@ -39,16 +38,16 @@ export class NodeMachine {
   private readonly start: NodeStart
   private readonly prng: Prng
   private control: ControlNode | undefined
-  /** Who led control's log at the end of the last step, if this store has a part in it. */
+  /** Leader of control at the end of the last step, as known to this store's raft. */
   private knownLeader: StoreId | undefined
   private joined = false
   private handOver: 'begun' | 'extents-over' | 'over' | undefined
-  /** Why this life of the store is to end, once nobody would wait for it (A2.6-4). */
+  /** Why this incarnation is to end once no extent would wait for it (A2.6-4). */
   private leaving: string | undefined
   private lastToken = 0
   private loopback: Message[] = []
   private dialed: readonly string[] = []
-  /** Map revision and voters at which the peers to dial were last looked at. */
+  /** Map revision and voters from which `dialed` was computed. */
   private dialedAt: number | undefined
   private dialedVoters: readonly Voter[] | undefined
 
@@ -70,24 +69,23 @@ export class NodeMachine {
     this.agent.listen(this.replication)
   }
 
-  /** Room of the store's disk, told to control and to primaries from here on (amendment 17). */
+  /** Space on the store's disk, which the node reports to control and to primaries (amendment 17). */
   setSpace({ space, freeBytes }: SpaceReport): void {
-    const room = { space, freeBytes }
-    this.agent.setSpace(room)
-    this.replication.setSpace(room)
+    this.agent.setSpace({ space, freeBytes })
+    this.replication.setSpace({ space, freeBytes })
   }
 
-  /** The control leader, on the node that has the control log. */
+  /** Control's leader, on a node that keeps the control log; it may not lead now. */
   get leader(): ControlLeader | undefined {
     return this.control?.leader
   }
 
-  /** How this store takes part in the log of several voters; undefined when it does not. */
+  /** State of raft on this store; undefined if it does not take part. */
   raftView(now: Millis): RaftView | undefined {
     return this.control?.raftView(now)
   }
 
-  /** Last entry of the log of several voters that was handed over here; 0 without one. */
+  /** Index of the last entry that raft delivered here; 0 without raft. */
   get logApplied(): number {
     return this.control?.applied ?? 0
   }
@@ -96,12 +94,12 @@ export class NodeMachine {
     return this.agent.map
   }
 
-  /** Feature level of the cluster, as far as this node knows: peers that do not know it are not let in (A2.21-3). */
+  /** Feature level of the cluster as known here: peers that do not support it are refused (A2.21-3). */
   get featureLevel(): number {
     return Math.max(this.start.featureLevel ?? 0, this.agent.map.featureLevel)
   }
 
-  /** Block size of the volume of an extent, for those who check a write's checksums before it reaches the machine. */
+  /** Block size of an extent: the shell needs it to verify checksums of writes. */
   blockSizeOf(extent: ExtentId): Bytes | undefined {
     return this.agent.map.volumes.get(volumeOf(extent))?.blockSizeBytes
   }
@@ -110,12 +108,12 @@ export class NodeMachine {
     return this.replication.describe()
   }
 
-  /** Why this store is to leave and could not yet; undefined for a sound one. */
+  /** Why this store is to leave and could not yet. */
   get reasonToLeave(): string | undefined {
     return this.leaving
   }
 
-  /** One input, at one moment of the monotonic clock; the effects are carried out in order. */
+  /** Handles one input at a moment of the monotonic clock; the shell executes the effects in order. */
   step(now: Millis, input: Input): readonly Effect[] {
     const effects: Effect[] = []
     const ctx = this.context(now, effects)
@@ -142,7 +140,7 @@ export class NodeMachine {
     this.replication.endStep(ctx)
   }
 
-  /** Every node that was named with --peers, votes or is in the map, but for this one. */
+  /** Dials the nodes of --peers, the voters and the nodes of the map, except this one. */
   private dialPeers(ctx: Context): void {
     const { map, voters } = this.agent
     if (this.dialedAt === map.revision && this.dialedVoters === voters) return
@@ -187,7 +185,7 @@ export class NodeMachine {
         this.links.onReceived(ctx, input.link)
         return this.onMessage(ctx, input.link, input.message)
       case 'store-failed':
-        // Nothing may be acknowledged any more, and what this store holds must be compared before it counts again.
+        // The store must not acknowledge anything, and must be compared before it counts again.
         return ctx.emit({ type: 'fatal', reason: `the store failed: ${input.reason}` })
       case 'damage-found':
         return this.replication.onDamageFound(ctx, input.extent, input.blocks)
@@ -227,8 +225,8 @@ export class NodeMachine {
   }
 
   /**
-   * A store that lost or damaged too much stands down: it hands over what it leads, and the process ends. It registers anew
-   * as suspect, leaves the in-sync sets and is compared. Not while anybody would have to wait for it meanwhile.
+   * A store that became suspect hands over its extents and its process ends; the next incarnation leaves the in-sync sets and
+   * is compared. Deferred until every extent has enough other in-sync replicas.
    */
   private leave(ctx: Context): void {
     if (this.leaving === undefined || this.handOver !== undefined || !this.agent.leaseHeld(ctx)) return
@@ -282,8 +280,8 @@ export class NodeMachine {
   }
 
   /**
-   * The end of a hand-over: extents first, which needs a leader, and then leadership itself. Without a lease there is nothing
-   * to hand over: control answers nobody, or has given the extents away by itself.
+   * Ends a hand-over: extents first, which needs a leader, then leadership itself. Without a lease there is nothing to hand
+   * over: control does not respond, or has already named other primaries.
    */
   private endHandOver(ctx: Context, effects: Effect[]): void {
     if (this.handOver !== 'begun' && this.handOver !== 'extents-over') return
@@ -294,7 +292,7 @@ export class NodeMachine {
     else effects.push({ type: 'fatal', reason: `the store is suspect: ${this.leaving}` })
   }
 
-  /** The cluster became known: control starts where it was founded, and this store registers with it. */
+  /** Once the cluster is known, control starts on its voters, and this store registers. */
   private followBootstrap(ctx: Context): void {
     const joined = this.founding.joined
     if (this.joined || joined === undefined) return

@@ -257,7 +257,7 @@ describe('A2.8-4: a primary that lost committed data while nobody else can serve
     assert.equal(reducer.record().primary.counter, NO_INCARNATION)
     assert.match(
       explainWaiting(reducer.state, reducer.record()).reason,
-      new RegExp(`n${p} lost acknowledged writes that another replica knows of`),
+      new RegExp(`n${p} lost acknowledged writes that another replica has evidence of`),
     )
     assertInvariants(reducer.state)
   })

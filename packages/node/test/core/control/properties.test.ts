@@ -211,7 +211,7 @@ describe('random commands', () => {
         const inPieces = new MapState()
         for (const [place, command] of log.entries()) {
           const run = new CommandRun(inPieces, command)
-          for (let over = false; !over; ) over = run.goOn(1 + (place % 3)).result !== undefined
+          for (let over = false; !over; ) over = run.continue(1 + (place % 3)).result !== undefined
         }
         assert.deepEqual(everything(inPieces), everything(again))
       }),

@@ -135,7 +135,7 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     for (const n of [1, 2, 3]) register(state, n, [1, 2, 3])
     const lost = state.extents.get(extentId(VOLUME, 1)) ?? assert.fail('it has a record')
     assert.equal(lost.primary.counter, NO_INCARNATION)
-    assert.match(explainWaiting(state, lost).reason, /a person must name a primary/)
+    assert.match(explainWaiting(state, lost).reason, /force a primary/)
   })
 
   it('knows volumes by name, size and generation, and gives no number of theirs again', () => {

@@ -1,23 +1,23 @@
 import type { AdminCommand, Register, StoreId } from '@ashlar/proto'
 import type { Command } from '../log/index.ts'
 
-/** Bytes that are kept of what a client calls itself. */
+/** Bytes that the map keeps of a client's name. */
 const CLIENT_BYTES = 255
 
-/** What is asked of the log itself and not of the map. */
+/** Commands for the log itself, which change no map. */
 export type LogRequest = Extract<AdminCommand, { do: 'change-members' | 'transfer-leadership' }>
 
 export function isLogRequest(command: AdminCommand): command is LogRequest {
   return command.do === 'change-members' || command.do === 'transfer-leadership'
 }
 
-/** The log's command for the registration of a node. */
+/** The command for a node's registration. */
 export function registerCommand(message: Register, live: readonly StoreId[]): Extract<Command, { do: 'register' }> {
   const { store, name, address, api, incarnation, trust, level = 0 } = message
   return { do: 'register', store, name, address, api, incarnation, trust, live, ...(level === 0 ? {} : { level }) }
 }
 
-/** The same for what a person or a client asks; `live`: stores that may get replicas, or be named primary. */
+/** The command for a request of an operator or a client; `live`: stores that may get replicas or become primary. */
 export function commandOf(
   command: Exclude<AdminCommand, LogRequest | { do: 'renew-attachment' }>,
   live: readonly StoreId[],
@@ -40,7 +40,7 @@ export function commandOf(
   }
 }
 
-/** As much of a name as takes CLIENT_BYTES in UTF-8: every map that is told has the names of all holders. */
+/** Cuts a name to CLIENT_BYTES of UTF-8, since every map has the names of all holders. */
 function cutName(name: string): string {
   let [kept, bytes] = ['', 0]
   for (const character of name) {

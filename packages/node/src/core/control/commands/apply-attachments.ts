@@ -8,8 +8,8 @@ type Attach = Extract<Command, { do: 'attach' }>
 type Detach = Extract<Command, { do: 'detach' }>
 
 /**
- * How many ended sessions of a volume are remembered, so that a late duplicate of their attach fences nobody, and brings back
- * none whose operations stores have forgotten (amendment 31). More of them where sessions end one by one: one command may end many.
+ * Ended sessions of a volume that the map remembers, so that a late duplicate of their attach neither fences a session nor
+ * revives one whose operations the stores have forgotten (amendment 31). One command may end many sessions.
  */
 const PAST_SESSIONS = { before: 64, since: 256 }
 
@@ -18,9 +18,8 @@ function endsSessions({ featureLevel }: MapState): boolean {
 }
 
 /**
- * Gives a session the right to write (A2.11-1, A2.11-2). Exclusive raises the generation and so fences whoever
- * held the volume; shared joins a generation that is shared already; read-only changes nothing. The same session again is
- * answered as before.
+ * Gives a session the right to write (A2.11-1, A2.11-2). Exclusive raises the generation, which fences the present holders;
+ * shared joins a shared generation; read-only changes nothing. A repetition of the same session has the same result.
  */
 export function applyAttach(state: MapState, command: Attach): CommandResult {
   const { holder } = command
@@ -54,7 +53,7 @@ function join(state: MapState, volume: VolumeRecord, holder: Holder): CommandRes
     return refused(
       'BUSY',
       `${LIMITS.mapHolders} sessions hold volumes of this cluster: no more may share one`,
-      'see `ashlar volume ls` for who holds what',
+      'see the holders with `ashlar volume ls`',
     )
   return done({ volume: state.putVolume({ ...volume, holders: [...volume.holders, holder] }) })
 }
@@ -65,7 +64,7 @@ function holdersOf(state: MapState): number {
   return holders
 }
 
-/** Takes one session from the holders, and no other. A session that holds nothing has nothing to give back. */
+/** Removes one session from the holders. Has no effect if it is not one of them. */
 export function applyDetach(state: MapState, command: Detach): CommandResult {
   const volume = state.volumes.get(command.volume)
   if (volume === undefined) return refused('NOT_FOUND', `there is no volume with number ${command.volume}`)

@@ -11,15 +11,15 @@ type LoseStore = Extract<Command, { do: 'lose-store' }>
 type AcknowledgeLoss = Extract<Command, { do: 'acknowledge-loss' }>
 
 /**
- * Makes a store primary of an extent that nobody can serve, although it may lack acknowledged writes (A2.10-2). Only ever by a
- * person. It begins another history of the extent, which the map keeps: what other stores hold from before does not count.
+ * Forced promotion by an operator: makes a store primary of an extent that no store can serve, although it may lack
+ * acknowledged writes (A2.10-2). The map records that a new timeline of the extent begins: older copies do not count.
  */
 export function applyForcePrimary(state: MapState, command: ForcePrimary): CommandResult {
   const { extent, store } = command
   const record = state.extents.get(extent)
   if (record === undefined) return refused('NOT_FOUND', `there is no extent ${extent}`)
   const volume = volumeOfExtent(state, record)
-  // An answer of control was lost, and the command came again.
+  // The response was lost, and the command was repeated.
   if (state.forced.get(extent)?.epoch === record.epoch && record.primary.store === store) return done({ volume })
   const refusal = refuseForce(state, record, command)
   if (refusal !== undefined) return refusal
@@ -36,15 +36,15 @@ function refuseForce(state: MapState, record: ExtentRecord, { store, live }: For
     return refused(
       'CONFLICT',
       `${name(record.primary.store)} serves ${what}`,
-      'only an extent that nobody can serve gets a primary by force',
+      'force a primary only for an extent that no store can serve',
     )
   const others = [...without(record.inSync, record.primary.store), ...record.eligible]
   const clean = choosePrimary(state, others, new Set(live))
   if (clean !== undefined)
     return refused(
       'CONFLICT',
-      `${name(clean)} is here and holds every acknowledged write of ${what}: control names it by itself`,
-      'wait a moment',
+      `${name(clean)} is up and holds every acknowledged write of ${what}: control will make it primary`,
+      'wait a few seconds',
     )
   const node = state.nodes.get(store)
   if (node === undefined || node.state === 'down' || node.address === '' || !live.includes(store))
@@ -57,13 +57,13 @@ function refuseForce(state: MapState, record: ExtentRecord, { store, live }: For
 }
 
 /**
- * A store is lost for good (amendment 15): it counts no more wherever another trusted member is there, and its places go to
- * others. Where it is the last that holds every acknowledged write it stays, and the extent waits: for it, should it come
- * back after all, or for a primary by force.
+ * An operator declares a store removed (amendment 15): it leaves every set with another trusted member, and its assignments go
+ * to other stores. Where it is the last that holds every acknowledged write it stays, and the extent waits for its return or
+ * for a forced promotion.
  */
 export function* applyLoseStore(state: MapState, { store, live }: LoseStore): Steps<CommandResult> {
   const node = state.nodes.get(store)
-  // Nothing names a store that left the map: what was asked for is done.
+  // The store has already left the map, so the request is done.
   if (node === undefined)
     return state.removedNodes.has(store) ? done() : refused('NOT_FOUND', `there is no store ${store}`)
   if (node.state !== 'down')
@@ -79,7 +79,7 @@ export function* applyLoseStore(state: MapState, { store, live }: LoseStore): St
   return done()
 }
 
-/** The warning on a volume ends; that its history was broken stays in the map. */
+/** Ends the warning on a volume; the map keeps the forced promotions. */
 export function applyAcknowledgeLoss(state: MapState, command: AcknowledgeLoss): CommandResult {
   const volume = state.volumeNamed(command.name)
   if (volume === undefined) return refused('NOT_FOUND', `there is no volume ${command.name}`)

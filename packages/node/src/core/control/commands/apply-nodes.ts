@@ -19,9 +19,9 @@ type Register = Extract<Command, { do: 'register' }>
 type Expire = Extract<Command, { do: 'expire' }>
 
 /**
- * A store is here, in this incarnation (CTL-4, amendments 11, 14 and 15). In one entry: its record, the end of whatever
- * stood at its name or address, a successor for the extents that its earlier incarnation led, its removal where it is
- * suspect, and primaries for the extents that were waiting for it.
+ * Registers an incarnation of a store (CTL-4, amendments 11, 14 and 15). One entry writes its record, supersedes the store
+ * that had its name or address, replaces it as primary of what its earlier incarnation led, takes it out of sets where it is
+ * suspect, and names primaries for extents that waited for it.
  */
 export function* applyRegister(state: MapState, registration: Register): Steps<CommandResult> {
   const known = state.nodes.get(registration.store)
@@ -33,7 +33,7 @@ export function* applyRegister(state: MapState, registration: Register): Steps<C
   if (refusal !== undefined) return refusal
 
   const sameIncarnation = known !== undefined && isSameIncarnation(known, registration)
-  // The counter of a copy rises with each start too, until it is above the last one that was seen.
+  // The counter of a copy rises with each start too, and may pass the last one that was seen.
   const doubted = !sameIncarnation && state.copied.has(registration.store)
   const command: Register = doubted ? { ...registration, trust: 'suspect' } : registration
   putRegistered(state, command, known)
@@ -42,14 +42,14 @@ export function* applyRegister(state: MapState, registration: Register): Steps<C
   if (known !== undefined && !sameIncarnation)
     yield* replaceEarlierIncarnation(state, command.store, command.incarnation.counter, live)
   if (command.trust === 'suspect' && !sameIncarnation) yield* giveUp(state, command.store, live)
-  // Where it counts again it was compared: from here on its next life is what this one was.
+  // Where the store is in sync again it was compared, so its next incarnation is trusted as this one is.
   if (doubted && !countsAnywhere(state, command.store)) state.copied.delete(command.store)
   if (isTrusted(state, command.store)) yield* serveWaiting(state, command.store, live)
   else yield* mergeWaiting(state, command.store, live)
   return done()
 }
 
-/** The answer to a registration that would change nothing now, so that no entry is spent on it; it may be asked often. */
+/** The refusal of a registration that would change nothing: refused without an entry, since it may be repeated often. */
 export function knownRefusal(state: MapState, command: Register): CommandResult | undefined {
   const known = state.nodes.get(command.store)
   if (known === undefined || !isCopy(known, command)) return refuseRegister(state, command, known)
@@ -57,8 +57,8 @@ export function knownRefusal(state: MapState, command: Register): CommandResult 
 }
 
 /**
- * Another life of the store with a counter that was seen before: two directories have one identity, or one went back (A2.0-3). An equal
- * counter is told apart by the random number of each opening, also on the same boot.
+ * True for another incarnation with a counter that was already seen: two directories have one identity, or one was rolled
+ * back (A2.0-3). Equal counters differ by the random number of each opening.
  */
 function isCopy(known: NodeRecord, command: Register): boolean {
   return !isSameIncarnation(known, command) && command.incarnation.counter <= known.incarnation.counter
@@ -117,11 +117,11 @@ function putRegistered(state: MapState, command: Register, known: NodeRecord | u
     address: command.address,
     api: command.api,
     incarnation: command.incarnation,
-    // Trust is a finding about what was opened: only a comparison changes it within the incarnation (A2.17-4).
+    // Trust was determined when the store was opened: only a comparison changes it within the incarnation (A2.17-4).
     trust: known !== undefined && isSameIncarnation(known, command) ? known.trust : command.trust,
     state: known?.state === 'draining' ? 'draining' : 'up',
   }
-  // A store that has an address of its own again stands for itself.
+  // A store with an address of its own has no successor.
   state.successors.delete(command.store)
   state.takeBack(command.store)
   if (known === undefined || !sameNode(known, record)) state.putNode(record)
@@ -140,9 +140,8 @@ function sameNode(known: NodeRecord, record: Unstamped<NodeRecord>): boolean {
 }
 
 /**
- * Amendment 15: the store that stood at this name or address loses its address and leaves every set that has another
- * trusted member. Where it is primary and its lease may still hold, it stays until that lease ran out: whether its process
- * is gone is not known (A2.3-4).
+ * Amendment 15: the store that had this name or address loses its address and leaves every set with another trusted member.
+ * Where it is primary and may hold a lease, it stays until the lease has run out, since its process may still run (A2.3-4).
  */
 function* supersede(state: MapState, command: Register, live: Live): Steps {
   const taken = [...state.nodes.values()].filter(
@@ -160,34 +159,34 @@ function* supersede(state: MapState, command: Register, live: Live): Steps {
     for (const id of state.assignedTo(node.store)) {
       const record = state.extents.get(id) as ExtentRecord
       if (record.primary.store !== node.store) takeOut(state, record, node.store)
-      else if (!mayServe) replacePrimary(state, id, 'doubtful', live)
+      else if (!mayServe) replacePrimary(state, id, 'suspect', live)
       yield
     }
   }
 }
 
-/** Extents that this store led in an earlier life: it leads them no more, or in this one. */
+/** Extents that an earlier incarnation of the store led: another store leads them, or this incarnation. */
 export function* replaceEarlierIncarnation(state: MapState, store: StoreId, counter: number, live: Live): Steps {
   for (const id of state.ledBy(store)) {
     const record = state.extents.get(id) as ExtentRecord
-    const doubtful = !isTrusted(state, store) || reasonToReplace(state, record) === 'doubtful'
-    const reason: Reason = doubtful ? 'doubtful' : 'restarted'
+    const suspect = !isTrusted(state, store) || reasonToReplace(state, record) === 'suspect'
+    const reason: Reason = suspect ? 'suspect' : 'restarted'
     if (record.primary.counter !== counter) replacePrimary(state, id, reason, live)
     yield
   }
 }
 
-/** The store counts no more wherever another trusted member is there (amendment 15). */
+/** Takes the store out of every set that has another trusted member (amendment 15). */
 export function* giveUp(state: MapState, store: StoreId, live: Live): Steps {
   for (const id of state.assignedTo(store)) {
     const record = state.extents.get(id) as ExtentRecord
-    if (record.primary.store === store) replacePrimary(state, id, 'doubtful', live)
+    if (record.primary.store === store) replacePrimary(state, id, 'suspect', live)
     else takeOut(state, record, store)
     yield
   }
 }
 
-/** Takes a member that is not primary out of the sets that have another trusted member; also gives its place away. */
+/** Takes a member that is not primary out of the sets that have another trusted member, and gives its assignment away. */
 function takeOut(state: MapState, record: ExtentRecord, store: StoreId): void {
   const others = [...record.inSync, ...record.eligible].filter((member) => member !== store)
   const counts = record.inSync.includes(store) || record.eligible.includes(store)
@@ -197,7 +196,7 @@ function takeOut(state: MapState, record: ExtentRecord, store: StoreId): void {
   if (counts || state.successors.has(store)) putExtentRecord(state, { ...record, ...sets })
 }
 
-/** Extents whose primary is gone and that this store can serve or help to serve. */
+/** Extents without a serving primary that this store can serve, or help to serve. */
 export function* serveWaiting(state: MapState, store: StoreId, live: Live): Steps {
   for (const id of state.assignedTo(store)) {
     yield
@@ -208,7 +207,7 @@ export function* serveWaiting(state: MapState, store: StoreId, live: Live): Step
   }
 }
 
-/** Extents of which only suspect stores are left, and this was the last to come or is not waited for any more (A2.17-3). */
+/** Begins the reconciliation of extents that have only suspect stores left, once all of those are up (A2.17-3). */
 export function* mergeWaiting(state: MapState, store: StoreId, live: Live): Steps {
   for (const id of state.assignedTo(store)) {
     yield
@@ -216,12 +215,12 @@ export function* mergeWaiting(state: MapState, store: StoreId, live: Live): Step
   }
 }
 
-/** Leases ran out: the stores are down, and their extents get a primary where a live store can serve (amendment 14). */
+/** Marks stores whose lease ran out as down, and replaces them as primary where a live store can serve (amendment 14). */
 export function* applyExpire(state: MapState, command: Expire): Steps<CommandResult> {
   const expired: StoreId[] = []
   for (const { store, counter } of command.stores) {
     const node = state.nodes.get(store)
-    // A store that registered again since, or as a later incarnation, is not the one whose lease ran out.
+    // A later incarnation has a lease of its own.
     if (node === undefined || node.state === 'down' || node.incarnation.counter !== counter) continue
     state.putNode({ ...node, state: 'down' })
     expired.push(store)

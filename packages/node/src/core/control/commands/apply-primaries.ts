@@ -7,7 +7,7 @@ import { leaveWithoutPrimary, primaryStands, type Reason, reasonToReplace, repla
 type Promote = Extract<Command, { do: 'promote' }>
 type Release = Extract<Command, { do: 'release' }>
 
-/** Names primaries for extents that wait. One whose record moved on, or whose primary stands again, is left alone. */
+/** Names primaries for waiting extents. Skips those whose record changed, or whose primary can serve again. */
 export function* applyPromote(state: MapState, command: Promote): Steps<CommandResult> {
   const live = new Set(command.live)
   for (const { extent, revision } of command.extents) {
@@ -20,12 +20,12 @@ export function* applyPromote(state: MapState, command: Promote): Steps<CommandR
 }
 
 /**
- * A primary gives extents up (amendments 14 and 18). Where nobody else can serve, it stays primary and may go on. One that
- * lost committed data, or whose store failed, also leaves the in-sync set where another trusted member exists (A2.8-4); where
- * none does, the extent of one that lost committed data waits.
+ * A primary releases extents (amendments 14 and 18). It stays primary where no other store can serve. A primary that lost
+ * committed data, or whose store failed, also leaves the in-sync set where another trusted member exists (A2.8-4); without
+ * one, the extent of a primary that lost committed data waits.
  *
- * Only one that was slow goes on in the same epoch. What it said then must not be heard again, also by a leader that never
- * heard it: such a release speaks of one record, and moves that on where it has no effect (amendment 38).
+ * Only a slow primary continues in the same epoch, so a late duplicate of its release could take effect. Such a release
+ * therefore names one revision of the record, and raises it where it has no other effect (amendment 38).
  */
 export function* applyRelease(state: MapState, command: Release): Steps<CommandResult> {
   const node = state.nodes.get(command.store)
@@ -52,8 +52,8 @@ export function* applyRelease(state: MapState, command: Release): Steps<CommandR
   return done(overtaken ? { overtaken } : {})
 }
 
-/** A successor waits as long again for a disk that hangs, so the set shrinks at once: from the level at which all builds do so. */
+/** A slow store also leaves the set, or the next primary would wait for the same disk: from the level at which all builds do it. */
 function reasonOf({ featureLevel }: MapState, { reason }: Release): Reason {
-  if (reason === 'behind' || reason === 'poisoned') return 'doubtful'
+  if (reason === 'behind' || reason === 'poisoned') return 'suspect'
   return reason === 'slow' && featureLevel >= FEATURES.slowLeaves ? 'slow' : 'released'
 }

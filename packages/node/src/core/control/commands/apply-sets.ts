@@ -6,7 +6,7 @@ import { countsOn } from './epochs.ts'
 
 type ChangeSets = Extract<Command, { do: 'change-sets' }>
 
-/** A primary shrinks or grows in-sync sets (A2.7), each change on its own: compare-and-set on revision and epoch (CTL-1). */
+/** Changes in-sync sets for a primary (A2.7), each by compare-and-set on revision and epoch (CTL-1). */
 export function* applyChangeSets(state: MapState, command: ChangeSets): Steps<CommandResult> {
   const sets: SetResult[] = []
   for (const change of command.changes) {
@@ -25,11 +25,11 @@ function changeSet(state: MapState, command: ChangeSets, change: SetChange): Set
     record: after,
   })
   if (!isPrimary(state, command, record) || record.epoch !== change.epoch) return answer('NOT_PRIMARY')
-  // The answer to an earlier sending of this very change was lost: it took effect, and nothing else happened since.
+  // A repetition of the last change, whose response was lost.
   if (record.revision === change.revision + 1 && sameSet(record.inSync, change.inSync)) return answer('OK')
   if (record.revision !== change.revision) return answer('CONFLICT')
   if (!isPossibleSet(state, record, change.inSync)) return answer('USAGE')
-  // A change to the same set raises the revision too: with it a primary makes an addition void that it asked for before.
+  // A change to the same set raises the revision too: a primary cancels an earlier addition by it.
   const { minInSync } = volumeOfExtent(state, record)
   const sets = replaceInSync(record, change.inSync, minInSync)
   const complete = sets.inSync.length < minInSync ? (change.complete ?? []) : []
@@ -38,19 +38,19 @@ function changeSet(state: MapState, command: ChangeSets, change: SetChange): Set
   return answer('OK', putExtentRecord(state, { ...record, inSync: sets.inSync, eligible }))
 }
 
-/** The primary says that the store holds every acknowledged write. What it is and where it belongs, control knows better. */
+/** The primary vouches for the data of a store; control still checks its trust and its assignment. */
 function mayKeep(state: MapState, { assigned }: ExtentRecord, { inSync }: SetChange, store: StoreId): boolean {
   return assigned.includes(store) && !inSync.includes(store) && countsOn(state, store)
 }
 
-/** The sender is the life of the store that the record names, and no later life of it is known. */
+/** True when the sender is the incarnation that the record names, and control knows no later one. */
 function isPrimary(state: MapState, command: ChangeSets, record: ExtentRecord): boolean {
   const { primary } = record
   const counter = state.nodes.get(command.store)?.incarnation.counter
   return primary.store === command.store && primary.counter === command.counter && counter === command.counter
 }
 
-/** CTL-3 and A2.7: never empty, the primary is in it, every member is registered and assigned, none is named twice. */
+/** CTL-3 and A2.7: not empty, contains the primary, every member is registered and assigned, none is named twice. */
 function isPossibleSet(state: MapState, record: ExtentRecord, inSync: readonly StoreId[]): boolean {
   return (
     new Set(inSync).size === inSync.length &&

@@ -9,7 +9,7 @@ import { Placement, placeable } from './placement.ts'
 type CreateVolume = Extract<Command, { do: 'create-volume' }>
 type RemoveVolume = Extract<Command, { do: 'remove-volume' }>
 
-/** A new volume: every extent gets its stores and its first primary; all of them are in sync, since nothing is written. */
+/** Creates a volume: assigns stores and a first primary to every extent; all are in sync, since nothing is written. */
 export function* applyCreateVolume(state: MapState, command: CreateVolume): Steps<CommandResult> {
   const refusal = refuseCreate(state, command)
   if (refusal !== undefined) return refusal
@@ -53,7 +53,7 @@ function refuseTooFew(state: MapState, { replicas, filling = [] }: CreateVolume,
   const names = filling.map((store) => state.nodes.get(store)?.name ?? store).join(', ')
   return refused(
     'NO_SPACE',
-    `${needed} with room for new extents, and there are ${there}: the disks of ${names} are too full`,
+    `${needed} with space for new extents, and there are ${there}: the disks of ${names} are too full`,
     'see `ashlar node ls`; trim or remove volumes, enlarge those disks, start more nodes, or ask for fewer replicas',
   )
 }
@@ -69,12 +69,12 @@ function refuseCreate(state: MapState, command: CreateVolume): CommandResult | u
     return refused(
       'CONFLICT',
       `the volume needs ${extentCount(command)} extents, and the cluster can have ${LIMITS.mapExtents - state.extents.size} more`,
-      'ask for larger extents, or remove volumes that nobody needs',
+      'use larger extents, or remove volumes that are not needed',
     )
   return undefined
 }
 
-/** Removes a volume that nobody holds. Its tombstone tells every store to drop what it has of it. */
+/** Removes a volume without holders. Its tombstone makes every store delete its replicas. */
 export function applyRemoveVolume(state: MapState, command: RemoveVolume): CommandResult {
   const volume = state.volumeNamed(command.name)
   if (volume === undefined) return refused('NOT_FOUND', `there is no volume ${command.name}`)

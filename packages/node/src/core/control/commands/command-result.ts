@@ -1,16 +1,16 @@
 import type { ErrorCode, ExtentId, ExtentRecord, VolumeRecord } from '@ashlar/proto'
 
-/** Outcome of one in-sync set change: the record after it, or as it is where the change was refused. */
+/** Outcome of one change of an in-sync set, with the record after it. */
 export interface SetResult {
   readonly extent: ExtentId
   readonly code: ErrorCode
-  /** Absent when there is no such extent (any more). */
+  /** Absent when there is no such extent. */
   readonly record: ExtentRecord | undefined
 }
 
 /**
- * Outcome of one command. A refused command changed nothing. `message` and `hint` are sentences for people; programs
- * branch on `code`.
+ * Outcome of one command. A refused command changed nothing. `message` and `hint` are sentences for users; programs branch
+ * on `code`.
  */
 export interface CommandResult {
   readonly code: ErrorCode
@@ -20,13 +20,13 @@ export interface CommandResult {
   readonly volume?: VolumeRecord
   /** One for each change of change-sets, in its order. */
   readonly sets?: readonly SetResult[]
-  /** Extents that got a primary by this command: their epoch was raised. */
+  /** Extents that got a primary, and so a higher epoch. */
   readonly promoted?: readonly ExtentId[]
-  /** A release named an older record of some extent, about which nothing was done. */
+  /** The release named an older revision of some extent, and did not change that extent. */
   readonly overtaken?: boolean
 }
 
-/** A command that may concern many extents yields after each that it looked at: there it can be interrupted, and goes on later. */
+/** A command over many extents yields after each one, so that it can be interrupted and resumed. */
 export type Steps<T = void> = Generator<undefined, T, undefined>
 
 export function done(fields: Omit<CommandResult, 'code' | 'message' | 'hint'> = {}): CommandResult {

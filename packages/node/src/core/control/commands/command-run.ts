@@ -4,8 +4,8 @@ import type { CommandResult } from './command-result.ts'
 import { commandSteps } from './reducer.ts'
 
 /**
- * One command while it is applied, a piece at a time: some touch more extents than an event loop may be held up for. What the
- * map holds meanwhile belongs to no revision, and must be shown to nobody. However it is cut into pieces, the map is the same.
+ * Applies one command in pieces, since some touch too many extents for one turn of the event loop. Until it is done the map
+ * is of no revision and must not be read. The result does not depend on the pieces.
  */
 export class CommandRun {
   private readonly state: MapState
@@ -17,10 +17,10 @@ export class CommandRun {
   }
 
   /**
-   * Goes on for `budget` extents at most. `result`: the command is applied; undefined: there is more to do. `spent`: extents
-   * that were looked at, one for a command that concerns none.
+   * Continues for `budget` extents at most. `result`: undefined until the command is applied. `spent`: extents that were
+   * visited, at least one.
    */
-  goOn(budget: number): { readonly result: CommandResult | undefined; readonly spent: number } {
+  continue(budget: number): { readonly result: CommandResult | undefined; readonly spent: number } {
     for (let spent = 1; ; spent++) {
       const { done, value } = this.steps.next()
       if (done) return { result: { ...value, promoted: this.state.endCommand() }, spent }

@@ -3,26 +3,26 @@ import { epochOf, invariant, NO_INCARNATION } from '@ashlar/proto'
 import { type MapState, putExtentRecord, replaceInSync, type Sets, volumeOfExtent, without } from '../map/index.ts'
 
 /**
- * Who becomes primary, and the only place where an epoch is raised (amendment 7). Every function here names at most one
- * primary and raises the epoch exactly when it does.
+ * Chooses primaries, and is the only place that raises an epoch (amendment 7). A function raises the epoch if and only if it
+ * names a primary.
  *
  * Rules: CTL-2, amendments 2, 11, 14 and 15.
  */
 
 /** Why the primary of an extent is to be replaced. */
 export type Reason =
-  /** Its lease ran out by control's count: it leaves the in-sync set if another member can serve. */
+  /** Its lease ran out: it leaves the in-sync set if another member can serve. */
   | 'lease-over'
-  /** It said that it no longer serves this epoch: it stays in sync, and goes on if nobody else can serve. */
+  /** It released the extent: it stays in sync, and continues if no other store can serve. */
   | 'released'
-  /** It said so because its disk hangs or it reaches no replica: it leaves the set where that stays at minInSync. */
+  /** It released the extent because its disk hangs or it reaches no replica: it leaves a set that stays at minInSync. */
   | 'slow'
-  /** It came back as a new incarnation over the same data: it stays in sync, and is named again if nobody else can serve. */
+  /** It returned as a new incarnation with its data: it stays in sync, and is named again if no other store can serve. */
   | 'restarted'
-  /** What it holds is in doubt: it leaves every set that has another trusted member. */
-  | 'doubtful'
+  /** It is suspect: it leaves every set that has another trusted member. */
+  | 'suspect'
 
-/** Stores that may be named primary now: they hold a live lease, or are registering in this very entry. */
+/** Stores that may become primary: they hold a live lease, or register by this entry. */
 export type Live = ReadonlySet<StoreId>
 
 /** First epoch of a new extent. */
@@ -31,8 +31,8 @@ export function firstEpoch(state: MapState): Epoch {
 }
 
 /**
- * True when the record names a life of a store that can still serve the epoch, as far as the map tells. A suspect store
- * serves only where a person named it, or where it merges what suspect stores hold.
+ * True when, by the map, the incarnation that the record names can still serve the epoch. A suspect store serves only by
+ * forced promotion, or to reconcile an extent of suspect stores.
  */
 export function primaryStands(
   state: Pick<MapState, 'nodes' | 'forced'>,
@@ -47,19 +47,19 @@ export function primaryStands(
   )
 }
 
-/** The primary lost committed data and gave the extent up while nobody else could serve (A2.8-4): no life leads it. */
+/** The primary lost committed data and released the extent while no other store could serve (A2.8-4): no incarnation leads it. */
 export function gaveUp({ primary }: ExtentRecord): boolean {
   return primary.counter === NO_INCARNATION
 }
 
-/** Why a primary that no longer stands is replaced: by what is known of its store. */
+/** Why a primary that cannot serve is replaced, by the state of its store. */
 export function reasonToReplace(state: MapState, record: ExtentRecord): Reason {
-  return countsOn(state, record.primary.store) && !gaveUp(record) ? 'lease-over' : 'doubtful'
+  return countsOn(state, record.primary.store) && !gaveUp(record) ? 'lease-over' : 'suspect'
 }
 
 /**
- * The primary lost committed data, and nobody else can serve: it keeps its place, since it holds more than nothing, and
- * leads no more, in any life of it. A better one that comes, or a person, ends that.
+ * The primary lost committed data, and no other store can serve. It stays assigned, since its copy is better than none, but no
+ * incarnation of it leads until a better store returns or an operator forces a promotion.
  */
 export function leaveWithoutPrimary(state: MapState, id: ExtentId): void {
   const record = state.extents.get(id)
@@ -68,8 +68,8 @@ export function leaveWithoutPrimary(state: MapState, id: ExtentId): void {
 }
 
 /**
- * Replaces the primary of one extent if somebody may take over, and says whether somebody did. Otherwise the record stays
- * as it is (CTL-3: the last member stays although it is dead) and the extent waits.
+ * Replaces the primary of one extent and returns true if another store may take over. Otherwise the record stays (CTL-3: also
+ * with a last member that is dead) and the extent waits.
  */
 export function replacePrimary(state: MapState, id: ExtentId, reason: Reason, live: Live): boolean {
   const record = state.extents.get(id)
@@ -88,7 +88,7 @@ export function replacePrimary(state: MapState, id: ExtentId, reason: Reason, li
   }
   return (
     promoteEligible(state, record, reason, minInSync, live) ||
-    (reason === 'doubtful' && (leaveToTrusted(state, record, minInSync) || mergeSuspects(state, record, live)))
+    (reason === 'suspect' && (leaveToTrusted(state, record, minInSync) || mergeSuspects(state, record, live)))
   )
 }
 
@@ -102,14 +102,14 @@ function setsWithoutOld(record: ExtentRecord, reason: Reason, minInSync: number)
       return record.inSync.length > minInSync ? replaceInSync(record, without(record.inSync, old), minInSync) : record
     case 'lease-over':
       return replaceInSync(record, without(record.inSync, old), minInSync)
-    case 'doubtful':
+    case 'suspect':
       return replaceInSync(record, without(record.inSync, old), minInSync, [old])
   }
 }
 
 /**
- * Amendment 2: when no member in sync can serve, a store that was kept holds every acknowledged write and may take over.
- * Eligible stores exist only below minInSync, so that nothing was acknowledged since they were kept.
+ * Amendment 2: when no in-sync member can serve, an eligible store may take over. Eligible stores exist only below minInSync,
+ * where nothing is acknowledged, so they hold every acknowledged write.
  */
 function promoteEligible(
   state: MapState,
@@ -120,21 +120,21 @@ function promoteEligible(
 ): boolean {
   const chosen = choosePrimary(state, record.eligible, live)
   if (chosen === undefined) return false
-  const forget = reason === 'doubtful' ? [record.primary.store] : []
+  const forget = reason === 'suspect' ? [record.primary.store] : []
   namePrimary(state, record, chosen, replaceInSync(record, [chosen], minInSync, forget))
   return true
 }
 
 /**
- * Amendment 11: a store in doubt leaves every set that has another trusted member, also when that member is not here. The
- * extent then waits for a store that may be believed, instead of being served by one that may not. A suspect store makes way
- * for one that was kept too, which holds every acknowledged write (CTL-2); one that only lost data waits for any of them.
+ * Amendment 11: a suspect store leaves every set that has another trusted member, even one that is down: the extent then waits
+ * for that member instead of being served by a suspect store. A suspect store also yields to an eligible one, which holds
+ * every acknowledged write (CTL-2); a store that lost data stays until one of them can serve.
  */
 function leaveToTrusted(state: MapState, record: ExtentRecord, minInSync: number): boolean {
   const old = record.primary.store
   const inSync = fewestLed(state, without(record.inSync, old), countsOn)
   if (inSync !== undefined) {
-    namePrimary(state, record, inSync, setsWithoutOld(record, 'doubtful', minInSync))
+    namePrimary(state, record, inSync, setsWithoutOld(record, 'suspect', minInSync))
     return true
   }
   const kept = isTrusted(state, old) ? undefined : fewestLed(state, record.eligible, countsOn)
@@ -144,9 +144,9 @@ function leaveToTrusted(state: MapState, record: ExtentRecord, minInSync: number
 }
 
 /**
- * Stores whose copies make up an extent of which only suspect ones are left (A2.17-3): those that count, and those that
- * were taken out because they are suspect, each of which may hold what all others dropped. Undefined where a store that is
- * believed counts, also when it is away, and where the last one gave the extent up (A2.8-4). Who was given up for good is not left.
+ * The suspect stores to reconcile when an extent has no others left (A2.17-3): members, and stores that were taken out as
+ * suspect, since each may hold what the others lost. Undefined while a trusted store counts, even if it is down, and where the
+ * last primary released the extent after it lost data (A2.8-4). Removed stores are excluded.
  */
 export function suspectsLeft(
   state: { readonly nodes: MapState['nodes']; readonly gone: ReadonlySet<StoreId> },
@@ -158,14 +158,14 @@ export function suspectsLeft(
   return record.assigned.filter((store) => !state.gone.has(store) && isLeft(store))
 }
 
-/** True when only suspect stores are left of the extent and all of them are present. */
+/** True when the extent has only suspect stores left and all of them are present. */
 export function canBeMerged(state: MapState, record: ExtentRecord, live: Live): boolean {
   return suspectsLeft(state, record)?.every((store) => isPresent(state, store, live)) === true
 }
 
 /**
- * Amendment 11: one of the suspect stores that count is to merge what all of them hold, and serves what comes of it. The extent
- * is marked: the same write may have been lost by all of them, so that it begins another history as by a forced promotion.
+ * Amendment 11: names a suspect member that reconciles what all suspect stores hold, and serves the result. A write may have
+ * been lost by all of them, so a new timeline begins as with a forced promotion.
  */
 export function mergeSuspects(state: MapState, record: ExtentRecord, live: Live): boolean {
   if (primaryStands(state, record) || !canBeMerged(state, record, live)) return false
@@ -180,17 +180,17 @@ export function mergeSuspects(state: MapState, record: ExtentRecord, live: Live)
   return true
 }
 
-/** Unclean promotion by a person (A2.10-2): the store alone is in sync, whatever the members before it hold. */
+/** Forced promotion by an operator (A2.10-2): this store alone is in sync, whatever other members hold. */
 export function forcePrimary(state: MapState, record: ExtentRecord, store: StoreId): void {
   namePrimary(state, record, store, { inSync: [store], eligible: [] })
 }
 
-/** The live trusted member with the fewest extents to lead; ties by store id. Undefined when there is none. */
+/** The live trusted member that leads the fewest extents; ties by store id. */
 export function choosePrimary(state: MapState, members: readonly StoreId[], live: Live): StoreId | undefined {
   return fewestLed(state, members, (_, store) => mayLead(state, store, live))
 }
 
-/** Of the members that fit the one with the fewest extents to lead; ties by store id. */
+/** The matching member that leads the fewest extents; ties by store id. */
 function fewestLed(
   state: MapState,
   members: readonly StoreId[],
@@ -213,25 +213,25 @@ function mayLead(state: MapState, store: StoreId, live: Live): boolean {
   return isTrusted(state, store) && isPresent(state, store, live)
 }
 
-/** Live and reachable: a store whose address was taken over could serve nobody. */
+/** Live and reachable: a store whose address was taken over cannot be reached. */
 function isPresent(state: MapState, store: StoreId, live: Live): boolean {
   const node = state.nodes.get(store)
   return node !== undefined && node.state !== 'down' && node.address !== '' && live.has(store)
 }
 
-/** True when control believes what this store holds, nobody took over its place and nobody gave it up (amendments 11 and 15). */
+/** True when the store is trusted, not superseded and not removed (amendments 11 and 15). */
 export function countsOn(state: MapState, store: StoreId): boolean {
   return isTrusted(state, store) && !state.successors.has(store) && !state.gone.has(store)
 }
 
-/** True when control believes what this store holds (A2.17-2). */
+/** True when the store is not suspect (A2.17-2). */
 export function isTrusted(state: Pick<MapState, 'nodes'>, store: StoreId): boolean {
   return state.nodes.get(store)?.trust === 'trusted'
 }
 
 /**
- * The primary of an extent once more, in an epoch above one that some store promised and this map never named (amendment 35). A
- * mark of the old epoch goes with it: a suspect primary leads, and merges, by nothing else.
+ * Names the same primary in an epoch above one that a store promised and this map never named (amendment 35). The mark of a
+ * forced promotion or reconciliation moves along, since a suspect primary leads only by that mark.
  */
 export function nameAbove(state: MapState, id: ExtentId, promised: Epoch): void {
   const record = state.extents.get(id)
@@ -241,20 +241,20 @@ export function nameAbove(state: MapState, id: ExtentId, promised: Epoch): void 
   if (mark?.epoch === record.epoch) state.putForced({ ...mark, epoch })
 }
 
-/** Names a primary: the one statement that raises an epoch. `life`: NO_INCARNATION where that epoch is led by nobody. */
+/** Names a primary: the only statement that raises an epoch. `counter`: NO_INCARNATION where none may lead the epoch. */
 function namePrimary(
   state: MapState,
   record: ExtentRecord,
   store: StoreId,
   sets: Sets,
-  life?: typeof NO_INCARNATION,
+  counter?: typeof NO_INCARNATION,
 ): ExtentRecord {
   const node = state.nodes.get(store)
-  invariant(node !== undefined, `a primary was chosen that never registered: ${store}`)
+  invariant(node !== undefined, `store ${store} was chosen as primary and never registered`)
   return putExtentRecord(state, {
     id: record.id,
     epoch: (record.epoch + 1) as Epoch,
-    primary: { store, counter: life ?? node.incarnation.counter },
+    primary: { store, counter: counter ?? node.incarnation.counter },
     inSync: sets.inSync,
     eligible: sets.eligible,
     assigned: record.assigned,

@@ -4,52 +4,52 @@ import type { MapState } from '../map/index.ts'
 import { type CommandResult, done, refused } from './command-result.ts'
 
 /**
- * Feature levels (amendment 24): what older builds would not understand is used only once every node told that it knows it.
- * The rules of control; what a level brings stands at FEATURE_LEVEL.
+ * Feature levels (amendment 24): control uses a new feature only once every node has reported that it supports its level.
+ * FEATURE_LEVEL lists what each level adds.
  */
 
-/** First level at which a command may be proposed. A command that is not named here every build knows. */
+/** First level at which a command may be proposed; every build knows the others. */
 const COMMAND_LEVELS: { readonly [Name in Command['do']]?: number } = {
   'raise-epochs': FEATURES.raisedEpochs,
   'clear-suspicion': FEATURES.clearedStores,
 }
 
-/** An older build would make other sets of an entry that names stores which hold everything. */
+/** An older build would compute other sets from an entry that names complete stores. */
 export function withoutComplete({ complete: _, ...change }: SetChange): SetChange {
   return change
 }
 
-/** Feature level that a build must know to apply this command. */
+/** Feature level that a build needs to apply this command. */
 export function commandLevel(command: Command): number {
   return command.do === 'raise-feature-level' ? command.level : (COMMAND_LEVELS[command.do] ?? 0)
 }
 
-/** Why this command may not be proposed yet: some node would not know how to apply it. Undefined: every node does. */
+/** The refusal of a command that some node might not be able to apply; undefined if all can. */
 export function tooEarly(state: MapState, command: Command): CommandResult | undefined {
   const level = commandLevel(command)
   if (command.do === 'raise-feature-level' || level <= state.featureLevel) return undefined
   return refused(
     'CONFLICT',
     `${command.do} needs feature level ${level}, and this cluster is at ${state.featureLevel}`,
-    'upgrade every node, and see `ashlar cluster info` for who is waited for',
+    'upgrade every node; `ashlar cluster info` lists those that are missing',
   )
 }
 
-/** What the leader heard of a store. */
+/** What a store reported to the leader. */
 interface Heard {
   readonly counter: number
   readonly level: number | undefined
 }
 
-/** A store that keeps the level from rising. `level`: what it told; undefined: it was not heard in this life. */
+/** A store that keeps the level from rising. `level`: as it reported in this incarnation; undefined: not yet. */
 export interface WaitedFor {
   readonly store: StoreId
   readonly level: number | undefined
 }
 
 /**
- * The level that every node knows, as far as it told this leader, and who keeps it below `wanted`. A node that is down has to
- * come back and tell, or be declared lost: nobody knows with which build it comes.
+ * The level that every node has reported to this leader, and the stores that keep it below `wanted`. A node that is down must
+ * return and report, or be declared removed, since it may return with an older build.
  */
 export function knownToAll(
   state: MapState,
@@ -62,19 +62,19 @@ export function knownToAll(
   const waitsFor: WaitedFor[] = []
   for (const store of stores) {
     if (state.gone.has(store)) continue
-    const told = toldInThisLife(state.nodes.get(store)?.incarnation, heard(store))
-    level = Math.min(level, told ?? 0)
-    if ((told ?? 0) < wanted) waitsFor.push({ store, level: told })
+    const reported = reportedLevel(state.nodes.get(store)?.incarnation, heard(store))
+    level = Math.min(level, reported ?? 0)
+    if ((reported ?? 0) < wanted) waitsFor.push({ store, level: reported })
   }
   return { level, waitsFor }
 }
 
-/** A store that started since then may have been downgraded. */
-function toldInThisLife(life: Incarnation | undefined, heard: Heard | undefined): number | undefined {
-  return life === undefined || heard?.counter !== life.counter ? undefined : heard.level
+/** A report counts for its incarnation only: a store that restarted may have been downgraded. */
+function reportedLevel(incarnation: Incarnation | undefined, heard: Heard | undefined): number | undefined {
+  return incarnation === undefined || heard?.counter !== incarnation.counter ? undefined : heard.level
 }
 
-/** Why a node that knows this level cannot be part of a cluster of that one, with what to do. */
+/** The refusal of a node that does not support the cluster's feature level. */
 export function levelProblem(
   featureLevel: number,
   { name, level = 0 }: { readonly name: string; readonly level?: number },

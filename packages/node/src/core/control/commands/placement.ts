@@ -3,13 +3,13 @@ import { invariant } from '@ashlar/proto'
 import type { Candidates } from '../log/index.ts'
 import type { MapState } from '../map/index.ts'
 
-/** Where the replicas of one new extent go, its first primary apart. */
+/** Stores of one new extent, and its first primary. */
 export interface Place {
   readonly assigned: readonly StoreId[]
   readonly primary: StoreId
 }
 
-/** Stores that may get new replicas: live, with room, up, trusted, and reachable at an address of their own. */
+/** Stores that may get new replicas: live, up, trusted, with enough space, and with an address of their own. */
 export function placeable(state: MapState, { live, filling = [] }: Candidates): NodeRecord[] {
   return live
     .filter((store) => !filling.includes(store))
@@ -18,9 +18,9 @@ export function placeable(state: MapState, { live, filling = [] }: Candidates): 
 }
 
 /**
- * Places new extents over stores, one after the other: each on the `replicas` stores that hold the fewest replicas, its primary
- * the one of them that leads the fewest. Ties are broken by a hash of extent and store, so that the partners of one store are
- * spread over all others and many sources take part when it is rebuilt. Deterministic in its arguments.
+ * Assigns stores to new extents: the `replicas` stores with the fewest replicas, of which the one that leads the fewest extents
+ * becomes primary. A hash of extent and store breaks ties: the partners of one store are spread over all others, so that many
+ * sources take part in rebuilding it. Deterministic in its arguments.
  */
 export class Placement {
   private readonly stores: readonly StoreId[]
@@ -30,7 +30,7 @@ export class Placement {
   private readonly led: number[]
 
   constructor(state: MapState, nodes: readonly NodeRecord[], replicas: number) {
-    invariant(nodes.length >= replicas, 'more replicas were asked for than stores can hold')
+    invariant(nodes.length >= replicas, 'more replicas were requested than there are stores')
     this.stores = nodes.map((node) => node.store)
     this.places = [...this.stores.keys()]
     this.replicas = replicas
@@ -52,7 +52,7 @@ export class Placement {
   }
 }
 
-/** Those `count` of some places that have the smallest loads, smallest first. */
+/** The `count` stores with the smallest loads, smallest first. */
 function leastLoaded(
   places: readonly number[],
   loads: readonly number[],
@@ -70,7 +70,7 @@ function leastLoaded(
   return chosen
 }
 
-/** Which of two stores an extent prefers: the one with less to do; a hash decides where that is equal, and is computed only then. */
+/** Orders stores by load; for equal loads by a hash, which is computed only then. */
 class TieBreaker {
   private readonly extent: ExtentId
   private readonly stores: readonly StoreId[]
@@ -95,7 +95,7 @@ class TieBreaker {
   }
 }
 
-/** Finds stores for places that became free, one extent after the other: each time the one that holds the fewest replicas. */
+/** Finds stores for free assignments: each time the one with the fewest replicas. */
 export class Spares {
   private readonly stores: readonly StoreId[]
   private readonly placeOf: ReadonlyMap<StoreId, number>
@@ -107,7 +107,7 @@ export class Spares {
     this.held = stores.map((store) => state.assignedCount(store))
   }
 
-  /** The store that should get a replica of this extent beside those that have a place; undefined when there is none. */
+  /** A store that may get a further replica of this extent, if there is one. */
   find(record: ExtentRecord): StoreId | undefined {
     const ties = new TieBreaker(record.id, this.stores)
     let best: number | undefined
@@ -117,7 +117,7 @@ export class Spares {
     return best === undefined ? undefined : this.stores[best]
   }
 
-  /** The stores of an extent were changed. */
+  /** Updates the loads after the assignments of an extent changed. */
   moved(before: ExtentRecord, after: ExtentRecord): void {
     this.count(before, -1)
     this.count(after, 1)
@@ -131,7 +131,7 @@ export class Spares {
   }
 }
 
-/** FNV-1a over UTF-16 code units, 32 bits: spreads well enough to break ties, and is the same everywhere. `from`: what was hashed before. */
+/** FNV-1a over UTF-16 code units, 32 bits, to break ties. `from`: hash of the preceding text. */
 function hash(text: string, from = 0x811c9dc5): number {
   let value = from
   for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193)

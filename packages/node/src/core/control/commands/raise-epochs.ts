@@ -6,13 +6,13 @@ import { type CommandResult, done, type Steps } from './command-result.ts'
 import { nameAbove, primaryStands } from './epochs.ts'
 
 /**
- * Epochs that were promised and that this log never named (amendment 35): control's log went back, with most of its voters. What
- * it names below a promise no store can lead, so that it goes on above it.
+ * Epochs that stores promised and this log never named (amendment 35): most voters were rolled back. No store can lead an epoch
+ * below a promise, so control continues above it.
  */
 
 type RaiseEpochs = Extract<Command, { do: 'raise-epochs' }>
 
-/** The command that such promises call for; undefined where the map has moved on, as it has when it was only behind. */
+/** The command for such promises; undefined if the map has since reached them. */
 export function raiseEpochs(ctx: Context, state: MapState, { store, extents }: Promises): RaiseEpochs | undefined {
   const forgotten = extents.filter((promise) => isForgotten(state, promise))
   if (forgotten.length === 0) return undefined
@@ -20,7 +20,7 @@ export function raiseEpochs(ctx: Context, state: MapState, { store, extents }: P
   return { do: 'raise-epochs', extents: forgotten }
 }
 
-/** The same primary again, in an epoch that was never promised. */
+/** Names the same primaries in epochs that were never promised. */
 export function* applyRaiseEpochs(state: MapState, command: RaiseEpochs): Steps<CommandResult> {
   for (const promise of command.extents) {
     yield
@@ -29,7 +29,7 @@ export function* applyRaiseEpochs(state: MapState, command: RaiseEpochs): Steps<
   return done()
 }
 
-/** An extent without a primary is left alone: whoever is named next is told of the promise. */
+/** An extent without a primary is skipped: its next primary learns of the promise. */
 function isForgotten(state: MapState, { extent, epoch, promised }: Promises['extents'][number]): boolean {
   const record = state.extents.get(extent)
   return record !== undefined && record.epoch === epoch && promised > epoch && primaryStands(state, record)

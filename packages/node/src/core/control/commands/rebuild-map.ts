@@ -25,15 +25,15 @@ import type { Head, HeadRecord } from '../../machine.ts'
 import { type Command, type LogEntry, storedState } from '../log/index.ts'
 import type { Unstamped } from '../map/index.ts'
 
-/** What one surviving data directory tells. */
+/** What one surviving data directory contains. */
 export interface SurvivingStore {
   readonly store: StoreId
-  /** Start counter of its last life. */
+  /** Start counter of its last incarnation. */
   readonly startCounter: number
-  /** Feature level that it was written at; absent: 0. */
+  /** Feature level of the directory; absent: 0. */
   readonly featureLevel?: number
   readonly voters: readonly Voter[]
-  /** `inDoubt`: the store dropped or lost something, so that this replica may lack acknowledged writes (amendment 11). */
+  /** `inDoubt`: the store lost something, so this replica may lack acknowledged writes (amendment 11). */
   readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head; readonly inDoubt?: boolean }[]
   readonly volumes: readonly {
     readonly volume: VolumeId
@@ -44,23 +44,23 @@ export interface SurvivingStore {
 }
 
 /**
- * How an extent was found. `certain`: every store that may hold an acknowledged write of it is among those given, and one of
- * them is beyond doubt. `doubtful`: all are given, and all are in doubt. `uncertain`: some are absent.
+ * How an extent was found. `certain`: every store that may hold an acknowledged write is given, and one of them is trusted.
+ * `doubtful`: all are given, and all are suspect. `uncertain`: some are absent.
  */
 export type Certainty = 'certain' | 'doubtful' | 'uncertain' | 'missing'
 
 export interface RebuiltExtent {
   readonly record: Unstamped<ExtentRecord>
   readonly certainty: Certainty
-  /** Stores that hold every acknowledged write, by the newest record that is known. */
+  /** Stores that hold every acknowledged write, by the newest record found. */
   readonly counted: readonly StoreId[]
-  /** Those of them that were not given: they may hold newer writes. */
+  /** Those of them that are absent: they may hold newer writes. */
   readonly absent: readonly StoreId[]
 }
 
 export interface RebuiltMap {
   readonly generation: number
-  /** The highest at which a store was written: what it holds may be of it. */
+  /** The highest feature level of a store. */
   readonly featureLevel: number
   readonly nodes: readonly Unstamped<NodeRecord>[]
   readonly volumes: readonly Unstamped<VolumeRecord>[]
@@ -69,7 +69,7 @@ export interface RebuiltMap {
 
 type Recover = Extract<Command, { do: 'recover' }>
 
-/** The heads of each extent, with the stores that hold them, in the order of the stores. */
+/** The heads of each extent and their stores, in the order of the stores. */
 type HeadsByExtent = ReadonlyMap<ExtentId, readonly HeldHead[]>
 interface HeldHead {
   readonly store: StoreId
@@ -77,15 +77,15 @@ interface HeldHead {
   readonly inDoubt: boolean
 }
 
-/** Numbers that volumes may have had which none of the given stores knows of. */
+/** Volume numbers to skip: volumes may have had them that no given store knows. */
 const SPARE_VOLUMES = 1024
 /** Extents of one entry of the log. */
 const ENTRY_EXTENTS = 256
 
 /**
- * The map as the heads of surviving stores tell it (A2.18-3), under a cluster generation above every one before: what
- * was promised, or sent and not delivered, under an older one is fenced. Of each extent the record with the highest
- * (generation, revision) holds. Deterministic in its argument.
+ * Rebuilds the map from the heads of surviving stores (A2.18-3), under a new cluster generation, which fences promises and
+ * undelivered messages of older ones. The record with the highest (generation, revision) of an extent counts. Deterministic
+ * in its argument.
  */
 export function rebuildMap(stores: readonly SurvivingStore[]): RebuiltMap {
   const generation =
@@ -107,7 +107,7 @@ export function rebuildMap(stores: readonly SurvivingStore[]): RebuiltMap {
   return { generation, featureLevel, nodes: rebuildNodes(stores, extents), volumes, extents }
 }
 
-/** The map as entries of a log that begins with them, after the founding. */
+/** The map as entries that follow the bootstrap of a new log. */
 export function recoverCommands({ generation, featureLevel, nodes, volumes, extents }: RebuiltMap): Recover[] {
   const lastVolume = Math.max(0, ...volumes.map(({ id }) => id)) + SPARE_VOLUMES
   const level = featureLevel === 0 ? {} : { featureLevel }
@@ -117,7 +117,7 @@ export function recoverCommands({ generation, featureLevel, nodes, volumes, exte
   ]
   for (let at = 0; at < extents.length; at += ENTRY_EXTENTS) {
     const part = extents.slice(at, at + ENTRY_EXTENTS)
-    // Where nobody is absent nothing was begun anew: control itself finds out what the stores in doubt still hold.
+    // Without absent stores no new timeline begins: control reconciles what the suspect stores hold.
     const lossy = part
       .filter(({ certainty }) => certainty === 'uncertain' || certainty === 'missing')
       .map(({ record }) => record.id)
@@ -134,7 +134,7 @@ export function recoverCommands({ generation, featureLevel, nodes, volumes, exte
   return commands
 }
 
-/** The log of the cluster that is made of it: a founding by a name of its own, and the map. */
+/** The log of the recovered cluster: its bootstrap under a new id, then the map. */
 export function recoveredLog(map: RebuiltMap, cluster: ClusterId, voters: readonly Voter[]): LogEntry[] {
   const commands = [{ do: 'found', cluster, voters } as const, ...recoverCommands(map)]
   return commands.map((command, at): LogEntry => ({ index: at + 1, term: 1, command }))
@@ -190,7 +190,7 @@ function rebuildExtent(
     const sound = (heads.get(id) ?? []).some(({ store, inDoubt }) => !inDoubt && counted.includes(store))
     return { record, certainty: sound ? 'certain' : 'doubtful', counted, absent }
   }
-  // Somebody may have gone on without those that are here: the one that got furthest begins another history.
+  // Absent stores may have continued without the given ones: a new timeline begins at the most advanced of these.
   const here = newest.assigned.filter((store) => given.has(store))
   const members = [newest.inSync, newest.eligible, here].map((set) => set.filter((store) => given.has(store)))
   const best = furthest(members.find((set) => set.length > 0) ?? [], heads.get(id) ?? [])
@@ -199,7 +199,7 @@ function rebuildExtent(
   return { record, certainty: 'uncertain', counted, absent }
 }
 
-/** No store that is here ever heard of it: it is in nobody's hands until a person says that it is lost. */
+/** No given store has a replica: the extent waits until an operator forces a promotion. */
 function missingExtent(
   id: ExtentId,
   generation: number,
@@ -217,7 +217,7 @@ function missingExtent(
   }
 }
 
-/** A store beyond doubt before any other. */
+/** Prefers a trusted store. */
 function furthest(members: readonly StoreId[], held: readonly HeldHead[]): StoreId | undefined {
   const holders = held.filter(({ store }) => members.includes(store))
   const sound = holders.filter(({ inDoubt }) => !inDoubt)
@@ -257,7 +257,7 @@ function rebuildVolumes(
         extentSizeBytes,
         replicas: last.assigned.length,
         minInSync: last.minInSync,
-        // Whoever held it before is fenced.
+        // Fences earlier holders.
         generation: Math.max(0, ...generations) + 1,
         holders: [],
       }
@@ -270,7 +270,7 @@ function powerOfTwo(atLeast: number): number {
   return size
 }
 
-/** Every store that an extent names; those that come register with all the rest, those that do not are down. */
+/** Every store that an extent names, as down until it registers. */
 function rebuildNodes(stores: readonly SurvivingStore[], extents: readonly RebuiltExtent[]): Unstamped<NodeRecord>[] {
   const named = new Set<StoreId>(stores.map(({ store }) => store))
   for (const { record } of extents) for (const store of record.assigned) named.add(store)

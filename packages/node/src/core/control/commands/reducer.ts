@@ -41,8 +41,8 @@ const APPLY: { readonly [Name in Command['do']]: Apply<Name> } = {
 }
 
 /**
- * Applies one committed command to the map, in place. Deterministic: the same commands from the start give the same map,
- * on every voter and at every start. A refused command changes nothing, and the refusal is part of the outcome.
+ * Applies one committed command to the map, in place. Deterministic: the same commands give the same map on every voter. A
+ * refused command changes nothing; its result says why.
  */
 export function applyCommand(state: MapState, command: Command): CommandResult {
   const steps = commandSteps(state, command)
@@ -51,10 +51,10 @@ export function applyCommand(state: MapState, command: Command): CommandResult {
   return { ...step.value, promoted: state.endCommand() }
 }
 
-/** The same, extent by extent, for those who do it in pieces (`CommandRun`); they end the command. */
+/** The same in steps of one extent, for `CommandRun`, which then calls `endCommand` itself. */
 export function* commandSteps(state: MapState, command: Command): Steps<CommandResult> {
   if (state.cluster === undefined && command.do !== 'found')
-    return refused('CONFLICT', 'this cluster is not founded yet', 'wait until its first node founds it')
+    return refused('CONFLICT', 'this cluster is not bootstrapped yet', 'wait until its first node has bootstrapped it')
   const apply = APPLY[command.do] as Apply<Command['do']>
   const applied = apply(state, command)
   const result = 'code' in applied ? applied : yield* applied
@@ -62,15 +62,15 @@ export function* commandSteps(state: MapState, command: Command): Steps<CommandR
   return result
 }
 
-/** The first entry of every control log. */
+/** Bootstrap: the first entry of every control log. */
 function applyFound(state: MapState, command: Extract<Command, { do: 'found' }>): CommandResult {
   if (state.cluster !== undefined && state.cluster !== command.cluster)
-    return refused('CONFLICT', `cluster ${state.cluster} is founded already`)
+    return refused('CONFLICT', `this is cluster ${state.cluster} already`)
   if (state.cluster === undefined) state.putCluster(command.cluster, command.voters)
   return done()
 }
 
-/** The log took the change of members when it was appended; the map tells everybody whom to ask. */
+/** Raft changed its members when it appended the entry; here the map learns the voters, for the agents. */
 function applySetMembers(state: MapState, command: Extract<Command, { do: 'set-members' }>): CommandResult {
   if (state.cluster !== undefined) state.putCluster(state.cluster, command.voters)
   return done()

@@ -4,7 +4,7 @@ import { type CommandResult, CommandRun } from '../commands/index.ts'
 import type { LogEntry, ProposalId } from '../log/index.ts'
 import { MapState } from '../map/index.ts'
 
-/** Extents that commands look at between two ticks: 10 to 30 ms of one core, so that no event loop is held up for 50 ms. */
+/** Extents that commands visit between two ticks: 10 to 30 ms of one core, so that the event loop is not blocked for 50 ms. */
 export const EXTENTS_PER_TICK = 2048
 
 interface Current {
@@ -16,9 +16,8 @@ interface Current {
 type OnApplied = (ctx: Context, entry: LogEntry, proposal: ProposalId | undefined, result: CommandResult) => void
 
 /**
- * Applies committed entries to the map, no more between two ticks than an event loop may be held up for: a command that
- * concerns more extents goes on at the next tick. What the map holds meanwhile is half of a change, so messages that ask for it
- * or would change it are kept until then.
+ * Applies committed entries to the map, a limited number of extents between two ticks: a larger command continues at the next
+ * tick. Until then the map contains half of a change, so messages to the leader are deferred.
  */
 export class Applier {
   private readonly extentsPerTick: number
@@ -38,35 +37,35 @@ export class Applier {
     return this.mapState
   }
 
-  /** The map is that of a revision, and not on its way from one to another. */
+  /** True when no command is half applied. */
   get isWhole(): boolean {
     return this.current === undefined
   }
 
-  /** False: entries that are committed wait for the next tick. */
+  /** False: committed entries wait for the next tick. */
   get hasRoom(): boolean {
     return this.isWhole && this.left > 0
   }
 
   onTick(ctx: Context): void {
     this.left = this.extentsPerTick
-    this.goOn(ctx, this.left)
+    this.proceed(ctx, this.left)
   }
 
-  /** Applies an entry, or begins to. The one before it is finished first, whatever that takes: a log that asks `hasRoom` never does that. */
+  /** Begins to apply an entry. Finishes the previous one at once, which does not occur with a log that calls `hasRoom`. */
   apply(ctx: Context, entry: LogEntry, proposal: ProposalId | undefined): void {
-    this.goOn(ctx, Number.POSITIVE_INFINITY)
+    this.proceed(ctx, Number.POSITIVE_INFINITY)
     this.current = { run: new CommandRun(this.mapState, entry.command), entry, proposal }
-    this.goOn(ctx, Math.max(1, this.left))
+    this.proceed(ctx, Math.max(1, this.left))
   }
 
-  /** A snapshot takes the place of the map, and of whatever was being done to it. */
+  /** A snapshot replaces the map, and ends a half applied command. */
   replace(state: MapState): void {
     this.mapState = state
     this.current = undefined
   }
 
-  // ---- messages meanwhile ------------------------------------------------------------------------------------------
+  // ---- deferred messages -------------------------------------------------------------------------------------------
 
   defer(link: Link, message: ToLeader): void {
     this.deferred.push({ link, message })
@@ -76,17 +75,17 @@ export class Applier {
     this.deferred = this.deferred.filter((deferred) => deferred.link !== link)
   }
 
-  /** What came in while the map was not whole, in its order. */
+  /** Messages that arrived during a half applied command, in order. */
   takeDeferred(): readonly { readonly link: Link; readonly message: ToLeader }[] {
     const deferred = this.deferred
     this.deferred = []
     return deferred
   }
 
-  private goOn(ctx: Context, budget: number): void {
+  private proceed(ctx: Context, budget: number): void {
     const current = this.current
     if (current === undefined) return
-    const { result, spent } = current.run.goOn(budget)
+    const { result, spent } = current.run.continue(budget)
     this.left -= spent
     if (result === undefined) return
     this.current = undefined

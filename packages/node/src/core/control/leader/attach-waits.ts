@@ -4,7 +4,7 @@ import { type CommandResult, done, refused } from '../commands/index.ts'
 import type { MapState } from '../map/index.ts'
 import type { AttachView } from './leader-view.ts'
 
-/** The outcome of an attachment that is complete, unless its session ended while it waited. */
+/** The result of a complete attachment; a refusal if its session ended meanwhile. */
 export function attachResult(state: MapState, attached: VolumeRecord, session: SessionId): CommandResult {
   const volume = state.volumes.get(attached.id)
   const stands = volume?.generation === attached.generation && volume.holders.some((held) => held.session === session)
@@ -13,7 +13,7 @@ export function attachResult(state: MapState, attached: VolumeRecord, session: S
   return refused('FENCED', what, 'open the volume again')
 }
 
-/** An attachment that is committed and not complete yet. */
+/** An attachment that is committed and not complete. */
 export interface AttachWait<Answer> {
   readonly volume: VolumeRecord
   readonly session: SessionId
@@ -25,17 +25,16 @@ export interface AttachWait<Answer> {
 }
 
 /**
- * Attachments wait until every node that is primary of one of the volume's extents has renewed its lease at the revision
- * of the attachment or later, or its lease ran out by control's count (A2.11-1). From then on no primary gives an
- * older generation a seq any more. An extent without a primary does not block it: its next one takes the generation from
- * the map before it serves.
+ * An attachment is complete once every primary of the volume's extents has renewed its lease at the revision of the attachment
+ * or later, or its lease ran out (A2.11-1): from then on no primary assigns a seq under an older generation. An extent without
+ * a primary does not block it, since its next primary reads the generation from the map before it serves.
  */
 export class AttachWaits<Answer> {
   private waits: AttachWait<Answer>[] = []
 
   /**
-   * Begins to wait, at the moment at which the attachment is committed. `holdsLease`: the store's lease may still hold.
-   * False: there is nobody to wait for, and the attachment is complete.
+   * Begins to wait once the attachment is committed. `holdsLease`: the store's lease may still hold. False: there is no primary
+   * to wait for, and the attachment is complete.
    */
   begin(
     state: MapState,
@@ -54,17 +53,16 @@ export class AttachWaits<Answer> {
     return true
   }
 
-  /** A renewal arrived from a store that has applied the map up to `revision`. Gives the waits that are over by it. */
+  /** A store that applied the map up to `revision` renewed. Returns the waits that this ends. */
   renewed(store: StoreId, revision: number): AttachWait<Answer>[] {
     return this.settle(store, (wait) => revision >= wait.revision)
   }
 
-  /** The store's lease ran out, or this life of it ended. Gives the waits that are over by it. */
+  /** The store's lease or incarnation ended. Returns the waits that this ends. */
   ended(store: StoreId): AttachWait<Answer>[] {
     return this.settle(store, () => true)
   }
 
-  /** For people. */
   views(): AttachView[] {
     return this.waits.map(({ volume, session, waitsFor }) => ({
       volume: volume.name,
@@ -73,7 +71,7 @@ export class AttachWaits<Answer> {
     }))
   }
 
-  /** Forgets every wait: this process does not lead any more. Gives those who are owed an answer. */
+  /** Ends every wait, since this process lost leadership, and returns them. */
   clear(): AttachWait<Answer>[] {
     const waits = this.waits
     this.waits = []

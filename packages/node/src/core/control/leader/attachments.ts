@@ -12,13 +12,13 @@ import type { Responses } from './responses.ts'
 
 type Detach = Extract<Command, { do: 'detach' }>
 
-/** Who is answered once a change of holders has reached every primary; `ends`: it ended a session instead of giving one the right. */
+/** A response due once a change of holders reached every primary; `ends`: the change ended a session. */
 interface Waiting {
   readonly requester: Requester
   readonly ends: boolean
 }
 
-/** What the leader keeps of attachments beside the map: who waits for one to be complete, and which holders are there. */
+/** The leader's state of attachments besides the map: incomplete ones, and the presence of holders. */
 export class Attachments {
   private readonly waits = new AttachWaits<Waiting>()
   private readonly presence = new Presence()
@@ -28,23 +28,23 @@ export class Attachments {
     this.responses = responses
   }
 
-  /** Leadership came or went: nobody who waits is answered by this leader. */
+  /** Leadership changed: this leader drops the pending responses. */
   begin(now: number): void {
     for (const { answer } of this.waits.clear()) this.responses.adminDone(answer.requester, notLeading(), 0)
     this.presence.begin(now)
   }
 
-  /** This process stood still: that it heard no holder meanwhile says nothing of them. */
+  /** After a pause of this process, in which it received nothing: silence meanwhile does not count. */
   stoodStill(now: number): void {
     this.presence.begin(now)
   }
 
-  /** The answer to what needs no entry of the log, or may have none yet; undefined for everything else. */
+  /** The result of a command that needs no entry, or may not have one yet; undefined for others. */
   answerAtOnce({ now }: Context, state: MapState, command: AdminCommand): CommandResult | undefined {
     if (command.do === 'detach' && command.fence === true && state.featureLevel < FEATURES.endedSessions)
       return refused(
         'CONFLICT',
-        'a node of an older version would go on writing for that session',
+        'a node of an older version would continue to write for that session',
         'upgrade every node',
       )
     if (command.do !== 'renew-attachment') return undefined
@@ -55,7 +55,7 @@ export class Attachments {
     return done()
   }
 
-  /** Sessions that are to end: they were silent for long, or others want their places. */
+  /** Commands that end sessions: silent ones, or ones that yield to others. */
   silent(ctx: Context, state: MapState): Detach[] {
     return this.presence.due(ctx, state)
   }
@@ -68,7 +68,7 @@ export class Attachments {
     if (command.do === 'attach') this.presence.heard(command.holder.session, now)
   }
 
-  /** An admin command was committed. It is answered now, or once every primary that may hold a lease has learned of it. */
+  /** An admin command was committed. Responds now, or once every primary that may hold a lease has applied it. */
   onCommitted(
     state: MapState,
     requester: Requester,
@@ -85,12 +85,12 @@ export class Attachments {
     this.answer(state, { volume, session: command.session, answer })
   }
 
-  /** A renewal arrived from a store that has applied the map up to `revision`. */
+  /** A store that applied the map up to `revision` renewed. */
   renewed(state: MapState, store: StoreId, revision: number): void {
     for (const wait of this.waits.renewed(store, revision)) this.answer(state, wait)
   }
 
-  /** The store's lease ran out, or this life of it ended. */
+  /** The store's lease or incarnation ended. */
   ended(state: MapState, store: StoreId): void {
     for (const wait of this.waits.ended(store)) this.answer(state, wait)
   }

@@ -3,7 +3,7 @@ import { TIMERS } from '@ashlar/proto'
 import type { Link } from '../../machine.ts'
 import type { MapState } from '../map/index.ts'
 
-/** A shrink that waits for the stores which it would evict. */
+/** A shrink that is deferred while the stores that it would evict may return. */
 export interface DeferredShrink {
   readonly link: Link
   readonly request: number
@@ -13,20 +13,20 @@ export interface DeferredShrink {
 }
 
 /**
- * Amendment 11: a takeover without a live primary before it gives in-sync stores that have not registered 10 s before it
- * evicts them. After a loss of power the first store back would otherwise throw out the ones that are still starting.
+ * Amendment 11: a new primary of an extent that was not served evicts in-sync stores that have not registered only after 10 s.
+ * After a power loss the first store would otherwise evict those that are still starting.
  */
 export class DeferredShrinks {
   private readonly graceUntil = new Map<ExtentId, Millis>()
   private readonly deferred = new Map<ExtentId, DeferredShrink>()
 
-  /** An extent got a primary while nobody served it: members that are not `here` have time to come. */
+  /** An extent that was not served got a primary: members that are not `here` have a grace period. */
   takenOver(record: ExtentRecord, now: Millis, here: (store: StoreId) => boolean): void {
     if (record.inSync.every(here)) this.graceUntil.delete(record.id)
     else this.graceUntil.set(record.id, now + TIMERS.unregisteredGraceMs)
   }
 
-  /** True, and remembered, when this change would evict a store that still has time to come. */
+  /** Defers the change and returns true if it would evict a store within its grace period. */
   defer(state: MapState, shrink: DeferredShrink, now: Millis, here: (store: StoreId) => boolean): boolean {
     const { change } = shrink
     const record = state.extents.get(change.extent)
@@ -41,7 +41,7 @@ export class DeferredShrinks {
     return true
   }
 
-  /** Held changes whose time has come, or whose stores have: they are proposed, or refused as overtaken. */
+  /** Changes to propose, since the grace period is over, or to refuse as overtaken, since their stores came. */
   due(
     state: MapState,
     now: Millis,
@@ -58,11 +58,6 @@ export class DeferredShrinks {
       due.push({ shrink, overtaken: overtaken && !timeIsUp })
     }
     return due
-  }
-
-  /** Extents for which a shrink is held, for people. */
-  all(): readonly DeferredShrink[] {
-    return [...this.deferred.values()]
   }
 
   clear(): void {

@@ -1,21 +1,21 @@
 import type { Bytes, Millis, StoreId } from '@ashlar/proto'
 
-/** A store's lease, as people see it. */
+/** A store's lease, for the API. */
 export interface LeaseView {
   readonly store: StoreId
   readonly counter: number
-  /** Since the last renewal, or since this leader granted the lease unheard. */
+  /** Since the last renewal, or since this leader granted the lease without one. */
   readonly ageMs: Millis
-  /** False: granted by this leader without having heard the store (CTL-7). */
+  /** False: granted by this leader without a renewal (CTL-7). */
   readonly confirmed: boolean
   readonly freeBytes: Bytes | undefined
-  /** Map revision that the store said it has applied. */
+  /** Map revision that the store reported as applied. */
   readonly revision: number
-  /** Feature level that it said it knows; undefined while this leader has not heard it. */
+  /** Feature level that the store reported; undefined before its first renewal with this leader. */
   readonly level: number | undefined
 }
 
-/** An attachment that is committed and waits for primaries, as people see it. */
+/** An attachment that is committed and waits for primaries, for the API. */
 export interface AttachView {
   readonly volume: string
   readonly client: string

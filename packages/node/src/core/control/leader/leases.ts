@@ -4,36 +4,36 @@ import type { Command } from '../log/index.ts'
 import type { MapState } from '../map/index.ts'
 import type { LeaseView } from './leader-view.ts'
 
-/** Control's side of one store's lease. Times are this process's own. */
+/** A store's lease as the leader counts it, by this process's clock. */
 export interface Lease {
   readonly store: StoreId
   readonly counter: number
-  /** When the last renewal was received, or when this leader granted the lease unheard. */
+  /** Moment of the last renewal, or at which this leader granted the lease without one. */
   readonly receivedAt: Millis
-  /** The store was heard by this leader: it may be named primary. */
+  /** This leader received a renewal or a registration: the store may become primary. */
   readonly confirmed: boolean
   readonly freeBytes: Bytes | undefined
-  /** Room of its disk, as it said last (amendment 17). */
+  /** Space on its disk by its last report (amendment 17). */
   readonly space: StoreSpace
-  /** Map revision that the store said it has applied. */
+  /** Map revision that the store reported as applied. */
   readonly revision: number
-  /** Feature level that it said it knows; undefined while this leader has not heard it (A2.21-2). */
+  /** Feature level that the store reported; undefined before its first renewal with this leader (A2.21-2). */
   readonly level: number | undefined
 }
 
-/** A store from which two renewals did not come may have died: as primary it would cost a whole lease more (A2.7-7). */
+/** A store that missed two renewals may have died: as primary it would cost another whole lease (A2.7-7). */
 const QUIET_MS = 2 * TIMERS.renewMs + TIMERS.tickMs
 
-type Told = Pick<Renew, 'freeBytes' | 'space' | 'level'>
+type Reported = Pick<Renew, 'freeBytes' | 'space' | 'level'>
 
 /**
- * Leases as control counts them: from receipt, and a drift margin longer than the holder counts (A2.3-1). They live in the
- * leader's memory; a new leader grants every store a whole lease before it calls any of them down (CTL-7).
+ * Leases as the leader counts them: from the receipt of a renewal, and longer than their holders by a drift margin (A2.3-1).
+ * They are in memory only; a new leader first grants every store a whole lease (CTL-7).
  */
 export class Leases {
   private readonly leases = new Map<StoreId, Lease>()
 
-  /** This process became leader: every store that is not down has a lease, which an earlier leader must have granted. */
+  /** A new leader: every store that is not down may hold a lease of an earlier one. */
   grantAll(state: MapState, now: Millis): void {
     this.leases.clear()
     for (const node of state.nodes.values()) {
@@ -52,7 +52,7 @@ export class Leases {
     }
   }
 
-  /** A registration was committed: what the store hears from now on counts from here. */
+  /** A registration was committed: the lease begins now. */
   registered(store: StoreId, counter: number, now: Millis): void {
     const before = this.leases.get(store)
     const same = before?.counter === counter
@@ -68,20 +68,20 @@ export class Leases {
     })
   }
 
-  /** A renewal was received. True: this leader had not heard the store before, or of late, or not of room on its disk. */
-  renewed(store: StoreId, counter: number, now: Millis, revision: number, told: Told): boolean {
+  /** A renewal was received. True: the store is new to this leader, was silent, or has free space again. */
+  renewed(store: StoreId, counter: number, now: Millis, revision: number, told: Reported): boolean {
     const before = this.leases.get(store)
     const { freeBytes, space = 'free', level = 0 } = told
     this.leases.set(store, { store, counter, receivedAt: now, confirmed: true, freeBytes, space, revision, level })
     return before?.confirmed !== true || isQuiet(before, now) || (space === 'free' && before.space !== 'free')
   }
 
-  /** Those of the stores on whose disks there is no room for new extents (amendment 17). */
+  /** Stores without space for new extents (amendment 17). */
   filling(stores: readonly StoreId[]): StoreId[] {
     return stores.filter((store) => (this.leases.get(store)?.space ?? 'free') !== 'free')
   }
 
-  /** The command with those of its candidates named that have no room for new replicas. */
+  /** Adds to the command which of its candidates have no space for new replicas. */
   nameFilling(command: Command): Command {
     if (!('live' in command)) return command
     const filling = this.filling(command.live)
@@ -93,8 +93,8 @@ export class Leases {
   }
 
   /**
-   * This process stood still for `pauseMs` until now and heard nobody: that must not count against the stores. Who was
-   * heard since gets no more than a whole lease, or its death would go unnoticed for as long as the pause was.
+   * Extends leases after a pause of this process, in which it received nothing. A store that renewed since then gets no more
+   * than a whole lease, or its failure would be noticed later by the length of the pause.
    */
   extendAll(pauseMs: Millis, now: Millis): void {
     for (const lease of this.leases.values())
@@ -105,23 +105,22 @@ export class Leases {
     return this.leases.get(store)
   }
 
-  /** For people. */
   views(now: Millis): LeaseView[] {
     return [...this.leases.values()].map(({ receivedAt, ...lease }) => ({ ...lease, ageMs: now - receivedAt }))
   }
 
-  /** Leases that ran out by control's count. */
+  /** Leases that ran out. */
   over(now: Millis): Lease[] {
     return [...this.leases.values()].filter((lease) => isOver(lease, now))
   }
 
-  /** Of these stores those from which renewals come: one that died a moment ago still holds its lease. */
+  /** Those of the stores that renewed of late: one that just died still holds its lease. */
   heard(stores: readonly StoreId[], now: Millis): StoreId[] {
     const isHeard = (lease: Lease | undefined) => lease !== undefined && !isQuiet(lease, now)
     return stores.filter((store) => isHeard(this.leases.get(store)))
   }
 
-  /** Stores that hold a lease and were heard by this leader, ascending. */
+  /** Stores that hold a lease confirmed by this leader, ascending. */
   live(now: Millis): StoreId[] {
     return [...this.leases.values()]
       .filter((lease) => lease.confirmed && !isOver(lease, now))

@@ -9,16 +9,16 @@ import type { PendingResponses } from './pending-proposals.ts'
 type Raise = Extract<Command, { do: 'raise-feature-level' }>
 
 /**
- * The leader's watch over the feature level (A2.21-2). What nodes told lives in their leases: it is lost with leadership and
- * with each life of a node, and told again with the next renewal.
+ * Raises the feature level once every node supports it (A2.21-2). Reports are part of the leases: a new leader or a new
+ * incarnation begins without them, and gets them with the next renewal.
  */
 export class LevelRaise {
-  /** Highest level that this build knows. */
+  /** Highest level that this build supports. */
   private readonly knows: number
   private lookAt: Millis = Number.NEGATIVE_INFINITY
-  /** From then on whoever could tell has told, and who is still waited for is worth a line. */
-  private complainAt: Millis = Number.POSITIVE_INFINITY
-  private complaint = ''
+  /** From then on nodes that have not reported are logged. */
+  private logAt: Millis = Number.POSITIVE_INFINITY
+  private logged = ''
 
   constructor(knows: number) {
     this.knows = knows
@@ -27,13 +27,13 @@ export class LevelRaise {
   /** This process became leader. */
   begin(now: Millis): void {
     this.lookAt = Number.NEGATIVE_INFINITY
-    this.complainAt = now + leaseExpiryMs()
-    this.complaint = ''
+    this.logAt = now + leaseExpiryMs()
+    this.logged = ''
   }
 
   /**
-   * The raise that is to be proposed now, or undefined. Looks at what was told once a renewal, and never once the level is the
-   * highest that this build knows. Not while a registration is on its way: it may be that of a node which knows less.
+   * The raise to propose now, if any. Checked once for each renewal interval, until the level is the highest of this build. Not
+   * while a registration is pending, since its node may support less.
    */
   due(ctx: Context, state: MapState, members: Members, leases: Leases, pending: PendingResponses): Raise | undefined {
     if (state.featureLevel >= this.knows || ctx.now < this.lookAt) return undefined
@@ -41,22 +41,22 @@ export class LevelRaise {
     this.lookAt = ctx.now + TIMERS.renewMs
     const { level, waitsFor } = knownToAll(state, members, (store) => leases.get(store), this.knows)
     if (level > state.featureLevel) return { do: 'raise-feature-level', level }
-    if (ctx.now >= this.complainAt) this.complain(ctx, state, waitsFor)
+    if (ctx.now >= this.logAt) this.log(ctx, state, waitsFor)
     return undefined
   }
 
-  private complain(ctx: Context, state: MapState, waitsFor: readonly WaitedFor[]): void {
+  private log(ctx: Context, state: MapState, waitsFor: readonly WaitedFor[]): void {
     const nodes = waitsFor.map(({ store, level }) => {
       const name = state.nodes.get(store)?.name ?? store
-      return level === undefined ? `${name} (down)` : `${name} (knows ${level})`
+      return level === undefined ? `${name} (down)` : `${name} (supports ${level})`
     })
-    const complaint = nodes.join(', ')
-    if (complaint === this.complaint) return
-    this.complaint = complaint
+    const missing = nodes.join(', ')
+    if (missing === this.logged) return
+    this.logged = missing
     ctx.event('info', 'feature-level-waits', {
       featureLevel: state.featureLevel,
       known: this.knows,
-      waitsFor: complaint,
+      waitsFor: missing,
     })
   }
 }

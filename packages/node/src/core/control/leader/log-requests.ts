@@ -10,17 +10,17 @@ import type { Responses } from './responses.ts'
 type ChangeMembers = Extract<AdminCommand, { do: 'change-members' }>
 type Outcome = { readonly proposal: ProposalId } | CommandResult
 
-/** What people ask of the log itself: who its members are, and who of them leads. Each request may come twice. */
+/** Operators' requests to the log itself: changes of members, transfer of leadership. A request may be repeated. */
 export class LogRequests {
   private readonly responses: Responses
-  /** Answered when another store leads, or when none took over in time. */
+  /** The response follows once another store leads, or none took over in time. */
   private transfer: { readonly requester: Requester; readonly to: StoreId } | undefined
 
   constructor(responses: Responses) {
     this.responses = responses
   }
 
-  /** The proposal that has to be committed before the answer, or the result; undefined: `onTick` or `end` answers. */
+  /** The proposal to wait for, or the result; undefined: `onTick` or `end` responds. */
   ask(ctx: Context, log: ControlLog, state: MapState, requester: Requester, request: LogRequest): Outcome | undefined {
     if (!log.leads) return notLeading()
     if (request.do === 'change-members') return changeMembers(ctx, log, state, request)
@@ -40,7 +40,7 @@ export class LogRequests {
     this.responses.adminDone(transfer.requester, result, state.revision)
   }
 
-  /** Another store leads, or will: whoever asked asks that one, which knows whether it is the right one. */
+  /** Leadership ended: the caller repeats its request at the next leader, which knows the outcome. */
   end(): void {
     if (this.transfer !== undefined) this.responses.adminDone(this.transfer.requester, notLeading(), 0)
     this.transfer = undefined
@@ -50,7 +50,7 @@ export class LogRequests {
 function changeMembers(ctx: Context, log: ControlLog, state: MapState, { change, store }: ChangeMembers): Outcome {
   const { voters, learners } = log.members
   const votes = voters.some((voter) => voter.store === store)
-  // An answer was lost, and the request came again.
+  // The response was lost, and the request was repeated.
   if (change === 'promote' && votes) return done()
   if (change === 'add' && (votes || learners.some((learner) => learner.store === store))) return done()
   const node = state.nodes.get(store)

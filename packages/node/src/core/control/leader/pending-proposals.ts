@@ -2,13 +2,13 @@ import type { AdminCommand, Incarnation, StoreId } from '@ashlar/proto'
 import type { Link } from '../../machine.ts'
 import type { ProposalId } from '../log/index.ts'
 
-/** Where an answer goes. */
+/** The link and request of a response. */
 export interface Requester {
   readonly link: Link
   readonly request: number
 }
 
-/** What is owed when a proposal is committed. The latest sending of one request is the one that is answered. */
+/** The response due when a proposal is committed. Goes to the latest repetition of its request. */
 export type Pending =
   | { readonly kind: 'register'; readonly store: StoreId; readonly incarnation: Incarnation; requester: Requester }
   | { readonly kind: 'expire'; readonly stores: readonly StoreId[] }
@@ -21,10 +21,10 @@ export type Pending =
   | { readonly kind: 'release'; readonly store: StoreId; readonly counter: number; requester: Requester }
   | { readonly kind: 'admin'; readonly command: AdminCommand; requester: Requester }
 
-/** Proposals without a requester, called for again until they have an effect: one of a kind is pending at a time. */
+/** Proposals without a requester, repeated until they have an effect: one of a kind is pending at a time. */
 export type Repeated = 'raise-epochs' | 'clear-suspicion' | 'raise-feature-level'
 
-/** Proposals on their way through the log, with what is owed for each. */
+/** Proposals that are not committed, with the response due for each. */
 export class PendingResponses {
   private readonly pending = new Map<ProposalId, Pending>()
 
@@ -52,7 +52,7 @@ export class PendingResponses {
     return expiring
   }
 
-  /** True when the same registration is on its way: `asker` gets its answer. */
+  /** True when the same registration is pending: `requester` gets the response. */
   repeatsRegistration(store: StoreId, incarnation: Incarnation, requester: Requester): boolean {
     for (const pending of this.pending.values()) {
       if (pending.kind !== 'register' || pending.store !== store) continue
@@ -64,7 +64,7 @@ export class PendingResponses {
     return false
   }
 
-  /** True when this request of this store is on its way: `asker` gets its answer. */
+  /** True when this request of this store is pending: `requester` gets the response. */
   repeats(kind: 'change-sets' | 'release', store: StoreId, requester: Requester): boolean {
     for (const pending of this.pending.values()) {
       if (pending.kind !== kind || pending.store !== store || pending.requester.request !== requester.request) continue

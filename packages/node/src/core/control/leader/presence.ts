@@ -6,20 +6,19 @@ import type { MapState } from '../map/index.ts'
 
 type Detach = Extract<Command, { do: 'detach' }>
 
-/** How often the leader looks for holders that are gone. */
+/** How often the leader looks for silent holders. */
 const LOOK_MS = 1000
 
 /**
- * Which holders of volumes are there, as far as this leader heard. It lives in the leader's memory and is a courtesy: that an
- * ended session writes nothing any more is what fencing is for (A2.11-9). A new leader counts from its election, and one that
- * stood still from when it went on.
+ * Presence of the holders of volumes, in the leader's memory. It only frees their slots: fencing is what stops an ended session
+ * from writing (A2.11-9). A leader counts silence from its election, or from the end of its last pause.
  */
 export class Presence {
   private heardAt = new Map<SessionId, Millis>()
   private since: Millis = 0
   private lookAt: Millis = 0
 
-  /** This process became leader, or went on after a standstill. */
+  /** This process became leader, or continues after a pause. */
   begin(now: Millis): void {
     this.heardAt.clear()
     this.since = now
@@ -30,7 +29,7 @@ export class Presence {
     this.heardAt.set(session, now)
   }
 
-  /** Sessions that end by themselves: they said that they would be heard of, and were not for long. */
+  /** Sessions that announced renewals and were silent for too long. */
   due({ now }: Context, state: MapState): Detach[] {
     if (now < this.lookAt) return []
     this.lookAt = now + LOOK_MS
@@ -47,7 +46,7 @@ export class Presence {
     return gone
   }
 
-  /** Sessions that end because one more wants to share a volume which as many hold as may. */
+  /** Silent sessions that yield when a further session attaches a volume with the most holders that it may have. */
   yielding({ now }: Context, state: MapState, command: Command): Detach[] {
     if (command.do !== 'attach' || command.holder.mode !== 'shared') return []
     const volume = state.volumeNamed(command.name)

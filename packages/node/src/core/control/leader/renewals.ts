@@ -2,7 +2,7 @@ import type { StoreId } from '@ashlar/proto'
 import type { Context, Link } from '../../machine.ts'
 import type { ControlLog, ReadId } from '../log/index.ts'
 
-/** A renewal that is owed an answer. */
+/** A renewal without a response so far. */
 export interface Renewal {
   readonly link: Link
   readonly token: number
@@ -11,14 +11,13 @@ export interface Renewal {
 }
 
 interface HeldRenewal extends Renewal {
-  /** The round that must be over before the answer; undefined until one begins. */
+  /** The round that must end before the response; undefined until one begins. */
   read: ReadId | undefined
   confirmed: boolean
 }
 
 /**
- * Renewals between their arrival and their answer: each waits for a read-index round that began after it arrived, and all
- * that wait share one (amendment 3).
+ * Renewals without a response: each waits for a read-index round that began after it arrived, which they share (amendment 3).
  */
 export class Renewals {
   private held: HeldRenewal[] = []
@@ -27,7 +26,7 @@ export class Renewals {
     this.held.push({ ...renewal, read: undefined, confirmed: false })
   }
 
-  /** Begins one round for all that arrived since the last one began. */
+  /** Begins one round for all renewals since the last one. */
   beginRound(ctx: Context, log: ControlLog): void {
     const fresh = this.held.filter((renewal) => renewal.read === undefined)
     if (fresh.length === 0) return
@@ -35,13 +34,13 @@ export class Renewals {
     for (const renewal of fresh) renewal.read = read
   }
 
-  /** A round is over. Without confirmation its renewals get no answer: their senders will ask the next leader. */
+  /** A round ended. Without confirmation its renewals get no response, and their senders try the next leader. */
   onReadIndex(read: ReadId, confirmed: boolean): void {
     if (!confirmed) this.held = this.held.filter((renewal) => renewal.read !== read)
     for (const renewal of this.held) if (renewal.read === read) renewal.confirmed = true
   }
 
-  /** Takes those that may be answered now. A renewal of a store in `expiring` waits for what the expiry comes to. */
+  /** Takes the confirmed renewals. Those of stores in `expiring` wait for the outcome of the expiry. */
   takeConfirmed(expiring: ReadonlySet<StoreId>): Renewal[] {
     const mayAnswer = (renewal: HeldRenewal) => renewal.confirmed && !expiring.has(renewal.store)
     const taken = this.held.filter(mayAnswer)

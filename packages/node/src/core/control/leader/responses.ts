@@ -5,13 +5,13 @@ import type { CommandResult, SetResult } from '../commands/index.ts'
 import type { Requester } from './pending-proposals.ts'
 
 /**
- * Answers of the leader, kept back until the map changes of the same step went out: what an answer speaks of is known to
- * whoever gets it on the same link.
+ * Responses of the leader, sent after the map changes of the same step: on one link, a response follows the revision that it
+ * names.
  */
 export class Responses {
   private waiting: { readonly link: Link; readonly message: Message }[] = []
 
-  /** Sends what was answered in this step, in the order in which it was answered. */
+  /** Sends the responses of this step in order. */
   flush(ctx: Context): void {
     const waiting = this.waiting
     this.waiting = []

@@ -10,13 +10,13 @@ interface Tries {
 }
 
 /**
- * Amendment 18: a primary that is too slow gives its extent up, and control tries each member once, then lets the last one
- * wait. Without this memory an extent whose members are all slow would go round and round, a new epoch each time.
+ * Amendment 18: control tries each member once for an extent that slow primaries release, then leaves the last one. Without
+ * this memory an extent with slow members only would move between them, with a new epoch each time.
  */
 export class SlowReleases {
   private readonly tries = new Map<ExtentId, Tries>()
 
-  /** `store` gives the extent up as slow. Gives everybody who did so a short while ago, this store included. */
+  /** Notes the release by `store`. Returns all members that released the extent as slow a short while ago. */
   add(extent: ExtentId, store: StoreId, now: Millis): StoreId[] {
     const before = this.tries.get(extent)
     const recent = before !== undefined && now - before.lastAt < TIMERS.rejoinMaxMs
@@ -25,12 +25,12 @@ export class SlowReleases {
     return [...stores]
   }
 
-  /** The extents, each with those that are not to be named for it again: the members that gave it up, this one included. */
+  /** The extents, each with the members that released it as slow, this one included: they are not chosen again. */
   avoid(extents: Release['extents'], store: StoreId, now: Millis): AvoidedExtent[] {
     return extents.map((released) => ({ ...released, avoid: this.add(released.extent, store, now) }))
   }
 
-  /** The members changed: everybody may be tried again. */
+  /** The members changed: all may be tried again. */
   forget(extent: ExtentId): void {
     this.tries.delete(extent)
   }
@@ -40,7 +40,7 @@ export class SlowReleases {
   }
 }
 
-/** Some extent has no other member that could be named but one from which no renewals come: it may be dead, and nobody knows. */
+/** True when some extent has no candidate but stores that missed renewals: they may be dead. */
 export function waitsForQuiet(
   state: MapState,
   { store, extents }: Release,

@@ -4,9 +4,9 @@ import type { ControlLog } from '../log/index.ts'
 import { latestSuccessor, type MapState } from '../map/index.ts'
 
 /**
- * A voter whose directory is gone came back as a new store, which took over its name or address (amendment 15): the new
- * store takes its place among the voters, or the next loss would be one too many. One step at a time: it learns the log,
- * votes once it has caught up, and the old one leaves. `isHere`: its lease is renewed with this leader.
+ * Replaces a voter that lost its directory by the new store that took over its name or address (amendment 15), before a second
+ * loss costs the majority. One step at a time: the new store becomes a learner, a voter once it has caught up, and the old one
+ * leaves. `isHere`: the store renewed with this leader.
  */
 export function repairVoters(
   ctx: Context,
@@ -23,7 +23,7 @@ export function repairVoters(
     if (store === undefined || node === undefined || node.address === '' || !isHere(store)) continue
     const votes = voters.some((voter) => voter.store === store)
     const learns = learners.some((learner) => learner.store === store)
-    // Refused while another change is on its way, or while the learner has not caught up: it is tried again.
+    // Refused during another change, or before the learner has caught up: retried later.
     if (votes) log.changeMembers(ctx, { do: 'remove', store: gone })
     else if (learns) log.changeMembers(ctx, { do: 'promote', store })
     else log.changeMembers(ctx, { do: 'add-learner', member: { store, address: node.address } })
@@ -32,8 +32,8 @@ export function repairVoters(
 }
 
 /**
- * The store that answers where a voter is to be found that founded the cluster and was gone before it ever registered: of
- * that one the map knows nothing, so that nobody took over from it.
+ * The store at the address of a voter that bootstrapped the cluster and never registered: such a voter is not in the map and
+ * has no successor there.
  */
 function tenantOf(state: MapState, { store, address }: Voter): StoreId | undefined {
   if (state.nodes.has(store)) return undefined

@@ -13,22 +13,22 @@ import { type MapState, without } from '../map/index.ts'
 /** An extent without a primary that can serve, and why (A2.10). */
 export interface WaitingExtent {
   readonly extent: ExtentId
-  /** One sentence for people. */
+  /** One sentence for users. */
   readonly reason: string
-  /** Stores of which one (with `all`: every one) must come back. */
+  /** Stores of which one (with `all`: every one) must return. */
   readonly waitsFor: readonly StoreId[]
   readonly all: boolean
 }
 
-/** Extents whose primary cannot serve any more as far as the map tells. */
+/** Extents whose primary cannot serve, by the map. */
 export function extentsWithoutPrimary(state: MapState): ExtentRecord[] {
   return [...state.extents.values()].filter((record) => !primaryStands(state, record))
 }
 
-/** Extents that one `promote` entry takes at most. */
+/** Most extents of one `promote` entry. */
 const PROMOTE_EXTENTS = 4096
 
-/** Extents without a primary that somebody who is live now may take over, as many as one entry takes; `more`: there are others. */
+/** Waiting extents that a live store may take over, as many as one entry may name; `more`: there are others. */
 export function promotable(
   state: MapState,
   live: Live,
@@ -46,7 +46,7 @@ function canBePromoted(state: MapState, record: ExtentRecord, live: Live): boole
   )
 }
 
-/** Why nobody serves the extent, and who could. */
+/** Why the extent has no primary that serves, and which stores could. */
 export function explainWaiting(state: MapState, record: ExtentRecord): WaitingExtent {
   const holders = [...record.inSync, ...record.eligible]
   const trusted = holders.filter((store) => isTrusted(state, store))
@@ -54,7 +54,7 @@ export function explainWaiting(state: MapState, record: ExtentRecord): WaitingEx
   if (gaveUp(record))
     return {
       extent: record.id,
-      reason: `${nameOf(state, record.primary.store)} lost acknowledged writes that another replica knows of, and nobody else holds all of them: a person must name a primary`,
+      reason: `${nameOf(state, record.primary.store)} lost acknowledged writes that another replica has evidence of, and no other store holds all of them: force a primary`,
       waitsFor: [],
       all: false,
     }
@@ -62,7 +62,7 @@ export function explainWaiting(state: MapState, record: ExtentRecord): WaitingEx
   if (suspects !== undefined)
     return {
       extent: record.id,
-      reason: `only suspect stores hold every acknowledged write: all of ${names(suspects)} must be present to be merged`,
+      reason: `only suspect stores hold every acknowledged write: all of ${names(suspects)} must be up to be reconciled`,
       waitsFor: suspects,
       all: true,
     }
@@ -74,7 +74,7 @@ export function explainWaiting(state: MapState, record: ExtentRecord): WaitingEx
   }
 }
 
-/** A name that was taken over says nothing by itself: the store that had it is meant, not the one that has it. */
+/** Names a store; the id stands first where another store has its name now. */
 function nameOf(state: MapState, store: StoreId): string {
   const name = state.nodes.get(store)?.name
   if (name === undefined) return store

@@ -16,17 +16,17 @@ import type {
 } from '@ashlar/proto'
 import type { StoredNode } from './stored-node.ts'
 
-/** Whom a command may choose from. */
+/** Stores that a command may choose from. */
 export interface Candidates {
-  /** Stores whose lease control believed live when it proposed this: candidates for primaries and for replicas. */
+  /** Stores with a live lease when the command was proposed: candidates for primaries and replicas. */
   readonly live: readonly StoreId[]
-  /** Those of them without room on their disks for new replicas (amendment 17). Absent: none. */
+  /** Those of them without space for new replicas (amendment 17). Absent: none. */
   readonly filling?: readonly StoreId[]
 }
 
 /**
- * Commands of the control log. Each carries everything that its outcome depends on (time, liveness, choices made by the
- * leader), so that applying the log gives the same map everywhere. Append-only: a command's meaning never changes.
+ * Commands of the control log. A command contains everything that its outcome depends on besides the map, so that applying
+ * the log gives the same map everywhere. Append-only: the meaning of a command never changes.
  */
 export type Command =
   | { readonly do: 'found'; readonly cluster: ClusterId; readonly voters: readonly Voter[] }
@@ -38,7 +38,7 @@ export type Command =
       readonly api: string
       readonly incarnation: Incarnation
       readonly trust: Trust
-      /** Feature level that the node knows (amendment 24). Absent: 0. */
+      /** Feature level that the node supports (amendment 24). Absent: 0. */
       readonly level?: number
     })
   /** Stores whose lease ran out: one entry for all of their extents. */
@@ -64,9 +64,9 @@ export type Command =
       readonly extents: readonly {
         readonly extent: ExtentId
         readonly epoch: Epoch
-        /** Of the record as the primary knew it: another one is not touched (amendment 38). Absent below that level, or not `slow`. */
+        /** The release applies to this revision of the record only (amendment 38). Absent below that level, or if not `slow`. */
         readonly revision?: number
-        /** Members that gave it up as slow a short while ago, and are not tried again (amendment 18). */
+        /** Members that released it as slow a short while ago: not chosen as primary (amendment 18). */
         readonly avoid?: readonly StoreId[]
       }[]
       readonly reason: 'shutdown' | 'slow' | 'behind' | 'poisoned'
@@ -83,17 +83,17 @@ export type Command =
   | { readonly do: 'remove-volume'; readonly name: string }
   | { readonly do: 'attach'; readonly name: string; readonly holder: Holder; readonly ifFree: boolean }
   | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId }
-  /** A person makes a store primary of an extent that nobody can serve (A2.10-2). */
+  /** Forced promotion by an operator (A2.10-2). */
   | (Candidates & {
       readonly do: 'force-primary'
       readonly extent: ExtentId
       readonly store: StoreId
     })
-  /** A person declares a store lost for good: one entry for all of its extents. */
+  /** An operator declares a store removed: one entry for all of its extents. */
   | (Candidates & { readonly do: 'lose-store'; readonly store: StoreId })
-  /** A person knows what forced promotions of the volume may have lost. */
+  /** An operator acknowledges what forced promotions of the volume may have lost. */
   | { readonly do: 'acknowledge-loss'; readonly name: string }
-  /** A part of a map that was rebuilt from extent heads: only in a log that begins with it (A2.18-3). */
+  /** Part of a map that was rebuilt from extent heads: only at the beginning of a log (A2.18-3). */
   | {
       readonly do: 'recover'
       readonly generation: number
@@ -106,18 +106,18 @@ export type Command =
       /** Feature level at which the stores were written (amendment 24). Absent: 0. */
       readonly featureLevel?: number
     }
-  /** Every node told that it knows this feature level: what it brings is used from here on (amendment 24). */
+  /** Every node reported that it supports this feature level, whose features are used from here on (amendment 24). */
   | { readonly do: 'raise-feature-level'; readonly level: number }
-  /** Stores promised higher epochs than the map names: control's log went back (amendment 35). */
+  /** Stores promised higher epochs than the map names: control's log was rolled back (amendment 35). */
   | {
       readonly do: 'raise-epochs'
       readonly extents: readonly { readonly extent: ExtentId; readonly epoch: Epoch; readonly promised: Epoch }[]
     }
   /** A store that registered as suspect compared all its suspect replicas: this incarnation is trusted from here on (A2.17-4). */
   | (Candidates & { readonly do: 'clear-suspicion'; readonly store: StoreId; readonly counter: number })
-  /** The first entry of each leader: commits what earlier terms left, and changes nothing. */
+  /** The first entry of each leader: commits the entries of earlier terms, and changes nothing. */
   | { readonly do: 'begin-term' }
-  /** Who votes and who only learns, from this entry on: the log itself follows it from the moment it is appended. */
+  /** Members from this entry on: raft follows it as soon as it is appended. */
   | { readonly do: 'set-members'; readonly voters: readonly Voter[]; readonly learners: readonly Voter[] }
 
 export interface LogEntry {
@@ -128,7 +128,7 @@ export interface LogEntry {
   readonly command: Command
 }
 
-/** Who takes part. Voters decide; learners receive the log and never campaign. */
+/** Members of raft. Voters decide; learners receive the log and never campaign. */
 export interface Members {
   readonly voters: readonly Voter[]
   readonly learners: readonly Voter[]

@@ -1,20 +1,20 @@
 /**
- * The state machine's side of snapshots. Without it the log grows for ever, and nobody installs one. Both ways go slice by
- * slice, one slice a tick, because a large state takes longer to encode than an event loop may be held up.
+ * The state machine's side of snapshots; without it the log grows without bound. A snapshot is written and read in slices, one
+ * a tick, because encoding a large state at once would block the event loop.
  */
 export interface SnapshotPort {
-  /** The state after the last entry that was handed over; what is handed over later does not change it. */
+  /** The state after the last delivered entry; later entries do not change it. */
   take(): SnapshotWriter
-  /** Replaces the state by that of a snapshot, which is durable here. Entries that follow it come once all of it is read. */
+  /** Replaces the state by that of a durable snapshot. Later entries come once all of it was read. */
   restore(state: Uint8Array): SnapshotReader
 }
 
 export interface SnapshotWriter {
-  /** The next slice of the state; `last`: the state is whole with it. Not called again after the last one. */
+  /** The next slice of the state. Not called again after the `last` one. */
   next(): { readonly bytes: Uint8Array; readonly last: boolean }
 }
 
 export interface SnapshotReader {
-  /** Reads the next slice. True: that was the last one, and the state is in its place. */
+  /** Reads the next slice. True: it was the last one, and the state is replaced. */
   next(): boolean
 }

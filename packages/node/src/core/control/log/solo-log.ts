@@ -7,13 +7,12 @@ import type { Command, LogEntry, Members } from './log-entry.ts'
 const SOLO_TERM = 1
 
 /**
- * A control log with one voter: an entry is committed when it is on this store's stable storage, and never before
- * (etcd issue 14370 is what the shortcut costs). The only voter leads for as long as its process lives, so that a
- * read-index round needs nobody else.
+ * A control log with one voter: an entry is committed once it is on this store's stable storage, and not before (as in etcd
+ * issue 14370). The only voter always leads, so that a read-index round needs no other store.
  */
 export class SoloLog implements ControlLog {
   private readonly listener: ControlLogListener
-  /** Appended and not yet durable, in order, with what was proposed. */
+  /** Entries that are not durable yet, in order, with their proposals. */
   private readonly pending: { readonly entry: LogEntry; readonly proposal: ProposalId }[] = []
   private readonly stored: readonly LogEntry[]
   private lastIndex: number
@@ -22,10 +21,10 @@ export class SoloLog implements ControlLog {
   private lastRead = 0
   private firstUnansweredRead = 1
 
-  /** `entries`: what this store's log held at start, from index 1 without a gap. They were durable, so committed. */
+  /** `entries`: the log of this store at start, from index 1 without a gap. All are durable, so committed. */
   constructor(entries: readonly LogEntry[], listener: ControlLogListener) {
     for (const [at, entry] of entries.entries())
-      invariant(entry.index === at + 1, `the control log has entry ${entry.index} in place ${at + 1}`)
+      invariant(entry.index === at + 1, `the control log has entry ${entry.index} at position ${at + 1}`)
     this.stored = entries
     this.lastIndex = entries.length
     this.listener = listener
@@ -35,7 +34,7 @@ export class SoloLog implements ControlLog {
     return this.started
   }
 
-  /** Hands over the stored entries and begins to lead. Called once. */
+  /** Delivers the stored entries and begins to lead. Called once. */
   start(ctx: Context): void {
     invariant(!this.started, 'the control log was started twice')
     for (const entry of this.stored) this.listener.onCommitted(ctx, entry, undefined)
@@ -56,7 +55,7 @@ export class SoloLog implements ControlLog {
     return this.started ? ++this.lastRead : undefined
   }
 
-  /** The input `log-appended`: this entry and all before it are on stable storage. */
+  /** This entry and all earlier ones are on stable storage. */
   onAppended(ctx: Context, index: number): void {
     for (;;) {
       const next = this.pending[0]
@@ -78,11 +77,11 @@ export class SoloLog implements ControlLog {
   readonly transferring = false
 
   changeMembers(): { readonly refused: string } {
-    return { refused: 'this log has one member for ever' }
+    return { refused: 'this log has a single member' }
   }
 
   transferLeadership(): string {
-    return 'this log has one member for ever'
+    return 'this log has a single member'
   }
 
   endStep(ctx: Context): void {

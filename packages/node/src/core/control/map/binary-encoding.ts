@@ -1,9 +1,9 @@
 import { invariant } from '@ashlar/proto'
 
 /**
- * Plain values as bytes, for snapshots: booleans, numbers, strings, arrays, and objects whose absent fields are left out.
- * A string is written once and then by its number, and so is the list of an object's fields: records that name the same
- * stores again and again take a tenth of what JSON takes, and an eighth of MessagePack (decision 11). Numbers of tags are stable for ever.
+ * Plain values as bytes, for snapshots: booleans, numbers, strings, arrays, and objects without their absent fields. A string,
+ * or a list of field names, is written once and then by its number: records that repeat stores take a tenth of JSON and an
+ * eighth of MessagePack (decision 11). Numbers of tags never change.
  */
 const FALSE = 1
 const TRUE = 2
@@ -44,7 +44,7 @@ export class PlainWriter {
       case 'string':
         return this.string(value)
     }
-    invariant(typeof value === 'object' && value !== null, `a ${typeof value} is no plain value`)
+    invariant(typeof value === 'object' && value !== null, `a ${typeof value} is not a plain value`)
     if (Array.isArray(value)) {
       this.byte(ARRAY)
       this.count(value.length)
@@ -52,7 +52,7 @@ export class PlainWriter {
     } else this.object(value as Readonly<Record<string, unknown>>)
   }
 
-  /** What was written since the last call. */
+  /** The bytes since the last call. */
   take(): Uint8Array {
     const taken = this.bytes.slice(0, this.used)
     this.used = 0
@@ -122,7 +122,7 @@ export class PlainWriter {
   }
 }
 
-/** Reads what one `PlainWriter` wrote, from its first value on. Bytes that none wrote break an invariant. */
+/** Reads the bytes of one `PlainWriter` from its first value on. Other bytes break an invariant. */
 export class PlainReader {
   private readonly bytes: Uint8Array
   private readonly strings: string[] = []
@@ -161,7 +161,7 @@ export class PlainReader {
       case KNOWN_OBJECT:
         return this.object(tag === OBJECT ? this.shape() : this.known(this.shapes))
       default:
-        return invariant(false, `byte ${this.at - 1} of plain values is ${tag}, which is no tag`)
+        return invariant(false, `byte ${this.at - 1} of plain values is ${tag}, which is not a tag`)
     }
   }
 
@@ -180,7 +180,7 @@ export class PlainReader {
 
   private known<T>(values: readonly T[]): T {
     const value = values[this.count()]
-    invariant(value !== undefined, `plain values name something before byte ${this.at} that was never written`)
+    invariant(value !== undefined, `plain values refer to something before byte ${this.at} that was never written`)
     return value
   }
 

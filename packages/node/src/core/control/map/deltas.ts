@@ -13,7 +13,7 @@ import type {
 } from '@ashlar/proto'
 import { invariant } from '@ashlar/proto'
 
-/** What deltas are cut from: the map of control, or a learned copy of it. */
+/** The source of deltas: control's map or a copy of it. */
 export interface DeltaSource {
   readonly cluster: ClusterId | undefined
   readonly clusterGeneration: number
@@ -26,20 +26,20 @@ export interface DeltaSource {
   readonly forced: ReadonlyMap<ExtentId, ForcedPromotion>
   readonly removedVolumes: Tombstones
   /**
-   * Stores that left the map: with the revision of that, or without where it is not known any more. The second kind goes into
-   * every delta: to hear of it again changes nothing.
+   * Stores that left the map, with the revision if it is still known. Those without one go into every delta, where a repetition
+   * has no effect.
    */
   readonly removedNodes: ReadonlyMap<StoreId, number> | ReadonlySet<StoreId>
-  /** Stores that a person declared lost for good and that some extent still names. */
+  /** Removed stores that some extent still names. */
   readonly gone: ReadonlySet<StoreId>
-  /** Extents that changed after a revision, some of them more than once; undefined: look through all. */
+  /** Extents that changed after a revision, possibly repeated; undefined: unknown, so all must be scanned. */
   extentsChangedAfter?(revision: number): readonly ExtentId[] | undefined
 }
 
-/** Everything that changed in `source` after revision `from`, as one delta. */
+/** One delta of everything that changed after revision `from`. */
 export function cutDelta(source: DeltaSource, from: number): MapDelta {
   const { cluster } = source
-  invariant(cluster !== undefined, 'a delta was asked of a map that was never founded')
+  invariant(cluster !== undefined, 'a delta was requested of a map without a cluster')
   const forced = changedAfter(source.forced, from)
   const removedNodes = removedAfter(source.removedNodes, from)
   return {
@@ -68,7 +68,7 @@ function extentsAfter(source: DeltaSource, from: number): ExtentRecord[] {
   for (const id of Float64Array.from(changed).sort()) {
     const record = id === last ? undefined : source.extents.get(id as ExtentId)
     last = id as ExtentId
-    // One that was removed since is told by its volume's tombstone.
+    // Extents of removed volumes are covered by the tombstone.
     if (record !== undefined) records.push(record)
   }
   return records

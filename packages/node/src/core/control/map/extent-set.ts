@@ -4,9 +4,8 @@ import { type ExtentId, extentId, extentIndexOf, type VolumeId, volumeOf } from 
 const WORD_BITS = 30
 
 /**
- * A set of extents that is given in ascending order without being sorted, whatever the order in which it was filled: no
- * decision may depend on that. A bit an extent, since a store may hold tens of thousands of them and a command may move
- * all of them.
+ * A set of extents that iterates in ascending order, so that no decision depends on the order of insertion. One bit for each
+ * extent, since a store may hold tens of thousands and one command may move all of them.
  */
 export class ExtentSet {
   private readonly volumes = new Map<VolumeId, { readonly words: number[]; size: number }>()
@@ -47,7 +46,7 @@ export class ExtentSet {
     if (--of.size === 0) this.volumes.delete(volume)
   }
 
-  /** All of them, as they are now. */
+  /** A copy of all elements. */
   ascending(): ExtentId[] {
     const extents: ExtentId[] = []
     for (const volume of [...this.volumes.keys()].sort((a, b) => a - b)) {

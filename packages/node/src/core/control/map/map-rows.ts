@@ -11,7 +11,7 @@ import type {
 } from '@ashlar/proto'
 import type { StoredNode } from '../log/index.ts'
 
-/** What the map holds beside its records. */
+/** State of the map besides its records. */
 export interface MapHead {
   readonly cluster?: ClusterId
   readonly clusterGeneration: number
@@ -22,7 +22,7 @@ export interface MapHead {
   readonly featureLevel?: number
 }
 
-/** Everything that makes up a map, as rows of one section each. Names of sections are stable: snapshots hold them. */
+/** The whole map as rows in sections. Names of sections are part of the snapshot format. */
 export type MapRow =
   | readonly ['head', MapHead]
   | readonly ['node', StoredNode]
@@ -40,7 +40,7 @@ export type MapRow =
 
 export type MapSection = MapRow[0]
 
-/** One section as it is now: the values are taken at once, however late its rows are asked for. */
+/** One section as it is now: values are copied at once, and rows are made later. */
 export interface MapRows {
   readonly section: MapSection
   readonly values: readonly MapRow[1][]

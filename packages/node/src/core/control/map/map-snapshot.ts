@@ -5,10 +5,10 @@ import type { MapHead, MapRow, MapRows, MapSection } from './map-rows.ts'
 import { MapState } from './map-state.ts'
 
 const FORMAT = 1
-/** Rows of one slice: a few milliseconds of one core, so that neither end holds an event loop up for 50 ms. */
+/** Rows of one slice: a few milliseconds of one core, so that an event loop is not blocked for 50 ms. */
 const SLICE_ROWS = 2048
 
-/** How the log takes snapshots of the map that its entries make, and puts one in its place. */
+/** Lets the log take and restore snapshots of the map. */
 export function mapSnapshots(map: {
   readonly current: () => MapState
   readonly replace: (state: MapState) => void
@@ -19,7 +19,7 @@ export function mapSnapshots(map: {
   }
 }
 
-/** Cluster generation of the map that these bytes hold, which its log began with (amendment 16). 0: of a format that nobody knows. */
+/** Cluster generation of a snapshot (amendment 16); 0 for an unknown format. */
 export function generationOfSnapshot(bytes: Uint8Array): number {
   const reader = new PlainReader(bytes)
   if (reader.atEnd || reader.read() !== FORMAT) return 0
@@ -28,8 +28,8 @@ export function generationOfSnapshot(bytes: Uint8Array): number {
 }
 
 /**
- * The map as bytes, a slice at a time: the number of the format, then rows of (section, value). What is written is the
- * state at the moment of construction, whatever is applied meanwhile: records are never changed in place.
+ * Writes the map in slices: the number of the format, then rows of (section, value). It writes the state at the moment of
+ * construction, since records are never changed in place.
  */
 export class MapSnapshotWriter implements SnapshotWriter {
   private readonly sections: readonly MapRows[]
@@ -58,13 +58,13 @@ export class MapSnapshotWriter implements SnapshotWriter {
   }
 }
 
-/** Builds a map of its own from the bytes, a slice at a time. */
+/** Builds a new map from the bytes, in slices. */
 export class MapSnapshotReader implements SnapshotReader {
   private readonly state = new MapState()
   private readonly reader: PlainReader
   private readonly done: (state: MapState) => void
 
-  /** `done` is called with the whole map, from the call of `next` that reads the last of it. */
+  /** `done` gets the whole map within the last call of `next`. */
   constructor(bytes: Uint8Array, done: (state: MapState) => void) {
     this.reader = new PlainReader(bytes)
     this.done = done

@@ -18,39 +18,38 @@ import { ExtentSet } from './extent-set.ts'
 import { type MapRow, type MapRows, rowsOf } from './map-rows.ts'
 import { RecentChanges } from './recent-changes.ts'
 
-/** A record as the reducer hands it over: the state stamps it with the map revision that it is changed at. */
+/** A record as the reducer writes it: the map adds the revision of the change. */
 export type Unstamped<T> = Omit<T, 'changedAt'>
 
 /**
- * The map as control owns it: what applying the log from its start gives. Only the reducer changes it; records are
- * immutable, so that a delta may share them with whoever receives it.
+ * Control's map: the result of applying the log from its start. Only the reducer changes it. Records are immutable, so that
+ * deltas share them.
  *
- * A command opens a revision with its first change and stamps all that it changes with it: what belongs together is
- * learned together.
+ * The first change of a command begins a revision, and all changes of the command have it: one delta contains all of them.
  */
 export class MapState {
   cluster: ClusterId | undefined
   clusterGeneration = 0
-  /** What every node knows (amendment 24). */
+  /** Feature level that every node supports (amendment 24). */
   featureLevel = 0
   voters: readonly Voter[] = []
-  /** Highest volume number ever given: numbers are never used again. */
+  /** Highest volume number so far: numbers are never reused. */
   lastVolume = 0
   readonly nodes: Map<StoreId, NodeRecord> = new Map()
   readonly volumes: Map<VolumeId, VolumeRecord> = new Map()
   readonly extents: Map<ExtentId, ExtentRecord> = new Map()
-  /** Extents whose primary was named by force, the latest time each (A2.10). */
+  /** The latest forced promotion of each extent (A2.10). */
   readonly forced: Map<ExtentId, ForcedPromotion> = new Map()
   readonly removedVolumes: Tombstones = new Tombstones()
-  /** Stores that left the map, with the revision of that; the latest ones. */
+  /** The latest stores that left the map, with the revision. */
   readonly removedNodes: Map<StoreId, number> = new Map()
-  /** Stores that a person declared lost for good, as long as some extent names them (amendment 15). */
+  /** Stores that an operator declared removed, while some extent names them (amendment 15). */
   readonly gone: Set<StoreId> = new Set()
-  /** Which store took over the name or address of a store that lost its address by it (amendment 15). */
+  /** The store that took over the name or address of another one (amendment 15). */
   readonly successors: Map<StoreId, StoreId> = new Map()
-  /** Stores of which a copied or restored directory came: what the next life of one holds is in doubt (A2.0-3). */
+  /** Stores of which a copied or restored directory registered: the next incarnation is suspect (A2.0-3). */
   readonly copied: Set<StoreId> = new Set()
-  /** The latest sessions of each volume that no longer hold it: a delayed duplicate of their attach must not fence anyone. */
+  /** The latest ended sessions of each volume: a late duplicate of their attach must not fence a session. */
   readonly pastSessions: Map<VolumeId, readonly SessionId[]> = new Map()
 
   private currentRevision = 0
@@ -61,7 +60,7 @@ export class MapState {
   private readonly extentsAssignedTo = new Map<StoreId, ExtentSet>()
   private readonly recent = new RecentChanges()
 
-  /** Counts changes of the map; only rises. */
+  /** Number of the last change of the map. */
   get revision(): number {
     return this.currentRevision
   }
@@ -81,7 +80,7 @@ export class MapState {
     return this.extentsLedBy.get(store)?.size ?? 0
   }
 
-  /** Extents that this store should hold a replica of, ascending. */
+  /** Extents to which this store is assigned, ascending. */
   assignedTo(store: StoreId): ExtentId[] {
     return this.extentsAssignedTo.get(store)?.ascending() ?? []
   }
@@ -90,19 +89,19 @@ export class MapState {
     return this.extentsAssignedTo.get(store)?.size ?? 0
   }
 
-  /** Everything that changed after `revision`; 0 gives the whole map. The map must have been founded. */
+  /** Everything that changed after `revision`; 0 gives the whole map, which must have a cluster. */
   deltaSince(revision: number): MapDelta {
     return cutDelta(this, revision)
   }
 
-  /** Extents that changed after `revision`, some of them more than once; undefined when that is too long ago. */
+  /** Extents that changed after `revision`, possibly repeated; undefined when that is too long ago. */
   extentsChangedAfter(revision: number): readonly ExtentId[] | undefined {
     return this.recent.after(revision)
   }
 
   // ---- snapshots -------------------------------------------------------------------------------------------------
 
-  /** The whole state as it is now, between two commands. Later commands do not change what was given. */
+  /** The whole state between two commands; later commands do not change the result. */
   rows(): MapRows[] {
     const { cluster, clusterGeneration, voters, lastVolume, revision, featureLevel } = this
     const optional = { ...(cluster === undefined ? {} : { cluster }), ...(featureLevel === 0 ? {} : { featureLevel }) }
@@ -127,7 +126,7 @@ export class MapState {
     return [...this.nodes.values()].map((node) => ({ ...node, state: storedState(node.state) }))
   }
 
-  /** Takes one row of another map's state; all of them, in their order and over an empty map, make up that state. */
+  /** Restores one row. All rows of a map, in order over an empty one, restore its state. */
   load([section, value]: MapRow): void {
     switch (section) {
       case 'head':
@@ -165,9 +164,9 @@ export class MapState {
     }
   }
 
-  // ---- changes: for the reducer alone ----------------------------------------------------------------------------
+  // ---- changes, by the reducer only ------------------------------------------------------------------------------
 
-  /** Ends the changes of one command: the next change opens a new revision. Gives the extents whose epoch was raised. */
+  /** Ends a command: the next change begins a new revision. Returns the extents whose epoch was raised. */
   endCommand(): readonly ExtentId[] {
     const raised = this.raised
     this.raised = []
@@ -188,7 +187,7 @@ export class MapState {
     this.featureLevel = level
   }
 
-  /** The map was rebuilt: its revisions go on above all that the ones before it can have had. */
+  /** The map was rebuilt: its revisions continue above all earlier ones. */
   beginGeneration(generation: number): void {
     if (generation <= this.clusterGeneration) return
     this.clusterGeneration = generation
@@ -203,26 +202,26 @@ export class MapState {
     return record
   }
 
-  /** Forgets a store that no extent names. Should it ever come back, it is new. */
+  /** Removes a store that no extent names. If it returns, it is new. */
   removeNode(store: StoreId): void {
     this.nodes.delete(store)
     this.successors.delete(store)
     this.gone.delete(store)
     this.removedNodes.set(store, this.stamp())
-    // Whoever missed the removal of an older one dials nobody in vain for it: it has no address, or is down.
+    // A node that missed an older removal keeps a harmless record: it has no address, or is down.
     for (const oldest of this.removedNodes.keys()) {
       if (this.removedNodes.size <= LIMITS.nodes) break
       this.removedNodes.delete(oldest)
     }
   }
 
-  /** A person declared a store lost for good. */
+  /** An operator declared a store removed. */
   putGone(store: StoreId): void {
     this.stamp()
     this.gone.add(store)
   }
 
-  /** A store that was declared lost is back. */
+  /** A removed store returned. */
   takeBack(store: StoreId): void {
     if (this.gone.delete(store)) this.stamp()
   }
@@ -273,7 +272,7 @@ export class MapState {
     return this.currentRevision
   }
 
-  /** Only where something moved: most changes of a record leave its primary or its places as they were. */
+  /** Updates the indexes only where the primary or the assignments changed. */
   private index(before: ExtentRecord | undefined, record: ExtentRecord): void {
     const { id, primary, assigned } = record
     if (before?.primary.store !== primary.store) {

@@ -4,17 +4,16 @@ import type { Context, Link } from '../../machine.ts'
 import { cutDelta, type DeltaSource } from './deltas.ts'
 
 /**
- * Links whose other side wants to hear of every change of a map, with the revision that it was last told. Changes of one
- * step travel together.
+ * Links over which every change of a map is sent, with the revision last sent. The changes of one step share a message.
  */
 export class MapWatchers {
   private readonly told = new Map<Link, number>()
-  /** Asked before there was a map to answer with: answered once there is. */
+  /** Requests that arrived before there was a map. */
   private readonly unanswered = new Set<Link>()
-  /** Revision that every watcher was told; undefined while one may not have been. Nearly every step finds it unchanged. */
+  /** Revision that was sent to every watcher; undefined while that is unknown. Nearly every step finds it unchanged. */
   private allTold: number | undefined
 
-  /** Answers `get-map` at once, also when nothing changed; with `watch`, goes on telling. */
+  /** Responds to `get-map` at once, also when nothing changed; with `watch`, sends later changes too. */
   ask(ctx: Context, source: DeltaSource, link: Link, have: number, watch: boolean): void {
     this.allTold = undefined
     if (source.cluster === undefined) {
@@ -26,7 +25,7 @@ export class MapWatchers {
     if (watch) this.told.set(link, Math.max(have, source.revision))
   }
 
-  /** Whoever is at this link has applied the map up to `have`: tell it what comes after, unless it is told already. */
+  /** The node at this link applied the map up to `have`: sends later changes unless it watches already. */
   watch(link: Link, have: number): void {
     if (this.told.has(link)) return
     this.told.set(link, have)
@@ -38,7 +37,7 @@ export class MapWatchers {
     this.unanswered.delete(link)
   }
 
-  /** Tells every watcher what it does not know yet. `recent`: deltas of this step, to be passed on as they came. */
+  /** Sends each watcher the changes that it lacks. `recent`: deltas of this step, relayed unchanged. */
   push(ctx: Context, source: DeltaSource, recent: readonly MapDelta[] = []): void {
     if (source.cluster === undefined || source.revision === this.allTold) return
     const cut = new Map<number, MapDelta>()
@@ -56,14 +55,14 @@ export class MapWatchers {
   }
 }
 
-/** A delta of this step that tells all of it, which spares looking through the whole map. */
+/** A delta of this step that covers all of it, which saves a scan of the map. */
 function passedOn(source: DeltaSource, told: number, recent: readonly MapDelta[]): MapDelta | undefined {
   return recent.find((delta) => delta.from === told && delta.to === source.revision)
 }
 
 function nothingNew(source: DeltaSource, have: number): MapDelta {
   const { cluster } = source
-  invariant(cluster !== undefined, 'an answer was cut from a map that was never founded')
+  invariant(cluster !== undefined, 'a delta was requested of a map without a cluster')
   return {
     cluster,
     clusterGeneration: source.clusterGeneration,

@@ -16,9 +16,8 @@ export function volumeOfExtent(state: MapState, extent: ExtentRecord): VolumeRec
 }
 
 /**
- * The sets after `inSync` replaced the old in-sync set (CTL-5): below minInSync nothing was acknowledged without the
- * removed stores, so they are kept as eligible; at minInSync and above the eligible are cleared. `forget`: stores that
- * must not be kept, because what they hold is in doubt.
+ * The sets after `inSync` replaced the old in-sync set (CTL-5). Below minInSync nothing is acknowledged without the stores that
+ * left, so they stay eligible; at minInSync and above there are no eligible stores. `forget`: suspect stores, never eligible.
  */
 export function replaceInSync(
   before: Sets,
@@ -38,7 +37,7 @@ export function without(set: readonly StoreId[], store: StoreId): StoreId[] {
   return set.filter((member) => member !== store)
 }
 
-/** Writes a changed record: sets in one order everywhere, places of superseded stores given to who took them over. */
+/** Writes a changed record: sets are in the order of assignment, and successors take over assignments. */
 export function putExtentRecord(state: MapState, record: Omit<Unstamped<ExtentRecord>, 'revision'>): ExtentRecord {
   const { id, epoch, primary } = record
   const assigned = withSuccessors(state, record)
@@ -50,7 +49,7 @@ export function putExtentRecord(state: MapState, record: Omit<Unstamped<ExtentRe
   return state.putExtent({ id, revision, epoch, primary, inSync, eligible, assigned })
 }
 
-/** Those of `set` that `order` names, in its order. The very set where it is that already: records share what they can. */
+/** Members of `set` in the order of `order`. Returns `set` itself where it is so already: records share what they can. */
 function inOrderOf(order: readonly StoreId[], set: readonly StoreId[]): readonly StoreId[] {
   if (set === order || set.length === 0) return set
   let at = -1
@@ -63,8 +62,8 @@ function inOrderOf(order: readonly StoreId[], set: readonly StoreId[]): readonly
 }
 
 /**
- * Amendment 15: a new store takes the place of the one whose name or address it took over, in every extent where the old
- * one no longer counts. Where the old one is all there is, it keeps its place until another member has what it holds.
+ * Amendment 15: a new store takes over the assignments of the one whose name or address it took over, in every extent where
+ * the old one is neither in sync nor eligible.
  */
 function withSuccessors(state: MapState, record: Omit<Unstamped<ExtentRecord>, 'revision'>): readonly StoreId[] {
   if (state.successors.size === 0) return record.assigned
@@ -77,7 +76,7 @@ function withSuccessors(state: MapState, record: Omit<Unstamped<ExtentRecord>, '
   return assigned
 }
 
-/** The store that stands at the end of the chain of those that took over from this one; undefined when nobody did. */
+/** The last store in the chain of successors; undefined without a successor. */
 export function latestSuccessor(state: MapState, store: StoreId): StoreId | undefined {
   let successor = state.successors.get(store)
   for (let next = successor; next !== undefined; next = state.successors.get(next)) successor = next

@@ -1,22 +1,21 @@
 import type { ExtentId } from '@ashlar/proto'
 
-/** Changes of extents that are remembered: as many as the loss of a large store makes, several times over. */
+/** Remembered changes of extents: several times what the loss of a large store causes. */
 const KEPT_EXTENTS = 131_072
 const KEPT_REVISIONS = 4096
 
 /**
- * Which extents the latest revisions of the map changed, so that whoever is a little behind is told without looking through
- * the whole map. What is older is forgotten.
+ * Extents that the latest revisions changed, so that a watcher that is a little behind gets a delta without a scan of the map.
  */
 export class RecentChanges {
-  /** Revisions that changed extents, ascending, and which ones: each extent once a revision. */
+  /** Revisions that changed extents, ascending, with the extents: each once a revision. */
   private readonly revisions: number[] = []
   private readonly changed: ExtentId[][] = []
   private kept = 0
-  /** Of revisions up to this one nothing is known. */
+  /** Changes up to this revision are not remembered. */
   private floor = 0
 
-  /** Forgets everything: the map was put in place whole, at this revision. */
+  /** Forgets everything: the map was replaced at this revision. */
   restart(revision: number): void {
     this.revisions.length = 0
     this.changed.length = 0
@@ -24,7 +23,7 @@ export class RecentChanges {
     this.floor = revision
   }
 
-  /** The revision, no lower than any before, changed the extent, for the first time. */
+  /** Notes that the revision, no lower than any before, changed the extent. */
   add(revision: number, extent: ExtentId): void {
     const last = this.changed.at(-1)
     if (last !== undefined && this.revisions.at(-1) === revision) last.push(extent)
@@ -36,7 +35,7 @@ export class RecentChanges {
     if (this.kept > KEPT_EXTENTS || this.revisions.length > KEPT_REVISIONS) this.forgetOldest()
   }
 
-  /** Extents that revisions after `from` changed, some of them more than once; undefined when it is not known any more. */
+  /** Extents that revisions after `from` changed, possibly repeated; undefined if no longer remembered. */
   after(from: number): readonly ExtentId[] | undefined {
     if (from < this.floor) return undefined
     let first = this.revisions.length
@@ -44,7 +43,7 @@ export class RecentChanges {
     return this.changed.slice(first).flat()
   }
 
-  /** A quarter of the revisions at once, so that this is seldom done; what the newest one changes is forgotten last. */
+  /** Forgets a quarter of the revisions at once, so that this is rare; the newest one last. */
   private forgetOldest(): void {
     const count = Math.max(1, Math.floor(this.revisions.length / 4))
     this.floor = this.revisions[count - 1] ?? this.floor
