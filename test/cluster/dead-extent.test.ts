@@ -63,7 +63,7 @@ test('one dead extent of two: the other one is written to as if nothing were, ho
   t.diagnostic(`before: the longest of 256 writes took ${(await longestOf(volume, other, 256)).toFixed(0)} ms`)
   await cluster.kill(dead)
 
-  // More than the window of an extent, and than its share of the bytes on their way.
+  // More than the window of an extent, and than its share of the bytes in flight.
   const stop = new AbortController()
   const { signal } = stop
   const stuck: Promise<unknown>[] = []

@@ -124,7 +124,7 @@ export async function freePorts(nodes: number): Promise<{ api: number; nbd: numb
   throw new Error('no free ports for a cluster')
 }
 
-/** A cluster of real processes, started by `ashlar dev` as a person would, on ports and a directory of its own. */
+/** A cluster of real processes, started by `ashlar dev` as an operator would, on ports and a directory of its own. */
 export class DevCluster {
   readonly info: DevInfo
   readonly directory: string

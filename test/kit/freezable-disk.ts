@@ -6,8 +6,8 @@ import { run } from './dev-cluster.ts'
 export const FREEZE_TOOLS = ['mkfs.ext4', 'mount', 'umount', 'fsfreeze'] as const
 
 /**
- * An ext4 file system of its own, in a file, mounted at a place: its writes can be made to hang in the kernel, as those of a
- * disk or a cloud volume that stands still. Reads of what is in the page cache still succeed.
+ * An ext4 file system of its own, in a file, mounted at a place: its writes can be made to hang in the kernel, as those
+ * of a disk or a cloud volume that pauses. Reads of what is in the page cache still succeed.
  */
 export class FreezableDisk {
   readonly place: string
@@ -27,7 +27,7 @@ export class FreezableDisk {
     return new FreezableDisk(place)
   }
 
-  /** From here on every write and every sync waits. What is on its way to the disk is written first. */
+  /** From here on every write and every sync waits. What is in flight to the disk is written first. */
   async freeze(): Promise<void> {
     await must('fsfreeze', ['-f', this.place])
     this.#frozen = true

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Deadline } from '../kit/deadline.ts'
 import { type RunResult, run } from '../kit/dev-cluster.ts'
 
-/** The compiled command, as a person runs it. */
+/** The compiled command, as an operator runs it. */
 export const GATEWAY: readonly string[] = [
   process.execPath,
   fileURLToPath(new URL('../../packages/cli/bin/ashlar.mjs', import.meta.url)),

@@ -3,16 +3,19 @@ import { BLOCK_BYTES, type SimulationOptions, SPACE_FAULTS } from './options.ts'
 import { Chance } from './world/chance.ts'
 import type { SpaceOptions } from './world/disk-space.ts'
 
-/** What a second of writes comes to at most, until a store sees that something else took its room, with what is on its way. */
+/**
+ * What a second of writes comes to at most, until a store sees that something else took its space, with what is in
+ * flight.
+ */
 const SECOND_BLOCKS = 224
 /** Blocks that are copied ahead of what was acknowledged. */
 const COPY_BLOCKS = LIMITS.pushWindowBytes / BLOCK_BYTES
 const BAND_BLOCKS = 96
 
 /**
- * Disks that have so many blocks for data before their store refuses anything, where clients work on `hotBlocks`. Reserves
- * are as small as lets every promise of amendment 17 be kept. Half of the last one is for what comes to a disk when that mark
- * is passed already; the other half is what something else may take.
+ * Disks that have so many blocks for data before their store refuses anything, where clients work on `hotBlocks`.
+ * Reserves are as small as lets every promise of amendment 17 be kept. Half of the last one is for what comes to a disk
+ * when that mark is passed already; the other half is what something else may take.
  */
 export function disksFor(hotBlocks: number, blocks: readonly number[]): SpaceOptions {
   const last = 2 * (SECOND_BLOCKS + Math.min(COPY_BLOCKS, hotBlocks)) * BLOCK_BYTES
@@ -22,8 +25,8 @@ export function disksFor(hotBlocks: number, blocks: readonly number[]): SpaceOpt
 }
 
 /**
- * The same seed on disks that run full: some are smaller than what is to be stored, and something else takes room and gives
- * it back. Draws for itself, so that no seed becomes another one without full disks.
+ * The same seed on disks that run full: some are smaller than what is to be stored, and something else takes room and
+ * gives it back. Draws for itself, so that no seed becomes another one without full disks.
  */
 export function withFullDisks(options: SimulationOptions): SimulationOptions {
   const own = new Chance(options.seed ^ 0xf0115)

@@ -68,7 +68,7 @@ export interface SimulationOptions {
 }
 
 export interface WorkloadOptions {
-  /** Calls that one client has on their way at once. */
+  /** Calls that one client has in flight at once. */
   readonly depth: number
   readonly thinkMs: Millis
   readonly writeShare: number

@@ -8,7 +8,9 @@ import { runPhases } from './wide/phases.ts'
 import { recoverCluster } from './wide/recovery.ts'
 import { World } from './world/world.ts'
 
-/** The same in a turn of its own, from which also a seed with the shipped store may be started (world/virtual-turns.ts). */
+/**
+ * The same in a turn of its own, from which also a seed with the shipped store may be started (world/virtual-turns.ts).
+ */
 export function simulateLater(seed: number, run: RunOptions = {}): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     setImmediate(() => {
@@ -35,7 +37,7 @@ export interface Outcome {
   readonly acknowledgements: number
   /** Takeovers that came as far as to serve. */
   readonly activations: number
-  /** Requests that primaries refused for want of room. */
+  /** Requests that primaries refused for lack of space. */
   readonly refusedForSpace: number
   readonly faults: ReadonlyMap<FaultName, number>
 }
@@ -52,8 +54,8 @@ export interface RunOptions {
 }
 
 /**
- * One seed from beginning to end. First a cluster is founded and a volume made, most often undisturbed. Then everything may
- * break and only safety is checked. Then all is mended, and the cluster has to come to rest.
+ * One seed from beginning to end. First a cluster is founded and a volume made, most often undisturbed. Then everything
+ * may break and only safety is checked. Then all is mended, and the cluster has to come to rest.
  */
 export function simulate(seed: number, run: RunOptions = {}): Outcome {
   const drawn = (run.wide === true ? wideOptionsOf : optionsOf)(seed, run.voters)

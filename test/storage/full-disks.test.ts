@@ -110,7 +110,7 @@ async function writeUntilRefused(): Promise<{ piece: number; error: AshlarError 
 
 /**
  * Repeats `fill`, which ends with a refused write, until `explain` and `node ls` say at one moment that these nodes are
- * short of room: what LevelDB merges gives some back at any time, and then there is more to write. Gives what `fill`
+ * short of space: what LevelDB merges gives some back at any time, and then there is more to write. Gives what `fill`
  * gave last.
  */
 async function fillUntilShort<T>(ids: readonly string[], fill: () => Promise<T>): Promise<T & { explained: string }> {

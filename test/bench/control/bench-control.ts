@@ -88,7 +88,7 @@ async function measure(options: Options, directory: string): Promise<Phase[]> {
   return phases
 }
 
-/** Its lease runs out, and then a person gives it up. */
+/** Its lease runs out, and then an operator declares it lost. */
 async function loseStore(rig: ControlRig, n: number, record: Recorder): Promise<void> {
   const { state } = rig.leader
   const store = storeNumber(n)

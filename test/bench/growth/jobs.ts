@@ -4,7 +4,7 @@ import type { GrowthCase } from './axes.ts'
 
 /** What a run does before it counts, seconds. */
 const RAMP_SECONDS = 1
-/** Bytes on their way while the working set is written, and the most operations. */
+/** Bytes in flight while the working set is written, and the most operations. */
 const FILL_BYTES: Bytes = 512 * KIB
 const FILL_DEPTH = 128
 /** Part of a working set with gaps that is written at random after it was written in order. */

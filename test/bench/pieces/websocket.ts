@@ -53,7 +53,7 @@ export async function websocketServer(): Promise<Piece> {
 }
 
 /**
- * Sends frames of `atOnce` writes of 4 KiB. With more than one, two frames are on their way, so that both sides work at
+ * Sends frames of `atOnce` writes of 4 KiB. With more than one, two frames are in flight, so that both sides work at
  * the same time; with one it is the round trip that is measured.
  */
 export async function websocketClient({ address, atOnce = 1 }: PieceSettings): Promise<Piece> {

@@ -6,7 +6,7 @@ import type { NetOptions, NetReport } from './options.ts'
 import type { Wire } from './wire.ts'
 import { DiskUser, VolumeHistory } from './workload.ts'
 
-/** Calls of one user on their way at once. */
+/** Calls of one user in flight at once. */
 const DEPTH = 4
 /** From the end of all faults: until every user has a write and a read done, and until no call waits any more. */
 const RECOVERY_MS = 60_000

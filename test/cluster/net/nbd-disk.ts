@@ -34,7 +34,7 @@ interface Waiting {
 }
 
 /**
- * A volume over NBD, with many requests on their way at once. When the connection is lost, their results are unknown.
+ * A volume over NBD, with many requests in flight at once. When the connection is lost, their results are unknown.
  */
 export class NbdDisk implements Disk {
   readonly #socket: Socket

@@ -8,7 +8,7 @@ import type { Line, Wire } from './wire.ts'
 import { VOLUME_BYTES } from './workload.ts'
 
 const VOLUME = 'slow'
-/** Writes of this size that are on their way at once: more than a line carries in the time of a lease. */
+/** Writes of this size that are in flight at once: more than a line carries in the time of a lease. */
 const PIECE_BYTES = MIB
 const DEPTH = 16
 

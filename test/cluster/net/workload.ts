@@ -54,7 +54,7 @@ export class VolumeHistory {
   }
 }
 
-/** One user of a volume: keeps some calls on their way, and opens the disk again when it is lost. */
+/** One user of a volume: keeps some calls in flight, and opens the disk again when it is lost. */
 export class DiskUser {
   readonly name: string
   readonly #volume: VolumeHistory

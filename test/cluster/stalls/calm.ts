@@ -28,8 +28,8 @@ export interface Calm {
 }
 
 /**
- * fio writes for `minutes` while one node after the other stands still for TIMERS.toleratedPauseMs, one each
- * `everySeconds`. SIGSTOP and SIGCONT make it stand still: they stop its event loop, as garbage collection or a long
+ * fio writes for `minutes` while one node after the other pauses for TIMERS.toleratedPauseMs, one each
+ * `everySeconds`. SIGSTOP and SIGCONT make it pause: they stop its event loop, as garbage collection or a long
  * call would, and its connections stay.
  */
 export async function stayCalm(
@@ -69,7 +69,7 @@ export async function stayCalm(
   return { pauses, failovers, leasesLost: count(LEASE_LOST), busy, longestMs, writes }
 }
 
-/** Stops a node's process; how long it stood still. */
+/** Stops a node's process; how long it paused. */
 async function pauseNode(cluster: DevCluster, id: string): Promise<number> {
   await cluster.kill(id, 'SIGSTOP')
   const stopped = performance.now()

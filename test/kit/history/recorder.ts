@@ -15,9 +15,9 @@ export interface HistoryProblem {
  */
 export class History {
   private readonly registers = new Map<number, Entry[]>()
-  /** What happened to registers before they began once more. */
+  /** What happened to registers before they began again. */
   private readonly past: { readonly register: number; readonly entries: Entry[] }[] = []
-  /** When the history of a register began once more. */
+  /** When the history of a register began again. */
   private readonly restartedAt = new Map<number, number>()
   private readonly never = new Set<number>()
   private readonly now: () => number
@@ -60,7 +60,7 @@ export class History {
 
   /**
    * Registers that may hold an older value from now on, as an operator accepted, any that was ever written: their
-   * history begins once more. Calls that are on their way may take effect before or after, or never.
+   * history begins again. Calls that are in flight may take effect before or after, or never.
    */
   restart(registers: (register: number) => boolean): void {
     for (const [register, entries] of this.registers) {

@@ -17,7 +17,7 @@ import { CMD, clientFlags, infoData, OPT, option } from '../../../packages/clien
 
 /** Connections after which memory and handles are looked at. */
 const PIECE = 10_000
-/** Connections that are on their way at once. */
+/** Connections that are in flight at once. */
 const WAVE = 80
 const GROWTH_BYTES = 16 * MIB
 

@@ -106,7 +106,7 @@ export class Durability {
   }
 
   /**
-   * A person gave the extent to a store that may lack what was acknowledged: from here on only what comes later must
+   * An operator gave the extent to a store that may lack what was acknowledged: from here on only what comes later must
    * stay.
    */
   forced(extent: ExtentId): void {

@@ -8,8 +8,8 @@ type PersistRequest = Extract<Effect, { type: 'raft-persist' }>['request']
 
 /**
  * The control log over several voters (protocol A3-33): one leader in a term, one vote of a store in a term over all
- * its lives, nothing promised that is not on stable storage, and what was handed over as committed stays in the log of
- * whoever leads.
+ * its incarnations, nothing promised that is not on stable storage, and what was applied as committed stays in the log
+ * of every leader.
  */
 export class Elections {
   private readonly report: Report

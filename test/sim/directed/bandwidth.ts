@@ -85,7 +85,7 @@ function besideARebuild(roles: (stage: Stage) => boolean): readonly Violation[] 
 
 /**
  * A replica was away for a moment, and its copy ends while clients write as much as the line of the primary carries.
- * What is on its way to it never gets less, so that it follows a moment behind; it must come back all the same
+ * What is in flight to it never gets less, so that it follows a moment behind; it must come back all the same
  * (amendment 37).
  */
 export function replicaBehindABusyLine(): readonly Violation[] {

@@ -17,7 +17,7 @@ export function sessionsComeAndGo(): readonly Violation[] {
 }
 
 /**
- * 1. Two clients share the volume. A write of one is on its way to the primary for long.
+ * 1. Two clients share the volume. A write of one is in flight to the primary for long.
  * 2. An operator ends that client's session, and gets the answer. The other one reads.
  * 3. The write arrives. What was read stays as it is.
  */

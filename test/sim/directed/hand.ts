@@ -7,7 +7,7 @@ import { stamped, valuesOf } from '../workload/stamps.ts'
 import type { ClientHost } from '../world/client-host.ts'
 import type { Stage } from './stage.ts'
 
-/** A call that is on its way, or its outcome. */
+/** A call that is in flight, or its outcome. */
 export interface Handed {
   outcome: ClientOutcome | undefined
 }

@@ -218,7 +218,8 @@ export function suspectBesideCompared(): readonly Violation[] {
     minInSync: 2,
     sizeBytes: 64 * BLOCK_BYTES,
     hotBytes: 32 * BLOCK_BYTES,
-    // Builds before the feature level do not say that they were compared: the replica stays suspect for as long as it runs.
+    // Builds before the feature level do not say that they were compared: the replica stays suspect for as long as it
+    // runs.
     builds: [0, 0, 0],
   })
   const { primary, replica, world } = stage
@@ -237,7 +238,7 @@ export function suspectBesideCompared(): readonly Violation[] {
 }
 
 /**
- * A replica is back, and dies while the request that adds it to the set is on its way to control. What is acknowledged
+ * A replica is back, and dies while the request that adds it to the set is in flight to control. What is acknowledged
  * until that is decided waits for it (A2.7).
  */
 export function addedWhileItDies(): readonly Violation[] {

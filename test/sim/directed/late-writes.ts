@@ -9,7 +9,7 @@ import { Stage } from './stage.ts'
  * 1. Two of three replicas die, and the third one leads, but may not serve yet. A client writes to it; that message is
  *    held up, its connection is closed, and over the next one the write is answered WAIT until its caller hears that it
  *    may or may not take effect. So is its CANCEL.
- * 2. The client writes the same block once more. A second replica comes back, and the primary serves.
+ * 2. The client writes the same block again. A second replica comes back, and the primary serves.
  * 3. When that write is acknowledged the first message of the other one comes. It must not take effect any more
  *    (A3-25).
  */

@@ -90,9 +90,9 @@ const BUSY = {
 const SLOW_SYNC_MS = 600
 
 /**
- * 1. Writes reach one of two replicas, which is taken out then, and the primary dies. The other replica leads, is one
+ * 1. Writes reach one of two replicas, which is removed then, and the primary dies. The other replica leads, is one
  *    too few to serve, and puts its own versions over them.
- * 2. Some of those are on the disk of the one that was taken out and the end of the copy is not, when both die.
+ * 2. Some of those are on the disk of the one that was removed and the end of the copy is not, when both die.
  * 3. An operator makes it the primary all the same. Writes that were rolled back are sent to it again: it may not take
  *    them for done.
  */

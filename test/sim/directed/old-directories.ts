@@ -5,7 +5,7 @@ import type { NodeHost } from '../world/node-host.ts'
 import { NotFollowed, Stage } from './stage.ts'
 
 /**
- * 1. The primary is stopped, its directory is copied, and it is started again; some time later it leads once more.
+ * 1. The primary is stopped, its directory is copied, and it is started again; some time later it leads again.
  * 2. Every node stops. The copy is put back, and all are started on the same boot: the start counter of that store is
  *    the one of the incarnation that led, and it has forgotten that it did. It must be refused, and must not begin the
  *    epoch of that incarnation a second time; another one leads. Started again it is suspect, and counts again only

@@ -221,7 +221,7 @@ function zombiePrimary(): readonly Violation[] {
   return stage.run(4000).finish()
 }
 
-/** A primary's host stands still for longer than its lease, with requests waiting at its door. */
+/** A primary's host pauses for longer than its lease, with requests waiting at its door. */
 function pausedPrimary(): readonly Violation[] {
   const stage = new Stage().movePrimaryFromVoter()
   stage.primary.process?.pause(6000)
@@ -470,7 +470,7 @@ function leaderCutOff(): readonly Violation[] {
 }
 
 /**
- * 1. The leader of control stands still, and nothing of the others reaches it. A primary and a client reach only it;
+ * 1. The leader of control pauses, and nothing of the others reaches it. A primary and a client reach only it;
  *    the others elect another leader, which names another primary.
  * 2. The old leader goes on, and finds the primary's renewals. It must not answer them: a later epoch is served
  *    already.

@@ -14,7 +14,7 @@ const CONSEQUENCES = [
 const ROUNDS = 12
 
 /**
- * Each node in turn, the leader of control and the primary too, stands still for as long as that must have no
+ * Each node in turn, the leader of control and the primary too, pauses for as long as that must have no
  * consequences, at ever other moments between its ticks and renewals, under load and with clocks that are off by what
  * leases allow for.
  */

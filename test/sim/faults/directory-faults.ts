@@ -40,7 +40,7 @@ export class DirectoryFaults {
 
   /**
    * The store goes back, and with it everything else of a node that has no voice in the control log. That store must
-   * not be believed, so that each acknowledged write is on another one that is; it is refused, and suspect in its next
+   * not be trusted, so that each acknowledged write is on another one that is; it is refused, and suspect in its next
    * incarnation.
    */
   storeBack(): boolean {
@@ -71,7 +71,7 @@ export class DirectoryFaults {
 
   /**
    * All of a node's directory goes back, on the same boot: store, control log and what lies beside it. On another boot
-   * nothing tells of a control log that went back. Sometimes a second process runs over the copy instead, beside the
+   * nothing reveals a control log that went back. Sometimes a second process runs over the copy instead, beside the
    * first.
    */
   directoryBack(): boolean {
@@ -147,7 +147,7 @@ export class DirectoryFaults {
   }
 
   /**
-   * Each acknowledged write is on a store that is believed, beside this one. At minInSync 1 that ends with a set of
+   * Each acknowledged write is on a store that is trusted, beside this one. At minInSync 1 that ends with a set of
    * this store alone, and what only it held then is lost with it, as is agreed there. Where it asked for such a set
    * before it stopped, control may still commit that, and the others count no more. From minInSync 2 on they would stay
    * eligible (amendment 2).

@@ -335,8 +335,8 @@ export class Nemesis {
   }
 
   /**
-   * Rots a block of one store whose very version every other store in sync has on its disk. Never two at a time: nobody
-   * looks for rot until the block is read.
+   * Rots a block of one store whose very version every other store in sync has on its disk. Never two at a time: rot
+   * is found only when the block is read.
    */
   private rot(): boolean {
     const { chance, nodes } = this.victims

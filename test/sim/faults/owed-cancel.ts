@@ -15,7 +15,7 @@ const WAIT_MS = 60_000
 /**
  * A phase of wide seeds: a CANCEL of a client is pending and not answered, since so many replicas are down, most often
  * the primary among them, that nothing commits. The write that it abandoned waits in a connection that it closed too.
- * It writes the same block once more, the replicas come back, and just when that write is acknowledged the first one
+ * It writes the same block again, the replicas come back, and just when that write is acknowledged the first one
  * arrives. It must not take effect any more (A3-25).
  */
 export function owedCancel(world: World, nemesis: Nemesis): void {

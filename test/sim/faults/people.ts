@@ -46,7 +46,7 @@ export class PeopleFaults {
   /**
    * Every member of an extent is down, and a store that is none of them gets the extent by force (A2.10), which is
    * refused where it need not be. Before that the store is away for as long as it takes until it is no member. The
-   * checkers are told by the entry in control's log. Members come back later and lose what the new history does not
+   * checkers learn it from the entry in control's log. Members come back later and lose what the new timeline does not
    * have.
    */
   forcePrimary(): boolean {

@@ -10,7 +10,8 @@ const LOOK_MS = 20
 const PATIENCE_MS = 12_000
 
 /**
- * Harm at moments that faults at random seldom meet: something is on its way to control while who it is about fails.
+ * Harm at moments that faults at random seldom meet: something is in flight to control while the store that it names
+ * fails.
  */
 export class RaceFaults {
   private readonly victims: Victims
@@ -27,7 +28,7 @@ export class RaceFaults {
   }
 
   /**
-   * A replica comes back, and fails again while the request that adds it to the set is on its way: for some seconds all
+   * A replica comes back, and fails again while the request that adds it to the set is in flight: for some seconds all
    * that the primary says to control is late (A2.7: what was asked for may still be granted). Its connections close at
    * once, so that the primary sees it before the answer can come.
    */

@@ -10,8 +10,8 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
       {
         room: 'packages/node/src/core/control',
         in: 'knownToAll(state, { voters, learners }, heard, wanted)',
-        find: 'Math.min(level, told ?? 0)',
-        replace: 'Math.min(level, told ?? wanted)',
+        find: 'Math.min(level, reported ?? 0)',
+        replace: 'Math.min(level, reported ?? wanted)',
       },
     ],
     schedule: 'upgraded-node-by-node',

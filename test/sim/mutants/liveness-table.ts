@@ -112,9 +112,9 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     schedule: 'suspect-beside-a-compared-store',
   },
   {
-    name: 'suspect-for-a-life',
+    name: 'suspect-until-restarted',
     rule: 'A2.17-4',
-    wrong: 'Control goes on doubting a store that was compared, so that no other member may take over.',
+    wrong: 'Control keeps a compared store suspect, so that no other member may take over.',
     edits: [
       {
         room: 'packages/node/src/core/control',

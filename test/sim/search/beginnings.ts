@@ -117,7 +117,7 @@ export class Beginnings {
     throw new Error(`a search cannot begin: ${what}: not within ${BEGIN_WITHIN_MS} ms`)
   }
 
-  /** Everything on its way arrives, in a fixed order, until nothing is or a message of this kind is on its way. */
+  /** Everything in flight arrives, in a fixed order, until nothing is or a message of this kind is in flight. */
   private settle(draft: Draft, until: (message: Message) => boolean = () => false): void {
     for (;;) {
       if (draft.wires.some(({ queue }) => queue.some((message) => until(this.cluster.messages.value(message))))) return

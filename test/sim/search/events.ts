@@ -10,7 +10,7 @@ export interface Event {
 }
 
 /**
- * Steps of passing time: the next tick, then further ones until something happens; no process stands still meanwhile.
+ * Steps of passing time: the next tick, then further ones until something happens; no process pauses meanwhile.
  */
 const PASSING_MS = [60, ...Array.from({ length: 12 }, () => 400)]
 

@@ -17,7 +17,7 @@ export interface Wire {
   readonly connection: number
   readonly from: number
   readonly to: number
-  /** Messages on their way, in order. */
+  /** Messages in flight, in order. */
   readonly queue: readonly number[]
   /** The sending process has ended: what is in flight may still arrive, until the other end learns of it. */
   readonly dying: boolean
@@ -55,7 +55,7 @@ export interface Surroundings {
   readonly retries: number
   readonly crashes: number
   readonly cuts: number
-  /** Times that time may pass although something is on its way. */
+  /** Times that time may pass although something is in flight. */
   readonly delays: number
   /** Times that time may pass at all. */
   readonly pauses: number
@@ -85,7 +85,7 @@ export interface Scenario {
   readonly minInSync: number
   /**
    * steady: every store is in sync and the primary serves. opening: the primary was just named and opens its streams.
-   * joining: the last store was away, was taken out, and comes back. reopening: the last store is in sync, has just
+   * joining: the last store was away, was removed, and comes back. reopening: the last store is in sync, has just
    * started again, and its stream is not open yet. apart: the primary and one more are left in sync, below minInSync,
    * and are cut from the others, which are eligible; control has named one of those.
    */

@@ -16,7 +16,7 @@ const FIRST_MS = 3 * TIMERS.slowMs + 2 * (TIMERS.electionMaxMs + leaseExpiryMs()
 /** Afterwards a call waits at most for a replica that is tried again and falls silent or slow again, once. */
 const LATER_MS = TIMERS.slowMs + TIMERS.silentMs
 const LONGEST_PAUSE_MS = 7000
-/** So long that a replica which was taken out is let in again several times, if it can: after 1, 2, 4, 8 and 16 s. */
+/** So long that a replica which was removed is let in again several times, if it can: after 1, 2, 4, 8 and 16 s. */
 const LASTS_MS = 30_000
 
 /**

@@ -4,7 +4,7 @@ import { BLOCK_BYTES, type FaultName, optionsOf, type SimulationOptions } from '
 import { Chance } from '../world/chance.ts'
 import { WIDE_FAULTS, WIDE_PHASES, type WideFaultName, type WidePhaseName } from './shares.ts'
 
-/** Some options drawn once more, from a source that nothing else draws from. */
+/** Some options drawn again, from a source that nothing else draws from. */
 type Redraw = (options: SimulationOptions, own: Chance) => SimulationOptions
 
 /**
@@ -36,7 +36,7 @@ const EXTENTS = 64
 const OWN_IMAGE: readonly FaultName[] = ['drop-records', 'distrust', 'store-back', 'directory-back']
 
 /**
- * The options of a seed of the wide family: those of the same seed of the first family, with some drawn once more and
+ * The options of a seed of the wide family: those of the same seed of the first family, with some drawn again and
  * with faults and phases that the first family does not have.
  */
 export function wideOptionsOf(seed: number, voters?: number): SimulationOptions {

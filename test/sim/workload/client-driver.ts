@@ -25,7 +25,7 @@ export interface DriverWorld {
 }
 
 /**
- * What one program does with its volume: opens it, keeps some calls on their way until its session is over, then opens
+ * What one program does with its volume: opens it, keeps some calls in flight until its session is over, then opens
  * it again. Every call goes into the history.
  */
 export class ClientDriver {
@@ -65,7 +65,7 @@ export class ClientDriver {
 
   /**
    * One last write and read, now that everything works, as often as it takes: a session may have been taken over, and a
-   * connection may still be on its way. Where disks have an end, the write is one that needs new room. `then` is called
+   * connection may still be in flight. Where disks have an end, the write is one that needs new space. `then` is called
    * once all succeeded.
    */
   prove(then: () => void): void {

@@ -24,7 +24,7 @@ const PATIENCE_MS = 8000
 export class Operator {
   private readonly world: OperatorWorld
   private quiet = false
-  /** No command is on its way. */
+  /** No command is in flight. */
   idle = true
 
   constructor(world: OperatorWorld) {

@@ -31,7 +31,7 @@ export class SessionChurner {
   private made = false
   /** Sessions that wrote. */
   sessions = 0
-  /** No call is on its way. */
+  /** No call is in flight. */
   idle = true
 
   constructor(host: ClientHost, world: ChurnWorld) {

@@ -10,7 +10,7 @@ const BLOCKS = 4
 
 /**
  * A program that makes a volume, writes to it, reads back what it wrote, and removes it, again and again: extents come
- * and go while frames of the ones before are still on their way. No other client knows its volumes.
+ * and go while frames of the ones before are still in flight. No other client knows its volumes.
  */
 export class VolumeChurner {
   private readonly host: ClientHost
@@ -18,7 +18,7 @@ export class VolumeChurner {
   private readonly minInSync: number
   private number = 0
   private quiet = false
-  /** No volume is half made or half removed by a call that is on its way. */
+  /** No volume is half made or half removed by a call that is in flight. */
   idle = true
 
   constructor(host: ClientHost, world: DriverWorld) {

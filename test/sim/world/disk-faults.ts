@@ -4,7 +4,7 @@ export interface DiskFaults {
   readonly syncMs: number
   readonly tailPerSync: number
   readonly tailMs: number
-  /** Batches that a store lets be on their way at once; the shipped one has 1. */
+  /** Batches that a store lets be in flight at once; the shipped one has 1. */
   readonly batchesInFlight: number
   readonly errorPerBatch: number
   /** Reads see what was handed over until they are answered, not only until they were asked for. */

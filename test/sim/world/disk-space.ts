@@ -90,7 +90,7 @@ export class SpaceGauge {
     this.update()
   }
 
-  /** `now`: by the clock of the process, which asks no more often while its host stands still. */
+  /** `now`: by the clock of the process, which asks no more often while its host pauses. */
   look(now: Millis): SpaceReport {
     if (now - this.askedAt >= REFRESH_MS) {
       this.askedAt = now

@@ -15,7 +15,7 @@ import type { Clock } from './time.ts'
  * The disk of one node: one store and one control log. What is on it survives a crash exactly as far as it was synced.
  * What it can do wrong:
  * - slow syncs, with a tail;
- * - a power cut with batches on their way: each survives as a whole or not at all, the last of them first to go; what
+ * - a power cut with batches in flight: each survives as a whole or not at all, the last of them first to go; what
  *   still waited for its batch is always lost;
  * - a write error: the store stops, and what was in flight is undecided until it is opened again;
  * - an error of the next write or the next read, likewise; a disk without space, on which every write meets an error;

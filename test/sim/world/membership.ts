@@ -27,7 +27,7 @@ export class Membership {
   private readonly truth: ControlTruth
   /** Disks that exist, by store. */
   private readonly disks: ReadonlyMap<string, Disk>
-  /** Changes on their way. */
+  /** Changes in flight. */
   private changes = 0
   private changedAt = Number.NEGATIVE_INFINITY
 
@@ -52,7 +52,7 @@ export class Membership {
   }
 
   /**
-   * True when the voters that still have their disks are a majority without this one, whichever change is on its way.
+   * True when the voters that still have their disks are a majority without this one, whichever change is in flight.
    */
   mayLose(store: StoreId): boolean {
     if (this.changes > 0 || this.clock.now - this.changedAt < LATE_MS) return false

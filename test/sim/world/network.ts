@@ -22,7 +22,7 @@ import type { Clock } from './time.ts'
  * The network: connections between processes, as TCP gives them. A connection carries frames in order, whole or not at
  * all. What it can do wrong:
  * - delay, with a tail; a connection that lags by seconds while a newer one is quick (reordering between connections);
- * - a connection that breaks, with what was on its way lost, and each end learning of it at its own time (half-open);
+ * - a connection that breaks, with what was in flight lost, and each end learning of it at its own time (half-open);
  * - a cut, one-way or both ways: frames wait, and either come late when it heals or die with their connection;
  * - a host that dies silently: its peers go on sending until they notice;
  * - a way out of a host that is no faster than it is: what is sent waits for what was sent before, by its size.
@@ -117,8 +117,8 @@ export class Network {
   }
 
   /**
-   * A process ended. Told: its kernel closes its connections, and what it had sent may still arrive. Silent: the host
-   * lost power, and the others find out by themselves.
+   * A process ended. Not silent: its kernel closes its connections, and what it had sent may still arrive. Silent: the
+   * host lost power, and the others find out by themselves.
    */
   processEnded(endpoint: Endpoint, silent: boolean): void {
     this.dialers.delete(endpoint)
@@ -235,7 +235,7 @@ export class Network {
   }
 
   private welcome(attempt: Attempt, dialed: End): void {
-    // It may have broken while the dialing host stood still; the attempt then ends by its timeout.
+    // It may have broken while the dialing host paused; the attempt then ends by its timeout.
     const refused = dialed.endpoint.refuses?.(dialed.other.endpoint.hello()) === true
     if (refused) this.fail(attempt, 'refused', 0)
     if (refused || !this.current(attempt) || dialed.state !== 'waiting') {
@@ -309,7 +309,7 @@ export class Network {
 
   /**
    * As the other side reads it. What a frame of an older version holds beyond that version its reader does not see:
-   * written once more, it would be another frame. Undefined: it cannot be written, and the link closes. That may be
+   * written again, it would be another frame. Undefined: it cannot be written, and the link closes. That may be
    * where the older build at the other end is gone and the link to it is not noticed to be dead, since others have
    * raised the level meanwhile.
    */

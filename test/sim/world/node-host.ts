@@ -24,7 +24,7 @@ const WIRE_VERSION_BEFORE_LEVELS = 2
 
 /**
  * A machine that runs one storage node: its disk outlives its processes. What it can do wrong: stop at any instruction,
- * with or without losing power; stand still; run its clock too fast or too slow; come back with an empty disk.
+ * with or without losing power; pause; run its clock too fast or too slow; come back with an empty disk.
  */
 export class NodeHost {
   readonly name: string

@@ -20,8 +20,8 @@ const TUNING = { leafCapacity: 2, checkpointBatches: 7, checkpointIdleMs: 500, m
 const OWN_TOKEN = -1
 
 /**
- * One opening of a disk by the store that ships, over its memory driver, in virtual time. What the machine is told
- * comes from that store: what it opened, and every read. The simulator's own image goes on beside it, for the checkers,
+ * One opening of a disk by the store that ships, over its memory driver, in virtual time. Inputs of the machine
+ * come from that store: what it opened, and every read. The simulator's own image goes on beside it, for the checkers,
  * with each write that the store acknowledged; after a crash the two must agree about all that is on stable storage.
  */
 export class ShippedStore extends OpenStore {
@@ -31,7 +31,7 @@ export class ShippedStore extends OpenStore {
   /** Handed over, and not known to be on stable storage. */
   private handedOver: Write[] = []
   private completed: Input[] = []
-  /** Versions that a read on its way has to find, by its token. */
+  /** Versions that a read in flight has to find, by its token. */
   private readonly expected = new Map<number, BlockVersion[]>()
   private batch: readonly BatchOperation[] | undefined
   private turnDue = false

@@ -13,12 +13,12 @@ interface Handle {
 const GLOBALS = ['setImmediate', 'setTimeout', 'setInterval', 'clearTimeout', 'clearInterval'] as const
 
 /**
- * Turns of an event loop in virtual time, for shipped code that is made of promises and timers: such code runs inside `enter`
- * only, and each turn goes on until nothing is left to do at that moment, so that what it does is a function of what it is
- * told. While it runs, timers and the monotonic clock are those of the simulation.
+ * Turns of an event loop in virtual time, for shipped code that is made of promises and timers: such code runs inside
+ * `enter` only, and each turn goes on until nothing is left to do at that moment, so that what it does is a function of
+ * its inputs. While it runs, timers and the monotonic clock are those of the simulation.
  *
- * Microtasks are run by `process._tickCallback`, which does nothing inside a microtask: a simulation with such code must be
- * started by a timer or an immediate. Half a microsecond a call.
+ * Microtasks are run by `process._tickCallback`, which does nothing inside a microtask: a simulation with such code
+ * must be started by a timer or an immediate. Half a microsecond a call.
  */
 export class VirtualTurns {
   private readonly clock: Clock

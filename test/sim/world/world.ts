@@ -188,7 +188,7 @@ export class World {
     return suspects.map(([store]) => store)
   }
 
-  /** Nothing is on its way: no call, no write to a disk. */
+  /** Nothing is in flight: no call, no write to a disk. */
   atRest(): boolean {
     const running = this.nodes.every((node) => node.process?.alive() === true && node.process.store.idle)
     const quiet =
