@@ -22,7 +22,7 @@ import { readAllocation, readVersions } from './replicas/version-reader.ts'
 import { encodeHead } from './repositories/head-repository.ts'
 import type { IdentityValue } from './repositories/identity-repository.ts'
 import { putVolume, type VolumeValue } from './repositories/volume-repository.ts'
-import { RepairLimit, ScrubSource } from './scrub/index.ts'
+import { RepairLimit, ScrubSource, TOO_MANY_REPAIRS } from './scrub/index.ts'
 import { FreeSpace, type SpaceStart, type SpaceView } from './space/free-space.ts'
 import type { Complete, Store, StoreEffect, StoreIdentity } from './store.ts'
 
@@ -99,10 +99,15 @@ export class ReplicaStore implements Store {
       failed: (error) => this.#queue.fail(error),
       mismatch: (replica, table) => this.#onMismatch(replica, table),
     })
-    const [run, stopped] = [(work: () => Promise<void>) => this.#run(work), () => this.#stopped]
+    const run = (work: () => Promise<void>) => this.#run(work)
+    const stopped = () => this.#stopped
     this.#freeSpace = new FreeSpace({ driver, replicas, run, stopped, start: opened.space })
     this.scrubbed = new ScrubSource({
-      ...{ driver, queue: this.#queue, leaves: this.#leaves, replicas, run },
+      driver,
+      queue: this.#queue,
+      leaves: this.#leaves,
+      replicas,
+      run,
       load: (replica, blocks) => this.#loadBlocks(replica, blocks),
       onDamaged: (extent, blocks) => this.#answer({ type: 'damage-found', extent, blocks }),
       onLost: (replica, reason) => this.#onLost(reason, [replica.extent]),
@@ -206,6 +211,7 @@ export class ReplicaStore implements Store {
       )
       return
     }
+    invariant(!this.#dropper.isDropping(extent), `extent ${extent} is created while its keys are being deleted`)
     const replica = LocalReplica.empty(extent, blockSizeBytes, lengthBytes, volumeName)
     this.#replicas.set(extent, replica)
     this.#queue.push({
@@ -390,7 +396,5 @@ export class ReplicaStore implements Store {
     void running.finally(() => this.#running.delete(running))
   }
 }
-
-const TOO_MANY_REPAIRS = 'more damaged blocks were repaired within an hour than maxRepairsPerHour'
 
 function noop(): void {}

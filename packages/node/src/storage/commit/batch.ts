@@ -1,4 +1,4 @@
-import type { ExtentId } from '@ashlar/proto'
+import { type ExtentId, invariant } from '@ashlar/proto'
 import type { BatchOperation } from '../driver.ts'
 import { journalKey } from '../encoding/keyspace.ts'
 import { encodeJournal, type JournalSection, newSection } from '../repositories/journal-repository.ts'
@@ -37,6 +37,7 @@ export class Batch {
 
   /** Adds the journal key of this batch. */
   seal(number: number): void {
+    invariant(this.journaled, 'a batch with a checkpoint has no journal key')
     this.put(journalKey(number), encodeJournal(this.#sections.values(), this.#sections.size))
   }
 }

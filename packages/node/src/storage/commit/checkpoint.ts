@@ -1,4 +1,4 @@
-import type { ExtentId } from '@ashlar/proto'
+import { type ExtentId, invariant } from '@ashlar/proto'
 import { extentKey, JOURNAL_START_KEY, journalKey } from '../encoding/keyspace.ts'
 import type { StoreTuning } from '../options.ts'
 import type { LocalReplica } from '../replicas/local-replica.ts'
@@ -23,6 +23,8 @@ export interface Checkpointed {
  * batch before this one, and the end of the journal keys that told them.
  */
 export function addCheckpoint(batch: Batch, state: Checkpointed, journalNext: number): void {
+  invariant(batch.isEmpty, 'a checkpoint has a batch of its own: it writes no journal key for other changes')
+  invariant(journalNext >= state.journalStart, 'the journal ends behind its start')
   batch.journaled = false
   for (const replica of state.replicas.values()) {
     if (replica.headDirty) batch.put(extentKey('head', replica.extent), encodeHead(replica.headValue()))

@@ -41,6 +41,7 @@ export class Segments {
   async append(entries: readonly LogEntry[]): Promise<void> {
     const first = entries[0]
     if (first === undefined) return
+    invariant(first.index === this.lastIndex + 1, `entry ${first.index} written after entry ${this.lastIndex}`)
     const segment = await this.#segmentFor(first.index)
     const file = this.#files.at(-1) ?? first.index
     let chain = this.#chain

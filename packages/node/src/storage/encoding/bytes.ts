@@ -1,25 +1,35 @@
 import { crc32 } from 'node:zlib'
+import { invariant } from '@ashlar/proto'
 
 /** Big-endian numbers up to 2^53 in byte arrays, without BigInt. */
 const TWO_32 = 0x1_0000_0000
 
+/** Numbers are keys and versions: one that does not fit would be cut to another valid one. */
 export function writeU32(target: Buffer, at: number, value: number): void {
-  target[at] = value >>> 24
-  target[at + 1] = value >>> 16
-  target[at + 2] = value >>> 8
-  target[at + 3] = value
+  invariant(value >>> 0 === value, 'a number of 32 bits')
+  putU32(target, at, value)
 }
 
 export function writeU48(target: Buffer, at: number, value: number): void {
   const high = Math.floor(value / TWO_32)
+  invariant(high >>> 16 === 0 && Number.isSafeInteger(value), 'a number of 48 bits')
   target[at] = high >>> 8
   target[at + 1] = high
-  writeU32(target, at + 2, value)
+  putU32(target, at + 2, value)
 }
 
 export function writeU64(target: Buffer, at: number, value: number): void {
-  writeU32(target, at, Math.floor(value / TWO_32))
-  writeU32(target, at + 4, value)
+  invariant(Number.isSafeInteger(value) && value >= 0, 'a number of 64 bits')
+  putU32(target, at, Math.floor(value / TWO_32))
+  putU32(target, at + 4, value)
+}
+
+/** The low 32 bits of a number. */
+function putU32(target: Buffer, at: number, value: number): void {
+  target[at] = value >>> 24
+  target[at + 1] = value >>> 16
+  target[at + 2] = value >>> 8
+  target[at + 3] = value
 }
 
 export function readU48(source: Buffer, at: number): number {

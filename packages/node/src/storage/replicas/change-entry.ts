@@ -59,7 +59,7 @@ export class ChangeEntry implements QueueEntry {
   readonly #replica: LocalReplica
   readonly #change: ReplicaChange
   readonly #leaves: PinnedLeaves
-  readonly #pending: PendingBlock[] = []
+  readonly #pending: { readonly block: BlockIndex; readonly pending: PendingBlock }[] = []
   readonly #onBuilt: (change: ReplicaChange, batch: Batch) => void
   readonly #onDone: () => void
 
@@ -83,7 +83,7 @@ export class ChangeEntry implements QueueEntry {
       )
       bytes += BLOCK_OVERHEAD_BYTES + (content?.length ?? 0)
       const pending = { version, bytes: content }
-      this.#pending.push(pending)
+      this.#pending.push({ block, pending })
       replica.pending.set(block, pending)
     }
     this.bytes = bytes
@@ -120,9 +120,7 @@ export class ChangeEntry implements QueueEntry {
   }
 
   done(): void {
-    this.#change.blocks.forEach(({ block }, i) => {
-      this.#replica.settle(block, this.#pending[i] as PendingBlock)
-    })
+    for (const { block, pending } of this.#pending) this.#replica.settle(block, pending)
     this.#leaves.release()
     this.#onDone()
   }
@@ -139,6 +137,7 @@ function fillHead(section: JournalSection, change: ReplicaChange, head: Head): v
   }
   section.commitSeq = commitSeq
   if (change.operation !== undefined) section.operations.push(change.operation)
+  invariant(promised === undefined || promised >= head.promised, 'a promised epoch never goes back')
   const extra: HeadExtra = {
     ...(promised === undefined ? {} : { promised }),
     ...(led === undefined ? {} : { led }),
@@ -146,10 +145,7 @@ function fillHead(section: JournalSection, change: ReplicaChange, head: Head): v
     ...('record' in change.head ? { record: change.head.record ?? null } : {}),
     ...(change.windows === undefined ? {} : { windows: change.windows }),
   }
-  for (const _ in extra) {
-    section.extra = extra
-    break
-  }
+  if (Object.keys(extra).length > 0) section.extra = extra
 }
 
 /** A `repair`: writes the bytes of a damaged block if its version is still the one that they belong to. */

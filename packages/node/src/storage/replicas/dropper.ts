@@ -35,6 +35,7 @@ export interface DropperOptions {
 export class Dropper {
   readonly #options: DropperOptions
   readonly #waiting: ExtentId[] = []
+  readonly #dropping = new Set<ExtentId>()
   #working = false
 
   constructor(options: DropperOptions) {
@@ -43,14 +44,21 @@ export class Dropper {
 
   drop(extent: ExtentId): void {
     this.#waiting.push(extent)
+    this.#dropping.add(extent)
     if (this.#working) return
     this.#working = true
     this.#options.run(() => this.#work())
   }
 
+  /** True while keys of the extent are still to be deleted. */
+  isDropping(extent: ExtentId): boolean {
+    return this.#dropping.has(extent)
+  }
+
   async #work(): Promise<void> {
     for (let extent = this.#waiting.shift(); extent !== undefined; extent = this.#waiting.shift()) {
       for (const space of BLOCK_SPACES) if (!(await this.#empty(space, extent))) return
+      this.#dropping.delete(extent)
       this.#options.onDropped(extent)
     }
     this.#working = false

@@ -1,3 +1,4 @@
+import { invariant } from '@ashlar/proto'
 import type { StorageDriver } from '../driver.ts'
 
 type Value = Uint8Array | undefined
@@ -49,17 +50,19 @@ export class GatheredReads {
   }
 
   #fetch(group: readonly Waiting[]): void {
-    this.#driver.getMany(group.flatMap(({ keys }) => keys)).then(
-      (values) => {
+    const keys = group.flatMap((waiting) => waiting.keys)
+    this.#driver
+      .getMany(keys)
+      .then((values) => {
+        invariant(values.length === keys.length, 'a driver returns one value a key: readers share the call')
         let at = 0
-        for (const { keys, resolve } of group) {
-          resolve(values.slice(at, at + keys.length))
-          at += keys.length
+        for (const waiting of group) {
+          waiting.resolve(values.slice(at, at + waiting.keys.length))
+          at += waiting.keys.length
         }
-      },
-      (cause) => {
+      })
+      .catch((cause) => {
         for (const { reject } of group) reject(cause)
-      },
-    )
+      })
   }
 }

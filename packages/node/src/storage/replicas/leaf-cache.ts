@@ -1,4 +1,4 @@
-import { type BlockVersion, LIMITS } from '@ashlar/proto'
+import { type BlockVersion, invariant, LIMITS } from '@ashlar/proto'
 import { LeafTable, leafOf } from '../../core/blocks/index.ts'
 import type { StorageDriver } from '../driver.ts'
 import { blockOfKey, blockRange } from '../encoding/keyspace.ts'
@@ -115,6 +115,7 @@ export class LeafCache {
   }
 
   unpin(cached: CachedLeaf): void {
+    invariant(cached.pins > 0, 'a leaf is unpinned as often as it was pinned')
     if (--cached.pins > 0) return
     // The replica may have been dropped in the meantime.
     if (this.#leaves.get(cached.replica)?.get(cached.leaf) !== cached) return
@@ -178,6 +179,7 @@ export class LeafCache {
 
   /** A leaf without a pin may be forgotten once it is loaded, not before: its digest must not change on the way. */
   #keep(cached: CachedLeaf, table: LeafTable): void {
+    invariant(cached.table === undefined, 'a leaf is loaded once: changes were made to its table since')
     cached.table = table
     if (this.#leaves.get(cached.replica)?.get(cached.leaf) !== cached) return
     this.#weigh(cached)
@@ -198,7 +200,9 @@ export async function scanLeaves(
   for await (const { key, value } of entries) {
     const block = blockOfKey(key)
     const version: BlockVersion | undefined = decodeVersion(value)
-    if (version !== undefined) (tables[leafOf(block) - firstLeaf] as LeafTable).set(block, version)
+    const table = tables[leafOf(block) - firstLeaf]
+    invariant(table !== undefined, 'a scan stays in its range')
+    if (version !== undefined) table.set(block, version)
   }
   return tables
 }

@@ -1,4 +1,4 @@
-import type { BlockIndex, BlockVersion, Epoch, ExtentId, Seq } from '@ashlar/proto'
+import { type BlockIndex, type BlockVersion, type Epoch, type ExtentId, invariant, type Seq } from '@ashlar/proto'
 import type { ReplicaChange } from '../../core/machine.ts'
 import { UNKNOWN_SPAN } from '../../core/replication/index.ts'
 import { asBuffer, readU48, readU64, sealed, unsealed, writeU32, writeU48, writeU64 } from '../encoding/bytes.ts'
@@ -111,6 +111,7 @@ function encodeSection(section: JournalSection): Buffer {
     writeVersion(target, at + 4 + VERSION_BYTES, block.after)
     at += BLOCK_BYTES
   }
+  invariant(at === size, 'a section fills its bytes: the buffer was not cleared')
   return target
 }
 
@@ -127,6 +128,7 @@ export function decodeJournal(value: Uint8Array): JournalSection[] | undefined {
     at = decodeSection(source, at + 6, section, layout === LAYOUT)
     sections.push(section)
   }
+  invariant(at === source.length, 'a journal value ends with its last section')
   return sections
 }
 

@@ -2,6 +2,8 @@ import type { Millis } from '@ashlar/proto'
 
 const HOUR_MS: Millis = 3_600_000
 
+export const TOO_MANY_REPAIRS = 'more damaged blocks were repaired within an hour than maxRepairsPerHour'
+
 /** Counts repairs within the last hour, and says once that they are too many. */
 export class RepairLimit {
   readonly #most: number
