@@ -86,7 +86,7 @@ test('an extent whose only in-sync store is lost goes on by force, and its node 
 
   const costs = await cli('node', 'lost', victim.id)
   assert.equal(costs.code, 4, costs.stderr)
-  assert.match(costs.stdout, /replicas are copied anew to other nodes/)
+  assert.match(costs.stdout, /replicas are copied to other nodes in full/)
   const lost = await cli('node', 'lost', victim.id, '--yes')
   assert.equal(lost.code, 0, lost.stderr)
   // Its places went to others at once; a new disk in its node is a new store, and the old one blocks nothing.
