@@ -48,6 +48,7 @@ export function changeCutOff(): readonly Violation[] {
   const others = world.nodes.filter((node) => node !== leader)
   const learner = others.at(-1)
   if (learner === undefined) throw new NotFollowed('there is no fourth node')
+  stage.until('every node is registered', () => world.checkers.truth.map.nodes.size === world.nodes.length)
   stage.cut(leader, ...others)
   leader.process?.admin({ do: 'change-members', change: 'add', store: learner.disk.store }, () => {})
   stage.until('the change is in its log', () => leader.disk.log.members?.learners.length === 1)

@@ -1,5 +1,5 @@
 import type { AdminCommand, AdminDone, ErrorCode, Millis } from '@ashlar/proto'
-import { ERRORS } from '@ashlar/proto'
+import { ERRORS, TIMERS } from '@ashlar/proto'
 import type { Context, Link, Token } from '../machine.ts'
 
 /** Who asked: a client over a link, or this node's own HTTP API. */
@@ -20,6 +20,11 @@ interface Relayed {
 const RELAYED_COMMANDS = 1024
 /** A command that control accepted and does not answer: longer than any attachment may wait for leases to run out. */
 const ANSWER_MS = 15_000
+/**
+ * A command of a client that no voter takes for this long goes back to the client, which sends it to another node: that node may
+ * be connected to the leader. A request of the HTTP API has no other node and waits for ANSWER_MS.
+ */
+const LEADER_MS = TIMERS.controlRetryMs
 
 /**
  * Commands of clients and of the HTTP API on their way to control's leader. A command whose link to the leader is lost is
@@ -47,6 +52,12 @@ export class AdminRelay {
   drive(ctx: Context, leader: Link | undefined, absence: () => string): void {
     for (const [request, relayed] of this.relayed) {
       const waitedMs = ctx.now - relayed.askedAt
+      if (relayed.link === undefined && waitedMs >= LEADER_MS && 'link' in relayed.requester) {
+        this.relayed.delete(request)
+        const message = 'no voter that this node is connected to leads control; the command may still take effect'
+        answer(ctx, relayed.requester, refusal('NO_CONTROL', message, absence()))
+        continue
+      }
       if (waitedMs < ANSWER_MS) {
         if (leader === undefined || leader === relayed.link) continue
         // Who was asked before leads no more, or its connection was replaced.

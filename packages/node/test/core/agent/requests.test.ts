@@ -201,6 +201,29 @@ describe('commands of clients', () => {
     assert.match(only(rig.sentTo(CLIENT), 'admin-done').hint, /may have done it/)
   })
 
+  it('that no voter takes go back to the client, which has other nodes; those of the HTTP API go on', () => {
+    const rig = new AgentRig().registered()
+    const asked = rig.receive({ type: 'admin', request: 41, command: CREATE }, CLIENT)
+    asked.push(...rig.step(() => rig.agent.onAdmin(rig.ctx, 77, CREATE)))
+    const code = ERRORS.NO_CONTROL.number
+    const refuse = () => {
+      for (const message of asked.splice(0))
+        if (message.type === 'admin')
+          asked.push(...rig.receive({ ...message, type: 'admin-done', code, message: '', hint: '', revision: 0 }))
+    }
+    const since = rig.ctx.now
+    for (refuse(); rig.ctx.now - since < TIMERS.controlRetryMs - 100; refuse()) asked.push(...rig.pass(100))
+    assert.deepEqual(rig.sentTo(CLIENT), [], 'a leader is elected meanwhile, mostly')
+    asked.push(...rig.pass(100))
+    refuse()
+    const effects = rig.elsewhere()
+    assert.deepEqual(
+      effects.map((effect) => (effect.type === 'send' ? [effect.link, effect.message.type] : effect.type)),
+      [[CLIENT, 'admin-done']],
+    )
+    assert.equal([...asked, ...rig.pass(100)].filter(({ type }) => type === 'admin').length, 1, 'it is sent again')
+  })
+
   it('that control never answers end as a timeout', () => {
     const rig = new AgentRig().registered()
     rig.receive({ type: 'admin', request: 41, command: CREATE }, CLIENT)
