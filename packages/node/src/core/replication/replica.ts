@@ -19,6 +19,7 @@ import { DedupeWindows } from './dedupe.ts'
 import type { ExtentState } from './extent-state.ts'
 import { type InboundStream, inboundStream } from './inbound-stream.ts'
 import type { Repairs } from './repair.ts'
+import { ackOf, openedOf, sendBlock, sendDigests, sendVersions } from './replica-responses.ts'
 import type { Services } from './services.ts'
 import { pushedChange, StagedPushes } from './staged-pushes.ts'
 
@@ -90,38 +91,15 @@ export class ReplicaRole {
     this.services.when(token, (later, completion) => {
       if (this.stream !== stream || completion.type !== 'digests') return
       stream.phase = 'open'
-      later.emit({
-        type: 'send',
-        link: stream.link,
-        message: {
-          type: 'opened',
-          extent: this.extent.id,
-          epoch: stream.epoch,
-          gen: stream.gen,
-          lastEpoch: this.extent.lastEpoch,
-          lastSeq: this.extent.lastSeq,
-          commitSeq: this.extent.commitSeq,
-          digest: completion.root,
-          damaged: [...this.extent.damaged],
-        },
-      })
+      later.emit({ type: 'send', link: stream.link, message: openedOf(stream, this.extent, completion.root) })
       if (this.services.space().space !== 'free') this.acknowledge()
     })
   }
 
   private refuse(ctx: Context, link: Link, open: Open, reason: OpenRefused['reason']): void {
-    ctx.emit({
-      type: 'send',
-      link,
-      message: {
-        type: 'open-refused',
-        extent: open.extent,
-        epoch: open.epoch,
-        gen: open.gen,
-        reason,
-        promised: this.extent.promised,
-      },
-    })
+    const { extent, epoch, gen } = open
+    const { promised } = this.extent
+    ctx.emit({ type: 'send', link, message: { type: 'open-refused', extent, epoch, gen, reason, promised } })
   }
 
   /** The stream that a message belongs to; undefined once an outdated message has got its response (A2.3-7). */
@@ -144,39 +122,13 @@ export class ReplicaRole {
     const stream = this.admit(ctx, link, message)
     if (stream === undefined) return
     stream.applied = DedupeWindows.from(message.windows)
-    const token = ctx.token()
-    ctx.emit({ type: 'digests', token, extent: this.extent.id })
-    this.services.when(token, (later, completion) => {
-      if (this.stream !== stream || completion.type !== 'digests') return
-      later.emit({
-        type: 'send',
-        link,
-        message: {
-          type: 'digests',
-          extent: this.extent.id,
-          epoch: stream.epoch,
-          gen: stream.gen,
-          leaves: completion.leaves,
-        },
-      })
-    })
+    sendDigests(ctx, this.extent, this.services, stream, () => this.stream === stream)
   }
 
   onGetVersions(ctx: Context, link: Link, message: GetVersions): void {
     const stream = this.admit(ctx, link, message)
-    if (stream === undefined) return
-    const token = ctx.token()
-    ctx.emit({ type: 'versions', token, extent: this.extent.id, leaves: message.leaves })
-    this.services.when(token, (later, completion) => {
-      if (this.stream !== stream || completion.type !== 'versions') return
-      for (const { leaf, versions } of completion.leaves) {
-        later.emit({
-          type: 'send',
-          link,
-          message: { type: 'versions', extent: this.extent.id, epoch: stream.epoch, gen: stream.gen, leaf, versions },
-        })
-      }
-    })
+    if (stream !== undefined)
+      sendVersions(ctx, this.extent, this.services, stream, message.leaves, () => this.stream === stream)
   }
 
   /** A primary that reconciles suspect stores requests the operations that they remember (A2.17-3, A2.11-4). */
@@ -296,59 +248,20 @@ export class ReplicaRole {
     const stream = this.stream
     if (stream === undefined || !stream.ackDue) return
     stream.ackDue = false
-    const { freeBytes, space } = this.services.space()
-    ctx.emit({
-      type: 'send',
-      link: stream.link,
-      message: {
-        type: 'ack',
-        extent: this.extent.id,
-        epoch: stream.epoch,
-        gen: stream.gen,
-        seq: stream.ackedSeq,
-        push: stream.ackedPush,
-        marked: stream.marked,
-        freeBytes,
-        space,
-      },
-    })
+    const message = ackOf(stream, this.extent.id, this.services.space())
+    ctx.emit({ type: 'send', link: stream.link, message })
   }
 
   private closeStream(ctx: Context, stream: InboundStream, reason: string): void {
     this.end()
-    ctx.event('warn', 'stream-closed', { extent: this.extent.id, store: stream.primary, reason })
-    ctx.emit({
-      type: 'send',
-      link: stream.link,
-      message: { type: 'stream-closed', extent: this.extent.id, epoch: stream.epoch, gen: stream.gen, reason },
-    })
+    const { link, primary: store, epoch, gen } = stream
+    const { id: extent } = this.extent
+    ctx.event('warn', 'stream-closed', { extent, store, reason })
+    ctx.emit({ type: 'send', link, message: { type: 'stream-closed', extent, epoch, gen, reason } })
   }
 
-  /** A peer repairs a damaged block: respond with exactly that version, or without bytes. */
   onFetchBlock(ctx: Context, link: Link, message: FetchBlock): void {
-    const token = ctx.token()
-    ctx.emit({ type: 'load', token, extent: this.extent.id, blocks: [message.block] })
-    this.services.when(token, (later, completion) => {
-      const block = completion.type === 'loaded' ? completion.blocks[0] : undefined
-      // The peer tries another store; this copy must be repaired before the next scrub. A block known as damaged is
-      // left alone: stores that all lack a good copy would go on sending each other requests.
-      if (block?.damaged === true && !this.extent.damaged.has(block.block)) this.repairs.found(later, block)
-      const good =
-        block?.bytes !== undefined &&
-        !block.damaged &&
-        block.version.epoch === message.versionEpoch &&
-        block.version.seq === message.versionSeq
-      later.emit({
-        type: 'send',
-        link,
-        message: {
-          type: 'fetched-block',
-          request: message.request,
-          checksum: good ? block.version.checksum : 0,
-          ...(good && block.bytes !== undefined ? { bytes: block.bytes } : {}),
-        },
-      })
-    })
+    sendBlock(ctx, this.extent, this.services, this.repairs, link, message)
   }
 
   /** A primary without a lease requests the last promise of this store (amendment 8). */
