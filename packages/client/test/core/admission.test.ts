@@ -14,7 +14,7 @@ function clientOf(extents: number): { script: MachineScript; volume: number } {
   return { script, volume: script.open() }
 }
 
-test('an answer costs what it lets out, however many extents wait', (t) => {
+test('the cost of a response depends on the pieces that it lets out, not on the extents that wait', (t) => {
   const extents = 2000
   const { script, volume } = clientOf(extents)
   for (let at = 0; at < 2 * extents; at++) script.write(volume, (at % extents) * EXTENT, 64 * KIB)
@@ -25,7 +25,7 @@ test('an answer costs what it lets out, however many extents wait', (t) => {
   assert.ok(looks.callCount() <= 100 * 10, `${looks.callCount()} looks for 100 answers`)
 })
 
-test('an answer makes room for the next request of its own extent', () => {
+test('a response makes space for the next request of its own extent', () => {
   const { script, volume } = clientOf(2)
   for (let at = 0; at < 200; at++) script.read(volume, (at % 16) * MIB, MIB)
   const sent = script.all('read')

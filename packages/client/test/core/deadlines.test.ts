@@ -55,7 +55,7 @@ describe('a deadline', () => {
     assert.equal(script.assertFailed(token, 'TIMEOUT')['indeterminate'], false)
   })
 
-  test('of a write whose cancellation is not answered either fails as indeterminate; cancelling goes on', () => {
+  test('of a write without a response to its cancellation fails as indeterminate; cancelling goes on', () => {
     const script = new MachineScript({ ioTimeoutMs: 1000, cancelGraceMs: 500 })
     script.connect()
     const volume = script.open()
@@ -74,7 +74,7 @@ describe('a deadline', () => {
     assert.equal(script.machine.isBusy, false)
   })
 
-  test('of a write whose cancellations are never answered awaits answers of the latest ones alone', () => {
+  test('of a write without responses to its cancellations waits for responses to the latest ones only', () => {
     const script = new MachineScript({ ioTimeoutMs: 1000, cancelGraceMs: 500 })
     const { a } = script.connect()
     const volume = script.open()
@@ -94,7 +94,7 @@ describe('a deadline', () => {
     assert.equal(script.machine.isBusy, false)
   })
 
-  test('of an indeterminate write keeps its range locked, and its number unresolved, until the cancellation is answered', () => {
+  test('of an indeterminate write keeps its range locked, and its number unresolved, until the cancellation has its response', () => {
     const script = new MachineScript({ ioTimeoutMs: 1000, cancelGraceMs: 500 })
     script.connect()
     const volume = script.open()
@@ -115,7 +115,7 @@ describe('a deadline', () => {
     script.assertOk(overlapping)
   })
 
-  test('of a write is told by an answer to the write itself when that comes before the one to the cancellation', () => {
+  test('of a write is settled by the response to the write if it comes before that to the cancellation', () => {
     const script = new MachineScript({ ioTimeoutMs: 1000 })
     script.connect()
     const volume = script.open()
@@ -167,7 +167,7 @@ describe('a deadline', () => {
   })
 })
 
-describe('a call that was given up', () => {
+describe('a call that was aborted', () => {
   test('is settled with ABORTED at once when it is a read', () => {
     const script = new MachineScript()
     script.connect()
@@ -178,7 +178,7 @@ describe('a call that was given up', () => {
     script.answerRead(script.last('read'), 1)
   })
 
-  test('is settled at once when it is a write, which is cancelled behind it and keeps its range until that is answered', () => {
+  test('is settled at once when it is a write, which is cancelled afterwards and keeps its range until that has its response', () => {
     const script = new MachineScript()
     script.connect()
     const volume = script.open()

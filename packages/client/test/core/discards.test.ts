@@ -36,12 +36,12 @@ function answerAll(script: MachineScript, token: number, afterMs: number): numbe
   return inFlight
 }
 
-test('a trim of a whole volume has one piece on its way, of one leaf, while pieces take long', () => {
+test('a trim of a whole volume has one piece of one leaf in flight while pieces are slow', () => {
   const { script, token } = discarding()
   for (const blocks of answerAll(script, token, 6)) assert.equal(blocks, LIMITS.discardPieceBlocks)
 })
 
-test('it has more on their way while pieces are answered soon, half as many after one that was not, and never more than may be', () => {
+test('its window grows while responses are fast, halves after a slow one, and stays within its limit', () => {
   const { script, token } = discarding()
   const inFlight = answerAll(script, token, 1)
   assert.deepEqual(
@@ -84,7 +84,7 @@ test('a write waits for the trim of its bytes alone, and then has its turn', () 
   script.assertOk(write)
 })
 
-test('what a trim that was given up had on its way is free for the next one', () => {
+test('the window of a failed trim is free for the next one', () => {
   const script = new MachineScript({ ioTimeoutMs: 1000 })
   script.connect()
   const volume = script.open()

@@ -52,7 +52,7 @@ describe('a session that shares a volume (amendment 31)', () => {
     script.assertOk(token)
   })
 
-  test('says that it is there over links that know the word only', () => {
+  test('renews its attachment only over links whose wire version has renewals', () => {
     const script = new MachineScript()
     script.featureLevel = 1
     const { a, b } = script.connect()

@@ -25,7 +25,7 @@ function tickUntil(script: MachineScript, forMs: number, condition: () => boolea
   return undefined
 }
 
-describe('the node that tells of changes of the map', () => {
+describe('the watched node', () => {
   test('is left for another one when it hangs, before its lease can have run out, and the write goes to the successor', () => {
     const { script, a, b, token, watchers } = writing()
     assert.equal(watchers().at(-1), a)
@@ -51,7 +51,7 @@ describe('the node that tells of changes of the map', () => {
     assert.ok(watchers().every((link) => link === a))
   })
 
-  test('is not asked while requests are answered', () => {
+  test('gets no request while responses arrive', () => {
     const { script, token, asked } = writing()
     script.pass(TIMERS.watchTimeoutMs - TIMERS.tickMs)
     script.answer(script.last('write'), 'OK')

@@ -25,7 +25,7 @@ test('claims of one range are granted one at a time, in the order in which they 
   assert.ok(locks.isEmpty)
 })
 
-test('a waiting claim that is given up lets those behind it go', () => {
+test('releasing a waiting claim grants the claims behind it', () => {
   const locks = new RangeLocks<string>()
   const held = locks.claim('held', EXTENT, 0, 10)
   const waiting = locks.claim('waiting', EXTENT, 5, 15)

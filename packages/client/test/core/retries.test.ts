@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { LIMITS } from '@ashlar/proto'
 import { MachineScript, STORE_A, STORE_B } from '../kit/machine-script.ts'
 
-describe('a request that is not answered with success', () => {
+describe('a request whose response is not a success', () => {
   for (const code of ['WAIT', 'BUSY', 'NOT_PRIMARY', 'INDETERMINATE', 'NO_CONTROL', 'NOT_FOUND'] as const) {
     test(`is sent again after ${code}, with its operation id, at the latest after waitRetryMs`, () => {
       const script = new MachineScript()
@@ -52,7 +52,7 @@ describe('a request that is not answered with success', () => {
     assert.deepEqual(holds, [25, 50, 100, 200, 200])
   })
 
-  test('asks for the map when it was told NOT_PRIMARY', () => {
+  test('requests the map after NOT_PRIMARY', () => {
     const script = new MachineScript()
     script.connect()
     const volume = script.open()
@@ -62,7 +62,7 @@ describe('a request that is not answered with success', () => {
     assert.ok(script.all('get-map').length > asked)
   })
 
-  test('goes to the new primary at once when the old one is replaced, without waiting for its answer', () => {
+  test('goes to the new primary at once when the old one is replaced, without waiting for its response', () => {
     const script = new MachineScript()
     const { a, b } = script.connect()
     const volume = script.open()
@@ -133,7 +133,7 @@ describe('a request that is not answered with success', () => {
     assert.deepEqual(script.closed, [a])
   })
 
-  test('is not answered by what arrives over a connection that it was not sent on', () => {
+  test('takes no response from a connection that it was not sent on', () => {
     const script = new MachineScript()
     const { b } = script.connect()
     const volume = script.open()
@@ -142,7 +142,7 @@ describe('a request that is not answered with success', () => {
     assert.equal(script.isSettled(token), false)
   })
 
-  test('gives up at once on a code that will not get better', () => {
+  test('fails at once with a code that a retry does not help', () => {
     const script = new MachineScript()
     script.connect()
     const volume = script.open()
@@ -151,7 +151,7 @@ describe('a request that is not answered with success', () => {
     assert.equal(script.assertFailed(token, 'NO_SPACE')['indeterminate'], false)
   })
 
-  test('gives up on damage after a few tries, with that code', () => {
+  test('fails on damage after a few tries, with that code', () => {
     const script = new MachineScript()
     script.connect()
     const volume = script.open()
@@ -181,7 +181,7 @@ describe('a request that is not answered with success', () => {
 })
 
 describe('a request that waits', () => {
-  test('is worth one event after a second, with the reason, and one when its extent answers again', () => {
+  test('causes one event after a second, with the reason, and one when its extent responds again', () => {
     const script = new MachineScript()
     const told = () => script.events.filter((event) => event.what === 'waiting' || event.what === 'resumed')
     script.connect()
@@ -214,7 +214,7 @@ describe('what is on its way', () => {
     assert.ok(outcome.result.bytes.every((byte) => byte === 7))
   })
 
-  test('a read whose answer does not fit costs the connection, and is asked again', () => {
+  test('a read whose response does not fit closes the connection, and is sent again', () => {
     const script = new MachineScript()
     const { a } = script.connect()
     const volume = script.open()

@@ -36,7 +36,7 @@ describe('a fenced session', () => {
     assert.equal(script.assertFailed(held, 'FENCED')['indeterminate'], undefined)
   })
 
-  test('is told by the map before any primary tells', () => {
+  test('is learned from the map before a primary reports it', () => {
     const script = new MachineScript()
     const { a } = script.connect()
     const volume = script.open()
@@ -46,7 +46,7 @@ describe('a fenced session', () => {
     script.assertFailed(token, 'FENCED')
   })
 
-  test('is closed without a word to the cluster', () => {
+  test('is closed without a detach', () => {
     const script = new MachineScript()
     script.connect()
     const volume = script.open()
@@ -107,7 +107,7 @@ describe('opening', () => {
     script.assertOk(token)
   })
 
-  test('is asked of another node when the one that was asked is lost, and when there is no control leader', () => {
+  test('is requested from another node when the link is lost, and when there is no control leader', () => {
     const script = new MachineScript()
     script.connect()
     script.call({ do: 'open', name: 'demo', mode: 'exclusive', ifFree: false })
@@ -140,7 +140,7 @@ describe('opening', () => {
     script.assertFailed(token, 'ATTACHED')
   })
 
-  test('that was given up gives an attachment back that was made nevertheless', () => {
+  test('that was aborted releases an attachment that was made nevertheless', () => {
     const script = new MachineScript()
     script.connect()
     const token = script.call({ do: 'open', name: 'demo', mode: 'exclusive', ifFree: false })
@@ -151,7 +151,7 @@ describe('opening', () => {
     assert.equal(script.last('admin').message.command.do, 'detach')
   })
 
-  test('that is given up while it waits for the map gives its attachment back', () => {
+  test('that is aborted while it waits for the map releases its attachment', () => {
     const script = new MachineScript()
     script.connect()
     const token = script.call({ do: 'open', name: 'demo', mode: 'exclusive', ifFree: false })
@@ -163,7 +163,7 @@ describe('opening', () => {
     assert.equal(script.last('admin').message.command.do, 'detach')
   })
 
-  test('gives every session a number of its own, the same ones for the same seed', () => {
+  test('numbers every session differently, and equally for the same seed', () => {
     const sessions = (seed: number): number[] => {
       const script = new MachineScript({ seed })
       script.connect()
@@ -176,7 +176,7 @@ describe('opening', () => {
 })
 
 describe('closing', () => {
-  test('waits for calls, refuses new ones, and gives the attachment back', () => {
+  test('waits for calls, refuses new ones, and detaches', () => {
     const script = new MachineScript()
     script.connect()
     const volume = script.open()
@@ -207,7 +207,7 @@ describe('closing', () => {
     assert.equal(script.last('admin').message.command.do, 'detach')
   })
 
-  test('ends in time, with an event, when the cluster does not answer', () => {
+  test('ends in time, with an event, when the cluster does not respond', () => {
     const script = new MachineScript()
     script.connect()
     const volume = script.open()
@@ -217,7 +217,7 @@ describe('closing', () => {
     assert.deepEqual(script.events.at(-1), { what: 'detach-failed', volume: 'demo', code: 'TIMEOUT' })
   })
 
-  test('the client fails what is pending with CLOSED and dials nobody any more', () => {
+  test('the client fails what is pending with CLOSED and stops dialing', () => {
     const script = new MachineScript()
     script.connect()
     const volume = script.open()
@@ -267,7 +267,7 @@ describe('the map', () => {
     assert.equal(script.events.filter((event) => event.what === 'map' && event.revision === 99).length, 0)
   })
 
-  test('with a gap is asked for again, from what the client has', () => {
+  test('with a gap is requested again, from the revision of the client', () => {
     const script = new MachineScript()
     const { a } = script.connect()
     const delta = { clusterGeneration: 0, from: 50, to: 51, voters: [], nodes: [], volumes: [], extents: [] }
@@ -288,7 +288,7 @@ describe('the map', () => {
     script.assertOk(token)
   })
 
-  test('that no server gives ends the wait for it, with the reason of each', () => {
+  test('that no server sends ends the wait for it, with the reason of each', () => {
     const script = new MachineScript()
     const token = script.call({ do: 'wait-for-map' })
     script.input({ type: 'dial-failed', address: 'a:1', reason: 'refused' })

@@ -98,7 +98,7 @@ test('no block of a write is cut in two, and each piece gets the checksums of it
   )
 })
 
-test('answers of pieces in any order, in any parts, give the bytes of the range', () => {
+test('responses to pieces in any order, in any parts, give the bytes of the range', () => {
   const small = fc.record({
     length: fc.integer({ min: 1, max: 3 * MIB }),
     cuts: fc.array(fc.integer({ min: 1, max: 200_000 }), { minLength: 1, maxLength: 20 }),
@@ -135,7 +135,7 @@ test('answers of pieces in any order, in any parts, give the bytes of the range'
   )
 })
 
-test('an answer that does not add up to its piece is refused and changes nothing', () => {
+test('a response that does not add up to its piece is refused and changes nothing', () => {
   const piece = nextPiece(
     VOLUME,
     { sizeBytes: MIB, blockSizeBytes: 4096, extentSizeBytes: 16 * MIB },

@@ -95,7 +95,7 @@ const STATES: Readonly<Record<string, State>> = {
     until: turns,
     indeterminate: false,
   },
-  'a write that is told to wait for replicas': {
+  'a write that gets WAIT for too few replicas': {
     given: belowMinInSync,
     call: ({ volume }, signal) => volume.write(0, pattern(4096), { signal }),
     until: turns,
@@ -161,7 +161,7 @@ const STATES: Readonly<Record<string, State>> = {
     given: nobody,
     call: ({ client }, signal) => client.admin.describe('demo', { signal }),
   },
-  'a connect without a node to answer': {
+  'a connect without a node that responds': {
     given: async (scene) => {
       const back = await nobody(scene)
       return back
@@ -225,7 +225,7 @@ describe('an abort ends at once, leaves nothing, and the rest goes on:', () => {
     assert.deepEqual([hold.waiting, getEventListeners(signal, 'abort').length], [0, 0])
   })
 
-  test('a signal of many calls is left by each of them when it is answered', async () => {
+  test('each call removes its listener from a shared signal when it is settled', async () => {
     await using cluster = await memoryCluster({ volumes: [{ name: 'demo', sizeBytes: 8192 }] })
     const client = await cluster.connect()
     const volume = await client.openVolume('demo')

@@ -37,20 +37,20 @@ describe('connect', () => {
     })
   })
 
-  test('needs one server of those it was given', async () => {
+  test('needs one of its servers', async () => {
     await using cluster = await FakeCluster.start(1)
     await using client = await connect({ servers: [await unusedAddress(), ...cluster.servers] })
     assert.deepEqual(await client.admin.list(), [])
   })
 
-  test('gives up after ioTimeoutMs when a server answers the handshake and nothing else', async () => {
+  test('fails after ioTimeoutMs when a server responds to the handshake only', async () => {
     await using cluster = await FakeCluster.start(1)
     cluster.node(0).failAlways('get-map', { do: 'ignore' })
     await assert.rejects(connect({ servers: cluster.servers, ioTimeoutMs: 200 }), { code: 'TIMEOUT' })
     await waitFor('the connection is closed', () => cluster.node(0).connections === 0)
   })
 
-  test('is given up by its signal', async () => {
+  test('is aborted by its signal', async () => {
     await using cluster = await FakeCluster.start(1)
     cluster.node(0).failAlways('get-map', { do: 'ignore' })
     const stop = new AbortController()
@@ -136,7 +136,7 @@ describe('a client', () => {
     assert.match(await register.metrics(), /ashlar_client_calls_total\{call="list-volumes",code="OK"\} 1/)
   })
 
-  test('tells a logger of connections', async () => {
+  test('logs connections', async () => {
     await using cluster = await FakeCluster.start(1)
     const lines: string[] = []
     const log = (_fields: object, message: string): void => {

@@ -82,7 +82,7 @@ describe('a request follows the primary', () => {
     assert.equal(scene.cluster.node(2).requests('read').length, 1)
   })
 
-  test('when nobody told the client: NOT_PRIMARY makes it ask', async () => {
+  test('when the client has no new map: NOT_PRIMARY makes it request one', async () => {
     await using scene = await Scene.open()
     scene.cluster.move('demo', 0, scene.cluster.node(1), false)
     await scene.volume.write(0, pattern(4096))
@@ -102,7 +102,7 @@ describe('a request follows the primary', () => {
     scene.assertOnce()
   })
 
-  test('a read whose bytes do not match their checksum is asked again over a new connection', async () => {
+  test('a read whose bytes do not match their checksum is sent again over a new connection', async () => {
     await using scene = await Scene.open()
     await scene.volume.write(0, pattern(4096))
     scene.cluster.primaryOf('demo').failNext('read', { do: 'corrupt' })
@@ -140,7 +140,7 @@ describe('a call that cannot be done', () => {
     })
   })
 
-  test('is given up by its signal, with the reason as cause', async () => {
+  test('is aborted by its signal, with the reason as cause', async () => {
     await using scene = await Scene.open()
     scene.cluster.primaryOf('demo').failAlways('read', { do: 'ignore' })
     const stop = new AbortController()
@@ -151,7 +151,7 @@ describe('a call that cannot be done', () => {
     await assert.rejects(scene.volume.flush({ signal: AbortSignal.abort() }), { code: 'ABORTED' })
   })
 
-  test('is given up at once when it is a write: the error says that it may land, and what is written next wins', async () => {
+  test('is aborted at once when it is a write: the error is indeterminate, and the next write wins', async () => {
     await using scene = await Scene.open()
     const node = scene.cluster.primaryOf('demo')
     const held = gate()
@@ -176,7 +176,7 @@ describe('a call that cannot be done', () => {
     scene.assertOnce()
   })
 
-  test('because the cluster is gone keeps no process and no close waiting', async () => {
+  test('because the cluster is down delays neither the exit of the process nor close', async () => {
     const scene = await Scene.open(300)
     await scene.cluster[Symbol.asyncDispose]()
     await assert.rejects(scene.volume.write(0, pattern(4096)), { code: 'TIMEOUT' })
@@ -185,7 +185,7 @@ describe('a call that cannot be done', () => {
 })
 
 describe('a session that is fenced', () => {
-  test('fails what is pending and what comes later, and tells by an event', async () => {
+  test('fails pending and later calls, and reports an event', async () => {
     await using scene = await Scene.open()
     const events: StatusEvent[] = []
     const reading = (async () => {

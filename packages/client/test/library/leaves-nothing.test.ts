@@ -68,7 +68,7 @@ describe('a process ends by itself', () => {
     assert.equal(said, 'ABORTED,TIMEOUT,TIMEOUT,fulfilled,NOT_FOUND,TIMEOUT,TIMEOUT')
   })
 
-  test('when nobody can be reached, when connecting is aborted, and when it takes too long', async () => {
+  test('when no server can be reached, when connecting is aborted, and when it takes too long', async () => {
     const said = await ends(`
       const codes = []
       const note = (error) => void codes.push(error.code)
@@ -103,7 +103,7 @@ describe('a process ends by itself', () => {
   })
 })
 
-test('a logger of pino is told of connections and of a volume that is lost, as objects with a short text', async () => {
+test('a pino logger gets connections and a lost volume, as objects with a short text', async () => {
   await using cluster = await FakeCluster.start(1)
   cluster.create('demo', 16 * 1024 * 1024)
   const lines: string[] = []

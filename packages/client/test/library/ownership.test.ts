@@ -84,7 +84,7 @@ describe('bytes', () => {
     assert.ok(target.every((byte) => byte === 9))
   })
 
-  test('of one read are nobody else’s: two reads of one range share no memory', async () => {
+  test('of one read belong to its caller: two reads of one range share no memory', async () => {
     await using scene = await opened()
     await scene.volume.write(0, pattern(8192))
     const [one, two] = await Promise.all([scene.volume.read(0, 8192), scene.volume.read(0, 8192)])
@@ -179,7 +179,7 @@ describe('back-pressure', () => {
     )
   })
 
-  test('a writable that is aborted gives its writes up and waits for none of them', async () => {
+  test('a writable that is aborted aborts its writes and waits for none of them', async () => {
     await using scene = await opened()
     const { cluster, volume } = scene
     using hold = cluster.hold('write')

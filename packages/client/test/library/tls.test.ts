@@ -38,7 +38,7 @@ describe('TLS of connect', () => {
     assert.equal(await refusal(forLoopback, { ca: new TextEncoder().encode(authority.cert) }), undefined)
   })
 
-  test('refuses a node of another authority, and one that nobody vouches for', async () => {
+  test('refuses a node of another authority, and of one that Node does not trust', async () => {
     assert.match((await refusal(forLoopback, { ca: stranger.cert })) ?? '', /unable to verify the first certificate/)
     assert.match((await refusal(forLoopback, {})) ?? '', /unable to verify the first certificate/)
   })
@@ -50,7 +50,7 @@ describe('TLS of connect', () => {
     assert.match((await refusal(forName, other)) ?? '', /does not match certificate's altnames/)
   })
 
-  test('shows its own certificate where one is asked for', async () => {
+  test('sends its own certificate when the server requests one', async () => {
     const node = { ...forLoopback, ca: authority.cert, requestCert: true, rejectUnauthorized: true }
     const { cert, key } = authority.issue({ dns: 'client.example' })
     assert.equal(await refusal(node, { ca: authority.cert, cert, key }), undefined)

@@ -29,7 +29,7 @@ describe('a volume', () => {
     assert.deepEqual([volume.name, volume.sizeBytes, volume.blockSizeBytes], ['demo', 3 * EXTENT, 4096])
   })
 
-  test('gives back what was written: over an extent edge, unaligned, in many pieces', async () => {
+  test('reads what was written: over an extent edge, unaligned, in many pieces', async () => {
     const bytes = pattern(5_000_001)
     await volume.write(EXTENT - 2_222_222, bytes)
     assert.ok(Buffer.from(await volume.read(EXTENT - 2_222_222, bytes.length)).equals(bytes))

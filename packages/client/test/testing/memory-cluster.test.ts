@@ -94,7 +94,7 @@ describe('a cluster in memory', () => {
 })
 
 describe('attachment modes', () => {
-  test('exclusive fences whoever held the volume, at once and without a call', async () => {
+  test('exclusive fences every holder of the volume, at once and without a call', async () => {
     await using cluster = await demoCluster()
     const [first, second] = [await cluster.connect({ name: 'first' }), await cluster.connect({ name: 'second' })]
     const events = first.status()

@@ -16,7 +16,7 @@ deviceConformance('an error filter that fails nothing', async (options) => {
 })
 deviceConformance('a log filter', async (options) => logFilter(new MemoryDevice(options), () => {}))
 
-test('a memory device tells holes, data and allocated zeroes apart', async () => {
+test('a memory device distinguishes holes, data and allocated zeroes', async () => {
   const device = new MemoryDevice({ sizeBytes: 4 * MIB })
   await device.write(MIB - 4096, Buffer.alloc(8192, 1))
   await device.writeZeroes(2 * MIB, 4096, { noHole: true })
@@ -48,7 +48,7 @@ test('a memory device says which option is wrong', () => {
   }
 })
 
-test('an error filter fails the calls that it is told to, without effect', async () => {
+test('an error filter fails the chosen calls, without effect', async () => {
   const memory = new MemoryDevice({ sizeBytes: MIB })
   const device = errorFilter(memory, {
     fails: (call) => call.name === 'write' && call.offset === 4096,
@@ -62,7 +62,7 @@ test('an error filter fails the calls that it is told to, without effect', async
   assert.deepEqual(await readBytes(memory, 4096, 1), Buffer.of(0))
 })
 
-test('a share of failures is the same for the same seed, and close to what was asked for', () => {
+test('a share of failures is the same for the same seed, and close to the requested share', () => {
   const call = { name: 'read', offset: 0, length: 1, fua: false, noHole: false, signal: undefined } as const
   const chosen = (seed: number): boolean[] => {
     const fails = failShare(0.25, seed)
@@ -89,7 +89,7 @@ test('a delay filter lets calls overtake each other, and an abort ends a wait', 
   await assert.rejects(trim, (error) => error instanceof AshlarError && error.code === 'ABORTED')
 })
 
-test('a log filter tells each call once with its outcome', async () => {
+test('a log filter logs each call once with its outcome', async () => {
   const calls: LoggedCall[] = []
   const device = logFilter(new MemoryDevice({ sizeBytes: MIB }), (call) => calls.push(call))
   await device.write(512, Buffer.alloc(10), { fua: true })

@@ -50,7 +50,7 @@ describe('volumes of a cluster behind NBD', () => {
     await device.close()
   })
 
-  test('its calls keep no stack of the caller, which nobody sees; those of the volume that it was made of do', async () => {
+  test('its calls keep no stack of the caller; those of the volume that it was made of do', async () => {
     cluster.create('stacks', MIB)
     const volume = await client.openVolume('stacks')
     const device = new VolumeDevice(volume)

@@ -177,7 +177,7 @@ test('nbd 80: closing the server answers what is in flight, refuses what comes, 
   assert.deepEqual(await readBytes(device, 0, 1), Buffer.of(1))
 })
 
-test('closing the server does not wait longer than it was told, for clients or for a device that hangs', async () => {
+test('closing the server does not exceed its timeout, for clients or for a device that hangs', async () => {
   const gate = new Gate()
   const device = held(memory(), gate, ['read'])
   const server = await serveNbd(deviceExports([{ name: 'vol', device }]), {
@@ -195,7 +195,7 @@ test('closing the server does not wait longer than it was told, for clients or f
   gate.open()
 })
 
-test('an export whose device is fenced is told once; its connections end, and it is not opened again', () => {
+test('the loss of a fenced device is reported once; its connections end, and it is not opened again', () => {
   const device = errorFilter(memory(), { fails: (call) => call.offset === 4096, code: 'FENCED' })
   return withServer({ device }, async ({ attach, connect, observed }) => {
     const [one, two] = [await attach(), await attach()]
@@ -298,7 +298,7 @@ test('volumes of a cluster are attached for as long as clients use them', async 
   })
 })
 
-test('only the chosen volumes are exports, read-only where that was asked for', async () => {
+test('only the chosen volumes are exports, read-only where requested', async () => {
   const client = new FakeClient()
   const exports = clientExports(client, { volumes: ['vol', 'gone'], readOnly: true })
   assert.deepEqual(await exports.list(), [{ name: 'vol' }])
@@ -326,7 +326,7 @@ test('a volume that another client attached ends its connections at once, withou
   })
 })
 
-test('what happens to a volume that was given back concerns nobody, and it can be opened again', async () => {
+test('events of a detached volume are ignored, and it can be opened again', async () => {
   const client = new FakeClient()
   await withServer({ exports: clientExports(client) }, async ({ attach, observed, server }) => {
     const one = await attach()

@@ -34,7 +34,7 @@ function provided(closing: Promise<void>): { provider: ExportProvider; opened: (
   return { provider, opened: () => opened }
 }
 
-test('a device that fails to close is told to who released it, and the next client opens the export anew', async () => {
+test('a failed close is reported to the caller of release, and the next client opens the export again', async () => {
   const closed = Promise.withResolvers<void>()
   const { provider, opened } = provided(closed.promise)
   const exports = new OpenExports(provider, () => undefined)
@@ -82,7 +82,7 @@ test('an export that is removed ends its connections; one of its name that is ma
   })
 })
 
-test('a client that opens an export in the moment in which it is lost is told so', async () => {
+test('a client that opens an export while it is lost gets the loss', async () => {
   const exports: ExportProvider = {
     list: async () => [{ name: 'vol' }],
     describe: async (name) => ({ name, sizeBytes: MIB, blockSizeBytes: 4096, readOnly: false, fastZero: true }),

@@ -34,7 +34,7 @@ test('one client is served over a stream, and the end of it says why', async () 
   assert.equal(await over, 'client-left')
 })
 
-test('a stream is given up when the signal says so', async () => {
+test('a stream is aborted by the signal', async () => {
   const { client, stream } = await connected()
   const abort = new AbortController()
   const over = serveNbdStream(exports, stream, { signal: abort.signal })
@@ -48,7 +48,7 @@ test('a stream is given up when the signal says so', async () => {
   late.client.destroy()
 })
 
-test('a stream whose device hangs is given up all the same', async () => {
+test('a stream whose device hangs is aborted too', async () => {
   const { client, stream } = await connected()
   const gate = new Gate()
   const device = held(new MemoryDevice({ sizeBytes: MIB }), gate, ['write'])

@@ -6,7 +6,7 @@ import { TransferMemory } from '../../../src/nbd/server/transfer-memory.ts'
 import { Random, seedOf } from '../support/random.ts'
 import { withServer } from '../support/test-server.ts'
 
-test('memory that was given back is used again for a read of the same size, and only then', () => {
+test('released memory is used again only for a read of the same size', () => {
   const memory = new TransferMemory()
   const first = memory.bufferFor(MIB)
   const bytes = first?.allocate(MIB)
