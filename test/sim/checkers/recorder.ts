@@ -7,7 +7,7 @@ import { hashOf, Names } from './value-hash.ts'
 /**
  * The run as a sequence of events: a hash over all inputs and effects, and one line for each when a trace is on. A
  * change of names, of texts or of the order in which fields are written leaves the hash as it is. The legend of the
- * lines: time in milliseconds, who, `<` for an input and `>` for an effect, then what it is.
+ * lines: time in milliseconds, process, `<` for an input and `>` for an effect, then what it is.
  */
 export class Recorder {
   inputs = 0

@@ -47,7 +47,7 @@ export function twoReplicasSilent(): readonly Violation[] {
 
 /**
  * The same two start again so soon that control never misses them: the primary, which they had left, has to lead on.
- * Control gives no extent to a store that it does not hear, so that only their return shows who let go too soon
+ * Control gives no extent to a store that it does not hear, so that only their return shows which one let go too soon
  * (amendment 18).
  */
 export function twoReplicasStartAgain(): readonly Violation[] {

@@ -106,8 +106,8 @@ export class Stage {
   }
 
   /**
-   * Who will lead if the primary dies now: of the other members in sync, none of which leads, the one with the lowest
-   * id.
+   * The store that will lead if the primary dies now: of the other members in sync, none of which leads, the one with
+   * the lowest id.
    */
   get successor(): NodeHost {
     const { inSync, primary } = this.record

@@ -22,7 +22,7 @@ export const TRANSPORT_MUTANTS: readonly Mutant[] = (
       edits: [{ room: PROTO, in: 'URGENT.append-entries', body: 'false' }],
     },
     {
-      name: 'who-follows-never-joins',
+      name: 'follower-never-joins',
       rule: 'Amendment 37',
       wrong: 'A replica that is always a moment behind what is committed is never added.',
       schedule: 'replica-behind-a-busy-line',
@@ -36,7 +36,7 @@ export const TRANSPORT_MUTANTS: readonly Mutant[] = (
       ],
     },
     {
-      name: 'who-closes-in-is-asked-for-early',
+      name: 'closing-in-requested-early',
       rule: 'A2.7',
       wrong: 'A replica that is a moment behind what is committed is added before it has caught up.',
       schedule: 'replica-behind-a-busy-line',

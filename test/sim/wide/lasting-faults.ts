@@ -142,7 +142,7 @@ function slowNode(world: World, chance: Chance): LastingFault {
   }
 }
 
-// ---- who is who ---------------------------------------------------------------------------------------------------------
+// ---- roles --------------------------------------------------------------------------------------------------------------
 
 /** The leader of control, or the primary of an extent. */
 function important(world: World, chance: Chance): NodeHost {

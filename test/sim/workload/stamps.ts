@@ -1,9 +1,9 @@
 import type { Bytes } from '@ashlar/proto'
 
 /**
- * Contents that say who wrote them. A write has one value, a number never used by another write, and stamps every sector
- * that it covers with it; what lies between the stamps is zero. A cell is the part that a write covers as a whole or not
- * at all, so its sectors always agree.
+ * Contents that name their writer. A write has one value, a number never used by another write, and stamps every sector
+ * that it covers with it; what lies between the stamps is zero. A cell is the part that a write covers as a whole or
+ * not at all, so its sectors always agree.
  */
 export const SECTOR_BYTES: Bytes = 512
 export const CELL_BYTES: Bytes = 2048
