@@ -49,8 +49,8 @@ export class ControlNode {
   }
 
   /**
-   * Before the process ends: transfers leadership to the voter that has most of the log, which saves an election. True while
-   * the transfer is in progress.
+   * Before the process ends: transfers leadership to the voter that has most of the log, which saves an election. True
+   * while the transfer is in progress.
    */
   passLeadershipOn(ctx: Context): boolean {
     const raft = this.raft

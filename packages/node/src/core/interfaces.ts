@@ -8,8 +8,8 @@ export interface ControlView {
   /** True while the lease holds by this node's clock (A2.3, amendment 3), for TIMERS.leaseMs at most. */
   leaseHeld(ctx: Context): boolean
   /**
-   * The map contains everything that was committed before this moment of this process's clock. -Infinity until the first
-   * response to a renewal whose map was applied.
+   * The map contains everything that was committed before this moment of this process's clock. -Infinity until the
+   * first response to a renewal whose map was applied.
    */
   mapAsOf(): Millis
   /** Requests a change of an in-sync set; `MapListener.onSetChanged` gets the outcome. */
@@ -20,7 +20,9 @@ export interface ControlView {
     extents: readonly { extent: ExtentId; epoch: Epoch }[],
     reason: 'shutdown' | 'slow' | 'behind' | 'poisoned',
   ): void
-  /** Reports that stores promised higher epochs than the map names; the outcome is a change of the map (amendment 35). */
+  /**
+   * Reports that stores promised higher epochs than the map names; the outcome is a change of the map (amendment 35).
+   */
   reportPromises(ctx: Context, extents: Promises['extents']): void
 }
 
@@ -28,11 +30,16 @@ export interface ControlView {
 export interface MapListener {
   /** The map changed: extents whose records changed, and extents of removed volumes. */
   onMapChanged(ctx: Context, changed: readonly ExtentId[], removed: readonly ExtentId[]): void
-  /** Outcome of `requestChange`; the map already has the newest record. `committed`: exactly this change took effect. */
+  /**
+   * Outcome of `requestChange`; the map already has the newest record. `committed`: exactly this change took effect.
+   */
   onSetChanged(ctx: Context, change: SetChange, committed: boolean): void
   /** Control responded to a release; the map shows the new primaries, if there are any. */
   onReleased(ctx: Context, extents: readonly { extent: ExtentId; epoch: Epoch }[]): void
-  /** False while this store counts with a replica that was created in this incarnation and never compared: the one before is gone. */
+  /**
+   * False while this store counts with a replica that was created in this incarnation and never compared: the one
+   * before is gone.
+   */
   holdsWhatCounts(): boolean
 }
 
@@ -51,8 +58,8 @@ export interface PeerLinks {
   /** Feature level that the node at the other end supports; 0 for clients and closed links. */
   levelOf(link: Link): number
   /**
-   * Moment of the last frame from the store over any link, or of the end of this process's last pause; or -Infinity. Once
-   * its last link is down, the store counts as silent `TIMERS.unconnectedMs` later.
+   * Moment of the last frame from the store over any link, or of the end of this process's last pause; or -Infinity.
+   * Once its last link is down, the store counts as silent `TIMERS.unconnectedMs` later.
    */
   lastHeard(store: StoreId): number
   /** The same, whether its links are up or down. */

@@ -21,14 +21,14 @@ interface LinkEntry {
 export const LOOPBACK_LINK: Link = 0
 
 /**
- * A link between nodes that received nothing for this long is dead, since both sides ping. TCP would notice after a quarter
- * of an hour, and until then the link is not redialed and its streams are not reopened.
+ * A link between nodes that received nothing for this long is dead, since both sides ping. TCP would notice after a
+ * quarter of an hour, and until then the link is not redialed and its streams are not reopened.
  */
 const DEAD_LINK_MS = 10_000
 
 /**
- * The table of connections. Each node dials every peer and sends its requests over the dialed link; a response returns over
- * the link of its request. So two nodes have a link in each direction, and need not agree which was first.
+ * The table of connections. Each node dials every peer and sends its requests over the dialed link; a response returns
+ * over the link of its request. So two nodes have a link in each direction, and need not agree which was first.
  */
 export class Links implements PeerLinks {
   private readonly links = new Map<Link, LinkEntry>()
@@ -50,8 +50,8 @@ export class Links implements PeerLinks {
   }
 
   /**
-   * Called first in each step. Frames that arrived while the process was paused may be queued behind this step: a primary
-   * that took their senders for silent would remove every replica.
+   * Called first in each step. Frames that arrived while the process was paused may be queued behind this step: a
+   * primary that took their senders for silent would remove every replica.
    */
   onStep(now: Millis): void {
     if (this.lastStepAt !== undefined && now - this.lastStepAt > TIMERS.noticedPauseMs) this.resumedAt = now

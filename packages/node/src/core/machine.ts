@@ -26,9 +26,10 @@ import type { HardState, PersistRequest, Snapshot } from './raft/stored.ts'
 export type { LogEntry } from './control/log/log-entry.ts'
 
 /**
- * The contract between the machines of a node and its shell. A machine is synchronous: `step(input)` changes its state and
- * returns effects. It has no clock, no I/O, no promise and no randomness except what inputs and options give it. The shell
- * (`pump.ts`) executes effects in order and returns each completion as an input. The simulator has a shell of its own.
+ * The contract between the machines of a node and its shell. A machine is synchronous: `step(input)` changes its state
+ * and returns effects. It has no clock, no I/O, no promise and no randomness except what inputs and options give it.
+ * The shell (`pump.ts`) executes effects in order and returns each completion as an input. The simulator has a shell of
+ * its own.
  */
 
 /** Identifies one request to the shell until its completion. Unique within a process. */
@@ -36,9 +37,12 @@ export type Token = number
 /** Identifies one connection, dialed or accepted. Never reused within a process. */
 export type Link = number
 
-// ---- what a store holds -------------------------------------------------------------------------------------------
+// ---- what a store holds --------------------------------------------------------------------------------------------
 
-/** New content of one block. `bytes` is the whole block when kind is BLOCK_DATA; the machine does not change it afterwards. */
+/**
+ * New content of one block. `bytes` is the whole block when kind is BLOCK_DATA; the machine does not change it
+ * afterwards.
+ */
 export interface BlockChange {
   readonly block: BlockIndex
   readonly version: BlockVersion
@@ -123,10 +127,11 @@ export interface LoadedBlock {
   readonly damaged: boolean
 }
 
-// ---- inputs ---------------------------------------------------------------------------------------------------------
+// ---- inputs --------------------------------------------------------------------------------------------------------
 
 /**
- * The peer at the other end of a link. `wire`: the version that both sides speak on it; newer fields and kinds are not sent.
+ * The peer at the other end of a link. `wire`: the version that both sides speak on it; newer fields and kinds are not
+ * sent.
  */
 export type LinkPeer = { readonly wire: number } & (
   | {
@@ -161,11 +166,14 @@ export type Input =
   /** Damaged blocks found by a scrub or for the API: no machine requested them. */
   | { readonly type: 'damage-found'; readonly extent: ExtentId; readonly blocks: readonly LoadedBlock[] }
   /**
-   * The store lost data that it had acknowledged. Its next incarnation registers as suspect, which is on stable storage; this
-   * one ends as soon as no extent would have to wait for it.
+   * The store lost data that it had acknowledged. Its next incarnation registers as suspect, which is on stable
+   * storage; this one ends as soon as no extent would have to wait for it.
    */
   | { readonly type: 'store-suspect'; readonly reason: string }
-  /** The store was opened as suspect, and its next opening would be trusted: all its suspect replicas were compared or dropped (A2.17-4). */
+  /**
+   * The store was opened as suspect, and its next opening would be trusted: all its suspect replicas were compared or
+   * dropped (A2.17-4).
+   */
   | { readonly type: 'store-cleared' }
   | { readonly type: 'loaded'; readonly token: Token; readonly blocks: readonly LoadedBlock[] }
   /** Completion of `merge`. `damaged`: the base block is damaged and nothing was merged. */
@@ -201,7 +209,7 @@ export interface LeafVersions {
   readonly versions: readonly (BlockVersion & { readonly block: BlockIndex })[]
 }
 
-// ---- effects --------------------------------------------------------------------------------------------------------
+// ---- effects -------------------------------------------------------------------------------------------------------
 
 export type Effect =
   | { readonly type: 'send'; readonly link: Link; readonly message: Message }
@@ -213,8 +221,8 @@ export type Effect =
   /** Read blocks as they are after every earlier `commit` effect. */
   | { readonly type: 'load'; readonly token: Token; readonly extent: ExtentId; readonly blocks: readonly BlockIndex[] }
   /**
-   * Read-modify-write of one block: read it (absent reads as zeroes, state as for `load`), apply the patches in order, and
-   * compute the checksum of the result. A patch without bytes is `length` zeroes.
+   * Read-modify-write of one block: read it (absent reads as zeroes, state as for `load`), apply the patches in order,
+   * and compute the checksum of the result. A patch without bytes is `length` zeroes.
    */
   | {
       readonly type: 'merge'
@@ -253,7 +261,10 @@ export type Effect =
       readonly version: BlockVersion
       readonly bytes: Uint8Array
     }
-  /** Cut `blocks` (whole, in order) to the byte range, compute a checksum for each part, send `read-done`. Zero blocks become holes. */
+  /**
+   * Cut `blocks` (whole, in order) to the byte range, compute a checksum for each part, send `read-done`. Zero blocks
+   * become holes.
+   */
   | {
       readonly type: 'reply-read'
       readonly link: Link
@@ -295,7 +306,7 @@ export interface MachineEvent {
   readonly [detail: string]: unknown
 }
 
-// ---- composition ----------------------------------------------------------------------------------------------------
+// ---- composition ---------------------------------------------------------------------------------------------------
 
 /** What the shell read from the data directory and from the options. */
 export interface NodeStart {
@@ -322,8 +333,8 @@ export interface NodeStart {
   /** Term and vote of this store; undefined before it took part in raft. */
   readonly hardState?: HardState | undefined
   /**
-   * Most voters of a cluster that is bootstrapped here. Absent: one voter and no elections (SoloLog), for the simulator's
-   * exhaustive search.
+   * Most voters of a cluster that is bootstrapped here. Absent: one voter and no elections (SoloLog), for the
+   * simulator's exhaustive search.
    */
   readonly voterCount?: number
   /** Options of raft that differ from the defaults: simulated clusters take snapshots of short logs. */

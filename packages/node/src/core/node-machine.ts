@@ -225,8 +225,8 @@ export class NodeMachine {
   }
 
   /**
-   * A store that became suspect hands over its extents and its process ends; the next incarnation leaves the in-sync sets and
-   * is compared. Deferred until every extent has enough other in-sync replicas.
+   * A store that became suspect hands over its extents and its process ends; the next incarnation leaves the in-sync
+   * sets and is compared. Deferred until every extent has enough other in-sync replicas.
    */
   private leave(ctx: Context): void {
     if (this.leaving === undefined || this.handOver !== undefined || !this.agent.leaseHeld(ctx)) return
@@ -280,8 +280,8 @@ export class NodeMachine {
   }
 
   /**
-   * Ends a hand-over: extents first, which needs a leader, then leadership itself. Without a lease there is nothing to hand
-   * over: control does not respond, or has already named other primaries.
+   * Ends a hand-over: extents first, which needs a leader, then leadership itself. Without a lease there is nothing to
+   * hand over: control does not respond, or has already named other primaries.
    */
   private endHandOver(ctx: Context, effects: Effect[]): void {
     if (this.handOver !== 'begun' && this.handOver !== 'extents-over') return

@@ -2,7 +2,7 @@ import type { AdminCommand, AdminDone, ErrorCode, Millis } from '@ashlar/proto'
 import { ERRORS, TIMERS } from '@ashlar/proto'
 import type { Context, Link, Token } from '../machine.ts'
 
-/** Who asked: a client over a link, or this node's own HTTP API. */
+/** Origin of a command: a client's link, or this node's HTTP API. */
 export type Requester = { readonly link: Link; readonly request: number } | { readonly token: Token }
 type Done = Omit<AdminDone, 'type' | 'request'>
 
@@ -10,15 +10,15 @@ interface Relayed {
   readonly requester: Requester
   readonly command: AdminCommand
   readonly askedAt: Millis
-  /** Link over which it went to the leader; undefined while it has to be sent again. */
+  /** Link over which it was sent to the leader; undefined: to be sent again. */
   link: Link | undefined
-  /** It was sent before, over a link that is gone: an answer may have been lost. */
+  /** It was sent before, over a link that closed: a response may have been lost. */
   sentBefore: boolean
 }
 
-/** Commands that wait for control at once. */
+/** Most commands that wait for control. */
 const RELAYED_COMMANDS = 1024
-/** A command that control accepted and does not answer: longer than any attachment may wait for leases to run out. */
+/** Time for control's response: longer than an attachment can wait for leases to run out. */
 const ANSWER_MS = 15_000
 /**
  * A command of a client that no voter takes for this long goes back to the client, which sends it to another node: that node may
@@ -27,14 +27,14 @@ const ANSWER_MS = 15_000
 const LEADER_MS = TIMERS.controlRetryMs
 
 /**
- * Commands of clients and of the HTTP API on their way to control's leader. A command whose link to the leader is lost is
- * sent again over the next one: attach and detach name their session, so that control tells a repetition.
+ * Relays commands of clients and of the HTTP API to control's leader. If the link closes, a command is sent again over
+ * the next one: attach and detach name their session, so that control recognizes a repetition.
  */
 export class AdminRelay {
   private readonly relayed = new Map<number, Relayed>()
   private lastRequest = 0
 
-  /** `leader` undefined: nobody to ask. `absence` then says who does not answer. */
+  /** `leader` undefined: no leader is known. `absence` then says why. */
   ask(ctx: Context, requester: Requester, command: AdminCommand, leader: Link | undefined, absence: string): void {
     if (leader === undefined) return answer(ctx, requester, refusal('NO_CONTROL', 'no control leader answers', absence))
     if (this.relayed.size >= RELAYED_COMMANDS)
@@ -46,8 +46,8 @@ export class AdminRelay {
   }
 
   /**
-   * Sends again what was lost with its link. Fails what waited too long, and everything that has nobody to wait for. `absence`
-   * is asked only then: every step comes here, and nearly none has such a command.
+   * Sends commands again whose link closed, and fails those that waited too long. `absence` is called only then, since
+   * every step comes here.
    */
   drive(ctx: Context, leader: Link | undefined, absence: () => string): void {
     for (const [request, relayed] of this.relayed) {
@@ -60,7 +60,7 @@ export class AdminRelay {
       }
       if (waitedMs < ANSWER_MS) {
         if (leader === undefined || leader === relayed.link) continue
-        // Who was asked before leads no more, or its connection was replaced.
+        // The leader or its connection changed.
         if (relayed.link !== undefined) relayed.sentBefore = true
         send(ctx, request, relayed, leader)
         continue
@@ -71,7 +71,7 @@ export class AdminRelay {
     }
   }
 
-  /** False: whoever was asked does not lead; the command goes to the next leader, unless it waited too long. */
+  /** False: the sender does not lead; the command goes to the next leader, unless it waited too long. */
   onResponse(ctx: Context, message: AdminDone): boolean {
     const relayed = this.relayed.get(message.request)
     if (relayed === undefined) return true
@@ -87,7 +87,7 @@ export class AdminRelay {
     return true
   }
 
-  /** What went over this link is sent again; what came over it has nobody to be answered any more. */
+  /** Commands sent over this link are sent again; those received over it are dropped. */
   onLinkDown(link: Link): void {
     for (const [request, relayed] of this.relayed) {
       if ('link' in relayed.requester && relayed.requester.link === link) this.relayed.delete(request)
@@ -118,11 +118,11 @@ function refusal(code: ErrorCode, message: string, hint: string): Done {
   return { code: ERRORS[code].number, message, hint, revision: 0 }
 }
 
-/** A command that was sent twice may have met its own first sending: the answer says so instead of blaming somebody else. */
+/** A command that was sent twice may be refused because of its first sending: the hint says so. */
 function withDoubt(command: AdminCommand, done: Done): Done {
   const met =
     (command.do === 'create-volume' && done.code === ERRORS.EXISTS.number) ||
     (command.do === 'remove-volume' && done.code === ERRORS.NOT_FOUND.number)
   if (!met) return done
-  return { ...done, hint: 'an answer of control was lost: this very command may have done it; look at the volume' }
+  return { ...done, hint: 'a response of control was lost: this command may have taken effect; look at the volume' }
 }

@@ -33,17 +33,17 @@ import { SetRequests } from './set-requests.ts'
 import { type AgentView, agentState, waitsFor } from './view.ts'
 import { VoterChoice } from './voter-choice.ts'
 
-/** What the agent is built from: who this node is. */
+/** Identity of this node. */
 export type AgentStart = LevelStart & Pick<NodeStart, 'store' | 'name' | 'address' | 'api' | 'incarnation' | 'trust'>
 
 /**
- * Control's agent on every node: registers, renews the lease, learns the map and serves it to clients, and carries what
- * replication and clients ask to control's leader and back. It decides nothing about extents.
+ * The agent of control on every node: registers, renews the lease, follows the map and sends it to clients, and relays
+ * requests of replication and of clients to control's leader. It decides nothing about extents.
  *
  *   no cluster ─begin─> registering ─registered─> registered ─renewal refused─┐
  *                            └───────────────────<────────────────────────────┘
  *
- * While it registers it holds no lease, and no renewal that was sent before counts (amendment 3).
+ * While it registers it has no lease, and earlier renewals do not count (amendment 3).
  */
 export class ControlAgent implements ControlView {
   /** What the leader sends to each node, and what clients send to theirs. */
@@ -70,7 +70,7 @@ export class ControlAgent implements ControlView {
   private listener: MapListener | undefined
   private cluster: ClusterId | undefined
   private readonly voter = new VoterChoice()
-  /** The link to the leader of the last step. */
+  /** The link to the leader in the last step. */
   private leaderLink: Link | undefined
   private registration: { request: number; sentAt: Millis | undefined } | undefined
   private refusal = ''
@@ -79,12 +79,12 @@ export class ControlAgent implements ControlView {
   private heldLease = false
   private lastRequest = 0
   private renewedAt = Number.NEGATIVE_INFINITY
-  /** When the map was asked for over this link; undefined: it has to be. */
-  private mapAskedAt: Millis | undefined
+  /** When the map was requested over this link; undefined: not yet. */
+  private mapRequestedAt: Millis | undefined
   private mapMissing = false
   private readonly level: KnownLevel
   private room: SpaceReport = { space: 'free', freeBytes: Number.MAX_SAFE_INTEGER }
-  /** Deltas of this step, to be passed on to watchers. */
+  /** Deltas of this step, to relay to watchers. */
   private recent: MapDelta[] = []
 
   constructor(start: AgentStart, links: PeerLinks) {
@@ -93,34 +93,34 @@ export class ControlAgent implements ControlView {
     this.level = new KnownLevel(start)
   }
 
-  /** Who is told of changes. Called once, before anything else. */
+  /** Sets the listener for changes. Called once, before anything else. */
   listen(listener: MapListener): void {
     this.listener = listener
   }
 
-  /** The cluster is known: register with it. */
+  /** The cluster is known: begins to register. */
   begin(ctx: Context, cluster: ClusterId, voters: readonly Voter[]): void {
     this.cluster = cluster
     this.voter.learn(voters)
     this.drive(ctx)
   }
 
-  /** A peer greets, and tells who votes by the map that it knows. */
+  /** A peer greets with the voters of its map. */
   onGreeted({ cluster, voters }: Pick<Greet, 'cluster' | 'voters'>): void {
     if (cluster !== undefined && cluster === this.cluster) this.voter.learnMore(voters)
   }
 
-  /** Voters that this node knows of. Another list whenever they change. */
+  /** Voters known to this node. A new array whenever they change. */
   get voters(): readonly Voter[] {
     return this.voter.all
   }
 
-  /** This node takes part in control's log, and knows who leads it, or that nobody does any more. */
+  /** The leader by this node's own raft; undefined if there is none. */
   onLeaderKnown(leader: Voter | undefined): void {
     this.voter.hint(leader)
   }
 
-  /** Room of this store, told to control with every renewal. */
+  /** Space of this store, which every renewal reports. */
   setSpace(room: SpaceReport): void {
     this.room = room
   }
@@ -150,7 +150,7 @@ export class ControlAgent implements ControlView {
     ctx.emit({ type: 'send', link, message: { type: 'promises', store, counter: incarnation.counter, extents } })
   }
 
-  /** True while control has not answered for every extent that was given up. */
+  /** True while control has not responded to every release. */
   get releasing(): boolean {
     return this.releases.pending
   }
@@ -175,7 +175,7 @@ export class ControlAgent implements ControlView {
     if (isFor(ControlAgent.handlers, message)) handle(ControlAgent.handlers, this, ctx, link, message)
   }
 
-  /** A command of this node's own HTTP API; answered by the effect `admin-done` with this token. */
+  /** A command of this node's HTTP API; the effect `admin-done` with this token is the response. */
   onAdmin(ctx: Context, token: Token, command: AdminCommand): void {
     this.ask(ctx, { token }, command)
   }
@@ -184,7 +184,7 @@ export class ControlAgent implements ControlView {
     this.relay.ask(ctx, requester, command, this.findLeader(), this.absence())
   }
 
-  /** Sends what this step gathered, and tells watchers what it changed. */
+  /** Sends the requests of this step, and its map changes to watchers. */
   endStep(ctx: Context): void {
     this.drive(ctx)
     this.watchers.push(ctx, this.map, this.recent)
@@ -204,20 +204,20 @@ export class ControlAgent implements ControlView {
     }
   }
 
-  /** The store that leads control, as far as this node has heard from it. */
+  /** The store that leads control, if it responded as leader. */
   get leader(): StoreId | undefined {
     return this.findLeader() === undefined ? undefined : this.voter.leader
   }
 
-  // ---- the leader ----------------------------------------------------------------------------------------------------
+  // ---- the leader --------------------------------------------------------------------------------------------------
 
-  /** Where a voter answers now: the map knows when its address changed. */
+  /** A voter's present address: the map has it when it changed. */
   private voterAddress(voter: Voter | undefined): string | undefined {
     if (voter === undefined) return undefined
     return this.map.nodes.get(voter.store)?.address || voter.address
   }
 
-  /** A voter is known by its store: another store at its address is not control (A2.0-1). */
+  /** A voter is identified by its store: another store at its address is not control (A2.0-1). */
   private findLeader(): Link | undefined {
     const voter = this.voter.current
     return voter === undefined ? undefined : this.linkTo(voter)
@@ -227,7 +227,7 @@ export class ControlAgent implements ControlView {
     return voter.store === this.start.store ? LOOPBACK_LINK : this.links.dialed(voter.store)
   }
 
-  /** Says why there is no leader to ask. */
+  /** Why no leader is reachable. */
   private absence(): string {
     const voter = this.voter.current
     const address = this.voterAddress(voter)
@@ -241,7 +241,7 @@ export class ControlAgent implements ControlView {
 
   // ---- sending -----------------------------------------------------------------------------------------------------
 
-  /** Does what is due: registration, renewal, the map, requests. Changes nothing when nothing is. */
+  /** Sends what is due: registration, renewal, request for the map, other requests. */
   private drive(ctx: Context): void {
     this.watchLease(ctx)
     this.voter.seek(ctx.now, (voter) => this.linkTo(voter))
@@ -251,7 +251,7 @@ export class ControlAgent implements ControlView {
     this.relay.drive(ctx, link, () => this.absence())
     if (link === undefined) return
     if (!this.registered) return this.register(ctx, link)
-    this.askForMap(ctx, link)
+    this.requestMap(ctx, link)
     if (ctx.now - this.renewedAt >= TIMERS.renewMs) this.renew(ctx, link)
     const sender = { store: this.start.store, counter: this.start.incarnation.counter }
     this.sets.drive(ctx, link, sender)
@@ -264,16 +264,16 @@ export class ControlAgent implements ControlView {
     this.heldLease = held
   }
 
-  /** Nothing that was sent over another link will be answered over this one. */
+  /** Responses to requests of another link do not come over this one. */
   private onLeaderLink(link: Link | undefined): void {
     this.leaderLink = link
-    this.mapAskedAt = undefined
+    this.mapRequestedAt = undefined
     this.renewedAt = Number.NEGATIVE_INFINITY
     if (this.registration !== undefined) this.registration.sentAt = undefined
     this.resend()
   }
 
-  /** Also once a voter leads: what it was asked before it passed over. */
+  /** Also once a voter leads: before that it ignored requests. */
   private resend(): void {
     this.sets.resend()
     this.releases.resend()
@@ -305,11 +305,11 @@ export class ControlAgent implements ControlView {
     ctx.emit({ type: 'send', link, message: { type: 'renew', token, store, counter, revision, ...report } })
   }
 
-  /** Once over each link to the leader, which then tells of every change; again when something is missing. */
-  private askForMap(ctx: Context, link: Link): void {
-    const again = this.mapMissing && ctx.now - (this.mapAskedAt ?? ctx.now) >= TIMERS.controlRetryMs
-    if (this.mapAskedAt !== undefined && !again) return
-    this.mapAskedAt = ctx.now
+  /** Requests the map once over each link to the leader, which then sends every change; again if one is missing. */
+  private requestMap(ctx: Context, link: Link): void {
+    const again = this.mapMissing && ctx.now - (this.mapRequestedAt ?? ctx.now) >= TIMERS.controlRetryMs
+    if (this.mapRequestedAt !== undefined && !again) return
+    this.mapRequestedAt = ctx.now
     ctx.emit({ type: 'send', link, message: { type: 'get-map', have: this.map.revision, watch: true } })
   }
 
@@ -323,7 +323,7 @@ export class ControlAgent implements ControlView {
     }
     if (this.voter.answered()) this.resend()
     if (message.code !== ERRORS.OK.number) {
-      // It is asked again after the retry time: what stands in the way (a name in use) may go away.
+      // Retried later, since the reason (a name in use) may go away.
       if (this.refusal !== message.message)
         ctx.event('error', 'registration-refused', {
           code: errorCodeOf(message.code),
@@ -368,7 +368,7 @@ export class ControlAgent implements ControlView {
     this.mapMissing = false
     this.recent.push(delta)
     this.voter.learn(this.map.voters)
-    // Who attached a volume waits until its primaries renew at this revision (A2.11-1): they do so at once.
+    // An attachment waits until the primaries renew at this revision (A2.11-1): renew at once.
     if (change.volumes.length > 0) this.renewedAt = Number.NEGATIVE_INFINITY
     this.listener?.onMapChanged(ctx, change.extents, change.removedExtents)
     this.lease.applied(this.map.revision)
@@ -393,7 +393,7 @@ export class ControlAgent implements ControlView {
     for (const { change, committed } of this.sets.takeSettled(this.map))
       this.listener?.onSetChanged(ctx, change, committed)
     if (this.sets.aheadOfMap) this.mapMissing = true
-    // The changes of a release come before its answer on the same link, so that the map shows them unless it has a gap.
+    // The map changes of a release precede its response, so the map has them unless it has a gap.
     const released = this.mapMissing ? [] : this.releases.takeAnswered()
     if (released.length > 0) this.listener?.onReleased(ctx, released)
   }

@@ -1,9 +1,8 @@
 import type { Context } from '../machine.ts'
 
 /**
- * The map that this node follows is newer than control's, whose log has gone back (A2.20-4). What the node knows beyond it
- * would never be put right, since changes up to that revision are old news to it: this life ends, and the next one learns the map
- * from its beginning.
+ * This node's map is newer than control's, whose log was rolled back (A2.20-4). The node would ignore changes up to its
+ * own revision, so the process ends, and the next incarnation gets the map from the start.
  */
 export function endAhead(ctx: Context, known: number, revision: number): void {
   ctx.event('error', 'map-ahead-of-control', { known, revision })

@@ -7,19 +7,19 @@ interface Sent {
 }
 
 /**
- * The lease of this node as the node counts it: from the moment at which it sent the renewal that was answered, and only
- * once the map revision that the answer named is applied (A2.3-1, A2.3-3). All times are this process's own.
+ * The lease as its holder counts it: from the moment at which it sent the confirmed renewal, and only once it applied
+ * the map revision of the response (A2.3-1, A2.3-3). All times are by this process's clock.
  */
 export class HeldLease {
   private until = Number.NEGATIVE_INFINITY
-  /** When the newest renewal was sent of which the answer counts. */
+  /** When the newest renewal was sent whose response counts. */
   private renewedAt = Number.NEGATIVE_INFINITY
   private lastToken = 0
   private readonly sent = new Map<number, Sent>()
-  /** Answered, while the map is not at the named revision yet. */
+  /** Confirmed renewals whose revision is not applied yet. */
   private granted: { readonly revision: number; readonly until: Millis }[] = []
 
-  /** A renewal is about to be sent while the map is at this revision: gives its token. */
+  /** Returns the token of a renewal that is sent with the map at this revision. */
   renew(now: Millis, revision: number): number {
     for (const [token, { at }] of this.sent) if (now - at >= TIMERS.leaseMs) this.sent.delete(token)
     const token = ++this.lastToken
@@ -28,14 +28,14 @@ export class HeldLease {
   }
 
   /**
-   * True when this answer names a revision below the one that the map had when its renewal was sent. A leader answers after a
-   * round that began later, and was told all that was committed by then: control's log has gone back (A2.20-4).
+   * True when the response names a revision below the one at which its renewal was sent. A leader responds after a
+   * later round with everything committed applied, so control's log was rolled back (A2.20-4).
    */
   isBehind(token: number, revision: number): boolean {
     return revision < (this.sent.get(token)?.revision ?? 0)
   }
 
-  /** A renewal was answered. False: it is none of this registration's, and counts for nothing. */
+  /** A response to a renewal. False: the renewal is not of this registration and does not count. */
   answered(token: number, revision: number, applied: number): boolean {
     const sent = this.sent.get(token)
     if (sent === undefined) return false
@@ -45,7 +45,7 @@ export class HeldLease {
     return true
   }
 
-  /** The map is applied up to this revision: grants that named it or an earlier one count. */
+  /** The map is applied up to this revision: renewals that named it or an earlier one count. */
   applied(revision: number): void {
     if (this.granted.length === 0) return
     for (const grant of this.granted) {
@@ -57,19 +57,19 @@ export class HeldLease {
   }
 
   /**
-   * The map that was applied holds everything that was committed before this moment: the leader answered by a round that
-   * began after the renewal arrived, and named the revision that it was at.
+   * The applied map has everything that was committed before this moment: the leader's round began after the renewal
+   * arrived, and the response named its revision.
    */
   get mapAsOf(): Millis {
     return this.renewedAt
   }
 
-  /** True while an answer to this token is awaited. */
+  /** True while the response to this token is pending. */
   awaits(token: number): boolean {
     return this.sent.has(token)
   }
 
-  /** Gives the lease up, and every renewal that is on its way with it: nothing of it outlives a registration. */
+  /** Drops the lease and all pending renewals: neither outlives a registration. */
   drop(): void {
     this.until = Number.NEGATIVE_INFINITY
     this.sent.clear()
@@ -80,7 +80,7 @@ export class HeldLease {
     return now < this.until
   }
 
-  /** Milliseconds that the lease still holds; 0 when it does not. */
+  /** Milliseconds until the lease runs out; 0 without one. */
   remainingMs(now: Millis): Millis {
     return Math.max(0, this.until - now)
   }

@@ -1,12 +1,12 @@
 import { FEATURE_LEVEL } from '@ashlar/proto'
 import type { Context, NodeStart } from '../machine.ts'
 
-/** What a node knows of feature levels when it starts (A2.21-1). */
+/** Feature levels of a node at its start (A2.21-1). */
 export type LevelStart = Pick<NodeStart, 'featureLevel' | 'knows'>
 
-/** The feature level that this build knows, and the one that its data directory is marked with. */
+/** The feature level that this build supports, and the one of its data directory. */
 export class KnownLevel {
-  /** As it is told to control. */
+  /** As reported to control. */
   readonly told: { readonly level?: number }
   private saved: number
 
@@ -16,8 +16,8 @@ export class KnownLevel {
   }
 
   /**
-   * The map is at this level. Called before anything is told that only this level brings, so that an older build refuses the
-   * directory before there is something in it that it does not know.
+   * The map is at this level. Called before any feature of the level is used, so that an older build refuses the
+   * directory before it contains something that it does not support.
    */
   follow(ctx: Context, level: number): void {
     if (level <= this.saved) return

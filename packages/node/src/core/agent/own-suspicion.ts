@@ -5,14 +5,16 @@ import type { MapListener } from '../interfaces.ts'
 export class OwnSuspicion {
   private cleared = false
 
-  /** True: the store was opened as suspect, and all its suspect replicas were compared. False: it became suspect again. */
+  /**
+   * True: the store was opened as suspect, and all its suspect replicas were compared. False: it became suspect again.
+   */
   setCleared(cleared: boolean): void {
     this.cleared = cleared
   }
 
   /**
-   * Part of each renewal until control trusts this store. A replica whose creation was among the dropped records is on no list of
-   * the store and was created again, empty: while it counts it has to be compared first.
+   * Part of each renewal until control trusts this store. A replica whose creation was among the dropped records is on
+   * no list of the store and was created again, empty: while it counts it has to be compared first.
    */
   report(
     self: StoreId,

@@ -13,7 +13,7 @@ import {
 import type { Context, Link } from '../machine.ts'
 
 export type ReleaseReason = Release['reason']
-/** An extent given up, in the epoch in which it was led. */
+/** A released extent, with the epoch in which this node led it. */
 export interface ReleasedExtent {
   readonly extent: ExtentId
   readonly epoch: Epoch
@@ -30,14 +30,14 @@ interface Sent {
 }
 
 /**
- * Extents that this node gives up, on their way to control. One message at a time, each sent again until it is answered:
- * control drops whatever comes late, so that a release that was answered never takes effect again. What is slow names the
- * record that it was given up under, the same one under one number: this node does nothing under a later one before control has answered (amendment 38).
+ * Sends releases to control, one message at a time, repeated until control responds; control drops late duplicates. A
+ * slow release names the revision of the record under which the extent was released, also when repeated: this node does
+ * nothing under a later revision before the response (amendment 38).
  */
 export class Releases {
   private readonly gathered = new Map<ReleaseReason, Map<ExtentId, ReleasedExtent>>()
   private sent: Sent | undefined
-  /** Answered by control; the map may not show it yet. */
+  /** Control responded; the map may not show the outcome yet. */
   private answered: ReleasedExtent[] = []
   private lastRequest = 0
 
@@ -62,7 +62,7 @@ export class Releases {
     if (this.sent !== undefined) this.sent.sentAt = undefined
   }
 
-  /** False: the answer says that its sender does not lead control; the release is sent again. */
+  /** False: the sender does not lead control; the release is sent again. */
   onResponse(message: Released, now: Millis, map: Records): boolean {
     const sent = this.sent
     if (message.request !== sent?.request) return true
@@ -75,7 +75,7 @@ export class Releases {
     return true
   }
 
-  /** A record moved on before control heard of its release. Where this node has not heard of that yet it asks a while later. */
+  /** A record changed before the release arrived. Until this node has the change, it repeats the release later. */
   private nameAgain({ reason, extents }: Sent, now: Millis, map: Records): void {
     const again = this.named(reason, extents, map)
     const isNews = again.extents.some(({ revision }, at) => revision !== extents[at]?.revision)
@@ -90,12 +90,12 @@ export class Releases {
     return { request: ++this.lastRequest, reason, extents: named, sentAt: undefined }
   }
 
-  /** Takes what control has answered for. */
+  /** Takes the releases to which control responded. */
   takeAnswered(): ReleasedExtent[] {
     return this.answered.splice(0)
   }
 
-  /** True while control has not answered for everything that was given up. */
+  /** True while control has not responded to every release. */
   get pending(): boolean {
     return this.sent !== undefined || this.gathered.size > 0
   }

@@ -10,7 +10,7 @@ import {
 } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
 
-/** What became of one change. */
+/** Outcome of one change. */
 export interface SetOutcome {
   readonly change: SetChange
   /** Exactly this change took effect. */
@@ -19,7 +19,7 @@ export interface SetOutcome {
 
 interface Batch {
   readonly request: number
-  /** Not answered yet. */
+  /** Changes without a response. */
   readonly changes: Map<ExtentId, SetChange>
   /** Undefined: to be sent now. */
   sentAt: Millis | undefined
@@ -27,17 +27,17 @@ interface Batch {
 
 interface AnsweredChange {
   readonly outcome: SetOutcome
-  /** Revision of the record that control answered with; undefined when the extent is gone. */
+  /** Revision of the record in the response; undefined if there is no such extent. */
   readonly revision: number | undefined
 }
 
-/** Changes that one message takes: each is below 300 bytes, so that a batch stays below LIMITS.controlBytes. */
+/** Most changes of one message: each is below 300 bytes, so that a message stays below LIMITS.controlBytes. */
 const BATCH_CHANGES = 1000
 
 /**
- * Changes of in-sync sets on their way to control. Those of one step share a message. A message is sent again until it is
- * answered, since a lost answer is no refusal (A2.7-4); control tells a repetition by its revision. An outcome is told only
- * when the map of this node shows what control decided.
+ * Sends changes of in-sync sets to control. Those of one step share a message, which is repeated until control
+ * responds, since a lost response is not a refusal (A2.7-4); control recognizes a repetition by its revision. An
+ * outcome is reported once this node's map shows it.
  */
 export class SetRequests {
   private readonly gathered = new Map<ExtentId, SetChange>()
@@ -49,7 +49,7 @@ export class SetRequests {
     this.gathered.set(change.extent, change)
   }
 
-  /** Sends what was gathered, and again what was not answered in time. */
+  /** Sends new changes, and repeats those without a response in time. */
   drive(ctx: Context, link: Link, sender: { readonly store: StoreId; readonly counter: number }): void {
     while (this.gathered.size > 0) {
       const changes = new Map([...this.gathered].slice(0, BATCH_CHANGES))
@@ -69,7 +69,7 @@ export class SetRequests {
     for (const batch of this.batches) batch.sentAt = undefined
   }
 
-  /** An answer may cover a part of its request; the rest comes later. */
+  /** A response may cover part of its request; the rest comes later. */
   onResponse(message: SetsChanged): void {
     const batch = this.batches.find((waiting) => waiting.request === message.request)
     if (batch === undefined) return
@@ -93,7 +93,7 @@ export class SetRequests {
     return settled.map(({ outcome }) => outcome)
   }
 
-  /** True while control has told an outcome that the map of this node does not show yet. */
+  /** True while control decided something that this node's map does not show yet. */
   get aheadOfMap(): boolean {
     return this.answered.length > 0
   }

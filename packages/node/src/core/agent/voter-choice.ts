@@ -1,30 +1,30 @@
 import { LIMITS, type Millis, type StoreId, TIMERS, type Voter } from '@ashlar/proto'
 import type { Link } from '../machine.ts'
 
-/** After every voter said that it does not lead: how long until they are asked again. */
+/** Pause after every voter said that it does not lead. */
 const PAUSE_MS = 100
-/** How often a voter that is elected may say that it does not lead, a tick apart, until it is asked like the others. */
+/** How often the elected voter may say that it does not lead, a tick apart, before others are tried. */
 const ELECTED_REFUSALS = TIMERS.electionMinMs / TIMERS.tickMs
 
 /**
- * Which voter is asked: the one that led last, until it says that it does not, does not answer, or cannot be reached;
- * then the next one. A voter that knows who leads may say so. With one voter there is nothing to choose.
+ * Chooses the voter for requests: the last leader, until it says that it does not lead, does not respond or cannot be
+ * reached; then the next one. The local raft may name the leader.
  */
 export class VoterChoice {
   private voters: readonly Voter[] = []
   private at = 0
-  /** Refusals since a voter last answered as a leader. */
+  /** Refusals since a voter last responded as leader. */
   private refusals = 0
   private pausedUntil = Number.NEGATIVE_INFINITY
-  /** Moment of the oldest question that was not answered. */
+  /** Moment of the oldest request without a response. */
   private unansweredSince: Millis | undefined
-  /** The voter that answered as a leader last. */
+  /** The voter that last responded as leader. */
   private leaderStore: StoreId | undefined
-  /** The voter that leads by the log of this very node, and how often it said no since. */
+  /** The leader by this node's own raft, and how often it has refused since. */
   private elected: StoreId | undefined
   private electedRefusals = 0
 
-  /** The voters as the map or founding tells them; the one that is asked stays if it is among them. */
+  /** Voters of the map or of bootstrap; the current choice stays if it is one of them. */
   learn(voters: readonly Voter[]): void {
     if (voters === this.voters) return
     const asked = this.current?.store
@@ -34,16 +34,15 @@ export class VoterChoice {
   }
 
   /**
-   * Others greet with these voters. Those that are new are asked too, after the others: who was away while control moved to
-   * voters that it never heard of asks only some that do not lead, and nobody else tells it of the map. What they know may be
-   * old, so it replaces nothing.
+   * Voters from a peer's greeting. New ones are appended: a node that was down while control moved to other voters
+   * would otherwise try only former ones and never get the map. The greeting may be old, so it replaces nothing.
    */
   learnMore(voters: readonly Voter[]): void {
     const more = voters.filter(({ store }) => this.voters.every((voter) => voter.store !== store))
     if (more.length > 0 && this.voters.length < LIMITS.knownVoters) this.voters = [...this.voters, ...more]
   }
 
-  /** All that may be asked. Another list whenever they change. */
+  /** All known voters. A new array whenever they change. */
   get all(): readonly Voter[] {
     return this.voters
   }
@@ -52,19 +51,19 @@ export class VoterChoice {
     return this.voters[this.at % Math.max(1, this.voters.length)]
   }
 
-  /** The voter that answered as a leader last, as long as nothing speaks against it. */
+  /** The voter that last responded as leader and has not refused since. */
   get leader(): StoreId | undefined {
     return this.leaderStore !== undefined && this.leaderStore === this.current?.store ? this.leaderStore : undefined
   }
 
-  /** No voter is asked at this moment: each of them has just said that it does not lead. */
+  /** True during the pause after each voter said that it does not lead. */
   isPaused(now: Millis): boolean {
     return now < this.pausedUntil
   }
 
   /**
-   * This voter leads, as somebody knows who takes part in the log; undefined: nobody does, as far as that one knows. It may be one that neither the map nor founding has told
-   * of yet, when those that they told of are no longer voters: then nobody else would ever be asked who knows the map.
+   * Sets the leader as reported by the local raft; undefined if it knows none. It may be a voter that is not in the map
+   * yet: it is added, or a node whose known voters were all replaced would never find the leader.
    */
   hint(leader: Voter | undefined): void {
     this.elected = leader?.store
@@ -81,7 +80,7 @@ export class VoterChoice {
     this.unansweredSince = undefined
   }
 
-  /** Passes over voters that cannot be reached, and over one that has not answered for long. */
+  /** Skips voters that cannot be reached, or have not responded for long. */
   seek(now: Millis, linkOf: (voter: Voter) => Link | undefined): void {
     if (this.voters.length < 2) return
     if (this.unansweredSince !== undefined && now - this.unansweredSince >= TIMERS.controlRetryMs) this.next()
@@ -89,12 +88,12 @@ export class VoterChoice {
     for (let tried = 1; tried < this.voters.length && !isReached(); tried++) this.next()
   }
 
-  /** Something was asked. */
+  /** A request was sent. */
   asked(now: Millis): void {
     this.unansweredSince ??= now
   }
 
-  /** The voter that is asked answered, as a leader does. True: it did not before, and may have passed over what it was asked. */
+  /** The voter responded as leader. True: it did not before, and may have ignored earlier requests. */
   answered(): boolean {
     const before = this.leaderStore
     this.leaderStore = this.current?.store
@@ -104,9 +103,8 @@ export class VoterChoice {
   }
 
   /**
-   * The voter that is asked says that it does not lead. One that is elected will as soon as its first entry is committed: to
-   * ask another one meanwhile, who may be the one that hangs, would take longer. But a node that was removed from the log
-   * believes for ever what it heard last.
+   * The voter said that it does not lead. An elected one will once its first entry is committed, so it is tried again:
+   * another one may hang. But a node that was removed from raft keeps its last leader, so the tries are limited.
    */
   refused(now: Millis): void {
     const elected = this.elected !== undefined && this.elected === this.current?.store

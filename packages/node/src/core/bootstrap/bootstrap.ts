@@ -4,7 +4,7 @@ import type { LogEntry } from '../control/index.ts'
 import type { Context, Link, NodeStart } from '../machine.ts'
 import { newClusterId } from './cluster-id.ts'
 
-/** What founding is built from: what the data directory and the options say. */
+/** What the data directory and the options say. */
 export type BootstrapStart = Pick<
   NodeStart,
   | 'store'
@@ -24,24 +24,24 @@ export type BootstrapStart = Pick<
 export interface Joined {
   readonly cluster: ClusterId
   readonly voters: readonly Voter[]
-  /** Entries of the control log on this store. Empty: this store is no voter. */
+  /** Entries of the control log on this store. Empty: this store is not a voter. */
   readonly log: readonly LogEntry[]
 }
 
 export type BootstrapState = 'waiting' | 'founding' | 'joining' | 'joined' | 'control-lost'
 
 /**
- * How a store comes to its cluster (amendment 9). A cluster is founded once: by the peer whose advertised address sorts
- * first among the expected ones, when all of them answer, name the same peers, and are empty. If any peer knows a cluster,
- * an empty store joins that. Otherwise it waits and says for whom.
+ * How a store gets into its cluster (amendment 9). The peer whose address sorts first among the expected ones
+ * bootstraps the cluster, once all of them respond, name the same peers and are empty. If a peer knows a cluster, an
+ * empty store joins that one. Otherwise the store waits and reports for which peers.
  *
  *   waiting ──all expected are empty, first address is mine──> founding ──entry, then identity durable──> joined
  *      └─────────────────a peer knows a cluster──────────────> joining ───identity durable────────────────> joined
- *   control-lost: the only voter is known by this very address, but by another store, or this founder's log is gone. What
- *   the log held cannot be made up: the store waits for a person.
+ *   control-lost: the only voter had this address but was another store, or this founder's log is gone. The log cannot be
+ *   recreated: the store waits for an operator.
  *
- * The first entry of the log is durable before the identity that says "founded": a founder without a log is therefore one
- * that lost it, never one that crashed while it founded.
+ * The first entry of the log is durable before the identity that says "founded", so a founder without a log lost it and
+ * did not crash during the bootstrap.
  */
 export class Bootstrap {
   private readonly start: BootstrapStart
@@ -54,7 +54,7 @@ export class Bootstrap {
   private founded: boolean
   private begunAt: Millis | undefined
   private lost = ''
-  /** What was last complained about, so that it is said once and not at every greeting. */
+  /** The last logged problem, which is logged once and not at every greeting. */
   private complaint = ''
 
   constructor(start: BootstrapStart) {
@@ -66,13 +66,13 @@ export class Bootstrap {
     if (start.cluster === undefined) return
     this.stage = 'joined'
     const isEmpty = start.log.length === 0 && start.snapshot === undefined
-    // The other voters have what it held, and fill it again.
+    // The other voters have the log, and fill this one.
     if (start.founded && isEmpty && start.hardState?.recovering !== true)
       this.loseControl('this store founded its cluster, but its control log is gone')
     else this.checkVoters(start.voters)
   }
 
-  /** What each peer that is connected said last. */
+  /** The last greeting of each connected peer. */
   get greetings(): Iterable<Greet> {
     return this.greeted.values()
   }
@@ -81,13 +81,13 @@ export class Bootstrap {
     return this.stage
   }
 
-  /** The cluster, once this store belongs to it durably. */
+  /** The cluster, once it is in this store's durable identity. */
   get joined(): Joined | undefined {
     if (this.stage !== 'joined' || this.cluster === undefined) return undefined
     return { cluster: this.cluster, voters: this.voters, log: this.log }
   }
 
-  /** What this store waits for, as one sentence; empty when it has joined. */
+  /** What this store waits for, as one sentence; empty once it has joined. */
   get waitsFor(): string {
     if (this.stage === 'joined') return ''
     if (this.stage === 'control-lost') return this.lost
@@ -98,7 +98,7 @@ export class Bootstrap {
 
   // ---- inputs ------------------------------------------------------------------------------------------------------
 
-  /** A node link is up: each side greets the other. */
+  /** A link to a node is up: each side greets the other. */
   onLinkUp(ctx: Context, link: Link): void {
     this.links.add(link)
     ctx.emit({ type: 'send', link, message: this.greet() })
@@ -119,24 +119,24 @@ export class Bootstrap {
     this.decide(ctx)
   }
 
-  /** The first entry of the control log is on stable storage. Only while this store is founding. */
+  /** The first entry of the control log is on stable storage. Only during a bootstrap. */
   onLogAppended(ctx: Context): void {
     if (this.stage === 'founding') this.save(ctx, true)
   }
 
-  /** The identity of this store names its cluster now. */
+  /** This store's identity names its cluster. */
   onClusterSaved(ctx: Context): void {
     if (this.stage !== 'founding' && this.stage !== 'joining') return
     this.stage = 'joined'
     ctx.event('info', 'cluster-joined', { cluster: this.cluster, founded: this.log.length > 0 })
-    // Peers that wait for this one to found join at once.
+    // Waiting peers join at once.
     for (const link of this.links) ctx.emit({ type: 'send', link, message: this.greet() })
   }
 
-  /** Who votes by the map: a store that joins or starts later must find them. */
+  /** Saves the voters of the map, for a later start and for stores that join. */
   learnVoters(ctx: Context, map: { readonly cluster: ClusterId | undefined; readonly voters: readonly Voter[] }): void {
     if (this.stage !== 'joined' || map.cluster !== this.cluster || map.voters === this.voters) return
-    // The map has another list whenever it changed; most of its changes are about something else.
+    // The array is new whenever the voters may have changed.
     const isKnown = sameVoters(map.voters, this.voters)
     this.voters = map.voters
     if (isKnown) return
@@ -159,7 +159,7 @@ export class Bootstrap {
     if (this.isFounder() && this.heardLongEnough(ctx)) this.found(ctx)
   }
 
-  /** One greeting of each cluster that a peer belongs to. */
+  /** One greeting for each cluster of a peer. */
   private knownClusters(): Greet[] {
     const byCluster = new Map<ClusterId, Greet>()
     for (const greet of this.greeted.values())
@@ -181,7 +181,7 @@ export class Bootstrap {
     this.save(ctx, false)
   }
 
-  /** False, and control is lost: the only voter is known by this address, but was another store. */
+  /** False, and control is lost: the only voter had this address, but was another store. */
   private checkVoters(voters: readonly Voter[]): boolean {
     const { address, store } = this.start
     const [voter] = voters
@@ -195,7 +195,7 @@ export class Bootstrap {
     this.lost = `${what}: bring its data directory back, or rebuild the map from the surviving stores`
   }
 
-  /** The peers that must answer before a cluster is founded, this node included: the first ones of the sorted list. */
+  /** Peers that must respond before a bootstrap, including this node: the first of the sorted list. */
   private expected(): readonly string[] {
     return this.start.peers.slice(0, this.start.expect)
   }
@@ -204,7 +204,7 @@ export class Bootstrap {
     return this.start.expect === 1 || this.expected()[0] === this.start.address
   }
 
-  /** Why no cluster can be founded now, as one sentence; undefined when nothing stands in the way. */
+  /** Why no cluster can be bootstrapped now, as one sentence; undefined if one can. */
   private hindrance(): string | undefined {
     const { peers, expect, address } = this.start
     if (expect === 1) return undefined
@@ -242,7 +242,7 @@ export class Bootstrap {
     this.complaint = complaint
   }
 
-  /** With `--init` nobody has to answer, but a peer that knows a cluster must have had the time to. */
+  /** With `--init` no peer has to respond, but one that knows a cluster gets the time to. */
   private heardLongEnough(ctx: Context): boolean {
     const { expect, peers, address } = this.start
     if (expect !== 1 || peers.every((peer) => peer === address)) return true
@@ -263,7 +263,9 @@ export class Bootstrap {
     ctx.emit({ type: 'log-append', index: entry.index, entry })
   }
 
-  /** The first of the expected peers, this one among them; an odd number, since one more would only be one more to lose. */
+  /**
+   * The first of the expected peers, including this one; an odd number, since an even one tolerates no further failure.
+   */
   private chooseVoters(): Voter[] {
     const { store, address, expect, voterCount = 1 } = this.start
     if (Math.min(expect, voterCount) < 2) return [{ store, address }]
@@ -278,7 +280,7 @@ export class Bootstrap {
     return voters.slice(0, count % 2 === 1 ? count : count - 1)
   }
 
-  /** The process ended between the first entry and the identity: the cluster is founded already, by this store. */
+  /** The process ended between the first entry and the identity: this store has already bootstrapped the cluster. */
   private resume(ctx: Context): void {
     const command = this.log[0]?.command
     if (command?.do !== 'found')
@@ -295,7 +297,7 @@ export class Bootstrap {
     ctx.emit({ type: 'save-cluster', cluster: this.cluster, voters: this.voters, founded })
   }
 
-  /** A cluster is told to others only once it is durable here. */
+  /** Peers learn of a cluster only once it is durable here. */
   private greet(): Message {
     const { store, address, peers } = this.start
     const known = this.stage === 'joined' || this.stage === 'control-lost'

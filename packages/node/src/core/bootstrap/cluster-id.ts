@@ -1,8 +1,8 @@
 import type { ClusterId, StoreId } from '@ashlar/proto'
 
 /**
- * A new cluster's id: a version 4 UUID from the store's own id, which no other store has, and the random numbers of this
- * process. The store's id makes it unique even where two processes began with the same seed.
+ * A new cluster's id: a version 4 UUID from the store's id and this process's random numbers. The store's id makes it
+ * unique also for processes with the same seed.
  */
 export function newClusterId(store: StoreId, random: () => number): ClusterId {
   const nibbles = [...store.replaceAll('-', '')].map((digit) =>

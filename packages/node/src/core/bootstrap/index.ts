@@ -1,3 +1,3 @@
-/** How a store comes to its cluster: founding one, joining one, or waiting and saying for whom. */
+/** How a store gets into its cluster: it bootstraps one, joins one, or waits for peers. */
 
 export { Bootstrap, type BootstrapStart, type BootstrapState, type Joined } from './bootstrap.ts'

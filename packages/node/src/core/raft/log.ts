@@ -125,7 +125,10 @@ export class RaftLog {
     return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex)
   }
 
-  /** Highest index up to `index` whose term is `term` at most: no later place can agree with a log that has `term` there. */
+  /**
+   * Highest index up to `index` whose term is `term` at most: no later place can agree with a log that has `term`
+   * there.
+   */
   findHint(index: number, term: number): { readonly index: number; readonly term: number } {
     let at = Math.min(index, this.lastIndex)
     while (at > this.base.index && (this.termAt(at) ?? 0) > term) at--
@@ -147,8 +150,8 @@ export class RaftLog {
   }
 
   /**
-   * Takes entries of the leader, the first of which follows entry `prevIndex`. Only at the first one that differs is the
-   * rest of the log dropped: a delayed message must not cut off what came after it.
+   * Takes entries of the leader, the first of which follows entry `prevIndex`. Only at the first one that differs is
+   * the rest of the log dropped: a delayed message must not cut off what came after it.
    */
   accept(entries: readonly LogEntry[]): void {
     const first = entries.findIndex((entry) => this.termAt(entry.index) !== entry.term)

@@ -24,10 +24,10 @@ import { Snapshots } from './snapshots.ts'
 import type { RaftPorts, RaftStart } from './types.ts'
 import type { RaftView } from './view.ts'
 
-/** A longer pause between two ticks means that this process stood still, and heard nobody meanwhile. */
+/** A longer gap between two ticks means that this process was paused and received nothing meanwhile. */
 const STANDSTILL_MS = 250
 
-/** What became of a request to change members or to hand leadership over. */
+/** Outcome of a request to change members or to transfer leadership. */
 export type RaftRequest = { readonly proposal: ProposalId } | { readonly refused: string }
 
 /**
@@ -38,9 +38,9 @@ export type RaftRequest = { readonly proposal: ProposalId } | { readonly refused
  *      ^ ^───leader or refusals──┘─────────────────────────────────┘                            │
  *      └──────────────────────────higher term, no majority heard, removed───────────────────────┘
  *
- * Inputs: `onMessage`, `onPersisted`, `onTick`, `propose`, …; outputs leave in `endStep` by the ports. The machine sends
- * nothing that depends on a write before `onPersisted` says that it is durable, and hands over an entry only when it is
- * committed and durable here. It proposes and reads only after the first entry of its own term was handed over.
+ * Inputs: `onMessage`, `onPersisted`, `onTick`, `propose`, …; outputs leave in `endStep` by the ports. A message that
+ * depends on a write leaves after `onPersisted`, and an entry is delivered once it is committed and durable here. A
+ * leader proposes and reads only after the first entry of its term was delivered.
  */
 export class RaftMachine implements ControlLog {
   private readonly self: StoreId
@@ -53,7 +53,7 @@ export class RaftMachine implements ControlLog {
   private readonly core: Core
   private readonly recovery: Recovery | undefined
   private role: Role | undefined
-  /** This store leads and has handed over the first entry of its term. */
+  /** This store leads and has delivered the first entry of its term. */
   private isLeading = false
   private lastTick: Millis | undefined
 
@@ -75,12 +75,12 @@ export class RaftMachine implements ControlLog {
     return this.isLeading
   }
 
-  /** Who leads, as far as this store knows. */
+  /** The leader known to this store. */
   get leader(): StoreId | undefined {
     return this.role?.leader
   }
 
-  /** Who takes part by the newest entry that says so, committed or not. */
+  /** Members by the newest entry that changed them, committed or not. */
   get members(): Members {
     return this.log.members
   }
@@ -89,12 +89,12 @@ export class RaftMachine implements ControlLog {
     return this.role instanceof Leader && this.role.transferring
   }
 
-  /** Index of the last entry that was handed over. */
+  /** Index of the last delivered entry. */
   get applied(): number {
     return this.log.applied
   }
 
-  /** Begins to take part. Called once, before any other input. A voter that is alone need not wait for anybody. */
+  /** Called once, before any other input. A single voter leads at once. */
   start(ctx: Context): void {
     invariant(this.role === undefined, 'the control log was started twice')
     this.role = new Follower(this.core, ctx, undefined)
@@ -105,7 +105,7 @@ export class RaftMachine implements ControlLog {
     this.settle(ctx)
   }
 
-  // ---- what control asks ---------------------------------------------------------------------------------------------
+  // ---- what control asks -------------------------------------------------------------------------------------------
 
   propose(ctx: Context, command: Command): ProposalId | undefined {
     invariant(command.do !== 'set-members' && command.do !== 'begin-term', `${command.do} is the log's own command`)
@@ -163,10 +163,10 @@ export class RaftMachine implements ControlLog {
     }
   }
 
-  // ---- inputs ----------------------------------------------------------------------------------------------------------
+  // ---- inputs ------------------------------------------------------------------------------------------------------
 
   onMessage(ctx: Context, message: RaftMessage): void {
-    // A voter is a store: what was meant for the store that had this address before is not for this one.
+    // A voter is a store: this drops messages for a store that had this address before.
     if (message.to !== this.self || message.from === this.self) return
     this.take(ctx, message)
     this.recovery?.onMessage(ctx)
@@ -190,7 +190,7 @@ export class RaftMachine implements ControlLog {
     this.settle(ctx)
   }
 
-  /** Every connection with a store closed. It proves nothing, but there is no use in waiting for its heartbeats. */
+  /** All connections to a store closed: its heartbeats cannot arrive. */
   onPeerLost(ctx: Context, store: StoreId): void {
     const role = this.currentRole()
     if (role instanceof Follower) role.onPeerLost(ctx, store)
@@ -198,17 +198,17 @@ export class RaftMachine implements ControlLog {
 
   endStep(ctx: Context): void {
     if (this.role instanceof Leader) this.role.flush(ctx)
-    // A voter that is alone has its rounds behind it as soon as they begin.
+    // Rounds of a single voter end as they begin.
     this.settle(ctx)
     this.outbox.flush(ctx)
   }
 
-  // ---- terms and votes ---------------------------------------------------------------------------------------------------
+  // ---- terms and votes ---------------------------------------------------------------------------------------------
 
   private take(ctx: Context, message: RaftMessage): void {
     const { term } = this.outbox
     const role = this.currentRole()
-    // Who hears a leader helps nobody to depose it, also when the candidate's term is higher (Raft section 6, pre-vote).
+    // A voter with a live leader does not vote, even in a higher term (Raft section 6, pre-vote).
     if (message.type === 'ask-vote' && message.term >= term && !message.transfer && role.hearsLeader(ctx.now)) return
     if (message.term > term) {
       const leads = message.type === 'append-entries' || message.type === 'install-snapshot'
@@ -219,7 +219,7 @@ export class RaftMachine implements ControlLog {
     this.currentRole().onMessage(ctx, message)
   }
 
-  /** Tells the sender of the newer term: without an answer it would go on in its old one for ever. */
+  /** Reports the newer term to the sender, which would otherwise stay in its old one. */
   private answerOld(message: RaftMessage): void {
     const { from: to, type } = message
     if (type === 'ask-vote') return this.core.send({ type: 'vote', to, pre: message.pre, granted: false })
@@ -227,7 +227,7 @@ export class RaftMachine implements ControlLog {
     this.core.send({ type: 'appended', to, round: 0, accepted: false, match: 0, hintIndex: 0, hintTerm: 0 })
   }
 
-  /** One vote a term; the same candidate gets it again when it asks again, since the answer may have been lost. */
+  /** One vote a term; the same candidate gets it again, since the response may have been lost. */
   private answerVote(ctx: Context, { from, pre, lastIndex, lastTerm }: AskVote): void {
     const { vote, term } = this.outbox
     if (this.outbox.recovering) return this.core.send({ type: 'vote', to: from, pre, granted: false })
@@ -269,7 +269,7 @@ export class RaftMachine implements ControlLog {
     if (announced) this.listener.onLeadership(ctx, false)
   }
 
-  // ---- what is committed ---------------------------------------------------------------------------------------------------
+  // ---- what is committed -------------------------------------------------------------------------------------------
 
   /** Draws every conclusion from what this input changed, and tells control. */
   private settle(ctx: Context): void {
@@ -308,7 +308,7 @@ export class RaftMachine implements ControlLog {
     this.follow(ctx, this.outbox.term, undefined)
   }
 
-  // ---- details ---------------------------------------------------------------------------------------------------------------
+  // ---- details -----------------------------------------------------------------------------------------------------
 
   /** The leader, once it may propose and read. */
   private proposer(): Leader | undefined {

@@ -15,7 +15,10 @@ export interface RaftOptions {
   readonly messagesInFlight: number
   /** A snapshot is taken when this many entries were handed over since the last one, */
   readonly snapshotEntries: number
-  /** or when they take this many bytes, and no less than the last snapshot: so that more is never written than twice the log. */
+  /**
+   * or when they take this many bytes, and no less than the last snapshot: so that more is never written than twice the
+   * log.
+   */
   readonly snapshotBytes: number
   /** Entries before the snapshot that stay in memory for followers that lag a little. */
   readonly trailingEntries: number

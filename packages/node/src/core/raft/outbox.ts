@@ -17,9 +17,9 @@ interface Held {
 }
 
 /**
- * Persist before send: gathers what a step changed, gives it to the disk as one request, and lets a message go only when
- * everything is durable that the sender did before it. What a leader sends is exempt: its term and vote were durable
- * before it led, and followers may write its entries before it has done so itself.
+ * Persist before send: writes the changes of a step as one request, and sends a message only when all earlier changes
+ * are durable. Messages of a leader are exempt: its term and vote are durable, and followers may write its entries
+ * before it.
  */
 export class Outbox {
   private readonly ports: RaftPorts
@@ -70,7 +70,7 @@ export class Outbox {
     this.hardStateChanged = true
   }
 
-  /** A new term, or a vote in this one. Answers of an earlier term that still wait are dropped: nobody needs them. */
+  /** A new term, or a vote in this one. Pending responses of an earlier term are dropped. */
   setHardState(hardState: { readonly term: number; readonly vote: HardState['vote'] }): void {
     if (hardState.term !== this.hardState.term) {
       this.held = this.held.filter(({ message }) => message.term >= hardState.term)

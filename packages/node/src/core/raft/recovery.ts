@@ -3,12 +3,12 @@ import type { RaftLog } from './log.ts'
 import type { Outbox } from './outbox.ts'
 
 /**
- * A voter whose log was lost or damaged (raft pitfalls 25 and 35). It goes on in a term that is higher than any in which it can
- * have voted or acknowledged, so that what it said before counts no more: the leader of its time steps down, the others elect
- * one without it, and that one knows nothing of what this store ever held.
+ * A voter whose log was lost or damaged (raft pitfalls 25 and 35). It continues in a term above any in which it can
+ * have voted or acknowledged: the leader of its former term steps down, and the others elect one without its vote.
  *
- * It is over when the first entry of such a leader is on stable storage here. Whatever this store acknowledged and anybody
- * counted is in the log of at least one of those who elected that leader, hence in the leader's, hence before that entry.
+ * Recovery ends when the first entry of such a leader is on stable storage here. An entry that was committed with this
+ * store's acknowledgement is in the log of at least one voter of that leader, hence in the leader's log, before that
+ * entry.
  */
 export class Recovery {
   private readonly log: RaftLog

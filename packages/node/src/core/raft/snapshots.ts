@@ -12,8 +12,9 @@ interface Taking {
 }
 
 /**
- * Takes snapshots of the state machine when the log has grown, forgets what they cover, and puts the state of one that a
- * leader sent, or that this store starts from, in its place. Works slice by slice, the first one at once and one a tick.
+ * Takes snapshots of the state machine when the log has grown, forgets what they cover, and puts the state of one that
+ * a leader sent, or that this store starts from, in its place. Works slice by slice, the first one at once and one a
+ * tick.
  */
 export class Snapshots {
   private readonly log: RaftLog

@@ -4,7 +4,9 @@ import type { Context } from '../machine.ts'
 import type { RaftOptions } from './options.ts'
 import type { HardState, PersistRequest, Snapshot } from './stored.ts'
 
-/** What the machine does to the world. Called only from `endStep`; completions come back through the machine's inputs. */
+/**
+ * What the machine does to the world. Called only from `endStep`; completions come back through the machine's inputs.
+ */
 export interface RaftPorts {
   /** May lose, delay, repeat and reorder. */
   send(ctx: Context, message: RaftMessage): void

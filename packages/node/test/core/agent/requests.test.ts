@@ -198,7 +198,7 @@ describe('commands of clients', () => {
       },
       5,
     )
-    assert.match(only(rig.sentTo(CLIENT), 'admin-done').hint, /may have done it/)
+    assert.match(only(rig.sentTo(CLIENT), 'admin-done').hint, /may have taken effect/)
   })
 
   it('that no voter takes go back to the client, which has other nodes; those of the HTTP API go on', () => {

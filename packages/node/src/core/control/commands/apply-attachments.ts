@@ -8,8 +8,8 @@ type Attach = Extract<Command, { do: 'attach' }>
 type Detach = Extract<Command, { do: 'detach' }>
 
 /**
- * Ended sessions of a volume that the map remembers, so that a late duplicate of their attach neither fences a session nor
- * revives one whose operations the stores have forgotten (amendment 31). One command may end many sessions.
+ * Ended sessions of a volume that the map remembers, so that a late duplicate of their attach neither fences a session
+ * nor revives one whose operations the stores have forgotten (amendment 31). One command may end many sessions.
  */
 const PAST_SESSIONS = { before: 64, since: 256 }
 
@@ -18,8 +18,9 @@ function endsSessions({ featureLevel }: MapState): boolean {
 }
 
 /**
- * Gives a session the right to write (A2.11-1, A2.11-2). Exclusive raises the generation, which fences the present holders;
- * shared joins a shared generation; read-only changes nothing. A repetition of the same session has the same result.
+ * Gives a session the right to write (A2.11-1, A2.11-2). Exclusive raises the generation, which fences the present
+ * holders; shared joins a shared generation; read-only changes nothing. A repetition of the same session has the same
+ * result.
  */
 export function applyAttach(state: MapState, command: Attach): CommandResult {
   const { holder } = command

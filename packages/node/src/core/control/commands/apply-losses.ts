@@ -57,9 +57,9 @@ function refuseForce(state: MapState, record: ExtentRecord, { store, live }: For
 }
 
 /**
- * An operator declares a store removed (amendment 15): it leaves every set with another trusted member, and its assignments go
- * to other stores. Where it is the last that holds every acknowledged write it stays, and the extent waits for its return or
- * for a forced promotion.
+ * An operator declares a store removed (amendment 15): it leaves every set with another trusted member, and its
+ * assignments go to other stores. Where it is the last that holds every acknowledged write it stays, and the extent
+ * waits for its return or for a forced promotion.
  */
 export function* applyLoseStore(state: MapState, { store, live }: LoseStore): Steps<CommandResult> {
   const node = state.nodes.get(store)

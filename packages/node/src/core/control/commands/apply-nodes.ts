@@ -19,9 +19,9 @@ type Register = Extract<Command, { do: 'register' }>
 type Expire = Extract<Command, { do: 'expire' }>
 
 /**
- * Registers an incarnation of a store (CTL-4, amendments 11, 14 and 15). One entry writes its record, supersedes the store
- * that had its name or address, replaces it as primary of what its earlier incarnation led, takes it out of sets where it is
- * suspect, and names primaries for extents that waited for it.
+ * Registers an incarnation of a store (CTL-4, amendments 11, 14 and 15). One entry writes its record, supersedes the
+ * store that had its name or address, replaces it as primary of what its earlier incarnation led, takes it out of sets
+ * where it is suspect, and names primaries for extents that waited for it.
  */
 export function* applyRegister(state: MapState, registration: Register): Steps<CommandResult> {
   const known = state.nodes.get(registration.store)
@@ -49,7 +49,9 @@ export function* applyRegister(state: MapState, registration: Register): Steps<C
   return done()
 }
 
-/** The refusal of a registration that would change nothing: refused without an entry, since it may be repeated often. */
+/**
+ * The refusal of a registration that would change nothing: refused without an entry, since it may be repeated often.
+ */
 export function knownRefusal(state: MapState, command: Register): CommandResult | undefined {
   const known = state.nodes.get(command.store)
   if (known === undefined || !isCopy(known, command)) return refuseRegister(state, command, known)
@@ -57,8 +59,8 @@ export function knownRefusal(state: MapState, command: Register): CommandResult 
 }
 
 /**
- * True for another incarnation with a counter that was already seen: two directories have one identity, or one was rolled
- * back (A2.0-3). Equal counters differ by the random number of each opening.
+ * True for another incarnation with a counter that was already seen: two directories have one identity, or one was
+ * rolled back (A2.0-3). Equal counters differ by the random number of each opening.
  */
 function isCopy(known: NodeRecord, command: Register): boolean {
   return !isSameIncarnation(known, command) && command.incarnation.counter <= known.incarnation.counter
@@ -140,8 +142,9 @@ function sameNode(known: NodeRecord, record: Unstamped<NodeRecord>): boolean {
 }
 
 /**
- * Amendment 15: the store that had this name or address loses its address and leaves every set with another trusted member.
- * Where it is primary and may hold a lease, it stays until the lease has run out, since its process may still run (A2.3-4).
+ * Amendment 15: the store that had this name or address loses its address and leaves every set with another trusted
+ * member. Where it is primary and may hold a lease, it stays until the lease has run out, since its process may still
+ * run (A2.3-4).
  */
 function* supersede(state: MapState, command: Register, live: Live): Steps {
   const taken = [...state.nodes.values()].filter(
@@ -186,7 +189,9 @@ export function* giveUp(state: MapState, store: StoreId, live: Live): Steps {
   }
 }
 
-/** Takes a member that is not primary out of the sets that have another trusted member, and gives its assignment away. */
+/**
+ * Takes a member that is not primary out of the sets that have another trusted member, and gives its assignment away.
+ */
 function takeOut(state: MapState, record: ExtentRecord, store: StoreId): void {
   const others = [...record.inSync, ...record.eligible].filter((member) => member !== store)
   const counts = record.inSync.includes(store) || record.eligible.includes(store)
@@ -215,7 +220,9 @@ export function* mergeWaiting(state: MapState, store: StoreId, live: Live): Step
   }
 }
 
-/** Marks stores whose lease ran out as down, and replaces them as primary where a live store can serve (amendment 14). */
+/**
+ * Marks stores whose lease ran out as down, and replaces them as primary where a live store can serve (amendment 14).
+ */
 export function* applyExpire(state: MapState, command: Expire): Steps<CommandResult> {
   const expired: StoreId[] = []
   for (const { store, counter } of command.stores) {

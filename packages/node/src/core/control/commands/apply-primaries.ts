@@ -20,9 +20,9 @@ export function* applyPromote(state: MapState, command: Promote): Steps<CommandR
 }
 
 /**
- * A primary releases extents (amendments 14 and 18). It stays primary where no other store can serve. A primary that lost
- * committed data, or whose store failed, also leaves the in-sync set where another trusted member exists (A2.8-4); without
- * one, the extent of a primary that lost committed data waits.
+ * A primary releases extents (amendments 14 and 18). It stays primary where no other store can serve. A primary that
+ * lost committed data, or whose store failed, also leaves the in-sync set where another trusted member exists (A2.8-4);
+ * without one, the extent of a primary that lost committed data waits.
  *
  * Only a slow primary continues in the same epoch, so a late duplicate of its release could take effect. Such a release
  * therefore names one revision of the record, and raises it where it has no other effect (amendment 38).
@@ -52,7 +52,10 @@ export function* applyRelease(state: MapState, command: Release): Steps<CommandR
   return done(overtaken ? { overtaken } : {})
 }
 
-/** A slow store also leaves the set, or the next primary would wait for the same disk: from the level at which all builds do it. */
+/**
+ * A slow store also leaves the set, or the next primary would wait for the same disk: from the level at which all
+ * builds do it.
+ */
 function reasonOf({ featureLevel }: MapState, { reason }: Release): Reason {
   if (reason === 'behind' || reason === 'poisoned') return 'suspect'
   return reason === 'slow' && featureLevel >= FEATURES.slowLeaves ? 'slow' : 'released'

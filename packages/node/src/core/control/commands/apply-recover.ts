@@ -3,8 +3,8 @@ import type { MapState } from '../map/index.ts'
 import { type CommandResult, done, refused, type Steps } from './command-result.ts'
 
 /**
- * Part of a map that was rebuilt from extent heads (A2.18-3). Refused once a store has registered: from then on only control
- * changes the map.
+ * Part of a map that was rebuilt from extent heads (A2.18-3). Refused once a store has registered: from then on only
+ * control changes the map.
  */
 export function* applyRecover(state: MapState, command: Extract<Command, { do: 'recover' }>): Steps<CommandResult> {
   if ([...state.nodes.values()].some((node) => node.state !== 'down'))

@@ -6,13 +6,15 @@ import { type CommandResult, done, type Steps } from './command-result.ts'
 import type { Live } from './epochs.ts'
 
 /**
- * A store that compared all its suspect replicas is trusted again, in the incarnation that registered as suspect (A2.17-4): after a
- * restart it would register as trusted.
+ * A store that compared all its suspect replicas is trusted again, in the incarnation that registered as suspect
+ * (A2.17-4): after a restart it would register as trusted.
  */
 
 type ClearSuspicion = Extract<Command, { do: 'clear-suspicion' }>
 
-/** The command that a renewal calls for; undefined where it does not say `cleared`, or the command would change nothing. */
+/**
+ * The command that a renewal calls for; undefined where it does not say `cleared`, or the command would change nothing.
+ */
 export function clearSuspicion(
   state: MapState,
   { store, counter, cleared }: Renew,
@@ -22,7 +24,9 @@ export function clearSuspicion(
   return { do: 'clear-suspicion', store, counter, live: live() }
 }
 
-/** The store is suspect in this very incarnation, by its own finding alone, and no other store took over its address. */
+/**
+ * The store is suspect in this very incarnation, by its own finding alone, and no other store took over its address.
+ */
 function mayBeCleared(state: MapState, { store, counter }: Pick<ClearSuspicion, 'store' | 'counter'>): boolean {
   const node = state.nodes.get(store)
   if (node?.trust !== 'suspect' || node.incarnation.counter !== counter) return false

@@ -9,8 +9,8 @@ export interface SetResult {
 }
 
 /**
- * Outcome of one command. A refused command changed nothing. `message` and `hint` are sentences for users; programs branch
- * on `code`.
+ * Outcome of one command. A refused command changed nothing. `message` and `hint` are sentences for users; programs
+ * branch on `code`.
  */
 export interface CommandResult {
   readonly code: ErrorCode

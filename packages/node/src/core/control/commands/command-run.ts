@@ -4,8 +4,8 @@ import type { CommandResult } from './command-result.ts'
 import { commandSteps } from './reducer.ts'
 
 /**
- * Applies one command in pieces, since some touch too many extents for one turn of the event loop. Until it is done the map
- * is of no revision and must not be read. The result does not depend on the pieces.
+ * Applies one command in pieces, since some touch too many extents for one turn of the event loop. Until it is done the
+ * map is of no revision and must not be read. The result does not depend on the pieces.
  */
 export class CommandRun {
   private readonly state: MapState
@@ -17,8 +17,8 @@ export class CommandRun {
   }
 
   /**
-   * Continues for `budget` extents at most. `result`: undefined until the command is applied. `spent`: extents that were
-   * visited, at least one.
+   * Continues for `budget` extents at most. `result`: undefined until the command is applied. `spent`: extents that
+   * were visited, at least one.
    */
   continue(budget: number): { readonly result: CommandResult | undefined; readonly spent: number } {
     for (let spent = 1; ; spent++) {

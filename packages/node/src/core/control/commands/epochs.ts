@@ -3,8 +3,8 @@ import { epochOf, invariant, NO_INCARNATION } from '@ashlar/proto'
 import { type MapState, putExtentRecord, replaceInSync, type Sets, volumeOfExtent, without } from '../map/index.ts'
 
 /**
- * Chooses primaries, and is the only place that raises an epoch (amendment 7). A function raises the epoch if and only if it
- * names a primary.
+ * Chooses primaries, and is the only place that raises an epoch (amendment 7). A function raises the epoch if and only
+ * if it names a primary.
  *
  * Rules: CTL-2, amendments 2, 11, 14 and 15.
  */
@@ -15,9 +15,13 @@ export type Reason =
   | 'lease-over'
   /** It released the extent: it stays in sync, and continues if no other store can serve. */
   | 'released'
-  /** It released the extent because its disk hangs or it reaches no replica: it leaves a set that stays at minInSync. */
+  /**
+   * It released the extent because its disk hangs or it reaches no replica: it leaves a set that stays at minInSync.
+   */
   | 'slow'
-  /** It returned as a new incarnation with its data: it stays in sync, and is named again if no other store can serve. */
+  /**
+   * It returned as a new incarnation with its data: it stays in sync, and is named again if no other store can serve.
+   */
   | 'restarted'
   /** It is suspect: it leaves every set that has another trusted member. */
   | 'suspect'
@@ -31,8 +35,8 @@ export function firstEpoch(state: MapState): Epoch {
 }
 
 /**
- * True when, by the map, the incarnation that the record names can still serve the epoch. A suspect store serves only by
- * forced promotion, or to reconcile an extent of suspect stores.
+ * True when, by the map, the incarnation that the record names can still serve the epoch. A suspect store serves only
+ * by forced promotion, or to reconcile an extent of suspect stores.
  */
 export function primaryStands(
   state: Pick<MapState, 'nodes' | 'forced'>,
@@ -47,7 +51,10 @@ export function primaryStands(
   )
 }
 
-/** The primary lost committed data and released the extent while no other store could serve (A2.8-4): no incarnation leads it. */
+/**
+ * The primary lost committed data and released the extent while no other store could serve (A2.8-4): no incarnation
+ * leads it.
+ */
 export function gaveUp({ primary }: ExtentRecord): boolean {
   return primary.counter === NO_INCARNATION
 }
@@ -58,8 +65,8 @@ export function reasonToReplace(state: MapState, record: ExtentRecord): Reason {
 }
 
 /**
- * The primary lost committed data, and no other store can serve. It stays assigned, since its copy is better than none, but no
- * incarnation of it leads until a better store returns or an operator forces a promotion.
+ * The primary lost committed data, and no other store can serve. It stays assigned, since its copy is better than none,
+ * but no incarnation of it leads until a better store returns or an operator forces a promotion.
  */
 export function leaveWithoutPrimary(state: MapState, id: ExtentId): void {
   const record = state.extents.get(id)
@@ -68,8 +75,8 @@ export function leaveWithoutPrimary(state: MapState, id: ExtentId): void {
 }
 
 /**
- * Replaces the primary of one extent and returns true if another store may take over. Otherwise the record stays (CTL-3: also
- * with a last member that is dead) and the extent waits.
+ * Replaces the primary of one extent and returns true if another store may take over. Otherwise the record stays
+ * (CTL-3: also with a last member that is dead) and the extent waits.
  */
 export function replacePrimary(state: MapState, id: ExtentId, reason: Reason, live: Live): boolean {
   const record = state.extents.get(id)
@@ -108,8 +115,8 @@ function setsWithoutOld(record: ExtentRecord, reason: Reason, minInSync: number)
 }
 
 /**
- * Amendment 2: when no in-sync member can serve, an eligible store may take over. Eligible stores exist only below minInSync,
- * where nothing is acknowledged, so they hold every acknowledged write.
+ * Amendment 2: when no in-sync member can serve, an eligible store may take over. Eligible stores exist only below
+ * minInSync, where nothing is acknowledged, so they hold every acknowledged write.
  */
 function promoteEligible(
   state: MapState,
@@ -126,9 +133,9 @@ function promoteEligible(
 }
 
 /**
- * Amendment 11: a suspect store leaves every set that has another trusted member, even one that is down: the extent then waits
- * for that member instead of being served by a suspect store. A suspect store also yields to an eligible one, which holds
- * every acknowledged write (CTL-2); a store that lost data stays until one of them can serve.
+ * Amendment 11: a suspect store leaves every set that has another trusted member, even one that is down: the extent
+ * then waits for that member instead of being served by a suspect store. A suspect store also yields to an eligible
+ * one, which holds every acknowledged write (CTL-2); a store that lost data stays until one of them can serve.
  */
 function leaveToTrusted(state: MapState, record: ExtentRecord, minInSync: number): boolean {
   const old = record.primary.store
@@ -144,9 +151,9 @@ function leaveToTrusted(state: MapState, record: ExtentRecord, minInSync: number
 }
 
 /**
- * The suspect stores to reconcile when an extent has no others left (A2.17-3): members, and stores that were taken out as
- * suspect, since each may hold what the others lost. Undefined while a trusted store counts, even if it is down, and where the
- * last primary released the extent after it lost data (A2.8-4). Removed stores are excluded.
+ * The suspect stores to reconcile when an extent has no others left (A2.17-3): members, and stores that were taken out
+ * as suspect, since each may hold what the others lost. Undefined while a trusted store counts, even if it is down, and
+ * where the last primary released the extent after it lost data (A2.8-4). Removed stores are excluded.
  */
 export function suspectsLeft(
   state: { readonly nodes: MapState['nodes']; readonly gone: ReadonlySet<StoreId> },
@@ -164,8 +171,8 @@ export function canBeMerged(state: MapState, record: ExtentRecord, live: Live): 
 }
 
 /**
- * Amendment 11: names a suspect member that reconciles what all suspect stores hold, and serves the result. A write may have
- * been lost by all of them, so a new timeline begins as with a forced promotion.
+ * Amendment 11: names a suspect member that reconciles what all suspect stores hold, and serves the result. A write may
+ * have been lost by all of them, so a new timeline begins as with a forced promotion.
  */
 export function mergeSuspects(state: MapState, record: ExtentRecord, live: Live): boolean {
   if (primaryStands(state, record) || !canBeMerged(state, record, live)) return false
@@ -230,8 +237,8 @@ export function isTrusted(state: Pick<MapState, 'nodes'>, store: StoreId): boole
 }
 
 /**
- * Names the same primary in an epoch above one that a store promised and this map never named (amendment 35). The mark of a
- * forced promotion or reconciliation moves along, since a suspect primary leads only by that mark.
+ * Names the same primary in an epoch above one that a store promised and this map never named (amendment 35). The mark
+ * of a forced promotion or reconciliation moves along, since a suspect primary leads only by that mark.
  */
 export function nameAbove(state: MapState, id: ExtentId, promised: Epoch): void {
   const record = state.extents.get(id)
@@ -241,7 +248,9 @@ export function nameAbove(state: MapState, id: ExtentId, promised: Epoch): void 
   if (mark?.epoch === record.epoch) state.putForced({ ...mark, epoch })
 }
 
-/** Names a primary: the only statement that raises an epoch. `counter`: NO_INCARNATION where none may lead the epoch. */
+/**
+ * Names a primary: the only statement that raises an epoch. `counter`: NO_INCARNATION where none may lead the epoch.
+ */
 function namePrimary(
   state: MapState,
   record: ExtentRecord,

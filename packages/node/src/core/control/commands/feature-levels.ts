@@ -4,8 +4,8 @@ import type { MapState } from '../map/index.ts'
 import { type CommandResult, done, refused } from './command-result.ts'
 
 /**
- * Feature levels (amendment 24): control uses a new feature only once every node has reported that it supports its level.
- * FEATURE_LEVEL lists what each level adds.
+ * Feature levels (amendment 24): control uses a new feature only once every node has reported that it supports its
+ * level. FEATURE_LEVEL lists what each level adds.
  */
 
 /** First level at which a command may be proposed; every build knows the others. */
@@ -48,8 +48,8 @@ export interface WaitedFor {
 }
 
 /**
- * The level that every node has reported to this leader, and the stores that keep it below `wanted`. A node that is down must
- * return and report, or be declared removed, since it may return with an older build.
+ * The level that every node has reported to this leader, and the stores that keep it below `wanted`. A node that is
+ * down must return and report, or be declared removed, since it may return with an older build.
  */
 export function knownToAll(
   state: MapState,

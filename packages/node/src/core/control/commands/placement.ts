@@ -18,9 +18,9 @@ export function placeable(state: MapState, { live, filling = [] }: Candidates): 
 }
 
 /**
- * Assigns stores to new extents: the `replicas` stores with the fewest replicas, of which the one that leads the fewest extents
- * becomes primary. A hash of extent and store breaks ties: the partners of one store are spread over all others, so that many
- * sources take part in rebuilding it. Deterministic in its arguments.
+ * Assigns stores to new extents: the `replicas` stores with the fewest replicas, of which the one that leads the fewest
+ * extents becomes primary. A hash of extent and store breaks ties: the partners of one store are spread over all
+ * others, so that many sources take part in rebuilding it. Deterministic in its arguments.
  */
 export class Placement {
   private readonly stores: readonly StoreId[]

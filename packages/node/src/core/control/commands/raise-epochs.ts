@@ -6,8 +6,8 @@ import { type CommandResult, done, type Steps } from './command-result.ts'
 import { nameAbove, primaryStands } from './epochs.ts'
 
 /**
- * Epochs that stores promised and this log never named (amendment 35): most voters were rolled back. No store can lead an epoch
- * below a promise, so control continues above it.
+ * Epochs that stores promised and this log never named (amendment 35): most voters were rolled back. No store can lead
+ * an epoch below a promise, so control continues above it.
  */
 
 type RaiseEpochs = Extract<Command, { do: 'raise-epochs' }>

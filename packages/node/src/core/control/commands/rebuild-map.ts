@@ -44,8 +44,8 @@ export interface SurvivingStore {
 }
 
 /**
- * How an extent was found. `certain`: every store that may hold an acknowledged write is given, and one of them is trusted.
- * `doubtful`: all are given, and all are suspect. `uncertain`: some are absent.
+ * How an extent was found. `certain`: every store that may hold an acknowledged write is given, and one of them is
+ * trusted. `doubtful`: all are given, and all are suspect. `uncertain`: some are absent.
  */
 export type Certainty = 'certain' | 'doubtful' | 'uncertain' | 'missing'
 
@@ -83,9 +83,9 @@ const SPARE_VOLUMES = 1024
 const ENTRY_EXTENTS = 256
 
 /**
- * Rebuilds the map from the heads of surviving stores (A2.18-3), under a new cluster generation, which fences promises and
- * undelivered messages of older ones. The record with the highest (generation, revision) of an extent counts. Deterministic
- * in its argument.
+ * Rebuilds the map from the heads of surviving stores (A2.18-3), under a new cluster generation, which fences promises
+ * and undelivered messages of older ones. The record with the highest (generation, revision) of an extent counts.
+ * Deterministic in its argument.
  */
 export function rebuildMap(stores: readonly SurvivingStore[]): RebuiltMap {
   const generation =

@@ -41,8 +41,8 @@ const APPLY: { readonly [Name in Command['do']]: Apply<Name> } = {
 }
 
 /**
- * Applies one committed command to the map, in place. Deterministic: the same commands give the same map on every voter. A
- * refused command changes nothing; its result says why.
+ * Applies one committed command to the map, in place. Deterministic: the same commands give the same map on every
+ * voter. A refused command changes nothing; its result says why.
  */
 export function applyCommand(state: MapState, command: Command): CommandResult {
   const steps = commandSteps(state, command)

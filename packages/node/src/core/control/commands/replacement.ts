@@ -5,8 +5,8 @@ import type { Steps } from './command-result.ts'
 import { placeable, Spares } from './placement.ts'
 
 /**
- * Ends every command: assignments of removed stores go to other stores once there are any, and a store that no extent names
- * leaves the map.
+ * Ends every command: assignments of removed stores go to other stores once there are any, and a store that no extent
+ * names leaves the map.
  */
 export function* tidyUp(state: MapState, command: Command): Steps {
   if (state.gone.size > 0 && 'live' in command) yield* replaceRemoved(state, command)
@@ -15,8 +15,8 @@ export function* tidyUp(state: MapState, command: Command): Steps {
 }
 
 /**
- * Gives each assignment of a removed store that is neither in sync nor eligible there to the store with the fewest replicas,
- * of those with enough space.
+ * Gives each assignment of a removed store that is neither in sync nor eligible there to the store with the fewest
+ * replicas, of those with enough space.
  */
 function* replaceRemoved(state: MapState, command: Extract<Command, { live: readonly StoreId[] }>): Steps {
   const live = command.do === 'register' ? [...command.live, command.store] : command.live

@@ -4,7 +4,10 @@ import { type CommandResult, CommandRun } from '../commands/index.ts'
 import type { LogEntry, ProposalId } from '../log/index.ts'
 import { MapState } from '../map/index.ts'
 
-/** Extents that commands visit between two ticks: 10 to 30 ms of one core, so that the event loop is not blocked for 50 ms. */
+/**
+ * Extents that commands visit between two ticks: 10 to 30 ms of one core, so that the event loop is not blocked for 50
+ * ms.
+ */
 export const EXTENTS_PER_TICK = 2048
 
 interface Current {
@@ -16,8 +19,8 @@ interface Current {
 type OnApplied = (ctx: Context, entry: LogEntry, proposal: ProposalId | undefined, result: CommandResult) => void
 
 /**
- * Applies committed entries to the map, a limited number of extents between two ticks: a larger command continues at the next
- * tick. Until then the map contains half of a change, so messages to the leader are deferred.
+ * Applies committed entries to the map, a limited number of extents between two ticks: a larger command continues at
+ * the next tick. Until then the map contains half of a change, so messages to the leader are deferred.
  */
 export class Applier {
   private readonly extentsPerTick: number
@@ -52,7 +55,9 @@ export class Applier {
     this.proceed(ctx, this.left)
   }
 
-  /** Begins to apply an entry. Finishes the previous one at once, which does not occur with a log that calls `hasRoom`. */
+  /**
+   * Begins to apply an entry. Finishes the previous one at once, which does not occur with a log that calls `hasRoom`.
+   */
   apply(ctx: Context, entry: LogEntry, proposal: ProposalId | undefined): void {
     this.proceed(ctx, Number.POSITIVE_INFINITY)
     this.current = { run: new CommandRun(this.mapState, entry.command), entry, proposal }

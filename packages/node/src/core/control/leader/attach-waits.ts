@@ -25,16 +25,17 @@ export interface AttachWait<Answer> {
 }
 
 /**
- * An attachment is complete once every primary of the volume's extents has renewed its lease at the revision of the attachment
- * or later, or its lease ran out (A2.11-1): from then on no primary assigns a seq under an older generation. An extent without
- * a primary does not block it, since its next primary reads the generation from the map before it serves.
+ * An attachment is complete once every primary of the volume's extents has renewed its lease at the revision of the
+ * attachment or later, or its lease ran out (A2.11-1): from then on no primary assigns a seq under an older generation.
+ * An extent without a primary does not block it, since its next primary reads the generation from the map before it
+ * serves.
  */
 export class AttachWaits<Answer> {
   private waits: AttachWait<Answer>[] = []
 
   /**
-   * Begins to wait once the attachment is committed. `holdsLease`: the store's lease may still hold. False: there is no primary
-   * to wait for, and the attachment is complete.
+   * Begins to wait once the attachment is committed. `holdsLease`: the store's lease may still hold. False: there is no
+   * primary to wait for, and the attachment is complete.
    */
   begin(
     state: MapState,

@@ -36,9 +36,10 @@ const PAUSE_MS = 500
  * The leader of control: changes the map through the log, keeps leases and responds to nodes. Each decision becomes a
  * command, and only committed commands change the map. The node machine calls `endStep` after each of its steps.
  *
- * Promises: the response to a renewal follows a read-index round that began after the renewal arrived, and the map changes
- * up to the revision that it names; none is sent while an expiry of the store is pending (amendment 3). A store expires only
- * after a whole lease and the drift margin without a renewal, counted by this process while it ran (CTL-7).
+ * Promises: the response to a renewal follows a read-index round that began after the renewal arrived, and the map
+ * changes up to the revision that it names; none is sent while an expiry of the store is pending (amendment 3). A store
+ * expires only after a whole lease and the drift margin without a renewal, counted by this process while it ran
+ * (CTL-7).
  */
 export class ControlLeader {
   /** What nodes send to the leader of control. */
@@ -101,7 +102,7 @@ export class ControlLeader {
     return this.applier.state
   }
 
-  // ---- inputs ----------------------------------------------------------------------------------------------------
+  // ---- inputs ------------------------------------------------------------------------------------------------------
 
   onMessage(ctx: Context, link: Link, message: ToLeader): void {
     if (this.applier.isWhole) handle(ControlLeader.handlers, this, ctx, link, message)
@@ -163,7 +164,7 @@ export class ControlLeader {
     return this.attachments.views()
   }
 
-  // ---- registration and leases ---------------------------------------------------------------------------------------
+  // ---- registration and leases -------------------------------------------------------------------------------------
 
   private onRegister(ctx: Context, link: Link, message: Register): void {
     const requester = { link, request: message.request }
@@ -227,7 +228,7 @@ export class ControlLeader {
     if (this.leads) this.watchers.ask(ctx, this.state, link, message.have, message.watch)
   }
 
-  // ---- primaries and in-sync sets --------------------------------------------------------------------------------------
+  // ---- primaries and in-sync sets ----------------------------------------------------------------------------------
 
   /** Examines extents without a primary only after a store came or left, or the space of its disk changed. */
   private promoteWaiting(ctx: Context): void {
@@ -271,7 +272,7 @@ export class ControlLeader {
     this.proposeOnce(ctx, 'raise-epochs', () => raiseEpochs(ctx, this.state, message))
   }
 
-  // ---- volumes and attachments -----------------------------------------------------------------------------------------
+  // ---- volumes and attachments -------------------------------------------------------------------------------------
 
   private onAdmin(ctx: Context, requester: Requester, command: AdminCommand): void {
     const known = this.leads ? this.attachments.answerAtOnce(ctx, this.state, command) : undefined
@@ -295,7 +296,7 @@ export class ControlLeader {
     }
   }
 
-  // ---- the log -----------------------------------------------------------------------------------------------------------
+  // ---- the log -----------------------------------------------------------------------------------------------------
 
   propose(ctx: Context, command: Command, pending: Pending): void {
     const early = tooEarly(this.state, command)

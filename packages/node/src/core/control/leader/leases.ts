@@ -27,8 +27,8 @@ const QUIET_MS = 2 * TIMERS.renewMs + TIMERS.tickMs
 type Reported = Pick<Renew, 'freeBytes' | 'space' | 'level'>
 
 /**
- * Leases as the leader counts them: from the receipt of a renewal, and longer than their holders by a drift margin (A2.3-1).
- * They are in memory only; a new leader first grants every store a whole lease (CTL-7).
+ * Leases as the leader counts them: from the receipt of a renewal, and longer than their holders by a drift margin
+ * (A2.3-1). They are in memory only; a new leader first grants every store a whole lease (CTL-7).
  */
 export class Leases {
   private readonly leases = new Map<StoreId, Lease>()
@@ -93,8 +93,8 @@ export class Leases {
   }
 
   /**
-   * Extends leases after a pause of this process, in which it received nothing. A store that renewed since then gets no more
-   * than a whole lease, or its failure would be noticed later by the length of the pause.
+   * Extends leases after a pause of this process, in which it received nothing. A store that renewed since then gets no
+   * more than a whole lease, or its failure would be noticed later by the length of the pause.
    */
   extendAll(pauseMs: Millis, now: Millis): void {
     for (const lease of this.leases.values())

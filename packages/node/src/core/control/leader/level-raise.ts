@@ -32,8 +32,8 @@ export class LevelRaise {
   }
 
   /**
-   * The raise to propose now, if any. Checked once for each renewal interval, until the level is the highest of this build. Not
-   * while a registration is pending, since its node may support less.
+   * The raise to propose now, if any. Checked once for each renewal interval, until the level is the highest of this
+   * build. Not while a registration is pending, since its node may support less.
    */
   due(ctx: Context, state: MapState, members: Members, leases: Leases, pending: PendingResponses): Raise | undefined {
     if (state.featureLevel >= this.knows || ctx.now < this.lookAt) return undefined

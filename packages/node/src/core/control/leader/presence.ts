@@ -10,8 +10,8 @@ type Detach = Extract<Command, { do: 'detach' }>
 const LOOK_MS = 1000
 
 /**
- * Presence of the holders of volumes, in the leader's memory. It only frees their slots: fencing is what stops an ended session
- * from writing (A2.11-9). A leader counts silence from its election, or from the end of its last pause.
+ * Presence of the holders of volumes, in the leader's memory. It only frees their slots: fencing is what stops an ended
+ * session from writing (A2.11-9). A leader counts silence from its election, or from the end of its last pause.
  */
 export class Presence {
   private heardAt = new Map<SessionId, Millis>()

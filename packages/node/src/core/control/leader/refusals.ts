@@ -3,8 +3,8 @@ import type { Pending } from './pending-proposals.ts'
 import type { Responses } from './responses.ts'
 
 /**
- * Responds that this process does not lead; the command may still take effect. A change of a set gets no response: its sender
- * repeats it at the next leader, and must not take this for a refusal.
+ * Responds that this process does not lead; the command may still take effect. A change of a set gets no response: its
+ * sender repeats it at the next leader, and must not take this for a refusal.
  */
 export function refuse(responses: Responses, pending: Pending): void {
   switch (pending.kind) {

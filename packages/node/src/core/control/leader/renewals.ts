@@ -17,7 +17,8 @@ interface HeldRenewal extends Renewal {
 }
 
 /**
- * Renewals without a response: each waits for a read-index round that began after it arrived, which they share (amendment 3).
+ * Renewals without a response: each waits for a read-index round that began after it arrived, which they share
+ * (amendment 3).
  */
 export class Renewals {
   private held: HeldRenewal[] = []

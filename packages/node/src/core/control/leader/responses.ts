@@ -5,8 +5,8 @@ import type { CommandResult, SetResult } from '../commands/index.ts'
 import type { Requester } from './pending-proposals.ts'
 
 /**
- * Responses of the leader, sent after the map changes of the same step: on one link, a response follows the revision that it
- * names.
+ * Responses of the leader, sent after the map changes of the same step: on one link, a response follows the revision
+ * that it names.
  */
 export class Responses {
   private waiting: { readonly link: Link; readonly message: Message }[] = []

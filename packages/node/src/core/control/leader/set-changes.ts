@@ -16,7 +16,9 @@ interface LeaderPort {
   propose(ctx: Context, command: Command, pending: Pending): void
 }
 
-/** Changes of in-sync sets that primaries request: proposed at once, or deferred while the stores that leave may return. */
+/**
+ * Changes of in-sync sets that primaries request: proposed at once, or deferred while the stores that leave may return.
+ */
 export class SetChanges {
   private readonly leader: LeaderPort
   private readonly deferred = new DeferredShrinks()

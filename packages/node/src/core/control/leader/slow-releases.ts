@@ -10,8 +10,8 @@ interface Tries {
 }
 
 /**
- * Amendment 18: control tries each member once for an extent that slow primaries release, then leaves the last one. Without
- * this memory an extent with slow members only would move between them, with a new epoch each time.
+ * Amendment 18: control tries each member once for an extent that slow primaries release, then leaves the last one.
+ * Without this memory an extent with slow members only would move between them, with a new epoch each time.
  */
 export class SlowReleases {
   private readonly tries = new Map<ExtentId, Tries>()

@@ -4,9 +4,9 @@ import type { ControlLog } from '../log/index.ts'
 import { latestSuccessor, type MapState } from '../map/index.ts'
 
 /**
- * Replaces a voter that lost its directory by the new store that took over its name or address (amendment 15), before a second
- * loss costs the majority. One step at a time: the new store becomes a learner, a voter once it has caught up, and the old one
- * leaves. `isHere`: the store renewed with this leader.
+ * Replaces a voter that lost its directory by the new store that took over its name or address (amendment 15), before a
+ * second loss costs the majority. One step at a time: the new store becomes a learner, a voter once it has caught up,
+ * and the old one leaves. `isHere`: the store renewed with this leader.
  */
 export function repairVoters(
   ctx: Context,
@@ -32,8 +32,8 @@ export function repairVoters(
 }
 
 /**
- * The store at the address of a voter that bootstrapped the cluster and never registered: such a voter is not in the map and
- * has no successor there.
+ * The store at the address of a voter that bootstrapped the cluster and never registered: such a voter is not in the
+ * map and has no successor there.
  */
 function tenantOf(state: MapState, { store, address }: Voter): StoreId | undefined {
   if (state.nodes.has(store)) return undefined

@@ -14,8 +14,8 @@ export type MembersChange =
   | { readonly do: 'remove'; readonly store: StoreId }
 
 /**
- * The replicated log of control, as its leader uses it. Implementations: `RaftMachine`, and `SoloLog` with one voter. Callbacks
- * come from `endStep` and from inputs of the log, never from `propose` or `readIndex`.
+ * The replicated log of control, as its leader uses it. Implementations: `RaftMachine`, and `SoloLog` with one voter.
+ * Callbacks come from `endStep` and from inputs of the log, never from `propose` or `readIndex`.
  */
 export interface ControlLog {
   /** True while this store may propose and begin read-index rounds. */

@@ -25,8 +25,8 @@ export interface Candidates {
 }
 
 /**
- * Commands of the control log. A command contains everything that its outcome depends on besides the map, so that applying
- * the log gives the same map everywhere. Append-only: the meaning of a command never changes.
+ * Commands of the control log. A command contains everything that its outcome depends on besides the map, so that
+ * applying the log gives the same map everywhere. Append-only: the meaning of a command never changes.
  */
 export type Command =
   | { readonly do: 'found'; readonly cluster: ClusterId; readonly voters: readonly Voter[] }
@@ -64,7 +64,10 @@ export type Command =
       readonly extents: readonly {
         readonly extent: ExtentId
         readonly epoch: Epoch
-        /** The release applies to this revision of the record only (amendment 38). Absent below that level, or if not `slow`. */
+        /**
+         * The release applies to this revision of the record only (amendment 38). Absent below that level, or if not
+         * `slow`.
+         */
         readonly revision?: number
         /** Members that released it as slow a short while ago: not chosen as primary (amendment 18). */
         readonly avoid?: readonly StoreId[]
@@ -113,7 +116,10 @@ export type Command =
       readonly do: 'raise-epochs'
       readonly extents: readonly { readonly extent: ExtentId; readonly epoch: Epoch; readonly promised: Epoch }[]
     }
-  /** A store that registered as suspect compared all its suspect replicas: this incarnation is trusted from here on (A2.17-4). */
+  /**
+   * A store that registered as suspect compared all its suspect replicas: this incarnation is trusted from here on
+   * (A2.17-4).
+   */
   | (Candidates & { readonly do: 'clear-suspicion'; readonly store: StoreId; readonly counter: number })
   /** The first entry of each leader: commits the entries of earlier terms, and changes nothing. */
   | { readonly do: 'begin-term' }

@@ -1,6 +1,6 @@
 /**
- * The state machine's side of snapshots; without it the log grows without bound. A snapshot is written and read in slices, one
- * a tick, because encoding a large state at once would block the event loop.
+ * The state machine's side of snapshots; without it the log grows without bound. A snapshot is written and read in
+ * slices, one a tick, because encoding a large state at once would block the event loop.
  */
 export interface SnapshotPort {
   /** The state after the last delivered entry; later entries do not change it. */

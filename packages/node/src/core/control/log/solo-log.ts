@@ -7,8 +7,8 @@ import type { Command, LogEntry, Members } from './log-entry.ts'
 const SOLO_TERM = 1
 
 /**
- * A control log with one voter: an entry is committed once it is on this store's stable storage, and not before (as in etcd
- * issue 14370). The only voter always leads, so that a read-index round needs no other store.
+ * A control log with one voter: an entry is committed once it is on this store's stable storage, and not before (as in
+ * etcd issue 14370). The only voter always leads, so that a read-index round needs no other store.
  */
 export class SoloLog implements ControlLog {
   private readonly listener: ControlLogListener

@@ -1,9 +1,9 @@
 import { invariant } from '@ashlar/proto'
 
 /**
- * Plain values as bytes, for snapshots: booleans, numbers, strings, arrays, and objects without their absent fields. A string,
- * or a list of field names, is written once and then by its number: records that repeat stores take a tenth of JSON and an
- * eighth of MessagePack (decision 11). Numbers of tags never change.
+ * Plain values as bytes, for snapshots: booleans, numbers, strings, arrays, and objects without their absent fields. A
+ * string, or a list of field names, is written once and then by its number: records that repeat stores take a tenth of
+ * JSON and an eighth of MessagePack (decision 11). Numbers of tags never change.
  */
 const FALSE = 1
 const TRUE = 2

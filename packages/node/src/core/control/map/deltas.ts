@@ -26,8 +26,8 @@ export interface DeltaSource {
   readonly forced: ReadonlyMap<ExtentId, ForcedPromotion>
   readonly removedVolumes: Tombstones
   /**
-   * Stores that left the map, with the revision if it is still known. Those without one go into every delta, where a repetition
-   * has no effect.
+   * Stores that left the map, with the revision if it is still known. Those without one go into every delta, where a
+   * repetition has no effect.
    */
   readonly removedNodes: ReadonlyMap<StoreId, number> | ReadonlySet<StoreId>
   /** Removed stores that some extent still names. */

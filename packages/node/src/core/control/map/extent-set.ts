@@ -4,8 +4,8 @@ import { type ExtentId, extentId, extentIndexOf, type VolumeId, volumeOf } from 
 const WORD_BITS = 30
 
 /**
- * A set of extents that iterates in ascending order, so that no decision depends on the order of insertion. One bit for each
- * extent, since a store may hold tens of thousands and one command may move all of them.
+ * A set of extents that iterates in ascending order, so that no decision depends on the order of insertion. One bit for
+ * each extent, since a store may hold tens of thousands and one command may move all of them.
  */
 export class ExtentSet {
   private readonly volumes = new Map<VolumeId, { readonly words: number[]; size: number }>()

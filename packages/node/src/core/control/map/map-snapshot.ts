@@ -28,8 +28,8 @@ export function generationOfSnapshot(bytes: Uint8Array): number {
 }
 
 /**
- * Writes the map in slices: the number of the format, then rows of (section, value). It writes the state at the moment of
- * construction, since records are never changed in place.
+ * Writes the map in slices: the number of the format, then rows of (section, value). It writes the state at the moment
+ * of construction, since records are never changed in place.
  */
 export class MapSnapshotWriter implements SnapshotWriter {
   private readonly sections: readonly MapRows[]

@@ -22,10 +22,11 @@ import { RecentChanges } from './recent-changes.ts'
 export type Unstamped<T> = Omit<T, 'changedAt'>
 
 /**
- * Control's map: the result of applying the log from its start. Only the reducer changes it. Records are immutable, so that
- * deltas share them.
+ * Control's map: the result of applying the log from its start. Only the reducer changes it. Records are immutable, so
+ * that deltas share them.
  *
- * The first change of a command begins a revision, and all changes of the command have it: one delta contains all of them.
+ * The first change of a command begins a revision, and all changes of the command have it: one delta contains all of
+ * them.
  */
 export class MapState {
   cluster: ClusterId | undefined
@@ -99,7 +100,7 @@ export class MapState {
     return this.recent.after(revision)
   }
 
-  // ---- snapshots -------------------------------------------------------------------------------------------------
+  // ---- snapshots ---------------------------------------------------------------------------------------------------
 
   /** The whole state between two commands; later commands do not change the result. */
   rows(): MapRows[] {
@@ -164,7 +165,7 @@ export class MapState {
     }
   }
 
-  // ---- changes, by the reducer only ------------------------------------------------------------------------------
+  // ---- changes, by the reducer only --------------------------------------------------------------------------------
 
   /** Ends a command: the next change begins a new revision. Returns the extents whose epoch was raised. */
   endCommand(): readonly ExtentId[] {

@@ -16,8 +16,9 @@ export function volumeOfExtent(state: MapState, extent: ExtentRecord): VolumeRec
 }
 
 /**
- * The sets after `inSync` replaced the old in-sync set (CTL-5). Below minInSync nothing is acknowledged without the stores that
- * left, so they stay eligible; at minInSync and above there are no eligible stores. `forget`: suspect stores, never eligible.
+ * The sets after `inSync` replaced the old in-sync set (CTL-5). Below minInSync nothing is acknowledged without the
+ * stores that left, so they stay eligible; at minInSync and above there are no eligible stores. `forget`: suspect
+ * stores, never eligible.
  */
 export function replaceInSync(
   before: Sets,
@@ -49,7 +50,9 @@ export function putExtentRecord(state: MapState, record: Omit<Unstamped<ExtentRe
   return state.putExtent({ id, revision, epoch, primary, inSync, eligible, assigned })
 }
 
-/** Members of `set` in the order of `order`. Returns `set` itself where it is so already: records share what they can. */
+/**
+ * Members of `set` in the order of `order`. Returns `set` itself where it is so already: records share what they can.
+ */
 function inOrderOf(order: readonly StoreId[], set: readonly StoreId[]): readonly StoreId[] {
   if (set === order || set.length === 0) return set
   let at = -1
@@ -62,8 +65,8 @@ function inOrderOf(order: readonly StoreId[], set: readonly StoreId[]): readonly
 }
 
 /**
- * Amendment 15: a new store takes over the assignments of the one whose name or address it took over, in every extent where
- * the old one is neither in sync nor eligible.
+ * Amendment 15: a new store takes over the assignments of the one whose name or address it took over, in every extent
+ * where the old one is neither in sync nor eligible.
  */
 function withSuccessors(state: MapState, record: Omit<Unstamped<ExtentRecord>, 'revision'>): readonly StoreId[] {
   if (state.successors.size === 0) return record.assigned

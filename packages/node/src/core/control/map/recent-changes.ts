@@ -5,7 +5,8 @@ const KEPT_EXTENTS = 131_072
 const KEPT_REVISIONS = 4096
 
 /**
- * Extents that the latest revisions changed, so that a watcher that is a little behind gets a delta without a scan of the map.
+ * Extents that the latest revisions changed, so that a watcher that is a little behind gets a delta without a scan of
+ * the map.
  */
 export class RecentChanges {
   /** Revisions that changed extents, ascending, with the extents: each once a revision. */

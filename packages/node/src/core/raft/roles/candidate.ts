@@ -4,8 +4,8 @@ import { isMajority } from '../members.ts'
 import type { Core, Role } from './role.ts'
 
 /**
- * Asks for votes: first whether the others would give one (pre-vote), which changes nothing anywhere, then in earnest in
- * a new term. Its own vote counts when it is durable. Who did not answer is asked again, since answers get lost.
+ * Requests votes: first a pre-vote, which changes nothing, then a vote in a new term. Its own vote counts once it is
+ * durable. Requests without a response are repeated.
  */
 export class Candidate implements Role {
   readonly name = 'candidate'
@@ -55,7 +55,8 @@ export class Candidate implements Role {
   onTick(ctx: Context, pauseMs: Millis): void {
     this.deadline += pauseMs
     if (ctx.now >= this.deadline) {
-      // Its vote may never be durable, and each term more would depose whoever was elected meanwhile once the disk answers.
+      // Its vote may never be durable, and each term more would depose whoever was elected meanwhile once the disk
+      // answers.
       if (this.core.diskHangs(ctx.now)) return this.core.follow(ctx, this.core.term, undefined)
       return this.core.campaign(ctx, { pre: true, transfer: false })
     }

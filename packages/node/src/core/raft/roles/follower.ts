@@ -6,8 +6,8 @@ import { SnapshotReceiver } from '../snapshot-receiver.ts'
 import type { Core, Role } from './role.ts'
 
 /**
- * Takes what the leader of its term sends. A voter that hears of none for long enough asks whether the others would vote
- * for it; a learner, a removed store and one that does not know the members yet wait.
+ * Follows the leader of its term. A voter without a leader for an election timeout begins a pre-vote; a learner, a
+ * removed store and one without members wait.
  */
 export class Follower implements Role {
   readonly name = 'follower'
@@ -56,7 +56,9 @@ export class Follower implements Role {
     this.deadline = this.nextDeadline(ctx)
   }
 
-  /** The connection to a store closed: if it led, there is nothing to wait for. The others decide whether that is so. */
+  /**
+   * The connection to a store closed: if it led, there is nothing to wait for. The others decide whether that is so.
+   */
   onPeerLost(ctx: Context, store: StoreId): void {
     if (store !== this.leader) return
     this.leader = undefined
@@ -65,8 +67,9 @@ export class Follower implements Role {
   }
 
   /**
-   * Learners never lead, and a voter whose disk hangs could keep no promise of a leader (amendment 28). A voter that an uncommitted entry removes still may: the voters that are left may need it, since
-   * their logs may be behind its own (Ongaro's thesis, section 4.2.2).
+   * Learners never lead, and a voter whose disk hangs could keep no promise of a leader (amendment 28). A voter that an
+   * uncommitted entry removes still may: the voters that are left may need it, since their logs may be behind its own
+   * (Ongaro's thesis, section 4.2.2).
    */
   private mayCampaign(ctx: Context): boolean {
     const { log, self, recovering } = this.core

@@ -8,25 +8,25 @@ import { Reads } from '../reads.ts'
 import type { FollowerView } from '../view.ts'
 import type { Core, Role } from './role.ts'
 
-/** After so many heartbeats without an answer a part of a snapshot is sent again: it may only wait behind bulk, and adds to that. */
+/** Heartbeats without a response after which a part of a snapshot is sent again: it may only be queued behind bulk. */
 const PATIENT_BEATS = 5
 
 /**
- * Brings its log to every member, says what is committed, and proves with rounds of heartbeats that it still leads. It
- * steps down when it hears no majority for an election timeout: one that cannot receive would hold everybody up.
+ * Replicates its log to every member, announces what is committed, and proves with rounds of heartbeats that it still
+ * leads. It steps down when it hears no majority for an election timeout.
  */
 export class Leader implements Role {
   readonly name = 'leader'
   readonly leader: StoreId
   readonly reads: Reads = new Reads()
-  /** The first entry of this term. Once it is handed over everything that any leader ever committed is. */
+  /** The first entry of this term. Its delivery follows that of everything that earlier leaders committed. */
   readonly beginIndex: number
   private readonly core: Core
   private readonly followers = new Map<StoreId, Progress>()
   private round = 0
   private heartbeatAt: Millis
   private transfer: { readonly to: StoreId; readonly until: Millis } | undefined
-  /** Voters that were to take over since the disk hangs, and did not. */
+  /** Voters that did not take over although the disk hangs. */
   private readonly triedToLeave = new Set<StoreId>()
 
   constructor(core: Core, ctx: Context) {
@@ -99,8 +99,8 @@ export class Leader implements Role {
   onPersisted(): void {}
 
   /**
-   * What this store cannot save it never hands over, so that control decides and answers nothing although a majority has every
-   * entry. One of those leads from now on, if it can (amendment 28): each voter that has the whole log is asked in turn.
+   * With a disk that hangs nothing is delivered here, so that control decides nothing although a majority has every
+   * entry. Leadership is offered in turn to each voter that has the whole log (amendment 28).
    */
   private leaveIfDiskHangs(ctx: Context): void {
     if (!this.core.diskHangs(ctx.now)) return this.triedToLeave.clear()
@@ -135,7 +135,7 @@ export class Leader implements Role {
     this.sendLeadNow(heartbeat)
   }
 
-  // ---- what a majority has -------------------------------------------------------------------------------------------
+  // ---- what a majority has -----------------------------------------------------------------------------------------
 
   /** Commits what a majority has on stable storage, from its own term only (Raft section 5.4.2, figure 8). */
   advanceCommit(): void {
@@ -162,7 +162,7 @@ export class Leader implements Role {
     return now - heard < options.electionMinMs
   }
 
-  // ---- followers -----------------------------------------------------------------------------------------------------
+  // ---- followers ---------------------------------------------------------------------------------------------------
 
   /** One progress for each member: an unreachable one begins at nothing and counts for nothing. */
   private followMembers(ctx: Context): void {
@@ -202,8 +202,9 @@ export class Leader implements Role {
   }
 
   /**
-   * To one that is being filled: parts of a snapshot wait behind bulk (amendment 36), and it must not campaign meanwhile. Every
-   * log agrees with this one before its first entry, so that it is no question about what the follower has.
+   * To one that is being filled: parts of a snapshot wait behind bulk (amendment 36), and it must not campaign
+   * meanwhile. Every log agrees with this one before its first entry, so that it is no question about what the follower
+   * has.
    */
   private sendHeartbeat(to: StoreId): void {
     const { commit } = this.core.log

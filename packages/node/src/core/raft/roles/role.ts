@@ -4,17 +4,17 @@ import type { RaftLog } from '../log.ts'
 import type { RaftOptions } from '../options.ts'
 import type { Outgoing, RoleName } from '../types.ts'
 
-/** What a role sees of the machine that it is a role of. */
+/** What a role uses of its machine. */
 export interface Core {
   readonly self: StoreId
   readonly options: RaftOptions
   readonly log: RaftLog
   readonly term: number
-  /** This store lost what it may have acknowledged, and does not have it back yet: it gives no vote and leads nobody. */
+  /** This store lost entries that it may have acknowledged: it neither votes nor leads. */
   readonly recovering: boolean
   /** Term and vote, as they are now, are on stable storage. */
   readonly hardStateDurable: boolean
-  /** The disk under the log does not answer: what this store would promise as leader or candidate it could not keep. */
+  /** The disk of the log hangs: as leader or candidate this store could not make anything durable. */
   diskHangs(now: Millis): boolean
   /** The message leaves once everything that was changed before it is durable. */
   send(message: Outgoing): void
@@ -34,10 +34,10 @@ export interface Core {
 export interface Role {
   readonly name: RoleName
   readonly leader: StoreId | undefined
-  /** This store has a leader that it heard of late, or leads: it helps nobody to become one. */
+  /** This store leads, or heard a leader of late: it does not vote for another. */
   hearsLeader(now: Millis): boolean
   onMessage(ctx: Context, message: RaftMessage): void
-  /** `pauseMs`: how long this process stood still before this tick; timers of that time prove nothing. */
+  /** `pauseMs`: length of a pause of this process before this tick, which extends timers. */
   onTick(ctx: Context, pauseMs: Millis): void
   /** Something became durable. */
   onPersisted(ctx: Context): void
