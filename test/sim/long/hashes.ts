@@ -41,7 +41,7 @@ export function readHashes(file: string): Hashes {
   const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
   return new Map(
     lines.map((line) => {
-      const [, seed, hash] = /^(\d+) ([0-9a-f]{16})$/.exec(line) ?? []
+      const [, seed, hash] = /^(\d+) ((?:[0-9a-f]{16})+)$/.exec(line) ?? []
       if (seed === undefined || hash === undefined) throw new UsageError(`${file}: not a line of hashes: ${line}`)
       return [Number(seed), hash]
     }),
