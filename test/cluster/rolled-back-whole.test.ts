@@ -59,7 +59,7 @@ test('a lone voter whose whole data directory was rolled back on the same boot d
     await rollBack(cluster, node, () => cluster.healthy('demo', 60_000, node.api))
     cluster.start(node.id)
     const log = join(cluster.directory, 'logs', `${node.id}-again.log`)
-    const refusal = /the control log in \S+ is an old copy: this store wrote entry \d+ of term \d+, as \S+ tells/
+    const refusal = /the control log in \S+ is an old copy: this store wrote entry \d+ of term \d+, according to \S+/
     await eventually('it refuses to start', async () => (refusal.test(await readFile(log, 'utf8')) ? true : undefined))
     await cluster.ended(node.id)
 

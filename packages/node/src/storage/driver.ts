@@ -25,7 +25,7 @@ export interface StorageDriver {
   space(): Promise<DiskSpace>
   /** Gives the space of deleted keys in the range back to the file system; may take long. */
   compact(range: KeyRange): Promise<void>
-  /** Facts for metrics, by name; empty where a driver has none. */
+  /** Statistics for metrics, by name; empty where a driver has none. */
   statistics(): Readonly<Record<string, number>>
   /** Resolves after every call before it has settled. */
   close(): Promise<void>

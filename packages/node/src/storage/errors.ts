@@ -8,17 +8,17 @@ export function driverClosedError(): AshlarError {
 /** Every `apply` after a failed one: what is on stable storage is unknown until the store is opened again. */
 export function driverPoisonedError(cause: unknown): AshlarError {
   return new AshlarError('INTERNAL', 'an earlier write to this store failed, so it takes no further ones', {
-    hint: 'Look for a full or failing disk, then restart the node: it opens the store again and compares it with its peers.',
+    hint: 'Check for a full or failing disk, then restart the node: it opens the store again and compares it with its peers.',
     cause,
   })
 }
 
-/** The data directory cannot be used as it is; `what` is one sentence, `hint` says what a person can do. */
+/** The data directory cannot be used as it is; `what` is one sentence, `hint` tells the operator what to do. */
 export function unusableStoreError(what: string, hint: string, cause?: unknown): AshlarError {
   return new AshlarError('CONFLICT', what, cause === undefined ? { hint } : { hint, cause })
 }
 
-/** Bytes on disk that this software cannot have written; `what` names the file or key. */
+/** Bytes on disk that no version of this software writes; `what` names the file or key. */
 export function corruptStoreError(what: string, cause?: unknown): AshlarError {
   const hint =
     'Do not repair it. Move the data directory away and start the node over an empty one: its replicas are copied from the others.'

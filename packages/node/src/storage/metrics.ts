@@ -7,7 +7,7 @@ export interface StoreMetrics {
   checkpoints: number
   /** Leaves of versions that had to be read from disk. */
   leafLoads: number
-  /** Leaves whose versions on disk had another digest than the one kept for them. */
+  /** Leaves whose versions on disk did not match their stored digest. */
   leafMismatches: number
   blocksRead: number
   damagedBlocksFound: number

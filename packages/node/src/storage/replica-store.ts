@@ -59,10 +59,10 @@ export class ReplicaStore implements Store {
   readonly #dropper: Dropper
   readonly #checkpointer: Checkpointer
   readonly #identity: IdentityKeeper
-  /** Reads and deletions on their way: `close` waits for them. */
+  /** Reads and deletions in progress: `close` waits for them. */
   readonly #running = new Set<Promise<void>>()
   readonly #repairLimit: RepairLimit
-  /** What a scrub reads this store through. */
+  /** The view of this store for the scrub. */
   readonly scrubbed: ScrubSource
   #failure: { readonly cause: unknown } | undefined
   readonly #failed = Promise.withResolvers<void>()
@@ -90,7 +90,7 @@ export class ReplicaStore implements Store {
       journalStart: opened.journalStart,
     }
     this.#checkpointer = new Checkpointer(this.#queue, checkpointed, tuning, () => metrics.checkpoints++)
-    this.#identity = new IdentityKeeper(this.#queue, identity, () => this.#answer({ type: 'store-cleared' }))
+    this.#identity = new IdentityKeeper(this.#queue, identity, () => this.#report({ type: 'store-cleared' }))
     this.#leaves = new LeafCache(driver, tuning.leafCapacity, {
       loaded: () => {
         metrics.leafLoads = this.#leaves.loads
@@ -109,7 +109,7 @@ export class ReplicaStore implements Store {
       replicas,
       run,
       load: (replica, blocks) => this.#loadBlocks(replica, blocks),
-      onDamaged: (extent, blocks) => this.#answer({ type: 'damage-found', extent, blocks }),
+      onDamaged: (extent, blocks) => this.#report({ type: 'damage-found', extent, blocks }),
       onLost: (replica, reason) => this.#onLost(reason, [replica.extent]),
     })
     const onDropped = (extent: ExtentId) => this.#checkpointer.state.deletedTombstones.add(extent)
@@ -122,7 +122,7 @@ export class ReplicaStore implements Store {
   }
 
   execute(effect: StoreEffect): void {
-    // Once it failed or closes nothing completes, so that nothing needs to begin.
+    // A store that failed or closes completes nothing.
     if (this.#stopped) return
     switch (effect.type) {
       case 'commit':
@@ -153,7 +153,7 @@ export class ReplicaStore implements Store {
     return this.#identity.saveCluster(cluster, voters, founded)
   }
 
-  /** What the driver says of itself, for metrics; empty once it is closed. */
+  /** Statistics of the driver, for metrics; empty once it is closed. */
   statistics(): Readonly<Record<string, number>> {
     return this.#driver.statistics()
   }
@@ -253,7 +253,7 @@ export class ReplicaStore implements Store {
     for (const block of blocks) replica.assertBlocks(block, 1)
     this.#run(async () => {
       const loaded = await this.#loadBlocks(replica, blocks)
-      this.#answer({ type: 'loaded', token, blocks: loaded })
+      this.#report({ type: 'loaded', token, blocks: loaded })
     })
   }
 
@@ -265,7 +265,7 @@ export class ReplicaStore implements Store {
       invariant(loaded !== undefined, 'a load of one block gives one block')
       const { version: base, damaged } = loaded
       const bytes = damaged ? NO_BYTES : applyPatches(loaded.bytes, replica.blockSizeBytes, patches)
-      this.#answer({ type: 'merged', token, base, damaged, bytes, checksum: damaged ? 0 : crc32(bytes) })
+      this.#report({ type: 'merged', token, base, damaged, bytes, checksum: damaged ? 0 : crc32(bytes) })
     })
   }
 
@@ -280,7 +280,7 @@ export class ReplicaStore implements Store {
     return result.blocks
   }
 
-  /** Takes its place in the queue: digests are those of every change before it, built or not yet. */
+  /** Queued behind earlier changes, so that digests include all of them. */
   #digests({ token, extent }: EffectOf<'digests'>): void {
     const { digests } = this.#replica(extent)
     let root: Uint8Array = NO_BYTES
@@ -300,7 +300,7 @@ export class ReplicaStore implements Store {
     const replica = this.#replica(extent)
     this.#run(async () => {
       const found = await readVersions(this.#leaves, replica, leaves, this.#identity.trustNow)
-      if (found !== undefined) this.#answer({ type: 'versions', token, leaves: found })
+      if (found !== undefined) this.#report({ type: 'versions', token, leaves: found })
     })
   }
 
@@ -309,7 +309,7 @@ export class ReplicaStore implements Store {
     replica.assertBlocks(firstBlock, blocks)
     this.#run(async () => {
       const runs = await readAllocation(this.#leaves, replica, firstBlock, blocks, this.#identity.trustNow)
-      if (runs !== undefined) this.#answer({ type: 'allocation', token, runs })
+      if (runs !== undefined) this.#report({ type: 'allocation', token, runs })
     })
   }
 
@@ -321,7 +321,7 @@ export class ReplicaStore implements Store {
     if (change.marked) this.#identity.clearSuspicion(change.extent, batch)
   }
 
-  /** Keeps what is known of the volume of a replica on disk, for a map that was lost (amendment 16). */
+  /** Stores the shape of the volume on disk, to rebuild a lost map from (amendment 16). */
   #noteVolume(replica: LocalReplica, record: HeadRecord | undefined, batch: Batch): void {
     const id = volumeOf(replica.extent)
     const before = this.#volumes.get(id)
@@ -336,14 +336,14 @@ export class ReplicaStore implements Store {
     batch.operations.push(putVolume(id, value))
   }
 
-  /** So much rot may have taken what nobody has read yet (A2.6-4). A life that is suspect as it is goes on: its end would help nobody. */
+  /** Blocks that were not read yet may be damaged too (A2.6-4). A store that is suspect already goes on: restarting it gains nothing. */
   #onRepaired(): void {
     this.metrics.damagedBlocksRepaired++
     if (!this.#repairLimit.noteRepair()) return
     this.#onLost(TOO_MANY_REPAIRS, this.#replicas.keys(), this.#identity.trustNow === 'trusted')
   }
 
-  /** Versions were lost or damaged on disk: what is there counts, and a comparison has to bring the rest back. */
+  /** Versions were lost or damaged on disk: the store keeps the rest, and a comparison restores them. */
   #onMismatch(replica: LocalReplica, table: LeafTable): void {
     this.metrics.leafMismatches++
     replica.adoptLeaf(table)
@@ -351,9 +351,9 @@ export class ReplicaStore implements Store {
     this.#onLost(reason, [replica.extent])
   }
 
-  /** The machines learn it once the next opening would: what they do about it is to open anew. */
+  /** Reports it once it is on stable storage, where the next opening finds it: the machines then reopen the store. */
   #onLost(reason: string, extents: Iterable<ExtentId>, leaves = true): void {
-    this.#identity.suspect(reason, extents, leaves ? () => this.#answer({ type: 'store-suspect', reason }) : noop)
+    this.#identity.suspect(reason, extents, leaves ? () => this.#report({ type: 'store-suspect', reason }) : noop)
   }
 
   #onSynced(batch: Batch, seconds: number): void {
@@ -382,14 +382,14 @@ export class ReplicaStore implements Store {
     return replica
   }
 
-  #answer(input: Parameters<Complete>[0]): void {
-    // In a turn of its own, so that an error of the machine is the machine's and not one of reading.
+  #report(input: Parameters<Complete>[0]): void {
+    // In a microtask of its own, so that an error of the machine is not taken for a failed read.
     queueMicrotask(() => {
       if (this.#failure === undefined) this.#complete(input)
     })
   }
 
-  /** Runs something that reads; a failure to read fails the store, a broken promise of our own code the process. */
+  /** Runs work that reads; a failed read fails the store. */
   #run(work: () => Promise<void>): void {
     const running = work().catch((error: unknown) => this.#queue.fail(error))
     this.#running.add(running)

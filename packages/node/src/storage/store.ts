@@ -2,7 +2,7 @@ import type { ClusterId, Incarnation, StoreId, Trust, Voter } from '@ashlar/prot
 import type { Effect, Input, StoredReplica } from '../core/machine.ts'
 import type { SpaceView } from './space/free-space.ts'
 
-/** The effects that a store carries out, each answered by its completion input. */
+/** The effects that a store executes; each ends in its completion input. */
 export type StoreEffect = Extract<
   Effect,
   {
@@ -33,7 +33,7 @@ export interface Store {
   /** Writes cluster and voters into the identity, synced. */
   saveCluster(cluster: ClusterId, voters: readonly Voter[], founded: boolean): Promise<void>
   space(): SpaceView
-  /** Waits for what is on its way, checkpoints, writes the clean-shutdown flag, closes the driver. */
+  /** Waits for work in progress, checkpoints, writes the clean-shutdown flag, closes the driver. */
   close(): Promise<void>
 }
 
@@ -41,7 +41,7 @@ export interface StoreIdentity {
   readonly store: StoreId
   readonly incarnation: Incarnation
   readonly trust: Trust
-  /** Why the store does not believe itself in this life; undefined where it does. */
+  /** Why the store is suspect in this incarnation; undefined for a trusted one. */
   readonly suspicion: string | undefined
   readonly cluster: ClusterId | undefined
   readonly voters: readonly Voter[]

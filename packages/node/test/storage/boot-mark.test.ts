@@ -60,7 +60,7 @@ async function wentBack(): Promise<void> {
   await cp(join(parent, 'copy'), store, { recursive: true })
 }
 
-const OLD_COPY = /is an old copy: this store wrote entry 0 of term 3, as \S+marks\S+ tells/
+const OLD_COPY = /is an old copy: this store wrote entry 0 of term 3, according to \S+marks\S+/
 
 describe('a mark outside of the data directory', () => {
   it('25: tells that a voter forgot what it said, at every start until others have filled its log', async () => {
@@ -103,7 +103,7 @@ describe('a mark outside of the data directory', () => {
     await wentBack()
     const [name] = await readdir(marks)
     assert.equal(name, STORE)
-    for (const damage of ['', 'nothing that anybody wrote', '{"cluster":1}', '{}']) {
+    for (const damage of ['', 'not JSON', '{"cluster":1}', '{}']) {
       await writeFile(join(marks, STORE), damage)
       assert.equal((await opened()).entries, 1)
     }
@@ -112,8 +112,8 @@ describe('a mark outside of the data directory', () => {
   })
 })
 
-describe('the directory of such marks', () => {
-  it('is the first of some places that this user has for itself', async () => {
+describe('the runtime directory', () => {
+  it('is the first of the candidates that only this user may write to', async () => {
     const file = join(parent, 'file')
     await writeFile(file, '')
     const open = join(parent, 'open')
@@ -127,7 +127,7 @@ describe('the directory of such marks', () => {
     assert.equal(await runtimeDirectory([good]), good, 'it is there by now')
     await assert.rejects(
       runtimeDirectory([missing, file, open, link]),
-      /ENOENT.*no directory.*others may write.*no directory/,
+      /ENOENT.*not a directory.*others may write.*not a directory/,
     )
   })
 })

@@ -131,7 +131,7 @@ describe('opening a data directory', () => {
     await writeFile(sidecar, '{"formatVersion":1}')
     await assert.rejects(openIt(), refusal(/does not hold a store id/))
     await writeFile(sidecar, '{"formatVersion":1,"store":"01a20d78-7db8-7259-a606-72b13002eabd"}')
-    await assert.rejects(openIt(), refusal(/database belongs to store .* but the sidecar file says/))
+    await assert.rejects(openIt(), refusal(/database belongs to store .* but the sidecar file names/))
     await writeFile(sidecar, good)
     await (await openIt()).store.close()
   })

@@ -25,7 +25,7 @@ export class Batch {
     this.operations.push({ type: 'del', key })
   }
 
-  /** What the journal says about one extent. */
+  /** The journal section of one extent. */
   section(extent: ExtentId): JournalSection {
     let section = this.#sections.get(extent)
     if (section === undefined) {

@@ -12,7 +12,7 @@ import type { CommitQueue } from './commit-queue.ts'
 export interface Checkpointed {
   /** Replicas that are on disk in the state of the newest batch that was built. */
   readonly replicas: Map<ExtentId, LocalReplica>
-  /** Tombstones of replicas whose keys are all deleted: no journal key behind the checkpoint names them any more. */
+  /** Tombstones of replicas whose keys are all deleted: no journal key after the checkpoint names them. */
   readonly deletedTombstones: Set<ExtentId>
   /** First journal key on disk. */
   journalStart: number
@@ -20,7 +20,7 @@ export interface Checkpointed {
 
 /**
  * Adds a checkpoint to a batch: heads, windows and digests that changed since the last one, as they are after every
- * batch before this one, and the end of the journal keys that told them.
+ * batch before this one, and deletes the journal keys that recorded them.
  */
 export function addCheckpoint(batch: Batch, state: Checkpointed, journalNext: number): void {
   invariant(batch.isEmpty, 'a checkpoint has a batch of its own: it writes no journal key for other changes')
@@ -68,7 +68,7 @@ export class Checkpointer {
     this.#queued = true
     this.#queue.push({
       bytes: 0,
-      // A batch of its own: it tells the state after every batch before it.
+      // A batch of its own: it holds the state after every batch before it.
       alone: true,
       ready: () => true,
       build: (batch) => addCheckpoint(batch, this.state, this.#queue.nextNumber),

@@ -34,7 +34,7 @@ const GATHER_LIMIT_MS = 10
  * at once cost LevelDB nearly twice the CPU a block. Entries are built and done strictly in the order in which they were
  * pushed; one that is not ready holds up those behind it.
  *
- * A batch costs LevelDB about the same whether it holds six blocks or sixteen, and whoever keeps N writes in flight sends the
+ * A batch costs LevelDB about the same whether it holds six blocks or sixteen, and a client with N writes in flight sends the
  * next N soon after the last batch ended. So a batch starts once it has as many entries as the last one had, or once as much
  * time has passed since that one ended as it took, at most GATHER_LIMIT_MS: throughput for at most twice the wait. One writer
  * that waits for each write never waits here, and neither does the first entry after a pause. All that one turn of the event
@@ -99,7 +99,7 @@ export class CommitQueue {
     this.#next = 0
     this.#stopGathering()
     this.#options.onFailed(error)
-    this.#tellIdlers()
+    this.#notifyIdle()
   }
 
   /** Resolves once nothing waits and nothing is in flight, or the queue failed. */
@@ -166,11 +166,11 @@ export class CommitQueue {
 
   #finish(built: readonly QueueEntry[]): void {
     for (const entry of built) entry.done()
-    if (this.isIdle) this.#tellIdlers()
+    if (this.isIdle) this.#notifyIdle()
     else this.wake()
   }
 
-  #tellIdlers(): void {
+  #notifyIdle(): void {
     for (const resolve of this.#idlers.splice(0)) resolve()
   }
 

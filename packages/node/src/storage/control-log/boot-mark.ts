@@ -17,17 +17,17 @@ export interface MarkedLog {
 }
 
 /**
- * What a store has said in the control log of its cluster, outside its data directory (A2.20-5): like last-mark.ts, but a
- * data directory that is put back whole does not take it along. One line of JSON in a file with the name of the store, so that
+ * The vote and last entry of a store in the control log, outside its data directory (A2.20-5): like last-mark.ts, but not
+ * replaced when an older copy of the data directory is put back. One line of JSON in a file with the name of the store, so that
  * two nodes of a machine have two, and a directory that is moved on its machine has the same. It is never synced: where
  * the place is in memory it lasts until the next boot, and what a crash keeps of it elsewhere is true all the same, since it is
  * written after what it stands for is durable. A mark that is missing or torn, of another cluster, or of a log that
- * `cluster recover` set aside since, says nothing.
+ * `cluster recover` set aside since, is ignored.
  */
 export class BootMark {
   readonly path: string
   readonly #log: MarkedLog
-  /** Logs that were set aside before this one: a recovery by a build that keeps the cluster's id is told by that alone. */
+  /** Logs that were set aside before this one: a recovery by a build that keeps the cluster's id shows in that alone. */
   readonly #earlierLogs: number
   readonly #stored: Stored | undefined
   #said: LogMark
@@ -59,12 +59,12 @@ export class BootMark {
     return this.#said
   }
 
-  /** The store had joined a cluster, and the data directory does not know of any. */
+  /** The store had joined a cluster, but the data directory belongs to none. */
   get isOfForgottenCluster(): boolean {
     return this.#stored !== undefined && this.#log.cluster() === undefined
   }
 
-  /** It only rises. A write that fails leaves a mark that says less: the log does not depend on it. */
+  /** It only rises. A failed write leaves an older mark: the log does not depend on it. */
   async write(mark: LogMark): Promise<void> {
     this.#said = newerMark(this.#said, mark)
     if (this.#failed) return

@@ -29,8 +29,8 @@ import { TermMark, termMarkPath } from './term-mark.ts'
 /**
  * The control log on disk: files named by the index of their first entry, each the 8 bytes `ASHLOG1\n` and then records
  * (record.ts); the term and vote (hard-state-file.ts); a snapshot (snapshot-file.ts); and what was synced last
- * (synced-hint.ts). Beside the directory: the highest term in which the store took part (term-mark.ts), and what it said in
- * that term (last-mark.ts).
+ * (synced-hint.ts). Beside the directory: the highest term in which the store took part (term-mark.ts), and its vote and last
+ * entry in that term (last-mark.ts).
  */
 export interface ControlLog {
   /** What the log held when it was opened: from index 1, or from the one after the snapshot's. */
@@ -44,7 +44,7 @@ export interface ControlLog {
    */
   append(entries: readonly LogEntry[]): Promise<void>
   /**
-   * Carries one request of raft out, its parts in order, each durable before the next. Resolves when all of it and every
+   * Executes one request of raft, its parts in order, each durable before the next. Resolves when all of it and every
    * call before it are on stable storage. The token is the caller's.
    */
   persist(request: Omit<PersistRequest, 'token'>): Promise<void>
@@ -59,7 +59,7 @@ export interface ControlLogOptions {
    * `recovering`, for them to fill. Otherwise that is an error, and not noticed only where nothing is left.
    */
   readonly shared: boolean
-  /** What the store said, outside of its data directory, where there is such a place. The log closes it. */
+  /** The mark outside of the data directory, where there is one. The log closes it. */
   readonly bootMark: BootMark | undefined
 }
 
@@ -81,7 +81,7 @@ export async function openControlLog(directory: string, options: Partial<Control
 }
 
 async function openMarked(directory: string, segmentBytes: number, marks: Marks, shared: boolean): Promise<ControlLog> {
-  // Who votes is not known to a directory that has not joined yet, so that nobody can be asked to fill its log.
+  // A directory that has not joined a cluster has no voters that could fill its log.
   if (marks.boot?.isOfForgottenCluster)
     throw oldCopyError(directory, marks, 'Put the newer data directory back, or start over an empty one.')
   if (!shared) return await openAlone(directory, segmentBytes, marks)
@@ -89,7 +89,7 @@ async function openMarked(directory: string, segmentBytes: number, marks: Marks,
     if (error instanceof AshlarError && error.code === 'INTERNAL') return undefined
     throw error
   })
-  // What was written before its marks was told to no other store; a log that is behind them is an old copy.
+  // Entries are sent to other stores only after their marks: a log that is behind the marks is an old copy.
   if (log !== undefined && !log.isBehind(marks)) {
     await marks.term.raise(log.hardState?.term ?? 0)
     return log
@@ -99,7 +99,7 @@ async function openMarked(directory: string, segmentBytes: number, marks: Marks,
   return await openWhole(directory, segmentBytes, marks)
 }
 
-/** Nobody else has what an old copy lacks, so that it is for people to decide. Without anything of a log its node waits. */
+/** No other store has what an old copy lacks, so an operator must decide. A node without any log waits. */
 async function openAlone(directory: string, segmentBytes: number, marks: Marks): Promise<ControlLog> {
   const log = await openWhole(directory, segmentBytes, marks)
   if (log.isEmpty || !log.isBehind(marks)) return log
@@ -112,9 +112,9 @@ async function openAlone(directory: string, segmentBytes: number, marks: Marks):
 }
 
 function oldCopyError(directory: string, marks: Marks, hint: string): AshlarError {
-  const { term, index } = saidBy(marks)
+  const { term, index } = newestMark(marks)
   const { said } = marks.last
-  const witness = said.term < term || said.index < index ? `, as ${marks.boot?.path} tells` : ''
+  const witness = said.term < term || said.index < index ? `, according to ${marks.boot?.path}` : ''
   return unusableStoreError(
     `the control log in ${directory} is an old copy: this store wrote entry ${index} of term ${Math.max(term, marks.term.term)}${witness}`,
     hint,
@@ -122,12 +122,12 @@ function oldCopyError(directory: string, marks: Marks, hint: string): AshlarErro
 }
 
 /**
- * Puts an empty log in the place of one that cannot be believed, which is kept beside it for people. What this store may have
- * said, it said in the term that it knows or that its mark tells, or before; it begins in the next one. A crash in between
- * leaves no log under its name, and the mark: recovery begins again.
+ * Replaces a damaged log by an empty one, and keeps it beside for an operator. The store may have voted in the term of the log
+ * or of its mark, or earlier, so it continues in the next term. A crash in between leaves the mark without a log: recovery
+ * begins again.
  */
 async function beginRecovery(directory: string, marks: Marks): Promise<void> {
-  const marked = Math.max(marks.term.term, saidBy(marks).term)
+  const marked = Math.max(marks.term.term, newestMark(marks).term)
   const known = await HardStateFile.open(directory).catch((error: unknown) => {
     if (marked === 0) throw error
     return undefined
@@ -173,13 +173,13 @@ async function openWhole(directory: string, segmentBytes: number, marks: Marks):
   return log
 }
 
-/** Cluster generation of a log (amendment 16), as far as a part of it tells. */
+/** Cluster generation of a log (amendment 16), from a part of it. */
 function generationOf(snapshot: Snapshot | undefined, entries: readonly LogEntry[]): number {
   const begun = entries.flatMap(({ command }) => (command.do === 'recover' ? [command.generation] : []))
   return Math.max(snapshot === undefined ? 0 : generationOfSnapshot(snapshot.state), ...begun)
 }
 
-/** Entries that follow the snapshot; undefined when the log is of another history, or ends before it. */
+/** Entries that follow the snapshot; undefined when the log is of another timeline, or ends before it. */
 function entriesAfter(snapshot: Snapshot | undefined, entries: readonly LogEntry[]): readonly LogEntry[] | undefined {
   const first = entries[0]?.index
   if (snapshot === undefined || first === undefined || first === snapshot.index + 1) return entries
@@ -204,7 +204,7 @@ interface Marks {
   readonly boot: BootMark | undefined
 }
 
-function saidBy({ last, boot }: Marks): LogMark {
+function newestMark({ last, boot }: Marks): LogMark {
   return newerMark(last.said, boot?.said ?? NO_LOG_MARK)
 }
 
@@ -224,7 +224,7 @@ class FileControlLog implements ControlLog {
   readonly #directory: string
   readonly #opened: Opened
   #generation: number
-  /** Last index once everything that was asked for is written. */
+  /** Last index once all requests are written. */
   #accepted: number
   #last: Promise<void> = Promise.resolve()
   #failure: { readonly cause: unknown } | undefined
@@ -255,11 +255,11 @@ class FileControlLog implements ControlLog {
     return this.#lastIndex === 0 ? term.term < last.said.term : this.#generation > last.generation
   }
 
-  /** Lacks something that this store has told others, as it was opened. */
+  /** Lacks entries or a vote that this store has sent to others, as of the opening. */
   isBehind(marks: Marks): boolean {
     if ((this.hardState?.term ?? 0) < marks.term.term) return true
     if (this.#lastIndex > 0 && this.#generation < marks.last.generation) return true
-    return isBehindMark(saidBy(marks), this.hardState, this.#lastIndex)
+    return isBehindMark(newestMark(marks), this.hardState, this.#lastIndex)
   }
 
   /** Of what is on stable storage. */
@@ -284,7 +284,7 @@ class FileControlLog implements ControlLog {
       this.#accepted = append.from - 1
       this.#accept(append.entries)
     }
-    return await this.#next(() => this.#executeEffects(request))
+    return await this.#next(() => this.#execute(request))
   }
 
   async close(): Promise<void> {
@@ -319,7 +319,7 @@ class FileControlLog implements ControlLog {
     return await written
   }
 
-  async #executeEffects(request: Omit<PersistRequest, 'token'>): Promise<void> {
+  async #execute(request: Omit<PersistRequest, 'token'>): Promise<void> {
     const { hardState, snapshot, append } = request
     const { segments, marks } = this.#opened
     this.#generation = Math.max(this.#generation, generationOf(snapshot, append?.entries ?? []))

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open as openFile, readFile } from 'node:fs/promises'
 
-/** Writes all of `bytes` at `position`; a short write is gone on with. */
+/** Writes all of `bytes` at `position`; a short write is continued. */
 export async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let written = 0; written < bytes.length; ) {
     const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, position + written)

@@ -43,7 +43,7 @@ export class HardStateFile {
     this.#generation = newest?.generation ?? 0
   }
 
-  /** Rejects with INTERNAL when both copies are damaged: the store may have voted, and nobody knows for whom. */
+  /** Rejects with INTERNAL when both copies are damaged: the store may have voted for an unknown candidate. */
   static async open(directory: string): Promise<HardStateFile> {
     const copies = await Promise.all(HARD_STATE_NAMES.map((name) => readIfThere(join(directory, name))))
     const valid = copies.flatMap((bytes) => decode(bytes) ?? [])

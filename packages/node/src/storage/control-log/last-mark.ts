@@ -9,8 +9,8 @@ import { syncDirectory } from '../files/directories.ts'
 import { openOrMake, readIfThere, writeAll } from './files.ts'
 
 /**
- * What this store has said in the newest term, beside the directory of the log like the mark of the term (term-mark.ts), which
- * stays as it is for builds that know no other. Written in place: what a crash tears says nothing. Big-endian:
+ * The vote and last entry of this store in the newest term, beside the directory of the log like the mark of the term (term-mark.ts), which
+ * stays as it is for builds that know no other. Written in place: a torn mark is ignored. Big-endian:
  *
  *    0  8   `ASHLAST1`
  *    8  u64 term
@@ -21,7 +21,7 @@ import { openOrMake, readIfThere, writeAll } from './files.ts'
  *   49  u32 crc32 of bytes 0 to 49
  *
  * `cluster recover` puts another log in the place of this one, in the next generation. Builds before this mark leave it beside
- * the new log: it is known by its generation, and says nothing about that one.
+ * the new log: its generation identifies it, and it is ignored.
  *
  * A term and a vote are synced. An entry's index is written with each append and synced once in `SYNCED_EVERY`: an old copy of
  * the log is found out to the entry, but after a loss of power meanwhile, when it may lack that many.
@@ -52,7 +52,7 @@ export class LastMark {
     this.#syncedIndex = said.index
   }
 
-  /** A mark that is missing, or does not match its checksum, says nothing. */
+  /** A mark that is missing, or does not match its checksum, is ignored. */
   static async open(directory: string): Promise<LastMark> {
     const path = lastMarkPath(directory)
     return new LastMark(path, decode(await readIfThere(path)))
@@ -62,12 +62,12 @@ export class LastMark {
     return this.#said
   }
 
-  /** Cluster generation of the log that it speaks of. */
+  /** Cluster generation of its log. */
   get generation(): number {
     return this.#generation
   }
 
-  /** It speaks of another log than the one that is there. */
+  /** The mark belongs to another log than the present one. */
   forget(): void {
     this.#said = NO_LOG_MARK
     this.#generation = 0

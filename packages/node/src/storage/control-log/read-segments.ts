@@ -94,7 +94,7 @@ function startOf(directory: string, first: number | undefined, covered: number):
 }
 
 interface ValidPart {
-  /** Index that the name of the file must tell. */
+  /** Index in the name of the file. */
   readonly first: number
   readonly chain: RecordChain
   /** Offset behind the last valid record. */

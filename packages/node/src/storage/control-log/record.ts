@@ -15,10 +15,10 @@ import type { Command, LogEntry } from '../../core/control/index.ts'
  *   36       body: the command in MessagePack
  *
  * The fourth field chains the records, so that one that was swapped for another of the same index is noticed. The place
- * tells a torn append, whose pages reached the disk in any order, from damage to one that was followed by another.
+ * distinguishes a torn append, whose pages reached the disk in any order, from damage to one that was followed by another.
  */
 export const RECORD_HEADER_BYTES = 36
-/** A longer body is not believed: commands are bounded by the control messages that carry them. */
+/** A longer body is damage: commands are bounded by the control messages that carry them. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024
 
 const packr = new Packr({ useRecords: false })
@@ -26,7 +26,7 @@ const packr = new Packr({ useRecords: false })
 /** What a record is checked against: the one before it. */
 export interface RecordChain {
   readonly index: number
-  /** First field of the record before; undefined when that is gone, and a snapshot stands for it. */
+  /** First field of the record before; undefined when a snapshot replaced that. */
   readonly checksum: number | undefined
 }
 
@@ -35,7 +35,7 @@ export const FIRST_RECORD: RecordChain = { index: 0, checksum: 0 }
 export interface ReadRecord {
   readonly entry: LogEntry
   readonly chain: RecordChain
-  /** First field of the record that this one says it follows. */
+  /** First field of the record that this one follows. */
   readonly before: number
   readonly place: number
   /** Offset behind the record. */

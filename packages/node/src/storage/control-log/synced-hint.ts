@@ -5,7 +5,7 @@ import { openOrMake, readIfThere, writeAll } from './files.ts'
 
 /**
  * The file `synced`: the last index that was on stable storage, as a u64 and its crc32. It is written after each sync and
- * not synced itself, so that it is never ahead of the records; it tells an acknowledged record that rotted at the very
+ * not synced itself, so that it is never ahead of the records; it distinguishes an acknowledged record that rotted at the very
  * end from a record that was being written when the power went.
  */
 export const SYNCED_NAME = 'synced'
@@ -18,7 +18,7 @@ export class SyncedHint {
     this.#handle = handle
   }
 
-  /** The index in the file; 0 when there is none that can be believed. */
+  /** The index in the file; 0 when it is missing or damaged. */
   static async read(directory: string): Promise<number> {
     const bytes = (await readIfThere(join(directory, SYNCED_NAME))) ?? Buffer.alloc(0)
     if (bytes.length !== SYNCED_BYTES || crc32(bytes.subarray(0, 8)) !== bytes.readUInt32BE(8)) return 0

@@ -5,9 +5,9 @@ import { syncDirectory } from '../files/directories.ts'
 import { readIfThere, writeAll } from './files.ts'
 
 /**
- * The highest term in which this store took part in the control log, beside the directory of the log and not in it: who lost
- * that directory, or brought an old copy of it back, may have voted and acknowledged more than it knows. Replaced whole, after
- * each change of the term and before anything of that term is told to others. Big-endian:
+ * The highest term in which this store took part in the control log, beside the directory of the log and not in it: a store
+ * that lost that directory, or has an old copy of it, may have voted and acknowledged more than its log shows. Replaced whole, after
+ * each change of the term and before anything of that term is sent to others. Big-endian:
  *
  *    0  8   `ASHTERM1`
  *    8  u64 term
@@ -31,7 +31,7 @@ export class TermMark {
     this.#term = term
   }
 
-  /** A mark that does not match its checksum says nothing: it was whole before, and what it was written for may be older. */
+  /** A mark that does not match its checksum is ignored. */
   static async open(directory: string): Promise<TermMark> {
     const path = termMarkPath(directory)
     return new TermMark(path, decode(await readIfThere(path)))

@@ -15,7 +15,7 @@ import { asBuffer, readU48, readU64, writeU32, writeU48, writeU64 } from './byte
  *   b extent48 block32           bytes of a block, exactly when its version is DATA
  *   d extent48 chunk32           digests of 256 leaves at the last checkpoint (digest-repository.ts)
  *   j batch64                    what one batch changed (journal-repository.ts)
- *   o volume32                   name and sizes of a volume, for a map that was lost (amendment 16)
+ *   o volume32                   name and sizes of a volume, to rebuild a lost map from (amendment 16)
  *   t extent48                   tombstone: the replica was dropped, its keys are being deleted; empty
  *   x extent48 block32           the block was found damaged; empty
  */

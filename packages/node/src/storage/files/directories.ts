@@ -1,7 +1,7 @@
 import { open as openFile, statfs } from 'node:fs/promises'
 import type { DiskSpace } from '../driver.ts'
 
-/** Room on the file system of a directory, as a process without privileges may use it. */
+/** Space on the file system of a directory, as available to a process without privileges. */
 export async function diskSpace(directory: string): Promise<DiskSpace> {
   const { bavail, blocks, bsize } = await statfs(directory)
   return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }

@@ -10,8 +10,8 @@ function candidates(): string[] {
 }
 
 /**
- * A directory outside every data directory for what need not outlive the boot of the machine. It belongs to this user and nobody
- * else may write to it: what lies there can keep a node from starting. Rejects when there is no such place.
+ * A directory outside every data directory, for files that need not outlive the boot of the machine. It belongs to this user,
+ * and no other user may write to it, since its files can keep a node from starting. Rejects when there is none.
  */
 export async function runtimeDirectory(places: readonly string[] = candidates()): Promise<string> {
   const problems: string[] = []
@@ -20,7 +20,7 @@ export async function runtimeDirectory(places: readonly string[] = candidates())
     if (problem === undefined) return place
     problems.push(`${place}: ${problem}`)
   }
-  throw new AshlarError('INTERNAL', `no place for marks of this boot: ${problems.join('; ')}`)
+  throw new AshlarError('INTERNAL', `no directory for marks of this boot: ${problems.join('; ')}`)
 }
 
 /** Why it cannot be used, or undefined. */
@@ -29,7 +29,7 @@ async function make(place: string): Promise<string | undefined> {
     if (error.code !== 'EEXIST') throw error
   })
   const found = await lstat(place)
-  if (!found.isDirectory()) return 'no directory'
+  if (!found.isDirectory()) return 'not a directory'
   const uid = process.getuid?.()
   if (uid !== undefined && found.uid !== uid) return 'belongs to another user'
   return (found.mode & 0o022) === 0 ? undefined : 'others may write to it'

@@ -5,7 +5,7 @@ import { type IdentityValue, readIdentity } from '../repositories/identity-repos
 
 /**
  * The identity that a database holds. Throws INTERNAL when there is none, and CONFLICT when it is not that of the store that
- * the sidecar file names. `database`: what people are told it is.
+ * the sidecar file names. `database`: its name in errors.
  */
 export async function requireIdentity(
   driver: StorageDriver,
@@ -16,7 +16,7 @@ export async function requireIdentity(
   if (identity === undefined) throw corruptStoreError(`${database} holds no identity of a store`)
   if (expected !== undefined && identity.store !== expected) {
     throw unusableStoreError(
-      `${database} belongs to store ${identity.store}, but the sidecar file says ${expected}`,
+      `${database} belongs to store ${identity.store}, but the sidecar file names ${expected}`,
       'Directories of two stores were mixed: put each back in its place. Never edit either id.',
     )
   }

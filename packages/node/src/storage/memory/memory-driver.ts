@@ -6,7 +6,7 @@ import { SortedMap } from './sorted-map.ts'
 /** What a memory driver writes to. It outlives the driver, as a disk outlives the process. */
 export class MemoryDisk {
   readonly entries: SortedMap = new SortedMap()
-  /** What `space` says; tests set it. */
+  /** What `space` returns; tests set it. */
   freeBytes: Bytes = 64 * GIB
   totalBytes: Bytes = 64 * GIB
 }

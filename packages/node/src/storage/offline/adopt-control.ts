@@ -23,7 +23,7 @@ export interface NewCluster {
 }
 
 /**
- * Makes a store follow the control log of a new cluster: with `entries` it keeps that log, without it is told who does. A log
+ * Makes a store follow the control log of a new cluster: with `entries` it keeps that log, without it follows their keeper. A log
  * that it had is moved aside, never deleted. The log is on stable storage before the identity names it.
  */
 export async function adoptControl(
@@ -52,7 +52,7 @@ async function setAside({ store, control }: Layout, generation: number): Promise
       () => true,
       () => false,
     )
-  // The log goes last: after a crash in between marks without their log would tell of a log that was lost.
+  // The log goes last: after a crash in between marks without their log would look like a lost log.
   const partsOf = (path: string) => [termMarkPath(path), lastMarkPath(path), path]
   const isThere = async (path: string) => (await Promise.all(partsOf(path).map(exists))).includes(true)
   if (!(await isThere(control))) return

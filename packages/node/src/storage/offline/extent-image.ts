@@ -20,7 +20,7 @@ export interface ExtentSources {
   readonly leader: OfflineStore | undefined
   /** Every store with a replica of the extent, the leader among them. */
   readonly holders: readonly OfflineStore[]
-  /** Versions of a leaf of this store are others than its digest says: some were lost or rotted. */
+  /** Versions of a leaf of this store do not match its digest: some were lost or damaged. */
   readonly onMismatch: (store: OfflineStore, leaf: number) => void
 }
 
@@ -36,7 +36,7 @@ export interface ImageBlock {
   readonly lost: BlockVersion | undefined
 }
 
-/** Reads an extent leaf by leaf; blocks that no holder knows anything of are left out. */
+/** Reads an extent leaf by leaf; blocks that no holder has are left out. */
 export async function* imageBlocks(sources: ExtentSources): AsyncGenerator<ImageBlock> {
   const { extent, blockCount, holders } = sources
   for (let leaf = 0; leaf * LIMITS.leafBlocks < blockCount; leaf++) {
@@ -67,7 +67,7 @@ function imageBlock(
 ): ImageBlock {
   const copies = held.map((blocks) => blocks.get(block) ?? NOTHING)
   const led = leader === undefined ? undefined : copies[holders.indexOf(leader)]
-  // Bytes whose version was lost tell nothing of the block: any version that is known is better.
+  // Bytes without a version prove nothing about the block: any known version is better.
   const lostVersion = led?.damaged === true && led.version.kind === BLOCK_ABSENT
   const counts = led === undefined || lostVersion ? highest(copies) : led
   const same = copies.filter(({ version }) => sameVersion(version, counts.version))

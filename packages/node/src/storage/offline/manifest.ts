@@ -14,7 +14,7 @@ const LAST = 4
 const NEXT_FILE_NUMBER = 3
 
 /**
- * A manifest after which every file that LevelDB makes has `number` or a higher one, whatever the manifest said. Without it a
+ * A manifest after which every file that LevelDB makes has `number` or a higher one, whatever the manifest holds. Without it a
  * table could be written over one that a crash left behind: LevelDB does not know of those.
  */
 export function withNextFileNumber(manifest: Uint8Array, number: number): Buffer {
@@ -23,7 +23,7 @@ export function withNextFileNumber(manifest: Uint8Array, number: number): Buffer
   const edit = record(Buffer.from([NEXT_FILE_NUMBER, ...varint(number)]))
   const left = BLOCK_BYTES - (whole.length % BLOCK_BYTES)
   if (left >= edit.length) return Buffer.concat([whole, edit])
-  // Where a header fits there has to be a record: an edit that says nothing. What is left behind it is too short for one.
+  // Where a header fits there has to be a record: an empty edit. What is left behind it is too short for one.
   const filler = left < HEADER_BYTES ? Buffer.alloc(0) : record(Buffer.alloc(0))
   return Buffer.concat([whole, filler, Buffer.alloc(left - filler.length), edit])
 }

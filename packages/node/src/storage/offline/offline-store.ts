@@ -42,9 +42,9 @@ export async function openOffline(directory: string): Promise<OfflineStore> {
     driver = await openLevelDbDriver(scratch, LEVELDB_DEFAULTS)
     const identity = await requireIdentity(driver, store, `the database of ${directory}`)
     const recovered = await recover(driver)
-    const told = [...(await findEvidence(layout)), ...(await evidenceOf(join(scratch, 'LOG')))]
+    const lines = [...(await findEvidence(layout)), ...(await evidenceOf(join(scratch, 'LOG')))]
     // Lines that a node acted upon are part of its suspicion, for as long as that lasts.
-    const fresh = [...new Set(told)].filter((line) => !identity.knownEvidence.includes(line))
+    const fresh = [...new Set(lines)].filter((line) => !identity.knownEvidence.includes(line))
     const found = [...recovered.evidence, ...fresh]
     const { suspicion } = identity
     return {
@@ -66,7 +66,7 @@ export function isInUse(error: unknown): boolean {
   return false
 }
 
-/** People know the data directory, not the one of links. */
+/** Errors name the data directory instead of the scratch directory. */
 function namingDirectory(error: unknown, scratch: string, database: string): unknown {
   if (!(error instanceof AshlarError) || !error.message.includes(scratch)) return error
   const { code, message, hint } = error

@@ -13,7 +13,7 @@ import { withNextFileNumber } from './manifest.ts'
  *                         can start over it meanwhile
  *   MANIFEST-*            copied, with file numbers raised so far that nothing new has the name of a link (manifest.ts)
  *   CURRENT               copied, since LevelDB replaces it
- *   LOG, LOG.old          left out; what this opening tells is in a LOG of its own
+ *   LOG, LOG.old          left out; this opening writes a LOG of its own
  *
  * Whatever LevelDB writes lands beside the links, at most about two write buffers and what it compacts.
  */
@@ -35,7 +35,7 @@ export async function makeScratch(database: string): Promise<string> {
   const names = await readdir(source).catch((cause: NodeJS.ErrnoException) => {
     throw unusableStoreError(
       `the database in ${source} cannot be read: ${cause.code ?? cause.message}`,
-      'Name the data directory of a node, as --data-dir named it.',
+      'Name the data directory of a node, as given to --data-dir.',
       cause,
     )
   })
@@ -65,7 +65,7 @@ export async function removeScratch(scratch: string): Promise<void> {
   await rm(scratch, { recursive: true, force: true })
 }
 
-/** On a file system that is mounted read-only nobody can hold the lock, and LevelDB could not open its file. */
+/** On a read-only file system no process can hold the lock, and LevelDB could not open its file. */
 async function isWritable(path: string): Promise<boolean> {
   try {
     await (await openFile(path, 'r+')).close()

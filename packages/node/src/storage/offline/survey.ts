@@ -31,7 +31,7 @@ export async function surveyStore(directory: string): Promise<Survey> {
   }
 }
 
-/** What a store that is open for reading tells. */
+/** The survey of a store that is open for reading. */
 export function surveyOf({ directory, identity, recovered, evidence, inDoubt }: OfflineStore): Survey {
   const { store, cluster, formerClusters = [], voters, startCounter, featureLevel = 0 } = identity
   return {

@@ -4,7 +4,7 @@ import { syncDirectory } from '../files/directories.ts'
 import type { Layout } from './layout.ts'
 
 /**
- * LevelDB drops damaged records when it opens and tells so only in its text file LOG, which it renames to LOG.old and
+ * LevelDB drops damaged records when it opens and reports them only in its text file LOG, which it renames to LOG.old and
  * then overwrites at the next two openings (finding 4, leveldb finding 8). Files that were not read yet are therefore kept.
  *
  *   logs/000017.LOG        moved here before opening 17 and not read yet
@@ -12,9 +12,9 @@ import type { Layout } from './layout.ts'
  */
 const ENGINE_LOGS = ['LOG.old', 'LOG'] as const
 const MOVED = /^(\d{6,})\.(LOG(?:\.old)?)(\.read)?$/
-/** Files that were read and are kept for a person to look at. */
+/** Files that were read and are kept for an operator. */
 const KEPT_READ_FILES = 8
-/** What LevelDB writes when it leaves something out. */
+/** What LevelDB writes when it drops records. */
 const EVIDENCE = /dropping \d+ bytes|Corruption:/
 
 /** Moves the engine's LOG files away before it opens. */
@@ -30,7 +30,7 @@ export async function moveEngineLogs(layout: Layout): Promise<void> {
   await syncDirectory(layout.database)
 }
 
-/** Lines of every LOG not read yet, the current one included, that tell of something left out (A2.17-1). */
+/** Lines of every unread LOG, the current one included, that report dropped records (A2.17-1). */
 export async function findEvidence(layout: Layout): Promise<string[]> {
   const lines: string[] = []
   for (const name of await unreadFiles(layout.logs)) lines.push(...(await evidenceOf(join(layout.logs, name))))
@@ -38,7 +38,7 @@ export async function findEvidence(layout: Layout): Promise<string[]> {
   return lines
 }
 
-/** Marks the moved files as read, once what they told is on stable storage, and removes the oldest ones. */
+/** Marks the moved files as read, once their evidence is on stable storage, and removes the oldest ones. */
 export async function markEngineLogsRead(layout: Layout): Promise<void> {
   for (const name of await unreadFiles(layout.logs)) {
     await rename(join(layout.logs, name), join(layout.logs, `${name}.read`))
@@ -55,7 +55,7 @@ async function unreadFiles(directory: string): Promise<string[]> {
   return names.filter((name) => MOVED.test(name) && !name.endsWith('.read')).sort()
 }
 
-/** Lines of one LOG that tell of something left out; none when there is no such file. */
+/** Lines of one LOG that report dropped records; none when there is no such file. */
 export async function evidenceOf(path: string): Promise<string[]> {
   const text = await readFile(path, 'latin1').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return ''

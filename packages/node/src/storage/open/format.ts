@@ -85,7 +85,7 @@ export async function followFormat({ store, sidecar: path }: Layout, identity: I
   await syncDirectory(store)
 }
 
-/** The store id that the sidecar tells; throws when there is none, or of a newer format. */
+/** The store id of the sidecar; throws when there is none, or of a newer format. */
 export async function readSidecar(path: string): Promise<StoreId> {
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw unusableStoreError(

@@ -9,8 +9,8 @@ import { join } from 'node:path'
  *     logs/            LevelDB's LOG files of earlier openings
  *     control/         control log
  *     control.term     the highest term in which the store took part in it
- *     control.last     what it said in that term: its vote, and the last entry that it made durable
- *     ballast          room to open again after the disk was full
+ *     control.last     its vote in that term, and the last entry that it made durable
+ *     ballast          space to open again after the disk was full
  *
  * The rename happens inside the data directory and not beside it, because that is often a mount point.
  */

@@ -29,12 +29,12 @@ export interface OpenStoreOptions {
   readonly tuning?: Partial<StoreTuning>
   /** Size of the ballast file; by default twice the write buffer and 64 MiB, less on small disks. 0: none. */
   readonly ballastBytes?: Bytes
-  /** Room that is kept free; what is not given follows from the disk. */
+  /** Space that is kept free; absent parts follow from the size of the disk. */
   readonly reserves?: ReserveOptions
   readonly metrics?: StoreMetrics
 }
 
-/** Lines of evidence that are remembered, so that a LOG which is read a second time tells nothing new. */
+/** Lines of evidence that are remembered, so that a LOG which is read a second time adds none. */
 const KNOWN_EVIDENCE_LINES = 64
 
 /**
@@ -43,7 +43,7 @@ const KNOWN_EVIDENCE_LINES = 64
  *
  * Throws AshlarError CONFLICT when the directory cannot be used (in use by another process, foreign files, another
  * store's sidecar, a newer format), USAGE when the reserves contradict each other on this disk, and INTERNAL when what is on
- * disk is corrupt or cannot be read; each says what to do.
+ * disk is corrupt or cannot be read; each has a hint.
  */
 export async function openStore(options: OpenStoreOptions, complete: Complete): Promise<ReplicaStore> {
   await mkdir(options.directory, { recursive: true })
@@ -78,14 +78,14 @@ export async function openStore(options: OpenStoreOptions, complete: Complete): 
   }
 }
 
-/** A log of one write buffer becomes tables of the same size (finding 6), and the new life is written down after that. */
+/** A log of one write buffer becomes tables of the same size (finding 6); the new incarnation is written after that. */
 function openingBytes(engine: LevelDbOptions): Bytes {
   return 2 * engine.writeBufferBytes
 }
 
 async function openEngine(layout: Layout, engine: LevelDbOptions, ballast: Ballast): Promise<StorageDriver> {
-  // The one use of the ballast: room to open, so that the store can be read, trimmed and emptied. Not only when LevelDB
-  // fails: with an empty log it opens on a full disk, and meets its end at the first write.
+  // The ballast is space to open, so that the store can be read, trimmed and emptied. It is released before LevelDB fails:
+  // with an empty log LevelDB opens on a full disk and fails at the first write.
   if ((await diskSpace(layout.store)).freeBytes < openingBytes(engine)) await ballast.release()
   await moveEngineLogs(layout)
   try {
@@ -97,7 +97,7 @@ async function openEngine(layout: Layout, engine: LevelDbOptions, ballast: Balla
 }
 
 export interface OpenOnDriverOptions {
-  /** The store id that the sidecar tells; without one an empty driver is formatted with a new id. */
+  /** The store id of the sidecar; without one an empty driver is formatted with a new id. */
   readonly expected?: StoreId
   /** Names the boot of the operating system; a random one when it is not given. */
   readonly bootId?: string
@@ -164,7 +164,7 @@ export async function openStoreOnDriver(
   )
 }
 
-/** Random bytes that tell two openings of one store apart, whatever else is equal. */
+/** Random bytes that distinguish two openings of one store. */
 const OPENING_BYTES = 12
 
 /**
@@ -175,7 +175,7 @@ function bootIdOfOpening(boot: string): string {
   return `${boot}/${randomBytes(OPENING_BYTES).toString('base64url')}`
 }
 
-/** Names one life of the operating system; a random one where it does not tell. */
+/** The boot id of the operating system; a random one where there is none. */
 async function readBootId(): Promise<string> {
   return await readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(
     (text) => text.trim(),

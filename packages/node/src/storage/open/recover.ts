@@ -56,7 +56,7 @@ async function readReplicas(driver: StorageDriver): Promise<Map<ExtentId, LocalR
   for await (const { key, value } of driver.scan(wholeSpace('head'))) {
     const extent = extentOfKey(key)
     const head = decodeHead(value)
-    // What this store promised is unknown, so that it could break a promise: it must not go on under this identity.
+    // The promised epoch is unknown, so that the store could break its promise: it must not go on under this identity.
     if (head === undefined) throw corruptStoreError(`the head of extent ${extent} does not match its checksum`)
     replicas.set(extent, new LocalReplica(extent, head))
   }
@@ -96,8 +96,8 @@ async function replayJournal(
 }
 
 /**
- * Takes every digest anew from the versions on disk. Only for a suspect store: a hole in the journal leaves the kept ones
- * wrong for good, and a comparison with another store that trusted them would miss what is lost.
+ * Recomputes every digest from the versions on disk. Only for a suspect store: a hole in the journal leaves the stored digests
+ * wrong, and a comparison that trusted them would miss the lost versions.
  */
 export async function recomputeDigests(driver: StorageDriver, replica: LocalReplica): Promise<void> {
   const { digests } = replica

@@ -3,7 +3,7 @@ import type { JournalSection } from '../repositories/journal-repository.ts'
 import type { LocalReplica } from './local-replica.ts'
 
 /**
- * Carries what the journal says about one extent into the memory of its replica. Both the batch that is being built and
+ * Applies a journal section to the memory of its replica. Both the batch that is being built and
  * the replay at open go through here, so that a restart ends in the state that was before it.
  */
 export function applySection(replica: LocalReplica, section: JournalSection): void {

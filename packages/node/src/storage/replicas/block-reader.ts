@@ -13,7 +13,7 @@ const RUN_BLOCKS = 8
 
 export interface LoadResult {
   readonly blocks: LoadedBlock[]
-  /** Blocks among them that are damaged, with the version that their key tells. */
+  /** Blocks among them that are damaged, with the version of their key. */
   readonly damaged: { readonly block: BlockIndex; readonly version: BlockVersion }[]
 }
 
@@ -63,7 +63,7 @@ export async function loadBlocks(
   return { blocks: loaded, damaged }
 }
 
-/** The version of a block that is not pending, if memory tells. */
+/** The version of a block that is not pending, if it is in memory. */
 function knownVersion(leaves: LeafCache, replica: LocalReplica, block: BlockIndex): BlockVersion | undefined {
   const leaf = leafOf(block)
   const table = leaves.peek(replica, leaf)

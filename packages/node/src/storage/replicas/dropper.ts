@@ -20,12 +20,12 @@ export interface DropperOptions {
   /** Runs work that the close of the store waits for. */
   readonly run: (work: () => Promise<void>) => void
   readonly stopped: () => boolean
-  /** Nothing is left of this replica: its tombstone may go. */
+  /** All keys of this replica are deleted: its tombstone may be deleted too. */
   readonly onDropped: (extent: ExtentId) => void
 }
 
 /**
- * Deletes the keys of dropped replicas in the background, in bounded batches between those of the living, and gives their space
+ * Deletes the keys of dropped replicas in the background, in bounded batches between those of clients, and gives their space
  * back slice by slice: LevelDB does so only when it compacts (leveldb finding 17). The tombstone of a replica is on disk before it
  * comes here, so that a restart goes on with it.
  *
@@ -93,7 +93,7 @@ export class Dropper {
     return isOver
   }
 
-  /** Bytes of the first entry, as all of a space are about: after a restart nothing else tells the block size of the replica. */
+  /** Bytes of the first entry, as all of a space are about: after a restart the block size of the replica is not known. */
   async #entryBytes(space: BlockSpace, extent: ExtentId): Promise<Bytes> {
     for await (const { value } of this.#options.driver.scan(blockRange(space, extent), { limit: 1 }))
       return KEY_BYTES + value.length

@@ -5,7 +5,7 @@ type Value = Uint8Array | undefined
 
 /**
  * Keys of one call of the driver: they are fetched one after another by one thread. More save work for each call and
- * send their answers in fewer frames; less leave keys that are not cached to several threads.
+ * send their responses in fewer frames; less leave keys that are not cached to several threads.
  */
 const CALL_KEYS = 16
 
@@ -16,8 +16,8 @@ interface Waiting {
 }
 
 /**
- * Reads of single keys: those that are asked for in one turn go to the driver together, in its microtasks and so before
- * any batch that was not applied when they were asked for. A call of the driver costs more than the fetch of a cached key.
+ * Reads of single keys: those requested in one turn go to the driver together, in its microtasks and so before
+ * any batch that was not applied when they were requested. A call of the driver costs more than the fetch of a cached key.
  */
 export class GatheredReads {
   readonly #driver: StorageDriver
@@ -27,7 +27,7 @@ export class GatheredReads {
     this.#driver = driver
   }
 
-  /** One value a key, in order. Rejects when the driver cannot read; then what was asked for with it is rejected too. */
+  /** One value a key, in order. Rejects when the driver cannot read; reads that share the call are rejected too. */
   getMany(keys: readonly Uint8Array[]): Promise<Value[]> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length === 0) queueMicrotask(() => this.#start())

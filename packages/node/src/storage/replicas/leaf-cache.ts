@@ -15,11 +15,11 @@ export interface CachedLeaf {
   weight: number
   /** Changes that wait for it or are not yet on stable storage: it stays while there are any. */
   pins: number
-  /** Who asked to read it before it was loaded. */
+  /** Reads that wait until it is loaded. */
   readonly readers: PromiseWithResolvers<LeafRead>[]
 }
 
-/** What a leaf held when it was asked for, changes that were pending then aside. */
+/** Content of a leaf when it was requested, without the changes pending then. */
 export interface LeafRead {
   /** Owned by the receiver. */
   readonly table: LeafTable
@@ -39,7 +39,7 @@ export interface LeafCacheEvents {
 /**
  * Version tables of leaves, as many as weigh what `capacity` full ones do, and pinned ones; the longest unused leaves first. A leaf's
  * table is as of the newest batch that was built. It is loaded by a scan of its `v` keys, which is right because a leaf
- * with a change that is built but not on disk is pinned and so never loaded anew.
+ * with a change that is built but not on disk is pinned and so never loaded again.
  */
 export class LeafCache {
   readonly #driver: StorageDriver
@@ -125,7 +125,7 @@ export class LeafCache {
     this.#evict()
   }
 
-  /** Forgets the leaves of a replica that is gone and that nothing pins any more. */
+  /** Forgets the leaves of a dropped replica that nothing pins any more. */
   drop(replica: LocalReplica): void {
     const leaves = this.#leaves.get(replica)
     if (leaves === undefined) return

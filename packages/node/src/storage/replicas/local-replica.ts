@@ -30,9 +30,9 @@ export class LocalReplica {
   readonly digests: ExtentDigests
   readonly damaged = new Set<BlockIndex>()
   readonly pending = new Map<BlockIndex, PendingBlock>()
-  /** Rises with each repair: a read that began before one says nothing about the block after it. */
+  /** Rises with each repair: a read that began before one proves nothing about the block after it. */
   repairs = 0
-  /** Bytes of blocks that were erased or overwritten since the range was compacted: the engine still keeps some of them. */
+  /** Bytes of blocks that were discarded or overwritten since the range was compacted: the engine still keeps some of them. */
   garbageBytes: Bytes = 0
   /** Changed since the last checkpoint: head or windows, and digests by chunk. */
   headDirty = false
@@ -85,7 +85,7 @@ export class LocalReplica {
   }
 }
 
-/** What a node is told of a replica that was opened. */
+/** A replica as the machines get it at the opening. */
 export function storedReplica({ extent, head, windows, damaged }: LocalReplica): StoredReplica {
   return { extent, head, windows: windows.snapshot(), damaged: [...damaged].sort((a, b) => a - b) }
 }

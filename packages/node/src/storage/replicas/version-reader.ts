@@ -5,9 +5,9 @@ import type { LeafCache, LeafRead } from './leaf-cache.ts'
 import type { LocalReplica } from './local-replica.ts'
 
 /**
- * The versions under each leaf in the state of the call, pending changes included; leaves in the order asked. Undefined where
- * versions do not have their digest: what was lost must not look to a peer as if it had never been written. In a life that is
- * in doubt as it is, what is there counts.
+ * The versions under each leaf in the state of the call, pending changes included; leaves in the requested order. Undefined where
+ * versions do not match their digest: a lost version must not look to a peer as if it was never written. A suspect store
+ * returns what it has.
  */
 export async function readVersions(
   leaves: LeafCache,
@@ -57,13 +57,13 @@ async function readTables(
 ): Promise<Map<number, LeafTable> | undefined> {
   const tables = new Map<number, LeafTable>()
   const cold: Promise<LeafRead>[] = []
-  const asked = new Set(wanted)
-  for (const leaf of asked) {
+  const requested = new Set(wanted)
+  for (const leaf of requested) {
     const cached = leaves.peek(replica, leaf)
     if (cached !== undefined) tables.set(leaf, cached.clone())
     else if (!replica.digests.isEmpty(leaf)) cold.push(leaves.read(replica, leaf))
   }
-  const pending = [...replica.pending].filter(([block]) => asked.has(leafOf(block)))
+  const pending = [...replica.pending].filter(([block]) => requested.has(leafOf(block)))
   for (const read of await Promise.allSettled(cold)) {
     if (read.status === 'rejected') throw read.reason
     if (!read.value.sound && trust === 'trusted') return undefined

@@ -11,13 +11,13 @@ export interface ScrubPass {
   readonly blocks: number
   readonly bytes: number
   readonly damagedBlocks: number
-  /** Leaves whose versions on disk were others than their digest says. */
+  /** Leaves whose versions on disk did not match their digest. */
   readonly lostLeaves: number
 }
 
 /** Value of `h c`: JSON with a crc32 behind it. */
 export interface ScrubProgress {
-  /** A person said so; it stays so across restarts. */
+  /** Set by an operator; kept across restarts. */
   readonly paused: boolean
   /** The pass that goes on, and where it reads next; everything before is read. */
   readonly current: (ScrubPass & { readonly extent: ExtentId; readonly block: BlockIndex }) | null
@@ -31,7 +31,7 @@ export function putScrubProgress(progress: ScrubProgress): BatchOperation {
   return { type: 'put', key: SCRUB_KEY, value: sealed(Buffer.from(JSON.stringify(progress))) }
 }
 
-/** Progress that is not there or damaged is none: a scrub that begins anew costs only time. */
+/** Missing or damaged progress counts as none: a scrub from the start costs only time. */
 export async function readScrubProgress(driver: StorageDriver): Promise<ScrubProgress> {
   const value = await driver.get(SCRUB_KEY)
   const content = value === undefined ? undefined : unsealed(value)

@@ -4,7 +4,7 @@ const HOUR_MS: Millis = 3_600_000
 
 export const TOO_MANY_REPAIRS = 'more damaged blocks were repaired within an hour than maxRepairsPerHour'
 
-/** Counts repairs within the last hour, and says once that they are too many. */
+/** Counts repairs within the last hour, and reports once that they are too many. */
 export class RepairLimit {
   readonly #most: number
   readonly #clock: () => Millis
@@ -18,7 +18,7 @@ export class RepairLimit {
     this.#clock = clock
   }
 
-  /** True for the repair with which they become too many; not again in this life of the store. */
+  /** True for the repair that exceeds the limit; not again in this incarnation of the store. */
   noteRepair(): boolean {
     const now = this.#clock()
     this.#repairs.push(now)

@@ -13,21 +13,21 @@ export interface ScrubSourceOptions {
   readonly queue: CommitQueue
   readonly leaves: LeafCache
   readonly replicas: ReadonlyMap<ExtentId, LocalReplica>
-  /** Runs something that reads: a failure to read fails the store, whose `close` waits for it. */
+  /** Runs work that reads: a failed read fails the store, whose `close` waits for it. */
   readonly run: (work: () => Promise<void>) => void
   /** Reads and verifies blocks in the state of the call; remembers on disk which are damaged. */
   readonly load: (replica: LocalReplica, blocks: readonly BlockIndex[]) => Promise<readonly LoadedBlock[]>
   /** Blocks whose bytes are missing or wrong, and whose version is known: another store has them. */
   readonly onDamaged: (extent: ExtentId, blocks: readonly LoadedBlock[]) => void
-  /** Versions of a replica were lost: only a comparison can tell what they were. */
+  /** Versions of a replica were lost: only a comparison restores them. */
   readonly onLost: (replica: LocalReplica, reason: string) => void
 }
 
-/** `changing`: a write is on its way to these blocks; to be asked again. */
+/** `changing`: a write to these blocks is in progress; check again later. */
 export type VersionCheck = 'as-kept' | 'changing' | 'lost'
 
 export interface BlockCheck {
-  /** Blocks with a version among those asked for, and bytes of data that were read. */
+  /** Requested blocks that have a version, and bytes of data that were read. */
   readonly blocks: number
   readonly bytes: Bytes
   readonly damagedBlocks: number
@@ -48,14 +48,14 @@ export class ScrubSource {
       .sort((a, b) => a.extent - b.extent)
   }
 
-  /** True when no block of the leaf was ever written, or the replica is gone: there is nothing to read. */
+  /** True when no block of the leaf was ever written, or the replica was dropped: there is nothing to read. */
   isEmpty(extent: ExtentId, block: BlockIndex): boolean {
     return this.#options.replicas.get(extent)?.digests.isEmpty(leafOf(block)) ?? true
   }
 
   /**
    * Compares the versions of a leaf on disk with the digest kept for them. They can be compared only while no change of
-   * them is on its way, neither when the reading begins nor when it ends.
+   * them is in progress, neither when the reading begins nor when it ends.
    */
   async checkVersions(extent: ExtentId, leaf: number): Promise<VersionCheck> {
     const { replicas, leaves, driver, onLost } = this.#options
@@ -105,7 +105,7 @@ export class ScrubSource {
     })
   }
 
-  /** Never settles when the store fails meanwhile: nobody is to go on with what a failed store read. */
+  /** Never settles when the store fails meanwhile: its reads must not be used. */
   #reading<T>(work: () => Promise<T>): Promise<T> {
     return new Promise((resolve) => {
       this.#options.run(async () => resolve(await work()))

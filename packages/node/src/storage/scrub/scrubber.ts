@@ -65,7 +65,7 @@ export class Scrubber {
   #savedAt = 0
   #stopped = false
   #wake: () => void = () => undefined
-  #asked = false
+  #requested = false
 
   constructor(source: ScrubSource, options: ScrubberOptions) {
     this.#source = source
@@ -99,7 +99,7 @@ export class Scrubber {
 
   /** `start` begins a pass now, if none goes on, and ends a pause. */
   command(command: ScrubCommand): void {
-    this.#asked = command === 'start' && this.#progress.current === null
+    this.#requested = command === 'start' && this.#progress.current === null
     this.#save({ ...this.#progress, paused: command === 'pause' })
     this.#wake()
   }
@@ -124,11 +124,11 @@ export class Scrubber {
     }
   }
 
-  /** A pass goes on or is due, and nobody paused it. */
+  /** A pass is running or due, and the scrub is not paused. */
   get #mayRead(): boolean {
     const { paused, current, last } = this.#progress
     if (paused || this.#stopped) return false
-    return current !== null || this.#asked || this.#now - (last?.startedAtMs ?? 0) >= this.#options.passEveryMs
+    return current !== null || this.#requested || this.#now - (last?.startedAtMs ?? 0) >= this.#options.passEveryMs
   }
 
   get #now(): number {
@@ -138,7 +138,7 @@ export class Scrubber {
   async #continuePass(): Promise<void> {
     if (this.#progress.current === null) {
       const fresh = { startedAtMs: this.#now, endedAtMs: null, blocks: 0, bytes: 0, damagedBlocks: 0, lostLeaves: 0 }
-      this.#asked = false
+      this.#requested = false
       this.#save({ ...this.#progress, current: { ...fresh, extent: 0 as ExtentId, block: 0 } })
     }
     for (let next = this.#nextExtent(); next !== undefined; next = this.#nextExtent()) {
@@ -227,7 +227,7 @@ export class Scrubber {
     return all === 0 ? 0 : done / all
   }
 
-  /** Until the time is over, or somebody changed what there is to do. A turn of the event loop at least. */
+  /** Resolves after the time, or when a command or `stop` arrives; never in the same turn of the event loop. */
   #sleep(ms: Millis): Promise<void> {
     if (this.#stopped) return Promise.resolve()
     return new Promise((resolve) => {

@@ -13,7 +13,7 @@ export function defaultBallastBytes(options: LevelDbOptions, totalBytes: Bytes):
 
 const STEP_BYTES = 4 * MIB
 
-/** The ballast: a file that takes up room, deleted only to open the store again after the disk was full. */
+/** The ballast: a file that takes up space, deleted only to open the store again after the disk was full. */
 export class Ballast {
   readonly #path: string
   readonly #bytes: Bytes
@@ -36,23 +36,23 @@ export class Ballast {
     return Math.max(0, this.#bytes - this.#heldBytes)
   }
 
-  /** Makes the file, or makes it as large as it should be, if that leaves `roomBytes` free: it is for full disks, not for filling them. */
-  async ensure(roomBytes: Bytes): Promise<void> {
+  /** Makes the file, or makes it as large as it should be, if that leaves `spareBytes` free: it is for full disks, not for filling them. */
+  async ensure(spareBytes: Bytes): Promise<void> {
     if (this.lackingBytes === 0) return
     const { freeBytes } = await diskSpace(dirname(this.#path))
-    if (freeBytes < this.lackingBytes + roomBytes) return
+    if (freeBytes < this.lackingBytes + spareBytes) return
     try {
       if (!(await allocate(this.#path, this.#bytes))) await fillWithZeroes(this.#path, this.#bytes)
       await syncFile(this.#path)
       this.#heldBytes = this.#bytes
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
-      // The room went to someone else in the meantime: the store works without, and it is tried again.
+      // Another process took the space meanwhile: the store works without ballast, and tries again later.
       await this.release()
     }
   }
 
-  /** Gives the room up. Says whether there was any. */
+  /** Deletes the file. Returns whether there was one. */
   async release(): Promise<boolean> {
     const held = this.#heldBytes > 0
     await rm(this.#path, { force: true })

@@ -7,7 +7,7 @@ import { leavesAt, type Reserves, spaceOf } from './reserves.ts'
 
 const REFRESH_MS = 1000
 
-/** What the room of a store is measured by, once its data directory was read. */
+/** What the space of a store is measured by, once its data directory was read. */
 export interface SpaceStart {
   /** Free bytes of the disk at the opening. */
   readonly freeBytes: Bytes
@@ -16,7 +16,7 @@ export interface SpaceStart {
   readonly ballast?: Ballast
 }
 
-/** How much room a store has, for machines and for people. */
+/** How much space a store has. */
 export interface SpaceView {
   readonly space: StoreSpace
   /** Free bytes of the disk, less what the ballast lacks. */
@@ -29,7 +29,7 @@ export interface SpaceView {
 export interface FreeSpaceOptions {
   readonly driver: StorageDriver
   readonly start: SpaceStart
-  /** What erased blocks are compacted in. */
+  /** Replicas whose discarded blocks are compacted. */
   readonly replicas: ReadonlyMap<ExtentId, LocalReplica>
   /** Runs work that the close of the store waits for; an error of it fails the store. */
   readonly run: (work: () => Promise<void>) => void
@@ -38,9 +38,9 @@ export interface FreeSpaceOptions {
 }
 
 /**
- * Free bytes of the file system, asked for once a second, less what was written since; and the state that follows from
- * them. A ballast that was given up counts as used until it is made again, or clients would fill its place, and the next
- * opening would find no room. It is made again once that leaves room to write.
+ * Free bytes of the file system, measured once a second, minus what was written since; and the state that follows. A released
+ * ballast counts as used until it is made again: clients would fill its space, and the next opening would have none. It is
+ * made again once that leaves space to write.
  */
 export class FreeSpace {
   readonly #options: FreeSpaceOptions
@@ -49,7 +49,7 @@ export class FreeSpace {
   readonly #timer: NodeJS.Timeout
   #bytes: Bytes
   #writtenSince: Bytes = 0
-  #asking = false
+  #measuring = false
   #space: StoreSpace = 'free'
   #since: Millis = Date.now()
 
@@ -78,16 +78,16 @@ export class FreeSpace {
 
   #refresh(): void {
     const { run, stopped } = this.#options
-    if (this.#asking || stopped()) return
-    this.#asking = true
+    if (this.#measuring || stopped()) return
+    this.#measuring = true
     run(async () => {
-      await this.#ask()
-      this.#asking = false
+      await this.#measure()
+      this.#measuring = false
       this.#reclaimer.look(this.#space)
     })
   }
 
-  async #ask(): Promise<void> {
+  async #measure(): Promise<void> {
     const before = this.#writtenSince
     const { freeBytes } = await this.#options.driver.space()
     this.#bytes = freeBytes

@@ -4,8 +4,8 @@ import { blockRange } from '../encoding/keyspace.ts'
 import type { LocalReplica } from '../replicas/local-replica.ts'
 
 /**
- * Bytes of blocks compacted at once. Compacting a range in one call takes as much room as what stays of it: 39 MiB for 40,000
- * blocks of which three quarters were erased, 1 MiB in slices. On a nearly full disk the former ended the store.
+ * Bytes of blocks compacted at once. Compacting a range in one call takes as much space as what stays of it: 39 MiB for 40,000
+ * blocks of which three quarters were discarded, 1 MiB in slices. On a nearly full disk the former ended the store.
  */
 const SLICE_BYTES = 8 * MIB
 
@@ -19,7 +19,7 @@ export interface ReclaimerOptions {
 }
 
 /**
- * Gives the space of erased and overwritten blocks back to the disk when it is short: LevelDB keeps it until it compacts
+ * Gives the space of discarded and overwritten blocks back to the disk when it is short: LevelDB keeps it until it compacts
  * their range, which it does by itself only when enough is written elsewhere (leveldb finding 17), and on a nearly full disk
  * nothing is. One replica at a time, the one with most to give first, with a pause after each as long as the work was.
  */
@@ -27,7 +27,7 @@ export class Reclaimer {
   readonly #options: ReclaimerOptions
   #running = false
   #pauseUntilMs = 0
-  /** A store that opens full does not know what was erased in earlier lives: every replica is looked at once. */
+  /** Garbage of earlier incarnations is not counted: a store that opens full compacts every replica once. */
   readonly #unknown: Set<LocalReplica>
 
   constructor(options: ReclaimerOptions) {
@@ -35,7 +35,7 @@ export class Reclaimer {
     this.#unknown = new Set(options.replicas.values())
   }
 
-  /** Called about once a second with what room there is. */
+  /** Called about once a second with the space state of the store. */
   look(space: StoreSpace): void {
     const { driver, run, stopped, onReclaimed } = this.#options
     if (this.#running || !isAtLeast(space, 'tight') || performance.now() < this.#pauseUntilMs) return

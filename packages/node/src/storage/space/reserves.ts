@@ -1,13 +1,13 @@
 import { AshlarError, type Bytes, GIB, isAtLeast, MIB, type StoreSpace } from '@ashlar/proto'
 import type { LevelDbOptions } from '../leveldb/options.ts'
 
-/** Room that is kept free: so many bytes, and so many hundredths of the disk. */
+/** Space that is kept free: bytes plus a percentage of the disk. */
 export interface Reserve {
   readonly bytes: Bytes
   readonly percent: number
 }
 
-/** Reserves that a person gave; the others follow from the disk and from those. */
+/** Reserves given by an operator; the others follow from them and from the disk. */
 export interface ReserveOptions {
   readonly placement?: Reserve | undefined
   readonly writes?: Reserve | undefined
@@ -16,7 +16,7 @@ export interface ReserveOptions {
 
 /**
  * Free bytes below which a store takes less (A2.19-1): no new extents below `placement`, no new blocks of clients
- * below `writes`, nothing that needs space below `last`. What lies between the first two is room for replicas that move and
+ * below `writes`, nothing that needs space below `last`. What lies between the first two is space for replicas that move and
  * catch up, what lies between the last two for replicas that come back.
  */
 export interface Reserves {
@@ -26,9 +26,9 @@ export interface Reserves {
 }
 
 /**
- * What LevelDB takes for a moment: a compaction writes everything anew before it deletes anything. At level 0 that may be all
+ * What LevelDB takes for a moment: a compaction writes all of its output before it deletes its input. At level 0 that may be all
  * twelve tables of one write buffer each at which writers are stopped, and what they overlap at level 1. Half of that was
- * seen to end a store: a trim of most of a small disk made room for nothing before it compacted. On tiny disks it is bounded,
+ * seen to end a store: a trim of most of a small disk freed no space before it compacted. On tiny disks it is bounded,
  * or nothing would be left to use.
  */
 const WRITE_BUFFERS = 12
@@ -83,7 +83,7 @@ function refuse(smaller: string, bytes: Bytes, larger: string, most: Bytes, tota
 /** A store leaves a state only once it has an eighth more than the reserve that put it there, so that it does not flap. */
 const LEAVING = 9 / 8
 
-/** How much room a store has with so many bytes free, when it had `before` until now. */
+/** The space state for so many free bytes, after state `before`. */
 export function spaceOf(before: StoreSpace, freeBytes: Bytes, reserves: Reserves): StoreSpace {
   const now = measure(freeBytes, reserves)
   if (isAtLeast(now, before)) return now
