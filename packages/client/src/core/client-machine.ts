@@ -1,9 +1,9 @@
 import type { Bytes, MapDelta, Message, Millis } from '@ashlar/proto'
 import { AdminRequests } from './admin-requests.ts'
+import { Io } from './calls.ts'
 import { ClusterQueries } from './cluster-queries.ts'
 import { type ClientContext, type ClientTimers, clientTimers, DONE } from './context.ts'
 import { closedFailure, outOfRangeFailure, readOnlyFailure } from './failures.ts'
-import { Io } from './io.ts'
 import { LinkTable } from './link-table.ts'
 import type {
   CallToken,

@@ -8,9 +8,9 @@ import {
   type VolumeRecord,
 } from '@ashlar/proto'
 import type { AdminRequests } from './admin-requests.ts'
+import type { Io } from './calls.ts'
 import { type ClientContext, DONE } from './context.ts'
 import { closedFailure, fencedFailure, notFoundFailure, removedFailure, waitedFailure } from './failures.ts'
-import type { Io } from './io.ts'
 import type { CallToken, ClientFailure, VolumeHandle } from './machine.ts'
 import type { MapCache } from './map-cache.ts'
 import type { MapWait, MapWaits } from './map-waits.ts'

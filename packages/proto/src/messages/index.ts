@@ -1,19 +1,19 @@
 import type { ControlMessage } from './control.ts'
 import type { ClientRequest, ClientResponse, PeerData } from './data.ts'
+import type { HandshakeMessage } from './handshake.ts'
 import type { RaftMessage } from './raft.ts'
 import type { RecoveryMessage } from './recovery.ts'
-import type { SessionMessage } from './session.ts'
 
 export type * from './control.ts'
 export type * from './data.ts'
+export type * from './handshake.ts'
 export type * from './raft.ts'
 export { isRaftMessage } from './raft.ts'
 export type * from './recovery.ts'
-export type * from './session.ts'
 
 /** Everything that travels after the handshake. */
 export type Message = ClientRequest | ClientResponse | PeerData | RecoveryMessage | ControlMessage | RaftMessage
-export type AnyMessage = SessionMessage | Message
+export type AnyMessage = HandshakeMessage | Message
 export type MessageType = AnyMessage['type']
 
 /** Numbers of the kinds on the wire: append-only, a number is never given again. */

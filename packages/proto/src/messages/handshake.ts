@@ -41,4 +41,4 @@ export interface Refused {
   readonly message: string
 }
 
-export type SessionMessage = Hello | Welcome | Refused
+export type HandshakeMessage = Hello | Welcome | Refused
