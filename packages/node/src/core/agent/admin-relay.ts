@@ -83,7 +83,7 @@ export class AdminRelay {
     this.relayed.delete(message.request)
     const { code, message: text, hint, volume, revision } = message
     const done: Done = { code, message: text, hint, ...(volume === undefined ? {} : { volume }), revision }
-    answer(ctx, relayed.requester, relayed.sentBefore ? withDoubt(relayed.command, done) : done)
+    answer(ctx, relayed.requester, relayed.sentBefore ? withHint(relayed.command, done) : done)
     return true
   }
 
@@ -119,7 +119,7 @@ function refusal(code: ErrorCode, message: string, hint: string): Done {
 }
 
 /** A command that was sent twice may be refused because of its first sending: the hint says so. */
-function withDoubt(command: AdminCommand, done: Done): Done {
+function withHint(command: AdminCommand, done: Done): Done {
   const met =
     (command.do === 'create-volume' && done.code === ERRORS.EXISTS.number) ||
     (command.do === 'remove-volume' && done.code === ERRORS.NOT_FOUND.number)

@@ -290,7 +290,7 @@ export class ControlAgent implements ControlView {
     this.registration.sentAt = ctx.now
     this.voter.asked(ctx.now)
     const { store, name, address, api, incarnation, trust } = this.start
-    const own = { store, name, address, api, incarnation, trust, ...this.level.told }
+    const own = { store, name, address, api, incarnation, trust, ...this.level.reported }
     ctx.emit({ type: 'send', link, message: { type: 'register', request, cluster, ...own } })
   }
 
@@ -300,7 +300,7 @@ export class ControlAgent implements ControlView {
     const { store, incarnation } = this.start
     const { revision } = this.map
     const token = this.lease.renew(ctx.now, revision)
-    const report = { ...this.room, ...this.level.told, ...this.suspicion.report(store, this.map, this.listener) }
+    const report = { ...this.room, ...this.level.reported, ...this.suspicion.report(store, this.map, this.listener) }
     const { counter } = incarnation
     ctx.emit({ type: 'send', link, message: { type: 'renew', token, store, counter, revision, ...report } })
   }
@@ -372,24 +372,24 @@ export class ControlAgent implements ControlView {
     if (change.volumes.length > 0) this.renewedAt = Number.NEGATIVE_INFINITY
     this.listener?.onMapChanged(ctx, change.extents, change.removedExtents)
     this.lease.applied(this.map.revision)
-    this.tellOutcomes(ctx)
+    this.reportOutcomes(ctx)
   }
 
   private onSetsChanged(ctx: Context, message: SetsChanged): void {
     this.sets.onResponse(message)
-    this.tellOutcomes(ctx)
+    this.reportOutcomes(ctx)
   }
 
   private onReleased(ctx: Context, message: Released): void {
     if (!this.releases.onResponse(message, ctx.now, this.map)) this.voter.refused(ctx.now)
-    this.tellOutcomes(ctx)
+    this.reportOutcomes(ctx)
   }
 
   private onAdminDone(ctx: Context, message: AdminDone): void {
     if (!this.relay.onResponse(ctx, message)) this.voter.refused(ctx.now)
   }
 
-  private tellOutcomes(ctx: Context): void {
+  private reportOutcomes(ctx: Context): void {
     for (const { change, committed } of this.sets.takeSettled(this.map))
       this.listener?.onSetChanged(ctx, change, committed)
     if (this.sets.aheadOfMap) this.mapMissing = true

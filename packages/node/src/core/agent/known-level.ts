@@ -7,12 +7,12 @@ export type LevelStart = Pick<NodeStart, 'featureLevel' | 'knows'>
 /** The feature level that this build supports, and the one of its data directory. */
 export class KnownLevel {
   /** As reported to control. */
-  readonly told: { readonly level?: number }
+  readonly reported: { readonly level?: number }
   private saved: number
 
   constructor({ featureLevel = 0, knows: level = FEATURE_LEVEL }: LevelStart) {
     this.saved = featureLevel
-    this.told = level === 0 ? {} : { level }
+    this.reported = level === 0 ? {} : { level }
   }
 
   /**

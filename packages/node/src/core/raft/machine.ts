@@ -257,7 +257,7 @@ export class RaftMachine implements ControlLog {
     this.enter(ctx, new Leader(this.core, ctx))
   }
 
-  /** A leader that is one no more answers for everything that it owes. */
+  /** A former leader ends its pending proposals and reads. */
   private enter(ctx: Context, role: Role): void {
     const before = this.role
     this.role = role
@@ -271,7 +271,7 @@ export class RaftMachine implements ControlLog {
 
   // ---- what is committed -------------------------------------------------------------------------------------------
 
-  /** Draws every conclusion from what this input changed, and tells control. */
+  /** Draws every conclusion from what this input changed, and notifies control. */
   private settle(ctx: Context): void {
     const role = this.role
     if (role instanceof Leader) role.advanceCommit()

@@ -22,7 +22,7 @@ export function allMembers(members: Members): readonly Voter[] {
   return [...members.voters, ...members.learners]
 }
 
-/** True when `count` voters are a majority. Nobody is a majority of no voters. */
+/** True when `count` voters are a majority. No count is a majority of no voters. */
 export function isMajority(members: Members, count: number): boolean {
   return 2 * count > members.voters.length
 }

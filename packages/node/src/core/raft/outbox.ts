@@ -90,7 +90,7 @@ export class Outbox {
     this.dependent.push(message)
   }
 
-  /** How long the disk has had nothing but its oldest request to do; 0 when it owes nothing. */
+  /** How long the disk has worked on its oldest request; 0 without one. */
   waitedMs(now: Millis): Millis {
     const [oldest] = this.asked
     return oldest === undefined ? 0 : now - Math.max(oldest.askedAt, this.answeredAt)

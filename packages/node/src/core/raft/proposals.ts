@@ -11,14 +11,14 @@ export class Proposals {
     return this.last
   }
 
-  /** The proposal that is owed an answer when this entry is handed over. */
+  /** The proposal of this entry, if this process made it. */
   take(index: number): ProposalId | undefined {
     const proposal = this.byIndex.get(index)
     this.byIndex.delete(index)
     return proposal
   }
 
-  /** Leadership is over: none will be answered. An entry may still be committed, by somebody else. */
+  /** Leadership ended: none gets a result here. Another leader may still commit the entry. */
   lose(ctx: Context, listener: ControlLogListener): void {
     const lost = [...this.byIndex.values()]
     this.byIndex.clear()

@@ -22,7 +22,7 @@ export interface RaftView {
   readonly applied: number
   readonly snapshotIndex: number
   readonly members: Members
-  /** How long its disk has not answered the oldest request of the log; 0 when it owes nothing. */
+  /** How long its disk has worked on the oldest request of the log; 0 without one. */
   readonly diskWaitedMs: Millis
   /** Empty unless this store leads. */
   readonly followers: readonly FollowerView[]

@@ -239,10 +239,10 @@ function rebuildVolumes(
     .sort((a, b) => a - b)
     .map((id) => {
       const records = [...found].filter(([extent]) => volumeOf(extent) === id).sort(([a], [b]) => a - b)
-      const told = stores.flatMap(({ volumes }) => volumes.filter(({ volume }) => volume === id))
+      const recorded = stores.flatMap(({ volumes }) => volumes.filter(({ volume }) => volume === id))
       const [lastId, last] = records.at(-1) as [ExtentId, HeadRecord]
       const longest = Math.max(
-        ...told.map((volume) => volume.longestExtentBytes),
+        ...recorded.map((volume) => volume.longestExtentBytes),
         ...records.map(([, it]) => it.lengthBytes),
       )
       const extentSizeBytes = powerOfTwo(Math.max(longest, LIMITS.minExtentBytes))

@@ -69,9 +69,9 @@ export class Leases {
   }
 
   /** A renewal was received. True: the store is new to this leader, was silent, or has free space again. */
-  renewed(store: StoreId, counter: number, now: Millis, revision: number, told: Reported): boolean {
+  renewed(store: StoreId, counter: number, now: Millis, revision: number, report: Reported): boolean {
     const before = this.leases.get(store)
-    const { freeBytes, space = 'free', level = 0 } = told
+    const { freeBytes, space = 'free', level = 0 } = report
     this.leases.set(store, { store, counter, receivedAt: now, confirmed: true, freeBytes, space, revision, level })
     return before?.confirmed !== true || isQuiet(before, now) || (space === 'free' && before.space !== 'free')
   }

@@ -55,7 +55,7 @@ export class Candidate implements Role {
   onTick(ctx: Context, pauseMs: Millis): void {
     this.deadline += pauseMs
     if (ctx.now >= this.deadline) {
-      // Its vote may never be durable, and each term more would depose whoever was elected meanwhile once the disk
+      // Its vote may never be durable, and each term more would depose a leader elected meanwhile once the disk
       // answers.
       if (this.core.diskHangs(ctx.now)) return this.core.follow(ctx, this.core.term, undefined)
       return this.core.campaign(ctx, { pre: true, transfer: false })
