@@ -80,7 +80,7 @@ describe('the pods of the base, as processes', { skip: skipWithout('kubectl') },
     await alive(pod(0))
     await pod(1).start()
     await Promise.all(pods.map(ready))
-    assert.equal(pods.filter((one) => /cluster-founding/.test(one.output)).length, 1)
+    assert.equal(pods.filter((one) => /cluster-bootstrap/.test(one.output)).length, 1)
     const ids = await Promise.all(pods.map(clusterOf))
     clusterId = ids[0] ?? ''
     assert.deepEqual(new Set(ids), new Set([clusterId]))
@@ -124,7 +124,7 @@ describe('the pods of the base, as processes', { skip: skipWithout('kubectl') },
     await Promise.all(pods.map(ready))
     for (const one of pods) {
       assert.equal(await clusterOf(one), clusterId, `${one.name} belongs to the one cluster`)
-      assert.doesNotMatch(one.output, /cluster-founding/)
+      assert.doesNotMatch(one.output, /cluster-bootstrap/)
     }
     await succeeds('volume', 'export', 'disk', join(folder, 'copy.img'))
     assert.deepEqual(await readFile(join(folder, 'copy.img')), await readFile(join(folder, 'disk.img')))

@@ -14,8 +14,8 @@ export interface StopRequests {
 
 /**
  * Watches for stop requests: SIGTERM, SIGINT, SIGHUP, or the end of standard input where
- * ASHLAR_STOP_WITH_INPUT is set. A second SIGINT, from a person who does not want to wait, calls `now`; a second SIGTERM
- * does not, since two programs may each send one.
+ * ASHLAR_STOP_WITH_INPUT is set. A SIGINT after an earlier stop request calls `now`: a person does not want to wait. A
+ * repeated SIGTERM does not, since two programs may each send one.
  */
 export function stopRequests(
   now: () => void,

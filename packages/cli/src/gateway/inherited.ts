@@ -10,7 +10,7 @@ const MAX_DESCRIPTORS = 64
 
 /**
  * Sockets that the program which started this process made to listen: those of LISTEN_FDS, when LISTEN_PID says that they
- * are meant for this process (sd_listen_fds(3)). Throws USAGE for a count that is none.
+ * are meant for this process (sd_listen_fds(3)). Throws USAGE for a count that is not a number from 0 to 64.
  */
 export function inheritedSockets(environment: Readonly<Record<string, string | undefined>>, pid: number): number[] {
   const count = environment['LISTEN_FDS']

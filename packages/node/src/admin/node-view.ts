@@ -53,8 +53,8 @@ export interface NodeView {
   /** One for each extent that this store holds. */
   localExtents(): readonly ExtentStatus[]
   /**
-   * Hands a command to control and resolves once it has taken effect and this node's map shows it; to the volume after
-   * create and attach. Rejects with AshlarError: the code of the refusal, NO_CONTROL or TIMEOUT.
+   * Sends a command to control. Resolves when this node's map shows its effect: with the volume for create and attach,
+   * otherwise with undefined. Rejects with AshlarError: the code of the refusal, NO_CONTROL or TIMEOUT.
    */
   admin(command: AdminCommand): Promise<VolumeRecord | undefined>
   /**

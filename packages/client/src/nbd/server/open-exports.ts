@@ -74,8 +74,8 @@ export class OpenExports {
   }
 
   /**
-   * Opens an export, or adds a user to an open one. Every success needs one `release`. The export may be lost already:
-   * the caller checks `lost`.
+   * Opens an export, or adds a user to an open one. Every success needs one `release`. Throws the error of a fenced
+   * export. One that was lost while it was opened is returned: the caller checks `lost`.
    */
   async acquire(name: string): Promise<OpenExport> {
     const known = await this.#resolve(name)

@@ -20,7 +20,7 @@ export class Outgoing {
   #bytes = 0
   /** Bytes since the connection began. */
   #pushedBytes = 0
-  /** BufferPool in the order of the ends of their bytes, counted as `pushedBytes` is. */
+  /** Buffers in the order in which their bytes end, counted like `#pushedBytes`. */
   #lent: { readonly end: number; readonly buffers: readonly PooledBuffer[] }[] = []
   /** The socket has a batch, or gets one at the end of this turn. */
   #busy = false
@@ -47,8 +47,8 @@ export class Outgoing {
   }
 
   /**
-   * BufferPool, whose memory the parts are in, are given back when the kernel has them; not when the connection ends
-   * first.
+   * `buffers` hold the memory of `parts`. They return to the pool once the kernel has taken the bytes; not if the
+   * connection ends first.
    */
   push(parts: readonly Uint8Array[], buffers: readonly PooledBuffer[] = []): void {
     if (this.#ending || this.#socket.destroyed) return

@@ -238,7 +238,7 @@ export class Bootstrap {
   }
 
   private complain(ctx: Context, complaint: string): void {
-    if (this.complaint !== complaint) ctx.event('error', 'founding-hindered', { reason: complaint })
+    if (this.complaint !== complaint) ctx.event('error', 'bootstrap-blocked', { reason: complaint })
     this.complaint = complaint
   }
 
@@ -259,7 +259,7 @@ export class Bootstrap {
       command: { do: 'found', cluster: this.cluster, voters: this.voters },
     }
     this.log = [entry]
-    ctx.event('info', 'cluster-founding', { cluster: this.cluster, peers: this.start.peers })
+    ctx.event('info', 'cluster-bootstrap', { cluster: this.cluster, peers: this.start.peers })
     ctx.emit({ type: 'log-append', index: entry.index, entry })
   }
 

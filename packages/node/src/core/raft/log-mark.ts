@@ -23,8 +23,8 @@ export function markOfVote(mark: LogMark, { term, vote }: HardState): LogMark {
 }
 
 /**
- * The mark once all of a request is durable. What is written in a term comes from the leader of that term, which never
- * takes it back; an end of the log that this request does not name is of an older term, and may still be dropped.
+ * The mark once all of a request is durable. Entries of the current term come from its leader, which never takes them
+ * back. Entries after those of this request are of an older term and may be dropped, so the mark does not cover them.
  */
 export function markOfLog(mark: LogMark, { append, snapshot }: Omit<PersistRequest, 'token'>): LogMark {
   const written = append === undefined ? mark.index : append.from - 1 + append.entries.length

@@ -12,9 +12,9 @@ interface Taking {
 }
 
 /**
- * Takes snapshots of the state machine when the log has grown, forgets what they cover, and puts the state of one that
- * a leader sent, or that this store starts from, in its place. Works slice by slice, the first one at once and one a
- * tick.
+ * Takes a snapshot of the state machine when the log has grown, and drops the entries that it covers. Restores the state
+ * machine from a snapshot that the leader sent or that was on disk at the start. Both work in slices: the first at once,
+ * then one a tick.
  */
 export class Snapshots {
   private readonly log: RaftLog

@@ -147,7 +147,7 @@ export class Primary implements StreamOwner {
     this.maintain(ctx)
   }
 
-  /** This store is what its furthest member is: all streams compare again. */
+  /** This store now has the state of the member that was ahead of all others: all streams compare again. */
   private onRolledForward(ctx: Context): void {
     for (const stream of this.streams.values()) stream.restart(ctx)
     this.onMerged(ctx)

@@ -260,7 +260,7 @@ export class Replication implements MapListener {
     }
     // A primary of an earlier epoch is refused by the promise that this store made for its own.
     if (extent.primary === undefined || message.epoch < extent.primary.epoch) extent.replica.onOpen(ctx, link, message)
-    else ctx.event('warn', 'open-of-own-epoch', { extent: message.extent, epoch: message.epoch })
+    else ctx.event('warn', 'open-from-second-primary', { extent: message.extent, epoch: message.epoch })
   }
 
   private onForReplica(ctx: Context, link: Link, message: MessageOf<keyof typeof REPLICA_HANDLERS>): void {

@@ -25,7 +25,7 @@ interface Parts {
   onFenced(ctx: Context, promised: Epoch): void
   /** The member has commits that this store cannot get. */
   onBehind(ctx: Context, store: StoreId, commitSeq: Seq): void
-  /** This store is what its furthest member is. */
+  /** This store now has the state of the member that was ahead of all others. */
   onRolledForward(ctx: Context): void
 }
 
@@ -141,7 +141,7 @@ export class RollForward {
     const { state } = this.parts
     const { staging } = state.services
     this.cancel(ctx)
-    // A kept store is retried with growing delays, and no write waits for it.
+    // Writes wait for an in-sync member only. An eligible store outside the set is retried with growing delays instead.
     const isNeeded = member !== undefined && state.record()?.inSync.includes(member.store) === true
     if (isNeeded && staging.left < LIMITS.stagedPushBytes) this.waitsFrom = staging.releases
   }

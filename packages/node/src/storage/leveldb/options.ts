@@ -21,7 +21,7 @@ export interface LevelDbOptions {
  * Why these numbers (protocol finding 7: the engine is of 2017, so its own documentation was checked against its source).
  * CPU is that of random 4 KiB overwrites in synced batches of 16, merges included, by `npm run bench -- pieces engine`:
  * - writeBufferBytes: 94 us a block with the default of 4 MiB, 82 with 16, 67 with 32 and 63 with 64 MiB. 32 MiB writes a quarter
- *   more than 64 MiB and keeps a third less memory and half as much disk free.
+ *   more than 64 MiB and uses a third less memory and reserves half as much disk.
  * - maxFileBytes: with the default of 2 MiB, which costs the same CPU, 32 GiB of blocks are 16,000 files; with 8 MiB they are 4,000.
  *   A compaction rewrites every file of the next level that it touches: at 64 MiB a block was written 5.5 times instead of 4.2.
  * - tableBlockBytes: LevelDB writes every table block with a system call of its own. With the default of 4 KiB each block of a
