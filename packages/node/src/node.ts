@@ -134,7 +134,7 @@ async function openRuntime(
   closers.push(async () => bootMark?.close())
   const controlLog = await openExistingControlLog(control, { shared: othersKeepLog(store.identity.voters), bootMark })
   if (controlLog !== undefined) closers.push(() => controlLog.close())
-  node = new NodeRuntime(options, store, controlLog)
+  node = new NodeRuntime(options, store, controlLog, bootMark)
   for (const input of early) node.onStoreCompletion(input)
   return { store, node }
 }

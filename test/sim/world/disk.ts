@@ -130,7 +130,9 @@ export class Disk {
     for (const write of batch) {
       applyWrite(this.replicas, write)
       if (write.type === 'drop-replica') this.clearSuspicion(write.extent)
-      else if (write.type === 'commit') {
+      else if (write.type === 'create-replica') {
+        if (this.suspicion.size > 0) this.suspicion.add(write.extent)
+      } else if (write.type === 'commit') {
         const { extent, blocks, marked } = write.change
         this.seen(
           extent,

@@ -4,7 +4,13 @@ import type { Effect, Input, Link, LinkPeer, LogEntry } from '../core/machine.ts
 import { NodeMachine } from '../core/node-machine.ts'
 import { type EffectPorts, execute } from '../effects/execute.ts'
 import type { Observer } from '../observe/index.ts'
-import { type ControlLog, controlLogDirectory, openControlLog, type ReplicaStore } from '../storage/index.ts'
+import {
+  type BootMark,
+  type ControlLog,
+  controlLogDirectory,
+  openControlLog,
+  type ReplicaStore,
+} from '../storage/index.ts'
 import type { Transport, TransportEvents } from '../transport/index.ts'
 import { ApiCalls } from './api-calls.ts'
 import { NodeClock } from './node-clock.ts'
@@ -39,6 +45,7 @@ export class NodeRuntime implements RuntimeState, TransportEvents {
   private readonly calls: ApiCalls
   /** Completions of the store from before the machines began. */
   private readonly early: Input[] = []
+  private readonly bootMark: BootMark | undefined
   private controlLog: Promise<ControlLog> | undefined
   private logEntries: readonly LogEntry[]
   private readonly hardState: ControlLog['hardState']
@@ -53,11 +60,18 @@ export class NodeRuntime implements RuntimeState, TransportEvents {
   private failed = false
   private stopping: Promise<void> | undefined
 
-  constructor(options: RuntimeOptions, store: ReplicaStore, controlLog: ControlLog | undefined) {
+  /** `bootMark`: for a control log that begins while this process runs. */
+  constructor(
+    options: RuntimeOptions,
+    store: ReplicaStore,
+    controlLog: ControlLog | undefined,
+    bootMark: BootMark | undefined,
+  ) {
     this.options = options
     this.store = store
     this.calls = new ApiCalls(store, (input) => this.feed(input))
     this.view = new NodeReadModel(options, this, store, this.calls)
+    this.bootMark = bootMark
     this.controlLog = controlLog === undefined ? undefined : Promise.resolve(controlLog)
     this.logEntries = controlLog?.entries ?? []
     this.hardState = controlLog?.hardState
@@ -192,7 +206,7 @@ export class NodeRuntime implements RuntimeState, TransportEvents {
   // ---- the end --------------------------------------------------------------------------------------------------------
 
   private openControlLog(): Promise<ControlLog> {
-    this.controlLog ??= openControlLog(controlLogDirectory(this.options.dataDir))
+    this.controlLog ??= openControlLog(controlLogDirectory(this.options.dataDir), { bootMark: this.bootMark })
     return this.controlLog
   }
 

@@ -205,11 +205,8 @@ export class ReplicaStore implements Store {
   #create({ extent, blockSizeBytes, lengthBytes, volumeName }: EffectOf<'create-replica'>): void {
     const known = this.#replicas.get(extent)
     if (known !== undefined) {
-      invariant(
-        known.blockSizeBytes === blockSizeBytes && known.lengthBytes === lengthBytes,
-        `extent ${extent} is here with other sizes`,
-      )
-      return
+      const isSame = known.blockSizeBytes === blockSizeBytes && known.lengthBytes === lengthBytes
+      return invariant(isSame, `extent ${extent} is here with other sizes`)
     }
     invariant(!this.#dropper.isDropping(extent), `extent ${extent} is created while its keys are being deleted`)
     const replica = LocalReplica.empty(extent, blockSizeBytes, lengthBytes, volumeName)
@@ -220,6 +217,7 @@ export class ReplicaStore implements Store {
       build: (batch) => {
         this.#checkpointer.state.replicas.set(extent, replica)
         batch.put(extentKey('head', extent), encodeHead(replica.headValue()))
+        this.#identity.created(extent, batch)
         this.#noteVolume(replica, undefined, batch)
       },
       done: noop,

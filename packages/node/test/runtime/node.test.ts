@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { AshlarError, type Epoch, ERRORS, extentId, type NodeName, type SessionI
 import { type Node, type NodeOptions, Observer, startNode } from '../../src/index.ts'
 import { PendingCalls } from '../../src/runtime/pending-calls.ts'
 import { NodeRuntime } from '../../src/runtime/runtime.ts'
-import { MemoryDriver, openStoreOnDriver } from '../../src/storage/index.ts'
+import { MemoryDriver, openStoreOnDriver, runtimeDirectory } from '../../src/storage/index.ts'
 import { clientHello, RawPeer } from '../transport/raw-peer.ts'
 
 const DEADLINE_MS = 10_000
@@ -68,6 +68,14 @@ describe('a node in its own process', () => {
     await assert.rejects(fetch(`http://${node.api}/healthz`))
   })
 
+  it('marks outside its data directory what it said in a log that began in this process (A2.20-5)', async (t) => {
+    const node = await started(t)
+    const [own] = (await (await fetch(`http://${node.api}/v1/nodes`)).json()) as { store: string }[]
+    const mark = await readFile(join(await runtimeDirectory(), own?.store ?? ''), 'utf8')
+    const { term, index } = JSON.parse(mark) as { term: number; index: number }
+    assert.ok(term >= 1 && index >= 1, mark)
+  })
+
   it('reports its labels', async (t) => {
     const node = await started(t)
     for (const path of ['local', 'nodes/n1']) {
@@ -115,7 +123,7 @@ describe('a node in its own process', () => {
       observer: silentObserver(),
       onFatal: (reason: string) => void failures.push(reason),
     }
-    const node = new NodeRuntime(options, store, undefined)
+    const node = new NodeRuntime(options, store, undefined, undefined)
     node.onStoreCompletion({ type: 'store-failed', reason: 'the disk failed' })
     const transport = {
       ...{ setDialed: () => undefined, send: () => 'down' as const, flush: () => undefined },

@@ -323,6 +323,24 @@ describe('trust', () => {
     assert.equal((await memoryStore(disk)).runner.store.identity.trust, 'trusted')
   })
 
+  test('A2.17-4: a replica that is created meanwhile may be one whose creation was lost, and is compared too', async () => {
+    const { disk, driver, hole, other } = await withHole()
+    await driver.apply([del(hole)], 'synced')
+    const first = await memoryStore(disk)
+    const again = extentId(9 as VolumeId, 0)
+    first.runner.create(again)
+    await first.runner.commit({ windows: [], marked: true })
+    first.runner.store.execute({ type: 'drop-replica', extent: other })
+    await first.runner.commit({})
+    assert.ok(!first.runner.completions.some(({ type }) => type === 'store-cleared'))
+    await first.runner.store.close()
+    const second = await memoryStore(disk)
+    assert.equal(second.runner.store.identity.trust, 'suspect', 'the new one was not compared')
+    second.runner.store.execute({ type: 'drop-replica', extent: again })
+    await second.runner.commit({})
+    assert.ok(second.runner.completions.some(({ type }) => type === 'store-cleared'))
+  })
+
   test('A2.17-4: a life that began as trusted has nothing to say', async () => {
     const { runner } = await memoryStore()
     runner.create()

@@ -72,6 +72,17 @@ export class IdentityKeeper {
     if (suspicion === undefined) this.#clearing = batch
   }
 
+  /**
+   * A replica was created by what this batch carries. Of a suspect store it may be one whose creation was lost, so that it
+   * is compared like the others before the store is trusted.
+   */
+  created(extent: ExtentId, batch: Batch): void {
+    const { suspicion } = this.#value
+    if (suspicion === undefined) return
+    this.#value = { ...this.#value, suspicion: suspect(suspicion, suspicion.reason, suspicion.since, [extent]) }
+    batch.operations.push(putIdentity(this.#value))
+  }
+
   /** A batch is on stable storage. Damage that was found after it was built makes the store suspect again. */
   synced(batch: Batch): void {
     if (batch !== this.#clearing) return

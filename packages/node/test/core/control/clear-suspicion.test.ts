@@ -74,6 +74,20 @@ describe('A2.17-4: a suspect store that was compared', () => {
     assert.equal(trustOf(reducer, 1), 'suspect')
   })
 
+  it('stays suspect while an extent of it has not taken it in: it may hold what suspect members lost', () => {
+    const reducer = new Reducer().founded(3)
+    reducer.create({ minInSync: 1 })
+    const { primary } = reducer.brief()
+    const other = primary === 1 ? 2 : 1
+    reducer.register(other, { counter: 2, trust: 'suspect', live: [1, 2, 3] })
+    assert.ok(!reducer.brief().inSync.includes(other))
+    clear(reducer, other)
+    assert.equal(trustOf(reducer, other), 'suspect')
+    assert.equal(reducer.change([1, 2, 3]), 'OK')
+    clear(reducer, other)
+    assert.equal(trustOf(reducer, other), 'trusted')
+  })
+
   it('stays suspect where control saw a copy of its directory: no list of its own speaks of that', () => {
     const reducer = new Reducer().founded(1)
     reducer.create({ replicas: 1 })
@@ -91,6 +105,8 @@ describe('A2.17-4: the leader', () => {
     const rig = threeStores()
     rig.passTold(3000, { 1: 1, 2: 1, 3: 1 })
     rig.register(2, { counter: 2, level: 1, trust: 'suspect' })
+    const primary = [1, 3].find((n) => store(n) === rig.record().primary.store) as number
+    rig.changeSets(primary, [rig.change([1, 2, 3].map(store))])
     return rig
   }
 
