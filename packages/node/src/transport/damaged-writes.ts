@@ -17,5 +17,6 @@ export function separateDamagedWrites(
       return blockSizeBytes !== undefined && !verifyWrite(write, blockSizeBytes)
     })
   if (damaged.length === 0) return { sound: messages, damaged }
-  return { sound: messages.filter((message) => message.type !== 'write' || !damaged.includes(message)), damaged }
+  const refused: ReadonlySet<Message> = new Set(damaged)
+  return { sound: messages.filter((message) => !refused.has(message)), damaged }
 }

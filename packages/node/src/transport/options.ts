@@ -65,7 +65,7 @@ export const STALL_MS: Millis = 10_000
 export const STALL_CHECK_MS: Millis = 1000
 /**
  * How long a closing connection may take to send its queue, and, where the other side closed one of two, how long the other
- * may take to deliver what was sent before. Not longer than a lease, since the peer is dialed again only after that.
+ * may take to deliver what was sent before. Not longer than a lease: streams stay bound to the closing link until then.
  */
 export const CLOSE_MS: Millis = 1000
 export const WS_SERVER_OPTIONS = {
