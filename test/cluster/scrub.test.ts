@@ -131,11 +131,13 @@ test('A2.6: rot on a replica is found by its scrub and repaired from another sto
   const log = await readFile(join(cluster.directory, 'logs', `${replica}-again.log`), 'utf8')
   assert.match(log, /the store is suspect: more damaged blocks were repaired within an hour than maxRepairsPerHour/)
   await startAgain(replica)
-  assert.equal((await nodeLine(replica)).trust, 'suspect')
   assert.equal(
     (await pass(replica)).damagedBlocks,
     0,
     'what the first incarnation left was repaired in the second, which kept running',
+  )
+  await eventually(`${replica} was compared, and is trusted again`, async () =>
+    (await nodeLine(replica)).trust === 'trusted' ? true : undefined,
   )
   assert.equal((await cluster.cli(['cluster', 'check', '--deep'], { server: other(replica) })).code, 0)
 })

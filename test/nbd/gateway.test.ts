@@ -51,7 +51,7 @@ test('standard input and output that are no connection are refused, and so are o
   assert.equal(onFile.code, 2)
   assert.match(onFile.stderr, /--stdio: standard input and output are not connected to a client/)
   for (const [args, message] of [
-    [['--stdio', '--listen', '127.0.0.1:0'], /--stdio listens nowhere/],
+    [['--stdio', '--listen', '127.0.0.1:0'], /--stdio and --listen exclude each other/],
     [['--read-only', '--shared'], /--read-only and --shared exclude each other/],
     [['--size', '1Gi'], /--size is for --backend memory/],
     [['--backend', 'disk'], /--backend: .*cluster.*memory/],

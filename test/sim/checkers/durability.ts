@@ -102,7 +102,7 @@ export class Durability {
 
   /** The cluster is made of what is left of another one, whose clients have ended. */
   inherit(former: Durability): void {
-    for (const [extent, blocks] of former.acknowledged) this.acknowledged.set(extent, blocks)
+    for (const [extent, blocks] of former.acknowledged) this.acknowledged.set(extent, new Map(blocks))
   }
 
   /**

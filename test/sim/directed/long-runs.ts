@@ -1,3 +1,4 @@
+import { FEATURE_LEVEL } from '@ashlar/proto'
 import type { Violation } from '../checkers/report.ts'
 import { Chance } from '../world/chance.ts'
 import { NotFollowed, Stage } from './stage.ts'
@@ -10,7 +11,8 @@ import { NotFollowed, Stage } from './stage.ts'
 export function droppedRecords(): readonly Violation[] {
   const stage = Stage.where(
     ({ primary, replica, voter }) => primary !== voter && replica.disk.store < voter.disk.store,
-    { minInSync: 2 },
+    // At level 1 the store is trusted again once it was compared (A2.17-4).
+    { minInSync: 2, builds: [0, 0, 0] },
   )
   const { primary, replica, world } = stage
   const { disk } = replica
@@ -22,7 +24,12 @@ export function droppedRecords(): readonly Violation[] {
   stage.until('it is compared', () => disk.suspicion.size === 0)
   stage.until('it counts again', () => stage.record.inSync.includes(disk.store) && world.healed())
   primary.crash({ powerLoss: false })
-  return stage.run(8000).finish()
+  stage.run(8000)
+  for (const node of world.nodes) {
+    node.build = FEATURE_LEVEL
+    node.crash({ powerLoss: false })
+  }
+  return stage.finish()
 }
 
 /** A voter's directory is lost: the store that took its place votes too, before the next loss would be one too many. */
