@@ -1,12 +1,12 @@
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { crc32 } from 'node:zlib'
 import type { StoreId } from '@ashlar/proto'
 import type { HardState } from '../../core/raft/index.ts'
 import { uuidAt, writeUuid } from '../encoding/uuid-bytes.ts'
 import { corruptStoreError } from '../errors.ts'
 import { syncDirectory } from '../files/directories.ts'
 import { openOrMake, readIfThere, writeAll } from './files.ts'
+import { isSealed, seal } from './sealed.ts'
 
 /**
  * Term and vote in two files of the same content, each written and synced before the other is touched, so that a crash
@@ -22,7 +22,6 @@ import { openOrMake, readIfThere, writeAll } from './files.ts'
 export const HARD_STATE_NAMES = ['vote.0', 'vote.1'] as const
 const MAGIC = Buffer.from('ASHVOTE1')
 const BYTES = 45
-const CHECKED_BYTES = 41
 const VOTE_AT = 25
 const VOTED = 1
 const RECOVERING = 2
@@ -78,19 +77,16 @@ export class HardStateFile {
 }
 
 function encode(generation: number, { term, vote, recovering }: HardState): Buffer {
-  const bytes = Buffer.alloc(BYTES)
-  MAGIC.copy(bytes)
-  bytes.writeBigUInt64BE(BigInt(generation), 8)
-  bytes.writeBigUInt64BE(BigInt(term), 16)
-  bytes.writeUInt8((vote === undefined ? 0 : VOTED) | (recovering ? RECOVERING : 0), 24)
-  if (vote !== undefined) writeUuid(bytes, vote, VOTE_AT)
-  bytes.writeUInt32BE(crc32(bytes.subarray(0, CHECKED_BYTES)), CHECKED_BYTES)
-  return bytes
+  return seal(MAGIC, BYTES, (bytes) => {
+    bytes.writeBigUInt64BE(BigInt(generation), 8)
+    bytes.writeBigUInt64BE(BigInt(term), 16)
+    bytes.writeUInt8((vote === undefined ? 0 : VOTED) | (recovering ? RECOVERING : 0), 24)
+    if (vote !== undefined) writeUuid(bytes, vote, VOTE_AT)
+  })
 }
 
 function decode(bytes: Buffer | undefined): { generation: number; state: HardState } | undefined {
-  if (bytes === undefined || bytes.length !== BYTES || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined
-  if (crc32(bytes.subarray(0, CHECKED_BYTES)) !== bytes.readUInt32BE(CHECKED_BYTES)) return undefined
+  if (!isSealed(bytes, MAGIC, BYTES)) return undefined
   const flags = bytes.readUInt8(24)
   const state: HardState = {
     term: Number(bytes.readBigUInt64BE(16)),

@@ -1,12 +1,12 @@
 import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { crc32 } from 'node:zlib'
 import type { StoreId } from '@ashlar/proto'
 import type { LogMark } from '../../core/raft/index.ts'
 import { NO_LOG_MARK } from '../../core/raft/index.ts'
 import { uuidAt, writeUuid } from '../encoding/uuid-bytes.ts'
 import { syncDirectory } from '../files/directories.ts'
 import { openOrMake, readIfThere, writeAll } from './files.ts'
+import { isSealed, seal } from './sealed.ts'
 
 /**
  * The vote and last entry of this store in the newest term, beside the directory of the log like the mark of the term (term-mark.ts), which
@@ -28,7 +28,6 @@ import { openOrMake, readIfThere, writeAll } from './files.ts'
  */
 const MAGIC = Buffer.from('ASHLAST1')
 const BYTES = 53
-const CHECKED_BYTES = 49
 const VOTE_AT = 25
 const GENERATION_AT = 41
 const SYNCED_EVERY = 64
@@ -107,21 +106,17 @@ interface Stored {
 }
 
 function encode({ term, vote, index }: LogMark, generation: number): Buffer {
-  const bytes = Buffer.alloc(BYTES)
-  MAGIC.copy(bytes)
-  bytes.writeBigUInt64BE(BigInt(term), 8)
-  bytes.writeBigUInt64BE(BigInt(index), 16)
-  bytes.writeUInt8(vote === undefined ? 0 : 1, 24)
-  if (vote !== undefined) writeUuid(bytes, vote, VOTE_AT)
-  bytes.writeBigUInt64BE(BigInt(generation), GENERATION_AT)
-  bytes.writeUInt32BE(crc32(bytes.subarray(0, CHECKED_BYTES)), CHECKED_BYTES)
-  return bytes
+  return seal(MAGIC, BYTES, (bytes) => {
+    bytes.writeBigUInt64BE(BigInt(term), 8)
+    bytes.writeBigUInt64BE(BigInt(index), 16)
+    bytes.writeUInt8(vote === undefined ? 0 : 1, 24)
+    if (vote !== undefined) writeUuid(bytes, vote, VOTE_AT)
+    bytes.writeBigUInt64BE(BigInt(generation), GENERATION_AT)
+  })
 }
 
 function decode(bytes: Buffer | undefined): Stored {
-  const nothing = { said: NO_LOG_MARK, generation: 0 }
-  if (bytes === undefined || bytes.length !== BYTES || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return nothing
-  if (crc32(bytes.subarray(0, CHECKED_BYTES)) !== bytes.readUInt32BE(CHECKED_BYTES)) return nothing
+  if (!isSealed(bytes, MAGIC, BYTES)) return { said: NO_LOG_MARK, generation: 0 }
   const said = {
     term: Number(bytes.readBigUInt64BE(8)),
     vote: bytes.readUInt8(24) === 0 ? undefined : (uuidAt(bytes, VOTE_AT) as StoreId),

@@ -1,8 +1,8 @@
 import { open as openFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { crc32 } from 'node:zlib'
 import { syncDirectory } from '../files/directories.ts'
 import { readIfThere, writeAll } from './files.ts'
+import { isSealed, seal } from './sealed.ts'
 
 /**
  * The highest term in which this store took part in the control log, beside the directory of the log and not in it: a store
@@ -15,7 +15,6 @@ import { readIfThere, writeAll } from './files.ts'
  */
 const MAGIC = Buffer.from('ASHTERM1')
 const BYTES = 20
-const CHECKED_BYTES = 16
 
 /** Where the mark of the log in `directory` is. */
 export function termMarkPath(directory: string): string {
@@ -60,15 +59,10 @@ export class TermMark {
 }
 
 function encode(term: number): Buffer {
-  const bytes = Buffer.alloc(BYTES)
-  MAGIC.copy(bytes)
-  bytes.writeBigUInt64BE(BigInt(term), 8)
-  bytes.writeUInt32BE(crc32(bytes.subarray(0, CHECKED_BYTES)), CHECKED_BYTES)
-  return bytes
+  return seal(MAGIC, BYTES, (bytes) => bytes.writeBigUInt64BE(BigInt(term), 8))
 }
 
 function decode(bytes: Buffer | undefined): number {
-  if (bytes === undefined || bytes.length !== BYTES || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return 0
-  if (crc32(bytes.subarray(0, CHECKED_BYTES)) !== bytes.readUInt32BE(CHECKED_BYTES)) return 0
+  if (!isSealed(bytes, MAGIC, BYTES)) return 0
   return Number(bytes.readBigUInt64BE(8))
 }
