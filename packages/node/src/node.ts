@@ -131,7 +131,6 @@ async function openRuntime(
   observer.metrics.storage.watch(store)
   const control = controlLogDirectory(directory)
   const bootMark = await openBootMark(store, control, observer)
-  closers.push(async () => bootMark?.close())
   const controlLog = await openExistingControlLog(control, { shared: othersKeepLog(store.identity.voters), bootMark })
   if (controlLog !== undefined) closers.push(() => controlLog.close())
   node = new NodeRuntime(options, store, controlLog, bootMark)

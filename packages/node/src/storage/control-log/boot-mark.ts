@@ -1,7 +1,8 @@
-import { type FileHandle, readdir } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import type { FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type ClusterId, isUuid, type StoreId } from '@ashlar/proto'
 import { type LogMark, NO_LOG_MARK, newerMark } from '../../core/raft/index.ts'
+import { countEarlierLogs } from './earlier-logs.ts'
 import { openOrMake, readIfThere, writeAll } from './files.ts'
 
 /** Longer than any mark. A file keeps its length, so that one write replaces all of it. */
@@ -31,6 +32,8 @@ export class BootMark {
   readonly #earlierLogs: number
   readonly #stored: Stored | undefined
   #said: LogMark
+  /** What the file holds, as far as this process wrote it. */
+  #written: string | undefined
   #handle: FileHandle | undefined
   #failed = false
 
@@ -50,9 +53,9 @@ export class BootMark {
     const own = log.cluster()
     const counts =
       stored !== undefined && (own ?? stored.cluster) === stored.cluster && stored.earlierLogs >= earlierLogs
-    const mark = new BootMark(path, log, earlierLogs, counts ? stored : undefined)
-    mark.#handle = await openOrMake(path)
-    return mark
+    // Where the mark cannot be written that shows now, and not when something is to be marked.
+    await (await openOrMake(path)).close()
+    return new BootMark(path, log, earlierLogs, counts ? stored : undefined)
   }
 
   get said(): LogMark {
@@ -70,9 +73,11 @@ export class BootMark {
     if (this.#failed) return
     const cluster = this.#log.cluster()
     const line = `${JSON.stringify({ cluster, earlierLogs: this.#earlierLogs, ...this.#said })}\n`
+    if (line === this.#written) return
     try {
       this.#handle ??= await openOrMake(this.path)
       await writeAll(this.#handle, Buffer.from(line.padEnd(BYTES)), 0)
+      this.#written = line
     } catch {
       this.#failed = true
     }
@@ -105,10 +110,4 @@ function decode(bytes: Buffer | undefined): Stored | undefined {
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
-}
-
-async function countEarlierLogs(control: string): Promise<number> {
-  const names = await readdir(dirname(control)).catch(() => [])
-  const beginning = `${basename(control)}.before-generation-`
-  return names.filter((name) => name.startsWith(beginning) && !/\.(term|last)$/.test(name)).length
 }

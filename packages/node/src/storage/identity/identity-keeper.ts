@@ -67,8 +67,7 @@ export class IdentityKeeper {
   clearSuspicion(extent: ExtentId, batch: Batch): void {
     const suspicion = clearSuspicion(this.#value.suspicion, extent)
     if (suspicion === this.#value.suspicion) return
-    this.#value = { ...this.#value, suspicion }
-    batch.operations.push(putIdentity(this.#value))
+    this.#keepSuspicion(suspicion, batch)
     if (suspicion === undefined) this.#clearing = batch
   }
 
@@ -79,7 +78,11 @@ export class IdentityKeeper {
   created(extent: ExtentId, batch: Batch): void {
     const { suspicion } = this.#value
     if (suspicion === undefined) return
-    this.#value = { ...this.#value, suspicion: suspect(suspicion, suspicion.reason, suspicion.since, [extent]) }
+    this.#keepSuspicion(suspect(suspicion, suspicion.reason, suspicion.since, [extent]), batch)
+  }
+
+  #keepSuspicion(suspicion: IdentityValue['suspicion'], batch: Batch): void {
+    this.#value = { ...this.#value, suspicion }
     batch.operations.push(putIdentity(this.#value))
   }
 

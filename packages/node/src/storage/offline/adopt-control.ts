@@ -1,8 +1,7 @@
 import { access, rename } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { ClusterId, Voter } from '@ashlar/proto'
 import type { LogEntry } from '../../core/control/index.ts'
-import { lastMarkPath, openControlLog, termMarkPath } from '../control-log/index.ts'
+import { earlierLogPath, lastMarkPath, openControlLog, termMarkPath } from '../control-log/index.ts'
 import type { StorageDriver } from '../driver.ts'
 import { syncDirectory } from '../files/directories.ts'
 import { requireIdentity } from '../identity/require-identity.ts'
@@ -57,7 +56,7 @@ async function setAside({ store, control }: Layout, generation: number): Promise
   const isThere = async (path: string) => (await Promise.all(partsOf(path).map(exists))).includes(true)
   if (!(await isThere(control))) return
   for (let attempt = 1; ; attempt++) {
-    const aside = join(store, `control.before-generation-${generation}${attempt === 1 ? '' : `-${attempt}`}`)
+    const aside = earlierLogPath(control, generation, attempt)
     if (await isThere(aside)) continue
     for (const [at, part] of partsOf(control).entries())
       if (await exists(part)) await rename(part, partsOf(aside)[at] as string)

@@ -14,7 +14,7 @@ export interface StoredBlock {
 }
 
 /** Versions of the blocks of one leaf that have one, by block. */
-export async function readLeafVersions(
+async function readLeafVersions(
   driver: StorageDriver,
   extent: ExtentId,
   leaf: number,
