@@ -72,7 +72,7 @@ export interface ConnectionEvents {
   down(connection: Connection): void
   messages(connection: Connection, messages: readonly Message[]): void
   /** A write whose payload does not match its checksums; it is left out of `messages`, and the link stays open. */
-  damagedWrite(connection: Connection, write: Write): void
+  damagedWrites(connection: Connection, writes: readonly Write[]): void
   ended(connection: Connection, reason: string): void
 }
 
@@ -294,7 +294,7 @@ export class Connection {
     }
     const { sound, damaged } = separateDamagedWrites(messages as Message[], this.context.blockSizeOf)
     this.events.messages(this, sound)
-    for (const write of damaged) this.events.damagedWrite(this, write)
+    if (damaged.length > 0) this.events.damagedWrites(this, damaged)
   }
 
   /** Why an open link may not carry a message that is valid in itself. */

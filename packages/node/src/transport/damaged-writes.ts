@@ -10,12 +10,11 @@ export function separateDamagedWrites(
   messages: readonly Message[],
   blockSizeOf: BlockSizeOf,
 ): { readonly sound: readonly Message[]; readonly damaged: readonly Write[] } {
-  const damaged = messages
-    .filter((message) => message.type === 'write')
-    .filter((write) => {
-      const blockSizeBytes = blockSizeOf(write.extent)
-      return blockSizeBytes !== undefined && !verifyWrite(write, blockSizeBytes)
-    })
+  const damaged = messages.filter((message): message is Write => {
+    if (message.type !== 'write') return false
+    const blockSizeBytes = blockSizeOf(message.extent)
+    return blockSizeBytes !== undefined && !verifyWrite(message, blockSizeBytes)
+  })
   if (damaged.length === 0) return { sound: messages, damaged }
   const refused: ReadonlySet<Message> = new Set(damaged)
   return { sound: messages.filter((message) => !refused.has(message)), damaged }

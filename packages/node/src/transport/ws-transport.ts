@@ -164,7 +164,7 @@ class WebSocketTransport implements WsTransport {
       if (link !== undefined) this.handOn(link, messages)
       else this.onFirstFrame(connection, messages)
     },
-    damagedWrite: (connection, write) => this.refuseWrite(connection, write),
+    damagedWrites: (connection, writes) => this.refuseWrites(connection, writes),
     ended: (connection, reason) => {
       this.connections.delete(connection)
       this.pairs.forget(connection)
@@ -201,14 +201,15 @@ class WebSocketTransport implements WsTransport {
     if (messages.length > 0) this.events.messages(link, messages)
   }
 
-  private refuseWrite(connection: Connection, write: Write): void {
+  private refuseWrites(connection: Connection, writes: readonly Write[]): void {
     const link = this.linkOf.get(connection)
     if (link === undefined) return
-    const { request, epoch } = write
-    const response = { type: 'answer', request, code: ERRORS.CHECKSUM.number, epoch } as const
-    const outcome = this.send(link, response)
+    for (const write of writes) {
+      const { request, epoch } = write
+      const response = { type: 'answer', request, code: ERRORS.CHECKSUM.number, epoch } as const
+      this.events.writeRefused(link, write, response, this.send(link, response))
+    }
     this.flush()
-    this.events.writeRefused(link, write, response, outcome)
   }
 
   private establish(carrier: Carrier): Link {
