@@ -1,4 +1,4 @@
-import type { Bytes, ExtentId, Piece } from '@ashlar/proto'
+import { type Bytes, type ExtentId, invariant, type Piece } from '@ashlar/proto'
 import { type Lane as LaneOf, overlaps } from './call-queue.ts'
 import type { ClientContext } from './context.ts'
 import { InFlight } from './in-flight.ts'
@@ -8,6 +8,7 @@ import type { IoCall, OpenVolume, PieceRequest } from './open-volume.ts'
 import { nextPiece } from './splitter.ts'
 
 type Lane = LaneOf<IoCall>
+type NextPiece = NonNullable<Lane['next']>
 
 /** Most waiting calls of a lane that later calls may pass: bounds the cost of each look at a lane. */
 const MOST_PASSED = 32
@@ -88,16 +89,14 @@ export class Admission {
       const { bytes, reads } = this.#inFlight
       const lane = this.#forReads.ready(reads) ?? this.#forBytes.ready(bytes)
       if (lane === undefined) return
-      if (lane.heap === this.#forReads) this.#awaitBytes(lane)
-      else this.#admitNext(ctx, lane)
+      const { next } = lane
+      invariant(next !== undefined, 'a lane in a heap has a next piece')
+      if (lane.heap === this.#forReads) this.#awaitBytes(lane, next)
+      else if (!this.#awaitsReads(lane, next)) this.#cut(ctx, lane.volume, next)
     }
   }
 
-  #admitNext(ctx: ClientContext, lane: Lane): void {
-    const { next, volume } = lane
-    if (next === undefined) return
-    const { call, piece } = next
-    if (this.#awaitsReads(lane)) return
+  #cut(ctx: ClientContext, volume: OpenVolume, { call, piece }: NextPiece): void {
     volume.queue.cut(call, piece.length)
     this.#collect(volume)
     this.#issue(ctx, call, piece)
@@ -107,9 +106,10 @@ export class Admission {
   #look(lane: Lane): void {
     this.#unfile(lane)
     const before = lane.next
-    lane.next = this.#find(lane)
-    if (lane.next === undefined) return
-    const { call, piece } = lane.next
+    const next = this.#find(lane)
+    lane.next = next
+    if (next === undefined) return
+    const { call, piece } = next
     // More calls behind it do not put a lane back behind others.
     if (before?.call !== call || before.piece.at !== piece.at) lane.turn = this.#turn++
     if (isMutation(call)) {
@@ -117,21 +117,19 @@ export class Admission {
       if (lane.volume.session?.canIssue(piece.extent) !== true) return
       if (!this.#inFlight.fitsWindow(piece.extent, costBytes(call, piece.length))) return
     }
-    if (!this.#awaitsReads(lane)) this.#awaitBytes(lane)
+    if (!this.#awaitsReads(lane, next)) this.#awaitBytes(lane, next)
   }
 
   /** Files a lane whose next piece is a read beyond the bound of reads. */
-  #awaitsReads(lane: Lane): boolean {
-    if (lane.next === undefined || isMutation(lane.next.call)) return false
+  #awaitsReads(lane: Lane, { call }: NextPiece): boolean {
+    if (isMutation(call)) return false
     const bound = this.#inFlight.readsBound(lane.extent)
     if (this.#inFlight.reads <= bound) return false
     this.#file(lane, this.#forReads, bound)
     return true
   }
 
-  #awaitBytes(lane: Lane): void {
-    if (lane.next === undefined) return
-    const { call, piece } = lane.next
+  #awaitBytes(lane: Lane, { call, piece }: NextPiece): void {
     this.#file(lane, this.#forBytes, this.#inFlight.bytesBound(lane.extent, costBytes(call, piece.length)))
   }
 
@@ -151,7 +149,7 @@ export class Admission {
    * The first call of a lane that may go on, with its next piece. A large discard takes long, and a call of several
    * extents may be stuck in another one, so later calls pass them. Calls of the same bytes keep their order.
    */
-  #find(lane: Lane): Lane['next'] {
+  #find(lane: Lane): NextPiece | undefined {
     const { record, queue, discardWindow } = lane.volume
     const passed: IoCall[] = []
     for (const call of lane.calls) {

@@ -101,11 +101,12 @@ export class Dispatcher {
 
   /** Removes messages of the operation that still wait in the transport. Sent ones may still get a response. */
   withdraw(ctx: ClientContext, request: PieceRequest): void {
-    for (const number of request.numbers) {
-      const attempt = this.#byNumber.get(number)
-      if (attempt !== undefined && !attempt.isCancel)
-        ctx.emit({ type: 'withdraw', link: attempt.link, request: number })
-    }
+    for (const number of request.numbers) this.#withdraw(ctx, number)
+  }
+
+  #withdraw(ctx: ClientContext, number: number): void {
+    const attempt = this.#byNumber.get(number)
+    if (attempt?.isCancel === false) ctx.emit({ type: 'withdraw', link: attempt.link, request: number })
   }
 
   onResponse(ctx: ClientContext, link: ClientLink, answer: ClientResponse): void {
@@ -188,8 +189,7 @@ export class Dispatcher {
   #forgetOldest(ctx: ClientContext, request: PieceRequest): void {
     const [oldest] = request.numbers
     if (oldest === undefined) return
-    const attempt = this.#byNumber.get(oldest)
-    if (attempt?.isCancel === false) ctx.emit({ type: 'withdraw', link: attempt.link, request: oldest })
+    this.#withdraw(ctx, oldest)
     request.numbers.delete(oldest)
     this.#byNumber.delete(oldest)
   }
