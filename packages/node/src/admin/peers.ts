@@ -9,7 +9,7 @@ import { type LocalExtentResponse, type LocalResponse, localExtentSchema, localS
 export type FetchPeer = (api: string, path: string) => Promise<unknown>
 
 /** What one node reported of itself, or why it did not respond. */
-export type PeerResponse<T> =
+type PeerResponse<T> =
   | { readonly answered: true; readonly value: T }
   | { readonly answered: false; readonly reason: string }
 

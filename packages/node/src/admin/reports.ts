@@ -42,7 +42,8 @@ import { lowOnSpace, spaceOf } from './space.ts'
 export async function clusterReport(view: NodeView, fetchPeer: FetchPeer): Promise<ClusterResponse> {
   const [locals, extents] = await Promise.all([requestLocal(view, fetchPeer), requestLocalExtents(view, fetchPeer)])
   const { map } = view
-  const volumes = volumesByName(view).map((volume) => volumeResponse(view, volume, progressFrom(view, extents)))
+  const progressOf = progressFrom(view, extents)
+  const volumes = volumesByName(view).map((volume) => volumeResponse(view, volume, progressOf))
   const nodes = nodesByName(view)
   const short = lowOnSpace(
     view,

@@ -21,7 +21,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** Default ports of a node: the API, and the port that peers and clients dial. */
 export const DEFAULT_API_PORT = 7480
-export const DEFAULT_PEER_PORT = 7580
+const DEFAULT_PEER_PORT = 7580
 
 /** Settings of one node. Settings that all nodes share are in the map and in LIMITS and TIMERS. */
 export const SERVER_OPTIONS = {
