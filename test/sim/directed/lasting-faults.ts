@@ -182,12 +182,17 @@ function expectFailover(stage: Stage, hung: NodeHost): readonly Violation[] {
  */
 export function hungDiskOfPrimary(): readonly Violation[] {
   const stage = new Stage({ ...WIDE, nodes: 4, sharing: 'takeover' }).movePrimaryFromVoter()
-  const { primary } = stage
   stage.until(
     'every node reports its feature level',
     () => stage.world.checkers.truth.map.featureLevel >= FEATURE_LEVEL,
     10_000,
   )
+  return hangPrimary(stage)
+}
+
+/** From now on the disk of the primary hangs: writes go on under another one. */
+export function hangPrimary(stage: Stage): readonly Violation[] {
+  const { primary } = stage
   primary.disk.hangs.add('store')
   const served = stage.nextWrites()
   stage.expect('writes go on', () => served(), TIMERS.slowMs + 2 * TIMERS.leaseMs)

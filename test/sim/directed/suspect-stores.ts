@@ -3,6 +3,7 @@ import type { Violation } from '../checkers/report.ts'
 import { BLOCK_BYTES } from '../options.ts'
 import { Chance } from '../world/chance.ts'
 import type { NodeHost } from '../world/node-host.ts'
+import { hangPrimary } from './lasting-faults.ts'
 import { NotFollowed, Stage } from './stage.ts'
 
 /** So many blocks that most are not written in a second. */
@@ -69,14 +70,7 @@ export function onlySuspectsLeft(): readonly Violation[] {
 
 /** Only suspect stores were left, and all were compared. Then the disk of the primary hangs: another one takes over. */
 export function hungDiskAfterMerge(): readonly Violation[] {
-  const stage = reconciledAndTrusted()
-  const { primary } = stage
-  primary.disk.hangs.add('store')
-  const served = stage.nextWrites()
-  stage.expect('writes go on', () => served(), TIMERS.slowMs + 2 * TIMERS.leaseMs)
-  primary.disk.hangs.clear()
-  primary.crash({ powerLoss: false })
-  return stage.finish()
+  return hangPrimary(reconciledAndTrusted())
 }
 
 /** The same, and the primary dies. */
