@@ -12,15 +12,13 @@ import type { Live } from './epochs.ts'
 
 type ClearSuspicion = Extract<Command, { do: 'clear-suspicion' }>
 
-/**
- * The command that a renewal calls for; undefined where it does not say `cleared`, or the command would change nothing.
- */
+/** The command that a renewal which says `cleared` calls for; undefined where it would change nothing. */
 export function clearSuspicion(
   state: MapState,
-  { store, counter, cleared }: Renew,
+  { store, counter }: Pick<Renew, 'store' | 'counter'>,
   live: () => readonly StoreId[],
 ): ClearSuspicion | undefined {
-  if (cleared !== true || !mayBeCleared(state, { store, counter })) return undefined
+  if (!mayBeCleared(state, { store, counter })) return undefined
   return { do: 'clear-suspicion', store, counter, live: live() }
 }
 

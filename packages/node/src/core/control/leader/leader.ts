@@ -187,7 +187,8 @@ export class ControlLeader {
     this.watchers.watch(link, revision)
     this.renewals.add({ link, token, store, counter })
     this.attachments.renewed(this.state, store, revision)
-    this.proposeOnce(ctx, 'clear-suspicion', () => clearSuspicion(this.state, message, () => this.candidates(ctx)))
+    if (message.cleared === true)
+      this.proposeOnce(ctx, 'clear-suspicion', () => clearSuspicion(this.state, message, () => this.candidates(ctx)))
   }
 
   /** The store registered as this incarnation and holds a lease. */
@@ -220,7 +221,8 @@ export class ControlLeader {
 
   private raiseFeatureLevel(ctx: Context): void {
     const { state, log, leaseTable, pending } = this
-    this.proposeOnce(ctx, 'raise-feature-level', () => this.levels.due(ctx, state, log.members, leaseTable, pending))
+    const due = this.levels.due(ctx, state, log.members, leaseTable, pending)
+    if (due !== undefined) this.propose(ctx, due, { kind: 'raise-feature-level' })
   }
 
   private onGetMap(ctx: Context, link: Link, message: GetMap): void {
@@ -232,13 +234,14 @@ export class ControlLeader {
 
   /** Examines extents without a primary only after a store came or left, or the space of its disk changed. */
   private promoteWaiting(ctx: Context): void {
-    if (!this.lookAtWaiting || this.pending.has('promote')) return
-    const live = this.candidates(ctx)
-    const { extents, more } = promotable(this.state, new Set(live))
-    this.lookAtWaiting = more
-    // Every command ends by giving the assignments of removed stores to other stores.
-    if (extents.length === 0 && this.state.gone.size === 0) return
-    this.propose(ctx, { do: 'promote', extents, live }, { kind: 'promote' })
+    if (!this.lookAtWaiting) return
+    this.proposeOnce(ctx, 'promote', () => {
+      const live = this.candidates(ctx)
+      const { extents, more } = promotable(this.state, new Set(live))
+      this.lookAtWaiting = more
+      // Every command ends by giving the assignments of removed stores to other stores.
+      return extents.length === 0 && this.state.gone.size === 0 ? undefined : { do: 'promote', extents, live }
+    })
   }
 
   /** The store registered or renewed with this leader, and its lease has not run out. */

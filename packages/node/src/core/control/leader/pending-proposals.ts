@@ -22,7 +22,7 @@ export type Pending =
   | { readonly kind: 'admin'; readonly command: AdminCommand; requester: Requester }
 
 /** Proposals without a requester, repeated until they have an effect: one of a kind is pending at a time. */
-export type Repeated = 'raise-epochs' | 'clear-suspicion' | 'raise-feature-level'
+export type Repeated = 'promote' | 'raise-epochs' | 'clear-suspicion'
 
 /** Proposals that are not committed, with the response due for each. */
 export class PendingResponses {
