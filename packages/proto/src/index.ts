@@ -69,6 +69,7 @@ export {
   BLOCK_ZERO,
   type BlockKind,
   type BlockVersion,
+  countsIn,
   defaultMinInSync,
   type ExtentRecord,
   type ForcedPromotion,

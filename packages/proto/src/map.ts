@@ -97,6 +97,11 @@ export interface ExtentRecord {
   readonly changedAt: number
 }
 
+/** The store holds every acknowledged write of the extent, as far as control knows. */
+export function countsIn({ inSync, eligible }: Pick<ExtentRecord, 'inSync' | 'eligible'>, store: StoreId): boolean {
+  return inSync.includes(store) || eligible.includes(store)
+}
+
 /**
  * An operator made a store primary although it may lack acknowledged writes (A2.10), or control had a primary reconcile
  * suspect replicas (amendment 11). Data of an earlier epoch belongs to another timeline: it does not prove what was

@@ -1,4 +1,4 @@
-import { type Epoch, type ExtentId, volumeOf } from '@ashlar/proto'
+import { countsIn, type Epoch, type ExtentId, volumeOf } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
 import type { ExtentState } from './extent-state.ts'
 import { Primary } from './primary.ts'
@@ -39,8 +39,8 @@ export class Extents {
   holdWhatCounts({ control, self }: Pick<Services, 'control' | 'self'>): boolean {
     for (const [id, { state }] of this.byId) {
       if (state.compared) continue
-      const { inSync = [], eligible = [] } = control.map.extents.get(id) ?? {}
-      if (inSync.includes(self) || eligible.includes(self)) return false
+      const record = control.map.extents.get(id)
+      if (record !== undefined && countsIn(record, self)) return false
     }
     return true
   }

@@ -1,6 +1,7 @@
 import {
   BLOCK_DATA,
   type Confirm,
+  countsIn,
   type Epoch,
   type FetchBlock,
   type GetDigests,
@@ -64,7 +65,7 @@ export class ReplicaRole {
   private counts(): boolean {
     const { control, self } = this.services
     const record = control.map.extents.get(this.extent.id) ?? this.extent.record
-    return record === undefined || record.inSync.includes(self) || record.eligible.includes(self)
+    return record === undefined || countsIn(record, self)
   }
 
   /** The stream is over, and what it staged is dropped. */

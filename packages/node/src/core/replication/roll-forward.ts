@@ -1,4 +1,5 @@
 import {
+  countsIn,
   type Epoch,
   type FetchedBlock,
   isHigher,
@@ -67,7 +68,7 @@ export class RollForward {
     const { links, control } = state.services
     const record = state.record()
     if (record === undefined || reconciles() || !this.isAhead(opened)) return false
-    if (!record.inSync.includes(store) && !record.eligible.includes(store)) return false
+    if (!countsIn(record, store)) return false
     if (control.map.nodes.get(store)?.incarnation.counter !== links.counterOf(link)) {
       // The map does not have this incarnation of the store yet: the stream is opened again once it does.
       streams.get(store)?.reset(ctx)

@@ -1,5 +1,5 @@
 import type { ExtentRecord, NodeRecord, StoreId } from '@ashlar/proto'
-import { isName, LIMITS } from '@ashlar/proto'
+import { countsIn, isName, LIMITS } from '@ashlar/proto'
 import type { Command } from '../log/index.ts'
 import { type MapState, putExtentRecord, replaceInSync, type Unstamped, volumeOfExtent, without } from '../map/index.ts'
 import { type CommandResult, done, refused, type Steps } from './command-result.ts'
@@ -76,10 +76,7 @@ function refuseCopy(known: NodeRecord, { store, incarnation }: Register): Comman
 }
 
 function countsAnywhere(state: MapState, store: StoreId): boolean {
-  return state.assignedTo(store).some((id) => {
-    const record = state.extents.get(id) as ExtentRecord
-    return record.inSync.includes(store) || record.eligible.includes(store)
-  })
+  return state.assignedTo(store).some((id) => countsIn(state.extents.get(id) as ExtentRecord, store))
 }
 
 function refuseRegister(state: MapState, command: Register, known: NodeRecord | undefined): CommandResult | undefined {
@@ -194,7 +191,7 @@ export function* giveUp(state: MapState, store: StoreId, live: Live): Steps {
  */
 function takeOut(state: MapState, record: ExtentRecord, store: StoreId): void {
   const others = [...record.inSync, ...record.eligible].filter((member) => member !== store)
-  const counts = record.inSync.includes(store) || record.eligible.includes(store)
+  const counts = countsIn(record, store)
   if (counts && !others.some((member) => countsOn(state, member))) return
   const { minInSync } = volumeOfExtent(state, record)
   const sets = replaceInSync(record, without(record.inSync, store), minInSync, [store])
@@ -207,8 +204,7 @@ export function* serveWaiting(state: MapState, store: StoreId, live: Live): Step
     yield
     const record = state.extents.get(id) as ExtentRecord
     if (primaryStands(state, record)) continue
-    if (record.inSync.includes(store) || record.eligible.includes(store))
-      replacePrimary(state, id, reasonToReplace(state, record), live)
+    if (countsIn(record, store)) replacePrimary(state, id, reasonToReplace(state, record), live)
   }
 }
 

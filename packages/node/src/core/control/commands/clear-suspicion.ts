@@ -1,4 +1,4 @@
-import type { ExtentId, Renew, StoreId } from '@ashlar/proto'
+import { countsIn, type ExtentRecord, type Renew, type StoreId } from '@ashlar/proto'
 import type { Command } from '../log/index.ts'
 import type { MapState } from '../map/index.ts'
 import { replaceEarlierIncarnation, serveWaiting } from './apply-nodes.ts'
@@ -31,16 +31,9 @@ function mayBeCleared(state: MapState, { store, counter }: Pick<ClearSuspicion, 
   if (node.state === 'down' || node.address === '') return false
   // The store does not know of a copy of its directory: its list says nothing about that suspicion (A2.0-3).
   if (state.copied.has(store)) return false
-  return state.assignedTo(store).every((id) => counts(state, store, id))
-}
-
-/**
- * A trusted store that is no member is not asked when suspect ones reconcile an extent (A2.17-3), though it may hold what
- * they lost. So each of its extents takes the store in first.
- */
-function counts(state: MapState, store: StoreId, id: ExtentId): boolean {
-  const record = state.extents.get(id)
-  return record === undefined || record.inSync.includes(store) || record.eligible.includes(store)
+  // A trusted store that is no member is not asked when suspect ones reconcile an extent (A2.17-3), though it may hold
+  // what they lost. So each of its extents takes the store in first.
+  return state.assignedTo(store).every((id) => countsIn(state.extents.get(id) as ExtentRecord, store))
 }
 
 /** As if it had registered as trusted: it leads where an earlier incarnation led, and serves extents that wait. */

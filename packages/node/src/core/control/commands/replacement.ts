@@ -1,4 +1,4 @@
-import type { ExtentId, ExtentRecord, StoreId } from '@ashlar/proto'
+import { countsIn, type ExtentId, type ExtentRecord, type StoreId } from '@ashlar/proto'
 import type { Command } from '../log/index.ts'
 import { type MapState, putExtentRecord } from '../map/index.ts'
 import type { Steps } from './command-result.ts'
@@ -32,7 +32,7 @@ function* replaceRemoved(state: MapState, command: Extract<Command, { live: read
 
 function reassign(state: MapState, id: ExtentId, store: StoreId, spares: Spares): void {
   const record = state.extents.get(id) as ExtentRecord
-  if (record.inSync.includes(store) || record.eligible.includes(store)) return
+  if (countsIn(record, store)) return
   const spare = spares.find(record)
   if (spare === undefined) return
   const assigned = record.assigned.map((assigned) => (assigned === store ? spare : assigned))

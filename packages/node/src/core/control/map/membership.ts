@@ -1,5 +1,5 @@
 import type { ExtentRecord, StoreId, VolumeRecord } from '@ashlar/proto'
-import { invariant, volumeOf } from '@ashlar/proto'
+import { countsIn, invariant, volumeOf } from '@ashlar/proto'
 import type { MapState, Unstamped } from './map-state.ts'
 
 /** The sets of an extent's record. */
@@ -72,7 +72,7 @@ function withSuccessors(state: MapState, record: Omit<Unstamped<ExtentRecord>, '
   if (state.successors.size === 0) return record.assigned
   const assigned = [...record.assigned]
   for (const [place, store] of record.assigned.entries()) {
-    if (record.inSync.includes(store) || record.eligible.includes(store)) continue
+    if (countsIn(record, store)) continue
     const successor = latestSuccessor(state, store)
     if (successor !== undefined && !assigned.includes(successor)) assigned[place] = successor
   }
