@@ -1,6 +1,6 @@
 import type { Appended, Millis, RaftMessage, StoreId, Voter } from '@ashlar/proto'
 import { invariant } from '@ashlar/proto'
-import type { Command } from '../../control/log/index.ts'
+import type { Command, LogEntry } from '../../control/log/index.ts'
 import type { Context } from '../../machine.ts'
 import { allMembers, isVoter, majorityReached } from '../members.ts'
 import { Progress } from '../progress.ts'
@@ -188,47 +188,38 @@ export class Leader implements Role {
     let sent = false
     while (progress.next <= log.lastIndex && progress.maySend(options.messagesInFlight)) {
       if (log.termAt(progress.next - 1) === undefined) break
-      this.sendEntries(to, progress, options.messageBytes)
+      this.sendEntries(to, progress)
       sent = true
     }
     if (progress.state !== 'snapshot' && log.termAt(progress.next - 1) === undefined) {
       invariant(log.snapshot !== undefined, 'the log was compacted without a snapshot')
       progress.beginSnapshot(log.snapshot)
     }
-    if (progress.state === 'snapshot') {
-      this.sendSnapshotPart(ctx, to, progress)
-      if (heartbeat) this.sendHeartbeat(to)
-    } else if (heartbeat && !sent) this.sendEntries(to, progress, 0)
+    if (progress.state === 'snapshot') this.sendSnapshotPart(ctx, to, progress)
+    if (heartbeat && !sent) this.sendHeartbeat(to, progress)
   }
 
   /**
-   * To one that is being filled: parts of a snapshot wait behind bulk (amendment 36), and it must not campaign
-   * meanwhile. Every log agrees with this one before its first entry, so that it is no question about what the follower
-   * has.
+   * Also to one that is being filled: parts of a snapshot wait behind bulk (amendment 36), and it must not campaign
+   * meanwhile. Every log agrees with this one before its first entry, so that it is no question about what that
+   * follower has.
    */
-  private sendHeartbeat(to: StoreId): void {
-    const { commit } = this.core.log
-    this.core.sendNow({
-      type: 'append-entries',
-      to,
-      prevIndex: 0,
-      prevTerm: 0,
-      entries: [],
-      commit,
-      round: this.round,
-    })
+  private sendHeartbeat(to: StoreId, progress: Progress): void {
+    this.sendAfter(to, progress.state === 'snapshot' ? 0 : progress.next - 1, [])
   }
 
-  /** With `maxBytes` 0 a heartbeat. */
-  private sendEntries(to: StoreId, progress: Progress, maxBytes: number): void {
-    const { log } = this.core
-    const prevIndex = progress.next - 1
-    const prevTerm = log.termAt(prevIndex) ?? 0
-    const entries = maxBytes === 0 ? [] : log.slice(progress.next, maxBytes)
-    const { commit } = log
-    this.core.sendNow({ type: 'append-entries', to, prevIndex, prevTerm, entries, commit, round: this.round })
+  private sendEntries(to: StoreId, progress: Progress): void {
+    const entries = this.core.log.slice(progress.next, this.core.options.messageBytes)
+    this.sendAfter(to, progress.next - 1, entries)
     const last = entries.at(-1)
     if (last !== undefined) progress.sent(last.index)
+  }
+
+  private sendAfter(to: StoreId, prevIndex: number, entries: LogEntry[]): void {
+    const { log } = this.core
+    const { commit } = log
+    const prevTerm = log.termAt(prevIndex) ?? 0
+    this.core.sendNow({ type: 'append-entries', to, prevIndex, prevTerm, entries, commit, round: this.round })
   }
 
   /** The next part, or the same one again after a while without an answer. */
