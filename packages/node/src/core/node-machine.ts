@@ -253,14 +253,13 @@ export class NodeMachine {
 
   /** Each role has a table of what it takes: `handlers` of the leader and the agent, handlers.ts of replication. */
   private onMessage(ctx: Context, link: Link, message: Message): void {
-    if (!this.links.has(link)) return
+    if (!this.links.has(link) || this.replication.onMessage(ctx, link, message)) return
     if (message.type === 'greet') return this.onGreet(ctx, link, message)
     if (isRaftMessage(message)) return this.onRaftMessage(ctx, link, message)
     // What a client sends to control goes to the agent, which relays it.
-    const relayed = this.links.isClient(link) && isFor(ControlAgent.handlers, message)
-    if (this.control !== undefined && isFor(ControlLeader.handlers, message) && !relayed)
+    if (this.control !== undefined && isFor(ControlLeader.handlers, message) && !this.links.isClient(link))
       return this.control.leader.onMessage(ctx, link, message)
-    if (!this.replication.onMessage(ctx, link, message)) this.agent.onMessage(ctx, link, message)
+    this.agent.onMessage(ctx, link, message)
   }
 
   private onGreet(ctx: Context, link: Link, message: Greet): void {

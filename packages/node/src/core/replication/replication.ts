@@ -218,11 +218,12 @@ export class Replication implements MapListener {
 
   // ---- messages ---------------------------------------------------------------------------------------------------
 
-  /** False when the message is not for replication. */
+  /** True when the message was for replication. */
   onMessage(ctx: Context, link: Link, message: Message): boolean {
     if (isFor(CLIENT_HANDLERS, message)) this.onClientRequest(ctx, link, message)
     else if (isFor(REPLICA_HANDLERS, message)) this.onForReplica(ctx, link, message)
-    else if (isFor(STREAM_HANDLERS, message) || isFor(PRIMARY_HANDLERS, message)) this.onForPrimary(ctx, link, message)
+    else if (isFor(STREAM_HANDLERS, message)) this.onForStream(ctx, link, message)
+    else if (isFor(PRIMARY_HANDLERS, message)) this.onForPrimary(ctx, link, message)
     else if (message.type === 'open') this.onOpen(ctx, link, message)
     else if (message.type === 'fetched-block') this.onFetched(ctx, message)
     else return false
@@ -271,20 +272,17 @@ export class Replication implements MapListener {
       ctx.emit({ type: 'send', link, message: { type: 'fetched-block', request: message.request, checksum: 0 } })
   }
 
-  private onForPrimary(
-    ctx: Context,
-    link: Link,
-    message: MessageOf<keyof typeof PRIMARY_HANDLERS | keyof typeof STREAM_HANDLERS>,
-  ): void {
+  private onForStream(ctx: Context, link: Link, message: MessageOf<keyof typeof STREAM_HANDLERS>): void {
     const extent = this.extents.reach(message.extent)
-    const primary = extent?.primary
-    if (extent === undefined || primary === undefined) return
-    if (isFor(PRIMARY_HANDLERS, message)) handle(PRIMARY_HANDLERS, primary, ctx, link, message)
-    else {
-      const stream = primary.streamOf(this.services.links.storeOf(link))
-      if (stream !== undefined) handle(STREAM_HANDLERS, stream, ctx, link, message)
-    }
-    if (primary.over) extent.primary = undefined
+    const stream = extent?.primary?.streamOf(this.services.links.storeOf(link))
+    if (stream !== undefined) handle(STREAM_HANDLERS, stream, ctx, link, message)
+    if (extent?.primary?.over) extent.primary = undefined
+  }
+
+  private onForPrimary(ctx: Context, link: Link, message: MessageOf<keyof typeof PRIMARY_HANDLERS>): void {
+    const extent = this.extents.reach(message.extent)
+    if (extent?.primary !== undefined) handle(PRIMARY_HANDLERS, extent.primary, ctx, link, message)
+    if (extent?.primary?.over) extent.primary = undefined
   }
 
   private onFetched(ctx: Context, message: FetchedBlock): void {
