@@ -2,7 +2,6 @@
 
 export {
   applyCommand,
-  type Certainty,
   type CommandResult,
   commandLevel,
   levelProblem,
@@ -12,19 +11,10 @@ export {
   rebuildMap,
   recoverCommands,
   recoveredLog,
-  type SetResult,
   type SurvivingStore,
   suspectsLeft,
-  tooEarly,
 } from './commands/index.ts'
-export {
-  type AttachView,
-  ControlLeader,
-  EXTENTS_PER_TICK,
-  explainWaiting,
-  type LeaseView,
-  type WaitingExtent,
-} from './leader/index.ts'
+export { ControlLeader, EXTENTS_PER_TICK, explainWaiting } from './leader/index.ts'
 export {
   type Command,
   type ControlLog,
@@ -37,4 +27,4 @@ export {
   type SnapshotWriter,
   SoloLog,
 } from './log/index.ts'
-export { cutDelta, type DeltaSource, generationOfSnapshot, MapState, MapWatchers } from './map/index.ts'
+export { generationOfSnapshot, MapState, MapWatchers } from './map/index.ts'

@@ -2,4 +2,4 @@
 export { DedupeWindows, UNKNOWN_SPAN } from './dedupe.ts'
 export type { ExtentStatus } from './extent-status.ts'
 export type { MergePhase } from './merge-source.ts'
-export { Replication, type ReplicationOptions } from './replication.ts'
+export { Replication } from './replication.ts'

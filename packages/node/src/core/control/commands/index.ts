@@ -17,7 +17,6 @@ export {
 export { commandLevel, knownToAll, levelProblem, tooEarly, type WaitedFor, withoutComplete } from './feature-levels.ts'
 export { raiseEpochs } from './raise-epochs.ts'
 export {
-  type Certainty,
   type RebuiltExtent,
   type RebuiltMap,
   rebuildMap,

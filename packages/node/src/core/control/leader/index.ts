@@ -2,5 +2,4 @@
 
 export { EXTENTS_PER_TICK } from './applier.ts'
 export { ControlLeader } from './leader.ts'
-export type { AttachView, LeaseView } from './leader-view.ts'
-export { explainWaiting, type WaitingExtent } from './waiting-extents.ts'
+export { explainWaiting } from './waiting-extents.ts'

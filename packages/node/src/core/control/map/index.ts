@@ -1,6 +1,5 @@
 /** The map: nodes, volumes, extents and their records; its deltas, snapshots and watchers. */
 
-export { cutDelta, type DeltaSource } from './deltas.ts'
 export { generationOfSnapshot, mapSnapshots } from './map-snapshot.ts'
 export { MapState, type Unstamped } from './map-state.ts'
 export { MapWatchers } from './map-watchers.ts'
