@@ -48,7 +48,6 @@ import {
   volumeField,
 } from './fields.ts'
 import type { KindCodec } from './kind-codec.ts'
-import { MAX_VOTERS } from './map-delta.ts'
 import { MESSAGE_LENGTH } from './map-kinds.ts'
 import { ATTACH_MODES, bootIdField, CLIENT_LENGTH, TRUSTS } from './map-records.ts'
 import { packBody, unpackBody } from './msgpack.ts'
@@ -111,7 +110,7 @@ const level = number(levelField)
 const message = text('message', MESSAGE_LENGTH)
 const trust = choice('trust', TRUSTS)
 const incarnation = record<Incarnation>('incarnation', {}, { bootId: string(bootIdField), counter })
-const voters = list('voters', record<Voter>('voter', {}, { store, address }), MAX_VOTERS)
+const voters = list('voters', record<Voter>('voter', {}, { store, address }), LIMITS.voters)
 
 // ---- handshake: every version reads this layout, so that any two can at least refuse each other. Older versions drop
 // fields that were added at the end

@@ -24,6 +24,7 @@ import {
   volumeField,
   writeUuid,
 } from './fields.ts'
+import { readList, sum } from './lists.ts'
 import {
   extentBytes,
   nodeBytes,
@@ -52,7 +53,6 @@ import {
  *                removed nodes 2 x (store 16) | gone 2 x (store 16) | [since 3: removed ranges 4 x (first 4 | last 4)]
  */
 
-export const MAX_VOTERS = LIMITS.voters
 /** Tombstones in one delta that are sent one by one. */
 const MAX_REMOVED_VOLUMES = 2 ** 18
 /** Between two ranges there is a volume, or a tombstone of the latest, or a number that a rebuilt map skipped. */
@@ -64,26 +64,6 @@ const FORCED_BYTES = 27
 const MAX_REMOVED_NODES = 2 * LIMITS.nodes
 /** Every store of a table: a bound for sizes, where counting them would cost more than it saves. */
 export const TABLE_BYTES = 2 + 16 * LIMITS.nodes
-
-export function readList<T>(
-  from: ByteReader,
-  count: number,
-  itemBytes: number,
-  max: number,
-  what: string,
-  read: () => T,
-): T[] {
-  const items: T[] = []
-  from.count(count, itemBytes, max, what)
-  for (let i = 0; i < count; i++) items.push(read())
-  return items
-}
-
-export function sum<T>(items: readonly T[], bytes: (item: T) => number): number {
-  let total = 0
-  for (const item of items) total += bytes(item)
-  return total
-}
 
 /**
  * From this many extents on, bytes are kept for as long as the delta is, by the wire version: one delta goes to
@@ -139,7 +119,7 @@ export function writeDelta(to: ByteWriter, delta: MapDelta, wire: number): void 
   to.u53(generationField(delta.clusterGeneration))
   to.u53(revisionField(delta.from))
   to.u53(revisionField(delta.to))
-  to.u8(listLength(delta.voters, MAX_VOTERS, 'voters'))
+  to.u8(listLength(delta.voters, LIMITS.voters, 'voters'))
   for (const voter of delta.voters) writeVoter(to, voter)
   to.u16(listLength(delta.nodes, LIMITS.nodes, 'nodes'))
   for (const node of delta.nodes) writeNode(to, node)
@@ -231,7 +211,7 @@ export function readDelta(from: ByteReader, wire: number): MapDelta {
   const clusterGeneration = generationField(from.u53())
   const since = revisionField(from.u53())
   const to = revisionField(from.u53())
-  const voters = readList<Voter>(from, from.u8(), 18, MAX_VOTERS, 'voters', () => readVoter(from))
+  const voters = readList<Voter>(from, from.u8(), 18, LIMITS.voters, 'voters', () => readVoter(from))
   const nodes = readList<NodeRecord>(from, from.u16(), 42, LIMITS.nodes, 'nodes', () => readNode(from))
   const volumes = readList<VolumeRecord>(from, from.u32(), 46, LIMITS.volumes, 'volumes', () => readVolume(from))
   const removedVolumes = readList<VolumeId>(from, from.u32(), 4, MAX_REMOVED_VOLUMES, 'removedVolumes', () =>

@@ -23,7 +23,8 @@ import {
   writeUuid,
 } from './fields.ts'
 import type { KindCodec } from './kind-codec.ts'
-import { deltaBytes, isLarge, largeDelta, readDelta, readList, sum, TABLE_BYTES, writeDelta } from './map-delta.ts'
+import { readList, sum } from './lists.ts'
+import { deltaBytes, isLarge, largeDelta, readDelta, TABLE_BYTES, writeDelta } from './map-delta.ts'
 import {
   choiceAt,
   choiceIndex,

@@ -15,7 +15,7 @@ import {
 import { type ByteReader, type ByteWriter, badFrame } from './bytes.ts'
 import { describe, flagBits, listLength, readStore, whole, writeUuid } from './fields.ts'
 import type { KindCodec } from './kind-codec.ts'
-import { MAX_VOTERS } from './map-delta.ts'
+import { readList, sum } from './lists.ts'
 import { readVoter, voterBytes, writeVoter } from './map-records.ts'
 import { decodeCommand, encodeCommand } from './plain-data.ts'
 
@@ -146,7 +146,7 @@ const leadNowKind = fixed<LeadNow>(
 
 const appendEntriesKind: KindCodec<AppendEntries> = {
   headBytes: ({ entries }) =>
-    entries.reduce((sum, { command }) => sum + ENTRY_BYTES + encodeCommand(command).length, BETWEEN_BYTES + 4 * 8 + 4),
+    BETWEEN_BYTES + 4 * 8 + 4 + sum(entries, ({ command }) => ENTRY_BYTES + encodeCommand(command).length),
   writeHead(to, m) {
     writeBetween(to, m)
     to.u53(indexField(m.prevIndex))
@@ -181,13 +181,13 @@ const appendEntriesKind: KindCodec<AppendEntries> = {
 
 const installSnapshotKind: KindCodec<InstallSnapshot> = {
   headBytes: ({ voters, learners, bytes }) =>
-    [...voters, ...learners].reduce((sum, voter) => sum + voterBytes(voter), BETWEEN_BYTES + 47) + bytes.length,
+    BETWEEN_BYTES + 47 + sum(voters, voterBytes) + sum(learners, voterBytes) + bytes.length,
   writeHead(to, m) {
     writeBetween(to, m)
     to.u53(roundField(m.round))
     to.u53(indexField(m.index))
     to.u53(termField(m.indexTerm))
-    to.u8(listLength(m.voters, MAX_VOTERS, 'voters'))
+    to.u8(listLength(m.voters, LIMITS.voters, 'voters'))
     for (const voter of m.voters) writeVoter(to, voter)
     to.u16(listLength(m.learners, LIMITS.nodes, 'learners'))
     for (const learner of m.learners) writeVoter(to, learner)
@@ -202,8 +202,8 @@ const installSnapshotKind: KindCodec<InstallSnapshot> = {
     const round = from.u53()
     const index = from.u53()
     const indexTerm = from.u53()
-    const voters = readVoters(from, from.u8(), MAX_VOTERS, 'voters')
-    const learners = readVoters(from, from.u16(), LIMITS.nodes, 'learners')
+    const voters = readList<Voter>(from, from.u8(), 18, LIMITS.voters, 'voters', () => readVoter(from))
+    const learners = readList<Voter>(from, from.u16(), 18, LIMITS.nodes, 'learners', () => readVoter(from))
     const offset = sizeField(from.u53())
     const totalBytes = sizeField(from.u53())
     const bytes = from.raw(from.u32())
@@ -211,11 +211,6 @@ const installSnapshotKind: KindCodec<InstallSnapshot> = {
     checkPart(part)
     return { type: 'install-snapshot', ...between, round, index, indexTerm, voters, learners, ...part }
   },
-}
-
-function readVoters(from: ByteReader, count: number, max: number, what: string): Voter[] {
-  from.count(count, 18, max, what)
-  return Array.from({ length: count }, () => readVoter(from))
 }
 
 /** A part lies inside its snapshot: the receiver lays it over what it has. */
