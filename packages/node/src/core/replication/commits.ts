@@ -51,7 +51,7 @@ export class Commits {
   }
 
   /** Gives a write its seq, persists it and streams it to every replica in the same step (A2.5-3). */
-  append(ctx: Context, write: NewWrite): Seq {
+  append(ctx: Context, write: NewWrite): void {
     const { state, window, disk, streams } = this.parts
     const { extent, epoch } = state
     const { operation, cancel } = write
@@ -78,7 +78,6 @@ export class Commits {
       disk.wrote(later)
       this.advance(later)
     })
-    return seq
   }
 
   /** Commits, in seq order, what every member of the ack set has made durable (A2.5-5, A2.10-1). */

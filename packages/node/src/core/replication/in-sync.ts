@@ -192,8 +192,9 @@ export class InSyncKeeper {
   private leaving(ctx: Context, record: ExtentRecord): StoreId[] {
     const { services } = this.state
     const others = record.inSync.filter((store) => store !== services.self)
-    const silent = others.filter((store) => this.health.failing(ctx, store) === 'silent')
-    const slow = others.filter((store) => this.health.failing(ctx, store) === 'slow')
+    const failing = new Map(others.map((store) => [store, this.health.failing(ctx, store)]))
+    const silent = others.filter((store) => failing.get(store) === 'silent')
+    const slow = others.filter((store) => failing.get(store) === 'slow')
     const waiting = record.assigned.filter((store) => !record.inSync.includes(store) && this.hasCaughtUp(ctx, store))
     const spare = record.inSync.length + waiting.length - (this.state.volume()?.minInSync ?? 1)
     if (silent.length + slow.length <= spare) return [...silent, ...slow]

@@ -1,26 +1,13 @@
-import type {
-  BlockIndex,
-  Epoch,
-  Message,
-  Millis,
-  Opened,
-  SessionWindow,
-  StoreId,
-  Versions,
-  Windows,
-} from '@ashlar/proto'
+import type { BlockIndex, Message, Millis, Opened, SessionWindow, StoreId, Versions, Windows } from '@ashlar/proto'
 import type { Context, LeafVersions, Link } from '../machine.ts'
-import type { ExtentState } from './extent-state.ts'
-import type { Services } from './services.ts'
+import type { PrimaryState } from './primary-state.ts'
 
 /** How far a source of a reconciliation is. */
 export type MergePhase = 'closed' | 'reading' | 'ready'
 
 /** What a source reports to the reconciliation that it is a part of. */
 export interface MergeTarget {
-  readonly extent: ExtentState
-  readonly services: Services
-  readonly epoch: Epoch
+  readonly state: PrimaryState
   /** A source may have become ready. */
   onReady(ctx: Context): void
   /** Versions of leaves arrived. */
@@ -67,7 +54,7 @@ export class MergeSource {
   /** Opens the source where it is closed and connected. While a link stands an OPEN is not lost. */
   maintain(ctx: Context): void {
     if (this.link !== undefined) return
-    const { links, self } = this.merge.services
+    const { links, self } = this.merge.state.services
     const link = links.dialed(this.store)
     const counter = link === undefined ? undefined : links.counterOf(link)
     // A store that does not know the extent yet refuses: the request is repeated at the next tick.
@@ -85,7 +72,7 @@ export class MergeSource {
   }
 
   private get stream() {
-    const { extent, epoch } = this.merge
+    const { extent, epoch } = this.merge.state
     return { extent: extent.id, epoch, gen: this.gen }
   }
 
@@ -94,7 +81,7 @@ export class MergeSource {
   }
 
   private current(link: Link, message: { epoch: number; gen: number }): boolean {
-    return this.link === link && this.gen === message.gen && this.merge.epoch === message.epoch
+    return this.link === link && this.gen === message.gen && this.merge.state.epoch === message.epoch
   }
 
   /** What it reported is void: another incarnation of the store may respond next. */
@@ -136,8 +123,9 @@ export class MergeSource {
   /** Requests the bytes of a block in exactly this version; `Merge.onFetched` gets the response. */
   fetch(ctx: Context, block: BlockIndex, version: LeafVersions['versions'][number]): number {
     const request = ctx.token()
+    const { extent } = this.merge.state
     const { epoch: versionEpoch, seq: versionSeq } = version
-    this.send(ctx, { type: 'fetch-block', request, extent: this.merge.extent.id, block, versionEpoch, versionSeq })
+    this.send(ctx, { type: 'fetch-block', request, extent: extent.id, block, versionEpoch, versionSeq })
     return request
   }
 }

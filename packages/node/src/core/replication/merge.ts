@@ -16,14 +16,11 @@ import { DedupeWindows } from './dedupe.ts'
 import type { ExtentState } from './extent-state.ts'
 import { byVersion, type Copy, copiesOf, mergeWindows } from './merge-rule.ts'
 import { type MergePhase, MergeSource, type MergeTarget } from './merge-source.ts'
+import type { PrimaryState } from './primary-state.ts'
 import type { Services } from './services.ts'
 
 /** What a reconciliation reports to its primary. */
 export interface MergeOwner {
-  readonly epoch: Epoch
-  readonly extent: ExtentState
-  readonly services: Services
-  readonly over: boolean
   onFenced(ctx: Context, promised: Epoch): void
   /** This store holds all that the sources hold, on stable storage. */
   onMerged(ctx: Context): void
@@ -63,9 +60,10 @@ type Version = LeafVersions['versions'][number]
  * there.
  */
 export class Merge implements MergeTarget {
-  readonly extent: ExtentState
-  readonly services: Services
+  readonly state: PrimaryState
   readonly sources: ReadonlyMap<StoreId, MergeSource>
+  private readonly extent: ExtentState
+  private readonly services: Services
   private readonly owner: MergeOwner
   private verified = false
   /** Rises with each start; responses to requests of an earlier run are void. */
@@ -84,20 +82,17 @@ export class Merge implements MergeTarget {
   private taken = 0
   private older = 0
 
-  constructor(owner: MergeOwner, stores: readonly StoreId[]) {
+  constructor(owner: MergeOwner, state: PrimaryState, stores: readonly StoreId[]) {
     this.owner = owner
-    this.extent = owner.extent
-    this.services = owner.services
+    this.state = state
+    this.extent = state.extent
+    this.services = state.services
     this.sources = new Map(stores.map((store) => [store, new MergeSource(store, this)]))
-  }
-
-  get epoch(): Epoch {
-    return this.owner.epoch
   }
 
   begin(ctx: Context): void {
     const stores = [...this.sources.keys()]
-    ctx.event('warn', 'extent-merging', { extent: this.extent.id, epoch: this.epoch, stores })
+    ctx.event('warn', 'extent-merging', { extent: this.extent.id, epoch: this.state.epoch, stores })
     this.services.verification.before(ctx, this.extent, (later) => {
       this.verified = true
       this.onReady(later)
@@ -141,11 +136,11 @@ export class Merge implements MergeTarget {
   onClosed(ctx: Context, source: MergeSource, promised?: number): void {
     source.close()
     this.running = false
-    if (promised !== undefined && promised > this.epoch) this.owner.onFenced(ctx, promised as Epoch)
+    if (promised !== undefined && promised > this.state.epoch) this.owner.onFenced(ctx, promised as Epoch)
   }
 
   onReady(ctx: Context): void {
-    if (this.running || this.owner.over || !this.verified || this.waitsFor.length > 0) return
+    if (this.running || this.state.over || !this.verified || this.waitsFor.length > 0) return
     this.running = true
     const run = ++this.run
     this.nextLeaf = 0
@@ -163,7 +158,7 @@ export class Merge implements MergeTarget {
   }
 
   private current(run: number): boolean {
-    return this.run === run && this.running && !this.owner.over
+    return this.run === run && this.running && !this.state.over
   }
 
   // ---- leaf by leaf -----------------------------------------------------------------------------------------------
@@ -295,7 +290,7 @@ export class Merge implements MergeTarget {
     })
     this.services.when(token, (later) => {
       if (!this.current(run)) return
-      const events = { extent: extent.id, epoch: this.epoch, takenBlocks: taken, olderBlocks: older }
+      const events = { extent: extent.id, epoch: this.state.epoch, takenBlocks: taken, olderBlocks: older }
       later.event('warn', 'extent-merged', events)
       this.done = true
       this.owner.onMerged(later)

@@ -28,7 +28,6 @@ import { Reads } from './reads.ts'
 import type { Repairs } from './repair.ts'
 import { RollForward } from './roll-forward.ts'
 import type { Services } from './services.ts'
-import { leastSpace } from './space.ts'
 import { OutStream } from './stream.ts'
 import { StreamHealth } from './stream-health.ts'
 import type { StreamOwner } from './stream-owner.ts'
@@ -85,12 +84,7 @@ export class Primary implements StreamOwner {
     this.notice = notice
     this.commits = commits
     this.reads = new Reads({ state, admission, window, disk, repairs, confirmations })
-    this.writes = new Writes({
-      ...{ state, admission, window, disk, repairs },
-      enoughInSync: () => keeper.enoughInSync(),
-      leastSpace: () => leastSpace(services.space().space, keeper.ackSet(), streams),
-      append: (ctx, write) => commits.append(ctx, write),
-    })
+    this.writes = new Writes({ state, admission, window, disk, repairs, keeper, streams, commits })
     this.forward = new RollForward({
       ...{ state, streams, disk, evictions, onFenced },
       reconciles: () => this.merge !== undefined,
@@ -101,10 +95,6 @@ export class Primary implements StreamOwner {
 
   get over(): boolean {
     return this.state.over
-  }
-
-  get timelineEpoch(): Epoch {
-    return this.state.timelineEpoch
   }
 
   record(): ExtentRecord | undefined {
@@ -137,7 +127,7 @@ export class Primary implements StreamOwner {
       later.event('info', 'extent-recovering', { extent: this.extent.id, epoch: this.epoch })
       const suspects = suspectsToMerge(this.services, record)
       if (suspects === undefined) return this.maintain(later)
-      this.merge = new Merge(this, suspects)
+      this.merge = new Merge(this, state, suspects)
       this.merge.begin(later)
     })
   }
@@ -160,7 +150,7 @@ export class Primary implements StreamOwner {
   }
 
   private headRecord(record: ExtentRecord, volume: VolumeRecord): HeadRecord {
-    return headRecordOf(record, volume, this.extent.lengthBytes, this.timelineEpoch)
+    return headRecordOf(record, volume, this.extent.lengthBytes, this.state.timelineEpoch)
   }
 
   // ---- the map and time -------------------------------------------------------------------------------------------
@@ -211,7 +201,8 @@ export class Primary implements StreamOwner {
     for (const store of wanted) {
       let stream = this.streams.get(store)
       if (stream === undefined) {
-        stream = new OutStream(store, this.extent, this.services, this, ctx.now, this.merge?.sources.get(store)?.gen)
+        const gen = this.merge?.sources.get(store)?.gen
+        stream = new OutStream(store, this.state, this.keeper, this, ctx.now, gen)
         this.streams.set(store, stream)
       }
       if (record.inSync.includes(store) || this.evictions.mayRejoin(ctx, store)) stream.maintain(ctx)
@@ -224,18 +215,6 @@ export class Primary implements StreamOwner {
   }
 
   // ---- what its parts report --------------------------------------------------------------------------------------
-
-  ackSet(): ReadonlySet<StoreId> {
-    return this.keeper.ackSet()
-  }
-
-  counts(store: StoreId): boolean {
-    return this.keeper.counts(store)
-  }
-
-  enoughInSync(): boolean {
-    return this.keeper.enoughInSync()
-  }
 
   /** The stream to a store, or what it is reconciled or learned with before there is one. */
   streamOf(store: StoreId | undefined): OutStream | MergeSource | MemberState | undefined {

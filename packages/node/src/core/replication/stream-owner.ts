@@ -2,21 +2,22 @@ import type { Epoch, Opened, Seq, StoreId } from '@ashlar/proto'
 import type { Context, Link, LoadedBlock } from '../machine.ts'
 import type { OwnDisk } from './own-disk.ts'
 
-/** What a stream needs of the primary that owns it, and reports to it. */
-export interface StreamOwner {
-  readonly epoch: Epoch
-  /** What a replica holds of epochs before this one is of another timeline: its commits prove nothing (A2.10). */
-  readonly timelineEpoch: Epoch
-  /** Reads for a copy count when the disk is checked for being slow. */
-  readonly disk: OwnDisk
-  /** An acknowledgement or the MARK moved. */
-  onStreamProgress(ctx: Context): void
+/** Which replicas writes wait for. */
+export interface AckRule {
   /** Stores whose acknowledgement a write requires. */
   ackSet(): ReadonlySet<StoreId>
   /** The store may be the next primary: it is in the ackSet, or eligible. */
   counts(store: StoreId): boolean
   /** False while writes wait for more replicas to be in sync. */
   enoughInSync(): boolean
+}
+
+/** What a stream needs of the primary that owns it, and reports to it. */
+export interface StreamOwner {
+  /** Reads for a copy count when the disk is checked for being slow. */
+  readonly disk: OwnDisk
+  /** An acknowledgement or the MARK moved. */
+  onStreamProgress(ctx: Context): void
   /** The replica promised a higher epoch: this primary is over. */
   onFenced(ctx: Context, promised: Epoch): void
   /** The replica knows of commits that this store does not have (A2.8-4). */

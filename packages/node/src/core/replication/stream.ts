@@ -19,11 +19,12 @@ import {
 import type { BlockChange, Context, Link, LoadedBlock } from '../machine.ts'
 import { differingLeaves, LEAVES_AT_ONCE, LeafComparison, RUN_BYTES, sameBytes } from './comparison.ts'
 import type { ExtentState } from './extent-state.ts'
+import type { PrimaryState } from './primary-state.ts'
 import { PushWindow } from './push-window.ts'
 import { ResyncSet } from './resync-set.ts'
 import type { Services } from './services.ts'
 import { markOf, pushOf, replicateOf } from './stream-messages.ts'
-import type { StreamOwner } from './stream-owner.ts'
+import type { AckRule, StreamOwner } from './stream-owner.ts'
 import { ThrottledCopy } from './throttled-copy.ts'
 import type { PendingWrite } from './window.ts'
 
@@ -44,8 +45,10 @@ const OPEN_PATIENCE_MS = 4 * TIMERS.slowMs
  */
 export class OutStream {
   readonly store: StoreId
+  private readonly state: PrimaryState
   private readonly extent: ExtentState
   private readonly services: Services
+  private readonly acks: AckRule
   private readonly owner: StreamOwner
   private link: Link | undefined
   gen: number
@@ -73,12 +76,14 @@ export class OutStream {
   copiedBlocks = 0
   copiedBytes = 0
 
-  constructor(store: StoreId, extent: ExtentState, services: Services, owner: StreamOwner, now: Millis, gen = 0) {
+  constructor(store: StoreId, state: PrimaryState, acks: AckRule, owner: StreamOwner, now: Millis, gen = 0) {
     this.store = store
-    this.extent = extent
-    this.services = services
+    this.state = state
+    this.extent = state.extent
+    this.services = state.services
+    this.acks = acks
     this.owner = owner
-    this.throttled = new ThrottledCopy(services.throttle, (ctx) => this.onGranted(ctx))
+    this.throttled = new ThrottledCopy(this.services.throttle, (ctx) => this.onGranted(ctx))
     this.gen = gen
     this.createdAt = now
     this.progressAt = now
@@ -133,7 +138,7 @@ export class OutStream {
       type: 'open',
       ...this.name,
       ...{ primaryStore: this.services.self, replicaStore: this.store, replicaCounter: counter },
-      counts: this.owner.counts(this.store),
+      counts: this.acks.counts(this.store),
     })
   }
 
@@ -163,13 +168,13 @@ export class OutStream {
 
   /** True when the message belongs to this very stream, not to an earlier one or another connection. */
   private current(link: Link, message: { epoch: Epoch; gen: number }): boolean {
-    return this.link === link && this.gen === message.gen && this.owner.epoch === message.epoch
+    return this.link === link && this.gen === message.gen && this.state.epoch === message.epoch
   }
 
   onRefused(ctx: Context, link: Link, message: { epoch: Epoch; gen: number; reason: string; promised?: Epoch }): void {
     if (!this.current(link, message)) return
     this.reset(ctx)
-    if (message.promised !== undefined && message.promised > this.owner.epoch)
+    if (message.promised !== undefined && message.promised > this.state.epoch)
       this.owner.onFenced(ctx, message.promised)
     else ctx.event('info', 'stream-refused', { extent: this.extent.id, store: this.store, reason: message.reason })
   }
@@ -177,7 +182,7 @@ export class OutStream {
   onOpened(ctx: Context, link: Link, message: Opened): void {
     if (!this.current(link, message) || this.phase !== 'opening') return
     this.progressAt = ctx.now
-    this.theirCommitSeq = message.lastEpoch < this.owner.timelineEpoch ? (0 as Seq) : message.commitSeq
+    this.theirCommitSeq = message.lastEpoch < this.state.timelineEpoch ? (0 as Seq) : message.commitSeq
     if (this.theirCommitSeq > this.extent.lastSeq) return this.owner.onBehind(ctx, this.store, message.commitSeq)
     if (this.owner.rollsForward(ctx, this, link, message)) return
     this.phase = 'comparing'
@@ -195,7 +200,7 @@ export class OutStream {
       if (sameBytes(completion.root, message.digest)) return this.startCopying(later)
       this.myLeaves = completion.leaves
       const windows = this.extent.windows.snapshot()
-      this.send(later, { type: 'get-digests', extent: this.extent.id, epoch: this.owner.epoch, gen, windows })
+      this.send(later, { type: 'get-digests', extent: this.extent.id, epoch: this.state.epoch, gen, windows })
     })
   }
 
@@ -219,7 +224,7 @@ export class OutStream {
     const leaves = this.comparison.next(LEAVES_AT_ONCE)
     if (leaves.length === 0) return
     const gen = this.gen
-    this.send(ctx, { type: 'get-versions', extent: this.extent.id, epoch: this.owner.epoch, gen, leaves })
+    this.send(ctx, { type: 'get-versions', extent: this.extent.id, epoch: this.state.epoch, gen, leaves })
     const token = ctx.token()
     ctx.emit({ type: 'versions', token, extent: this.extent.id, leaves })
     this.services.when(token, (later, completion) => {
@@ -267,7 +272,7 @@ export class OutStream {
   private copyMore(ctx: Context): void {
     if (this.phase !== 'copying') return
     while (this.resync.readable > 0 && this.window.bytes < LIMITS.pushWindowBytes) {
-      const taken = this.throttled.take(ctx, this.isCounted || !this.owner.enoughInSync())
+      const taken = this.throttled.take(ctx, this.isCounted || !this.acks.enoughInSync())
       if (taken === 'later') break
       this.copyRun(ctx, taken)
     }
@@ -317,7 +322,7 @@ export class OutStream {
 
   /** Writes wait for this replica. */
   private get isCounted(): boolean {
-    return this.owner.ackSet().has(this.store)
+    return this.acks.ackSet().has(this.store)
   }
 
   private push(ctx: Context, block: BlockIndex, version: BlockVersion, bytes: Uint8Array | undefined): void {
@@ -328,7 +333,7 @@ export class OutStream {
   }
 
   private get name() {
-    return { extent: this.extent.id, epoch: this.owner.epoch, gen: this.gen }
+    return { extent: this.extent.id, epoch: this.state.epoch, gen: this.gen }
   }
 
   private sendMark(ctx: Context): void {

@@ -12,6 +12,7 @@ import {
   LIMITS,
   type Operation,
   type Seq,
+  type StoreId,
   type StoreSpace,
   splitBlocks,
   type Write,
@@ -19,10 +20,14 @@ import {
 } from '@ashlar/proto'
 import type { BlockChange, Context, Link } from '../machine.ts'
 import type { Admission } from './admission.ts'
+import type { Commits } from './commits.ts'
+import type { InSyncKeeper } from './in-sync.ts'
 import type { OwnDisk } from './own-disk.ts'
 import type { PrimaryState } from './primary-state.ts'
 import type { Repairs } from './repair.ts'
-import type { NewWrite, ReplyTo, Window } from './window.ts'
+import { leastSpace } from './space.ts'
+import type { OutStream } from './stream.ts'
+import type { ReplyTo, Window } from './window.ts'
 
 interface Parts {
   readonly state: PrimaryState
@@ -30,12 +35,9 @@ interface Parts {
   readonly window: Pick<Window, 'at' | 'bytes' | 'size'>
   readonly disk: OwnDisk
   readonly repairs: Pick<Repairs, 'repair'>
-  /** False while writes wait for more replicas to be in sync. */
-  enoughInSync(): boolean
-  /** The least space of any store that has to acknowledge a write, the own one included. */
-  leastSpace(): StoreSpace
-  /** Gives the write its seq and sends it on. */
-  append(ctx: Context, write: NewWrite): void
+  readonly keeper: Pick<InSyncKeeper, 'ackSet' | 'enoughInSync'>
+  readonly streams: ReadonlyMap<StoreId, Pick<OutStream, 'space'>>
+  readonly commits: Pick<Commits, 'append'>
 }
 
 /** A write that has no seq yet: it waits for others on its blocks, or for the old content of blocks it covers in part. */
@@ -55,7 +57,7 @@ interface Preparing {
 
 /**
  * Admission of writes at the primary (A2.5-1, A2.5-2, A2.5-3, A2.13): refuse, recognize retries, lock blocks, merge
- * partial blocks, then pass on to `append`, which assigns the seq. Overlapping writes keep their order.
+ * partial blocks, then pass on to `Commits.append`, which assigns the seq. Overlapping writes keep their order.
  */
 export class Writes {
   private readonly parts: Parts
@@ -74,10 +76,10 @@ export class Writes {
   }
 
   onWrite(ctx: Context, link: Link, message: Write | Zero): void {
-    const { state, window } = this.parts
+    const { state, window, keeper } = this.parts
     const { extent } = state
     const reply: ReplyTo = { link, request: message.request }
-    const refusal = this.refusal(ctx, message) ?? (this.parts.enoughInSync() ? undefined : 'WAIT')
+    const refusal = this.refusal(ctx, message) ?? (keeper.enoughInSync() ? undefined : 'WAIT')
     if (refusal !== undefined) return state.respond(ctx, reply, refusal)
     if (this.answerKnown(ctx, reply, message.operation)) return
     const length = message.type === 'write' ? message.payload.length : message.length
@@ -145,9 +147,15 @@ export class Writes {
     return this.preparing.find(same) ?? this.queue.find(same)
   }
 
+  /** The least space of any store that has to acknowledge a write, the own one included. */
+  private leastSpace(): StoreSpace {
+    const { state, keeper, streams } = this.parts
+    return leastSpace(state.services.space().space, keeper.ackSet(), streams)
+  }
+
   private prepare(ctx: Context, write: Preparing): void {
     if (write.message.type === 'zero') return this.prepareZero(ctx, write, write.message)
-    const space = this.parts.leastSpace()
+    const space = this.leastSpace()
     if (space === 'full') return this.drop(ctx, write, 'NO_SPACE')
     if (space === 'tight') return this.prepareOverwrite(ctx, write, write.message)
     this.split(ctx, write, write.message)
@@ -204,7 +212,7 @@ export class Writes {
       }
       // On a full disk a discard is executed as long as it frees more than it writes (amendment 17).
       const frees = merges.length === 0 || write.changes.length > 0
-      if (!frees && this.parts.leastSpace() === 'full') return this.drop(later, write, 'NO_SPACE')
+      if (!frees && this.leastSpace() === 'full') return this.drop(later, write, 'NO_SPACE')
       write.mergesLeft = merges.length
       if (merges.length === 0) this.sequence(later, write)
       for (const part of merges) this.merge(later, write, part, undefined)
@@ -243,7 +251,7 @@ export class Writes {
     // A discard that changes nothing gets its seq too: if it were forgotten, a late duplicate could discard what was
     // written since.
     const blocks = write.changes.sort((a, b) => a.block - b.block)
-    this.parts.append(ctx, {
+    this.parts.commits.append(ctx, {
       blocks,
       bytes: write.bytes,
       operation: write.operation,
@@ -284,14 +292,14 @@ export class Writes {
 
   /** Settles an operation permanently: it was applied, or every replica refuses it from now on (amendment 13). */
   onCancel(ctx: Context, link: Link, message: Cancel): void {
-    const { state } = this.parts
+    const { state, keeper, commits } = this.parts
     const reply: ReplyTo = { link, request: message.request }
-    const refusal = this.refusal(ctx, message) ?? (this.parts.enoughInSync() ? undefined : 'WAIT')
+    const refusal = this.refusal(ctx, message) ?? (keeper.enoughInSync() ? undefined : 'WAIT')
     if (refusal !== undefined) return state.respond(ctx, reply, refusal)
     const waiting = this.findWaiting(message.operation)
     if (waiting !== undefined) this.drop(ctx, waiting, 'CANCELLED')
     if (this.answerKnown(ctx, reply, message.operation)) return
-    this.parts.append(ctx, { blocks: [], bytes: 0, operation: message.operation, cancel: true, replies: [reply] })
+    commits.append(ctx, { blocks: [], bytes: 0, operation: message.operation, cancel: true, replies: [reply] })
   }
 
   refuseAll(ctx: Context, code: ErrorCode): void {
