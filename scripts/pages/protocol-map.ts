@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
-import { citingFiles, isTest } from '../tidy/citation-rules.ts'
+import { citingFiles } from '../tidy/citation-rules.ts'
 import { citationsIn, PROTOCOL, type ProtocolRule, protocolRules, type RuleName } from '../tidy/rule-books.ts'
-import { fileAt, isCode, isShipped, type Tree } from '../tidy/tree.ts'
+import { fileAt, isCode, isShipped, isTest, type Tree } from '../tidy/tree.ts'
 import { code, page, table } from './page.ts'
 
 const PAGE = 'docs/internals/protocol-map.md'

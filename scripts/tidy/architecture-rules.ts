@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 import { codeOnly } from './source-text.ts'
-import { fileAt, isShipped, lineAt, type Problem, type Rule } from './tree.ts'
+import { fileAt, isShipped, type Problem, problemAt, type Rule } from './tree.ts'
 
 const ARCHITECTURE = 'docs/ARCHITECTURE.md'
 /** Fewer answers would leave a newcomer searching. */
@@ -19,11 +19,7 @@ export const architectureTables: Rule = {
       const match = new RegExp(`^## ${title}[\\s\\S]*?(?=\\n## |$(?![\\s\\S]))`, 'm').exec(page.text)
       return { at: match?.index ?? 0, text: match?.[0] ?? '' }
     }
-    const problem = (at: number, message: string): Problem => ({
-      path: ARCHITECTURE,
-      line: lineAt(page.text, at),
-      message,
-    })
+    const problem = (at: number, message: string): Problem => problemAt(page, at, message)
     const rooms = section('Rooms')
     const decisions = section('Decisions')
     const places = section('Where is')

@@ -1,6 +1,16 @@
 import { citationsIn, PROTOCOL, protocolRules, ruleNames } from './rule-books.ts'
 import { commentsOnly } from './source-text.ts'
-import { fileAt, isCode, lineAt, type Problem, type Rule, type Tree, type TreeFile } from './tree.ts'
+import {
+  fileAt,
+  isCode,
+  isTest,
+  matches,
+  type Problem,
+  problemAt,
+  type Rule,
+  type Tree,
+  type TreeFile,
+} from './tree.ts'
 
 /** Tests of tidy and of the generator cite rules that do not exist, to see them refused. */
 const MADE_UP = /^test\/tidy\//
@@ -51,10 +61,6 @@ export function citingFiles(tree: Tree): { readonly file: TreeFile; readonly tex
     .map((file) => ({ file, text: isTest(file.path) || !isCode(file.path) ? file.text : commentsOnly(file.text) }))
 }
 
-export function isTest(path: string): boolean {
-  return /^(?:packages\/[a-z]+\/)?test\//.test(path)
-}
-
 /** What points at pages that are not here: a design, a list of requirements, a section that nothing is named of. */
 const ELSEWHERE: readonly (readonly [RegExp, string])[] = [
   [/\bdesign(?:\.md)?(?: section)? \d|\(design[ :.]/gi, 'the design is no page of this repository'],
@@ -77,7 +83,7 @@ export const pageCitations: Rule = {
         const text = commentsOnly(file.text)
         return [
           ...ELSEWHERE.flatMap(([pattern, message]) =>
-            [...text.matchAll(pattern)].map(({ 0: found, index }) => problemAt(file, index, `"${found}": ${message}`)),
+            matches(file, text, pattern, ([found]) => `"${found}": ${message}`),
           ),
           ...[...text.matchAll(/(?<![\w./-])[\w./-]+\.md\b/g)]
             .filter(([name]) => !paths.has(name) && !OTHER_PROJECTS.test(name))
@@ -85,8 +91,4 @@ export const pageCitations: Rule = {
         ]
       })
   },
-}
-
-function problemAt(file: TreeFile, index: number, message: string): Problem {
-  return { path: file.path, line: lineAt(file.text, index), message }
 }

@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 import { type Import, importsOf } from './source-text.ts'
-import { isCode, isShipped, lineAt, type Problem, type Rule, type Tree, type TreeFile } from './tree.ts'
+import { fileAt, isCode, isShipped, type Problem, problemAt, type Rule, type Tree, type TreeFile } from './tree.ts'
 
 /** Imports of one file that name other files of the tree by relative path. */
 type Edges = ReadonlyMap<string, readonly { readonly to: string; readonly entry: Import }[]>
@@ -21,13 +21,10 @@ export const importCycles: Rule = {
 function problemOf(cycle: readonly string[], edges: Edges, tree: Tree): Problem {
   const [first = ''] = cycle
   const back = edges.get(first)?.find(({ to }) => cycle.includes(to))
-  const text = tree.files.find(({ path }) => path === first)?.text ?? ''
+  const file = fileAt(tree, first) ?? { path: first, text: '' }
   const members = cycle.map((path) => posix.relative(posix.dirname(first), path)).join(', ')
-  return {
-    path: first,
-    line: back === undefined ? 1 : lineAt(text, back.entry.position),
-    message: `${cycle.length} files import each other (${members}): move what they share below them`,
-  }
+  const message = `${cycle.length} files import each other (${members}): move what they share below them`
+  return problemAt(file, back?.entry.position ?? 0, message)
 }
 
 function importEdges(files: readonly TreeFile[]): Edges {
@@ -45,7 +42,6 @@ function importEdges(files: readonly TreeFile[]): Edges {
 /** Groups of files that reach each other (Tarjan's strongly connected components), each in the order of their names. */
 function cyclesOf(edges: Edges): string[][] {
   const order = new Map<string, number>()
-  const lowest = new Map<string, number>()
   const stack: string[] = []
   const cycles: string[][] = []
   const visit = (file: string): number => {
@@ -57,7 +53,6 @@ function cyclesOf(edges: Edges): string[][] {
       if (!order.has(to)) low = Math.min(low, visit(to))
       else if (stack.includes(to)) low = Math.min(low, order.get(to) ?? low)
     }
-    lowest.set(file, low)
     if (low === index) {
       const group = stack.splice(stack.indexOf(file))
       const importsItself = edges.get(file)?.some(({ to }) => to === file) === true

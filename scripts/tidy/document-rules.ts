@@ -1,5 +1,5 @@
 import { posix } from 'node:path'
-import { lineAt, type Problem, type Rule, type Tree, type TreeFile } from './tree.ts'
+import { type Problem, problemAt, type Rule, type Tree, type TreeFile } from './tree.ts'
 
 /** Names in backquotes that start like this are paths from the root. */
 const ROOT_FOLDERS = /^(?:packages|docs|scripts|test|k8s|dashboards|\.ci)\//
@@ -28,11 +28,9 @@ export const documentNames: Rule = {
 }
 
 function matchesMissing(file: TreeFile, pattern: RegExp, isThere: (name: string) => boolean): Problem[] {
-  return [...file.text.matchAll(pattern)].flatMap((match) => {
-    const name = match[1] ?? ''
-    if (isThere(name)) return []
-    return [{ path: file.path, line: lineAt(file.text, match.index), message: `${name} does not exist` }]
-  })
+  return [...file.text.matchAll(pattern)]
+    .filter(([, name = '']) => !isThere(name))
+    .map(({ 1: name, index }) => problemAt(file, index, `${name} does not exist`))
 }
 
 function resolved(from: string, name: string): string {

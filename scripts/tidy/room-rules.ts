@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
-import { codeOnly, type Import, importsOf } from './source-text.ts'
-import { isCode, isShipped, lineAt, matches, type Problem, type Rule, type Tree, type TreeFile } from './tree.ts'
+import { codeOnly, importsOf } from './source-text.ts'
+import { isCode, isShipped, matches, problemAt, type Rule, type Tree } from './tree.ts'
 
 /** Folders of pure code: machines and vocabulary. tsconfig.pure.json compiles exactly these without any types. */
 const PURE_ROOMS = [
@@ -34,7 +34,9 @@ export const pureRooms: Rule = {
         ),
         ...importsOf(file.text)
           .filter(({ specifier }) => specifier.startsWith('node:'))
-          .map((entry) => problemAt(file, entry, `${entry.specifier} in a pure room: only the shell may use Node`)),
+          .map((entry) =>
+            problemAt(file, entry.position, `${entry.specifier} in a pure room: only the shell may use Node`),
+          ),
       ]),
 }
 
@@ -55,7 +57,7 @@ export const importArrows: Rule = {
       .flatMap((file) =>
         importsOf(file.text).flatMap((entry) => {
           const message = arrowProblem(file.path, entry.specifier, doors)
-          return message === undefined ? [] : [problemAt(file, entry, message)]
+          return message === undefined ? [] : [problemAt(file, entry.position, message)]
         }),
       )
   },
@@ -134,7 +136,7 @@ export const thirdPartyRooms: Rule = {
       .flatMap((file) =>
         importsOf(file.text).flatMap((entry) => {
           const message = thirdPartyProblem(file.path, entry.specifier, declared)
-          return message === undefined ? [] : [problemAt(file, entry, message)]
+          return message === undefined ? [] : [problemAt(file, entry.position, message)]
         }),
       )
   },
@@ -167,8 +169,4 @@ function declaredDependencies(tree: Tree): Map<string, Set<string>> {
         return [posix.dirname(file.path), new Set(Object.keys(dependencies ?? {}))]
       }),
   )
-}
-
-function problemAt(file: TreeFile, entry: Import, message: string): Problem {
-  return { path: file.path, line: lineAt(file.text, entry.position), message }
 }

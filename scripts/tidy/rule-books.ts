@@ -1,8 +1,8 @@
 import { fileAt, type Tree } from './tree.ts'
 
 export const PROTOCOL = 'docs/PROTOCOL.md'
-export const LEVELDB = 'docs/internals/leveldb.md'
-export const CONTROL_LOG = 'docs/internals/control-log.md'
+const LEVELDB = 'docs/internals/leveldb.md'
+const CONTROL_LOG = 'docs/internals/control-log.md'
 const NBD_CHECKLIST = /^test\/nbd\/checklist\//
 
 /** A rule as it is cited: `A2.7`, `amendment 5`, `decision 7`, `pitfall 25`, `nbd 12`. Words in lower case, letters in upper. */

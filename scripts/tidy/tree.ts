@@ -59,28 +59,35 @@ export function isCode(path: string): boolean {
   return /\.(ts|mts|mjs|js)$/.test(path)
 }
 
+export function isTest(path: string): boolean {
+  return /^(?:packages\/[a-z]+\/)?test\//.test(path)
+}
+
 /** Sources that ship in a package: neither tests nor scripts. */
 export function isShipped(path: string): boolean {
   return /^packages\/[a-z]+\/(src|bin)\//.test(path)
 }
 
+export function problemAt(file: TreeFile, position: number, message: string): Problem {
+  return { path: file.path, line: lineAt(file.text, position), message }
+}
+
 /** Line of a position in a text, counted from 1. */
-export function lineAt(text: string, position: number): number {
+function lineAt(text: string, position: number): number {
   let line = 1
   for (let at = text.indexOf('\n'); at !== -1 && at < position; at = text.indexOf('\n', at + 1)) line++
   return line
 }
 
-/** One problem for every match of a global pattern. `look` is searched, `file` is what is reported. */
+/**
+ * One problem for every match of a global pattern. `look` is searched, the text of `file` or what is left of it at the
+ * same positions; `file` is what is reported.
+ */
 export function matches(
   file: TreeFile,
   look: string,
   pattern: RegExp,
   message: (match: RegExpMatchArray) => string,
 ): Problem[] {
-  return [...look.matchAll(pattern)].map((match) => ({
-    path: file.path,
-    line: lineAt(look, match.index),
-    message: message(match),
-  }))
+  return [...look.matchAll(pattern)].map((match) => problemAt(file, match.index, message(match)))
 }

@@ -26,13 +26,12 @@ const GROUP_POLL_MS = 50
  * the step throws a Failure with 128 plus the signal's number, so that no step follows. What runs in the foreground is
  * what the user asked for: it gets the signal alone, and its exit code counts.
  */
-export async function run(name, command, args, { foreground = false, environment = {} } = {}) {
+export async function run(name, command, args, { foreground = false } = {}) {
   const started = performance.now()
   if (!foreground) process.stdout.write(`== ${name}\n`)
   const child = spawn(command, args, {
     cwd: ROOT,
     stdio: 'inherit',
-    env: { ...process.env, ...environment },
     detached: !foreground,
   })
   const signals = foreground ? passSignals(child) : endGroupAtSignal(child)

@@ -28,12 +28,3 @@ export function startDev(args: readonly string[]): DevProcess {
   })
   return { child, out: () => out, error: () => error, ended }
 }
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Watch } from '../kit/deadline.ts'
 import { type DevInfo, eventually, freePorts, run } from '../kit/dev-cluster.ts'
-import { ASHLAR, type DevProcess, isAlive, startDev } from './dev-process.ts'
+import { isAlive } from '../kit/processes.ts'
+import { ASHLAR, type DevProcess, startDev } from './dev-process.ts'
 import { openExport } from './nbd-open.ts'
 
 const READY_MS = 90_000

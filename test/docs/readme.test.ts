@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Deadline } from '../kit/deadline.ts'
 import { eventually, freePorts } from '../kit/dev-cluster.ts'
+import { isAlive } from '../kit/processes.ts'
 import { skipWithout } from '../kit/tools.ts'
 import { cleanEnvironment } from './environment.ts'
 import { type Step, stepsOf, withAddresses } from './readme.ts'
@@ -133,13 +134,4 @@ function descendants(root: number): number[] {
   const below = (parent: number): number[] =>
     pairs.filter(([, ppid]) => ppid === parent).flatMap(([pid = 0]) => [pid, ...below(pid)])
   return below(root)
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { blameOf, type Clocks, Deadline, longest, Meter, Watch } from './deadline.ts'
+import { before, blameOf, type Clocks, Deadline, longest, Meter, Watch } from './deadline.ts'
 
 /** A machine on which work takes `slowness` times its processor time; its time passes by `advance` and by work alone. */
 class Machine implements Clocks {
@@ -86,13 +86,13 @@ test('only what the machine did since the deadline began counts', () => {
   const machine = new Machine()
   machine.slowness = 10
   const meter = new Meter(machine)
-  using before = new Watch(meter)
+  using earlier = new Watch(meter)
   machine.advance(60_000)
   machine.slowness = 1
   const deadline = new Deadline(10_000, meter)
   machine.advance(10_100)
   assert.equal(deadline.passed, true)
-  assert.ok(before.isStarved)
+  assert.ok(earlier.isStarved)
 })
 
 test('a signal aborts with the message of the deadline', () => {
@@ -101,6 +101,15 @@ test('a signal aborts with the message of the deadline', () => {
   const signal = deadline.signal('an answer')
   machine.advance(1100)
   assert.equal(signal.reason.message, 'not within 1000 ms: an answer')
+})
+
+test('a promise before a signal comes to what it does, or fails with the reason of the signal', async () => {
+  const controller = new AbortController()
+  assert.equal(await before(controller.signal, Promise.resolve(1)), 1)
+  const waiting = before(controller.signal, new Promise(() => {}))
+  controller.abort(new Error('too late'))
+  await assert.rejects(waiting, /^Error: too late$/)
+  await assert.rejects(before(controller.signal, new Promise(() => {})), /^Error: too late$/)
 })
 
 test('nothing is measured, and nothing fires, once all are disposed of', () => {

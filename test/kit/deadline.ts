@@ -198,6 +198,15 @@ export class Deadline implements Disposable {
   }
 }
 
+/** What the promise comes to, unless the signal aborts before: then it fails with its reason. */
+export function before<T>(late: AbortSignal, promise: Promise<T>): Promise<T> {
+  const tooLate = new Promise<never>((_, reject) => {
+    if (late.aborted) reject(late.reason)
+    late.addEventListener('abort', () => reject(late.reason))
+  })
+  return Promise.race([promise, tooLate])
+}
+
 /**
  * For limits that are set before anything is measured, as those of node:test: the longest that a deadline may become.
  */

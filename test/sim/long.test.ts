@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -17,6 +18,20 @@ function result(seed: number, { family = 'first', violations = [] }: Partial<See
   const counts = { virtualMs: 36_000, calls: 2, acknowledgements: 1, changesOfPrimary: 3 }
   return { seed, family, hash: '0', ...counts, faults: { cut: 4 }, violations }
 }
+
+describe('the hashes of seeds', () => {
+  it('end after the seeds that were asked for, with a limit of time too', () => {
+    const file = join(folder, 'hashes')
+    const command = join(import.meta.dirname, 'bin/ashlar-sim.ts')
+    const args = ['--first', '1', '--count', '1', '--minutes', '5', '--hashes', file]
+    execFileSync(process.execPath, [
+      ...process.execArgv.filter((it) => it.startsWith('--conditions')),
+      command,
+      ...args,
+    ])
+    assert.match(readFileSync(file, 'utf8'), /^1 [0-9a-f]{16}\n$/)
+  })
+})
 
 describe('the totals of long runs', () => {
   it('go on after the seeds that ran, at whatever commit', () => {

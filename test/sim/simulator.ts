@@ -89,7 +89,7 @@ export function simulate(seed: number, run: RunOptions = {}): Outcome {
     calls: world.history.done,
     acknowledgements: sum((it) => it.checkers.durability.acknowledgements),
     activations: sum((it) => it.checkers.serving.activations),
-    refusedForSpace: checkers.fullDisks.refusals,
+    refusedForSpace: sum((it) => it.checkers.fullDisks.refusals),
     faults: nemesis.done,
   }
 }

@@ -8,6 +8,7 @@ import { after, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { longest } from '../kit/deadline.ts'
 import { eventually } from '../kit/dev-cluster.ts'
+import { isAlive } from '../kit/processes.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'ashlar-signals-'))
@@ -40,15 +41,6 @@ try {
   console.log(error.message)
   process.exitCode = error.exitCode
 }`
-
-function isAlive(pid: number): boolean {
-  try {
-    // A process that ended and was not yet reaped runs no more.
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  } catch {
-    return false
-  }
-}
 
 describe('npm test', { timeout: longest(60_000) }, () => {
   for (const [signal, code, deaf] of [

@@ -1,4 +1,4 @@
-import { Deadline } from '../../kit/deadline.ts'
+import { before, Deadline } from '../../kit/deadline.ts'
 import type { Chance } from '../../sim/world/chance.ts'
 import { haunt } from './nemesis.ts'
 import type { NetCluster } from './net-cluster.ts'
@@ -114,12 +114,4 @@ async function judge(
   if (!recovered) return
   for (const user of users) await user.close()
   for (const { name } of volumes) await expect(`remove ${name}`, () => cluster.removeVolume(name))
-}
-
-function before<T>(late: AbortSignal, promise: Promise<T>): Promise<T> {
-  const tooLate = new Promise<never>((_, reject) => {
-    if (late.aborted) reject(late.reason)
-    late.addEventListener('abort', () => reject(late.reason))
-  })
-  return Promise.race([promise, tooLate])
 }

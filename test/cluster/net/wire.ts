@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { Deadline } from '../../kit/deadline.ts'
+import { before, Deadline } from '../../kit/deadline.ts'
 import { ip, systemPath } from './namespaces.ts'
 
 const SCRIPT = fileURLToPath(new URL('wire.py', import.meta.url))
@@ -145,10 +145,7 @@ export class Wire {
 
   async #answer(): Promise<unknown> {
     using deadline = new Deadline(ANSWER_MS)
-    const tooLate = new Promise<never>((_, reject) => {
-      deadline.onPassed(() => reject(new Error(deadline.missed('the wire answers'))))
-    })
-    const line = await Promise.race([this.#answers.next(), tooLate])
+    const line = await before(deadline.signal('the wire answers'), this.#answers.next())
     if (line.done === true) throw new Error('the wire ended: what it said stands above')
     return JSON.parse(line.value)
   }

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { runCommand, UsageError } from '../../kit/command.ts'
 import { runHashes } from '../long/hashes.ts'
 import { type LongRun, runLong, type SharedSeeds } from '../long/run.ts'
-import { resultOf, thrownResult } from '../long/totals.ts'
+import { familyOf, kindsOf, resultOf, thrownResult } from '../long/totals.ts'
 import { type Outcome, type RunOptions, simulateLater } from '../simulator.ts'
 
 const HELP = `usage: npm run sim -- [--seed N | --first N --count N | --first N --minutes M] [--jobs N] [--voters N] [--full-disks] [--wide|--mix] [--trace] [--quiet] [--totals FILE] [--hashes FILE] [--compare FILE]
@@ -74,11 +74,13 @@ function main(): Promise<number> | number {
   }
   if (values.seed !== undefined) return runOne(wholeNumber('seed', values.seed), cluster, values.trace)
   const jobs = wholeNumber('jobs', values.jobs)
+  // Processes that share seeds are told how many.
+  const isShared = values.totals !== undefined || values.hashes !== undefined || values.compare !== undefined
   const range: SeedRange = {
     cluster,
     first: wholeNumber('first', values.first),
     count:
-      values.minutes === undefined || values.totals !== undefined || values.lines
+      values.minutes === undefined || isShared || values.lines
         ? wholeNumber('count', values.count)
         : Number.POSITIVE_INFINITY,
     step: wholeNumber('step', values.step),
@@ -93,9 +95,8 @@ function main(): Promise<number> | number {
 }
 
 function longRun(file: string, minutes: string | undefined, jobs: number, range: SeedRange): LongRun {
-  const { voters, fullDisks, wide, mix } = range.cluster
-  const kinds = [...(fullDisks ? ['full-disks'] : []), ...(wide ? ['wide'] : []), ...(mix ? ['mix'] : [])]
-  const drawn = kinds.length > 0 ? kinds.join(' ') : 'first'
+  const { voters } = range.cluster
+  const drawn = familyOf(range.cluster)
   const all = voters === undefined ? drawn : `${drawn}, ${voters} voters`
   return { ...sharedSeeds(minutes, jobs, range), file, range: all }
 }
@@ -120,13 +121,9 @@ async function printLines(range: SeedRange): Promise<number> {
 }
 
 /** The arguments that say what the seeds are. */
-function howOf({ voters, fullDisks, wide, mix }: Cluster): string[] {
-  return [
-    ...(voters === undefined ? [] : ['--voters', String(voters)]),
-    ...(fullDisks ? ['--full-disks'] : []),
-    ...(wide ? ['--wide'] : []),
-    ...(mix ? ['--mix'] : []),
-  ]
+function howOf(cluster: Cluster): string[] {
+  const { voters } = cluster
+  return [...(voters === undefined ? [] : ['--voters', String(voters)]), ...kindsOf(cluster).map((kind) => `--${kind}`)]
 }
 
 /** What the seeds of a command are. */
@@ -174,10 +171,10 @@ function printOutcome(outcome: Outcome): void {
     `seed ${seed} ${verdict} hash ${hash} virtual ${(virtualMs / 1000).toFixed(1)} s, ${inputs} inputs, ${calls} calls, ${activations} takeovers\n`,
   )
   for (const { at, rule, text } of violations) process.stdout.write(`  ${at.toFixed(3)} ${rule}: ${text}\n`)
-  if (violations.length > 0)
-    process.stdout.write(
-      `  replay: npm run sim -- --seed ${seed} --voters ${options.voters}${options.space ? ' --full-disks' : ''}${options.wide ? ' --wide' : ''} --trace\n`,
-    )
+  if (violations.length === 0) return
+  const { voters, space, wide = false } = options
+  const how = howOf({ voters, fullDisks: space !== undefined, wide, mix: false })
+  process.stdout.write(`  replay: npm run sim -- --seed ${seed} ${how.join(' ')} --trace\n`)
 }
 
 async function runRange(range: SeedRange, quiet: boolean): Promise<number> {

@@ -33,8 +33,8 @@ export class Checkers implements NodeObserver, ClientObserver {
   readonly recorder: Recorder
   /** For directed schedules, which act on what a node says. */
   onMachineEvent: (node: NodeProcess, event: MachineEvent) => void = () => {}
-  /** An extent got a primary by force: its acknowledged writes may be lost. */
-  onForced: (extent: ExtentId) => void = () => {}
+  /** Acknowledged writes of an extent may be lost. */
+  onMayLose: (extent: ExtentId) => void = () => {}
   private readonly requests = new Requests()
   private readonly versions: Versions
   private readonly orders: Orders
@@ -78,6 +78,12 @@ export class Checkers implements NodeObserver, ClientObserver {
       this.violation('linearizable', `cell ${register}: ${text}`)
       for (const line of history.describe(register)) this.recorder.note(`cell ${register}: ${line}`)
     }
+  }
+
+  /** An extent got a primary by force, or none of its members is left. */
+  mayLose(extent: ExtentId): void {
+    this.durability.forced(extent)
+    this.onMayLose(extent)
   }
 
   nodeStarted(node: NodeProcess): void {
@@ -150,8 +156,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     const { command } = entry
     this.builds.committed(entry)
     if (command.do === 'force-primary' && this.truth.map.forced.get(command.extent)?.store === command.store) {
-      this.durability.forced(command.extent)
-      this.onForced(command.extent)
+      this.mayLose(command.extent)
     }
     for (const entrance of entrances) this.durability.entered(entrance)
     this.keptStores.applied(entry)

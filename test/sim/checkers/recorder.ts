@@ -1,8 +1,9 @@
 import type { ClientEffect, ClientInput } from '@ashlar/client/core'
 import type { Effect, Input, LogEntry } from '@ashlar/node/core'
 import { type Message, type SpaceReport, STORE_SPACES } from '@ashlar/proto'
+import { Ordinals } from '../../kit/ordinals.ts'
 import type { Clock } from '../world/time.ts'
-import { hashOf, Names } from './value-hash.ts'
+import { hashOf } from './value-hash.ts'
 
 /**
  * The run as a sequence of events: a hash over all inputs and effects, and one line for each when a trace is on. A
@@ -15,12 +16,12 @@ export class Recorder {
   private readonly trace: ((line: string) => void) | undefined
   // One table each: a name that an input shares with an effect, or a node with a client, may be changed in one of them
   // alone.
-  private readonly hosts = new Names()
-  private readonly nodeInputs = new Names()
-  private readonly nodeEffects = new Names()
-  private readonly clientInputs = new Names()
-  private readonly clientEffects = new Names()
-  private readonly messageTypes = new Names()
+  private readonly hosts = new Ordinals<string>()
+  private readonly nodeInputs = new Ordinals<string>()
+  private readonly nodeEffects = new Ordinals<string>()
+  private readonly clientInputs = new Ordinals<string>()
+  private readonly clientEffects = new Ordinals<string>()
+  private readonly messageTypes = new Ordinals<string>()
   private first = 0x811c9dc5
   private second = 0x1b873593
 
@@ -38,7 +39,7 @@ export class Recorder {
   }
 
   spaceReported(who: string, { space, freeBytes }: SpaceReport): void {
-    this.mix(this.hosts.ordinal(who))
+    this.mix(this.hosts.of(who))
     this.mix(STORE_SPACES.indexOf(space))
     this.mix(freeBytes)
   }
@@ -51,23 +52,23 @@ export class Recorder {
     this.effect(who, effect, this.clientEffects)
   }
 
-  private effect(who: string, effect: Effect | ClientEffect, types: Names): void {
-    this.mix(this.hosts.ordinal(who))
-    this.mix(types.ordinal(effect.type))
-    if (effect.type === 'send') this.mix(this.messageTypes.ordinal(effect.message.type))
+  private effect(who: string, effect: Effect | ClientEffect, types: Ordinals<string>): void {
+    this.mix(this.hosts.of(who))
+    this.mix(types.of(effect.type))
+    if (effect.type === 'send') this.mix(this.messageTypes.of(effect.message.type))
     this.mix(hashOf(effect))
     if (this.trace === undefined) return
     if (effect.type === 'send') this.line(who, '>', messageText(effect.message, effect.link))
     else this.line(who, '>', textOf(effect))
   }
 
-  private input(who: string, input: Input | ClientInput, types: Names): void {
+  private input(who: string, input: Input | ClientInput, types: Ordinals<string>): void {
     this.inputs++
     if ('token' in input) this.mix(input.token)
-    this.mix(this.hosts.ordinal(who))
-    this.mix(types.ordinal(input.type))
+    this.mix(this.hosts.of(who))
+    this.mix(types.of(input.type))
     if ('link' in input) this.mix(input.link)
-    if (input.type === 'received') this.mix(this.messageTypes.ordinal(input.message.type))
+    if (input.type === 'received') this.mix(this.messageTypes.of(input.message.type))
     this.mix(Math.round(this.clock.now * 1000) | 0)
     if (this.trace === undefined || input.type === 'tick') return
     this.line(who, '<', input.type === 'received' ? messageText(input.message, input.link) : textOf(input))

@@ -1,15 +1,3 @@
-/** Numbers names in the order in which they first appear, so that the letters of a name do not matter. */
-export class Names {
-  private readonly ordinals = new Map<string, number>()
-
-  ordinal(name: string): number {
-    const known = this.ordinals.get(name)
-    if (known !== undefined) return known
-    this.ordinals.set(name, this.ordinals.size)
-    return this.ordinals.size - 1
-  }
-}
-
 const NUMBER = 0x3c6ef372
 const ARRAY = 0x2c1b3c6d
 const OBJECT = 0x297a2d39

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import { type ExtentId, type ExtentRecord, extentIndexOf, volumeOf } from '@ashlar/proto'
 import { BLOCK_BYTES } from '../options.ts'
 import { becomeReady } from '../phases.ts'
-import { voterStores } from '../wide/lasting-faults.ts'
+import { controlOutlives } from '../wide/lasting-faults.ts'
 import { type ClientDriver, VOLUME_NAME } from '../workload/client-driver.ts'
 import { Chance } from '../world/chance.ts'
 import type { NodeHost } from '../world/node-host.ts'
@@ -32,16 +32,19 @@ export function owedCancel(world: World, nemesis: Nemesis): void {
   if (records.length === 0) return
   const { id } = chance.pick(records)
   const down = takeDown(world, id, chance)
+  const bringBack = (): void => {
+    for (const node of down) node.letUp()
+  }
   checkers.recorder.note(`${down.map(({ name }) => name).join(' and ')} are down, and a CANCEL is pending`)
   if (world.runUntil(() => checkers.broken || primaryOf(world, id) !== undefined, WAIT_MS)) {
     world.runUntil(() => checkers.broken, chance.between(500, 2000))
-    writeTwice(world, id, chance, () => bringBack(down))
+    writeTwice(world, id, chance, bringBack)
   }
-  bringBack(down)
+  bringBack()
 }
 
 /** The first of two writes is abandoned and delayed; the second one overtakes it. */
-function writeTwice(world: World, id: ExtentId, chance: Chance, bringBackAll: () => void): void {
+function writeTwice(world: World, id: ExtentId, chance: Chance, bringBack: () => void): void {
   const { checkers, network, clock } = world
   const record = checkers.truth.record(id)
   const offset = record && hotBlockOf(world, record)
@@ -54,7 +57,7 @@ function writeTwice(world: World, id: ExtentId, chance: Chance, bringBackAll: ()
   const range = { offset, length: BLOCK_BYTES }
   driver.writeAndGiveUp(range, chance.between(5, 300))
   clock.after(chance.between(5, 200), () => held.lose())
-  clock.after(chance.between(1000, 4000), bringBackAll)
+  clock.after(chance.between(1000, 4000), bringBack)
   let ended = false
   clock.after(chance.between(300, 600), () => insistTwice(driver, range, held.release, () => (ended = true)))
   world.runUntil(() => ended || checkers.broken, WAIT_MS)
@@ -87,21 +90,9 @@ function takeDown(world: World, id: ExtentId, chance: Chance): NodeHost[] {
   const others = replicas.filter((node) => !first.includes(node))
   while (others.length > count) others.splice(chance.integer(0, others.length - 1), 1)
   const withFirst = [...first, ...others].slice(0, count)
-  const voters = voterStores(world)
-  const lostVoters = withFirst.filter(({ disk }) => voters.includes(disk.store)).length
-  const down = chance.happens(0.8) && 2 * lostVoters < voters.length ? withFirst : others
-  for (const node of down) {
-    node.heldDown = true
-    node.crash({ powerLoss: chance.happens(0.3) })
-  }
+  const down = chance.happens(0.8) && controlOutlives(world, withFirst) ? withFirst : others
+  for (const node of down) node.holdDown({ powerLoss: chance.happens(0.3) })
   return down
-}
-
-function bringBack(down: readonly NodeHost[]): void {
-  for (const node of down) {
-    node.heldDown = false
-    node.start()
-  }
 }
 
 function primaryOf({ checkers, nodes }: World, id: ExtentId): NodeHost | undefined {

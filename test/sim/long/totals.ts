@@ -46,11 +46,27 @@ export interface Stretch extends Build {
   readonly families: Record<string, Sums>
 }
 
+/** What makes seeds others than those of the first family. */
+interface Kinds {
+  readonly fullDisks?: boolean | undefined
+  readonly wide?: boolean | undefined
+  readonly mix?: boolean | undefined
+}
+
+/** As the options of the command are called. */
+export function kindsOf({ fullDisks, wide, mix }: Kinds): string[] {
+  return [...(fullDisks ? ['full-disks'] : []), ...(wide ? ['wide'] : []), ...(mix ? ['mix'] : [])]
+}
+
+export function familyOf(kinds: Kinds): string {
+  return kindsOf(kinds).join(' ') || 'first'
+}
+
 export function resultOf(outcome: Outcome): SeedResult {
   const { seed, options, hash, virtualMs, calls, acknowledgements, activations, faults, violations } = outcome
   return {
     seed,
-    family: familyOf(options.space !== undefined, options.wide),
+    family: familyOf({ fullDisks: options.space !== undefined, wide: options.wide }),
     hash,
     virtualMs,
     calls,
@@ -62,15 +78,10 @@ export function resultOf(outcome: Outcome): SeedResult {
 }
 
 /** Of a seed that threw, which is no way for a seed to end. */
-export function thrownResult(seed: number, { fullDisks, wide }: RunOptions, error: Error): SeedResult {
+export function thrownResult(seed: number, run: RunOptions, error: Error): SeedResult {
   const counts = { virtualMs: 0, calls: 0, acknowledgements: 0, changesOfPrimary: 0 }
   const violations = [{ at: 0, rule: 'thrown', text: error.stack ?? error.message }]
-  return { seed, family: familyOf(fullDisks, wide), hash: '0'.repeat(16), ...counts, faults: {}, violations }
-}
-
-function familyOf(fullDisks = false, wide = false): string {
-  const kinds = [...(fullDisks ? ['full-disks'] : []), ...(wide ? ['wide'] : [])]
-  return kinds.join(' ') || 'first'
+  return { seed, family: familyOf(run), hash: '0'.repeat(16), ...counts, faults: {}, violations }
 }
 
 /** A file with the sums of long runs. It is written as a whole, so that it can be read at any time. */

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Mutant } from './mutant.ts'
 import { type Change, changeOf } from './shape/change.ts'
 import { Sources } from './shape/source.ts'
+import { spliced } from './shape/splice.ts'
 
 export const ROOT = join(import.meta.dirname, '../../..')
 
@@ -21,15 +22,8 @@ export function mutate(mutant: Mutant, sources: Sources = new Sources(ROOT)): Ma
 
 function changed(file: string, changes: readonly Change[], sources: Sources): string {
   const text = sources.textOf(file)
-  const here = changes.filter((change) => change.file === file).sort((a, b) => a.start - b.start)
-  let after = ''
-  let at = 0
-  for (const change of here) {
-    if (change.start < at) throw new Error(`two edits overlap in ${file}`)
-    after += text.slice(at, change.start) + change.text
-    at = change.end
-  }
-  after += text.slice(at)
+  const here = changes.filter((change) => change.file === file)
+  const after = spliced(text, here)
   if (after === text) throw new Error(`changes nothing in ${file}`)
   return after
 }

@@ -44,10 +44,8 @@ export function oneThingStaysBroken(world: World, nemesis: Nemesis): void {
 
 /** Breaks the first thing, of all in any order, that there is and that leaves something to ask for. */
 function begin(world: World, chance: Chance): LastingFault | undefined {
-  const left = [...LASTING_FAULTS]
-  while (left.length > 0) {
-    const [make] = left.splice(chance.integer(0, left.length - 1), 1)
-    const fault = make?.(world, chance)
+  for (const make of chance.inAnyOrder(LASTING_FAULTS)) {
+    const fault = make(world, chance)
     if (fault !== undefined) return fault
   }
   return undefined

@@ -43,8 +43,8 @@ const LATE_MS = 80
 /** A disk, or a part of it, answers nothing any more. Its process goes on. */
 function hang(world: World, chance: Chance, kinds: readonly ('store' | 'log' | 'reads')[]): LastingFault | undefined {
   const node = chance.happens(0.6) ? important(world, chance) : chance.pick(world.nodes)
-  // Where only one votes its disk is all there is of control.
-  if (kinds.includes('log') && isSoleVoter(world, node)) return undefined
+  // Where one or two vote a disk of theirs is all there is of control.
+  if (kinds.includes('log') && !controlOutlives(world, [node])) return undefined
   const onlyLog = kinds.every((kind) => kind === 'log')
   const promises = onlyLog ? () => ALL : withoutNode(world, node)
   for (const kind of kinds) node.disk.hangs.add(kind)
@@ -89,12 +89,9 @@ function replicasDown(world: World, chance: Chance): LastingFault | undefined {
   const count = minInSync > 1 ? chance.integer(record.inSync.length - minInSync + 1, others.length) : others.length
   const voters = voterStores(world)
   const down = others.toSorted((a, b) => Number(isIn(voters, a)) - Number(isIn(voters, b))).slice(0, count)
-  if (down.length === 0 || 2 * down.filter((node) => isIn(voters, node)).length >= voters.length) return undefined
+  if (down.length === 0 || !controlOutlives(world, down)) return undefined
   const stores = new Set<string>(down.map(({ disk }) => disk.store))
-  for (const node of down) {
-    node.heldDown = true
-    node.crash({ powerLoss: chance.happens(0.3) })
-  }
+  for (const node of down) node.holdDown({ powerLoss: chance.happens(0.3) })
   const led = new Map([...truth.map.extents.values()].map(({ id, primary }) => [id, primary.store]))
   const leads = [...world.nodes].some(({ process }) => process?.leads === true)
   return {
@@ -106,8 +103,7 @@ function replicasDown(world: World, chance: Chance): LastingFault | undefined {
       return { reads: stays || writes, writes, unbroken: stays && leads }
     },
     end: () => {
-      for (const node of down) node.heldDown = false
-      for (const node of down) node.start()
+      for (const node of down) node.letUp()
     },
   }
 }
@@ -153,10 +149,10 @@ function important(world: World, chance: Chance): NodeHost {
 }
 
 /** What is left when one node is as good as down: reads and writes where minInSync others are in sync. */
-function withoutNode(world: World, { disk }: NodeHost): (record: ExtentRecord) => Promises {
+function withoutNode(world: World, node: NodeHost): (record: ExtentRecord) => Promises {
+  const { disk } = node
   const { minInSync } = world.options
-  const voters = voterStores(world)
-  const controlIsLeft = voters.length > 2 || !voters.includes(disk.store)
+  const controlIsLeft = controlOutlives(world, [node])
   return ({ assigned }) => {
     if (!assigned.includes(disk.store)) return { reads: controlIsLeft, writes: controlIsLeft, unbroken: false }
     const isLeft = controlIsLeft && assigned.length - 1 >= minInSync
@@ -164,12 +160,13 @@ function withoutNode(world: World, { disk }: NodeHost): (record: ExtentRecord) =
   }
 }
 
-function isSoleVoter(world: World, { disk }: NodeHost): boolean {
+/** A majority of the voters is left without these nodes. */
+export function controlOutlives(world: World, down: readonly NodeHost[]): boolean {
   const voters = voterStores(world)
-  return voters.includes(disk.store) && voters.length < 3
+  return 2 * down.filter((node) => isIn(voters, node)).length < voters.length
 }
 
-export function voterStores(world: World): readonly string[] {
+function voterStores(world: World): readonly string[] {
   const { voters } = world.membership.current
   return world.options.raft && voters.length > 0 ? voters : [world.nodes[0]?.disk.store ?? '']
 }

@@ -13,7 +13,7 @@ import { VOLUME_NAME } from '../workload/client-driver.ts'
 import { Chance } from '../world/chance.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import { World } from '../world/world.ts'
-import { voterStores } from './lasting-faults.ts'
+import { controlOutlives } from './lasting-faults.ts'
 
 /** How often people look at the cluster that they made, and for how long they wait until it needs them no more. */
 const LOOK_MS = 500
@@ -43,14 +43,11 @@ export function recoverCluster(world: World, trace?: (line: string) => void): Wo
 /** Nodes with a minority of the voters, in any order, among which are good replicas of all extents. */
 function whoIsLeft(world: World, chance: Chance): NodeHost[] | undefined {
   const { nodes, checkers } = world
-  const voters = voterStores(world)
-  const all = [...nodes]
   const left: NodeHost[] = []
   const most = chance.integer(1, nodes.length - 1)
-  while (all.length > 0 && left.length < most) {
-    const [node] = all.splice(chance.integer(0, all.length - 1), 1) as [NodeHost]
-    const leftVoters = [...left, node].filter(({ disk }) => voters.includes(disk.store)).length
-    if (2 * leftVoters < voters.length) left.push(node)
+  for (const node of chance.inAnyOrder(nodes)) {
+    if (controlOutlives(world, [...left, node])) left.push(node)
+    if (left.length === most) break
   }
   const isGood = ({ disk }: NodeHost): boolean =>
     disk.suspicion.size + disk.incomplete.size === 0 && [...disk.replicas.values()].every((it) => it.damaged.size === 0)
@@ -69,16 +66,12 @@ function whoIsLeft(world: World, chance: Chance): NodeHost[] | undefined {
 /** One of those that are left may have fallen behind; then all processes end. */
 function stop(world: World, left: readonly NodeHost[], chance: Chance): void {
   const { nodes, clients, checkers } = world
-  const hold = (node: NodeHost): void => {
-    node.heldDown = true
-    node.crash({ powerLoss: true })
-  }
   if (chance.happens(0.5)) {
-    hold(chance.pick(left))
+    chance.pick(left).holdDown({ powerLoss: true })
     world.runUntil(() => checkers.broken, chance.between(100, 4000))
   }
   world.stopClients()
-  for (const node of nodes) hold(node)
+  for (const node of nodes) node.holdDown({ powerLoss: true })
   for (const { process } of clients) process.kill()
 }
 
@@ -100,10 +93,7 @@ function begin(world: World, left: readonly NodeHost[], chance: Chance, trace?: 
   )
   next.checkers.inherit(checkers, entries)
   next.checkers.recorder.note(`${left.map(({ name }) => name).join(' and ')} become cluster ${cluster}`)
-  for (const lost of lostExtents(world, left, map)) {
-    next.checkers.durability.forced(lost.id)
-    next.forgive(lost.id)
-  }
+  for (const { id } of lostExtents(world, left, map)) next.checkers.mayLose(id)
   for (const { disk } of left) world.disks.delete(disk.store)
   next.begin()
   if (chance.happens(0.5)) {

@@ -31,6 +31,12 @@ export class Chance {
     return list[Math.floor(this.next() * list.length)] as T
   }
 
+  /** Each member once. A draw is made when its member is asked for. */
+  *inAnyOrder<T>(list: readonly T[]): Generator<T> {
+    const left = [...list]
+    while (left.length > 0) yield* left.splice(this.integer(0, left.length - 1), 1)
+  }
+
   /** Each member with this probability, in order. */
   subset<T>(list: readonly T[], probability: number): T[] {
     return list.filter(() => this.happens(probability))

@@ -42,8 +42,7 @@ export class NodeHost {
    */
   build: number = FEATURE_LEVEL
   process: NodeProcess | undefined
-  /** It stays down, whatever would start it. */
-  heldDown = false
+  private heldDown = false
 
   /** `disk`: one that is there already, in place of an empty one. */
   constructor(name: string, rate: number, world: NodeWorld, disk?: Disk) {
@@ -101,6 +100,17 @@ export class NodeHost {
       this.disk.log.losePower()
     }
     this.process?.kill(how.powerLoss, how.luckless)
+  }
+
+  /** It stays down, whatever would start it, until `letUp`. */
+  holdDown(how: { powerLoss: boolean }): void {
+    this.heldDown = true
+    this.crash(how)
+  }
+
+  letUp(): void {
+    this.heldDown = false
+    this.start()
   }
 
   /** Asks the process to hand over and end; it is started again after that. */

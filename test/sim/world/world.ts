@@ -60,7 +60,7 @@ export class World {
     this.values = heritage?.values ?? 0
     this.checkers = new Checkers(this.clock, this.disks, trace)
     const { checkers } = this
-    checkers.onForced = (extent) => this.forgive(extent)
+    checkers.onMayLose = (extent) => this.forgive(extent)
     this.membership = new Membership(this.clock, checkers.truth, this.disks)
     this.history = heritage?.history ?? new History(() => this.clock.now)
     this.network = new Network(this.clock, this.chance.fork(), options.network)
@@ -241,7 +241,7 @@ export class World {
   }
 
   /** Acknowledged writes of an extent may be lost, since an operator accepted that. */
-  forgive(extent: ExtentId): void {
+  private forgive(extent: ExtentId): void {
     const volume = this.checkers.truth.map.volumeNamed(VOLUME_NAME)
     if (volume === undefined || volumeOf(extent) !== volume.id) return
     const from = extentIndexOf(extent) * this.options.extentSizeBytes

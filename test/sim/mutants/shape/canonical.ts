@@ -1,3 +1,4 @@
+import { Ordinals } from '../../../kit/ordinals.ts'
 import { bare } from './match.ts'
 import { type Local, namesOf } from './names.ts'
 import { isName, isTree, membersOf, parseSource } from './tree.ts'
@@ -6,17 +7,12 @@ import { isName, isTree, membersOf, parseSource } from './tree.ts'
 export function canonical(text: string): string {
   const program = parseSource(text)
   const { uses } = namesOf(program)
-  const numbers = new Map<Local, number>()
-  const numberOf = (local: Local): number => {
-    const number = numbers.get(local) ?? numbers.size
-    numbers.set(local, number)
-    return number
-  }
+  const numbers = new Ordinals<Local>()
   const plain = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.filter((one) => !isTree(one) || one.type !== 'EmptyStatement').map(plain)
     if (!isTree(value)) return typeof value === 'bigint' ? String(value) : value
     const local = uses.get(value)
-    if (isName(value) && local !== undefined) return numberOf(local)
+    if (isName(value) && local !== undefined) return numbers.of(local)
     const tree = bare(value)
     return [tree.type, ...membersOf(tree).map((key) => [key, plain(tree[key])])]
   }

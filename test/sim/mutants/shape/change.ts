@@ -3,14 +3,12 @@ import { type Bindings, isLocalName, Matcher } from './match.ts'
 import { namesOf, renameUses } from './names.ts'
 import { type Place, placesOf } from './places.ts'
 import type { Source, Sources } from './source.ts'
+import type { Stretch } from './splice.ts'
 import { isTree, membersOf, nodesOf, parseFragment, type Tree } from './tree.ts'
 
 /** A stretch of one source that an edit replaces. */
-export interface Change {
+export interface Change extends Stretch {
   readonly file: string
-  readonly start: number
-  readonly end: number
-  readonly text: string
 }
 
 /** Where an edit applies, and what it puts there. Throws when that is nowhere or in two places. */

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { Ordinals } from '../../../kit/ordinals.ts'
 import { type Local, renameUses } from './names.ts'
 import { sourceOf } from './source.ts'
 
@@ -23,11 +24,8 @@ export function disguise(folder: string, sources: ReadonlyMap<string, string>): 
 
 function withOtherNames(file: string, text: string): string {
   const { program, names } = sourceOf(file, text)
-  const others = new Map<Local, string>()
-  return renameUses(text, program, names.uses, (name, local) => {
-    if (local === undefined) return undefined
-    const other = others.get(local) ?? `${name}Otherwise${others.size}`
-    others.set(local, other)
-    return other
-  })
+  const numbers = new Ordinals<Local>()
+  return renameUses(text, program, names.uses, (name, local) =>
+    local === undefined ? undefined : `${name}Otherwise${numbers.of(local)}`,
+  )
 }

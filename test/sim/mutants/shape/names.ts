@@ -1,3 +1,4 @@
+import { spliced } from './splice.ts'
 import { childrenOf, isLabel, isName, isTree, nodesOf, type Tree } from './tree.ts'
 
 /** One variable or parameter of a function; what it is called is free. */
@@ -67,7 +68,7 @@ function declaredBy(tree: Tree): string[] {
 }
 
 /** Names that statements declare in the scope that they stand in. `var` is nowhere in this repository. */
-export function declaredIn(statements: readonly Tree[]): string[] {
+function declaredIn(statements: readonly Tree[]): string[] {
   return statements.flatMap((statement): string[] => {
     switch (statement.type) {
       case 'VariableDeclaration':
@@ -113,16 +114,14 @@ export function renameUses(
   const short = new Set(
     [...nodesOf(program)].filter((tree) => tree['shorthand'] === true).map(({ value }) => shortName(value)),
   )
-  let renamed = ''
-  let at = 0
-  for (const [tree, local] of [...uses].sort(([a], [b]) => a.start - b.start)) {
+  const renamed = [...uses].flatMap(([tree, local]) => {
+    const { start, end } = tree
     const name = tree['name'] as string
     const other = to(name, local)
-    if (other === undefined) continue
-    renamed += text.slice(at, tree.start) + (short.has(tree) ? `${name}: ${other}` : other)
-    at = tree.end
-  }
-  return renamed + text.slice(at)
+    if (other === undefined) return []
+    return [{ start, end, text: short.has(tree) ? `${name}: ${other}` : other }]
+  })
+  return spliced(text, renamed)
 }
 
 /** In `{ a }` and `{ a = 1 }` the name is that of the member too. */
