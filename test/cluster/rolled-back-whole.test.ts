@@ -8,16 +8,27 @@ import { DevCluster, eventually } from '../kit/dev-cluster.ts'
 type Node = DevCluster['info']['nodes'][number]
 
 /**
- * Puts the whole data directory of a node that is stopped back to a copy that is made first, with `between` on the way.
+ * Puts the whole data directory of a node back to a copy that is made first. Between the two its process runs until its
+ * own map counts it as registered again, which is an entry of its log that the copy lacks.
  */
-async function rollBack(cluster: DevCluster, { id, dataDir }: Node, between: () => Promise<unknown>): Promise<void> {
+async function rollBack(cluster: DevCluster, { id, dataDir, api }: Node): Promise<void> {
+  const before = (await startCounter(cluster, id, api)) ?? 0
   await cluster.kill(id)
   await cp(dataDir, `${dataDir}-before`, { recursive: true })
   cluster.start(id)
-  await between()
+  await eventually('its log has an entry that the copy lacks', async () =>
+    ((await startCounter(cluster, id, api)) ?? 0) > before ? true : undefined,
+  )
+  await cluster.healthy('demo', 60_000, api)
   await cluster.kill(id)
   await rename(dataDir, `${dataDir}-newer`)
   await rename(`${dataDir}-before`, dataDir)
+}
+
+/** How often the map of the node behind `server` says that the store of node `id` was opened. */
+async function startCounter(cluster: DevCluster, id: string, server: string): Promise<number | undefined> {
+  const nodes = await cluster.json<{ id: string; startCounter: number }[]>(['node', 'ls'], server)
+  return nodes.find((node) => node.id === id)?.startCounter
 }
 
 async function recovering(api: string): Promise<boolean | undefined> {
@@ -35,7 +46,7 @@ test('a voter whose whole data directory was rolled back on the same boot gives 
     const leading = cluster.info.nodes.find(({ id }) => id === leader)
     const victim = cluster.info.nodes.find(({ id }) => id !== leader)
     assert.ok(leading !== undefined && victim !== undefined)
-    await rollBack(cluster, victim, () => cluster.healthy('demo', 60_000, leading.api))
+    await rollBack(cluster, victim)
 
     // With the leader down too the remaining voter would lead by the vote of the one that forgot.
     await cluster.kill(leading.id)
@@ -56,7 +67,7 @@ test('a lone voter whose whole data directory was rolled back on the same boot d
   try {
     const [node] = cluster.info.nodes
     assert.ok(node !== undefined)
-    await rollBack(cluster, node, () => cluster.healthy('demo', 60_000, node.api))
+    await rollBack(cluster, node)
     cluster.start(node.id)
     const log = join(cluster.directory, 'logs', `${node.id}-again.log`)
     const refusal = /the control log in \S+ is an old copy: this store wrote entry \d+ of term \d+, according to \S+/
