@@ -103,7 +103,7 @@ async function plan(directories: readonly string[], address: string | undefined)
       })),
       certain: those('certain').map(nameOf),
       uncertain: those('uncertain').map((extent) => ({ extent: nameOf(extent), absent: extent.absent })),
-      suspect: those('doubtful').map(nameOf),
+      suspect: those('suspect').map(nameOf),
       missing: those('missing').map(nameOf),
     },
   }

@@ -118,14 +118,14 @@ class Exporting {
     const { id } = extent.record
     const holders = this.#stores.filter(({ recovered }) => recovered.replicas.has(id))
     const counted = holders.filter(({ identity }) => extent.counted.includes(identity.store))
-    const sound = counted.filter((store) => !store.inDoubt(id))
+    const sound = counted.filter((store) => !store.isSuspect(id))
     const leader = furthest(sound, id)
     const because = this.#uncertainties(extent, holders, counted, leader)
     const { blockSizeBytes, sizeBytes } = this.#volume
     const base = index * this.#volume.extentSizeBytes
     const lengthBytes = Math.min(this.#volume.extentSizeBytes, sizeBytes - base)
     const onMismatch = (store: OfflineStore, leaf: number): void => {
-      if (!store.inDoubt(id)) because.push(`versions of leaf ${leaf} in ${store.directory} do not match its digest`)
+      if (!store.isSuspect(id)) because.push(`versions of leaf ${leaf} in ${store.directory} do not match its digest`)
     }
     const sources = { extent: id, blockCount: Math.ceil(lengthBytes / blockSizeBytes), leader, holders, onMismatch }
     for await (const { block, bytes, copies, newerElsewhere, lost } of imageBlocks(sources)) {

@@ -13,7 +13,7 @@ export function driverPoisonedError(cause: unknown): AshlarError {
   })
 }
 
-/** The data directory cannot be used as it is; `what` is one sentence, `hint` tells the operator what to do. */
+/** The data directory cannot be used as it is; `what` is one sentence, `hint` is what the operator can do. */
 export function unusableStoreError(what: string, hint: string, cause?: unknown): AshlarError {
   return new AshlarError('CONFLICT', what, cause === undefined ? { hint } : { hint, cause })
 }

@@ -67,7 +67,7 @@ describe('a store read while no node runs over it', () => {
     assert.deepEqual(await imageOf(directory), before)
     assert.deepEqual(survey.evidence, [])
     assert.deepEqual(
-      survey.replicas.map(({ extent, head, inDoubt }) => [extent, head.lastSeq, inDoubt]),
+      survey.replicas.map(({ extent, head, suspect }) => [extent, head.lastSeq, suspect]),
       [[EXTENT, 20, false]],
     )
     assert.deepEqual((await readdir(root)).sort(), ['copy', 'live'], 'no directory of this reading is left')
@@ -109,7 +109,7 @@ describe('a store read while no node runs over it', () => {
       survey.evidence.some((line) => /dropping \d+ bytes|Corruption/.test(line)),
       survey.evidence.join('; '),
     )
-    assert.ok(survey.replicas.every(({ inDoubt }) => inDoubt))
+    assert.ok(survey.replicas.every(({ suspect }) => suspect))
     assert.deepEqual(await imageOf(directory), before, 'the next node finds it too')
   })
 
@@ -121,12 +121,12 @@ describe('a store read while no node runs over it', () => {
     const node = new StoreRunner()
     node.use(await openStore({ directory, ballastBytes: 0 }, node.complete))
     await node.store.close()
-    assert.ok((await surveyStore(directory)).replicas.every(({ inDoubt }) => inDoubt))
+    assert.ok((await surveyStore(directory)).replicas.every(({ suspect }) => suspect))
     node.use(await openStore({ directory, ballastBytes: 0 }, node.complete))
     await node.commit({ windows: [], marked: true })
     await node.store.close()
     const survey = await surveyStore(directory)
-    assert.deepEqual([survey.evidence, survey.replicas.map(({ inDoubt }) => inDoubt)], [[], [false]])
+    assert.deepEqual([survey.evidence, survey.replicas.map(({ suspect }) => suspect)], [[], [false]])
   })
 
   test('a directory without a store, or without a database, is refused by name', async () => {

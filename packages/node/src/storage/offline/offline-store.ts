@@ -20,8 +20,8 @@ export interface OfflineStore {
   readonly driver: StorageDriver
   /** Signs that something acknowledged may be missing, as the next node over this directory would find them. */
   readonly evidence: readonly string[]
-  /** True when what is here of an extent may lack something acknowledged. */
-  inDoubt(extent: ExtentId): boolean
+  /** True when the replica of this extent may lack something acknowledged. */
+  isSuspect(extent: ExtentId): boolean
   close(): Promise<void>
 }
 
@@ -50,7 +50,7 @@ export async function openOffline(directory: string): Promise<OfflineStore> {
     return {
       ...{ directory, identity, recovered, driver, close },
       evidence: [...(suspicion === undefined ? [] : [suspicion.reason]), ...found],
-      inDoubt: (extent) => found.length > 0 || suspicion?.extents.includes(extent) === true,
+      isSuspect: (extent) => found.length > 0 || suspicion?.extents.includes(extent) === true,
     }
   } catch (error) {
     await close()

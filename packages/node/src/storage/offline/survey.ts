@@ -14,8 +14,8 @@ export interface Survey {
   readonly startCounter: number
   /** Feature level that it was written at (amendment 24). */
   readonly featureLevel: number
-  /** `inDoubt`: this replica may lack something acknowledged. */
-  readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head; readonly inDoubt: boolean }[]
+  /** `suspect`: this replica may lack something acknowledged. */
+  readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head; readonly suspect: boolean }[]
   readonly volumes: readonly (VolumeValue & { readonly volume: VolumeId })[]
   /** Signs that something acknowledged may be missing from it. */
   readonly evidence: readonly string[]
@@ -32,13 +32,13 @@ export async function surveyStore(directory: string): Promise<Survey> {
 }
 
 /** The survey of a store that is open for reading. */
-export function surveyOf({ directory, identity, recovered, evidence, inDoubt }: OfflineStore): Survey {
+export function surveyOf({ directory, identity, recovered, evidence, isSuspect }: OfflineStore): Survey {
   const { store, cluster, formerClusters = [], voters, startCounter, featureLevel = 0 } = identity
   return {
     ...{ directory, store, cluster, formerClusters, voters, startCounter, featureLevel, evidence },
     replicas: [...recovered.replicas.values()].map(({ extent, head }) => ({
       ...{ extent, head },
-      inDoubt: inDoubt(extent),
+      suspect: isSuspect(extent),
     })),
     volumes: [...recovered.volumes].map(([volume, value]) => ({ ...value, volume })),
   }

@@ -93,16 +93,16 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     assert.equal(extents[0]?.certainty, 'certain')
   })
 
-  it('amendment 11: is doubtful where each of those that may hold an acknowledged write may have lost some', () => {
+  it('amendment 11: is suspect where each of those that may hold an acknowledged write may have lost some', () => {
     const record = headRecord({ inSync: stores(1, 2) })
-    const given = (...inDoubt: number[]) =>
+    const given = (...suspect: number[]) =>
       [1, 2, 3].map((n): SurvivingStore => {
         const survivor = surviving(n, { 0: head(9, record) })
-        return { ...survivor, replicas: survivor.replicas.map((it) => ({ ...it, inDoubt: inDoubt.includes(n) })) }
+        return { ...survivor, replicas: survivor.replicas.map((it) => ({ ...it, suspect: suspect.includes(n) })) }
       })
     assert.equal(rebuildMap(given(1)).extents[0]?.certainty, 'certain')
     const [extent] = rebuildMap(given(1, 2)).extents
-    assert.deepEqual([extent?.certainty, extent?.record.inSync], ['doubtful', stores(1, 2)])
+    assert.deepEqual([extent?.certainty, extent?.record.inSync], ['suspect', stores(1, 2)])
     assert.equal(applied(given(1, 2)).forced.size, 0, 'nothing is begun anew: control asks those that are in doubt')
     const absent = rebuildMap(given(2).slice(1)).extents[0]
     assert.deepEqual([absent?.certainty, absent?.record.inSync], ['uncertain', stores(2)], 'the third was not in sync')

@@ -33,8 +33,8 @@ export interface SurvivingStore {
   /** Feature level of the directory; absent: 0. */
   readonly featureLevel?: number
   readonly voters: readonly Voter[]
-  /** `inDoubt`: the store lost something, so this replica may lack acknowledged writes (amendment 11). */
-  readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head; readonly inDoubt?: boolean }[]
+  /** `suspect`: the store lost something, so this replica may lack acknowledged writes (amendment 11). */
+  readonly replicas: readonly { readonly extent: ExtentId; readonly head: Head; readonly suspect?: boolean }[]
   readonly volumes: readonly {
     readonly volume: VolumeId
     readonly name: string
@@ -45,9 +45,9 @@ export interface SurvivingStore {
 
 /**
  * How an extent was found. `certain`: every store that may hold an acknowledged write is given, and one of them is
- * trusted. `doubtful`: all are given, and all are suspect. `uncertain`: some are absent.
+ * trusted. `suspect`: all are given, and all are suspect. `uncertain`: some are absent.
  */
-export type Certainty = 'certain' | 'doubtful' | 'uncertain' | 'missing'
+export type Certainty = 'certain' | 'suspect' | 'uncertain' | 'missing'
 
 export interface RebuiltExtent {
   readonly record: Unstamped<ExtentRecord>
@@ -74,7 +74,7 @@ type HeadsByExtent = ReadonlyMap<ExtentId, readonly HeldHead[]>
 interface HeldHead {
   readonly store: StoreId
   readonly head: Head
-  readonly inDoubt: boolean
+  readonly suspect: boolean
 }
 
 /** Volume numbers to skip: volumes may have had them that no given store knows. */
@@ -147,10 +147,10 @@ function generationOf({ promised, record }: Head): number {
 function headsByExtent(stores: readonly SurvivingStore[]): HeadsByExtent {
   const heads = new Map<ExtentId, HeldHead[]>()
   for (const { store, replicas } of stores)
-    for (const { extent, head, inDoubt = false } of replicas) {
+    for (const { extent, head, suspect = false } of replicas) {
       const known = heads.get(extent)
-      if (known === undefined) heads.set(extent, [{ store, head, inDoubt }])
-      else known.push({ store, head, inDoubt })
+      if (known === undefined) heads.set(extent, [{ store, head, suspect }])
+      else known.push({ store, head, suspect })
     }
   return heads
 }
@@ -187,8 +187,8 @@ function rebuildExtent(
     const { inSync, eligible } = newest
     const primary = inSync.includes(newest.primary) ? newest.primary : (inSync[0] as StoreId)
     const record = { ...fixed, primary: { store: primary, counter: counterOf(stores, primary) }, inSync, eligible }
-    const sound = (heads.get(id) ?? []).some(({ store, inDoubt }) => !inDoubt && counted.includes(store))
-    return { record, certainty: sound ? 'certain' : 'doubtful', counted, absent }
+    const isTrusted = (heads.get(id) ?? []).some(({ store, suspect }) => !suspect && counted.includes(store))
+    return { record, certainty: isTrusted ? 'certain' : 'suspect', counted, absent }
   }
   // Absent stores may have continued without the given ones: a new timeline begins at the most advanced of these.
   const here = newest.assigned.filter((store) => given.has(store))
@@ -220,8 +220,8 @@ function missingExtent(
 /** Prefers a trusted store. */
 function furthest(members: readonly StoreId[], held: readonly HeldHead[]): StoreId | undefined {
   const holders = held.filter(({ store }) => members.includes(store))
-  const sound = holders.filter(({ inDoubt }) => !inDoubt)
-  const here = sound.length > 0 ? sound : holders
+  const trusted = holders.filter(({ suspect }) => !suspect)
+  const here = trusted.length > 0 ? trusted : holders
   here.sort((a, b) => b.head.lastEpoch - a.head.lastEpoch || b.head.lastSeq - a.head.lastSeq)
   return here[0]?.store
 }
