@@ -99,7 +99,7 @@ test('the node that leads control killed: another one leads, and writes go on wi
   await cluster.healthy('outage', 60_000, server)
 })
 
-test('the founder, wiped, comes back as a new replica, is filled, and holds what the others hold: it founds nothing', {
+test('the node that bootstrapped the cluster rejoins it as a new replica after its store is wiped', {
   timeout: longest(120_000),
 }, async () => {
   const before = await cluster.json<{ cluster: string }>(['cluster', 'info'])

@@ -68,14 +68,14 @@ describe('the pods of the base, as processes', { skip: skipWithout('kubectl') },
   const alive = (one: Pod) =>
     eventually(`${one.name} is alive`, async () => ((await one.probe('livenessProbe')) ? true : undefined), READY_MS)
 
-  test('a pod that is alone is alive and not ready: no cluster is founded without the others', async () => {
+  test('a single pod is alive and not ready, and does not bootstrap a cluster', async () => {
     await pod(2).start()
     await alive(pod(2))
     assert.equal(await pod(2).probe('readinessProbe'), false)
     assert.equal(await clusterOf(pod(2)), null)
   })
 
-  test('whatever the order in which pods start, they found one cluster', async () => {
+  test('pods bootstrap one cluster in any order of their starts', async () => {
     await pod(0).start()
     await alive(pod(0))
     await pod(1).start()
@@ -117,7 +117,7 @@ describe('the pods of the base, as processes', { skip: skipWithout('kubectl') },
     assert.deepEqual(await readFile(join(folder, 'copy.img')), await readFile(join(folder, 'disk.img')))
   })
 
-  test('the founder that lost its claim founds no second cluster: it comes back as a new replica', async () => {
+  test('the pod that bootstrapped the cluster rejoins it as a new replica after its claim is lost', async () => {
     await Promise.all(pods.map((one) => one.stop()))
     await pod(0).loseClaim()
     for (const one of pods) await one.start()

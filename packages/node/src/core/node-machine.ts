@@ -32,7 +32,7 @@ import { type ExtentStatus, Replication } from './replication/index.ts'
  */
 export class NodeMachine {
   readonly links: Links
-  readonly founding: Bootstrap
+  readonly bootstrap: Bootstrap
   readonly agent: ControlAgent
   readonly replication: Replication
   private readonly start: NodeStart
@@ -56,7 +56,7 @@ export class NodeMachine {
     this.prng = new Prng(start.seed)
     const { store, address, incarnation, knows: level = FEATURE_LEVEL } = start
     this.links = new Links({ store, address, counter: incarnation.counter, level })
-    this.founding = new Bootstrap(start)
+    this.bootstrap = new Bootstrap(start)
     this.agent = new ControlAgent(start, this.links)
     this.replication = new Replication({
       self: store,
@@ -136,7 +136,7 @@ export class NodeMachine {
     if (leads !== this.knownLeader) this.agent.onLeaderKnown(this.control?.voters.find(({ store }) => store === leads))
     this.knownLeader = leads
     this.agent.endStep(ctx)
-    this.founding.learnVoters(ctx, this.agent.map)
+    this.bootstrap.learnVoters(ctx, this.agent.map)
     this.replication.endStep(ctx)
   }
 
@@ -196,12 +196,12 @@ export class NodeMachine {
       case 'store-cleared':
         return this.agent.suspicion.setCleared(true)
       case 'log-appended':
-        if (this.control === undefined) return this.founding.onLogAppended(ctx)
+        if (this.control === undefined) return this.bootstrap.onLogAppended(ctx)
         return this.control.onLogAppended(ctx, input.index)
       case 'raft-persisted':
         return this.control?.onPersisted(ctx, input.token)
       case 'cluster-saved':
-        this.founding.onClusterSaved(ctx)
+        this.bootstrap.onClusterSaved(ctx)
         return this.followBootstrap(ctx)
       case 'admin':
         return this.agent.onAdmin(ctx, input.token, input.command)
@@ -216,7 +216,7 @@ export class NodeMachine {
 
   private onTick(ctx: Context): void {
     this.links.onTick(ctx, this.featureLevel)
-    this.founding.onTick(ctx)
+    this.bootstrap.onTick(ctx)
     this.followBootstrap(ctx)
     this.control?.onTick(ctx)
     this.agent.onTick(ctx)
@@ -237,7 +237,7 @@ export class NodeMachine {
 
   private onLinkUp(ctx: Context, input: Extract<Input, { type: 'link-up' }>): void {
     this.links.onLinkUp(ctx, input)
-    if (input.peer.kind === 'node') this.founding.onLinkUp(ctx, input.link)
+    if (input.peer.kind === 'node') this.bootstrap.onLinkUp(ctx, input.link)
     this.agent.onLinkUp(ctx)
     if (input.peer.kind === 'node') this.replication.onLinkUp(ctx)
   }
@@ -245,7 +245,7 @@ export class NodeMachine {
   private onLinkDown(ctx: Context, link: Link): void {
     const store = this.links.storeOf(link)
     if (!this.links.onLinkDown(link, ctx.now)) return
-    this.founding.onLinkDown(link)
+    this.bootstrap.onLinkDown(link)
     this.control?.onLinkDown(ctx, link, store)
     this.agent.onLinkDown(ctx, link)
     this.replication.onLinkDown(ctx, link)
@@ -263,13 +263,13 @@ export class NodeMachine {
   }
 
   private onGreet(ctx: Context, link: Link, message: Greet): void {
-    this.founding.onGreet(ctx, link, message)
+    this.bootstrap.onGreet(ctx, link, message)
     this.agent.onGreeted(message)
     this.followBootstrap(ctx)
   }
 
   private onRaftMessage(ctx: Context, link: Link, message: RaftMessage): void {
-    const { joined } = this.founding
+    const { joined } = this.bootstrap
     const invited = ControlNode.isInvitation(message) && message.to === this.start.store
     if (this.control === undefined && joined !== undefined && invited) {
       this.control = new ControlNode(this.start, joined, this.links)
@@ -293,7 +293,7 @@ export class NodeMachine {
 
   /** Once the cluster is known, control starts on its voters, and this store registers. */
   private followBootstrap(ctx: Context): void {
-    const joined = this.founding.joined
+    const joined = this.bootstrap.joined
     if (this.joined || joined === undefined) return
     this.joined = true
     if (ControlNode.isNeeded(this.start, joined)) {
@@ -301,6 +301,6 @@ export class NodeMachine {
       this.control.start(ctx)
     }
     this.agent.begin(ctx, joined.cluster, joined.voters)
-    for (const greet of this.founding.greetings) this.agent.onGreeted(greet)
+    for (const greet of this.bootstrap.greetings) this.agent.onGreeted(greet)
   }
 }

@@ -104,10 +104,8 @@ export class NodeReadModel implements NodeView {
     const { machine, isStopping } = this.runtime
     if (machine === undefined) return { ready: false, reason: 'this node is starting' }
     if (isStopping) return { ready: false, reason: 'this node is stopping' }
-    const founding = machine.founding.waitsFor
-    if (founding !== '') return { ready: false, reason: founding }
-    const { waitsFor } = machine.agent.view(this.runtime.now())
-    if (waitsFor !== '') return { ready: false, reason: waitsFor }
+    const reason = machine.bootstrap.waitsFor || machine.agent.view(this.runtime.now()).waitsFor
+    if (reason !== '') return { ready: false, reason }
     if (!this.leaseHeld) return { ready: false, reason: 'waits for control to renew the lease of this node' }
     const recovering = this.localExtents().filter(({ role, phase }) => role === 'primary' && phase !== 'active').length
     if (recovering > 0) return { ready: false, reason: `${recovering} extents that this node leads are not active yet` }

@@ -36,7 +36,7 @@ function mapOf(reducer: Reducer): Message {
 }
 
 function raised(stores: number): Reducer {
-  const reducer = new Reducer().founded(stores)
+  const reducer = new Reducer().bootstrapped(stores)
   reducer.apply({ do: 'raise-feature-level', level: 1 })
   return reducer
 }
@@ -126,7 +126,7 @@ const LISTS: Readonly<Record<string, List>> = {
   'nodes of a map': {
     limit: LIMITS.nodes,
     drive() {
-      const reducer = new Reducer().founded(1)
+      const reducer = new Reducer().bootstrapped(1)
       fill((at) => reducer.register(at + 2))
       return { length: reducer.state.nodes.size, message: mapOf(reducer) }
     },
@@ -134,7 +134,7 @@ const LISTS: Readonly<Record<string, List>> = {
   'stores that left it': {
     limit: 2 * LIMITS.nodes,
     drive() {
-      const reducer = new Reducer().founded(1)
+      const reducer = new Reducer().bootstrapped(1)
       // Each takes the address of the one before, which nothing names any more.
       for (let n = 2; n < 3 * LIMITS.nodes; n++) {
         reducer.register(n, { name: 'n2', address: address(2) })
@@ -182,7 +182,7 @@ const LISTS: Readonly<Record<string, List>> = {
         const learner = changedMembers(now, { do: 'add-learner', member: voter(at) })
         return typeof learner === 'string' ? learner : changedMembers(learner, { do: 'promote', store: store(at) })
       })
-      const delta = { ...new Reducer().founded(1).state.deltaSince(0), voters }
+      const delta = { ...new Reducer().bootstrapped(1).state.deltaSince(0), voters }
       return { length: voters.length, message: { type: 'map-update', delta } }
     },
   },

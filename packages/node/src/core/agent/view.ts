@@ -22,7 +22,7 @@ export function agentState(inCluster: boolean, hasLeader: boolean, registered: b
 export function waitsFor(state: AgentView['state'], refusal: string, absence: () => string): string {
   switch (state) {
     case 'no-cluster':
-      return 'waits for a cluster to be founded or found'
+      return 'waits until it bootstraps or joins a cluster'
     case 'no-leader':
       return absence()
     case 'registering':

@@ -28,20 +28,20 @@ export interface Joined {
   readonly log: readonly LogEntry[]
 }
 
-export type BootstrapState = 'waiting' | 'founding' | 'joining' | 'joined' | 'control-lost'
+export type BootstrapState = 'waiting' | 'bootstrapping' | 'joining' | 'joined' | 'control-lost'
 
 /**
  * How a store gets into its cluster (amendment 9). The peer whose address sorts first among the expected ones
  * bootstraps the cluster, once all of them respond, name the same peers and are empty. If a peer knows a cluster, an
  * empty store joins that one. Otherwise the store waits and reports for which peers.
  *
- *   waiting ──all expected are empty, first address is mine──> founding ──entry, then identity durable──> joined
- *      └─────────────────a peer knows a cluster──────────────> joining ───identity durable────────────────> joined
- *   control-lost: the only voter had this address but was another store, or this founder's log is gone. The log cannot be
- *   recreated: the store waits for an operator.
+ *   waiting ──all expected are empty, first address is mine──> bootstrapping ──entry, identity durable──> joined
+ *      └─────────────────a peer knows a cluster──────────────> joining ────────identity durable─────────> joined
+ *   control-lost: the only voter had this address but was another store, or this store bootstrapped the cluster and its
+ *   log is missing. The log cannot be recreated: the store waits for an operator.
  *
- * The first entry of the log is durable before the identity that says "founded", so a founder without a log lost it and
- * did not crash during the bootstrap.
+ * The first entry of the log is durable before the identity that says `founded`, so a store with that identity and
+ * without a log lost it, and did not crash during the bootstrap.
  */
 export class Bootstrap {
   private readonly start: BootstrapStart
@@ -68,7 +68,7 @@ export class Bootstrap {
     const isEmpty = start.log.length === 0 && start.snapshot === undefined
     // The other voters have the log, and fill this one.
     if (start.founded && isEmpty && start.hardState?.recovering !== true)
-      this.loseControl('this store founded its cluster, but its control log is gone')
+      this.loseControl('this store bootstrapped its cluster, but its control log is missing')
     else this.checkVoters(start.voters)
   }
 
@@ -91,9 +91,9 @@ export class Bootstrap {
   get waitsFor(): string {
     if (this.stage === 'joined') return ''
     if (this.stage === 'control-lost') return this.lost
-    if (this.stage === 'founding') return 'founds a new cluster: waits for its own disk'
+    if (this.stage === 'bootstrapping') return 'bootstraps a new cluster: waits for its own disk'
     if (this.stage === 'joining') return `joins cluster ${this.cluster}: waits for its own disk`
-    return this.hindrance() ?? this.waitForFounder()
+    return this.hindrance() ?? this.waitForBootstrap()
   }
 
   // ---- inputs ------------------------------------------------------------------------------------------------------
@@ -121,12 +121,12 @@ export class Bootstrap {
 
   /** The first entry of the control log is on stable storage. Only during a bootstrap. */
   onLogAppended(ctx: Context): void {
-    if (this.stage === 'founding') this.save(ctx, true)
+    if (this.stage === 'bootstrapping') this.save(ctx, true)
   }
 
   /** This store's identity names its cluster. */
   onClusterSaved(ctx: Context): void {
-    if (this.stage !== 'founding' && this.stage !== 'joining') return
+    if (this.stage !== 'bootstrapping' && this.stage !== 'joining') return
     this.stage = 'joined'
     ctx.event('info', 'cluster-joined', { cluster: this.cluster, founded: this.log.length > 0 })
     // Waiting peers join at once.
@@ -156,7 +156,7 @@ export class Bootstrap {
     if (first !== undefined) return this.adopt(ctx, first)
     const hindrance = this.hindrance()
     if (hindrance !== undefined) return this.complainOfLists(ctx)
-    if (this.isFounder() && this.heardLongEnough(ctx)) this.found(ctx)
+    if (this.bootstraps() && this.heardLongEnough(ctx)) this.bootstrap(ctx)
   }
 
   /** One greeting for each cluster of a peer. */
@@ -172,7 +172,7 @@ export class Bootstrap {
     if (this.start.expect === 1)
       return ctx.emit({
         type: 'fatal',
-        reason: `refused to found a cluster of its own: ${greet.address} answers and belongs to cluster ${greet.cluster}; start without --init to join it`,
+        reason: `refused to bootstrap another cluster: ${greet.address} responds and belongs to cluster ${greet.cluster}; start without --init to join it`,
       })
     if (!this.checkVoters(greet.voters)) return ctx.event('error', 'control-lost', { reason: this.lost })
     this.stage = 'joining'
@@ -186,7 +186,7 @@ export class Bootstrap {
     const { address, store } = this.start
     const [voter] = voters
     if (voters.length !== 1 || voter === undefined || voter.address !== address || voter.store === store) return true
-    this.loseControl(`the control log is gone: control's only voter was store ${voter.store} at this address`)
+    this.loseControl(`the control log is lost: the only voter of control was store ${voter.store} at this address`)
     return false
   }
 
@@ -200,7 +200,7 @@ export class Bootstrap {
     return this.start.peers.slice(0, this.start.expect)
   }
 
-  private isFounder(): boolean {
+  private bootstraps(): boolean {
     return this.start.expect === 1 || this.expected()[0] === this.start.address
   }
 
@@ -213,7 +213,7 @@ export class Bootstrap {
     if (peers.length < expect) return `waits for --peers to name ${expect} nodes: it names ${peers.length}`
     const heard = new Map([...this.greeted.values()].map((greet) => [greet.address, greet]))
     const silent = this.expected().filter((peer) => peer !== address && !heard.has(peer))
-    if (silent.length > 0) return `waits for ${silent.join(', ')} to answer before a cluster is founded`
+    if (silent.length > 0) return `waits for ${silent.join(', ')} to respond before the cluster is bootstrapped`
     return this.differingLists()
   }
 
@@ -222,14 +222,14 @@ export class Bootstrap {
     for (const greet of this.greeted.values()) {
       const theirs = greet.expect.join(', ')
       if (theirs !== mine)
-        return `--peers differ: this node was told ${mine}, and ${greet.address} was told ${theirs}; make them equal`
+        return `--peers differ: this node has ${mine}, and ${greet.address} has ${theirs}; make them equal`
     }
     return undefined
   }
 
-  private waitForFounder(): string {
-    if (this.isFounder()) return 'waits a moment for peers that may know a cluster'
-    return `waits for ${this.expected()[0]}, whose address sorts first, to found the cluster`
+  private waitForBootstrap(): string {
+    if (this.bootstraps()) return 'waits a moment for peers that may know a cluster'
+    return `waits for ${this.expected()[0]}, whose address sorts first, to bootstrap the cluster`
   }
 
   private complainOfLists(ctx: Context): void {
@@ -249,8 +249,8 @@ export class Bootstrap {
     return this.begunAt !== undefined && ctx.now - this.begunAt >= TIMERS.silentMs
   }
 
-  private found(ctx: Context): void {
-    this.stage = 'founding'
+  private bootstrap(ctx: Context): void {
+    this.stage = 'bootstrapping'
     this.cluster = newClusterId(this.start.store, () => ctx.random())
     this.voters = this.chooseVoters()
     const entry: LogEntry = {
@@ -284,8 +284,8 @@ export class Bootstrap {
   private resume(ctx: Context): void {
     const command = this.log[0]?.command
     if (command?.do !== 'found')
-      return ctx.emit({ type: 'fatal', reason: 'the control log does not begin with the founding of its cluster' })
-    this.stage = 'founding'
+      return ctx.emit({ type: 'fatal', reason: 'the control log does not begin with the bootstrap of its cluster' })
+    this.stage = 'bootstrapping'
     this.cluster = command.cluster
     this.voters = command.voters
     this.save(ctx, true)

@@ -24,7 +24,7 @@ export const CLIENT: Link = 90
 /** An agent of store 2 whose leader, store 1, is played by the test with a real map. */
 export class AgentRig {
   readonly ctx: Script = new Script()
-  readonly leader: Reducer = new Reducer().founded(3)
+  readonly leader: Reducer = new Reducer().bootstrapped(3)
   readonly agent: ControlAgent
   readonly changed: ExtentId[][] = []
   readonly releasesAnswered: { extent: ExtentId; epoch: Epoch }[] = []

@@ -25,7 +25,7 @@ const CLIENT: Link = 90
 class VotersRig {
   readonly ctx = new Script()
   readonly reached = new Set([1, 2, 3])
-  readonly map = new Reducer().founded(3)
+  readonly map = new Reducer().bootstrapped(3)
   readonly agent: ControlAgent
 
   constructor() {

@@ -117,8 +117,8 @@ function* orders(items: number[]): Generator<number[]> {
   for (const item of items) for (const rest of orders(items.filter((it) => it !== item))) yield [item, ...rest]
 }
 
-describe('amendment 9: founding', () => {
-  it('founds with as many voters as it is told, an odd number of those that answer first in order', () => {
+describe('amendment 9: bootstrap of a cluster', () => {
+  it('chooses an odd number of initial voters, up to the option, in the order of the peers', () => {
     for (const [voterCount, expect, voters] of [
       [1, 5, 1],
       [3, 5, 3],
@@ -135,13 +135,13 @@ describe('amendment 9: founding', () => {
     }
   })
 
-  it('five empty peers, started in any order, found one cluster, at the address that sorts first', () => {
+  it('five empty peers bootstrap one cluster in any order of their starts, at the address that sorts first', () => {
     let count = 0
     for (const order of orders([1, 2, 3, 4, 5])) {
       const world = new World()
       for (const [at, n] of order.entries()) {
         world.start(n)
-        if (at < 4) assert.equal(world.saved.size, 0, `nothing before all answer: ${order.join()}`)
+        if (at < 4) assert.equal(world.saved.size, 0, `nothing before all respond: ${order.join()}`)
       }
       world.pass(100)
       assert.equal(world.clusters().size, 1, order.join())
@@ -158,7 +158,7 @@ describe('amendment 9: founding', () => {
     assert.equal(count, 120)
   })
 
-  it('a peer that knows a cluster is joined, by all, also by the first address', () => {
+  it('all nodes join the cluster that a peer knows, also the first address', () => {
     const world = new World()
     const voters = [{ store: store(2), address: address(2) }]
     world.start(2, { cluster: CLUSTER, voters, founded: true, log: [{ index: 1, term: 1, command: found() }] })
@@ -167,19 +167,19 @@ describe('amendment 9: founding', () => {
     assert.equal(world.saved.get(1)?.founded, false)
   })
 
-  it('waits for a peer that does not answer, and says for whom', () => {
+  it('a node names the peers that it waits for', () => {
     const world = new World()
     for (const n of [1, 2, 4]) world.start(n)
     world.pass(60_000)
     assert.equal(world.saved.size, 0)
-    assert.match(world.node(1).waitsFor, /waits for n3:7580, n5:7580 to answer/)
+    assert.match(world.node(1).waitsFor, /waits for n3:7580, n5:7580 to respond/)
     assert.equal(world.node(1).state, 'waiting')
     world.start(3)
     world.start(5)
     assert.equal(world.clusters().size, 1)
   })
 
-  it('a peer that is gone again does not count as one that answers', () => {
+  it('a peer that disconnected does not count as one that responds', () => {
     const world = new World()
     for (const n of [1, 2, 3, 4]) world.start(n)
     world.stop(4)
@@ -188,15 +188,15 @@ describe('amendment 9: founding', () => {
     assert.match(world.node(1).waitsFor, /n4:7580/)
   })
 
-  it('those who do not found say whom they wait for', () => {
+  it('the other nodes name the node that bootstraps the cluster', () => {
     const world = new World()
     world.disksWork = false
     for (const n of [1, 2, 3, 4, 5]) world.start(n)
     assert.match(world.node(3).waitsFor, /n1:7580, whose address sorts first/)
-    assert.equal(world.node(1).state, 'founding')
+    assert.equal(world.node(1).state, 'bootstrapping')
   })
 
-  it('lists that differ are refused by a sentence that names both, said once', () => {
+  it('lists of peers that differ are refused, in one event that names both', () => {
     const world = new World()
     for (const n of [1, 2, 3, 4]) world.start(n)
     world.start(5, { peers: [1, 2, 3, 5].map(address), expect: 4 })
@@ -206,12 +206,12 @@ describe('amendment 9: founding', () => {
     assert.equal(said.length, 1)
     assert.match(
       String(said[0]?.reason),
-      /told n1:7580, n2:7580, n3:7580, n4:7580, n5:7580, and n5:7580 was told n1:7580, n2:7580, n3:7580, n5:7580/,
+      /has n1:7580, n2:7580, n3:7580, n4:7580, n5:7580, and n5:7580 has n1:7580, n2:7580, n3:7580, n5:7580/,
     )
     assert.equal(world.node(1).waitsFor, said[0]?.reason)
   })
 
-  it('peers of two different clusters are not chosen between', () => {
+  it('a node joins neither of two clusters that its peers belong to', () => {
     const ctx = new Script()
     const peers = [1, 2, 3].map(address)
     const torn = new Bootstrap({
@@ -232,12 +232,12 @@ describe('amendment 9: founding', () => {
     assert.match(String(said[0]), /different clusters: n2:7580 to .*c1a5; n3:7580 to .*dead/)
   })
 
-  it('a cluster is told to others only when it is durable', () => {
+  it('a node announces its cluster only once it is durable', () => {
     const world = new World()
     world.disksWork = false
     for (const n of [1, 2, 3, 4, 5]) world.start(n)
     world.writeDisk(1)
-    assert.equal(world.node(1).state, 'founding', 'the first entry of the log is durable, the identity not yet')
+    assert.equal(world.node(1).state, 'bootstrapping', 'the first entry of the log is durable, the identity not yet')
     world.writeDisk(1)
     assert.equal(world.node(1).state, 'joined')
     assert.equal(world.node(2).state, 'joining')
@@ -245,7 +245,7 @@ describe('amendment 9: founding', () => {
     assert.equal(world.node(2).joined?.cluster, world.node(1).joined?.cluster)
   })
 
-  it('a founder that ended between log and identity founds the same cluster when it starts again', () => {
+  it('a node that crashed between log and identity completes the same bootstrap when it restarts', () => {
     const world = new World()
     world.disksWork = false
     for (const n of [1, 2, 3, 4, 5]) world.start(n)
@@ -260,7 +260,7 @@ describe('amendment 9: founding', () => {
     assert.ok(world.clusters().has(command.do === 'found' ? command.cluster : undefined))
   })
 
-  it('expect smaller than the list: the first ones of it decide', () => {
+  it('with `expect` below the number of peers the first of the list decide', () => {
     const world = new World()
     for (const n of [4, 5, 2]) world.start(n, { expect: 3 })
     assert.equal(world.saved.size, 0)
@@ -269,7 +269,7 @@ describe('amendment 9: founding', () => {
     assert.equal(world.clusters().size, 1)
   })
 
-  it('a node whose own address is not among the peers says so', () => {
+  it('a node whose address is not among the peers reports that', () => {
     const world = new World()
     world.start(1, { peers: [2, 3].map(address), expect: 2 })
     assert.match(world.node(1).waitsFor, /does not name this node's own address n1:7580/)
@@ -277,24 +277,24 @@ describe('amendment 9: founding', () => {
 })
 
 describe('--init', () => {
-  it('alone founds at once', () => {
+  it('bootstraps at once without other peers', () => {
     const world = new World()
     world.start(1, { peers: [address(1)], expect: 1 })
     assert.equal(world.saved.get(1)?.founded, true)
   })
 
-  it('with peers gives them a moment to say that they know a cluster, and then is refused', () => {
+  it('is refused if a peer reports a cluster in time', () => {
     const world = new World()
     world.start(3, { peers: [2, 3].map(address), expect: 1 })
     world.pass(TIMERS.silentMs / 2)
     assert.equal(world.saved.size, 0)
     world.start(2, { cluster: CLUSTER, voters: [{ store: store(2), address: address(2) }] })
     assert.equal(world.fatal[0]?.node, 3)
-    assert.match(world.fatal[0]?.reason ?? '', /n2:7580 answers and belongs to cluster/)
+    assert.match(world.fatal[0]?.reason ?? '', /n2:7580 responds and belongs to cluster/)
     assert.equal(world.saved.size, 0)
   })
 
-  it('with peers that stay silent founds after that moment', () => {
+  it('bootstraps once silent peers had that time', () => {
     const world = new World()
     world.start(3, { peers: [2, 3].map(address), expect: 1 })
     world.pass(TIMERS.silentMs + 100)
@@ -302,24 +302,27 @@ describe('--init', () => {
   })
 })
 
-describe('a control log that is gone', () => {
-  it('an empty store at the address of the only voter waits for ever, says so, and never founds', () => {
+describe('a missing control log', () => {
+  it('an empty store at the address of the only voter waits for an operator and does not bootstrap', () => {
     const world = new World()
     for (const n of [2, 3, 4, 5]) world.start(n, { cluster: CLUSTER, voters: [OLD_VOTER] })
     world.start(1)
     world.pass(60_000)
     assert.equal(world.node(1).state, 'control-lost')
-    assert.match(world.node(1).waitsFor, /the control log is gone: control's only voter was store .*9 at this address/)
+    assert.match(
+      world.node(1).waitsFor,
+      /the control log is lost: the only voter of control was store .*9 at this address/,
+    )
     assert.equal(world.saved.size, 0)
     assert.equal(world.node(1).joined, undefined)
   })
 
-  it('a store that founded its cluster and has no log any more waits for ever', () => {
+  it('a store that bootstrapped its cluster and lost its log waits for an operator', () => {
     const world = new World()
     world.start(1, { cluster: CLUSTER, voters: [{ store: store(1), address: address(1) }], founded: true })
     world.pass(1000)
     assert.equal(world.node(1).state, 'control-lost')
-    assert.match(world.node(1).waitsFor, /founded its cluster, but its control log is gone/)
+    assert.match(world.node(1).waitsFor, /bootstrapped its cluster, but its control log is missing/)
   })
 })
 

@@ -11,7 +11,7 @@ const trustOf = (reducer: Reducer, n: number): Trust | undefined => reducer.stat
 describe('A2.17-4: a suspect store that was compared', () => {
   /** Every store of the extent registered as suspect, and they are in sync again after a merge. */
   const merged = () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     for (const n of [1, 2, 3]) reducer.register(n, { counter: 2, trust: 'suspect', live: [1, 2, 3] })
     assert.equal(reducer.change([1, 2, 3]), 'OK')
@@ -34,7 +34,7 @@ describe('A2.17-4: a suspect store that was compared', () => {
   })
 
   it('serves what waits for a store like it, also where it led before', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create({ minInSync: 1 })
     const { primary } = reducer.brief()
     const others = [1, 2, 3].filter((n) => n !== primary)
@@ -75,7 +75,7 @@ describe('A2.17-4: a suspect store that was compared', () => {
   })
 
   it('stays suspect while an extent of it has not taken it in: it may hold what suspect members lost', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create({ minInSync: 1 })
     const { primary } = reducer.brief()
     const other = primary === 1 ? 2 : 1
@@ -89,7 +89,7 @@ describe('A2.17-4: a suspect store that was compared', () => {
   })
 
   it('stays suspect where control saw a copy of its directory: no list of its own speaks of that', () => {
-    const reducer = new Reducer().founded(1)
+    const reducer = new Reducer().bootstrapped(1)
     reducer.create({ replicas: 1 })
     reducer.register(1, { counter: 1, boot: 'another', live: [1] })
     reducer.register(1, { counter: 2, trust: 'suspect', live: [1] })

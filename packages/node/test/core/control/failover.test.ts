@@ -4,7 +4,7 @@ import { EXTENT, numberOf, Reducer, store } from './kit.ts'
 
 describe('failover', () => {
   const three = (minInSync = 2) => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create({ minInSync })
     const p = numberOf(reducer.record().primary.store)
     const [a, b] = [1, 2, 3].filter((n) => n !== p) as [number, number]
@@ -19,7 +19,7 @@ describe('failover', () => {
   })
 
   it('one entry moves every extent of a lost store, evenly', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create({ extents: 30 })
     assert.equal(reducer.state.ledCount(store(1)), 10)
     const before = reducer.state.revision
@@ -196,7 +196,7 @@ describe('failover', () => {
   })
 
   it('choosing: the live member that leads the fewest extents, ties by store', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create({ extents: 3 })
     reducer.expire([1], [2, 3])
     assert.deepEqual(

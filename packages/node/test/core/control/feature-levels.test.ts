@@ -35,7 +35,7 @@ describe('the feature level of the map', () => {
   })
 
   it('keeps nodes out that do not know it, by name and with what to do', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.apply(RAISE)
     const refusal = reducer.register(4)
     assert.equal(refusal.code, 'CONFLICT')
@@ -180,7 +180,7 @@ describe('the leader and the feature level', () => {
 })
 
 function reducerOf(stores: number) {
-  const reducer = new Reducer().founded(stores)
+  const reducer = new Reducer().bootstrapped(stores)
   return { state: reducer.state, apply: (command: Command) => reducer.apply(command).code }
 }
 

@@ -95,8 +95,8 @@ export class Reducer {
     return applyCommand(this.state, command)
   }
 
-  /** Founds the cluster and registers stores 1 to n, all live. */
-  founded(stores: number): this {
+  /** Bootstraps the cluster and registers stores 1 to n, all live. */
+  bootstrapped(stores: number): this {
     assert.equal(this.apply(found()).code, 'OK')
     for (let n = 1; n <= stores; n++) assert.equal(this.register(n).code, 'OK')
     return this

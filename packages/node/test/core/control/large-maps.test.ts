@@ -99,7 +99,7 @@ describe('a map of many extents', () => {
   })
 
   it('tells a watcher the same by its memory of recent changes as by looking through the whole map', () => {
-    const reducer = new Reducer().founded(5)
+    const reducer = new Reducer().bootstrapped(5)
     reducer.create({ extents: 40 })
     const { revision } = reducer.state
     reducer.create({ name: 'v2', extents: 3 })
@@ -115,7 +115,7 @@ describe('a map of many extents', () => {
   })
 
   it('places extents as the plain rule says: fewest replicas, then the hash of extent and store', () => {
-    const reducer = new Reducer().founded(7)
+    const reducer = new Reducer().bootstrapped(7)
     reducer.create({ extents: 5, live: [1, 2, 3, 4] })
     const held = new Map<StoreId, number>()
     const led = new Map<StoreId, number>()

@@ -6,7 +6,7 @@ import { address, assertInvariants, contents, EXTENT, numberOf, numbers, Reducer
 
 /** A volume on three stores whose in-sync set shrank to its primary, which was then lost: nobody can serve. */
 function stuck() {
-  const reducer = new Reducer().founded(3)
+  const reducer = new Reducer().bootstrapped(3)
   reducer.create({ minInSync: 1 })
   const p = numberOf(reducer.record().primary.store)
   const [a, b] = [1, 2, 3].filter((n) => n !== p) as [number, number]
@@ -32,7 +32,7 @@ describe('A2.10: a primary by force', () => {
   })
 
   it('is refused while somebody serves, while somebody better is here, and for a store that is away or holds nothing', () => {
-    const healthy = new Reducer().founded(4)
+    const healthy = new Reducer().bootstrapped(4)
     healthy.create({ live: [1, 2, 3] })
     const served = force(healthy, 1, [1, 2, 3, 4])
     assert.equal(served.code, 'CONFLICT')
@@ -47,7 +47,7 @@ describe('A2.10: a primary by force', () => {
     assert.equal(force(reducer, a, [a], 4097 as ExtentId).code, 'NOT_FOUND')
     assert.equal(reducer.state.revision, before, 'a refusal changes nothing')
 
-    const waiting = new Reducer().founded(3)
+    const waiting = new Reducer().bootstrapped(3)
     waiting.create()
     const lost = numberOf(waiting.record().primary.store)
     const [x, y] = [1, 2, 3].filter((n) => n !== lost) as [number, number]
@@ -118,7 +118,7 @@ describe('amendment 15: a store that a person declares lost', () => {
     reducer.apply({ do: 'lose-store', store: store(n), live: live.map(store) })
 
   it('is refused while it is up, is done once, and is NOT_FOUND when it never was', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const refused = lose(reducer, 1, [1, 2, 3])
     assert.equal(refused.code, 'CONFLICT')
@@ -132,7 +132,7 @@ describe('amendment 15: a store that a person declares lost', () => {
   })
 
   it('gives its places to the nodes that hold the fewest, in one entry, and leaves the map', () => {
-    const reducer = new Reducer().founded(5)
+    const reducer = new Reducer().bootstrapped(5)
     reducer.create({ live: [1, 2, 3], extents: 40 })
     reducer.expire([1], [2, 3, 4, 5])
     const { revision } = reducer.state
@@ -160,7 +160,7 @@ describe('amendment 15: a store that a person declares lost', () => {
   })
 
   it('without another node keeps its places until one registers', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create({ extents: 4 })
     reducer.expire([3], [1, 2])
     lose(reducer, 3, [1, 2])
@@ -194,7 +194,7 @@ describe('amendment 15: a store that a person declares lost', () => {
   })
 
   it('CTL-2: makes way for an eligible store as soon as that is here', () => {
-    const reducer = new Reducer().founded(2)
+    const reducer = new Reducer().bootstrapped(2)
     reducer.create({ replicas: 2, minInSync: 2 })
     const p = numberOf(reducer.record().primary.store)
     const other = 3 - p
@@ -207,7 +207,7 @@ describe('amendment 15: a store that a person declares lost', () => {
   })
 
   it('with 10,000 extents is one entry of the log', () => {
-    const reducer = new Reducer().founded(4)
+    const reducer = new Reducer().bootstrapped(4)
     for (const name of ['v1', 'v2', 'v3']) reducer.create({ name, live: [1, 2, 3], extents: 4096 })
     reducer.expire([2], [1, 3, 4])
     const entries = reducer.log.length
@@ -218,7 +218,7 @@ describe('amendment 15: a store that a person declares lost', () => {
   })
 
   it('and a store whose disk was replaced leave the map once no extent names them', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     reducer.register(9, { name: 'n3', address: address(3), live: [1, 2] })
     assert.ok(reducer.state.nodes.has(store(3)), 'its lease may still hold')
@@ -242,7 +242,7 @@ describe('A2.8-4: a primary that lost committed data while nobody else can serve
     })
 
   function alone() {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create({ minInSync: 1 })
     const p = numberOf(reducer.record().primary.store)
     const [a, b] = [1, 2, 3].filter((n) => n !== p) as [number, number]
@@ -278,7 +278,7 @@ describe('A2.8-4: a primary that lost committed data while nobody else can serve
   })
 
   it('gives way to another member as soon as that is live', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create({ minInSync: 3 })
     const p = numberOf(reducer.record().primary.store)
     const [a, b] = [1, 2, 3].filter((n) => n !== p) as [number, number]

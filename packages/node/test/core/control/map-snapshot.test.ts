@@ -9,7 +9,7 @@ import { everything, fieldsOf, fromSnapshot, snapshotSlices, throughSnapshot } f
 
 /** A map with something in each field that there is. */
 function full(): MapState {
-  const reducer = new Reducer().founded(4)
+  const reducer = new Reducer().bootstrapped(4)
   const { state } = reducer
   assert.equal(reducer.create({ name: 'v' }).code, 'OK')
   for (const [name, value] of fieldsOf(state)) fill(state, name, value)
@@ -44,7 +44,7 @@ describe('a snapshot of the map', () => {
   })
 
   it('holds a node that is down under the name `lost`, which the build before reads and writes', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.apply({ do: 'expire', stores: [{ store: store(2), counter: 1 }], live: [store(1), store(3)] })
     assert.equal(reducer.state.nodes.get(store(2))?.state, 'down')
     const bytes = Buffer.concat(snapshotSlices(reducer.state))
@@ -53,7 +53,7 @@ describe('a snapshot of the map', () => {
   })
 
   it('is of the moment at which it was begun, and no slice takes long', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     for (let volume = 1; volume <= 3; volume++)
       assert.equal(reducer.create({ name: `v${volume}`, extents: 3000 }).code, 'OK')
     const before = everything(reducer.state)

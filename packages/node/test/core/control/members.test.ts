@@ -5,7 +5,7 @@ import { address, EXTENT, numberOf, numbers, Reducer, store } from './kit.ts'
 
 describe('in-sync sets', () => {
   const three = (minInSync = 2) => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create({ minInSync })
     return { reducer, p: numberOf(reducer.record().primary.store), others: others(reducer) }
   }
@@ -63,7 +63,7 @@ describe('in-sync sets', () => {
   })
 
   it('an earlier incarnation of the primary changes nothing any more', () => {
-    const reducer = new Reducer().founded(1)
+    const reducer = new Reducer().bootstrapped(1)
     reducer.create({ replicas: 1, live: [1] })
     reducer.register(1, { counter: 2 })
     assert.equal(reducer.record().primary.counter, 2, 'the only member is named again')
@@ -73,7 +73,7 @@ describe('in-sync sets', () => {
 
 describe('registration', () => {
   it('the same incarnation again changes nothing', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const before = { revision: reducer.state.revision, record: reducer.record() }
     assert.equal(reducer.register(1, { live: [1, 2, 3] }).code, 'OK')
@@ -82,7 +82,7 @@ describe('registration', () => {
   })
 
   it('a counter that is not above the last one seen is a copied directory', () => {
-    const reducer = new Reducer().founded(1)
+    const reducer = new Reducer().bootstrapped(1)
     reducer.register(1, { counter: 5 })
     assert.equal(reducer.register(1, { counter: 4 }).code, 'CONFLICT')
     const copy = reducer.register(1, { counter: 5, boot: 'another' })
@@ -92,7 +92,7 @@ describe('registration', () => {
   })
 
   it('amendment 11: a restored directory that was started until its counter is high enough is in doubt once', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const p = numberOf(reducer.record().primary.store)
     const others = [1, 2, 3].filter((n) => n !== p)
@@ -111,7 +111,7 @@ describe('registration', () => {
   })
 
   it('a live node at another address keeps its name', () => {
-    const reducer = new Reducer().founded(2)
+    const reducer = new Reducer().bootstrapped(2)
     const refusal = reducer.register(3, { name: 'n1', address: 'elsewhere:1', live: [1, 2] })
     assert.equal(refusal.code, 'CONFLICT')
     assert.match(refusal.message, /already named n1/)
@@ -119,7 +119,7 @@ describe('registration', () => {
   })
 
   it('CTL-4, amendment 15: another store at the address takes the place of the old one, in one entry', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const p = numberOf(reducer.record().primary.store)
     const live = [1, 2, 3].filter((n) => n !== p)
@@ -135,7 +135,7 @@ describe('registration', () => {
   })
 
   it('amendment 3 and 15: a primary whose lease may hold is replaced only when it ran out', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const p = numberOf(reducer.record().primary.store)
     const others = [1, 2, 3].filter((n) => n !== p)
@@ -148,7 +148,7 @@ describe('registration', () => {
   })
 
   it('amendment 15: where the old store is the last that counts, it stays and the extent waits for it', () => {
-    const reducer = new Reducer().founded(2)
+    const reducer = new Reducer().bootstrapped(2)
     reducer.create({ replicas: 2, minInSync: 1 })
     const p = numberOf(reducer.record().primary.store)
     const other = 3 - p
@@ -166,7 +166,7 @@ describe('registration', () => {
   })
 
   it('amendment 11: a suspect store leaves every set that has another trusted member, and never leads', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const p = numberOf(reducer.record().primary.store)
     const others = [1, 2, 3].filter((n) => n !== p)
@@ -179,7 +179,7 @@ describe('registration', () => {
   })
 
   it('amendment 11: a suspect member that does not lead is taken out without a new epoch', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const p = numberOf(reducer.record().primary.store)
     const [a, b] = [1, 2, 3].filter((n) => n !== p) as [number, number]
@@ -188,7 +188,7 @@ describe('registration', () => {
   })
 
   it('amendments 2 and 11: alone in sync, a suspect primary makes way for a store that was kept, though that is away', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create({ minInSync: 2 })
     const p = numberOf(reducer.record().primary.store)
     const [a, b] = [1, 2, 3].filter((n) => n !== p) as [number, number]
@@ -202,7 +202,7 @@ describe('registration', () => {
 
   /** Stores 1 and 2 hold an extent, and both are down. */
   const bothDown = () => {
-    const reducer = new Reducer().founded(2)
+    const reducer = new Reducer().bootstrapped(2)
     reducer.create({ replicas: 2, minInSync: 1 })
     reducer.expire([1, 2], [])
     const p = numberOf(reducer.record().primary.store)
@@ -262,7 +262,7 @@ describe('registration', () => {
   })
 
   it('amendment 11: a suspect store that was kept is merged too, and one that only joined does not keep others waiting', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create({ minInSync: 2 })
     const p = numberOf(reducer.record().primary.store)
     const [a, b] = [1, 2, 3].filter((n) => n !== p) as [number, number]

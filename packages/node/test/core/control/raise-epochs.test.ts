@@ -13,7 +13,7 @@ const promise = (epoch: number, promised: number) => ({
 
 describe('amendment 35: epochs that were promised and that control has forgotten', () => {
   it('go on above the promise, with the same primary and the same sets', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const { epoch, primary, inSync, revision } = reducer.record()
     const result = reducer.apply({ do: 'raise-epochs', extents: [promise(epoch, 7)] })
@@ -24,7 +24,7 @@ describe('amendment 35: epochs that were promised and that control has forgotten
   })
 
   it('take the mark of their extent with them: suspect stores go on merging, and what a person knows stays known', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     for (const n of [1, 2, 3]) reducer.register(n, { counter: 2, trust: 'suspect', live: [1, 2, 3] })
     const { epoch, primary } = reducer.record()
@@ -43,7 +43,7 @@ describe('amendment 35: epochs that were promised and that control has forgotten
   })
 
   it('leave a mark of an older epoch as it is', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const { epoch } = reducer.record()
     reducer.state.putForced({ extent: EXTENT, epoch: (epoch - 1) as Epoch, store: store(1), acknowledged: false })
@@ -52,7 +52,7 @@ describe('amendment 35: epochs that were promised and that control has forgotten
   })
 
   it('are left alone where the map has moved on, the promise is none above it, or no primary stands', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const before = reducer.record()
     for (const extents of [[promise(before.epoch + 1, 9)], [promise(before.epoch, before.epoch)]])

@@ -19,7 +19,7 @@ function raise(reducer: Reducer): void {
 
 describe('tombstones', () => {
   it('of 300,000 removed volumes are a map that fits in a frame, and every one is still known', () => {
-    const reducer = new Reducer().founded(1)
+    const reducer = new Reducer().bootstrapped(1)
     raise(reducer)
     assert.equal(reducer.create({ name: 'lives', replicas: 1 }).code, 'OK')
     churn(reducer, 300_000)
@@ -37,7 +37,7 @@ describe('tombstones', () => {
   })
 
   it('tell a copy that was away of every volume that it holds', () => {
-    const reducer = new Reducer().founded(1)
+    const reducer = new Reducer().bootstrapped(1)
     raise(reducer)
     const copy = new MapCopy()
     assert.equal(reducer.create({ name: 'held', replicas: 1 }).code, 'OK')
@@ -51,7 +51,7 @@ describe('tombstones', () => {
   })
 
   it('are kept one by one as long as a node may not know ranges', () => {
-    const reducer = new Reducer().founded(1)
+    const reducer = new Reducer().bootstrapped(1)
     churn(reducer, LIMITS.tombstones + 10)
     assert.equal(reducer.state.removedVolumes.latest.size, LIMITS.tombstones + 10)
     raise(reducer)

@@ -3,21 +3,21 @@ import { describe, it } from 'node:test'
 import { LIMITS, type VolumeId } from '@ashlar/proto'
 import { found, numbers, Reducer, store, VOLUME } from './kit.ts'
 
-describe('founding', () => {
+describe('bootstrap of the map', () => {
   it('is the first command; every other one is refused before it', () => {
     const reducer = new Reducer()
     assert.equal(reducer.register(1).code, 'CONFLICT')
     assert.equal(reducer.state.revision, 0)
     assert.equal(reducer.apply(found()).code, 'OK')
     assert.equal(reducer.state.revision, 1)
-    assert.equal(reducer.apply(found()).code, 'OK', 'the same founding again changes nothing')
+    assert.equal(reducer.apply(found()).code, 'OK', 'the same bootstrap again changes nothing')
     assert.equal(reducer.state.revision, 1)
   })
 })
 
 describe('volumes', () => {
   it('creates every extent with epoch 1, all assigned stores in sync, nobody eligible', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     const result = reducer.create({ extents: 4 })
     assert.equal(result.code, 'OK')
     assert.equal(result.volume?.id, 1)
@@ -32,7 +32,7 @@ describe('volumes', () => {
   })
 
   it('spreads primaries and replicas evenly over more stores than replicas', () => {
-    const reducer = new Reducer().founded(5)
+    const reducer = new Reducer().bootstrapped(5)
     reducer.create({ extents: 50 })
     const led = [1, 2, 3, 4, 5].map((n) => reducer.state.ledCount(store(n)))
     const held = [1, 2, 3, 4, 5].map((n) => reducer.state.assignedCount(store(n)))
@@ -43,7 +43,7 @@ describe('volumes', () => {
   })
 
   it('refuses more replicas than live nodes, and says how many there are', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     const result = reducer.create({ replicas: 3, live: [1, 2] })
     assert.equal(result.code, 'TOO_FEW_NODES')
     assert.match(result.message, /3 replicas need 3 nodes that are up, and there are 2/)
@@ -51,7 +51,7 @@ describe('volumes', () => {
   })
 
   it('refuses bad names, sizes, replicas and minInSync with a sentence, and changes nothing', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     const before = reducer.state.revision
     assert.equal(reducer.create({ name: 'No Name' }).code, 'USAGE')
     assert.match(reducer.create({ replicas: 6 }).message, /replicas must be a whole number from 1 to 5, not 6/)
@@ -62,7 +62,7 @@ describe('volumes', () => {
   })
 
   it('refuses a name in use; numbers rise and are never used again', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     assert.equal(reducer.create().code, 'EXISTS')
     assert.equal(reducer.apply({ do: 'remove-volume', name: 'v1' }).code, 'OK')
@@ -72,7 +72,7 @@ describe('volumes', () => {
   })
 
   it('refuses more extents than the map of one cluster may have', () => {
-    const reducer = new Reducer().founded(1)
+    const reducer = new Reducer().bootstrapped(1)
     const each = 4096
     for (let made = 0; made < LIMITS.mapExtents; made += each) {
       const extents = Math.min(each, LIMITS.mapExtents - made)
@@ -84,7 +84,7 @@ describe('volumes', () => {
   })
 
   it('refuses to remove a volume that somebody holds, naming the holder; after detach it goes', () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     reducer.attach(7)
     const refusal = reducer.apply({ do: 'remove-volume', name: 'v1' })
@@ -97,7 +97,7 @@ describe('volumes', () => {
 
 describe('attachments', () => {
   const attached = () => {
-    const reducer = new Reducer().founded(3)
+    const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     assert.equal(reducer.attach(1).volume?.generation, 1)
     return reducer

@@ -97,10 +97,10 @@ export class RaftCluster {
     this.diskMs = options.diskMs ?? [1, 1]
     const count = options.voters ?? 3
     const voters = Array.from({ length: count }, (_, i) => voter(i + 1))
-    const founding: LogEntry = { index: 1, term: 1, command: { do: 'found', cluster: CLUSTER, voters } }
+    const bootstrap: LogEntry = { index: 1, term: 1, command: { do: 'found', cluster: CLUSTER, voters } }
     this.nodes = Array.from(
       { length: count + (options.others ?? 0) },
-      (_, i) => new RaftNode(i + 1, i === 0 ? [founding] : []),
+      (_, i) => new RaftNode(i + 1, i === 0 ? [bootstrap] : []),
     )
     this.checker = new RaftChecker(() => this.nodes.map((node) => node.disk))
     for (const node of this.nodes) this.start(node.n)

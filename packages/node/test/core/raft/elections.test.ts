@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { store } from '../control/kit.ts'
 import { RaftCluster } from './cluster.ts'
-import { ELECTION_MS, entry, founding, Lone } from './lone.ts'
+import { bootstrapEntry, ELECTION_MS, entry, Lone } from './lone.ts'
 
 /** The numbers in the names of these tests are those of the pitfalls in docs/internals/control-log.md. */
 describe('raft: terms, votes and elections', () => {
@@ -31,10 +31,10 @@ describe('raft: terms, votes and elections', () => {
   test('1: term and vote are one write: after a crash on either side of it nobody gets a second vote', () => {
     for (const written of [false, true]) {
       const lone = new Lone()
-      assert.deepEqual(lone.askVote(2, 2, founding()), ['write term 2 vote 2'])
+      assert.deepEqual(lone.askVote(2, 2, bootstrapEntry()), ['write term 2 vote 2'])
       if (written) lone.write()
       lone.restart()
-      const answer = [...lone.askVote(3, 2, founding()), ...lone.write()]
+      const answer = [...lone.askVote(3, 2, bootstrapEntry()), ...lone.write()]
       if (written) assert.deepEqual(answer, ['vote 1>3 t2 refused'])
       else assert.deepEqual(answer, ['write term 2 vote 3', 'vote 1>3 t2 granted'])
     }
@@ -42,7 +42,7 @@ describe('raft: terms, votes and elections', () => {
 
   test('2: a vote leaves only when it is durable, and a candidate asks only when its own is', () => {
     const voter = new Lone()
-    assert.deepEqual(voter.askVote(2, 2, founding()), ['write term 2 vote 2'])
+    assert.deepEqual(voter.askVote(2, 2, bootstrapEntry()), ['write term 2 vote 2'])
     assert.deepEqual(voter.wait(100), [])
     assert.deepEqual(voter.write(), ['vote 1>2 t2 granted'])
     const candidate = new Lone()
@@ -54,10 +54,10 @@ describe('raft: terms, votes and elections', () => {
 
   test('12: a candidate that asks again in the same term gets its vote again', () => {
     const lone = new Lone()
-    lone.askVote(2, 2, founding())
+    lone.askVote(2, 2, bootstrapEntry())
     assert.deepEqual(lone.write(), ['vote 1>2 t2 granted'])
-    assert.deepEqual(lone.askVote(2, 2, founding()), ['vote 1>2 t2 granted'])
-    assert.deepEqual(lone.askVote(3, 2, founding()), ['vote 1>3 t2 refused'])
+    assert.deepEqual(lone.askVote(2, 2, bootstrapEntry()), ['vote 1>2 t2 granted'])
+    assert.deepEqual(lone.askVote(3, 2, bootstrapEntry()), ['vote 1>3 t2 refused'])
   })
 
   test('12: with every first answer to a candidate lost, somebody leads all the same', () => {
@@ -74,10 +74,10 @@ describe('raft: terms, votes and elections', () => {
   })
 
   test('a vote goes only to a log that is not behind', () => {
-    const lone = new Lone({ entries: [founding(), entry(2, 3)] })
+    const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 3)] })
     assert.deepEqual(lone.askVote(2, 4, entry(9, 2), { pre: true }), ['write term 4 vote nobody'])
     assert.deepEqual(lone.write(), ['pre-vote 1>2 t4 refused'])
-    assert.deepEqual(lone.askVote(2, 4, founding()), ['vote 1>2 t4 refused'])
+    assert.deepEqual(lone.askVote(2, 4, bootstrapEntry()), ['vote 1>2 t4 refused'])
     assert.deepEqual(lone.askVote(2, 4, entry(2, 3)), ['write term 4 vote 2'])
   })
 
@@ -109,7 +109,7 @@ describe('raft: terms, votes and elections', () => {
     const lone = new Lone()
     lone.append(2, 7, {})
     lone.write()
-    assert.deepEqual(lone.askVote(3, 5, founding(), { pre: true }), ['pre-vote 1>3 t7 refused'])
+    assert.deepEqual(lone.askVote(3, 5, bootstrapEntry(), { pre: true }), ['pre-vote 1>3 t7 refused'])
     assert.deepEqual(lone.append(3, 5, {}), ['refused 1>3 t7 0 hint 0/0'])
     const behind = new Lone()
     behind.wait(ELECTION_MS)
@@ -196,9 +196,9 @@ describe('raft: terms, votes and elections', () => {
   test('a store that knows no members yet votes, learns, and never campaigns', () => {
     const lone = new Lone({ self: 2, entries: [] })
     assert.deepEqual(lone.wait(5000), [])
-    lone.askVote(1, 2, founding())
+    lone.askVote(1, 2, bootstrapEntry())
     assert.deepEqual(lone.write(), ['vote 2>1 t2 granted'])
-    lone.append(1, 2, { prevIndex: 0, prevTerm: 0, entries: [founding(), entry(2, 2)], commit: 1 })
+    lone.append(1, 2, { prevIndex: 0, prevTerm: 0, entries: [bootstrapEntry(), entry(2, 2)], commit: 1 })
     assert.deepEqual(lone.write(), ['commit 1/1', 'appended 2>1 t2 2'])
   })
 

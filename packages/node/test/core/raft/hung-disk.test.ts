@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { TIMERS } from '@ashlar/proto'
 import { store } from '../control/kit.ts'
 import { RaftCluster } from './cluster.ts'
-import { ELECTION_MS, founding, Lone } from './lone.ts'
+import { bootstrapEntry, ELECTION_MS, Lone } from './lone.ts'
 
 /** A disk that does not answer for longer than this hangs; a takeover fits into the rest. */
 const FOUND_MS = TIMERS.logSlowMs + 2 * TIMERS.heartbeatMs
@@ -75,7 +75,7 @@ describe('amendment 28: a disk under the control log that hangs', () => {
 
   test('the time in which the process stood still is not one in which its disk hung', () => {
     const lone = new Lone()
-    assert.deepEqual(lone.askVote(2, 2, founding()), ['write term 2 vote 2'])
+    assert.deepEqual(lone.askVote(2, 2, bootstrapEntry()), ['write term 2 vote 2'])
     lone.wait(50)
     lone.now += 2 * TIMERS.logSlowMs
     lone.step((ctx) => lone.machine.onTick(ctx))

@@ -7,8 +7,8 @@ import { CLUSTER, store } from '../control/kit.ts'
 import { named, voter } from './cluster.ts'
 import { RaftDisk } from './disk.ts'
 
-/** The founding entry of a cluster with this many voters. */
-export function founding(voters = 3): LogEntry {
+/** The bootstrap entry of a cluster with this many initial voters. */
+export function bootstrapEntry(voters = 3): LogEntry {
   const members = Array.from({ length: voters }, (_, i) => voter(i + 1))
   return { index: 1, term: 1, command: { do: 'found', cluster: CLUSTER, voters: members } }
 }
@@ -41,7 +41,7 @@ export class Lone {
   constructor(options: LoneOptions = {}) {
     this.#options = options
     this.self = options.self ?? 1
-    this.disk = new RaftDisk(options.entries ?? [founding()])
+    this.disk = new RaftDisk(options.entries ?? [bootstrapEntry()])
     this.restart()
   }
 

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import type { LogEntry, MembersChange } from '../../../src/core/control/index.ts'
 import { store } from '../control/kit.ts'
 import { RaftCluster, voter } from './cluster.ts'
-import { ELECTION_MS, entry, founding, Lone } from './lone.ts'
+import { bootstrapEntry, ELECTION_MS, entry, Lone } from './lone.ts'
 
 function change(cluster: RaftCluster, change: MembersChange): string {
   const n = cluster.untilLeader()
@@ -177,7 +177,7 @@ describe('raft: members', () => {
       term: 2,
       command: { do: 'set-members', voters: [voter(2), voter(3)], learners: [] },
     }
-    const lone = new Lone({ entries: [founding(), removal] })
+    const lone = new Lone({ entries: [bootstrapEntry(), removal] })
     assert.deepEqual(lone.wait(ELECTION_MS), ['pre-ask 1>2 t2 last 2/2', 'pre-ask 1>3 t2 last 2/2'])
   })
 

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { TIMERS } from '@ashlar/proto'
 import { store } from '../control/kit.ts'
 import { RaftCluster } from './cluster.ts'
-import { ELECTION_MS, entry, founding, Lone } from './lone.ts'
+import { bootstrapEntry, ELECTION_MS, entry, Lone } from './lone.ts'
 
 const read = (lone: Lone) => {
   let id: number | undefined
@@ -15,7 +15,7 @@ const read = (lone: Lone) => {
 
 describe('raft: read-index rounds', () => {
   test('30: nothing is read before an entry of the own term is committed', () => {
-    const lone = new Lone({ entries: [founding(), entry(2, 2)] })
+    const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2)] })
     lone.elect()
     assert.equal(read(lone).id, undefined)
     lone.accepted(2, 3)
@@ -47,7 +47,7 @@ describe('raft: read-index rounds', () => {
   })
 
   test('a cluster of one needs nobody for a read', () => {
-    const lone = new Lone({ entries: [founding(1)] })
+    const lone = new Lone({ entries: [bootstrapEntry(1)] })
     lone.write()
     assert.deepEqual(read(lone).lines, ['read 1 confirmed'])
   })

@@ -3,11 +3,11 @@ import { describe, test } from 'node:test'
 import type { StoreId } from '@ashlar/proto'
 import { store } from '../control/kit.ts'
 import { RaftCluster } from './cluster.ts'
-import { entry, founding, Lone } from './lone.ts'
+import { bootstrapEntry, entry, Lone } from './lone.ts'
 
 /** Voter 1, which took part up to term 4 and lost its log: it opens empty, in term 5. */
 function lost(): Lone {
-  const lone = new Lone({ entries: [founding(), entry(2, 4)] })
+  const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 4)] })
   lone.disk.hardState = { term: 4, vote: store(2) }
   lone.disk.loseLog()
   lone.restart()
@@ -36,7 +36,7 @@ describe('raft: a voter that lost its log', () => {
 
   test('35: votes again once the first entry of a later leader is durable, and not before', () => {
     const lone = lost()
-    const old = lone.append(2, 6, { prevIndex: 0, prevTerm: 0, entries: [founding(), entry(2, 4)], commit: 2 })
+    const old = lone.append(2, 6, { prevIndex: 0, prevTerm: 0, entries: [bootstrapEntry(), entry(2, 4)], commit: 2 })
     assert.deepEqual(old, ['write term 6 vote nobody recovering from 1 [1/1 2/4]'])
     assert.deepEqual(lone.write(), ['commit 1/1', 'commit 2/4', 'appended 1>2 t6 2'])
     assert.equal(lone.view.recovering, true, 'it may have acknowledged more than the leader of term 4 committed')
@@ -54,7 +54,7 @@ describe('raft: a voter that lost its log', () => {
 
   test('35: is still one after a crash, until that entry is durable', () => {
     const lone = lost()
-    lone.append(2, 6, { prevIndex: 0, prevTerm: 0, entries: [founding(), entry(2, 4)], commit: 2 })
+    lone.append(2, 6, { prevIndex: 0, prevTerm: 0, entries: [bootstrapEntry(), entry(2, 4)], commit: 2 })
     lone.write()
     lone.append(2, 6, { prevIndex: 2, prevTerm: 4, entries: [entry(3, 6)], commit: 2 })
     lone.restart()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { LogEntry } from '../../../src/core/control/index.ts'
 import { named, RaftCluster } from './cluster.ts'
-import { entry, founding, Lone } from './lone.ts'
+import { bootstrapEntry, entry, Lone } from './lone.ts'
 
 /** A leader of three, whose first entry the second store has. */
 function leading(options: { entries?: readonly LogEntry[]; raft?: object } = {}): Lone {
@@ -14,7 +14,7 @@ function leading(options: { entries?: readonly LogEntry[]; raft?: object } = {})
 
 describe('raft: replication and commitment', () => {
   test('3: a cluster of one answers nothing before it is durable', () => {
-    const lone = new Lone({ entries: [founding(1)] })
+    const lone = new Lone({ entries: [bootstrapEntry(1)] })
     assert.deepEqual(lone.write(), ['write from 2 [2/2]', 'commit 1/1', 'commit 2/2', 'leads'])
     assert.deepEqual(
       lone.step((ctx) => lone.machine.propose(ctx, named('a'))),
@@ -72,7 +72,7 @@ describe('raft: replication and commitment', () => {
   })
 
   test('7: only where an entry differs the rest is replaced', () => {
-    const lone = new Lone({ entries: [founding(), entry(2, 2), entry(3, 2), entry(4, 2)] })
+    const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2), entry(3, 2), entry(4, 2)] })
     assert.deepEqual(lone.append(2, 3, { entries: [entry(2, 2), entry(3, 3)] }), [
       'write term 3 vote nobody from 3 [3/3]',
     ])
@@ -81,7 +81,7 @@ describe('raft: replication and commitment', () => {
   })
 
   test('8: a high commit index commits only what this very message has verified', () => {
-    const lone = new Lone({ entries: [founding(), entry(2, 2), entry(3, 2)] })
+    const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2), entry(3, 2)] })
     assert.deepEqual(lone.append(2, 3, { prevIndex: 1, prevTerm: 1, commit: 3 })[0], 'commit 1/1')
     assert.equal(lone.view.commit, 1, 'entries 2 and 3 may differ from the leader')
     assert.deepEqual(lone.append(2, 3, { prevIndex: 1, prevTerm: 1, entries: [entry(2, 2)], commit: 9 }), [
@@ -91,7 +91,7 @@ describe('raft: replication and commitment', () => {
   })
 
   test('9: figure 8: a majority that has an entry of an older term does not commit it', () => {
-    const lone = new Lone({ entries: [founding(), entry(2, 2)] })
+    const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2)] })
     lone.elect()
     assert.equal(lone.view.term, 3)
     assert.deepEqual(
@@ -135,7 +135,7 @@ describe('raft: replication and commitment', () => {
 
   test('a term of conflicting entries is passed over in one exchange', () => {
     const mine = Array.from({ length: 300 }, (_, i) => entry(i + 2, 2))
-    const lone = new Lone({ entries: [founding(), ...mine] })
+    const lone = new Lone({ entries: [bootstrapEntry(), ...mine] })
     assert.deepEqual(lone.append(2, 4, { prevIndex: 250, prevTerm: 1 }).slice(1), [])
     assert.deepEqual(lone.write(), ['refused 1>2 t4 250 hint 1/1'])
   })

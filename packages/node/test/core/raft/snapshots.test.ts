@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { store } from '../control/kit.ts'
 import { RaftCluster, voter } from './cluster.ts'
-import { entry, founding, Lone } from './lone.ts'
+import { bootstrapEntry, entry, Lone } from './lone.ts'
 
 const RAFT = { snapshotEntries: 10, trailingEntries: 2, snapshotPartBytes: 16 }
 
@@ -72,7 +72,7 @@ describe('raft: snapshots and compaction', () => {
 
   test('22: members come with the snapshot, and those of a dropped suffix go with it', () => {
     const change = { do: 'set-members', voters: [voter(1)], learners: [] } as const
-    const lone = new Lone({ entries: [founding(), entry(2, 2), { index: 3, term: 2, command: change }] })
+    const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2), { index: 3, term: 2, command: change }] })
     assert.equal(lone.view.members.voters.length, 1)
     const members = { voters: [voter(1), voter(2), voter(3), voter(4), voter(5)], learners: [voter(6)] }
     assert.deepEqual(lone.snapshot(2, 4, 5, 4, members), ['write term 4 vote nobody snapshot 5/4 restart 6 []'])
@@ -84,7 +84,7 @@ describe('raft: snapshots and compaction', () => {
 
   test('22: a crash between the snapshot and the end of the old log keeps nothing of the old log', () => {
     const change = { do: 'set-members', voters: [voter(1)], learners: [] } as const
-    const old = [founding(), entry(2, 2), entry(3, 2), entry(4, 2), { index: 5, term: 2, command: change }]
+    const old = [bootstrapEntry(), entry(2, 2), entry(3, 2), entry(4, 2), { index: 5, term: 2, command: change }]
     const lone = new Lone({ entries: old })
     lone.snapshot(2, 4, 3, 4)
     // The write of the term that it had asked votes for, then of the next request the term and the snapshot.
@@ -95,7 +95,7 @@ describe('raft: snapshots and compaction', () => {
   })
 
   test('26: a conflicting entry at the index of the snapshot goes, and what the leader sends next fits', () => {
-    const lone = new Lone({ entries: [founding(), entry(2, 2), entry(3, 2), entry(4, 2)] })
+    const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2), entry(3, 2), entry(4, 2)] })
     lone.snapshot(2, 4, 3, 3)
     assert.equal(lone.view.lastIndex, 3)
     assert.deepEqual(lone.append(2, 4, { prevIndex: 3, prevTerm: 3, entries: [entry(4, 4)], commit: 4 }), [
@@ -105,7 +105,7 @@ describe('raft: snapshots and compaction', () => {
   })
 
   test('26: a log that holds the entry of the snapshot keeps what follows it', () => {
-    const lone = new Lone({ entries: [founding(), entry(2, 2), entry(3, 2), entry(4, 2)] })
+    const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2), entry(3, 2), entry(4, 2)] })
     const lines = lone.snapshot(2, 4, 3, 2)
     assert.deepEqual(lines, ['commit 1/1', 'commit 2/2', 'commit 3/2', 'write term 4 vote nobody'])
     assert.equal(lone.view.lastIndex, 4)
@@ -138,7 +138,7 @@ describe('raft: snapshots and compaction', () => {
   })
 
   test('29: what the log holds goes only with a request that writes the snapshot before', () => {
-    const lone = new Lone({ entries: [founding(1)], raft: { ...RAFT, snapshotEntries: 3, trailingEntries: 0 } })
+    const lone = new Lone({ entries: [bootstrapEntry(1)], raft: { ...RAFT, snapshotEntries: 3, trailingEntries: 0 } })
     lone.write()
     lone.step((ctx) => lone.machine.propose(ctx, { do: 'remove-volume', name: 'x' }))
     const { token } = lone.disk.complete()
