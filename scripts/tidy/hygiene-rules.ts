@@ -1,4 +1,3 @@
-import { EXCEPTIONS, exceptionsOf } from './exceptions.ts'
 import { codeOnly } from './source-text.ts'
 import { isCode, matches, type Problem, type Rule } from './tree.ts'
 
@@ -8,27 +7,14 @@ const MAX_TEST_LINES = 500
 
 export const fileSizes: Rule = {
   name: 'file-sizes',
-  check(tree) {
-    const { files: exceptions } = exceptionsOf(tree)
-    const problems: Problem[] = []
-    const needed = new Set<string>()
-    for (const file of tree.files.filter(({ path }) => isCode(path))) {
-      const lines = file.text.split('\n').length - 1
-      const limit = /(?:^|\/)test\//.test(file.path) ? MAX_TEST_LINES : MAX_LINES
-      if (lines <= limit) continue
-      needed.add(file.path)
-      const allowed = exceptions[file.path]?.lines ?? limit
-      if (lines > allowed) {
-        problems.push({ path: file.path, line: 1, message: `${lines} lines, at most ${allowed}: split it by idea` })
-      }
-    }
-    for (const [path, { reason }] of Object.entries(exceptions)) {
-      if (!needed.has(path))
-        problems.push({ path: EXCEPTIONS, line: 1, message: `${path} needs no exception any more` })
-      if (reason.length < 20) problems.push({ path: EXCEPTIONS, line: 1, message: `${path}: say the reason` })
-    }
-    return problems
-  },
+  check: (tree) =>
+    tree.files
+      .filter(({ path }) => isCode(path))
+      .flatMap(({ path, text }) => {
+        const lines = text.split('\n').length - 1
+        const limit = /(?:^|\/)test\//.test(path) ? MAX_TEST_LINES : MAX_LINES
+        return lines <= limit ? [] : [{ path, line: 1, message: `${lines} lines, at most ${limit}: split it by idea` }]
+      }),
 }
 
 const OPEN_WORK = /\b(?:TODO|FIXME|XXX)\b|\b[Nn]ot (?:yet )?implemented\b/g

@@ -1,4 +1,3 @@
-import { EXCEPTIONS, exceptionsOf } from './exceptions.ts'
 import { codeOnly, proseOnly } from './source-text.ts'
 import { fileAt, isShipped, matches, type Problem, type Rule, type TreeFile } from './tree.ts'
 
@@ -20,27 +19,14 @@ export function replacedWords(glossary: string): ReplacedWord[] {
 
 /**
  * One meaning a word: the words that the glossary replaces are refused in names (`masterId` is found as well as `master`),
- * comments and strings. A folder may hold as many as the exceptions say, for as long as it is being reworded.
+ * comments and strings.
  */
 export const wordsNotUsed: Rule = {
   name: 'words-not-used',
   check(tree) {
     const words = replacedWords(fileAt(tree, GLOSSARY)?.text ?? '')
     if (words.length === 0) return [{ path: GLOSSARY, line: 1, message: 'the section "Words not used" is missing' }]
-    const { words: allowed } = exceptionsOf(tree)
-    const folders = Object.keys(allowed).sort((a, b) => b.length - a.length)
-    const found = new Map<string, Problem[]>()
-    for (const file of tree.files.filter(({ path }) => isShipped(path))) {
-      const folder = folders.find((start) => file.path.startsWith(start)) ?? ''
-      found.set(folder, [...(found.get(folder) ?? []), ...problemsOf(file, words)])
-    }
-    return [...found].flatMap(([folder, problems]) => {
-      const limit = allowed[folder] ?? 0
-      if (problems.length <= limit) return []
-      if (limit === 0) return problems
-      const message = `${folder} holds ${problems.length} words that are not used, at most ${limit}`
-      return [{ path: EXCEPTIONS, line: 1, message }, ...problems]
-    })
+    return tree.files.filter(({ path }) => isShipped(path)).flatMap((file) => problemsOf(file, words))
   },
 }
 

@@ -19,27 +19,6 @@ describe('file sizes', () => {
     assert.deepEqual(said(fileSizes, { 'packages/node/test/a.ts': LONG }), [])
     assert.match(said(fileSizes, { 'test/a.ts': 'x\n'.repeat(501) }).join(), /501 lines, at most 500/)
   })
-
-  test('allow an exception up to its own limit', () => {
-    const exceptions = (lines: number): Record<string, string> => ({
-      'a.ts': LONG,
-      'scripts/tidy-exceptions.json': JSON.stringify({
-        files: { 'a.ts': { lines, reason: 'one table that reads as a whole' } },
-      }),
-    })
-    assert.deepEqual(said(fileSizes, exceptions(450)), [])
-    assert.match(said(fileSizes, exceptions(449)).join(), /450 lines, at most 449/)
-  })
-
-  test('refuse an exception that is not needed, or has no reason', () => {
-    const exceptions = { 'a.ts': { lines: 500, reason: 'long' }, 'gone.ts': { lines: 500, reason: 'x'.repeat(30) } }
-    const found = said(fileSizes, {
-      'a.ts': LONG,
-      'scripts/tidy-exceptions.json': JSON.stringify({ files: exceptions }),
-    }).join()
-    assert.match(found, /a\.ts: say the reason/)
-    assert.match(found, /gone\.ts needs no exception any more/)
-  })
 })
 
 describe('open work', () => {
