@@ -87,7 +87,9 @@ async function waitsForAll(): Promise<void> {
   await isSuspect('n3', api)
   const explanation = await eventually('it says that it waits for n2', async () => {
     const said = await cluster.json<Explanation>(['explain', 'extent', 'demo/0'], api)
-    return said.waitsFor.some((line) => WAITS_FOR_N2.test(line)) ? said : undefined
+    return SUSPECTS_LEFT.test(said.problems.join('\n')) && said.waitsFor.some((line) => /^n2\b/.test(line))
+      ? said
+      : undefined
   })
   assert.equal(explanation.state, 'unavailable')
   const because = explanation.because.join('\n')
@@ -103,11 +105,12 @@ async function waitsForAll(): Promise<void> {
  * Control may miss n2 before it names the reconciling store, or name a store that misses it: that depends on when its
  * lease ended.
  */
-const WAITS_FOR_N2 = /^only suspect stores of it are left, and .* reconcile.*: it waits for n2/
+const SUSPECTS_LEFT = /^only suspect stores of it are left, and .* reconcile/m
 
 interface Explanation {
   readonly state: string
   readonly because: readonly string[]
+  readonly problems: readonly string[]
   readonly waitsFor: readonly string[]
 }
 

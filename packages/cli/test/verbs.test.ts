@@ -201,10 +201,7 @@ describe('extents', () => {
     const body = { kind: 'extent', name: 'demo/0', state: 'healthy', because: ['a', 'b'], waitsFor: [], todo: [] }
     const { url } = await fakeApi(t, { 'GET /v1/explain/extent/demo/0': { body } })
     const { out } = await ashlar(['explain', 'extent', 'demo/0', '--server', url])
-    assert.equal(
-      out,
-      'Extent:     demo/0 is healthy\nBecause:    a\n            b\nWaits for:  nothing\nTo do:      nothing\n',
-    )
+    assert.equal(out, 'Extent:   demo/0 is healthy\nBecause:  a\n          b\nTo do:    nothing\n')
   })
 })
 

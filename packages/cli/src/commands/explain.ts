@@ -6,7 +6,7 @@ import type { Verb } from '../verb.ts'
 
 export function explain({ io }: Verb): Command {
   const command = new Command('explain')
-    .description('why something is in its state, what it waits for, and what to do')
+    .description('why something is in its state, what is wrong, what it waits for, and what to do')
     .addArgument(new Argument('<kind>', 'kind of thing').choices(['volume', 'extent', 'node']))
     .argument('<name>', 'its name; VOLUME/NUMBER for an extent')
   addCommonOptions(command)
@@ -18,11 +18,13 @@ export function explain({ io }: Verb): Command {
   })
 }
 
-function describe({ kind, name, state, because, waitsFor, todo }: ExplanationResponse): string {
+/** A node of an older build reports no problems apart from what it waits for. */
+function describe({ kind, name, state, problems = [], because, waitsFor, todo }: ExplanationResponse): string {
   return formatFields([
     [kind[0]?.toUpperCase() + kind.slice(1), `${name} is ${state}`],
+    ...(problems.length === 0 ? [] : [['Problem', problems] as const]),
     ['Because', because.length === 0 ? '-' : because],
-    ['Waits for', waitsFor.length === 0 ? 'nothing' : waitsFor],
+    ...(waitsFor.length === 0 ? [] : [['Waits for', waitsFor] as const]),
     ['To do', todo.length === 0 ? 'nothing' : todo],
   ])
 }

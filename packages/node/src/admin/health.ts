@@ -33,10 +33,25 @@ export function worst(states: Iterable<HealthState>): HealthState {
   return HEALTH_STATES[found] ?? 'healthy'
 }
 
-export interface ExtentHealth {
-  readonly state: HealthState
-  /** Why it is not healthy, as a sentence; empty when it is. */
+/** Why something is not healthy. */
+export interface Cause {
+  /** What is wrong; empty when it is healthy. */
+  readonly problem: string
+  /** What ends it without an operator, or has to come back. */
+  readonly waitsFor: readonly string[]
+  /** Both as one sentence. */
   readonly reason: string
+}
+
+export interface ExtentHealth extends Cause {
+  readonly state: HealthState
+}
+
+const WELL: Cause = { problem: '', waitsFor: [], reason: '' }
+
+function cause(problem: string, waitsFor: readonly string[] = [], reason?: string): Cause {
+  const waits = waitsFor.length === 0 ? '' : `: it waits for ${waitsFor.join(', and for ')}`
+  return { problem, waitsFor, reason: reason ?? `${problem}${waits}` }
 }
 
 /** What is known of one stream from the primary of an extent to another replica. */
@@ -61,16 +76,22 @@ export function extentHealth(
 ): ExtentHealth {
   const progress = progressOf(extent.id)
   const blocked = reconcileReason(map, extent, progress) ?? blockedReason(map, volume, extent)
-  if (blocked !== undefined) return { state: 'unavailable', reason: blocked }
+  if (blocked !== undefined) return { state: 'unavailable', ...blocked }
   const missing = extent.assigned.filter((store) => !extent.inSync.includes(store))
-  if (missing.length === 0) return { state: 'healthy', reason: '' }
+  if (missing.length === 0) return { state: 'healthy', ...WELL }
   const waiting = missing.filter((store) => progress?.get(store)?.joining !== true)
   if (waiting.length === 0) {
     const throttled = missing.some((store) => progress?.get(store)?.throttled === true)
     const pace = throttled ? ', throttled while clients are served' : ''
-    return { state: 'recovering', reason: `copying to ${namesOf(map, missing)}${pace}` }
+    const names = namesOf(map, missing)
+    const copying = cause(
+      `${names} ${isOrAre(missing)} not in sync yet`,
+      [`the copy to ${names}${pace}`],
+      `copying to ${names}${pace}`,
+    )
+    return { state: 'recovering', ...copying }
   }
-  return { state: 'degraded', reason: `${namesOf(map, waiting)} ${waiting.length === 1 ? 'is' : 'are'} not in sync` }
+  return { state: 'degraded', ...cause(`${namesOf(map, waiting)} ${isOrAre(waiting)} not in sync`) }
 }
 
 /** How far the reconcile of an extent is of which only suspect stores are left; undefined where there is none. */
@@ -78,14 +99,15 @@ function reconcileReason(
   map: MapCopy,
   extent: ExtentRecord,
   progress: ReadonlyMap<StoreId, Progress> | undefined,
-): string | undefined {
+): Cause | undefined {
   if (!primaryStands(map, extent)) {
     const left = suspectsLeft(map, extent)
     if (left === undefined) return undefined
     const away = awaitedToReconcile(map, extent)
-    const next =
-      away.length > 0 ? `it waits for ${namesOf(map, away)}` : 'control is naming the store that reconciles them'
-    return `only suspect stores of it are left, and the contents of ${namesOf(map, left)} must be reconciled: ${next}`
+    const problem = `only suspect stores of it are left, and the contents of ${namesOf(map, left)} must be reconciled`
+    if (away.length > 0) return cause(problem, [namesOf(map, away)])
+    const naming = 'control is naming the store that reconciles them'
+    return cause(problem, ['control to name the store that reconciles them'], `${problem}: ${naming}`)
   }
   const sources = [...(progress ?? [])].filter(([, { reconciling }]) => reconciling !== undefined)
   if (sources.length === 0) return undefined
@@ -96,8 +118,13 @@ function reconcileReason(
     ...inPhase('closed').map((store) => `${nodeName(map, store)}, to which ${primary} has no connection`),
     ...inPhase('reading').map((store) => `${nodeName(map, store)}, which reads and verifies everything it holds`),
   ]
-  const next = waitsFor.length > 0 ? `it waits for ${waitsFor.join(', and for ')}` : 'it compares them block by block'
-  return `only suspect stores of it are left, and ${primary} reconciles the contents of ${namesOf(map, stores)}: ${next}`
+  const problem = `only suspect stores of it are left, and ${primary} reconciles the contents of ${namesOf(map, stores)}`
+  if (waitsFor.length > 0) return cause(problem, waitsFor)
+  return cause(
+    problem,
+    [`${primary}, which compares them block by block`],
+    `${problem}: it compares them block by block`,
+  )
 }
 
 /** Suspect stores that must be online before control starts the reconcile. */
@@ -107,23 +134,29 @@ export function awaitedToReconcile(map: MapCopy, extent: ExtentRecord): StoreId[
 }
 
 /** Why reads or writes of an extent wait, or undefined when they do not. */
-function blockedReason(map: MapCopy, volume: VolumeRecord, extent: ExtentRecord): string | undefined {
+function blockedReason(map: MapCopy, volume: VolumeRecord, extent: ExtentRecord): Cause | undefined {
   const primary = map.nodes.get(extent.primary.store)
   const name = nodeName(map, extent.primary.store)
   if (primary === undefined || primary.state === 'down') {
     const candidates = [...extent.inSync, ...extent.eligible].filter((store) => map.nodes.get(store)?.state === 'up')
-    if (candidates.length > 0) return `its primary ${name} is down, and control is naming another one`
+    if (candidates.length > 0) {
+      const problem = `its primary ${name} is down`
+      return cause(problem, ['control to name another primary'], `${problem}, and control is naming another one`)
+    }
     const lost = map.gone.has(extent.primary.store) ? 'declared permanently lost' : 'down'
-    return `its primary ${name} is ${lost}, and no other replica holds every acknowledged write: it waits for ${name}`
+    return cause(`its primary ${name} is ${lost}, and no other replica holds every acknowledged write`, [name])
   }
   if (extent.primary.counter === NO_INCARNATION) {
-    return `${name} lost acknowledged writes that another replica has evidence of, and released the extent: no other replica holds all of them`
+    return cause(
+      `${name} lost acknowledged writes that another replica has evidence of, and released the extent: no other replica holds all of them`,
+    )
   }
   if (primary.incarnation.counter !== extent.primary.counter) {
-    return `its primary ${name} has restarted, and control is naming the next one`
+    const problem = `its primary ${name} has restarted`
+    return cause(problem, ['control to name the next primary'], `${problem}, and control is naming the next one`)
   }
   if (extent.inSync.length < volume.minInSync) {
-    return `${extent.inSync.length} of ${volume.replicas} replicas in sync, and writes need ${volume.minInSync}`
+    return cause(`${extent.inSync.length} of ${volume.replicas} replicas in sync, and writes need ${volume.minInSync}`)
   }
   return undefined
 }
@@ -133,26 +166,31 @@ export interface VolumeHealth {
   readonly extents: Readonly<Record<HealthState, number>>
   /** Different reasons of extents that are not healthy, each once. */
   readonly reasons: readonly string[]
+  /** The same, in their parts. */
+  readonly causes: readonly Cause[]
   /** Fewest replicas in sync of any extent. */
   readonly fewestInSync: number
 }
 
 export function volumeHealth(map: MapCopy, volume: VolumeRecord, progressOf: ProgressOf): VolumeHealth {
   const extents = { healthy: 0, recovering: 0, degraded: 0, unavailable: 0 }
-  const reasons = new Set<string>()
+  const causes = new Map<string, Cause>()
   let fewestInSync = Number.POSITIVE_INFINITY
   for (const extent of map.extentsOf(volume.id)) {
-    const { state, reason } = extentHealth(map, volume, extent, progressOf)
+    const { state, ...why } = extentHealth(map, volume, extent, progressOf)
     extents[state]++
-    if (reason !== '') reasons.add(reason)
+    if (why.reason !== '') causes.set(why.reason, why)
     fewestInSync = Math.min(fewestInSync, extent.inSync.length)
   }
   const loss = lossReason(map, volume)
-  if (loss !== undefined) reasons.add(loss)
+  if (loss !== undefined) causes.set(loss, cause(loss))
   const present = HEALTH_STATES.filter((state) => extents[state] > 0)
   // A volume whose extents have not reached this copy of the map is not known to be well.
   const state = present.length === 0 ? 'unavailable' : worst([...present, loss === undefined ? 'healthy' : 'degraded'])
-  return { state, extents, reasons: [...reasons], fewestInSync: Number.isFinite(fewestInSync) ? fewestInSync : 0 }
+  return {
+    ...{ state, extents, reasons: [...causes.keys()], causes: [...causes.values()] },
+    fewestInSync: Number.isFinite(fewestInSync) ? fewestInSync : 0,
+  }
 }
 
 /** Forced promotions and reconciles of suspect stores of a volume, by extent. */
@@ -170,14 +208,20 @@ function lossReason(map: MapCopy, volume: VolumeRecord): string | undefined {
   const more = open.length > which.length ? ` and ${open.length - which.length} more` : ''
   const how = [
     ...(open.every(({ merged }) => merged === true) ? [] : ['had a primary forced']),
-    ...(open.some(({ merged }) => merged === true) ? ['were reconciled from suspect stores'] : []),
+    ...(open.some(({ merged }) => merged === true)
+      ? [`${open.length === 1 ? 'was' : 'were'} reconciled from suspect stores`]
+      : []),
   ]
-  return `acknowledged writes may be lost in extents ${which.join(', ')}${more}, which ${how.join(' or ')}`
+  return `acknowledged writes may be lost in ${open.length === 1 ? 'extent' : 'extents'} ${which.join(', ')}${more}, which ${how.join(' or ')}`
 }
 
 /** Name of a store's node; the id of the store when the map does not have it. */
 export function nodeName(map: MapCopy, store: StoreId): string {
   return map.nodes.get(store)?.name ?? store
+}
+
+function isOrAre(things: readonly unknown[]): string {
+  return things.length === 1 ? 'is' : 'are'
 }
 
 function namesOf(map: MapCopy, stores: readonly StoreId[]): string {

@@ -33,6 +33,8 @@ export interface NodeView {
   readonly name: NodeName
   readonly version: string
   readonly dataDir: string
+  /** Directory of the `ashlar dev` that made this node's data directory; undefined when another program did. */
+  readonly devDirectory: string | undefined
   readonly labels: Readonly<Record<string, string>>
   /** Listeners that --insecure allowed. */
   readonly insecure: readonly InsecureListener[]

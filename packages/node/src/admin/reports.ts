@@ -8,6 +8,7 @@ import {
 } from '@ashlar/proto'
 import { memberName } from './control-members.ts'
 import {
+  type Cause,
   extentHealth,
   forcedOf,
   type HealthState,
@@ -202,14 +203,18 @@ export async function volumeReports(view: NodeView, fetchPeer: FetchPeer): Promi
   return volumesByName(view).map((volume) => volumeResponse(view, volume, progressOf))
 }
 
+/** A response with the parts of its reasons, which `explain` shows apart and the API leaves out. */
+export type VolumeReport = VolumeResponse & { readonly causes: readonly Cause[] }
+export type ExtentReport = ExtentResponse & Cause
+
 /** Throws NOT_FOUND. */
-export async function volumeReport(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<VolumeResponse> {
+export async function volumeReport(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<VolumeReport> {
   const volume = volumeNamed(view, name)
   return volumeResponse(view, volume, progressFrom(view, await requestLocalExtents(view, fetchPeer, name)))
 }
 
-function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: ProgressOf): VolumeResponse {
-  const { state, extents, reasons } = volumeHealth(view.map, volume, progressOf)
+function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: ProgressOf): VolumeReport {
+  const { state, extents, reasons, causes } = volumeHealth(view.map, volume, progressOf)
   const { name, sizeBytes, blockSizeBytes, extentSizeBytes, replicas, minInSync, generation } = volume
   const behind = view.map
     .extentsOf(volume.id)
@@ -219,6 +224,7 @@ function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: Progre
     behindBlocks: behind.reduce((sum, blocks) => sum + blocks, 0),
     holders: volume.holders.map(({ session, client, mode }) => ({ session, client, mode })),
     reasons: [...reasons],
+    causes,
     forced: forcedOf(view.map, volume).map(({ extent, store, epoch, acknowledged, merged = false }) => ({
       ...{ extent: extentIndexOf(extent), node: nodeName(view.map, store), epoch, acknowledged, reconciled: merged },
     })),
@@ -226,7 +232,7 @@ function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: Progre
 }
 
 /** Extents of a volume with the standing of each replica. Throws NOT_FOUND. */
-export async function extentReports(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExtentResponse[]> {
+export async function extentReports(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExtentReport[]> {
   const volume = volumeNamed(view, name)
   const answers = await requestLocalExtents(view, fetchPeer, name)
   const progressOf = progressFrom(view, answers)

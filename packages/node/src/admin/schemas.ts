@@ -363,9 +363,12 @@ export const explanationSchema = z
     kind: z.enum(['volume', 'extent', 'node']),
     name: z.string(),
     state: z.string(),
-    because: z.array(z.string()).describe('Reasons for this state.'),
-    waitsFor: z.array(z.string()),
-    todo: z.array(z.string()).describe('What an operator can do.'),
+    problems: z.array(z.string()).default([]).describe('What is wrong.'),
+    because: z.array(z.string()).describe('What this state is made of.'),
+    waitsFor: z.array(z.string()).describe('What ends a problem without an operator, or has to come back.'),
+    todo: z
+      .array(z.string())
+      .describe('What an operator can do; a command is the whole sentence, or its end after a colon.'),
   })
   .meta({ id: 'Explanation' })
 

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { ScrubCommand, ScrubStatus } from '../storage/scrub/index.ts'
 import type { FetchPeer } from './peers.ts'
+import { counted } from './plurals.ts'
 import { errorSchema } from './schemas.ts'
 
 /** The scrub of a node, as its API sees it. */
@@ -92,12 +93,12 @@ function scrubResponse({ status, reasonToLeave }: ScrubView): ScrubResponse {
 export async function explainScrub(
   api: string,
   fetchPeer: FetchPeer,
-): Promise<{ readonly because: readonly string[]; readonly waitsFor: readonly string[] }> {
+): Promise<{ readonly because: readonly string[]; readonly problems: readonly string[] }> {
   const scrub = await fetchPeer(api, SCRUB_PATH).then(
     (answer) => scrubSchema.safeParse(answer).data,
     () => undefined,
   )
-  if (scrub === undefined) return { because: [], waitsFor: [] }
+  if (scrub === undefined) return { because: [], problems: [] }
   const { state, position, current, last, reasonToLeave } = scrub
   const now =
     current === null ? `its scrub is ${state}` : `its scrub is ${state}, ${Math.floor(position * 100)} % of a pass done`
@@ -105,11 +106,11 @@ export async function explainScrub(
   const leaving = `its store is suspect: ${reasonToLeave}. It leaves the in-sync sets once each of its extents has enough other replicas in sync on trusted nodes that are up`
   return {
     because: [`${now}${current === null ? '' : `, ${found(current)}`}; ${before}`],
-    waitsFor: reasonToLeave === null ? [] : [leaving],
+    problems: reasonToLeave === null ? [] : [leaving],
   }
 }
 
 function found({ blocks, damagedBlocks, lostLeaves }: NonNullable<ScrubResponse['last']>): string {
-  const lost = lostLeaves === 0 ? '' : `, and versions lost in ${lostLeaves} runs of 256 blocks`
-  return `${blocks} blocks read, ${damagedBlocks} of them damaged${lost}`
+  const lost = lostLeaves === 0 ? '' : `, and versions lost in ${counted(lostLeaves, 'run')} of 256 blocks`
+  return `${counted(blocks, 'block')} read, ${damagedBlocks} of them damaged${lost}`
 }

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import {
   type AdminCommand,
   AshlarError,
@@ -60,6 +62,12 @@ export class NodeReadModel implements NodeView {
     this.runtime = runtime
     this.replicaStore = store
     this.calls = calls
+  }
+
+  /** `ashlar dev` keeps its state in that file, and the directory of each node beside it. */
+  get devDirectory(): string | undefined {
+    const directory = dirname(resolve(this.dataDir))
+    return basename(this.dataDir) === this.name && existsSync(join(directory, 'dev.json')) ? directory : undefined
   }
 
   get store(): StoreId {

@@ -279,11 +279,11 @@ describe('extents', () => {
     const todo = /^trim what guests no longer need/
     for (const what of ['volume/demo', 'extent/demo/0']) {
       const { body } = await call(`/v1/explain/${what}`)
-      assert.match(body.waitsFor.join(), full, what)
+      assert.match(body.problems.join(), full, what)
       assert.match(body.todo.join(), todo, what)
     }
     const node = await call('/v1/explain/node/n2')
-    assert.match(node.body.waitsFor.join(), /^it has been full since/)
+    assert.match(node.body.problems.join(), /^it has been full since/)
     assert.match(node.body.todo.join(), todo)
     const other = await call('/v1/explain/node/n1')
     assert.match(other.body.because.join(), /it has free space: 1024 MiB/)
@@ -299,16 +299,24 @@ describe('extents', () => {
     assert.deepEqual((await call('/v1/nodes/n2')).body.space, space)
   })
 
-  it('are explained with what they wait for and what to do', async (t) => {
+  it('are explained with what is wrong and what to do', async (t) => {
     const nodes = [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'down' })]
     const call = await serve(t, demo({ ...missing3, nodes }))
     const { body } = await call('/v1/explain/extent/demo/0')
     assert.equal(body.state, 'degraded')
-    assert.deepEqual(body.waitsFor, ['n3 is not in sync'])
+    assert.deepEqual([body.problems, body.waitsFor], [['n3 is not in sync'], []])
     assert.match(body.todo[0], /^start n3 again/)
     assert.equal((await call('/v1/explain/extent/demo/5')).status, 404)
     assert.equal((await call('/v1/explain/volume/demo')).body.state, 'degraded')
     assert.equal((await call('/v1/explain/node/n3')).body.state, 'down')
+  })
+
+  it('name the command that starts a node again where `ashlar dev` made it', async (t) => {
+    const view = demo({ nodes: [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'down' })] })
+    view.devDirectory = '/tmp/my cluster'
+    const call = await serve(t, view)
+    const { todo } = (await call('/v1/explain/node/n3')).body
+    assert.equal(todo[0], "start n3 again: ashlar dev start n3 --data-dir '/tmp/my cluster'")
   })
 })
 

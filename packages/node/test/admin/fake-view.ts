@@ -133,6 +133,7 @@ export class FakeView implements NodeView {
   readonly name = 'n1' as NodeName
   readonly version = '1.2.3'
   readonly dataDir = '/data/n1'
+  devDirectory: string | undefined
   readonly labels = { zone: 'a' }
   insecure: NodeView['insecure'] = []
   map: MapCopy

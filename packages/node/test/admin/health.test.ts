@@ -21,6 +21,7 @@ describe('a volume', () => {
       state: 'healthy',
       extents: { healthy: 1, recovering: 0, degraded: 0, unavailable: 0 },
       reasons: [],
+      causes: [],
       fewestInSync: 3,
     })
   })

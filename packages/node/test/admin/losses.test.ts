@@ -87,7 +87,7 @@ describe('a volume whose extents got primaries by force', () => {
     const { body } = await call('/v1/volumes/demo')
     assert.equal(body.state, 'degraded')
     assert.deepEqual(body.forced, [{ extent: 0, node: 'n1', epoch: 5, acknowledged: false, reconciled: false }])
-    assert.deepEqual(body.reasons, ['acknowledged writes may be lost in extents 0, which had a primary forced'])
+    assert.deepEqual(body.reasons, ['acknowledged writes may be lost in extent 0, which had a primary forced'])
     const explained = (await call('/v1/explain/volume/demo')).body
     assert.ok(explained.todo.includes('ashlar volume acknowledge-loss demo'))
     const extent = (await call('/v1/explain/extent/demo/0')).body
@@ -106,7 +106,7 @@ describe('a volume whose extents got primaries by force', () => {
     const { body } = await call('/v1/volumes/demo')
     assert.deepEqual([body.state, body.forced[0].reconciled], ['degraded', true])
     assert.deepEqual(body.reasons, [
-      'acknowledged writes may be lost in extents 0, which were reconciled from suspect stores',
+      'acknowledged writes may be lost in extent 0, which was reconciled from suspect stores',
     ])
     const { because } = (await call('/v1/explain/extent/demo/0')).body
     assert.match(
@@ -122,7 +122,7 @@ describe('a volume whose extents got primaries by force', () => {
     const log = { role: 'follower', recovering: false, term: 3, leader: storeOf(2), lastIndex: 9, commit: 8 } as const
     view.controlLog = { ...log, applied: 7, snapshotIndex: 0, members, diskWaitedMs: 42_000, followers: [] }
     const call = await serve(t, view)
-    const says = async () => (await call('/v1/explain/node/n1')).body.waitsFor.join('\n')
+    const says = async () => (await call('/v1/explain/node/n1')).body.problems.join('\n')
     assert.match(await says(), /has not completed a write to control's log for 42 s: another voter leads meanwhile/)
     view.controlLog = { ...view.controlLog, members: { voters: voters.slice(0, 1), learners: [] } }
     assert.match(await says(), /for 42 s: it is the only voter, so control decides nothing until it does/)
@@ -146,9 +146,10 @@ describe('a volume whose extents got primaries by force', () => {
     })
     const { body } = await call('/v1/explain/extent/demo/0')
     assert.equal(body.state, 'unavailable')
-    assert.deepEqual(body.waitsFor, [
-      'only suspect stores of it are left, and n1 reconciles the contents of n1, n2, n3: it compares them block by block',
+    assert.deepEqual(body.problems, [
+      'only suspect stores of it are left, and n1 reconciles the contents of n1, n2, n3',
     ])
+    assert.deepEqual(body.waitsFor, ['n1, which compares them block by block'])
     assert.deepEqual(
       body.because.filter((line: string) => line.includes('is suspect')),
       [
@@ -183,10 +184,10 @@ describe('what only a person can end', () => {
   it('is reported of an extent whose primary lost acknowledged writes and has no replacement', async (t) => {
     const gaveUp = extentRecord(1, 0, { primary: { store: storeOf(2), counter: NO_INCARNATION }, inSync: [storeOf(2)] })
     const call = await serve(t, demo({ extents: [gaveUp] }))
-    const { state, waitsFor, todo } = (await call('/v1/explain/extent/demo/0')).body
+    const { state, problems, todo } = (await call('/v1/explain/extent/demo/0')).body
     assert.equal(state, 'unavailable')
     assert.match(
-      waitsFor[0],
+      problems[0],
       /^n2 lost acknowledged writes that another replica has evidence of, and released the extent/,
     )
     assert.ok(todo.includes('see what a forced promotion would lose: ashlar extent force-primary demo/0 --node n1'))
@@ -199,7 +200,7 @@ describe('what only a person can end', () => {
     view.extents = [{ ...primaryStatus(FIRST, []), damagedBlocks: 2 }]
     const call = await serve(t, view)
     assert.match(
-      (await call('/v1/explain/extent/demo/0')).body.waitsFor[0],
+      (await call('/v1/explain/extent/demo/0')).body.problems[0],
       /^2 blocks on n1 are damaged, and no replica/,
     )
   })
@@ -248,7 +249,7 @@ describe('a node that is declared lost', () => {
     view.map.gone = new Set([storeOf(2)])
     const call = await serve(t, view)
     assert.equal((await call('/v1/nodes/n2')).body.declaredLost, true)
-    assert.match((await call('/v1/explain/node/n2')).body.waitsFor[0], /declared permanently lost/)
-    assert.match((await call('/v1/explain/extent/demo/0')).body.waitsFor[0], /n2 is declared permanently lost/)
+    assert.match((await call('/v1/explain/node/n2')).body.problems[0], /declared permanently lost/)
+    assert.match((await call('/v1/explain/extent/demo/0')).body.problems[0], /n2 is declared permanently lost/)
   })
 })

@@ -52,7 +52,7 @@ test('explain of a node says what its scrub found, and that it is to leave', asy
       /scrub is running, 25 % of a pass done, 40 blocks read, 2 of them damaged/.test(line),
     ),
   )
-  assert.ok(body.waitsFor.some((line: string) => /its store is suspect: it rots/.test(line)))
+  assert.ok(body.problems.some((line: string) => /its store is suspect: it rots/.test(line)))
 })
 
 test('every metric of the scrub follows what it counts', async () => {

@@ -1,0 +1,79 @@
+import { isAtLeast, type StoreId, TIMERS } from '@ashlar/proto'
+import type { NodeView } from './node-view.ts'
+import { type FetchPeer, type PeerResponses, requestLocal } from './peers.ts'
+import { counted, times } from './plurals.ts'
+import { nodeReport } from './reports.ts'
+import type { ExplanationResponse, LocalResponse } from './schemas.ts'
+import { explainScrub } from './scrub.ts'
+import { describeSpace, howToFreeSpace } from './space.ts'
+import { describeSuspicion } from './suspicion.ts'
+import { declareLost, startNode } from './todo.ts'
+
+export async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationResponse> {
+  const [node, locals] = await Promise.all([nodeReport(view, name, fetchPeer), requestLocal(view, fetchPeer)])
+  const store = node.store as StoreId
+  const why = node.trust === 'suspect' ? `: ${describeSuspicion(locals, store)}` : ''
+  const because = [
+    `it holds ${counted(node.replicas, 'replica')}, ${node.inSync} of them in sync, and is primary of ${node.primaries}`,
+    `its store ${node.store} was opened ${times(node.startCounter)} and is ${node.trust}${why}`,
+  ]
+  const problems: string[] = []
+  const { space } = node
+  const isShort = space !== null && isAtLeast(space.level, 'tight')
+  if (space !== null) (isShort ? problems : because).push(`it ${describeSpace(space)}`)
+  if (node.declaredLost)
+    problems.push('it was declared permanently lost, and stays in the map while an extent has no other full copy')
+  else if (node.state === 'down') problems.push('its lease ran out: control received no renewal from it')
+  else if (node.reason !== '') problems.push(node.reason)
+  problems.push(...controlRecovery(locals, store), ...controlDisk(locals, store))
+  if (locals.get(store)?.answered === true) {
+    const scrub = await explainScrub(node.api, fetchPeer)
+    because.push(...scrub.because)
+    problems.push(...scrub.problems)
+  }
+  for (const volume of node.volumes) {
+    if (volume.inSync === volume.replicas) continue
+    const behind = volume.behindBlocks === null ? '' : `, ${counted(volume.behindBlocks, 'block')} behind`
+    problems.push(
+      `volume ${volume.name}: ${volume.inSync} of its ${counted(volume.replicas, 'replica')} here in sync${behind}`,
+    )
+  }
+  const isDown = node.state === 'down'
+  return {
+    kind: 'node',
+    name: node.id,
+    state: node.state,
+    problems,
+    because,
+    waitsFor: [],
+    todo: isDown
+      ? [startNode(view, node.id), declareLost(node.id)]
+      : node.ready === false
+        ? [`read the log of ${node.id}`]
+        : isShort
+          ? howToFreeSpace(problems)
+          : [],
+  }
+}
+
+/** A voter whose log was lost or damaged: what happened, and what it waits for. */
+function controlRecovery(locals: PeerResponses<LocalResponse>, store: StoreId): string[] {
+  const answer = locals.get(store)
+  if (answer?.answered !== true || answer.value.control?.recovering !== true) return []
+  return [
+    "its copy of control's log was lost or damaged: it does not vote or lead until a leader that the other voters elect has restored it; if too few voters are left for that, see `ashlar cluster recover`",
+  ]
+}
+
+/** A disk that does not complete writes to control's log (amendment 28). */
+function controlDisk(locals: PeerResponses<LocalResponse>, store: StoreId): string[] {
+  const answer = locals.get(store)
+  const control = answer?.answered === true ? answer.value.control : undefined
+  const { diskWaitedMs = 0, voters = [] } = control ?? {}
+  if (diskWaitedMs <= TIMERS.logSlowMs) return []
+  const alone = voters.length === 1 && voters[0] === store
+  const meaning = alone
+    ? 'it is the only voter, so control decides nothing until it does; `ashlar cluster membership` adds voters'
+    : 'another voter leads meanwhile, if the disks of a majority work'
+  return [`its disk has not completed a write to control's log for ${Math.round(diskWaitedMs / 1000)} s: ${meaning}`]
+}

@@ -1,0 +1,51 @@
+import type { StoreId } from '@ashlar/proto'
+import type { NodeView } from './node-view.ts'
+import { type FetchPeer, requestLocal } from './peers.ts'
+import { counted, unique } from './plurals.ts'
+import { volumeReport } from './reports.ts'
+import type { ExplanationResponse, VolumeResponse } from './schemas.ts'
+import { howToFreeSpace, lowOnSpace } from './space.ts'
+import { startDownNodes } from './todo.ts'
+
+export async function explainVolume(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationResponse> {
+  const [volume, locals] = await Promise.all([volumeReport(view, name, fetchPeer), requestLocal(view, fetchPeer)])
+  const short = lowOnSpace(view, locals, storesOf(view, name))
+  const { healthy, recovering, degraded, unavailable } = volume.extents
+  const total = healthy + recovering + degraded + unavailable
+  const because = [`${healthy} of its ${total} extents have all ${volume.replicas} replicas in sync`]
+  if (recovering > 0)
+    because.push(
+      `${extentsThat(recovering, 'is', 'are')} recovering, with ${counted(volume.behindBlocks, 'block')} left to copy`,
+    )
+  if (degraded > 0) because.push(`${extentsThat(degraded, 'lacks', 'lack')} a replica, and none is being copied`)
+  if (unavailable > 0) because.push(`${extentsThat(unavailable, 'cannot', 'cannot')} be read or written`)
+  const holders = volume.holders.map(({ client, mode }) => `${client} (${mode})`)
+  because.push(holders.length === 0 ? 'no client has it open for writing' : `open by ${holders.join(', ')}`)
+  return {
+    kind: 'volume',
+    name,
+    state: volume.state,
+    problems: [...volume.causes.map(({ problem }) => problem), ...short],
+    because,
+    waitsFor: unique(volume.causes.flatMap((cause) => cause.waitsFor)),
+    todo: [
+      ...(volume.state === 'healthy'
+        ? []
+        : [`ashlar extent ls ${name}`, ...startDownNodes(view), ...acknowledge(volume)]),
+      ...howToFreeSpace(short),
+    ],
+  }
+}
+
+function storesOf(view: NodeView, name: string): StoreId[] {
+  const volume = view.map.volumeNamed(name)
+  return volume === undefined ? [] : view.map.extentsOf(volume.id).flatMap(({ assigned }) => assigned)
+}
+
+function extentsThat(number: number, one: string, several: string): string {
+  return number === 1 ? `1 extent ${one}` : `${number} extents ${several}`
+}
+
+function acknowledge({ name, forced }: VolumeResponse): string[] {
+  return forced.every(({ acknowledged }) => acknowledged) ? [] : [`ashlar volume acknowledge-loss ${name}`]
+}

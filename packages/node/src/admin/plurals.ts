@@ -1,0 +1,13 @@
+/** Numbers with their nouns, as sentences for people have them. */
+
+export function counted(number: number, one: string, several = `${one}s`): string {
+  return `${number} ${number === 1 ? one : several}`
+}
+
+export function times(number: number): string {
+  return number === 1 ? 'once' : `${number} times`
+}
+
+export function unique<T>(things: Iterable<T>): T[] {
+  return [...new Set(things)]
+}

@@ -1,0 +1,10 @@
+import type { StoreId } from '@ashlar/proto'
+import type { PeerResponses } from './peers.ts'
+import type { LocalResponse } from './schemas.ts'
+
+/** Why a store is suspect: as the store found itself, or else as control saw it. */
+export function describeSuspicion(locals: PeerResponses<LocalResponse>, store: StoreId): string {
+  const answer = locals.get(store)
+  if (answer?.answered !== true) return 'the node did not respond with the reason'
+  return answer.value.suspicion ?? 'control saw two data directories with its identity, one of which is a copy'
+}

@@ -1,0 +1,32 @@
+import type { StoreId } from '@ashlar/proto'
+import type { NodeView } from './node-view.ts'
+
+/**
+ * What an operator can do, one sentence each. A command that helps is the whole sentence, or its end after a colon, so that
+ * people paste it and tests run it.
+ */
+
+export function startDownNodes(view: NodeView): string[] {
+  const down = [...view.map.nodes.values()].filter((node) => node.state === 'down' && holdsReplicas(view, node.store))
+  return down.map((node) => startNode(view, node.name))
+}
+
+export function startNode({ devDirectory }: NodeView, name: string): string {
+  if (devDirectory === undefined)
+    return `start ${name} again with its data directory; if it does not start, its log says why`
+  return `start ${name} again: ashlar dev start ${name} --data-dir ${quoted(devDirectory)}`
+}
+
+export function declareLost(name: string): string {
+  return `if ${name} never comes back, see what declaring it lost costs: ashlar node lost ${name}`
+}
+
+/** A path as one word of a shell. */
+export function quoted(path: string): string {
+  return /^[\w./:@%+=,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+}
+
+function holdsReplicas(view: NodeView, store: StoreId): boolean {
+  for (const extent of view.map.extents.values()) if (extent.assigned.includes(store)) return true
+  return false
+}
