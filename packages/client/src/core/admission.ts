@@ -1,7 +1,7 @@
 import { type Bytes, type ExtentId, invariant, type Piece } from '@ashlar/proto'
 import { type Lane as LaneOf, overlaps } from './call-queue.ts'
 import type { ClientContext } from './context.ts'
-import { InFlight } from './in-flight.ts'
+import { type FirstPool, firstPool, InFlight, type Pool } from './in-flight.ts'
 import { costBytes, discardedBlocks, isMutation } from './io-call.ts'
 import { LaneHeap } from './lane-heap.ts'
 import type { IoCall, OpenVolume, PieceRequest } from './open-volume.ts'
@@ -13,26 +13,33 @@ type NextPiece = NonNullable<Lane['next']>
 /** Most waiting calls of a lane that later calls may pass: bounds the cost of each look at a lane. */
 const MOST_PASSED = 32
 
+/** The bound of every lane in a heap that orders them by their turn alone. */
+const IN_TURN = 0
+
 /**
  * Decides when the next piece of a call is sent: calls of one extent in their order, and among extents first the one
- * with the least in flight. A lane is checked when something changed that it waits for, and waits in a heap by the
- * bytes that it needs: the cost of a response depends on the pieces that it lets out and not on the number of waiting
- * extents.
+ * with the least in flight. A lane is checked when something changed that it waits for, and waits in a heap: the cost
+ * of a response depends on the pieces that it lets out and not on the number of waiting extents.
  */
 export class Admission {
-  readonly #issue: (ctx: ClientContext, call: IoCall, piece: Piece) => void
+  readonly #issue: (ctx: ClientContext, call: IoCall, piece: Piece, pool: Pool) => void
   readonly #inFlight: InFlight = new InFlight()
   /** Lanes to check. */
   readonly #due: Set<Lane> = new Set()
-  /** Lanes that wait until fewer bytes, or fewer reads, are in flight. */
+  /** Lanes that wait until fewer bytes of the shared pool, or fewer reads, are in flight. */
   readonly #forBytes: LaneHeap<Lane> = new LaneHeap()
   readonly #forReads: LaneHeap<Lane> = new LaneHeap()
+  /** Lanes of extents with nothing in flight, in turn: a smaller request does not pass one that waits longer. */
+  readonly #forFirst: Readonly<Record<FirstPool, LaneHeap<Lane>>> = {
+    'small-first': new LaneHeap(),
+    'large-first': new LaneHeap(),
+  }
   /** A volume that is open twice has two lanes of an extent. */
   readonly #lanesOf: Map<ExtentId, Set<Lane>> = new Map()
   #turn = 0
 
   /** `issue` sends a piece, and takes its cost. */
-  constructor(issue: (ctx: ClientContext, call: IoCall, piece: Piece) => void) {
+  constructor(issue: (ctx: ClientContext, call: IoCall, piece: Piece, pool: Pool) => void) {
     this.#issue = issue
   }
 
@@ -52,18 +59,18 @@ export class Admission {
     this.#collect(volume)
   }
 
-  take({ call, piece, costBytes: bytes }: PieceRequest): void {
-    this.#inFlight.take(piece.extent, isMutation(call), bytes)
+  take({ call, piece, costBytes: bytes, pool }: PieceRequest): void {
+    this.#inFlight.take(piece.extent, isMutation(call), bytes, pool)
     if (call.kind === 'discard') call.volume.discardWindow.take(piece.extent, discardedBlocks(call, piece))
     this.onChange(piece.extent)
   }
 
   /** The request is not in flight any more, or its call does not wait for it any more. */
   release(request: PieceRequest): void {
-    const { call, piece, costBytes: bytes } = request
+    const { call, piece, costBytes: bytes, pool } = request
     if (bytes === 0) return
     request.costBytes = 0
-    this.#inFlight.release(piece.extent, isMutation(call), bytes)
+    this.#inFlight.release(piece.extent, isMutation(call), bytes, pool)
     if (call.kind === 'discard') call.volume.discardWindow.release(piece.extent, discardedBlocks(call, piece))
     this.onChange(piece.extent)
   }
@@ -86,20 +93,44 @@ export class Admission {
     for (;;) {
       for (const lane of this.#due) this.#look(lane)
       this.#due.clear()
-      const { bytes, reads } = this.#inFlight
-      const lane = this.#forReads.ready(reads) ?? this.#forBytes.ready(bytes)
-      if (lane === undefined) return
-      const { next } = lane
-      invariant(next !== undefined, 'a lane in a heap has a next piece')
-      if (lane.heap === this.#forReads) this.#awaitBytes(lane, next)
-      else if (!this.#awaitsReads(lane, next)) this.#cut(ctx, lane.volume, next)
+      const reader = this.#forReads.ready(this.#inFlight.reads)
+      if (reader !== undefined) {
+        this.#awaitBytes(reader, nextOf(reader))
+        continue
+      }
+      const ready = this.#ready()
+      if (ready === undefined) return
+      const next = nextOf(ready.lane)
+      // The window may have halved since the lane was looked at: then another piece is its next one, or none.
+      if (!fitsDiscards(next)) this.#due.add(ready.lane)
+      else if (!this.#awaitsReads(ready.lane, next)) this.#cut(ctx, ready.lane.volume, next, ready.pool)
     }
   }
 
-  #cut(ctx: ClientContext, volume: OpenVolume, { call, piece }: NextPiece): void {
+  /**
+   * The lane whose next piece goes out now. The first request that has waited longest may go against the shared pool,
+   * and nothing passes it there: smaller requests would take what is free each time before it is enough.
+   */
+  #ready(): { readonly lane: Lane; readonly pool: Pool } | undefined {
+    const small = this.#forFirst['small-first'].ready(IN_TURN)
+    const large = this.#forFirst['large-first'].ready(IN_TURN)
+    const [oldest, other] =
+      small === undefined || (large?.turn ?? small.turn) < small.turn ? [large, small] : [small, large]
+    for (const lane of [oldest, other]) {
+      if (lane === undefined) continue
+      const bytes = bytesOf(nextOf(lane))
+      if (lane === oldest && this.#inFlight.fitsShared(lane.extent, bytes)) return { lane, pool: 'shared' }
+      if (this.#inFlight.fitsFirst(bytes)) return { lane, pool: firstPool(bytes) }
+    }
+    if (oldest !== undefined) return undefined
+    const lane = this.#forBytes.ready(this.#inFlight.sharedBytes)
+    return lane === undefined ? undefined : { lane, pool: 'shared' }
+  }
+
+  #cut(ctx: ClientContext, volume: OpenVolume, { call, piece }: NextPiece, pool: Pool): void {
     volume.queue.cut(call, piece.length)
     this.#collect(volume)
-    this.#issue(ctx, call, piece)
+    this.#issue(ctx, call, piece, pool)
   }
 
   /** Finds the next piece of a lane, and the heap in which it waits. */
@@ -115,7 +146,7 @@ export class Admission {
     if (isMutation(call)) {
       // Only responses to its own requests make space in these.
       if (lane.volume.session?.canIssue(piece.extent) !== true) return
-      if (!this.#inFlight.fitsWindow(piece.extent, costBytes(call, piece.length))) return
+      if (!this.#inFlight.fitsWindow(piece.extent, bytesOf(next))) return
     }
     if (!this.#awaitsReads(lane, next)) this.#awaitBytes(lane, next)
   }
@@ -129,8 +160,10 @@ export class Admission {
     return true
   }
 
-  #awaitBytes(lane: Lane, { call, piece }: NextPiece): void {
-    this.#file(lane, this.#forBytes, this.#inFlight.bytesBound(lane.extent, costBytes(call, piece.length)))
+  #awaitBytes(lane: Lane, next: NextPiece): void {
+    const bytes = bytesOf(next)
+    if (this.#inFlight.isIdle(lane.extent)) this.#file(lane, this.#forFirst[firstPool(bytes)], IN_TURN)
+    else this.#file(lane, this.#forBytes, this.#inFlight.sharedBound(lane.extent, bytes))
   }
 
   #file(lane: Lane, heap: LaneHeap<Lane>, bound: Bytes | number): void {
@@ -150,7 +183,7 @@ export class Admission {
    * extents may be stuck in another one, so later calls pass them. Calls of the same bytes keep their order.
    */
   #find(lane: Lane): NextPiece | undefined {
-    const { record, queue, discardWindow } = lane.volume
+    const { record, queue } = lane.volume
     const passed: IoCall[] = []
     for (const call of lane.calls) {
       if (passed.length === MOST_PASSED) return undefined
@@ -158,8 +191,8 @@ export class Admission {
       else if (!passed.some((other) => overlaps(other, call))) {
         const piece = nextPiece(record.id, record, call.kind, call.offset, call.length, call.cursor)
         if (piece === undefined) continue
-        if (call.kind !== 'discard' || discardWindow.fits(piece.extent, discardedBlocks(call, piece), call.pieces.size))
-          return { call, piece }
+        const next = { call, piece }
+        if (fitsDiscards(next)) return next
         queue.awaitingDiscards.add(lane)
       }
       passed.push(call)
@@ -184,4 +217,19 @@ export class Admission {
     }
     volume.queue.changed.clear()
   }
+}
+
+function nextOf({ next }: Lane): NextPiece {
+  invariant(next !== undefined, 'a lane in a heap has a next piece')
+  return next
+}
+
+function bytesOf({ call, piece }: NextPiece): Bytes {
+  return costBytes(call, piece.length)
+}
+
+/** False for a piece of a discard beyond the window of its volume. */
+function fitsDiscards({ call, piece }: NextPiece): boolean {
+  if (call.kind !== 'discard') return true
+  return call.volume.discardWindow.fits(piece.extent, discardedBlocks(call, piece), call.pieces.size)
 }

@@ -3,6 +3,7 @@ import { Admission } from './admission.ts'
 import { type ClientContext, DONE } from './context.ts'
 import { Dispatcher, type RequestOwner, type Resolution } from './dispatcher.ts'
 import { abortedFailure, flushTimeoutFailure, indeterminate, refusedFailure, timeoutFailure } from './failures.ts'
+import type { Pool } from './in-flight.ts'
 import { costBytes, isComplete, isMutation, PIECES_PER_DEADLINE } from './io-call.ts'
 import type { LinkTable } from './link-table.ts'
 import type { CallToken, ClientFailure, ClientResult } from './machine.ts'
@@ -25,7 +26,7 @@ export class Io implements RequestOwner {
   readonly #host: IoHost
   readonly #calls: Map<CallToken, IoCall> = new Map()
   readonly #flushing: Set<OpenVolume> = new Set()
-  readonly #admission: Admission = new Admission((ctx, call, piece) => this.#issue(ctx, call, piece))
+  readonly #admission: Admission = new Admission((...next) => this.#issue(...next))
 
   constructor(links: LinkTable, map: MapCache, host: IoHost) {
     this.#host = host
@@ -146,7 +147,7 @@ export class Io implements RequestOwner {
 
   // ---- sending
 
-  #issue(ctx: ClientContext, call: IoCall, piece: Piece): void {
+  #issue(ctx: ClientContext, call: IoCall, piece: Piece, pool: Pool): void {
     const { volume } = call
     const changes = isMutation(call)
     const request: PieceRequest & { claim: PieceRequest['claim'] } = {
@@ -167,6 +168,7 @@ export class Io implements RequestOwner {
       waitingSince: ctx.now,
       reason: undefined,
       costBytes: costBytes(call, piece.length),
+      pool,
     }
     if (changes) request.claim = volume.locks.claim(request, piece.extent, piece.offset, piece.offset + piece.length)
     this.#admission.take(request)

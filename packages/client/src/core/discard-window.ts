@@ -6,8 +6,8 @@ const LONG_MS: Millis = 5
 /**
  * How many blocks of each extent of a volume may be in flight in discards. A discard of a whole volume is a million
  * blocks and runs beside reads and writes that clients wait for. The window grows while responses are fast and halves
- * after a slow one: it uses an idle cluster and leaves a busy one to others. A stuck extent counts for itself only
- * (A2.11-5).
+ * after a slow one: it uses an idle cluster and leaves a busy one to others. No piece goes out beyond its size at that
+ * moment. A stuck extent counts for itself only (A2.11-5).
  */
 export class DiscardWindow {
   #size: number = LIMITS.discardPieceBlocks

@@ -1,6 +1,7 @@
 import type { AttachMode, Bytes, Epoch, ExtentId, Millis, Piece, VolumeRecord } from '@ashlar/proto'
 import { CallQueue } from './call-queue.ts'
 import { DiscardWindow } from './discard-window.ts'
+import type { Pool } from './in-flight.ts'
 import type {
   AllocationRun,
   CallToken,
@@ -121,6 +122,7 @@ export interface PieceRequest {
   reason: WaitReason | undefined
   /** Bytes that it counts against LIMITS.clientInFlightBytes; 0 once given back. */
   costBytes: number
+  readonly pool: Pool
 }
 
 export function openVolume(given: Pick<OpenVolume, 'handle' | 'mode' | 'session' | 'record'>): OpenVolume {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BLOCK_TRIM, extentId, KIB, MIB, type VolumeId } from '@ashlar/proto'
+import { BLOCK_TRIM, extentId, extentIndexOf, KIB, LIMITS, MIB, type VolumeId } from '@ashlar/proto'
 import { Random } from '../../src/core/random.ts'
 import { Session } from '../../src/core/session.ts'
 import { MachineScript } from '../kit/machine-script.ts'
@@ -55,6 +55,42 @@ test('a lane that waits keeps its turn while more calls come to it', () => {
   const next = script.last('write').message
   assert.deepEqual([next.extent, next.payload[0]], [extentId(1 as VolumeId, sent.length), 1])
 })
+
+for (const [busy, smaller, larger, stuck] of [
+  [1100, 64 * KIB, MIB, 0],
+  [1100, 64 * KIB, 68 * KIB, 0],
+  [1900, 36 * KIB, 64 * KIB, 0],
+  [200, 512 * KIB, MIB, 0],
+  [1100, 64 * KIB, MIB, 12],
+] as const)
+  test(`${larger / KIB} KiB to an idle extent are sent beside ${smaller / KIB} KiB to each of ${busy} busy and 1 MiB to each of ${stuck} stuck ones`, () => {
+    const { script, volume } = clientOf(1 + busy + stuck)
+    const ofBusy: ReturnType<typeof script.all<'write'>> = []
+    let [seen, inFlight, sent] = [0, 0, false]
+    const note = (): void => {
+      for (const { link, message } of script.sent.slice(seen)) {
+        if (message.type !== 'write') continue
+        inFlight += message.payload.length
+        if (message.payload[0] === 1) ofBusy.push({ link, message })
+        else if (message.payload[0] === 2) sent = true
+      }
+      seen = script.sent.length
+      assert.ok(inFlight <= LIMITS.clientInFlightBytes)
+    }
+    for (let at = 1; at <= 2 * busy; at++) script.write(volume, (1 + (at % busy)) * EXTENT, smaller, 1)
+    for (let at = 1; at <= stuck; at++) script.write(volume, (busy + at) * EXTENT, MIB, 3)
+    script.write(volume, 0, larger, 2)
+    note()
+    // A busy extent has a further call before each response.
+    for (let answered = 0; answered < 3 * busy && !sent; answered++) {
+      const write = ofBusy[answered] ?? assert.fail('nothing is in flight')
+      script.write(volume, extentIndexOf(write.message.extent) * EXTENT, smaller, 1)
+      inFlight -= write.message.payload.length
+      script.answer(write, 'OK')
+      note()
+    }
+    assert.ok(sent, 'smaller calls of busy extents pass it without end')
+  })
 
 /** A random call of any kind, some of them over several extents. */
 function callAnything(script: MachineScript, volume: number, random: () => number, extents: number): void {

@@ -98,3 +98,31 @@ test('the window of a failed trim is free for the next one', () => {
   trim()
   assert.equal(script.all('zero').length, before + 1)
 })
+
+test('a window that halves while a piece of a trim waits for bytes in flight bounds that piece', () => {
+  const extentBytes = VOLUME_BYTES / 2
+  const extents = 400
+  const script = new MachineScript({}, { sizeBytes: extents * extentBytes })
+  script.connect()
+  const volume = script.open()
+  const trim = (index: number) =>
+    script.call({ do: 'discard', volume, offset: index * extentBytes, length: extentBytes, kind: 'trim' })
+  const first = trim(0)
+  for (let at = 0; at < 3; at++) script.answer(script.all('zero')[at] ?? assert.fail(), 'OK')
+  const ofFirst = script.all('zero').slice(3)
+  const second = trim(1)
+  const ofSecond = script.all('zero').slice(3 + ofFirst.length)
+  assert.deepEqual([ofFirst.length, ofSecond.length], [4, 4], 'the window is four pieces')
+  // 47 MiB, and blocks for the rest of what extents share.
+  for (let at = 2; at < extents; at++) script.write(volume, at * extentBytes, at < 49 ? PIECE : BLOCK)
+  const sent = script.all('zero').length
+  script.answer(ofFirst[0] ?? assert.fail(), 'OK')
+  script.pass(6)
+  for (const piece of ofSecond.slice(0, 2)) script.answer(piece, 'OK')
+  assert.equal(script.all('zero').length, sent, 'the next piece of the first trim waits for bytes')
+  for (const write of script.all('write').slice(0, 10)) script.answer(write, 'OK')
+  assert.equal(script.all('zero').length, sent, 'three pieces are more than the window')
+  for (const piece of [...ofFirst.slice(1), ...ofSecond.slice(2)]) script.answer(piece, 'OK')
+  for (let at = sent; at < script.all('zero').length; at++) script.answer(script.all('zero')[at] ?? assert.fail(), 'OK')
+  for (const token of [first, second]) script.assertOk(token)
+})

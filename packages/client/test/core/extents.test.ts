@@ -111,6 +111,22 @@ describe('while one extent is not served', () => {
     for (let at = 0; at < 10; at++) assert.ok(writesBeside(client, at), `write ${at} is not sent`)
   })
 
+  test('hundreds with small requests stop no large one, and dozens with large ones stop no small one', () => {
+    const extents = 1300
+    const { script, volume } = beside(extents)
+    const small = 64 * 1024
+    for (let at = 200; at < extents; at++) script.write(volume, at * EXTENT, small)
+    const all = script.all('write').length
+    assert.ok(all > 768 && all < extents - 200)
+    for (let at = 100; at < 200; at++) script.write(volume, at * EXTENT, MIB)
+    assert.equal(script.all('write').length, all + 12)
+    const other = beside(extents)
+    for (let at = 200; at < 300; at++) other.script.write(other.volume, at * EXTENT, MIB)
+    assert.equal(other.script.all('write').length, 60)
+    for (let at = 100; at < 200; at++) other.script.write(other.volume, at * EXTENT, small)
+    assert.equal(other.script.all('write').length, 60 + 64)
+  })
+
   test('so many that all room is stuck hold up others until their calls have failed, however many more wait', () => {
     const extents = 300
     const client = beside(extents, 60_000)
