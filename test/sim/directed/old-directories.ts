@@ -1,6 +1,7 @@
 import type { Violation } from '../checkers/report.ts'
 import type { Disk } from '../world/disk.ts'
 import { copyOf, type DiskCopy, putStoreBack } from '../world/disk-copy.ts'
+import { NO_LOG } from '../world/log-image.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import { NotFollowed, Stage } from './stage.ts'
 
@@ -66,6 +67,11 @@ export function controlLogRolledBack(): readonly Violation[] {
 /** All that a voter has on its disk is put back, on the same boot. */
 export function voterRolledBack(): readonly Violation[] {
   return voterForgets((copy, { disk }) => putAllBack(disk, copy))
+}
+
+/** The same, to what it had before it kept a control log. */
+export function voterRolledBackToNoLog(): readonly Violation[] {
+  return voterForgets((copy, { disk }) => putAllBack(disk, { ...copy, log: NO_LOG }))
 }
 
 /**

@@ -40,6 +40,7 @@ import {
   storeRolledBack,
   twoCopiesAtOnce,
   voterRolledBack,
+  voterRolledBackToNoLog,
 } from './old-directories.ts'
 import { Stage } from './stage.ts'
 import {
@@ -108,6 +109,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['two-copies-at-once', twoCopiesAtOnce],
   ['control-log-rolled-back', controlLogRolledBack],
   ['voter-rolled-back', voterRolledBack],
+  ['voter-rolled-back-to-no-log', voterRolledBackToNoLog],
   ['lone-voter-rolled-back', loneVoterRolledBack],
   ['primary-dies-with-the-voter', primaryDiesWithVoter],
   ['primary-dies-with-the-leader', primaryDiesWithLeader],

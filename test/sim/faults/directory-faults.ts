@@ -1,5 +1,6 @@
 import type { ExtentId, StoreId } from '@ashlar/proto'
 import { copyOf, type DiskCopy, putStoreBack } from '../world/disk-copy.ts'
+import { NO_LOG } from '../world/log-image.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import type { Victims } from './nemesis.ts'
 import type { Tools } from './wide-faults.ts'
@@ -21,6 +22,8 @@ export class DirectoryFaults {
   private readonly copied = new Set<NodeHost>()
   /** Nodes over a copy of whose directory a second process runs, or ran. */
   private readonly twins = new Set<NodeHost>()
+  /** Directories that went back whole. */
+  private wholeBacks = 0
   private stopped = false
 
   constructor(victims: Victims, tools: Tools) {
@@ -70,9 +73,9 @@ export class DirectoryFaults {
   }
 
   /**
-   * All of a node's directory goes back, on the same boot: store, control log and what lies beside it. On another boot
-   * nothing reveals a control log that went back. Sometimes a second process runs over the copy instead, beside the
-   * first.
+   * All of a node's directory goes back, on the same boot: store, control log and what lies beside it. Every other copy
+   * is from before the store kept a log. On another boot nothing reveals a control log that went back. Sometimes a
+   * second process runs over the copy instead, beside the first.
    */
   directoryBack(): boolean {
     const { nodes, chance } = this.victims
@@ -80,7 +83,9 @@ export class DirectoryFaults {
     // Half of them are voters: what goes back with the directory of another node is its store alone.
     const node = chance.pick(chance.happens(0.5) ? this.victims.voters() : nodes)
     if (!node.up) return false
-    return this.keepCopy(node, (copy) => this.putAllBack(node, copy), false)
+    const putBack = (copy: DiskCopy) =>
+      this.putAllBack(node, ++this.wholeBacks % 2 > 0 ? copy : { ...copy, log: NO_LOG })
+    return this.keepCopy(node, putBack, false)
   }
 
   private putAllBack(node: NodeHost, copy: DiskCopy): boolean {

@@ -45,6 +45,14 @@ return a`,
     schedule: 'voter-rolled-back',
   },
   {
+    name: 'no-log-is-no-old-copy',
+    rule: 'A2.20-5, raft pitfall 25',
+    wrong:
+      'A log is compared with its marks only where there is one: a directory from before the store voted is believed.',
+    edits: [{ room: 'packages/node/src/core/raft', in: 'keptLog', body: 'return false' }],
+    schedule: 'voter-rolled-back-to-no-log',
+  },
+  {
     name: 'lone-voter-asks-others',
     rule: 'A2.20-5',
     wrong: 'The only voter starts over an older copy of its directory, as if others could fill its log.',

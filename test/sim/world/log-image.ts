@@ -1,6 +1,7 @@
 import {
   type Effect,
   isBehindMark,
+  keptLog,
   type LogEntry,
   type LogMark,
   markOfLog,
@@ -10,7 +11,7 @@ import {
   newerMark,
   othersKeepLog,
 } from '@ashlar/node/core'
-import type { Voter } from '@ashlar/proto'
+import type { StoreId, Voter } from '@ashlar/proto'
 
 type PersistRequest = Extract<Effect, { type: 'raft-persist' }>['request']
 
@@ -108,14 +109,19 @@ export class LogImage {
     this.hardState = { term, vote: undefined, recovering: true }
   }
 
-  /** True once the shipped log would know that it is an old copy, and begin a new log. */
+  /** True once the shipped log would know that it is an old copy, and begin a new log; no log is opened if none was kept. */
   get isBehind(): boolean {
+    if (this.isMissing && !keptLog(this.said)) return false
     return isBehindMark(this.said, this.hardState ?? this.withoutElections, this.lastIndex)
   }
 
   /** By what went back with it no other store keeps what it lacks: no process starts over it. */
-  isRefusedTo(voters: readonly Voter[]): boolean {
-    return !othersKeepLog(voters) && this.isBehind
+  isRefusedTo(voters: readonly Voter[], self: StoreId): boolean {
+    return !othersKeepLog(voters, self) && this.isBehind
+  }
+
+  private get isMissing(): boolean {
+    return this.hardState === undefined && this.snapshot === undefined && this.entries.length === 0
   }
 
   private get said(): LogMark {
@@ -164,6 +170,9 @@ export class LogImage {
 
 /** A control log at some moment. */
 export type LogCopy = Pick<LogImage, 'snapshot' | 'hardState' | 'mark'> & { readonly entries: readonly LogEntry[] }
+
+/** What a directory holds of it before its store keeps one. */
+export const NO_LOG: LogCopy = { entries: [], snapshot: undefined, hardState: undefined, mark: NO_LOG_MARK }
 
 /** The members that an entry brings, if it brings any. */
 export function membersOf({ command }: LogEntry): NonNullable<NodeStart['snapshot']>['members'] | undefined {

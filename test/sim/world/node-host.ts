@@ -56,7 +56,7 @@ export class NodeHost {
 
   /** Nothing starts over what is on its disk: a control log that went back, and that no other store keeps. */
   get refuses(): boolean {
-    return this.disk.log.isRefusedTo(this.disk.identity.voters)
+    return this.disk.log.isRefusedTo(this.disk.identity.voters, this.disk.store)
   }
 
   get up(): boolean {

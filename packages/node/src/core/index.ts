@@ -8,6 +8,7 @@ export { NodeMachine } from './node-machine.ts'
 export { Prng } from './prng.ts'
 export {
   isBehindMark,
+  keptLog,
   type LogMark,
   markOfLog,
   markOfVote,

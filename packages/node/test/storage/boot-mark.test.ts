@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { ClusterId, StoreId } from '@ashlar/proto'
-import { BootMark, openControlLog } from '../../src/storage/control-log/index.ts'
+import { BootMark, openControlLog, openExistingControlLog } from '../../src/storage/control-log/index.ts'
 import { runtimeDirectory } from '../../src/storage/files/runtime-directory.ts'
 
 const STORE = '00000000-0000-7000-8000-000000000001' as StoreId
@@ -42,6 +42,27 @@ async function opened(
   }
 }
 
+/** What a start finds of the log of a data directory that belongs to `cluster`: undefined where there is none to open. */
+async function found(how: { shared?: boolean; cluster?: ClusterId | undefined } = {}) {
+  const { shared = true, cluster } = { cluster: CLUSTER, ...how }
+  const control = join(store, 'control')
+  const bootMark = await BootMark.open(marks, { store: STORE, control, cluster: () => cluster })
+  try {
+    const log = await openExistingControlLog(control, { shared, bootMark })
+    await log?.close()
+    return log && { hardState: log.hardState, entries: log.entries.length }
+  } finally {
+    await bootMark.close()
+  }
+}
+
+/** All of the directory goes back to what it was before its store kept a log. */
+async function wentBackToNoLog(): Promise<void> {
+  await wentBack()
+  await rm(store, { recursive: true })
+  await mkdir(store)
+}
+
 /** A log of two entries, and a vote in term 3; then all of the directory goes back to the log of one entry. */
 async function wentBack(): Promise<void> {
   const entry = (index: number) => ({ index, term: 2, command: { do: 'begin-term' } as const })
@@ -61,13 +82,42 @@ async function wentBack(): Promise<void> {
 }
 
 const OLD_COPY = /is an old copy: this store wrote entry 0 of term 3, according to \S+marks\S+/
+/** A voter that forgot what it said in term 3. */
+const EMPTY_IN_TERM_4 = { hardState: { term: 4, vote: undefined, recovering: true }, entries: 0 }
 
 describe('a mark outside of the data directory', () => {
   it('25: tells that a voter forgot what it said, at every start until others have filled its log', async () => {
     await wentBack()
-    const empty = { hardState: { term: 4, vote: undefined, recovering: true }, entries: 0 }
-    assert.deepEqual(await opened({ shared: true }), empty)
-    assert.deepEqual(await opened({ shared: true }), empty)
+    assert.deepEqual(await opened({ shared: true }), EMPTY_IN_TERM_4)
+    assert.deepEqual(await opened({ shared: true }), EMPTY_IN_TERM_4)
+  })
+
+  it('25: tells the same of a directory that is from before its store kept a log', async () => {
+    await wentBackToNoLog()
+    assert.deepEqual(await found(), EMPTY_IN_TERM_4)
+    assert.deepEqual(await found(), EMPTY_IN_TERM_4, 'also at the next start')
+    await rm(store, { recursive: true })
+    await mkdir(join(store, 'control'), { recursive: true })
+    assert.deepEqual(await found(), EMPTY_IN_TERM_4, 'also where the directory of the log was made')
+  })
+
+  it('25: keeps a store from starting over no log where no other store has it, or it knows of none', async () => {
+    await wentBackToNoLog()
+    await assert.rejects(found({ cluster: undefined }), OLD_COPY)
+    await assert.rejects(found({ shared: false }), OLD_COPY)
+    await assert.rejects(found({ shared: false }), OLD_COPY, 'also at the next start')
+    await assert.rejects(opened(), OLD_COPY, 'nor does a log begin later')
+  })
+
+  it('says nothing of no log where its store said nothing, or in another cluster, or before a recovery', async () => {
+    assert.equal(await found(), undefined)
+    await opened()
+    await rm(join(store, 'control'), { recursive: true })
+    assert.equal(await found(), undefined, 'the log was opened, and nothing was written')
+    await wentBackToNoLog()
+    assert.equal(await found({ cluster: OTHER_CLUSTER }), undefined)
+    await mkdir(join(store, 'control.before-generation-2'))
+    assert.equal(await found(), undefined)
   })
 
   it('25: keeps a lone voter from starting over an older copy, and lets it start over the newer directory', async () => {

@@ -1,6 +1,15 @@
 /** Control's log over several voters: Raft, as a pure machine. */
 
-export { isBehindMark, type LogMark, markOfLog, markOfVote, NO_LOG_MARK, newerMark, othersKeepLog } from './log-mark.ts'
+export {
+  isBehindMark,
+  keptLog,
+  type LogMark,
+  markOfLog,
+  markOfVote,
+  NO_LOG_MARK,
+  newerMark,
+  othersKeepLog,
+} from './log-mark.ts'
 export { RaftMachine } from './machine.ts'
 export type { RaftOptions } from './options.ts'
 export type { HardState, PersistRequest, Snapshot } from './stored.ts'

@@ -44,7 +44,12 @@ export function isBehindMark(mark: LogMark, hardState: HardState | undefined, la
   return lastIndex < mark.index || (mark.vote !== undefined && vote !== mark.vote)
 }
 
-/** True when other stores keep the log too and can fill it again; a single voter must not start without it. */
-export function othersKeepLog(voters: readonly Voter[]): boolean {
-  return voters.length > 1
+/** True when the store kept a log, so that it has lost it where there is none (A2.20-5). */
+export function keptLog({ term }: LogMark): boolean {
+  return term > 0
+}
+
+/** True when other stores than `self` keep the log and can fill it again; a single voter must not start without it. */
+export function othersKeepLog(voters: readonly Voter[], self: StoreId): boolean {
+  return voters.some(({ store }) => store !== self)
 }

@@ -7,6 +7,7 @@ import { generationOfSnapshot } from '../../core/control/index.ts'
 import {
   type HardState,
   isBehindMark,
+  keptLog,
   type LogMark,
   markOfLog,
   markOfVote,
@@ -99,10 +100,14 @@ async function openMarked(directory: string, segmentBytes: number, marks: Marks,
   return await openWhole(directory, segmentBytes, marks)
 }
 
-/** No other store has what an old copy lacks, so an operator must decide. A node without any log waits. */
+/**
+ * No other store has what an old copy lacks, so an operator must decide. A node that lost its log waits: the marks beside it
+ * are there, and would not be in a directory that is older than the log.
+ */
 async function openAlone(directory: string, segmentBytes: number, marks: Marks): Promise<ControlLog> {
   const log = await openWhole(directory, segmentBytes, marks)
-  if (log.isEmpty || !log.isBehind(marks)) return log
+  const isLost = log.isEmpty && marks.term.term > 0
+  if (isLost || !log.isBehind(marks)) return log
   await log.close()
   throw oldCopyError(
     directory,
@@ -114,9 +119,10 @@ async function openAlone(directory: string, segmentBytes: number, marks: Marks):
 function oldCopyError(directory: string, marks: Marks, hint: string): AshlarError {
   const { term, index } = newestMark(marks)
   const { said } = marks.last
+  const what = existsSync(directory) ? `the control log in ${directory}` : `the data directory without ${directory}`
   const witness = said.term < term || said.index < index ? `, according to ${marks.boot?.path}` : ''
   return unusableStoreError(
-    `the control log in ${directory} is an old copy: this store wrote entry ${index} of term ${Math.max(term, marks.term.term)}${witness}`,
+    `${what} is an old copy: this store wrote entry ${index} of term ${Math.max(term, marks.term.term)}${witness}`,
     hint,
   )
 }
@@ -187,14 +193,13 @@ function entriesAfter(snapshot: Snapshot | undefined, entries: readonly LogEntry
   return entries.slice(snapshot.index - first + 1)
 }
 
-/** The log of a store that keeps one, or did so once; undefined where neither it nor a mark of it is there. */
+/** The log of a store that keeps one, or did so once; undefined where neither it nor any mark of it is there. */
 export async function openExistingControlLog(
   directory: string,
   options: Partial<ControlLogOptions> = {},
 ): Promise<ControlLog | undefined> {
-  return existsSync(directory) || existsSync(termMarkPath(directory))
-    ? await openControlLog(directory, options)
-    : undefined
+  const isKept = existsSync(directory) || existsSync(termMarkPath(directory))
+  return isKept || keptLog(options.bootMark?.said ?? NO_LOG_MARK) ? await openControlLog(directory, options) : undefined
 }
 
 /** Kept beside the directory of the log, so that they do not go back with it, and one outside of the data directory. */
