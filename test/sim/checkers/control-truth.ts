@@ -93,13 +93,13 @@ export class ControlTruth {
   private checkTrust(before: ExtentRecord | undefined, { id, epoch, primary }: ExtentRecord, command: Command): void {
     if (before === undefined || before.epoch === epoch || primary.counter === NO_INCARNATION) return
     const mark = this.map.forced.get(id)
-    if (mark?.epoch === epoch && mark.merged === true) return this.checkMerge(before, command)
+    if (mark?.epoch === epoch && mark.merged === true) return this.checkReconciliation(before, command)
     if (this.map.nodes.get(primary.store)?.trust !== 'suspect' || mark?.epoch === epoch) return
     this.report.violation('suspect', `extent ${id} names suspect store ${primary.store} in epoch ${epoch}`)
   }
 
   /** No store that counts is trusted, and every store that counts or is suspect is present. */
-  private checkMerge({ id, assigned, inSync, eligible }: ExtentRecord, command: Command): void {
+  private checkReconciliation({ id, assigned, inSync, eligible }: ExtentRecord, command: Command): void {
     const members = [...inSync, ...eligible].filter((store) => !this.map.gone.has(store))
     const live = new Set('live' in command ? command.live : [])
     if (command.do === 'register') live.add(command.store)

@@ -44,11 +44,11 @@ import {
 } from './old-directories.ts'
 import { Stage } from './stage.ts'
 import {
-  deadPrimaryAfterMerge,
-  hungDiskAfterMerge,
-  mergeCutShort,
+  deadPrimaryAfterReconciliation,
+  hungDiskAfterReconciliation,
   onlySuspectsLeft,
-  retriesAfterMerge,
+  reconciliationCutShort,
+  retriesAfterReconciliation,
   rottenSuspect,
 } from './suspect-stores.ts'
 import { toleratedPauses } from './tolerated-pauses.ts'
@@ -97,10 +97,10 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['dropped-records', droppedRecords],
   ['suspect-store-with-rot', rottenSuspect],
   ['only-suspect-stores-left', onlySuspectsLeft],
-  ['hung-disk-after-a-merge', hungDiskAfterMerge],
-  ['dead-primary-after-a-merge', deadPrimaryAfterMerge],
-  ['merge-cut-short', mergeCutShort],
-  ['retries-after-a-merge', retriesAfterMerge],
+  ['hung-disk-after-a-reconciliation', hungDiskAfterReconciliation],
+  ['dead-primary-after-a-reconciliation', deadPrimaryAfterReconciliation],
+  ['reconciliation-cut-short', reconciliationCutShort],
+  ['retries-after-a-reconciliation', retriesAfterReconciliation],
   ['lost-voter', lostVoter],
   ['change-of-members-cut-off', changeCutOff],
   ['away-while-control-moved', awayWhileControlMoved],

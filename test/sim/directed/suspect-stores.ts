@@ -10,7 +10,7 @@ import { NotFollowed, Stage } from './stage.ts'
 const MANY_BLOCKS = { sizeBytes: 400 * BLOCK_BYTES, hotBytes: 400 * BLOCK_BYTES }
 
 /** Somewhere between the first block that is taken over and the last, where each read takes 40 ms. */
-const MERGING_MS = 400
+const RECONCILING_MS = 400
 
 /** Power goes, and what was synced since its disk began to remember is there no more, or a part of it. */
 function loseRecords(node: NodeHost): void {
@@ -41,7 +41,7 @@ export function rottenSuspect(): readonly Violation[] {
 /**
  * 1. Power fails everywhere, and each disk has dropped other records: no store is left that may be trusted.
  * 2. They come back one after the other, and one goes again. Nothing is served before all of them are there; then the
- *    extent is merged, with every write that any of them has, and each store that lost something gets it back.
+ *    extent is reconciled, with every write that any of them has, and each store that lost something gets it back.
  * 3. The store that reconciled dies: its next incarnation is trusted again.
  */
 export function onlySuspectsLeft(): readonly Violation[] {
@@ -60,21 +60,21 @@ export function onlySuspectsLeft(): readonly Violation[] {
   away.start()
   stage.expect('it is served again', () => stage.world.healed(), 20_000)
   if (forced.size !== extents.size) checkers.violation('suspect', 'what was reconciled is not marked')
-  const merger = stage.primary
-  merger.crash({ powerLoss: true })
-  merger.start()
-  const isBelieved = () => known.get(merger.disk.store)?.trust === 'trusted'
+  const reconciler = stage.primary
+  reconciler.crash({ powerLoss: true })
+  reconciler.start()
+  const isBelieved = () => known.get(reconciler.disk.store)?.trust === 'trusted'
   stage.expect('it is trusted, and serves', () => isBelieved() && stage.world.healed(), 20_000)
   return stage.run(2000).finish()
 }
 
 /** Only suspect stores were left, and all were compared. Then the disk of the primary hangs: another one takes over. */
-export function hungDiskAfterMerge(): readonly Violation[] {
+export function hungDiskAfterReconciliation(): readonly Violation[] {
   return hangPrimary(reconciledAndTrusted())
 }
 
 /** The same, and the primary dies. */
-export function deadPrimaryAfterMerge(): readonly Violation[] {
+export function deadPrimaryAfterReconciliation(): readonly Violation[] {
   const stage = reconciledAndTrusted()
   stage.primary.crash({ powerLoss: true })
   const served = stage.nextWrites()
@@ -99,7 +99,7 @@ function reconciledAndTrusted(): Stage {
 }
 
 /** The reconciling store dies before it has fetched what it lacks: the next one starts again. */
-export function mergeCutShort(): readonly Violation[] {
+export function reconciliationCutShort(): readonly Violation[] {
   const stage = loseEverywhere()
   const { nodes, checkers } = stage.world
   for (const { disk } of nodes) disk.extraReadMs = 40
@@ -108,9 +108,9 @@ export function mergeCutShort(): readonly Violation[] {
   const { primary } = stage
   let isOver = false
   checkers.onMachineEvent = (_, { what }) => {
-    if (what === 'extent-merged') isOver = true
+    if (what === 'extent-reconciled') isOver = true
   }
-  stage.run(MERGING_MS)
+  stage.run(RECONCILING_MS)
   if (isOver) throw new NotFollowed('all was reconciled already')
   primary.crash({ powerLoss: true })
   for (const { disk } of nodes) disk.extraReadMs = 0
@@ -120,10 +120,10 @@ export function mergeCutShort(): readonly Violation[] {
 }
 
 /**
- * The last answers before the power fails reach no client, and the store that merges has dropped the writes that they
+ * The last answers before the power fails reach no client, and the store that reconciles has dropped the writes that they
  * were for. They are asked for again, and must not be done again: the other stores remember them.
  */
-export function retriesAfterMerge(): readonly Violation[] {
+export function retriesAfterReconciliation(): readonly Violation[] {
   const stage = loseEverywhere((last) => {
     const { clients, network, nodes } = last.world
     for (const { name } of clients) for (const node of nodes) network.setLag(node.name, name, 8000)

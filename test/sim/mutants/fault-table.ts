@@ -181,21 +181,21 @@ const DISK_MUTANTS: readonly Mutant[] = [
 ]
 
 /** Bugs of what is done when only suspect stores are left. */
-const MERGE_MUTANTS: readonly Mutant[] = [
+const RECONCILE_MUTANTS: readonly Mutant[] = [
   {
-    name: 'merge-while-one-is-away',
+    name: 'reconcile-while-one-is-away',
     wrong: 'Of suspect stores one is named to reconcile as soon as any of them is there.',
     edits: [
       {
         room: CONTROL,
-        in: 'canBeMerged',
+        in: 'canBeReconciled',
         find: 'suspectsLeft(state, record)?.every((store) => isPresent(state, store, live))',
         replace: 'suspectsLeft(state, record)?.some((store) => isPresent(state, store, live))',
       },
     ],
   },
   {
-    name: 'merge-left-out',
+    name: 'reconcile-left-out',
     wrong: 'The suspect store that is to reconcile serves what it has itself.',
     edits: [
       {
@@ -207,19 +207,19 @@ const MERGE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'merge-of-members-only',
+    name: 'reconcile-of-members-only',
     wrong: 'What suspect stores hold that were removed from the sets is not reconciled.',
     edits: [
       {
         room: REPLICATION,
-        in: 'suspectsToMerge',
+        in: 'suspectsToReconcile',
         find: "members.includes(store) || nodes.get(store)?.trust === 'suspect'",
         replace: 'members.includes(store)',
       },
     ],
   },
   {
-    name: 'merge-of-the-lowest-versions',
+    name: 'reconcile-of-the-lowest-versions',
     wrong: 'Of the versions that suspect stores hold of a block the lowest wins.',
     edits: [
       {
@@ -232,4 +232,4 @@ const MERGE_MUTANTS: readonly Mutant[] = [
   },
 ].map((mutant) => ({ rule: 'Amendment 11', schedule: 'only-suspect-stores-left', ...mutant }))
 
-export const FAULT_MUTANTS: readonly Mutant[] = [...LOG_MUTANTS, ...DISK_MUTANTS, ...MERGE_MUTANTS]
+export const FAULT_MUTANTS: readonly Mutant[] = [...LOG_MUTANTS, ...DISK_MUTANTS, ...RECONCILE_MUTANTS]

@@ -123,7 +123,7 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
         replace: 'node !== undefined',
       },
     ],
-    schedule: 'dead-primary-after-a-merge',
+    schedule: 'dead-primary-after-a-reconciliation',
   },
   {
     name: 'late-release-taken',

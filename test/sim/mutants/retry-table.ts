@@ -38,17 +38,17 @@ export const RETRY_MUTANTS: readonly Mutant[] = [
     schedule: 'rollback-cut-short',
   },
   {
-    name: 'merge-forgets-operations',
+    name: 'reconcile-forgets-operations',
     rule: 'Amendment 13',
     wrong: 'What suspect stores remember of operations is not reconciled.',
     edits: [
       {
         room: REPLICATION,
-        in: 'Merge.finish',
+        in: 'Reconciliation.finish',
         find: '[extent.windows, ...this.remembered.values()]',
         replace: '[extent.windows]',
       },
     ],
-    schedule: 'retries-after-a-merge',
+    schedule: 'retries-after-a-reconciliation',
   },
 ]

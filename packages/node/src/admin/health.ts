@@ -11,7 +11,7 @@ import {
   volumeOf,
 } from '@ashlar/proto'
 import { primaryStands, suspectsLeft } from '../core/control/index.ts'
-import type { MergePhase } from '../core/replication/index.ts'
+import type { ReconcilePhase } from '../core/replication/index.ts'
 
 /**
  * Health. Of an extent:
@@ -62,7 +62,7 @@ export interface Progress {
   /** The copy is throttled, because clients are served. */
   readonly throttled?: boolean
   /** Phase of this store while the primary reconciles the extent, before it has streams; absent otherwise. */
-  readonly reconciling?: MergePhase
+  readonly reconciling?: ReconcilePhase
 }
 
 /** Progress of the replicas of one extent, by store; undefined when the primary's node could not be asked. */
@@ -112,7 +112,7 @@ function reconcileReason(
   const sources = [...(progress ?? [])].filter(([, { reconciling }]) => reconciling !== undefined)
   if (sources.length === 0) return undefined
   const stores = sources.map(([store]) => store)
-  const inPhase = (phase: MergePhase) => stores.filter((store) => progress?.get(store)?.reconciling === phase)
+  const inPhase = (phase: ReconcilePhase) => stores.filter((store) => progress?.get(store)?.reconciling === phase)
   const primary = nodeName(map, extent.primary.store)
   const waitsFor = [
     ...inPhase('closed').map((store) => `${nodeName(map, store)}, to which ${primary} has no connection`),

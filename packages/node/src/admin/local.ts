@@ -43,12 +43,9 @@ export function localExtentResponses(view: NodeView, volume?: string): LocalExte
   const extents = view.localExtents()
   const wanted =
     volume === undefined ? extents : extents.filter(({ extent }) => view.map.locate(extent)?.volume.name === volume)
-  return wanted.map(({ merging, streams, ...extent }) => ({
+  return wanted.map(({ reconciling, streams, ...extent }) => ({
     ...extent,
-    streams: streams.map(({ heldBlocks, yields, ...stream }) => ({
-      ...stream,
-      ...{ deferredBlocks: heldBlocks, throttled: yields },
-    })),
-    reconciling: merging?.map((source) => ({ ...source })) ?? null,
+    streams: streams.map((stream) => ({ ...stream })),
+    reconciling: reconciling?.map((source) => ({ ...source })) ?? null,
   }))
 }

@@ -69,7 +69,7 @@ function collectExtents(
     const volume = view.map.locate(extent.extent)?.volume.name
     for (const stream of extent.streams) {
       streams.set(stream.phase, (streams.get(stream.phase) ?? 0) + 1)
-      if (stream.yields) yielding++
+      if (stream.throttled) yielding++
       if (volume !== undefined) behind.set(volume, (behind.get(volume) ?? 0) + stream.behindBlocks)
     }
   }

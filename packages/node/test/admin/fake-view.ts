@@ -101,11 +101,11 @@ export function primaryStatus(
     role: 'primary',
     phase: 'active',
     streams: streams.map((stream) => ({
-      heldBlocks: 0,
+      deferredBlocks: 0,
       ...stream,
       marked: false,
       copiedBlocks: 0,
-      yields: false,
+      throttled: false,
       ackedSeq: 0 as never,
     })),
   }

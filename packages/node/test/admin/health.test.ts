@@ -105,18 +105,18 @@ describe('a volume', () => {
       const map = mapOf({ volumes: [volume], nodes: [of1('up'), ...suspects], extents: [extent] })
       const mark = { extent: extent.id, epoch: extent.epoch, store: storeOf(1), acknowledged: true, changedAt: 7 }
       map.forced.set(extent.id, { ...mark, merged: true })
-      const merging = (...phases: NonNullable<Progress['reconciling']>[]) =>
+      const reconciling = (...phases: NonNullable<Progress['reconciling']>[]) =>
         volumeHealth(map, volume, () => {
           const progress = phases.map((phase) => ({ joining: false, behindBlocks: undefined, reconciling: phase }))
           return new Map(progress.map((of, at) => [storeOf(at + 1), of]))
         })
       const going = 'only suspect stores of it are left, and n1 reconciles the contents of n1, n2, n3'
-      const { state, reasons } = merging('ready', 'closed', 'reading')
+      const { state, reasons } = reconciling('ready', 'closed', 'reading')
       assert.equal(state, 'unavailable')
       assert.deepEqual(reasons, [
         `${going}: it waits for n2, to which n1 has no connection, and for n3, which reads and verifies everything it holds`,
       ])
-      assert.deepEqual(merging('ready', 'ready', 'ready').reasons, [`${going}: it compares them block by block`])
+      assert.deepEqual(reconciling('ready', 'ready', 'ready').reasons, [`${going}: it compares them block by block`])
       assert.equal(volumeHealth(map, volume, () => new Map()).state, 'healthy', 'once it is over')
     })
   })

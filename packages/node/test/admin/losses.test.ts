@@ -99,7 +99,7 @@ describe('a volume whose extents got primaries by force', () => {
     assert.deepEqual([after.state, after.forced.length], ['healthy', 1], 'it stays in its history')
   })
 
-  it('says so likewise where suspect stores were merged', async (t) => {
+  it('says so likewise where suspect stores were reconciled', async (t) => {
     const view = demo()
     view.map.forced.set(FIRST, forced({ merged: true }))
     const call = await serve(t, view)
@@ -130,7 +130,7 @@ describe('a volume whose extents got primaries by force', () => {
     assert.doesNotMatch(await says(), /control's log/)
   })
 
-  it('says of each suspect store what made it suspect, of a merge that goes on too', async (t) => {
+  it('says of each suspect store what made it suspect, also during a reconciliation', async (t) => {
     const trust = 'suspect'
     const view = demo({
       nodes: [nodeRecord(1, { trust }), nodeRecord(2, { trust }), nodeRecord(3, { trust })],
@@ -138,8 +138,8 @@ describe('a volume whose extents got primaries by force', () => {
     })
     view.suspicion = 'batch 7 is missing from the journal, batch 9 follows'
     view.map.forced.set(FIRST, forced({ merged: true }))
-    const merging = [1, 2, 3].map((number) => ({ store: storeOf(number), phase: 'ready' as const }))
-    view.extents = [{ ...primaryStatus(FIRST, []), phase: 'recovering', merging }]
+    const reconciling = [1, 2, 3].map((number) => ({ store: storeOf(number), phase: 'ready' as const }))
+    view.extents = [{ ...primaryStatus(FIRST, []), phase: 'recovering', reconciling }]
     const call = await serve(t, view, async (api, path) => {
       if (path === '/v1/local' && api.endsWith('3')) throw new Error('refused')
       return await quietPeers(api, path)

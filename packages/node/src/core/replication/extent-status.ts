@@ -1,7 +1,7 @@
 import type { Epoch, ExtentId, Seq, StoreId } from '@ashlar/proto'
 import type { ExtentState } from './extent-state.ts'
-import type { MergePhase } from './merge-source.ts'
 import type { PrimaryState } from './primary-state.ts'
+import type { ReconcilePhase } from './reconcile-source.ts'
 import type { OutStream } from './stream.ts'
 
 /** What one store reports of one extent that it holds. */
@@ -27,21 +27,21 @@ export interface ExtentStatus {
     readonly marked: boolean
     readonly behindBlocks: number
     /** Blocks among these that wait until the other store has space. */
-    readonly heldBlocks: number
+    readonly deferredBlocks: number
     readonly copiedBlocks: number
     /** The copy is throttled, because clients are served. */
-    readonly yields: boolean
+    readonly throttled: boolean
     readonly ackedSeq: Seq
   }[]
   /** Suspect stores that are reconciled before this primary begins (amendment 11), itself included; absent otherwise. */
-  readonly merging?: readonly { readonly store: StoreId; readonly phase: MergePhase }[]
+  readonly reconciling?: readonly { readonly store: StoreId; readonly phase: ReconcilePhase }[]
 }
 
 interface PrimaryParts {
   readonly state: PrimaryState
   readonly window: { readonly size: number }
   readonly streams: ReadonlyMap<StoreId, OutStream>
-  readonly merge: { describe(): ExtentStatus['merging'] } | undefined
+  readonly reconciliation: { describe(): ExtentStatus['reconciling'] } | undefined
 }
 
 /** The status of an extent, from the state of its store, from its inbound stream and from its primary where that is here. */
@@ -50,7 +50,7 @@ export function statusOf(
   inbound: { readonly phase: string } | undefined,
   primary: PrimaryParts | undefined,
 ): ExtentStatus {
-  const merging = primary?.merge?.describe()
+  const reconciling = primary?.reconciliation?.describe()
   return {
     extent: state.id,
     role: primary === undefined ? 'replica' : 'primary',
@@ -67,11 +67,11 @@ export function statusOf(
       phase: stream.phase,
       marked: stream.marked,
       behindBlocks: stream.behindBlocks,
-      heldBlocks: stream.heldBlocks,
+      deferredBlocks: stream.deferredBlocks,
       copiedBlocks: stream.copiedBlocks,
-      yields: stream.throttled.yields,
+      throttled: stream.throttled.yields,
       ackedSeq: stream.ackedSeq,
     })),
-    ...(merging === undefined ? {} : { merging }),
+    ...(reconciling === undefined ? {} : { reconciling }),
   }
 }

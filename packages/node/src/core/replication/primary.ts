@@ -20,11 +20,11 @@ import { Evictions } from './evictions.ts'
 import { type ExtentState, headRecordOf } from './extent-state.ts'
 import { InSyncKeeper } from './in-sync.ts'
 import type { MemberState } from './member-state.ts'
-import { Merge, suspectsToMerge } from './merge.ts'
-import type { MergeSource } from './merge-source.ts'
 import { OwnDisk } from './own-disk.ts'
 import { PrimaryState } from './primary-state.ts'
 import { Reads } from './reads.ts'
+import type { ReconcileSource } from './reconcile-source.ts'
+import { Reconciliation, suspectsToReconcile } from './reconciliation.ts'
 import type { Repairs } from './repair.ts'
 import { RollForward } from './roll-forward.ts'
 import type { Services } from './services.ts'
@@ -55,7 +55,7 @@ export class Primary implements StreamOwner {
   readonly forward: RollForward
   readonly notice: CommitNotice
   /** Comes before all else where only suspect stores are left (A2.17-3). */
-  merge: Merge | undefined
+  reconciliation: Reconciliation | undefined
   private readonly commits: Commits
   private readonly evictions: Evictions
   private released: { revision: number; at: Millis } = { revision: 0, at: 0 }
@@ -87,7 +87,7 @@ export class Primary implements StreamOwner {
     this.writes = new Writes({ state, admission, window, disk, repairs, keeper, streams, commits })
     this.forward = new RollForward({
       ...{ state, streams, disk, evictions, onFenced },
-      reconciles: () => this.merge !== undefined,
+      reconciles: () => this.reconciliation !== undefined,
       onBehind: (ctx, store, commitSeq) => this.onBehind(ctx, store, commitSeq),
       onRolledForward: (ctx) => this.onRolledForward(ctx),
     })
@@ -125,14 +125,14 @@ export class Primary implements StreamOwner {
       // The store makes changes durable in order: what it applied as a replica is on stable storage now.
       this.commits.onAllDurable()
       later.event('info', 'extent-recovering', { extent: this.extent.id, epoch: this.epoch })
-      const suspects = suspectsToMerge(this.services, record)
+      const suspects = suspectsToReconcile(this.services, record)
       if (suspects === undefined) return this.maintain(later)
-      this.merge = new Merge(this, state, suspects)
-      this.merge.begin(later)
+      this.reconciliation = new Reconciliation(this, state, suspects)
+      this.reconciliation.begin(later)
     })
   }
 
-  onMerged(ctx: Context): void {
+  onReconciled(ctx: Context): void {
     this.commits.onAllDurable()
     this.maintain(ctx)
   }
@@ -140,7 +140,7 @@ export class Primary implements StreamOwner {
   /** This store now has the state of the member that was ahead of all others: all streams compare again. */
   private onRolledForward(ctx: Context): void {
     for (const stream of this.streams.values()) stream.restart(ctx)
-    this.onMerged(ctx)
+    this.onReconciled(ctx)
   }
 
   /** This store would serve zeroes where data was: an operator decides (A2.8-4). */
@@ -174,7 +174,7 @@ export class Primary implements StreamOwner {
     const undurable = state.phase === 'promising' || this.commits.undurable
     if (this.disk.isSlow(ctx.now, undurable)) this.releaseAsSlow(ctx)
     if (state.releaseRequested || state.phase === 'promising') return
-    if (this.merge?.done === false) return this.merge.maintain(ctx)
+    if (this.reconciliation?.done === false) return this.reconciliation.maintain(ctx)
     this.forward.maintain(ctx)
     if (this.forward.busy) return
     this.maintainStreams(ctx, record)
@@ -201,7 +201,7 @@ export class Primary implements StreamOwner {
     for (const store of wanted) {
       let stream = this.streams.get(store)
       if (stream === undefined) {
-        const gen = this.merge?.sources.get(store)?.gen
+        const gen = this.reconciliation?.sources.get(store)?.gen
         stream = new OutStream(store, this.state, this.keeper, this, ctx.now, gen)
         this.streams.set(store, stream)
       }
@@ -217,8 +217,8 @@ export class Primary implements StreamOwner {
   // ---- what its parts report --------------------------------------------------------------------------------------
 
   /** The stream to a store, or what it is reconciled or learned with before there is one. */
-  streamOf(store: StoreId | undefined): OutStream | MergeSource | MemberState | undefined {
-    const source = this.merge?.sourceOf(store) ?? this.forward.sourceOf(store)
+  streamOf(store: StoreId | undefined): OutStream | ReconcileSource | MemberState | undefined {
+    const source = this.reconciliation?.sourceOf(store) ?? this.forward.sourceOf(store)
     return source ?? (store === undefined ? undefined : this.streams.get(store))
   }
 
@@ -257,7 +257,7 @@ export class Primary implements StreamOwner {
   onLinkDown(ctx: Context, link: Link): void {
     for (const stream of this.streams.values()) stream.onLinkDown(ctx, link)
     this.confirmations.onLinkDown(ctx, link)
-    this.merge?.onLinkDown(ctx, link)
+    this.reconciliation?.onLinkDown(ctx, link)
     this.forward.onLinkDown(ctx, link)
   }
 

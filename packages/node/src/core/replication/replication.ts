@@ -288,7 +288,8 @@ export class Replication implements MapListener {
   private onFetched(ctx: Context, message: FetchedBlock): void {
     // An extent that waits for a block is busy already.
     for (const { repairs, primary } of this.extents.held.values())
-      if ([repairs, primary?.merge, primary?.forward].some((asked) => asked?.onFetched(ctx, message) === true)) return
+      if ([repairs, primary?.reconciliation, primary?.forward].some((asked) => asked?.onFetched(ctx, message) === true))
+        return
   }
 
   /** Damage that this store found by itself: any holder of these versions can repair it, in either role. */

@@ -95,7 +95,7 @@ export class OutStream {
   }
 
   /** Blocks among those that wait until the replica's store has space. */
-  get heldBlocks(): number {
+  get deferredBlocks(): number {
     return this.resync.deferred
   }
 

@@ -58,9 +58,9 @@ function serve(world: World, ms: number): void {
   }
 }
 
-function yields(world: World): boolean | undefined {
+function isThrottled(world: World): boolean | undefined {
   const [extent] = world.host('a').replication.describe()
-  return extent?.streams.find(({ store }) => store === 'c')?.yields
+  return extent?.streams.find(({ store }) => store === 'c')?.throttled
 }
 
 test('while clients are served a copy to a returning replica pauses after each run for as long as it took', () => {
@@ -74,7 +74,7 @@ test('while clients are served a copy to a returning replica pauses after each r
   assert.equal(pushed(), 2 * RUN_BLOCKS, 'the pause')
   serve(world, TICK_MS)
   assert.equal(pushed(), 3 * RUN_BLOCKS)
-  assert.equal(yields(world), true, 'what explain reports')
+  assert.equal(isThrottled(world), true, 'what explain reports')
   arrive('free')
   serve(world, 10_000)
   assert.equal(pushed(), BLOCKS)
@@ -88,7 +88,7 @@ test('a copy goes on without pauses once no client was served for a second', () 
   assert.equal(pushed(), 2 * RUN_BLOCKS)
   arrive()
   assert.equal(pushed(), BLOCKS)
-  assert.equal(yields(world), false)
+  assert.equal(isThrottled(world), false)
 })
 
 test('a copy to a member of the set, for which writes wait, is not throttled', () => {

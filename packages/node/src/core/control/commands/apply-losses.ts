@@ -2,7 +2,7 @@ import type { ExtentRecord, StoreId } from '@ashlar/proto'
 import { extentIndexOf, volumeOf } from '@ashlar/proto'
 import type { Command } from '../log/index.ts'
 import { type MapState, volumeOfExtent, without } from '../map/index.ts'
-import { giveUp, mergeWaiting } from './apply-nodes.ts'
+import { giveUp, reconcileWaiting } from './apply-nodes.ts'
 import { type CommandResult, done, refused, type Steps } from './command-result.ts'
 import { choosePrimary, forcePrimary, primaryStands } from './epochs.ts'
 
@@ -75,7 +75,7 @@ export function* applyLoseStore(state: MapState, { store, live }: LoseStore): St
   if (state.gone.has(store)) return done()
   state.putGone(store)
   yield* giveUp(state, store, new Set(live))
-  yield* mergeWaiting(state, store, new Set(live))
+  yield* reconcileWaiting(state, store, new Set(live))
   return done()
 }
 

@@ -7,10 +7,10 @@ import {
   countsOn,
   isTrusted,
   type Live,
-  mergeSuspects,
   primaryStands,
   type Reason,
   reasonToReplace,
+  reconcileSuspects,
   replacePrimary,
 } from './epochs.ts'
 import { levelProblem } from './feature-levels.ts'
@@ -45,7 +45,7 @@ export function* applyRegister(state: MapState, registration: Register): Steps<C
   // Where the store is in sync again it was compared, so its next incarnation is trusted as this one is.
   if (doubted && !countsAnywhere(state, command.store)) state.copied.delete(command.store)
   if (isTrusted(state, command.store)) yield* serveWaiting(state, command.store, live)
-  else yield* mergeWaiting(state, command.store, live)
+  else yield* reconcileWaiting(state, command.store, live)
   return done()
 }
 
@@ -209,10 +209,10 @@ export function* serveWaiting(state: MapState, store: StoreId, live: Live): Step
 }
 
 /** Begins the reconciliation of extents that have only suspect stores left, once all of those are up (A2.17-3). */
-export function* mergeWaiting(state: MapState, store: StoreId, live: Live): Steps {
+export function* reconcileWaiting(state: MapState, store: StoreId, live: Live): Steps {
   for (const id of state.assignedTo(store)) {
     yield
-    mergeSuspects(state, state.extents.get(id) as ExtentRecord, live)
+    reconcileSuspects(state, state.extents.get(id) as ExtentRecord, live)
   }
 }
 

@@ -95,7 +95,7 @@ export function replacePrimary(state: MapState, id: ExtentId, reason: Reason, li
   }
   return (
     promoteEligible(state, record, reason, minInSync, live) ||
-    (reason === 'suspect' && (leaveToTrusted(state, record, minInSync) || mergeSuspects(state, record, live)))
+    (reason === 'suspect' && (leaveToTrusted(state, record, minInSync) || reconcileSuspects(state, record, live)))
   )
 }
 
@@ -166,7 +166,7 @@ export function suspectsLeft(
 }
 
 /** True when the extent has only suspect stores left and all of them are present. */
-export function canBeMerged(state: MapState, record: ExtentRecord, live: Live): boolean {
+export function canBeReconciled(state: MapState, record: ExtentRecord, live: Live): boolean {
   return suspectsLeft(state, record)?.every((store) => isPresent(state, store, live)) === true
 }
 
@@ -174,8 +174,8 @@ export function canBeMerged(state: MapState, record: ExtentRecord, live: Live): 
  * Amendment 11: names a suspect member that reconciles what all suspect stores hold, and serves the result. A write may
  * have been lost by all of them, so a new timeline begins as with a forced promotion.
  */
-export function mergeSuspects(state: MapState, record: ExtentRecord, live: Live): boolean {
-  if (primaryStands(state, record) || !canBeMerged(state, record, live)) return false
+export function reconcileSuspects(state: MapState, record: ExtentRecord, live: Live): boolean {
+  if (primaryStands(state, record) || !canBeReconciled(state, record, live)) return false
   const isHere = (_: MapState, store: StoreId) => isPresent(state, store, live)
   const member = fewestLed(state, record.inSync, isHere)
   const store = member ?? fewestLed(state, record.eligible, isHere)

@@ -6,7 +6,7 @@ export { clearSuspicion } from './clear-suspicion.ts'
 export { type CommandResult, done, refused, type SetResult } from './command-result.ts'
 export { CommandRun } from './command-run.ts'
 export {
-  canBeMerged,
+  canBeReconciled,
   choosePrimary,
   gaveUp,
   isTrusted,

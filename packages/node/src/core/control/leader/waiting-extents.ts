@@ -1,6 +1,6 @@
 import type { ExtentId, ExtentRecord, StoreId } from '@ashlar/proto'
 import {
-  canBeMerged,
+  canBeReconciled,
   choosePrimary,
   gaveUp,
   isTrusted,
@@ -42,7 +42,7 @@ function canBePromoted(state: MapState, record: ExtentRecord, live: Live): boole
   const others = without(record.inSync, record.primary.store)
   return (
     (choosePrimary(state, others, live) ?? choosePrimary(state, record.eligible, live)) !== undefined ||
-    canBeMerged(state, record, live)
+    canBeReconciled(state, record, live)
   )
 }
 

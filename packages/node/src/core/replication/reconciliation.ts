@@ -14,16 +14,16 @@ import type { Context, LeafVersions, Link } from '../machine.ts'
 import { LEAVES_AT_ONCE, sameBytes } from './comparison.ts'
 import { DedupeWindows } from './dedupe.ts'
 import type { ExtentState } from './extent-state.ts'
-import { byVersion, type Copy, copiesOf, mergeWindows } from './merge-rule.ts'
-import { type MergePhase, MergeSource, type MergeTarget } from './merge-source.ts'
 import type { PrimaryState } from './primary-state.ts'
+import { byVersion, type Copy, copiesOf, reconcileWindows } from './reconcile-rule.ts'
+import { type ReconcilePhase, ReconcileSource, type ReconcileTarget } from './reconcile-source.ts'
 import type { Services } from './services.ts'
 
 /** What a reconciliation reports to its primary. */
-export interface MergeOwner {
+export interface ReconcileOwner {
   onFenced(ctx: Context, promised: Epoch): void
   /** This store holds all that the sources hold, on stable storage. */
-  onMerged(ctx: Context): void
+  onReconciled(ctx: Context): void
   /** No store has a good copy of a block that is absent here: it would read as if it never was written. */
   onLost(ctx: Context, block: BlockIndex): void
 }
@@ -31,14 +31,14 @@ export interface MergeOwner {
 /** A block whose better copy is to be fetched: the copies left to try, best first; the own one has no holder. */
 interface Fetch {
   readonly block: BlockIndex
-  readonly copies: Copy<MergeSource | undefined>[]
+  readonly copies: Copy<ReconcileSource | undefined>[]
 }
 
 /**
  * The other stores whose copies a primary of this record reconciles, as control saw them when it named it; undefined
  * where there is nothing to reconcile.
  */
-export function suspectsToMerge({ control, self }: Services, record: ExtentRecord): StoreId[] | undefined {
+export function suspectsToReconcile({ control, self }: Services, record: ExtentRecord): StoreId[] | undefined {
   const { forced, gone, nodes } = control.map
   const mark = forced.get(record.id)
   if (mark?.epoch !== record.epoch || mark.merged !== true) return undefined
@@ -59,12 +59,12 @@ type Version = LeafVersions['versions'][number]
  * that damage is known. Blocks that were taken over stay when it starts again: they are never worse than what was
  * there.
  */
-export class Merge implements MergeTarget {
+export class Reconciliation implements ReconcileTarget {
   readonly state: PrimaryState
-  readonly sources: ReadonlyMap<StoreId, MergeSource>
+  readonly sources: ReadonlyMap<StoreId, ReconcileSource>
   private readonly extent: ExtentState
   private readonly services: Services
-  private readonly owner: MergeOwner
+  private readonly owner: ReconcileOwner
   private verified = false
   /** Rises with each start; responses to requests of an earlier run are void. */
   private run = 0
@@ -74,7 +74,7 @@ export class Merge implements MergeTarget {
   private own: ReadonlyMap<number, readonly Version[]> = new Map()
   private asked: readonly number[] = []
   /** Operations that the sources remember and that no better copy has rolled back. */
-  private remembered: ReadonlyMap<MergeSource, DedupeWindows> = new Map()
+  private remembered: ReadonlyMap<ReconcileSource, DedupeWindows> = new Map()
   private fetches: Fetch[] = []
   private readonly fetching = new Map<number, Fetch>()
   /** All is reconciled, and durable. */
@@ -82,17 +82,17 @@ export class Merge implements MergeTarget {
   private taken = 0
   private older = 0
 
-  constructor(owner: MergeOwner, state: PrimaryState, stores: readonly StoreId[]) {
+  constructor(owner: ReconcileOwner, state: PrimaryState, stores: readonly StoreId[]) {
     this.owner = owner
     this.state = state
     this.extent = state.extent
     this.services = state.services
-    this.sources = new Map(stores.map((store) => [store, new MergeSource(store, this)]))
+    this.sources = new Map(stores.map((store) => [store, new ReconcileSource(store, this)]))
   }
 
   begin(ctx: Context): void {
     const stores = [...this.sources.keys()]
-    ctx.event('warn', 'extent-merging', { extent: this.extent.id, epoch: this.state.epoch, stores })
+    ctx.event('warn', 'extent-reconciling', { extent: this.extent.id, epoch: this.state.epoch, stores })
     this.services.verification.before(ctx, this.extent, (later) => {
       this.verified = true
       this.onReady(later)
@@ -101,7 +101,7 @@ export class Merge implements MergeTarget {
   }
 
   /** Every store whose copy counts, this one included, for the status; undefined once all is reconciled. */
-  describe(): { readonly store: StoreId; readonly phase: MergePhase }[] | undefined {
+  describe(): { readonly store: StoreId; readonly phase: ReconcilePhase }[] | undefined {
     if (this.done) return undefined
     const own = { store: this.services.self, phase: this.verified ? ('ready' as const) : ('reading' as const) }
     return [own, ...this.needed.map(({ store, phase }) => ({ store, phase }))]
@@ -113,12 +113,12 @@ export class Merge implements MergeTarget {
   }
 
   /** The source of this store, until all is reconciled. */
-  sourceOf(store: StoreId | undefined): MergeSource | undefined {
+  sourceOf(store: StoreId | undefined): ReconcileSource | undefined {
     return this.done || store === undefined ? undefined : this.sources.get(store)
   }
 
   /** Stores that were removed meanwhile do not count. */
-  private get needed(): MergeSource[] {
+  private get needed(): ReconcileSource[] {
     const { gone } = this.services.control.map
     return [...this.sources.values()].filter(({ store }) => !gone.has(store))
   }
@@ -133,7 +133,7 @@ export class Merge implements MergeTarget {
     for (const source of this.sources.values()) if (source.link === link) this.onClosed(ctx, source)
   }
 
-  onClosed(ctx: Context, source: MergeSource, promised?: number): void {
+  onClosed(ctx: Context, source: ReconcileSource, promised?: number): void {
     source.close()
     this.running = false
     if (promised !== undefined && promised > this.state.epoch) this.owner.onFenced(ctx, promised as Epoch)
@@ -151,7 +151,7 @@ export class Merge implements MergeTarget {
     ctx.emit({ type: 'digests', token, extent: this.extent.id })
     this.services.when(token, (later, completion) => {
       if (!this.current(run) || completion.type !== 'digests') return
-      const isEqual = ({ opened }: MergeSource) => sameBytes(completion.root, opened?.digest ?? new Uint8Array())
+      const isEqual = ({ opened }: ReconcileSource) => sameBytes(completion.root, opened?.digest ?? new Uint8Array())
       if (this.extent.damaged.size === 0 && this.needed.every(isEqual)) this.finish(later)
       else this.askLeaves(later)
     })
@@ -191,7 +191,7 @@ export class Merge implements MergeTarget {
       const others = needed.map((holder) => {
         return { holder, versions: holder.leaves.get(leaf) ?? [], damaged: holder.damaged }
       })
-      for (const [block, copies] of copiesOf<MergeSource | undefined>([own, ...others])) {
+      for (const [block, copies] of copiesOf<ReconcileSource | undefined>([own, ...others])) {
         const best = byVersion(copies)
         if (best[0] !== undefined) this.forget(block, best[0], copies)
         if (best[0]?.holder !== undefined || best.length === 0) this.fetches.push({ block, copies: best })
@@ -203,14 +203,14 @@ export class Merge implements MergeTarget {
   }
 
   /** What a store loses to a better copy must not settle a retry any more (amendment 13). */
-  private forget(block: BlockIndex, best: Copy<MergeSource | undefined>, copies: Fetch['copies']): void {
+  private forget(block: BlockIndex, best: Copy<ReconcileSource | undefined>, copies: Fetch['copies']): void {
     for (const { holder, version } of copies) {
       if (holder === undefined || sameVersion(version, best.version)) continue
       this.remembered.get(holder)?.rollBack(block, this.windowsOf(best.holder))
     }
   }
 
-  private windowsOf(holder: MergeSource | undefined): DedupeWindows {
+  private windowsOf(holder: ReconcileSource | undefined): DedupeWindows {
     return (holder === undefined ? undefined : this.remembered.get(holder)) ?? this.extent.windows
   }
 
@@ -238,14 +238,14 @@ export class Merge implements MergeTarget {
 
   /** A block whose copies are all damaged stays damaged here, and its readers get an error. */
   private onNoCopy(ctx: Context, block: BlockIndex): void {
-    ctx.event('error', 'block-not-merged', { extent: this.extent.id, block })
+    ctx.event('error', 'block-not-reconciled', { extent: this.extent.id, block })
     if (!this.extent.damaged.has(block)) this.owner.onLost(ctx, block)
   }
 
   private write(
     ctx: Context,
     block: BlockIndex,
-    { holder, version }: Copy<MergeSource | undefined>,
+    { holder, version }: Copy<ReconcileSource | undefined>,
     bytes: Uint8Array | undefined,
   ): void {
     const { epoch, seq, kind, checksum } = version
@@ -286,14 +286,14 @@ export class Merge implements MergeTarget {
           highest((head) => head.commitSeq),
         ) as Seq,
       },
-      windows: mergeWindows(windows),
+      windows: reconcileWindows(windows),
     })
     this.services.when(token, (later) => {
       if (!this.current(run)) return
       const events = { extent: extent.id, epoch: this.state.epoch, takenBlocks: taken, olderBlocks: older }
-      later.event('warn', 'extent-merged', events)
+      later.event('warn', 'extent-reconciled', events)
       this.done = true
-      this.owner.onMerged(later)
+      this.owner.onReconciled(later)
     })
   }
 }

@@ -3,16 +3,16 @@ import type { Context, LeafVersions, Link } from '../machine.ts'
 import type { PrimaryState } from './primary-state.ts'
 
 /** How far a source of a reconciliation is. */
-export type MergePhase = 'closed' | 'reading' | 'ready'
+export type ReconcilePhase = 'closed' | 'reading' | 'ready'
 
 /** What a source reports to the reconciliation that it is a part of. */
-export interface MergeTarget {
+export interface ReconcileTarget {
   readonly state: PrimaryState
   /** A source may have become ready. */
   onReady(ctx: Context): void
   /** Versions of leaves arrived. */
   onLeaves(ctx: Context): void
-  onClosed(ctx: Context, source: MergeSource, promised?: number): void
+  onClosed(ctx: Context, source: ReconcileSource, promised?: number): void
 }
 
 type Refusal = { epoch: number; gen: number; reason: string; promised?: number }
@@ -26,9 +26,9 @@ type Refusal = { epoch: number; gen: number; reason: string; promised?: number }
  * It is opened like any stream: from its promise on no other primary changes what it holds, and what it reports stays
  * true.
  */
-export class MergeSource {
+export class ReconcileSource {
   readonly store: StoreId
-  private readonly merge: MergeTarget
+  private readonly target: ReconcileTarget
   link: Link | undefined
   gen = 0
   private openedAt: Millis = Number.NEGATIVE_INFINITY
@@ -38,23 +38,23 @@ export class MergeSource {
   /** Versions of requested leaves that have arrived. */
   readonly leaves = new Map<number, LeafVersions['versions']>()
 
-  constructor(store: StoreId, merge: MergeTarget) {
+  constructor(store: StoreId, target: ReconcileTarget) {
     this.store = store
-    this.merge = merge
+    this.target = target
   }
 
   get ready(): boolean {
     return this.opened !== undefined && this.windows !== undefined
   }
 
-  get phase(): MergePhase {
+  get phase(): ReconcilePhase {
     return this.ready ? 'ready' : this.link === undefined ? 'closed' : 'reading'
   }
 
   /** Opens the source where it is closed and connected. While a link stands an OPEN is not lost. */
   maintain(ctx: Context): void {
     if (this.link !== undefined) return
-    const { links, self } = this.merge.state.services
+    const { links, self } = this.target.state.services
     const link = links.dialed(this.store)
     const counter = link === undefined ? undefined : links.counterOf(link)
     // A store that does not know the extent yet refuses: the request is repeated at the next tick.
@@ -72,7 +72,7 @@ export class MergeSource {
   }
 
   private get stream() {
-    const { extent, epoch } = this.merge.state
+    const { extent, epoch } = this.target.state
     return { extent: extent.id, epoch, gen: this.gen }
   }
 
@@ -81,7 +81,7 @@ export class MergeSource {
   }
 
   private current(link: Link, message: { epoch: number; gen: number }): boolean {
-    return this.link === link && this.gen === message.gen && this.merge.state.epoch === message.epoch
+    return this.link === link && this.gen === message.gen && this.target.state.epoch === message.epoch
   }
 
   /** What it reported is void: another incarnation of the store may respond next. */
@@ -102,11 +102,11 @@ export class MergeSource {
   onWindows(ctx: Context, link: Link, message: Windows): void {
     if (!this.current(link, message) || this.opened === undefined) return
     this.windows = message.windows
-    this.merge.onReady(ctx)
+    this.target.onReady(ctx)
   }
 
   onRefused(ctx: Context, link: Link, message: Refusal): void {
-    if (this.current(link, message)) this.merge.onClosed(ctx, this, message.promised)
+    if (this.current(link, message)) this.target.onClosed(ctx, this, message.promised)
   }
 
   askLeaves(ctx: Context, leaves: readonly number[]): void {
@@ -117,13 +117,13 @@ export class MergeSource {
   onVersions(ctx: Context, link: Link, message: Versions): void {
     if (!this.current(link, message)) return
     this.leaves.set(message.leaf, message.versions)
-    this.merge.onLeaves(ctx)
+    this.target.onLeaves(ctx)
   }
 
-  /** Requests the bytes of a block in exactly this version; `Merge.onFetched` gets the response. */
+  /** Requests the bytes of a block in exactly this version; `Reconciliation.onFetched` gets the response. */
   fetch(ctx: Context, block: BlockIndex, version: LeafVersions['versions'][number]): number {
     const request = ctx.token()
-    const { extent } = this.merge.state
+    const { extent } = this.target.state
     const { epoch: versionEpoch, seq: versionSeq } = version
     this.send(ctx, { type: 'fetch-block', request, extent: extent.id, block, versionEpoch, versionSeq })
     return request

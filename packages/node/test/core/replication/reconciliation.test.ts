@@ -42,8 +42,8 @@ function rot(world: World, store: string, block: number): void {
   world.host(store).disk.damaged.add(block)
 }
 
-/** Control names a store to merge what those hold that are left, and which all come back. */
-function merge(world: World, store: string, n: number, others: readonly string[] = STORES): void {
+/** Control names a store that reconciles the remaining stores, all of which return. */
+function reconcile(world: World, store: string, n: number, others: readonly string[] = STORES): void {
   for (const other of others) if (!world.host(other).up) world.start(other)
   const mark = { extent: EXTENT, epoch: n as Epoch, store: store as StoreId, acknowledged: false, changedAt: 1 }
   for (const host of world.hosts.values()) host.map.forced.set(EXTENT, { ...mark, merged: true })
@@ -66,7 +66,7 @@ function reads(world: World, store: string, block: number, n: number): { code: n
 
 function phases(world: World, store: string): string[] | undefined {
   const [status] = world.host(store).replication.describe()
-  return status?.merging?.map((source) => `${source.store} ${source.phase}`)
+  return status?.reconciling?.map((source) => `${source.store} ${source.phase}`)
 }
 
 const said = (world: World, store: string, what: string) =>
@@ -79,8 +79,8 @@ test('amendment 11: of each block the highest version wins that any suspect stor
   drop(world, 'b', 1)
   drop(world, 'c', 300)
   drop(world, 'b', 300)
-  merge(world, 'b', 2)
-  assert.equal(said(world, 'b', 'extent-merged')[0]?.['takenBlocks'], 3)
+  reconcile(world, 'b', 2)
+  assert.equal(said(world, 'b', 'extent-reconciled')[0]?.['takenBlocks'], 3)
   assert.deepEqual(reads(world, 'b', 0, 2).bytes, blockOf(4))
   assert.deepEqual(reads(world, 'b', 1, 2).bytes, blockOf(2))
   assert.deepEqual(reads(world, 'b', 300, 2).bytes, blockOf(3))
@@ -101,8 +101,8 @@ test('amendment 11: a copy with a good checksum wins over a damaged one, of the 
   }
   rot(world, 'a', 0)
   rot(world, 'b', 1)
-  merge(world, 'b', 2)
-  assert.equal(said(world, 'b', 'extent-merged')[0]?.['olderBlocks'], 1)
+  reconcile(world, 'b', 2)
+  assert.equal(said(world, 'b', 'extent-reconciled')[0]?.['olderBlocks'], 1)
   assert.equal(world.versionAt('b', 0).seq, 2)
   assert.deepEqual(reads(world, 'b', 1, 2).bytes, blockOf(2))
   assert.ok(world.identical())
@@ -114,7 +114,7 @@ test('amendment 11: nothing is served before every suspect store has reported wh
   drop(world, 'b', 1)
   drop(world, 'c', 1)
   world.cut.add('a>b')
-  merge(world, 'b', 2)
+  reconcile(world, 'b', 2)
   world.pass(20_000)
   assert.deepEqual(reads(world, 'b', 1, 2).code, ERRORS.WAIT.number)
   assert.deepEqual(world.host('b').released, [])
@@ -124,14 +124,14 @@ test('amendment 11: nothing is served before every suspect store has reported wh
   assert.deepEqual(reads(world, 'b', 1, 2).bytes, blockOf(2))
 })
 
-test('amendment 11: a merge survives a restart of a source and of the primary itself', () => {
+test('amendment 11: a reconciliation survives a restart of a source and of the primary itself', () => {
   const world = allDown()
   drop(world, 'b', 1)
   drop(world, 'b', 300)
   let fetched = 0
   world.hold = (_from, _to, message) => message.type === 'fetched-block' && ++fetched > 1
-  merge(world, 'b', 2)
-  assert.equal(said(world, 'b', 'extent-merged').length, 0)
+  reconcile(world, 'b', 2)
+  assert.equal(said(world, 'b', 'extent-reconciled').length, 0)
   assert.deepEqual(phases(world, 'b'), ['b ready', 'a ready', 'c ready'])
   world.kill('a')
   world.hold = () => false
@@ -140,7 +140,7 @@ test('amendment 11: a merge survives a restart of a source and of the primary it
   world.publish()
   world.settle()
   world.pass(200)
-  assert.equal(said(world, 'b', 'extent-merged').length, 1)
+  assert.equal(said(world, 'b', 'extent-reconciled').length, 1)
   assert.equal(phases(world, 'b'), undefined)
   assert.ok(world.identical())
 
@@ -149,10 +149,10 @@ test('amendment 11: a merge survives a restart of a source and of the primary it
   drop(again, 'b', 300)
   fetched = 0
   again.hold = (_from, _to, message) => message.type === 'fetched-block' && ++fetched > 1
-  merge(again, 'b', 2)
+  reconcile(again, 'b', 2)
   again.kill('b')
   again.hold = () => false
-  merge(again, 'b', 3)
+  reconcile(again, 'b', 3)
   assert.deepEqual(reads(again, 'b', 300, 3).bytes, blockOf(3))
   assert.ok(again.identical())
 })
@@ -165,7 +165,7 @@ test('amendments 11 and 13: operations that any of the stores remembers are not 
     disk.windows.replace([])
     disk.sync()
   }
-  merge(world, 'b', 2)
+  reconcile(world, 'b', 2)
   const again = { ...write(300, 3, 30, { epoch: 2 as Epoch }) }
   const before = world.versionAt('b', 300)
   world.ask('b', again)
@@ -177,7 +177,7 @@ test('amendments 11 and 13: operations that any of the stores remembers are not 
 test('amendment 11: a block that is damaged on every store reads as damaged, not as zeroes', () => {
   const world = allDown()
   for (const store of STORES) rot(world, store, 1)
-  merge(world, 'b', 2)
+  reconcile(world, 'b', 2)
   assert.equal(reads(world, 'b', 1, 2).code, ERRORS.DAMAGED.number)
   assert.deepEqual(reads(world, 'b', 0, 2).bytes, blockOf(4))
 })
@@ -186,28 +186,28 @@ test('A2.8-4: a primary that has no version of a block whose copies are all dama
   const world = allDown()
   drop(world, 'b', 1)
   for (const store of ['a', 'c']) rot(world, store, 1)
-  merge(world, 'b', 2)
+  reconcile(world, 'b', 2)
   assert.deepEqual(
     world.host('b').released.map(({ reason }) => reason),
     ['behind'],
   )
 })
 
-test('amendment 11: a merge ends when a higher epoch was promised', () => {
+test('amendment 11: a reconciliation ends when a higher epoch was promised', () => {
   const world = allDown()
   world.cut.add('a>b')
-  merge(world, 'b', 2)
-  merge(world, 'c', 3, ['c'])
+  reconcile(world, 'b', 2)
+  reconcile(world, 'c', 3, ['c'])
   world.cut.clear()
   world.pass(200)
-  assert.equal(said(world, 'b', 'extent-merged').length, 0)
-  assert.equal(said(world, 'c', 'extent-merged').length, 1)
+  assert.equal(said(world, 'b', 'extent-reconciled').length, 0)
+  assert.equal(said(world, 'c', 'extent-reconciled').length, 1)
   assert.ok(world.identical())
 })
 
 // From the side of a store whose own copy loses, and of one that has the better copy.
-for (const merging of ['a', 'c']) {
-  test(`amendment 13: an operation that a better copy rolls back when ${merging} merges is done again when it is retried`, () => {
+for (const reconciler of ['a', 'c']) {
+  test(`amendment 13: an operation that a better copy rolls back when ${reconciler} reconciles is done again when it is retried`, () => {
     const world = active()
     // Only a has the first; b and c never heard of it and have a write of another epoch in its place.
     world.hold = (_from, _to, message) => message.type === 'replicate'
@@ -226,16 +226,16 @@ for (const merging of ['a', 'c']) {
       world.kill(store)
       world.host(store).trust = 'suspect'
     }
-    merge(world, merging, 3)
-    assert.deepEqual(reads(world, merging, 0, 3).bytes, blockOf(8))
+    reconcile(world, reconciler, 3)
+    assert.deepEqual(reads(world, reconciler, 0, 3).bytes, blockOf(8))
     for (const [request, writing, content] of [
       [9001, kept, 8],
       [9002, rolledBack, 9],
     ] as const) {
-      world.ask(merging, { ...writing, request, epoch: 3 as Epoch })
+      world.ask(reconciler, { ...writing, request, epoch: 3 as Epoch })
       world.settle()
       assert.deepEqual(world.codes(request), [OK])
-      assert.deepEqual(reads(world, merging, 0, 3).bytes, blockOf(content))
+      assert.deepEqual(reads(world, reconciler, 0, 3).bytes, blockOf(content))
     }
   })
 }
@@ -245,7 +245,7 @@ test('A2.17-4: a replica whose making was dropped too, and which was made again,
   for (const block of [0, 1, 300]) drop(world, 'c', block)
   world.host('c').disk.exists = false
   world.cut.add('a>b')
-  merge(world, 'b', 2)
+  reconcile(world, 'b', 2)
   const holds = (store: string) => world.host(store).replication.holdsWhatCounts()
   assert.deepEqual([holds('a'), holds('c')], [true, false])
   world.cut.clear()

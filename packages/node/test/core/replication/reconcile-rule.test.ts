@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BLOCK_DATA, type BlockVersion, type Epoch, type Seq, type SessionId, type SessionWindow } from '@ashlar/proto'
-import { byVersion, type Copy, mergeWindows } from '../../../src/core/replication/merge-rule.ts'
+import { byVersion, type Copy, reconcileWindows } from '../../../src/core/replication/reconcile-rule.ts'
 
 const version = (epoch: number, seq: number): BlockVersion => ({
   epoch: epoch as Epoch,
@@ -39,7 +39,7 @@ const window = (
 ) => ({ session: 7 as SessionId, generation: 1, lowMark: 1, ...more, applied, cancelled }) as unknown as SessionWindow
 
 test('amendment 13: an operation that any store remembers is kept, unless it needs no response any more', () => {
-  const merged = mergeWindows([
+  const merged = reconcileWindows([
     window({ lowMark: 3 }, [
       [3, 30],
       [5, 50],
@@ -63,7 +63,7 @@ test('amendment 13: an operation that any store remembers is kept, unless it nee
 test('amendment 13: where one store applied an operation that another cancelled the later of the two counts', () => {
   const applied = (seq: number) => window({}, [[4, seq]])
   const cancelled = (seq: number) => window({}, [[4, seq]], [4])
-  assert.deepEqual(mergeWindows([applied(40), cancelled(41)]), [cancelled(41)])
-  assert.deepEqual(mergeWindows([cancelled(41), applied(40)]), [cancelled(41)])
-  assert.deepEqual(mergeWindows([cancelled(40), applied(41)]), [applied(41)])
+  assert.deepEqual(reconcileWindows([applied(40), cancelled(41)]), [cancelled(41)])
+  assert.deepEqual(reconcileWindows([cancelled(41), applied(40)]), [cancelled(41)])
+  assert.deepEqual(reconcileWindows([cancelled(40), applied(41)]), [applied(41)])
 })

@@ -42,7 +42,7 @@ export function copiesOf<Holder>(leaves: readonly HeldLeaf<Holder>[]): Map<Block
  * Dedupe windows of stores whose copies were reconciled (amendment 13): an operation that any of them remembers is in
  * the result. Where one has an operation as applied and another as cancelled, the later of the two counts, by seq.
  */
-export function mergeWindows(windows: readonly SessionWindow[]): SessionWindow[] {
+export function reconcileWindows(windows: readonly SessionWindow[]): SessionWindow[] {
   const sessions = new Map<SessionWindow['session'], SessionWindow[]>()
   for (const window of windows) sessions.set(window.session, [...(sessions.get(window.session) ?? []), window])
   return [...sessions].map(([session, known]) => {
