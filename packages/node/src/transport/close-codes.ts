@@ -3,7 +3,5 @@ export const CLOSE_NORMAL = 1000
 export const CLOSE_PROTOCOL_ERROR = 1002
 export const CLOSE_UNSUPPORTED = 1003
 export const CLOSE_POLICY = 1008
-/** Never sent: the connection ended without a close frame. */
-export const CLOSE_ABNORMAL = 1006
 /** A close frame carries at most 123 bytes of reason. */
 export const CLOSE_REASON_LENGTH = 120

@@ -25,7 +25,6 @@ import {
 import { WebSocket } from 'ws'
 import type { LinkPeer } from '../core/machine.ts'
 import {
-  CLOSE_ABNORMAL,
   CLOSE_NORMAL,
   CLOSE_POLICY,
   CLOSE_PROTOCOL_ERROR,
@@ -390,7 +389,8 @@ export class Connection {
 
   private onClose(code: number, reason: Buffer): void {
     if (this.state === 'ended') return
-    if (this.state === 'open' && code !== CLOSE_ABNORMAL) this.closedBy = 'other side'
+    // With any other code the other side refused something, and has dropped what it still had to send.
+    if (this.state === 'open' && code === CLOSE_NORMAL) this.closedBy = 'other side'
     this.leave(`closed by the other side (${code}${reason.length === 0 ? '' : `: ${reason.toString()}`})`)
     this.state = 'ended'
     // After the microtask of `down`, so that `ended` is the last event of a connection.

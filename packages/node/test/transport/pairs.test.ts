@@ -197,6 +197,18 @@ test('what the other side sent before it closed a link is let in, over both conn
   }
 })
 
+test('a connection that the other side refuses takes the link with it at once', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  await using node = await listening()
+  for (const refused of ['main', 'urgent'] as const) {
+    const { main, urgent, into } = await pairTo(node)
+    const [one, other] = refused === 'main' ? [main, urgent] : [urgent, main]
+    one.socket.close(1008, 'no link waits for this connection')
+    await node.recorder.down(into)
+    await other.closed
+  }
+})
+
 const OTHER_PEERS: readonly (readonly [what: string, changes: Partial<Welcome>])[] = [
   ['store', { store: newStore() }],
   ['start counter', { counter: 5 }],
