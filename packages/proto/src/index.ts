@@ -76,6 +76,7 @@ export {
   type Holder,
   type Incarnation,
   isHigher,
+  isMissing,
   type MapDelta,
   NO_INCARNATION,
   type NodeRecord,

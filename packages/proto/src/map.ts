@@ -1,4 +1,15 @@
-import type { ClusterId, Epoch, ExtentId, NodeName, Seq, SessionId, StoreId, VolumeId } from './ids.ts'
+import {
+  type ClusterId,
+  clusterGenerationOf,
+  type Epoch,
+  type ExtentId,
+  epochOf,
+  type NodeName,
+  type Seq,
+  type SessionId,
+  type StoreId,
+  type VolumeId,
+} from './ids.ts'
 import type { VolumeRange } from './tombstones.ts'
 import type { Bytes } from './units.ts'
 
@@ -79,9 +90,17 @@ export interface PrimaryRef {
 
 /**
  * Start counter of no incarnation: the store lost committed data and released the extent, and no other store can serve
- * it.
+ * it; or none of its stores was among those that the cluster was recovered from (`isMissing`).
  */
 export const NO_INCARNATION = 0
+
+/**
+ * True for an extent of which none of the stores was among those that the cluster was recovered from, until an operator forces
+ * a primary (A2.18-6): nothing has raised its epoch yet.
+ */
+export function isMissing({ primary, epoch }: Pick<ExtentRecord, 'primary' | 'epoch'>): boolean {
+  return primary.counter === NO_INCARNATION && epoch === epochOf(clusterGenerationOf(epoch), 1)
+}
 
 export interface ExtentRecord {
   readonly id: ExtentId

@@ -1,5 +1,4 @@
-import { crc32 } from 'node:zlib'
-import { Chance } from '../world/chance.ts'
+import { courseOf } from '../world/chance.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import type { World } from '../world/world.ts'
 import type { Nemesis } from './nemesis.ts'
@@ -19,7 +18,7 @@ export function lostTail(world: World, nemesis: Nemesis): void {
   nemesis.mend()
   world.setCalm(true)
   if (!world.runUntil(() => world.healed() || checkers.broken, WHOLE_MS) || checkers.broken) return
-  const chance = new Chance(options.seed ^ crc32('lost-tail'))
+  const chance = courseOf(options.seed, 'lost-tail')
   const node = chance.pick(nodes)
   const { disk } = node
   disk.rememberWrites()

@@ -1,10 +1,9 @@
-import { crc32 } from 'node:zlib'
 import { type ExtentId, type ExtentRecord, extentIndexOf, volumeOf } from '@ashlar/proto'
 import { BLOCK_BYTES } from '../options.ts'
 import { becomeReady } from '../phases.ts'
 import { controlOutlives } from '../wide/lasting-faults.ts'
 import { type ClientDriver, VOLUME_NAME } from '../workload/client-driver.ts'
-import { Chance } from '../world/chance.ts'
+import { type Chance, courseOf } from '../world/chance.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import type { World } from '../world/world.ts'
 import type { Nemesis } from './nemesis.ts'
@@ -27,7 +26,7 @@ export function owedCancel(world: World, nemesis: Nemesis): void {
   // Else the block may be in the hands of a call that waits, behind which nothing is sent.
   world.stopClients()
   if (!world.runUntil(() => world.atRest() || checkers.broken, WAIT_MS) || checkers.broken) return
-  const chance = new Chance(options.seed ^ crc32('owed-cancel'))
+  const chance = courseOf(options.seed, 'owed-cancel')
   const records = [...checkers.truth.map.extents.values()].filter((record) => hotBlockOf(world, record) !== undefined)
   if (records.length === 0) return
   const { id } = chance.pick(records)

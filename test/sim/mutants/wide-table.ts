@@ -53,4 +53,18 @@ if (this.pendingAdd !== undefined && this.health.failing(ctx, this.pendingAdd) !
       { room: 'packages/node/src/core/replication', in: 'enoughWithout', find: 'assigned - 1', replace: 'assigned' },
     ],
   },
+  {
+    name: 'missing-looks-forced',
+    rule: 'A2.18-6',
+    wrong: 'A missing extent of a recovered cluster is marked as after a forced promotion, so that none has an effect.',
+    wide: true,
+    edits: [
+      {
+        room: 'packages/node/src/core/control/commands',
+        in: 'recoverCommands',
+        find: "certainty === 'uncertain'",
+        replace: "certainty === 'uncertain' || certainty === 'missing'",
+      },
+    ],
+  },
 ]

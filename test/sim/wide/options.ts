@@ -1,7 +1,6 @@
-import { crc32 } from 'node:zlib'
 import { FEATURE_LEVEL, LIMITS } from '@ashlar/proto'
 import { BLOCK_BYTES, type FaultName, optionsOf, type SimulationOptions } from '../options.ts'
-import { Chance } from '../world/chance.ts'
+import { type Chance, shareOf } from '../world/chance.ts'
 import { WIDE_FAULTS, WIDE_PHASES, type WideFaultName, type WidePhaseName } from './shares.ts'
 
 /** Some options drawn again, from a source that nothing else draws from. */
@@ -41,7 +40,7 @@ const OWN_IMAGE: readonly FaultName[] = ['drop-records', 'distrust', 'store-back
  */
 export function wideOptionsOf(seed: number, voters?: number): SimulationOptions {
   let options = optionsOf(seed, voters)
-  for (const [name, redraw] of Object.entries(REDRAWS)) options = redraw(options, sourceOf(seed, name))
+  for (const [name, redraw] of Object.entries(REDRAWS)) options = redraw(options, shareOf(seed, name))
   const faults = namesOf<WideFaultName>(seed, WIDE_FAULTS)
   const phases = namesOf<WidePhaseName>(seed, WIDE_PHASES)
   const all = [...options.faults, ...faults]
@@ -49,13 +48,8 @@ export function wideOptionsOf(seed: number, voters?: number): SimulationOptions 
   return { ...options, wide: true, faults: possible, phases }
 }
 
-/** A source of chance that belongs to this name alone. */
-function sourceOf(seed: number, name: string): Chance {
-  return new Chance(seed ^ crc32(name))
-}
-
 function namesOf<Name extends string>(seed: number, shares: Readonly<Record<string, number>>): Name[] {
-  const names = Object.entries(shares).filter(([name, share]) => sourceOf(seed, name).happens(share))
+  const names = Object.entries(shares).filter(([name, share]) => shareOf(seed, name).happens(share))
   return names.map(([name]) => name as Name)
 }
 

@@ -1,6 +1,5 @@
-import { crc32 } from 'node:zlib'
 import { type LogEntry, NO_LOG_MARK } from '@ashlar/node/core'
-import { type AdminCommand, type ClusterId, type ExtentRecord, type Voter, volumeOf } from '@ashlar/proto'
+import { type AdminCommand, type ClusterId, type ExtentRecord, isMissing, type Voter, volumeOf } from '@ashlar/proto'
 import { newClusterId } from '../../../packages/node/src/core/bootstrap/cluster-id.ts'
 import {
   type RebuiltMap,
@@ -10,7 +9,7 @@ import {
 } from '../../../packages/node/src/core/control/index.ts'
 import { HEALING_MS } from '../phases.ts'
 import { VOLUME_NAME } from '../workload/client-driver.ts'
-import { Chance } from '../world/chance.ts'
+import { type Chance, courseOf } from '../world/chance.ts'
 import type { NodeHost } from '../world/node-host.ts'
 import { World } from '../world/world.ts'
 import { controlOutlives } from './lasting-faults.ts'
@@ -30,7 +29,7 @@ const STRANGERS_MS = 4000
  */
 export function recoverCluster(world: World, trace?: (line: string) => void): World | undefined {
   const { checkers, options } = world
-  const chance = new Chance(options.seed ^ crc32('recovery'))
+  const chance = courseOf(options.seed, 'recovery')
   if (chance.happens(0.5)) world.runUntil(() => checkers.broken, chance.between(0, 3000))
   else world.runUntil(() => checkers.broken || world.healed(), HEALING_MS)
   const left = whoIsLeft(world, chance)
@@ -40,7 +39,10 @@ export function recoverCluster(world: World, trace?: (line: string) => void): Wo
   return begin(world, left, chance, trace)
 }
 
-/** Nodes with a minority of the voters, in any order, among which are good replicas of all extents. */
+/**
+ * Nodes with a minority of the voters, in any order, among which are good replicas of all extents, or in half of the
+ * seeds at least of the last one: behind that none is known, and those before it that have none are missing (A2.18-6).
+ */
 function whoIsLeft(world: World, chance: Chance): NodeHost[] | undefined {
   const { nodes, checkers } = world
   const left: NodeHost[] = []
@@ -57,10 +59,9 @@ function whoIsLeft(world: World, chance: Chance): NodeHost[] | undefined {
       const known = replicas.get(id)?.head.record
       return known?.assigned.includes(store) === true && assigned.includes(store)
     })
-  const { extents } = checkers.truth.map
-  return left.length > 0 && nodes.every(isGood) && extents.size > 0 && [...extents.values()].every(isKnown)
-    ? left
-    : undefined
+  const extents = [...checkers.truth.map.extents.values()].sort((a, b) => a.id - b.id)
+  const needed = chance.happens(0.5) ? extents : extents.slice(-1)
+  return left.length > 0 && nodes.every(isGood) && needed.length > 0 && needed.every(isKnown) ? left : undefined
 }
 
 /** One of those that are left may have fallen behind; then all processes end. */
@@ -148,7 +149,10 @@ function bringBack(world: World, next: World, left: readonly NodeHost[], chance:
   }
 }
 
-/** An operator declares the absent stores lost, and accepts the losses, until the cluster needs neither. */
+/**
+ * An operator declares the absent stores lost, forces a primary of each missing extent and accepts the losses, until the
+ * cluster needs none of this.
+ */
 function serve(next: World): void {
   const { checkers, clock, nodes, disks } = next
   const { map } = checkers.truth
@@ -156,10 +160,15 @@ function serve(next: World): void {
   const command = (asked: AdminCommand): void => nodes.find(({ up }) => up)?.process?.admin(asked, () => {})
   const absent = () => [...map.nodes.values()].filter(({ store }) => !disks.has(store) && !map.gone.has(store))
   const unaccepted = () => [...map.forced.values()].some(({ acknowledged }) => !acknowledged)
-  const needed = (): boolean => absent().length > 0 || unaccepted()
+  const missing = () => [...map.extents.values()].filter(isMissing)
+  const needed = (): boolean => absent().length > 0 || missing().length > 0 || unaccepted()
   while (needed() && clock.now < until && !checkers.broken) {
     next.runUntil(() => checkers.broken, LOOK_MS)
     for (const { store } of absent()) command({ do: 'lose-store', store })
+    for (const { id, assigned } of missing()) {
+      const up = assigned.find((store) => map.nodes.get(store)?.state === 'up')
+      if (up !== undefined) command({ do: 'force-primary', extent: id, store: up })
+    }
     if (unaccepted()) command({ do: 'acknowledge-loss', name: VOLUME_NAME })
   }
   if (needed() && !checkers.broken)

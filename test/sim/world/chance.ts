@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import { Prng } from '@ashlar/node/core'
 
 /** A seeded source of chance with the questions that a simulation asks. Two sources with one seed give the same answers. */
@@ -57,4 +58,17 @@ export class Chance {
   seed(): number {
     return Math.floor(this.next() * 4294967296)
   }
+}
+
+/** Whether an option, a fault or a phase of this name is on in a seed, and what an option is drawn as. */
+export function shareOf(seed: number, name: string): Chance {
+  return new Chance(seed ^ crc32(name))
+}
+
+/**
+ * What happens in a phase of this name. It is another source than `shareOf`: in seeds that have the phase the first
+ * draw of that one is known to be small, and what is drawn first would always come out the same.
+ */
+export function courseOf(seed: number, name: string): Chance {
+  return new Chance(seed ^ crc32(`${name}: its course`))
 }

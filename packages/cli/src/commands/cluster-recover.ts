@@ -106,6 +106,8 @@ function next({ uncertain, missing }: ClusterRecovery): string[] {
     'restart gateways and programs that were connected before: they belong to the old cluster',
     'ashlar node ls; ashlar node lost NODE for each that never comes back',
   ]
+  if (missing.length > 0)
+    steps.push('ashlar extent force-primary EXTENT --node NODE for each missing extent: nothing else makes it served')
   if (uncertain.length + missing.length > 0)
     steps.push('ashlar explain volume NAME, and ashlar volume acknowledge-loss NAME to end the warning')
   return steps

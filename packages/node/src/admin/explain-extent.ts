@@ -1,4 +1,4 @@
-import { AshlarError, type ExtentId, NO_INCARNATION, type StoreId } from '@ashlar/proto'
+import { AshlarError, type ExtentId, isMissing, NO_INCARNATION, type StoreId } from '@ashlar/proto'
 import { awaitedToReconcile, nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
 import { type FetchPeer, requestLocal } from './peers.ts'
@@ -17,7 +17,8 @@ export async function explainExtent(view: NodeView, name: string, fetchPeer: Fet
   const [extents, locals] = await Promise.all([extentReports(view, volume, fetchPeer), requestLocal(view, fetchPeer)])
   const extent = extents[Number(number)]
   if (extent === undefined) throw new AshlarError('NOT_FOUND', `volume ${volume} has no extent ${number}`)
-  const assigned = view.map.extents.get(extent.id as ExtentId)?.assigned ?? []
+  const record = view.map.extents.get(extent.id as ExtentId)
+  const assigned = record?.assigned ?? []
   const short = lowOnSpace(view, locals, assigned)
   return {
     kind: 'extent',
@@ -25,9 +26,13 @@ export async function explainExtent(view: NodeView, name: string, fetchPeer: Fet
     state: extent.state,
     problems: [...(extent.problem === '' ? [] : [extent.problem]), ...damageLines(extent), ...short],
     because: [
-      `${extent.primary} has been its primary since epoch ${extent.epoch}`,
-      ...forcedLines(view, extent.id as ExtentId),
-      ...extent.replicas.map((replica) => `the replica on ${replica.node} is ${describeStanding(replica)}`),
+      ...(record !== undefined && isMissing(record)
+        ? ['no node is known to have a replica of it that counts']
+        : [
+            `${extent.primary} has been its primary since epoch ${extent.epoch}`,
+            ...forcedLines(view, extent.id as ExtentId),
+            ...extent.replicas.map((replica) => `the replica on ${replica.node} is ${describeStanding(replica)}`),
+          ]),
       ...assigned
         .filter((store) => view.map.nodes.get(store)?.trust === 'suspect')
         .map((store) => `the store of ${nodeName(view.map, store)} is suspect: ${describeSuspicion(locals, store)}`),

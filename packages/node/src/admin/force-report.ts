@@ -1,6 +1,6 @@
 import type { ExtentId, ExtentRecord, MapCopy, StoreId, VolumeRecord } from '@ashlar/proto'
-import { extentIndexOf } from '@ashlar/proto'
-import { nodeName } from './health.ts'
+import { extentIndexOf, isMissing } from '@ashlar/proto'
+import { MISSING, nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
 import { type FetchPeer, heldExtent, type PeerResponses, requestLocalExtents } from './peers.ts'
 import type { ForceReport, LocalExtentResponse } from './schemas.ts'
@@ -55,6 +55,7 @@ function refusalsOf(map: MapCopy, record: ExtentRecord, store: StoreId): string[
 }
 
 function missingHolders(map: MapCopy, record: ExtentRecord): string {
+  if (isMissing(record)) return MISSING
   const holders = [...record.inSync, ...record.eligible].map((store) => nodeName(map, store))
   return `it has no primary: only ${holders.join(', ')} ${holders.length === 1 ? 'holds' : 'hold'} every acknowledged write`
 }
@@ -66,6 +67,10 @@ function mayBeLost(
   replica: Held,
   others: readonly Held[],
 ): string[] {
+  if (isMissing(record))
+    return [
+      `everything that was ever written to the extent and is not on ${replica.node}, which may hold nothing of it`,
+    ]
   const holders = [...record.inSync, ...record.eligible].map((store) => nodeName(map, store))
   const lines = [
     replica.lastSeq === null

@@ -3,6 +3,7 @@ import {
   type ExtentRecord,
   extentIndexOf,
   type ForcedPromotion,
+  isMissing,
   type MapCopy,
   NO_INCARNATION,
   type NodeRecord,
@@ -133,8 +134,12 @@ export function awaitedToReconcile(map: MapCopy, extent: ExtentRecord): StoreId[
   return (left ?? []).filter((store) => map.nodes.get(store)?.state === 'down')
 }
 
+/** Why an extent waits for an operator that `cluster recover` did not find (A2.18-6). */
+export const MISSING = 'none of its stores was among the directories that the cluster was recovered from'
+
 /** Why reads or writes of an extent wait, or undefined when they do not. */
 function blockedReason(map: MapCopy, volume: VolumeRecord, extent: ExtentRecord): Cause | undefined {
+  if (isMissing(extent)) return cause(MISSING)
   const primary = map.nodes.get(extent.primary.store)
   const name = nodeName(map, extent.primary.store)
   if (primary === undefined || primary.state === 'down') {

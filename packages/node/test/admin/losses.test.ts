@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { AshlarError, type Epoch, type ForcedPromotion, NO_INCARNATION } from '@ashlar/proto'
+import { AshlarError, type Epoch, epochOf, type ForcedPromotion, NO_INCARNATION } from '@ashlar/proto'
 import { extentRecord, GIB, nodeRecord, primaryStatus, replicaStatus, storeOf, volumeRecord } from './fake-view.ts'
 import { demo, FIRST, quietPeers, serve } from './served.ts'
 
@@ -182,7 +182,9 @@ describe('a volume whose extents got primaries by force', () => {
 
 describe('what only a person can end', () => {
   it('is reported of an extent whose primary lost acknowledged writes and has no replacement', async (t) => {
-    const gaveUp = extentRecord(1, 0, { primary: { store: storeOf(2), counter: NO_INCARNATION }, inSync: [storeOf(2)] })
+    const gaveUp = extentRecord(1, 0, {
+      ...{ primary: { store: storeOf(2), counter: NO_INCARNATION }, inSync: [storeOf(2)], epoch: 2 as Epoch },
+    })
     const call = await serve(t, demo({ extents: [gaveUp] }))
     const { state, problems, todo } = (await call('/v1/explain/extent/demo/0')).body
     assert.equal(state, 'unavailable')
@@ -193,6 +195,21 @@ describe('what only a person can end', () => {
     assert.ok(todo.includes('see what a forced promotion would lose: ashlar extent force-primary demo/0 --node n1'))
     const report = (await call(`${FORCE}/n1`)).body
     assert.equal(report.possible, true)
+  })
+
+  it('is reported of an extent that a recovery of the cluster did not find', async (t) => {
+    const missing = extentRecord(1, 0, {
+      ...{ primary: { store: storeOf(1), counter: NO_INCARNATION }, inSync: [storeOf(1)], epoch: epochOf(1, 1) },
+    })
+    const call = await serve(t, demo({ extents: [missing] }))
+    const { state, problems, because, todo } = (await call('/v1/explain/extent/demo/0')).body
+    assert.equal(state, 'unavailable')
+    assert.deepEqual(because, ['no node is known to have a replica of it that counts'])
+    assert.match(problems[0], /^none of its stores was among the directories that the cluster was recovered from/)
+    assert.ok(todo.includes('see what a forced promotion would lose: ashlar extent force-primary demo/0 --node n1'))
+    const report = (await call(`${FORCE}/n1`)).body
+    assert.deepEqual([report.possible, report.mayBeLost.length], [true, 1])
+    assert.match(report.mayBeLost[0], /^everything that was ever written to the extent and is not on n1/)
   })
 
   it('is reported of damaged blocks without a good copy', async (t) => {

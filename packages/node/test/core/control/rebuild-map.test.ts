@@ -135,7 +135,34 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     for (const n of [1, 2, 3]) register(state, n, [1, 2, 3])
     const lost = state.extents.get(extentId(VOLUME, 1)) ?? assert.fail('it has a record')
     assert.equal(lost.primary.counter, NO_INCARNATION)
-    assert.match(explainWaiting(state, lost).reason, /force a primary/)
+    assert.match(explainWaiting(state, lost).reason, /^none of its stores was among the directories .* force a primary/)
+  })
+
+  it('lets an operator force a primary of a missing extent, which may be the store that its record names', () => {
+    const record = headRecord()
+    const state = applied([1, 2, 3].map((n) => surviving(n, { 0: head(9, record), 2: head(1, record) })))
+    for (const n of [1, 2, 3]) register(state, n, [1, 2, 3])
+    const extent = extentId(VOLUME, 1)
+    applyCommand(state, { do: 'acknowledge-loss', name: 'disk' })
+    const named = state.extents.get(extent)?.primary.store ?? assert.fail('it has a record')
+    const command = { do: 'force-primary', extent, store: named, live: stores(1, 2, 3) } as const
+    assert.equal(applyCommand(state, command).code, 'OK')
+    const forced = state.extents.get(extent)
+    assert.deepEqual([forced?.primary, forced?.epoch], [{ store: named, counter: 8 }, epochOf(1, 2)])
+    assert.deepEqual(state.forced.get(extent)?.acknowledged, false, 'the warning begins with the promotion')
+    assertInvariants(state)
+  })
+
+  it('gives a missing extent as many replicas as its volume has, though fewer directories are left', () => {
+    const record = headRecord({ inSync: stores(1), assigned: stores(1, 2, 3) })
+    const elsewhere = headRecord({ inSync: stores(4), assigned: stores(4, 5, 6) })
+    const state = applied([surviving(1, { 0: head(9, record), 1: head(9, elsewhere), 3: head(1, record) })])
+    register(state, 1, [])
+    const assigned = [1, 2].map((index) => state.extents.get(extentId(VOLUME, index))?.assigned)
+    assert.deepEqual(assigned, [stores(1, 4, 5), stores(1, 2, 3)])
+    applyCommand(state, { do: 'lose-store', store: store(2), live: stores(1) })
+    register(state, 7, [1], 1)
+    assert.deepEqual(state.extents.get(extentId(VOLUME, 2))?.assigned, stores(1, 7, 3), 'another one takes its place')
   })
 
   it('knows volumes by name, size and generation, and gives no number of theirs again', () => {

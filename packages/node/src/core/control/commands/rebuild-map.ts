@@ -94,12 +94,13 @@ export function rebuildMap(stores: readonly SurvivingStore[]): RebuiltMap {
   const found = newestRecords(heads)
   const given = new Set(stores.map(({ store }) => store))
   const volumes = rebuildVolumes(stores, found)
+  const anyOfVolume = new Map([...found].map(([id, record]) => [volumeOf(id), record]))
   const extents = volumes.flatMap((volume) =>
     Array.from({ length: extentCount(volume) }, (_, index) => {
       const id = extentId(volume.id, index)
       const newest = found.get(id)
       return newest === undefined
-        ? missingExtent(id, generation, volume.replicas, stores)
+        ? missingExtent(id, generation, (anyOfVolume.get(volume.id) as HeadRecord).assigned, given, heads.get(id))
         : rebuildExtent(id, generation, newest, given, stores, heads)
     }),
   )
@@ -117,10 +118,9 @@ export function recoverCommands({ generation, featureLevel, nodes, volumes, exte
   ]
   for (let at = 0; at < extents.length; at += ENTRY_EXTENTS) {
     const part = extents.slice(at, at + ENTRY_EXTENTS)
-    // Without absent stores no new timeline begins: control reconciles what the suspect stores hold.
-    const lossy = part
-      .filter(({ certainty }) => certainty === 'uncertain' || certainty === 'missing')
-      .map(({ record }) => record.id)
+    // Without absent stores no new timeline begins: control reconciles what the suspect stores hold. Nor does one of a
+    // missing extent before an operator forces a primary, which the mark would make look done (A2.18-6).
+    const lossy = part.filter(({ certainty }) => certainty === 'uncertain').map(({ record }) => record.id)
     commands.push({
       do: 'recover',
       generation,
@@ -194,19 +194,25 @@ function rebuildExtent(
   const here = newest.assigned.filter((store) => given.has(store))
   const members = [newest.inSync, newest.eligible, here].map((set) => set.filter((store) => given.has(store)))
   const best = furthest(members.find((set) => set.length > 0) ?? [], heads.get(id) ?? [])
-  if (best === undefined) return { ...missingExtent(id, generation, newest.assigned.length, stores), counted, absent }
+  if (best === undefined)
+    return { ...missingExtent(id, generation, newest.assigned, given, heads.get(id)), counted, absent }
   const record = { ...fixed, primary: { store: best, counter: counterOf(stores, best) }, inSync: [best], eligible: [] }
   return { record, certainty: 'uncertain', counted, absent }
 }
 
-/** No given store has a replica: the extent waits until an operator forces a promotion. */
+/**
+ * No given store has a replica that may count: the extent waits until an operator forces a promotion (A2.18-6).
+ * `former`: as many stores as it has replicas, which fill up its assignments where fewer are given, since a set that is
+ * shorter than minInSync would never be served. Others take the places of absent stores.
+ */
 function missingExtent(
   id: ExtentId,
   generation: number,
-  replicas: number,
-  stores: readonly SurvivingStore[],
+  former: readonly StoreId[],
+  given: ReadonlySet<StoreId>,
+  held: readonly HeldHead[] = [],
 ): RebuiltExtent {
-  const assigned = stores.slice(0, replicas).map(({ store }) => store)
+  const assigned = [...new Set([...held.map(({ store }) => store), ...given, ...former])].slice(0, former.length)
   const [store] = assigned as [StoreId]
   const record = { id, revision: 1, epoch: epochOf(generation, 1), primary: { store, counter: NO_INCARNATION } }
   return {

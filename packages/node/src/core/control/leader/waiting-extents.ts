@@ -1,4 +1,4 @@
-import type { ExtentId, ExtentRecord, StoreId } from '@ashlar/proto'
+import { type ExtentId, type ExtentRecord, isMissing, type StoreId } from '@ashlar/proto'
 import {
   canBeReconciled,
   choosePrimary,
@@ -51,6 +51,13 @@ export function explainWaiting(state: MapState, record: ExtentRecord): WaitingEx
   const holders = [...record.inSync, ...record.eligible]
   const trusted = holders.filter((store) => isTrusted(state, store))
   const names = (stores: readonly StoreId[]) => stores.map((store) => nameOf(state, store)).join(', ')
+  if (isMissing(record))
+    return {
+      extent: record.id,
+      reason: 'none of its stores was among the directories that the cluster was recovered from: force a primary',
+      waitsFor: [],
+      all: false,
+    }
   if (gaveUp(record))
     return {
       extent: record.id,
