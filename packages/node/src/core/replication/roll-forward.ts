@@ -1,9 +1,11 @@
 import {
+  type Bytes,
   countsIn,
   type Epoch,
   type FetchedBlock,
   isHigher,
   LIMITS,
+  type Millis,
   type Opened,
   type Seq,
   type StoreId,
@@ -15,6 +17,19 @@ import { MemberState } from './member-state.ts'
 import type { OwnDisk } from './own-disk.ts'
 import type { PrimaryState } from './primary-state.ts'
 import type { OutStream } from './stream.ts'
+
+/**
+ * No change of the set and no stream proceeds while a primary waits for space, so that a member which dies meanwhile is found
+ * only at the end: it holds up the takeover for no longer than one that hangs (A2.8-10).
+ */
+const SPACE_WAIT_MS = TIMERS.slowMs
+
+/** A wait for space to stage a member's state. */
+interface Wait {
+  /** What was left without the part that this extent had taken: it was too little. */
+  readonly tooLittle: Bytes
+  readonly until: Millis
+}
 
 interface Parts {
   readonly state: PrimaryState
@@ -36,7 +51,7 @@ interface Parts {
  *
  *   idle ──OPENED of a member is higher──> learning ──it has all──> applying ──durable──> idle, all streams are opened again
  *     ^______ connection ended, no response ______|
- *     ^──another extent released space── waiting <──no space to stage it──┘
+ *     ^──more space, or a time─────────── waiting <──no space to stage it──┘
  *
  * It applies all at once, so that it is unchanged if it ends before. After START no member can be ahead.
  */
@@ -44,8 +59,7 @@ export class RollForward {
   private readonly parts: Parts
   private member: MemberState | undefined
   private applying = false
-  /** The release counter of the staging space when there was too little of it. */
-  private waitsFrom: number | undefined
+  private wait: Wait | undefined
 
   constructor(parts: Parts) {
     this.parts = parts
@@ -53,7 +67,7 @@ export class RollForward {
 
   /** Nothing else of the takeover proceeds meanwhile. */
   get busy(): boolean {
-    return this.member !== undefined || this.waitsFrom !== undefined
+    return this.member !== undefined || this.wait !== undefined
   }
 
   /** The member whose state is learned: messages from there go to it. */
@@ -136,7 +150,7 @@ export class RollForward {
     return this.member?.onFetched(ctx, message) === true
   }
 
-  /** A retry would fail in the same way until another extent releases space. */
+  /** A retry would fail in the same way until other extents use less. */
   onNoSpace(ctx: Context): void {
     const { member } = this
     const { state } = this.parts
@@ -144,12 +158,24 @@ export class RollForward {
     this.cancel(ctx)
     // Writes wait for an in-sync member only. An eligible store outside the set is retried with growing delays instead.
     const isNeeded = member !== undefined && state.record()?.inSync.includes(member.store) === true
-    if (isNeeded && staging.left < LIMITS.stagedPushBytes) this.waitsFrom = staging.releases
+    if (isNeeded && staging.left < LIMITS.stagedPushBytes)
+      this.wait = { tooLittle: staging.left, until: ctx.now + SPACE_WAIT_MS }
   }
 
   maintain(ctx: Context): void {
-    if (this.waitsFrom !== this.parts.state.services.staging.releases) this.waitsFrom = undefined
+    this.endWait(ctx)
     if (this.member !== undefined && !this.applying && ctx.now - this.member.heardAt > TIMERS.slowMs) this.cancel(ctx)
+  }
+
+  /** What another waiting extent took and gave back is no more space than there was. */
+  private endWait(ctx: Context): void {
+    const { state, streams } = this.parts
+    if (this.wait === undefined) return
+    const { tooLittle, until } = this.wait
+    if (state.services.staging.left <= tooLittle && ctx.now < until) return
+    this.wait = undefined
+    // All were closed meanwhile: none is slow on that account.
+    for (const stream of streams.values()) stream.restart(ctx)
   }
 
   onLinkDown(ctx: Context, link: Link): void {
@@ -168,7 +194,11 @@ export class RollForward {
     const { state, streams, evictions } = this.parts
     this.end()
     if (member === undefined) return
-    streams.get(member.store)?.reset(ctx)
+    for (const stream of streams.values()) {
+      if (stream.store === member.store) stream.reset(ctx)
+      // Closed since the state was requested: it is not slow on that account.
+      else stream.restart(ctx)
+    }
     // A kept store is not required: it must not delay the members again and again.
     if (state.record()?.inSync.includes(member.store) === false) evictions.note(ctx, member.store)
   }
@@ -178,6 +208,6 @@ export class RollForward {
     this.member?.staged.drop()
     this.member = undefined
     this.applying = false
-    this.waitsFrom = undefined
+    this.wait = undefined
   }
 }

@@ -7,8 +7,6 @@ const ENTRY_BYTES = 64
 /** Memory for the staged blocks of all replicas of a store, up to `LIMITS.stagedPushBytes`. */
 export class StagingSpace {
   private bytes: Bytes = 0
-  /** How often some extent released all of its space: an extent that lacks space waits until this rises. */
-  releases = 0
 
   get left(): Bytes {
     return LIMITS.stagedPushBytes - this.bytes
@@ -64,7 +62,6 @@ export class StagedPushes {
   }
 
   drop(): void {
-    if (this.bytes > 0) this.space.releases += 1
     this.space.release(this.bytes)
     this.bytes = 0
     this.blocks.clear()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ABSENT_VERSION, type BlockIndex, type Epoch, ERRORS, type StoreId } from '@ashlar/proto'
+import { ABSENT_VERSION, type BlockIndex, type Epoch, ERRORS, type StoreId, TIMERS } from '@ashlar/proto'
 import { active, name } from './active.ts'
 import type { World } from './kit.ts'
 import { blockOf, EXTENT, write } from './requests.ts'
@@ -107,6 +107,25 @@ test('amendment 26: a kept store that is ahead and whose reads hang does not del
   }
   const epochs = world.host('c').events.filter(({ what }) => what === 'extent-active')
   assert.equal(epochs.length, 1, 'a joins and c serves')
+})
+
+test('A2.8-10: a member that hangs while its state is read does not make the others slow', () => {
+  for (const minInSync of [1, 2]) {
+    const world = active({ minInSync })
+    world.hold = (_from, to, message) => message.type === 'replicate' && to === 'c'
+    world.ask('a', write(0, 1, 1))
+    world.settle()
+    world.hold = (from, to, message) => (from === 'c' && to === 'a') || (from === 'b' && message.type === 'versions')
+    name(world, 'c', { inSync: stores('a', 'b', 'c') })
+    world.pass(TIMERS.slowMs + 1000)
+    world.hold = (from) => from === 'b'
+    world.settle()
+    assert.deepEqual(
+      world.host('c').changes.map(({ inSync }) => inSync),
+      [stores('a', 'c')],
+    )
+    assert.deepEqual(world.host('c').released, [])
+  }
 })
 
 test('amendment 18: state that a primary takes over later does not make its disk look slow', () => {

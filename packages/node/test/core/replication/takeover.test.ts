@@ -1,16 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  ABSENT_VERSION,
-  type BlockIndex,
-  type Epoch,
-  ERRORS,
-  LIMITS,
-  type Seq,
-  type StoreId,
-  TIMERS,
-} from '@ashlar/proto'
-import { StagedPushes, type StagingSpace } from '../../../src/core/replication/staged-pushes.ts'
+import { ABSENT_VERSION, type Epoch, ERRORS, type StoreId, TIMERS } from '@ashlar/proto'
 import { active, lead } from './active.ts'
 import type { World } from './kit.ts'
 import { EXTENT, read, write } from './requests.ts'
@@ -44,32 +34,6 @@ test('amendment 26: a new primary takes over what a member is ahead by, and A2.8
   world.pass(1500)
   assert.ok(world.identical())
   assert.equal(world.versionAt('a', 1).seq, 0)
-})
-
-test("amendment 26: without space to stage a member's state a new primary tries again when another extent has released some", () => {
-  const world = active()
-  world.hold = (_from, to, message) => message.type === 'replicate' && to === 'c'
-  world.ask('a', write(0, 1, 1))
-  world.settle()
-  world.kill('a')
-  world.hold = () => false
-  world.settle()
-  const { staging } = world.host('c').replication as unknown as { staging: StagingSpace }
-  const other = new StagedPushes(staging)
-  const version = { epoch: 1 as Epoch, seq: 1 as Seq, kind: 1 as const, checksum: 0 }
-  const bytes = new Uint8Array(LIMITS.maxBlockBytes)
-  for (let block = 0; other.add({ block: block as BlockIndex, version, bytes }); block++);
-  const rest = new Uint8Array(staging.left - 1000)
-  assert.ok(other.add({ block: -1 as BlockIndex, version, bytes: rest }))
-  lead(world, 'c', ['b', 'c'])
-  world.pass(3000)
-  const count = (what: string) => world.host('c').events.filter((event) => event.what === what).length
-  assert.deepEqual([count('extent-rolls-forward'), count('extent-rolled-forward')], [1, 0])
-  other.drop()
-  world.pass(1000)
-  assert.deepEqual([count('extent-rolls-forward'), count('extent-rolled-forward')], [2, 1])
-  assert.ok(count('extent-active') > 0)
-  assert.equal(world.versionAt('c', 0).seq, 2)
 })
 
 test('A2.8-3: a new primary does not serve before every in-sync store has its state', () => {
