@@ -90,6 +90,11 @@ export class Extents {
     return this.byId.values()
   }
 
+  /** For an input that one of the busy ones waits for, in no order. */
+  get busyOnes(): Iterable<Extent> {
+    return this.busy
+  }
+
   /** The busy ones, in the order in which the store got them, so that the order of what they send is deterministic. */
   allBusy(): readonly Extent[] {
     return [...this.busy].sort((a, b) => a.order - b.order)

@@ -287,7 +287,7 @@ export class Replication implements MapListener {
 
   private onFetched(ctx: Context, message: FetchedBlock): void {
     // An extent that waits for a block is busy already.
-    for (const { repairs, primary } of this.extents.held.values())
+    for (const { repairs, primary } of this.extents.busyOnes)
       if ([repairs, primary?.reconciliation, primary?.forward].some((asked) => asked?.onFetched(ctx, message) === true))
         return
   }
