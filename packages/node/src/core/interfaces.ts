@@ -30,10 +30,8 @@ export interface ControlView {
 export interface MapListener {
   /** The map changed: extents whose records changed, and extents of removed volumes. */
   onMapChanged(ctx: Context, changed: readonly ExtentId[], removed: readonly ExtentId[]): void
-  /**
-   * Outcome of `requestChange`; the map already has the newest record. `committed`: exactly this change took effect.
-   */
-  onSetChanged(ctx: Context, change: SetChange, committed: boolean): void
+  /** Control responded to `requestChange`: the map has the newest record, which shows the outcome. */
+  onSetChanged(ctx: Context, change: SetChange): void
   /** Control responded to a release; the map shows the new primaries, if there are any. */
   onReleased(ctx: Context, extents: readonly { extent: ExtentId; epoch: Epoch }[]): void
   /**

@@ -35,8 +35,15 @@ export class AdminRelay {
   private lastRequest = 0
 
   /** `leader` undefined: no leader is known. `absence` then says why. */
-  ask(ctx: Context, requester: Requester, command: AdminCommand, leader: Link | undefined, absence: string): void {
-    if (leader === undefined) return answer(ctx, requester, refusal('NO_CONTROL', 'no control leader answers', absence))
+  ask(
+    ctx: Context,
+    requester: Requester,
+    command: AdminCommand,
+    leader: Link | undefined,
+    absence: () => string,
+  ): void {
+    if (leader === undefined)
+      return answer(ctx, requester, refusal('NO_CONTROL', 'no control leader answers', absence()))
     if (this.relayed.size >= RELAYED_COMMANDS)
       return answer(ctx, requester, refusal('BUSY', `${RELAYED_COMMANDS} commands wait for control`, 'try again later'))
     const relayed: Relayed = { requester, command, askedAt: ctx.now, link: undefined, sentBefore: false }

@@ -181,7 +181,7 @@ export class ControlAgent implements ControlView {
   }
 
   private ask(ctx: Context, requester: Requester, command: AdminCommand): void {
-    this.relay.ask(ctx, requester, command, this.findLeader(), this.absence())
+    this.relay.ask(ctx, requester, command, this.findLeader(), () => this.absence())
   }
 
   /** Sends the requests of this step, and its map changes to watchers. */
@@ -390,8 +390,7 @@ export class ControlAgent implements ControlView {
   }
 
   private reportOutcomes(ctx: Context): void {
-    for (const { change, committed } of this.sets.takeSettled(this.map))
-      this.listener?.onSetChanged(ctx, change, committed)
+    for (const change of this.sets.takeSettled(this.map)) this.listener?.onSetChanged(ctx, change)
     if (this.sets.aheadOfMap) this.mapMissing = true
     // The map changes of a release precede its response, so the map has them unless it has a gap.
     const released = this.mapMissing ? [] : this.releases.takeAnswered()

@@ -1,5 +1,4 @@
 import {
-  ERRORS,
   type ExtentId,
   type MapCopy,
   type Millis,
@@ -10,13 +9,6 @@ import {
 } from '@ashlar/proto'
 import type { Context, Link } from '../machine.ts'
 
-/** Outcome of one change. */
-export interface SetOutcome {
-  readonly change: SetChange
-  /** Exactly this change took effect. */
-  readonly committed: boolean
-}
-
 interface Batch {
   readonly request: number
   /** Changes without a response. */
@@ -26,7 +18,7 @@ interface Batch {
 }
 
 interface AnsweredChange {
-  readonly outcome: SetOutcome
+  readonly change: SetChange
   /** Revision of the record in the response; undefined if there is no such extent. */
   readonly revision: number | undefined
 }
@@ -73,24 +65,24 @@ export class SetRequests {
   onResponse(message: SetsChanged): void {
     const batch = this.batches.find((waiting) => waiting.request === message.request)
     if (batch === undefined) return
-    for (const { extent, code, record } of message.results) {
+    for (const { extent, record } of message.results) {
       const change = batch.changes.get(extent)
       if (change === undefined) continue
       batch.changes.delete(extent)
-      this.answered.push({ outcome: { change, committed: code === ERRORS.OK.number }, revision: record?.revision })
+      this.answered.push({ change, revision: record?.revision })
     }
     if (batch.changes.size === 0) this.batches = this.batches.filter((waiting) => waiting !== batch)
   }
 
-  /** Takes the outcomes that the map already shows. */
-  takeSettled(map: MapCopy): SetOutcome[] {
-    const shows = ({ outcome, revision }: AnsweredChange) => {
-      const known = map.extents.get(outcome.change.extent)?.revision
+  /** Takes the changes whose outcomes the map already shows. */
+  takeSettled(map: MapCopy): SetChange[] {
+    const shows = ({ change, revision }: AnsweredChange) => {
+      const known = map.extents.get(change.extent)?.revision
       return revision === undefined || known === undefined || known >= revision
     }
     const settled = this.answered.filter(shows)
     if (settled.length > 0) this.answered = this.answered.filter((answered) => !shows(answered))
-    return settled.map(({ outcome }) => outcome)
+    return settled.map(({ change }) => change)
   }
 
   /** True while control decided something that this node's map does not show yet. */

@@ -28,7 +28,7 @@ export class AgentRig {
   readonly agent: ControlAgent
   readonly changed: ExtentId[][] = []
   readonly releasesAnswered: { extent: ExtentId; epoch: Epoch }[] = []
-  readonly outcomes: { change: SetChange; committed: boolean; revisionShown: number | undefined }[] = []
+  readonly outcomes: { change: SetChange; revisionShown: number | undefined }[] = []
   /** The dialed link to the leader; undefined while there is none. */
   link: Link | undefined = LEADER
   holdsWhatCounts = true
@@ -60,8 +60,8 @@ export class AgentRig {
       holdsWhatCounts: () => this.holdsWhatCounts,
       onMapChanged: (_ctx, changed) => this.changed.push([...changed]),
       onReleased: (_ctx, extents) => this.releasesAnswered.push(...extents),
-      onSetChanged: (_ctx, change, committed) =>
-        this.outcomes.push({ change, committed, revisionShown: this.agent.map.extents.get(change.extent)?.revision }),
+      onSetChanged: (_ctx, change) =>
+        this.outcomes.push({ change, revisionShown: this.agent.map.extents.get(change.extent)?.revision }),
     })
   }
 

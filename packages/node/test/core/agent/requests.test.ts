@@ -63,14 +63,14 @@ describe('changes of in-sync sets', () => {
     assert.deepEqual(rig.outcomes, [])
     rig.giveMap()
     assert.deepEqual(
-      rig.outcomes.map(({ committed, revisionShown }) => ({ committed, revisionShown })),
-      [{ committed: true, revisionShown: record.revision }],
+      rig.outcomes.map(({ revisionShown }) => revisionShown),
+      [record.revision],
     )
     rig.receive({ type: 'sets-changed', request, results: [{ extent: EXTENT, code: OK, record }] })
     assert.equal(rig.outcomes.length, 1, 'told once')
   })
 
-  it('a refusal is told as one, and the rest of a request is answered later', () => {
+  it('a refusal is told too, and the rest of a request is answered later', () => {
     const { rig, change } = withVolume()
     const other = { ...change, extent: (EXTENT + 1) as ExtentId }
     const { request } = only(
@@ -83,8 +83,8 @@ describe('changes of in-sync sets', () => {
     const record = rig.leader.record()
     rig.receive({ type: 'sets-changed', request, results: [{ extent: EXTENT, code: ERRORS.CONFLICT.number, record }] })
     assert.deepEqual(
-      rig.outcomes.map((outcome) => outcome.committed),
-      [false],
+      rig.outcomes.map((outcome) => outcome.change),
+      [change],
     )
     const again = rig.pass(TIMERS.controlRetryMs).filter((message) => message.type === 'change-sets')
     assert.deepEqual(only(again, 'change-sets').changes, [other])
