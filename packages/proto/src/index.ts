@@ -49,6 +49,7 @@ export {
   type Seq,
   type SessionId,
   type StoreId,
+  uuidOfHex,
   type VolumeId,
   volumeOf,
 } from './ids.ts'

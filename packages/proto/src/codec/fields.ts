@@ -14,6 +14,7 @@ import {
   type Seq,
   type SessionId,
   type StoreId,
+  uuidOfHex,
   type VolumeId,
 } from '@ashlar/proto'
 import { type ByteReader, type ByteWriter, badFrame } from './bytes.ts'
@@ -163,8 +164,7 @@ export function uuidBytes(value: unknown): Uint8Array {
 
 export function uuidOf(bytes: Uint8Array): string {
   if (bytes.length !== UUID_BYTES) throw badFrame(`an id must have ${UUID_BYTES} bytes, not ${bytes.length}`)
-  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  return uuidOfHex(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex'))
 }
 
 export function writeUuid(to: ByteWriter, value: string): void {

@@ -1,4 +1,4 @@
-import type { ClusterId, StoreId } from '@ashlar/proto'
+import { type ClusterId, type StoreId, uuidOfHex } from '@ashlar/proto'
 
 /**
  * A new cluster's id: a version 4 UUID from the store's id and this process's random numbers. The store's id makes it
@@ -10,8 +10,5 @@ export function newClusterId(store: StoreId, random: () => number): ClusterId {
   )
   nibbles[12] = '4'
   nibbles[16] = '89ab'[Number.parseInt(nibbles[16] ?? '0', 16) % 4] ?? '8'
-  const text = nibbles.join('')
-  return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join(
-    '-',
-  ) as ClusterId
+  return uuidOfHex(nibbles.join('')) as ClusterId
 }

@@ -1,3 +1,5 @@
+import { uuidOfHex } from '@ashlar/proto'
+
 /** Bytes of a UUID. */
 export const UUID_BYTES = 16
 
@@ -7,6 +9,5 @@ export function writeUuid(bytes: Buffer, uuid: string, at: number): void {
 
 /** The UUID in 16 bytes from `at` on, as text. */
 export function uuidAt(bytes: Buffer, at: number): string {
-  const hex = bytes.toString('hex', at, at + UUID_BYTES)
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+  return uuidOfHex(bytes.toString('hex', at, at + UUID_BYTES))
 }
