@@ -23,6 +23,12 @@ function describeNode(node: NodeDetailsResponse): string {
     ['Node', node.id],
     ['State', node.state],
     ['Ready', node.reason === '' ? ready : `${ready}: ${node.reason}`],
+    ...(node.whyDown == null
+      ? []
+      : ([
+          ['Down because', node.whyDown.because.length === 0 ? 'its peers saw nothing of it' : node.whyDown.because],
+          ['To do', node.whyDown.todo.length === 0 ? 'nothing' : node.whyDown.todo],
+        ] as const)),
     ['Store', `${node.store}, ${node.trust}, opened ${node.startCounter} times`],
     ['Address', node.address === '' ? 'none: another store took it over' : node.address],
     ['API', node.api],

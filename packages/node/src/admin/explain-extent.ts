@@ -7,7 +7,8 @@ import { extentReports } from './reports.ts'
 import type { ExplanationResponse, ExtentResponse } from './schemas.ts'
 import { howToFreeSpace, lowOnSpace } from './space.ts'
 import { describeSuspicion } from './suspicion.ts'
-import { declareLost, startDownNodes } from './todo.ts'
+import { declareLost } from './todo.ts'
+import { mendDownNodes } from './why-down.ts'
 
 export async function explainExtent(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationResponse> {
   const [, volume, number] = /^(.+)\/(\d+)$/.exec(name) ?? []
@@ -42,7 +43,7 @@ export async function explainExtent(view: NodeView, name: string, fetchPeer: Fet
       ...(extent.state === 'healthy'
         ? []
         : [
-            ...startDownNodes(view),
+            ...mendDownNodes(view, locals),
             ...declareAwaited(view, extent.id as ExtentId),
             ...forceAnother(view, name, extent.id as ExtentId),
           ]),

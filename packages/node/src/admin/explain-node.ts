@@ -7,7 +7,7 @@ import type { ExplanationResponse, LocalResponse } from './schemas.ts'
 import { explainScrub } from './scrub.ts'
 import { describeSpace, howToFreeSpace } from './space.ts'
 import { describeSuspicion } from './suspicion.ts'
-import { declareLost, startNode } from './todo.ts'
+import { declareLost } from './todo.ts'
 
 export async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationResponse> {
   const [node, locals] = await Promise.all([nodeReport(view, name, fetchPeer), requestLocal(view, fetchPeer)])
@@ -25,6 +25,7 @@ export async function explainNode(view: NodeView, name: string, fetchPeer: Fetch
     problems.push('it was declared permanently lost, and stays in the map while an extent has no other full copy')
   else if (node.state === 'down') problems.push('its lease ran out: control received no renewal from it')
   else if (node.reason !== '') problems.push(node.reason)
+  problems.push(...(node.whyDown?.because ?? []))
   problems.push(...controlRecovery(locals, store), ...controlDisk(locals, store))
   if (locals.get(store)?.answered === true) {
     const scrub = await explainScrub(node.api, fetchPeer)
@@ -47,7 +48,7 @@ export async function explainNode(view: NodeView, name: string, fetchPeer: Fetch
     because,
     waitsFor: [],
     todo: isDown
-      ? [startNode(view, node.id), declareLost(node.id)]
+      ? [...(node.whyDown?.todo ?? []), declareLost(node.id)]
       : node.ready === false
         ? [`read the log of ${node.id}`]
         : isShort

@@ -5,7 +5,7 @@ import { counted, unique } from './plurals.ts'
 import { volumeReport } from './reports.ts'
 import type { ExplanationResponse, VolumeResponse } from './schemas.ts'
 import { howToFreeSpace, lowOnSpace } from './space.ts'
-import { startDownNodes } from './todo.ts'
+import { mendDownNodes } from './why-down.ts'
 
 export async function explainVolume(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationResponse> {
   const [volume, locals] = await Promise.all([volumeReport(view, name, fetchPeer), requestLocal(view, fetchPeer)])
@@ -31,7 +31,7 @@ export async function explainVolume(view: NodeView, name: string, fetchPeer: Fet
     todo: [
       ...(volume.state === 'healthy'
         ? []
-        : [`ashlar extent ls ${name}`, ...startDownNodes(view), ...acknowledge(volume)]),
+        : [`ashlar extent ls ${name}`, ...mendDownNodes(view, locals), ...acknowledge(volume)]),
       ...howToFreeSpace(short),
     ],
   }

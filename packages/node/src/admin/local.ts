@@ -1,6 +1,8 @@
-import { FEATURE_LEVEL, type Voter } from '@ashlar/proto'
+import { errorCodeOf, FEATURE_LEVEL, type Voter } from '@ashlar/proto'
 import type { SpaceView } from '../storage/index.ts'
+import type { LinkStatus } from '../transport/index.ts'
 import type { NodeView } from './node-view.ts'
+import type { PeerResponse } from './peer-schema.ts'
 import type { LocalExtentResponse, LocalResponse, SpaceResponse } from './schemas.ts'
 
 /** What a node reports of itself alone, without requests to others. */
@@ -22,7 +24,32 @@ export function localResponse(view: NodeView): LocalResponse {
     suspicion: view.suspicion ?? null,
     space: spaceResponse(view.space),
     control: controlOf(view),
+    peers: peersOf(view),
   }
+}
+
+function peersOf(view: NodeView): PeerResponse[] {
+  const named = new Map([...view.map.nodes.values()].map(({ address, name }) => [address, name as string]))
+  return view.peers().map((status) => peerResponse(status, named.get(status.address)))
+}
+
+function peerResponse(status: LinkStatus, name: string | undefined): PeerResponse {
+  const { address, state, since, checkedAt, detail, peer, refusal, lastLink } = status
+  return {
+    ...{ address, node: name ?? peer?.name ?? null, state, since: momentOf(since), checkedAt: momentOf(checkedAt) },
+    ...{ detail, pid: peer?.pid ?? null },
+    refusal: refusal === undefined ? null : refusalResponse(refusal),
+    lastLink: lastLink === undefined ? null : { endedAt: momentOf(lastLink.endedAt), reason: lastLink.reason },
+  }
+}
+
+function refusalResponse({ at, by, code, words }: NonNullable<LinkStatus['refusal']>): PeerResponse['refusal'] {
+  const refusing = by === 'this side' ? ('this node' as const) : ('the peer' as const)
+  return { at: momentOf(at), by: refusing, code: errorCodeOf(code) ?? String(code), words }
+}
+
+function momentOf(milliseconds: number): string {
+  return new Date(milliseconds).toISOString()
 }
 
 function spaceResponse({ space, freeBytes, since, reserves }: SpaceView): SpaceResponse {

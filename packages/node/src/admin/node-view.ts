@@ -12,6 +12,7 @@ import type { InsecureListener } from '../config/index.ts'
 import type { RaftView } from '../core/raft/index.ts'
 import type { ExtentStatus } from '../core/replication/index.ts'
 import type { SpaceView } from '../storage/index.ts'
+import type { LinkStatus } from '../transport/index.ts'
 
 /** Whether the node can serve what it holds, and if not, what it waits for, as a sentence for operators. */
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string }
@@ -52,6 +53,8 @@ export interface NodeView {
   readonly space: SpaceView
   /** Whether frames of another store arrive at the moment: a silent node does not respond over HTTP either. */
   hears(store: StoreId): boolean
+  /** What this node last saw of each peer that it dials. */
+  peers(): readonly LinkStatus[]
   /** One for each extent that this store holds. */
   localExtents(): readonly ExtentStatus[]
   /**

@@ -37,6 +37,7 @@ import type {
   VolumeResponse,
 } from './schemas.ts'
 import { lowOnSpace, spaceOf } from './space.ts'
+import { sightsOf, whyDown } from './why-down.ts'
 
 /** Responses of the API, made of the map and of what the other nodes report of themselves. */
 
@@ -134,6 +135,7 @@ function nodeResponse(
     ...(held.get(node.store) ?? { primaries: 0, replicas: 0, inSync: 0 }),
     declaredLost: view.map.gone.has(node.store),
     space: spaceOf(locals, node.store),
+    whyDown: node.state === 'down' ? whyDown(view, node, sightsOf(view, locals, node)) : null,
   }
 }
 
@@ -179,6 +181,7 @@ export async function nodeReport(view: NodeView, id: string, fetchPeer: FetchPee
     pid: self?.pid ?? null,
     dataDir: self?.dataDir ?? null,
     labels: self?.labels ?? null,
+    seenBy: sightsOf(view, locals, node),
     volumes: heldVolumes(view, store, progressFrom(view, extents)),
   }
 }

@@ -1,6 +1,7 @@
 import { ERRORS, type ErrorCode, LIMITS, NAME_PATTERN, NAME_RULE, STORE_SPACES } from '@ashlar/proto'
 import { z } from 'zod'
 import { HEALTH_STATES } from './health.ts'
+import { peerSchema, sightSchema, whyDownSchema } from './peer-schema.ts'
 
 /** Schemas of the API. They validate requests, generate /openapi.json and give the command line its types. */
 
@@ -83,6 +84,7 @@ export const nodeSchema = z
       .default(false)
       .describe('An operator declared it permanently lost, and some extent still names it.'),
     space: spaceSchema.nullable().default(null).describe('Free space on its disk; null when the node did not respond.'),
+    whyDown: whyDownSchema.nullable().default(null).describe('Why it is down; null while it is not.'),
   })
   .meta({ id: 'Node' })
 
@@ -94,6 +96,7 @@ export const nodeDetailsSchema = nodeSchema
     pid: count.nullable(),
     dataDir: z.string().nullable(),
     labels: z.record(z.string(), z.string()).nullable().describe('Labels set by --label.'),
+    seenBy: sightSchema.array().default([]).describe('What each node that responded last saw of it.'),
     volumes: z.array(
       z.object({ name: z.string(), primaries: count, replicas: count, inSync: count, behindBlocks: count.nullable() }),
     ),
@@ -304,6 +307,7 @@ export const localSchema = z
       .default(null)
       .describe('Why the store is suspect, as found when it was opened; null when it is not.'),
     space: spaceSchema.nullable().default(null).describe('Free space on its disk.'),
+    peers: peerSchema.array().default([]).describe('What it last saw of each peer that it dials.'),
     control: localControlSchema.nullable().default(null).describe("Its part in control's log; null when it has none."),
   })
   .meta({ id: 'Local' })

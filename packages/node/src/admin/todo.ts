@@ -1,4 +1,3 @@
-import type { StoreId } from '@ashlar/proto'
 import type { NodeView } from './node-view.ts'
 
 /**
@@ -6,14 +5,9 @@ import type { NodeView } from './node-view.ts'
  * people paste it and tests run it.
  */
 
-export function startDownNodes(view: NodeView): string[] {
-  const down = [...view.map.nodes.values()].filter((node) => node.state === 'down' && holdsReplicas(view, node.store))
-  return down.map((node) => startNode(view, node.name))
-}
-
 export function startNode({ devDirectory }: NodeView, name: string): string {
   if (devDirectory === undefined)
-    return `start ${name} again with its data directory; if it does not start, its log says why`
+    return `start ${name} again over its data directory; if it does not start, its log says why`
   return `start ${name} again: ashlar dev start ${name} --data-dir ${quoted(devDirectory)}`
 }
 
@@ -24,9 +18,4 @@ export function declareLost(name: string): string {
 /** A path as one word of a shell. */
 export function quoted(path: string): string {
   return /^[\w./:@%+=,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
-}
-
-function holdsReplicas(view: NodeView, store: StoreId): boolean {
-  for (const extent of view.map.extents.values()) if (extent.assigned.includes(store)) return true
-  return false
 }

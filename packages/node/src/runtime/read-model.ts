@@ -20,6 +20,7 @@ import type { NodeMachine } from '../core/node-machine.ts'
 import type { RaftView } from '../core/raft/index.ts'
 import type { ExtentStatus } from '../core/replication/index.ts'
 import type { ReplicaStore, SpaceView } from '../storage/index.ts'
+import type { LinkStatus } from '../transport/index.ts'
 import type { ApiCalls } from './api-calls.ts'
 
 /** What a node is called and where it is, as its operator configured it. */
@@ -40,6 +41,8 @@ export interface RuntimeState {
   readonly hasFailed: boolean
   now(): Millis
   feed(input: Input): void
+  /** What the transport last saw of each peer. */
+  linkStatuses(): readonly LinkStatus[]
 }
 
 /** What the HTTP API reads of a node, over its machines and its store; built before the machines are. */
@@ -122,6 +125,20 @@ export class NodeReadModel implements NodeView {
 
   hears(store: StoreId): boolean {
     return this.runtime.machine?.links.hears(store, this.runtime.now()) === true
+  }
+
+  peers(): readonly LinkStatus[] {
+    return this.runtime.linkStatuses().map((status) => this.withSilence(status))
+  }
+
+  /** A link is up until its connection ends, and a process that is stopped ends none. */
+  private withSilence(status: LinkStatus): LinkStatus {
+    const { machine } = this.runtime
+    const store = status.peer?.store
+    if (status.state !== 'connected' || machine === undefined || store === undefined || this.hears(store)) return status
+    const now = Date.now()
+    const since = now - (this.runtime.now() - machine.links.lastFrame(store))
+    return { ...status, state: 'silent', since, checkedAt: now, detail: 'nothing was received over a link that is up' }
   }
 
   localExtents(): readonly ExtentStatus[] {

@@ -11,7 +11,7 @@ import {
   openControlLog,
   type ReplicaStore,
 } from '../storage/index.ts'
-import type { Transport, TransportEvents } from '../transport/index.ts'
+import type { LinkStatus, Transport, TransportEvents } from '../transport/index.ts'
 import { ApiCalls } from './api-calls.ts'
 import { NodeClock } from './node-clock.ts'
 import { Pump } from './pump.ts'
@@ -141,6 +141,10 @@ export class NodeRuntime implements RuntimeState, TransportEvents {
 
   now(): Millis {
     return this.clock.now()
+  }
+
+  linkStatuses(): readonly LinkStatus[] {
+    return this.transport?.linkStatuses() ?? []
   }
 
   /** Queues an input of the machines; dropped before they begin and after they end. */

@@ -9,14 +9,12 @@ import {
   type Refused,
   TIMERS,
   type Welcome,
-  type Write,
 } from '@ashlar/proto'
 import {
   CLIENT_MESSAGE_TYPES,
   connectionFault,
   decodeFrame,
   encodeFrame,
-  type FrameMemory,
   FrameQueue,
   HANDSHAKE_WIRE_VERSION,
   HELLO_MAX_BYTES,
@@ -31,49 +29,15 @@ import {
   CLOSE_REASON_LENGTH,
   CLOSE_UNSUPPORTED,
 } from './close-codes.ts'
+import type { ConnectionContext, ConnectionEvents, ConnectionOrigin } from './connection-ports.ts'
 import { separateDamagedWrites } from './damaged-writes.ts'
-import { helloOf, judgeHello, judgeWelcome, peerOf, welcomeOf } from './handshake.ts'
+import { helloOf, judgeHello, judgeWelcome, type OtherSide, otherSideOf, peerOf, welcomeOf } from './handshake.ts'
 import type { Lane } from './lanes.ts'
 import { Liveness } from './liveness.ts'
-import type { TransportCounters } from './metrics.ts'
-import {
-  type BlockSizeOf,
-  CLOSE_MS,
-  SOCKET_BYTES,
-  STALL_MS,
-  type TransportIdentity,
-  type TransportLogger,
-} from './options.ts'
+import { CLOSE_MS, SOCKET_BYTES, STALL_MS } from './options.ts'
 
-/** How a WebSocket came to be. */
-export interface ConnectionOrigin {
-  readonly direction: 'in' | 'out'
-  /** Address of the other side, for log messages. */
-  readonly remote: string
-  /** Its lane in a link of two, where the dialing side named one. */
-  readonly lane: Lane | undefined
-}
-
-export interface ConnectionContext {
-  readonly identity: () => TransportIdentity
-  readonly blockSizeOf: BlockSizeOf
-  readonly logger: TransportLogger
-  readonly counters: TransportCounters
-  readonly frameMemory: FrameMemory
-}
-
-/**
- * What a connection reports to the transport, which calls `establish` after `up` once the link is up. `down` follows each `up`
- * exactly once; `ended` comes last, exactly once.
- */
-export interface ConnectionEvents {
-  up(connection: Connection, peer: LinkPeer): void
-  down(connection: Connection): void
-  messages(connection: Connection, messages: readonly Message[]): void
-  /** A write whose payload does not match its checksums; it is left out of `messages`, and the link stays open. */
-  damagedWrites(connection: Connection, writes: readonly Write[]): void
-  ended(connection: Connection, reason: string): void
-}
+/** Message of the error of ws for an upgrade that takes longer than `handshakeTimeout`; it has no code. */
+const UPGRADE_TIMED_OUT = 'Opening handshake has timed out'
 
 /**
  * One WebSocket from its upgrade (or dial) to its end.
@@ -86,14 +50,22 @@ export class Connection {
   readonly lane: Lane | undefined
   /** Why the two sides do not fit; undefined when the handshake did not fail, or when the connection broke. */
   refusal: Refused | undefined
+  refusedBy: 'this side' | 'other side' | undefined
+  /** Code of the error of the system that ended it. */
+  errorCode: string | undefined
+  /** The other side did not complete the handshake in time. */
+  timedOut = false
+  /** The other side as its handshake described it, also where it was refused. */
+  otherSide: OtherSide | undefined
   /** The cluster of the other side, from its handshake. */
   cluster: ClusterId | undefined
   /** Which side closed it after all its messages; undefined before its end, and when messages in flight were lost. */
   closedBy: 'this side' | 'other side' | undefined
   readonly remote: string
   private readonly socket: WebSocket
+  private readonly origin: ConnectionOrigin
   private readonly context: ConnectionContext
-  private readonly events: ConnectionEvents
+  private readonly events: ConnectionEvents<Connection>
   private readonly queue: FrameQueue<Message> = new FrameQueue()
   private readonly handshakeTimer: NodeJS.Timeout
   private closeTimer: NodeJS.Timeout | undefined
@@ -105,14 +77,20 @@ export class Connection {
   private readonly liveness: Liveness = new Liveness()
   private watched = false
 
-  constructor(socket: WebSocket, origin: ConnectionOrigin, context: ConnectionContext, events: ConnectionEvents) {
+  constructor(
+    socket: WebSocket,
+    origin: ConnectionOrigin,
+    context: ConnectionContext,
+    events: ConnectionEvents<Connection>,
+  ) {
     this.socket = socket
+    this.origin = origin
     this.direction = origin.direction
     this.remote = origin.remote
     this.lane = origin.lane
     this.context = context
     this.events = events
-    this.handshakeTimer = setTimeout(() => this.cut('the handshake timed out'), TIMERS.handshakeMs)
+    this.handshakeTimer = setTimeout(() => this.endHandshake(), TIMERS.handshakeMs)
     socket.on('message', (data, isBinary) => this.onFrame(data as Buffer, isBinary))
     socket.on('error', (error) => this.onError(error))
     socket.on('close', (code, reason) => this.onClose(code, reason))
@@ -125,6 +103,11 @@ export class Connection {
   establish(watched: boolean): void {
     clearTimeout(this.handshakeTimer)
     this.watched = watched
+  }
+
+  /** False: nothing has answered the request for a connection. */
+  get wasAccepted(): boolean {
+    return this.direction === 'in' || this.origin.accepted?.() === true
   }
 
   /** As Transport.send. `besides`: bytes queued on the other connection of the link. */
@@ -181,7 +164,7 @@ export class Connection {
 
   /** Refuses a peer that passed the handshake but differs from the peer of the other connection of the link. */
   refuse(refusal: Refused): void {
-    this.failHandshake(refusal, refusal.message)
+    this.failHandshake(refusal, refusal.message, 'this side')
   }
 
   /** Ends the connection at once; its queue is lost. */
@@ -189,6 +172,11 @@ export class Connection {
     if (this.state === 'ended') return
     this.leave(reason)
     this.socket.terminate()
+  }
+
+  private endHandshake(): void {
+    this.timedOut = true
+    this.cut('the handshake timed out')
   }
 
   /** Called every STALL_CHECK_MS. */
@@ -313,29 +301,32 @@ export class Connection {
 
   private onHello(hello: Hello): void {
     const identity = this.context.identity()
+    this.otherSide = otherSideOf(hello)
     const refusal = judgeHello(identity, hello)
     if (refusal === undefined) {
       this.transmit([welcomeOf(identity, hello)])
       return this.open(peerOf(hello), hello.cluster)
     }
     this.transmit([refusal])
-    this.failHandshake(refusal, refusal.message)
+    this.failHandshake(refusal, refusal.message, 'this side')
   }
 
   private onWelcome(welcome: Welcome): void {
+    this.otherSide = otherSideOf(welcome)
     const problem = judgeWelcome(this.context.identity(), welcome)
     if (problem === undefined) this.open(peerOf(welcome), welcome.cluster)
-    else this.failHandshake(problem, problem.message)
+    else this.failHandshake(problem, problem.message, 'this side')
   }
 
   private onRefused(refusal: Refused): void {
     const code = errorCodeOf(refusal.code) ?? refusal.code
-    this.failHandshake(refusal, `refused by the other side: ${refusal.message} (${code})`)
+    this.failHandshake(refusal, `refused by the other side: ${refusal.message} (${code})`, 'other side')
   }
 
-  private failHandshake(refusal: Refused, reason: string): void {
+  private failHandshake(refusal: Refused, reason: string, by: 'this side' | 'other side'): void {
     this.context.counters.refusedHandshakes++
     this.refusal = refusal
+    this.refusedBy = by
     // For outgoing connections the dialer logs the reason, once and not at every attempt.
     if (this.direction === 'in') this.context.logger.warn({ remote: this.remote, reason }, 'handshake refused')
     this.leave(reason)
@@ -379,6 +370,9 @@ export class Connection {
 
   private onError(error: Error): void {
     const { code, message } = error as NodeJS.ErrnoException
+    this.errorCode ??= code
+    // ws has the same limit for the upgrade as the timer here, and may come first.
+    this.timedOut ||= message === UPGRADE_TIMED_OUT
     // ws reports violations of RFC 6455 here (an oversize frame, a bad opcode) and closes by itself.
     if (code?.startsWith('WS_ERR') && this.state !== 'leaving') {
       this.context.counters.badFrames++

@@ -27,6 +27,7 @@ export function helloOf(identity: TransportIdentity): Hello {
     address: identity.address,
     credential: new Uint8Array(0),
     level: FEATURE_LEVEL,
+    pid: process.pid,
   }
 }
 
@@ -41,7 +42,22 @@ export function welcomeOf(identity: TransportIdentity, hello: Hello): Welcome {
     name: identity.name,
     address: identity.address,
     level: FEATURE_LEVEL,
+    pid: process.pid,
   }
+}
+
+/** What a connection knows of the other side beside its `LinkPeer`: for reports only. */
+export interface OtherSide {
+  readonly name: string
+  /** Its advertised address. */
+  readonly address: string
+  /** Its process; undefined for older builds. */
+  readonly pid: number | undefined
+}
+
+/** The other side as it describes itself. */
+export function otherSideOf({ name, address, pid }: Hello | Welcome): OtherSide {
+  return { name, address, pid }
 }
 
 /** Why a hello is refused, or undefined. */

@@ -1,5 +1,6 @@
 import type { Message, Write } from '@ashlar/proto'
 import type { Link, LinkPeer } from '../core/machine.ts'
+import type { LinkStatus } from './link-status.ts'
 
 /**
  * The transport port of a node: connections to peers and clients, as links. Every transport passes
@@ -21,6 +22,8 @@ export interface Transport {
   flush(): void
   /** Closes one link after the messages sent before; `linkDown` follows, not from inside this call. */
   closeLink(link: Link, reason: string): void
+  /** What this node last saw of each peer that it dials: for reports only. */
+  linkStatuses(): readonly LinkStatus[]
   /** Closes the listener and every link; resolves when all are closed. */
   close(): Promise<void>
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { createConnection, type TcpNetConnectOpts } from 'node:net'
 import { RedialPause, TIMERS } from '@ashlar/proto'
 import { connectionFault, KEEPALIVE_MS } from '@ashlar/proto/codec'
 import { WebSocket } from 'ws'
@@ -20,8 +21,10 @@ interface Target {
 export interface DialerOptions {
   readonly logger: TransportLogger
   /** Makes the connection of a WebSocket that is being opened. */
-  readonly openConnection: (socket: WebSocket, address: string, lane: Lane) => Connection
+  readonly openConnection: (socket: WebSocket, address: string, lane: Lane, accepted: () => boolean) => Connection
   readonly onFailed: () => void
+  /** The address cannot be dialed at all. */
+  readonly onMalformed: (address: string, reason: string) => void
 }
 
 /** Keeps one outgoing connection to each address of a set; dials again after pauses that double, with jitter. */
@@ -89,6 +92,7 @@ export class WsDialer {
       connection = this.connect(target.address, { token: randomUUID(), urgent: false })
     } catch (error) {
       // A malformed address may come from another node: that is a failed dial, not a bug of this one.
+      this.options.onMalformed(target.address, connectionFault(error))
       this.fail(target, connectionFault(error))
       this.dialLater(target)
       return
@@ -98,12 +102,20 @@ export class WsDialer {
   }
 
   private connect(address: string, lane: Lane): Connection {
-    const socket = new WebSocket(`ws://${address}${pathOf(lane)}`, WS_DIAL_OPTIONS)
+    let accepted = false
+    // The path is the one of the request: to a socket it would be the name of a file.
+    const dial = (options: TcpNetConnectOpts) =>
+      createConnection({ ...options, path: undefined } as TcpNetConnectOpts).once('connect', () => {
+        accepted = true
+      })
+    const createTracked = dial as typeof createConnection
+    const options = { ...WS_DIAL_OPTIONS, createConnection: createTracked }
+    const socket = new WebSocket(`ws://${address}${pathOf(lane)}`, options)
     socket.once('upgrade', (response) => {
       response.socket.setKeepAlive(true, KEEPALIVE_MS)
       response.socket.setNoDelay(true)
     })
-    return this.options.openConnection(socket, address, lane)
+    return this.options.openConnection(socket, address, lane, () => accepted)
   }
 
   private dialLater(target: Target): void {

@@ -2,8 +2,11 @@ import { type Bytes, ERRORS, isUrgent, type Message, type Write } from '@ashlar/
 import { FrameMemory } from '@ashlar/proto/codec'
 import type { WebSocket } from 'ws'
 import type { Link, LinkPeer } from '../core/machine.ts'
-import { Connection, type ConnectionEvents, type ConnectionOrigin } from './connection.ts'
+import { STOPPING } from './close-codes.ts'
+import { Connection } from './connection.ts'
+import type { ConnectionEvents, ConnectionOrigin } from './connection-ports.ts'
 import { isFirstOfTwo, laneOf } from './lanes.ts'
+import { faultOf, type LinkStatus, LinkStatuses } from './link-status.ts'
 import { newCounters, type TransportCounters } from './metrics.ts'
 import { DEFAULT_MAX_CONNECTIONS, STALL_CHECK_MS, type WsTransportOptions } from './options.ts'
 import { type Carrier, Pairs } from './pairs.ts'
@@ -42,6 +45,7 @@ class WebSocketTransport implements WsTransport {
   /** Connections with messages queued since the last flush: those of urgent lanes, and the others. */
   private readonly unflushedUrgent: Set<Connection> = new Set()
   private readonly unflushed: Set<Connection> = new Set()
+  private readonly statuses = new LinkStatuses()
   private readonly wasUp: WeakSet<Connection> = new WeakSet()
   private listener: WsListener | undefined
   /** Kept, since a closed listener has no address. */
@@ -56,11 +60,12 @@ class WebSocketTransport implements WsTransport {
     this.events = events
     this.dialer = new WsDialer({
       logger: options.logger,
-      openConnection: (socket, address, lane) =>
-        this.openConnection(socket, { direction: 'out', remote: address, lane }),
+      openConnection: (socket, address, lane, accepted) =>
+        this.openConnection(socket, { direction: 'out', remote: address, lane, accepted }),
       onFailed: () => {
         this.counters.failedDials++
       },
+      onMalformed: (address, detail) => this.statuses.onFailed(address, { state: 'unreachable', detail }),
     })
   }
 
@@ -89,7 +94,13 @@ class WebSocketTransport implements WsTransport {
   }
 
   setDialed(addresses: readonly string[]): void {
-    if (this.closing === undefined) this.dialer.setDialed(addresses)
+    if (this.closing !== undefined) return
+    this.statuses.setDialed(addresses)
+    this.dialer.setDialed(addresses)
+  }
+
+  linkStatuses(): readonly LinkStatus[] {
+    return this.statuses.all()
   }
 
   send(link: Link, message: Message): 'queued' | 'full' | 'down' {
@@ -122,7 +133,7 @@ class WebSocketTransport implements WsTransport {
   private async shut(): Promise<void> {
     clearInterval(this.stallTimer)
     this.dialer.setDialed([])
-    for (const connection of this.connections) connection.close('this node is stopping')
+    for (const connection of this.connections) connection.close(STOPPING)
     const listenerClosed = this.listener?.close()
     if (this.connections.size > 0) {
       await new Promise<void>((resolve) => {
@@ -156,7 +167,7 @@ class WebSocketTransport implements WsTransport {
     return connection
   }
 
-  private readonly handlers: ConnectionEvents = {
+  private readonly handlers: ConnectionEvents<Connection> = {
     up: (connection, peer) => this.onUp(connection, peer),
     down: (connection) => this.onDown(connection),
     messages: (connection, messages) => {
@@ -170,9 +181,21 @@ class WebSocketTransport implements WsTransport {
       this.pairs.forget(connection)
       if (connection.direction === 'out' && connection.refusal?.code === ERRORS.CONFLICT.number)
         this.options.onOtherCluster?.(connection.remote, connection.refusal.message)
-      this.dialer.onEnded(connection, reason, this.wasUp.has(connection))
+      const wasUp = this.wasUp.has(connection)
+      this.noteEnd(connection, wasUp)
+      this.dialer.onEnded(connection, reason, wasUp)
       if (this.connections.size === 0) this.onEmpty?.()
     },
+  }
+
+  /** For reports: how the attempt to reach a peer, or the link to it, ended. The second connection of a link says nothing. */
+  private noteEnd(connection: Connection, wasUp: boolean): void {
+    const { direction, lane, remote, refusal, otherSide, endReason } = connection
+    if (lane?.urgent === true) return
+    if (direction === 'out' && wasUp) this.statuses.onDown(remote, endReason)
+    else if (direction === 'out') this.statuses.onFailed(remote, faultOf(connection), connection)
+    else if (refusal !== undefined && otherSide !== undefined)
+      this.statuses.onRefusedInbound(otherSide.address, refusal)
   }
 
   private onUp(connection: Connection, peer: LinkPeer): void {
@@ -221,7 +244,11 @@ class WebSocketTransport implements WsTransport {
     if (urgent !== undefined) this.linkOf.set(urgent, link)
     for (const connection of [main, urgent]) connection?.establish(urgent !== undefined)
     this.wasUp.add(main)
-    if (main.direction === 'out') this.dialer.onUp(main)
+    if (main.direction === 'out') {
+      this.dialer.onUp(main)
+      if (peer.kind === 'node' && main.otherSide !== undefined)
+        this.statuses.onUp(main.remote, { ...main.otherSide, store: peer.store })
+    }
     this.options.logger.info({ link, direction: main.direction, remote: main.remote, peer }, 'link up')
     this.events.linkUp(link, main.direction, peer)
     return link

@@ -136,6 +136,7 @@ export class FakeView implements NodeView {
   devDirectory: string | undefined
   readonly labels = { zone: 'a' }
   insecure: NodeView['insecure'] = []
+  seen: ReturnType<NodeView['peers']> = []
   map: MapCopy
   leader: StoreId | undefined = storeOf(1)
   controlLog: NodeView['controlLog']
@@ -162,6 +163,10 @@ export class FakeView implements NodeView {
 
   hears(store: StoreId): boolean {
     return !this.silent.has(store)
+  }
+
+  peers(): ReturnType<NodeView['peers']> {
+    return this.seen
   }
 
   localExtents(): readonly ExtentStatus[] {

@@ -127,7 +127,7 @@ describe('a node in its own process', () => {
     node.onStoreCompletion({ type: 'store-failed', reason: 'the disk failed' })
     const transport = {
       ...{ setDialed: () => undefined, send: () => 'down' as const, flush: () => undefined },
-      ...{ closeLink: () => undefined, close: async () => undefined },
+      ...{ closeLink: () => undefined, linkStatuses: () => [], close: async () => undefined },
     }
     node.begin(transport, '127.0.0.1:1', '127.0.0.1:2')
     await until('the failure is reported', async () => failures.length > 0)

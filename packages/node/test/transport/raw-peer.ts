@@ -28,17 +28,19 @@ export interface Listening extends AsyncDisposable {
 export interface ListeningOptions
   extends Pick<WsTransportOptions, 'maxConnections' | 'onOtherCluster' | 'blockSizeOf'> {
   readonly cluster?: ClusterId
+  /** Address in its handshakes. */
+  readonly advertise?: string
 }
 
 export async function listening(options: ListeningOptions = {}): Promise<Listening> {
-  const { cluster, ...others } = options
+  const { cluster, advertise: address = '127.0.0.1:1', ...others } = options
   const recorder = new LinkRecorder()
   const log = new LogLines()
   const store = newStore()
   const transport = await createWsTransport(
     {
       listen: { host: '127.0.0.1', port: 0 },
-      identity: () => ({ store, counter: 1, name: 'n1' as NodeName, address: '127.0.0.1:1', cluster, featureLevel: 0 }),
+      identity: () => ({ store, counter: 1, name: 'n1' as NodeName, address, cluster, featureLevel: 0 }),
       logger: log,
       ...others,
     },

@@ -107,6 +107,7 @@ const name = string(nodeNameField)
 const address = string(addressField)
 const wire = integer('wire', 0, MAX_WIRE_VERSION)
 const level = number(levelField)
+const pid = integer('pid', 0, 2 ** 32 - 1)
 const message = text('message', MESSAGE_LENGTH)
 const trust = choice('trust', TRUSTS)
 const incarnation = record<Incarnation>('incarnation', {}, { bootId: string(bootIdField), counter })
@@ -127,11 +128,13 @@ const helloKind = body<Hello>('hello', {
   address,
   credential: bytes('credential', CREDENTIAL_BYTES),
   level: optional(level),
+  pid: optional(pid),
 })
 
 const welcomeKind = body<Welcome>('welcome', {
   ...{ wire, cluster: optional(cluster), store, counter, name, address },
   level: optional(level),
+  pid: optional(pid),
 })
 
 const refusedKind = body<Refused>('refused', { code, message })

@@ -19,6 +19,8 @@ export interface Hello {
   readonly credential: Uint8Array
   /** Feature level that the node's build knows (amendment 24). Absent: 0, or a client. */
   readonly level?: number
+  /** Process of a node, for reports. Absent: a client, or an older build. */
+  readonly pid?: number
 }
 
 /** The response of the accepting side to a valid hello. Fields mean the same. */
@@ -31,6 +33,7 @@ export interface Welcome {
   readonly name: NodeName
   readonly address: string
   readonly level?: number
+  readonly pid?: number
 }
 
 /** The response to an invalid hello; the connection is closed after it. */

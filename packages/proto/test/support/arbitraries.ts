@@ -191,11 +191,11 @@ const BODIES: Arbitraries = {
       address,
       credential: fc.uint8Array({ maxLength: 64 }),
     }),
-    record({ cluster, store, level }),
+    record({ cluster, store, level, pid: u32 }),
   ),
   welcome: withOptional(
     record({ wire: whole(0, 255), store, counter: u53, name: nodeName, address }),
-    record({ cluster, level }),
+    record({ cluster, level, pid: u32 }),
   ),
   refused: record({ code, message: text }),
   write: record({
