@@ -49,7 +49,7 @@ if (early.claim !== undefined)
 early.claim = undefined`,
       },
     ],
-    wide: true,
+    schedule: 'late-write',
   },
   {
     name: 'one-low-mark-for-all-extents',
