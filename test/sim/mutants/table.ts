@@ -276,19 +276,6 @@ if (record !== undefined && change.inSync.some((store) => state.successors.has(s
     schedule: 'reads-beside-a-majority',
   },
   {
-    name: 'control-reports-before-durable',
-    rule: 'A2.14',
-    wrong: 'Control acts on an entry that is not on stable storage yet.',
-    edits: [
-      {
-        room: CONTROL,
-        in: 'SoloLog.endStep(ctx)',
-        find: 'while ($more) $answer',
-        replace: 'this.onAppended(ctx, this.lastIndex)\nwhile ($more) $answer',
-      },
-    ],
-  },
-  {
     name: 'lease-over-early',
     rule: 'Amendment 3',
     wrong: 'Control replaces a primary whose lease may still hold by its own count.',

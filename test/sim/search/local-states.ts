@@ -1,4 +1,5 @@
 import { type Effect, type Input, NodeMachine, type NodeStart } from '@ashlar/node/core'
+import { SoloLog } from '../../../packages/node/test/core/control/solo-log.ts'
 import { fingerprint, Numbers, plainText } from './fingerprint.ts'
 
 /** What a machine does with one input: its next state, and its effects in order. */
@@ -159,7 +160,7 @@ export class LocalStates {
 }
 
 function awaken(start: NodeStart): Living {
-  return { machine: new NodeMachine(start), waits: new Map() }
+  return { machine: new NodeMachine(start, (entries, listener) => new SoloLog(entries, listener)), waits: new Map() }
 }
 
 function run(living: Living, { now, input }: TimedInput, number: number): readonly Effect[] {

@@ -1,9 +1,17 @@
 import { crc32 } from 'node:zlib'
-import { type Effect, type Input, type LoadedBlock, NodeMachine, type NodeStart } from '@ashlar/node/core'
+import {
+  type Effect,
+  type Input,
+  type LoadedBlock,
+  type MakeLocalLog,
+  NodeMachine,
+  type NodeStart,
+} from '@ashlar/node/core'
 import type { AdminCommand, ExtentId, Message, Millis, NodeName, ReadPart, StoreId } from '@ashlar/proto'
 import { FEATURE_LEVEL, splitBlocks, WIRE_VERSION } from '@ashlar/proto'
 import { NodeClock } from '../../../packages/node/src/runtime/node-clock.ts'
 import { clusterProblem } from '../../../packages/node/src/transport/handshake.ts'
+import { SoloLog } from '../../../packages/node/test/core/control/solo-log.ts'
 import type { Chance } from './chance.ts'
 import type { Hello } from './connection.ts'
 import { Disk, OpenStore } from './disk.ts'
@@ -15,6 +23,9 @@ import type { NodeObserver } from './observer.ts'
 import { Process } from './process.ts'
 import { ShippedStore } from './shipped-store.ts'
 import type { Clock } from './time.ts'
+
+/** Worlds with a single voter need no elections until its log is lost: the next term begins with raft. */
+const makeSoloLog: MakeLocalLog = (entries, listener) => new SoloLog(entries, listener)
 
 /** What raft does otherwise than by default. */
 export type LogOptions = NonNullable<NodeStart['logOptions']>
@@ -219,7 +230,7 @@ export class NodeProcess extends Process {
     })
     if (disk.space !== undefined && world.space !== undefined)
       this.gauge = new SpaceGauge(disk.space, world.space.reserves, this.now())
-    this.machine = new NodeMachine({
+    const start: NodeStart = {
       store: disk.store,
       name: node.name as NodeName,
       address: node.address,
@@ -239,7 +250,9 @@ export class NodeProcess extends Process {
       hardState: disk.log.hardState,
       ...(world.raft ? { voterCount: world.voters, logOptions: world.logOptions } : {}),
       seed: world.chance.seed(),
-    })
+    }
+    const hasElections = world.raft || start.hardState !== undefined
+    this.machine = new NodeMachine(start, hasElections ? undefined : makeSoloLog)
   }
 
   /** It leads control, as far as it knows. */

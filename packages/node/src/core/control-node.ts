@@ -1,7 +1,14 @@
 import type { RaftMessage, StoreId, Voter } from '@ashlar/proto'
 import { invariant, TIMERS } from '@ashlar/proto'
 import type { Joined } from './bootstrap/index.ts'
-import { type Command, ControlLeader, commandLevel, EXTENTS_PER_TICK, SoloLog } from './control/index.ts'
+import {
+  type Command,
+  ControlLeader,
+  commandLevel,
+  EXTENTS_PER_TICK,
+  type LocalControlLog,
+  type MakeLocalLog,
+} from './control/index.ts'
 import type { Links } from './links.ts'
 import type { Context, Link, NodeStart } from './machine.ts'
 import { RaftMachine, type RaftPorts, type RaftView } from './raft/index.ts'
@@ -12,18 +19,16 @@ import { RaftMachine, type RaftPorts, type RaftView } from './raft/index.ts'
 export class ControlNode {
   readonly leader: ControlLeader
   private readonly links: Links
-  private solo: SoloLog | undefined
+  private local: LocalControlLog | undefined
   private raft: RaftMachine | undefined
   private passedOn = false
 
-  constructor(start: NodeStart, joined: Joined, links: Links) {
+  constructor(start: NodeStart, joined: Joined, links: Links, makeLocalLog?: MakeLocalLog) {
     this.links = links
     this.leader = new ControlLeader(
       (listener, snapshots) => {
-        if (start.voterCount === undefined && joined.voters.length === 1 && start.hardState === undefined) {
-          this.solo = new SoloLog(joined.log, listener)
-          return this.solo
-        }
+        this.local = makeLocalLog?.(joined.log, listener)
+        if (this.local !== undefined) return this.local
         const { store: self, hardState, snapshot, logOptions: options = {} } = start
         this.raft = new RaftMachine(
           { self, hardState, snapshot, entries: joined.log, snapshots, options },
@@ -65,21 +70,21 @@ export class ControlNode {
   }
 
   start(ctx: Context): void {
-    this.solo?.start(ctx)
+    this.local?.start(ctx)
     this.raft?.start(ctx)
   }
 
-  /** The leader known to this voter; undefined with SoloLog. */
+  /** The leader known to this voter; undefined with a local log. */
   get leaderStore(): StoreId | undefined {
     return this.raft?.leader
   }
 
-  /** The voters by the newest entry of this log; empty with SoloLog. */
+  /** The voters by the newest entry of this log; empty with a local log. */
   get voters(): readonly Voter[] {
     return this.raft?.members.voters ?? []
   }
 
-  /** Index of the last entry that raft delivered here; 0 with SoloLog. */
+  /** Index of the last entry that raft delivered here; 0 with a local log. */
   get applied(): number {
     return this.raft?.applied ?? 0
   }
@@ -94,7 +99,7 @@ export class ControlNode {
   }
 
   onLogAppended(ctx: Context, index: number): void {
-    this.solo?.onAppended(ctx, index)
+    this.local?.onAppended(ctx, index)
   }
 
   onPersisted(ctx: Context, token: number): void {

@@ -1,7 +1,7 @@
 /** The pure machines of a storage node. */
 
 export { VersionTable } from './blocks/index.ts'
-export type { Command } from './control/index.ts'
+export type { Command, MakeLocalLog } from './control/index.ts'
 export { applyCommand, MapState } from './control/index.ts'
 export type * from './machine.ts'
 export { NodeMachine } from './node-machine.ts'

@@ -332,10 +332,7 @@ export interface NodeStart {
   readonly snapshot?: Snapshot | undefined
   /** Term and vote of this store; undefined before it took part in raft. */
   readonly hardState?: HardState | undefined
-  /**
-   * Most voters of a cluster that is bootstrapped here. Absent: one voter and no elections (SoloLog), for the
-   * simulator's exhaustive search.
-   */
+  /** Most voters of a cluster that is bootstrapped here; absent: 1. */
   readonly voterCount?: number
   /** Options of raft that differ from the defaults: simulated clusters take snapshots of short logs. */
   readonly logOptions?: Partial<RaftOptions>

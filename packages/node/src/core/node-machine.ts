@@ -15,7 +15,7 @@ import {
 } from '@ashlar/proto'
 import { ControlAgent } from './agent/index.ts'
 import { Bootstrap } from './bootstrap/index.ts'
-import { ControlLeader } from './control/index.ts'
+import { ControlLeader, type MakeLocalLog } from './control/index.ts'
 import { ControlNode } from './control-node.ts'
 import { isFor } from './handlers.ts'
 import { Links, LOOPBACK_LINK } from './links.ts'
@@ -36,6 +36,7 @@ export class NodeMachine {
   readonly agent: ControlAgent
   readonly replication: Replication
   private readonly start: NodeStart
+  private readonly makeLocalLog: MakeLocalLog | undefined
   private readonly prng: Prng
   private control: ControlNode | undefined
   /** Leader of control at the end of the last step, as known to this store's raft. */
@@ -51,8 +52,10 @@ export class NodeMachine {
   private dialedAt: number | undefined
   private dialedVoters: readonly Voter[] | undefined
 
-  constructor(start: NodeStart) {
+  /** `makeLocalLog`: what a model of a cluster has in the place of raft. */
+  constructor(start: NodeStart, makeLocalLog?: MakeLocalLog) {
     this.start = start
+    this.makeLocalLog = makeLocalLog
     this.prng = new Prng(start.seed)
     const { store, address, incarnation, knows: level = FEATURE_LEVEL } = start
     this.links = new Links({ store, address, counter: incarnation.counter, level })
@@ -272,7 +275,7 @@ export class NodeMachine {
     const { joined } = this.bootstrap
     const invited = ControlNode.isInvitation(message) && message.to === this.start.store
     if (this.control === undefined && joined !== undefined && invited) {
-      this.control = new ControlNode(this.start, joined, this.links)
+      this.control = new ControlNode(this.start, joined, this.links, this.makeLocalLog)
       this.control.start(ctx)
     }
     this.control?.onRaftMessage(ctx, link, message)
@@ -297,7 +300,7 @@ export class NodeMachine {
     if (this.joined || joined === undefined) return
     this.joined = true
     if (ControlNode.isNeeded(this.start, joined)) {
-      this.control = new ControlNode(this.start, joined, this.links)
+      this.control = new ControlNode(this.start, joined, this.links, this.makeLocalLog)
       this.control.start(ctx)
     }
     this.agent.begin(ctx, joined.cluster, joined.voters)

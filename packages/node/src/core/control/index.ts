@@ -15,16 +15,17 @@ export {
   suspectsLeft,
 } from './commands/index.ts'
 export { ControlLeader, EXTENTS_PER_TICK, explainWaiting } from './leader/index.ts'
-export {
-  type Command,
-  type ControlLog,
-  type ControlLogListener,
-  type LogEntry,
-  type Members,
-  type MembersChange,
-  type ProposalId,
-  type ReadId,
-  type SnapshotWriter,
-  SoloLog,
+export type {
+  Command,
+  ControlLog,
+  ControlLogListener,
+  LocalControlLog,
+  LogEntry,
+  MakeLocalLog,
+  Members,
+  MembersChange,
+  ProposalId,
+  ReadId,
+  SnapshotWriter,
 } from './log/index.ts'
 export { generationOfSnapshot, MapState, MapWatchers } from './map/index.ts'

@@ -12,9 +12,10 @@ import type {
 } from '@ashlar/proto'
 import { LIMITS, MIB } from '@ashlar/proto'
 import type { LogEntry } from '../../../src/core/control/index.ts'
-import { ControlLeader, SoloLog } from '../../../src/core/control/index.ts'
+import { ControlLeader } from '../../../src/core/control/index.ts'
 import type { Effect, Link } from '../../../src/core/machine.ts'
 import { address, CLUSTER, EXTENT, found, incarnation, messagesOf, numberOf, Script, store } from './kit.ts'
+import { SoloLog } from './solo-log.ts'
 
 /** A leader with its log of one voter under a scripted clock and disk. Link n leads to store n. */
 export class LeaderRig {

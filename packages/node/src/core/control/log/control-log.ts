@@ -14,7 +14,7 @@ export type MembersChange =
   | { readonly do: 'remove'; readonly store: StoreId }
 
 /**
- * The replicated log of control, as its leader uses it. Implementations: `RaftMachine`, and `SoloLog` with one voter.
+ * The replicated log of control, as its leader uses it. `RaftMachine` implements it, and models a `LocalControlLog`.
  * Callbacks come from `endStep` and from inputs of the log, never from `propose` or `readIndex`.
  */
 export interface ControlLog {
@@ -40,6 +40,17 @@ export interface ControlLog {
   /** Called at the end of each step of the node. */
   endStep(ctx: Context): void
 }
+
+/** A log of a single voter without elections, which models of a cluster put in the place of raft. */
+export interface LocalControlLog extends ControlLog {
+  /** Delivers the stored entries and begins to lead. Called once. */
+  start(ctx: Context): void
+  /** This entry and all earlier ones are on stable storage. */
+  onAppended(ctx: Context, index: number): void
+}
+
+/** `entries`: the log of this store at start, from index 1 without a gap. */
+export type MakeLocalLog = (entries: readonly LogEntry[], listener: ControlLogListener) => LocalControlLog
 
 /** Callbacks of a control log. Entries come in order, each once, and only when they are committed. */
 export interface ControlLogListener {

@@ -1,16 +1,24 @@
 import type { StoreId } from '@ashlar/proto'
 import { invariant } from '@ashlar/proto'
-import type { Context } from '../../machine.ts'
-import type { ControlLog, ControlLogListener, ProposalId, ReadId } from './control-log.ts'
-import type { Command, LogEntry, Members } from './log-entry.ts'
+import type {
+  Command,
+  ControlLogListener,
+  LocalControlLog,
+  LogEntry,
+  Members,
+  ProposalId,
+  ReadId,
+} from '../../../src/core/control/index.ts'
+import type { Context } from '../../../src/core/machine.ts'
 
 const SOLO_TERM = 1
 
 /**
- * A control log with one voter: an entry is committed once it is on this store's stable storage, and not before (as in
- * etcd issue 14370). The only voter always leads, so that a read-index round needs no other store.
+ * A control log with one voter and without elections, for tests of the code above the log: an entry is committed once it
+ * is on this store's stable storage, and not before (as in etcd issue 14370). The only voter always leads, so that a
+ * read-index round needs no other store.
  */
-export class SoloLog implements ControlLog {
+export class SoloLog implements LocalControlLog {
   private readonly listener: ControlLogListener
   /** Entries that are not durable yet, in order, with their proposals. */
   private readonly pending: { readonly entry: LogEntry; readonly proposal: ProposalId }[] = []
