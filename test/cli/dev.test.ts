@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -122,19 +123,73 @@ describe('ashlar dev', () => {
     for (const { replicas } of extents) for (const { standing } of replicas) assert.equal(standing, 'in-sync')
   })
 
-  it('stop and start take one node down and up again, whoever started it', async () => {
-    // n2 was started by hand: it is found by what it serves.
-    for (const how of [['n2'], ['n3', '--kill']]) {
-      const id = how[0] ?? ''
-      await ok('dev', 'stop', ...how, '--data-dir', dataDir)
-      const twice = await cli('dev', 'stop', id, '--data-dir', dataDir)
-      assert.deepEqual([twice.code, twice.stderr.includes(`${id} is not running`)], [4, true])
-      await ok('dev', 'start', id, '--data-dir', dataDir)
-      assert.equal((await cli('dev', 'start', id, '--data-dir', dataDir)).code, 4)
+  it('stop and start take one node down and up again, also one that was started by hand', async () => {
+    await ok('dev', 'stop', 'n2', '--data-dir', dataDir)
+    const stopped = await cli('dev', 'stop', 'n3', '--kill', '--data-dir', dataDir)
+    assert.match(stopped.stderr, / has ended; start it again with: ashlar dev start n3 --data-dir \//)
+    const twice = await cli('dev', 'stop', 'n2', '--data-dir', dataDir)
+    assert.deepEqual([twice.code, twice.stderr.includes('n2 is not running')], [4, true])
+    await ok('dev', 'stop', 'n1', '--kill', '--data-dir', dataDir)
+    // One voter of three: it listens, and that is all that it can do.
+    const alone = await cli('dev', 'start', 'n2', '--data-dir', dataDir)
+    assert.equal(alone.code, 0, alone.stderr)
+    assert.match(alone.stderr, /^n2 runs as process \d+ and listens, but .*: 1 of 3 voters responds, and 2 are needed/)
+    assert.match(alone.stderr, new RegExp(`\n  ashlar dev start n1 --data-dir ${dataDir}\n  ashlar dev start n3 `))
+    for (const id of ['n3', 'n1']) {
+      const { code, stderr } = await cli('dev', 'start', id, '--data-dir', dataDir)
+      assert.deepEqual([code, stderr.endsWith(' and has registered\n')], [0, true], stderr)
+      const node = info.nodes.find((each) => each.id === id)
+      const local = (await (await fetch(`${node?.api}/v1/local`)).json()) as { leaseHeld: boolean }
+      assert.equal(local.leaseHeld, true)
     }
+    assert.equal((await cli('dev', 'start', 'n1', '--data-dir', dataDir)).code, 4)
     await ok('cluster', 'wait', '--timeout', '60s')
     assert.equal((await cli('dev', 'stop', 'n9', '--data-dir', dataDir)).code, 3)
     assert.equal((await cli('dev', 'stop', 'n1', '--data-dir', directory)).code, 3)
+  })
+
+  it('start of the gateway returns when it listens', async () => {
+    await ok('dev', 'stop', 'gateway', '--data-dir', dataDir)
+    await ok('dev', 'start', 'gateway', '--data-dir', dataDir)
+    const socket = connect(ports.nbd, '127.0.0.1')
+    const [greeting] = await once(socket, 'data')
+    socket.destroy()
+    assert.equal(greeting.toString('latin1', 0, 8), 'NBDMAGIC')
+  })
+
+  it('start of a node that ends fails with the reason from its log, and the path of the log', async () => {
+    await ok('dev', 'stop', 'n3', '--data-dir', dataDir)
+    await rename(join(dataDir, 'n3'), join(dataDir, 'n3.moved'))
+    await mkdir(join(dataDir, 'n3'))
+    await writeFile(join(dataDir, 'n3/foreign'), '')
+    const { code, stderr } = await cli('dev', 'start', 'n3', '--data-dir', dataDir)
+    assert.equal(code, 1)
+    assert.match(stderr, /^ashlar: n3 ended with code 1: the data directory .* holds other files \(foreign\)[^\n]*\n$/)
+    assert.ok(stderr.includes(`its log is ${join(dataDir, 'logs/n3.log')}`))
+    await rm(join(dataDir, 'n3'), { recursive: true })
+    await rename(join(dataDir, 'n3.moved'), join(dataDir, 'n3'))
+    await ok('dev', 'start', 'n3', '--data-dir', dataDir)
+    await ok('cluster', 'wait', '--timeout', '60s')
+  })
+
+  it('logs prints readable lines with the names of nodes, and follows until SIGINT', async () => {
+    const text = await ok('dev', 'logs', 'n1', '--data-dir', dataDir)
+    assert.match(text, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z info {2}registered {2}revision=\d+$/m)
+    assert.match(text, / transport: link up {2}.* peer\.store=n[23] /)
+    const args = ['dev', 'logs', 'gateway', '-f', '--data-dir', dataDir]
+    const following = spawn(process.execPath, [ASHLAR, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let lines = ''
+    following.stdout.on('data', (chunk) => {
+      lines += chunk
+    })
+    const ended = once(following, 'close')
+    await eventually('the log so far', async () => (lines.includes(' serving ') ? true : undefined))
+    const stops = (lines.match(/ stopped$/gm) ?? []).length
+    await ok('dev', 'stop', 'gateway', '--data-dir', dataDir)
+    await eventually('a new line', async () => ((lines.match(/ stopped$/gm) ?? []).length > stops ? true : undefined))
+    following.kill('SIGINT')
+    assert.deepEqual(await ended, [0, null])
+    await ok('dev', 'start', 'gateway', '--data-dir', dataDir)
   })
 
   it('serves images in and out, and every replica is the same', async () => {
@@ -186,7 +241,8 @@ describe('ashlar dev', () => {
     assert.match(error, /^ashlar: export demo is lost: [^\n]*\n$/)
   })
 
-  it('stops everything on Ctrl-C, also what was started by hand', async () => {
+  it('stops everything on Ctrl-C, also what was started by hand, and outlives every process that it started', async () => {
+    assert.equal(dev.child.exitCode, null)
     const pids = JSON.parse(await readFile(join(dataDir, 'dev.json'), 'utf8')).nodes.map(
       ({ pid }: { pid: number }) => pid,
     )

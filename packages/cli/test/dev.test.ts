@@ -5,9 +5,10 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { lastWords } from '../src/dev/log-file.ts'
 import { checkDevOptions, type DevOptions, planDev } from '../src/dev/plan.ts'
 import { answersNbd, checkPorts } from '../src/dev/ports.ts'
-import { endProcesses, isAlive, lastWords, runsCommand, startProcess } from '../src/dev/processes.ts'
+import { endProcesses, isAlive, runsCommand, startProcess } from '../src/dev/processes.ts'
 import { readyJson, readyText } from '../src/dev/ready.ts'
 import { type DevState, readState, withPid, writeState } from '../src/dev/state.ts'
 
@@ -84,7 +85,10 @@ describe('what dev says when everything serves', () => {
   it('is for people what runs, what to try next, and Ready at the end', () => {
     const text = readyText(stateOf([1, 2, 3, 4]), OPTIONS)
     assert.match(text, /n2 +2 +http:\/\/127\.0\.0\.1:7481/)
-    assert.match(text, /npx ashlar dev stop n3 --kill/)
+    assert.match(text, /\/data\/n2 +\/data\/logs\/n2\.log/)
+    assert.match(text, /npx ashlar dev stop n3 --kill --data-dir \/data /)
+    assert.match(text, /npx ashlar dev logs n3 -f --data-dir \/data /)
+    assert.match(readyText(stateOf([1]), { ...OPTIONS, dataDir: '.ashlar/dev' }), /npx ashlar dev stop n3 --kill {2,}/)
     assert.match(text, /\nReady\n$/)
     assert.doesNotMatch(readyText({ ...stateOf([1]), nodes: stateOf([1]).nodes.slice(0, 1) }, OPTIONS), /dev stop/)
   })

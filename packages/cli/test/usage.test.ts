@@ -21,6 +21,7 @@ describe('the command line', () => {
         'dev',
         'dev stop',
         'dev start',
+        'dev logs',
         'cluster info',
         'cluster check',
         'cluster wait',

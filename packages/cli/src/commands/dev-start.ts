@@ -1,21 +1,20 @@
 import { resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
 import { examples, mergedOptions } from '../common.ts'
-import { answeringPid } from '../dev/cluster.ts'
-import { describeEnd, hasEnded, lastWords, startProcess } from '../dev/processes.ts'
+import { devProcess, devStateOf, refuseRunning, runningPid } from '../dev/find.ts'
+import { devCommand } from '../dev/hints.ts'
+import { logSize } from '../dev/log-file.ts'
+import { listenerOf } from '../dev/plan.ts'
+import { startProcess } from '../dev/processes.ts'
+import { describeMajority, gatewayServes, nodeServes } from '../dev/serving.ts'
 import { readState, withPid, writeState } from '../dev/state.ts'
 import type { Verb } from '../verb.ts'
-import { devProcess, devStateOf, runningPid } from './dev-stop.ts'
-
-/** How long the command waits for a store to open. */
-const OPEN_MS = 60_000
-const POLL_MS = 50
 
 export function devStart({ io }: Verb): Command {
   const command = new Command('start')
-    .description('start a node, or the gateway, of a development cluster again')
+    .description(
+      'start a node, or the gateway, of a development cluster again; returns when the node has registered, or the gateway listens',
+    )
     .argument('<node>', 'n1, n2, …, or gateway')
     .option('--data-dir <DIR>', 'data directory of the cluster')
   examples(command, ['ashlar dev start n2', 'ashlar dev start gateway'])
@@ -23,22 +22,22 @@ export function devStart({ io }: Verb): Command {
     const directory = resolve(String(mergedOptions(command)['dataDir']))
     const state = await devStateOf(directory)
     const pid = await runningPid(state, directory, id)
-    if (pid !== undefined) throw new AshlarError('CONFLICT', `${id} already runs as process ${pid}`)
+    if (pid !== undefined) await refuseRunning(directory, id, pid)
     const found = devProcess(state, directory, id)
+    const logFrom = await logSize(found.log)
     const child = await startProcess(found, 'alone')
     await writeState(directory, withPid((await readState(directory)) ?? state, id, child.pid ?? 0))
-    const deadline = performance.now() + OPEN_MS
-    for (;;) {
-      if (hasEnded(child)) {
-        const words = (await lastWords(found.log)) ?? 'it gave no reason'
-        throw new AshlarError('INTERNAL', `${id} ended ${describeEnd(child)}: ${words}`, {
-          hint: `its log is ${found.log}`,
-        })
+    const started = { id, child, log: found.log, logFrom }
+    if ('dataDir' in found) {
+      const serving = await nodeServes(started, state)
+      if (!serving.registered) {
+        const startCommand = (other: string): string => devCommand(`dev start ${other}`, directory)
+        io.error(`${id} runs as process ${child.pid} and listens, but ${describeMajority(serving, startCommand)}\n`)
+        return
       }
-      if (!('dataDir' in found) || (await answeringPid(found)) === child.pid) break
-      if (performance.now() > deadline) throw new AshlarError('TIMEOUT', `${id} is still opening its store`)
-      await delay(POLL_MS)
-    }
-    io.error(`${id} runs as process ${child.pid}\n`)
+    } else await gatewayServes(started, listenerOf(found))
+    io.error(
+      `${id} runs as process ${child.pid} and ${'dataDir' in found ? 'has registered' : `listens at ${found.uri}`}\n`,
+    )
   })
 }

@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { ApiClient } from '../api-client.ts'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { DevRun } from '../dev/cluster.ts'
+import { DEFAULT_DEV_DIRECTORY } from '../dev/hints.ts'
 import { checkDevOptions, type DevOptions } from '../dev/plan.ts'
 import { readyJson, readyText } from '../dev/ready.ts'
 import { readState } from '../dev/state.ts'
@@ -12,11 +13,9 @@ import { parsed } from '../flags.ts'
 import { GATEWAY_OPTIONS } from '../gateway/options.ts'
 import { stopRequests } from '../stop-signals.ts'
 import type { Verb } from '../verb.ts'
+import { devLogs } from './dev-logs.ts'
 import { devStart } from './dev-start.ts'
 import { devStop } from './dev-stop.ts'
-
-/** Data directory of a development cluster, below the current directory. */
-const DEFAULT_DEV_DIRECTORY = '.ashlar/dev'
 
 interface Flags {
   readonly nodes?: string
@@ -51,14 +50,18 @@ export function dev(verb: Verb): Command {
     'ashlar dev --nodes 1 --data-dir /tmp/one --api-port 8480 --nbd unix:/tmp/nbd.sock',
     'ashlar dev stop n2 --kill',
     'ashlar dev start n2',
+    'ashlar dev logs n2 -f',
   ])
   command.addCommand(devStop(verb))
   command.addCommand(devStart(verb))
+  command.addCommand(devLogs(verb))
   return command.action(async (flags: Flags) => {
     const { format } = sessionOf(io, command)
     const options = await devOptions(flags)
     const stop = stopRequests(() => process.exit(1))
     const run = new DevRun(io, options)
+    // Signals do not keep a process alive, and all nodes may have been stopped by `dev stop`.
+    const alive = setInterval(() => undefined, 2 ** 30)
     try {
       const started = run.start()
       // A stop before the cluster serves ends the start, and everything that it started is stopped.
@@ -72,6 +75,7 @@ export function dev(verb: Verb): Command {
       await run.stop()
       exit(0)
     } finally {
+      clearInterval(alive)
       stop.release()
     }
   })

@@ -1,17 +1,19 @@
 import type { ChildProcess } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type ClusterResponse, formatBytes } from '@ashlar/node/config'
-import { AshlarError } from '@ashlar/proto'
+import { AshlarError, counted } from '@ashlar/proto'
 import { ApiClient } from '../api-client.ts'
 import type { Io } from '../io.ts'
-import { type DevOptions, type DevPlan, type PlannedNode, planDev } from './plan.ts'
+import { LOOK_MS, localOf } from './find.ts'
+import { devCommand } from './hints.ts'
+import { lastWords, logSize } from './log-file.ts'
+import { type DevOptions, type DevPlan, planDev } from './plan.ts'
 import { answersNbd, checkPorts, type WantedPort } from './ports.ts'
 import {
   describeEnd,
   endProcesses,
   hasEnded,
   isAlive,
-  lastWords,
   ownCommand,
   runsCommand,
   type Startable,
@@ -27,7 +29,6 @@ const POLL_MS = 100
 const STOP_NODE_MS = 25_000
 const STOP_GATEWAY_MS = 15_000
 const RESTART_MS = 1000
-const LOOK_MS = 1000
 
 /** A cluster of real processes on this machine, under this process. */
 export class DevRun {
@@ -35,6 +36,8 @@ export class DevRun {
   private readonly io: Io
   private readonly options: DevOptions
   private readonly children = new Map<string, ChildProcess>()
+  /** Sizes of logs when their processes were started. */
+  private readonly logFrom = new Map<string, number>()
   private readonly api: ApiClient
   private stopping = false
   private starting: Promise<DevState> | undefined
@@ -119,7 +122,7 @@ export class DevRun {
 
   private async startNodes(): Promise<void> {
     const { nodes } = this.plan
-    this.io.error(`starting ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'} in ${this.options.dataDir}\n`)
+    this.io.error(`starting ${counted(nodes.length, 'node')} in ${this.options.dataDir}\n`)
     for (const node of nodes) {
       this.throwIfStopping()
       await this.startChild(node.id, node)
@@ -128,15 +131,19 @@ export class DevRun {
   }
 
   private async startChild(id: string, startable: Startable): Promise<void> {
+    const logFrom = await logSize(startable.log)
     const child = await startProcess(startable, 'child')
     this.children.set(id, child)
+    this.logFrom.set(id, logFrom)
     child.once('exit', () => this.onEnd(id, startable, child))
   }
 
   /** A process that dies stays dead unless --restart is set, so that its effect on the others can be observed. */
   private onEnd(id: string, startable: Startable, child: ChildProcess): void {
     if (this.stopping) return
-    const again = this.options.restart ? 'starting it again' : `start it again with: ashlar dev start ${id}`
+    const again = this.options.restart
+      ? 'starting it again'
+      : `start it again with: ${devCommand(`dev start ${id}`, this.options.dataDir)}`
     this.io.error(`${id} (process ${child.pid}) ended ${describeEnd(child)}; ${again}\n`)
     if (!this.options.restart) return
     setTimeout(() => {
@@ -164,7 +171,7 @@ export class DevRun {
     const cluster = await this.look()
     const reasons = cluster?.reasons.join('; ') ?? 'no node responds'
     throw new AshlarError('TIMEOUT', `the nodes did not become a cluster within ${START_MS / 1000} s: ${reasons}`, {
-      hint: `see the logs in ${this.options.dataDir}/logs`,
+      hint: `see the logs: ${devCommand('dev logs n1', this.options.dataDir)}`,
     })
   }
 
@@ -186,7 +193,7 @@ export class DevRun {
     const { volume: name, sizeBytes, replicas } = this.options
     const volumes = await this.api.volumes()
     if (!volumes.some((volume) => volume.name === name)) {
-      this.io.error(`creating volume ${name} of ${formatBytes(sizeBytes)} with ${replicas} replicas\n`)
+      this.io.error(`creating volume ${name} of ${formatBytes(sizeBytes)} with ${counted(replicas, 'replica')}\n`)
       await this.api.createVolume({ name, sizeBytes, replicas })
     }
     let state = 'unknown'
@@ -204,7 +211,7 @@ export class DevRun {
     await this.save()
     if (await this.waitUntil(START_MS, () => answersNbd(this.options.nbd, LOOK_MS))) return
     throw new AshlarError('TIMEOUT', `the gateway did not respond at ${this.options.nbd} within ${START_MS / 1000} s`, {
-      hint: `see ${gateway.log}`,
+      hint: `see its log: ${devCommand('dev logs gateway', this.options.dataDir)}`,
     })
   }
 
@@ -229,7 +236,7 @@ export class DevRun {
     for (const [id, child] of this.children) {
       if (!hasEnded(child)) continue
       const log = this.logOf(id)
-      const words = await lastWords(log)
+      const words = await lastWords(log, this.logFrom.get(id))
       throw new AshlarError('INTERNAL', `${id} ended ${describeEnd(child)}: ${words ?? 'it gave no reason'}`, {
         hint: `its log is ${log}`,
       })
@@ -277,20 +284,9 @@ export class DevRun {
     const written = id === 'gateway' ? state?.gateway : state?.nodes.find((node) => node.id === id)
     if (written !== undefined && (await runsCommand(written.pid, written.command))) pids.add(written.pid)
     const node = this.plan.nodes.find((planned) => planned.id === id)
-    const answering = node === undefined ? undefined : await answeringPid(node)
+    const answering = node === undefined ? undefined : (await localOf(node))?.pid
     if (answering !== undefined) pids.add(answering)
     return [...pids]
-  }
-}
-
-/** The process that serves a node's data directory at its API now, or undefined. */
-export async function answeringPid(node: Pick<PlannedNode, 'api' | 'dataDir'>): Promise<number | undefined> {
-  try {
-    const local = await new ApiClient([node.api]).local(LOOK_MS)
-    return local.dataDir === node.dataDir ? local.pid : undefined
-  } catch (error) {
-    if (error instanceof AshlarError) return undefined
-    throw error
   }
 }
 

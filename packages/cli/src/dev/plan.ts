@@ -100,6 +100,11 @@ export function planDev(options: DevOptions, ashlar: readonly string[]): DevPlan
   }
 }
 
+/** Where a gateway listens: HOST:PORT or unix:PATH. */
+export function listenerOf({ command }: Pick<PlannedGateway, 'command'>): string {
+  return command[command.indexOf('--listen') + 1] ?? ''
+}
+
 /** Throws USAGE for options that no development cluster can have. */
 export function checkDevOptions(options: DevOptions): void {
   const { nodes, apiPort, replicas } = options

@@ -13,8 +13,6 @@ export interface Startable {
   readonly environment?: Readonly<Record<string, string>>
 }
 
-/** How long the last bytes of a log may be that are searched for the reason of an early end. */
-const LOG_TAIL_BYTES = 4096
 const POLL_MS = 50
 
 /**
@@ -124,22 +122,5 @@ export async function waitForEnds(pids: readonly number[], deadlineMs: number): 
     const left = pids.filter(isAlive)
     if (left.length === 0 || performance.now() > deadline) return left
     await delay(POLL_MS)
-  }
-}
-
-/** The last line of a log that is a plain message, not JSON: why a process ended at once. */
-export async function lastWords(log: string): Promise<string | undefined> {
-  const file = await open(log, 'r')
-  try {
-    const { size } = await file.stat()
-    const bytes = Buffer.alloc(Math.min(size, LOG_TAIL_BYTES))
-    await file.read(bytes, 0, bytes.length, size - bytes.length)
-    return bytes
-      .toString('utf8')
-      .split('\n')
-      .findLast((line) => line.startsWith('ashlar: '))
-      ?.slice('ashlar: '.length)
-  } finally {
-    await file.close()
   }
 }

@@ -1,5 +1,6 @@
 import { relative } from 'node:path'
 import { layOut } from '../output.ts'
+import { devCommand } from './hints.ts'
 import type { DevOptions } from './plan.ts'
 import type { DevState } from './state.ts'
 
@@ -22,18 +23,20 @@ export function readyText(state: DevState, options: DevOptions): string {
   const { volume } = options
   const uri = state.gateway?.uri ?? ''
   const processes = [
-    ['', 'PROCESS', 'ADDRESS', 'DATA'],
-    ...state.nodes.map(({ id, pid, api, dataDir }) => [id, String(pid), api, relative('', dataDir)]),
-    ['gateway', String(state.gateway?.pid ?? ''), uri, ''],
+    ['', 'PROCESS', 'ADDRESS', 'DATA', 'LOG'],
+    ...state.nodes.map(({ id, pid, api, dataDir, log }) => [id, String(pid), api, shortest(dataDir), shortest(log)]),
+    ['gateway', String(state.gateway?.pid ?? ''), uri, '', shortest(state.gateway?.log ?? '')],
   ]
+  const npx = (words: string): string => `npx ${devCommand(words, options.dataDir)}`
   const last = state.nodes.at(-1)?.id ?? 'n1'
   const next = [
     ['npx ashlar cluster info', 'health on one screen'],
     [`npx ashlar extent ls ${volume}`, 'where each part of the volume is'],
     [`nbdinfo ${uri}`, 'the volume as a disk, with any NBD client'],
     ...(state.nodes.length > 1
-      ? [[`npx ashlar dev stop ${last} --kill`, `kill a node: nothing is lost; dev start ${last} brings it back`]]
+      ? [[npx(`dev stop ${last} --kill`), `kill a node: nothing is lost; dev start ${last} brings it back`]]
       : []),
+    [npx(`dev logs ${last} -f`), 'its log as readable lines'],
     ['npx ashlar --help', 'everything else'],
   ]
   return [
@@ -43,4 +46,10 @@ export function readyText(state: DevState, options: DevOptions): string {
     layOut(next, '  '),
     '\nReady\n',
   ].join('')
+}
+
+/** A path as it is shortest from here. */
+function shortest(path: string): string {
+  const near = relative('', path)
+  return near.length < path.length ? near : path
 }
