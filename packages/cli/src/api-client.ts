@@ -118,8 +118,10 @@ export class ApiClient {
     return this.call(`/v1/nodes/${encodeURIComponent(id)}/lost`, { method: 'POST', body: { acceptDataLoss: true } })
   }
 
-  explain(kind: ExplanationResponse['kind'], name: string): Promise<ExplanationResponse> {
-    return this.call(`/v1/explain/${kind}/${name.split('/').map(encodeURIComponent).join('/')}`)
+  /** `name`: of a volume, a node or an extent; none for the cluster. */
+  explain(kind: ExplanationResponse['kind'], name: string | undefined): Promise<ExplanationResponse> {
+    const path = name === undefined ? [] : name.split('/').map(encodeURIComponent)
+    return this.call(`/v1/explain/${[kind, ...path].join('/')}`)
   }
 
   local(timeoutMs?: number): Promise<LocalResponse> {

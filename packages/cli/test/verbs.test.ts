@@ -48,7 +48,7 @@ describe('cluster', () => {
     assert.match(out, /^Nodes: +2 of 3 up, leader of control: n1$/m)
     assert.match(out, /^Voters: +n1, n2, n3$/m)
     assert.match(out, /^Feature level: +0$/m)
-    assert.match(out, /^Why: +node n3 is down$/m)
+    assert.match(out, /^Problem: +node n3 is down$/m)
     assert.deepEqual(JSON.parse((await ashlar(['cluster', 'info', '-o', 'json', '--server', url])).out), DEGRADED)
   })
 

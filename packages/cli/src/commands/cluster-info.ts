@@ -28,26 +28,38 @@ function describeLevel({ featureLevel = 0, featureLevelWaitsFor = [] }: ClusterR
   return [`${featureLevel}, waits for`, ...featureLevelWaitsFor]
 }
 
+/** A node of an older build reports neither which voters respond nor what to do. */
 function describeCluster(cluster: ClusterResponse): string {
-  const { notResponding = [] } = cluster
-  const { healthy, recovering, degraded, unavailable } = cluster.extents
+  const { notResponding = [], todo = [], mapIsCurrent = true } = cluster
+  const { healthy, recovering, degraded, unavailable, unknown = 0 } = cluster.extents
   const fields: (readonly [string, string | readonly string[]])[] = [
     ['State', cluster.state],
-    ['Nodes', `${cluster.nodesUp} of ${cluster.nodes} up, leader of control: ${cluster.leader ?? 'none'}`],
-    ['Voters', cluster.voters.join(', ') || 'none yet'],
+    ...(cluster.reasons.length === 0 ? [] : [['Problem', cluster.reasons] as const]),
+    [
+      'Nodes',
+      `${cluster.nodesUp} of ${cluster.nodes} ${mapIsCurrent ? 'up' : 'respond'}, leader of control: ${cluster.leader ?? 'none'}`,
+    ],
+    ['Voters', describeVoters(cluster)],
     ['Volumes', String(cluster.volumes)],
     [
       'Extents',
-      `${healthy} healthy, ${recovering} recovering, ${degraded} degraded, ${unavailable} unavailable; ` +
-        `${cluster.behindBlocks} blocks to copy`,
+      `${healthy} healthy, ${recovering} recovering, ${degraded} degraded, ${unavailable} unavailable` +
+        `${unknown === 0 ? '' : `, ${unknown} unknown`}; ${cluster.behindBlocks} blocks to copy`,
     ],
     ['Cluster', `${cluster.cluster ?? 'none yet'}, map revision ${cluster.mapRevision}`],
     ['Feature level', describeLevel(cluster)],
   ]
-  if (cluster.reasons.length > 0) fields.push(['Why', cluster.reasons])
   if (notResponding.length > 0) fields.push(['No response from', notResponding.join(', ')])
   if (cluster.insecure.length > 0) {
     fields.push(['Insecure', cluster.insecure.map(({ node, option, address }) => `${node} ${option} ${address}`)])
   }
+  if (todo.length > 0) fields.push(['To do', todo])
   return formatFields(fields)
+}
+
+function describeVoters({ voters, votersResponding = voters, majority = 0 }: ClusterResponse): string {
+  if (voters.length === 0) return 'none yet'
+  const silent = voters.filter((voter) => !votersResponding.includes(voter))
+  if (silent.length === 0) return voters.join(', ')
+  return `${voters.join(', ')}; no response from ${silent.join(', ')}, and control needs ${majority} of ${voters.length}`
 }

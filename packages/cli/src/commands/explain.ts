@@ -1,4 +1,5 @@
 import type { ExplanationResponse } from '@ashlar/node/config'
+import { AshlarError } from '@ashlar/proto'
 import { Argument, Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
@@ -7,11 +8,20 @@ import type { Verb } from '../verb.ts'
 export function explain({ io }: Verb): Command {
   const command = new Command('explain')
     .description('why something is in its state, what is wrong, what it waits for, and what to do')
-    .addArgument(new Argument('<kind>', 'kind of thing').choices(['volume', 'extent', 'node']))
-    .argument('<name>', 'its name; VOLUME/NUMBER for an extent')
+    .addArgument(new Argument('<kind>', 'kind of thing').choices(['cluster', 'volume', 'extent', 'node']))
+    .argument('[name]', 'its name; VOLUME/NUMBER for an extent; none for the cluster')
   addCommonOptions(command)
-  examples(command, ['ashlar explain volume demo', 'ashlar explain extent demo/0', 'ashlar explain node n2'])
-  return command.action(async (kind: ExplanationResponse['kind'], name: string) => {
+  examples(command, [
+    'ashlar explain cluster',
+    'ashlar explain volume demo',
+    'ashlar explain extent demo/0',
+    'ashlar explain node n2',
+  ])
+  return command.action(async (kind: ExplanationResponse['kind'], name: string | undefined) => {
+    if ((kind === 'cluster') !== (name === undefined)) {
+      const usage = kind === 'cluster' ? 'explain cluster takes no name' : `explain ${kind} needs the name of a ${kind}`
+      throw new AshlarError('USAGE', usage)
+    }
     const { api, format } = sessionOf(io, command)
     const explanation = await api.explain(kind, name)
     printOne(io, format, explanation, { name: explanation.name, describe: () => describe(explanation) })

@@ -23,18 +23,18 @@ function describeForced({ extent, node, epoch, acknowledged, reconciled }: Volum
 
 /** A volume as text. */
 export function describeVolume(volume: VolumeResponse): string {
-  const { healthy, recovering, degraded, unavailable } = volume.extents
+  const { healthy, recovering, degraded, unavailable, unknown = 0 } = volume.extents
   const holders = volume.holders.map(({ session, client, mode }) => `${client}, ${mode}, session ${session}`)
   return formatFields([
     ['Volume', volume.name],
     ['State', volume.state],
-    ...(volume.reasons.length === 0 ? [] : [['Why', volume.reasons] as const]),
+    ...(volume.reasons.length === 0 ? [] : [['Problem', volume.reasons] as const]),
     ['Size', `${formatBytes(volume.sizeBytes)} in blocks of ${formatBytes(volume.blockSizeBytes)}`],
     ['Replicas', `${volume.replicas}, of which ${volume.minInSync} must be in sync for writes`],
     [
       'Extents',
       `of ${formatBytes(volume.extentSizeBytes)}: ${healthy} healthy, ${recovering} recovering, ` +
-        `${degraded} degraded, ${unavailable} unavailable`,
+        `${degraded} degraded, ${unavailable} unavailable${unknown === 0 ? '' : `, ${unknown} unknown`}`,
     ],
     ['Blocks behind', volume.behindBlocks],
     ...(volume.forced.length === 0 ? [] : [['Forced', volume.forced.map(describeForced)] as const]),

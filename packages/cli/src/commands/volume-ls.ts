@@ -1,6 +1,7 @@
 import { formatBytes, type VolumeResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
 import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import type { Io } from '../io.ts'
 import { type Column, printList } from '../output.ts'
 import type { Verb } from '../verb.ts'
 
@@ -24,8 +25,16 @@ export function volumeLs({ io }: Verb): Command {
   return command.action(async () => {
     const { api, format } = sessionOf(io, command)
     const empty = 'there are no volumes yet: ashlar volume create NAME --size 10Gi'
-    printList(io, format, await api.volumes(), { columns: COLUMNS, name: (volume) => volume.name, empty })
+    const volumes = await api.volumes()
+    warnIfOld(io, volumes)
+    printList(io, format, volumes, { columns: COLUMNS, name: (volume) => volume.name, empty })
   })
+}
+
+/** On standard error, so that a list for programs stays whole. */
+function warnIfOld(io: Io, volumes: readonly VolumeResponse[]): void {
+  const reasons = volumes.find(({ state }) => state === 'unknown')?.reasons ?? []
+  if (reasons[0] !== undefined) io.error(`${reasons[0]}\nsee what to do: ashlar explain cluster\n`)
 }
 
 function stateOf(volume: VolumeResponse): string {
@@ -34,5 +43,5 @@ function stateOf(volume: VolumeResponse): string {
 }
 
 export function extentsOf({ extents }: VolumeResponse): number {
-  return extents.healthy + extents.recovering + extents.degraded + extents.unavailable
+  return extents.healthy + extents.recovering + extents.degraded + extents.unavailable + (extents.unknown ?? 0)
 }

@@ -47,7 +47,7 @@ export async function explainExtent(view: NodeView, name: string, fetchPeer: Fet
             ...declareAwaited(view, extent.id as ExtentId),
             ...forceAnother(view, name, extent.id as ExtentId),
           ]),
-      ...howToFreeSpace(short),
+      ...howToFreeSpace(view, locals, assigned),
     ],
   }
 }

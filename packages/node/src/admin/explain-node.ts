@@ -52,7 +52,7 @@ export async function explainNode(view: NodeView, name: string, fetchPeer: Fetch
       : node.ready === false
         ? [`read the log of ${node.id}`]
         : isShort
-          ? howToFreeSpace(problems)
+          ? howToFreeSpace(view, locals, [store])
           : [],
   }
 }

@@ -1,4 +1,4 @@
-import type { StoreId } from '@ashlar/proto'
+import type { ExtentRecord, StoreId } from '@ashlar/proto'
 import type { NodeView } from './node-view.ts'
 import { type FetchPeer, requestLocal } from './peers.ts'
 import { counted, unique } from './plurals.ts'
@@ -10,9 +10,12 @@ import { mendDownNodes } from './why-down.ts'
 export async function explainVolume(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationResponse> {
   const [volume, locals] = await Promise.all([volumeReport(view, name, fetchPeer), requestLocal(view, fetchPeer)])
   const short = lowOnSpace(view, locals, storesOf(view, name))
-  const { healthy, recovering, degraded, unavailable } = volume.extents
-  const total = healthy + recovering + degraded + unavailable
-  const because = [`${healthy} of its ${total} extents have all ${volume.replicas} replicas in sync`]
+  const { recovering, degraded, unavailable } = volume.extents
+  const extents = extentsOf(view, name)
+  const whole = extents.filter(({ assigned, inSync }) => assigned.every((store) => inSync.includes(store))).length
+  const because = [
+    `${whole} of its ${counted(extents.length, 'extent')} ${whole === 1 ? 'has' : 'have'} all ${counted(volume.replicas, 'replica')} in sync`,
+  ]
   if (recovering > 0)
     because.push(
       `${extentsThat(recovering, 'is', 'are')} recovering, with ${counted(volume.behindBlocks, 'block')} left to copy`,
@@ -32,14 +35,18 @@ export async function explainVolume(view: NodeView, name: string, fetchPeer: Fet
       ...(volume.state === 'healthy'
         ? []
         : [`ashlar extent ls ${name}`, ...mendDownNodes(view, locals), ...acknowledge(volume)]),
-      ...howToFreeSpace(short),
+      ...howToFreeSpace(view, locals, storesOf(view, name)),
     ],
   }
 }
 
-function storesOf(view: NodeView, name: string): StoreId[] {
+function extentsOf(view: NodeView, name: string): readonly ExtentRecord[] {
   const volume = view.map.volumeNamed(name)
-  return volume === undefined ? [] : view.map.extentsOf(volume.id).flatMap(({ assigned }) => assigned)
+  return volume === undefined ? [] : view.map.extentsOf(volume.id)
+}
+
+function storesOf(view: NodeView, name: string): StoreId[] {
+  return extentsOf(view, name).flatMap(({ assigned }) => assigned)
 }
 
 function extentsThat(number: number, one: string, several: string): string {

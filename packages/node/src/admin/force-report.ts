@@ -1,9 +1,10 @@
 import type { ExtentId, ExtentRecord, MapCopy, StoreId, VolumeRecord } from '@ashlar/proto'
 import { extentIndexOf, isMissing } from '@ashlar/proto'
 import { MISSING, nodeName } from './health.ts'
+import type { ForceReport } from './loss-schemas.ts'
 import type { NodeView } from './node-view.ts'
 import { type FetchPeer, heldExtent, type PeerResponses, requestLocalExtents } from './peers.ts'
-import type { ForceReport, LocalExtentResponse } from './schemas.ts'
+import type { LocalExtentResponse } from './schemas.ts'
 
 type Held = ForceReport['replica']
 

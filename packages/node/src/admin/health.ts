@@ -18,13 +18,14 @@ import type { ReconcilePhase } from '../core/replication/index.ts'
  * Health. Of an extent:
  * - `healthy`: all M replicas are in sync.
  * - `recovering`: it serves, and every missing replica is being filled right now.
- * - `degraded`: it serves, and at least one missing replica is not being filled.
+ * - `degraded`: it serves, and at least one missing replica is not being filled, or writes are refused for lack of space.
  * - `unavailable`: reads or writes wait, because no primary serves it yet or any more, or fewer than minInSync replicas are in sync.
+ * - `unknown`: the node that reports is cut off from control, so its map may be old.
  *
  * A volume is as its worst extent, at best `degraded` while a loss is not acknowledged. A cluster is as its worst volume, at best `degraded` while a node is down, and
  * `unavailable` without control.
  */
-export const HEALTH_STATES = ['healthy', 'recovering', 'degraded', 'unavailable'] as const
+export const HEALTH_STATES = ['healthy', 'recovering', 'degraded', 'unavailable', 'unknown'] as const
 export type HealthState = (typeof HEALTH_STATES)[number]
 
 /** The worst of them; `healthy` when there are none. */
@@ -55,6 +56,19 @@ function cause(problem: string, waitsFor: readonly string[] = [], reason?: strin
   return { problem, waitsFor, reason: reason ?? `${problem}${waits}` }
 }
 
+/** What the reporting node can say of the present, beside its map. */
+export interface Reach {
+  /** Why its map may be old; absent while it is current. */
+  readonly lost?: Cause
+  /** The map counts the store as up, and this node receives nothing from it. */
+  isSilent(store: StoreId): boolean
+  /** What writes with a replica there are refused for lack of space; undefined where none are. */
+  readonly refusal?: (store: StoreId) => string | undefined
+}
+
+/** The map alone. */
+const MAP_ONLY: Reach = { isSilent: () => false }
+
 /** What is known of one stream from the primary of an extent to another replica. */
 export interface Progress {
   readonly joining: boolean
@@ -74,10 +88,33 @@ export function extentHealth(
   volume: VolumeRecord,
   extent: ExtentRecord,
   progressOf: ProgressOf,
+  reach: Reach = MAP_ONLY,
+): ExtentHealth {
+  if (reach.lost !== undefined) return { state: 'unknown', ...reach.lost }
+  const health = standingHealth(map, volume, extent, progressOf, reach)
+  const refusals = extent.inSync.flatMap((store) => reach.refusal?.(store) ?? [])
+  if (refusals.length === 0 || health.state === 'unavailable') return health
+  const problem = [health.problem, ...refusals].filter((each) => each !== '').join('; ')
+  const reason = [health.reason, ...refusals].filter((each) => each !== '').join('; ')
+  return { state: 'degraded', problem, waitsFor: health.waitsFor, reason }
+}
+
+/** By the standing of its replicas, whatever their disks refuse. */
+function standingHealth(
+  map: MapCopy,
+  volume: VolumeRecord,
+  extent: ExtentRecord,
+  progressOf: ProgressOf,
+  reach: Reach,
 ): ExtentHealth {
   const progress = progressOf(extent.id)
-  const blocked = reconcileReason(map, extent, progress) ?? blockedReason(map, volume, extent)
+  const blocked =
+    reconcileReason(map, extent, progress) ??
+    blockedReason(map, volume, extent) ??
+    silenceReason(map, volume, extent, reach)
   if (blocked !== undefined) return { state: 'unavailable', ...blocked }
+  const silent = extent.inSync.filter((store) => reach.isSilent(store))
+  if (silent.length > 0) return { state: 'degraded', ...cause(describeSilence(map, silent)) }
   const missing = extent.assigned.filter((store) => !extent.inSync.includes(store))
   if (missing.length === 0) return { state: 'healthy', ...WELL }
   const waiting = missing.filter((store) => progress?.get(store)?.joining !== true)
@@ -93,6 +130,31 @@ export function extentHealth(
     return { state: 'recovering', ...copying }
   }
   return { state: 'degraded', ...cause(`${namesOf(map, waiting)} ${isOrAre(waiting)} not in sync`) }
+}
+
+/**
+ * Why reads or writes wait although the map has no failure yet: control removes a store from the in-sync set, or replaces a
+ * primary, once its lease ended.
+ */
+function silenceReason(map: MapCopy, volume: VolumeRecord, extent: ExtentRecord, reach: Reach): Cause | undefined {
+  const silent = extent.inSync.filter((store) => reach.isSilent(store))
+  const primary = extent.primary.store
+  if (reach.isSilent(primary)) {
+    const others = extent.inSync.length + extent.eligible.length > 1
+    const name = nodeName(map, primary)
+    return cause(`its primary ${describeSilence(map, [primary])}`, [others ? 'control to name another primary' : name])
+  }
+  const left = extent.inSync.length - silent.length
+  if (left >= volume.minInSync) return undefined
+  return cause(
+    `${describeSilence(map, silent)}: ${left} of its ${extent.inSync.length} in-sync replicas ${left === 1 ? 'responds' : 'respond'}, and writes need ${volume.minInSync}`,
+  )
+}
+
+/** Of stores that no frames arrive from, while their leases have not ended. */
+export function describeSilence(map: MapCopy, silent: readonly StoreId[]): string {
+  const counted = silent.length === 1 ? 'is counted until its lease ends' : 'are counted until their leases end'
+  return `${namesOf(map, silent)} ${silent.length === 1 ? 'does' : 'do'} not respond, and ${counted}`
 }
 
 /** How far the reconcile of an extent is of which only suspect stores are left; undefined where there is none. */
@@ -177,12 +239,17 @@ export interface VolumeHealth {
   readonly fewestInSync: number
 }
 
-export function volumeHealth(map: MapCopy, volume: VolumeRecord, progressOf: ProgressOf): VolumeHealth {
-  const extents = { healthy: 0, recovering: 0, degraded: 0, unavailable: 0 }
+export function volumeHealth(
+  map: MapCopy,
+  volume: VolumeRecord,
+  progressOf: ProgressOf,
+  reach: Reach = MAP_ONLY,
+): VolumeHealth {
+  const extents = { healthy: 0, recovering: 0, degraded: 0, unavailable: 0, unknown: 0 }
   const causes = new Map<string, Cause>()
   let fewestInSync = Number.POSITIVE_INFINITY
   for (const extent of map.extentsOf(volume.id)) {
-    const { state, ...why } = extentHealth(map, volume, extent, progressOf)
+    const { state, ...why } = extentHealth(map, volume, extent, progressOf, reach)
     extents[state]++
     if (why.reason !== '') causes.set(why.reason, why)
     fewestInSync = Math.min(fewestInSync, extent.inSync.length)
@@ -191,7 +258,8 @@ export function volumeHealth(map: MapCopy, volume: VolumeRecord, progressOf: Pro
   if (loss !== undefined) causes.set(loss, cause(loss))
   const present = HEALTH_STATES.filter((state) => extents[state] > 0)
   // A volume whose extents have not reached this copy of the map is not known to be well.
-  const state = present.length === 0 ? 'unavailable' : worst([...present, loss === undefined ? 'healthy' : 'degraded'])
+  const none = reach.lost === undefined ? 'unavailable' : 'unknown'
+  const state = present.length === 0 ? none : worst([...present, loss === undefined ? 'healthy' : 'degraded'])
   return {
     ...{ state, extents, reasons: [...causes.keys()], causes: [...causes.values()] },
     fewestInSync: Number.isFinite(fewestInSync) ? fewestInSync : 0,

@@ -1,5 +1,6 @@
 /** The HTTP API of a node. */
 export { HEALTH_STATES, type HealthState } from './health.ts'
+export type { ForceReport, ForceRequest, LoseReport } from './loss-schemas.ts'
 export type { NodeView, Readiness, VerifiedBlock } from './node-view.ts'
 export type { FetchPeer } from './peers.ts'
 export type {
@@ -11,11 +12,8 @@ export type {
   DetachReport,
   ExplanationResponse,
   ExtentResponse,
-  ForceReport,
-  ForceRequest,
   LocalExtentResponse,
   LocalResponse,
-  LoseReport,
   NodeDetailsResponse,
   NodeResponse,
   VersionsResponse,

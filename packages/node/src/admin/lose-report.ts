@@ -1,6 +1,6 @@
 import type { ExtentRecord, MapCopy, NodeRecord, StoreId, VolumeRecord } from '@ashlar/proto'
 import { nodesThatCount } from './health.ts'
-import type { LoseReport } from './schemas.ts'
+import type { LoseReport } from './loss-schemas.ts'
 
 /** Extents that one sentence names. */
 const NAMED = 10

@@ -3,21 +3,18 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { forceReport } from './force-report.ts'
 import { loseReport } from './lose-report.ts'
-import type { NodeView } from './node-view.ts'
-import type { FetchPeer } from './peers.ts'
-import { extentNumbered, extentReports, nodeNamed, volumeNamed, volumeReport } from './reports.ts'
 import {
-  type ExtentResponse,
-  errorSchema,
-  extentSchema,
   type ForceReport,
   forceReportSchema,
   forceRequestSchema,
   type LoseReport,
   loseReportSchema,
   loseRequestSchema,
-  volumeSchema,
-} from './schemas.ts'
+} from './loss-schemas.ts'
+import type { NodeView } from './node-view.ts'
+import type { FetchPeer } from './peers.ts'
+import { extentNumbered, extentReports, nodeNamed, volumeNamed, volumeReport } from './reports.ts'
+import { type ExtentResponse, errorSchema, extentSchema, volumeSchema } from './schemas.ts'
 
 const errors = { '4xx': errorSchema, '5xx': errorSchema }
 const oneNode = z.object({ id: z.string() })

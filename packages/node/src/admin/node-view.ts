@@ -7,6 +7,7 @@ import type {
   NodeName,
   StoreId,
   VolumeRecord,
+  Voter,
 } from '@ashlar/proto'
 import type { InsecureListener } from '../config/index.ts'
 import type { RaftView } from '../core/raft/index.ts'
@@ -36,11 +37,20 @@ export interface NodeView {
   readonly dataDir: string
   /** Directory of the `ashlar dev` that made this node's data directory; undefined when another program did. */
   readonly devDirectory: string | undefined
+  /** Name of the node that `ashlar dev` runs at this peer address; undefined where there is none. */
+  devNameOf(address: string): string | undefined
   readonly labels: Readonly<Record<string, string>>
   /** Listeners that --insecure allowed. */
   readonly insecure: readonly InsecureListener[]
   /** The map as this node has learned it. It changes in place: read it, keep no reference. */
   readonly map: MapCopy
+  /**
+   * How long ago this map was confirmed to have everything that was committed, milliseconds; undefined when it was not since
+   * the process started.
+   */
+  readonly mapAgeMs: number | undefined
+  /** Voters of control's log, as this node last learned them; also before it has the map. */
+  readonly voters: readonly Voter[]
   /** The control leader: the store that last responded to this node as leader and has not denied it since. */
   readonly leader: StoreId | undefined
   readonly leaseHeld: boolean

@@ -14,8 +14,8 @@ type PeerResponse<T> =
   | { readonly answered: false; readonly reason: string }
 
 /**
- * One response for each node of the map that should respond, by store. Nodes that are down or that this node receives no
- * frames from get no request, so that no report waits for them.
+ * One response for each node of the map that should respond, by store. Nodes that this node receives no frames from get no
+ * request, so that no report waits for them; one that is down and heard could not register.
  */
 export type PeerResponses<T> = ReadonlyMap<StoreId, PeerResponse<T>>
 
@@ -58,7 +58,9 @@ async function requestAll<T>(
   fetchPeer: FetchPeer,
 ): Promise<PeerResponses<T>> {
   // A store without an address was replaced by another one: it gets no request and is not reported as missing.
-  const nodes = [...view.map.nodes.values()].filter(({ state, address }) => state !== 'down' && address !== '')
+  const nodes = [...view.map.nodes.values()].filter(
+    ({ store, state, address }) => address !== '' && (state !== 'down' || store === view.store || view.hears(store)),
+  )
   const responses = await Promise.all(
     nodes.map(async (node): Promise<readonly [StoreId, PeerResponse<T>]> => {
       const { store, api } = node

@@ -6,19 +6,17 @@ import {
   type StoreId,
   type VolumeRecord,
 } from '@ashlar/proto'
-import { memberName } from './control-members.ts'
+import { contactOf, isSilent, reachOf } from './contact.ts'
 import {
   type Cause,
   extentHealth,
   forcedOf,
-  type HealthState,
   nodeName,
   nodesThatCount,
   type ProgressOf,
+  type Reach,
   volumeHealth,
-  worst,
 } from './health.ts'
-import { levelWaitsFor } from './levels.ts'
 import type { NodeView } from './node-view.ts'
 import {
   type FetchPeer,
@@ -29,82 +27,17 @@ import {
   requestLocalExtents,
 } from './peers.ts'
 import type {
-  ClusterResponse,
   ExtentResponse,
+  LocalExtentResponse,
   LocalResponse,
   NodeDetailsResponse,
   NodeResponse,
   VolumeResponse,
 } from './schemas.ts'
-import { lowOnSpace, spaceOf } from './space.ts'
+import { spaceOf } from './space.ts'
 import { sightsOf, whyDown } from './why-down.ts'
 
 /** Responses of the API, made of the map and of what the other nodes report of themselves. */
-
-export async function clusterReport(view: NodeView, fetchPeer: FetchPeer): Promise<ClusterResponse> {
-  const [locals, extents] = await Promise.all([requestLocal(view, fetchPeer), requestLocalExtents(view, fetchPeer)])
-  const { map } = view
-  const progressOf = progressFrom(view, extents)
-  const volumes = volumesByName(view).map((volume) => volumeResponse(view, volume, progressOf))
-  const nodes = nodesByName(view)
-  const short = lowOnSpace(
-    view,
-    locals,
-    nodes.map(({ store }) => store),
-  )
-  const reasons = [...clusterReasons(view, nodes), ...short]
-  for (const volume of volumes) reasons.push(...volume.reasons.map((reason) => `volume ${volume.name}: ${reason}`))
-  return {
-    state: worst([
-      ...volumes.map(({ state }) => state),
-      controlState(view),
-      nodesState(nodes),
-      ...(short.length > 0 ? ['degraded' as const] : []),
-    ]),
-    leader: view.leader === undefined ? null : nodeName(map, view.leader),
-    voters: map.voters.map(({ store }) => memberName(map, store)),
-    nodes: nodes.length,
-    nodesUp: nodes.filter(({ state }) => state === 'up').length,
-    volumes: volumes.length,
-    extents: sumCounts(volumes.map((volume) => volume.extents)),
-    behindBlocks: volumes.reduce((sum, volume) => sum + volume.behindBlocks, 0),
-    cluster: map.cluster ?? null,
-    mapRevision: map.revision,
-    featureLevel: map.featureLevel,
-    featureLevelWaitsFor: levelWaitsFor(view, locals),
-    reasons,
-    insecure: insecureOf(view, locals),
-    notResponding: [...locals].filter(([, answer]) => !answer.answered).map(([store]) => nodeName(map, store)),
-  }
-}
-
-/** Without control no primary is named, no set changes and no lease is renewed: everything waits. */
-function controlState(view: NodeView): HealthState {
-  return view.map.cluster !== undefined && view.leaseHeld ? 'healthy' : 'unavailable'
-}
-
-function nodesState(nodes: readonly NodeRecord[]): HealthState {
-  return nodes.every(({ state }) => state === 'up') ? 'healthy' : 'degraded'
-}
-
-function clusterReasons(view: NodeView, nodes: readonly NodeRecord[]): string[] {
-  const reasons: string[] = []
-  if (view.map.cluster === undefined) {
-    reasons.push(view.readiness.ready ? `${view.name} belongs to no cluster yet` : view.readiness.reason)
-  } else if (!view.leaseHeld) {
-    const leader =
-      view.leader === undefined ? 'no control leader is known' : `${nodeName(view.map, view.leader)} leads control`
-    reasons.push(`${view.name} has no lease, so it serves nothing; ${leader}`)
-  }
-  for (const { name, state } of nodes) if (state !== 'up') reasons.push(`node ${name} is ${state}`)
-  return reasons
-}
-
-function insecureOf(view: NodeView, locals: PeerResponses<LocalResponse>): ClusterResponse['insecure'] {
-  return [...locals].flatMap(([store, answer]) =>
-    answer.answered ? answer.value.insecure.map((listener) => ({ node: nodeName(view.map, store), ...listener })) : [],
-  )
-}
 
 interface HeldCounts {
   primaries: number
@@ -126,7 +59,7 @@ function nodeResponse(
 ): NodeResponse {
   return {
     id: node.name,
-    state: node.state,
+    state: contactOf(view).lost !== undefined && isSilent(view, node) ? 'unknown' : node.state,
     store: node.store,
     address: node.address,
     api: node.api,
@@ -135,7 +68,7 @@ function nodeResponse(
     ...(held.get(node.store) ?? { primaries: 0, replicas: 0, inSync: 0 }),
     declaredLost: view.map.gone.has(node.store),
     space: spaceOf(locals, node.store),
-    whyDown: node.state === 'down' ? whyDown(view, node, sightsOf(view, locals, node)) : null,
+    whyDown: node.state === 'down' || isSilent(view, node) ? whyDown(view, node, sightsOf(view, locals, node)) : null,
   }
 }
 
@@ -155,11 +88,12 @@ function countHeld(held: Map<StoreId, HeldCounts>, extent: ExtentRecord): void {
   }
 }
 
-/** One node by its name or the id of its store. Throws NOT_FOUND. */
+/** One node by its name or the id of its store. Throws NOT_FOUND, or NO_CONTROL where this node has no map. */
 export function nodeNamed(view: NodeView, id: string): NodeRecord {
   const nodes = nodesByName(view)
   const found = nodes.find((node) => node.name === id || node.store === id)
   if (found !== undefined) return found
+  needMap(view)
   const names = nodes.map((node) => node.name)
   throw new AshlarError('NOT_FOUND', `there is no node ${id}`, { hint: `nodes are ${names.join(', ')}` })
 }
@@ -201,9 +135,21 @@ function heldVolumes(view: NodeView, store: StoreId, progressOf: ProgressOf): No
   })
 }
 
-export async function volumeReports(view: NodeView, fetchPeer: FetchPeer): Promise<VolumeResponse[]> {
-  const progressOf = progressFrom(view, await requestLocalExtents(view, fetchPeer))
-  return volumesByName(view).map((volume) => volumeResponse(view, volume, progressOf))
+/** Throws NO_CONTROL where this node has no map to read them from. */
+export async function volumeReports(view: NodeView, fetchPeer: FetchPeer): Promise<VolumeReport[]> {
+  needMap(view)
+  const [locals, extents] = await Promise.all([requestLocal(view, fetchPeer), requestLocalExtents(view, fetchPeer)])
+  return volumesFrom(view, locals, extents)
+}
+
+export function volumesFrom(
+  view: NodeView,
+  locals: PeerResponses<LocalResponse>,
+  extents: PeerResponses<LocalExtentResponse[]>,
+): VolumeReport[] {
+  const progressOf = progressFrom(view, extents)
+  const reach = reachOf(view, locals)
+  return volumesByName(view).map((volume) => volumeResponse(view, volume, progressOf, reach))
 }
 
 /** A response with the parts of its reasons, which `explain` shows apart and the API leaves out. */
@@ -213,11 +159,15 @@ export type ExtentReport = ExtentResponse & Cause
 /** Throws NOT_FOUND. */
 export async function volumeReport(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<VolumeReport> {
   const volume = volumeNamed(view, name)
-  return volumeResponse(view, volume, progressFrom(view, await requestLocalExtents(view, fetchPeer, name)))
+  const [locals, extents] = await Promise.all([
+    requestLocal(view, fetchPeer),
+    requestLocalExtents(view, fetchPeer, name),
+  ])
+  return volumeResponse(view, volume, progressFrom(view, extents), reachOf(view, locals))
 }
 
-function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: ProgressOf): VolumeReport {
-  const { state, extents, reasons, causes } = volumeHealth(view.map, volume, progressOf)
+function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: ProgressOf, reach: Reach): VolumeReport {
+  const { state, extents, reasons, causes } = volumeHealth(view.map, volume, progressOf, reach)
   const { name, sizeBytes, blockSizeBytes, extentSizeBytes, replicas, minInSync, generation } = volume
   const behind = view.map
     .extentsOf(volume.id)
@@ -237,8 +187,12 @@ function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: Progre
 /** Extents of a volume with the standing of each replica. Throws NOT_FOUND. */
 export async function extentReports(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExtentReport[]> {
   const volume = volumeNamed(view, name)
-  const answers = await requestLocalExtents(view, fetchPeer, name)
+  const [locals, answers] = await Promise.all([
+    requestLocal(view, fetchPeer),
+    requestLocalExtents(view, fetchPeer, name),
+  ])
   const progressOf = progressFrom(view, answers)
+  const reach = reachOf(view, locals)
   return view.map.extentsOf(volume.id).map((record, index) => ({
     extent: index,
     epoch: record.epoch,
@@ -248,7 +202,7 @@ export async function extentReports(view: NodeView, name: string, fetchPeer: Fet
       standing: standingOf(view, record, store, progressOf),
       behindBlocks: behindBlocks(record, store, progressOf),
     })),
-    ...extentHealth(view.map, volume, record, progressOf),
+    ...extentHealth(view.map, volume, record, progressOf, reach),
     id: record.id,
     damagedBlocks: heldExtent(answers, record.primary.store, record.id)?.damagedBlocks ?? null,
   }))
@@ -275,9 +229,11 @@ function behindBlocks(record: ExtentRecord, store: StoreId, progressOf: Progress
   return progressOf(record.id)?.get(store)?.behindBlocks ?? null
 }
 
+/** Throws NOT_FOUND, or NO_CONTROL where this node has no map. */
 export function volumeNamed(view: NodeView, name: string): VolumeRecord {
   const volume = view.map.volumeNamed(name)
   if (volume !== undefined) return volume
+  needMap(view)
   const names = volumesByName(view).map((known) => known.name)
   const hint = names.length === 0 ? 'there are no volumes yet' : `volumes are ${names.slice(0, 20).join(', ')}`
   throw new AshlarError('NOT_FOUND', `there is no volume ${name}`, { hint })
@@ -290,19 +246,18 @@ export function extentNumbered(view: NodeView, volume: VolumeRecord, number: num
   return record
 }
 
+/** A member of a cluster that has no map yet knows nothing: it does not say that there is nothing. Throws NO_CONTROL. */
+function needMap(view: NodeView): void {
+  const { lost } = contactOf(view)
+  if (lost !== undefined && view.map.cluster === undefined)
+    throw new AshlarError('NO_CONTROL', lost.problem, { hint: 'ashlar explain cluster' })
+}
+
 function volumesByName(view: NodeView): VolumeRecord[] {
   return [...view.map.volumes.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-function nodesByName(view: NodeView): NodeRecord[] {
+export function nodesByName(view: NodeView): NodeRecord[] {
   const byName = new Intl.Collator('en', { numeric: true })
   return nodesThatCount(view.map).sort((a, b) => byName.compare(a.name, b.name) || (a.store < b.store ? -1 : 1))
-}
-
-function sumCounts(all: readonly VolumeResponse['extents'][]): VolumeResponse['extents'] {
-  const sum = { healthy: 0, recovering: 0, degraded: 0, unavailable: 0 }
-  for (const counts of all) {
-    for (const state of Object.keys(sum) as (keyof typeof sum)[]) sum[state] += counts[state]
-  }
-  return sum
 }

@@ -9,19 +9,12 @@ import {
 } from '@ashlar/proto'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { clusterReport } from './cluster-report.ts'
 import { explain } from './explain.ts'
 import { localExtentResponses, localResponse } from './local.ts'
 import type { NodeView } from './node-view.ts'
 import type { FetchPeer } from './peers.ts'
-import {
-  clusterReport,
-  extentReports,
-  nodeReport,
-  nodeReports,
-  volumeNamed,
-  volumeReport,
-  volumeReports,
-} from './reports.ts'
+import { extentReports, nodeReport, nodeReports, volumeNamed, volumeReport, volumeReports } from './reports.ts'
 import {
   BLOCK_KIND_NAMES,
   type CreateVolumeRequest,
@@ -65,6 +58,16 @@ export function clusterRoutes(view: NodeView, fetchPeer: FetchPeer): FastifyPlug
         },
       },
       (request) => nodeReport(view, request.params.id, fetchPeer),
+    )
+    server.get(
+      '/v1/explain/cluster',
+      {
+        schema: {
+          summary: 'Why the cluster is in its state, what is wrong, what to do',
+          response: { 200: explanationSchema, ...errors },
+        },
+      },
+      () => explain(view, 'cluster', '', fetchPeer),
     )
     for (const kind of ['volume', 'node'] as const) {
       server.get(

@@ -27,6 +27,7 @@ const extentCountsSchema = z.object({
   recovering: count,
   degraded: count,
   unavailable: count,
+  unknown: count.default(0).describe('The node that reports is cut off from control.'),
 })
 
 export const clusterSchema = z
@@ -36,13 +37,28 @@ export const clusterSchema = z
     voters: z
       .array(z.string())
       .describe("Names of the nodes that keep control's log; the id of the store where the map has no name for it."),
+    votersResponding: z
+      .array(z.string())
+      .default([])
+      .describe('Those of them that the reporting node hears, itself included.'),
+    majority: count.default(0).describe('Voters that must respond for control to decide anything.'),
     nodes: count,
-    nodesUp: count,
+    nodesUp: count.describe('Nodes whose lease holds and that the reporting node hears.'),
     volumes: count,
     extents: extentCountsSchema,
     behindBlocks: count.describe('Blocks that joining replicas still need, summed over the nodes that responded.'),
     cluster: z.string().nullable().describe('Id of the cluster; null while there is none.'),
     mapRevision: count,
+    mapIsCurrent: z
+      .boolean()
+      .default(true)
+      .describe('False: the reporting node is cut off from control, and everything here is as of `mapAsOf`.'),
+    mapAsOf: z
+      .string()
+      .nullable()
+      .default(null)
+      .describe('When the map was confirmed; null: not since the node started.'),
+    mapAgeMs: count.nullable().default(null),
     featureLevel: count
       .default(0)
       .describe('What every node of the cluster understands. Rises once all nodes are upgraded.'),
@@ -55,6 +71,7 @@ export const clusterSchema = z
     notResponding: z
       .array(z.string())
       .describe('Nodes that did not respond in time: what only they know is missing here.'),
+    todo: z.array(z.string()).default([]).describe('What an operator can do, as in an explanation.'),
   })
   .meta({ id: 'Cluster' })
 
@@ -70,7 +87,9 @@ const spaceSchema = z.object({
 export const nodeSchema = z
   .object({
     id: z.string().describe('Name of the node.'),
-    state: z.enum(['up', 'down', 'draining']),
+    state: z
+      .enum(['up', 'down', 'draining', 'unknown'])
+      .describe('unknown: the node that reports is cut off from control, and hears nothing of this one.'),
     store: z.string().describe('Id of its store: its identity.'),
     address: z.string().describe('Where peers and clients connect; empty once another store took over the address.'),
     api: z.string().describe('host:port of its API.'),
@@ -195,53 +214,6 @@ export const extentSchema = z
   })
   .meta({ id: 'Extent' })
 
-export const forceRequestSchema = z
-  .strictObject({
-    node: z.string().describe('Name of the node, or id of its store, that becomes primary.'),
-    acceptDataLoss: z
-      .boolean()
-      .default(false)
-      .describe('False: nothing is done, and the response says what may be lost.'),
-  })
-  .meta({ id: 'ForcePrimary' })
-
-export const loseRequestSchema = z
-  .strictObject({
-    acceptDataLoss: z.boolean().default(false).describe('False: nothing is done, and the response says what it costs.'),
-  })
-  .meta({ id: 'LoseNode' })
-
-export const loseReportSchema = z
-  .object({
-    node: z.string(),
-    store: z.string(),
-    possible: z.boolean().describe('False: control would refuse it, and `because` says why.'),
-    because: z.array(z.string()),
-    costs: z.array(z.string()).describe('Consequences of declaring it lost.'),
-    replicas: count.describe('Replicas that are assigned to other nodes.'),
-    onlyHere: z.array(z.string()).describe('Extents of which only this store holds every acknowledged write.'),
-  })
-  .meta({ id: 'LoseReport' })
-
-const heldSchema = z.object({
-  node: z.string(),
-  state: z.string(),
-  lastEpoch: count.nullable().describe('Epoch of the last write that it holds; null when the node did not respond.'),
-  lastSeq: count.nullable(),
-  commitSeq: count.nullable().describe('Writes up to this seq are acknowledged, as far as it knows.'),
-})
-
-export const forceReportSchema = z
-  .object({
-    extent: z.string(),
-    possible: z.boolean().describe('False: control would refuse it, and `because` says why.'),
-    because: z.array(z.string()).describe('Why the extent has no serving primary, or why it cannot be forced.'),
-    mayBeLost: z.array(z.string()),
-    replica: heldSchema.describe('The one that would become primary.'),
-    others: z.array(heldSchema),
-  })
-  .meta({ id: 'ForceReport' })
-
 const logRole = z.enum(['leader', 'follower', 'candidate'])
 
 const localControlSchema = z.object({
@@ -364,7 +336,7 @@ export const versionsSchema = z
 
 export const explanationSchema = z
   .object({
-    kind: z.enum(['volume', 'extent', 'node']),
+    kind: z.enum(['cluster', 'volume', 'extent', 'node']),
     name: z.string(),
     state: z.string(),
     problems: z.array(z.string()).default([]).describe('What is wrong.'),
@@ -383,10 +355,7 @@ export type NodeDetailsResponse = z.infer<typeof nodeDetailsSchema>
 export type VolumeResponse = z.infer<typeof volumeSchema>
 export type CreateVolumeRequest = z.infer<typeof createVolumeSchema>
 export type ExtentResponse = z.infer<typeof extentSchema>
-export type ForceReport = z.infer<typeof forceReportSchema>
-export type LoseReport = z.infer<typeof loseReportSchema>
 export type DetachReport = z.infer<typeof detachReportSchema>
-export type ForceRequest = z.infer<typeof forceRequestSchema>
 export type SpaceResponse = z.infer<typeof spaceSchema>
 export type LocalResponse = z.infer<typeof localSchema>
 export type LocalExtentResponse = z.infer<typeof localExtentSchema>

@@ -3,6 +3,7 @@ import { nodeName } from './health.ts'
 import type { NodeView } from './node-view.ts'
 import type { PeerResponses } from './peers.ts'
 import type { LocalResponse, SpaceResponse } from './schemas.ts'
+import { quoted } from './todo.ts'
 
 /** How the API and `explain` report free space on disks (amendment 17). */
 
@@ -21,6 +22,14 @@ export function lowOnSpace(view: NodeView, locals: PeerResponses<LocalResponse>,
   })
 }
 
+/** Which writes a store refuses, by `health`; undefined where it refuses none. */
+export function refusalOf(view: NodeView, locals: PeerResponses<LocalResponse>, store: StoreId): string | undefined {
+  const level = spaceOf(locals, store)?.level
+  if (level !== 'tight' && level !== 'full') return undefined
+  const which = level === 'tight' ? 'writes of new blocks' : 'writes'
+  return `${which} are refused (ENOSPC), because ${nodeName(view.map, store)} is ${level}`
+}
+
 /** The end of a sentence that begins with a node's name. */
 export function describeSpace({ level, freeBytes, since, reserves }: SpaceResponse): string {
   const free = `${mebibytes(freeBytes)} of its disk is free`
@@ -37,11 +46,19 @@ export function describeSpace({ level, freeBytes, since, reserves }: SpaceRespon
 }
 
 /** What an operator can do about it. */
-export function howToFreeSpace(lines: readonly string[]): string[] {
-  if (lines.length === 0) return []
-  return [
-    'trim what guests no longer need (fstrim), remove volumes, or enlarge the disk: writes then resume without a restart',
-  ]
+export function howToFreeSpace(
+  view: NodeView,
+  locals: PeerResponses<LocalResponse>,
+  stores: Iterable<StoreId>,
+): string[] {
+  return [...new Set(stores)].flatMap((store) => {
+    const answer = locals.get(store)
+    if (answer?.answered !== true || !isAtLeast(answer.value.space?.level ?? 'free', 'tight')) return []
+    return [
+      `see how full the disk of ${nodeName(view.map, store)} is: df -h ${quoted(answer.value.dataDir)}`,
+      'delete what other programs put on that disk, discard free space in guests (fstrim), remove volumes, or enlarge the disk; writes then resume without a restart',
+    ]
+  })
 }
 
 function mebibytes(bytes: Bytes): string {

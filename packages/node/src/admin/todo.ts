@@ -6,9 +6,14 @@ import type { NodeView } from './node-view.ts'
  */
 
 export function startNode({ devDirectory }: NodeView, name: string): string {
-  if (devDirectory === undefined)
+  // Without a map a node may be known by its address alone.
+  if (devDirectory === undefined || name.includes(':'))
     return `start ${name} again over its data directory; if it does not start, its log says why`
   return `start ${name} again: ashlar dev start ${name} --data-dir ${quoted(devDirectory)}`
+}
+
+export function explainVolumeCommand(name: string): string {
+  return `see what volume ${name} waits for: ashlar explain volume ${name}`
 }
 
 export function declareLost(name: string): string {

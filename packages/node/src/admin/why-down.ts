@@ -1,4 +1,4 @@
-import { type NodeRecord, parseAddress, type StoreId } from '@ashlar/proto'
+import { parseAddress, type StoreId } from '@ashlar/proto'
 import { STOPPING } from '../transport/index.ts'
 import { nodeName } from './health.ts'
 import { localResponse } from './local.ts'
@@ -10,8 +10,11 @@ import { startNode } from './todo.ts'
 
 /** Why a node is down, from what its peers last saw of it, and what can help. */
 
+/** A node, also one that the map does not have yet. */
+type Named = { readonly name: string; readonly address: string }
+
 /** What each node that responded, this one included, last saw of a node. */
-export function sightsOf(view: NodeView, locals: PeerResponses<LocalResponse>, node: NodeRecord): SightResponse[] {
+export function sightsOf(view: NodeView, locals: PeerResponses<LocalResponse>, node: Named): SightResponse[] {
   const reported = [...locals].flatMap(([store, answer]) =>
     answer.answered && store !== view.store ? [{ by: nodeName(view.map, store), peers: answer.value.peers }] : [],
   )
@@ -20,7 +23,7 @@ export function sightsOf(view: NodeView, locals: PeerResponses<LocalResponse>, n
   )
 }
 
-export function whyDown(view: NodeView, node: NodeRecord, sights: readonly SightResponse[]): WhyDownResponse {
+export function whyDown(view: NodeView, node: Named, sights: readonly SightResponse[]): WhyDownResponse {
   if (node.address === '')
     return { because: [`another store took over the name or the address of ${node.name}`], todo: [] }
   const because = [...stateLines(sights), ...refusalLines(node, sights), ...endOfLinks(sights)]
@@ -66,7 +69,7 @@ function lineOf({ address, state, since, detail, pid }: PeerResponse, who: strin
 }
 
 /** The refusing side, quoted. */
-function refusalLines({ name }: NodeRecord, sights: readonly SightResponse[]): string[] {
+function refusalLines({ name }: Named, sights: readonly SightResponse[]): string[] {
   return sights.flatMap(({ by, saw: { refusal } }) => {
     if (refusal === null) return []
     const [refusing, refused] = refusal.by === 'this node' ? [by, name] : [name, by]
@@ -96,7 +99,7 @@ function listed(names: readonly string[]): string {
 // ---- what can help --------------------------------------------------------------------------------------------------
 
 /** Never a start that the last refusal would meet again. */
-function actions(view: NodeView, node: NodeRecord, sights: readonly SightResponse[]): string[] {
+function actions(view: NodeView, node: Named, sights: readonly SightResponse[]): string[] {
   const saw = (state: PeerResponse['state']) => sights.find((sight) => sight.saw.state === state)?.saw
   const silent = saw('silent')
   if (silent !== undefined) return wakeOrEnd(view, node, silent)
@@ -125,7 +128,7 @@ function actions(view: NodeView, node: NodeRecord, sights: readonly SightRespons
   return [startNode(view, node.name)]
 }
 
-function wakeOrEnd(view: NodeView, { name, address }: NodeRecord, { pid }: PeerResponse): string[] {
+function wakeOrEnd(view: NodeView, { name, address }: Named, { pid }: PeerResponse): string[] {
   const { host, port } = parseAddress(address)
   const there = onHost(host)
   const see = `${there}see whether its process is stopped (STAT begins with T) or waits for its disk (D)`
@@ -141,10 +144,15 @@ function onHost(host: string): string {
   return host === '127.0.0.1' || host === '::1' || host === 'localhost' ? '' : `on host ${host}: `
 }
 
+/** What helps a node that is down or silent. */
+export function mendNode(view: NodeView, locals: PeerResponses<LocalResponse>, node: Named): readonly string[] {
+  return whyDown(view, node, sightsOf(view, locals, node)).todo
+}
+
 /** Of a volume or an extent: what helps each node that is down, which may not be a start. */
 export function mendDownNodes(view: NodeView, locals: PeerResponses<LocalResponse>): string[] {
   const down = [...view.map.nodes.values()].filter((node) => node.state === 'down' && holdsReplicas(view, node.store))
-  return down.flatMap((node) => whyDown(view, node, sightsOf(view, locals, node)).todo)
+  return down.flatMap((node) => mendNode(view, locals, node))
 }
 
 function holdsReplicas(view: NodeView, store: StoreId): boolean {

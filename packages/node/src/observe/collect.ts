@@ -1,3 +1,4 @@
+import { reachOf } from '../admin/contact.ts'
 import { forcedOf, HEALTH_STATES, type HealthState, nodesThatCount, volumeHealth, worst } from '../admin/health.ts'
 import type { NodeView } from '../admin/node-view.ts'
 import type { ExtentStatus } from '../core/replication/index.ts'
@@ -5,7 +6,7 @@ import type { NodeMetrics } from './metrics/index.ts'
 import type { Register } from './register.ts'
 
 const NODE_STATES = ['up', 'down', 'draining'] as const
-/** `recovering` is known to primaries only; the map shows the other states. */
+/** `recovering` is known to primaries only; the map and the contact to control show the other states. */
 const MAP_STATES = HEALTH_STATES.filter((state) => state !== 'recovering')
 
 /** Reads states, which have no events, at each exposition: the map, the local extents, the lease. */
@@ -40,8 +41,11 @@ function collectControl({ control }: NodeMetrics, view: NodeView): void {
 function collectVolumes({ replication, control }: NodeMetrics, view: NodeView): void {
   const states: HealthState[] = []
   replication.attachments.clear()
+  const { lost } = reachOf(view)
+  // Without contact to control the map may be old. A store that is silent is the business of the node that leads control.
+  const reach = { ...(lost === undefined ? {} : { lost }), isSilent: () => false }
   for (const volume of view.map.volumes.values()) {
-    const health = volumeHealth(view.map, volume, () => undefined)
+    const health = volumeHealth(view.map, volume, () => undefined, reach)
     states.push(health.state)
     for (const state of MAP_STATES) replication.extents.set({ volume: volume.name, state }, health.extents[state])
     replication.inSyncReplicas.set({ volume: volume.name }, health.fewestInSync)

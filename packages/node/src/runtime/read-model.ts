@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
 import {
   type AdminCommand,
   AshlarError,
@@ -12,6 +10,7 @@ import {
   type NodeName,
   type StoreId,
   type VolumeRecord,
+  type Voter,
 } from '@ashlar/proto'
 import type { NodeView, Readiness, VerifiedBlock } from '../admin/index.ts'
 import type { InsecureListener } from '../config/index.ts'
@@ -22,6 +21,7 @@ import type { ExtentStatus } from '../core/replication/index.ts'
 import type { ReplicaStore, SpaceView } from '../storage/index.ts'
 import type { LinkStatus } from '../transport/index.ts'
 import type { ApiCalls } from './api-calls.ts'
+import { devDirectoryOf, devNameAt } from './dev-cluster.ts'
 
 /** What a node is called and where it is, as its operator configured it. */
 export interface NodeDescription {
@@ -67,10 +67,13 @@ export class NodeReadModel implements NodeView {
     this.calls = calls
   }
 
-  /** `ashlar dev` keeps its state in that file, and the directory of each node beside it. */
   get devDirectory(): string | undefined {
-    const directory = dirname(resolve(this.dataDir))
-    return basename(this.dataDir) === this.name && existsSync(join(directory, 'dev.json')) ? directory : undefined
+    return devDirectoryOf(this.dataDir, this.name)
+  }
+
+  devNameOf(address: string): string | undefined {
+    const directory = this.devDirectory
+    return directory === undefined ? undefined : devNameAt(directory, address)
   }
 
   get store(): StoreId {
@@ -92,6 +95,17 @@ export class NodeReadModel implements NodeView {
   /** Feature level of the cluster as this node has learned it. */
   get featureLevel(): number {
     return this.runtime.machine?.featureLevel ?? this.replicaStore.identity.featureLevel
+  }
+
+  get mapAgeMs(): number | undefined {
+    const asOf = this.runtime.machine?.agent.mapAsOf() ?? Number.NEGATIVE_INFINITY
+    return Number.isFinite(asOf) ? this.runtime.now() - asOf : undefined
+  }
+
+  get voters(): readonly Voter[] {
+    const members = this.controlLog?.members.voters ?? []
+    if (members.length > 0) return members
+    return this.map.voters.length > 0 ? this.map.voters : (this.runtime.machine?.agent.voters ?? [])
   }
 
   get leader(): StoreId | undefined {

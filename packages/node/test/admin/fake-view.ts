@@ -11,6 +11,7 @@ import {
   type StoreId,
   type VolumeId,
   type VolumeRecord,
+  type Voter,
 } from '@ashlar/proto'
 import type { NodeView, Readiness, VerifiedBlock } from '../../src/admin/index.ts'
 import type { ExtentStatus } from '../../src/core/replication/index.ts'
@@ -82,7 +83,7 @@ export function mapOf({ nodes, volumes = [], extents = [] }: MapParts): MapCopy 
     clusterGeneration: 1,
     from: 0,
     to: 7,
-    voters: [{ store: storeOf(1), address: '127.0.0.1:7581' }],
+    voters: [1, 2, 3].map((number) => ({ store: storeOf(number), address: `127.0.0.1:758${number}` })),
     nodes: nodes ?? [nodeRecord(1), nodeRecord(2), nodeRecord(3)],
     volumes,
     extents,
@@ -139,6 +140,8 @@ export class FakeView implements NodeView {
   seen: ReturnType<NodeView['peers']> = []
   map: MapCopy
   leader: StoreId | undefined = storeOf(1)
+  mapAgeMs: number | undefined = 100
+  knownVoters: readonly Voter[] | undefined
   controlLog: NodeView['controlLog']
   leaseHeld = true
   suspicion: string | undefined
@@ -161,8 +164,16 @@ export class FakeView implements NodeView {
     this.map = map
   }
 
+  get voters(): readonly Voter[] {
+    return this.knownVoters ?? this.map.voters
+  }
+
+  devNameOf(): string | undefined {
+    return undefined
+  }
+
   hears(store: StoreId): boolean {
-    return !this.silent.has(store)
+    return !this.silent.has(store) && this.map.nodes.get(store)?.state !== 'down'
   }
 
   peers(): ReturnType<NodeView['peers']> {

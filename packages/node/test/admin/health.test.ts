@@ -19,7 +19,7 @@ describe('a volume', () => {
     const found = health({ extents: [extentRecord(1, 0)] })
     assert.deepEqual(found, {
       state: 'healthy',
-      extents: { healthy: 1, recovering: 0, degraded: 0, unavailable: 0 },
+      extents: { healthy: 1, recovering: 0, degraded: 0, unavailable: 0, unknown: 0 },
       reasons: [],
       causes: [],
       fewestInSync: 3,
@@ -29,7 +29,7 @@ describe('a volume', () => {
   it('is degraded when a missing replica is not being filled', () => {
     const found = health({ extents: [extentRecord(1, 0), extentRecord(1, 1, without3)] })
     assert.equal(found.state, 'degraded')
-    assert.deepEqual(found.extents, { healthy: 1, recovering: 0, degraded: 1, unavailable: 0 })
+    assert.deepEqual(found.extents, { healthy: 1, recovering: 0, degraded: 1, unavailable: 0, unknown: 0 })
     assert.deepEqual(found.reasons, ['n3 is not in sync'])
     assert.equal(found.fewestInSync, 2)
   })

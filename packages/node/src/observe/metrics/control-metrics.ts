@@ -29,7 +29,7 @@ export function controlMetrics(register: Register) {
     ]),
     state: register.gauge(
       'ashlar_control_cluster_state',
-      'State of the worst volume according to the map: 0 healthy, 2 degraded, 3 unavailable.',
+      'State of the worst volume according to the map: 0 healthy, 2 degraded, 3 unavailable, 4 unknown: this node is cut off from control.',
     ),
     wentBack: register.counter(
       'ashlar_control_went_back_total',
