@@ -109,6 +109,19 @@ test('A2.6: rot on a replica is found by its scrub and repaired from another sto
   const replica = cluster.info.nodes.find(({ id }) => id !== extent?.primary)?.id
   assert.ok(replica !== undefined)
 
+  await rotWhileStopped(replica, [7, 8])
+  const damaged = await cluster.cli(['cluster', 'check', '--deep'], { server: other(replica) })
+  assert.equal(damaged.code, 8, damaged.stdout)
+  assert.match(damaged.stdout, /^State: +repaired\nCompared: +256 blocks of 1 extent, each on 3 replicas$/m)
+  const sources = cluster.info.nodes.flatMap(({ id }) => (id === replica ? [] : [id])).join(' or ')
+  assert.match(
+    damaged.stdout,
+    new RegExp(
+      `^Problems: +2 damaged blocks on ${replica}, found by this check and repaired from ${sources}: demo/0 blocks 7-8$`,
+      'm',
+    ),
+  )
+
   await rotWhileStopped(replica, [3, 200])
   const found = await pass(replica)
   assert.deepEqual([found.damagedBlocks, found.blocks], [2, BLOCKS])

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { ApiClient } from '../src/api-client.ts'
 import type { DeepReport } from '../src/check/deep.ts'
+import { Damage, Unreadable, whatBecameOf } from '../src/check/problems.ts'
 import { ashlar, fakeApi } from './kit.ts'
 
 type Standing = 'in-sync' | 'joining' | 'out'
@@ -45,7 +47,8 @@ async function checked(
   const check = async (...more: readonly string[]) => {
     const { code, out, error } = await ashlar(['cluster', 'check', '--deep', '-o', 'json', '--server', url, ...more])
     assert.ok(out !== '', error)
-    return { code, deep: (JSON.parse(out) as { deep: DeepReport }).deep }
+    const { deep, state } = JSON.parse(out) as { deep: DeepReport; state: string }
+    return { code, deep, state }
   }
   return { check, requests, url }
 }
@@ -84,15 +87,32 @@ describe('cluster check --deep', () => {
     ])
   })
 
-  it('names the copy whose bytes do not match their checksum', async (t) => {
+  it('names the copy whose bytes do not match their checksum, and where it was not repaired', async (t) => {
     const { check } = await checked(t, { n1: always({ seq: 3 }), n2: always({ seq: 3, intact: false }) })
-    const { code, deep } = await check()
-    assert.equal(code, 8)
-    assert.deepEqual(deep.problems, ['demo/0: block 5 on n2 does not match its checksum'])
+    const { code, deep, state } = await check()
+    assert.deepEqual([code, state, deep.verdict], [8, 'damaged', 'damaged'])
+    assert.deepEqual(deep.problems, ['1 damaged block on n2, found by this check and not repaired: demo/0 block 5'])
     assert.deepEqual(
       deep.findings[0]?.copies.map(({ intact }) => intact),
       [true, false],
     )
+    assert.deepEqual(deep.findings[0]?.damage, { node: 'n2', repaired: false, from: ['n1'] })
+  })
+
+  it('says that damage was repaired, and from which nodes; also then it exits 8, and the state is not healthy', async (t) => {
+    const rotten = (look: number) => ({ seq: 3, intact: look > 2 })
+    const { check } = await checked(t, { n1: rotten, n2: always({ seq: 3 }), n3: always({ seq: 3 }) })
+    const { code, deep, state } = await check()
+    assert.deepEqual([code, state], [8, 'repaired'])
+    assert.deepEqual(deep.problems, [
+      '1 damaged block on n1, found by this check and repaired from n2 or n3: demo/0 block 5',
+    ])
+  })
+
+  it('counts each block once for people', async (t) => {
+    const { url } = await checked(t, { n1: always({ seq: 3 }), n2: always({ seq: 3 }), n3: always({ seq: 3 }) })
+    const { out } = await ashlar(['cluster', 'check', '--deep', '--server', url])
+    assert.match(out, /^State: +healthy\nCompared: +1 block of 1 extent, each on 3 replicas\nProblems: +none$/m)
   })
 
   it('takes no write that is on its way for a difference: it asks again', async (t) => {
@@ -115,5 +135,38 @@ describe('cluster check --deep', () => {
     )
     const { code, deep } = await check()
     assert.deepEqual([code, deep.problems, deep.outOfSync, deep.replicas], [0, [], 1, 2])
+  })
+})
+
+describe('the lines of a deep check', () => {
+  it('group damaged blocks by node, as ranges, those that were repaired and those that were not', () => {
+    const damage = new Damage()
+    const of = (node: string, block: number, repaired: boolean) =>
+      damage.add({ node, name: 'demo/0', block, repaired, from: ['n2'] })
+    for (const block of [3, 4, 5, 9]) of('n1', block, true)
+    of('n3', 7, false)
+    for (let block = 20; block < 40; block += 2) of('n3', block, true)
+    assert.deepEqual(damage.lines(), [
+      '4 damaged blocks on n1, found by this check and repaired from n2: demo/0 blocks 3-5, demo/0 block 9',
+      `11 damaged blocks on n3, found by this check, 10 of them repaired from n2, 1 not repaired: demo/0 block 7, ${[20, 22, 24, 26, 28, 30, 32].map((block) => `demo/0 block ${block}`).join(', ')} and 3 more`,
+    ])
+    assert.deepEqual([damage.isLeftOn('n1'), damage.isLeftOn('n3'), damage.isLeftOn()], [false, true, true])
+  })
+
+  it('group replicas that could not be read by node, with why the node is down', async (t) => {
+    const unreadable = new Unreadable()
+    for (const extent of ['demo/0', 'demo/1', 'demo/1']) unreadable.add('n1', extent, 'no node responds')
+    assert.deepEqual(unreadable.lines(), [
+      '2 replicas on n1 could not be read, and were not compared further: demo/0, demo/1: no node responds',
+    ])
+    const { url } = await fakeApi(t, {
+      'GET /v1/nodes/n1': { body: { state: 'down', whyDown: { because: ['no process listens there'], todo: [] } } },
+      'GET /v1/local/scrub': { body: { reasonToLeave: 'too many repairs' } },
+    })
+    const api = new ApiClient([url])
+    assert.deepEqual(await whatBecameOf('n1', api, new ApiClient(['http://127.0.0.1:2'])), [
+      'n1 is down: no process listens there',
+    ])
+    assert.deepEqual(await whatBecameOf('n1', api, api), ['the store of n1 is suspect: too many repairs'])
   })
 })

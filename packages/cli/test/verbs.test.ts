@@ -100,7 +100,8 @@ describe('cluster', () => {
 
   it('check exits 8 when a node did not respond, since its state is unknown', async (t) => {
     const { url } = await fakeApi(t, { 'GET /v1/cluster': { body: { ...CLUSTER, notResponding: ['n2'] } } })
-    assert.equal((await ashlar(['cluster', 'check', '--server', url])).code, 8)
+    const { code, out } = await ashlar(['cluster', 'check', '--server', url])
+    assert.deepEqual([code, /^State: +unknown$/m.test(out)], [8, true])
   })
 
   it('wait returns as soon as the state is reached', async (t) => {
@@ -362,7 +363,17 @@ describe('cluster check --deep', () => {
     const { code, out } = await ashlar(['cluster', 'check', '--deep', '-o', 'json', '--server', api.url])
     assert.equal(code, 0)
     assert.deepEqual(JSON.parse(out).deep, {
-      ...{ extents: 1, replicas: 2, blocks: 4, changing: 0, outOfSync: 0, findings: [], problems: [] },
+      ...{
+        extents: 1,
+        replicas: 2,
+        blocks: 4,
+        distinctBlocks: 2,
+        changing: 0,
+        outOfSync: 0,
+        findings: [],
+        problems: [],
+      },
+      verdict: 'equal',
     })
   })
 
@@ -386,7 +397,7 @@ describe('cluster check --deep', () => {
     const { code, out } = await ashlar(['cluster', 'check', '--deep', '-o', 'json', '--server', api.url])
     assert.equal(code, 8)
     assert.deepEqual(JSON.parse(out).problems, [
-      'demo/0: block 2 on n2 does not match its checksum',
+      '1 damaged block on n2, found by this check and not repaired: demo/0 block 2',
       'demo/0: block 1 differs: n1 has data 1.2 with checksum 0000000a, n2 has data 1.2 with checksum 0000000b',
       'demo/0: block 2 differs: n1 has nothing, n2 has data 1.2 with checksum 0000000a',
     ])
@@ -415,6 +426,9 @@ describe('cluster check --deep', () => {
     const api = await fakeApi(t, volumeApi(['n1', 'n2'], [one.url, 'http://127.0.0.1:2']))
     const { code, out } = await ashlar(['cluster', 'check', '--deep', '-o', 'json', '--server', api.url])
     assert.equal(code, 8)
-    assert.match(JSON.parse(out).problems[0], /^demo\/0: the replica on n2 cannot be read: /)
+    assert.match(
+      JSON.parse(out).problems[0],
+      /^1 replica on n2 could not be read, and was not compared further: demo\/0: /,
+    )
   })
 })

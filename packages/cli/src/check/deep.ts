@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ExtentResponse, NodeResponse, VersionsResponse } from '@ashlar/node/config'
-import { AshlarError } from '@ashlar/proto'
+import { AshlarError, counted } from '@ashlar/proto'
 import { ApiClient } from '../api-client.ts'
 import type { Io } from '../io.ts'
+import { Damage, Unreadable, whatBecameOf } from './problems.ts'
 
 /** What a comparison of all in-sync replicas found. */
 export interface DeepReport {
@@ -10,14 +11,24 @@ export interface DeepReport {
   /** Replicas that were read, and blocks that were read in all of them together. */
   readonly replicas: number
   readonly blocks: number
+  /** Blocks that were compared, each counted once however many replicas hold it. */
+  readonly distinctBlocks: number
   /** Blocks that differed at each comparison and changed in between: clients are writing them. */
   readonly changing: number
   /** Replicas that were not read because they are not in sync: `extent ls` shows what they lack. */
   readonly outOfSync: number
-  /** The blocks of `problems`, for programs; at most as many. */
+  /** Blocks with copies that differ or are damaged, for programs; not all where there are many. */
   readonly findings: readonly Finding[]
+  /** All that is wrong, for people: damage by node, then blocks that differ. */
   readonly problems: readonly string[]
+  readonly verdict: Verdict
 }
+
+/**
+ * damaged: copies differ, or damage was not repaired. unknown: a replica could not be read. repaired: all damage that was found has
+ * been repaired. equal: there was none.
+ */
+export type Verdict = 'equal' | 'repaired' | 'unknown' | 'damaged'
 
 /** A block with copies that differ or are damaged, with every copy that was compared. */
 export interface Finding {
@@ -26,6 +37,8 @@ export interface Finding {
   readonly extent: number
   readonly block: number
   readonly copies: readonly Copy[]
+  /** Of a damaged block: its node, whether the node repaired it during the check, and the nodes that have the good copy. */
+  readonly damage?: { readonly node: string; readonly repaired: boolean; readonly from: readonly string[] }
 }
 
 /** One copy; without a version the node does not have the block. Damaged: its bytes are missing or do not match the checksum. */
@@ -42,8 +55,8 @@ type Block = VersionsResponse['blocks'][number]
 /** A block that differs is read again this often, this long apart: a write on its way is not on all replicas at once. */
 const LOOKS = 20
 const PAUSE_MS = 100
-/** Problems that are listed one by one; a failing disk would fill the screen. */
-const LISTED_PROBLEMS = 100
+/** Blocks that are listed one by one; a failing disk would fill the screen. */
+const LISTED = 100
 
 /**
  * Reads every block of every in-sync replica through the nodes' own API, where each is verified against its checksum, and
@@ -57,19 +70,22 @@ export async function deepCheck(api: ApiClient, io: Io, volume?: string): Promis
     io.error(`comparing ${name}\n`)
     for (const extent of await api.extents(name)) await check.compareExtent(name, extent)
   }
-  return check.report()
+  return await check.report()
 }
 
 class DeepCheck {
   private readonly api: ApiClient
   private readonly nodes: ReadonlyMap<string, ApiClient>
-  private readonly problems: string[] = []
+  private readonly damage = new Damage()
+  private readonly unreadable = new Unreadable()
+  private readonly different: string[] = []
   private readonly findings: Finding[] = []
   private outOfSync = 0
   private unlisted = 0
   private extents = 0
   private replicas = 0
   private blocks = 0
+  private distinctBlocks = 0
   private changing = 0
 
   constructor(api: ApiClient, nodes: readonly NodeResponse[]) {
@@ -87,15 +103,36 @@ class DeepCheck {
       const pages = await this.readAll(where, extent.id, holders, firstBlock)
       firstBlock = pages[0]?.nextBlock ?? null
       for (const page of pages) this.blocks += page.blocks.length
-      this.reportDamaged(where, pages)
+      this.distinctBlocks += new Set(pages.flatMap(({ blocks }) => blocks.map(({ block }) => block))).size
+      await this.settleDamage(where, extent.id, pages)
       await this.settleDifferences(where, extent.id, pages)
     }
   }
 
-  report(): DeepReport {
-    const { extents, replicas, blocks, changing, outOfSync, findings } = this
-    const more = this.unlisted === 0 ? [] : [`and ${this.unlisted} more`]
-    return { extents, replicas, blocks, changing, outOfSync, findings, problems: [...this.problems, ...more] }
+  async report(): Promise<DeepReport> {
+    const { extents, replicas, blocks, distinctBlocks, changing, outOfSync, findings } = this
+    const more =
+      this.unlisted === 0 ? [] : [`and ${counted(this.unlisted, 'more block that differs', 'more blocks that differ')}`]
+    const nodes = new Set([...this.damage.nodes(), ...this.unreadable.nodes()])
+    const why = (await Promise.all([...nodes].map((node) => whatBecameOf(node, this.api, this.nodes.get(node))))).flat()
+    const problems = [...this.damage.lines(), ...this.unreadable.lines(), ...why, ...this.different, ...more]
+    return {
+      extents,
+      replicas,
+      blocks,
+      distinctBlocks,
+      changing,
+      outOfSync,
+      findings,
+      problems,
+      verdict: this.verdict(),
+    }
+  }
+
+  private verdict(): Verdict {
+    if (this.different.length > 0 || this.damage.isLeftOn()) return 'damaged'
+    if (this.unreadable.nodes().length > 0) return 'unknown'
+    return this.damage.nodes().length > 0 ? 'repaired' : 'equal'
   }
 
   /** One page of each holder that responds; one that does not is a problem, and the rest are compared. */
@@ -107,7 +144,7 @@ class DeepCheck {
           if (client === undefined) throw new AshlarError('NOT_FOUND', 'the map does not have it')
           return { node, firstBlock, ...(await client.versions(extent, firstBlock)) }
         } catch (error) {
-          this.add(`${where.name}: the replica on ${node} cannot be read: ${(error as Error).message}`)
+          this.unreadable.add(node, where.name, (error as Error).message)
           return undefined
         }
       }),
@@ -115,12 +152,28 @@ class DeepCheck {
     return pages.filter((page) => page !== undefined)
   }
 
-  private reportDamaged(where: Where, pages: readonly Page[]): void {
-    for (const { node, blocks } of pages) {
-      for (const { block, intact } of blocks) {
-        if (intact) continue
-        const finding = { kind: 'damaged', ...where, block, copies: copiesOf(block, pages) } as const
-        this.add(`${where.name}: block ${block} on ${node} does not match its checksum`, finding)
+  /** A node repairs what a check finds damaged from another replica: its damaged blocks are read again until they are intact. */
+  private async settleDamage(where: Where, extent: number, pages: readonly Page[]): Promise<void> {
+    const damaged = pages.filter(({ blocks }) => blocks.some(({ intact }) => !intact))
+    for (const page of damaged) {
+      const found = page.blocks.filter(({ intact }) => !intact)
+      const left = new Set(found.map(({ block }) => block))
+      // A node that did not repair earlier damage is not waited for at every page.
+      const looks = this.damage.isLeftOn(page.node) ? 2 : LOOKS
+      for (let look = 1; left.size > 0 && look < looks; look++) {
+        await delay(PAUSE_MS)
+        const [again] = await this.readAll(where, extent, [page.node], page.firstBlock)
+        if (again === undefined) break
+        for (const { block, intact } of again.blocks) if (intact) left.delete(block)
+      }
+      for (const { block } of found) {
+        const copies = copiesOf(block, pages)
+        const from = copies.filter(({ node, intact, version }) => node !== page.node && intact && version !== null)
+        const damage = { node: page.node, repaired: !left.has(block), from: from.map(({ node }) => node) }
+        const { volume, extent: number } = where
+        this.damage.add({ ...damage, name: where.name, block })
+        if (this.findings.length < LISTED)
+          this.findings.push({ kind: 'damaged', volume, extent: number, block, copies, damage })
       }
     }
   }
@@ -150,27 +203,22 @@ class DeepCheck {
     for (const [block, text] of differences(compared)) {
       if (!differing.has(block)) continue
       if (changed.has(block)) this.changing++
-      else {
-        const finding = { kind: 'differs', ...where, block, copies: copiesOf(block, compared) } as const
-        this.add(`${where.name}: block ${block} differs: ${text}`, finding)
-      }
+      else this.addDifferent(where, block, text, copiesOf(block, compared))
     }
+  }
+
+  private addDifferent({ volume, extent, name }: Where, block: number, text: string, copies: readonly Copy[]): void {
+    if (this.different.length >= LISTED) {
+      this.unlisted++
+      return
+    }
+    this.different.push(`${name}: block ${block} differs: ${text}`)
+    if (this.findings.length < LISTED) this.findings.push({ kind: 'differs', volume, extent, block, copies })
   }
 
   private async stillInSync({ volume, extent }: Where): Promise<ReadonlySet<string>> {
     const now = (await this.api.extents(volume)).find((candidate) => candidate.extent === extent)
     return new Set(now === undefined ? [] : inSyncNodes(now))
-  }
-
-  private add(problem: string, finding?: Finding & Partial<Where>): void {
-    if (this.problems.length >= LISTED_PROBLEMS) {
-      this.unlisted++
-      return
-    }
-    this.problems.push(problem)
-    if (finding === undefined) return
-    const { kind, volume, extent, block, copies } = finding
-    this.findings.push({ kind, volume, extent, block, copies })
   }
 }
 
