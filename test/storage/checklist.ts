@@ -22,10 +22,9 @@ const FULL_DISK = `${NODE}/full-disk.test.ts`
 const SWEEP = 'test/storage/sweep.test.ts'
 const CHECKLIST_TEST = 'test/storage/checklist.test.ts'
 
-const SURVIVES =
-  'every acknowledged write survives the loss of everything that was not synced, also across log rotations'
+const SURVIVES = 'every acknowledged write survives the loss of all unsynced data, also across log rotations'
 const SWEPT = 'whatever call fails and whatever bit flips, no wrong byte is returned and no acknowledged write is lost'
-const SYNC_FAILED = 'after a sync that failed (the '
+const SYNC_FAILED = 'after a failed sync (the '
 
 /** The findings of docs/internals/leveldb.md, each with the tests that prove what is done about it. */
 export const CHECKLIST: readonly ChecklistLine[] = [
@@ -34,11 +33,9 @@ export const CHECKLIST: readonly ChecklistLine[] = [
     line: 2,
     what: 'a kill loses nothing acknowledged; a power cut loses nothing that was synced',
     tests: {
-      [`${NODE}/kill.test.ts`]: [
-        'a process killed in the middle of its writes leaves every acknowledged one, again and again',
-      ],
+      [`${NODE}/kill.test.ts`]: ['every acknowledged write survives repeated kills of a writing process'],
       [DRIVERS]: [
-        'a cut loses any chosen unsynced batches, also an older one than one that survives, and no synced one',
+        'a power cut may lose any unsynced batches, also one before another that survives, and no synced one',
       ],
     },
   },
@@ -50,15 +47,15 @@ export const CHECKLIST: readonly ChecklistLine[] = [
   {
     line: 4,
     what: 'no barrier is needed: a synced batch has every batch before it on stable storage',
-    tests: { [DRIVERS]: ['whatever a random cut loses, every batch up to the last synced one is left'] },
+    tests: { [DRIVERS]: ['every batch up to the last synced one survives a random power cut'] },
   },
   {
     line: 5,
     what: 'batches are gathered in our own queue',
     tests: {
       [STORE]: [
-        'one batch is in flight, all that waits goes into the next, completions come in order',
-        'a batch gathers no more than its limit, and at least one change whatever its size',
+        'one batch is in flight, waiting entries form the next, and completions are in order',
+        'a batch gathers up to its limit, and at least one change of any size',
       ],
     },
   },
@@ -67,7 +64,7 @@ export const CHECKLIST: readonly ChecklistLine[] = [
     what: 'a failed fsync ends the store, and is never tried again',
     tests: {
       [POWER_CUT]: [SYNC_FAILED],
-      [STORE]: ['a store that failed says so once, and completes nothing afterwards'],
+      [STORE]: ['a failed store reports its failure once and completes nothing afterwards'],
       [SWEEP]: [SWEPT],
     },
   },
@@ -75,10 +72,8 @@ export const CHECKLIST: readonly ChecklistLine[] = [
     line: 7,
     what: 'any write error poisons the driver, also one that LevelDB forgets',
     tests: {
-      [DRIVERS]: ['a driver of one write that failed takes no further writes and still reads'],
-      [FULL_DISK]: [
-        'a store on a full disk fails, loses nothing that it acknowledged, and opens again thanks to its ballast',
-      ],
+      [DRIVERS]: ['a driver with a failed write refuses further writes and still reads'],
+      [FULL_DISK]: ['a store on a full disk fails, keeps every acknowledged write, and opens again with its ballast'],
       [SWEEP]: [SWEPT],
     },
   },
@@ -88,10 +83,10 @@ export const CHECKLIST: readonly ChecklistLine[] = [
     tests: {
       [OPEN]: [
         'a record that the engine dropped makes the store suspect, also at later openings',
-        'LOG files of the engine are kept until they were read, and only some of those that were',
+        'LOG files of the engine are kept until they were read, then only some of them',
       ],
       [`${NODE}/offline-store.test.ts`]: [
-        'finding 4: a record that LevelDB drops in this reading puts every replica in doubt',
+        'finding 4: a record that LevelDB drops in this reading makes every replica suspect',
       ],
     },
   },
@@ -100,13 +95,13 @@ export const CHECKLIST: readonly ChecklistLine[] = [
     what: 'every block has a checksum of our own, and versions have digests: verified on every read and by the scrub',
     tests: {
       [DAMAGE]: [
-        'a flipped bit anywhere in the bytes is found on read, remembered, and forgotten after an overwrite',
-        'every flipped bit of a version value shows as damage or as another version, never as a silent zero',
-        'a block of which an older version came back is damaged on the first read, and what a peer asks is left unanswered',
+        'a flipped bit in the bytes is found on read, recorded, and cleared by an overwrite',
+        'a flipped bit of a version value shows as damage or as another version, never as zeroes',
+        'a block with an older version is damaged on the first read, and requests of peers for it get no response',
       ],
       [`${NODE}/scrub.test.ts`]: [
-        'reads every block, and hands over those whose bytes are wrong or missing, which are remembered on disk',
-        'finds versions that were lost, without which their blocks would read as zeroes',
+        'reads every block, and reports blocks with wrong or missing bytes, which are recorded on disk',
+        'finds lost versions, without which their blocks would read as zeroes',
       ],
       [SWEEP]: [SWEPT],
     },
@@ -126,7 +121,7 @@ export const CHECKLIST: readonly ChecklistLine[] = [
   {
     line: 12,
     what: 'one batch is in flight a database',
-    tests: { [STORE]: ['one batch is in flight, all that waits goes into the next, completions come in order'] },
+    tests: { [STORE]: ['one batch is in flight, waiting entries form the next, and completions are in order'] },
   },
   {
     line: 13,
@@ -149,13 +144,16 @@ export const CHECKLIST: readonly ChecklistLine[] = [
     what: 'iterators are short, and are closed also where they are left early',
     tests: {
       [SUITE]: ['a scan that is left early leaves the driver usable'],
-      [DROPPING]: ['deletes all its keys and leaves the other replicas alone'],
+      [DROPPING]: ['deletes all its keys and leaves the other replicas unchanged'],
     },
   },
   {
     line: 16,
     what: 'a database that another has open says so',
-    tests: { [DRIVERS]: ['a second open of a database in use says so'], [OPEN]: ['a directory in use says so'] },
+    tests: {
+      [DRIVERS]: ['a second open of a database in use is refused with the reason'],
+      [OPEN]: ['a directory in use is refused with the reason'],
+    },
   },
   {
     line: 17,
@@ -163,7 +161,7 @@ export const CHECKLIST: readonly ChecklistLine[] = [
     tests: {
       [SUITE]: ['compaction keeps the content, and figures are numbers'],
       [`${NODE}/space.test.ts`]: [
-        'a short disk gets back what was erased: most first, one at a time, and every replica once when it opens full',
+        'a short disk gets discarded space back: most first, one replica at a time, and each once if it opens full',
       ],
     },
   },
@@ -172,13 +170,13 @@ export const CHECKLIST: readonly ChecklistLine[] = [
     what: 'closing waits for what is on its way, and a clean end is written down',
     tests: {
       [SUITE]: ['close waits for what was called before it, and later calls say that it is closed'],
-      [STORE]: ['a clean end leaves no journal, and closing waits for what was handed over'],
+      [STORE]: ['a clean stop leaves no journal, and close waits for executed effects'],
     },
   },
   {
     line: 19,
     what: 'a store is formatted under another name and renamed',
-    tests: { [OPEN]: ['what a crash left of a format is removed, and a store without its name is not one'] },
+    tests: { [OPEN]: ['remains of a crashed format are removed, and a store without its name is none'] },
   },
   {
     line: 20,
@@ -191,9 +189,9 @@ export const CHECKLIST: readonly ChecklistLine[] = [
     tests: {
       [OPEN]: [
         'an absent, unreadable or foreign sidecar is refused',
-        'an emptied database is refused: its identity is gone',
+        'an emptied database is refused, since its identity is missing',
       ],
-      [DAMAGE]: ['a hole in the journal makes the store suspect, and digests are taken from what is there'],
+      [DAMAGE]: ['a hole in the journal makes the store suspect, and digests are computed from the present versions'],
     },
   },
   {

@@ -80,11 +80,11 @@ describe('digest of a version', () => {
     }
   })
 
-  test('never changes: it is stored and compared across versions of the software', () => {
+  test('never changes, since versions of the software compare stored digests', () => {
     assert.equal(hex(digestBytes(digestOf(5, version(epochOf(1, 2), 77, 0xdeadbeef)))), GOLDEN)
   })
 
-  test('differs when any one field differs', () => {
+  test('differs if any one field differs', () => {
     const base = version(1, 2, 3)
     const seen = new Set<string>()
     for (const [block, v] of [
@@ -108,7 +108,7 @@ describe('digest of a version', () => {
 })
 
 describe('version table', () => {
-  test('two histories that end in equal versions have equal digests, in any order of writes', () => {
+  test('two sequences of writes that end in equal versions have equal digests, in any order', () => {
     const a = new VersionTable(1000)
     const b = new VersionTable(1000)
     for (let block = 0; block < 1000; block++) a.set(block, version(1, block + 1, block))
@@ -134,7 +134,7 @@ describe('version table', () => {
     assert.deepEqual(table.versionsOf(1), [])
   })
 
-  test('gives back versions by block and by leaf, with values above 2^32', () => {
+  test('returns versions by block and by leaf, with values above 2^32', () => {
     const table = new VersionTable(600)
     const big = version(epochOf(2, 1), 2 ** 45, 0xffffffff)
     assert.deepEqual(table.set(511, big), ABSENT_VERSION)
@@ -143,7 +143,7 @@ describe('version table', () => {
     assert.deepEqual(table.versionsOf(2), [])
   })
 
-  test('runs cover the asked range in order and merge equal kinds across leaves', () => {
+  test('runs cover the requested range in order and join equal kinds across leaves', () => {
     const table = new VersionTable(1024)
     for (let block = 250; block < 260; block++) table.set(block, version(1, block, 1))
     table.set(260, version(1, 1, 0, BLOCK_ZERO))
@@ -156,7 +156,7 @@ describe('version table', () => {
   })
 })
 
-test('digests written to bytes and loaded again have the same root', () => {
+test('digests that were stored and loaded have the same root', () => {
   const digests = new ExtentDigests(700)
   for (let block = 0; block < 700; block += 3) digests.replace(block, ABSENT_VERSION, version(4, block, block))
   const again = new ExtentDigests(700)

@@ -86,13 +86,13 @@ const OLD_COPY = /is an old copy: this store wrote entry 0 of term 3, according 
 const EMPTY_IN_TERM_4 = { hardState: { term: 4, vote: undefined, recovering: true }, entries: 0 }
 
 describe('a mark outside of the data directory', () => {
-  it('25: tells that a voter forgot what it said, at every start until others have filled its log', async () => {
+  it('25: shows that a voter lost its log, at every start until other voters have filled it', async () => {
     await wentBack()
     assert.deepEqual(await opened({ shared: true }), EMPTY_IN_TERM_4)
     assert.deepEqual(await opened({ shared: true }), EMPTY_IN_TERM_4)
   })
 
-  it('25: tells the same of a directory that is from before its store kept a log', async () => {
+  it('25: shows the same of a directory from before its store kept a log', async () => {
     await wentBackToNoLog()
     assert.deepEqual(await found(), EMPTY_IN_TERM_4)
     assert.deepEqual(await found(), EMPTY_IN_TERM_4, 'also at the next start')
@@ -101,7 +101,7 @@ describe('a mark outside of the data directory', () => {
     assert.deepEqual(await found(), EMPTY_IN_TERM_4, 'also where the directory of the log was made')
   })
 
-  it('25: keeps a store from starting over no log where no other store has it, or it knows of none', async () => {
+  it('25: refuses a start without a log if no other store has it, or none is known', async () => {
     await wentBackToNoLog()
     await assert.rejects(found({ cluster: undefined }), OLD_COPY)
     await assert.rejects(found({ shared: false }), OLD_COPY)
@@ -109,7 +109,7 @@ describe('a mark outside of the data directory', () => {
     await assert.rejects(opened(), OLD_COPY, 'nor does a log begin later')
   })
 
-  it('says nothing of no log where its store said nothing, or in another cluster, or before a recovery', async () => {
+  it('has no effect for a store that sent nothing, in another cluster, or before a recovery', async () => {
     assert.equal(await found(), undefined)
     await opened()
     await rm(join(store, 'control'), { recursive: true })
@@ -120,7 +120,7 @@ describe('a mark outside of the data directory', () => {
     assert.equal(await found(), undefined)
   })
 
-  it('25: keeps a lone voter from starting over an older copy, and lets it start over the newer directory', async () => {
+  it('25: refuses an older copy of a single voter, and accepts the newer directory', async () => {
     await wentBack()
     await assert.rejects(opened(), OLD_COPY)
     await assert.rejects(opened(), OLD_COPY, 'also at the next start')
@@ -129,13 +129,13 @@ describe('a mark outside of the data directory', () => {
     assert.deepEqual(await opened(), { hardState: { term: 3, vote: CANDIDATE }, entries: 2 })
   })
 
-  it('25: keeps a store from joining a second time over a copy from before it joined', async () => {
+  it('25: refuses a second join over a copy from before the first', async () => {
     await wentBack()
     await assert.rejects(opened({ cluster: undefined }), OLD_COPY)
     await assert.rejects(opened({ cluster: undefined, shared: true }), OLD_COPY)
   })
 
-  it('says nothing of another cluster, and nothing of a log that a recovery put in the place of its own', async () => {
+  it('has no effect in another cluster, and after a recovery replaced the log', async () => {
     await wentBack()
     assert.equal((await opened({ cluster: OTHER_CLUSTER })).entries, 1)
     await rm(marks, { recursive: true })
@@ -149,7 +149,7 @@ describe('a mark outside of the data directory', () => {
     assert.equal((await opened()).entries, 1)
   })
 
-  it('says nothing where it is missing or damaged', async () => {
+  it('has no effect if it is missing or damaged', async () => {
     await wentBack()
     const [name] = await readdir(marks)
     assert.equal(name, STORE)
@@ -163,7 +163,7 @@ describe('a mark outside of the data directory', () => {
 })
 
 describe('the runtime directory', () => {
-  it('is the first of the candidates that only this user may write to', async () => {
+  it('is the first candidate that only this user may write to', async () => {
     const file = join(parent, 'file')
     await writeFile(file, '')
     const open = join(parent, 'open')

@@ -62,11 +62,11 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
 }
 
-describe('a commit queue gathers', () => {
+describe('a commit queue', () => {
   beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }))
   afterEach(() => mock.timers.reset())
 
-  it('as many entries as the last batch had, and does not wait once it has them', async () => {
+  it('waits for as many entries as the last batch had', async () => {
     const rig = new Rig()
     rig.push(4)
     await turn()
@@ -81,7 +81,7 @@ describe('a commit queue gathers', () => {
     assert.deepEqual(rig.batches, [4, 4])
   })
 
-  it('for as long as the last batch took, and never longer than ten milliseconds', async () => {
+  it('waits as long as the last batch took, and at most ten milliseconds', async () => {
     const rig = new Rig()
     rig.push(4)
     await turn()
@@ -107,7 +107,7 @@ describe('a commit queue gathers', () => {
     assert.deepEqual(rig.batches, [4, 2, 3, 1])
   })
 
-  it('nothing for one writer, nor after a pause', async () => {
+  it('does not wait for a single writer, nor after a pause', async () => {
     const rig = new Rig()
     for (let writes = 1; writes <= 3; writes++) {
       rig.push(1)

@@ -37,7 +37,7 @@ describe('control log', () => {
     return log.entries
   }
 
-  test('is empty at first and gives back what was appended, with numbers up to 2^53', async () => {
+  test('is empty at first and returns appended entries, with numbers up to 2^53', async () => {
     assert.deepEqual(await reread(), [])
     await fill(3)
     const log = await openControlLog(directory)
@@ -50,7 +50,7 @@ describe('control log', () => {
     await assert.rejects(log.append([entry(7)]), (e) => e instanceof AshlarError && e.code === 'CLOSED')
   })
 
-  test('appends that overlap keep their order', async () => {
+  test('keeps the order of overlapping appends', async () => {
     const log = await openControlLog(directory)
     await Promise.all(entriesTo(40).map((e) => log.append([e])))
     await log.close()
@@ -64,7 +64,7 @@ describe('control log', () => {
     await log.close()
   })
 
-  test('goes on in a new file when one is full, and reads them in order', async () => {
+  test('continues in a new file when one is full, and reads the files in order', async () => {
     await fill(1, { segmentBytes: 100 })
     for (let index = 2; index <= 9; index++) {
       const log = await openControlLog(directory, { segmentBytes: 100 })
@@ -75,7 +75,7 @@ describe('control log', () => {
     assert.deepEqual(await reread(), entriesTo(9))
   })
 
-  test('truncated at any byte it keeps exactly the whole records before, and can be appended to', async () => {
+  test('truncated at any byte keeps the whole records before it, and accepts appends', async () => {
     await fill(4)
     const path = await segment()
     const whole = await readFile(path)
@@ -97,7 +97,7 @@ describe('control log', () => {
     }
   })
 
-  test('a flipped byte in any record that was acknowledged is refused, never skipped', async () => {
+  test('refuses a flipped byte in any acknowledged record', async () => {
     await fill(4)
     const path = await segment()
     const whole = await readFile(path)
@@ -110,7 +110,7 @@ describe('control log', () => {
     }
   })
 
-  test('an append that was torn in its middle is cut off, since none of it was acknowledged', async () => {
+  test('truncates a torn append, which was not acknowledged', async () => {
     await fill(2)
     const before = (await readFile(await segment())).length
     const log = await openControlLog(directory)
@@ -124,7 +124,7 @@ describe('control log', () => {
     assert.deepEqual(await reread(), entriesTo(2))
   })
 
-  test('without the hint, damage with a later append behind it is still refused', async () => {
+  test('refuses damage before a later append, also without the hint', async () => {
     for (let index = 1; index <= 3; index++) {
       const log = await openControlLog(directory)
       await log.append([entry(index)])
@@ -138,7 +138,7 @@ describe('control log', () => {
     await assert.rejects(openControlLog(directory), corrupt)
   })
 
-  test('a lost end that was acknowledged is refused', async () => {
+  test('refuses a lost acknowledged end', async () => {
     await fill(4)
     const path = await segment()
     const { length } = await readFile(path)
@@ -146,7 +146,7 @@ describe('control log', () => {
     await assert.rejects(openControlLog(directory), /ends at entry 3, but entry 4 had been acknowledged/)
   })
 
-  test('a missing file in the middle is refused', async () => {
+  test('refuses a missing file in the middle', async () => {
     for (let index = 1; index <= 6; index++) {
       const log = await openControlLog(directory, { segmentBytes: 100 })
       await log.append([entry(index)])
@@ -157,13 +157,13 @@ describe('control log', () => {
     await assert.rejects(openControlLog(directory), corrupt)
   })
 
-  test('a foreign file is refused by name', async () => {
+  test('refuses a foreign file by name', async () => {
     await fill(1)
     await writeFile(join(directory, 'notes.txt'), 'x')
     await assert.rejects(openControlLog(directory), /foreign file, notes\.txt/)
   })
 
-  test('after a failed write nothing is appended any more', async () => {
+  test('accepts no append after a failed write', async () => {
     const log = await openControlLog(directory, { segmentBytes: 10 })
     await log.append([entry(1)])
     // The next file cannot be made: its name is taken by a directory.

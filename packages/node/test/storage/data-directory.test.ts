@@ -19,7 +19,7 @@ after(async () => {
   for (const path of made) await rm(path, { recursive: true, force: true })
 })
 
-test('a data directory of the first format, left by a kill, opens with everything in it', async () => {
+test('a data directory of the first format, left by a kill, opens with all of its content', async () => {
   const directory = join(await mkdtemp(join(tmpdir(), 'ashlar-format-')), 'data')
   made.push(join(directory, '..'))
   await cp(FIXTURE, directory, { recursive: true })

@@ -40,7 +40,7 @@ storageDriverSuite('leveldb', levelDbPlace)
 storageDriverSuite('memory behind the forgetful filter', forgetful(memoryPlace))
 storageDriverSuite('leveldb behind the forgetful filter', forgetful(levelDbPlace))
 
-test('a second open of a database in use says so', async () => {
+test('a second open of a database in use is refused with the reason', async () => {
   const place = await levelDbPlace()
   const driver = await place.open()
   await assert.rejects(place.open(), (error) => {
@@ -53,7 +53,7 @@ test('a second open of a database in use says so', async () => {
   await place.remove()
 })
 
-test('a cut loses any chosen unsynced batches, also an older one than one that survives, and no synced one', async () => {
+test('a power cut may lose any unsynced batches, also one before another that survives, and no synced one', async () => {
   const disk = new MemoryDisk()
   const driver = new ForgetfulDriver(new MemoryDriver(disk))
   await driver.apply([put(key(1), key(1))], 'buffered')
@@ -70,7 +70,7 @@ test('a cut loses any chosen unsynced batches, also an older one than one that s
   )
 })
 
-test('whatever a random cut loses, every batch up to the last synced one is left', async () => {
+test('every batch up to the last synced one survives a random power cut', async () => {
   const seed = Number(process.env['ASHLAR_SEED'] ?? Date.now() % 1_000_000)
   const random = randomFrom(seed)
   for (let round = 0; round < 50; round++) {
@@ -95,7 +95,7 @@ test('whatever a random cut loses, every batch up to the last synced one is left
   }
 })
 
-test('a driver of one write that failed takes no further writes and still reads', async () => {
+test('a driver with a failed write refuses further writes and still reads', async () => {
   const place = await levelDbPlace()
   const driver: StorageDriver = await place.open()
   await driver.apply([put(key(1), key(1))], 'synced')

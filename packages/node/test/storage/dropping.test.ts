@@ -26,7 +26,7 @@ describe('dropping a replica', () => {
     }
   }
 
-  test('deletes all its keys and leaves the other replicas alone', async () => {
+  test('deletes all its keys and leaves the other replicas unchanged', async () => {
     const { runner, disk } = await memoryStore(undefined, { tuning: { checkpointBatches: 4 } })
     const other = extentId(8 as VolumeId, 0)
     runner.create()
@@ -53,7 +53,7 @@ describe('dropping a replica', () => {
     assert.equal(again.runner.store.identity.trust, 'trusted')
   })
 
-  test('compacts what it deleted in slices, one replica and one slice at a time, so that writes find a thread', async (t) => {
+  test('compacts in slices, one replica and one slice at a time, so that writes get a thread', async (t) => {
     const { runner, driver } = await memoryStore()
     const other = extentId(8 as VolumeId, 0)
     const blocks = Array.from({ length: BLOCKS }, (_, block) => data(block, 1))
@@ -87,7 +87,7 @@ describe('dropping a replica', () => {
     )
   })
 
-  test('ends with the slice that is being compacted when the store closes, and goes on in the next life', async (t) => {
+  test('stops after the current slice when the store closes, and continues in the next incarnation', async (t) => {
     const { runner, disk, driver } = await memoryStore()
     runner.create()
     await runner.write(
@@ -113,7 +113,7 @@ describe('dropping a replica', () => {
     assert.deepEqual(await entries(new MemoryDriver(disk), wholeSpace('tombstone')), [])
   })
 
-  test('goes on after a kill in the middle', async () => {
+  test('continues after a kill in the middle', async () => {
     const { runner, disk, driver } = await memoryStore()
     runner.create()
     await runner.write(

@@ -29,7 +29,7 @@ async function smallDisk(): Promise<{ place: string } | { missing: string }> {
   return { place }
 }
 
-test('a store on a full disk fails, loses nothing that it acknowledged, and opens again thanks to its ballast', async (t) => {
+test('a store on a full disk fails, keeps every acknowledged write, and opens again with its ballast', async (t) => {
   const disk = await smallDisk()
   if ('missing' in disk) return t.skip(disk.missing)
   const options: OpenStoreOptions = {
@@ -76,7 +76,7 @@ test('a store on a full disk fails, loses nothing that it acknowledged, and open
   await third.store.close()
 })
 
-test('a store that closed well opens on a disk that others filled to the last byte, says that it is full, and comes back by itself', async (t) => {
+test('a cleanly closed store opens on a full disk, reports that it is full, and recovers when space is freed', async (t) => {
   const disk = await smallDisk()
   if ('missing' in disk) return t.skip(disk.missing)
   const options: OpenStoreOptions = { directory: join(disk.place, 'data'), ballastBytes: 6 * MIB }

@@ -15,7 +15,7 @@ function notingDriver(calls: number[][]): StorageDriver {
   return { getMany } as unknown as StorageDriver
 }
 
-test('keys that are asked for in one turn go to the driver in one call, and each caller gets its own values', async () => {
+test('keys requested in one turn go to the driver in one call, and each caller gets its own values', async () => {
   const calls: number[][] = []
   const reads = new GatheredReads(notingDriver(calls))
   const answers = await Promise.all([reads.getMany([keyOf(1)]), reads.getMany([keyOf(2), keyOf(3)])])
@@ -25,7 +25,7 @@ test('keys that are asked for in one turn go to the driver in one call, and each
   assert.deepEqual(calls, [[1, 2, 3], [4]])
 })
 
-test('many keys are cut into calls of 16, so that several threads fetch them, and one caller stays in one call', async () => {
+test('many keys are split into calls of 16, so that several threads read them, and the keys of a caller stay together', async () => {
   const calls: number[][] = []
   const reads = new GatheredReads(notingDriver(calls))
   const long = Array.from({ length: 40 }, (_, at) => keyOf(at + 20))
@@ -36,7 +36,7 @@ test('many keys are cut into calls of 16, so that several threads fetch them, an
   )
 })
 
-test('a read that fails is told to everyone who shared its call, and to nobody else', async () => {
+test('a failed read is reported to all callers that share it, and to no other', async () => {
   const reads = new GatheredReads(notingDriver([]))
   const shared = await Promise.allSettled([reads.getMany([keyOf(99)]), reads.getMany([keyOf(1)])])
   assert.deepEqual(
@@ -46,7 +46,7 @@ test('a read that fails is told to everyone who shared its call, and to nobody e
   assert.deepEqual(await reads.getMany([keyOf(1)]), [keyOf(1)])
 })
 
-test('keys are handed to the driver before anything that is scheduled for the end of the turn', async () => {
+test('keys go to the driver before callbacks at the end of the turn', async () => {
   const calls: number[][] = []
   const reads = new GatheredReads(notingDriver(calls))
   let seen = -1

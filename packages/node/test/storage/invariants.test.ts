@@ -12,7 +12,7 @@ import { applyPatches } from '../../src/storage/replicas/patch-block.ts'
 
 const EXTENT = 1 as ExtentId
 
-test('a number that does not fit its field is not cut to another one', () => {
+test('a number that exceeds its field is refused, not truncated', () => {
   const bytes = Buffer.alloc(8)
   for (const value of [-1, 2 ** 32, 0.5]) assert.throws(() => writeU32(bytes, 0, value), InvariantError)
   for (const value of [-1, 2 ** 48, 0.5]) assert.throws(() => writeU48(bytes, 0, value), InvariantError)
@@ -21,7 +21,7 @@ test('a number that does not fit its field is not cut to another one', () => {
   assert.equal(bytes.readUIntBE(0, 6), 2 ** 48 - 1)
 })
 
-test('a checkpoint does not share its batch: it has no journal key for other changes', () => {
+test('a checkpoint does not share its batch, since it has no journal key for other changes', () => {
   const state = { replicas: new Map(), deletedTombstones: new Set<ExtentId>(), journalStart: 1 }
   const batch = new Batch()
   batch.section(EXTENT)
@@ -38,7 +38,7 @@ test('a leaf is not unpinned more often than it was pinned', () => {
   assert.throws(() => cache.unpin(leaf), InvariantError)
 })
 
-test('a patch lies in its block and has all of its bytes', () => {
+test('a patch is within its block and has all of its bytes', () => {
   assert.throws(() => applyPatches(undefined, 4096, [{ offset: 4000, length: 97 }]), InvariantError)
   assert.throws(
     () => applyPatches(undefined, 4096, [{ offset: 0, length: 2, bytes: new Uint8Array(1) }]),

@@ -11,7 +11,7 @@ after(async () => {
   for (const path of made) await rm(path, { recursive: true, force: true })
 })
 
-test('a process killed in the middle of its writes leaves every acknowledged one, again and again', async () => {
+test('every acknowledged write survives repeated kills of a writing process', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'ashlar-kill-'))
   made.push(directory)
   let last = 0

@@ -30,7 +30,7 @@ const versionOf = fc.record(
 ) as fc.Arbitrary<BlockVersion>
 const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: LIMITS.leafBlocks - 1 }), versionOf), { maxLength: 60 })
 
-test('a leaf holds what was set last, however many versions it has', () => {
+test('a leaf holds the last set versions, however many they are', () => {
   fc.assert(
     fc.property(steps, (changes) => {
       const table = new LeafTable(LEAF)
@@ -52,7 +52,7 @@ test('a leaf holds what was set last, however many versions it has', () => {
   )
 })
 
-test('leaves of few versions weigh an eighth, so that eight times as many stay in memory, until one is filled', () => {
+test('sparse leaves count one eighth, so that eight times as many stay in memory', () => {
   const cache = new LeafCache(new MemoryDriver(), 1, {
     loaded: () => undefined,
     failed: (error) => assert.fail(String(error)),

@@ -48,12 +48,12 @@ async function reopened(options = SHARED) {
 const EMPTY_IN_TERM_8 = { hardState: { term: 8, vote: undefined, recovering: true }, entries: 0, snapshot: undefined }
 
 describe('a control log that other stores keep too', () => {
-  it('opens as it was when nothing happened to it', async () => {
+  it('opens unchanged if nothing happened to it', async () => {
     await votedInTerm7()
     assert.deepEqual(await reopened(), { hardState: { term: 7, vote: CANDIDATE }, entries: 5, snapshot: undefined })
   })
 
-  it('25: is known to be lost when its directory is gone: it opens empty, in a later term, and says so at every start', async () => {
+  it('25: without its directory opens empty in a later term, and reports the loss at every start', async () => {
     await votedInTerm7()
     await rm(directory, { recursive: true })
     assert.deepEqual(await reopened(), EMPTY_IN_TERM_8)
@@ -64,7 +64,7 @@ describe('a control log that other stores keep too', () => {
     await log?.close()
   })
 
-  it('25: is known to be lost when its files are gone, or are those of an old copy', async () => {
+  it('25: is detected as lost without its files, or with those of an old copy', async () => {
     await votedInTerm7()
     for (const name of await readdir(directory)) await rm(join(directory, name))
     assert.deepEqual(await reopened(), EMPTY_IN_TERM_8)
@@ -86,7 +86,7 @@ describe('a control log that other stores keep too', () => {
     await cp(join(parent, 'copy'), directory, { recursive: true })
   }
 
-  it('25: is known to be an old copy also when it is one of the same term: an entry or a vote is missing', async () => {
+  it('25: is detected as an old copy of the same term by a missing entry or vote', async () => {
     await votedInTerm7()
     await oldCopy(async (log) => log.persist({ append: { from: 6, entries: entries(6).slice(5), restart: false } }))
     assert.deepEqual(await reopened(), EMPTY_IN_TERM_8)
@@ -94,7 +94,7 @@ describe('a control log that other stores keep too', () => {
     assert.deepEqual(await reopened(), { ...EMPTY_IN_TERM_8, hardState: { ...EMPTY_IN_TERM_8.hardState, term: 9 } })
   })
 
-  it('whose end of an older term is dropped is no old copy', async () => {
+  it('is no old copy after its end of an older term was dropped', async () => {
     await votedInTerm7()
     const log = await openControlLog(directory, SHARED)
     await log.persist({
@@ -107,7 +107,7 @@ describe('a control log that other stores keep too', () => {
     assert.deepEqual([(await reopened()).hardState?.term, (await reopened()).entries], [7, 2])
   })
 
-  it('opens also without the newer of its marks, as one that an older build kept, and where a crash tore it', async () => {
+  it('opens without the newer of its marks, as an older build kept it, and with a mark that a crash tore', async () => {
     await votedInTerm7()
     await writeFile(`${directory}.last`, 'torn')
     assert.equal((await reopened()).entries, 5)
@@ -115,7 +115,7 @@ describe('a control log that other stores keep too', () => {
     assert.equal((await reopened()).entries, 5)
   })
 
-  it('25: that nobody else keeps is refused when it is an old copy', async () => {
+  it('25: of a single voter is refused if it is an old copy', async () => {
     await votedInTerm7()
     await oldCopy(async (log) => log.persist({ append: { from: 6, entries: entries(6).slice(5), restart: false } }))
     await assert.rejects(reopened({ shared: false }), /old copy: this store wrote entry 6 of term 7/)
@@ -134,7 +134,7 @@ describe('a control log that other stores keep too', () => {
     await log.close()
   }
 
-  it('that was made by `cluster recover` of an older build is no old copy of the one before, in whatever term it is', async () => {
+  it('made by `cluster recover` of an older build is no old copy of the log before it, in any term', async () => {
     for (const shared of [false, true]) {
       for (const term of [2, 7, 8]) {
         await rm(parent, { recursive: true })
@@ -153,7 +153,7 @@ describe('a control log that other stores keep too', () => {
     }
   })
 
-  it('25: that was made by `cluster recover` is guarded by its own mark, also against a copy of the log before it', async () => {
+  it('25: made by `cluster recover` has its own mark, also against a copy of the log before it', async () => {
     await votedInTerm7()
     await recoveredByOlderBuild()
     const log = await openControlLog(directory)
@@ -167,7 +167,7 @@ describe('a control log that other stores keep too', () => {
     await assert.rejects(reopened({ shared: false }), /old copy: this store wrote entry 3 of term 3/)
   })
 
-  it('that begins anew after `cluster recover` of an older build is not lost', async () => {
+  it('that starts again after `cluster recover` of an older build is not lost', async () => {
     await votedInTerm7()
     await recoveredByOlderBuild()
     await rm(directory, { recursive: true })
@@ -178,7 +178,7 @@ describe('a control log that other stores keep too', () => {
     assert.deepEqual((await reopened()).hardState, { term: 3, vote: CANDIDATE })
   })
 
-  it('25: of which term and vote are damaged goes on above what its mark tells', async () => {
+  it('25: with damaged term and vote continues above the term of its mark', async () => {
     await votedInTerm7()
     for (const name of ['vote.0', 'vote.1']) await writeFile(join(directory, name), 'nothing that anybody wrote')
     assert.deepEqual(await reopened(), EMPTY_IN_TERM_8)
@@ -187,7 +187,7 @@ describe('a control log that other stores keep too', () => {
     await assert.rejects(reopened(), /both copies of the term and vote/, 'without a mark nobody knows how far it went')
   })
 
-  it('35: in which an acknowledged entry rotted is set aside whole, for people, and never cut short', async () => {
+  it('35: with a corrupt acknowledged entry is set aside whole and not truncated', async () => {
     await votedInTerm7()
     const [segment] = (await readdir(directory)).filter((name) => name.endsWith('.log')) as [string]
     const bytes = await readFile(join(directory, segment))
@@ -204,7 +204,7 @@ describe('a control log that other stores keep too', () => {
     }
   })
 
-  it('is recovering until a request says that it is not any more, which is durable like a vote', async () => {
+  it('is recovering until a request ends that, which is durable like a vote', async () => {
     await votedInTerm7()
     await rm(directory, { recursive: true })
     const log = await openControlLog(directory, SHARED)
@@ -214,7 +214,7 @@ describe('a control log that other stores keep too', () => {
     assert.deepEqual(await reopened(), { hardState: { term: 9, vote: undefined }, entries: 6, snapshot: undefined })
   })
 
-  it('that was never there is no loss', async () => {
+  it('that never existed is not lost', async () => {
     assert.equal(await openExistingControlLog(directory, SHARED), undefined)
     assert.deepEqual(await reopened(), { hardState: undefined, entries: 0, snapshot: undefined })
   })

@@ -16,7 +16,7 @@ after(() => rm(root, { recursive: true, force: true }))
 const BLOCK = 32 * 1024
 const key = Buffer.from('k')
 
-test('LevelDB itself reads the edit, wherever in a block it falls, and numbers its files from there', async () => {
+test('LevelDB reads the edit at any position of a block, and continues its file numbers', async () => {
   // Each length that a manifest can have at the end of a block, by edits that say nothing.
   for (const left of [0, 1, 5, 6, 7, 8, 10, 11, 12, 13, 14, 20]) {
     const directory = join(root, `left-${left}`)
@@ -64,7 +64,7 @@ function filledTo(length: number, manifest: Buffer): Buffer {
   return filled
 }
 
-test('what a crash cut off is left out, at every length', async () => {
+test('an edit that a crash cut off at any length is ignored', async () => {
   const directory = join(root, 'cut')
   const driver = await openLevelDbDriver(directory)
   await driver.apply([put(key, Buffer.from('value'))], 'synced')

@@ -35,7 +35,7 @@ async function flip(path: string, at: number): Promise<void> {
 
 const TEMPORARY = process.env['TMPDIR']
 
-describe('a store read while no node runs over it', () => {
+describe('a store that is read while no node runs over it', () => {
   let root: string
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), 'ashlar-offline-test-'))
@@ -60,7 +60,7 @@ describe('a store read while no node runs over it', () => {
     return copy
   }
 
-  test('nothing in its directory changes, and what LevelDB wrote for it is gone afterwards', async () => {
+  test('its directory stays unchanged, and the files that LevelDB wrote for it are removed', async () => {
     const directory = await killed(20)
     const before = await imageOf(directory)
     const survey = await surveyStore(directory)
@@ -79,7 +79,7 @@ describe('a store read while no node runs over it', () => {
     await node.store.close()
   })
 
-  test('tables that a crash left behind, and a manifest that was cut off, are neither written over nor in the way', async () => {
+  test('tables that a crash left and a truncated manifest are neither overwritten nor an obstacle', async () => {
     const directory = await killed(20)
     const database = join(directory, 'store/db')
     // LevelDB gives these numbers to its next files, and knows nothing of a table that no manifest names.
@@ -98,7 +98,7 @@ describe('a store read while no node runs over it', () => {
     assert.deepEqual(await imageOf(directory), before)
   })
 
-  test('finding 4: a record that LevelDB drops in this reading puts every replica in doubt', async () => {
+  test('finding 4: a record that LevelDB drops in this reading makes every replica suspect', async () => {
     const directory = await killed(40)
     const database = join(directory, 'store/db')
     const log = (await readdir(database)).find((name) => name.endsWith('.log')) ?? assert.fail('there is a log')
@@ -113,7 +113,7 @@ describe('a store read while no node runs over it', () => {
     assert.deepEqual(await imageOf(directory), before, 'the next node finds it too')
   })
 
-  test('what a node found and acted upon is in doubt only for as long as its suspicion lasts', async () => {
+  test('evidence that a node acted upon counts only as long as its suspicion lasts', async () => {
     const directory = await killed(40)
     const database = join(directory, 'store/db')
     const log = (await readdir(database)).find((name) => name.endsWith('.log')) ?? assert.fail('there is a log')
@@ -129,7 +129,7 @@ describe('a store read while no node runs over it', () => {
     assert.deepEqual([survey.evidence, survey.replicas.map(({ suspect }) => suspect)], [[], [false]])
   })
 
-  test('a directory without a store, or without a database, is refused by name', async () => {
+  test('a directory without a store or a database is refused by name', async () => {
     await assert.rejects(openOffline(root), { code: 'CONFLICT', message: /sidecar file .* cannot be read/ })
     const directory = await killed(1)
     await rm(join(directory, 'store/db'), { recursive: true })

@@ -48,7 +48,7 @@ describe('opening a data directory', () => {
     return runner
   }
 
-  test('a missing directory is made and formatted, with one id in the database and in the sidecar', async () => {
+  test('a missing directory is created and formatted, with the same id in the database and in the sidecar', async () => {
     const runner = await openIt()
     const { identity } = runner.store
     assert.ok(isUuid(identity.store))
@@ -66,13 +66,13 @@ describe('opening a data directory', () => {
     assert.deepEqual(await readdir(directory), ['store'])
   })
 
-  test('an empty directory with lost+found in it is formatted in place, so that a mount point can be one', async () => {
+  test('an empty directory with lost+found is formatted in place, so that it can be a mount point', async () => {
     await mkdir(join(directory, 'lost+found'), { recursive: true })
     await (await openIt()).store.close()
     assert.deepEqual((await readdir(directory)).sort(), ['lost+found', 'store'])
   })
 
-  test('the start counter rises with each opening, and blocks, digests and heads come back', async () => {
+  test('the start counter rises with each opening, and blocks, digests and heads are restored', async () => {
     const model = new Model()
     let runner = await openIt()
     runner.create()
@@ -91,7 +91,7 @@ describe('opening a data directory', () => {
     }
   })
 
-  test('a directory that was rolled back counts to the same start counter on the same boot, and is another incarnation', async () => {
+  test('a directory that was rolled back on the same boot gets the same start counter and another incarnation', async () => {
     let runner = await openIt()
     await runner.store.close()
     const before = `${directory}-before`
@@ -109,13 +109,13 @@ describe('opening a data directory', () => {
     assert.notEqual(again.bootId, seen.bootId)
   })
 
-  test('a directory in use says so', async () => {
+  test('a directory in use is refused with the reason', async () => {
     const runner = await openIt()
     await assert.rejects(openIt(), refusal(/in use by another process/))
     await runner.store.close()
   })
 
-  test('a directory with other files in it is refused, and left as it is', async () => {
+  test('a directory with other files is refused and stays unchanged', async () => {
     await mkdir(directory)
     await writeFile(join(directory, 'photo.jpg'), 'x')
     await assert.rejects(openIt(), refusal(/no store in it but holds other files \(photo\.jpg\)/))
@@ -136,7 +136,7 @@ describe('opening a data directory', () => {
     await (await openIt()).store.close()
   })
 
-  test('an emptied database is refused: its identity is gone', async () => {
+  test('an emptied database is refused, since its identity is missing', async () => {
     await (await openIt()).store.close()
     await rm(join(directory, 'store/db'), { recursive: true })
     await mkdir(join(directory, 'store/db'))
@@ -150,7 +150,7 @@ describe('opening a data directory', () => {
     await assert.rejects(openIt(), refusal(/has format 3, but this version of ashlar reads formats up to 2/))
   })
 
-  test('the directory has the format of older builds until the level of its cluster is raised', async () => {
+  test('the directory keeps the format of older builds until the level of its cluster rises', async () => {
     const sidecar = join(directory, 'store/store.json')
     const formats = async () => [
       (JSON.parse(await readFile(sidecar, 'utf8')) as { formatVersion: number }).formatVersion,
@@ -170,13 +170,13 @@ describe('opening a data directory', () => {
     assert.deepEqual(await formats(), [2, 2], 'the sidecar follows at the next opening')
   })
 
-  test('what a crash left of a format is removed, and a store without its name is not one', async () => {
+  test('remains of a crashed format are removed, and a store without its name is none', async () => {
     await mkdir(join(directory, 'store.formatting-1/db'), { recursive: true })
     await (await openIt()).store.close()
     assert.deepEqual(await readdir(directory), ['store'])
   })
 
-  test('the ballast is made, and made again when it is missing', async () => {
+  test('the ballast is created, and created again when it is missing', async () => {
     const ballast = join(directory, 'store/ballast')
     for (let round = 0; round < 2; round++) {
       await (await openIt({ ballastBytes: 256 * KIB })).store.close()
@@ -187,7 +187,7 @@ describe('opening a data directory', () => {
     }
   })
 
-  test('LOG files of the engine are kept until they were read, and only some of those that were', async () => {
+  test('LOG files of the engine are kept until they were read, then only some of them', async () => {
     for (let opening = 0; opening < 12; opening++) await (await openIt()).store.close()
     const names = await readdir(join(directory, 'store/logs'))
     assert.ok(
@@ -197,7 +197,7 @@ describe('opening a data directory', () => {
     assert.ok(names.length > 0 && names.length <= 8, names.join())
   })
 
-  test('the control log lies in the same store', async () => {
+  test('the control log is in the directory of the store', async () => {
     const runner = await openIt()
     const log = await openControlLog(controlLogDirectory(directory))
     await log.append([{ index: 1, term: 1, command: { do: 'remove-volume', name: 'x' } }])

@@ -48,7 +48,7 @@ async function reopened(directory: string): Promise<StoreRunner> {
 }
 
 describe('power cut', { skip: missing ?? false }, () => {
-  test('every acknowledged write survives the loss of everything that was not synced, also across log rotations', async () => {
+  test('every acknowledged write survives the loss of all unsynced data, also across log rotations', async () => {
     const { root, directory } = await formatted()
     const database = join(directory, 'store/db')
     const before = new Map<string, Buffer>()
@@ -102,7 +102,7 @@ describe('power cut', { skip: missing ?? false }, () => {
   })
 
   for (const call of [4, 15]) {
-    test(`after a sync that failed (the ${call}th) nothing is acknowledged, and all that was is there`, async () => {
+    test(`after a failed sync (the ${call}th) the store acknowledges nothing, and all earlier data is there`, async () => {
       const { directory } = await formatted()
       const writer = new Writer(
         'strace',

@@ -45,7 +45,7 @@ async function persist(...requests: Request[]): Promise<void> {
 }
 
 describe('files of a voter', () => {
-  test('hold nothing at first, and give back term, vote, snapshot and entries', async () => {
+  test('are empty at first, and return term, vote, snapshot and entries', async () => {
     assert.deepEqual(await reopened(), { hardState: undefined, snapshot: undefined, entries: [] })
     const hardState = { term: 2 ** 53 - 1, vote: A }
     await persist({ hardState, ...append(1, entries(1, 3, 1)) }, { snapshot: snapshot(2, 1) })
@@ -56,7 +56,7 @@ describe('files of a voter', () => {
     assert.deepEqual(log.entries, [entry(3, 1)])
   })
 
-  test('a log that was written before there were votes opens as it is', async () => {
+  test('of a build without votes open unchanged', async () => {
     const log = await openControlLog(directory)
     await log.append(entries(1, 3, 1))
     await log.close()
@@ -65,7 +65,7 @@ describe('files of a voter', () => {
     assert.equal(list.length, 3)
   })
 
-  test('a divergent end is replaced, across files and reopenings, and stays replaced', async () => {
+  test('replace a divergent end across files, also after they are opened again', async () => {
     await persist(append(1, entries(1, 12, 1)))
     assert.ok((await readdir(directory)).filter((name) => name.endsWith('.log')).length > 0)
     await persist(append(5, [entry(5, 2)]))
@@ -77,14 +77,14 @@ describe('files of a voter', () => {
     )
   })
 
-  test('a gap is refused', async () => {
+  test('refuse a gap', async () => {
     const log = await openControlLog(directory)
     await log.persist(append(1, entries(1, 3, 1)))
     await assert.rejects(log.persist(append(5, [entry(5, 1)])), /entry 5 leaves a gap/)
     await log.close()
   })
 
-  test('files that a snapshot covers go, and the log goes on', async () => {
+  test('end where a snapshot covers them, and the log continues', async () => {
     for (let index = 1; index <= 20; index++) await persist(append(index, [entry(index, 1)]))
     const before = (await readdir(directory)).length
     await persist({ snapshot: snapshot(15, 1) })
@@ -97,14 +97,14 @@ describe('files of a voter', () => {
     )
   })
 
-  test('without its snapshot a log that begins in the middle is refused', async () => {
+  test('refuse a log that begins in the middle without its snapshot', async () => {
     for (let index = 1; index <= 20; index++) await persist(append(index, [entry(index, 1)]))
     await persist({ snapshot: snapshot(15, 1) })
     await rm(join(directory, 'snapshot'))
     await assert.rejects(reopened(), /begins at entry \d+, and its snapshot ends at entry 0/)
   })
 
-  test('any byte of one copy of the vote may rot; with both gone the store must not vote again', async () => {
+  test('survive damage of any byte in one copy of the vote; with both damaged the store must not vote', async () => {
     const hardState = { term: 7, vote: B }
     await persist({ hardState: { term: 6, vote: A } }, { hardState })
     for (const name of ['vote.0', 'vote.1']) {
@@ -123,7 +123,7 @@ describe('files of a voter', () => {
     await assert.rejects(reopened(), corrupt)
   })
 
-  test('of two copies the newer one counts, and a very first write that was torn never was', async () => {
+  test('use the newer of two copies, and ignore a torn first write', async () => {
     await persist({ hardState: { term: 6, vote: A } })
     const old = await readFile(join(directory, 'vote.1'))
     await persist({ hardState: { term: 7, vote: B } })
@@ -134,7 +134,7 @@ describe('files of a voter', () => {
     assert.equal((await reopened()).hardState, undefined)
   })
 
-  test('a damaged snapshot is refused', async () => {
+  test('refuse a damaged snapshot', async () => {
     await persist(append(1, entries(1, 3, 1)), { snapshot: snapshot(2, 1) })
     const path = join(directory, 'snapshot')
     const whole = await readFile(path)
@@ -146,7 +146,7 @@ describe('files of a voter', () => {
     }
   })
 
-  test('34: whatever is appended, replaced, snapshotted and reopened, the log is what the requests say', async () => {
+  test('34: hold the log of their requests after any appends, replacements, snapshots and openings', async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const random = new Prng(seed)
       const model = new LogModel()
@@ -222,8 +222,8 @@ const tried = spawnSync('strace', ['-f', '-o', '/dev/null', 'true'], { encoding:
 const missing = tried.status === 0 ? undefined : 'strace does not work here'
 assert.ok(missing === undefined || process.env['ASHLAR_REQUIRE_TOOLS'] !== '1', missing)
 
-describe('a voter that dies', { skip: missing ?? false }, () => {
-  test('29, 34: at any call that changes a file, it has what it acknowledged, and a state on the way to the next', async () => {
+describe('a voter that is killed', { skip: missing ?? false }, () => {
+  test('29, 34: at any call that changes a file keeps its acknowledged state, or is on the way to the next', async () => {
     const out = `${directory}.trace`
     const whole = trace(directory, out)
     assert.ok(whole.ended)

@@ -48,7 +48,7 @@ const suspicions = (runner: StoreRunner) =>
   runner.completions.flatMap((it) => (it.type === 'store-suspect' ? [it.reason] : []))
 
 describe('a scrub', () => {
-  test('reads every block, and hands over those whose bytes are wrong or missing, which are remembered on disk', async () => {
+  test('reads every block, and reports blocks with wrong or missing bytes, which are recorded on disk', async () => {
     const { runner, disk } = await filled(600, (driver) =>
       driver.apply([put(blockKey('bytes', EXTENT, 7), content(8, 1)), del(blockKey('bytes', EXTENT, 400))], 'synced'),
     )
@@ -64,7 +64,7 @@ describe('a scrub', () => {
     assert.deepEqual(again.runner.store.replicas[0]?.damaged, [7, 400])
   })
 
-  test('finds versions that were lost, without which their blocks would read as zeroes', async () => {
+  test('finds lost versions, without which their blocks would read as zeroes', async () => {
     const { runner, disk } = await filled(600, (driver) =>
       driver.apply([del(blockKey('version', EXTENT, 300)), del(blockKey('bytes', EXTENT, 300))], 'synced'),
     )
@@ -75,7 +75,7 @@ describe('a scrub', () => {
     assert.equal((await memoryStore(disk)).runner.store.identity.trust, 'suspect')
   })
 
-  test('takes no write that goes on meanwhile for damage, whatever is in memory', async () => {
+  test('takes no concurrent write for damage, whatever is in memory', async () => {
     const { runner } = await filled(600)
     const scrubber = scrubberOf(runner, { passEveryMs: 0 })
     for (let seq = 2; seq < 400; seq++) {
@@ -91,7 +91,7 @@ describe('a scrub', () => {
     await runner.store.close()
   })
 
-  test('goes on after a restart where it was, and reads nothing twice that it read before', async () => {
+  test('continues after a restart, and reads no block twice', async () => {
     const { runner, disk } = await filled(2000)
     // 128 KiB a slice and 10 ms between two: it is stopped long before its end.
     const scrubber = scrubberOf(runner, { bytesPerSecond: 12.8 * 2 ** 20 })
@@ -119,7 +119,7 @@ describe('a scrub', () => {
     await runner.store.close()
   })
 
-  test('a rate of 0 reads nothing, and says that it is off', async () => {
+  test('at a rate of 0 reads nothing and reports that it is off', async () => {
     const { runner } = await filled(10)
     const scrubber = scrubberOf(runner, { bytesPerSecond: 0 })
     scrubber.command('start')
@@ -129,7 +129,7 @@ describe('a scrub', () => {
     await runner.store.close()
   })
 
-  test('a pause outlives a restart, and ends with resume; a pass that is not due begins when asked for', async () => {
+  test('stays paused over a restart until it is resumed, and starts a pass on request', async () => {
     const { runner, disk } = await filled(300)
     const first = await pass(runner)
     assert.equal(first.status.state, 'waiting', 'the next one is a day away')
@@ -151,7 +151,7 @@ describe('a scrub', () => {
     await next.store.close()
   })
 
-  test('a replica that is dropped under it ends nothing but its own part', async () => {
+  test('continues with the other replicas when one is dropped during its pass', async () => {
     const { runner } = await filled(4 * LIMITS.leafBlocks)
     const scrubber = scrubberOf(runner, { bytesPerSecond: 12.8 * 2 ** 20 })
     await until('it began', () => (scrubber.status.current?.blocks ?? 0) > 0)

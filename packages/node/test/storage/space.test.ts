@@ -15,7 +15,7 @@ import { leavesAt, type Reserves, reservesOf, spaceOf } from '../../src/storage/
 
 const RESERVES: Reserves = { placement: 4000, writes: 2000, last: 800 }
 
-test('amendment 17: each reserve that is gone refuses more, and a state is left only with an eighth more than its reserve', () => {
+test('amendment 17: each exhausted reserve refuses more, and a state ends only an eighth above its reserve', () => {
   const walk: [number, StoreSpace][] = [
     [9000, 'free'],
     [3999, 'filling'],
@@ -38,7 +38,7 @@ test('amendment 17: each reserve that is gone refuses more, and a state is left 
   assert.equal(leavesAt('tight', RESERVES), 2250)
 })
 
-test('less room never takes more: on disks of every size the reserves are ordered, and most of the disk can be used', () => {
+test('reserves are ordered on disks of every size, less space never takes more, and most of the disk is usable', () => {
   for (const totalBytes of [24 * MIB, 64 * MIB, 256 * MIB, GIB, 4 * GIB, 64 * GIB, 16_384 * GIB]) {
     const engine = engineFor(totalBytes)
     const { placement, writes, last } = reservesOf({}, engine, totalBytes)
@@ -59,7 +59,7 @@ test('less room never takes more: on disks of every size the reserves are ordere
   assert.equal(engineFor(256 * MIB).writeBufferBytes, 2 * MIB)
 })
 
-test('what is given for one reserve moves those that are not given, and reserves that contradict each other are named', () => {
+test('an option for one reserve moves those without one, and contradicting reserves are named', () => {
   const totalBytes = 100 * GIB
   const of = (given: Parameters<typeof reservesOf>[0]) => reservesOf(given, LEVELDB_DEFAULTS, totalBytes)
   assert.equal(of({ writes: { bytes: MIB, percent: 5 } }).writes, 5 * GIB + MIB)
@@ -93,7 +93,7 @@ function watched(t: TestContext, disk: MemoryDisk, start: Omit<SpaceStart, 'free
   return { free, look }
 }
 
-test('free space is what the disk says once a second, less what was written since', async (t) => {
+test('free space is read from the disk once a second, minus the bytes written since', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval', 'Date'] })
   const disk = new MemoryDisk()
   disk.freeBytes = 10_000
@@ -105,7 +105,7 @@ test('free space is what the disk says once a second, less what was written sinc
   assert.deepEqual(free.view(), { space: 'free', freeBytes: 10_000, since: 1000, reserves: RESERVES })
 })
 
-test('a ballast that was given up counts as used until there is room to write beside it, and is made again then', async (t) => {
+test('a removed ballast counts as used until there is space for it, and is then created again', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'ashlar-ballast-'))
   t.after(() => rm(directory, { recursive: true }))
   const path = join(directory, 'ballast')
@@ -130,7 +130,7 @@ test('a ballast that was given up counts as used until there is room to write be
   await ballast.ensure(Number.MAX_SAFE_INTEGER)
 })
 
-test('what was erased is compacted in slices, since a whole range takes as much room as what stays of it', async (t) => {
+test('discarded ranges are compacted in slices, since a whole range takes as much space as what it keeps', async (t) => {
   const replica = LocalReplica.empty((2 ** 20) as ExtentId, 4096, 20 * MIB, 'demo')
   replica.garbageBytes = 4096
   const slices: [number, number][] = []
@@ -157,7 +157,7 @@ test('what was erased is compacted in slices, since a whole range takes as much 
   ])
 })
 
-test('a short disk gets back what was erased: most first, one at a time, and every replica once when it opens full', async (t) => {
+test('a short disk gets discarded space back: most first, one replica at a time, and each once if it opens full', async (t) => {
   const extents = [1, 2, 3].map((n) => LocalReplica.empty((n * 2 ** 20) as ExtentId, 4096, MIB, 'demo'))
   const [first, second, third] = extents as [LocalReplica, LocalReplica, LocalReplica]
   const compacted: ExtentId[] = []

@@ -20,7 +20,7 @@ const flipAt = (at: number) => (value: Uint8Array) => {
 }
 
 describe('damaged blocks', () => {
-  test('a flipped bit anywhere in the bytes is found on read, remembered, and forgotten after an overwrite', async () => {
+  test('a flipped bit in the bytes is found on read, recorded, and cleared by an overwrite', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
     await runner.write(1, [data(1, 1), data(2, 1), data(3, 1)])
@@ -46,7 +46,7 @@ describe('damaged blocks', () => {
     assert.deepEqual(await entries(new MemoryDriver(disk), blockRange('damaged', EXTENT)), [])
   })
 
-  test('missing bytes are damage and not a hole, and so are bytes of another size', async () => {
+  test('missing bytes and bytes of another size are damage, not a hole', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
     await runner.write(1, [data(1, 1), data(2, 1)])
@@ -62,7 +62,7 @@ describe('damaged blocks', () => {
     assert.equal(merged.damaged, true)
   })
 
-  test('every flipped bit of a version value shows as damage or as another version, never as a silent zero', async () => {
+  test('a flipped bit of a version value shows as damage or as another version, never as zeroes', async () => {
     for (let bit = 0; bit < 21 * 8; bit++) {
       const { runner, disk } = await memoryStore()
       runner.create()
@@ -90,7 +90,7 @@ describe('damaged blocks', () => {
     assert.deepEqual([loaded?.damaged, loaded?.version.kind], [true, BLOCK_ABSENT])
   })
 
-  test('repair writes the bytes of exactly the current version, and completes either way', async () => {
+  test('repair writes the bytes of exactly the current version, and completes in each case', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
     await runner.write(1, [data(1, 1), data(2, 1)])
@@ -118,7 +118,7 @@ describe('damaged blocks', () => {
     assert.deepEqual(again.runner.store.replicas[0]?.damaged, [])
   })
 
-  test('A2.6: a store that repaired more than maxRepairsPerHour says so, and is suspect in its next life', async () => {
+  test('A2.6: a store over maxRepairsPerHour reports that, and is suspect in its next incarnation', async () => {
     const { runner, disk } = await memoryStore(undefined, { tuning: { maxRepairsPerHour: 1 } })
     runner.create()
     await runner.write(1, [data(1, 1), data(2, 1)])
@@ -144,7 +144,7 @@ describe('damaged blocks', () => {
     assert.equal(again.runner.store.identity.trust, 'suspect')
   })
 
-  test('A2.17-4: a life that was cleared leaves over more repairs than maxRepairsPerHour, like one that began as trusted', async () => {
+  test('A2.17-4: a cleared incarnation ends over maxRepairsPerHour, like one that began as trusted', async () => {
     const tuning = { maxRepairsPerHour: 0 }
     const first = await memoryStore()
     first.runner.create()
@@ -160,7 +160,7 @@ describe('damaged blocks', () => {
     assert.deepEqual(told, ['store-cleared', 'store-suspect'])
   })
 
-  test('A2.6: a life that began as suspect goes on over more repairs than maxRepairsPerHour, and the next one is suspect', async () => {
+  test('A2.6: an incarnation that began as suspect continues over maxRepairsPerHour, and the next one is suspect', async () => {
     const tuning = { maxRepairsPerHour: 1 }
     const first = await memoryStore(undefined, { tuning })
     const { disk } = first
@@ -188,7 +188,7 @@ describe('damaged blocks', () => {
     assert.equal(third.runner.store.identity.trust, 'suspect')
   })
 
-  test('repair with bytes that are not those of the version leaves the block damaged', async () => {
+  test('repair with bytes of another version leaves the block damaged', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
     await runner.write(1, [data(1, 1)])
@@ -203,7 +203,7 @@ describe('damaged blocks', () => {
     assert.equal((await runner.load([1]))[0]?.damaged, true)
   })
 
-  test('a block of which an older version came back is damaged on the first read, and what a peer asks is left unanswered', async () => {
+  test('a block with an older version is damaged on the first read, and requests of peers for it get no response', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
     await runner.write(1, [data(1, 1), data(2, 1)])
@@ -276,7 +276,7 @@ describe('trust', () => {
     return { disk, driver, hole: third.key, other }
   }
 
-  test('a hole in the journal makes the store suspect, and digests are taken from what is there', async () => {
+  test('a hole in the journal makes the store suspect, and digests are computed from the present versions', async () => {
     const { disk, driver, hole } = await withHole()
     // The whole batch is gone: its journal key and, say, one of its blocks.
     await driver.apply([del(hole), del(blockKey('version', EXTENT, 12)), del(blockKey('bytes', EXTENT, 12))], 'synced')
@@ -296,7 +296,7 @@ describe('trust', () => {
     assert.equal((await memoryStore(disk)).runner.store.identity.trust, 'suspect')
   })
 
-  test('it is over once every replica of that time got its MARK or was dropped', async () => {
+  test('suspicion ends once every replica of that time got its MARK or was dropped', async () => {
     const { disk, driver, hole, other } = await withHole()
     await driver.apply([del(hole)], 'synced')
     const first = await memoryStore(disk)
@@ -309,7 +309,7 @@ describe('trust', () => {
     assert.equal((await memoryStore(disk)).runner.store.identity.trust, 'trusted')
   })
 
-  test('A2.17-4: it is told once, with the last one on stable storage, and the life goes on as a trusted one', async () => {
+  test('A2.17-4: the cleared suspicion is reported once, when it is durable, and the incarnation continues as trusted', async () => {
     const { disk, driver, hole, other } = await withHole()
     await driver.apply([del(hole)], 'synced')
     const { runner } = await memoryStore(disk)
@@ -323,7 +323,7 @@ describe('trust', () => {
     assert.equal((await memoryStore(disk)).runner.store.identity.trust, 'trusted')
   })
 
-  test('A2.17-4: a replica that is created meanwhile may be one whose creation was lost, and is compared too', async () => {
+  test('A2.17-4: a replica created during the suspicion is compared too, since its earlier creation may be lost', async () => {
     const { disk, driver, hole, other } = await withHole()
     await driver.apply([del(hole)], 'synced')
     const first = await memoryStore(disk)
@@ -341,7 +341,7 @@ describe('trust', () => {
     assert.ok(second.runner.completions.some(({ type }) => type === 'store-cleared'))
   })
 
-  test('A2.17-4: a life that began as trusted has nothing to say', async () => {
+  test('A2.17-4: an incarnation that began as trusted reports no cleared suspicion', async () => {
     const { runner } = await memoryStore()
     runner.create()
     await runner.commit({ windows: [], marked: true })
@@ -349,13 +349,13 @@ describe('trust', () => {
     assert.ok(!runner.completions.some(({ type }) => type === 'store-cleared'))
   })
 
-  test('a journal that changes a replica which is not here makes the store suspect', async () => {
+  test('a journal entry of a missing replica makes the store suspect', async () => {
     const { disk, driver } = await withHole()
     await driver.apply([del(extentKey('head', EXTENT))], 'synced')
     assert.equal((await memoryStore(disk)).runner.store.identity.trust, 'suspect')
   })
 
-  test('evidence from outside counts once', async () => {
+  test('external evidence counts once', async () => {
     const evidence = ['2026/11/24 dropping 32348 bytes; Corruption: checksum mismatch']
     const { runner, disk } = await memoryStore(undefined, { evidence })
     assert.equal(runner.store.identity.trust, 'suspect')
@@ -365,7 +365,7 @@ describe('trust', () => {
     assert.equal(again.runner.store.identity.trust, 'trusted')
   })
 
-  test('a head that does not match its checksum is refused: what was promised is unknown', async () => {
+  test('a head that does not match its checksum is refused, since its promise is unknown', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
     await runner.commit({ head: { promised: 9 as Epoch } })
@@ -374,7 +374,7 @@ describe('trust', () => {
     await assert.rejects(memoryStore(disk), /the head of extent \d+ does not match its checksum/)
   })
 
-  test('numbers of journal keys go on after a restart', async () => {
+  test('numbers of journal keys continue after a restart', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
     for (let seq = 1; seq <= 3; seq++) await runner.write(seq, [data(1, seq)])

@@ -9,7 +9,7 @@ import { absent, BLOCKS, bare, data, EXTENT, hex, Model, memoryStore } from './s
 
 describe('a random history', () => {
   for (const leafCapacity of [1 / 8, 3 / 8, 1, 8192]) {
-    test(`with ${leafCapacity} full leaves in memory reads, digests and restarts as a model says`, async () => {
+    test(`with ${leafCapacity} full leaves in memory has the reads, digests and restarts of a model`, async () => {
       const seed = Number(process.env['ASHLAR_SEED'] ?? Date.now() % 1_000_000)
       const random = randomFrom(seed)
       const disk = new MemoryDisk()

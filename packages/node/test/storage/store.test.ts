@@ -33,7 +33,7 @@ const RECORD: HeadRecord = {
 const journalKeys = (disk: MemoryDisk) => entries(new MemoryDriver(disk), wholeSpace('journal'), { keysOnly: true })
 
 describe('group commit', () => {
-  test('one batch is in flight, all that waits goes into the next, completions come in order', async () => {
+  test('one batch is in flight, waiting entries form the next, and completions are in order', async () => {
     const { runner, driver } = await memoryStore()
     runner.create()
     await runner.write(1, [data(0, 1)])
@@ -57,7 +57,7 @@ describe('group commit', () => {
     )
   })
 
-  test('a batch gathers no more than its limit, and at least one change whatever its size', async () => {
+  test('a batch gathers up to its limit, and at least one change of any size', async () => {
     const { runner, driver } = await memoryStore(undefined, { tuning: { batchBytes: 3 * D } })
     runner.create()
     await runner.write(1, [data(0, 1)])
@@ -74,7 +74,7 @@ describe('group commit', () => {
     assert.equal(driver.applied.length - before, 3)
   })
 
-  test('a store that failed says so once, and completes nothing afterwards', async () => {
+  test('a failed store reports its failure once and completes nothing afterwards', async () => {
     const { runner, driver } = await memoryStore()
     runner.create()
     await runner.write(1, [data(0, 1)])
@@ -95,7 +95,7 @@ describe('group commit', () => {
     assert.equal(runner.completions.length, count)
   })
 
-  test('a read that fails fails the store', async () => {
+  test('a failed read fails the store', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
     await runner.write(1, [data(0, 1)])
@@ -109,7 +109,7 @@ describe('group commit', () => {
 })
 
 describe('reads', () => {
-  test('see every change that was handed over before them and none after, synced or not', async () => {
+  test('see every change executed before them and none after, synced or not', async () => {
     const { runner, driver } = await memoryStore()
     runner.create()
     await runner.write(1, [data(0, 1), data(1, 1), data(300, 1)])
@@ -170,7 +170,7 @@ describe('reads', () => {
     assert.deepEqual(await digests, model.digests)
   })
 
-  test('completions never come from inside execute', async () => {
+  test('complete after execute has returned', async () => {
     const { runner, driver } = await memoryStore()
     runner.create()
     driver.holding = true
@@ -181,7 +181,7 @@ describe('reads', () => {
     await Promise.all(calls)
   })
 
-  test('long runs and scattered blocks give the same as a model, cold and warm', async () => {
+  test('of long runs and scattered blocks match a model, cold and warm', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
     const model = new Model()
@@ -199,7 +199,7 @@ describe('reads', () => {
     assert.equal(cold.runner.store.metrics.leafLoads, 3, 'each leaf that has versions was loaded once')
   })
 
-  test('a merge over an absent block starts from zeroes, patches apply in order, a patch without bytes is zeroes', async () => {
+  test('of a merge over an absent block start from zeroes and apply patches in order; a patch without bytes is zeroes', async () => {
     const { runner } = await memoryStore()
     runner.create()
     const result = await runner.run({
@@ -218,7 +218,7 @@ describe('reads', () => {
     assert.equal(result.bytes.length, D)
   })
 
-  test('the last block of a short extent is whole', async () => {
+  test('of the last block of a short extent return a whole block', async () => {
     const { runner } = await memoryStore()
     const short = extentId(9 as VolumeId, 0)
     runner.create(short, 3 * D)
@@ -233,7 +233,7 @@ describe('reads', () => {
 })
 
 describe('restart', () => {
-  test('a killed store comes back with everything that was acknowledged, without a checkpoint', async () => {
+  test('after a kill the store has every acknowledged write, without a checkpoint', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
     await runner.commit({ head: { promised: 5 as Epoch, led: 4 as Epoch, record: RECORD, generation: 3 } })
@@ -283,7 +283,7 @@ describe('restart', () => {
     assert.deepEqual(third.runner.store.replicas, again.runner.store.replicas, 'from the checkpoint made at open')
   })
 
-  test('sessions of an older generation and operations below the low mark are gone after a restart', async () => {
+  test('sessions of an older generation and operations below the low mark are dropped after a restart', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
     for (let op = 1; op <= 5; op++) await runner.write(op, [], { operation: operation(1, op, op, op - 1) })
@@ -318,7 +318,7 @@ describe('restart', () => {
     })
   })
 
-  test('a clean end leaves no journal, and closing waits for what was handed over', async () => {
+  test('a clean stop leaves no journal, and close waits for executed effects', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
     const calls = [runner.write(1, [data(1, 1)]), runner.load([1]), runner.digests()]
@@ -330,7 +330,7 @@ describe('restart', () => {
     assert.equal((await next.load([1]))[0]?.version.seq, 1)
   })
 
-  test('a checkpoint comes after so many batches, and when nothing was written for a while', async () => {
+  test('a checkpoint is written after a number of batches, and when the store was idle for a while', async () => {
     const { runner, disk } = await memoryStore(undefined, {
       tuning: { checkpointBatches: 10, checkpointIdleMs: 20 },
     })

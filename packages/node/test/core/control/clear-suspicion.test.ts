@@ -8,7 +8,7 @@ const clear = (reducer: Reducer, n: number, { counter = 2, live = [1, 2, 3] } = 
   reducer.apply({ do: 'clear-suspicion', store: store(n), counter, live: live.map(store) })
 const trustOf = (reducer: Reducer, n: number): Trust | undefined => reducer.state.nodes.get(store(n))?.trust
 
-describe('A2.17-4: a suspect store that was compared', () => {
+describe('A2.17-4: a compared suspect store', () => {
   /** Every store of the extent registered as suspect, and they are in sync again after a merge. */
   const merged = () => {
     const reducer = new Reducer().bootstrapped(3)
@@ -18,7 +18,7 @@ describe('A2.17-4: a suspect store that was compared', () => {
     return reducer
   }
 
-  it('may take over in the incarnation that began as suspect', () => {
+  it('can become primary in the incarnation that began as suspect', () => {
     const reducer = merged()
     const before = reducer.brief()
     const other = before.primary === 1 ? 2 : 1
@@ -33,7 +33,7 @@ describe('A2.17-4: a suspect store that was compared', () => {
     assert.equal(reducer.brief().primary, other)
   })
 
-  it('serves what waits for a store like it, also where it led before', () => {
+  it('serves extents that wait for it, also as their last primary', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create({ minInSync: 1 })
     const { primary } = reducer.brief()
@@ -50,7 +50,7 @@ describe('A2.17-4: a suspect store that was compared', () => {
     assert.deepEqual(reducer.record().primary, { store: store(primary), counter: 2 })
   })
 
-  it('stays suspect by an entry that speaks of another incarnation, comes again, or of a store that is lost', () => {
+  it('stays suspect after an entry that is a duplicate, or names another incarnation or a removed store', () => {
     const reducer = merged()
     const { revision } = reducer.state
     for (const counter of [1, 3]) clear(reducer, 1, { counter })
@@ -65,7 +65,7 @@ describe('A2.17-4: a suspect store that was compared', () => {
     assert.equal(trustOf(reducer, 2), 'suspect')
   })
 
-  it('stays trusted when the same incarnation registers again, and its next one is what it says', () => {
+  it('stays trusted when the same incarnation registers again, and its next incarnation has the trust that it reports', () => {
     const reducer = merged()
     clear(reducer, 1)
     reducer.register(1, { counter: 2, trust: 'suspect', live: [1, 2, 3] })
@@ -74,7 +74,7 @@ describe('A2.17-4: a suspect store that was compared', () => {
     assert.equal(trustOf(reducer, 1), 'suspect')
   })
 
-  it('stays suspect while an extent of it has not taken it in: it may hold what suspect members lost', () => {
+  it('stays suspect while one of its extents has it out of the in-sync set', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create({ minInSync: 1 })
     const { primary } = reducer.brief()
@@ -88,7 +88,7 @@ describe('A2.17-4: a suspect store that was compared', () => {
     assert.equal(trustOf(reducer, other), 'trusted')
   })
 
-  it('stays suspect where control saw a copy of its directory: no list of its own speaks of that', () => {
+  it('stays suspect if its directory was copied', () => {
     const reducer = new Reducer().bootstrapped(1)
     reducer.create({ replicas: 1 })
     reducer.register(1, { counter: 1, boot: 'another', live: [1] })
@@ -99,7 +99,7 @@ describe('A2.17-4: a suspect store that was compared', () => {
   })
 })
 
-describe('A2.17-4: the leader', () => {
+describe('A2.17-4: the leader and cleared suspicions', () => {
   const entries = (rig: LeaderRig) => rig.disk.filter(({ command }) => command.do === 'clear-suspicion').length
   const withSuspect = () => {
     const rig = threeStores()
@@ -110,7 +110,7 @@ describe('A2.17-4: the leader', () => {
     return rig
   }
 
-  it('proposes one entry, however often the store says it while that is on its way', () => {
+  it('proposes one entry for repeated reports', () => {
     const rig = withSuspect()
     rig.diskWorks = false
     for (let n = 0; n < 3; n++) {
@@ -125,7 +125,7 @@ describe('A2.17-4: the leader', () => {
     assert.equal(entries(rig), 1)
   })
 
-  it('proposes nothing for a store that says nothing, or in the name of an earlier incarnation', () => {
+  it('proposes nothing without a report, or for an earlier incarnation', () => {
     const rig = withSuspect()
     rig.renew(2, { level: 1 })
     rig.renew(2, { level: 1, cleared: true, counter: 1 })
@@ -133,7 +133,7 @@ describe('A2.17-4: the leader', () => {
     assert.equal(entries(rig), 0)
   })
 
-  it('proposes nothing that an older build would not understand', () => {
+  it('proposes nothing that an older build does not understand', () => {
     const rig = threeStores()
     rig.register(2, { counter: 2, trust: 'suspect' })
     assert.equal(rig.leader.state.featureLevel, 0)

@@ -11,14 +11,14 @@ describe('failover', () => {
     return { reducer, p, a, b }
   }
 
-  it('amendment 14: when the lease ran out a live member leads, without the old one', () => {
+  it('amendment 14: after the lease ran out a live member becomes primary', () => {
     const { reducer, p, a, b } = three()
     reducer.expire([p], [a, b])
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: a, inSync: [a, b], eligible: [] })
     assert.equal(reducer.state.nodes.get(store(p))?.state, 'down')
   })
 
-  it('one entry moves every extent of a lost store, evenly', () => {
+  it('one entry moves all extents of a down store, spread evenly', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create({ extents: 30 })
     assert.equal(reducer.state.ledCount(store(1)), 10)
@@ -32,7 +32,7 @@ describe('failover', () => {
     )
   })
 
-  it('CTL-2, CTL-3: only a live member in sync is promoted; with none the last stays and the extent waits', () => {
+  it('CTL-2, CTL-3: only a live in-sync member is promoted; without one the last member stays and the extent waits', () => {
     const { reducer, p, a, b } = three(1)
     reducer.change([p, a])
     reducer.expire([p], [b])
@@ -41,7 +41,7 @@ describe('failover', () => {
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: a, inSync: [a], eligible: [] })
   })
 
-  it('amendment 2: with no live member in sync a live eligible store leads, and the rest is kept', () => {
+  it('amendment 2: a live eligible store becomes primary if no in-sync member is live', () => {
     const { reducer, p, a, b } = three()
     reducer.change([p])
     assert.deepEqual(reducer.brief().eligible, [a, b])
@@ -49,7 +49,7 @@ describe('failover', () => {
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: b, inSync: [b], eligible: [p, a].sort() })
   })
 
-  it('amendment 27: below minInSync who holds everything is kept, also if it left while enough were there', () => {
+  it('amendment 27: below minInSync the record keeps all stores with every acknowledged write, also those that left before', () => {
     const { reducer, p, a, b } = three()
     reducer.change([p, a])
     reducer.change([p], EXTENT, { complete: [b] })
@@ -60,7 +60,7 @@ describe('failover', () => {
     assert.deepEqual(reducer.brief().eligible, [a], 'the primary says no more of it')
   })
 
-  it('amendment 27: control keeps no store on the word of a primary that it does not believe, or that has no place', () => {
+  it('amendment 27: control keeps no store for a primary that is suspect or not assigned', () => {
     const { reducer, p, a, b } = three()
     reducer.change([p, a])
     reducer.register(b, { counter: 2, trust: 'suspect' })
@@ -70,7 +70,7 @@ describe('failover', () => {
     assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p, a].sort(), eligible: [] })
   })
 
-  it('amendment 2: an eligible store that comes later is promoted when it registers', () => {
+  it('amendment 2: an eligible store is promoted when it registers', () => {
     const { reducer, p, a, b } = three()
     reducer.change([p])
     reducer.expire([1, 2, 3], [])
@@ -79,7 +79,7 @@ describe('failover', () => {
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: b, inSync: [b], eligible: [p, a].sort() })
   })
 
-  it('amendment 14: released, the old primary stays in sync and another live member leads', () => {
+  it('amendment 14: after a release the old primary stays in sync and another live member leads', () => {
     const { reducer, p, a, b } = three()
     const release = (live: number[]) =>
       reducer.apply({
@@ -98,7 +98,7 @@ describe('failover', () => {
     assert.equal(reducer.brief().epoch, 2, 'it leads no more: nothing to give up')
   })
 
-  it('amendment 18: released as slow, the old primary leaves a set that stays at minInSync, from feature level 1 on', () => {
+  it('amendment 18: from feature level 1 a primary released as slow leaves a set that stays at minInSync', () => {
     const slow = (level: number, minInSync: number) => {
       const { reducer, p, b } = three(minInSync)
       reducer.apply({ do: 'raise-feature-level', level })
@@ -118,7 +118,7 @@ describe('failover', () => {
     assert.deepEqual(slow(1, 3), { left: false, moved: true }, 'nothing would commit without it')
   })
 
-  it('amendment 38: released as slow without effect, the record moves on, and a release that names an older one has none', () => {
+  it('amendment 38: a release as slow without effect raises the revision, and a release of an older revision has no effect', () => {
     const late = (level: number) => {
       const { reducer, p, a, b } = three(2)
       reducer.apply({ do: 'raise-feature-level', level })
@@ -140,7 +140,7 @@ describe('failover', () => {
     assert.deepEqual(late(1), { movedOn: 1, overtaken: [true, true], stays: true, leads: false })
   })
 
-  it('A2.8-4: a primary that lost committed data leaves the set and is not kept', () => {
+  it('A2.8-4: a primary that lost committed data leaves the set and is not eligible', () => {
     const { reducer, p, a, b } = three(3)
     reducer.apply({
       do: 'release',
@@ -153,27 +153,27 @@ describe('failover', () => {
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: a, inSync: [a, b], eligible: [] })
   })
 
-  it('amendment 14: a new incarnation stays in sync and another live member leads', () => {
+  it('amendment 14: a new incarnation stays in sync and another live member becomes primary', () => {
     const { reducer, p, a, b } = three()
     reducer.register(p, { counter: 2, live: [a, b] })
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: a, inSync: [1, 2, 3], eligible: [] })
   })
 
-  it('amendment 14: a new incarnation that is the only live member is named again, in a new epoch', () => {
+  it('amendment 14: a new incarnation that is the only live member becomes primary again, in a new epoch', () => {
     const { reducer, p } = three()
     reducer.register(p, { counter: 2, live: [] })
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: p, inSync: [1, 2, 3], eligible: [] })
     assert.equal(reducer.record().primary.counter, 2)
   })
 
-  it('a lost store that registers in the same life goes on in its epoch where nobody replaced it', () => {
+  it('a down store that registers again in the same incarnation continues its epoch if it was not replaced', () => {
     const { reducer, p } = three()
     reducer.expire([1, 2, 3], [])
     reducer.register(p)
     assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [1, 2, 3], eligible: [] })
   })
 
-  it('an expiry of an earlier incarnation does nothing', () => {
+  it('an expiry of an earlier incarnation has no effect', () => {
     const { reducer, p, a, b } = three()
     reducer.register(p, { counter: 2, live: [] })
     reducer.expire([p], [a, b], 1)
@@ -181,7 +181,7 @@ describe('failover', () => {
     assert.equal(reducer.brief().primary, p)
   })
 
-  it('promote is compare-and-set and leaves a primary alone that stands', () => {
+  it('promote is compare-and-set, and leaves a serving primary in place', () => {
     const { reducer, p, a } = three()
     const promote = (revision: number) =>
       reducer.apply({ do: 'promote', extents: [{ extent: EXTENT, revision }], live: [store(a)] })
@@ -195,7 +195,7 @@ describe('failover', () => {
     assert.equal(reducer.brief().epoch, 2)
   })
 
-  it('choosing: the live member that leads the fewest extents, ties by store', () => {
+  it('control chooses the live member that leads the fewest extents, then the lowest store id', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create({ extents: 3 })
     reducer.expire([1], [2, 3])

@@ -12,7 +12,7 @@ import { everything, throughSnapshot } from './through-snapshot.ts'
 const RAISE: Command = { do: 'raise-feature-level', level: 1 }
 
 describe('the feature level of the map', () => {
-  it('is 0 until an entry raises it, is told with the next delta and never falls', () => {
+  it('is 0 until an entry raises it, is part of the next delta and never falls', () => {
     const { state, apply } = reducerOf(3)
     const before = state.revision
     assert.equal(state.featureLevel, 0)
@@ -24,7 +24,7 @@ describe('the feature level of the map', () => {
     assert.deepEqual([state.featureLevel, state.revision], [1, before + 1])
   })
 
-  it('is part of a snapshot, and a snapshot without it is one of level 0', () => {
+  it('is part of a snapshot; a snapshot without it has level 0', () => {
     const { state, apply } = reducerOf(3)
     const old = state.rows()[0]?.values[0]
     assert.ok(!Object.hasOwn(old as object, 'featureLevel'), 'an older build reads what it wrote itself')
@@ -34,7 +34,7 @@ describe('the feature level of the map', () => {
     assert.equal(throughSnapshot(state).featureLevel, 1)
   })
 
-  it('keeps nodes out that do not know it, by name and with what to do', () => {
+  it('refuses nodes that do not support it, with their name and a hint', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.apply(RAISE)
     const refusal = reducer.register(4)
@@ -45,7 +45,7 @@ describe('the feature level of the map', () => {
     assert.equal(reducer.register(4, { level: 1 }).code, 'OK')
   })
 
-  it('belongs to the first entries of a map that was rebuilt from stores of that level', () => {
+  it('is restored by the first entries of a rebuilt map', () => {
     const survivor = (n: number, featureLevel: number) => ({
       ...{ store: store(n), startCounter: 1, featureLevel },
       ...{ voters: [], replicas: [], volumes: [] },
@@ -58,7 +58,7 @@ describe('the feature level of the map', () => {
 })
 
 describe('a command that older reducers do not know', () => {
-  it('is too early until every node knows it', () => {
+  it('is refused until every node supports it', () => {
     const { state, apply } = reducerOf(3)
     assert.equal(commandLevel(RAISE), 1)
     assert.equal(tooEarly(state, RAISE), undefined)
@@ -68,7 +68,7 @@ describe('a command that older reducers do not know', () => {
   })
 })
 
-describe('who is waited for before the level rises', () => {
+describe('nodes that hold back the feature level', () => {
   const members = (voters: number[], learners: number[] = []) => {
     const voter = (n: number): Voter => ({ store: store(n), address: address(n) })
     return { voters: voters.map(voter), learners: learners.map(voter) }
@@ -77,12 +77,12 @@ describe('who is waited for before the level rises', () => {
     (level: number | undefined, counter = 1) =>
     () => ({ counter, level })
 
-  it('nobody, once every node of the map and every member of the log told', () => {
+  it('none, once every node of the map and every member of the log reported it', () => {
     const { state } = reducerOf(3)
     assert.deepEqual(knownToAll(state, members([1]), all(1), 1), { level: 1, waitsFor: [] })
   })
 
-  it('a node that told less, told nothing in this life, or is down', () => {
+  it('a node that reported less, that reported nothing in this incarnation, or that is down', () => {
     const { state } = reducerOf(3)
     for (const told of [
       { counter: 1, level: 0 },
@@ -102,7 +102,7 @@ describe('who is waited for before the level rises', () => {
     assert.equal(knownToAll(state, members([1], [4]), all(1), 1).level, 0)
   })
 
-  it('a cluster without a node, and no store that a person declared lost', () => {
+  it('a cluster without a node, but not a removed store', () => {
     const { state } = reducerOf(3)
     assert.equal(knownToAll(new MapState(), members([]), all(1), 1).level, 0)
     const heard = (of: string) => (of === store(3) ? undefined : { counter: 1, level: 1 })
@@ -113,7 +113,7 @@ describe('who is waited for before the level rises', () => {
 })
 
 describe('the leader and the feature level', () => {
-  it('raises it by one entry once the last node told that it knows it', () => {
+  it('raises it by one entry once the last node reported support', () => {
     const rig = new LeaderRig()
     for (const n of [1, 2, 3]) rig.register(n, { level: 1 })
     rig.passTold(500, { 1: 1, 2: 1 })
@@ -125,7 +125,7 @@ describe('the leader and the feature level', () => {
     assert.equal(rig.leader.state.featureLevel, FEATURE_LEVEL)
   })
 
-  it('waits for a node that is down, until it told or a person declared it lost', () => {
+  it('waits for a down node until it reports support or is removed', () => {
     const rig = new LeaderRig()
     for (const n of [1, 2, 3]) rig.register(n, { level: 1 })
     const events = rig.passTold(leaseExpiryMs() + 3000, { 1: 1, 2: 1 })
@@ -137,7 +137,7 @@ describe('the leader and the feature level', () => {
     assert.deepEqual(raises(rig), [1])
   })
 
-  it('does not count what a node told before it started again: it may have been downgraded', () => {
+  it('ignores reports of an earlier incarnation, since the node may be downgraded', () => {
     const rig = new LeaderRig()
     for (const n of [1, 2]) rig.register(n, { level: 1 })
     rig.renew(1, { level: 1 })
@@ -148,7 +148,7 @@ describe('the leader and the feature level', () => {
     assert.deepEqual(raises(rig), [])
   })
 
-  it('does not raise it while a registration is on its way', () => {
+  it('does not raise it while a registration is pending', () => {
     const rig = new LeaderRig()
     rig.register(1, { level: 1 })
     rig.diskWorks = false
@@ -160,7 +160,7 @@ describe('the leader and the feature level', () => {
     assert.deepEqual(raises(rig), [])
   })
 
-  it('asks again after it began to lead, and raises once more only what is higher', () => {
+  it('requests reports again after it was elected, and raises the level only if it is higher', () => {
     const rig = new LeaderRig()
     for (const n of [1, 2]) rig.register(n, { level: 1 })
     rig.passTold(2000, { 1: 1, 2: 1 })
@@ -169,7 +169,7 @@ describe('the leader and the feature level', () => {
     assert.deepEqual(raises(rig), [1])
   })
 
-  it('answers a node that knows less by name', () => {
+  it('refuses a node of a lower level by name', () => {
     const rig = new LeaderRig()
     rig.register(1, { level: 1 })
     rig.passTold(2000, { 1: 1 })

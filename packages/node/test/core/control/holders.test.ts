@@ -43,8 +43,8 @@ function isThere(rig: LeaderRig, session: number): number {
   return only(rig.admin(90, command), 'admin-done').code
 }
 
-describe('holders that are gone (amendment 31)', () => {
-  it('end once they were not heard of for long; those that say that they are there stay, and those that never said so', () => {
+describe('silent holders (amendment 31)', () => {
+  it('end after the silence limit; holders that renew, or never renewed, stay', () => {
     const rig = rigAt(1)
     for (const session of [1, 2]) assert.equal(share(rig, session), OK)
     assert.equal(share(rig, 3, false), OK)
@@ -58,7 +58,7 @@ describe('holders that are gone (amendment 31)', () => {
     assert.equal(isThere(rig, 1), ERRORS.FENCED.number)
   })
 
-  it('are not told by a standstill of the leader, which counts their silence from its end', () => {
+  it('do not end by a pause of the leader, which counts silence from the end of the pause', () => {
     const rig = rigAt(1)
     for (const session of [1, 2]) assert.equal(share(rig, session), OK)
     rig.ctx.now += 2 * TIMERS.holderSilentMs
@@ -70,7 +70,7 @@ describe('holders that are gone (amendment 31)', () => {
     assert.deepEqual(holders(rig), [2])
   })
 
-  it('make room for others: a thousand that are killed at once never fill a volume for good', () => {
+  it('free their slots: a thousand killed holders do not fill a volume permanently', () => {
     const rig = rigAt(1)
     let busy = 0
     for (let session = 1; session <= 1000; session++) {
@@ -83,7 +83,7 @@ describe('holders that are gone (amendment 31)', () => {
     assert.ok(busy > 0 && busy < 1000 / LIMITS.holders + 5, `${busy} waits`)
   })
 
-  it('stay as long as they are heard of, however many want to share the volume', () => {
+  it('stay while they renew, also if other sessions want to share the volume', () => {
     const rig = rigAt(1)
     for (let session = 1; session <= LIMITS.holders; session++) assert.equal(share(rig, session), OK)
     for (let ms = 0; ms < 2 * TIMERS.holderYieldMs; ms += TIMERS.holderRenewMs) {
@@ -94,11 +94,11 @@ describe('holders that are gone (amendment 31)', () => {
   })
 })
 
-describe('a session that a person ends (amendment 31)', () => {
+describe('a session that an operator ends (amendment 31)', () => {
   const end = (rig: LeaderRig, session: number) =>
     rig.admin(90, { do: 'detach', volume: VOLUME, session: session as SessionId, fence: true })
 
-  it('is answered once every primary has learned of it; the others go on in the same generation', () => {
+  it('gets a response once every primary has the change; other sessions keep their generation', () => {
     const rig = rigAt(1)
     for (const session of [1, 2]) share(rig, session)
     const { generation } = rig.leader.state.volumes.get(VOLUME) as { generation: number }
@@ -114,14 +114,14 @@ describe('a session that a person ends (amendment 31)', () => {
     assert.equal(rig.leader.state.volumes.get(VOLUME)?.generation, generation)
   })
 
-  it('is not ended as long as a node may go on writing for it', () => {
+  it('does not end while a node may still write for it', () => {
     const rig = rigAt(0)
     share(rig, 1, false)
     assert.equal(only(end(rig, 1), 'admin-done').code, ERRORS.CONFLICT.number)
     assert.deepEqual(holders(rig), [1])
   })
 
-  it('ends while its own attachment is not complete: that is answered as over', () => {
+  it('ends during its attachment, which is answered as over', () => {
     const rig = rigAt(1)
     share(rig, 1)
     const attach = { do: 'attach', name: 'v1', session: 2 as SessionId, mode: 'shared', ifFree: false } as const

@@ -20,8 +20,8 @@ function slowRig(): LeaderRig {
   return rig
 }
 
-describe('a command that concerns more extents than one tick may look at', () => {
-  it('shows nobody half of what it does: its answer and its changes leave together, once it is applied', () => {
+describe('a command over more extents than one tick may process', () => {
+  it('publishes its response and changes together, once all of it is applied', () => {
     const rig = slowRig()
     rig.receive(2, { type: 'get-map', have: rig.leader.state.revision, watch: true })
     rig.answers(2)
@@ -38,7 +38,7 @@ describe('a command that concerns more extents than one tick may look at', () =>
     assert.equal(delta.to, rig.leader.state.revision)
   })
 
-  it('keeps what came in meanwhile: a renewal is answered afterwards, and a link that closed is forgotten', () => {
+  it('keeps inputs for later: a renewal gets its response, and a closed link is forgotten', () => {
     const rig = slowRig()
     rig.create(3, EXTENTS)
     rig.renew(2)
@@ -50,7 +50,7 @@ describe('a command that concerns more extents than one tick may look at', () =>
     assert.deepEqual(rig.answers(3), [])
   })
 
-  it('calls nobody lost whose renewal waits for it', () => {
+  it('marks no store as down whose renewal waits for it', () => {
     const rig = slowRig()
     rig.pass(leaseExpiryMs() - TIMERS.tickMs, [1, 3])
     rig.create(3, EXTENTS)
@@ -63,7 +63,7 @@ describe('a command that concerns more extents than one tick may look at', () =>
 })
 
 describe('a map of many extents', () => {
-  it('gives those of a store in ascending order, however they came and went', () => {
+  it('lists the extents of a store in ascending order after any changes', () => {
     const set = new ExtentSet()
     const ids = Array.from({ length: 4096 }, (_, n) => extentId((1 + ((n * 7) % 3)) as VolumeId, (n * 1237) % 4096))
     for (const id of ids) set.add(id)
@@ -82,7 +82,7 @@ describe('a map of many extents', () => {
     )
   })
 
-  it('remembers recent changes of extents, and says so when it does not any more', () => {
+  it('keeps recent changes of extents, and reports when they are no longer kept', () => {
     const recent = new RecentChanges()
     recent.restart(5)
     assert.equal(recent.after(4), undefined)
@@ -98,7 +98,7 @@ describe('a map of many extents', () => {
     assert.deepEqual(recent.after(5997), [3, 3])
   })
 
-  it('tells a watcher the same by its memory of recent changes as by looking through the whole map', () => {
+  it('sends a watcher the same changes from memory as from a scan of the whole map', () => {
     const reducer = new Reducer().bootstrapped(5)
     reducer.create({ extents: 40 })
     const { revision } = reducer.state
@@ -114,7 +114,7 @@ describe('a map of many extents', () => {
     assert.deepEqual(contents(copy), contents(reducer.state))
   })
 
-  it('places extents as the plain rule says: fewest replicas, then the hash of extent and store', () => {
+  it('places extents by fewest replicas, then by the hash of extent and store', () => {
     const reducer = new Reducer().bootstrapped(7)
     reducer.create({ extents: 5, live: [1, 2, 3, 4] })
     const held = new Map<StoreId, number>()

@@ -11,7 +11,7 @@ function types(messages: readonly Message[]): string[] {
 }
 
 describe('changes of in-sync sets', () => {
-  it('are answered with the records after them; sent again they are one entry', () => {
+  it('are answered with the resulting records; a repeated request adds no entry', () => {
     const rig = threeStores()
     const change = rig.change([store(rig.primary)])
     rig.diskWorks = false
@@ -26,7 +26,7 @@ describe('changes of in-sync sets', () => {
     assert.deepEqual(sent.results[0]?.record?.inSync, [store(rig.primary)])
   })
 
-  it('whose answer was lost are answered as committed when they come again', () => {
+  it('are answered as committed when repeated after a lost response', () => {
     const rig = threeStores()
     const change = rig.change([store(rig.primary)])
     rig.changeSets(rig.primary, [change])
@@ -36,7 +36,7 @@ describe('changes of in-sync sets', () => {
     assert.equal(rig.record().revision, 2)
   })
 
-  it('amendment 11: a takeover with nobody before it gives stores that are not here 10 s before it evicts them', () => {
+  it('amendment 11: a takeover without a previous primary waits 10 s before it evicts absent stores', () => {
     const rig = threeStores()
     const first = rig.primary
     rig.pass(leaseExpiryMs() + 200, [])
@@ -63,7 +63,7 @@ describe('changes of in-sync sets', () => {
     assert.deepEqual(numbers(rig.record().inSync), [first])
   })
 
-  it('amendment 11: when they come in time the shrink is refused as overtaken, and may be asked for again', () => {
+  it('amendment 11: absent stores that return in time make the shrink refused as overtaken; it can be requested again', () => {
     const rig = threeStores()
     const first = rig.primary
     rig.pass(leaseExpiryMs() + 200, [])
@@ -82,7 +82,7 @@ describe('changes of in-sync sets', () => {
     assert.equal(only(rig.changeSets(first, [shrink], 61), 'sets-changed').results[0]?.code, OK)
   })
 
-  it('amendment 27: stores that hold everything are named in an entry only where every node knows what that means', () => {
+  it('amendment 27: an entry names stores with every acknowledged write only if every node supports that', () => {
     const rig = threeStores()
     const { primary } = rig
     const [other, gone] = [1, 2, 3].filter((n) => n !== primary) as [number, number]
@@ -96,7 +96,7 @@ describe('changes of in-sync sets', () => {
     assert.deepEqual(rig.record().eligible, [store(other), store(gone)].sort())
   })
 
-  it('an ordinary failover evicts at once', () => {
+  it('an ordinary failover evicts absent stores at once', () => {
     const rig = threeStores()
     const first = rig.primary
     const others = [1, 2, 3].filter((n) => n !== first)
@@ -119,7 +119,7 @@ describe('releases', () => {
       reason: 'shutdown',
     })
 
-  it('name another live primary; the old one stays in sync', () => {
+  it('name another live primary, and the old one stays in sync', () => {
     const rig = threeStores()
     const first = rig.primary
     assert.equal(only(release(rig, first, 1), 'released').code, OK)
@@ -127,7 +127,7 @@ describe('releases', () => {
     assert.deepEqual(numbers(rig.record().inSync), [1, 2, 3])
   })
 
-  it('amendment 27: name one from which renewals come before one from which they do not', () => {
+  it('amendment 27: prefer a primary whose renewals arrive', () => {
     for (const alive of [1, 2]) {
       const rig = threeStores()
       const first = rig.primary
@@ -139,7 +139,7 @@ describe('releases', () => {
     }
   })
 
-  it('amendment 27: wait until one from which no renewals come is heard again, or is lost', () => {
+  it('amendment 27: wait until a silent candidate renews or is down', () => {
     for (const comesBack of [true, false]) {
       const rig = threeStores()
       const first = rig.primary
@@ -157,7 +157,7 @@ describe('releases', () => {
   const answersOf = (messages: readonly Message[]) =>
     messages.flatMap((message) => (message.type === 'released' ? [message.code] : []))
 
-  it('amendment 3: one that was answered without effect never takes effect when a duplicate comes late', () => {
+  it('amendment 3: a late duplicate of a release that was answered without effect has no effect', () => {
     const rig = threeStores()
     const first = rig.primary
     const others = [1, 2, 3].filter((n) => n !== first)
@@ -183,7 +183,7 @@ describe('slow primaries', () => {
       reason: 'slow',
     })
 
-  it('amendment 18: each member is tried once, then the last one waits; after a change they are tried again', () => {
+  it('amendment 18: each member is tried once, then the last one stays; a change of the record starts again', () => {
     const rig = threeStores()
     const tried = [rig.primary]
     for (let n = 1; n <= 2; n++) {
@@ -200,7 +200,7 @@ describe('slow primaries', () => {
     assert.equal(rig.record().epoch, 4)
   })
 
-  it('amendment 38: a leader that never heard of a release does not take one that an earlier leader answered', () => {
+  it('amendment 38: a new leader does not apply a release that an earlier leader answered', () => {
     const rig = threeStores()
     rig.disk.push({ index: rig.disk.length + 1, term: 1, command: { do: 'raise-feature-level', level: 1 } })
     const lead = (heard: readonly number[]) => {
@@ -225,7 +225,7 @@ describe('slow primaries', () => {
     assert.notEqual(rig.primary, first)
   })
 
-  it('a slow member is tried again when some time went by', () => {
+  it('a slow member is tried again after a time', () => {
     const rig = threeStores()
     slow(rig, 1)
     slow(rig, 2)
@@ -236,7 +236,7 @@ describe('slow primaries', () => {
 })
 
 describe('attachments', () => {
-  it('amendment 4: complete when every primary has renewed at that revision', () => {
+  it('amendment 4: an attachment is complete when every primary has renewed at its revision', () => {
     const rig = threeStores(3)
     assert.deepEqual(types(rig.attach(90, 5)), [])
     const { revision } = rig.leader.state
@@ -252,7 +252,7 @@ describe('attachments', () => {
     assert.equal(done.revision, revision)
   })
 
-  it('amendment 4: a renewal that came before the attachment was committed does not count', () => {
+  it('amendment 4: a renewal from before the commit of the attachment does not count', () => {
     const rig = threeStores()
     const { primary } = rig
     rig.diskWorks = false
@@ -264,7 +264,7 @@ describe('attachments', () => {
     assert.equal(only(rig.answers(90), 'admin-done').code, OK)
   })
 
-  it('amendment 4: a lease that runs out completes it', () => {
+  it('amendment 4: an expired lease completes the attachment', () => {
     const rig = threeStores()
     rig.attach(90, 5)
     const others = [1, 2, 3].filter((n) => n !== rig.primary)
@@ -272,13 +272,13 @@ describe('attachments', () => {
     assert.equal(only(rig.answers(90), 'admin-done').code, OK)
   })
 
-  it('an extent without a primary does not block it', () => {
+  it('an extent without a primary does not block an attachment', () => {
     const rig = threeStores()
     rig.pass(leaseExpiryMs() + 200, [])
     assert.equal(only(rig.attach(90, 5), 'admin-done').code, OK)
   })
 
-  it('sent again by the same session waits for the same and raises nothing', () => {
+  it('a repeated attachment of the same session waits for the same revision and raises nothing', () => {
     const rig = threeStores()
     rig.attach(90, 5)
     rig.attach(91, 5)
@@ -287,7 +287,7 @@ describe('attachments', () => {
     assert.equal(only(rig.answers(91), 'admin-done').volume?.generation, 1)
   })
 
-  it('one that another attach overtook while it waited is over', () => {
+  it('an attachment that another one overtook ends', () => {
     const rig = threeStores()
     rig.attach(90, 5)
     rig.attach(91, 6)
@@ -296,12 +296,12 @@ describe('attachments', () => {
     assert.equal(only(rig.answers(91), 'admin-done').volume?.generation, 2)
   })
 
-  it('read-only waits for nobody', () => {
+  it('a read-only attachment waits for no primary', () => {
     const rig = threeStores()
     assert.equal(only(rig.attach(90, 5, 'read-only'), 'admin-done').volume?.generation, 0)
   })
 
-  it('detach gives the volume back', () => {
+  it('detach releases the volume', () => {
     const rig = threeStores()
     rig.attach(90, 5)
     rig.admin(90, { do: 'detach', volume: VOLUME, session: 5 as never })
@@ -310,7 +310,7 @@ describe('attachments', () => {
 })
 
 describe('the map', () => {
-  it('goes to watchers at each committed change, once a step, and no more after the link is down', () => {
+  it('sends watchers each committed change once a step, until their link is down', () => {
     const rig = threeStores()
     const [first] = rig.receive(70, { type: 'get-map', have: 0, watch: true })
     assert.equal(first?.type, 'map-update')
@@ -325,14 +325,14 @@ describe('the map', () => {
     assert.deepEqual(rig.answers(70), [])
   })
 
-  it('a question is answered also when nothing changed', () => {
+  it('answers a map request also without changes', () => {
     const rig = threeStores()
     const { revision } = rig.leader.state
     const { delta } = only(rig.receive(70, { type: 'get-map', have: revision, watch: false }), 'map-update')
     assert.deepEqual([delta.from, delta.to, delta.nodes.length], [revision, revision, 0])
   })
 
-  it('is the same after a restart over the same log', () => {
+  it('is equal after a restart over the same log', () => {
     const rig = threeStores(5)
     rig.attach(90, 5)
     rig.pass(leaseExpiryMs() + 200, [2, 3])

@@ -19,7 +19,7 @@ function types(messages: readonly Message[]): string[] {
 }
 
 describe('registration with the leader', () => {
-  it('is answered when its entry is durable, and not before', () => {
+  it('is answered once its entry is durable', () => {
     const rig = new LeaderRig()
     rig.diskWorks = false
     assert.deepEqual(rig.register(1), [])
@@ -29,7 +29,7 @@ describe('registration with the leader', () => {
     assert.equal(rig.state(1), 'up')
   })
 
-  it('sent again while it is on its way becomes one entry with one answer, to the latest sending', () => {
+  it('becomes one entry with one response, to the latest request, if it is repeated while pending', () => {
     const rig = new LeaderRig()
     rig.diskWorks = false
     rig.register(1, { request: 7, link: 1 })
@@ -40,7 +40,7 @@ describe('registration with the leader', () => {
     assert.equal(only(rig.answers(11), 'registered').request, 8)
   })
 
-  it('that is refused is asked again and again without an entry for each', () => {
+  it('adds no entry for repetitions of a refused request', () => {
     const rig = threeStores()
     rig.register(1, { counter: 5 })
     rig.register(1, { counter: 4 })
@@ -51,7 +51,7 @@ describe('registration with the leader', () => {
     assert.equal(rig.disk.length, entries)
   })
 
-  it('of another cluster is refused', () => {
+  it('refuses a store of another cluster', () => {
     const rig = new LeaderRig()
     const answer = rig.receive(5, {
       type: 'register',
@@ -69,7 +69,7 @@ describe('registration with the leader', () => {
 })
 
 describe('renewals', () => {
-  it('amendment 3: are answered with the map revision, after the map changes that it names', () => {
+  it('amendment 3: are answered with the map revision, after the changes up to it', () => {
     const rig = threeStores()
     rig.receive(2, { type: 'get-map', have: 0, watch: true })
     rig.answers(2)
@@ -84,7 +84,7 @@ describe('renewals', () => {
     assert.equal(only(sent, 'map-update').delta.to, rig.leader.state.revision)
   })
 
-  it('of a store that is unknown, lost or another incarnation are refused: it must register', () => {
+  it('are refused for a store that is unknown, down or of another incarnation', () => {
     const rig = threeStores()
     assert.equal(only(rig.renew(9), 'renewed').code, ERRORS.NOT_FOUND.number)
     assert.equal(only(rig.renew(2, { counter: 2 }), 'renewed').code, ERRORS.NOT_FOUND.number)
@@ -95,7 +95,7 @@ describe('renewals', () => {
     assert.equal(only(rig.renew(2), 'renewed').code, OK)
   })
 
-  it('are not answered while the expiry of their store is on its way', () => {
+  it('are not answered while the expiry of their store is pending', () => {
     const rig = threeStores()
     rig.pass(leaseExpiryMs() - 100, [1, 3])
     rig.diskWorks = false
@@ -129,7 +129,7 @@ describe('read-index rounds', () => {
     return { ctx, log, leader, renew, endStep }
   }
 
-  it('amendment 3: a renewal is answered only after a round that began after it arrived; rounds are shared', () => {
+  it('amendment 3: a renewal waits for a round that began after it arrived, and rounds are shared', () => {
     const { ctx, log, renew, endStep } = begin()
     renew(1, 11)
     renew(2, 12)
@@ -150,7 +150,7 @@ describe('read-index rounds', () => {
     )
   })
 
-  it('amendment 3: a deposed leader answers no renewal, and refuses new ones', () => {
+  it('amendment 3: a deposed leader answers no pending renewal and refuses new ones', () => {
     const { ctx, log, renew, endStep } = begin()
     renew(1, 11)
     endStep()
@@ -165,7 +165,7 @@ describe('read-index rounds', () => {
 })
 
 describe('leases', () => {
-  it('run out a drift margin after the last renewal was received, and not sooner', () => {
+  it('expire one drift margin after the last renewal arrived, and not earlier', () => {
     const rig = threeStores()
     rig.renew(2)
     rig.pass(leaseExpiryMs() - 60, [1, 3])
@@ -175,7 +175,7 @@ describe('leases', () => {
     assert.equal(rig.state(1), 'up')
   })
 
-  it('that run out together are one entry, which moves every extent to a live store', () => {
+  it('that expire together are one entry, which moves all extents to live stores', () => {
     const rig = threeStores(9)
     const entries = rig.disk.length
     rig.pass(leaseExpiryMs() + 200, [3])
@@ -183,7 +183,7 @@ describe('leases', () => {
     assert.equal(rig.leader.state.ledCount(store(3)), 9)
   })
 
-  it('CTL-7: a new leader waits a whole lease before it calls anyone lost', () => {
+  it('CTL-7: a new leader waits a whole lease before it marks a store as down', () => {
     const rig = threeStores()
     rig.pass(leaseExpiryMs() - 200, [1])
     rig.restart()
@@ -194,7 +194,7 @@ describe('leases', () => {
     assert.equal(rig.primary, 1)
   })
 
-  it('CTL-7: a store that a new leader has not heard is not promoted', () => {
+  it('CTL-7: a new leader does not promote a store that it has not heard', () => {
     const rig = threeStores(3)
     rig.restart()
     rig.register(1, { counter: 2 })
@@ -204,7 +204,7 @@ describe('leases', () => {
     assert.equal(rig.leader.state.ledCount(store(2)), 2, 'now the other store, which was heard, takes over')
   })
 
-  it('are not counted while this process stood still', () => {
+  it('do not expire by a pause of this process', () => {
     const rig = threeStores()
     rig.pass(500, [1, 2, 3])
     rig.ctx.now += 60_000
@@ -214,7 +214,7 @@ describe('leases', () => {
     assert.equal(rig.state(1), 'down')
   })
 
-  it('of a store that was heard between a standstill and the first tick after it are no longer than others', () => {
+  it('of a store heard between a pause and the next tick are as long as those of others', () => {
     const rig = threeStores()
     rig.pass(500, [1, 2, 3])
     rig.ctx.now += 60_000
@@ -224,7 +224,7 @@ describe('leases', () => {
     assert.equal(rig.state(1), 'down')
   })
 
-  it('that never come back leave the extent waiting, with the reason; who registers is named', () => {
+  it('that are not renewed leave the extent waiting, with the reason; a store that registers becomes primary', () => {
     const rig = threeStores()
     const { primary } = rig
     rig.pass(leaseExpiryMs() + 200, [])
@@ -236,7 +236,7 @@ describe('leases', () => {
     assert.deepEqual(rig.leader.waitingExtents(), [])
   })
 
-  it('of a store that is heard again after a restart of control make it a candidate at the next tick', () => {
+  it('of a store heard after a restart of control make it a candidate at the next tick', () => {
     const rig = threeStores()
     const { primary } = rig
     const others = [1, 2, 3].filter((n) => n !== primary)

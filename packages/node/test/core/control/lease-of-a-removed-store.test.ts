@@ -4,7 +4,7 @@ import { type NodeName, TIMERS } from '@ashlar/proto'
 import { address, CLUSTER, incarnation, store } from './kit.ts'
 import { LeaderRig } from './leader-rig.ts'
 
-test('a store that leaves the map when its lease ends is called lost once, and not at every tick', () => {
+test('a store that leaves the map when its lease ends is reported down once', () => {
   const rig = new LeaderRig()
   const expiries = () => rig.disk.filter(({ command }) => command.do === 'expire').length
   for (const n of [1, 2]) rig.register(n)

@@ -20,8 +20,8 @@ function force(reducer: Reducer, n: number, live: number[], extent: ExtentId = E
   return reducer.apply({ do: 'force-primary', extent, store: store(n), live: live.map(store) })
 }
 
-describe('A2.10: a primary by force', () => {
-  it('is alone in sync in a new epoch, and the map keeps that its history begins there', () => {
+describe('A2.10: a forced promotion', () => {
+  it('makes the store the only in-sync one in a new epoch, and the map records the new timeline', () => {
     const { reducer, a, b } = stuck()
     assert.equal(force(reducer, a, [a, b]).code, 'OK')
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: a, inSync: [a], eligible: [] })
@@ -31,7 +31,7 @@ describe('A2.10: a primary by force', () => {
     assertInvariants(reducer.state)
   })
 
-  it('is refused while somebody serves, while somebody better is here, and for a store that is away or holds nothing', () => {
+  it('is refused while a primary serves, while a better store is up, and for a store that is down or has no replica', () => {
     const healthy = new Reducer().bootstrapped(4)
     healthy.create({ live: [1, 2, 3] })
     const served = force(healthy, 1, [1, 2, 3, 4])
@@ -56,7 +56,7 @@ describe('A2.10: a primary by force', () => {
     assert.equal(better.code, 'CONFLICT', 'control names an in-sync member by itself')
   })
 
-  it('that comes twice, because its answer was lost, is done once', () => {
+  it('is applied once if it is repeated after a lost response', () => {
     const { reducer, a, b } = stuck()
     force(reducer, a, [a, b])
     const { revision } = reducer.state
@@ -64,7 +64,7 @@ describe('A2.10: a primary by force', () => {
     assert.equal(reducer.state.revision, revision)
   })
 
-  it('may be a suspect store, which is named in no other way', () => {
+  it('may name a suspect store', () => {
     const { reducer, a, b } = stuck()
     reducer.register(a, { counter: 2, trust: 'suspect', live: [b] })
     assert.equal(force(reducer, a, [a, b]).code, 'OK')
@@ -73,7 +73,7 @@ describe('A2.10: a primary by force', () => {
     assert.equal(reducer.brief().primary, a, 'it stands for as long as this life of it')
   })
 
-  it('leaves the old members out: when they come back they join like any other', () => {
+  it('removes the old members, which join again like other replicas', () => {
     const { reducer, p, a, b } = stuck()
     force(reducer, a, [a, b])
     reducer.register(p, { counter: 2, live: [a, b] })
@@ -81,7 +81,7 @@ describe('A2.10: a primary by force', () => {
     assert.equal(reducer.change([1, 2, 3]), 'OK')
   })
 
-  it('is a warning until a person acknowledges it, reaches copies of the map, and goes with its volume', () => {
+  it('is a warning until an operator acknowledges it, is part of copies of the map, and ends with its volume', () => {
     const { reducer, a, b } = stuck()
     const copy = new MapCopy()
     copy.apply(reducer.state.deltaSince(0))
@@ -101,7 +101,7 @@ describe('A2.10: a primary by force', () => {
     assert.equal(whole.forced.size + reducer.state.forced.size, 0)
   })
 
-  it('can be named again by force, and each time counts', () => {
+  it('can be repeated, and each one counts', () => {
     const { reducer, a, b } = stuck()
     force(reducer, a, [a, b])
     reducer.apply({ do: 'acknowledge-loss', name: 'v1' })
@@ -113,11 +113,11 @@ describe('A2.10: a primary by force', () => {
   })
 })
 
-describe('amendment 15: a store that a person declares lost', () => {
+describe('amendment 15: a store that an operator declares lost', () => {
   const lose = (reducer: Reducer, n: number, live: number[]) =>
     reducer.apply({ do: 'lose-store', store: store(n), live: live.map(store) })
 
-  it('is refused while it is up, is done once, and is NOT_FOUND when it never was', () => {
+  it('is refused while it is up, is removed once, and is NOT_FOUND if it is unknown', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const refused = lose(reducer, 1, [1, 2, 3])
@@ -131,7 +131,7 @@ describe('amendment 15: a store that a person declares lost', () => {
     assert.equal(reducer.state.revision, revision)
   })
 
-  it('gives its places to the nodes that hold the fewest, in one entry, and leaves the map', () => {
+  it('is replaced by the nodes with the fewest extents in one entry, and leaves the map', () => {
     const reducer = new Reducer().bootstrapped(5)
     reducer.create({ live: [1, 2, 3], extents: 40 })
     reducer.expire([1], [2, 3, 4, 5])
@@ -159,7 +159,7 @@ describe('amendment 15: a store that a person declares lost', () => {
     assertInvariants(reducer.state)
   })
 
-  it('without another node keeps its places until one registers', () => {
+  it('keeps its assignments until another node registers', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create({ extents: 4 })
     reducer.expire([3], [1, 2])
@@ -173,7 +173,7 @@ describe('amendment 15: a store that a person declares lost', () => {
     assertInvariants(reducer.state)
   })
 
-  it('stays where it is the last that holds every acknowledged write, until a primary by force or its return', () => {
+  it('keeps its assignment as the last store with every acknowledged write, until a forced promotion or its return', () => {
     const { reducer, p, a, b } = stuck()
     reducer.register(4, { live: [a, b] })
     lose(reducer, p, [a, b, 4])
@@ -193,7 +193,7 @@ describe('amendment 15: a store that a person declares lost', () => {
     assert.equal(other.reducer.state.gone.size, 0, 'it was not lost after all')
   })
 
-  it('CTL-2: makes way for an eligible store as soon as that is here', () => {
+  it('CTL-2: is replaced by an eligible store once that is up', () => {
     const reducer = new Reducer().bootstrapped(2)
     reducer.create({ replicas: 2, minInSync: 2 })
     const p = numberOf(reducer.record().primary.store)
@@ -206,7 +206,7 @@ describe('amendment 15: a store that a person declares lost', () => {
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: other, inSync: [other], eligible: [] })
   })
 
-  it('with 10,000 extents is one entry of the log', () => {
+  it('is one entry of the log also with 10,000 extents', () => {
     const reducer = new Reducer().bootstrapped(4)
     for (const name of ['v1', 'v2', 'v3']) reducer.create({ name, live: [1, 2, 3], extents: 4096 })
     reducer.expire([2], [1, 3, 4])
@@ -217,7 +217,7 @@ describe('amendment 15: a store that a person declares lost', () => {
     assert.ok(JSON.stringify(reducer.log.at(-1)).length < 300, 'and a small one')
   })
 
-  it('and a store whose disk was replaced leave the map once no extent names them', () => {
+  it('leaves the map once no extent names it, like a store whose disk was replaced', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     reducer.register(9, { name: 'n3', address: address(3), live: [1, 2] })
@@ -230,7 +230,7 @@ describe('amendment 15: a store that a person declares lost', () => {
   })
 })
 
-describe('A2.8-4: a primary that lost committed data while nobody else can serve', () => {
+describe('A2.8-4: a primary that lost committed data while no other store can serve', () => {
   const behind = (reducer: Reducer, n: number, live: number[]) =>
     reducer.apply({
       do: 'release',
@@ -251,7 +251,7 @@ describe('A2.8-4: a primary that lost committed data while nobody else can serve
     return { reducer, p, a, b }
   }
 
-  it('leaves the extent without a primary, and the map says why', () => {
+  it('leaves the extent without a primary, and the map has the reason', () => {
     const { reducer, p } = alone()
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: p, inSync: [p], eligible: [] })
     assert.equal(reducer.record().primary.counter, NO_INCARNATION)
@@ -262,13 +262,13 @@ describe('A2.8-4: a primary that lost committed data while nobody else can serve
     assertInvariants(reducer.state)
   })
 
-  it('is not named again by a restart', () => {
+  it('does not become primary again by a restart', () => {
     const { reducer, p, a, b } = alone()
     reducer.register(p, { counter: 2, live: [a, b] })
     assert.deepEqual([reducer.brief().epoch, reducer.record().primary.counter], [2, NO_INCARNATION])
   })
 
-  it('waits for a person, who may name any replica', () => {
+  it('waits for an operator, who may promote any replica', () => {
     const { reducer, p, a, b } = alone()
     assert.equal(force(reducer, a, [p, a, b]).code, 'OK')
     assert.deepEqual(reducer.brief(), { epoch: 3, primary: a, inSync: [a], eligible: [] })
@@ -277,7 +277,7 @@ describe('A2.8-4: a primary that lost committed data while nobody else can serve
     assert.equal(other.reducer.record().primary.counter, 1)
   })
 
-  it('gives way to another member as soon as that is live', () => {
+  it('is replaced by another member once that is live', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create({ minInSync: 3 })
     const p = numberOf(reducer.record().primary.store)

@@ -36,14 +36,14 @@ const CONTENT: Readonly<Record<string, unknown>> = {
 }
 
 describe('a snapshot of the map', () => {
-  it('holds every field that the map has', () => {
+  it('has every field of the map', () => {
     const state = full()
     for (const [name, value] of Object.entries(everything(state)))
       assert.ok(!Array.isArray(value) || value.length > 0, `this test leaves ${name} empty`)
     assert.deepEqual(everything(throughSnapshot(state)), everything(state))
   })
 
-  it('holds a node that is down under the name `lost`, which the build before reads and writes', () => {
+  it('stores a down node as `lost`, as the earlier build reads and writes it', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.apply({ do: 'expire', stores: [{ store: store(2), counter: 1 }], live: [store(1), store(3)] })
     assert.equal(reducer.state.nodes.get(store(2))?.state, 'down')
@@ -52,7 +52,7 @@ describe('a snapshot of the map', () => {
     assert.equal(fromSnapshot(bytes).nodes.get(store(2))?.state, 'down')
   })
 
-  it('is of the moment at which it was begun, and no slice takes long', () => {
+  it('has the state at its beginning, and every slice is short', () => {
     const reducer = new Reducer().bootstrapped(3)
     for (let volume = 1; volume <= 3; volume++)
       assert.equal(reducer.create({ name: `v${volume}`, extents: 3000 }).code, 'OK')
@@ -65,11 +65,11 @@ describe('a snapshot of the map', () => {
     assert.deepEqual(everything(fromSnapshot(Buffer.concat(slices))), before)
   })
 
-  it('of a map that was never founded is one of nothing', () => {
+  it('of a map before its bootstrap is empty', () => {
     assert.deepEqual(everything(throughSnapshot(new MapState())), everything(new MapState()))
   })
 
-  it('of another format, cut off or torn is refused and never half read', () => {
+  it('is refused as a whole if its format differs, or it is cut off or corrupt', () => {
     const bytes = Buffer.concat(snapshotSlices(full()))
     assert.throws(() => fromSnapshot(Uint8Array.from([3, 9, ...bytes.subarray(2)])), /format 9/)
     for (let length = 0; length < bytes.length; length += 7) {
@@ -85,7 +85,7 @@ describe('a snapshot of the map', () => {
 })
 
 describe('plain values', () => {
-  it('come back as they were written, one after the other', () => {
+  it('are read as they were written, in order', () => {
     const plain = fc.letrec((tie) => ({
       value: fc.oneof(
         { depthSize: 'small' },
@@ -116,7 +116,7 @@ describe('plain values', () => {
     )
   })
 
-  it('leave out fields without a value, and write no other thing', () => {
+  it('omit fields without a value, and refuse other types', () => {
     const writer = new PlainWriter()
     writer.write({ a: 1, b: undefined })
     assert.deepEqual(new PlainReader(writer.take()).read(), { a: 1 })

@@ -32,7 +32,7 @@ function watched() {
   return { map, watchers, ctx, moveTo, told }
 }
 
-test('each watcher is told each change once, also one that begins to watch when all others know the map', () => {
+test('each watcher gets each change once, also one that begins when the others are up to date', () => {
   const { watchers, moveTo, told } = watched()
   moveTo(5)
   watchers.watch(1, 4)
@@ -47,7 +47,7 @@ test('each watcher is told each change once, also one that begins to watch when 
   ])
 })
 
-test('who asked before there was a map is told once there is one, and asked again at the same revision is answered', () => {
+test('a watcher without a map gets it once there is one, and a repeated request at the same revision is answered', () => {
   const { map, watchers, ctx, moveTo, told } = watched()
   watchers.ask(ctx, map, 1, 0, false)
   assert.deepEqual(told(), [])

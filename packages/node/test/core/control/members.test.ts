@@ -12,7 +12,7 @@ describe('in-sync sets', () => {
   const others = (reducer: Reducer) =>
     numbers(reducer.record().inSync).filter((n) => store(n) !== reducer.record().primary.store)
 
-  it('CTL-1: a change is compare-and-set on revision and epoch, and comes from the primary', () => {
+  it('CTL-1: a change is compare-and-set on revision and epoch, and only the primary may request it', () => {
     const { reducer, p, others } = three()
     const [a, b] = others as [number, number]
     assert.equal(reducer.change([p, a], EXTENT, { revision: 7 }), 'CONFLICT')
@@ -25,7 +25,7 @@ describe('in-sync sets', () => {
     assert.equal(reducer.record().revision, 3)
   })
 
-  it('a repetition of a change whose answer was lost is no refusal, and changes nothing', () => {
+  it('a repeated change after a lost response is accepted and has no effect', () => {
     const { reducer, p, others } = three()
     const [a] = others as [number]
     const { revision } = reducer.record()
@@ -36,7 +36,7 @@ describe('in-sync sets', () => {
     assert.equal(reducer.change([p], EXTENT, { revision }), 'CONFLICT', 'another change of that revision is refused')
   })
 
-  it('CTL-3: a set is never emptied, always holds the primary, and has only assigned members', () => {
+  it('CTL-3: a set is never empty, contains the primary and has only assigned stores', () => {
     const { reducer, p, others } = three()
     reducer.register(4)
     assert.equal(reducer.change([]), 'USAGE')
@@ -45,7 +45,7 @@ describe('in-sync sets', () => {
     assert.equal(reducer.change([p, p]), 'USAGE')
   })
 
-  it('CTL-5: a shrink below minInSync keeps the removed as eligible until the set is large enough again', () => {
+  it('CTL-5: a shrink below minInSync keeps the removed store as eligible until the set is large enough', () => {
     const { reducer, p, others } = three()
     const [a, b] = others as [number, number]
     reducer.change([p, a])
@@ -56,13 +56,13 @@ describe('in-sync sets', () => {
     assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p, b].sort(), eligible: [] })
   })
 
-  it('CTL-5: both of two removed at once are kept', () => {
+  it('CTL-5: both of two stores removed at once stay eligible', () => {
     const { reducer, p, others } = three()
     reducer.change([p])
     assert.deepEqual(reducer.brief().eligible, others)
   })
 
-  it('an earlier incarnation of the primary changes nothing any more', () => {
+  it('an earlier incarnation of the primary has no effect', () => {
     const reducer = new Reducer().bootstrapped(1)
     reducer.create({ replicas: 1, live: [1] })
     reducer.register(1, { counter: 2 })
@@ -72,7 +72,7 @@ describe('in-sync sets', () => {
 })
 
 describe('registration', () => {
-  it('the same incarnation again changes nothing', () => {
+  it('a repeated registration of an incarnation has no effect', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const before = { revision: reducer.state.revision, record: reducer.record() }
@@ -81,7 +81,7 @@ describe('registration', () => {
     assert.equal(reducer.record(), before.record)
   })
 
-  it('a counter that is not above the last one seen is a copied directory', () => {
+  it('a counter that is not above the last one means a copied directory', () => {
     const reducer = new Reducer().bootstrapped(1)
     reducer.register(1, { counter: 5 })
     assert.equal(reducer.register(1, { counter: 4 }).code, 'CONFLICT')
@@ -91,7 +91,7 @@ describe('registration', () => {
     assert.equal(reducer.register(1, { counter: 6 }).code, 'OK')
   })
 
-  it('amendment 11: a restored directory that was started until its counter is high enough is in doubt once', () => {
+  it('amendment 11: a restored directory that reaches a high enough counter is suspect once', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const p = numberOf(reducer.record().primary.store)
@@ -118,7 +118,7 @@ describe('registration', () => {
     assert.equal(reducer.register(3, { name: 'n1', address: 'elsewhere:1', live: [2] }).code, 'OK')
   })
 
-  it('CTL-4, amendment 15: another store at the address takes the place of the old one, in one entry', () => {
+  it('CTL-4, amendment 15: another store at the address becomes the successor of the old one, in one entry', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const p = numberOf(reducer.record().primary.store)
@@ -134,7 +134,7 @@ describe('registration', () => {
     assert.equal(reducer.state.revision, 6, 'one entry, one revision')
   })
 
-  it('amendment 3 and 15: a primary whose lease may hold is replaced only when it ran out', () => {
+  it('amendment 3 and 15: a primary with a possibly valid lease is replaced only after the lease ended', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const p = numberOf(reducer.record().primary.store)
@@ -147,7 +147,7 @@ describe('registration', () => {
     assert.deepEqual(numbers(reducer.record().assigned), [...others, 9])
   })
 
-  it('amendment 15: where the old store is the last that counts, it stays and the extent waits for it', () => {
+  it('amendment 15: an old store that is the last with every acknowledged write stays, and the extent waits for it', () => {
     const reducer = new Reducer().bootstrapped(2)
     reducer.create({ replicas: 2, minInSync: 1 })
     const p = numberOf(reducer.record().primary.store)
@@ -165,7 +165,7 @@ describe('registration', () => {
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: p, inSync: [p], eligible: [] })
   })
 
-  it('amendment 11: a suspect store leaves every set that has another trusted member, and never leads', () => {
+  it('amendment 11: a suspect store leaves every set with another trusted member, and does not become primary', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const p = numberOf(reducer.record().primary.store)
@@ -178,7 +178,7 @@ describe('registration', () => {
     assert.equal(reducer.record().revision, revision, 'the same registration again takes nothing away')
   })
 
-  it('amendment 11: a suspect member that does not lead is taken out without a new epoch', () => {
+  it('amendment 11: a suspect member that is no primary leaves the set without a new epoch', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const p = numberOf(reducer.record().primary.store)
@@ -187,7 +187,7 @@ describe('registration', () => {
     assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p, b].sort(), eligible: [] })
   })
 
-  it('amendments 2 and 11: alone in sync, a suspect primary makes way for a store that was kept, though that is away', () => {
+  it('amendments 2 and 11: a suspect primary alone in sync is replaced by an eligible store, also while that is down', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create({ minInSync: 2 })
     const p = numberOf(reducer.record().primary.store)
@@ -213,7 +213,7 @@ describe('registration', () => {
     return mark
   }
 
-  it('amendment 11: a suspect store makes way for one that is trusted though away; alone it waits for the other suspect one', () => {
+  it('amendment 11: a suspect store is replaced by a trusted one, also while that is down; alone it waits for the other suspect store', () => {
     const { reducer, p, other } = bothDown()
     reducer.register(p, { counter: 2, trust: 'suspect' })
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: other, inSync: [other], eligible: [] })
@@ -232,7 +232,7 @@ describe('registration', () => {
     assert.equal(reducer.state.forced.size, 0)
   })
 
-  it('amendment 11: with only suspect stores left, and all of them present, a member is named to merge, and that is marked', () => {
+  it('amendment 11: once all of only suspect stores are present, a member is named to reconcile them, and the map records it', () => {
     const { reducer, p, other } = bothDown()
     reducer.register(p, { counter: 2, trust: 'suspect' })
     reducer.register(other, { counter: 2, trust: 'suspect', live: [p] })
@@ -252,7 +252,7 @@ describe('registration', () => {
     assert.equal(markOf(reducer).epoch, 3, 'its next life is believed: nothing is merged again')
   })
 
-  it('amendment 11: a merge that was begun begins anew with the next life of whoever does it', () => {
+  it('amendment 11: a reconciliation starts again with the next incarnation of its primary', () => {
     const { reducer, p, other } = bothDown()
     reducer.register(p, { counter: 2, trust: 'suspect' })
     reducer.register(other, { counter: 2, trust: 'suspect', live: [p] })
@@ -261,7 +261,7 @@ describe('registration', () => {
     assert.deepEqual([markOf(reducer).epoch, markOf(reducer).merged], [4, true])
   })
 
-  it('amendment 11: a suspect store that was kept is merged too, and one that only joined does not keep others waiting', () => {
+  it('amendment 11: a suspect eligible store is reconciled too, and a store that only joined is not awaited', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create({ minInSync: 2 })
     const p = numberOf(reducer.record().primary.store)
@@ -281,7 +281,7 @@ describe('registration', () => {
     assert.equal(reducer.state.nodes.get(store(b))?.state, 'down')
   })
 
-  it('amendment 11: a new leader of control names who merges once it has heard of all of them', () => {
+  it('amendment 11: a new leader names the store that reconciles once it has heard all suspect stores', () => {
     const { reducer, p, other } = bothDown()
     reducer.register(p, { counter: 2, trust: 'suspect' })
     reducer.register(other, { counter: 2, trust: 'suspect', live: [] })
@@ -293,7 +293,7 @@ describe('registration', () => {
     assert.deepEqual(reducer.brief(), { epoch: 3, primary: other, inSync: [other], eligible: [] })
   })
 
-  it('amendments 11 and 15: who was declared lost for good is not left, and the others are merged without it', () => {
+  it('amendments 11 and 15: removed stores are excluded, and the others are reconciled without them', () => {
     const { reducer, p, other } = bothDown()
     reducer.register(p, { counter: 2, trust: 'suspect' })
     reducer.expire([p], [], 2)

@@ -172,7 +172,7 @@ function assertRises(before: ReturnType<typeof contents>, state: MapState): void
 }
 
 describe('random commands', () => {
-  it('keep every invariant of the map; revisions, epochs and generations only rise', () => {
+  it('keep every invariant of the map; revisions, epochs and generations never fall', () => {
     fc.assert(
       fc.property(fc.array(draft, { maxLength: 150, size: 'max' }), (drafts) => {
         const { state } = begin()
@@ -188,7 +188,7 @@ describe('random commands', () => {
     )
   })
 
-  it('applied again from the start give the same map; deltas of any split give it too', () => {
+  it('give the same map when they are replayed, and by deltas of any split', () => {
     fc.assert(
       fc.property(fc.array(draft, { maxLength: 80, size: 'max' }), fc.infiniteStream(fc.boolean()), (drafts, flips) => {
         const { state, log } = begin()
@@ -219,7 +219,7 @@ describe('random commands', () => {
     )
   })
 
-  it('give the same map when a snapshot takes the place of those before any of them', () => {
+  it('give the same map when a snapshot replaces those before any of them', () => {
     fc.assert(
       fc.property(fc.array(draft, { maxLength: 80, size: 'max' }), fc.nat(80), (drafts, at) => {
         const { state } = begin()
@@ -242,7 +242,7 @@ describe('random commands', () => {
     )
   })
 
-  it('never name a primary that control had no reason to replace (amendment 3)', () => {
+  it('never replace a primary without a reason (amendment 3)', () => {
     fc.assert(
       fc.property(fc.array(draft, { maxLength: 150, size: 'max' }), (drafts) => {
         const { state } = begin()
@@ -277,7 +277,7 @@ describe('random commands', () => {
     )
   })
 
-  it('whoever counts holds every acknowledged write (CTL-2, CTL-5, amendments 1 and 2)', () => {
+  it('keep every acknowledged write on each store that counts (CTL-2, CTL-5, amendments 1 and 2)', () => {
     fc.assert(
       fc.property(fc.array(draft, { maxLength: 150, size: 'max' }), (drafts) => {
         const { state } = begin()

@@ -11,8 +11,8 @@ const promise = (epoch: number, promised: number) => ({
   promised: promised as Epoch,
 })
 
-describe('amendment 35: epochs that were promised and that control has forgotten', () => {
-  it('go on above the promise, with the same primary and the same sets', () => {
+describe('amendment 35: promised epochs that control has lost', () => {
+  it('are raised above the promise, with the same primary and sets', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const { epoch, primary, inSync, revision } = reducer.record()
@@ -23,7 +23,7 @@ describe('amendment 35: epochs that were promised and that control has forgotten
     assert.ok(after.revision > revision)
   })
 
-  it('take the mark of their extent with them: suspect stores go on merging, and what a person knows stays known', () => {
+  it('keep the record of a forced primary: a reconciliation continues and an acknowledgement stays', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     for (const n of [1, 2, 3]) reducer.register(n, { counter: 2, trust: 'suspect', live: [1, 2, 3] })
@@ -42,7 +42,7 @@ describe('amendment 35: epochs that were promised and that control has forgotten
     assert.equal(reducer.state.forced.get(EXTENT)?.acknowledged, true)
   })
 
-  it('leave a mark of an older epoch as it is', () => {
+  it('leave a record of an older epoch unchanged', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const { epoch } = reducer.record()
@@ -51,7 +51,7 @@ describe('amendment 35: epochs that were promised and that control has forgotten
     assert.equal(reducer.state.forced.get(EXTENT)?.epoch, epoch - 1)
   })
 
-  it('are left alone where the map has moved on, the promise is none above it, or no primary stands', () => {
+  it('are left alone if the map has advanced, no promise is above it, or no primary serves', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     const before = reducer.record()
@@ -62,7 +62,7 @@ describe('amendment 35: epochs that were promised and that control has forgotten
     assert.equal(reducer.record().epoch, before.epoch)
   })
 
-  it('are told to the leader, which says so, and asks nothing of a log that is only behind', () => {
+  it('are reported to the leader, which logs them, and requests nothing if its log is only behind', () => {
     const rig = threeStores()
     rig.passTold(3000, { 1: 1, 2: 1, 3: 1 })
     assert.equal(rig.leader.state.featureLevel, 1)

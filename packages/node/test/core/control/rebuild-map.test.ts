@@ -69,7 +69,7 @@ const register = (state: MapState, n: number, live: number[], counter = 8) =>
   })
 
 describe('amendment 16: a map rebuilt from extent heads', () => {
-  it('is certain of an extent when all that may hold an acknowledged write are given, and fences everything older', () => {
+  it('is certain of an extent if all stores that may hold an acknowledged write are given, and fences older epochs', () => {
     const record = headRecord({ inSync: stores(1, 2) })
     const given = [surviving(1, { 0: head(9, record) }), surviving(2, { 0: head(9, record) })]
     const { generation, extents } = rebuildMap(given)
@@ -84,7 +84,7 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     assert.deepEqual([after?.primary, after?.epoch], [{ store: store(1), counter: 8 }, epochOf(1, 2)])
   })
 
-  it('takes the record of the highest generation and revision, whoever holds it', () => {
+  it('takes the record of the highest generation and revision of any store', () => {
     const old = headRecord({ revision: 90, epoch: epochOf(0, 9), inSync: stores(1, 2, 3) })
     const newer = headRecord({ revision: 2, epoch: epochOf(1, 1), inSync: stores(2) })
     const { generation, extents } = rebuildMap([surviving(1, { 0: head(9, old) }), surviving(2, { 0: head(9, newer) })])
@@ -93,7 +93,7 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     assert.equal(extents[0]?.certainty, 'certain')
   })
 
-  it('amendment 11: is suspect where each of those that may hold an acknowledged write may have lost some', () => {
+  it('amendment 11: is suspect of an extent if each store that counts may have lost acknowledged writes', () => {
     const record = headRecord({ inSync: stores(1, 2) })
     const given = (...suspect: number[]) =>
       [1, 2, 3].map((n): SurvivingStore => {
@@ -108,7 +108,7 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     assert.deepEqual([absent?.certainty, absent?.record.inSync], ['uncertain', stores(2)], 'the third was not in sync')
   })
 
-  it('is uncertain where a member is absent: the replica that got furthest begins another history, and the volume is marked', () => {
+  it('is uncertain if a member is absent: the most advanced replica begins a new timeline, and the volume is marked', () => {
     const record = headRecord()
     const given = [
       surviving(2, { 0: head(9, record) }),
@@ -123,7 +123,7 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     assert.ok((state.extents.get(EXTENT)?.epoch ?? 0) > epochOf(1, 1))
   })
 
-  it('has a place for an extent that nobody knows, which nobody serves until a person says so', () => {
+  it('has a record for a missing extent, which waits for an operator', () => {
     const record = headRecord()
     const given = [1, 2, 3].map((n) => surviving(n, { 0: head(9, record), 2: head(1, record) }))
     const { extents } = rebuildMap(given)
@@ -138,7 +138,7 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     assert.match(explainWaiting(state, lost).reason, /^none of its stores was among the directories .* force a primary/)
   })
 
-  it('lets an operator force a primary of a missing extent, which may be the store that its record names', () => {
+  it('lets an operator force a primary of a missing extent, also the store that its record names', () => {
     const record = headRecord()
     const state = applied([1, 2, 3].map((n) => surviving(n, { 0: head(9, record), 2: head(1, record) })))
     for (const n of [1, 2, 3]) register(state, n, [1, 2, 3])
@@ -153,7 +153,7 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     assertInvariants(state)
   })
 
-  it('gives a missing extent as many replicas as its volume has, though fewer directories are left', () => {
+  it('gives a missing extent the replicas of its volume, also if fewer directories are left', () => {
     const record = headRecord({ inSync: stores(1), assigned: stores(1, 2, 3) })
     const elsewhere = headRecord({ inSync: stores(4), assigned: stores(4, 5, 6) })
     const state = applied([surviving(1, { 0: head(9, record), 1: head(9, elsewhere), 3: head(1, record) })])
@@ -165,7 +165,7 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     assert.deepEqual(state.extents.get(extentId(VOLUME, 2))?.assigned, stores(1, 7, 3), 'another one takes its place')
   })
 
-  it('knows volumes by name, size and generation, and gives no number of theirs again', () => {
+  it('keeps names, sizes and generations of volumes, and does not reuse their numbers', () => {
     const record = headRecord()
     const short = headRecord({ lengthBytes: 8192 })
     const state = applied([1, 2, 3].map((n) => surviving(n, { 0: head(9, record), 1: head(1, short) })))
@@ -178,7 +178,7 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     assert.ok(state.lastVolume > VOLUME + 1000)
   })
 
-  it('lets a wiped node that comes back at the address of a voter take its places, and tells copies from originals', () => {
+  it('lets a wiped node at the address of a voter become its successor, and distinguishes copies from originals', () => {
     const record = headRecord({ inSync: stores(1), assigned: stores(1, 2, 3) })
     const state = applied([surviving(1, { 0: head(9, record) })])
     assert.equal(register(state, 1, [], 7).code, 'CONFLICT', 'start 7 was seen in its data directory')
@@ -198,7 +198,7 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     assert.equal(applyCommand(state, command ?? assert.fail('there is a command')).code, 'CONFLICT')
   })
 
-  it('of 4,096 extents is cut into entries of a bounded size', () => {
+  it('of 4,096 extents is split into entries of a bounded size', () => {
     const record = headRecord({ inSync: stores(1) })
     const heads = Object.fromEntries(Array.from({ length: 4096 }, (_, index) => [index, head(1, record)]))
     const commands = recoverCommands(rebuildMap([surviving(1, heads)]))

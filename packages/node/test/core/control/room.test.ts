@@ -19,7 +19,7 @@ function outcome(messages: readonly Message[]) {
   return done
 }
 
-test('amendment 17: new extents are placed beside disks that are filling', () => {
+test('amendment 17: control prefers stores that are not filling for new extents', () => {
   const rig = started()
   rig.renew(2, { space: 'filling' })
   assert.equal(outcome(rig.create(3)).code, ERRORS.OK.number)
@@ -27,7 +27,7 @@ test('amendment 17: new extents are placed beside disks that are filling', () =>
   assert.deepEqual([...assigned].sort(), [store(1), store(3), store(4)])
 })
 
-test('amendment 17: a volume that too few disks have room for is refused, and who is too full is named', () => {
+test('amendment 17: a volume is refused if too few stores have space, and the error names the full ones', () => {
   const rig = started()
   rig.renew(2, { space: 'filling' })
   rig.renew(3, { space: 'full' })
@@ -39,7 +39,7 @@ test('amendment 17: a volume that too few disks have room for is refused, and wh
   assert.equal(outcome(rig.create(3)).code, ERRORS.OK.number)
 })
 
-test('amendment 17: places of a store that is gone go where there is room, and wait until there is', () => {
+test('amendment 17: assignments of a removed store move to stores with space, and wait until there is one', () => {
   const rig = started()
   rig.create(3)
   const assigned = () => rig.record().assigned.map(numberOf).sort()

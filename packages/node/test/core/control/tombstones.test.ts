@@ -18,7 +18,7 @@ function raise(reducer: Reducer): void {
 }
 
 describe('tombstones', () => {
-  it('of 300,000 removed volumes are a map that fits in a frame, and every one is still known', () => {
+  it('of 300,000 removed volumes fit in a frame, and each volume is still known as removed', () => {
     const reducer = new Reducer().bootstrapped(1)
     raise(reducer)
     assert.equal(reducer.create({ name: 'lives', replicas: 1 }).code, 'OK')
@@ -36,7 +36,7 @@ describe('tombstones', () => {
     assert.deepEqual(everything(throughSnapshot(state)), everything(state))
   })
 
-  it('tell a copy that was away of every volume that it holds', () => {
+  it('report every removed volume to a copy that was disconnected', () => {
     const reducer = new Reducer().bootstrapped(1)
     raise(reducer)
     const copy = new MapCopy()
@@ -50,7 +50,7 @@ describe('tombstones', () => {
     assert.equal(copy.volumes.size, 0)
   })
 
-  it('are kept one by one as long as a node may not know ranges', () => {
+  it('are kept one by one until every node supports ranges', () => {
     const reducer = new Reducer().bootstrapped(1)
     churn(reducer, LIMITS.tombstones + 10)
     assert.equal(reducer.state.removedVolumes.latest.size, LIMITS.tombstones + 10)

@@ -4,7 +4,7 @@ import { LIMITS, type VolumeId } from '@ashlar/proto'
 import { found, numbers, Reducer, store, VOLUME } from './kit.ts'
 
 describe('bootstrap of the map', () => {
-  it('is the first command; every other one is refused before it', () => {
+  it('is the first command, and other commands are refused before it', () => {
     const reducer = new Reducer()
     assert.equal(reducer.register(1).code, 'CONFLICT')
     assert.equal(reducer.state.revision, 0)
@@ -16,7 +16,7 @@ describe('bootstrap of the map', () => {
 })
 
 describe('volumes', () => {
-  it('creates every extent with epoch 1, all assigned stores in sync, nobody eligible', () => {
+  it('start every extent at epoch 1 with all assigned stores in sync and none eligible', () => {
     const reducer = new Reducer().bootstrapped(3)
     const result = reducer.create({ extents: 4 })
     assert.equal(result.code, 'OK')
@@ -31,7 +31,7 @@ describe('volumes', () => {
     }
   })
 
-  it('spreads primaries and replicas evenly over more stores than replicas', () => {
+  it('spread primaries and replicas evenly over more stores than replicas', () => {
     const reducer = new Reducer().bootstrapped(5)
     reducer.create({ extents: 50 })
     const led = [1, 2, 3, 4, 5].map((n) => reducer.state.ledCount(store(n)))
@@ -42,7 +42,7 @@ describe('volumes', () => {
     assert.ok(partners.size >= 6, `partners vary, so that many sources take part in a rebuild: ${partners.size}`)
   })
 
-  it('refuses more replicas than live nodes, and says how many there are', () => {
+  it('with more replicas than live nodes are refused, with the number of nodes', () => {
     const reducer = new Reducer().bootstrapped(3)
     const result = reducer.create({ replicas: 3, live: [1, 2] })
     assert.equal(result.code, 'TOO_FEW_NODES')
@@ -50,7 +50,7 @@ describe('volumes', () => {
     assert.equal(reducer.state.volumes.size, 0)
   })
 
-  it('refuses bad names, sizes, replicas and minInSync with a sentence, and changes nothing', () => {
+  it('with bad names, sizes, replicas or minInSync are refused and change nothing', () => {
     const reducer = new Reducer().bootstrapped(3)
     const before = reducer.state.revision
     assert.equal(reducer.create({ name: 'No Name' }).code, 'USAGE')
@@ -61,7 +61,7 @@ describe('volumes', () => {
     assert.equal(reducer.state.revision, before)
   })
 
-  it('refuses a name in use; numbers rise and are never used again', () => {
+  it('with a used name are refused; numbers rise and are not reused', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     assert.equal(reducer.create().code, 'EXISTS')
@@ -71,7 +71,7 @@ describe('volumes', () => {
     assert.equal(reducer.create().volume?.id, 2)
   })
 
-  it('refuses more extents than the map of one cluster may have', () => {
+  it('with more extents than the map may have are refused', () => {
     const reducer = new Reducer().bootstrapped(1)
     const each = 4096
     for (let made = 0; made < LIMITS.mapExtents; made += each) {
@@ -83,7 +83,7 @@ describe('volumes', () => {
     assert.match(result.message, /needs 1 extents, and the cluster can have 0 more/)
   })
 
-  it('refuses to remove a volume that somebody holds, naming the holder; after detach it goes', () => {
+  it('are not removed while a session holds them, and the error names the holder', () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     reducer.attach(7)
@@ -113,14 +113,14 @@ describe('attachments', () => {
     )
   })
 
-  it('the same session again is answered as before and raises nothing', () => {
+  it('a repeated attach of the same session gets the same response and raises nothing', () => {
     const reducer = attached()
     const before = reducer.state.revision
     assert.equal(reducer.attach(1).volume?.generation, 1)
     assert.equal(reducer.state.revision, before)
   })
 
-  it('a late duplicate of an ended session fences nobody', () => {
+  it('a late duplicate of an ended session fences no other session', () => {
     const reducer = attached()
     reducer.attach(2)
     assert.equal(reducer.attach(1).code, 'FENCED')
@@ -129,7 +129,7 @@ describe('attachments', () => {
     assert.equal(reducer.state.volumes.get(VOLUME)?.generation, 2)
   })
 
-  it('ifFree is refused while somebody holds the volume, naming the holder', () => {
+  it('ifFree is refused while another session holds the volume, and the error names the holder', () => {
     const reducer = attached()
     const refusal = reducer.attach(2, { ifFree: true })
     assert.equal(refusal.code, 'ATTACHED')
@@ -138,7 +138,7 @@ describe('attachments', () => {
     assert.equal(reducer.attach(3, { ifFree: true }).volume?.generation, 2)
   })
 
-  it('shared joins a shared generation, up to the limit, and takes over an exclusive one', () => {
+  it('a shared attach joins a shared generation up to the limit, and takes over an exclusive one', () => {
     const reducer = attached()
     assert.equal(reducer.attach(2, { mode: 'shared' }).volume?.generation, 2)
     assert.equal(reducer.attach(3, { mode: 'shared', ifFree: true }).volume?.generation, 2)
@@ -147,7 +147,7 @@ describe('attachments', () => {
     assert.equal(reducer.attach(4).volume?.generation, 3)
   })
 
-  it('read-only changes nothing; an unknown volume is not found', () => {
+  it('a read-only attach changes nothing; an unknown volume is not found', () => {
     const reducer = attached()
     const before = reducer.state.revision
     assert.equal(reducer.attach(9, { mode: 'read-only' }).code, 'OK')
@@ -155,7 +155,7 @@ describe('attachments', () => {
     assert.equal(reducer.state.revision, before)
   })
 
-  it('detach takes only its own session', () => {
+  it('detach ends only its own session', () => {
     const reducer = attached()
     assert.equal(reducer.apply({ do: 'detach', volume: VOLUME, session: 5 as never }).code, 'OK')
     assert.equal(reducer.state.volumes.get(VOLUME)?.holders.length, 1)

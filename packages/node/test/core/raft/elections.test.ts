@@ -6,7 +6,7 @@ import { bootstrapEntry, ELECTION_MS, entry, Lone } from './lone.ts'
 
 /** The numbers in the names of these tests are those of the pitfalls in docs/internals/control-log.md. */
 describe('raft: terms, votes and elections', () => {
-  test('a cluster of one leads at once and commits what is durable', () => {
+  test('a single voter leads at once and commits durable entries', () => {
     const cluster = new RaftCluster({ voters: 1 })
     cluster.runFor(20)
     assert.equal(cluster.leader, 1)
@@ -15,7 +15,7 @@ describe('raft: terms, votes and elections', () => {
     assert.equal(asked.outcome, 'committed')
   })
 
-  test('of three voters one leads, the others follow, and all hand over the same entries', () => {
+  test('of three voters one leads, the others follow, and all deliver the same entries', () => {
     const cluster = new RaftCluster()
     const leader = cluster.untilLeader()
     const asked = cluster.propose(leader, 'a')
@@ -28,7 +28,7 @@ describe('raft: terms, votes and elections', () => {
     )
   })
 
-  test('1: term and vote are one write: after a crash on either side of it nobody gets a second vote', () => {
+  test('1: term and vote are one write, so that a crash before or after it leads to no second vote', () => {
     for (const written of [false, true]) {
       const lone = new Lone()
       assert.deepEqual(lone.askVote(2, 2, bootstrapEntry()), ['write term 2 vote 2'])
@@ -40,7 +40,7 @@ describe('raft: terms, votes and elections', () => {
     }
   })
 
-  test('2: a vote leaves only when it is durable, and a candidate asks only when its own is', () => {
+  test('2: a vote is sent once it is durable, and a candidate requests votes once its own is durable', () => {
     const voter = new Lone()
     assert.deepEqual(voter.askVote(2, 2, bootstrapEntry()), ['write term 2 vote 2'])
     assert.deepEqual(voter.wait(100), [])
@@ -52,7 +52,7 @@ describe('raft: terms, votes and elections', () => {
     assert.deepEqual(candidate.write(), ['ask 1>2 t2 last 1/1', 'ask 1>3 t2 last 1/1'])
   })
 
-  test('12: a candidate that asks again in the same term gets its vote again', () => {
+  test('12: a candidate that repeats its request in the same term gets its vote again', () => {
     const lone = new Lone()
     lone.askVote(2, 2, bootstrapEntry())
     assert.deepEqual(lone.write(), ['vote 1>2 t2 granted'])
@@ -60,7 +60,7 @@ describe('raft: terms, votes and elections', () => {
     assert.deepEqual(lone.askVote(3, 2, bootstrapEntry()), ['vote 1>3 t2 refused'])
   })
 
-  test('12: with every first answer to a candidate lost, somebody leads all the same', () => {
+  test('12: a leader is elected although every first response to a candidate is lost', () => {
     const cluster = new RaftCluster()
     const answered = new Set<string>()
     cluster.passes = (message) => {
@@ -73,7 +73,7 @@ describe('raft: terms, votes and elections', () => {
     cluster.untilLeader()
   })
 
-  test('a vote goes only to a log that is not behind', () => {
+  test('a vote is granted only to a log that is not behind', () => {
     const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 3)] })
     assert.deepEqual(lone.askVote(2, 4, entry(9, 2), { pre: true }), ['write term 4 vote nobody'])
     assert.deepEqual(lone.write(), ['pre-vote 1>2 t4 refused'])
@@ -81,7 +81,7 @@ describe('raft: terms, votes and elections', () => {
     assert.deepEqual(lone.askVote(2, 4, entry(2, 3)), ['write term 4 vote 2'])
   })
 
-  test('14: a store that was cut off for minutes comes back without deposing the leader', () => {
+  test('14: a store that was partitioned for minutes returns without deposing the leader', () => {
     const cluster = new RaftCluster({ seed: 3 })
     const leader = cluster.untilLeader()
     const { term } = cluster.view(leader)
@@ -96,7 +96,7 @@ describe('raft: terms, votes and elections', () => {
     assert.deepEqual(cluster.node(leader).leadership, [true])
   })
 
-  test('14: who hears a leader gives no vote, not even in a higher term, but by the word of that leader', () => {
+  test('14: a store that hears a leader grants no vote in any term, except in a transfer of leadership', () => {
     const lone = new Lone()
     lone.append(2, 2, {})
     lone.write()
@@ -105,7 +105,7 @@ describe('raft: terms, votes and elections', () => {
     assert.deepEqual(lone.askVote(3, 3, entry(9, 2), { transfer: true }), ['write term 3 vote 3'])
   })
 
-  test('15: a store in an old term is told the new one, so that it can be elected', () => {
+  test('15: a store in an old term gets the new term, so that it can be elected', () => {
     const lone = new Lone()
     lone.append(2, 7, {})
     lone.write()
@@ -117,7 +117,7 @@ describe('raft: terms, votes and elections', () => {
     assert.deepEqual(behind.receive(message), ['write term 7 vote nobody'])
   })
 
-  test('15: a leader in a lower term than a voter steps down, and both agree on a new one', () => {
+  test('15: a leader in a lower term than a voter steps down, and both elect a leader', () => {
     const cluster = new RaftCluster()
     const leader = cluster.untilLeader()
     const ahead = leader === 1 ? 2 : 1
@@ -130,7 +130,7 @@ describe('raft: terms, votes and elections', () => {
     )
   })
 
-  test('17: over every partly cut network of three there is a leader wherever one can reach a majority', () => {
+  test('17: three voters have a leader in every partial partition in which one reaches a majority', () => {
     const edges = [1, 2, 3].flatMap((a) => [1, 2, 3].filter((b) => b !== a).map((b) => [a, b] as const))
     for (let cuts = 0; cuts < 2 ** edges.length; cuts++) {
       const cluster = new RaftCluster({ seed: cuts + 1 })
@@ -149,7 +149,7 @@ describe('raft: terms, votes and elections', () => {
     }
   })
 
-  test('17: over networks of five with links cut in both directions there is a leader where one can reach a majority', () => {
+  test('17: five voters with links cut in both directions have a leader if one reaches a majority', () => {
     const pairs = [1, 2, 3, 4, 5].flatMap((a) => [1, 2, 3, 4, 5].filter((b) => b > a).map((b) => [a, b] as const))
     for (let cuts = 0; cuts < 2 ** pairs.length; cuts += 7) {
       const cluster = new RaftCluster({ voters: 5, seed: cuts + 1 })
@@ -174,7 +174,7 @@ describe('raft: terms, votes and elections', () => {
     }
   })
 
-  test('18: a leader that can send but hears nobody steps down, for ever', () => {
+  test('18: a leader that can send but not receive steps down, and stays so', () => {
     const cluster = new RaftCluster()
     const deaf = cluster.untilLeader()
     for (const { n } of cluster.nodes) if (n !== deaf) cluster.cut(n, deaf)
@@ -186,14 +186,14 @@ describe('raft: terms, votes and elections', () => {
     assert.equal(cluster.view(heard ?? 0).term, terms, 'the deaf one deposes nobody')
   })
 
-  test('25: what is meant for the store that had this address before is dropped', () => {
+  test('25: a message for the earlier store at this address is dropped', () => {
     const lone = new Lone({ self: 4, entries: [] })
     const message = { type: 'ask-vote', from: store(2), to: store(1), term: 5, pre: false, transfer: false } as const
     assert.deepEqual(lone.receive({ ...message, lastIndex: 9, lastTerm: 4 }), [])
     assert.equal(lone.view.term, 0)
   })
 
-  test('a store that knows no members yet votes, learns, and never campaigns', () => {
+  test('a store that knows no members yet votes and follows, and does not campaign', () => {
     const lone = new Lone({ self: 2, entries: [] })
     assert.deepEqual(lone.wait(5000), [])
     lone.askVote(1, 2, bootstrapEntry())
@@ -202,7 +202,7 @@ describe('raft: terms, votes and elections', () => {
     assert.deepEqual(lone.write(), ['commit 1/1', 'appended 2>1 t2 2'])
   })
 
-  test('when the connection to the leader closes its followers elect another within half a second', () => {
+  test('followers elect a leader within half a second after the connection to the old one closed', () => {
     const cluster = new RaftCluster()
     const leader = cluster.untilLeader()
     cluster.runFor(500)
@@ -213,7 +213,7 @@ describe('raft: terms, votes and elections', () => {
     cluster.runUntil('another leader', () => cluster.leader !== undefined, 500)
   })
 
-  test('a process that stood still for long does not campaign before it has read what came meanwhile', () => {
+  test('a process that was paused for long reads its messages before it campaigns', () => {
     const lone = new Lone()
     lone.append(2, 2, {})
     lone.write()

@@ -18,8 +18,8 @@ function hungLeader(options: ConstructorParameters<typeof RaftCluster>[0] = {}) 
   return { cluster, leader, asked }
 }
 
-describe('amendment 28: a disk under the control log that hangs', () => {
-  test('a leader whose disk hangs is replaced, and what it proposed is committed', () => {
+describe('amendment 28: a hung disk under the control log', () => {
+  test('a leader with a hung disk is replaced, and its proposals are committed', () => {
     const { cluster, leader } = hungLeader()
     cluster.runFor(TIMERS.logSlowMs - 200)
     assert.equal(cluster.leader, leader, 'a slow disk is none that hangs')
@@ -33,7 +33,7 @@ describe('amendment 28: a disk under the control log that hangs', () => {
     assert.deepEqual(cluster.node(next).state.names, ['a', 'b'])
   })
 
-  test('a voter that has not the whole log is passed over, and one that does not take over is followed by another', () => {
+  test('a transfer skips a voter without the whole log, and tries another voter if one does not take over', () => {
     const { cluster, leader } = hungLeader({ voters: 5 })
     const [behind, deaf, ...others] = cluster.nodes.filter(({ n }) => n !== leader)
     assert.ok(behind !== undefined && deaf !== undefined)
@@ -44,7 +44,7 @@ describe('amendment 28: a disk under the control log that hangs', () => {
     assert.ok(others.some(({ n }) => n === cluster.leader))
   })
 
-  test('a voter that is alone leads on, and says for how long it waits', () => {
+  test('a single voter continues to lead, and reports how long it has waited', () => {
     const { cluster, leader, asked } = hungLeader({ voters: 1 })
     cluster.runFor(2 * TIMERS.logSlowMs)
     assert.equal(cluster.leader, leader)
@@ -56,7 +56,7 @@ describe('amendment 28: a disk under the control log that hangs', () => {
     assert.equal(cluster.view(leader).diskWaitedMs, 0)
   })
 
-  test('a voter whose disk hangs asks for no votes, and its term does not rise', () => {
+  test('a voter with a hung disk requests no votes, and its term does not rise', () => {
     const lone = new Lone()
     lone.wait(ELECTION_MS)
     const yes = { type: 'vote', from: store(2), to: store(1), term: 1, pre: true, granted: true } as const
@@ -73,7 +73,7 @@ describe('amendment 28: a disk under the control log that hangs', () => {
     ])
   })
 
-  test('the time in which the process stood still is not one in which its disk hung', () => {
+  test('a pause of the process does not count as a hung disk', () => {
     const lone = new Lone()
     assert.deepEqual(lone.askVote(2, 2, bootstrapEntry()), ['write term 2 vote 2'])
     lone.wait(50)

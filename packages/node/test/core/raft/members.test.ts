@@ -31,7 +31,7 @@ function changed(cluster: RaftCluster, wanted: MembersChange): void {
 const voters = (cluster: RaftCluster) => cluster.view(cluster.untilLeader()).members.voters.map((it) => it.store)
 
 describe('raft: members', () => {
-  test('a cluster grows from one to three voters, each a learner first, and shrinks again', () => {
+  test('a cluster grows from one voter to three by learners, and shrinks again', () => {
     const cluster = new RaftCluster({ voters: 1, others: 2 })
     for (const n of [2, 3]) {
       changed(cluster, { do: 'add-learner', member: voter(n) })
@@ -47,7 +47,7 @@ describe('raft: members', () => {
     assert.deepEqual(voters(cluster), [store(2), store(3)])
   })
 
-  test('a leader that removes itself leads until that is committed, and the others go on', () => {
+  test('a leader that removes itself leads until the removal is committed', () => {
     const cluster = new RaftCluster()
     const first = cluster.untilLeader()
     assert.equal(change(cluster, { do: 'remove', store: store(first) }), '')
@@ -56,7 +56,7 @@ describe('raft: members', () => {
     assert.equal(voters(cluster).length, 2)
   })
 
-  test('13: a member that was added and never heard of counts for nothing, and cannot be promoted', () => {
+  test('13: an added member that was never heard does not count and cannot be promoted', () => {
     const cluster = new RaftCluster({ voters: 1, others: 1 })
     cluster.crash(2)
     changed(cluster, { do: 'add-learner', member: voter(2) })
@@ -67,7 +67,7 @@ describe('raft: members', () => {
     cluster.runUntil('committed without it', () => asked.outcome === 'committed')
   })
 
-  test('19: no change of members before an entry of the own term is committed', () => {
+  test('19: a change of members waits for a committed entry of the own term', () => {
     const lone = new Lone()
     lone.elect()
     const ask = () => {
@@ -82,7 +82,7 @@ describe('raft: members', () => {
     assert.deepEqual(ask(), { proposal: 1 })
   })
 
-  test('19: two leaders of four stores never commit by majorities that do not meet', () => {
+  test('19: two leaders of four stores never commit by majorities without a common member', () => {
     // As it was found (raft-dev, "bug in single-server membership changes"): 1 adds 5 and reaches nobody; 2 removes 1.
     const cluster = new RaftCluster({ voters: 4, others: 1 })
     const first = cluster.untilLeader()
@@ -125,7 +125,7 @@ describe('raft: members', () => {
     assert.deepEqual(ask(5), { proposal: 2 })
   })
 
-  test('21: members hold from the moment an entry is in the log, and go back when it is dropped, restart or not', () => {
+  test('21: members are those of the newest entry in the log, and are restored when it is dropped, also over a restart', () => {
     const removal: LogEntry = {
       index: 2,
       term: 2,
@@ -145,7 +145,7 @@ describe('raft: members', () => {
     }
   })
 
-  test('23: a store that was removed while it was cut off deposes nobody when it is back', () => {
+  test('23: a store that was removed during a partition deposes no leader when it returns', () => {
     const cluster = new RaftCluster({ seed: 9 })
     const leader = cluster.untilLeader()
     const removed = leader === 1 ? 2 : 1
@@ -159,7 +159,7 @@ describe('raft: members', () => {
     assert.equal(cluster.view(leader).term, term)
   })
 
-  test('23: a store that knows of its removal never campaigns', () => {
+  test('23: a store that knows its removal never campaigns', () => {
     const removal: LogEntry = {
       index: 2,
       term: 2,
@@ -171,7 +171,7 @@ describe('raft: members', () => {
     assert.deepEqual(lone.wait(5000), [])
   })
 
-  test('a voter that an uncommitted entry removes may still lead, since its log may be the only one that can', () => {
+  test('a voter that an uncommitted entry removes may lead, since no other log may be complete', () => {
     const removal: LogEntry = {
       index: 2,
       term: 2,
@@ -195,7 +195,7 @@ describe('raft: members', () => {
     assert.equal(change(cluster, { do: 'promote', store: store(2) }), '')
   })
 
-  test('what makes no sense is refused with a reason', () => {
+  test('an impossible change is refused with a reason', () => {
     const cluster = new RaftCluster({ voters: 1, others: 1 })
     cluster.untilLeader()
     assert.equal(change(cluster, { do: 'remove', store: store(1) }), `store ${store(1)} is the only voter`)
@@ -206,7 +206,7 @@ describe('raft: members', () => {
     assert.deepEqual(refused, [`store ${store(2)} is no other voter`])
   })
 
-  test('a learner follows the log, and never leads, whoever else is gone', () => {
+  test('a learner follows the log and never leads, whichever voters are down', () => {
     const cluster = new RaftCluster({ voters: 1, others: 1 })
     cluster.untilLeader()
     changed(cluster, { do: 'add-learner', member: voter(2) })

@@ -14,7 +14,7 @@ const read = (lone: Lone) => {
 }
 
 describe('raft: read-index rounds', () => {
-  test('30: nothing is read before an entry of the own term is committed', () => {
+  test('30: a read waits for a committed entry of the own term', () => {
     const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2)] })
     lone.elect()
     assert.equal(read(lone).id, undefined)
@@ -22,7 +22,7 @@ describe('raft: read-index rounds', () => {
     assert.equal(read(lone).id, 1)
   })
 
-  test('a round is over when a majority answered it, and not an older one', () => {
+  test('a round ends when a majority responded to this round, not to an older one', () => {
     const lone = new Lone()
     lone.elect()
     lone.accepted(2, 2)
@@ -46,13 +46,13 @@ describe('raft: read-index rounds', () => {
     )
   })
 
-  test('a cluster of one needs nobody for a read', () => {
+  test('a single voter confirms reads alone', () => {
     const lone = new Lone({ entries: [bootstrapEntry(1)] })
     lone.write()
     assert.deepEqual(read(lone).lines, ['read 1 confirmed'])
   })
 
-  test('31: every read ends: confirmed, or lost when leadership is', () => {
+  test('31: every read ends: confirmed, or lost with the leadership', () => {
     const lone = new Lone()
     lone.elect()
     lone.accepted(2, 2)
@@ -64,7 +64,7 @@ describe('raft: read-index rounds', () => {
     )
   })
 
-  test('32: a deposed leader that stood still confirms no read, whatever its clock says', () => {
+  test('32: a deposed leader confirms no read after a pause, whatever its clock says', () => {
     const cluster = new RaftCluster({ seed: 5 })
     const stopped = cluster.untilLeader()
     cluster.runFor(300)
@@ -82,7 +82,7 @@ describe('raft: read-index rounds', () => {
     assert.equal(stale.outcome, 'lost')
   })
 
-  test('33: after leadership was handed over the old leader confirms nothing', () => {
+  test('33: the old leader confirms no read after a transfer of leadership', () => {
     const cluster = new RaftCluster({ seed: 2 })
     const first = cluster.untilLeader()
     cluster.runFor(200)
@@ -98,7 +98,7 @@ describe('raft: read-index rounds', () => {
     assert.equal(late.outcome, 'refused')
   })
 
-  test('33: a leader whose successor does not come goes on after an election timeout', () => {
+  test('33: a leader whose successor does not campaign continues after an election timeout', () => {
     const cluster = new RaftCluster()
     const first = cluster.untilLeader()
     const other = first === 1 ? 2 : 1
@@ -109,7 +109,7 @@ describe('raft: read-index rounds', () => {
     cluster.runUntil('committed', () => asked.outcome === 'committed')
   })
 
-  test('33: the word to lead counts only in the term in which it was given', () => {
+  test('33: the request to campaign counts only in its term', () => {
     const lone = new Lone()
     lone.append(2, 3, {})
     lone.write()

@@ -16,7 +16,7 @@ function lost(): Lone {
 
 /** The numbers in the names of these tests are those of the pitfalls in docs/internals/control-log.md. */
 describe('raft: a voter that lost its log', () => {
-  test('25: gives no vote, in no term, and asks for none', () => {
+  test('25: grants no vote in any term and requests none', () => {
     const lone = lost()
     assert.deepEqual(lone.askVote(3, 4, entry(9, 4)), ['vote 1>3 t5 refused'])
     assert.deepEqual(lone.askVote(3, 5, entry(9, 4)), ['vote 1>3 t5 refused'])
@@ -28,13 +28,13 @@ describe('raft: a voter that lost its log', () => {
     assert.deepEqual(lone.wait(5000), [])
   })
 
-  test('35: makes the leader of its time step down, so that what it acknowledged before counts no more', () => {
+  test('35: makes the leader of its term step down, so that earlier acknowledgements do not count', () => {
     const lone = lost()
     const answer = lone.append(2, 4, { prevIndex: 2, prevTerm: 4, commit: 2 })
     assert.deepEqual(answer, ['refused 1>2 t5 0 hint 0/0'])
   })
 
-  test('35: votes again once the first entry of a later leader is durable, and not before', () => {
+  test('35: votes again only once the first entry of a later leader is durable', () => {
     const lone = lost()
     const old = lone.append(2, 6, { prevIndex: 0, prevTerm: 0, entries: [bootstrapEntry(), entry(2, 4)], commit: 2 })
     assert.deepEqual(old, ['write term 6 vote nobody recovering from 1 [1/1 2/4]'])
@@ -52,7 +52,7 @@ describe('raft: a voter that lost its log', () => {
     )
   })
 
-  test('35: is still one after a crash, until that entry is durable', () => {
+  test('35: is still recovering after a crash until that entry is durable', () => {
     const lone = lost()
     lone.append(2, 6, { prevIndex: 0, prevTerm: 0, entries: [bootstrapEntry(), entry(2, 4)], commit: 2 })
     lone.write()
@@ -63,7 +63,7 @@ describe('raft: a voter that lost its log', () => {
     assert.deepEqual(lone.write(), ['vote 1>3 t7 refused'])
   })
 
-  test('35: does not help a voter without a committed entry to lead: control waits for the one that has it', () => {
+  test('35: elects no voter without a committed entry: control waits for the voter that has it', () => {
     const cluster = new RaftCluster()
     const leader = cluster.untilLeader()
     cluster.runFor(500)
@@ -82,7 +82,7 @@ describe('raft: a voter that lost its log', () => {
     assert.equal(cluster.view(loser).recovering, false)
   })
 
-  test('35: does not count for what it acknowledged before: its answers of then come too late', () => {
+  test('35: does not count with acknowledgements from before the loss that arrive late', () => {
     const cluster = new RaftCluster()
     const leader = cluster.untilLeader()
     cluster.runFor(500)

@@ -13,7 +13,7 @@ function leading(options: { entries?: readonly LogEntry[]; raft?: object } = {})
 }
 
 describe('raft: replication and commitment', () => {
-  test('3: a cluster of one answers nothing before it is durable', () => {
+  test('3: a single voter answers nothing before it is durable', () => {
     const lone = new Lone({ entries: [bootstrapEntry(1)] })
     assert.deepEqual(lone.write(), ['write from 2 [2/2]', 'commit 1/1', 'commit 2/2', 'leads'])
     assert.deepEqual(
@@ -32,7 +32,7 @@ describe('raft: replication and commitment', () => {
     assert.deepEqual(lone.write(), ['appended 1>2 t2 3'])
   })
 
-  test('3: a leader counts itself only for what is durable at home', () => {
+  test('3: a leader counts itself only for its durable entries', () => {
     const lone = leading()
     lone.step((ctx) => lone.machine.propose(ctx, named('a')))
     const { lastIndex } = lone.view
@@ -41,7 +41,7 @@ describe('raft: replication and commitment', () => {
     assert.deepEqual(lone.write(), [`commit ${lastIndex}/2 proposal 1`])
   })
 
-  test('4: an entry that is committed elsewhere is handed over only when it is durable here', () => {
+  test('4: an entry that is committed elsewhere is delivered only when it is durable here', () => {
     const lone = new Lone()
     assert.deepEqual(lone.append(2, 2, { entries: [entry(2, 2)], commit: 2 }), [
       'commit 1/1',
@@ -50,7 +50,7 @@ describe('raft: replication and commitment', () => {
     assert.deepEqual(lone.write(), ['commit 2/2', 'appended 1>2 t2 2'])
   })
 
-  test('4: the write of an entry that was replaced meanwhile makes the one in its place no more durable', () => {
+  test('4: the completed write of a replaced entry does not make its replacement durable', () => {
     const lone = new Lone()
     lone.append(2, 2, { entries: [entry(2, 2)] })
     lone.append(3, 3, { entries: [entry(2, 3)], commit: 2 })
@@ -62,7 +62,7 @@ describe('raft: replication and commitment', () => {
     assert.deepEqual(lone.write(), ['commit 2/3', 'appended 1>3 t3 2'])
   })
 
-  test('7: a delayed message cuts nothing off that came after it', () => {
+  test('7: a delayed message truncates no later entries', () => {
     const lone = new Lone()
     lone.append(2, 2, { entries: [entry(2, 2), entry(3, 2), entry(4, 2)], commit: 3 })
     lone.write()
@@ -71,7 +71,7 @@ describe('raft: replication and commitment', () => {
     assert.equal(lone.view.lastIndex, 4)
   })
 
-  test('7: only where an entry differs the rest is replaced', () => {
+  test('7: a log is truncated only from the first entry that differs', () => {
     const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2), entry(3, 2), entry(4, 2)] })
     assert.deepEqual(lone.append(2, 3, { entries: [entry(2, 2), entry(3, 3)] }), [
       'write term 3 vote nobody from 3 [3/3]',
@@ -80,7 +80,7 @@ describe('raft: replication and commitment', () => {
     assert.equal(lone.view.lastIndex, 3)
   })
 
-  test('8: a high commit index commits only what this very message has verified', () => {
+  test('8: a high commit index commits only the entries that its message verified', () => {
     const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2), entry(3, 2)] })
     assert.deepEqual(lone.append(2, 3, { prevIndex: 1, prevTerm: 1, commit: 3 })[0], 'commit 1/1')
     assert.equal(lone.view.commit, 1, 'entries 2 and 3 may differ from the leader')
@@ -90,7 +90,7 @@ describe('raft: replication and commitment', () => {
     assert.equal(lone.view.commit, 2)
   })
 
-  test('9: figure 8: a majority that has an entry of an older term does not commit it', () => {
+  test('9: figure 8: an entry of an older term is not committed by a majority that has it', () => {
     const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2)] })
     lone.elect()
     assert.equal(lone.view.term, 3)
@@ -102,7 +102,7 @@ describe('raft: replication and commitment', () => {
     assert.deepEqual(lone.accepted(2, 3), ['commit 1/1', 'commit 2/2', 'commit 3/3', 'leads'])
   })
 
-  test('10: a deposed leader leaves what it had not committed in its own term, and says that it is lost', () => {
+  test('10: a deposed leader drops its uncommitted entries and reports their proposals as lost', () => {
     const lone = leading()
     lone.step((ctx) => lone.machine.propose(ctx, named('a')))
     assert.deepEqual(lone.append(2, 5, { prevIndex: 2, prevTerm: 2, entries: [entry(3, 5)] }), [
@@ -117,7 +117,7 @@ describe('raft: replication and commitment', () => {
     assert.deepEqual(lone.write(), ['appended 1>2 t5 3'])
   })
 
-  test('11: a leader that steps down keeps its log, and what was committed is committed by the next', () => {
+  test('11: a leader that steps down keeps its log, and the next leader commits the same entries', () => {
     const cluster = new RaftCluster()
     const first = cluster.untilLeader()
     const asked = cluster.propose(first, 'kept')
@@ -133,14 +133,14 @@ describe('raft: replication and commitment', () => {
     for (const { state } of cluster.nodes) assert.deepEqual(state.names, ['kept', 'next'])
   })
 
-  test('a term of conflicting entries is passed over in one exchange', () => {
+  test('one exchange skips a whole term of conflicting entries', () => {
     const mine = Array.from({ length: 300 }, (_, i) => entry(i + 2, 2))
     const lone = new Lone({ entries: [bootstrapEntry(), ...mine] })
     assert.deepEqual(lone.append(2, 4, { prevIndex: 250, prevTerm: 1 }).slice(1), [])
     assert.deepEqual(lone.write(), ['refused 1>2 t4 250 hint 1/1'])
   })
 
-  test('a heartbeat is answered while the disk is slow, for what is durable already', () => {
+  test('a heartbeat gets a response with the durable index while the disk is slow', () => {
     const lone = new Lone()
     lone.append(2, 2, {})
     lone.write()
@@ -148,13 +148,13 @@ describe('raft: replication and commitment', () => {
     assert.deepEqual(lone.append(2, 2, { prevIndex: 2, prevTerm: 2 }), ['appended 1>2 t2 1'])
   })
 
-  test('entries that do not follow each other are no message', () => {
+  test('a message with a gap between its entries is invalid', () => {
     const lone = new Lone()
     assert.deepEqual(lone.append(2, 2, { entries: [entry(3, 2)] }), ['write term 2 vote nobody'])
     assert.equal(lone.view.lastIndex, 1)
   })
 
-  test('37: a leader that failed to write an entry that others have takes it back from the next leader', () => {
+  test('37: a leader that failed to write an entry gets it back from the next leader', () => {
     const cluster = new RaftCluster()
     const first = cluster.untilLeader()
     cluster.runFor(200)
@@ -175,7 +175,7 @@ describe('raft: replication and commitment', () => {
     cluster.runUntil('all have it', () => cluster.nodes.every(({ state }) => state.names.join() === 'a'))
   })
 
-  test('39: what is proposed and not committed is bounded, in number and in bytes', () => {
+  test('39: uncommitted proposals are bounded in number and bytes', () => {
     const lone = leading({ raft: { uncommittedEntries: 5, uncommittedBytes: 2000 } })
     const propose = (name: string) => {
       let proposal: number | undefined
@@ -196,7 +196,7 @@ describe('raft: replication and commitment', () => {
     assert.equal(propose('x'), 7)
   })
 
-  test('39: a follower that answers nothing is sent heartbeats, and not the same entries again and again', () => {
+  test('39: a silent follower gets heartbeats, and the same entries only once', () => {
     const lone = leading({ raft: { messageBytes: 100, messagesInFlight: 4 } })
     lone.accepted(3, 2)
     for (let i = 0; i < 40; i++) lone.step((ctx) => lone.machine.propose(ctx, named(`${i}`.padStart(80, '-'))))

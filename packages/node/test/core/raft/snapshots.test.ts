@@ -20,7 +20,7 @@ function lagging(seed = 1): { cluster: RaftCluster; leader: number; behind: numb
 }
 
 describe('raft: snapshots and compaction', () => {
-  test('a follower that is too far behind gets the state in parts, and then what follows it', () => {
+  test('a follower that is too far behind gets the state in parts, then the entries after it', () => {
     const { cluster, leader, behind } = lagging()
     cluster.start(behind)
     cluster.runUntil('the same state', () => cluster.node(behind).state.names.length === 40)
@@ -31,7 +31,7 @@ describe('raft: snapshots and compaction', () => {
     assert.equal(asked.outcome, 'committed')
   })
 
-  test('one whose snapshot waits behind bulk hears its leader all the same, and does not campaign', () => {
+  test('a follower whose snapshot is queued behind bulk data hears its leader and does not campaign', () => {
     const { cluster, leader, behind } = lagging()
     cluster.passes = ({ type }) => type !== 'install-snapshot'
     cluster.start(behind)
@@ -47,7 +47,7 @@ describe('raft: snapshots and compaction', () => {
     cluster.runUntil('the same state', () => cluster.node(behind).state.names.length === 40)
   })
 
-  test('a snapshot arrives over a network that loses, repeats and reorders its parts, and through restarts', () => {
+  test('a snapshot arrives over a network that loses, duplicates and reorders its parts, and over restarts', () => {
     const { cluster, behind } = lagging(4)
     cluster.start(behind)
     cluster.loss = 0.2
@@ -58,7 +58,7 @@ describe('raft: snapshots and compaction', () => {
     cluster.runUntil('the same state', () => cluster.node(behind).state.names.length === 40, 60_000)
   })
 
-  test('a store that starts over a snapshot has its state, its term and its members', () => {
+  test('a store that starts from a snapshot has its state, term and members', () => {
     const { cluster, leader, behind } = lagging()
     cluster.start(behind)
     cluster.runUntil('installed', () => cluster.node(behind).state.names.length === 40)
@@ -70,7 +70,7 @@ describe('raft: snapshots and compaction', () => {
     cluster.runUntil('the rest follows', () => cluster.node(behind).state.names.length === 40)
   })
 
-  test('22: members come with the snapshot, and those of a dropped suffix go with it', () => {
+  test('22: members are part of a snapshot, and those of a truncated suffix are dropped', () => {
     const change = { do: 'set-members', voters: [voter(1)], learners: [] } as const
     const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2), { index: 3, term: 2, command: change }] })
     assert.equal(lone.view.members.voters.length, 1)
@@ -82,7 +82,7 @@ describe('raft: snapshots and compaction', () => {
     assert.deepEqual(lone.view.members, members)
   })
 
-  test('22: a crash between the snapshot and the end of the old log keeps nothing of the old log', () => {
+  test('22: a crash between the snapshot and the truncation keeps no entry of the old log', () => {
     const change = { do: 'set-members', voters: [voter(1)], learners: [] } as const
     const old = [bootstrapEntry(), entry(2, 2), entry(3, 2), entry(4, 2), { index: 5, term: 2, command: change }]
     const lone = new Lone({ entries: old })
@@ -94,7 +94,7 @@ describe('raft: snapshots and compaction', () => {
     assert.equal(lone.view.snapshotIndex, 3)
   })
 
-  test('26: a conflicting entry at the index of the snapshot goes, and what the leader sends next fits', () => {
+  test('26: a conflicting entry at the index of the snapshot is dropped, and the next entries of the leader follow', () => {
     const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2), entry(3, 2), entry(4, 2)] })
     lone.snapshot(2, 4, 3, 3)
     assert.equal(lone.view.lastIndex, 3)
@@ -104,14 +104,14 @@ describe('raft: snapshots and compaction', () => {
     assert.deepEqual(lone.write(), ['restore 3 bytes', 'appended 1>2 t4 3', 'commit 4/4', 'appended 1>2 t4 4'])
   })
 
-  test('26: a log that holds the entry of the snapshot keeps what follows it', () => {
+  test('26: a log that has the entry of the snapshot keeps the entries after it', () => {
     const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2), entry(3, 2), entry(4, 2)] })
     const lines = lone.snapshot(2, 4, 3, 2)
     assert.deepEqual(lines, ['commit 1/1', 'commit 2/2', 'commit 3/2', 'write term 4 vote nobody'])
     assert.equal(lone.view.lastIndex, 4)
   })
 
-  test('27: an old snapshot changes nothing', () => {
+  test('27: an old snapshot has no effect', () => {
     const lone = new Lone()
     lone.append(2, 2, { entries: [entry(2, 2), entry(3, 2), entry(4, 2)], commit: 4 })
     lone.write()
@@ -120,7 +120,7 @@ describe('raft: snapshots and compaction', () => {
     assert.equal(lone.view.lastIndex, 4)
   })
 
-  test('28: a follower whose previous entry was compacted away is sent the snapshot', () => {
+  test('28: a follower whose previous entry was compacted gets the snapshot', () => {
     const lone = new Lone({ raft: { ...RAFT, snapshotEntries: 3, trailingEntries: 0 } })
     lone.elect()
     lone.accepted(2, 2)
@@ -137,7 +137,7 @@ describe('raft: snapshots and compaction', () => {
     assert.ok(lone.wait(200).includes(part), 'sent again until it arrives')
   })
 
-  test('29: what the log holds goes only with a request that writes the snapshot before', () => {
+  test('29: entries are dropped only by a request that writes the snapshot first', () => {
     const lone = new Lone({ entries: [bootstrapEntry(1)], raft: { ...RAFT, snapshotEntries: 3, trailingEntries: 0 } })
     lone.write()
     lone.step((ctx) => lone.machine.propose(ctx, { do: 'remove-volume', name: 'x' }))

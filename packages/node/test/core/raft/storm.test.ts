@@ -4,7 +4,7 @@ import { runStorm } from './storm.ts'
 const FIRST_SEED = Number(process.env['RAFT_FIRST_SEED'] ?? 1)
 const SEEDS = Number(process.env['RAFT_SEEDS'] ?? 60)
 
-test(`raft keeps its promises in ${SEEDS} storms, and goes on after each`, (context) => {
+test(`raft keeps its rules in ${SEEDS} storms, and commits again after each`, (context) => {
   const begun = performance.now()
   const sums = { events: 0, committed: 0, confirmedReads: 0, faults: 0, lostLogs: 0, terms: 0 }
   for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
