@@ -4,7 +4,7 @@ import { explore, type Found } from '../search/explore.ts'
 import { SCENARIOS } from '../search/scenarios.ts'
 import type { Scenario } from '../search/state.ts'
 
-const HELP = `usage: npm run sim:search -- [--scenario NAME] [--NUMBER N ...] [--from steady|opening|joining|reopening|apart] [--minutes M] [--states N] [--jobs N]
+const HELP = `usage: npm run sim:search -- [--scenario NAME] [--NUMBER N ...] [--from steady|opening|joining|reopening|apart|dark] [--minutes M] [--states N] [--jobs N]
 
 Goes through every state that the shipped machines of a small cluster can reach: every order of messages, every crash point.
 

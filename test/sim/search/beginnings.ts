@@ -10,7 +10,7 @@ import {
 } from '@ashlar/proto'
 import { addressOf, type Cluster, type Draft, nodeOf } from './cluster.ts'
 import { type Events, TICK } from './events.ts'
-import { BLOCK_BYTES, type Call, CONTROL, storeName } from './state.ts'
+import { BLOCK_BYTES, type Call, CONTROL, type NodeState, storeName } from './state.ts'
 
 const BEGIN_WITHIN_MS = 20_000
 
@@ -49,6 +49,7 @@ export class Beginnings {
       cuts: scenario.cuts,
       delays: scenario.delays,
       pauses: scenario.pauses,
+      tails: scenario.from === 'dark' ? 1 : 0,
       cut: undefined,
       apart: [],
     }
@@ -70,6 +71,7 @@ export class Beginnings {
       this.events.follow(draft)
     }
     if (from === 'apart') this.partApart(draft)
+    if (from === 'dark') this.turnDark(draft)
     return draft
   }
 
@@ -77,6 +79,20 @@ export class Beginnings {
     this.cluster.crash(draft, node, false)
     this.events.follow(draft)
     this.cluster.start(draft, node)
+    this.events.follow(draft)
+  }
+
+  /** Write 1 is answered. Then the power fails on every store. */
+  private turnDark(draft: Draft): void {
+    const before = draft.nodes.map(({ image }) => image)
+    const [call] = this.events.of(draft).filter(({ name }) => name.startsWith('write 1 '))
+    call?.happen(draft)
+    this.settle(draft)
+    if (draft.around.writes[0]?.state !== 'done') throw new Error('a search cannot begin: write 1 has no answer')
+    for (let node = 1; node < this.cluster.size; node++) {
+      this.cluster.crash(draft, node, false)
+      draft.nodes[node] = { ...(draft.nodes[node] as NodeState), short: before[node] as number }
+    }
     this.events.follow(draft)
   }
 

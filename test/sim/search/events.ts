@@ -117,6 +117,7 @@ export class Events {
 
   private faults(state: State): Event[] {
     const { around, nodes } = state
+    if (around.tails > 0) return this.lostTails(state)
     const events: Event[] = []
     for (const [node, { up, queue }] of nodes.entries()) {
       if (!up) events.push({ name: `n${node} starts`, happen: (draft) => this.cluster.start(draft, node) })
@@ -146,6 +147,20 @@ export class Events {
       })
     }
     return events
+  }
+
+  /** Each store may be the one; after that no store has another image to go back to. */
+  private lostTails({ nodes }: State): Event[] {
+    return [...nodes.keys()]
+      .filter((node) => nodes[node]?.short !== undefined)
+      .map((loser) => ({
+        name: `n${loser} lost its last write without a sign`,
+        happen: (draft) => {
+          draft.around = { ...draft.around, tails: draft.around.tails - 1 }
+          for (const [node, { short, ...rest }] of draft.nodes.entries())
+            draft.nodes[node] = node === loser && short !== undefined ? { ...rest, image: short } : rest
+        },
+      }))
   }
 
   private crash(draft: Draft, node: number, survives: boolean): void {

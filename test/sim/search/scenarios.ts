@@ -101,6 +101,17 @@ export const SCENARIOS: readonly Scenario[] = [
     reads: 1,
     pauses: 1,
   },
+  {
+    ...NOTHING,
+    name: 'two-stores-lost-tail',
+    about:
+      'power fails on both stores, one of them lost an acknowledged write without a sign, and a read goes to either',
+    minInSync: 2,
+    from: 'dark',
+    writes: 1,
+    reads: 1,
+    pauses: 1,
+  },
 ]
 
 /**
@@ -123,4 +134,6 @@ export const FOUND_BY_SEARCH: readonly (readonly [mutant: string, scenario: stri
   ['confirmed-below-min-in-sync', 'five-stores-apart'],
   ['pushes-not-staged', 'two-stores-reopen'],
   ['read-joins-a-round', 'two-stores-cut'],
+  ['shorter-tail-wins', 'two-stores-lost-tail'],
+  ['started-alone', 'two-stores-lost-tail'],
 ]

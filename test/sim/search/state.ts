@@ -10,6 +10,8 @@ export interface NodeState {
   readonly image: number
   /** Writes that are not, in order. */
   readonly queue: readonly number[]
+  /** What is on it where it loses its last write without a sign. */
+  readonly short?: number
 }
 
 /** One direction of one connection. */
@@ -59,6 +61,8 @@ export interface Surroundings {
   readonly delays: number
   /** Times that time may pass at all. */
   readonly pauses: number
+  /** Stores that lose their last write without a sign, before any of them starts. */
+  readonly tails: number
   /** The node that is cut from control. */
   readonly cut: number | undefined
   /** Nodes that are cut from all other nodes, for the whole search; programs reach them. */
@@ -87,9 +91,10 @@ export interface Scenario {
    * steady: every store is in sync and the primary serves. opening: the primary was just named and opens its streams.
    * joining: the last store was away, was removed, and comes back. reopening: the last store is in sync, has just
    * started again, and its stream is not open yet. apart: the primary and one more are left in sync, below minInSync,
-   * and are cut from the others, which are eligible; control has named one of those.
+   * and are cut from the others, which are eligible; control has named one of those. dark: write 1 was answered, then the
+   * power failed on all stores; one of them lost that write, and none has started yet.
    */
-  readonly from: 'steady' | 'opening' | 'joining' | 'reopening' | 'apart'
+  readonly from: 'steady' | 'opening' | 'joining' | 'reopening' | 'apart' | 'dark'
   readonly writes: number
   /** All writes go to block 0, or write 1 to block 0 and write 2 to block 1. */
   readonly blocks: 1 | 2
