@@ -171,6 +171,11 @@ export type Input =
    */
   | { readonly type: 'store-suspect'; readonly reason: string }
   /**
+   * The same in an incarnation that was opened as suspect, of one replica: it is compared again in this incarnation
+   * (A2.17-5).
+   */
+  | { readonly type: 'versions-lost'; readonly extent: ExtentId; readonly reason: string }
+  /**
    * The store was opened as suspect, and its next opening would be trusted: all its suspect replicas were compared or
    * dropped (A2.17-4).
    */

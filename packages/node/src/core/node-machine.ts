@@ -193,9 +193,9 @@ export class NodeMachine {
       case 'damage-found':
         return this.replication.onDamageFound(ctx, input.extent, input.blocks)
       case 'store-suspect':
-        if (this.leaving === undefined) ctx.event('error', 'store-suspect', { reason: input.reason })
-        this.leaving ??= input.reason
-        return this.agent.suspicion.setCleared(false)
+        return this.becomeSuspect(ctx, input.reason)
+      case 'versions-lost':
+        return this.onVersionsLost(ctx, input.extent, input.reason)
       case 'store-cleared':
         return this.agent.suspicion.setCleared(true)
       case 'log-appended':
@@ -225,6 +225,19 @@ export class NodeMachine {
     this.agent.onTick(ctx)
     this.replication.onTick(ctx)
     this.leave(ctx)
+  }
+
+  private becomeSuspect(ctx: Context, reason: string): void {
+    if (this.leaving === undefined) ctx.event('error', 'store-suspect', { reason })
+    this.leaving ??= reason
+    this.agent.suspicion.setCleared(false)
+  }
+
+  /** A store that was opened as suspect goes on, unless it serves the extent (A2.17-5). */
+  private onVersionsLost(ctx: Context, extent: ExtentId, reason: string): void {
+    ctx.event('error', 'versions-lost', { extent, reason })
+    this.agent.suspicion.setCleared(false)
+    if (!this.replication.onVersionsLost(ctx, extent)) this.becomeSuspect(ctx, reason)
   }
 
   /**

@@ -1,6 +1,5 @@
 import { crc32 } from 'node:zlib'
 import { type ClusterId, type ExtentId, invariant, type VolumeId, type Voter, volumeOf } from '@ashlar/proto'
-import type { LeafTable } from '../core/blocks/index.ts'
 import type { HeadRecord, ReplicaChange, StoredReplica } from '../core/machine.ts'
 import type { Batch } from './commit/batch.ts'
 import { Checkpointer } from './commit/checkpoint.ts'
@@ -9,6 +8,7 @@ import type { StorageDriver } from './driver.ts'
 import { extentKey } from './encoding/keyspace.ts'
 import { driverPoisonedError } from './errors.ts'
 import { IdentityKeeper } from './identity/identity-keeper.ts'
+import { Losses } from './identity/losses.ts'
 import type { StoreMetrics } from './metrics.ts'
 import type { StoreTuning } from './options.ts'
 import { loadBlocks } from './replicas/block-reader.ts'
@@ -22,7 +22,7 @@ import { readAllocation, readVersions } from './replicas/version-reader.ts'
 import { encodeHead } from './repositories/head-repository.ts'
 import type { IdentityValue } from './repositories/identity-repository.ts'
 import { putVolume, type VolumeValue } from './repositories/volume-repository.ts'
-import { RepairLimit, ScrubSource, TOO_MANY_REPAIRS } from './scrub/index.ts'
+import { ScrubSource } from './scrub/index.ts'
 import { FreeSpace, type SpaceStart, type SpaceView } from './space/free-space.ts'
 import type { Complete, Store, StoreEffect, StoreIdentity } from './store.ts'
 
@@ -61,7 +61,7 @@ export class ReplicaStore implements Store {
   readonly #identity: IdentityKeeper
   /** Reads and deletions in progress: `close` waits for them. */
   readonly #running = new Set<Promise<void>>()
-  readonly #repairLimit: RepairLimit
+  readonly #losses: Losses
   /** The view of this store for the scrub. */
   readonly scrubbed: ScrubSource
   #failure: { readonly cause: unknown } | undefined
@@ -75,7 +75,6 @@ export class ReplicaStore implements Store {
     this.#complete = complete
     this.#replicas = replicas
     this.#volumes = opened.volumes
-    this.#repairLimit = new RepairLimit(tuning.maxRepairsPerHour, () => performance.now())
     this.metrics = metrics
     this.replicas = [...replicas.values()].map(storedReplica)
     this.#queue = new CommitQueue(driver, {
@@ -97,7 +96,13 @@ export class ReplicaStore implements Store {
         this.#queue.wake()
       },
       failed: (error) => this.#queue.fail(error),
-      mismatch: (replica, table) => this.#onMismatch(replica, table),
+      mismatch: (replica, table) => this.#losses.onMismatch(replica, table),
+      isSuspect: () => this.#identity.trustNow === 'suspect',
+    })
+    this.#losses = new Losses({
+      ...{ identity: this.#identity, leaves: this.#leaves, replicas, metrics },
+      maxRepairsPerHour: tuning.maxRepairsPerHour,
+      report: (input) => this.#report(input),
     })
     const run = (work: () => Promise<void>) => this.#run(work)
     const stopped = () => this.#stopped
@@ -110,7 +115,7 @@ export class ReplicaStore implements Store {
       run,
       load: (replica, blocks) => this.#loadBlocks(replica, blocks),
       onDamaged: (extent, blocks) => this.#report({ type: 'damage-found', extent, blocks }),
-      onLost: (replica, reason) => this.#onLost(reason, [replica.extent]),
+      onLost: (replica, found) => this.#losses.onScrubbed(replica, found),
     })
     const onDropped = (extent: ExtentId) => this.#checkpointer.state.deletedTombstones.add(extent)
     this.#dropper = new Dropper({ driver, queue: this.#queue, run, stopped, onDropped })
@@ -184,9 +189,12 @@ export class ReplicaStore implements Store {
   // ---- writes -------------------------------------------------------------------------------------------------------
 
   #commit({ token, change }: EffectOf<'commit'>): void {
+    const replica = this.#replica(change.extent)
+    // No journal key says which digests replaced those of lost versions: a replay would suspect a store that was cleared.
+    if (change.marked === true && replica.losses > 0) this.#checkpointer.checkpoint()
     const entry = new ChangeEntry(
       this.#leaves,
-      this.#replica(change.extent),
+      replica,
       change,
       (_, batch) => this.#onBuilt(change, batch),
       () => this.#complete({ type: 'committed', token }),
@@ -196,7 +204,7 @@ export class ReplicaStore implements Store {
 
   #repair({ token, extent, block, version, bytes }: EffectOf<'repair'>): void {
     const entry = new RepairEntry(this.#leaves, this.#replica(extent), { block, version, bytes }, (repaired) => {
-      if (repaired) this.#onRepaired()
+      if (repaired) this.#losses.onRepaired()
       this.#complete({ type: 'committed', token })
     })
     this.#queue.push(entry)
@@ -280,15 +288,16 @@ export class ReplicaStore implements Store {
 
   /** Queued behind earlier changes, so that digests include all of them. */
   #digests({ token, extent }: EffectOf<'digests'>): void {
-    const { digests } = this.#replica(extent)
+    const replica = this.#replica(extent)
     let root: Uint8Array = NO_BYTES
     let leaves: Uint8Array = NO_BYTES
     this.#queue.push({
       bytes: 0,
       ready: () => true,
       build: () => {
-        root = digests.rootBytes()
-        leaves = digests.leafBytes()
+        root = replica.digests.rootBytes()
+        leaves = replica.digests.leafBytes()
+        replica.comparedLosses = replica.losses
       },
       done: () => this.#complete({ type: 'digests', token, root, leaves }),
     })
@@ -316,7 +325,9 @@ export class ReplicaStore implements Store {
   #onBuilt(change: ReplicaChange, batch: Batch): void {
     const replica = this.#replicas.get(change.extent)
     if (replica !== undefined && change.head.record !== undefined) this.#noteVolume(replica, change.head.record, batch)
-    if (change.marked) this.#identity.clearSuspicion(change.extent, batch)
+    // What was lost since the digests were read was not compared.
+    const isCompared = change.marked === true && replica?.comparedLosses === replica?.losses
+    if (isCompared) this.#identity.clearSuspicion(change.extent, batch)
   }
 
   /** Stores the shape of the volume on disk, to rebuild a lost map from (amendment 16). */
@@ -332,26 +343,6 @@ export class ReplicaStore implements Store {
     if (JSON.stringify(value) === JSON.stringify(before)) return
     this.#volumes.set(id, value)
     batch.operations.push(putVolume(id, value))
-  }
-
-  /** Blocks that were not read yet may be damaged too (A2.6-4). A store that is suspect already goes on: restarting it gains nothing. */
-  #onRepaired(): void {
-    this.metrics.damagedBlocksRepaired++
-    if (!this.#repairLimit.noteRepair()) return
-    this.#onLost(TOO_MANY_REPAIRS, this.#replicas.keys(), this.#identity.trustNow === 'trusted')
-  }
-
-  /** Versions were lost or damaged on disk: the store keeps the rest, and a comparison restores them. */
-  #onMismatch(replica: LocalReplica, table: LeafTable): void {
-    this.metrics.leafMismatches++
-    replica.adoptLeaf(table)
-    const reason = `versions of leaf ${table.leaf} of extent ${replica.extent} do not match their digest`
-    this.#onLost(reason, [replica.extent])
-  }
-
-  /** Reports it once it is on stable storage, where the next opening finds it: the machines then reopen the store. */
-  #onLost(reason: string, extents: Iterable<ExtentId>, leaves = true): void {
-    this.#identity.suspect(reason, extents, leaves ? () => this.#report({ type: 'store-suspect', reason }) : noop)
   }
 
   #onSynced(batch: Batch, seconds: number): void {

@@ -59,6 +59,7 @@ export type Complete = (
         | 'store-failed'
         | 'store-suspect'
         | 'store-cleared'
+        | 'versions-lost'
         | 'damage-found'
         | 'loaded'
         | 'merged'

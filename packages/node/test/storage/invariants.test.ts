@@ -31,7 +31,7 @@ test('a checkpoint does not share its batch, since it has no journal key for oth
 })
 
 test('a leaf is not unpinned more often than it was pinned', () => {
-  const events = { loaded: () => undefined, failed: assert.fail, mismatch: assert.fail }
+  const events = { loaded: () => undefined, failed: assert.fail, mismatch: assert.fail, isSuspect: () => false }
   const cache = new LeafCache(new MemoryDriver(), 1, events)
   const leaf = cache.pin(LocalReplica.empty(EXTENT, 4096, 2 ** 20, 'demo'), 0)
   cache.unpin(leaf)

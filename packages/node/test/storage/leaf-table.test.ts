@@ -57,6 +57,7 @@ test('sparse leaves count one eighth, so that eight times as many stay in memory
     loaded: () => undefined,
     failed: (error) => assert.fail(String(error)),
     mismatch: () => assert.fail('nothing is read from disk'),
+    isSuspect: () => false,
   })
   const leaves = 9
   const replica = LocalReplica.empty(1 as LocalReplica['extent'], 4096, leaves * LIMITS.leafBlocks * 4096, 'demo')

@@ -93,11 +93,22 @@ export class Reconciliation implements ReconcileTarget {
   begin(ctx: Context): void {
     const stores = [...this.sources.keys()]
     ctx.event('warn', 'extent-reconciling', { extent: this.extent.id, epoch: this.state.epoch, stores })
+    this.readOwn(ctx)
+    this.maintain(ctx)
+  }
+
+  private readOwn(ctx: Context): void {
     this.services.verification.before(ctx, this.extent, (later) => {
       this.verified = true
       this.onReady(later)
     })
-    this.maintain(ctx)
+  }
+
+  /** This store lost versions that were compared before: everything is compared from the start. */
+  startOver(ctx: Context): void {
+    this.verified = false
+    this.running = false
+    this.readOwn(ctx)
   }
 
   /** Every store whose copy counts, this one included, for the status; undefined once all is reconciled. */

@@ -74,6 +74,11 @@ export class ReplicaRole {
     this.stream = undefined
   }
 
+  /** What a suspect store lost after it was read was not compared: the next stream compares it (A2.17-5). */
+  onVersionsLost(ctx: Context): void {
+    if (this.stream !== undefined) this.closeStream(ctx, this.stream, 'versions were lost')
+  }
+
   /** This store leads from now on: what is staged is dropped. */
   forgetStaged(): void {
     this.stream?.staged?.drop()

@@ -298,6 +298,21 @@ export class Replication implements MapListener {
     for (const block of blocks) repairs?.found(ctx, block)
   }
 
+  /**
+   * Versions were lost in an incarnation that was opened as suspect (A2.17-5): the replica is compared again. False where
+   * this store serves the extent, so that nothing in this incarnation compares it.
+   */
+  onVersionsLost(ctx: Context, id: ExtentId): boolean {
+    const extent = this.extents.reach(id)
+    const { verification } = this.services
+    if (extent === undefined || verification.isReading(id)) return true
+    verification.forget(id)
+    if (extent.primary === undefined) extent.replica.onVersionsLost(ctx)
+    else if (extent.primary.reconciliation?.done === false) extent.primary.reconciliation.startOver(ctx)
+    else return false
+    return true
+  }
+
   // ---- shutting down ----------------------------------------------------------------------------------------------
 
   /** Releases every extent that another in-sync store can lead, after the writes in progress. Ends in `handed-over`. */

@@ -64,6 +64,16 @@ export class Verification {
     if (this.current === undefined) this.next(ctx)
   }
 
+  /** The bytes of the extent are being read: what is lost meanwhile is found by that. */
+  isReading(id: ExtentId): boolean {
+    return this.jobs.has(id)
+  }
+
+  /** Versions of the extent were lost since: it is read again before it is compared. */
+  forget(id: ExtentId): void {
+    this.checked.delete(id)
+  }
+
   /** The replica is about to be deleted. */
   drop(ctx: Context, id: ExtentId): void {
     const job = this.jobs.get(id)

@@ -71,11 +71,11 @@ export class Checkpointer {
       // A batch of its own: it holds the state after every batch before it.
       alone: true,
       ready: () => true,
-      build: (batch) => addCheckpoint(batch, this.state, this.#queue.nextNumber),
-      done: () => {
+      build: (batch) => {
         this.#queued = false
-        this.#onDone()
+        addCheckpoint(batch, this.state, this.#queue.nextNumber)
       },
+      done: this.#onDone,
     })
   }
 

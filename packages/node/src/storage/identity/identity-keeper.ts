@@ -58,9 +58,14 @@ export class IdentityKeeper {
   }
 
   /** Something on disk may be missing from these replicas. `kept` is called once that is on stable storage. */
-  suspect(reason: string, extents: Iterable<ExtentId>, kept: () => void): void {
+  suspect(reason: string, extents: Iterable<ExtentId>, kept?: () => void): void {
     const { suspicion, startCounter } = this.#value
     this.#write({ suspicion: suspect(suspicion, reason, startCounter, extents) }, kept)
+  }
+
+  /** The replica is on the list of those that have to be compared. */
+  suspects(extent: ExtentId): boolean {
+    return this.#value.suspicion?.extents.includes(extent) === true
   }
 
   /** A replica was compared with a primary or dropped by what this batch carries. */

@@ -34,6 +34,8 @@ export interface LeafCacheEvents {
   failed(error: unknown): void
   /** The versions on disk have another digest than the one kept for them. */
   mismatch(replica: LocalReplica, table: LeafTable): void
+  /** The store is suspect: a digest may be lost too, so that a leaf is read although its digest says that it is empty. */
+  isSuspect(): boolean
 }
 
 /**
@@ -125,6 +127,14 @@ export class LeafCache {
     this.#evict()
   }
 
+  /** What was read from disk takes the place of what is here, of a leaf that nothing pins. */
+  adopt(replica: LocalReplica, table: LeafTable): void {
+    const cached = this.#leaves.get(replica)?.get(table.leaf)
+    if (cached?.table === undefined || cached.pins > 0) return
+    cached.table = table.clone()
+    this.#weigh(cached)
+  }
+
   /** Forgets the leaves of a dropped replica that nothing pins any more. */
   drop(replica: LocalReplica): void {
     const leaves = this.#leaves.get(replica)
@@ -154,7 +164,7 @@ export class LeafCache {
   #load(cached: CachedLeaf): void {
     const { replica, leaf } = cached
     // A leaf without a version is not worth a look at the disk: every leaf of a new volume is one.
-    if (replica.digests.isEmpty(leaf)) {
+    if (replica.digests.isEmpty(leaf) && !this.#events.isSuspect()) {
       this.#keep(cached, new LeafTable(leaf))
       return
     }

@@ -32,6 +32,9 @@ export class LocalReplica {
   readonly pending = new Map<BlockIndex, PendingBlock>()
   /** Rises with each repair: a read that began before one proves nothing about the block after it. */
   repairs = 0
+  /** Rises with each loss of versions; as it was when the digests were last read: a comparison found no later one. */
+  losses = 0
+  comparedLosses = 0
   /** Bytes of blocks that were discarded or overwritten since the range was compacted: the engine still keeps some of them. */
   garbageBytes: Bytes = 0
   /** Changed since the last checkpoint: head or windows, and digests by chunk. */

@@ -61,7 +61,7 @@ async function readTables(
   for (const leaf of requested) {
     const cached = leaves.peek(replica, leaf)
     if (cached !== undefined) tables.set(leaf, cached.clone())
-    else if (!replica.digests.isEmpty(leaf)) cold.push(leaves.read(replica, leaf))
+    else if (trust === 'suspect' || !replica.digests.isEmpty(leaf)) cold.push(leaves.read(replica, leaf))
   }
   const pending = [...replica.pending].filter(([block]) => requested.has(leafOf(block)))
   for (const read of await Promise.allSettled(cold)) {

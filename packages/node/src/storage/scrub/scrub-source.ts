@@ -1,5 +1,5 @@
 import { BLOCK_ABSENT, type BlockIndex, type Bytes, type ExtentId } from '@ashlar/proto'
-import { leafOf } from '../../core/blocks/index.ts'
+import { type LeafTable, leafOf } from '../../core/blocks/index.ts'
 import type { LoadedBlock } from '../../core/machine.ts'
 import type { CommitQueue } from '../commit/commit-queue.ts'
 import type { StorageDriver } from '../driver.ts'
@@ -19,8 +19,8 @@ export interface ScrubSourceOptions {
   readonly load: (replica: LocalReplica, blocks: readonly BlockIndex[]) => Promise<readonly LoadedBlock[]>
   /** Blocks whose bytes are missing or wrong, and whose version is known: another store has them. */
   readonly onDamaged: (extent: ExtentId, blocks: readonly LoadedBlock[]) => void
-  /** Versions of a replica were lost: only a comparison restores them. */
-  readonly onLost: (replica: LocalReplica, reason: string) => void
+  /** Versions of a replica were lost, and this is what is on disk, or bytes without one: only a comparison restores them. */
+  readonly onLost: (replica: LocalReplica, found: LeafTable | { readonly bareBlock: BlockIndex }) => void
 }
 
 /** `changing`: a write to these blocks is in progress; check again later. */
@@ -67,7 +67,7 @@ export class ScrubSource {
     const sameNow = replica.digests.leafDigest(leaf).every((lane, at) => lane === before[at])
     if (table === undefined || leaves.isChanging(replica, leaf) || !sameNow) return 'changing'
     if (replicas.get(extent) !== replica || replica.digests.matches(table)) return 'as-kept'
-    onLost(replica, `versions of leaf ${leaf} of extent ${extent} do not match their digest`)
+    onLost(replica, table)
     return 'lost'
   }
 
@@ -83,7 +83,7 @@ export class ScrubSource {
     const withVersion = damaged.filter(({ version }) => version.kind !== BLOCK_ABSENT)
     if (withVersion.length > 0) onDamaged(extent, withVersion)
     const [bare] = damaged.filter(({ version }) => version.kind === BLOCK_ABSENT)
-    if (bare !== undefined) onLost(replica, `block ${bare.block} of extent ${extent} has bytes and no version`)
+    if (bare !== undefined) onLost(replica, { bareBlock: bare.block })
     return {
       blocks: loaded.filter(({ version, damaged }) => damaged || version.kind !== BLOCK_ABSENT).length,
       bytes: loaded.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0),

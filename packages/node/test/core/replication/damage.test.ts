@@ -255,3 +255,52 @@ test('amendment 11: the deletion of a replica ends its reading', () => {
   world.finishReads('c')
   assert.ok(!c.events.some(({ what }) => what === 'replica-verified'))
 })
+
+test('A2.17-5: versions that a suspect store loses while it reads need no other stream, since its digests come later', () => {
+  const world = suspectWithRot()
+  const c = world.host('c')
+  c.autoRead = false
+  world.start('c')
+  world.publish()
+  world.settle()
+  assert.ok(world.loseVersion('c', 300))
+  world.settle()
+  world.finishReads('c')
+  c.autoRead = true
+  world.settle()
+  world.pass(200)
+  assert.deepEqual(world.grant('a').inSync, ['a', 'b', 'c'])
+  assert.ok(world.identical())
+  assert.ok(!c.events.some(({ what }) => what === 'stream-closed'))
+})
+
+test('A2.17-5: versions that a suspect store loses after it was compared are read, compared and restored by another stream', () => {
+  const world = suspectWithRot()
+  const c = world.host('c')
+  world.start('c')
+  world.publish()
+  world.settle()
+  world.pass(200)
+  world.grant('a')
+  world.settle()
+  assert.ok(world.identical())
+  world.hold = (_from, to, message) => to === 'c' && message.type === 'open'
+  assert.ok(world.loseVersion('c', 300))
+  assert.ok(!world.identical())
+  const after = write(1, 9, 50)
+  world.ask('a', after)
+  world.settle()
+  assert.deepEqual(world.codes(after.request), [], 'a store that is in sync acknowledges nothing before it is compared')
+  world.hold = () => false
+  world.settle()
+  assert.deepEqual(world.codes(after.request), [ERRORS.OK.number])
+  assert.ok(world.identical())
+  assert.equal(c.events.filter(({ what }) => what === 'replica-verified').length, 2, 'its bytes were read again')
+})
+
+test('A2.17-5: a store that serves an extent does not go on in an incarnation that lost versions of it', () => {
+  const world = active()
+  world.ask('a', write(0, 5, 1))
+  world.settle()
+  assert.equal(world.loseVersion('a', 0), false)
+})

@@ -257,6 +257,19 @@ export class World {
     if (loaded.damaged) this.run(store as StoreId, (ctx) => host.replication.onDamageFound(ctx, EXTENT, [loaded]))
   }
 
+  /** The version of a block is lost on the disk of a store, which finds that; false where this incarnation cannot go on. */
+  loseVersion(store: string, block: number): boolean {
+    const { disk, replication } = this.host(store)
+    disk.table.set(block, ABSENT_VERSION)
+    disk.bytes.delete(block)
+    disk.sync()
+    let goesOn = false
+    this.run(store as StoreId, (ctx) => {
+      goesOn = replication.onVersionsLost(ctx, EXTENT)
+    })
+    return goesOn
+  }
+
   /** Everything that a store was handed becomes durable, and its machine learns it. */
   sync(store: string): void {
     const host = this.host(store)

@@ -124,6 +124,25 @@ test('amendment 11: nothing is served before every suspect store has reported wh
   assert.deepEqual(reads(world, 'b', 1, 2).bytes, blockOf(2))
 })
 
+test('A2.17-5: what a reconciling store loses after it read its own bytes comes from the others', () => {
+  const world = allDown()
+  world.cut.add('a>b')
+  reconcile(world, 'b', 2)
+  assert.deepEqual(phases(world, 'b'), ['b ready', 'a closed', 'c ready'])
+  world.host('b').autoRead = false
+  assert.ok(world.loseVersion('b', 1))
+  assert.deepEqual(phases(world, 'b')?.[0], 'b reading')
+  world.cut.clear()
+  world.pass(200)
+  assert.equal(said(world, 'b', 'extent-reconciled').length, 0)
+  world.host('b').autoRead = true
+  world.finishReads('b')
+  world.settle()
+  world.pass(200)
+  assert.deepEqual(reads(world, 'b', 1, 2).bytes, blockOf(2))
+  assert.equal(world.loseVersion('b', 1), false, 'now it serves')
+})
+
 test('amendment 11: a reconciliation survives a restart of a source and of the primary itself', () => {
   const world = allDown()
   drop(world, 'b', 1)
