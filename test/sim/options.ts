@@ -36,7 +36,7 @@ export interface SimulationOptions {
   readonly shortSessions?: boolean
   /** An operator changes the voters of the control log, again and again. */
   readonly operator: boolean
-  /** Faults begin with the first process, while the cluster is still being founded. */
+  /** Faults begin with the first process, during the bootstrap of the cluster. */
   readonly faultsFromStart: boolean
   readonly workload: WorkloadOptions
   readonly network: NetworkFaults
@@ -170,7 +170,7 @@ export function optionsOf(seed: number, voters: number = votersOf(seed)): Simula
   }
 }
 
-/** Most clusters have three voters, as one that is founded by default. */
+/** Most clusters have three voters, as a bootstrap has by default. */
 function votersOf(seed: number): number {
   return new Chance(seed ^ 0x707e45).pick([1, 1, 3, 3, 3, 3, 3, 3, 3, 5])
 }

@@ -54,8 +54,8 @@ export interface RunOptions {
 }
 
 /**
- * One seed from beginning to end. First a cluster is founded and a volume made, most often undisturbed. Then everything
- * may break and only safety is checked. Then all is mended, and the cluster has to come to rest.
+ * One seed from beginning to end. First a cluster is bootstrapped and a volume created, most often undisturbed. Then
+ * everything may break and only safety is checked. Then all is mended, and the cluster has to come to rest.
  */
 export function simulate(seed: number, run: RunOptions = {}): Outcome {
   const drawn = (run.wide === true ? wideOptionsOf : optionsOf)(seed, run.voters)

@@ -53,7 +53,7 @@ describe('the plan of a development cluster', () => {
     assert.deepEqual(gateway.command, [...ASHLAR, 'gateway', 'run', '--listen', '127.0.0.1:10809', '--peers', peers])
   })
 
-  it('founds a cluster of one node by --init', () => {
+  it('bootstraps a cluster of one node with --init', () => {
     const { nodes } = planDev({ ...OPTIONS, nodes: 1 }, ASHLAR)
     assert.equal(nodes[0]?.command.at(-1), '--init')
   })

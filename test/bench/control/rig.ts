@@ -80,7 +80,7 @@ export class ControlRig {
     this.#ticker = setInterval(() => this.#tick(), TIMERS.tickMs)
   }
 
-  /** Opens the log in `directory`, or founds a cluster of one voter there. */
+  /** Opens the log in `directory`, or bootstraps a cluster of one voter there. */
   static async open(directory: string, options: Partial<RaftOptions>): Promise<ControlRig> {
     const log = await openControlLog(directory)
     if (log.entries.length > 0 || log.snapshot !== undefined) return new ControlRig(log, options)

@@ -24,7 +24,7 @@ export class Beginnings {
     this.events = events
   }
 
-  /** A cluster that was founded and has one volume; no node is up. */
+  /** A bootstrapped cluster with one volume; no node is up. */
   private asleep(): Draft {
     const { scenario, images, size } = this.cluster
     const log = bootstrapLog(size, scenario.minInSync)

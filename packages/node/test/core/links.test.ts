@@ -30,7 +30,7 @@ test('amendment 18: silence is counted from the last frame while this process ru
   assert.equal(links.lastHeard('c' as StoreId), Number.NEGATIVE_INFINITY)
 })
 
-test('a store is heard while there is a link to it over which frames came within the time that makes it silent', () => {
+test('a store is heard while a link to it received frames within the silence limit', () => {
   const links = linked()
   assert.equal(links.hears(PEER, 1000 + TIMERS.silentMs), true)
   assert.equal(links.hears(PEER, 1001 + TIMERS.silentMs), false)
@@ -41,7 +41,7 @@ test('a store is heard while there is a link to it over which frames came within
   assert.equal(links.hears(PEER, 2500), false, 'at once, and not only once it is silent')
 })
 
-test('a process that stood still calls nobody silent for the time in which it heard nobody', () => {
+test('a pause of the process does not count as silence of a store', () => {
   const links = linked()
   const resumed = 1000 + 2 * TIMERS.silentMs
   links.onStep(resumed)
@@ -62,7 +62,7 @@ function tick(links: Links, from: number, end: number, hears: (now: number) => b
   return effects
 }
 
-test('a link between nodes over which nothing comes is closed, once, so that it is dialed anew', () => {
+test('a silent link between nodes is closed once, so that it is dialed again', () => {
   const effects = tick(linked(), 1000, 20_000, () => false)
   assert.deepEqual(
     effects.flatMap((effect) => (effect.type === 'close-link' ? [effect.link] : [])),
@@ -70,12 +70,12 @@ test('a link between nodes over which nothing comes is closed, once, so that it 
   )
 })
 
-test('a link over which pings come stays', () => {
+test('a link that receives pings stays', () => {
   const effects = tick(linked(), 1000, 20_000, (now) => now % TIMERS.pingMs === 0)
   assert.ok(effects.every((effect) => effect.type === 'send'))
 })
 
-test('a store is silent soon after its last connection closed, unless it comes back', () => {
+test('a store is silent soon after its last connection closed, unless it reconnects', () => {
   const links = linked()
   const peer = { kind: 'node', wire: WIRE_VERSION, store: PEER, counter: 1, address: 'b:1', level: 1 } as const
   links.onLinkUp({ now: 1000 } as Context, { type: 'link-up', link: 2, direction: 'in', peer })
@@ -89,13 +89,13 @@ test('a store is silent soon after its last connection closed, unless it comes b
   assert.equal(silentAt(), 1150 + TIMERS.silentMs)
 })
 
-test('a connection that closes makes nobody less silent', () => {
+test('a closing connection does not end the silence of a store', () => {
   const links = linked()
   links.onLinkDown(1, 1000 + 2 * TIMERS.silentMs)
   assert.equal(links.lastHeard(PEER), 1000)
 })
 
-test('amendment 36: bulk puts off no ping over a link with a lane for what is urgent', () => {
+test('amendment 36: bulk frames delay no ping over a link with a lane for urgent messages', () => {
   for (const [urgentLane, pings] of [
     [true, 1],
     [false, 0],

@@ -7,7 +7,7 @@ import { address, CLUSTER, EXTENT, only, store } from '../control/kit.ts'
 import { AgentRig, CLIENT, LEADER, OK } from './agent-rig.ts'
 
 describe('registration', () => {
-  it('begins when the cluster is known, is sent again until answered, and then the map is asked for', () => {
+  it('begins when the cluster is known, is repeated until it is answered, and is followed by a map request', () => {
     const rig = new AgentRig()
     assert.deepEqual(rig.pass(50), [])
     const { request } = only(rig.begin(), 'register')
@@ -34,13 +34,13 @@ describe('registration', () => {
     )
   })
 
-  it('goes to this very process where it is the voter', () => {
+  it('goes to this process if it is the voter', () => {
     const rig = new AgentRig()
     rig.step(() => rig.agent.begin(rig.ctx, CLUSTER, [{ store: store(2), address: address(2) }]))
     only(rig.sentTo(LOOPBACK_LINK), 'register')
   })
 
-  it('a refusal is said once and kept for people; it is tried again', () => {
+  it('is repeated after a refusal, which is logged once and kept for operators', () => {
     const rig = new AgentRig()
     const { request } = only(rig.begin(), 'register')
     const refusal: Message = {
@@ -59,7 +59,7 @@ describe('registration', () => {
     only(rig.pass(TIMERS.controlRetryMs), 'register')
   })
 
-  it('another store at the address of the voter is not control', () => {
+  it('does not go to another store at the address of the voter', () => {
     const rig = new AgentRig()
     rig.answeringStore = store(7)
     assert.deepEqual(rig.begin(), [])
@@ -68,7 +68,7 @@ describe('registration', () => {
 })
 
 describe('the lease', () => {
-  it('A2.3: counts from the moment at which the answered renewal was sent', () => {
+  it('A2.3: counts from the sending of the renewal that was answered', () => {
     const rig = new AgentRig().registered()
     const { token } = only(rig.pass(TIMERS.renewMs), 'renew')
     const sentAt = rig.ctx.now
@@ -80,7 +80,7 @@ describe('the lease', () => {
     assert.equal(rig.held, false)
   })
 
-  it('amendment 3: counts only once the map revision that the answer named is applied', () => {
+  it('amendment 3: counts only once the map revision of the response is applied', () => {
     const rig = new AgentRig()
     const { request } = only(rig.begin(), 'register')
     const { token } = only(rig.receive({ type: 'registered', request, code: OK, message: '', revision: 4 }), 'renew')
@@ -90,7 +90,7 @@ describe('the lease', () => {
     assert.equal(rig.held, true)
   })
 
-  it('amendment 35: an answer below the revision that its renewal named ends the life: the map is ahead of control', () => {
+  it('amendment 35: a response below the revision of its renewal ends the incarnation, since the map is ahead of control', () => {
     const rig = new AgentRig().registered()
     const known = rig.agent.map.revision
     const { token, revision } = only(rig.pass(TIMERS.renewMs), 'renew')
@@ -102,7 +102,7 @@ describe('the lease', () => {
     assert.match(reasons.join(), new RegExp(`went back to revision ${known - 1} .* knows revision ${known}`))
   })
 
-  it('amendment 35: an answer that was on its way while the map moved on proves nothing', () => {
+  it('amendment 35: a response that was in flight while the map advanced proves nothing', () => {
     const rig = new AgentRig().registered()
     const { token, revision } = only(rig.pass(TIMERS.renewMs), 'renew')
     rig.leader.state.putCluster(CLUSTER, rig.leader.state.voters)
@@ -134,7 +134,7 @@ describe('the lease', () => {
     assert.equal(rig.held, true)
   })
 
-  it('is renewed every renewMs, each with a token of its own; an unknown or repeated answer counts for nothing', () => {
+  it('is renewed every renewMs, each time with another token; an unknown or repeated response does not count', () => {
     const rig = new AgentRig().registered()
     const first = only(rig.pass(TIMERS.renewMs), 'renew')
     assert.deepEqual(rig.pass(50), [])
@@ -148,7 +148,7 @@ describe('the lease', () => {
     assert.equal(rig.held, false, 'an answer this late is older than the lease')
   })
 
-  it('ends when control says to register again, and no renewal sent before counts after that', () => {
+  it('ends when control requests a registration, and earlier renewals no longer count', () => {
     const rig = new AgentRig().registered()
     const early = only(rig.pass(TIMERS.renewMs), 'renew')
     const late = only(rig.pass(TIMERS.renewMs), 'renew')
@@ -160,7 +160,7 @@ describe('the lease', () => {
     assert.equal(rig.held, false)
   })
 
-  it('that runs out is told once', () => {
+  it('is reported once when it runs out', () => {
     const rig = new AgentRig().registered()
     for (let n = 0; n < 10; n++) rig.pass(TIMERS.renewMs)
     const lost = rig.elsewhere().filter((effect) => effect.type === 'event' && effect.event.what === 'lease-lost')
@@ -168,7 +168,7 @@ describe('the lease', () => {
     assert.equal(rig.agent.view(rig.ctx.now).leaseRemainingMs, 0)
   })
 
-  it('a node renews at once when an attachment changed a volume, telling the revision that it has applied', () => {
+  it('a node renews at once after an attachment changed a volume, with its applied revision', () => {
     const rig = new AgentRig().registered()
     rig.leader.create()
     rig.giveMap()
@@ -186,7 +186,7 @@ describe('the map', () => {
     assert.deepEqual(rig.changed.at(-1), [EXTENT])
   })
 
-  it('with a gap is asked for again, and not applied', () => {
+  it('with a gap is requested again and not applied', () => {
     const rig = new AgentRig().registered()
     const { revision } = rig.agent.map
     rig.leader.create()
@@ -205,7 +205,7 @@ describe('the map', () => {
     assert.notEqual(rig.agent.map.revision, 1000)
   })
 
-  it('is served to clients from the copy, with every change for those who watch', () => {
+  it('is served to clients from the copy, with every change for watchers', () => {
     const rig = new AgentRig().registered()
     rig.receive({ type: 'get-map', have: 0, watch: true }, CLIENT)
     assert.equal(only(rig.sentTo(CLIENT), 'map-update').delta.to, rig.leader.state.revision)
@@ -219,7 +219,7 @@ describe('the map', () => {
     assert.deepEqual(rig.sentTo(CLIENT), [])
   })
 
-  it('asked for before there is one is answered when there is', () => {
+  it('is sent once it is there if it was requested before', () => {
     const rig = new AgentRig()
     rig.begin()
     rig.receive({ type: 'get-map', have: 0, watch: false }, CLIENT)

@@ -4,7 +4,7 @@ import { TIMERS } from '@ashlar/proto'
 import { only, store } from '../control/kit.ts'
 import { AgentRig } from './agent-rig.ts'
 
-describe('A2.17-4: a store that was compared', () => {
+describe('A2.17-4: a compared store', () => {
   const said = (rig: AgentRig) => only(rig.pass(TIMERS.renewMs), 'renew').cleared
   /** Control knows the agent's store as suspect. */
   const suspect = (level: number) => {
@@ -19,7 +19,7 @@ describe('A2.17-4: a store that was compared', () => {
     return rig
   }
 
-  it('says so with every renewal, until control trusts it', () => {
+  it('reports that with every renewal until control trusts it', () => {
     const rig = suspect(1)
     assert.equal(said(rig), undefined)
     rig.agent.suspicion.setCleared(true)
@@ -29,21 +29,21 @@ describe('A2.17-4: a store that was compared', () => {
     assert.equal(said(rig), undefined)
   })
 
-  it('takes it back when it finds something again', () => {
+  it('withdraws the report when it finds new evidence', () => {
     const rig = suspect(1)
     rig.agent.suspicion.setCleared(true)
     rig.agent.suspicion.setCleared(false)
     assert.equal(said(rig), undefined)
   })
 
-  it('says nothing while it counts on a replica that was made again', () => {
+  it('reports nothing while it counts on a replica that was created again', () => {
     const rig = suspect(1)
     rig.agent.suspicion.setCleared(true)
     rig.holdsWhatCounts = false
     assert.equal(said(rig), undefined)
   })
 
-  it('says nothing to a cluster in which an older build may apply the log', () => {
+  it('reports nothing to a cluster in which an older build may apply the log', () => {
     const rig = suspect(0)
     rig.agent.suspicion.setCleared(true)
     assert.equal(said(rig), undefined)

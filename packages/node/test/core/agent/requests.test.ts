@@ -36,7 +36,7 @@ describe('changes of in-sync sets', () => {
     assert.equal(only(sent, 'change-sets').changes.length, 2)
   })
 
-  it('A2.7: a lost answer is no refusal: the request is sent again, with its number, until it is answered', () => {
+  it('A2.7: are repeated after a lost response, under the same number, until they are answered', () => {
     const { rig, change } = withVolume()
     const first = only(
       rig.step(() => rig.agent.requestChange(rig.ctx, change)),
@@ -50,7 +50,7 @@ describe('changes of in-sync sets', () => {
     assert.deepEqual(rig.outcomes, [])
   })
 
-  it('an outcome is told when the map shows it, and not before', () => {
+  it('have an outcome once the map shows it, and not before', () => {
     const { rig, change } = withVolume()
     const { request } = only(
       rig.step(() => rig.agent.requestChange(rig.ctx, change)),
@@ -70,7 +70,7 @@ describe('changes of in-sync sets', () => {
     assert.equal(rig.outcomes.length, 1, 'told once')
   })
 
-  it('a refusal is told too, and the rest of a request is answered later', () => {
+  it('may be refused in part, and the rest of the request is answered later', () => {
     const { rig, change } = withVolume()
     const other = { ...change, extent: (EXTENT + 1) as ExtentId }
     const { request } = only(
@@ -92,7 +92,7 @@ describe('changes of in-sync sets', () => {
 })
 
 describe('releases', () => {
-  it('go one at a time and are sent again until answered', () => {
+  it('are sent one at a time and repeated until they are answered', () => {
     const rig = new AgentRig().registered()
     const one = { extent: EXTENT, epoch: 1 as never }
     const two = { extent: (EXTENT + 1) as ExtentId, epoch: 1 as never }
@@ -114,7 +114,7 @@ describe('releases', () => {
     assert.equal(rig.agent.releasing, false)
   })
 
-  it('amendment 38: name the record that they speak of, and the one that took its place once control says so', () => {
+  it('amendment 38: name the revision of their record, and the next one once control reports it', () => {
     const rig = new AgentRig().registered()
     rig.leader.create()
     rig.giveMap()
@@ -146,7 +146,7 @@ describe('releases', () => {
 })
 
 describe('commands of clients', () => {
-  it('go to the leader and their answers back to whoever asked', () => {
+  it('go to the leader, and the responses to their clients', () => {
     const rig = new AgentRig().registered()
     const sent = only(rig.receive({ type: 'admin', request: 41, command: CREATE }, CLIENT), 'admin')
     assert.deepEqual(sent.command, CREATE)
@@ -166,7 +166,7 @@ describe('commands of clients', () => {
     assert.equal(done?.type === 'admin-done' && done.token, 77)
   })
 
-  it('without a leader fail at once and name the voter that does not answer', () => {
+  it('without a leader fail at once and name the voter that does not respond', () => {
     const rig = new AgentRig()
     rig.link = undefined
     rig.begin()
@@ -176,7 +176,7 @@ describe('commands of clients', () => {
     assert.match(done.hint, /n1:7580 does not answer/)
   })
 
-  it('whose link to the leader is lost go over the next one; an answer that may be their own says so', () => {
+  it('are sent over the next link after the link to the leader is lost, and a response that may be their own has a note', () => {
     const rig = new AgentRig().registered()
     const first = only(rig.receive({ type: 'admin', request: 41, command: CREATE }, CLIENT), 'admin')
     rig.link = undefined
@@ -201,7 +201,7 @@ describe('commands of clients', () => {
     assert.match(only(rig.sentTo(CLIENT), 'admin-done').hint, /may have taken effect/)
   })
 
-  it('that no voter takes go back to the client, which has other nodes; those of the HTTP API go on', () => {
+  it('that no voter accepts return to the client, which has other nodes; those of the HTTP API continue', () => {
     const rig = new AgentRig().registered()
     const asked = rig.receive({ type: 'admin', request: 41, command: CREATE }, CLIENT)
     asked.push(...rig.step(() => rig.agent.onAdmin(rig.ctx, 77, CREATE)))
@@ -224,7 +224,7 @@ describe('commands of clients', () => {
     assert.equal([...asked, ...rig.pass(100)].filter(({ type }) => type === 'admin').length, 1, 'it is sent again')
   })
 
-  it('that control never answers end as a timeout', () => {
+  it('that control never answers time out', () => {
     const rig = new AgentRig().registered()
     rig.receive({ type: 'admin', request: 41, command: CREATE }, CLIENT)
     rig.pass(16_000)

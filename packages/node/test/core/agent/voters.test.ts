@@ -100,7 +100,7 @@ const linksOf = (sent: { link: Link; message: Message }[], type: Message['type']
   sent.filter(({ message }) => message.type === type).map(({ link }) => link)
 
 describe('an agent among several voters', () => {
-  it('asks the next one when one does not lead, and pauses when none of them does', () => {
+  it('tries the next voter if one does not lead, and pauses after all of them', () => {
     const rig = new VotersRig()
     const first = rig.begin()
     assert.equal(registration(first).link, 1)
@@ -112,13 +112,13 @@ describe('an agent among several voters', () => {
     assert.equal(registration(rig.pass(150)).link, 1)
   })
 
-  it('asks one that it can reach', () => {
+  it('tries a voter that it can reach', () => {
     const rig = new VotersRig()
     rig.reached.delete(1)
     assert.equal(registration(rig.begin()).link, 2)
   })
 
-  it('leaves a leader that is gone, and one that does not answer, without registering again', () => {
+  it('leaves a leader that is disconnected or silent, without another registration', () => {
     const rig = new VotersRig()
     rig.accept(rig.begin())
     rig.reached.delete(1)
@@ -130,7 +130,7 @@ describe('an agent among several voters', () => {
     assert.deepEqual(linksOf(later, 'register'), [])
   })
 
-  it('stays with a leader that answers', () => {
+  it('stays with a leader that responds', () => {
     const rig = new VotersRig()
     let sent = rig.accept(rig.begin())
     for (let round = 0; round < 10; round++) {
@@ -142,14 +142,14 @@ describe('an agent among several voters', () => {
     }
   })
 
-  it('goes at once to the voter that the log of this very node says leads', () => {
+  it('goes at once to the leader known to the local log', () => {
     const rig = new VotersRig()
     rig.accept(rig.begin())
     const sent = rig.step(() => rig.agent.onLeaderKnown({ store: store(3), address: address(3) }))
     assert.deepEqual(linksOf(sent, 'renew'), [3])
   })
 
-  it('stays with the voter that is elected by the log of this very node, though that does not lead yet', () => {
+  it('stays with the voter that the local log elected, also before it leads', () => {
     const rig = new VotersRig()
     rig.accept(rig.begin())
     const sent = rig.step(() => rig.agent.onLeaderKnown({ store: store(3), address: address(3) }))
@@ -161,7 +161,7 @@ describe('an agent among several voters', () => {
     )
   })
 
-  it('goes round the voters again when the log of this very node knows of no leader any more', () => {
+  it('tries all voters again when the local log knows no leader', () => {
     const rig = new VotersRig()
     rig.accept(rig.begin())
     const sent = rig.step(() => rig.agent.onLeaderKnown({ store: store(3), address: address(3) }))
@@ -169,7 +169,7 @@ describe('an agent among several voters', () => {
     assert.deepEqual(linksOf(rig.refuseRenewal(sent), 'renew'), [1])
   })
 
-  it('sends a change again at once when the voter that got it before it led leads', () => {
+  it('repeats a change at once when the voter that received it becomes leader', () => {
     const rig = new VotersRig()
     rig.accept(rig.begin())
     const refused = rig.step(() => rig.agent.onLeaderKnown({ store: store(3), address: address(3) }))
@@ -187,7 +187,7 @@ describe('an agent among several voters', () => {
     assert.deepEqual(linksOf(rig.renewed(rig.pass(TIMERS.renewMs), OK), 'change-sets'), [], 'and once')
   })
 
-  it('asks a leader that only the log of this very node tells of, when those that it knew are no longer voters', () => {
+  it('tries a leader that only the local log knows, when the known voters are no longer voters', () => {
     const rig = new VotersRig()
     rig.refuse(rig.begin())
     rig.reached.add(4)
@@ -195,7 +195,7 @@ describe('an agent among several voters', () => {
     assert.deepEqual(linksOf(sent, 'register'), [4])
   })
 
-  it('asks a voter that only a peer greets with, after those that it knew, while the map tells of none', () => {
+  it('tries a voter known from the greeting of a peer, after the known ones, while the map has none', () => {
     const rig = new VotersRig()
     rig.reached.add(4)
     const first = rig.begin()
@@ -223,7 +223,7 @@ describe('an agent among several voters', () => {
     )
   })
 
-  it('takes a command that one voter refused to the next, and tells the client only what a leader says', () => {
+  it('sends a command that one voter refused to the next, and reports to the client only what a leader answers', () => {
     const rig = new VotersRig()
     rig.accept(rig.begin())
     const command = { do: 'remove-volume', name: 'v' } as const

@@ -9,8 +9,8 @@ const clear = (reducer: Reducer, n: number, { counter = 2, live = [1, 2, 3] } = 
 const trustOf = (reducer: Reducer, n: number): Trust | undefined => reducer.state.nodes.get(store(n))?.trust
 
 describe('A2.17-4: a compared suspect store', () => {
-  /** Every store of the extent registered as suspect, and they are in sync again after a merge. */
-  const merged = () => {
+  /** Every store of the extent registered as suspect, and they are in sync again after a reconciliation. */
+  const reconciled = () => {
     const reducer = new Reducer().bootstrapped(3)
     reducer.create()
     for (const n of [1, 2, 3]) reducer.register(n, { counter: 2, trust: 'suspect', live: [1, 2, 3] })
@@ -19,7 +19,7 @@ describe('A2.17-4: a compared suspect store', () => {
   }
 
   it('can become primary in the incarnation that began as suspect', () => {
-    const reducer = merged()
+    const reducer = reconciled()
     const before = reducer.brief()
     const other = before.primary === 1 ? 2 : 1
     assert.equal(clear(reducer, other).code, 'OK')
@@ -44,14 +44,14 @@ describe('A2.17-4: a compared suspect store', () => {
     reducer.register(others[0] as number, { counter: 2, trust: 'suspect' })
     reducer.expire([others[0] as number], [], 2)
     reducer.register(primary, { counter: 2, trust: 'suspect', live: [primary] })
-    assert.equal(reducer.record().primary.counter, 1, 'it waits to be merged with the other one')
+    assert.equal(reducer.record().primary.counter, 1, 'it waits to be reconciled with the other one')
     const result = clear(reducer, primary, { live: [primary] })
     assert.deepEqual(result.promoted, [EXTENT])
     assert.deepEqual(reducer.record().primary, { store: store(primary), counter: 2 })
   })
 
   it('stays suspect after an entry that is a duplicate, or names another incarnation or a removed store', () => {
-    const reducer = merged()
+    const reducer = reconciled()
     const { revision } = reducer.state
     for (const counter of [1, 3]) clear(reducer, 1, { counter })
     assert.equal(reducer.state.revision, revision, 'nothing changed')
@@ -66,7 +66,7 @@ describe('A2.17-4: a compared suspect store', () => {
   })
 
   it('stays trusted when the same incarnation registers again, and its next incarnation has the trust that it reports', () => {
-    const reducer = merged()
+    const reducer = reconciled()
     clear(reducer, 1)
     reducer.register(1, { counter: 2, trust: 'suspect', live: [1, 2, 3] })
     assert.equal(trustOf(reducer, 1), 'trusted')

@@ -180,7 +180,7 @@ describe('amendment 15: a store that an operator declares lost', () => {
     assert.deepEqual(reducer.brief(), { epoch: 1, primary: p, inSync: [p], eligible: [] })
     assert.match(
       explainWaiting(reducer.state, reducer.record()).reason,
-      new RegExp(`waits for one of n${p} \\(declared lost for good\\)`),
+      new RegExp(`waits for one of n${p} \\(declared permanently lost\\)`),
     )
     assert.equal(force(reducer, a, [a, b, 4]).code, 'OK')
     assert.deepEqual(numbers(reducer.record().assigned), [a, b, 4].sort(), 'its place went on at once')

@@ -129,7 +129,7 @@ describe('registration', () => {
     assert.equal(epoch, 2)
     assert.ok(live.includes(primary))
     assert.deepEqual(inSync, live)
-    assert.deepEqual(eligible, [], 'a store that is gone for good is not kept')
+    assert.deepEqual(eligible, [], 'a removed store is not kept')
     assert.deepEqual(numbers(reducer.record().assigned), [...live, 9])
     assert.equal(reducer.state.revision, 6, 'one entry, one revision')
   })
@@ -249,7 +249,7 @@ describe('registration', () => {
     assert.equal(reducer.record().revision, revision, 'it serves for as long as this life of it')
     reducer.register(other, { counter: 3, live: [p] })
     assert.deepEqual(reducer.brief(), { epoch: 4, primary: other, inSync: [other], eligible: [] })
-    assert.equal(markOf(reducer).epoch, 3, 'its next life is believed: nothing is merged again')
+    assert.equal(markOf(reducer).epoch, 3, 'its next incarnation is trusted: nothing is reconciled again')
   })
 
   it('amendment 11: a reconciliation starts again with the next incarnation of its primary', () => {

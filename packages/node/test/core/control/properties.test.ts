@@ -266,7 +266,7 @@ describe('random commands', () => {
               const trusted = [...old.inSync, ...old.eligible].filter((it) => state.nodes.get(it)?.trust === 'trusted')
               assert.ok(
                 trusted.every((it) => state.gone.has(it)),
-                'merged while a store is believed',
+                'reconciled while a store is trusted',
               )
             } else if (now.primary.store !== old.primary.store && 'live' in command && command.do !== 'register')
               assert.ok(successor?.trust === 'trusted', 'a suspect store never becomes primary (amendment 11)')

@@ -85,6 +85,6 @@ export function explainWaiting(state: MapState, record: ExtentRecord): WaitingEx
 function nameOf(state: MapState, store: StoreId): string {
   const name = state.nodes.get(store)?.name
   if (name === undefined) return store
-  if (state.gone.has(store)) return `${name} (declared lost for good)`
+  if (state.gone.has(store)) return `${name} (declared permanently lost)`
   return state.successors.has(store) ? `${store} (${name} before another store took its place)` : name
 }
