@@ -193,7 +193,7 @@ export class NodeProcess extends Process {
   private readonly asked = new Map<number, () => void>()
   /** The set that it asked control for last, by extent. */
   private readonly setsAsked = new Map<ExtentId, readonly StoreId[]>()
-  private readonly machine: NodeMachine
+  readonly machine: NodeMachine
   private readonly gauge: SpaceGauge | undefined
   /** The shipped one: time in which the host was suspended counts from the next look on. */
   private readonly nodeClock: NodeClock

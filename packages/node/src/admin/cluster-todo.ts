@@ -8,7 +8,7 @@ import { counted, unique } from './plurals.ts'
 import type { VolumeReport } from './reports.ts'
 import type { LocalResponse } from './schemas.ts'
 import { howToFreeSpace } from './space.ts'
-import { declareLost, explainVolumeCommand, quoted } from './todo.ts'
+import { declareLost, explainVolumeCommand, quoted, WAIT_FOR_COPIES } from './todo.ts'
 import { mendNode } from './why-down.ts'
 
 /** Voters that survive the loss of one: fewer are a risk where there are as many nodes. */
@@ -42,7 +42,7 @@ export function clusterTodo(cluster: ClusterState): string[] {
     ...versionsTodo(cluster),
   ])
   if (todo.length > 0 || state === 'healthy') return todo
-  return ['wait until the copies are complete: ashlar cluster wait --for healthy --timeout 10m']
+  return [WAIT_FOR_COPIES]
 }
 
 /** A node that is cut off from control: who else must run, and what is left where they are gone for good. */

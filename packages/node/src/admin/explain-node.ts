@@ -47,13 +47,15 @@ export async function explainNode(view: NodeView, name: string, fetchPeer: Fetch
     problems,
     because,
     waitsFor: [],
-    todo: isDown
-      ? [...(node.whyDown?.todo ?? []), declareLost(node.id)]
-      : node.ready === false
-        ? [`read the log of ${node.id}`]
-        : isShort
-          ? howToFreeSpace(view, locals, [store])
-          : [],
+    // One that is silent while its lease holds is treated like one that is down, but not declared lost.
+    todo:
+      node.whyDown !== null
+        ? [...node.whyDown.todo, ...(isDown ? [declareLost(node.id)] : [])]
+        : node.ready === false
+          ? [`read the log of ${node.id}`]
+          : isShort
+            ? howToFreeSpace(view, locals, [store])
+            : [],
   }
 }
 

@@ -9,6 +9,7 @@ import type { NodeView } from './node-view.ts'
 import { type FetchPeer, type PeerResponses, requestLocal } from './peers.ts'
 import { unique } from './plurals.ts'
 import type { ExplanationResponse, LocalResponse } from './schemas.ts'
+import { WAIT_FOR_COPIES } from './todo.ts'
 
 /**
  * Why the cluster, a volume, an extent (`VOLUME/NUMBER`) or a node is in its state, what is wrong, what it waits for, and what
@@ -24,7 +25,7 @@ export async function explain(
     const evidence = await evidenceOf(view, fetchPeer)
     return explainCluster(evidence, clusterFrom(evidence))
   }
-  const explanation = await explainPart(view, kind, name, fetchPeer)
+  const explanation = withAction(await explainPart(view, kind, name, fetchPeer))
   const contact = contactOf(view)
   return contact.lost === undefined
     ? explanation
@@ -45,6 +46,15 @@ async function explainPart(
     case 'node':
       return await explainNode(view, name, fetchPeer)
   }
+}
+
+/** Nothing that is wrong is left without an action. */
+function withAction(explanation: ExplanationResponse): ExplanationResponse {
+  const { kind, state, problems, waitsFor, todo } = explanation
+  const isWell = problems.length === 0 && (state === 'healthy' || state === 'up')
+  if (isWell || todo.length > 0) return explanation
+  const mends = state === 'recovering' || waitsFor.length > 0 || kind === 'node'
+  return { ...explanation, todo: [mends ? WAIT_FOR_COPIES : 'see what is wrong elsewhere: ashlar explain cluster'] }
 }
 
 /** The same explanation where the map it was made of may be old: nothing of it is said of the present. */

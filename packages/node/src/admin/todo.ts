@@ -5,6 +5,9 @@ import type { NodeView } from './node-view.ts'
  * people paste it and tests run it.
  */
 
+/** For what the cluster mends without an operator. */
+export const WAIT_FOR_COPIES = 'wait until everything is in sync again: ashlar cluster wait --for healthy --timeout 10m'
+
 export function startNode({ devDirectory }: NodeView, name: string): string {
   // Without a map a node may be known by its address alone.
   if (devDirectory === undefined || name.includes(':'))
