@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, it, mock } from 'node:test'
 import { CommitQueue, type QueueEntry } from '../../src/storage/commit/commit-queue.ts'
 import type { StorageDriver } from '../../src/storage/driver.ts'
 
-/** A queue over a disk that finishes a batch when it is told to, under a clock that stands still until it is moved. */
+/** A queue over a disk that finishes a batch on request, under a clock that the test moves. */
 class Rig {
   /** Entries of each batch that was given to the disk. */
   readonly batches: number[] = []

@@ -180,11 +180,11 @@ describe('a control log that other stores keep too', () => {
 
   it('25: with damaged term and vote continues above the term of its mark', async () => {
     await votedInTerm7()
-    for (const name of ['vote.0', 'vote.1']) await writeFile(join(directory, name), 'nothing that anybody wrote')
+    for (const name of ['vote.0', 'vote.1']) await writeFile(join(directory, name), 'no vote that a build wrote')
     assert.deepEqual(await reopened(), EMPTY_IN_TERM_8)
     for (const mark of MARKS) await rm(`${directory}${mark}`)
-    for (const name of ['vote.0', 'vote.1']) await writeFile(join(directory, name), 'nothing that anybody wrote')
-    await assert.rejects(reopened(), /both copies of the term and vote/, 'without a mark nobody knows how far it went')
+    for (const name of ['vote.0', 'vote.1']) await writeFile(join(directory, name), 'no vote that a build wrote')
+    await assert.rejects(reopened(), /both copies of the term and vote/, 'without a mark the last term is unknown')
   })
 
   it('35: with a corrupt acknowledged entry is set aside whole and not truncated', async () => {
@@ -198,7 +198,7 @@ describe('a control log that other stores keep too', () => {
       for (const mark of MARKS) await rm(`${directory}${mark}`)
       await votedInTerm7()
       await writeFile(join(directory, segment), rotten)
-      await assert.rejects(reopened({ shared: false }), /control log/, 'a log that nobody else keeps is not given up')
+      await assert.rejects(reopened({ shared: false }), /control log/, 'a log without another copy is kept')
       assert.deepEqual(await reopened(), EMPTY_IN_TERM_8)
       assert.deepEqual(await readFile(join(`${directory}.set-aside`, segment)), rotten)
     }

@@ -45,7 +45,7 @@ await runner.write(13, [bare(60, 13, 2), bare(90, 13, 3), data(301, 13)])
 await runner.commit({ extent: other, blocks: [data(2, 1)], head: { lastEpoch: 1 as Epoch, lastSeq: 1 as Seq } })
 await runner.store.close()
 
-// Block 120 rots, and the next life of the store finds it.
+// Block 120 rots, and the next incarnation of the store finds it.
 const driver = await openLevelDbDriver(join(directory, 'store/db'), {
   ...{ writeBufferBytes: 64 * KIB, maxFileBytes: 1024 * KIB, tableBlockBytes: 4 * KIB },
   ...{ cacheBytes: 1024 * KIB, maxOpenFiles: 100 },

@@ -235,7 +235,7 @@ describe('opening a data directory', () => {
     assert.deepEqual(await suspect.digests(), model.digests)
     await suspect.commit({ windows: [], marked: true })
     await suspect.store.close()
-    // The same LOG is read again under its new name, and tells nothing new.
+    // The same LOG is read again under its new name, and has no new evidence.
     suspect.use(await openStore({ directory: copy, ballastBytes: 0 }, suspect.complete))
     assert.equal(suspect.store.identity.trust, 'trusted')
     await suspect.store.close()

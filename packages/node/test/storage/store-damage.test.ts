@@ -134,12 +134,12 @@ describe('damaged blocks', () => {
       })
     }
     await repair(1)
-    const told = () => runner.completions.filter(({ type }) => type === 'store-suspect').length
-    assert.equal(told(), 0)
+    const reports = () => runner.completions.filter(({ type }) => type === 'store-suspect').length
+    assert.equal(reports(), 0)
     await repair(2)
     await repair(1)
     await runner.store.close()
-    assert.equal(told(), 1, 'once')
+    assert.equal(reports(), 1, 'once')
     const again = await memoryStore(disk)
     assert.equal(again.runner.store.identity.trust, 'suspect')
   })
@@ -156,8 +156,8 @@ describe('damaged blocks', () => {
     await runner.load([1])
     await runner.run({ type: 'repair', extent: EXTENT, block: 1, version: data(1, 1).version, bytes: content(1, 1) })
     await runner.store.close()
-    const told = runner.completions.map(({ type }) => type).filter((type) => type.startsWith('store-'))
-    assert.deepEqual(told, ['store-cleared', 'store-suspect'])
+    const reports = runner.completions.map(({ type }) => type).filter((type) => type.startsWith('store-'))
+    assert.deepEqual(reports, ['store-cleared', 'store-suspect'])
   })
 
   test('A2.6: an incarnation that began as suspect continues over maxRepairsPerHour, and the next one is suspect', async () => {
@@ -232,7 +232,7 @@ describe('damaged blocks', () => {
     assert.equal(answered, false)
     const third = await memoryStore(disk)
     assert.equal(third.runner.store.identity.trust, 'suspect')
-    // In a life that is in doubt as it is a comparison must not wait for ever: what is there counts.
+    // In a suspect incarnation a comparison must end: the present versions count.
     await new MemoryDriver(disk).apply([del(blockKey('version', EXTENT, 2))], 'synced')
     const answer = await third.runner.run({ type: 'versions', extent: EXTENT, leaves: [0] })
     assert.ok(answer.type === 'versions')
@@ -280,7 +280,7 @@ describe('A2.17-5: versions that a suspect store finds lost', () => {
   const model = new Model()
   model.apply([data(2, 1), data(301, 1)])
 
-  test('do not end it, whoever reads them, and are listed as they are to be compared', async () => {
+  test('do not end the incarnation on any read, and are listed for the comparison', async () => {
     const disk = await suspectWithLosses()
     // It was killed, and its digests are still those of before: each start meets them again.
     for (const _ of [1, 2]) {
@@ -388,13 +388,13 @@ describe('trust', () => {
     const { disk, driver, hole, other } = await withHole()
     await driver.apply([del(hole)], 'synced')
     const { runner } = await memoryStore(disk)
-    const told = () => runner.completions.filter(({ type }) => type === 'store-cleared').length
+    const reports = () => runner.completions.filter(({ type }) => type === 'store-cleared').length
     await runner.commit({ windows: [], marked: true })
-    assert.equal(told(), 0, 'one replica was not compared yet')
+    assert.equal(reports(), 0, 'one replica was not compared yet')
     runner.store.execute({ type: 'drop-replica', extent: other })
     await runner.commit({ windows: [], marked: true })
     await runner.commit({})
-    assert.equal(told(), 1)
+    assert.equal(reports(), 1)
     assert.equal((await memoryStore(disk)).runner.store.identity.trust, 'trusted')
   })
 

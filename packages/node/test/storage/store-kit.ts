@@ -36,7 +36,7 @@ export const EXTENT: ExtentId = extentId(7 as VolumeId, 3)
 export const EXTENT_BYTES = 16 * MIB
 export const BLOCKS = EXTENT_BYTES / D
 
-/** Runs effects and hands each completion to whoever waits for its token. */
+/** Runs effects and hands each completion to the test that waits for its token. */
 export class StoreRunner {
   readonly completions: Completion[] = []
   readonly #waiting = new Map<number, (completion: Completion) => void>()
@@ -46,7 +46,7 @@ export class StoreRunner {
 
   readonly complete: Complete = (completion) => {
     this.completions.push(completion)
-    if (completion.type === 'store-failed') for (const told of this.#failures) told(completion.reason)
+    if (completion.type === 'store-failed') for (const onFailure of this.#failures) onFailure(completion.reason)
     if ('token' in completion) {
       this.#waiting.get(completion.token)?.(completion)
       this.#waiting.delete(completion.token)

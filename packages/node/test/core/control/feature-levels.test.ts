@@ -84,14 +84,14 @@ describe('nodes that hold back the feature level', () => {
 
   it('a node that reported less, that reported nothing in this incarnation, or that is down', () => {
     const { state } = reducerOf(3)
-    for (const told of [
+    for (const report of [
       { counter: 1, level: 0 },
       { counter: 7, level: 1 },
       { counter: 1, level: undefined },
       undefined,
     ]) {
-      const heard = (of: string) => (of === store(3) ? told : { counter: 1, level: 1 })
-      const level = told?.counter === 1 ? told.level : undefined
+      const heard = (of: string) => (of === store(3) ? report : { counter: 1, level: 1 })
+      const level = report?.counter === 1 ? report.level : undefined
       assert.deepEqual(knownToAll(state, members([1]), heard, 1), { level: 0, waitsFor: [{ store: store(3), level }] })
     }
   })
@@ -117,7 +117,7 @@ describe('the leader and the feature level', () => {
     const rig = new LeaderRig()
     for (const n of [1, 2, 3]) rig.register(n, { level: 1 })
     rig.passTold(500, { 1: 1, 2: 1 })
-    assert.deepEqual(raises(rig), [], 'who told nothing is waited for')
+    assert.deepEqual(raises(rig), [], 'a node without a report is awaited')
     rig.passTold(2000, { 1: 1, 2: 1, 3: 0 })
     assert.deepEqual(raises(rig), [])
     rig.passTold(4000, { 1: 1, 2: 1, 3: 1 })

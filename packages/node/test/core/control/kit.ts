@@ -242,7 +242,7 @@ export function assertInvariants(state: MapState): void {
     const volume = state.volumes.get(volumeOf(record.id))
     assert.ok(volume !== undefined, `extent ${record.id} belongs to a volume`)
     const where = `extent ${record.id}: ${JSON.stringify(record)}`
-    assert.equal(new Set(record.assigned).size, record.assigned.length, `assigned names nobody twice: ${where}`)
+    assert.equal(new Set(record.assigned).size, record.assigned.length, `assigned names no store twice: ${where}`)
     assert.equal(record.assigned.length, volume.replicas, `as many are assigned as the volume has replicas: ${where}`)
     assert.ok(record.inSync.length > 0, `inSync is never empty: ${where}`)
     assert.ok(record.inSync.includes(record.primary.store), `the primary is in sync: ${where}`)
@@ -255,7 +255,7 @@ export function assertInvariants(state: MapState): void {
       `eligible and inSync are apart: ${where}`,
     )
     if (record.inSync.length >= volume.minInSync)
-      assert.deepEqual(record.eligible, [], `nobody is eligible at minInSync and above: ${where}`)
+      assert.deepEqual(record.eligible, [], `no store is eligible at minInSync and above: ${where}`)
     const leader = state.nodes.get(record.primary.store)
     if (leader?.state !== 'down' && leader?.trust === 'trusted' && record.primary.counter !== NO_INCARNATION)
       assert.equal(record.primary.counter, leader.incarnation.counter, `no epoch outlives its incarnation: ${where}`)

@@ -20,7 +20,7 @@ import { SoloLog } from './solo-log.ts'
 /** A leader with its log of one voter under a scripted clock and disk. Link n leads to store n. */
 export class LeaderRig {
   readonly ctx: Script = new Script()
-  /** Entries on stable storage, for another life of the leader. */
+  /** Entries on stable storage, for the next start of the leader. */
   readonly disk: LogEntry[]
   /** Entries handed to the disk that it has not written yet. */
   #writing: LogEntry[] = []
@@ -107,7 +107,7 @@ export class LeaderRig {
     }
   }
 
-  /** The same; each store that is named tells its feature level. */
+  /** The same; each named store reports its feature level. */
   passTold(ms: number, levels: Readonly<Record<number, number>>): Effect[] {
     const effects: Effect[] = []
     const end = this.ctx.now + ms

@@ -198,7 +198,7 @@ describe('leases', () => {
     const rig = threeStores(3)
     rig.restart()
     rig.register(1, { counter: 2 })
-    assert.equal(rig.leader.state.ledCount(store(1)), 1, 'named again: nobody else was heard')
+    assert.equal(rig.leader.state.ledCount(store(1)), 1, 'named again: no other store was heard')
     rig.renew(2)
     rig.register(1, { counter: 3 })
     assert.equal(rig.leader.state.ledCount(store(2)), 2, 'now the other store, which was heard, takes over')
@@ -243,7 +243,7 @@ describe('leases', () => {
     rig.pass(leaseExpiryMs() - 500, others)
     rig.diskWorks = false
     rig.pass(600, [])
-    // The expiry is on its way with nobody live; the others renew before it is committed.
+    // The expiry is pending while no store is live; the others renew before it is committed.
     rig.diskWorks = true
     rig.flushLog()
     for (const n of others) rig.register(n)
@@ -277,10 +277,10 @@ class HandLog implements ControlLog {
   readonly leader = undefined
   readonly transferring = false
   changeMembers(): { refused: string } {
-    return { refused: 'nobody changes them here' }
+    return { refused: 'this log has fixed members' }
   }
   transferLeadership(): string {
-    return 'nobody else leads here'
+    return 'this log has no other leader'
   }
 }
 

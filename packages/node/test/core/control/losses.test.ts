@@ -4,7 +4,7 @@ import { type ExtentId, MapCopy, NO_INCARNATION } from '@ashlar/proto'
 import { explainWaiting } from '../../../src/core/control/index.ts'
 import { address, assertInvariants, contents, EXTENT, numberOf, numbers, Reducer, store } from './kit.ts'
 
-/** A volume on three stores whose in-sync set shrank to its primary, which was then lost: nobody can serve. */
+/** A volume on three stores whose in-sync set shrank to its primary, which was then lost: no store can serve. */
 function stuck() {
   const reducer = new Reducer().bootstrapped(3)
   reducer.create({ minInSync: 1 })
@@ -70,7 +70,7 @@ describe('A2.10: a forced promotion', () => {
     assert.equal(force(reducer, a, [a, b]).code, 'OK')
     assert.deepEqual(reducer.brief(), { epoch: 2, primary: a, inSync: [a], eligible: [] })
     reducer.register(b, { counter: 2, live: [a] })
-    assert.equal(reducer.brief().primary, a, 'it stands for as long as this life of it')
+    assert.equal(reducer.brief().primary, a, 'it stays for this incarnation')
   })
 
   it('removes the old members, which join again like other replicas', () => {

@@ -75,7 +75,7 @@ describe('a snapshot of the map', () => {
     for (let length = 0; length < bytes.length; length += 7) {
       try {
         const { revision } = fromSnapshot(bytes.subarray(0, length))
-        // A cut between two rows leaves a smaller map: whoever keeps the bytes checks them as a whole.
+        // A cut between two rows leaves a smaller map: the storage of the bytes checks them as a whole.
         assert.ok(revision >= 0)
       } catch (error) {
         assert.match(String(error), /InvariantError/)

@@ -49,7 +49,7 @@ describe('in-sync sets', () => {
     const { reducer, p, others } = three()
     const [a, b] = others as [number, number]
     reducer.change([p, a])
-    assert.deepEqual(reducer.brief().eligible, [], 'at minInSync nobody is kept')
+    assert.deepEqual(reducer.brief().eligible, [], 'at minInSync no store is kept')
     reducer.change([p])
     assert.deepEqual(reducer.brief().eligible, [a], 'b left before: something may have been acknowledged without it')
     reducer.change([p, b])
@@ -246,7 +246,7 @@ describe('registration', () => {
     })
     const { revision } = reducer.record()
     reducer.register(p, { counter: 3, live: [other] })
-    assert.equal(reducer.record().revision, revision, 'it serves for as long as this life of it')
+    assert.equal(reducer.record().revision, revision, 'it serves for this incarnation')
     reducer.register(other, { counter: 3, live: [p] })
     assert.deepEqual(reducer.brief(), { epoch: 4, primary: other, inSync: [other], eligible: [] })
     assert.equal(markOf(reducer).epoch, 3, 'its next incarnation is trusted: nothing is reconciled again')

@@ -289,7 +289,7 @@ describe('random commands', () => {
             const volume = state.volumes.get(volumeOf(record.id))
             writes.join(record, before.get(record.id))
             writes.assertHeld(record)
-            // As seldom acknowledged as possible, and only by those who must: nobody else happens to have it.
+            // As seldom acknowledged as possible, and only by required stores, so that no other store has it by chance.
             if (record.inSync.length >= (volume?.minInSync ?? 0) && it.c % 3 === 0) writes.acknowledge(record)
           }
         }

@@ -67,16 +67,16 @@ describe('amendment 35: promised epochs that control has lost', () => {
     rig.passTold(3000, { 1: 1, 2: 1, 3: 1 })
     assert.equal(rig.leader.state.featureLevel, 1)
     const { epoch } = rig.record()
-    const tell = (named: number, promised: number) =>
+    const report = (named: number, promised: number) =>
       rig.step(() => {
         const extents = [promise(named, promised)]
         rig.leader.onMessage(rig.ctx, 2, { type: 'promises', store: store(2), counter: 1, extents })
       })
-    assert.deepEqual(tell(epoch - 1, 9), [])
-    const effects = tell(epoch, 9)
+    assert.deepEqual(report(epoch - 1, 9), [])
+    const effects = report(epoch, 9)
     assert.ok(effects.some((effect) => effect.type === 'event' && effect.event.what === 'control-went-back'))
     rig.pass(200, [1, 2, 3])
     assert.equal(rig.record().epoch, 10)
-    assert.deepEqual(tell(epoch, 9), [], 'it was told before')
+    assert.deepEqual(report(epoch, 9), [], 'it was reported before')
   })
 })

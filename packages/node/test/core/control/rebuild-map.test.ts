@@ -103,7 +103,7 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     assert.equal(rebuildMap(given(1)).extents[0]?.certainty, 'certain')
     const [extent] = rebuildMap(given(1, 2)).extents
     assert.deepEqual([extent?.certainty, extent?.record.inSync], ['suspect', stores(1, 2)])
-    assert.equal(applied(given(1, 2)).forced.size, 0, 'nothing is begun anew: control asks those that are in doubt')
+    assert.equal(applied(given(1, 2)).forced.size, 0, 'no new timeline begins: control reconciles the suspect stores')
     const absent = rebuildMap(given(2).slice(1)).extents[0]
     assert.deepEqual([absent?.certainty, absent?.record.inSync], ['uncertain', stores(2)], 'the third was not in sync')
   })

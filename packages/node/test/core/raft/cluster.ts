@@ -23,7 +23,7 @@ export function named(name: string): Command {
 export type Outcome = 'pending' | 'committed' | 'lost' | 'refused'
 export interface Asked {
   outcome: Outcome
-  /** Of a read: what anybody had committed when it was asked for. */
+  /** Of a read: what was committed anywhere when it was requested. */
   readonly committedBefore: number
   readonly at: number
 }

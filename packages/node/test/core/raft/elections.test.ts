@@ -75,7 +75,7 @@ describe('raft: terms, votes and elections', () => {
 
   test('a vote is granted only to a log that is not behind', () => {
     const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 3)] })
-    assert.deepEqual(lone.askVote(2, 4, entry(9, 2), { pre: true }), ['write term 4 vote nobody'])
+    assert.deepEqual(lone.askVote(2, 4, entry(9, 2), { pre: true }), ['write term 4 vote none'])
     assert.deepEqual(lone.write(), ['pre-vote 1>2 t4 refused'])
     assert.deepEqual(lone.askVote(2, 4, bootstrapEntry()), ['vote 1>2 t4 refused'])
     assert.deepEqual(lone.askVote(2, 4, entry(2, 3)), ['write term 4 vote 2'])
@@ -114,7 +114,7 @@ describe('raft: terms, votes and elections', () => {
     const behind = new Lone()
     behind.wait(ELECTION_MS)
     const message = { type: 'vote', from: store(2), to: store(1), term: 7, pre: true, granted: false } as const
-    assert.deepEqual(behind.receive(message), ['write term 7 vote nobody'])
+    assert.deepEqual(behind.receive(message), ['write term 7 vote none'])
   })
 
   test('15: a leader in a lower term than a voter steps down, and both elect a leader', () => {
@@ -183,7 +183,7 @@ describe('raft: terms, votes and elections', () => {
     const terms = cluster.view(heard ?? 0).term
     cluster.runFor(20_000)
     assert.equal(cluster.leader, heard)
-    assert.equal(cluster.view(heard ?? 0).term, terms, 'the deaf one deposes nobody')
+    assert.equal(cluster.view(heard ?? 0).term, terms, 'the voter that receives nothing deposes no leader')
   })
 
   test('25: a message for the earlier store at this address is dropped', () => {

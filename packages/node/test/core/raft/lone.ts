@@ -184,7 +184,7 @@ export class Lone {
   }
 }
 
-const number = (id: StoreId | undefined) => (id === undefined ? 'nobody' : Number(id.slice(-12)))
+const number = (id: StoreId | undefined) => (id === undefined ? 'none' : Number(id.slice(-12)))
 const places = (entries: readonly { index: number; term: number }[]) =>
   `[${entries.map(({ index, term }) => `${index}/${term}`).join(' ')}]`
 

@@ -83,7 +83,7 @@ describe('raft: members', () => {
   })
 
   test('19: two leaders of four stores never commit by majorities without a common member', () => {
-    // As it was found (raft-dev, "bug in single-server membership changes"): 1 adds 5 and reaches nobody; 2 removes 1.
+    // As it was found (raft-dev, "bug in single-server membership changes"): 1 adds 5 and reaches no store; 2 removes 1.
     const cluster = new RaftCluster({ voters: 4, others: 1 })
     const first = cluster.untilLeader()
     cluster.runFor(300)

@@ -93,7 +93,7 @@ describe('raft: read-index rounds', () => {
     const begun = cluster.now
     assert.equal(cluster.propose(first, 'late').outcome, 'refused')
     cluster.runUntil('handed over', () => cluster.leader === other)
-    assert.ok(cluster.now - begun < 500, 'nobody had to wait for an election timeout')
+    assert.ok(cluster.now - begun < 500, 'no voter waited for an election timeout')
     const late = cluster.read(first)
     assert.equal(late.outcome, 'refused')
   })

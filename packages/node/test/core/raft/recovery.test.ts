@@ -23,7 +23,7 @@ describe('raft: a voter that lost its log', () => {
     assert.deepEqual(lone.askVote(3, 5, entry(9, 4), { pre: true }), ['pre-vote 1>3 t5 refused'])
     assert.deepEqual(
       [...lone.askVote(2, 6, entry(9, 4)), ...lone.write()],
-      ['write term 6 vote nobody recovering', 'vote 1>2 t6 refused'],
+      ['write term 6 vote none recovering', 'vote 1>2 t6 refused'],
     )
     assert.deepEqual(lone.wait(5000), [])
   })
@@ -37,13 +37,13 @@ describe('raft: a voter that lost its log', () => {
   test('35: votes again only once the first entry of a later leader is durable', () => {
     const lone = lost()
     const old = lone.append(2, 6, { prevIndex: 0, prevTerm: 0, entries: [bootstrapEntry(), entry(2, 4)], commit: 2 })
-    assert.deepEqual(old, ['write term 6 vote nobody recovering from 1 [1/1 2/4]'])
+    assert.deepEqual(old, ['write term 6 vote none recovering from 1 [1/1 2/4]'])
     assert.deepEqual(lone.write(), ['commit 1/1', 'commit 2/4', 'appended 1>2 t6 2'])
     assert.equal(lone.view.recovering, true, 'it may have acknowledged more than the leader of term 4 committed')
     const begun = lone.append(2, 6, { prevIndex: 2, prevTerm: 4, entries: [entry(3, 6)], commit: 2 })
     assert.deepEqual(begun, ['write from 3 [3/6]'])
     assert.equal(lone.view.recovering, true, 'the entry is not durable here')
-    assert.deepEqual(lone.write(), ['write term 6 vote nobody', 'appended 1>2 t6 3'])
+    assert.deepEqual(lone.write(), ['write term 6 vote none', 'appended 1>2 t6 3'])
     assert.equal(lone.view.recovering, false)
     lone.now += 5000
     assert.deepEqual(
@@ -59,7 +59,7 @@ describe('raft: a voter that lost its log', () => {
     lone.append(2, 6, { prevIndex: 2, prevTerm: 4, entries: [entry(3, 6)], commit: 2 })
     lone.restart()
     assert.equal(lone.view.recovering, true)
-    assert.deepEqual(lone.askVote(3, 7, entry(3, 6)).slice(0, 1), ['write term 7 vote nobody recovering'])
+    assert.deepEqual(lone.askVote(3, 7, entry(3, 6)).slice(0, 1), ['write term 7 vote none recovering'])
     assert.deepEqual(lone.write(), ['vote 1>3 t7 refused'])
   })
 
@@ -75,7 +75,7 @@ describe('raft: a voter that lost its log', () => {
     cluster.loseLog(loser)
     cluster.heal()
     cluster.runFor(10_000)
-    assert.equal(cluster.leader, undefined, 'nobody who is here knows of the entry')
+    assert.equal(cluster.leader, undefined, 'no live voter has the entry')
     assert.equal(cluster.view(loser).recovering, true)
     cluster.start(leader)
     cluster.runUntil('all have it', () => cluster.nodes.every(({ state }) => state.names.includes('a')))

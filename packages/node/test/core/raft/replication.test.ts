@@ -27,7 +27,7 @@ describe('raft: replication and commitment', () => {
   test('3: a follower acknowledges entries only when they are durable', () => {
     const lone = new Lone()
     const entries = [entry(2, 2), entry(3, 2)]
-    assert.deepEqual(lone.append(2, 2, { entries }), ['write term 2 vote nobody from 2 [2/2 3/2]'])
+    assert.deepEqual(lone.append(2, 2, { entries }), ['write term 2 vote none from 2 [2/2 3/2]'])
     assert.deepEqual(lone.wait(200), [])
     assert.deepEqual(lone.write(), ['appended 1>2 t2 3'])
   })
@@ -45,7 +45,7 @@ describe('raft: replication and commitment', () => {
     const lone = new Lone()
     assert.deepEqual(lone.append(2, 2, { entries: [entry(2, 2)], commit: 2 }), [
       'commit 1/1',
-      'write term 2 vote nobody from 2 [2/2]',
+      'write term 2 vote none from 2 [2/2]',
     ])
     assert.deepEqual(lone.write(), ['commit 2/2', 'appended 1>2 t2 2'])
   })
@@ -74,7 +74,7 @@ describe('raft: replication and commitment', () => {
   test('7: a log is truncated only from the first entry that differs', () => {
     const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2), entry(3, 2), entry(4, 2)] })
     assert.deepEqual(lone.append(2, 3, { entries: [entry(2, 2), entry(3, 3)] }), [
-      'write term 3 vote nobody from 3 [3/3]',
+      'write term 3 vote none from 3 [3/3]',
     ])
     assert.deepEqual(lone.write(), ['appended 1>2 t3 3'])
     assert.equal(lone.view.lastIndex, 3)
@@ -108,7 +108,7 @@ describe('raft: replication and commitment', () => {
     assert.deepEqual(lone.append(2, 5, { prevIndex: 2, prevTerm: 2, entries: [entry(3, 5)] }), [
       'lost proposal 1',
       'leads no more',
-      'write term 5 vote nobody from 3 [3/5]',
+      'write term 5 vote none from 3 [3/5]',
     ])
     assert.deepEqual(
       lone.step((ctx) => assert.equal(lone.machine.propose(ctx, named('b')), undefined)),
@@ -150,7 +150,7 @@ describe('raft: replication and commitment', () => {
 
   test('a message with a gap between its entries is invalid', () => {
     const lone = new Lone()
-    assert.deepEqual(lone.append(2, 2, { entries: [entry(3, 2)] }), ['write term 2 vote nobody'])
+    assert.deepEqual(lone.append(2, 2, { entries: [entry(3, 2)] }), ['write term 2 vote none'])
     assert.equal(lone.view.lastIndex, 1)
   })
 

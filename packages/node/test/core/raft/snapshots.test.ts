@@ -75,7 +75,7 @@ describe('raft: snapshots and compaction', () => {
     const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2), { index: 3, term: 2, command: change }] })
     assert.equal(lone.view.members.voters.length, 1)
     const members = { voters: [voter(1), voter(2), voter(3), voter(4), voter(5)], learners: [voter(6)] }
-    assert.deepEqual(lone.snapshot(2, 4, 5, 4, members), ['write term 4 vote nobody snapshot 5/4 restart 6 []'])
+    assert.deepEqual(lone.snapshot(2, 4, 5, 4, members), ['write term 4 vote none snapshot 5/4 restart 6 []'])
     assert.deepEqual(lone.view.members, members)
     assert.deepEqual(lone.write(), ['restore 3 bytes', 'appended 1>2 t4 5'])
     lone.restart()
@@ -107,7 +107,7 @@ describe('raft: snapshots and compaction', () => {
   test('26: a log that has the entry of the snapshot keeps the entries after it', () => {
     const lone = new Lone({ entries: [bootstrapEntry(), entry(2, 2), entry(3, 2), entry(4, 2)] })
     const lines = lone.snapshot(2, 4, 3, 2)
-    assert.deepEqual(lines, ['commit 1/1', 'commit 2/2', 'commit 3/2', 'write term 4 vote nobody'])
+    assert.deepEqual(lines, ['commit 1/1', 'commit 2/2', 'commit 3/2', 'write term 4 vote none'])
     assert.equal(lone.view.lastIndex, 4)
   })
 
