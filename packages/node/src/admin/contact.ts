@@ -2,7 +2,7 @@ import type { NodeRecord, StoreId } from '@ashlar/proto'
 import { type Cause, nodeName, type Reach } from './health.ts'
 import type { NodeView } from './node-view.ts'
 import type { PeerResponses } from './peers.ts'
-import { counted } from './plurals.ts'
+import { counted, share } from './plurals.ts'
 import type { LocalResponse } from './schemas.ts'
 import { refusalOf } from './space.ts'
 
@@ -49,7 +49,7 @@ export function isCutOff({ voters, majority }: Pick<Contact, 'voters' | 'majorit
 function whyLost(view: NodeView, voters: readonly VoterContact[], majority: number): Cause {
   const there = responding(voters)
   const names = there.length === 0 ? '' : ` (${there.map(({ name }) => name).join(', ')})`
-  const answer = `${there.length} of ${counted(voters.length, 'voter')} ${there.length === 1 ? 'responds' : 'respond'}${names}`
+  const answer = `${share(there.length, voters.length, 'voter', 'responds', 'respond')}${names}`
   const of = (problem: string, waitsFor: string): Cause => {
     const sentence = `${problem}; ${describeAge(view)}`
     return { problem: sentence, waitsFor: [waitsFor], reason: sentence }

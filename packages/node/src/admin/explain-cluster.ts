@@ -1,6 +1,6 @@
 import type { Evidence } from './cluster-report.ts'
 import { contactOf } from './contact.ts'
-import { counted, unique } from './plurals.ts'
+import { counted, share, unique } from './plurals.ts'
 import { volumesFrom } from './reports.ts'
 import type { ClusterResponse, ExplanationResponse } from './schemas.ts'
 
@@ -24,13 +24,13 @@ export function explainCluster({ view, locals, extents }: Evidence, cluster: Clu
 
 function becauseOf(cluster: ClusterResponse): string[] {
   const { voters, votersResponding, majority, nodes, nodesUp, mapIsCurrent, extents } = cluster
-  const voting = `${votersResponding.length} of ${counted(voters.length, 'voter')} respond, and control needs ${majority}`
+  const voting = `${share(votersResponding.length, voters.length, 'voter', 'responds', 'respond')}, and control needs ${majority}`
   if (!mapIsCurrent) return voters.length === 0 ? [] : [voting]
   const { healthy, recovering, degraded, unavailable, unknown } = extents
   const total = healthy + recovering + degraded + unavailable + unknown
   return [
-    `${nodesUp} of ${counted(nodes, 'node')} ${nodesUp === 1 ? 'is' : 'are'} up`,
+    share(nodesUp, nodes, 'node', 'is up', 'are up'),
     voting,
-    `${healthy} of ${counted(total, 'extent')} in ${counted(cluster.volumes, 'volume')} ${healthy === 1 ? 'is' : 'are'} healthy`,
+    `${share(healthy, total, 'extent', 'is healthy', 'are healthy')}, in ${counted(cluster.volumes, 'volume')}`,
   ]
 }

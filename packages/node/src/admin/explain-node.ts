@@ -18,13 +18,15 @@ export async function explainNode(view: NodeView, name: string, fetchPeer: Fetch
     `its store ${node.store} was opened ${times(node.startCounter)} and is ${node.trust}${why}`,
   ]
   const problems: string[] = []
+  const waits = /^waits for (.*)/.exec(node.reason)?.[1]
   const { space } = node
   const isShort = space !== null && isAtLeast(space.level, 'tight')
   if (space !== null) (isShort ? problems : because).push(`it ${describeSpace(space)}`)
   if (node.declaredLost)
     problems.push('it was declared permanently lost, and stays in the map while an extent has no other full copy')
   else if (node.state === 'down') problems.push('its lease ran out: control received no renewal from it')
-  else if (node.reason !== '') problems.push(node.reason)
+  else if (waits === undefined && node.reason !== '') problems.push(node.reason)
+  else if (waits !== undefined) problems.push('it is not ready')
   problems.push(...(node.whyDown?.because ?? []))
   problems.push(...controlRecovery(locals, store), ...controlDisk(locals, store))
   if (locals.get(store)?.answered === true) {
@@ -35,9 +37,7 @@ export async function explainNode(view: NodeView, name: string, fetchPeer: Fetch
   for (const volume of node.volumes) {
     if (volume.inSync === volume.replicas) continue
     const behind = volume.behindBlocks === null ? '' : `, ${counted(volume.behindBlocks, 'block')} behind`
-    problems.push(
-      `volume ${volume.name}: ${volume.inSync} of its ${counted(volume.replicas, 'replica')} here in sync${behind}`,
-    )
+    problems.push(`replicas of volume ${volume.name} in sync here: ${volume.inSync} of ${volume.replicas}${behind}`)
   }
   const isDown = node.state === 'down'
   return {
@@ -46,7 +46,7 @@ export async function explainNode(view: NodeView, name: string, fetchPeer: Fetch
     state: node.state,
     problems,
     because,
-    waitsFor: [],
+    waitsFor: waits === undefined ? [] : [waits],
     // One that is silent while its lease holds is treated like one that is down, but not declared lost.
     todo:
       node.whyDown !== null

@@ -2,7 +2,7 @@ import type { ExtentRecord, StoreId } from '@ashlar/proto'
 import type { NodeView } from './node-view.ts'
 import { type FetchPeer, requestLocal } from './peers.ts'
 import { counted, unique } from './plurals.ts'
-import { volumeReport } from './reports.ts'
+import { type VolumeReport, volumeReport } from './reports.ts'
 import type { ExplanationResponse, VolumeResponse } from './schemas.ts'
 import { howToFreeSpace, lowOnSpace } from './space.ts'
 import { mendDownNodes } from './why-down.ts'
@@ -13,14 +13,12 @@ export async function explainVolume(view: NodeView, name: string, fetchPeer: Fet
   const { recovering, degraded, unavailable } = volume.extents
   const extents = extentsOf(view, name)
   const whole = extents.filter(({ assigned, inSync }) => assigned.every((store) => inSync.includes(store))).length
-  const because = [
-    `${whole} of its ${counted(extents.length, 'extent')} ${whole === 1 ? 'has' : 'have'} all ${counted(volume.replicas, 'replica')} in sync`,
-  ]
+  const because = [`extents with all ${counted(volume.replicas, 'replica')} in sync: ${whole} of ${extents.length}`]
   if (recovering > 0)
     because.push(
       `${extentsThat(recovering, 'is', 'are')} recovering, with ${counted(volume.behindBlocks, 'block')} left to copy`,
     )
-  if (degraded > 0) because.push(`${extentsThat(degraded, 'lacks', 'lack')} a replica, and none is being copied`)
+  if (degraded > 0) because.push(`${extentsThat(degraded, 'is', 'are')} degraded`)
   if (unavailable > 0) because.push(`${extentsThat(unavailable, 'cannot', 'cannot')} be read or written`)
   const holders = volume.holders.map(({ client, mode }) => `${client} (${mode})`)
   because.push(holders.length === 0 ? 'no client has it open for writing' : `open by ${holders.join(', ')}`)
@@ -34,7 +32,7 @@ export async function explainVolume(view: NodeView, name: string, fetchPeer: Fet
     todo: [
       ...(volume.state === 'healthy'
         ? []
-        : [`ashlar extent ls ${name}`, ...mendDownNodes(view, locals), ...acknowledge(volume)]),
+        : [`ashlar extent ls ${name}`, ...mendDownNodes(view, locals), ...blocked(volume), ...acknowledge(volume)]),
       ...howToFreeSpace(view, locals, storesOf(view, name)),
     ],
   }
@@ -51,6 +49,13 @@ function storesOf(view: NodeView, name: string): StoreId[] {
 
 function extentsThat(number: number, one: string, several: string): string {
   return number === 1 ? `1 extent ${one}` : `${number} extents ${several}`
+}
+
+/** One of them: the others most often wait for the same. */
+function blocked({ name, firstUnavailable }: VolumeReport): string[] {
+  if (firstUnavailable === undefined) return []
+  const extent = `${name}/${firstUnavailable}`
+  return [`see what can be done for extent ${extent}: ashlar explain extent ${extent}`]
 }
 
 function acknowledge({ name, forced }: VolumeResponse): string[] {

@@ -235,6 +235,8 @@ export interface VolumeHealth {
   readonly reasons: readonly string[]
   /** The same, in their parts. */
   readonly causes: readonly Cause[]
+  /** Number of the first extent that cannot be read or written. */
+  readonly firstUnavailable: number | undefined
   /** Fewest replicas in sync of any extent. */
   readonly fewestInSync: number
 }
@@ -247,10 +249,12 @@ export function volumeHealth(
 ): VolumeHealth {
   const extents = { healthy: 0, recovering: 0, degraded: 0, unavailable: 0, unknown: 0 }
   const causes = new Map<string, Cause>()
+  let firstUnavailable: number | undefined
   let fewestInSync = Number.POSITIVE_INFINITY
   for (const extent of map.extentsOf(volume.id)) {
     const { state, ...why } = extentHealth(map, volume, extent, progressOf, reach)
     extents[state]++
+    if (state === 'unavailable') firstUnavailable ??= extentIndexOf(extent.id)
     if (why.reason !== '') causes.set(why.reason, why)
     fewestInSync = Math.min(fewestInSync, extent.inSync.length)
   }
@@ -261,7 +265,7 @@ export function volumeHealth(
   const none = reach.lost === undefined ? 'unavailable' : 'unknown'
   const state = present.length === 0 ? none : worst([...present, loss === undefined ? 'healthy' : 'degraded'])
   return {
-    ...{ state, extents, reasons: [...causes.keys()], causes: [...causes.values()] },
+    ...{ state, extents, reasons: [...causes.keys()], causes: [...causes.values()], firstUnavailable },
     fewestInSync: Number.isFinite(fewestInSync) ? fewestInSync : 0,
   }
 }

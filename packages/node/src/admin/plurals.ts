@@ -4,6 +4,11 @@ export function counted(number: number, one: string, several = `${one}s`): strin
   return `${number} ${number === 1 ? one : several}`
 }
 
+/** Such as `1 of 3 voters responds`. */
+export function share(part: number, all: number, noun: string, one: string, several: string): string {
+  return `${part} of ${counted(all, noun)} ${part === 1 ? one : several}`
+}
+
 export function times(number: number): string {
   return number === 1 ? 'once' : `${number} times`
 }

@@ -153,7 +153,10 @@ export function volumesFrom(
 }
 
 /** A response with the parts of its reasons, which `explain` shows apart and the API leaves out. */
-export type VolumeReport = VolumeResponse & { readonly causes: readonly Cause[] }
+export type VolumeReport = VolumeResponse & {
+  readonly causes: readonly Cause[]
+  readonly firstUnavailable: number | undefined
+}
 export type ExtentReport = ExtentResponse & Cause
 
 /** Throws NOT_FOUND. */
@@ -167,7 +170,7 @@ export async function volumeReport(view: NodeView, name: string, fetchPeer: Fetc
 }
 
 function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: ProgressOf, reach: Reach): VolumeReport {
-  const { state, extents, reasons, causes } = volumeHealth(view.map, volume, progressOf, reach)
+  const { state, extents, reasons, causes, firstUnavailable } = volumeHealth(view.map, volume, progressOf, reach)
   const { name, sizeBytes, blockSizeBytes, extentSizeBytes, replicas, minInSync, generation } = volume
   const behind = view.map
     .extentsOf(volume.id)
@@ -178,6 +181,7 @@ function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: Progre
     holders: volume.holders.map(({ session, client, mode }) => ({ session, client, mode })),
     reasons: [...reasons],
     causes,
+    firstUnavailable,
     forced: forcedOf(view.map, volume).map(({ extent, store, epoch, acknowledged, merged = false }) => ({
       ...{ extent: extentIndexOf(extent), node: nodeName(view.map, store), epoch, acknowledged, reconciled: merged },
     })),

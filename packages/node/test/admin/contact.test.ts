@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MapCopy } from '@ashlar/proto'
 import { extentRecord, type FakeView, nodeRecord, primaryStatus, storeOf, volumeRecord } from './fake-view.ts'
-import { demo, FIRST, serve } from './served.ts'
+import { demo, FIRST, quietPeers, serve } from './served.ts'
 
 const NOW = ['healthy', 'recovering', 'degraded']
 
@@ -179,6 +179,37 @@ describe('what to do for a cluster', () => {
     const { todo: wait, state } = await commands(t, copying)
     assert.equal(state, 'recovering')
     assert.match(wait.join(), /: ashlar cluster wait --for healthy --timeout 10m$/)
+  })
+
+  it('is to look at nodes that respond to nothing, are declared lost, suspect, or restore their log', async (t) => {
+    const view = demo({
+      nodes: [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'down' }), nodeRecord(4, { trust: 'suspect' })],
+    })
+    view.map.featureLevel = 99
+    view.map.gone = new Set([storeOf(3)])
+    const call = await serve(t, view, async (api, path) => {
+      if (api.endsWith('7482')) throw new Error('connection refused')
+      return await quietPeers(api, path)
+    })
+    const { todo } = (await call('/v1/cluster')).body
+    assert.ok(todo.includes('see why n2 does not respond: ashlar explain node n2'), todo.join())
+    assert.ok(
+      todo.includes('see which extents still need n3, which is declared lost: ashlar explain node n3'),
+      todo.join(),
+    )
+    assert.ok(todo.includes('see what n4 waits for: ashlar explain node n4'), todo.join())
+  })
+
+  it('leads to the extent that cannot be served', async (t) => {
+    const dead = { extents: [extentRecord(1, 0), extentRecord(1, 1, { inSync: [storeOf(1)] })] }
+    const call = await serve(t, demo(dead))
+    const { todo } = (await call('/v1/cluster')).body
+    assert.ok(todo.includes('see what volume demo waits for: ashlar explain volume demo'), todo.join())
+    const volume = (await call('/v1/explain/volume/demo')).body
+    assert.ok(
+      volume.todo.includes('see what can be done for extent demo/1: ashlar explain extent demo/1'),
+      volume.todo.join(),
+    )
   })
 
   it('is to upgrade the older of two builds', async (t) => {

@@ -22,6 +22,7 @@ describe('a volume', () => {
       extents: { healthy: 1, recovering: 0, degraded: 0, unavailable: 0, unknown: 0 },
       reasons: [],
       causes: [],
+      firstUnavailable: undefined,
       fewestInSync: 3,
     })
   })
