@@ -143,6 +143,9 @@ describe('ashlar dev', () => {
       assert.equal(local.leaseHeld, true)
     }
     assert.equal((await cli('dev', 'start', 'n1', '--data-dir', dataDir)).code, 4)
+    // No node is named: they are found in the directory.
+    const found = await run(process.execPath, [ASHLAR, 'cluster', 'info', '-o', 'json', '--data-dir', dataDir])
+    assert.equal(JSON.parse(found.stdout).cluster, info.cluster, found.stderr)
     await ok('cluster', 'wait', '--timeout', '60s')
     assert.equal((await cli('dev', 'stop', 'n9', '--data-dir', dataDir)).code, 3)
     assert.equal((await cli('dev', 'stop', 'n1', '--data-dir', directory)).code, 3)
@@ -159,6 +162,10 @@ describe('ashlar dev', () => {
 
   it('start of a node that ends fails with the reason from its log, and the path of the log', async () => {
     await ok('dev', 'stop', 'n3', '--data-dir', dataDir)
+    const waited = await cli('cluster', 'wait', '--grace', '2s')
+    assert.equal(waited.code, 5, waited.stderr)
+    assert.ok(waited.stderr.includes(`: ashlar dev start n3 --data-dir ${dataDir}\n`), waited.stderr)
+    assert.match(waited.stderr, /\nashlar: the cluster does not become healthy without an operator: n3 is down: .*\n$/)
     await rename(join(dataDir, 'n3'), join(dataDir, 'n3.moved'))
     await mkdir(join(dataDir, 'n3'))
     await writeFile(join(dataDir, 'n3/foreign'), '')
@@ -249,6 +256,10 @@ describe('ashlar dev', () => {
     dev.child.kill('SIGINT')
     assert.equal(await dev.ended, 0, dev.error())
     await allGone([...pidsOf(info), ...pids])
+    const { code, stderr } = await cli('cluster', 'info', '--data-dir', dataDir)
+    assert.equal(code, 5)
+    assert.match(stderr, /^ashlar: no node responds: n1 at http:\S+ \(no process listens there\), n2 at /)
+    assert.ok(stderr.endsWith(`(start the cluster again with: ashlar dev --data-dir ${dataDir})\n`), stderr)
   })
 
   it('brings the same data back the second time, at the same addresses', async () => {

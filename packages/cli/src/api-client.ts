@@ -18,13 +18,13 @@ import type {
   VersionsResponse,
   VolumeResponse,
 } from '@ashlar/node/config'
-import { AshlarError, ERRORS, type ErrorCode } from '@ashlar/proto'
-
-/** Where a cluster of `ashlar dev` has its API: the first that responds is used. */
-export const DEFAULT_SERVERS = ['http://127.0.0.1:7480', 'http://127.0.0.1:7481', 'http://127.0.0.1:7482']
+import { AshlarError, ERRORS, type ErrorCode, isDialable } from '@ashlar/proto'
+import { type Failure, type Server, Servers } from './servers.ts'
 
 /** Longer than a node waits for control, so that the error of the node arrives first. */
 const REQUEST_TIMEOUT_MS = 45_000
+/** A node that is silent for this long is passed over where another one can be read from. No report takes as long. */
+const SILENT_MS = 5000
 
 interface Request {
   readonly method?: 'GET' | 'POST' | 'DELETE'
@@ -34,11 +34,12 @@ interface Request {
 
 /** The API of a cluster, through the first of some nodes that responds. Every call rejects with AshlarError. */
 export class ApiClient {
-  readonly servers: readonly string[]
+  private readonly servers: Servers
 
-  /** `servers`: base addresses such as `http://127.0.0.1:7480`. */
-  constructor(servers: readonly string[]) {
-    this.servers = servers
+  /** `servers`: base addresses such as `http://127.0.0.1:7480`, or where to find them. */
+  constructor(servers: Servers | readonly (string | Server)[]) {
+    const listed = (server: string | Server): Server => (typeof server === 'string' ? { url: server } : server)
+    this.servers = servers instanceof Servers ? servers : Servers.of(servers.map(listed))
   }
 
   cluster(timeoutMs?: number): Promise<ClusterResponse> {
@@ -57,8 +58,12 @@ export class ApiClient {
     return this.call('/v1/control/leader', { method: 'POST', body: { node } })
   }
 
-  nodes(): Promise<NodeResponse[]> {
-    return this.call('/v1/nodes')
+  /** The nodes of the cluster; later calls use those that are up where no server responds that is known already. */
+  async nodes(): Promise<NodeResponse[]> {
+    const nodes = await this.call<NodeResponse[]>('/v1/nodes')
+    const usable = nodes.filter(({ state, api }) => state !== 'down' && isDialable(api ?? ''))
+    await this.servers.remember(usable.map(({ id, api }) => ({ node: id, url: `http://${api}` })))
+    return nodes
   }
 
   node(id: string): Promise<NodeDetailsResponse> {
@@ -141,14 +146,25 @@ export class ApiClient {
     return this.call(`/v1/local/extents/${extent}/versions?firstBlock=${firstBlock}`)
   }
 
+  /** Later calls use a node that is ready now, where there is one, also one that only another node names. */
+  async reconsider(): Promise<void> {
+    await this.nodes().catch(() => undefined)
+    await this.servers.reconsider()
+  }
+
   private async call<T>(path: string, request: Request = {}): Promise<T> {
-    for (const server of this.servers) {
-      const response = await send(server, path, request)
-      if (response !== undefined) return await read<T>(server, response)
+    const servers = await this.servers.inOrder()
+    const failures: Failure[] = []
+    for (const [at, server] of servers.entries()) {
+      const response = await send(server.url, path, request, at < servers.length - 1)
+      if (typeof response === 'string') failures.push({ server, because: response })
+      else {
+        if (at > 0) await this.servers.prefer(server)
+        return await read<T>(server.url, response)
+      }
     }
-    throw new AshlarError('NO_CONTROL', `no node responds at ${this.servers.join(', ')}`, {
-      hint: 'start a cluster with "ashlar dev", or set --server or ASHLAR_SERVER to the API of a node',
-    })
+    const { message, hint } = await this.servers.describe(failures)
+    throw new AshlarError('NO_CONTROL', message, { hint })
   }
 }
 
@@ -158,21 +174,32 @@ function forcePath(volume: string, extent: number): string {
   return `/v1/volumes/${encodeURIComponent(volume)}/extents/${extent}/force-primary`
 }
 
-/** Undefined when no process listens there: then nothing was done, and the next server may be tried. */
-async function send(server: string, path: string, request: Request): Promise<Response | undefined> {
+/**
+ * The response, or why there is none where nothing was done, so that the next server may be tried. `hasNext`: a read also passes
+ * over a server that is silent, or breaks the connection off.
+ */
+async function send(server: string, path: string, request: Request, hasNext: boolean): Promise<Response | string> {
   const { method = 'GET', body, timeoutMs = REQUEST_TIMEOUT_MS } = request
+  const mayPass = hasNext && method === 'GET'
+  const waitMs = mayPass ? Math.min(timeoutMs, SILENT_MS) : timeoutMs
   try {
     return await fetch(new URL(path, server), {
       method,
       // AbortSignal takes whole milliseconds only, and the rest of a deadline is a fraction.
-      signal: AbortSignal.timeout(Math.ceil(timeoutMs)),
+      signal: AbortSignal.timeout(Math.ceil(waitMs)),
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
     })
   } catch (error) {
+    const refused = refusalOf(error)
+    if (refused !== undefined) return refused
     if (error instanceof DOMException && error.name === 'TimeoutError') {
-      throw new AshlarError('TIMEOUT', `${server} did not respond within ${timeoutMs / 1000} s`, { cause: error })
+      if (mayPass) return `it did not respond within ${waitMs / 1000} s`
+      throw new AshlarError('TIMEOUT', `${server} did not respond within ${timeoutMs / 1000} s`, {
+        hint: 'its process may be stopped or hang: name another node with --server',
+        cause: error,
+      })
     }
-    if (isRefused(error)) return undefined
+    if (mayPass) return `the connection failed: ${causeOf(error)}`
     throw new AshlarError('NO_CONTROL', `the connection to ${server} failed: ${causeOf(error)}`, {
       hint: 'check whether the node runs, and whether it executed the request',
       cause: error,
@@ -208,11 +235,17 @@ function parseJson(text: string): unknown {
 }
 
 /** Failures after which no node can have received the request. */
-const REFUSED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
+const REFUSED: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'no process listens there',
+  ENOTFOUND: 'the name of its host is unknown',
+  EHOSTUNREACH: 'its host is not reachable',
+  ENETUNREACH: 'its network is not reachable',
+  UND_ERR_CONNECT_TIMEOUT: 'its host does not respond',
+}
 
-function isRefused(error: unknown): boolean {
+function refusalOf(error: unknown): string | undefined {
   const cause = error instanceof Error ? (error.cause as { code?: string } | undefined) : undefined
-  return REFUSED.has(cause?.code ?? '')
+  return REFUSED[cause?.code ?? '']
 }
 
 function causeOf(error: unknown): string {

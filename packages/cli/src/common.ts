@@ -1,9 +1,11 @@
 import { type OptionSpec, type OptionTable, parseList } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { type Command, Option } from 'commander'
-import { ApiClient, DEFAULT_SERVERS } from './api-client.ts'
+import { ApiClient } from './api-client.ts'
+import { serversOf } from './dev/servers.ts'
 import type { Io } from './io.ts'
 import { type Format, parseFormat } from './output.ts'
+import { Servers } from './servers.ts'
 
 /** What a command is given beside its own arguments. */
 export interface Session {
@@ -15,17 +17,23 @@ export interface Session {
 /** Options that every command takes, after its name or before it. */
 export function addCommonOptions(command: Command): Command {
   return command
-    .option('--server <url>', 'API of a node, or of several with commas: the first that responds is used')
+    .option('--server <url>', 'API of a node, or of several with commas: one that is ready is preferred')
     .option('-o, --output <format>', 'table, wide, json, yaml or name')
+}
+
+/** Options of a command that uses the API of a cluster. */
+export function addClusterOptions(command: Command): Command {
+  return addCommonOptions(command).option('--data-dir <DIR>', 'data directory of ashlar dev, which names its nodes')
 }
 
 /** The common options of a command, completed by the environment and the defaults. */
 export function sessionOf(io: Io, command: Command): Session {
   const options = mergedOptions(command)
-  const servers = parseList(String(options['server'] ?? io.environment['ASHLAR_SERVER'] ?? ''))
+  const servers = parseList(String(options['server'] ?? io.environment['ASHLAR_SERVER'] ?? '')).map(parseServer)
+  const dataDir = options['dataDir'] === undefined ? undefined : String(options['dataDir'])
   return {
     io,
-    api: new ApiClient((servers.length === 0 ? DEFAULT_SERVERS : servers).map(parseServer)),
+    api: new ApiClient(new Servers(serversOf(servers, dataDir))),
     format: parseFormat(String(options['output'] ?? 'table')),
   }
 }

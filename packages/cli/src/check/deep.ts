@@ -90,7 +90,7 @@ class DeepCheck {
 
   constructor(api: ApiClient, nodes: readonly NodeResponse[]) {
     this.api = api
-    this.nodes = new Map(nodes.map(({ id, api }) => [id, new ApiClient([`http://${api}`])]))
+    this.nodes = new Map(nodes.map(({ id, api }) => [id, new ApiClient([{ node: id, url: `http://${api}` }])]))
   }
 
   async compareExtent(volume: string, extent: ExtentResponse): Promise<void> {

@@ -1,7 +1,7 @@
 import { AshlarError, counted, ERRORS } from '@ashlar/proto'
 import { Command } from 'commander'
 import { type DeepReport, deepCheck } from '../check/deep.ts'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
 
@@ -20,7 +20,7 @@ export function clusterCheck({ io, exit }: Verb): Command {
     .description(`check the health of the cluster; exits ${UNHEALTHY} unless it is healthy and no problem was found`)
     .option('--deep', 'read and verify every block of every in-sync replica, and compare the replicas')
     .option('--volume <name>', 'compare the replicas of this volume only')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, [
     'ashlar cluster check',
     'ashlar cluster check --deep',

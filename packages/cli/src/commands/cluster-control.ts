@@ -1,6 +1,6 @@
 import type { ChangeMembersRequest, ControlMembersResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import type { Io } from '../io.ts'
 import { type Column, type Format, formatTable, printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
@@ -32,7 +32,7 @@ const CHANGES: Readonly<Record<ChangeMembersRequest['change'], { readonly does: 
 /** `cluster membership add|promote|remove`: members of control's log, one change at a time. */
 export function clusterMembership(verb: Verb): Command {
   const command = new Command('membership').description("members of control's log: add, promote or remove a node")
-  addCommonOptions(command)
+  addClusterOptions(command)
   for (const [change, about] of Object.entries(CHANGES))
     command.addCommand(memberChange(verb, change as ChangeMembersRequest['change'], about))
   return command
@@ -44,7 +44,7 @@ function memberChange(
   { does, example }: { readonly does: string; readonly example: string },
 ): Command {
   const command = new Command(change).description(does).argument('<node>', 'name of the node, or id of its store')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, [`ashlar cluster membership ${example}`])
   return command.action(async (node: string) => {
     const { api, format } = sessionOf(io, command)
@@ -55,13 +55,13 @@ function memberChange(
 /** `cluster leader show|transfer`. */
 export function clusterLeader(verb: Verb): Command {
   const command = new Command('leader').description('the leader of control')
-  addCommonOptions(command)
+  addClusterOptions(command)
   return command.addCommand(leaderShow(verb)).addCommand(leaderTransfer(verb))
 }
 
 function leaderShow({ io }: Verb): Command {
   const command = new Command('show').description("members of control's log and their leader")
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, ['ashlar cluster leader show', 'ashlar cluster leader show -o json'])
   return command.action(async () => {
     const { api, format } = sessionOf(io, command)
@@ -73,7 +73,7 @@ function leaderTransfer({ io }: Verb): Command {
   const command = new Command('transfer')
     .description('transfer leadership of control to another voter')
     .argument('<node>', 'name of the node, or id of its store')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, ['ashlar cluster leader transfer n2'])
   return command.action(async (node: string) => {
     const { api, format } = sessionOf(io, command)

@@ -1,12 +1,12 @@
 import type { ClusterResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
 
 export function clusterInfo({ io }: Verb): Command {
   const command = new Command('info').description('health of the cluster on one screen')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, [
     'ashlar cluster info',
     'ashlar cluster info -o json',

@@ -1,7 +1,7 @@
 import type { ExplanationResponse } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { Argument, Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
 
@@ -10,7 +10,7 @@ export function explain({ io }: Verb): Command {
     .description('why something is in its state, what is wrong, what it waits for, and what to do')
     .addArgument(new Argument('<kind>', 'kind of thing').choices(['cluster', 'volume', 'extent', 'node']))
     .argument('[name]', 'its name; VOLUME/NUMBER for an extent; none for the cluster')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, [
     'ashlar explain cluster',
     'ashlar explain volume demo',

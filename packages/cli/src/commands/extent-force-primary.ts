@@ -1,7 +1,7 @@
 import type { ForceReport } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
 
@@ -16,7 +16,7 @@ export function extentForcePrimary({ io }: Verb): Command {
     .argument('<extent>', 'VOLUME/NUMBER, such as demo/0')
     .requiredOption('--node <node>', 'node, or id of its store, whose replica becomes primary')
     .option('--accept-data-loss', 'do it; without this it only reports what may be lost')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, [
     'ashlar extent force-primary demo/0 --node n3',
     'ashlar extent force-primary demo/0 --node n3 --accept-data-loss',

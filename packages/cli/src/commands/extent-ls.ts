@@ -1,6 +1,6 @@
 import type { ExtentResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { type Column, printList } from '../output.ts'
 import type { Verb } from '../verb.ts'
 
@@ -18,7 +18,7 @@ export function extentLs({ io }: Verb): Command {
   const command = new Command('ls')
     .description('extents of a volume with primary, epoch, and the standing of each replica')
     .argument('<volume>', 'name of the volume')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, ['ashlar extent ls demo', 'ashlar extent ls demo -o wide', 'ashlar extent ls demo -o json'])
   return command.action(async (volume: string) => {
     const { api, format } = sessionOf(io, command)

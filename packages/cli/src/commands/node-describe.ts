@@ -1,6 +1,6 @@
 import type { NodeDetailsResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { aboutBytes, formatFields, formatTable, printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
 
@@ -8,7 +8,7 @@ export function nodeDescribe({ io }: Verb): Command {
   const command = new Command('describe')
     .description('one node: what it reports of itself, and what it holds of each volume')
     .argument('<id>', 'name of the node, or id of its store')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, ['ashlar node describe n1', 'ashlar node describe n1 -o yaml'])
   return command.action(async (id: string) => {
     const { api, format } = sessionOf(io, command)

@@ -1,7 +1,7 @@
 import type { LoseReport } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
 
@@ -10,7 +10,7 @@ export function nodeLost({ io }: Verb): Command {
     .description('declare a node permanently lost: its replicas are assigned to other nodes')
     .argument('<id>', 'name of the node, or id of its store')
     .option('-y, --yes', 'do it; without this it only reports what it costs')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, ['ashlar node lost n3', 'ashlar node lost n3 --yes'])
   return command.action(async (id: string, { yes }: { yes?: true }) => {
     const { api, format } = sessionOf(io, command)

@@ -1,6 +1,6 @@
 import type { NodeResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { aboutBytes, type Column, printList } from '../output.ts'
 import type { Verb } from '../verb.ts'
 
@@ -21,7 +21,7 @@ const COLUMNS: readonly Column<NodeResponse>[] = [
 
 export function nodeLs({ io }: Verb): Command {
   const command = new Command('ls').description('nodes, their state, and what each holds')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, ['ashlar node ls', 'ashlar node ls -o wide', 'ashlar node ls -o json'])
   return command.action(async () => {
     const { api, format } = sessionOf(io, command)

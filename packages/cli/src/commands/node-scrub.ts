@@ -2,7 +2,7 @@ import { formatBytes, type ScrubResponse } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
 import { ApiClient } from '../api-client.ts'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
 
@@ -19,7 +19,7 @@ export function nodeScrub({ io }: Verb): Command {
     .option('--start', 'begin a pass now')
     .option('--pause', 'stop reading until --resume, also across restarts')
     .option('--resume', 'resume after --pause')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, ['ashlar node scrub n1', 'ashlar node scrub n1 --start', 'ashlar node scrub n1 --pause'])
   return command.action(async (id: string, flags: ScrubFlags) => {
     const { api, format } = sessionOf(io, command)
@@ -28,7 +28,7 @@ export function nodeScrub({ io }: Verb): Command {
     const [request] = given
     const node = await api.node(id)
     // A scrub belongs to its node: no other node knows its state.
-    const its = new ApiClient([`http://${node.api}`])
+    const its = new ApiClient([{ node: node.id, url: `http://${node.api}` }])
     const scrub = await (request === undefined ? its.scrub() : its.commandScrub({ do: request }))
     printOne(io, format, scrub, { name: scrub.state, describe: () => describeScrub(node.id, scrub) })
   })

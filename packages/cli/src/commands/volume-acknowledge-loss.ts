@@ -1,12 +1,12 @@
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import type { Verb } from '../verb.ts'
 
 export function volumeAcknowledgeLoss({ io }: Verb): Command {
   const command = new Command('acknowledge-loss')
     .description('end the warning on a volume whose extents had primaries forced; lost writes stay lost')
     .argument('<name>', 'name of the volume')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, ['ashlar volume acknowledge-loss demo'])
   return command.action(async (name: string) => {
     const { api } = sessionOf(io, command)

@@ -1,7 +1,7 @@
 import { asCount, type CreateVolumeRequest, parseBytes } from '@ashlar/node/config'
 import { LIMITS } from '@ashlar/proto'
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { parsed } from '../flags.ts'
 import { printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
@@ -27,7 +27,7 @@ export function volumeCreate({ io }: Verb): Command {
     .option('--block-size <size>', 'smallest unit that is stored, 4Ki to 1Mi (default: 4Ki)')
     .option('--extent-size <size>', 'unit of placement and recovery, 16Mi to 4Gi (default: 256Mi)')
     .option('--min-in-sync <count>', 'replicas that must be in sync for writes (default: half, rounded up)')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, [
     'ashlar volume create disk --size 10Gi',
     'ashlar volume create scratch --size 1Gi --replicas 2 --block-size 64Ki',

@@ -1,12 +1,12 @@
 import { formatBytes, type VolumeResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
 
 export function volumeDescribe({ io }: Verb): Command {
   const command = new Command('describe').description('one volume').argument('<name>', 'name of the volume')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, ['ashlar volume describe demo', 'ashlar volume describe demo -o json'])
   return command.action(async (name: string) => {
     const { api, format } = sessionOf(io, command)

@@ -1,7 +1,7 @@
 import type { DetachReport } from '@ashlar/node/config'
 import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
 
@@ -18,7 +18,7 @@ export function volumeDetach({ io }: Verb): Command {
     .option('--session <id...>', 'session to end, as listed by "ashlar volume describe"')
     .option('--all', 'every session that holds the volume now')
     .option('-y, --yes', 'do it; without this it only reports what it would fence')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, [
     'ashlar volume detach demo --all',
     'ashlar volume detach demo --session 4711 --yes',

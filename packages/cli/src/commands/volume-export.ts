@@ -2,7 +2,7 @@ import { open, rename, rm, stat } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { type ExportSource, exportInOrder, exportWithHoles } from '../images/export.ts'
 import { Progress } from '../images/progress.ts'
 import type { Verb } from '../verb.ts'
@@ -14,7 +14,7 @@ export function volumeExport({ io }: Verb): Command {
     .argument('<name>', 'name of the volume')
     .argument('<file>', 'the image to write; - for standard output')
     .option('--peers <a,b,c>', 'peer addresses of nodes; by default, the API supplies them')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, ['ashlar volume export demo disk.img', 'ashlar volume export demo - | xz > disk.raw.xz'])
   return command.action(async (name: string, file: string, options: { peers?: string }) => {
     const { connectCluster } = await import('../cluster-client.ts')

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { AshlarError } from '@ashlar/proto'
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { chunksOf, importImage } from '../images/import.ts'
 import { Progress } from '../images/progress.ts'
 import type { Verb } from '../verb.ts'
@@ -24,7 +24,7 @@ export function volumeImport({ io }: Verb): Command {
     .argument('<name>', 'name of a volume that exists and is at least as large')
     .option('--force', 'take the volume over from the client that has it open, which is fenced')
     .option('--peers <a,b,c>', 'peer addresses of nodes; by default, the API supplies them')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, ['ashlar volume import disk.img demo', 'xz -dc debian.raw.xz | ashlar volume import - demo'])
   return command.action(async (file: string, name: string, options: Options) => {
     const session = sessionOf(io, command)

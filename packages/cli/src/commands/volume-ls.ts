@@ -1,6 +1,6 @@
 import { formatBytes, type VolumeResponse } from '@ashlar/node/config'
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import type { Io } from '../io.ts'
 import { type Column, printList } from '../output.ts'
 import type { Verb } from '../verb.ts'
@@ -20,7 +20,7 @@ const COLUMNS: readonly Column<VolumeResponse>[] = [
 
 export function volumeLs({ io }: Verb): Command {
   const command = new Command('ls').description('volumes and their state')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, ['ashlar volume ls', 'ashlar volume ls -o wide', 'ashlar volume ls -o name'])
   return command.action(async () => {
     const { api, format } = sessionOf(io, command)

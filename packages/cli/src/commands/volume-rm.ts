@@ -1,12 +1,12 @@
 import { Command } from 'commander'
-import { addCommonOptions, examples, sessionOf } from '../common.ts'
+import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import type { Verb } from '../verb.ts'
 
 export function volumeRm({ io }: Verb): Command {
   const command = new Command('rm')
     .description('permanently remove volumes and their data; refused while a client has one open')
     .argument('<names...>', 'names of the volumes')
-  addCommonOptions(command)
+  addClusterOptions(command)
   examples(command, ['ashlar volume rm scratch'])
   return command.action(async (names: readonly string[]) => {
     const { api } = sessionOf(io, command)

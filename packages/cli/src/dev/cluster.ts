@@ -201,7 +201,8 @@ export class DevRun {
       state = (await this.api.volume(name)).state
       return state === 'healthy'
     })
-    if (state !== 'healthy') this.io.error(`volume ${name} is ${state}: see ashlar explain volume ${name}\n`)
+    if (state !== 'healthy')
+      this.io.error(`volume ${name} is ${state}: see ${devCommand(`explain volume ${name}`, this.options.dataDir)}\n`)
   }
 
   private async startGateway(): Promise<void> {

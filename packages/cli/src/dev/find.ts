@@ -63,7 +63,7 @@ export async function refuseRunning(directory: string, id: string, pid: number):
 }
 
 /** True where the system shows that a signal stopped the process. */
-async function isStopped(pid: number): Promise<boolean> {
+export async function isStopped(pid: number): Promise<boolean> {
   try {
     const text = await readFile(`/proc/${pid}/stat`, 'utf8')
     // The state follows the name of the program, which is in parentheses and may contain any character.

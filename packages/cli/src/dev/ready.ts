@@ -30,8 +30,8 @@ export function readyText(state: DevState, options: DevOptions): string {
   const npx = (words: string): string => `npx ${devCommand(words, options.dataDir)}`
   const last = state.nodes.at(-1)?.id ?? 'n1'
   const next = [
-    ['npx ashlar cluster info', 'health on one screen'],
-    [`npx ashlar extent ls ${volume}`, 'where each part of the volume is'],
+    [npx('cluster info'), 'health on one screen'],
+    [npx(`extent ls ${volume}`), 'where each part of the volume is'],
     [`nbdinfo ${uri}`, 'the volume as a disk, with any NBD client'],
     ...(state.nodes.length > 1
       ? [[npx(`dev stop ${last} --kill`), `kill a node: nothing is lost; dev start ${last} brings it back`]]

@@ -8,7 +8,7 @@ import { counted, unique } from './plurals.ts'
 import type { VolumeReport } from './reports.ts'
 import type { LocalResponse } from './schemas.ts'
 import { howToFreeSpace } from './space.ts'
-import { declareLost, explainVolumeCommand, quoted, WAIT_FOR_COPIES } from './todo.ts'
+import { declareLost, explainVolumeCommand, quoted, readLog, WAIT_FOR_COPIES } from './todo.ts'
 import { mendNode } from './why-down.ts'
 
 /** Voters that survive the loss of one: fewer are a risk where there are as many nodes. */
@@ -29,7 +29,9 @@ export interface ClusterState {
 export function clusterTodo(cluster: ClusterState): string[] {
   const { view, contact, state } = cluster
   if (contact.lost !== undefined) return controlTodo(view, contact, cluster.locals)
-  if (view.map.cluster === undefined) return [`read the log of ${view.name}, and start the other nodes of its cluster`]
+  if (view.map.cluster === undefined) {
+    return ['start the other nodes of its cluster', readLog(view, view.name, 'which says what it waits for')]
+  }
   const todo = unique([
     ...nodesTodo(cluster),
     ...howToFreeSpace(

@@ -7,7 +7,7 @@ import type { ExplanationResponse, LocalResponse } from './schemas.ts'
 import { explainScrub } from './scrub.ts'
 import { describeSpace, howToFreeSpace } from './space.ts'
 import { describeSuspicion } from './suspicion.ts'
-import { declareLost } from './todo.ts'
+import { declareLost, readLog } from './todo.ts'
 
 export async function explainNode(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<ExplanationResponse> {
   const [node, locals] = await Promise.all([nodeReport(view, name, fetchPeer), requestLocal(view, fetchPeer)])
@@ -52,7 +52,7 @@ export async function explainNode(view: NodeView, name: string, fetchPeer: Fetch
       node.whyDown !== null
         ? [...node.whyDown.todo, ...(isDown ? [declareLost(node.id)] : [])]
         : node.ready === false
-          ? [`read the log of ${node.id}`]
+          ? [readLog(view, node.id, 'which says why it is not ready')]
           : isShort
             ? howToFreeSpace(view, locals, [store])
             : [],

@@ -15,6 +15,12 @@ export function startNode({ devDirectory }: NodeView, name: string): string {
   return `start ${name} again: ashlar dev start ${name} --data-dir ${quoted(devDirectory)}`
 }
 
+/** The log of a node: `purpose` says what for. */
+export function readLog({ devDirectory }: NodeView, name: string, purpose: string): string {
+  if (devDirectory === undefined || name.includes(':')) return `read the log of ${name}, ${purpose}`
+  return `read the log of ${name}, ${purpose}: ashlar dev logs ${name} --data-dir ${quoted(devDirectory)}`
+}
+
 export function explainVolumeCommand(name: string): string {
   return `see what volume ${name} waits for: ashlar explain volume ${name}`
 }

@@ -6,7 +6,7 @@ import type { NodeView } from './node-view.ts'
 import type { PeerResponse, SightResponse, WhyDownResponse } from './peer-schema.ts'
 import type { PeerResponses } from './peers.ts'
 import type { LocalResponse } from './schemas.ts'
-import { startNode } from './todo.ts'
+import { readLog, startNode } from './todo.ts'
 
 /** Why a node is down, from what its peers last saw of it, and what can help. */
 
@@ -124,7 +124,7 @@ function actions(view: NodeView, node: Named, sights: readonly SightResponse[]):
       startNode(view, node.name),
     ]
   if (saw('connected') !== undefined)
-    return [`check the log of ${node.name}: its process runs, and does not renew its lease`]
+    return [readLog(view, node.name, 'since its process runs and does not renew its lease')]
   return [startNode(view, node.name)]
 }
 

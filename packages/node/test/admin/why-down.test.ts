@@ -136,4 +136,13 @@ describe('explain of a node that is down', () => {
     assert.match(because, /another store took over the name or the address of n3/)
     assert.equal(advisesAStart(todo), false)
   })
+
+  it('and runs beside its peers: its log is named, with the command where `ashlar dev` made it', async (t) => {
+    const view = seen({ state: 'connected', detail: '' })
+    const { todo } = await explained(t, view)
+    assert.equal(todo[0], 'read the log of n3, since its process runs and does not renew its lease')
+    view.devDirectory = '/data'
+    const named = await explained(t, view)
+    assert.ok(named.todo[0]?.endsWith(': ashlar dev logs n3 --data-dir /data'), named.todo[0])
+  })
 })
