@@ -9,6 +9,7 @@ import { type FetchPeer, type PeerResponses, requestLocal, requestLocalExtents }
 import { nodesByName, volumesFrom } from './reports.ts'
 import type { ClusterResponse, LocalExtentResponse, LocalResponse, VolumeResponse } from './schemas.ts'
 import { lowOnSpace } from './space.ts'
+import { complete } from './todo.ts'
 
 /** What a report on the cluster is made of: the map of one node, and what the others report of themselves. */
 export interface Evidence {
@@ -64,7 +65,7 @@ export function clusterFrom({ view, locals, extents }: Evidence): ClusterRespons
     reasons,
     insecure: insecureOf(view, locals),
     notResponding: [...locals].filter(([, answer]) => !answer.answered).map(([store]) => nodeName(map, store)),
-    todo: clusterTodo({ view, contact, nodes, volumes, locals, state }),
+    todo: complete(view, clusterTodo({ view, contact, nodes, volumes, locals, state })),
   }
 }
 

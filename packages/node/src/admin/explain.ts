@@ -9,7 +9,7 @@ import type { NodeView } from './node-view.ts'
 import { type FetchPeer, type PeerResponses, requestLocal } from './peers.ts'
 import { unique } from './plurals.ts'
 import type { ExplanationResponse, LocalResponse } from './schemas.ts'
-import { WAIT_FOR_COPIES } from './todo.ts'
+import { complete, WAIT_FOR_COPIES } from './todo.ts'
 
 /**
  * Why the cluster, a volume, an extent (`VOLUME/NUMBER`) or a node is in its state, what is wrong, what it waits for, and what
@@ -27,9 +27,9 @@ export async function explain(
   }
   const explanation = withAction(await explainPart(view, kind, name, fetchPeer))
   const contact = contactOf(view)
-  return contact.lost === undefined
-    ? explanation
-    : asOfMap(view, contact, explanation, await requestLocal(view, fetchPeer))
+  const said =
+    contact.lost === undefined ? explanation : asOfMap(view, contact, explanation, await requestLocal(view, fetchPeer))
+  return { ...said, todo: complete(view, said.todo) }
 }
 
 async function explainPart(

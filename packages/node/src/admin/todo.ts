@@ -29,6 +29,16 @@ export function declareLost(name: string): string {
   return `if ${name} never comes back, see what declaring it lost costs: ashlar node lost ${name}`
 }
 
+/** A command that requests something of the cluster, and does not say of which. */
+const OF_SOME_CLUSTER =
+  /(?:^|: )ashlar (?:cluster (?!recover)|explain |extent |node |volume )(?!.* --(?:data-dir|server) )/
+
+/** The same actions, where every command finds the cluster of this node: that of `ashlar dev` may have any ports. */
+export function complete({ devDirectory }: NodeView, todo: readonly string[]): string[] {
+  if (devDirectory === undefined) return [...todo]
+  return todo.map((line) => (OF_SOME_CLUSTER.test(line) ? `${line} --data-dir ${quoted(devDirectory)}` : line))
+}
+
 /** A path as one word of a shell. */
 export function quoted(path: string): string {
   return /^[\w./:@%+=,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`

@@ -132,6 +132,20 @@ describe('what to do for a cluster', () => {
     return { todo, state }
   }
 
+  it('names the cluster of `ashlar dev` in every command that requests something of it', async (t) => {
+    const view = demo({ nodes: [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'down' })] })
+    view.devDirectory = '/data'
+    const { todo } = await commands(t, view)
+    assert.deepEqual(todo, [
+      'start n3 again: ashlar dev start n3 --data-dir /data',
+      'if n3 never comes back, see what declaring it lost costs: ashlar node lost n3 --data-dir /data',
+    ])
+    view.leaseHeld = false
+    view.leader = storeOf(2)
+    const { todo: cutOff } = (await (await serve(t, view))('/v1/explain/volume/demo')).body
+    assert.match(cutOff[0], /: ashlar cluster info --server http:\/\/127\.0\.0\.1:7482$/)
+  })
+
   it('is nothing while it is healthy', async (t) => {
     assert.deepEqual(await commands(t, demo()), { todo: [], state: 'healthy' })
   })
