@@ -1,5 +1,5 @@
 import { VERSION } from '@ashlar/node/config'
-import { Command } from 'commander'
+import { Command, Help } from 'commander'
 import { clusterCheck } from './commands/cluster-check.ts'
 import { clusterLeader, clusterMembership } from './commands/cluster-control.ts'
 import { clusterInfo } from './commands/cluster-info.ts'
@@ -38,7 +38,7 @@ interface Noun {
 
 const NOUNS: Readonly<Record<string, Noun>> = {
   cluster: {
-    description: 'health of the whole',
+    description: 'cluster health, and control',
     aliases: ['cl'],
     verbs: [clusterInfo, clusterCheck, clusterWait, clusterMembership, clusterLeader, clusterRecover],
   },
@@ -58,7 +58,7 @@ const NOUNS: Readonly<Record<string, Noun>> = {
   extent: { description: 'the slices that volumes are made of', aliases: ['e'], verbs: [extentLs, extentForcePrimary] },
   replica: { description: 'copies of extents on the disks of nodes', aliases: ['rep'], verbs: [replicaExport] },
   server: { description: 'storage nodes', aliases: [], verbs: [serverRun] },
-  gateway: { description: 'NBD', aliases: ['gw'], verbs: [gatewayRun] },
+  gateway: { description: 'volumes over NBD', aliases: ['gw'], verbs: [gatewayRun] },
 }
 
 export function buildProgram(io: Io, exit: (code: number) => void): Command {
@@ -82,14 +82,29 @@ export function buildProgram(io: Io, exit: (code: number) => void): Command {
     program.addCommand(command)
   }
   program.addCommand(explain(verb))
+  program.addHelpText('after', `Short names: ${shortNames()}\n`)
   settle(program, io)
   return program
 }
+
+function shortNames(): string {
+  return Object.entries(NOUNS)
+    .flatMap(([name, { aliases }]) => aliases.map((alias) => `${alias} for ${name}`))
+    .join(', ')
+}
+
+/** Short names are listed once, not beside each command. */
+const HELP = {
+  subcommandTerm: (command: Command) => new Help().subcommandTerm(command).replace(ALIAS, ''),
+  commandUsage: (command: Command) => new Help().commandUsage(command).replace(ALIAS, ''),
+}
+const ALIAS = /\|[a-z]+/
 
 /** How every command behaves when it is misused: it throws, and main says it in one line. */
 function settle(command: Command, io: Io): void {
   command.exitOverride()
   command.configureOutput({ writeOut: io.out, writeErr: io.error, outputError: () => undefined })
   command.showSuggestionAfterError(true)
+  command.configureHelp(HELP)
   for (const child of command.commands) settle(child, io)
 }

@@ -117,7 +117,7 @@ describe('a command line that cannot be understood', () => {
     [['gateway', 'run', '--listen', '0.0.0.0:10809'], /--listen: 0\.0\.0\.0:10809 is not a loopback address/],
     [['gateway', 'run', '--io-timeout', 'long'], /--io-timeout: "long" is not a duration/],
     [['dev', '--nodes', '0'], /--nodes: must be from 1 to 100/],
-    [['dev', '--nodes', '1', '--replicas', '3'], /--replicas: 3 replicas need as many nodes, and there are 1/],
+    [['dev', '--nodes', '1', '--replicas', '3'], /--replicas: 3 replicas need as many nodes, and there is 1/],
     [['dev', '--nbd', 'somewhere'], /--nbd: "somewhere" is not an address/],
   ]
   for (const [args, expected] of mistakes) {
@@ -146,5 +146,14 @@ describe('server run --print-config', () => {
     assert.match(out, /^label: "zone=a" +# --label$/m)
     assert.match(out, /^log-level: "debug" +# ASHLAR_LOG_LEVEL$/m)
     assert.match(out, /^api: "127\.0\.0\.1:7480" +# default$/m)
+  })
+})
+
+describe('short names of nouns', () => {
+  it('work, and are listed once in the help', async () => {
+    const { out } = await ashlar(['--help'])
+    assert.match(out, /^Short names: cl for cluster, no for node, v for volume, /m)
+    assert.doesNotMatch(out, /cluster\|cl/)
+    assert.match((await ashlar(['v', '--help'])).out, /^Usage: ashlar volume \[options\]/)
   })
 })

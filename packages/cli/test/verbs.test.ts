@@ -264,10 +264,7 @@ describe('node lost', () => {
     const { url, requests } = await fakeApi(t, { 'POST /v1/nodes/n3/lost': { body: report } })
     const { code, out } = await ashlar(['node', 'lost', 'n3', '--yes', '--server', url])
     assert.deepEqual([code, requests[0]?.body], [0, { acceptDataLoss: true }])
-    assert.equal(
-      out,
-      'n3 is declared lost: 4 replicas are assigned to other nodes, 1 extents have no other full copy.\n',
-    )
+    assert.equal(out, 'n3 is declared lost: 4 replicas are assigned to other nodes, 1 extent has no other full copy.\n')
   })
 })
 

@@ -10,7 +10,7 @@ export {
   parseAddress,
   readAddress,
 } from './addresses.ts'
-export { counted } from './counted.ts'
+export { counted, times } from './counted.ts'
 export {
   AshlarError,
   type AshlarErrorOptions,

@@ -80,5 +80,5 @@ function describeCompared({ distinctBlocks, extents, replicas }: DeepReport): st
   const each = replicas / extents
   return Number.isInteger(each)
     ? `${blocks}, each on ${counted(each, 'replica')}`
-    : `${blocks}, on ${replicas} replicas in all`
+    : `${blocks}, on ${counted(replicas, 'replica')} in all`
 }

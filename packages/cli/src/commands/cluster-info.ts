@@ -1,4 +1,5 @@
 import type { ClusterResponse } from '@ashlar/node/config'
+import { counted } from '@ashlar/proto'
 import { Command } from 'commander'
 import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
@@ -44,7 +45,7 @@ function describeCluster(cluster: ClusterResponse): string {
     [
       'Extents',
       `${healthy} healthy, ${recovering} recovering, ${degraded} degraded, ${unavailable} unavailable` +
-        `${unknown === 0 ? '' : `, ${unknown} unknown`}; ${cluster.behindBlocks} blocks to copy`,
+        `${unknown === 0 ? '' : `, ${unknown} unknown`}; ${counted(cluster.behindBlocks, 'block')} to copy`,
     ],
     ['Cluster', `${cluster.cluster ?? 'none yet'}, map revision ${cluster.mapRevision}`],
     ['Feature level', describeLevel(cluster)],

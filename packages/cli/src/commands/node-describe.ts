@@ -1,4 +1,5 @@
 import type { NodeDetailsResponse } from '@ashlar/node/config'
+import { times } from '@ashlar/proto'
 import { Command } from 'commander'
 import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { aboutBytes, formatFields, formatTable, printOne } from '../output.ts'
@@ -29,7 +30,7 @@ function describeNode(node: NodeDetailsResponse): string {
           ['Down because', node.whyDown.because.length === 0 ? 'its peers saw nothing of it' : node.whyDown.because],
           ['To do', node.whyDown.todo.length === 0 ? 'nothing' : node.whyDown.todo],
         ] as const)),
-    ['Store', `${node.store}, ${node.trust}, opened ${node.startCounter} times`],
+    ['Store', `${node.store}, ${node.trust}, opened ${times(node.startCounter)}`],
     ['Address', node.address === '' ? 'none: another store took it over' : node.address],
     ['API', node.api],
     ['Labels', labelsOf(node)],

@@ -1,5 +1,5 @@
 import type { LoseReport } from '@ashlar/node/config'
-import { AshlarError } from '@ashlar/proto'
+import { AshlarError, counted } from '@ashlar/proto'
 import { Command } from 'commander'
 import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
@@ -25,8 +25,8 @@ export function nodeLost({ io }: Verb): Command {
     printOne(io, format, report, {
       name: report.node,
       describe: () =>
-        `${report.node} is declared lost: ${report.replicas} replicas are assigned to other nodes, ` +
-        `${report.onlyHere.length} extents have no other full copy.\n`,
+        `${report.node} is declared lost: ${counted(report.replicas, 'replica is', 'replicas are')} assigned to other nodes, ` +
+        `${counted(report.onlyHere.length, 'extent has', 'extents have')} no other full copy.\n`,
     })
   })
 }
@@ -36,6 +36,6 @@ function describeReport({ node, store, because, costs, onlyHere }: LoseReport): 
     ['Node', `${node}, store ${store}`],
     ['Because', because],
     ['It costs', costs.length === 0 ? 'nothing: it will be refused' : costs],
-    ['Only there', onlyHere.length === 0 ? 'no extent' : `${onlyHere.length} extents`],
+    ['Only there', onlyHere.length === 0 ? 'no extent' : counted(onlyHere.length, 'extent')],
   ])
 }

@@ -1,5 +1,5 @@
 import { formatBytes, type ScrubResponse } from '@ashlar/node/config'
-import { AshlarError } from '@ashlar/proto'
+import { AshlarError, counted } from '@ashlar/proto'
 import { Command } from 'commander'
 import { ApiClient } from '../api-client.ts'
 import { addClusterOptions, examples, sessionOf } from '../common.ts'
@@ -52,6 +52,6 @@ function describeScrub(
 }
 
 function found({ blocks, bytes, damagedBlocks, lostLeaves }: NonNullable<ScrubResponse['last']>): string {
-  const lost = lostLeaves === 0 ? '' : `, versions lost in ${lostLeaves} runs of 256 blocks`
-  return `${blocks} blocks and ${formatBytes(bytes)} read, ${damagedBlocks} blocks damaged${lost}`
+  const lost = lostLeaves === 0 ? '' : `, versions lost in ${counted(lostLeaves, 'run')} of 256 blocks`
+  return `${counted(blocks, 'block')} and ${formatBytes(bytes)} read, ${counted(damagedBlocks, 'block')} damaged${lost}`
 }

@@ -1,7 +1,7 @@
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { formatBytes, parseList } from '@ashlar/node/config'
 import type { ImageTarget, ReplicaExport } from '@ashlar/node/internal'
-import { AshlarError, ERRORS } from '@ashlar/proto'
+import { AshlarError, counted, ERRORS } from '@ashlar/proto'
 import { Command } from 'commander'
 import { addCommonOptions, examples, mergedOptions } from '../common.ts'
 import { formatFields, parseFormat, printOne } from '../output.ts'
@@ -87,7 +87,7 @@ function describeExport({ volume, sizeBytes, certain, stores, extents, blocks }:
     ['Volume', `${volume}, ${formatBytes(sizeBytes)} up to the last extent in these directories`],
     ['Proven', certain ? 'every block is what a client could have read last' : 'not everything: see below'],
     ['Stores', stores.map(describeStore)],
-    ['Certain', `${extents.certain} extents`],
+    ['Certain', counted(extents.certain, 'extent')],
     [
       'Uncertain',
       uncertain.length === 0
@@ -101,7 +101,7 @@ function describeExport({ volume, sizeBytes, certain, stores, extents, blocks }:
     ['Blocks', `${blocks.written} with data, ${blocks.fromOneStore} of them on one store only`],
     [
       'Newer',
-      `${blocks.newerElsewhere} blocks have a higher version on a store that is not in sync: writes that were never acknowledged, if everything else is certain`,
+      `${counted(blocks.newerElsewhere, 'block has', 'blocks have')} a higher version on a store that is not in sync: writes that were never acknowledged, if everything else is certain`,
     ],
     ['Lost', blocks.lost === 0 ? 'no block' : lostLines(blocks)],
     ['Not covered', 'extents after the last known one'],
@@ -111,7 +111,7 @@ function describeExport({ volume, sizeBytes, certain, stores, extents, blocks }:
 function describeStore({ directory, store, replicas, evidence }: ReplicaExport['stores'][number]): string {
   if (store === null) return `${directory} could not be read: ${evidence.join('; ')}`
   const suspicion = evidence.length === 0 ? '' : `; suspect: ${evidence.join('; ')}`
-  return `${store} in ${directory}, ${replicas} replicas${suspicion}`
+  return `${store} in ${directory}, ${counted(replicas, 'replica')}${suspicion}`
 }
 
 function lostLines({ lost, lostBlocks }: ReplicaExport['blocks']): string[] {
@@ -119,7 +119,7 @@ function lostLines({ lost, lostBlocks }: ReplicaExport['blocks']): string[] {
     ({ extent, block, older }) =>
       `block ${block} of extent ${extent}: every copy is damaged, the image has ${older ? 'an older version' : 'zeroes'}`,
   )
-  return [`${lost} blocks`, ...some(lines)]
+  return [counted(lost, 'block'), ...some(lines)]
 }
 
 function some(lines: readonly string[]): string[] {

@@ -1,3 +1,4 @@
+import { counted } from '@ashlar/proto'
 import { Command } from 'commander'
 import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import type { Verb } from '../verb.ts'
@@ -11,6 +12,6 @@ export function volumeAcknowledgeLoss({ io }: Verb): Command {
   return command.action(async (name: string) => {
     const { api } = sessionOf(io, command)
     const { forced } = await api.acknowledgeLoss(name)
-    io.error(`volume ${name}: ${forced.length} forced promotions are acknowledged\n`)
+    io.error(`volume ${name}: ${counted(forced.length, 'forced promotion is', 'forced promotions are')} acknowledged\n`)
   })
 }

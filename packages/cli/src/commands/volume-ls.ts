@@ -1,4 +1,5 @@
 import { formatBytes, type VolumeResponse } from '@ashlar/node/config'
+import { counted } from '@ashlar/proto'
 import { Command } from 'commander'
 import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import type { Io } from '../io.ts'
@@ -39,7 +40,7 @@ function warnIfOld(io: Io, volumes: readonly VolumeResponse[]): void {
 
 function stateOf(volume: VolumeResponse): string {
   const { extents, state } = volume
-  return state === 'healthy' ? state : `${state} (${extents[state]}/${extentsOf(volume)} extents)`
+  return state === 'healthy' ? state : `${state} (${extents[state]}/${counted(extentsOf(volume), 'extent')})`
 }
 
 export function extentsOf({ extents }: VolumeResponse): number {

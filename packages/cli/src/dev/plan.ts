@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path'
-import { AshlarError, nbdUri, parseListenAddress } from '@ashlar/proto'
+import { AshlarError, counted, nbdUri, parseListenAddress } from '@ashlar/proto'
 
 /** The options of `ashlar dev`, with defaults. */
 export interface DevOptions {
@@ -110,11 +110,15 @@ export function checkDevOptions(options: DevOptions): void {
   const { nodes, apiPort, replicas } = options
   if (nodes < 1 || nodes > MAX_NODES) throw new AshlarError('USAGE', `--nodes: must be from 1 to ${MAX_NODES}`)
   if (apiPort < 1 || apiPort + PEER_PORT_DISTANCE + nodes > 65_536) {
-    throw new AshlarError('USAGE', `--api-port: ${apiPort} leaves too few ports for ${nodes} nodes`)
+    throw new AshlarError('USAGE', `--api-port: ${apiPort} leaves too few ports for ${counted(nodes, 'node')}`)
   }
   if (replicas > nodes) {
-    throw new AshlarError('USAGE', `--replicas: ${replicas} replicas need as many nodes, and there are ${nodes}`, {
-      hint: 'give more --nodes or fewer --replicas',
-    })
+    throw new AshlarError(
+      'USAGE',
+      `--replicas: ${counted(replicas, 'replica needs a node', 'replicas need as many nodes')}, and there ${nodes === 1 ? 'is' : 'are'} ${nodes}`,
+      {
+        hint: 'give more --nodes or fewer --replicas',
+      },
+    )
   }
 }

@@ -4,6 +4,7 @@ import { MISSING, nodeName } from './health.ts'
 import type { ForceReport } from './loss-schemas.ts'
 import type { NodeView } from './node-view.ts'
 import { type FetchPeer, heldExtent, type PeerResponses, requestLocalExtents } from './peers.ts'
+import { counted } from './plurals.ts'
 import type { LocalExtentResponse } from './schemas.ts'
 
 type Held = ForceReport['replica']
@@ -91,7 +92,7 @@ function mayBeLost(
   )
   if (volume.minInSync > 1)
     lines.push(
-      `${volume.minInSync} replicas must be in sync before it is served again: others are filled from ${replica.node}`,
+      `${counted(volume.minInSync, 'replica')} must be in sync before it is served again: others are filled from ${replica.node}`,
     )
   return lines
 }

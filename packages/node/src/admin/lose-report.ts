@@ -1,6 +1,7 @@
 import type { ExtentRecord, MapCopy, NodeRecord, StoreId, VolumeRecord } from '@ashlar/proto'
 import { nodesThatCount } from './health.ts'
 import type { LoseReport } from './loss-schemas.ts'
+import { counted } from './plurals.ts'
 
 /** Extents that one sentence names. */
 const NAMED = 10
@@ -50,13 +51,17 @@ function costsOf(map: MapCopy, node: NodeRecord, held: readonly Held[], onlyHere
     )
   const single = held.filter(({ record, name }) => !onlyHere.includes(name) && othersInSync(record, node.store) === 1)
   if (single.length > 0)
-    costs.push(`${some(single.map(({ name }) => name))} are left with one replica in sync until others are copied`)
+    costs.push(
+      `${some(single.map(({ name }) => name))} ${single.length === 1 ? 'is' : 'are'} left with one replica in sync until others are copied`,
+    )
   const moving = held.filter(({ name }) => !onlyHere.includes(name))
   const homeless = moving.filter(({ record }) => !hasSpare(map, record))
   if (moving.length > homeless.length)
-    costs.push(`${moving.length - homeless.length} replicas are copied to other nodes in full`)
+    costs.push(
+      `${counted(moving.length - homeless.length, 'replica is', 'replicas are')} copied to other nodes in full`,
+    )
   if (homeless.length > 0)
-    costs.push(`${homeless.length} replicas have no node to go to: they wait until another node joins`)
+    costs.push(`${counted(homeless.length, 'replica has', 'replicas have')} no node to go to, until another node joins`)
   if (map.voters.some(({ store }) => store === node.store))
     costs.push('it is a voter of control: replace it there too, see `ashlar cluster membership`')
   if (costs.length === 0) costs.push('it holds nothing: it leaves the list of nodes')

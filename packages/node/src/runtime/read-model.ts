@@ -3,6 +3,7 @@ import {
   AshlarError,
   BLOCK_ABSENT,
   type BlockIndex,
+  counted,
   type ExtentId,
   errorCodeOf,
   MapCopy,
@@ -133,7 +134,11 @@ export class NodeReadModel implements NodeView {
     if (reason !== '') return { ready: false, reason }
     if (!this.leaseHeld) return { ready: false, reason: 'waits for control to renew the lease of this node' }
     const recovering = this.localExtents().filter(({ role, phase }) => role === 'primary' && phase !== 'active').length
-    if (recovering > 0) return { ready: false, reason: `${recovering} extents that this node leads are not active yet` }
+    if (recovering > 0)
+      return {
+        ready: false,
+        reason: `${counted(recovering, 'extent that this node leads is', 'extents that this node leads are')} not active yet`,
+      }
     return { ready: true }
   }
 

@@ -155,7 +155,7 @@ describe('a volume whose extents got primaries by force', () => {
       [
         'the store of n1 is suspect: batch 7 is missing from the journal, batch 9 follows',
         'the store of n2 is suspect: control saw two data directories with its identity, one of which is a copy',
-        'the store of n3 is suspect: the node did not respond with the reason',
+        'the store of n3 is suspect: the reason is unknown, since the node is not running or does not respond',
       ],
     )
     const node = (await call('/v1/explain/node/n1')).body
@@ -239,13 +239,13 @@ describe('a node that is declared lost', () => {
     const { body } = await call('/v1/nodes/n3/lost')
     assert.deepEqual([body.possible, body.replicas, body.onlyHere], [true, 2, ['demo/0']])
     assert.match(body.costs[0], /^only it holds every acknowledged write of demo\/0: these have no primary until/)
-    assert.equal(body.costs[1], 'demo/1 are left with one replica in sync until others are copied')
+    assert.equal(body.costs[1], 'demo/1 is left with one replica in sync until others are copied')
     assert.equal(body.costs[2], '2 replicas are copied to other nodes in full')
     assert.match(body.costs[3], /^it is a voter of control/)
     assert.equal(body.costs.length, 4)
     view.map.nodes.delete(storeOf(4))
     const alone = (await call('/v1/nodes/n3/lost')).body
-    assert.equal(alone.costs[2], '2 replicas have no node to go to: they wait until another node joins')
+    assert.equal(alone.costs[2], '2 replicas have no node to go to, until another node joins')
   })
 
   it('is refused without acceptDataLoss and while it is up, and is one command of control otherwise', async (t) => {
@@ -255,7 +255,7 @@ describe('a node that is declared lost', () => {
     assert.deepEqual([up.status, up.body.error.code], [409, 'CONFLICT'])
     assert.match(up.body.error.message, /n2 was not changed: it is up: stop it first/)
     const careless = await call('/v1/nodes/n3/lost', { method: 'POST', body: {} })
-    assert.match(careless.body.error.message, /1 replicas have no node to go to/)
+    assert.match(careless.body.error.message, /1 replica has no node to go to/)
     assert.deepEqual(view.commands, [])
     const { status } = await call('/v1/nodes/n3/lost', { method: 'POST', body: { acceptDataLoss: true } })
     assert.equal(status, 200)
