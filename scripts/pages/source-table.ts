@@ -14,7 +14,7 @@ export function commentedRows(source: string, name: string, alone = false): Comm
   if (body === undefined) throw new Error(`there is no table ${name}`)
   const rows: { keys: string[]; comment: string }[] = []
   let comment: string | undefined
-  for (const [, words, key] of body.matchAll(/\/\*\*([\s\S]*?)\*\/|^ {2}(\w+):/gm)) {
+  for (const [, words, key] of body.matchAll(/\/\*\*([\s\S]*?)\*\/|^ {2}'?([\w-]+)'?:/gm)) {
     if (words !== undefined)
       comment = words
         .replace(/^\s*\* ?/gm, ' ')

@@ -5,6 +5,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { connect } from '@ashlar/client'
+import { NODE_ENDS } from '@ashlar/proto'
 import { longest } from '../kit/deadline.ts'
 import { DevCluster, eventually } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
@@ -70,10 +71,18 @@ test('a sync that failed ends the node, writes go on without it, and it comes ba
   await using volume = await client.openVolume('demo')
   const written = Array.from({ length: BLOCKS }, () => new Uint8Array(randomBytes(BLOCK)))
   await Promise.all(written.map((bytes, block) => volume.write(block * BLOCK, bytes)))
-  await cluster.ended(id)
+  assert.equal(await cluster.ended(id), NODE_ENDS['store-failed'].exit)
   await tracer.ended
   const log = await readFile(join(cluster.directory, 'logs', `${id}-again.log`), 'utf8')
   assert.match(log, /the store failed: .*Input\/output error/)
+  await eventually('explain quotes why it ended', async () => {
+    const { stdout } = await cluster.cli(['explain', 'node', id], { server })
+    return /it ended by its own decision at .*, with exit code 20: "the store failed: .*Input\/output error/.test(
+      stdout,
+    ) && stdout.includes('repair or replace that disk')
+      ? true
+      : undefined
+  })
 
   await startAgain(3)
   assert.equal((await incarnation())?.trust, 'trusted', 'nothing that it acknowledged is missing')

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { connect } from '@ashlar/client'
-import type { ExtentId } from '@ashlar/proto'
+import { type ExtentId, NODE_ENDS } from '@ashlar/proto'
 import { blockKey } from '../../packages/node/src/storage/encoding/keyspace.ts'
 import { openLevelDbDriver } from '../../packages/node/src/storage/index.ts'
 import { longest } from '../kit/deadline.ts'
@@ -140,7 +140,12 @@ test('A2.6: rot on a replica is found by its scrub and repaired from another sto
     Array.from({ length: 40 }, (_, at) => at * 5),
   )
   await cluster.cli(['node', 'scrub', replica, '--start'], { server: other(replica) })
-  await cluster.ended(replica)
+  assert.equal(await cluster.ended(replica), NODE_ENDS['store-suspect'].exit)
+  const { ended } = await cluster.json<{ ended: { reason: string } | null }>(
+    ['node', 'describe', replica],
+    other(replica),
+  )
+  assert.match(ended?.reason ?? '', /more damaged blocks were repaired/, 'control has why it ended')
   const log = await readFile(join(cluster.directory, 'logs', `${replica}-again.log`), 'utf8')
   assert.match(log, /the store is suspect: more damaged blocks were repaired within an hour than maxRepairsPerHour/)
   await startAgain(replica)

@@ -5,6 +5,7 @@ import { connect as connectTcp, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { NODE_ENDS } from '@ashlar/proto'
 import { longest, Watch } from '../kit/deadline.ts'
 import { DevCluster, eventually, freePorts, type RunResult, run } from '../kit/dev-cluster.ts'
 import { requireTool } from '../kit/tools.ts'
@@ -88,7 +89,7 @@ test('a data directory of another cluster is refused by the peers, and the node 
   })
   await rm(directory, { recursive: true, force: true })
   await rm(other.directory, { recursive: true, force: true })
-  assertOneLine(result, 1, /another cluster/)
+  assertOneLine(result, NODE_ENDS['other-cluster'].exit, /another cluster/)
 })
 
 test('foreign bytes on the peer port disturb no node', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { rename, rm } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
-import type { ClusterId } from '@ashlar/proto'
+import { type ClusterId, NODE_ENDS } from '@ashlar/proto'
 import { openStore } from '../../packages/node/src/storage/index.ts'
 import { longest } from '../kit/deadline.ts'
 import { DevCluster, eventually } from '../kit/dev-cluster.ts'
@@ -85,7 +85,7 @@ test('a directory of another cluster is explained with the words of the refusal,
   await store.saveCluster(other, [{ store: store.identity.store, address: cluster.node('n2').peer }], true)
   await store.close()
   cluster.start('n2')
-  await cluster.ended('n2')
+  assert.equal(await cluster.ended('n2'), NODE_ENDS['other-cluster'].exit)
 
   const { problem, todo } = await explained('n2', /refused the handshake/)
   assert.match(problem, new RegExp(`data directory of another cluster: .*${other}`))

@@ -6,8 +6,7 @@ export async function runCommand(main: () => Promise<number> | number, help: str
   try {
     process.exitCode = await main()
   } catch (error) {
-    const usage =
-      error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true
+    const usage = error instanceof UsageError || String((error as { code?: unknown }).code).startsWith('ERR_PARSE_ARGS')
     if (!usage) throw error
     process.stderr.write(`${(error as Error).message}\n\n${help}`)
     process.exitCode = 2

@@ -246,11 +246,12 @@ export class DevCluster {
   }
   private readonly restarted = new Map<string, ChildProcess>()
 
-  /** Waits until the process that `start` began last for this node ended by itself. */
-  async ended(id: string): Promise<void> {
+  /** Waits until the process that `start` began last for this node ended by itself. Gives its exit code. */
+  async ended(id: string): Promise<number | null> {
     const child = this.restarted.get(id)
     assert.ok(child !== undefined, `${id} was not started again`)
     await eventually(`${id} has ended`, async () => (hasEnded(child) ? true : undefined))
+    return child.exitCode
   }
 
   /** Starts a node's process again by its own command. */

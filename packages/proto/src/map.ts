@@ -10,6 +10,7 @@ import {
   type StoreId,
   type VolumeId,
 } from './ids.ts'
+import type { NodeEnd } from './node-ends.ts'
 import type { VolumeRange } from './tombstones.ts'
 import type { Bytes } from './units.ts'
 
@@ -48,6 +49,8 @@ export interface NodeRecord {
   readonly incarnation: Incarnation
   readonly trust: Trust
   readonly state: NodeState
+  /** Why it ended last, until it registers another incarnation (A2.23-2). Absent: it reported nothing. */
+  readonly ended?: NodeEnd
   /** Map revision of the last change of this record: deltas are cut by it. */
   readonly changedAt: number
 }

@@ -29,6 +29,8 @@ export const FEATURES = {
   endedSessions: 1,
   /** A store that was compared says so with its renewals, and `clear-suspicion` is in control's log (A2.17-4). */
   clearedStores: 1,
+  /** A node reports why it ends, and control's log has `note-ending` (A2.23). */
+  reportedEnds: 1,
   /** Older tombstones are ranges of volume numbers (A2.18-4). */
   tombstoneRanges: 1,
 } as const

@@ -12,6 +12,7 @@ import { Builds } from './builds.ts'
 import { ControlTruth, type Entrance } from './control-truth.ts'
 import { Durability } from './durability.ts'
 import { Elections } from './elections.ts'
+import { Endings } from './endings.ts'
 import { FullDisks } from './full-disks.ts'
 import { KeptStores } from './kept-stores.ts'
 import { Orders } from './orders.ts'
@@ -40,6 +41,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   private readonly orders: Orders
   private readonly elections: Elections
   private readonly builds: Builds
+  readonly endings: Endings
 
   /** `disks`: those that exist, by store; kept up to date by the world. `trace` is called with one line an event. */
   constructor(clock: Clock, disks: ReadonlyMap<string, Disk>, trace?: (line: string) => void) {
@@ -54,6 +56,7 @@ export class Checkers implements NodeObserver, ClientObserver {
     this.orders = new Orders(this.truth, this.report)
     this.elections = new Elections(this.report)
     this.builds = new Builds(this.truth, this.report)
+    this.endings = new Endings(this.truth, this.report)
     this.recorder = new Recorder(clock, trace)
   }
 
@@ -115,6 +118,7 @@ export class Checkers implements NodeObserver, ClientObserver {
       this.serving.sending(node, effect)
       this.elections.sending(node, effect)
       this.fullDisks.sending(node, effect)
+      this.endings.sending(node, effect)
     }
     const answer = this.requests.answered(node, effect)
     if (answer !== undefined) this.keptStores.answered(answer.request, effect)
@@ -155,6 +159,7 @@ export class Checkers implements NodeObserver, ClientObserver {
   private committed(entry: LogEntry, entrances: readonly Entrance[]): void {
     const { command } = entry
     this.builds.committed(entry)
+    this.endings.committed(entry)
     if (command.do === 'force-primary' && this.truth.map.forced.get(command.extent)?.store === command.store) {
       this.mayLose(command.extent)
     }

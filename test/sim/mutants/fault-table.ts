@@ -173,7 +173,7 @@ const DISK_MUTANTS: readonly Mutant[] = [
       {
         room: 'packages/node/src/core',
         in: 'NodeMachine.onInput(ctx, input)',
-        find: "ctx.emit({ type: 'fatal', reason: $reason })",
+        find: "ctx.emit({ type: 'fatal', kind: $kind, reason: $reason })",
         replace: 'undefined',
       },
     ],

@@ -30,6 +30,43 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     ],
     schedule: 'upgraded-node-by-node',
   },
+  {
+    name: 'end-reported-to-older-builds',
+    rule: 'A2.23-1',
+    wrong: 'A node that ends reports it to nodes of builds that do not know the message.',
+    edits: [
+      {
+        room: 'packages/node/src/core',
+        in: 'NodeMachine.end',
+        find: 'level < FEATURES.reportedEnds',
+        replace: 'level < 0',
+      },
+      {
+        room: 'packages/node/src/core',
+        in: 'NodeMachine.end',
+        find: 'this.links.levelOf(link) >= FEATURES.reportedEnds',
+        replace: 'this.links.levelOf(link) >= 0',
+      },
+    ],
+    wide: true,
+  },
+]
+
+/** Bugs of the reports of nodes that end (A2.23). */
+export const ENDING_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'late-report-noted',
+    rule: 'A2.23-2',
+    wrong: 'Control notes why an incarnation ended after a later one registered.',
+    edits: [
+      {
+        room: 'packages/node/src/core/control',
+        in: 'isNews',
+        find: 'counter >= node.incarnation.counter',
+        replace: 'counter >= 0',
+      },
+    ],
+  },
 ]
 
 /** Bugs of clusters that are made of what is left of another one. */

@@ -2,7 +2,7 @@ import { BOUNDS_MUTANTS } from './bounds-table.ts'
 import { CLIENT_MUTANTS } from './client-table.ts'
 import { DIRECTORY_MUTANTS } from './directory-table.ts'
 import { FAULT_MUTANTS } from './fault-table.ts'
-import { LEVEL_MUTANTS, RECOVERY_MUTANTS } from './level-table.ts'
+import { ENDING_MUTANTS, LEVEL_MUTANTS, RECOVERY_MUTANTS } from './level-table.ts'
 import { LIVENESS_MUTANTS } from './liveness-table.ts'
 import { LOSS_MUTANTS } from './loss-table.ts'
 import type { Mutant } from './mutant.ts'
@@ -454,6 +454,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...FAULT_MUTANTS,
   ...SPACE_MUTANTS,
   ...LEVEL_MUTANTS,
+  ...ENDING_MUTANTS,
   ...RECOVERY_MUTANTS,
   ...LIVENESS_MUTANTS,
   ...WIDE_MUTANTS,

@@ -403,11 +403,20 @@ export class NodeProcess extends Process {
     if (leader !== undefined) this.world.observer.logApplied(this, logApplied, leader.state)
   }
 
-  /** A store that failed or is suspect ends its process, and its supervisor starts it again. Nothing else may. */
-  private giveUp(reason: string): void {
+  /**
+   * As the shell does: the machine reports why it ends, and gets nothing more. A store that failed or is suspect ends its
+   * process, and its supervisor starts it again. Nothing else may.
+   */
+  private giveUp({ kind, reason }: Extract<Effect, { type: 'fatal' }>): void {
+    this.feed({ type: 'ending', kind, reason, at: this.wallMs() })
+    this.network.flush()
     if (this.store.failed || this.distrusted) this.node.restart()
     else this.world.observer.nodeFatal(this, reason)
     this.kill(false)
+  }
+
+  private wallMs(): number {
+    return Math.max(0, Math.round(this.sinceBoot() + this.node.wallAheadMs))
   }
 
   private executeEffects(effect: Effect): void {
@@ -435,7 +444,7 @@ export class NodeProcess extends Process {
         this.node.restart()
         return this.kill(false)
       case 'fatal':
-        return this.giveUp(effect.reason)
+        return this.giveUp(effect)
       default:
         return this.store.execute(effect)
     }

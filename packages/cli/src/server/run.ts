@@ -1,24 +1,32 @@
 import { readdir } from 'node:fs/promises'
-import { type Node, type NodeOptions, Observer, startNode } from '@ashlar/node'
+import { endOfStart, type Node, type NodeOptions, Observer, startNode } from '@ashlar/node'
 import { knownPeers, type ServerOptions, VERSION, validateServerOptions } from '@ashlar/node/config'
-import { AshlarError, formatAddress, isWildcard, type NodeName, parseAddress } from '@ashlar/proto'
+import {
+  AshlarError,
+  formatAddress,
+  isWildcard,
+  NODE_ENDS,
+  type NodeEndKind,
+  type NodeName,
+  parseAddress,
+} from '@ashlar/proto'
 import { describeFailure } from '../failure.ts'
 import type { Io } from '../io.ts'
 import { stopRequests } from '../stop-signals.ts'
 
-/** Exit code of a node that ends for any reason but a stop request or wrong options. */
-const FAILED = 1
+/** Exit code of a node whose stop took too long, or was asked for twice. */
+const FAILED = NODE_ENDS.internal.exit
 
 /** Runs a node until it is asked to stop. Resolves to the exit code; throws USAGE for wrong options. */
 export async function runServer(io: Io, options: ServerOptions): Promise<number> {
   const insecure = validateServerOptions(options, { empty: await isEmptyDirectory(options.dataDir) })
   const observer = new Observer({ level: options.logLevel, name: options.name, version: VERSION })
   // A node that cannot continue ends at once: its state is not reliable any more, and what it acknowledged is on disk.
-  const fail = (reason: string, cause?: unknown): never => {
-    observer.log.fatal({ reason, err: cause }, 'fatal')
+  const fail = (reason: string, cause?: unknown, kind: NodeEndKind = 'internal'): never => {
+    observer.log.fatal({ reason, kind, err: cause }, 'fatal')
     const because = cause instanceof Error ? `: ${cause.message}` : ''
     io.error(`ashlar: ${options.name} cannot go on: ${reason}${because}\n`)
-    process.exit(FAILED)
+    process.exit(NODE_ENDS[kind].exit)
   }
   process.on('uncaughtException', (error) => fail('an unexpected error', error))
   const stop = stopRequests(() => process.exit(FAILED))
@@ -29,9 +37,10 @@ export async function runServer(io: Io, options: ServerOptions): Promise<number>
     await stopWithin(node, options.stopTimeoutMs, observer)
     return 0
   } catch (error) {
-    observer.log.fatal({ err: error }, 'failed')
+    const kind = endOfStart(error)
+    observer.log.fatal({ err: error, kind }, 'failed')
     io.error(`ashlar: ${describeFailure(error)}\n`)
-    return FAILED
+    return NODE_ENDS[kind].exit
   } finally {
     stop.release()
   }

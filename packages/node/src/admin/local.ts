@@ -1,9 +1,9 @@
 import { errorCodeOf, FEATURE_LEVEL, type Voter } from '@ashlar/proto'
 import type { SpaceView } from '../storage/index.ts'
-import type { LinkStatus } from '../transport/index.ts'
-import type { NodeView } from './node-view.ts'
+import type { NodeView, PeerStatus } from './node-view.ts'
 import type { PeerResponse } from './peer-schema.ts'
 import type { LocalExtentResponse, LocalResponse, SpaceResponse } from './schemas.ts'
+import { endResponse } from './why-ended.ts'
 
 /** What a node reports of itself alone, without requests to others. */
 export function localResponse(view: NodeView): LocalResponse {
@@ -33,17 +33,18 @@ function peersOf(view: NodeView): PeerResponse[] {
   return view.peers().map((status) => peerResponse(status, named.get(status.address)))
 }
 
-function peerResponse(status: LinkStatus, name: string | undefined): PeerResponse {
-  const { address, state, since, checkedAt, detail, peer, refusal, lastLink } = status
+function peerResponse(status: PeerStatus, name: string | undefined): PeerResponse {
+  const { address, state, since, checkedAt, detail, peer, refusal, lastLink, reported } = status
   return {
     ...{ address, node: name ?? peer?.name ?? null, state, since: momentOf(since), checkedAt: momentOf(checkedAt) },
     ...{ detail, pid: peer?.pid ?? null },
     refusal: refusal === undefined ? null : refusalResponse(refusal),
     lastLink: lastLink === undefined ? null : { endedAt: momentOf(lastLink.endedAt), reason: lastLink.reason },
+    reported: reported === undefined ? null : endResponse(reported),
   }
 }
 
-function refusalResponse({ at, by, code, words }: NonNullable<LinkStatus['refusal']>): PeerResponse['refusal'] {
+function refusalResponse({ at, by, code, words }: NonNullable<PeerStatus['refusal']>): PeerResponse['refusal'] {
   const refusing = by === 'this side' ? ('this node' as const) : ('the peer' as const)
   return { at: momentOf(at), by: refusing, code: errorCodeOf(code) ?? String(code), words }
 }

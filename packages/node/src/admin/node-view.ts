@@ -4,6 +4,7 @@ import type {
   BlockVersion,
   ExtentId,
   MapCopy,
+  NodeEnd,
   NodeName,
   StoreId,
   VolumeRecord,
@@ -23,6 +24,11 @@ export interface VerifiedBlock extends BlockVersion {
   readonly block: BlockIndex
   /** False when the bytes are missing or do not match the checksum of the version. */
   readonly intact: boolean
+}
+
+/** What this node last saw of a peer, and why that ended by its own report to this node. */
+export interface PeerStatus extends LinkStatus {
+  readonly reported?: NodeEnd
 }
 
 /**
@@ -64,7 +70,7 @@ export interface NodeView {
   /** Whether frames of another store arrive at the moment: a silent node does not respond over HTTP either. */
   hears(store: StoreId): boolean
   /** What this node last saw of each peer that it dials. */
-  peers(): readonly LinkStatus[]
+  peers(): readonly PeerStatus[]
   /** One for each extent that this store holds. */
   localExtents(): readonly ExtentStatus[]
   /**

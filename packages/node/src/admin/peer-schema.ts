@@ -6,6 +6,14 @@ import { LINK_STATES } from '../transport/index.ts'
 const count = z.number().int().min(0)
 const moment = z.string().describe('By the clock of the node that saw it.')
 
+/** Why a node ended, by its own report (A2.23). */
+export const nodeEndSchema = z.object({
+  kind: z.string().describe('One of the ends in docs/operating/errors.md.'),
+  reason: z.string(),
+  at: z.string().describe('By the clock of the node that ended.'),
+  exitCode: count.nullable().describe('Of its process; null for a kind that this build does not know.'),
+})
+
 export const peerSchema = z.object({
   address: z.string().describe('host:port that this node dials.'),
   node: z.string().nullable().describe('Name of the peer; null where neither the map nor a link has shown it.'),
@@ -27,6 +35,7 @@ export const peerSchema = z.object({
     .object({ endedAt: moment, reason: z.string() })
     .nullable()
     .describe('End of the last link to it; null when none has ended.'),
+  reported: nodeEndSchema.nullable().default(null).describe('Why it ended, as it reported to this node.'),
 })
 
 export const whyDownSchema = z.object({
@@ -36,6 +45,7 @@ export const whyDownSchema = z.object({
 
 export const sightSchema = z.object({ by: z.string().describe('Name of the node that saw it.'), saw: peerSchema })
 
+export type NodeEndResponse = z.infer<typeof nodeEndSchema>
 export type PeerResponse = z.infer<typeof peerSchema>
 export type WhyDownResponse = z.infer<typeof whyDownSchema>
 export type SightResponse = z.infer<typeof sightSchema>

@@ -36,6 +36,7 @@ import type {
 } from './schemas.ts'
 import { spaceOf } from './space.ts'
 import { sightsOf, whyDown } from './why-down.ts'
+import { endResponse } from './why-ended.ts'
 
 /** Responses of the API, made of the map and of what the other nodes report of themselves. */
 
@@ -68,6 +69,7 @@ function nodeResponse(
     ...(held.get(node.store) ?? { primaries: 0, replicas: 0, inSync: 0 }),
     declaredLost: view.map.gone.has(node.store),
     space: spaceOf(locals, node.store),
+    ended: node.ended === undefined ? null : endResponse(node.ended),
     whyDown: node.state === 'down' || isSilent(view, node) ? whyDown(view, node, sightsOf(view, locals, node)) : null,
   }
 }

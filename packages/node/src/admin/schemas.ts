@@ -1,7 +1,7 @@
 import { ERRORS, type ErrorCode, LIMITS, NAME_PATTERN, NAME_RULE, STORE_SPACES } from '@ashlar/proto'
 import { z } from 'zod'
 import { HEALTH_STATES } from './health.ts'
-import { peerSchema, sightSchema, whyDownSchema } from './peer-schema.ts'
+import { nodeEndSchema, peerSchema, sightSchema, whyDownSchema } from './peer-schema.ts'
 
 /** Schemas of the API. They validate requests, generate /openapi.json and give the command line its types. */
 
@@ -103,6 +103,7 @@ export const nodeSchema = z
       .default(false)
       .describe('An operator declared it permanently lost, and some extent still names it.'),
     space: spaceSchema.nullable().default(null).describe('Free space on its disk; null when the node did not respond.'),
+    ended: nodeEndSchema.nullable().default(null).describe('Why it ended last, until it registers again.'),
     whyDown: whyDownSchema.nullable().default(null).describe('Why it is down; null while it is not.'),
   })
   .meta({ id: 'Node' })

@@ -1,17 +1,18 @@
-import { parseAddress, type StoreId } from '@ashlar/proto'
+import { type NodeEnd, parseAddress, type StoreId } from '@ashlar/proto'
 import { STOPPING } from '../transport/index.ts'
 import { nodeName } from './health.ts'
 import { localResponse } from './local.ts'
 import type { NodeView } from './node-view.ts'
-import type { PeerResponse, SightResponse, WhyDownResponse } from './peer-schema.ts'
+import type { NodeEndResponse, PeerResponse, SightResponse, WhyDownResponse } from './peer-schema.ts'
 import type { PeerResponses } from './peers.ts'
 import type { LocalResponse } from './schemas.ts'
 import { readLog, startNode } from './todo.ts'
+import { endLine, endResponse, giveDirectoryBack, mendEnd } from './why-ended.ts'
 
 /** Why a node is down, from what its peers last saw of it, and what can help. */
 
 /** A node, also one that the map does not have yet. */
-type Named = { readonly name: string; readonly address: string }
+type Named = { readonly name: string; readonly address: string; readonly ended?: NodeEnd }
 
 /** What each node that responded, this one included, last saw of a node. */
 export function sightsOf(view: NodeView, locals: PeerResponses<LocalResponse>, node: Named): SightResponse[] {
@@ -26,8 +27,19 @@ export function sightsOf(view: NodeView, locals: PeerResponses<LocalResponse>, n
 export function whyDown(view: NodeView, node: Named, sights: readonly SightResponse[]): WhyDownResponse {
   if (node.address === '')
     return { because: [`another store took over the name or the address of ${node.name}`], todo: [] }
-  const because = [...stateLines(sights), ...refusalLines(node, sights), ...endOfLinks(sights)]
+  const ended = lastEnd(node, sights)
+  const because = [
+    ...(ended === undefined ? [] : [endLine(ended)]),
+    ...[...stateLines(sights), ...refusalLines(node, sights), ...(ended === undefined ? endOfLinks(sights) : [])],
+  ]
   return { because, todo: actions(view, node, sights) }
+}
+
+/** What the node reported itself, to control or, where that could not note it, to its peers. */
+function lastEnd({ ended }: Named, sights: readonly SightResponse[]): NodeEndResponse | undefined {
+  const reports = sights.flatMap(({ saw: { reported } }) => (reported === null ? [] : [reported]))
+  if (ended !== undefined) reports.push(endResponse(ended))
+  return reports.toSorted((a, b) => b.at.localeCompare(a.at))[0]
 }
 
 // ---- what is seen ---------------------------------------------------------------------------------------------------
@@ -98,17 +110,15 @@ function listed(names: readonly string[]): string {
 
 // ---- what can help --------------------------------------------------------------------------------------------------
 
-/** Never a start that the last refusal would meet again. */
+/** Never a start that its end, or the last refusal, would meet again. */
 function actions(view: NodeView, node: Named, sights: readonly SightResponse[]): string[] {
   const saw = (state: PeerResponse['state']) => sights.find((sight) => sight.saw.state === state)?.saw
   const silent = saw('silent')
   if (silent !== undefined) return wakeOrEnd(view, node, silent)
   const refusal = sights.find(({ saw: { refusal } }) => refusal !== null)?.saw.refusal
-  if (refusal?.code === 'CONFLICT')
-    return [
-      `give ${node.name} the data directory of this cluster again: the refusal names both clusters`,
-      `then ${startNode(view, node.name)}`,
-    ]
+  const ended = lastEnd(node, sights)
+  if (ended !== undefined && ended.at > (refusal?.at ?? '')) return mendEnd(view, node.name, ended)
+  if (refusal?.code === 'CONFLICT') return [giveDirectoryBack(node.name), `then ${startNode(view, node.name)}`]
   if (refusal !== undefined && refusal !== null)
     return [`do what the refusal of the handshake says, then ${startNode(view, node.name)}`]
   const { host, port } = parseAddress(node.address)

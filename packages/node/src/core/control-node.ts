@@ -95,7 +95,7 @@ export class ControlNode {
 
   onTick(ctx: Context): void {
     this.raft?.onTick(ctx)
-    this.leader.onTick(ctx)
+    this.leader.onTick(ctx, this.links.ends.all())
   }
 
   onLogAppended(ctx: Context, index: number): void {

@@ -1,6 +1,7 @@
-import { isUrgent, type Message, type Millis, type StoreId, TIMERS, WIRE_VERSION } from '@ashlar/proto'
+import { type Ending, isUrgent, type Message, type Millis, type StoreId, TIMERS, WIRE_VERSION } from '@ashlar/proto'
 import type { PeerLinks } from './interfaces.ts'
 import type { Context, Input, Link, LinkPeer } from './machine.ts'
+import { ReportedEnds } from './reported-ends.ts'
 
 type LinkUp = Extract<Input, { type: 'link-up' }>
 
@@ -31,6 +32,7 @@ const DEAD_LINK_MS = 10_000
  * over the link of its request. So two nodes have a link in each direction, and need not agree which was first.
  */
 export class Links implements PeerLinks {
+  readonly ends: ReportedEnds = new ReportedEnds()
   private readonly links = new Map<Link, LinkEntry>()
   private readonly heard = new Map<StoreId, Millis>()
   private readonly frames = new Map<StoreId, Millis>()
@@ -62,6 +64,7 @@ export class Links implements PeerLinks {
     const { link, direction, peer } = input
     this.links.set(link, { link, direction, peer, lastSent: ctx.now, lastHeard: ctx.now, dead: false })
     this.note(input.peer, ctx.now)
+    this.ends.onLinkUp(peer)
   }
 
   /** False when the link was not up. */
@@ -172,6 +175,19 @@ export class Links implements PeerLinks {
   /** True while a link to the store is up and the store is not silent. */
   hears(store: StoreId, now: Millis): boolean {
     return this.connected().includes(store) && now - this.lastHeard(store) <= TIMERS.silentMs
+  }
+
+  /** Why the store at the other end ends; of another store it proves nothing. */
+  onEnding(link: Link, report: Ending): void {
+    if (this.storeOf(link) === report.store) this.ends.add(report)
+  }
+
+  /** One link to each connected store, the dialed one if it is up. */
+  oneToEach(): Link[] {
+    const links = new Map<StoreId, Link>()
+    for (const { link, direction, peer } of this.links.values())
+      if (peer.kind === 'node' && (direction === 'out' || !links.has(peer.store))) links.set(peer.store, link)
+    return [...links.values()]
   }
 
   isClient(link: Link): boolean {

@@ -11,6 +11,7 @@ import type {
   Incarnation,
   Message,
   Millis,
+  NodeEndKind,
   NodeName,
   Seq,
   SessionId,
@@ -162,7 +163,7 @@ export type Input =
   /** Completion of `commit`. */
   | { readonly type: 'committed'; readonly token: Token }
   /** The store had a write error and acknowledges nothing from now on. The process ends or reopens the store. */
-  | { readonly type: 'store-failed'; readonly reason: string }
+  | { readonly type: 'store-failed'; readonly reason: string; readonly kind?: 'disk-full' }
   /** Damaged blocks found by a scrub or for the API: no machine requested them. */
   | { readonly type: 'damage-found'; readonly extent: ExtentId; readonly blocks: readonly LoadedBlock[] }
   /**
@@ -198,6 +199,11 @@ export type Input =
       readonly token: Token
       readonly runs: readonly { readonly blocks: number; readonly kind: BlockKind }[]
     }
+  /**
+   * The process ends by its own decision, and this is its last input: the machine reports the reason (A2.23-1). `at`:
+   * milliseconds since 1970.
+   */
+  | { readonly type: 'ending'; readonly kind: NodeEndKind; readonly reason: string; readonly at: number }
   /** Completion of `log-append`: this entry and all earlier ones are on stable storage. */
   | { readonly type: 'log-appended'; readonly index: number }
   /** Completion of `raft-persist`: the request with this token and all earlier ones are on stable storage. */
@@ -299,8 +305,8 @@ export type Effect =
   | { readonly type: 'handed-over' }
   /** A log line and metrics. Never read back. */
   | { readonly type: 'event'; readonly event: MachineEvent }
-  /** The process must end. */
-  | { readonly type: 'fatal'; readonly reason: string }
+  /** The process must end: the input `ending` follows, and no other. */
+  | { readonly type: 'fatal'; readonly kind: NodeEndKind; readonly reason: string }
 
 /** A log line, and a metric where one of that name exists. `level` is pino's. */
 export interface MachineEvent {

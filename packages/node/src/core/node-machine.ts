@@ -2,6 +2,7 @@ import {
   type Bytes,
   type ExtentId,
   FEATURE_LEVEL,
+  FEATURES,
   type Greet,
   isRaftMessage,
   type MapCopy,
@@ -23,6 +24,8 @@ import type { Context, Effect, Input, Link, MachineEvent, NodeStart } from './ma
 import { Prng } from './prng.ts'
 import type { RaftView } from './raft/index.ts'
 import { type ExtentStatus, Replication } from './replication/index.ts'
+
+type Ending = Extract<Input, { type: 'ending' }>
 
 /**
  * All machines of one node. Routes each input to its room, and messages of this node to itself within the same step.
@@ -119,6 +122,10 @@ export class NodeMachine {
   /** Handles one input at a moment of the monotonic clock; the shell executes the effects in order. */
   step(now: Millis, input: Input): readonly Effect[] {
     const effects: Effect[] = []
+    if (input.type === 'ending') {
+      this.end(this.context(now, effects), input)
+      return effects
+    }
     const ctx = this.context(now, effects)
     this.links.onStep(now)
     this.onInput(ctx, input)
@@ -131,6 +138,16 @@ export class NodeMachine {
     this.dialPeers(ctx)
     this.endHandOver(ctx, effects)
     return effects
+  }
+
+  /** Reports why this incarnation ends to all nodes that can read it: nothing else leaves the machine any more. */
+  private end(ctx: Context, { kind, reason, at }: Ending): void {
+    const { store, incarnation } = this.start
+    const message = { type: 'ending', store, counter: incarnation.counter, kind, reason, at } as const
+    const level = Math.min(this.start.knows ?? FEATURE_LEVEL, this.featureLevel)
+    if (level < FEATURES.reportedEnds) return
+    for (const link of this.links.oneToEach())
+      if (this.links.levelOf(link) >= FEATURES.reportedEnds) ctx.emit({ type: 'send', link, message })
   }
 
   private endStep(ctx: Context): void {
@@ -176,7 +193,7 @@ export class NodeMachine {
     return ctx
   }
 
-  private onInput(ctx: Context, input: Input): void {
+  private onInput(ctx: Context, input: Exclude<Input, Ending>): void {
     switch (input.type) {
       case 'tick':
         return this.onTick(ctx)
@@ -189,7 +206,11 @@ export class NodeMachine {
         return this.onMessage(ctx, input.link, input.message)
       case 'store-failed':
         // The store must not acknowledge anything, and must be compared before it counts again.
-        return ctx.emit({ type: 'fatal', reason: `the store failed: ${input.reason}` })
+        return ctx.emit({
+          type: 'fatal',
+          kind: input.kind ?? 'store-failed',
+          reason: `the store failed: ${input.reason}`,
+        })
       case 'damage-found':
         return this.replication.onDamageFound(ctx, input.extent, input.blocks)
       case 'store-suspect':
@@ -270,6 +291,7 @@ export class NodeMachine {
   /** Each role has a table of what it takes: `handlers` of the leader and the agent, handlers.ts of replication. */
   private onMessage(ctx: Context, link: Link, message: Message): void {
     if (!this.links.has(link) || this.replication.onMessage(ctx, link, message)) return
+    if (message.type === 'ending') return this.links.onEnding(link, message)
     if (message.type === 'greet') return this.onGreet(ctx, link, message)
     if (isRaftMessage(message)) return this.onRaftMessage(ctx, link, message)
     // What a client sends to control goes to the agent, which relays it.
@@ -304,7 +326,7 @@ export class NodeMachine {
     if (this.handOver !== 'extents-over' || this.control?.passLeadershipOn(ctx) === true) return
     this.handOver = 'over'
     if (this.leaving === undefined) effects.push({ type: 'handed-over' })
-    else effects.push({ type: 'fatal', reason: `the store is suspect: ${this.leaving}` })
+    else effects.push({ type: 'fatal', kind: 'store-suspect', reason: `the store is suspect: ${this.leaving}` })
   }
 
   /** Once the cluster is known, control starts on its voters, and this store registers. */

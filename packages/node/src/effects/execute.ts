@@ -1,6 +1,7 @@
-import type { Message } from '@ashlar/proto'
+import type { Message, NodeEndKind } from '@ashlar/proto'
 import type { Effect, Input, Link, MachineEvent } from '../core/machine.ts'
 import type { ControlLog } from '../storage/control-log/index.ts'
+import { isDiskFull } from '../storage/errors.ts'
 import type { Store } from '../storage/store.ts'
 import { readDone } from './reply-read.ts'
 
@@ -19,8 +20,8 @@ export interface EffectPorts {
   readonly onAdminDone: (effect: AdminDoneEffect) => void
   readonly onMachineEvent: (event: MachineEvent) => void
   readonly onHandedOver: () => void
-  /** The process must end; called once. */
-  readonly onFatal: (reason: string, cause?: unknown) => void
+  /** The process must end. */
+  readonly onFatal: (kind: NodeEndKind, reason: string, cause?: unknown) => void
 }
 
 /** Executes one effect. Completions come back through `feed`, never from inside this call. */
@@ -47,7 +48,7 @@ export function execute(ports: EffectPorts, effect: Effect): void {
     case 'handed-over':
       return ports.onHandedOver()
     case 'fatal':
-      return ports.onFatal(effect.reason)
+      return ports.onFatal(effect.kind, effect.reason)
     default:
       return ports.store.execute(effect)
   }
@@ -60,7 +61,7 @@ function appendToLog(ports: EffectPorts, effect: Extract<Effect, { type: 'log-ap
     .then((log) => log.append([effect.entry]))
     .then(
       () => ports.feed({ type: 'log-appended', index: effect.index }),
-      (cause) => ports.onFatal('the control log could not be written', cause),
+      (cause) => onLogFailed(ports, 'the control log could not be written', cause),
     )
 }
 
@@ -70,13 +71,17 @@ function persistRaft(ports: EffectPorts, { request }: Extract<Effect, { type: 'r
     .then((log) => log.persist(request))
     .then(
       () => ports.feed({ type: 'raft-persisted', token: request.token }),
-      (cause) => ports.onFatal('the control log could not be written', cause),
+      (cause) => onLogFailed(ports, 'the control log could not be written', cause),
     )
 }
 
 function saveCluster(ports: EffectPorts, effect: Extract<Effect, { type: 'save-cluster' }>): void {
   ports.store.saveCluster(effect.cluster, effect.voters, effect.founded).then(
     () => ports.feed({ type: 'cluster-saved' }),
-    (cause) => ports.onFatal('the identity of the store could not be written', cause),
+    (cause) => onLogFailed(ports, 'the identity of the store could not be written', cause),
   )
+}
+
+function onLogFailed(ports: EffectPorts, reason: string, cause: unknown): void {
+  ports.onFatal(isDiskFull(cause) ? 'disk-full' : 'log-failed', reason, cause)
 }

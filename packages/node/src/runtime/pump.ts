@@ -50,7 +50,10 @@ export class Pump {
     try {
       checkClock()
       for (let at = 0; at < this.queue.length && !this.stopped; at++) {
-        for (const effect of machine.step(clock(), this.queue[at] as Input)) execute(effect)
+        for (const effect of machine.step(clock(), this.queue[at] as Input)) {
+          if (this.stopped) return
+          execute(effect)
+        }
       }
       this.queue.length = 0
     } catch (error) {
@@ -64,6 +67,18 @@ export class Pump {
       this.flushing = false
       if (!this.stopped) this.options.flush()
     })
+  }
+
+  /** Steps one last input, sends what it brought, and ignores every later input. Also of a machine that threw. */
+  finish(input: Input): void {
+    this.stop()
+    const { machine, clock, execute, flush } = this.options
+    try {
+      for (const effect of machine.step(clock(), input)) execute(effect)
+      flush()
+    } catch {
+      // What it reports is for people only: the process ends with the reason in its log.
+    }
   }
 
   /** Drops the queue and ignores every later input. */

@@ -13,7 +13,7 @@ import {
   type VolumeRecord,
   type Voter,
 } from '@ashlar/proto'
-import type { NodeView, Readiness, VerifiedBlock } from '../admin/index.ts'
+import type { NodeView, PeerStatus, Readiness, VerifiedBlock } from '../admin/index.ts'
 import type { InsecureListener } from '../config/index.ts'
 import type { Input } from '../core/machine.ts'
 import type { NodeMachine } from '../core/node-machine.ts'
@@ -146,8 +146,13 @@ export class NodeReadModel implements NodeView {
     return this.runtime.machine?.links.hears(store, this.runtime.now()) === true
   }
 
-  peers(): readonly LinkStatus[] {
-    return this.runtime.linkStatuses().map((status) => this.withSilence(status))
+  peers(): readonly PeerStatus[] {
+    return this.runtime.linkStatuses().map((status) => {
+      const seen = this.withSilence(status)
+      const store = status.peer?.store
+      const reported = store === undefined ? undefined : this.runtime.machine?.links.ends.of(store)
+      return reported === undefined || seen.state === 'connected' ? seen : { ...seen, reported }
+    })
   }
 
   /** A link is up until its connection ends, and a process that is stopped ends none. */

@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { AshlarError, type Bytes, type ExtentId, invariant, type Message, type Millis, TIMERS } from '@ashlar/proto'
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+  AshlarError,
+  type Bytes,
+  type ExtentId,
+  invariant,
+  type Message,
+  type Millis,
+  type NodeEndKind,
+  TIMERS,
+} from '@ashlar/proto'
 import type { Effect, Input, Link, LinkPeer, LogEntry } from '../core/machine.ts'
 import { NodeMachine } from '../core/node-machine.ts'
 import { type EffectPorts, execute } from '../effects/execute.ts'
@@ -26,10 +36,12 @@ export interface RuntimeOptions extends NodeDescription {
   /** How many of them keep the control log of a cluster that is bootstrapped here: 1, 3 or 5; 1 when absent. */
   readonly voterCount?: number
   readonly observer: Observer
-  /** The node has stopped acknowledging and the process must end. Called once. */
-  readonly onFatal: (reason: string, cause?: unknown) => void
+  /** The node has stopped acknowledging, reported why, and the process must end. Called once. */
+  readonly onFatal: (reason: string, cause: unknown, kind: NodeEndKind) => void
 }
 
+/** How long the links of a node that ends may take to send the reason and to close. */
+const LEAVE_MS = 1000
 /** How long a stopping node waits for its extents to be handed over. */
 const HAND_OVER_MS = 6000
 
@@ -109,7 +121,7 @@ export class NodeRuntime implements RuntimeState, TransportEvents {
       onAdminDone: ({ token, done }) => this.calls.onAdminDone(token, done),
       onMachineEvent: (event) => observer.event(event),
       onHandedOver: () => this.onHandedOver?.(),
-      onFatal: (reason, cause) => this.fail(reason, cause),
+      onFatal: (kind, reason, cause) => this.fail(kind, reason, cause),
     }
     this.pump = new Pump({
       machine,
@@ -120,7 +132,7 @@ export class NodeRuntime implements RuntimeState, TransportEvents {
         transport.flush()
         this.calls.onMapRevision(machine.map.revision)
       },
-      onBroken: (error) => this.fail('internal invariant violated', error),
+      onBroken: (error) => this.fail('internal', 'internal invariant violated', error),
     })
     this.ticker = setInterval(() => this.tick(), TIMERS.tickMs)
     this.tick()
@@ -181,7 +193,7 @@ export class NodeRuntime implements RuntimeState, TransportEvents {
    */
   otherCluster(address: string, reason: string): void {
     if (this.accepted) return
-    this.fail(`${address} refuses this node: ${reason}; check --data-dir and --peers`)
+    this.fail('other-cluster', `${address} refuses this node: ${reason}; check --data-dir and --peers`)
   }
 
   linkUp(link: Link, direction: 'in' | 'out', peer: LinkPeer): void {
@@ -214,13 +226,16 @@ export class NodeRuntime implements RuntimeState, TransportEvents {
     return this.controlLog
   }
 
-  private fail(reason: string, cause?: unknown): void {
+  /** The machines end at once, and the process once its peers have the reason (A2.23-1). */
+  private fail(kind: NodeEndKind, reason: string, cause?: unknown): void {
     if (this.failed) return
     this.failed = true
-    this.pump?.stop()
+    const because = cause instanceof Error ? `${reason}: ${cause.message}` : reason
+    this.pump?.finish({ type: 'ending', kind, reason: because, at: Date.now() })
     clearInterval(this.ticker)
     this.calls.endLoads(new AshlarError('CLOSED', 'this node failed', { hint: 'see the log of the node' }))
-    this.options.onFatal(reason, cause)
+    const left = Promise.race([this.transport?.close(), delay(LEAVE_MS)]).catch(() => undefined)
+    void left.then(() => this.options.onFatal(reason, cause, kind))
   }
 
   /**

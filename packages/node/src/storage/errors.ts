@@ -1,4 +1,4 @@
-import { AshlarError } from '@ashlar/proto'
+import { AshlarError, type NodeEndKind, nodeEndKindOf } from '@ashlar/proto'
 
 /** A call of a driver or a store after its `close`. */
 export function driverClosedError(): AshlarError {
@@ -13,14 +13,38 @@ export function driverPoisonedError(cause: unknown): AshlarError {
   })
 }
 
-/** The data directory cannot be used as it is; `what` is one sentence, `hint` is what the operator can do. */
-export function unusableStoreError(what: string, hint: string, cause?: unknown): AshlarError {
-  return new AshlarError('CONFLICT', what, cause === undefined ? { hint } : { hint, cause })
+/**
+ * The data directory cannot be used as it is; `what` is one sentence, `hint` is what an operator can do. `end`: why a node
+ * ends that starts over it.
+ */
+export function unusableStoreError(
+  what: string,
+  hint: string,
+  cause?: unknown,
+  end: NodeEndKind = 'data-directory',
+): AshlarError {
+  return new AshlarError('CONFLICT', what, { hint, details: { end }, ...(cause === undefined ? {} : { cause }) })
 }
 
 /** Bytes on disk that no version of this software writes; `what` names the file or key. */
 export function corruptStoreError(what: string, cause?: unknown): AshlarError {
   const hint =
     'Do not repair it. Move the data directory away and start the node over an empty one: its replicas are copied from the others.'
-  return new AshlarError('INTERNAL', what, cause === undefined ? { hint } : { hint, cause })
+  const details = { end: 'data-directory' satisfies NodeEndKind }
+  return new AshlarError('INTERNAL', what, { hint, details, ...(cause === undefined ? {} : { cause }) })
+}
+
+/** True for an error of LevelDB or of the system because the disk is full (finding 6). LevelDB has the system's error as text only. */
+export function isDiskFull(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (/No space left on device|ENOSPC/.test(cause.message)) return true
+  }
+  return false
+}
+
+/** Why a node ends that could not be started. */
+export function endOfStart(error: unknown): NodeEndKind {
+  if (isDiskFull(error)) return 'disk-full'
+  const end = error instanceof AshlarError ? error.details['end'] : undefined
+  return (typeof end === 'string' ? nodeEndKindOf(end) : undefined) ?? 'internal'
 }

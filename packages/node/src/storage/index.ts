@@ -7,6 +7,7 @@ export {
   openExistingControlLog,
 } from './control-log/index.ts'
 export type { BatchOperation, Durability, Entry, KeyRange, ScanOptions, StorageDriver } from './driver.ts'
+export { endOfStart } from './errors.ts'
 export { runtimeDirectory } from './files/runtime-directory.ts'
 export { ForgetfulDriver } from './filters/forgetful-driver.ts'
 export { newClusterId } from './identity/store-id.ts'

@@ -6,7 +6,7 @@ import { Checkpointer } from './commit/checkpoint.ts'
 import { CommitQueue } from './commit/commit-queue.ts'
 import type { StorageDriver } from './driver.ts'
 import { extentKey } from './encoding/keyspace.ts'
-import { driverPoisonedError } from './errors.ts'
+import { driverPoisonedError, isDiskFull } from './errors.ts'
 import { IdentityKeeper } from './identity/identity-keeper.ts'
 import { Losses } from './identity/losses.ts'
 import type { StoreMetrics } from './metrics.ts'
@@ -362,7 +362,8 @@ export class ReplicaStore implements Store {
     this.#freeSpace.stop()
     this.#identity.fail(error)
     this.#failed.resolve()
-    this.#complete({ type: 'store-failed', reason: error instanceof Error ? error.message : String(error) })
+    const reason = error instanceof Error ? error.message : String(error)
+    this.#complete({ type: 'store-failed', reason, ...(isDiskFull(error) ? { kind: 'disk-full' } : {}) })
   }
 
   #replica(extent: ExtentId): LocalReplica {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { ERRORS } from '@ashlar/proto'
+import { ERRORS, type NodeEnd } from '@ashlar/proto'
 import type { FetchPeer } from '../../src/admin/index.ts'
 import type { LinkStatus } from '../../src/transport/index.ts'
 import { extentRecord, type FakeView, nodeRecord, storeOf } from './fake-view.ts'
@@ -144,5 +144,50 @@ describe('explain of a node that is down', () => {
     view.devDirectory = '/data'
     const named = await explained(t, view)
     assert.ok(named.todo[0]?.endsWith(': ashlar dev logs n3 --data-dir /data'), named.todo[0])
+  })
+
+  const byItself = (kind: string): NodeEnd => ({ counter: 1, kind, reason: `because of ${kind}`, at: SINCE })
+  const endedWith = (kind: string): FakeView => {
+    const ended = [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'down', ended: byItself(kind) })]
+    const view = demo({ nodes: ended, extents })
+    view.seen = [status({ lastLink: { endedAt: SINCE, reason: 'closed by the other side' } })]
+    return view
+  }
+
+  it('quotes why it ended by its own decision, with the exit code, and helps with that cause', async (t) => {
+    const full = endedWith('disk-full')
+    full.devDirectory = '/dev'
+    const { because, todo } = await explained(t, full)
+    assert.match(
+      because,
+      new RegExp(`^it ended by its own decision at ${AT}, with exit code 21: "because of disk-full"$`, 'm'),
+    )
+    assert.doesNotMatch(because, /no stop was announced/)
+    assert.equal(todo[0], 'see what fills the disk of n3: df -h /dev/n3')
+    assert.match(todo[1] ?? '', /then start n3 again: ashlar dev start n3 --data-dir \/dev$/)
+  })
+
+  it('advises a start at once only where it meets the cause no more', async (t) => {
+    const starts = async (kind: string) => advisesAStart((await explained(t, endedWith(kind))).todo)
+    for (const kind of ['store-suspect', 'map-ahead', 'internal']) assert.equal(await starts(kind), true, kind)
+    for (const kind of ['store-failed', 'disk-full', 'log-failed', 'other-cluster', 'old-copy', 'of a later build'])
+      assert.equal(await starts(kind), false, kind)
+  })
+
+  it('has the report of its end from a peer where control could not note it', async (t) => {
+    const view = seen({})
+    view.seen = [{ ...status({}), reported: byItself('log-failed') }]
+    const { because, todo } = await explained(t, view)
+    assert.match(because, /with exit code 23: "because of log-failed"/)
+    assert.equal(advisesAStart(todo), false)
+    const { body } = await (await serve(t, endedWith('map-ahead')))('/v1/nodes/n3')
+    assert.deepEqual(body.ended, { kind: 'map-ahead', reason: 'because of map-ahead', at: AT, exitCode: 24 })
+  })
+
+  it('goes by a refusal that is later than the end', async (t) => {
+    const view = endedWith('store-suspect')
+    const refusal = { at: SINCE + 1, by: 'this side', code: ERRORS.CONFLICT.number, words: 'another cluster' } as const
+    view.seen = [status({ refusal })]
+    assert.match((await explained(t, view)).todo[0] ?? '', /^give n3 the data directory of this cluster again/)
   })
 })

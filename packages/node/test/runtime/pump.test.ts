@@ -43,3 +43,28 @@ test('A2.3: the first input that is stepped after the machine slept is stepped a
   assert.equal(looks(), 2, 'once a turn')
   pump.stop()
 })
+
+test('A2.23-1: the last input of a pump is stepped alone, its effects are sent, and nothing follows', async () => {
+  const done: string[] = []
+  const pump: Pump = new Pump({
+    machine: {
+      step: (_at, input) =>
+        input.type === 'tick'
+          ? [{ type: 'fatal', kind: 'store-failed', reason: 'EIO' }, { type: 'handed-over' }]
+          : [{ type: 'dial', addresses: [] }],
+    },
+    clock: () => 0,
+    checkClock: () => {},
+    execute: (effect) => {
+      done.push(effect.type)
+      if (effect.type === 'fatal') pump.finish({ type: 'ending', kind: 'store-failed', reason: 'EIO', at: 1 })
+    },
+    flush: () => done.push('flush'),
+    onBroken: (error) => assert.fail(String(error)),
+  })
+  for (let input = 0; input < 2; input++) pump.feed(TICK)
+  await new Promise((resolve) => setImmediate(resolve))
+  pump.feed(TICK)
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(done, ['fatal', 'dial', 'flush'], 'neither what was queued nor what came with the end')
+})

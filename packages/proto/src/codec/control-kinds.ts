@@ -4,6 +4,7 @@ import {
   type ClusterId,
   type Confirm,
   type Confirmed,
+  type Ending,
   type Fenced,
   type GetMap,
   type GetVersions,
@@ -49,7 +50,7 @@ import {
 } from './fields.ts'
 import type { KindCodec } from './kind-codec.ts'
 import { MESSAGE_LENGTH } from './map-kinds.ts'
-import { ATTACH_MODES, bootIdField, CLIENT_LENGTH, TRUSTS } from './map-records.ts'
+import { ATTACH_MODES, bootIdField, CLIENT_LENGTH, END_KIND_LENGTH, END_REASON_LENGTH, TRUSTS } from './map-records.ts'
 import { packBody, unpackBody } from './msgpack.ts'
 import {
   bytes,
@@ -236,6 +237,18 @@ function command<K extends AdminCommand['do']>(word: K, fields: Fields<Omit<Comm
   return record<Command<K>>(word, constant, fields as unknown as Partial<Fields<Command<K>>>) as unknown as Shape<never>
 }
 
+const endingKind = body<Ending>(
+  'ending',
+  {
+    store,
+    counter,
+    kind: text('kind', END_KIND_LENGTH),
+    reason: text('reason', END_REASON_LENGTH),
+    at: integer('at', 0, Number.MAX_SAFE_INTEGER),
+  },
+  3,
+)
+
 const adminKind = body<Admin>('admin', {
   request,
   command: variants<AdminCommand>('command', 'do', {
@@ -293,5 +306,6 @@ export const CONTROL_KINDS = {
   'get-map': getMapKind,
   released: releasedKind,
   promises: promisesKind,
+  ending: endingKind,
   admin: adminKind,
 }

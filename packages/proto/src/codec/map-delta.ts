@@ -4,6 +4,7 @@ import {
   type ForcedPromotion,
   LIMITS,
   type MapDelta,
+  type NodeEnd,
   type NodeRecord,
   type VolumeId,
   type VolumeRange,
@@ -26,8 +27,11 @@ import {
 } from './fields.ts'
 import { readList, sum } from './lists.ts'
 import {
+  choiceAt,
+  endBytes,
   extentBytes,
   nodeBytes,
+  readEnd,
   readExtent,
   readNode,
   readVolume,
@@ -36,6 +40,7 @@ import {
   type StoreTable,
   volumeBytes,
   voterBytes,
+  writeEnd,
   writeExtent,
   writeNaming,
   writeNode,
@@ -50,7 +55,8 @@ import {
  *                removed 4 x (volume 4) | stores | extents 4 x extent | [since 3: featureLevel 1] |
  *                [losses], which is left out when there are none
  * losses         forced 4 x (extent 8 | epoch 8 | store s | flags 1 (1: acknowledged, 2: merged) | changedAt 8) |
- *                removed nodes 2 x (store 16) | gone 2 x (store 16) | [since 3: removed ranges 4 x (first 4 | last 4)]
+ *                removed nodes 2 x (store 16) | gone 2 x (store 16) | [since 3: removed ranges 4 x (first 4 | last 4)] |
+ *                [since 3, left out when there are none: ends 2 x (place in nodes 2 | end)]
  */
 
 /** Tombstones in one delta that are sent one by one. */
@@ -110,7 +116,9 @@ function namingBytes(delta: MapDelta): number {
     FORCED_BYTES * (delta.forced?.length ?? 0) +
     16 * ((delta.removedNodes?.length ?? 0) + (delta.gone?.length ?? 0)) +
     4 +
-    8 * (delta.removedRanges?.length ?? 0)
+    8 * (delta.removedRanges?.length ?? 0) +
+    2 +
+    sum(delta.nodes, ({ ended }) => (ended === undefined ? 0 : 2 + endBytes(ended)))
   )
 }
 
@@ -137,12 +145,14 @@ export function writeDelta(to: ByteWriter, delta: MapDelta, wire: number): void 
 }
 
 type Losses = Pick<MapDelta, 'forced' | 'removedNodes' | 'gone' | 'removedRanges'>
+type Ended = readonly (readonly [place: number, ended: NodeEnd])[]
 
 /** What most clusters never have, so that most deltas end before it. */
-function writeLosses(to: ByteWriter, table: StoreTable, losses: Losses, wire: number): void {
-  const { forced = [], removedNodes = [], gone = [] } = losses
-  const removedRanges = wire >= 3 ? (losses.removedRanges ?? []) : []
-  if (forced.length + removedNodes.length + gone.length + removedRanges.length === 0) return
+function writeLosses(to: ByteWriter, table: StoreTable, delta: Losses & Pick<MapDelta, 'nodes'>, wire: number): void {
+  const { forced = [], removedNodes = [], gone = [] } = delta
+  const removedRanges = wire >= 3 ? (delta.removedRanges ?? []) : []
+  const ended = wire >= 3 ? endedIn(delta.nodes) : []
+  if (forced.length + removedNodes.length + gone.length + removedRanges.length + ended.length === 0) return
   to.u32(listLength(forced, LIMITS.mapExtents, 'forced'))
   for (const { extent, epoch, store, acknowledged, merged, changedAt } of forced) {
     to.u53(extentField(extent))
@@ -161,9 +171,19 @@ function writeLosses(to: ByteWriter, table: StoreTable, losses: Losses, wire: nu
     to.u32(volumeField(first))
     to.u32(volumeField(last))
   }
+  if (ended.length === 0) return
+  to.u16(ended.length)
+  for (const [place, end] of ended) {
+    to.u16(place)
+    writeEnd(to, end)
+  }
 }
 
-function readLosses(from: ByteReader, stores: StoreList, wire: number): Losses {
+function endedIn(nodes: readonly NodeRecord[]): Ended {
+  return nodes.flatMap(({ ended }, place) => (ended === undefined ? [] : [[place, ended] as const]))
+}
+
+function readLosses(from: ByteReader, stores: StoreList, wire: number): Losses & { readonly ended?: Ended } {
   if (from.left === 0) return {}
   const forced = readList<ForcedPromotion>(from, from.u32(), FORCED_BYTES, LIMITS.mapExtents, 'forced', () => {
     const extent = extentField(from.u53())
@@ -177,7 +197,12 @@ function readLosses(from: ByteReader, stores: StoreList, wire: number): Losses {
   const removedNodes = readList(from, from.u16(), 16, MAX_REMOVED_NODES, 'removedNodes', () => readStore(from))
   const gone = readList(from, from.u16(), 16, LIMITS.nodes, 'gone', () => readStore(from))
   const removedRanges = wire < 3 ? [] : readRanges(from)
+  const ended: Ended =
+    wire < 3 || from.left === 0
+      ? []
+      : readList(from, from.u16(), 22, LIMITS.nodes, 'ends', () => [from.u16(), readEnd(from)] as const)
   return {
+    ...(ended.length === 0 ? {} : { ended }),
     ...(forced.length === 0 ? {} : { forced }),
     ...(removedNodes.length === 0 ? {} : { removedNodes }),
     ...(gone.length === 0 ? {} : { gone }),
@@ -222,6 +247,12 @@ export function readDelta(from: ByteReader, wire: number): MapDelta {
     readExtent(from, stores),
   )
   const featureLevel = wire >= 3 ? levelField(from.u8()) : 0
-  const losses = { ...(featureLevel === 0 ? {} : { featureLevel }), ...readLosses(from, stores, wire) }
-  return { cluster, clusterGeneration, from: since, to, voters, nodes, volumes, extents, removedVolumes, ...losses }
+  const { ended = [], ...losses } = readLosses(from, stores, wire)
+  for (const [place, end] of ended) nodes[place] = { ...choiceAt(nodes, place, 'node that ended'), ended: end }
+  const level = featureLevel === 0 ? {} : { featureLevel }
+  return {
+    ...{ cluster, clusterGeneration, from: since, to, voters, nodes, volumes, extents, removedVolumes },
+    ...level,
+    ...losses,
+  }
 }

@@ -3,6 +3,7 @@ import {
   type ExtentRecord,
   type Holder,
   LIMITS,
+  type NodeEnd,
   type NodeRecord,
   type NodeState,
   type StoreId,
@@ -45,6 +46,7 @@ import {
  * volume   id 4 | name text | size 8 | blockSize 4 | extentSize 8 | replicas 1 | minInSync 1 | generation 8 |
  *          holders 2 | (session 8 | mode 1 | client text) x holders | changedAt 8
  * node     store 16 | name text | address text | api text | bootId text | counter 8 | trust 1 | state 1 | changedAt 8
+ * end      counter 8 | at 8 | kind text | reason text
  * voter    store 16 | address text
  */
 
@@ -55,6 +57,8 @@ export const ATTACH_MODES: readonly AttachMode[] = ['exclusive', 'read-only', 's
 
 const BOOT_ID_LENGTH = 64
 export const CLIENT_LENGTH = 255
+export const END_KIND_LENGTH = 40
+export const END_REASON_LENGTH = 256
 const EXTENT_FIXED_BYTES = 45
 const MAX_TABLE_STORES = 2 ** 16 - 1
 
@@ -245,6 +249,25 @@ export function readNode(from: ByteReader): NodeRecord {
     state: choiceAt(NODE_STATES, from.u8(), 'state'),
     changedAt: revisionField(from.u53()),
   }
+}
+
+/** Why a node ended, which a delta has behind its other records. */
+export function endBytes({ kind, reason }: NodeEnd): number {
+  return 18 + textBytes(kind, END_KIND_LENGTH) + textBytes(reason, END_REASON_LENGTH)
+}
+
+export function writeEnd(to: ByteWriter, { counter, at, kind, reason }: NodeEnd): void {
+  to.u53(counterField(counter))
+  to.u53(whole(at, 'at', 0, Number.MAX_SAFE_INTEGER))
+  to.text(cutText(kind, 'kind', END_KIND_LENGTH))
+  to.text(cutText(reason, 'reason', END_REASON_LENGTH))
+}
+
+export function readEnd(from: ByteReader): NodeEnd {
+  const counter = counterField(from.u53())
+  const at = whole(from.u53(), 'at', 0, Number.MAX_SAFE_INTEGER)
+  const kind = textField(from.text(), 'kind', END_KIND_LENGTH)
+  return { counter, kind, reason: textField(from.text(), 'reason', END_REASON_LENGTH), at }
 }
 
 /** What the operating system calls this boot: printable ASCII. */

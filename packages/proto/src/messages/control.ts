@@ -1,5 +1,6 @@
 import type { ClusterId, Epoch, ExtentId, NodeName, SessionId, StoreId, VolumeId } from '../ids.ts'
 import type { AttachMode, ExtentRecord, Incarnation, MapDelta, Trust, VolumeRecord, Voter } from '../map.ts'
+import type { NodeEnd } from '../node-ends.ts'
 import type { StoreSpace } from '../store-space.ts'
 import type { Bytes } from '../units.ts'
 
@@ -149,6 +150,15 @@ export interface Promises {
   readonly extents: readonly { readonly extent: ExtentId; readonly epoch: Epoch; readonly promised: Epoch }[]
 }
 
+/**
+ * node -> every node: this incarnation ends by its own decision, and this is its last message (A2.23-1). Since wire
+ * version 3.
+ */
+export interface Ending extends NodeEnd {
+  readonly type: 'ending'
+  readonly store: StoreId
+}
+
 /** What an operator or a client requests of control. */
 export type AdminCommand =
   | {
@@ -214,4 +224,4 @@ export type ToLeader = Register | Renew | ChangeSets | Release | Promises | Admi
 /** What control's leader sends to nodes; an agent sends `map-update` and `admin-done` to clients. */
 export type FromLeader = Registered | Renewed | MapUpdate | SetsChanged | Released | AdminDone
 
-export type ControlMessage = Greet | ToLeader | FromLeader
+export type ControlMessage = Greet | Ending | ToLeader | FromLeader

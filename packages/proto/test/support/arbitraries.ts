@@ -132,7 +132,8 @@ export const volumeRecord = record({
   holders: list(holder, 3),
   changedAt: u53,
 }) as Arbitrary<VolumeRecord>
-const nodeRecord = record({
+const nodeEnd = { counter: u53, kind: name, reason: fc.string({ maxLength: 200 }), at: u53 }
+const knownNode = record({
   store,
   name: nodeName,
   address,
@@ -141,7 +142,11 @@ const nodeRecord = record({
   trust: fc.constantFrom('trusted', 'suspect'),
   state: fc.constantFrom('up', 'down', 'draining'),
   changedAt: u53,
-}) as Arbitrary<NodeRecord>
+})
+const nodeRecord = fc.oneof(
+  knownNode,
+  fc.tuple(knownNode, record(nodeEnd)).map(([node, ended]) => ({ ...node, ended })),
+) as Arbitrary<NodeRecord>
 const command = fc.oneof(
   record({
     do: fc.constant('create-volume'),
@@ -385,6 +390,7 @@ const BODIES: Arbitraries = {
   }),
   released: record({ request: u53, code }),
   promises: record({ store, counter: u53, extents: list(record({ extent, epoch, promised: epoch })) }),
+  ending: record({ store, ...nodeEnd }),
   admin: record({ request: u53, command }),
   'admin-done': withOptional(
     record({ request: u53, code, message: text, hint: text, revision: u53 }),

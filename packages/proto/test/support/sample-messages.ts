@@ -288,6 +288,14 @@ export const SAMPLES: { readonly [T in MessageType]: Extract<AnyMessage, { type:
   },
   released: { type: 'released', request: 3, code: 0 },
   promises: { type: 'promises', store: STORES[0], counter: 4, extents: [{ extent, epoch, promised: 9 as Epoch }] },
+  ending: {
+    type: 'ending',
+    store: STORES[0],
+    counter: 4,
+    kind: 'store-failed',
+    reason: 'the store failed: EIO',
+    at: 1_790_000_000_000,
+  },
   admin: {
     type: 'admin',
     request: 4,

@@ -8,6 +8,7 @@ export function endAhead(ctx: Context, known: number, revision: number): void {
   ctx.event('error', 'map-ahead-of-control', { known, revision })
   ctx.emit({
     type: 'fatal',
+    kind: 'map-ahead',
     reason: `control's log went back to revision ${revision} of the map, and this node knows revision ${known}: start it again`,
   })
 }

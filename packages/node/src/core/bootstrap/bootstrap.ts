@@ -172,6 +172,7 @@ export class Bootstrap {
     if (this.start.expect === 1)
       return ctx.emit({
         type: 'fatal',
+        kind: 'other-cluster',
         reason: `refused to bootstrap another cluster: ${greet.address} responds and belongs to cluster ${greet.cluster}; start without --init to join it`,
       })
     if (!this.checkVoters(greet.voters)) return ctx.event('error', 'control-lost', { reason: this.lost })
@@ -284,7 +285,11 @@ export class Bootstrap {
   private resume(ctx: Context): void {
     const command = this.log[0]?.command
     if (command?.do !== 'found')
-      return ctx.emit({ type: 'fatal', reason: 'the control log does not begin with the bootstrap of its cluster' })
+      return ctx.emit({
+        type: 'fatal',
+        kind: 'data-directory',
+        reason: 'the control log does not begin with the bootstrap of its cluster',
+      })
     this.stage = 'bootstrapping'
     this.cluster = command.cluster
     this.voters = command.voters

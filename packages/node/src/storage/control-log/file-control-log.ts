@@ -124,6 +124,8 @@ function oldCopyError(directory: string, marks: Marks, hint: string): AshlarErro
   return unusableStoreError(
     `${what} is an old copy: this store wrote entry ${index} of term ${Math.max(term, marks.term.term)}${witness}`,
     hint,
+    undefined,
+    'old-copy',
   )
 }
 

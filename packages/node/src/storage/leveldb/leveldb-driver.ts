@@ -47,14 +47,6 @@ export async function openLevelDbDriver(
   return new LevelDbDriver(database, directory)
 }
 
-/** True when LevelDB could not be opened because the disk is full (finding 6). */
-export function isDiskFull(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (/No space left on device|ENOSPC/.test(cause.message)) return true
-  }
-  return false
-}
-
 /**
  * The port over classic-level. A synced LevelDB batch syncs only the current log file, so that an older, unsynced batch
  * can be lost while a newer, synced one stays when the log was rotated between them (finding 1). The port promises more,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
-import { ERRORS, leaseExpiryMs, type Message } from '@ashlar/proto'
+import { describe, it, test } from 'node:test'
+import { ERRORS, leaseExpiryMs, type Message, TIMERS } from '@ashlar/proto'
 import {
   type Command,
   ControlLeader,
@@ -108,6 +108,28 @@ describe('renewals', () => {
     assert.equal(answer.code, ERRORS.NOT_FOUND.number)
     assert.equal(rig.state(2), 'down')
   })
+})
+
+test('an expiry is reported once it is proposed: a leader that cannot propose does not report it at every tick', () => {
+  const ctx = new Script()
+  const expired = (log: HandLog, leader: ControlLeader) => {
+    log.commit(ctx, found())
+    log.commit(ctx, registration(1))
+    log.listener.onLeadership(ctx, true)
+    ctx.take()
+    for (const end = ctx.now + 2 * leaseExpiryMs(); ctx.now < end; ctx.now += TIMERS.tickMs) leader.onTick(ctx)
+    return ctx.take().filter((effect) => effect.type === 'event' && effect.event.what === 'store-expired').length
+  }
+  const withLog = (proposal: number | undefined) => {
+    let log!: HandLog
+    const leader = new ControlLeader((listener) => {
+      log = new HandLog(listener, proposal)
+      return log
+    })
+    return expired(log, leader)
+  }
+  assert.equal(withLog(undefined), 0)
+  assert.equal(withLog(1), 1)
 })
 
 describe('read-index rounds', () => {
@@ -259,14 +281,18 @@ class HandLog implements ControlLog {
   readonly listener: ControlLogListener
   #index = 0
 
-  constructor(listener: ControlLogListener) {
+  readonly #proposal: number | undefined
+
+  /** `proposal`: what a proposal is called, which is never committed; undefined: none is taken. */
+  constructor(listener: ControlLogListener, proposal?: number) {
     this.listener = listener
+    this.#proposal = proposal
   }
   commit(ctx: Context, command: Command): void {
     this.listener.onCommitted(ctx, { index: ++this.#index, term: 1, command }, undefined)
   }
-  propose(): undefined {
-    return undefined
+  propose(): number | undefined {
+    return this.#proposal
   }
   readIndex(): ReadId {
     this.rounds.push(this.rounds.length + 1)

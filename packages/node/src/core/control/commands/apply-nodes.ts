@@ -110,6 +110,7 @@ function isSameIncarnation(node: NodeRecord, command: Register): boolean {
 }
 
 function putRegistered(state: MapState, command: Register, known: NodeRecord | undefined): void {
+  const isSame = known !== undefined && isSameIncarnation(known, command)
   const record: Unstamped<NodeRecord> = {
     store: command.store,
     name: command.name,
@@ -117,8 +118,10 @@ function putRegistered(state: MapState, command: Register, known: NodeRecord | u
     api: command.api,
     incarnation: command.incarnation,
     // Trust was determined when the store was opened: only a comparison changes it within the incarnation (A2.17-4).
-    trust: known !== undefined && isSameIncarnation(known, command) ? known.trust : command.trust,
+    trust: isSame ? known.trust : command.trust,
     state: known?.state === 'draining' ? 'draining' : 'up',
+    // A late duplicate of its registration does not undo what an incarnation reported last (A2.23-2).
+    ...(isSame && known.ended !== undefined ? { ended: known.ended } : {}),
   }
   // A store with an address of its own has no successor.
   state.successors.delete(command.store)
@@ -134,7 +137,8 @@ function sameNode(known: NodeRecord, record: Unstamped<NodeRecord>): boolean {
     known.incarnation.bootId === record.incarnation.bootId &&
     known.incarnation.counter === record.incarnation.counter &&
     known.trust === record.trust &&
-    known.state === record.state
+    known.state === record.state &&
+    known.ended === record.ended
   )
 }
 

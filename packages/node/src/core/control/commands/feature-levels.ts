@@ -12,6 +12,7 @@ import { type CommandResult, done, refused } from './command-result.ts'
 const COMMAND_LEVELS: { readonly [Name in Command['do']]?: number } = {
   'raise-epochs': FEATURES.raisedEpochs,
   'clear-suspicion': FEATURES.clearedStores,
+  'note-ending': FEATURES.reportedEnds,
 }
 
 /** An older build would compute other sets from an entry that names complete stores. */

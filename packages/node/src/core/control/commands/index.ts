@@ -15,6 +15,7 @@ export {
   suspectsLeft,
 } from './epochs.ts'
 export { commandLevel, knownToAll, levelProblem, tooEarly, type WaitedFor, withoutComplete } from './feature-levels.ts'
+export { dueNote } from './note-ending.ts'
 export { raiseEpochs } from './raise-epochs.ts'
 export {
   type RebuiltExtent,

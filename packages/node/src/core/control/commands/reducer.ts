@@ -10,6 +10,7 @@ import { applyCreateVolume, applyRemoveVolume } from './apply-volumes.ts'
 import { applyClearSuspicion } from './clear-suspicion.ts'
 import { type CommandResult, done, refused, type Steps } from './command-result.ts'
 import { applyRaiseFeatureLevel } from './feature-levels.ts'
+import { applyNoteEnding } from './note-ending.ts'
 import { applyRaiseEpochs } from './raise-epochs.ts'
 import { tidyUp } from './replacement.ts'
 
@@ -36,6 +37,7 @@ const APPLY: { readonly [Name in Command['do']]: Apply<Name> } = {
   'raise-feature-level': applyRaiseFeatureLevel,
   'raise-epochs': applyRaiseEpochs,
   'clear-suspicion': applyClearSuspicion,
+  'note-ending': applyNoteEnding,
   'begin-term': () => done(),
   'set-members': applySetMembers,
 }

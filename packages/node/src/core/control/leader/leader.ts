@@ -1,4 +1,4 @@
-import type { AdminCommand, GetMap, Promises, Register, Release, Renew, StoreId, ToLeader } from '@ashlar/proto'
+import type { AdminCommand, Ending, GetMap, Promises, Register, Release, Renew, StoreId, ToLeader } from '@ashlar/proto'
 import { FEATURE_LEVEL, invariant } from '@ashlar/proto'
 import { type Handlers, handle } from '../../handlers.ts'
 import type { Context, Link } from '../../machine.ts'
@@ -6,6 +6,7 @@ import {
   type CommandResult,
   clearSuspicion,
   commandOf,
+  dueNote,
   isLogRequest,
   knownRefusal,
   raiseEpochs,
@@ -115,7 +116,8 @@ export class ControlLeader {
     this.applier.forget(link)
   }
 
-  onTick(ctx: Context): void {
+  /** `ended`: the last report of each store why it ended. */
+  onTick(ctx: Context, ended: Iterable<Ending> = []): void {
     const pauseMs = this.lastTick === undefined ? 0 : ctx.now - this.lastTick
     this.lastTick = ctx.now
     const wasWhole = this.applier.isWhole
@@ -133,6 +135,7 @@ export class ControlLeader {
     this.logRequests.onTick(this.log, this.state)
     repairVoters(ctx, this.log, this.state, this.isHere)
     this.raiseFeatureLevel(ctx)
+    this.proposeOnce(ctx, 'note-ending', () => dueNote(this.state, ended))
     this.endSessions(ctx, this.attachments.silent(ctx, this.state))
   }
 
@@ -201,12 +204,14 @@ export class ControlLeader {
   private expireLeases(ctx: Context): void {
     const over = this.leaseTable.over(ctx.now)
     if (over.length === 0 || this.pending.has('expire')) return
-    for (const { store, receivedAt } of over) ctx.event('warn', 'store-expired', { store, ageMs: ctx.now - receivedAt })
     this.propose(
       ctx,
       { do: 'expire', stores: over.map(({ store, counter }) => ({ store, counter })), live: this.candidates(ctx) },
       { kind: 'expire', stores: over.map(({ store }) => store) },
     )
+    // A leader that passes leadership on proposes nothing: the next one does, and reports it.
+    if (!this.pending.has('expire')) return
+    for (const { store, receivedAt } of over) ctx.event('warn', 'store-expired', { store, ageMs: ctx.now - receivedAt })
   }
 
   /** Stores that may become primary now: live, and heard of late. A silent one renews soon, or its lease runs out. */

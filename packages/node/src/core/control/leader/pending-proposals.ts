@@ -15,6 +15,7 @@ export type Pending =
   | { readonly kind: 'promote' }
   | { readonly kind: 'raise-epochs' }
   | { readonly kind: 'clear-suspicion' }
+  | { readonly kind: 'note-ending' }
   | { readonly kind: 'raise-feature-level' }
   | { readonly kind: 'end-session' }
   | { readonly kind: 'change-sets'; readonly store: StoreId; requester: Requester }
@@ -22,7 +23,7 @@ export type Pending =
   | { readonly kind: 'admin'; readonly command: AdminCommand; requester: Requester }
 
 /** Proposals without a requester, repeated until they have an effect: one of a kind is pending at a time. */
-export type Repeated = 'promote' | 'raise-epochs' | 'clear-suspicion'
+export type Repeated = 'promote' | 'raise-epochs' | 'clear-suspicion' | 'note-ending'
 
 /** Proposals that are not committed, with the response due for each. */
 export class PendingResponses {

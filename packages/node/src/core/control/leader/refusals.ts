@@ -19,6 +19,7 @@ export function refuse(responses: Responses, pending: Pending): void {
     case 'promote':
     case 'raise-epochs':
     case 'clear-suspicion':
+    case 'note-ending':
     case 'raise-feature-level':
     case 'end-session':
       return

@@ -5,6 +5,7 @@ import type {
   ExtentRecord,
   Holder,
   Incarnation,
+  NodeEnd,
   NodeName,
   SessionId,
   SetChange,
@@ -121,6 +122,8 @@ export type Command =
    * (A2.17-4).
    */
   | (Candidates & { readonly do: 'clear-suspicion'; readonly store: StoreId; readonly counter: number })
+  /** A node reported why it ended (A2.23-2). */
+  | ({ readonly do: 'note-ending'; readonly store: StoreId } & NodeEnd)
   /** The first entry of each leader: commits the entries of earlier terms, and changes nothing. */
   | { readonly do: 'begin-term' }
   /** Members from this entry on: raft follows it as soon as it is appended. */
