@@ -31,6 +31,8 @@ export const FEATURES = {
   clearedStores: 1,
   /** A node reports why it ends, and control's log has `note-ending` (A2.23). */
   reportedEnds: 1,
+  /** The map names the voters from before `cluster recover`, which vote again by themselves (A2.18-7). */
+  formerVoters: 1,
   /** Older tombstones are ranges of volume numbers (A2.18-4). */
   tombstoneRanges: 1,
 } as const

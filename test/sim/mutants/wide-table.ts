@@ -67,4 +67,18 @@ if (this.pendingAdd !== undefined && this.health.failing(ctx, this.pendingAdd) !
       },
     ],
   },
+  {
+    name: 'former-voter-forgotten',
+    rule: 'A2.18-7',
+    wrong: 'The nodes that voted before a recovery never vote again.',
+    wide: true,
+    edits: [
+      {
+        room: 'packages/node/src/core/control/leader',
+        in: 'restoreVoters(ctx, log, state)',
+        find: '!log.leads',
+        replace: 'state.formerVoters.length > 0 || !log.leads',
+      },
+    ],
+  },
 ]

@@ -85,7 +85,10 @@ function begin(world: World, left: readonly NodeHost[], chance: Chance, trace?: 
   const entries = recoveredLog(map, cluster, voters)
   for (const { disk } of left) adopt(disk, cluster, voters, disk === first.disk ? entries : undefined)
   const names = left.map(({ name, disk }) => ({ name, disk }))
-  const fresh = Array.from({ length: options.nodes - left.length }, (_, at) => ({ name: `m${at + 1}` }))
+  const returns = chance.happens(0.5)
+  // Where the old cluster does not come back, the new nodes have the addresses of those that are lost (A2.18-7).
+  const lost = world.nodes.filter((node) => !left.includes(node))
+  const fresh = lost.map(({ name }, at) => ({ name: returns ? `m${at + 1}` : name }))
   const seed = chance.seed()
   const next = new World(
     { ...options, seed, operator: false, phases: [] },
@@ -97,7 +100,7 @@ function begin(world: World, left: readonly NodeHost[], chance: Chance, trace?: 
   for (const { id } of lostExtents(world, left, map)) next.checkers.mayLose(id)
   for (const { disk } of left) world.disks.delete(disk.store)
   next.begin()
-  if (chance.happens(0.5)) {
+  if (returns) {
     bringBack(world, next, left, chance)
     next.runUntil(() => next.checkers.broken, STRANGERS_MS)
   }
@@ -161,7 +164,7 @@ function serve(next: World): void {
   const absent = () => [...map.nodes.values()].filter(({ store }) => !disks.has(store) && !map.gone.has(store))
   const unaccepted = () => [...map.forced.values()].some(({ acknowledged }) => !acknowledged)
   const missing = () => [...map.extents.values()].filter(isMissing)
-  const needed = (): boolean => absent().length > 0 || missing().length > 0 || unaccepted()
+  const needed = (): boolean => absent().length > 0 || missing().length > 0 || unaccepted() || votersMissing(next)
   while (needed() && clock.now < until && !checkers.broken) {
     next.runUntil(() => checkers.broken, LOOK_MS)
     for (const { store } of absent()) command({ do: 'lose-store', store })
@@ -176,4 +179,12 @@ function serve(next: World): void {
       'liveness',
       `${PATIENCE_MS} ms after its recovery the cluster waits for people: ${next.describe()}`,
     )
+}
+
+/** All former voters are back, at their addresses, and do not all vote yet. */
+function votersMissing({ checkers, nodes }: World): boolean {
+  const { formerVoters } = checkers.truth.map
+  return (
+    formerVoters.length > 0 && formerVoters.every((former) => nodes.some(({ address }) => address === former.address))
+  )
 }

@@ -1,6 +1,6 @@
 import { formatBytes, parseList } from '@ashlar/node/config'
 import type { ClusterRecovery } from '@ashlar/node/internal'
-import { AshlarError } from '@ashlar/proto'
+import { AshlarError, counted } from '@ashlar/proto'
 import { Command } from 'commander'
 import { addCommonOptions, examples, mergedOptions } from '../common.ts'
 import { formatFields, parseFormat, printOne } from '../output.ts'
@@ -43,7 +43,7 @@ export function clusterRecover({ io }: Verb): Command {
     })
     if (yes === true) return
     throw new AshlarError('CONFLICT', 'nothing was changed', {
-      hint: 'stop all nodes of the cluster, then add --yes to do it',
+      hint: recovery.todo.join('; '),
     })
   })
 }
@@ -60,24 +60,31 @@ function describeRecovery(recovery: ClusterRecovery, done: boolean): string {
     uncertain,
     suspect,
     missing,
+    absentNodes,
   } = recovery
   return formatFields([
     ['Cluster', `${newCluster}, made of ${cluster}, generation ${generation}: everything older is fenced`],
-    ['Control', `voter ${voter.store} at ${voter.address}${done ? '' : ', once this is done'}`],
+    ['Control', `${voter.node} at ${voter.address} votes${done ? '' : ', once this is done'} (store ${voter.store})`],
     ['Stores', stores.map(describeStore)],
+    ...(absentNodes.length === 0 ? [] : [['Absent', absentNodes.map(describeAbsent)] as const]),
     [
       'Volumes',
       volumes.length === 0
         ? 'none'
-        : volumes.map((it) => `${it.name}: ${formatBytes(it.sizeBytes)}, ${it.extents} extents`),
+        : volumes.map((it) => `${it.name}: ${formatBytes(it.sizeBytes)}, ${counted(it.extents, 'extent')}`),
     ],
-    ['Certain', certain.length === 0 ? 'no extent' : `${certain.length} extents hold every acknowledged write`],
+    [
+      'Certain',
+      certain.length === 0 ? 'no extent' : `${counted(certain.length, 'extent')} with every acknowledged write`,
+    ],
     [
       'Uncertain',
       uncertain.length === 0
         ? 'no extent'
         : some(
-            uncertain.map(({ extent, absent }) => `${extent} may lack writes that ${absent.join(', ')} acknowledged`),
+            uncertain.map(
+              ({ extent, absentNodes }) => `${extent} may lack writes that ${absentNodes.join(', ')} acknowledged`,
+            ),
           ),
     ],
     [
@@ -91,26 +98,17 @@ function describeRecovery(recovery: ClusterRecovery, done: boolean): string {
       missing.length === 0 ? 'no extent' : some(missing.map((extent) => `${extent}: none of these stores holds it`)),
     ],
     ['Not covered', 'volumes that no directory holds anything of, and extents after the last known one'],
-    ...(done ? [['Next', next(recovery)] as const] : []),
+    ['To do', recovery.todo],
   ])
 }
 
-function describeStore({ store, directory, replicas, evidence }: ClusterRecovery['stores'][number]): string {
+function describeStore({ node, store, directory, replicas, evidence }: ClusterRecovery['stores'][number]): string {
   const suspicion = evidence.length === 0 ? '' : `; suspect: ${evidence.join('; ')}`
-  return `${store} in ${directory}, ${replicas} replicas${suspicion}`
+  return `${node} in ${directory}, ${counted(replicas, 'replica')} (store ${store})${suspicion}`
 }
 
-function next({ uncertain, missing }: ClusterRecovery): string[] {
-  const steps = [
-    'start the nodes with these directories, then the others with empty ones',
-    'restart gateways and programs that were connected before: they belong to the old cluster',
-    'ashlar node ls; ashlar node lost NODE for each that never comes back',
-  ]
-  if (missing.length > 0)
-    steps.push('ashlar extent force-primary EXTENT --node NODE for each missing extent: nothing else makes it served')
-  if (uncertain.length + missing.length > 0)
-    steps.push('ashlar explain volume NAME, and ashlar volume acknowledge-loss NAME to end the warning')
-  return steps
+function describeAbsent({ node, store, address, voted }: ClusterRecovery['absentNodes'][number]): string {
+  return `${node}${address === undefined ? '' : ` at ${address}`}${voted ? ', which voted' : ''} (store ${store})`
 }
 
 function some(lines: readonly string[]): string[] {

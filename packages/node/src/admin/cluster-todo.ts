@@ -85,12 +85,11 @@ function recoverTodo(
   const gone = `if the data directories of ${missing} are gone for good`
   // Without a map the addresses of other nodes are unknown, and so is what they hold.
   const more = view.map.cluster === undefined ? ' (add the directories of other nodes that are left)' : ''
-  const stops = view.devDirectory === undefined ? [] : names
-  const stop = `ashlar dev stop NAME --data-dir ${quoted(view.devDirectory ?? '')}`
+  const dev = view.devDirectory
   return [
-    ...(stops.length === 0
-      ? [`${gone}, stop ${names.join(', ')} and go on with the next command`]
-      : stops.map((name) => `${gone}, stop ${name}: ${stop.replace('NAME', name)}`)),
+    dev === undefined
+      ? `${gone}, stop ${names.join(', ')} and go on with the next command`
+      : `${gone}, stop ${names.join(', ')} and the gateway: ashlar dev stop ${names.join(' ')} gateway --data-dir ${quoted(dev)}`,
     `${gone}, then see what a new cluster of what is left would lose${more}: ashlar cluster recover --from ${directories}${address}`,
   ]
 }

@@ -1,32 +1,10 @@
-import { AshlarError, type ClusterId, extentIndexOf, type StoreId, type Voter, volumeOf } from '@ashlar/proto'
-import { type RebuiltMap, rebuildMap, recoveredLog } from '../core/control/index.ts'
+import { AshlarError, type ClusterId, extentIndexOf, volumeOf } from '@ashlar/proto'
+import { type RebuiltMap, rebuildMap, recoverCommands, recoveredLog } from '../core/control/index.ts'
 import { adoptControl, newClusterId, type Survey, surveyStore } from '../storage/index.ts'
-
-/** Result of rebuilding the map of a cluster from data directories. */
-export interface ClusterRecovery {
-  /** The cluster that the directories belong to. */
-  readonly cluster: ClusterId
-  /** The cluster that was made of them; undefined for a plan. */
-  readonly newCluster: ClusterId | undefined
-  readonly generation: number
-  /** The voter that keeps the control log from then on. */
-  readonly voter: Voter
-  readonly stores: readonly {
-    readonly directory: string
-    readonly store: StoreId
-    readonly replicas: number
-    readonly evidence: readonly string[]
-  }[]
-  readonly volumes: readonly { readonly name: string; readonly sizeBytes: number; readonly extents: number }[]
-  /** Extents, as VOLUME/NUMBER, of which every store that may hold an acknowledged write was given, and one of them is trusted. */
-  readonly certain: readonly string[]
-  /** Extents that may lack acknowledged writes, with the stores that may hold them and were not given. */
-  readonly uncertain: readonly { readonly extent: string; readonly absent: readonly StoreId[] }[]
-  /** Extents of which every store that may hold an acknowledged write was given, and each of them may have lost some. */
-  readonly suspect: readonly string[]
-  /** Extents that no given store has. */
-  readonly missing: readonly string[]
-}
+import { knownNodes, type NodeNames, namesOf } from './node-names.ts'
+import { namingHolder } from './open-by.ts'
+import type { AbsentNode, ClusterRecovery } from './recovery-result.ts'
+import { todoOf } from './recovery-todo.ts'
 
 interface Plan {
   readonly recovery: ClusterRecovery
@@ -64,12 +42,15 @@ export async function recoverCluster(
   const [first, ...others] = recovery.stores
   for (const { directory } of others) await adoptControl(directory, made, undefined)
   if (first !== undefined) await adoptControl(first.directory, made, entries)
-  return { ...recovery, newCluster: cluster }
+  const done = { ...recovery, newCluster: cluster }
+  return { ...done, todo: todoOf(done, address) }
 }
 
 async function plan(directories: readonly string[], address: string | undefined): Promise<Plan> {
+  const known = await knownNodes(directories)
   const surveys: Survey[] = []
-  for (const directory of directories) surveys.push(await surveyStore(directory))
+  for (const directory of directories) surveys.push(await surveyed(directory))
+  const names = namesOf(known, surveys)
   const [first] = surveys
   if (first === undefined) throw new AshlarError('USAGE', '--from names no directory')
   const formerClusters = lineOf(surveys)
@@ -82,31 +63,54 @@ async function plan(directories: readonly string[], address: string | undefined)
     return `${volume?.name ?? volumeOf(id)}/${extentIndexOf(id)}`
   }
   const those = (certainty: string) => map.extents.filter((extent) => extent.certainty === certainty)
-  return {
-    map,
-    formerClusters,
-    recovery: {
-      cluster,
-      newCluster: undefined,
-      generation: map.generation,
-      voter,
-      stores: surveys.map(({ directory, store, replicas, evidence }) => ({
-        directory,
-        store,
-        replicas: replicas.length,
-        evidence,
-      })),
-      volumes: map.volumes.map(({ id, name, sizeBytes }) => ({
-        name,
-        sizeBytes,
-        extents: map.extents.filter(({ record }) => volumeOf(record.id) === id).length,
-      })),
-      certain: those('certain').map(nameOf),
-      uncertain: those('uncertain').map((extent) => ({ extent: nameOf(extent), absent: extent.absent })),
-      suspect: those('suspect').map(nameOf),
-      missing: those('missing').map(nameOf),
-    },
+  const recovery = {
+    cluster,
+    newCluster: undefined,
+    generation: map.generation,
+    voter: { ...voter, node: names.of(first.store) },
+    stores: surveys.map(({ directory, store, replicas, evidence }) => ({
+      directory,
+      node: names.of(store),
+      store,
+      replicas: replicas.length,
+      evidence,
+    })),
+    volumes: map.volumes.map(({ id, name, sizeBytes }) => ({
+      name,
+      sizeBytes,
+      extents: map.extents.filter(({ record }) => volumeOf(record.id) === id).length,
+    })),
+    certain: those('certain').map(nameOf),
+    uncertain: those('uncertain').map((extent) => ({
+      extent: nameOf(extent),
+      absent: extent.absent,
+      absentNodes: extent.absent.map(names.of).sort(),
+    })),
+    suspect: those('suspect').map(nameOf),
+    missing: those('missing').map(nameOf),
+    absentNodes: absentOf(map, surveys, names),
+    votersReturn: recoverCommands(map).some(({ formerVoters }) => formerVoters !== undefined),
   }
+  return { map, formerClusters, recovery: { ...recovery, todo: todoOf(recovery, address) } }
+}
+
+/** Throws CONFLICT with what to stop when a node runs over the directory. */
+async function surveyed(directory: string): Promise<Survey> {
+  try {
+    return await surveyStore(directory)
+  } catch (error) {
+    throw await namingHolder(error, directory)
+  }
+}
+
+/** Nodes of the map that no directory was given of, each once: an earlier store of a node has the same name. */
+function absentOf(map: RebuiltMap, surveys: readonly Survey[], names: NodeNames): AbsentNode[] {
+  const given = new Set(surveys.map(({ store }) => store))
+  const voters = new Set(map.formerVoters.map(({ store }) => store))
+  const absent = [...new Set([...voters, ...map.nodes.map(({ store }) => store)])].filter((store) => !given.has(store))
+  return absent
+    .map((store) => ({ node: names.of(store), store, address: names.addressOf(store), voted: voters.has(store) }))
+    .sort((a, b) => a.node.localeCompare(b.node))
 }
 
 /**

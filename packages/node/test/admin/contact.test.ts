@@ -53,7 +53,7 @@ describe('a node that is cut off from control', () => {
     assert.deepEqual(todo, [
       'start n2 again: ashlar dev start n2 --data-dir /data',
       'start n3 again: ashlar dev start n3 --data-dir /data',
-      'if the data directories of n2, n3 are gone for good, stop n1: ashlar dev stop n1 --data-dir /data',
+      'if the data directories of n2, n3 are gone for good, stop n1 and the gateway: ashlar dev stop n1 gateway --data-dir /data',
       'if the data directories of n2, n3 are gone for good, then see what a new cluster of what is left would lose: ashlar cluster recover --from /data/n1',
     ])
   })

@@ -28,4 +28,4 @@ export type {
   ReadId,
   SnapshotWriter,
 } from './log/index.ts'
-export { generationOfSnapshot, MapState, MapWatchers } from './map/index.ts'
+export { generationOfSnapshot, MapState, MapWatchers, mapSnapshots } from './map/index.ts'

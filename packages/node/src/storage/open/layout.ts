@@ -46,3 +46,8 @@ export function layoutOf(directory: string, store: string = join(directory, STOR
 export function controlLogDirectory(directory: string): string {
   return layoutOf(directory).control
 }
+
+/** The file that is locked while a process has the database of a data directory open. */
+export function databaseLock(directory: string): string {
+  return join(layoutOf(directory).database, 'LOCK')
+}

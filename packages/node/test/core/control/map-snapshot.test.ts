@@ -27,6 +27,7 @@ function fill(state: MapState, name: string, value: unknown): void {
   if (name === 'lastVolume') state.lastVolume = 12
   if (name === 'clusterGeneration') state.clusterGeneration = 3
   if (name === 'featureLevel') state.featureLevel = 1
+  if (name === 'formerVoters') state.formerVoters = [{ store: store(8), address: 'n8:7000' }]
 }
 
 const CONTENT: Readonly<Record<string, unknown>> = {

@@ -205,4 +205,28 @@ describe('amendment 16: a map rebuilt from extent heads', () => {
     assert.equal(commands.length, 17)
     assert.ok(Math.max(...commands.map((command) => JSON.stringify(command).length)) < LIMITS.controlBytes)
   })
+
+  it('A2.18-7: names the voters from before the recovery at feature level 1, until there are as many again', () => {
+    const record = headRecord()
+    const given = [{ ...surviving(3, { 0: head(9, record) }), featureLevel: 1 }]
+    const state = applied(given)
+    assert.deepEqual(
+      state.formerVoters.map((voter) => voter.store),
+      stores(1, 2, 3),
+    )
+    const voters = (...numbers: number[]) => numbers.map((n) => ({ store: store(n), address: address(n) }))
+    applyCommand(state, { do: 'set-members', voters: voters(3, 4), learners: [] })
+    assert.equal(state.formerVoters.length, 3)
+    applyCommand(state, { do: 'set-members', voters: voters(3, 4, 5), learners: [] })
+    assert.equal(state.formerVoters.length, 0, 'from here on only operators change the number')
+    const old = recoverCommands(rebuildMap([surviving(3, { 0: head(9, record) })]))
+    assert.ok(
+      old.every((command) => !('formerVoters' in command)),
+      'an older build would not keep them',
+    )
+    const alone = recoverCommands(
+      rebuildMap([{ ...surviving(3, { 0: head(9, record) }), featureLevel: 1, voters: voters(3) }]),
+    )
+    assert.ok(alone.every((command) => !('formerVoters' in command)))
+  })
 })

@@ -11,6 +11,7 @@ export function* applyRecover(state: MapState, command: Extract<Command, { do: '
     return refused('CONFLICT', 'a map is rebuilt before any store registers, and one has')
   state.beginGeneration(command.generation)
   state.raiseFeatureLevel(command.featureLevel ?? 0)
+  if (command.formerVoters !== undefined) state.formerVoters = command.formerVoters
   state.lastVolume = Math.max(state.lastVolume, command.lastVolume)
   for (const node of command.nodes) state.putNode({ ...node, state: stateOfStored(node.state) })
   for (const volume of command.volumes) state.putVolume(volume)

@@ -17,6 +17,7 @@ import {
   extentCount,
   extentId,
   extentIndexOf,
+  FEATURES,
   LIMITS,
   NO_INCARNATION,
   volumeOf,
@@ -62,6 +63,8 @@ export interface RebuiltMap {
   readonly generation: number
   /** The highest feature level of a store. */
   readonly featureLevel: number
+  /** Voters that the first store with a list of them knew. */
+  readonly formerVoters: readonly Voter[]
   readonly nodes: readonly Unstamped<NodeRecord>[]
   readonly volumes: readonly Unstamped<VolumeRecord>[]
   readonly extents: readonly RebuiltExtent[]
@@ -105,13 +108,18 @@ export function rebuildMap(stores: readonly SurvivingStore[]): RebuiltMap {
     }),
   )
   const featureLevel = Math.max(0, ...stores.map((store) => store.featureLevel ?? 0))
-  return { generation, featureLevel, nodes: rebuildNodes(stores, extents), volumes, extents }
+  const formerVoters = stores.find(({ voters }) => voters.length > 0)?.voters ?? []
+  return { generation, featureLevel, formerVoters, nodes: rebuildNodes(stores, extents), volumes, extents }
 }
 
 /** The map as entries that follow the bootstrap of a new log. */
-export function recoverCommands({ generation, featureLevel, nodes, volumes, extents }: RebuiltMap): Recover[] {
+export function recoverCommands(map: RebuiltMap): Recover[] {
+  const { generation, featureLevel, formerVoters, nodes, volumes, extents } = map
   const lastVolume = Math.max(0, ...volumes.map(({ id }) => id)) + SPARE_VOLUMES
-  const level = featureLevel === 0 ? {} : { featureLevel }
+  const level = {
+    ...(featureLevel === 0 ? {} : { featureLevel }),
+    ...(featureLevel >= FEATURES.formerVoters && formerVoters.length > 1 ? { formerVoters } : {}),
+  }
   const stored = nodes.map((node) => ({ ...node, state: storedState(node.state) }))
   const commands: Recover[] = [
     { do: 'recover', generation, lastVolume, nodes: stored, volumes, extents: [], lossy: [], ...level },

@@ -17,6 +17,7 @@ import type { Command, ControlLog, ControlLogListener, ProposalId, SnapshotPort 
 import { type MapState, MapWatchers, mapSnapshots } from '../map/index.ts'
 import { Applier, EXTENTS_PER_TICK } from './applier.ts'
 import { Attachments } from './attachments.ts'
+import { restoreVoters } from './former-voters.ts'
 import type { AttachView, LeaseView } from './leader-view.ts'
 import { Leases } from './leases.ts'
 import { LevelRaise } from './level-raise.ts'
@@ -134,6 +135,7 @@ export class ControlLeader {
     this.promoteWaiting(ctx)
     this.logRequests.onTick(this.log, this.state)
     repairVoters(ctx, this.log, this.state, this.isHere)
+    restoreVoters(ctx, this.log, this.state, this.isHere)
     this.raiseFeatureLevel(ctx)
     this.proposeOnce(ctx, 'note-ending', () => dueNote(this.state, ended))
     this.endSessions(ctx, this.attachments.silent(ctx, this.state))

@@ -109,6 +109,8 @@ export type Command =
       readonly lossy: readonly ExtentId[]
       /** Feature level at which the stores were written (amendment 24). Absent: 0. */
       readonly featureLevel?: number
+      /** Voters from before the recovery (A2.18-7). Absent: unknown, or below that feature level. */
+      readonly formerVoters?: readonly Voter[]
     }
   /** Every node reported that it supports this feature level, whose features are used from here on (amendment 24). */
   | { readonly do: 'raise-feature-level'; readonly level: number }

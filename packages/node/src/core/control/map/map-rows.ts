@@ -20,6 +20,8 @@ export interface MapHead {
   readonly revision: number
   /** Absent: 0. */
   readonly featureLevel?: number
+  /** Absent: none. */
+  readonly formerVoters?: readonly Voter[]
 }
 
 /** The whole map as rows in sections. Names of sections are part of the snapshot format. */

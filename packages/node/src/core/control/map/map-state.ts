@@ -34,6 +34,8 @@ export class MapState {
   /** Feature level that every node supports (amendment 24). */
   featureLevel = 0
   voters: readonly Voter[] = []
+  /** Voters from before a recovery, until there are as many again (A2.18-7). */
+  formerVoters: readonly Voter[] = []
   /** Highest volume number so far: numbers are never reused. */
   lastVolume = 0
   readonly nodes: Map<StoreId, NodeRecord> = new Map()
@@ -104,8 +106,12 @@ export class MapState {
 
   /** The whole state between two commands; later commands do not change the result. */
   rows(): MapRows[] {
-    const { cluster, clusterGeneration, voters, lastVolume, revision, featureLevel } = this
-    const optional = { ...(cluster === undefined ? {} : { cluster }), ...(featureLevel === 0 ? {} : { featureLevel }) }
+    const { cluster, clusterGeneration, voters, formerVoters, lastVolume, revision, featureLevel } = this
+    const optional = {
+      ...(cluster === undefined ? {} : { cluster }),
+      ...(featureLevel === 0 ? {} : { featureLevel }),
+      ...(formerVoters.length === 0 ? {} : { formerVoters }),
+    }
     const head = { ...optional, clusterGeneration, voters, lastVolume, revision }
     return [
       rowsOf('head', [head]),
@@ -134,6 +140,7 @@ export class MapState {
         this.cluster = value.cluster
         this.clusterGeneration = value.clusterGeneration
         this.voters = value.voters
+        this.formerVoters = value.formerVoters ?? []
         this.lastVolume = value.lastVolume
         this.featureLevel = value.featureLevel ?? 0
         this.currentRevision = value.revision
@@ -179,6 +186,7 @@ export class MapState {
     this.stamp()
     this.cluster = cluster
     this.voters = voters
+    if (voters.length >= this.formerVoters.length) this.formerVoters = []
   }
 
   /** A level never falls. */
