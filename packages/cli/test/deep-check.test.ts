@@ -145,10 +145,14 @@ describe('the lines of a deep check', () => {
       damage.add({ node, name: 'demo/0', block, repaired, from: ['n2'] })
     for (const block of [3, 4, 5, 9]) of('n1', block, true)
     of('n3', 7, false)
+    damage.add({ node: 'n2', name: 'demo/1', block: 1, repaired: true, from: ['n1'] })
+    damage.add({ node: 'n2', name: 'demo/3', block: 4, repaired: true, from: ['n3'] })
     for (let block = 20; block < 40; block += 2) of('n3', block, true)
     assert.deepEqual(damage.lines(), [
-      '4 damaged blocks on n1, found by this check and repaired from n2: demo/0 blocks 3-5, demo/0 block 9',
-      `11 damaged blocks on n3, found by this check, 10 of them repaired from n2, 1 not repaired: demo/0 block 7, ${[20, 22, 24, 26, 28, 30, 32].map((block) => `demo/0 block ${block}`).join(', ')} and 3 more`,
+      '4 damaged blocks on n1, found by this check and repaired from n2: demo/0 blocks 3-5, 9',
+      '11 damaged blocks on n3, found by this check, 10 of them repaired from n2, 1 not repaired: ' +
+        'demo/0 blocks 7, 20, 22, 24, 26, 28, 30, 32 and 3 more',
+      '2 damaged blocks on n2, found by this check and repaired from n1 or n3: demo/1 block 1; demo/3 block 4',
     ])
     assert.deepEqual([damage.isLeftOn('n1'), damage.isLeftOn('n3'), damage.isLeftOn()], [false, true, true])
   })
@@ -161,12 +165,17 @@ describe('the lines of a deep check', () => {
     ])
     const { url } = await fakeApi(t, {
       'GET /v1/nodes/n1': { body: { state: 'down', whyDown: { because: ['no process listens there'], todo: [] } } },
-      'GET /v1/local/scrub': { body: { reasonToLeave: 'too many repairs' } },
+      'GET /v1/local/scrub': {
+        body: { reasonToLeave: 'too many repairs', current: null, last: { damagedBlocks: 3, startedAt: 'Monday' } },
+      },
     })
     const api = new ApiClient([url])
     assert.deepEqual(await whatBecameOf('n1', api, new ApiClient(['http://127.0.0.1:2'])), [
       'n1 is down: no process listens there',
     ])
-    assert.deepEqual(await whatBecameOf('n1', api, api), ['the store of n1 is suspect: too many repairs'])
+    assert.deepEqual(await whatBecameOf('n1', api, api), [
+      'the scrub of n1 found 3 damaged blocks in its pass of Monday',
+      'the store of n1 is suspect: too many repairs',
+    ])
   })
 })

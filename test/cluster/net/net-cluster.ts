@@ -109,7 +109,7 @@ export class NetCluster {
   /** Rejects, with what is in the way, when the cluster is not healthy in time. */
   async healthy(timeoutMs: number): Promise<void> {
     using deadline = new Deadline(timeoutMs)
-    const wait = ['cluster', 'wait', '--for', 'healthy', '--timeout', `${WAIT_SECONDS}s`]
+    const wait = ['cluster', 'wait', '--for', 'healthy', '--timeout', `${WAIT_SECONDS}s`, '--grace', `${WAIT_SECONDS}s`]
     for (;;) {
       const { code, stdout, stderr } = await this.cli(wait)
       if (code === 0) return

@@ -1,7 +1,7 @@
 import { AshlarError, counted } from '@ashlar/proto'
 import type { ApiClient } from '../api-client.ts'
 
-/** Ranges of blocks, or extents, that one line names. */
+/** Ranges of blocks of an extent, and extents, that one line names. */
 const NAMED = 8
 
 /** A block whose bytes are missing or do not match their checksum on a node. */
@@ -37,7 +37,7 @@ export class Damage {
   lines(): string[] {
     return [...this.byNode].map(([node, blocks]) => {
       const what = `${counted(blocks.length, 'damaged block')} on ${node}, found by this check`
-      return `${what}${outcomeOf(blocks)}: ${listed(rangesOf(blocks))}`
+      return `${what}${outcomeOf(blocks)}: ${placesOf(blocks)}`
     })
   }
 }
@@ -51,17 +51,23 @@ function outcomeOf(blocks: readonly DamagedBlock[]): string {
   return repaired.length === 0 ? ' and not repaired' : `, ${repaired.length} of them ${from}, ${left} not repaired`
 }
 
-/** `demo/0 blocks 3-5`, `demo/0 block 9`, in order. */
-function rangesOf(blocks: readonly DamagedBlock[]): string[] {
-  const ranges: { name: string; first: number; last: number }[] = []
-  for (const { name, block } of blocks) {
-    const open = ranges.at(-1)
-    if (open?.name === name && block === open.last + 1) open.last = block
-    else ranges.push({ name, first: block, last: block })
-  }
-  return ranges.map(
-    ({ name, first, last }) => `${name} ${first === last ? `block ${first}` : `blocks ${first}-${last}`}`,
+/** `demo/0 blocks 3-5, 9; demo/1 block 7`. */
+function placesOf(blocks: readonly DamagedBlock[]): string {
+  const byExtent = Map.groupBy(blocks, ({ name }) => name)
+  return listed(
+    [...byExtent].map(([name, of]) => `${name} ${of.length === 1 ? 'block' : 'blocks'} ${listed(rangesOf(of))}`),
+    '; ',
   )
+}
+
+function rangesOf(blocks: readonly DamagedBlock[]): string[] {
+  const ranges: { first: number; last: number }[] = []
+  for (const { block } of blocks) {
+    const open = ranges.at(-1)
+    if (open !== undefined && block === open.last + 1) open.last = block
+    else ranges.push({ first: block, last: block })
+  }
+  return ranges.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`))
 }
 
 /** Replicas that could not be read, by node. */
@@ -86,21 +92,37 @@ export class Unreadable {
   }
 }
 
-function listed(names: readonly string[]): string {
+function listed(names: readonly string[], separator = ', '): string {
   const more = names.length - NAMED
-  return more <= 0 ? names.join(', ') : `${names.slice(0, NAMED).join(', ')} and ${more} more`
+  return more <= 0 ? names.join(separator) : `${names.slice(0, NAMED).join(separator)} and ${more} more`
 }
 
-/** Why a node with damage leaves the in-sync sets, or why it is down, as far as it or its peers report that. */
+/**
+ * Why a node with damage leaves the in-sync sets and what its scrub found before, or why it is down, as far as it or its peers
+ * report that.
+ */
 export async function whatBecameOf(node: string, api: ApiClient, its: ApiClient | undefined): Promise<string[]> {
   const scrub = await orUndefined(its?.scrub())
   if (scrub !== undefined) {
-    const { reasonToLeave } = scrub
-    return reasonToLeave === null ? [] : [`the store of ${node} is suspect: ${reasonToLeave}`]
+    const { reasonToLeave, current, last } = scrub
+    const passes = [current, last].filter((pass) => pass != null && pass.damagedBlocks > 0)
+    return [
+      ...passes.map(
+        (pass) =>
+          `the scrub of ${node} found ${counted(pass?.damagedBlocks ?? 0, 'damaged block')} in its pass of ${pass?.startedAt}`,
+      ),
+      ...(reasonToLeave === null ? [] : [`the store of ${node} is suspect: ${reasonToLeave}`]),
+    ]
   }
   const described = await orUndefined(api.node(node))
-  if (described?.state !== 'down') return []
-  return [`${node} is down${(described.whyDown?.because ?? []).map((line) => `: ${line}`).join('')}`]
+  if (described === undefined) return []
+  const { state, whyDown } = described
+  // Its peers may see why before its lease has run out.
+  if (state !== 'down' && whyDown == null) return []
+  const because = whyDown?.because ?? []
+  return [
+    `${node} ${state === 'down' ? 'is down' : 'does not respond'}${because.length === 0 ? '' : `: ${because.join('; ')}`}`,
+  ]
 }
 
 /** The response, or undefined where there is none. */

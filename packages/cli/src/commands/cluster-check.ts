@@ -39,7 +39,7 @@ export function clusterCheck({ io, exit }: Verb): Command {
     const { notResponding = [] } = cluster
     const problems = [
       ...(cluster.state === 'healthy' ? [] : [`the cluster is ${cluster.state}`, ...cluster.reasons]),
-      ...notResponding.map((node) => `${node} did not respond`),
+      ...notResponding.filter((node) => !isNamed(cluster, node)).map((node) => `${node} did not respond`),
       ...(deep?.problems ?? []),
     ]
     const state = problems.length > 0 && cluster.state === 'healthy' ? stateOf(deep) : cluster.state
@@ -47,6 +47,14 @@ export function clusterCheck({ io, exit }: Verb): Command {
     printOne(io, format, result, { name: state, describe: () => describeCheck(result) })
     if (problems.length > 0) exit(UNHEALTHY)
   })
+}
+
+/** Whether a reason says already what is wrong with a node. */
+function isNamed(
+  { state, reasons }: { readonly state: string; readonly reasons: readonly string[] },
+  node: string,
+): boolean {
+  return state !== 'healthy' && reasons.some((reason) => reason.split(/[ ,]+/).includes(node))
 }
 
 /** Of a check with problems on a cluster that reports to be healthy. */
