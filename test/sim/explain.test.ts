@@ -11,7 +11,7 @@ import { becomeReady } from './phases.ts'
 import { fetchAmong, readModelOf } from './world/read-model.ts'
 import { World } from './world/world.ts'
 
-const SEEDS = Array.from({ length: 15 }, (_, index) => index + 1)
+const SEEDS = Array.from({ length: 16 }, (_, index) => index + 1)
 const EVERY_MS = 1000
 const FAULTS_MS = 15_000
 /** A lease of before is over by then, whatever the clocks do. */
