@@ -1,5 +1,5 @@
 import type { NodeRecord } from '@ashlar/proto'
-import { clusterTodo } from './cluster-todo.ts'
+import { clusterTodo, restoringVoters } from './cluster-todo.ts'
 import { type Contact, contactOf, isSilent, responding, timeOf } from './contact.ts'
 import { memberName } from './control-members.ts'
 import { describeSilence, type HealthState, nodeName, worst } from './health.ts'
@@ -38,7 +38,7 @@ export function clusterFrom({ view, locals, extents }: Evidence): ClusterRespons
     locals,
     nodes.map(({ store }) => store),
   )
-  const reasons = [...clusterReasons(view, contact, nodes), ...short]
+  const reasons = [...clusterReasons(view, contact, nodes), ...restoringReasons(contact, locals), ...short]
   if (contact.lost === undefined)
     for (const volume of volumes) reasons.push(...volume.reasons.map((reason) => `volume ${volume.name}: ${reason}`))
   // Without control no primary is named, no set changes and no lease is renewed: everything waits.
@@ -86,6 +86,15 @@ function clusterReasons(view: NodeView, { lost }: Contact, nodes: readonly NodeR
     ...nodes.filter(({ state }) => state !== 'up').map(({ name, state }) => `node ${name} is ${state}`),
     ...(silent.length === 0 ? [] : [describeSilence(view.map, silent)]),
   ]
+}
+
+/** Only where control has no leader: otherwise it restores them within seconds. */
+function restoringReasons(contact: Contact, locals: PeerResponses<LocalResponse>): string[] {
+  if (contact.lost === undefined) return []
+  return restoringVoters(contact, locals).map(
+    ({ name }) =>
+      `${name} lost its copy of control's log, or part of it, and does not vote until a leader has restored it`,
+  )
 }
 
 function insecureOf(view: NodeView, locals: PeerResponses<LocalResponse>): ClusterResponse['insecure'] {

@@ -1,5 +1,5 @@
 import type { NodeRecord, StoreId } from '@ashlar/proto'
-import { type Contact, isCutOff, isSilent } from './contact.ts'
+import { type Contact, isCutOff, isSilent, type VoterContact } from './contact.ts'
 import { type HealthState, nodeName } from './health.ts'
 import { levelsBelow } from './levels.ts'
 import type { NodeView } from './node-view.ts'
@@ -49,10 +49,23 @@ export function clusterTodo(cluster: ClusterState): string[] {
 
 /** A node that is cut off from control: who else must run, and what is left where they are gone for good. */
 export function controlTodo(view: NodeView, contact: Contact, locals: PeerResponses<LocalResponse>): string[] {
-  if (!isCutOff(contact)) return electionTodo(view)
+  const restoring = restoringVoters(contact, locals)
+  if (!isCutOff(contact, restoring.length)) return electionTodo(view)
   const silent = contact.voters.filter(({ responds }) => !responds)
-  const names = silent.map(({ name }) => name).join(', ')
-  return [...silent.flatMap((voter) => mendNode(view, locals, voter)), ...recoverTodo(view, contact, locals, names)]
+  const names = [...silent, ...restoring].map(({ name }) => name).join(', ')
+  const gone =
+    restoring.length === 0
+      ? `if the data directories of ${names} are gone for good`
+      : `if ${names} cannot bring control's log back`
+  return [...silent.flatMap((voter) => mendNode(view, locals, voter)), ...recoverTodo(view, contact, locals, gone)]
+}
+
+/** Voters that respond and do not vote: what they lost of control's log comes from a leader, which too few others elect. */
+export function restoringVoters({ voters }: Contact, locals: PeerResponses<LocalResponse>): VoterContact[] {
+  return voters.filter(({ store }) => {
+    const answer = locals.get(store)
+    return answer?.answered === true && answer.value.control?.recovering === true
+  })
 }
 
 function electionTodo(view: NodeView): string[] {
@@ -70,7 +83,7 @@ function recoverTodo(
   view: NodeView,
   { voters }: Contact,
   locals: PeerResponses<LocalResponse>,
-  missing: string,
+  gone: string,
 ): string[] {
   const left = new Map([[view.store, { name: view.name as string, dataDir: view.dataDir }]])
   for (const [store, answer] of locals)
@@ -82,7 +95,6 @@ function recoverTodo(
   const own = first === undefined ? undefined : view.map.nodes.get(first)
   const address = first !== undefined && !votes(first) && own !== undefined ? ` --address ${own.address}` : ''
   const names = stores.map((store) => left.get(store)?.name ?? store)
-  const gone = `if the data directories of ${missing} are gone for good`
   // Without a map the addresses of other nodes are unknown, and so is what they hold.
   const more = view.map.cluster === undefined ? ' (add the directories of other nodes that are left)' : ''
   const dev = view.devDirectory

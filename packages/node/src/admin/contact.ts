@@ -41,9 +41,12 @@ export function contactOf(view: NodeView): Contact {
   return { voters, majority, lost: current || voters.length === 0 ? undefined : whyLost(view, voters, majority) }
 }
 
-/** True when too few voters respond for control to decide anything, as far as this node hears. */
-export function isCutOff({ voters, majority }: Pick<Contact, 'voters' | 'majority'>): boolean {
-  return voters.length > 0 && responding(voters).length < majority
+/**
+ * True when too few voters respond for control to decide anything, as far as this node hears. `notVoting`: those that respond
+ * and cannot vote.
+ */
+export function isCutOff({ voters, majority }: Contact, notVoting = 0): boolean {
+  return voters.length > 0 && responding(voters).length - notVoting < majority
 }
 
 function whyLost(view: NodeView, voters: readonly VoterContact[], majority: number): Cause {

@@ -80,6 +80,24 @@ describe('a node that is cut off from control', () => {
     assert.match(explained.todo[0], /^start 127\.0\.0\.1:7582 again/)
   })
 
+  it('counts no voter that lost its log, where too few are left to restore it', async (t) => {
+    const view = cutOff()
+    view.silent.delete(storeOf(2))
+    const control = {
+      ...{ role: 'follower', recovering: true, term: 3, lastIndex: 0, commit: 0, applied: 0, snapshotIndex: 0 },
+      ...{ diskWaitedMs: 0, voters: [], learners: [] },
+    }
+    const call = await serve(t, view, async (api, path) => {
+      const answer = await quietPeers(api, path)
+      return path === '/v1/local' ? { ...(answer as object), control } : answer
+    })
+    const { problems, todo } = (await call('/v1/explain/cluster')).body
+    assert.match(problems[0], /^n1 knows no leader of control, although 2 of 3 voters respond/)
+    assert.match(problems[1], /^n2 lost its copy of control's log/)
+    assert.match(todo[0], /^start n3 again/)
+    assert.match(todo.at(-1), /^if n3, n2 cannot bring control's log back, then .*: ashlar cluster recover/)
+  })
+
   it('says that control elects a leader while a majority responds, and what the leader keeps from it', async (t) => {
     const view = cutOff()
     view.silent.clear()

@@ -216,6 +216,17 @@ describe('operations of clients', () => {
 })
 
 describe('states at an exposition', () => {
+  it('show nothing of the present on a node that is cut off from control', async (t) => {
+    const view = demoView()
+    const { value } = observe(t, view)
+    const extents = (state: string) => value(`ashlar_replication_extents{volume="demo",state="${state}"}`)
+    assert.deepEqual([await extents('healthy'), await extents('unknown')], [1, 0])
+    view.leaseHeld = false
+    assert.deepEqual([await extents('healthy'), await extents('unknown')], [0, 1])
+    assert.equal(await value('ashlar_control_volumes{state="unknown"}'), 1)
+    assert.equal(await value('ashlar_control_cluster_state'), 4)
+  })
+
   it('show extents, in-sync replicas, nodes, lease and leader', async (t) => {
     const nodes = [nodeRecord(1), nodeRecord(2), nodeRecord(3, { state: 'down' })]
     const degraded = extentRecord(1, 1, { inSync: [storeOf(1), storeOf(2)] })
