@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { NODE_ENDS } from '@ashlar/proto'
 import { run } from '../kit/dev-cluster.ts'
 import { ASHLAR } from './dev-process.ts'
 
@@ -42,7 +43,7 @@ describe('the ashlar command', () => {
     }
   })
 
-  it('ends a node that cannot start with 1 and one line, and leaves its log on standard output', async (t) => {
+  it('ends a node that cannot start with the code of its end and one line, and leaves its log on standard output', async (t) => {
     const directory = await mkdtemp(join(tmpdir(), 'ashlar-start-'))
     t.after(() => rm(directory, { recursive: true, force: true }))
     const listen = ['--listen', '127.0.0.1:0', '--api', '127.0.0.1:0']
@@ -52,7 +53,7 @@ describe('the ashlar command', () => {
     assert.match(stderr, /^ashlar: --data-dir: \/dev\/null\/x is not a directory\n$/)
     const name = ['--name', 'n1', '--advertise', '203.0.113.1:1']
     const foreign = await ashlar('server', 'run', '--data-dir', '/proc', '--init', ...listen, ...name)
-    assert.equal(foreign.code, 1)
+    assert.equal(foreign.code, NODE_ENDS['data-directory'].exit)
     assert.match(foreign.stderr, /^ashlar: [^\n]+\n$/)
     assert.match(foreign.stdout, /"level":"fatal"/)
   })

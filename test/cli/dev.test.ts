@@ -171,7 +171,7 @@ describe('ashlar dev', () => {
     await writeFile(join(dataDir, 'n3/foreign'), '')
     const { code, stderr } = await cli('dev', 'start', 'n3', '--data-dir', dataDir)
     assert.equal(code, 1)
-    assert.match(stderr, /^ashlar: n3 ended with code 1: the data directory .* holds other files \(foreign\)[^\n]*\n$/)
+    assert.match(stderr, /^ashlar: n3 ended with code 27: the data directory .* holds other files \(foreign\)[^\n]*\n$/)
     assert.ok(stderr.includes(`its log is ${join(dataDir, 'logs/n3.log')}`))
     await rm(join(dataDir, 'n3'), { recursive: true })
     await rename(join(dataDir, 'n3.moved'), join(dataDir, 'n3'))
