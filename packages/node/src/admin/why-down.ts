@@ -141,12 +141,13 @@ function actions(view: NodeView, node: Named, sights: readonly SightResponse[]):
 function wakeOrEnd(view: NodeView, { name, address }: Named, { pid }: PeerResponse): string[] {
   const { host, port } = parseAddress(address)
   const there = onHost(host)
-  const see = `${there}see whether its process is stopped (STAT begins with T) or waits for its disk (D)`
+  const see = `${there}see whether the process of ${name} is stopped (STAT begins with T) or waits for its disk (D)`
   if (pid === null) return [`${see}: ps -o pid,stat,args -p $(fuser ${port}/tcp 2>/dev/null)`]
   return [
     `${see}: ps -o pid,stat,args -p ${pid}`,
-    `if it is stopped, continue it: kill -CONT ${pid}`,
-    `if it hangs, or its disk does: kill -KILL ${pid}; repair the disk, then ${startNode(view, name)}`,
+    `if ${name} is stopped, continue it: kill -CONT ${pid}`,
+    `if ${name} hangs, or its disk does, end it: kill -KILL ${pid}`,
+    `after that, and with a disk that works, ${startNode(view, name)}`,
   ]
 }
 

@@ -75,7 +75,7 @@ describe('explain of a node that is down', () => {
     )
     assert.equal(advisesAStart(todo), false)
     assert.match(todo[0] ?? '', /: ps -o pid,stat,args -p 4711$/)
-    assert.equal(todo[1], 'if it is stopped, continue it: kill -CONT 4711')
+    assert.equal(todo[1], 'if n3 is stopped, continue it: kill -CONT 4711')
   })
 
   it('finds the silent process by its port where no link has named it', async (t) => {
