@@ -143,7 +143,7 @@ function votersTodo({ view, nodes, locals }: ClusterState): string[] {
     .filter((node) => node.state === 'up' && node.trust === 'trusted' && !isSilent(view, node))
     .filter(({ store }) => !voters.some((voter) => voter.store === store))
     .slice(0, Math.max(0, ENOUGH_VOTERS - lasting))
-  const few = `control has ${counted(lasting, 'voter')}, and stops when ${lasting <= 2 ? 'one' : 'another'} is lost`
+  const few = `control has ${counted(lasting, 'voter')}, and stops when ${lasting <= 2 ? 'one' : 'another'} is down`
   const enough = lasting + candidates.length >= ENOUGH_VOTERS
   const added = (enough ? candidates : []).flatMap(({ name, store }) => [
     ...(learns(store) ? [] : [`${few}; let ${name} follow its log: ashlar cluster membership add ${name}`]),

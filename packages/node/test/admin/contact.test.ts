@@ -174,9 +174,9 @@ describe('what to do for a cluster', () => {
     const { todo, state } = await commands(t, view)
     assert.equal(state, 'healthy', 'everything is served')
     assert.deepEqual(todo, [
-      'control has 1 voter, and stops when one is lost; let n2 follow its log: ashlar cluster membership add n2',
+      'control has 1 voter, and stops when one is down; let n2 follow its log: ashlar cluster membership add n2',
       'once n2 has caught up, let it vote: ashlar cluster membership promote n2',
-      'control has 1 voter, and stops when one is lost; let n3 follow its log: ashlar cluster membership add n3',
+      'control has 1 voter, and stops when one is down; let n3 follow its log: ashlar cluster membership add n3',
       'once n3 has caught up, let it vote: ashlar cluster membership promote n3',
     ])
     view.knownVoters = view.map.voters
