@@ -92,7 +92,7 @@ function refusalLines({ name }: Named, sights: readonly SightResponse[]): string
 /** How the last link of all ended: a node that stops closes its links. */
 function endOfLinks(sights: readonly SightResponse[]): string[] {
   const ends = sights.flatMap(({ by, saw: { state, lastLink } }) =>
-    lastLink === null || state === 'connected' ? [] : [{ by, ...lastLink }],
+    lastLink === null || state === 'connected' || state === 'silent' ? [] : [{ by, ...lastLink }],
   )
   const last = ends.toSorted((a, b) => b.endedAt.localeCompare(a.endedAt))[0]
   if (last === undefined) return []
