@@ -52,6 +52,44 @@ describe('cluster', () => {
     assert.deepEqual(JSON.parse((await ashlar(['cluster', 'info', '-o', 'json', '--server', url])).out), DEGRADED)
   })
 
+  it('info of a node that is cut off counts who responds, and ends with what to do', async (t) => {
+    const old = { voters: ['n1', 'n2', 'n3'], votersResponding: ['n3'], majority: 2, nodesUp: 1, mapIsCurrent: false }
+    const extents = { healthy: 0, recovering: 0, degraded: 0, unavailable: 0, unknown: 4 }
+    const todo = ['start n1 again: ashlar dev start n1 --data-dir /d', 'if n1 never comes back: ashlar node lost n1']
+    const body = { ...DEGRADED, ...old, extents, state: 'unavailable', reasons: ['n3 is cut off'], leader: null, todo }
+    const { url } = await fakeApi(t, { 'GET /v1/cluster': { body } })
+    const { out } = await ashlar(['cluster', 'info', '--server', url])
+    assert.match(
+      out,
+      /^State: +unavailable\nProblem: +n3 is cut off\nNodes: +1 of 3 respond, leader of control: none$/m,
+    )
+    assert.match(out, /^Voters: +n1, n2, n3; no response from n1, n2, and control needs 2 of 3$/m)
+    assert.match(out, /^Extents: .*, 4 unknown; /m)
+    assert.match(
+      out,
+      /^To do: +start n1 again: ashlar dev start n1 --data-dir \/d\n +if n1 never .*: ashlar node lost n1\n$/m,
+    )
+  })
+
+  it('explain needs a name for all but the cluster', async (t) => {
+    const body = {
+      kind: 'cluster',
+      name: 'c',
+      state: 'degraded',
+      problems: ['p'],
+      because: ['b'],
+      waitsFor: ['w'],
+      todo: ['t'],
+    }
+    const { url } = await fakeApi(t, { 'GET /v1/explain/cluster': { body } })
+    const { out } = await ashlar(['explain', 'cluster', '--server', url])
+    assert.equal(out, 'Cluster:    c is degraded\nProblem:    p\nBecause:    b\nWaits for:  w\nTo do:      t\n')
+    for (const words of [['cluster', 'c'], ['volume']]) {
+      const { code } = await ashlar(['explain', ...words, '--server', url])
+      assert.equal(code, 2, words.join(' '))
+    }
+  })
+
   it('info shows the feature level, and the nodes that it waits for', async (t) => {
     const raised = await fakeApi(t, { 'GET /v1/cluster': { body: { ...CLUSTER, featureLevel: 1 } } })
     assert.match((await ashlar(['cluster', 'info', '--server', raised.url])).out, /^Feature level: +1$/m)
@@ -167,6 +205,17 @@ describe('volumes', () => {
     const { url, requests } = await fakeApi(t, { 'DELETE /v1/volumes/demo': { status: 204 } })
     assert.equal((await ashlar(['volume', 'rm', 'demo', '--server', url])).code, 0)
     assert.deepEqual(requests, [{ method: 'DELETE', path: '/v1/volumes/demo', body: undefined }])
+  })
+})
+
+describe('volumes of a node that is cut off', () => {
+  it('are listed as unknown, with the reason beside the list', async (t) => {
+    const extents = { ...CLUSTER.extents, healthy: 0, unknown: 4 }
+    const old = { ...VOLUME, state: 'unknown', extents, reasons: ['n3 is cut off from control'] }
+    const { url } = await fakeApi(t, { 'GET /v1/volumes': { body: [old] } })
+    const { out, error } = await ashlar(['volume', 'ls', '--server', url])
+    assert.match(out, /^demo .* unknown \(4\/4 extents\) /m)
+    assert.equal(error, 'n3 is cut off from control\nsee what to do: ashlar explain cluster\n')
   })
 })
 
