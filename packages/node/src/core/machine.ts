@@ -126,6 +126,8 @@ export interface LoadedBlock {
   readonly bytes?: Uint8Array
   /** The version says DATA, but bytes are missing or do not match the checksum. */
   readonly damaged: boolean
+  /** A damaged block of which the store cannot know that the version is the last one: others were lost beside it (A2.17-6). */
+  readonly unproven?: true
 }
 
 // ---- inputs --------------------------------------------------------------------------------------------------------
@@ -182,12 +184,13 @@ export type Input =
    */
   | { readonly type: 'store-cleared' }
   | { readonly type: 'loaded'; readonly token: Token; readonly blocks: readonly LoadedBlock[] }
-  /** Completion of `merge`. `damaged`: the base block is damaged and nothing was merged. */
+  /** Completion of `merge`. `damaged`: the base block is damaged and nothing was merged; `unproven` as of a LoadedBlock. */
   | {
       readonly type: 'merged'
       readonly token: Token
       readonly base: BlockVersion
       readonly damaged: boolean
+      readonly unproven?: true
       readonly bytes: Uint8Array
       readonly checksum: number
     }

@@ -269,9 +269,10 @@ export class ReplicaStore implements Store {
     this.#run(async () => {
       const [loaded] = await this.#loadBlocks(replica, [block])
       invariant(loaded !== undefined, 'a load of one block gives one block')
-      const { version: base, damaged } = loaded
+      const { version: base, damaged, unproven } = loaded
       const bytes = damaged ? NO_BYTES : applyPatches(loaded.bytes, replica.blockSizeBytes, patches)
-      this.#report({ type: 'merged', token, base, damaged, bytes, checksum: damaged ? 0 : crc32(bytes) })
+      const checksum = damaged ? 0 : crc32(bytes)
+      this.#report({ type: 'merged', token, base, damaged, ...(unproven ? { unproven } : {}), bytes, checksum })
     })
   }
 
@@ -327,7 +328,9 @@ export class ReplicaStore implements Store {
     if (replica !== undefined && change.head.record !== undefined) this.#noteVolume(replica, change.head.record, batch)
     // What was lost since the digests were read was not compared.
     const isCompared = change.marked === true && replica?.comparedLosses === replica?.losses
-    if (isCompared) this.#identity.clearSuspicion(change.extent, batch)
+    if (!isCompared) return
+    this.#identity.clearSuspicion(change.extent, batch)
+    replica?.unproven.clear()
   }
 
   /** Stores the shape of the volume on disk, to rebuild a lost map from (amendment 16). */

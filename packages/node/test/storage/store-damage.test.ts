@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { BLOCK_ABSENT, type Epoch, extentId, type VolumeId } from '@ashlar/proto'
+import { BLOCK_ABSENT, BLOCK_DATA, type Epoch, extentId, type VolumeId } from '@ashlar/proto'
 import { blockKey, blockRange, extentKey, journalKey, wholeSpace } from '../../src/storage/encoding/keyspace.ts'
 import { type MemoryDisk, MemoryDriver } from '../../src/storage/index.ts'
 import { del, entries, put } from '../conformance/storage-driver-suite.ts'
@@ -203,7 +203,7 @@ describe('damaged blocks', () => {
     assert.equal((await runner.load([1]))[0]?.damaged, true)
   })
 
-  test('a block with an older version is damaged on the first read, and requests of peers for it get no response', async () => {
+  test('A2.17-6: a block with an older version is damaged on every read, and requests of peers for it get no response', async () => {
     const { runner, disk } = await memoryStore()
     runner.create()
     await runner.write(1, [data(1, 1), data(2, 1)])
@@ -228,8 +228,32 @@ describe('damaged blocks', () => {
       ],
     )
     assert.equal(again.runner.store.metrics.leafMismatches, 1)
+    const once = await again.runner.load([1, 2, 3])
+    assert.deepEqual(
+      once.map(({ damaged, unproven }) => [damaged, unproven]),
+      [1, 2, 3].map(() => [true, true]),
+      'and on every later one',
+    )
+    assert.deepEqual(await again.runner.allocation(0, 300), [
+      { blocks: 256, kind: BLOCK_DATA },
+      { blocks: 44, kind: BLOCK_ABSENT },
+    ])
     const answered = await Promise.race([versions.then(() => true), again.runner.digests().then(() => false)])
     assert.equal(answered, false)
+    await again.runner.write(3, [data(3, 3)])
+    await again.runner.run({
+      type: 'repair',
+      extent: EXTENT,
+      block: 2,
+      version: data(2, 1).version,
+      bytes: content(2, 1),
+    })
+    const proven = await again.runner.load([1, 2, 3])
+    assert.deepEqual(
+      proven.map(({ damaged }) => damaged),
+      [true, false, false],
+      'one was written since, and one had the version of a member',
+    )
     const third = await memoryStore(disk)
     assert.equal(third.runner.store.identity.trust, 'suspect')
     // In a suspect incarnation a comparison must end: the present versions count.
@@ -238,7 +262,7 @@ describe('damaged blocks', () => {
     assert.ok(answer.type === 'versions')
     assert.deepEqual(
       answer.leaves.flatMap(({ versions }) => versions.map(({ block }) => block)),
-      [1],
+      [1, 3],
     )
   })
 

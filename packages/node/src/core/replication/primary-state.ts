@@ -1,5 +1,5 @@
 import { type Epoch, ERRORS, type ErrorCode, type ExtentRecord, type VolumeRecord } from '@ashlar/proto'
-import type { Context } from '../machine.ts'
+import type { Context, LoadedBlock } from '../machine.ts'
 import type { ExtentState } from './extent-state.ts'
 import type { Services } from './services.ts'
 import type { ReplyTo } from './window.ts'
@@ -53,6 +53,13 @@ export class PrimaryState {
   /** The epoch in which a forced promotion began the extent's present timeline; 0 without one (A2.10). */
   get timelineEpoch(): Epoch {
     return this.services.control.map.historyEpochOf(this.extent.id)
+  }
+
+  /** For a request that meets a block which no replica could repair. */
+  codeOfDamage({ unproven }: Pick<LoadedBlock, 'unproven'>): ErrorCode {
+    if (this.over) return 'NOT_PRIMARY'
+    // This incarnation ends, and another member has the block (A2.17-6).
+    return unproven === true && (this.record()?.inSync.length ?? 0) > 1 ? 'WAIT' : 'DAMAGED'
   }
 
   respond(ctx: Context, to: ReplyTo, code: ErrorCode): void {

@@ -88,7 +88,7 @@ export class Reads {
         ctx,
         damaged,
         (later) => this.fetch(later, read),
-        (later) => this.finish(later, read, state.over ? 'NOT_PRIMARY' : 'DAMAGED'),
+        (later) => this.finish(later, read, state.codeOfDamage(damaged)),
       )
     }
     if (!unleased) return this.reply(ctx, read, blocks)

@@ -48,7 +48,7 @@ export class Repairs {
       block,
       onRepaired: [onRepaired],
       onFailed: onFailed === undefined ? [] : [onFailed],
-      candidates: this.candidates(),
+      candidates: this.candidates(block),
       request: 0,
       link: undefined,
       requestedAt: ctx.now,
@@ -88,9 +88,10 @@ export class Repairs {
     })
   }
 
-  /** In-sync stores first, then every other with a replica. */
-  private candidates(): StoreId[] {
+  /** In-sync stores first, then every other with a replica, unless a member has to prove the version too (A2.17-6). */
+  private candidates({ unproven }: LoadedBlock): StoreId[] {
     const record = this.services.control.map.extents.get(this.extent.id)
+    if (unproven === true) return (record?.inSync ?? []).filter((store) => store !== this.services.self)
     const holders = new Set([...(record?.inSync ?? []), ...(record?.eligible ?? []), ...(record?.assigned ?? [])])
     return [...holders].filter((store) => store !== this.services.self)
   }

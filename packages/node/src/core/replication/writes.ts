@@ -227,14 +227,15 @@ export class Writes {
     disk.whenRead(ctx, state.services, token, (later, completion) => {
       if (write.settled || state.over || completion.type !== 'merged') return
       if (completion.damaged) {
-        const damaged = { block: part.block, version: completion.base, damaged: true }
+        const { base: version, unproven } = completion
+        const damaged = { block: part.block, version, damaged: true, ...(unproven === true ? { unproven } : {}) }
         return repairs.repair(
           later,
           damaged,
           (repaired) => {
             if (!write.settled && !state.over) this.merge(repaired, write, part, bytes)
           },
-          (failed) => this.drop(failed, write, 'DAMAGED'),
+          (failed) => this.drop(failed, write, state.codeOfDamage(damaged)),
         )
       }
       write.changes.push(change(part.block, BLOCK_DATA, completion.checksum, completion.bytes))

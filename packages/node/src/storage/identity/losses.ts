@@ -1,4 +1,4 @@
-import type { ExtentId } from '@ashlar/proto'
+import { type ExtentId, LIMITS } from '@ashlar/proto'
 import type { LeafTable } from '../../core/blocks/index.ts'
 import type { StoreMetrics } from '../metrics.ts'
 import type { LeafCache } from '../replicas/leaf-cache.ts'
@@ -45,6 +45,11 @@ export class Losses {
   onMismatch(replica: LocalReplica, table: LeafTable): void {
     this.#options.metrics.leafMismatches++
     replica.adoptLeaf(table)
+    const first = table.leaf * LIMITS.leafBlocks
+    const end = Math.min(replica.blocks, first + LIMITS.leafBlocks)
+    // A suspect replica is read to be compared: whatever it has counts.
+    if (!this.#options.identity.suspects(replica.extent))
+      for (let block = first; block < end; block++) replica.unproven.add(block)
     this.#onLost(replica, mismatchReason(replica, table))
   }
 

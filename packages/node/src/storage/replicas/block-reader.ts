@@ -8,6 +8,7 @@ import type { GatheredReads } from './gathered-reads.ts'
 import type { LeafCache, LeafRead } from './leaf-cache.ts'
 import type { LocalReplica } from './local-replica.ts'
 
+const UNPROVEN = { damaged: true, unproven: true } as const
 /** Blocks in a row from which on an iterator is cheaper than a search for each. */
 const RUN_BLOCKS = 8
 
@@ -47,7 +48,8 @@ export async function loadBlocks(
       continue
     }
     const version = knownVersion(leaves, replica, block)
-    if (version !== undefined && version.kind !== BLOCK_DATA) loaded[at] = givenBlock(block, version, undefined)
+    if (version !== undefined && version.kind !== BLOCK_DATA && !replica.unproven.has(block))
+      loaded[at] = givenBlock(block, version, undefined)
     else wanted.push({ at, block, version })
   }
   const damaged: { block: BlockIndex; version: BlockVersion }[] = []
@@ -56,7 +58,8 @@ export async function loadBlocks(
     const read = known === undefined ? tables.get(leafOf(block)) : undefined
     const version = known ?? read?.table.get(block) ?? ABSENT_VERSION
     // Versions that do not have their digest may be older ones, whose bytes may be there as well.
-    const checked = read?.sound === false ? { block, version, damaged: true } : checkedBlock(block, version, fetched[i])
+    const isUnproven = read?.sound === false || replica.unproven.has(block)
+    const checked = isUnproven ? { block, version, ...UNPROVEN } : checkedBlock(block, version, fetched[i])
     if (checked.damaged) damaged.push({ block, version })
     loaded[at] = checked
   }

@@ -110,6 +110,7 @@ export class ChangeEntry implements QueueEntry {
         batch.del(blockKey('bytes', replica.extent, block))
       }
       if (replica.damaged.delete(block)) batch.del(blockKey('damaged', replica.extent, block))
+      replica.unproven.delete(block)
       batch.blocks++
       batch.bytes += bytes?.length ?? 0
     }
@@ -181,13 +182,14 @@ export class RepairEntry implements QueueEntry {
   }
 
   build(batch: Batch): void {
-    const { extent, damaged, blockSizeBytes } = this.#replica
+    const { extent, damaged, unproven, blockSizeBytes } = this.#replica
     const version = this.#version
     if (version.kind !== BLOCK_DATA || this.#content.length !== blockSizeBytes) return
     if (!sameVersion(this.#leaves.get(this.#block), version) || crc32(this.#content) !== version.checksum) return
     this.#repaired = true
     batch.put(blockKey('bytes', extent, this.#block), this.#content)
     if (damaged.delete(this.#block)) batch.del(blockKey('damaged', extent, this.#block))
+    unproven.delete(this.#block)
     batch.blocks++
     batch.bytes += this.#content.length
   }

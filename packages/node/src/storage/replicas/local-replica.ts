@@ -32,6 +32,11 @@ export class LocalReplica {
   readonly pending = new Map<BlockIndex, PendingBlock>()
   /** Rises with each repair: a read that began before one proves nothing about the block after it. */
   repairs = 0
+  /**
+   * Blocks whose versions are those of the disk, in a leaf that had another digest: they may be older than what was
+   * acknowledged, so that a reader gets none of them. Written blocks leave it, and all do once the replica was compared.
+   */
+  readonly unproven = new Set<BlockIndex>()
   /** Rises with each loss of versions; as it was when the digests were last read: a comparison found no later one. */
   losses = 0
   comparedLosses = 0

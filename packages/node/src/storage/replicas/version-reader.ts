@@ -1,4 +1,4 @@
-import { BLOCK_ABSENT, type BlockIndex, type BlockKind, LIMITS, type Trust } from '@ashlar/proto'
+import { BLOCK_ABSENT, BLOCK_DATA, type BlockIndex, type BlockKind, LIMITS, type Trust } from '@ashlar/proto'
 import { KindRuns, LeafTable, leafOf } from '../../core/blocks/index.ts'
 import type { LeafVersions } from '../../core/machine.ts'
 import type { LeafCache, LeafRead } from './leaf-cache.ts'
@@ -40,7 +40,10 @@ export async function readAllocation(
     const to = Math.min(end, (leaf + 1) * LIMITS.leafBlocks)
     const table = tables.get(leaf)
     if (table === undefined) runs.add(BLOCK_ABSENT, to - from)
-    else for (let block = from; block < to; block++) runs.add(table.kind(block), 1)
+    // A copying tool must not take a block whose version was lost for a hole.
+    else
+      for (let block = from; block < to; block++)
+        runs.add(replica.unproven.has(block) ? BLOCK_DATA : table.kind(block), 1)
   }
   return runs.runs
 }

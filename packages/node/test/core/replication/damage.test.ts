@@ -304,3 +304,48 @@ test('A2.17-5: a store that serves an extent does not go on in an incarnation th
   world.settle()
   assert.equal(world.loseVersion('a', 0), false)
 })
+
+/** Block 0 is written twice and a, its primary, has the first write again, with good bytes and no proof of it. */
+function olderAtPrimary(): World {
+  const world = active()
+  world.ask('a', write(0, 5, 1))
+  world.settle()
+  const { disk } = world.host('a')
+  const first = disk.load(0)
+  world.ask('a', write(0, 6, 2))
+  world.settle()
+  disk.table.set(0, first.version)
+  const load = disk.load.bind(disk)
+  disk.load = (block) => {
+    const { bytes: _, ...loaded } = load(block)
+    return { ...loaded, damaged: true, unproven: true }
+  }
+  return world
+}
+
+test('A2.17-6: a version that no member has is not read: the reader waits for the next primary', () => {
+  const world = olderAtPrimary()
+  const reading = read(0)
+  world.ask('a', reading)
+  world.settle()
+  assert.deepEqual(world.codes(reading.request), [ERRORS.WAIT.number])
+  world.change({ inSync: ['a'] as StoreId[] })
+  world.settle()
+  const alone = read(0)
+  world.ask('a', alone)
+  world.settle()
+  assert.deepEqual(world.codes(alone.request).slice(-1), [ERRORS.DAMAGED.number], 'there is no other member')
+})
+
+test('A2.17-6: a store that is not in sync does not prove that a version is the last one', () => {
+  const world = olderAtPrimary()
+  world.change({ inSync: ['a', 'b'] as StoreId[] })
+  const asked: string[] = []
+  world.hold = (_from, to, message) => {
+    if (message.type === 'fetch-block') asked.push(to)
+    return false
+  }
+  world.ask('a', read(0))
+  world.settle()
+  assert.deepEqual(asked, ['b'])
+})
