@@ -122,6 +122,7 @@ async function openRuntime(
   const store = await openStore(
     {
       directory,
+      owner: { node: options.name, peers: options.peers.filter((peer) => peer !== options.advertise) },
       ...(ballastBytes === undefined ? {} : { ballastBytes }),
       ...(reserves === undefined ? {} : { reserves }),
     },

@@ -104,7 +104,7 @@ export const LIVENESS_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         room: REPLICATION,
-        in: 'mayLeave',
+        in: 'othersUp',
         find: "store !== self && nodes.get(store)?.state === 'up'",
         replace: "store !== self && nodes.get(store)?.state === 'up' && nodes.get(store)?.trust === 'trusted'",
       },

@@ -170,9 +170,9 @@ export type Input =
   | { readonly type: 'damage-found'; readonly extent: ExtentId; readonly blocks: readonly LoadedBlock[] }
   /**
    * The store lost data that it had acknowledged. Its next incarnation registers as suspect, which is on stable
-   * storage; this one ends as soon as no extent would have to wait for it.
+   * storage; this one ends as soon as no extent would have to wait for it. `extent`: the one of which versions were lost.
    */
-  | { readonly type: 'store-suspect'; readonly reason: string }
+  | { readonly type: 'store-suspect'; readonly reason: string; readonly extent?: ExtentId }
   /**
    * The same in an incarnation that was opened as suspect, of one replica: it is compared again in this incarnation
    * (A2.17-5).

@@ -214,6 +214,7 @@ export class NodeMachine {
       case 'damage-found':
         return this.replication.onDamageFound(ctx, input.extent, input.blocks)
       case 'store-suspect':
+        if (input.extent !== undefined) this.replication.stopServing(ctx, input.extent)
         return this.becomeSuspect(ctx, input.reason)
       case 'versions-lost':
         return this.onVersionsLost(ctx, input.extent, input.reason)

@@ -145,6 +145,11 @@ export class Primary implements StreamOwner {
 
   /** This store would serve zeroes where data was: an operator decides (A2.8-4). */
   onLost(ctx: Context, _block: BlockIndex): void {
+    this.giveUp(ctx)
+  }
+
+  /** This store lacks what it acknowledged: it stops serving and leaves the set. */
+  giveUp(ctx: Context): void {
     this.stepDown(ctx)
     this.services.control.release(ctx, [{ extent: this.extent.id, epoch: this.epoch }], 'behind')
   }
@@ -241,8 +246,7 @@ export class Primary implements StreamOwner {
   onBehind(ctx: Context, store: StoreId, commitSeq: Seq): void {
     const { id: extent, lastSeq } = this.extent
     ctx.event('error', 'primary-behind', { extent, epoch: this.epoch, store, commitSeq, lastSeq })
-    this.stepDown(ctx)
-    this.services.control.release(ctx, [{ extent: this.extent.id, epoch: this.epoch }], 'behind')
+    this.giveUp(ctx)
   }
 
   onDamaged(ctx: Context, block: LoadedBlock): void {

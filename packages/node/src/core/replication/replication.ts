@@ -27,7 +27,7 @@ import { ForgottenEpochs } from './forgotten-epochs.ts'
 import { isIdle, isSilent } from './idle.ts'
 import { CLIENT_HANDLERS, PRIMARY_HANDLERS, REPLICA_HANDLERS, STREAM_HANDLERS } from './message-tables.ts'
 import type { Services } from './services.ts'
-import { mayLeave, Shutdown } from './shutdown.ts'
+import { mayLeave, othersCanLead, Shutdown } from './shutdown.ts'
 import { OwnSpace } from './space.ts'
 import { StagingSpace } from './staged-pushes.ts'
 import { Verification } from './verification.ts'
@@ -296,6 +296,14 @@ export class Replication implements MapListener {
   onDamageFound(ctx: Context, id: ExtentId, blocks: readonly LoadedBlock[]): void {
     const repairs = this.extents.reach(id)?.repairs
     for (const block of blocks) repairs?.found(ctx, block)
+  }
+
+  /** Versions of the extent were lost here (A2.17-6): another member that can lead serves it, where there is one. */
+  stopServing(ctx: Context, id: ExtentId): void {
+    const extent = this.extents.reach(id)
+    if (extent?.primary === undefined || !othersCanLead(this.services, id)) return
+    extent.primary.giveUp(ctx)
+    extent.primary = undefined
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { Epoch, ExtentId, ExtentRecord, Millis } from '@ashlar/proto'
+import type { Epoch, ExtentId, ExtentRecord, Millis, StoreId } from '@ashlar/proto'
 import type { Context } from '../machine.ts'
 import type { Services } from './services.ts'
 
@@ -74,12 +74,19 @@ export function mayLeave({ control, self }: Services, extents: Iterable<ExtentId
   for (const id of extents) {
     const inSync = control.map.extents.get(id)?.inSync ?? []
     if (!inSync.includes(self)) continue
-    const { nodes } = control.map
-    const others = inSync.filter((store) => store !== self && nodes.get(store)?.state === 'up')
-    if (!others.some((store) => nodes.get(store)?.trust === 'trusted')) return false
-    if (others.length < enoughWithout(control.map, id)) return false
+    const others = othersUp(control.map, id, self)
+    if (!othersCanLead({ control, self }, id) || others.length < enoughWithout(control.map, id)) return false
   }
   return true
+}
+
+/** True when another store in sync is up and trusted, so that it may be named primary. */
+export function othersCanLead({ control, self }: Pick<Services, 'control' | 'self'>, id: ExtentId): boolean {
+  return othersUp(control.map, id, self).some((store) => control.map.nodes.get(store)?.trust === 'trusted')
+}
+
+function othersUp({ extents, nodes }: Services['control']['map'], id: ExtentId, self: StoreId): StoreId[] {
+  return (extents.get(id)?.inSync ?? []).filter((store) => store !== self && nodes.get(store)?.state === 'up')
 }
 
 function enoughWithout(map: Services['control']['map'], id: ExtentId): number {

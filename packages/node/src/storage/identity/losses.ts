@@ -73,7 +73,7 @@ export class Losses {
     replica.losses++
     if (identity.trustNow === 'trusted') {
       // Reported once it is on stable storage, where the next opening finds it: the machines then reopen the store.
-      return identity.suspect(reason, [extent], () => report({ type: 'store-suspect', reason }))
+      return identity.suspect(reason, [extent], () => report({ type: 'store-suspect', reason, extent }))
     }
     if (!identity.suspects(extent)) identity.suspect(reason, [extent])
     report({ type: 'versions-lost', extent, reason })

@@ -18,6 +18,7 @@ import { type IdentityValue, putIdentity, readIdentity } from '../repositories/i
 import { Ballast, defaultBallastBytes } from '../space/ballast.ts'
 import { leavesAt, type ReserveOptions, type Reserves, reservesOf } from '../space/reserves.ts'
 import type { Complete } from '../store.ts'
+import { completionWithAdvice, type StoreOwner, withAdvice } from './damaged-store.ts'
 import { findEvidence, markEngineLogsRead, moveEngineLogs } from './engine-logs.ts'
 import { followFormat, formatDriver, formatIfEmpty, readSidecar, removeUnfinishedFormats } from './format.ts'
 import { type Layout, layoutOf } from './layout.ts'
@@ -33,6 +34,8 @@ export interface OpenStoreOptions {
   /** Space that is kept free; absent parts follow from the size of the disk. */
   readonly reserves?: ReserveOptions
   readonly metrics?: StoreMetrics
+  /** Named by what is said of a directory that is damaged beyond repair. */
+  readonly owner?: StoreOwner
 }
 
 /** Lines of evidence that are remembered, so that a LOG which is read a second time adds none. */
@@ -47,6 +50,15 @@ const KNOWN_EVIDENCE_LINES = 64
  * disk is corrupt or cannot be read; each has a hint.
  */
 export async function openStore(options: OpenStoreOptions, complete: Complete): Promise<ReplicaStore> {
+  const { directory, owner } = options
+  try {
+    return await openUnadvised(options, (input) => complete(completionWithAdvice(input, directory, owner)))
+  } catch (error) {
+    throw withAdvice(error, directory, owner)
+  }
+}
+
+async function openUnadvised(options: OpenStoreOptions, complete: Complete): Promise<ReplicaStore> {
   await mkdir(options.directory, { recursive: true })
   const { totalBytes } = await diskSpace(options.directory)
   const engine = { ...engineFor(totalBytes), ...options.engine }

@@ -349,3 +349,16 @@ test('A2.17-6: a store that is not in sync does not prove that a version is the 
   world.settle()
   assert.deepEqual(asked, ['b'])
 })
+
+test('A2.17-6: a primary that finds versions lost stops serving where another member can lead', () => {
+  const world = active()
+  world.stopServing('a')
+  assert.deepEqual(
+    world.host('a').released.map(({ reason }) => reason),
+    ['behind'],
+  )
+  const alone = active({ minInSync: 1 })
+  alone.change({ inSync: ['a'] as StoreId[] })
+  alone.stopServing('a')
+  assert.deepEqual(alone.host('a').released, [])
+})

@@ -270,6 +270,11 @@ export class World {
     return goesOn
   }
 
+  /** A trusted store finds that it lost versions. */
+  stopServing(store: string): void {
+    this.run(store as StoreId, (ctx) => this.host(store).replication.stopServing(ctx, EXTENT))
+  }
+
   /** Everything that a store was handed becomes durable, and its machine learns it. */
   sync(store: string): void {
     const host = this.host(store)
