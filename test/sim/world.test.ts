@@ -4,9 +4,10 @@ import type { Effect, Input, LogEntry } from '@ashlar/node/core'
 import { type Epoch, type ExtentId, type Message, type Seq, type StoreId, WIRE_VERSION } from '@ashlar/proto'
 import { Chance } from './world/chance.ts'
 import type { Endpoint, Hello } from './world/connection.ts'
-import { Disk, type DiskEffect, OpenStore } from './world/disk.ts'
+import { Disk } from './world/disk.ts'
 import { LogImage } from './world/log-image.ts'
 import { Network, type NetworkFaults } from './world/network.ts'
+import { type DiskEffect, OpenStore } from './world/open-store.ts'
 import { Clock } from './world/time.ts'
 
 type PersistRequest = Extract<Effect, { type: 'raft-persist' }>['request']

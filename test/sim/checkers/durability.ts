@@ -95,7 +95,9 @@ export class Durability {
    * One that was replaced without knowing it yet has no lease, so what later epochs acknowledged is not its concern.
    */
   activated(node: NodeProcess, extent: ExtentId, epoch: Epoch): void {
-    this.checkHolds('acked-survives', `${node.host} serves extent ${extent}`, node.disk, extent, epoch)
+    // What it lost under its digests it has not read yet, and returns to no reader (A2.17-6).
+    if (!node.disk.lost.has(extent))
+      this.checkHolds('acked-survives', `${node.host} serves extent ${extent}`, node.disk, extent, epoch)
     this.checkEnough(node, extent)
     this.checkPromised(node, extent, epoch)
   }

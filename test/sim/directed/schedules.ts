@@ -50,6 +50,7 @@ import {
   reconciliationCutShort,
   retriesAfterReconciliation,
   rottenSuspect,
+  versionsUnderDigests,
 } from './suspect-stores.ts'
 import { toleratedPauses } from './tolerated-pauses.ts'
 import { upgradedNodeByNode } from './two-builds.ts'
@@ -96,6 +97,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['renewals-at-a-leader-that-stood-still', renewalsAtOldLeader],
   ['dropped-records', droppedRecords],
   ['suspect-store-with-rot', rottenSuspect],
+  ['versions-under-digests', versionsUnderDigests],
   ['only-suspect-stores-left', onlySuspectsLeft],
   ['hung-disk-after-a-reconciliation', hungDiskAfterReconciliation],
   ['dead-primary-after-a-reconciliation', deadPrimaryAfterReconciliation],

@@ -39,6 +39,30 @@ export function rottenSuspect(): readonly Violation[] {
 }
 
 /**
+ * Versions of a replica are older ones under its digests, and its scrub finds it. The store ends, and each start meets them
+ * again: it has to be compared in an incarnation that does not end for them.
+ */
+export function versionsUnderDigests(): readonly Violation[] {
+  const stage = new Stage({ minInSync: 2, ...MANY_BLOCKS }).movePrimaryFromVoter()
+  const { replica, world } = stage
+  const { disk } = replica
+  stage.run(3000)
+  disk.rememberWrites()
+  stage.run(700)
+  replica.crash({ powerLoss: true })
+  if (!disk.loseVersions(new Chance(1))) throw new NotFollowed('there was nothing to lose')
+  replica.start()
+  const isBack = () => replica.up && stage.record.inSync.includes(disk.store) && world.healed()
+  stage.until('it is back', isBack)
+  if (disk.lost.none) throw new NotFollowed('it was compared without a read of its versions')
+  replica.process?.scrub()
+  const isTrusted = () => world.checkers.truth.map.nodes.get(disk.store)?.trust === 'trusted'
+  const isWhole = () => disk.lost.none && disk.suspicion.size === 0
+  stage.expect('it was compared', () => isBack() && isWhole() && isTrusted(), 20_000)
+  return stage.run(2000).finish()
+}
+
+/**
  * 1. Power fails everywhere, and each disk has dropped other records: no store is left that may be trusted.
  * 2. They come back one after the other, and one goes again. Nothing is served before all of them are there; then the
  *    extent is reconciled, with every write that any of them has, and each store that lost something gets it back.

@@ -4,7 +4,7 @@ import type { World } from '../world/world.ts'
 import type { Nemesis } from './nemesis.ts'
 
 /** How long the cluster may take to become whole, before and after. Where it does not, others look for the reason. */
-const WHOLE_MS = 60_000
+export const WHOLE_MS = 60_000
 
 /**
  * A phase of wide seeds: a store loses the last of what it had synced and has no sign of it, as with a disk that lies about
@@ -33,7 +33,7 @@ export function lostTail(world: World, nemesis: Nemesis): void {
 }
 
 /** Two others have all that is acknowledged of each extent that it holds. */
-function isOneOfThree({ checkers }: World, { disk }: NodeHost): boolean {
+export function isOneOfThree({ checkers }: World, { disk }: NodeHost): boolean {
   const records = [...checkers.truth.map.extents.values()].filter(({ inSync }) => inSync.includes(disk.store))
   return records.length > 0 && records.every(({ inSync }) => inSync.length >= 3)
 }

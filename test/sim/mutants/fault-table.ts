@@ -118,6 +118,20 @@ const LOG_MUTANTS: readonly Mutant[] = [
 /** Bugs of what is done about disks that lose what they acknowledged, or fail. */
 const DISK_MUTANTS: readonly Mutant[] = [
   {
+    name: 'suspect-ends-for-versions',
+    rule: 'A2.17-5',
+    wrong: 'A store that was opened as suspect ends again for versions that do not match their digest.',
+    edits: [
+      {
+        room: 'packages/node/src/core',
+        in: 'NodeMachine.onVersionsLost',
+        find: '!this.replication.onVersionsLost(ctx, extent)',
+        replace: 'this.replication.onVersionsLost(ctx, extent)',
+      },
+    ],
+    schedule: 'versions-under-digests',
+  },
+  {
     name: 'suspect-store-stays',
     rule: 'Amendment 11',
     wrong: 'A store that registers as suspect stays in every set that it is in.',

@@ -1,4 +1,5 @@
 import { lostTail } from '../faults/lost-tail.ts'
+import { lostVersions } from '../faults/lost-versions.ts'
 import type { Nemesis } from '../faults/nemesis.ts'
 import { owedCancel } from '../faults/owed-cancel.ts'
 import type { World } from '../world/world.ts'
@@ -14,6 +15,7 @@ export type Phase = (world: World, nemesis: Nemesis) => void
 const PHASES: Readonly<Record<WidePhaseName, Phase>> = {
   'lasting-fault': oneThingStaysBroken,
   'lost-tail': lostTail,
+  'lost-versions': lostVersions,
   'owed-cancel': owedCancel,
 }
 

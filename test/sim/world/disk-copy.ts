@@ -29,5 +29,6 @@ export function putStoreBack(disk: Disk, { identity, replicas, suspicion }: Disk
     disk.incomplete.add(extent)
   }
   disk.suspicion.clear()
+  disk.lost.clear()
   for (const extent of suspicion) disk.suspicion.add(extent)
 }

@@ -14,12 +14,13 @@ import { clusterProblem } from '../../../packages/node/src/transport/handshake.t
 import { SoloLog } from '../../../packages/node/test/core/control/solo-log.ts'
 import type { Chance } from './chance.ts'
 import type { Hello } from './connection.ts'
-import { Disk, OpenStore } from './disk.ts'
+import { Disk } from './disk.ts'
 import { copyOf, putStoreBack } from './disk-copy.ts'
 import type { DiskFaults } from './disk-faults.ts'
 import { SpaceGauge, type SpaceOfNode } from './disk-space.ts'
 import type { Network } from './network.ts'
 import type { NodeObserver } from './observer.ts'
+import { OpenStore } from './open-store.ts'
 import { Process } from './process.ts'
 import { ShippedStore } from './shipped-store.ts'
 import type { Clock } from './time.ts'
@@ -221,7 +222,10 @@ export class NodeProcess extends Process {
       calm: () => world.calm(),
       complete: (inputs) =>
         this.run(() => {
-          for (const input of inputs) this.feed(input)
+          for (const input of inputs) {
+            if (input.type === 'store-suspect') this.distrusted = true
+            this.feed(input)
+          }
         }),
       violation: (rule, text) => world.observer.violation(rule, text),
       logDurable: (entry) => world.observer.logDurable(this, entry),
