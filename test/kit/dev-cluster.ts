@@ -254,6 +254,12 @@ export class DevCluster {
     return child.exitCode
   }
 
+  /** The process that `start` began last for this node has not ended. */
+  isRunning(id: string): boolean {
+    const child = this.restarted.get(id)
+    return child !== undefined && !hasEnded(child)
+  }
+
   /** Starts a node's process again by its own command. */
   start(id: string): void {
     const [program, ...args] = this.node(id).command

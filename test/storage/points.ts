@@ -32,19 +32,25 @@ export function callPoints(): CallPoint[] {
   return points
 }
 
-/** One point in each page of each file, at a place that `random` chooses. */
+/** Keys, versions, index and footer are in the last bytes of a table, and bytes of blocks before them. */
+const END_BYTES = 4096
+const END_STEP_BYTES = 128
+
+/** One point in each page of each file, and more at the ends of tables, at places that `random` chooses. */
 export function flipPoints(files: readonly { name: string; bytes: number }[], random: () => number): FlipPoint[] {
   const points: FlipPoint[] = []
+  const add = (file: string, from: number, to: number) =>
+    points.push({
+      kind: 'flip',
+      file,
+      offset: from + Math.floor(random() * (to - from)),
+      bit: Math.floor(random() * 8),
+    })
   for (const { name, bytes } of files) {
-    for (let page = 0; page < bytes; page += PAGE_BYTES) {
-      const inPage = Math.min(PAGE_BYTES, bytes - page)
-      points.push({
-        kind: 'flip',
-        file: name,
-        offset: page + Math.floor(random() * inPage),
-        bit: Math.floor(random() * 8),
-      })
-    }
+    for (let page = 0; page < bytes; page += PAGE_BYTES) add(name, page, Math.min(page + PAGE_BYTES, bytes))
+    if (!name.endsWith('.ldb')) continue
+    for (let at = Math.max(0, bytes - END_BYTES); at < bytes; at += END_STEP_BYTES)
+      add(name, at, Math.min(at + END_STEP_BYTES, bytes))
   }
   return points
 }
