@@ -98,6 +98,22 @@ describe('cluster wait', () => {
     }
   })
 
+  it('exits 5 where no node responds any more, and waits for nodes that have not responded yet', async (t) => {
+    let asked = 0
+    const { url } = await fakeApi(t, {
+      'GET /v1/cluster': () => {
+        if (asked++ > 0) throw new Error('the process ended')
+        return { body: DEGRADED }
+      },
+    })
+    const ended = await ashlar(['cluster', 'wait', '--grace', '1ms', '--server', url])
+    assert.equal(ended.code, 5)
+    assert.match(ended.error, /without an operator: the connection to \S+ failed: /)
+    const never = await ashlar(['cluster', 'wait', '--grace', '1ms', ...SHORT, '--server', 'http://127.0.0.1:2'])
+    assert.equal(never.code, 6)
+    assert.match(never.error, /^waits for the cluster to be healthy: no node responds: .*\nashlar: /)
+  })
+
   it('waits for a node that responds and is catching up, or that starts', async (t) => {
     assert.equal((await waiting(t, { cluster: { ...DEGRADED, state: 'recovering' } }, ...SHORT)).code, 6)
     for (const saw of ['connected', 'connecting'])

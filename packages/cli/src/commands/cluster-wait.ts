@@ -8,7 +8,7 @@ import { describeFailure } from '../failure.ts'
 import { parsed } from '../flags.ts'
 import type { Io } from '../io.ts'
 import { printOne } from '../output.ts'
-import { Grace, stuckCauses } from '../stuck.ts'
+import { type Cause, Grace, stuckCauses } from '../stuck.ts'
 import type { Verb } from '../verb.ts'
 
 /** From the best on: the command waits for this state or a better one. */
@@ -32,7 +32,7 @@ export function clusterWait({ io }: Verb): Command {
     .description(
       `wait until the cluster is in a state, or a better one; exits ${ERRORS.TIMEOUT.exit} on a timeout, and ${ERRORS.WAIT.exit} where ` +
         'only an operator, or a process that does not run, can bring it there: control has no majority, a node is down and ' +
-        'does not respond, a disk is full, or a loss is not acknowledged',
+        'does not respond, no node responds any more, a disk is full, or a loss is not acknowledged',
     )
     .addOption(new Option('--for <state>', 'state to wait for').choices([...STATES]).default('healthy'))
     .option('--timeout <duration>', 'how long', '60s')
@@ -55,6 +55,7 @@ async function waitFor(io: Io, api: ApiClient, { state, timeoutMs, graceMs }: Wa
   const grace = new Grace(graceMs)
   let causesAt = performance.now()
   let printed = ''
+  let responded = false
   for (;;) {
     const seen = await look(api, Math.max(LOOK_MS, deadline - performance.now()))
     const waitsFor = describeSeen(seen)
@@ -64,15 +65,22 @@ async function waitFor(io: Io, api: ApiClient, { state, timeoutMs, graceMs }: Wa
     }
     if (waitsFor !== printed) io.error(`waits for the cluster to be ${state}: ${waitsFor}\n`)
     printed = waitsFor
-    if (performance.now() >= causesAt && !(seen instanceof AshlarError)) {
-      // Another node may see more than one that control has lost contact with.
-      if (seen.mapIsCurrent === false) await api.reconsider()
-      const causes = grace.lasting(await stuckCauses(api, seen, state !== 'degraded'), performance.now())
+    responded ||= !(seen instanceof AshlarError)
+    // Nodes that have not responded yet may be about to start.
+    if (responded && performance.now() >= causesAt) {
+      const causes = grace.lasting(await causesOf(api, seen, state), performance.now())
       if (causes.length > 0) throw stuck(io, state, seen, causes)
       causesAt = performance.now() + Math.min(CAUSES_MS, graceMs)
     }
     await delay(POLL_MS)
   }
+}
+
+async function causesOf(api: ApiClient, seen: ClusterResponse | AshlarError, state: State): Promise<Cause[]> {
+  if (seen instanceof AshlarError) return [{ key: 'no node responds', text: seen.message }]
+  // Another node may see more than one that control has lost contact with.
+  if (seen.mapIsCurrent === false) await api.reconsider()
+  return await stuckCauses(api, seen, state !== 'degraded')
 }
 
 function isAnswered({ notResponding = [] }: ClusterResponse): boolean {
@@ -85,11 +93,12 @@ function describeSeen(seen: ClusterResponse | AshlarError): string {
   return [`it is ${seen.state}`, ...seen.reasons, ...silent].join('; ')
 }
 
-function stuck(io: Io, state: State, { todo = [] }: ClusterResponse, causes: readonly { text: string }[]): AshlarError {
+function stuck(io: Io, state: State, seen: ClusterResponse | AshlarError, causes: readonly Cause[]): AshlarError {
+  const { todo = [] } = seen instanceof AshlarError ? {} : seen
   if (todo.length > 0) io.error(`To do:\n${todo.map((line) => `  ${line}\n`).join('')}`)
   const because = causes.map(({ text }) => text).join('; ')
   return new AshlarError('WAIT', `the cluster does not become ${state} without an operator: ${because}`, {
-    hint: todo.length > 0 ? '' : 'see ashlar explain cluster',
+    hint: seen instanceof AshlarError ? (seen.hint ?? '') : todo.length > 0 ? '' : 'see ashlar explain cluster',
   })
 }
 
