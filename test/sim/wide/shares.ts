@@ -43,10 +43,10 @@ export const WIDE_PHASES = {
   'lasting-fault': 0.4,
   /** A store loses its last writes without a sign. */
   'lost-tail': 0.3,
-  /** Versions of a store do not match their digests any more, which it finds when it reads them. */
-  'lost-versions': 0.3,
   /** A CANCEL of a client is pending while nothing commits, and the write comes when a later one is acknowledged. */
   'owed-cancel': 0.3,
+  /** Versions of a store do not match their digests any more, which it finds when it reads them. */
+  'lost-versions': 0.3,
 } as const
 
 export type WideFaultName = keyof typeof WIDE_FAULTS
