@@ -114,9 +114,9 @@ export class ControlTruth {
 
   /** In the entry that registers a suspect store it leaves every set with another trusted member. */
   private checkSuspect({ command }: LogEntry, counters: ReadonlyMap<StoreId, number>): void {
-    // Asked again it may have been compared and added since.
-    if (command.do === 'register' && counters.get(command.store) === command.incarnation.counter) return
     if (command.do !== 'register' || this.map.nodes.get(command.store)?.trust !== 'suspect') return
+    // Since the start that it names, or a later one, it may have been compared and added.
+    if (command.incarnation.counter <= (counters.get(command.store) ?? NO_INCARNATION)) return
     const { store } = command
     for (const { id, inSync, eligible } of this.map.extents.values()) {
       const members = [...inSync, ...eligible]

@@ -107,11 +107,11 @@ export class NodeHost {
 
   /** `luckless`: of what was being synced nothing survives. */
   crash(how: { powerLoss: boolean; luckless?: boolean }): void {
-    if (how.powerLoss) {
-      this.boot += 1
-      this.disk.log.losePower()
-    }
     this.process?.kill(how.powerLoss, how.luckless)
+    if (!how.powerLoss) return
+    // After the last that reached the disk: the boot mark is in memory and is gone with it.
+    this.boot += 1
+    this.disk.log.losePower()
   }
 
   /** It stays down, whatever would start it, until `letUp`. */
