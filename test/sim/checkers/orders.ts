@@ -1,5 +1,6 @@
 import type { ReplicaChange } from '@ashlar/node/core'
 import type { BlockIndex, BlockVersion, ExtentId } from '@ashlar/proto'
+import type { Disk } from '../world/disk.ts'
 import type { NodeProcess } from '../world/node-host.ts'
 import type { ControlTruth } from './control-truth.ts'
 import type { Report } from './report.ts'
@@ -16,7 +17,7 @@ interface Order {
  * An operation applies at most once (A3-24), whether or not a client reads in between or another one writes: where a
  * primary orders an operation that was ordered before, the version of then is not in its own state of a block that it
  * writes again, nor under what is there now. And where it orders that the operation never took effect, that version is
- * in none of its blocks.
+ * in none of its blocks. What every disk that it reached has dropped counts as never ordered: no store can know of it.
  */
 export class Orders {
   private readonly truth: ControlTruth
@@ -25,6 +26,8 @@ export class Orders {
   private readonly orders = new Map<string, Order[]>()
   /** What the primary that wrote a version had of the block before it; by extent, block and version. */
   private readonly before = new Map<string, Position>()
+  /** Disks that an order reached, by extent, block and version. */
+  private readonly holders = new Map<string, Set<Disk>>()
 
   constructor(truth: ControlTruth, report: Report) {
     this.truth = truth
@@ -34,6 +37,7 @@ export class Orders {
   /** A store is asked to commit a change, which is not in its state yet. */
   changed(node: NodeProcess, change: ReplicaChange): void {
     const { extent, head, operation, blocks } = change
+    for (const { block, version } of blocks) this.reached(node.disk, nameOf(extent, block, version))
     if (operation === undefined || head.lastEpoch === undefined) return
     if (this.truth.primaryOf(extent, head.lastEpoch) !== node.disk.store) return
     const key = `${extent}:${operation.session}:${operation.op}`
@@ -61,7 +65,21 @@ export class Orders {
   private holds({ store }: NodeProcess, extent: ExtentId, block: BlockIndex, position: Position): boolean {
     let held: Position | undefined = store.versionOf(extent, block)
     while (held !== undefined && compare(held, position) > 0) held = this.before.get(nameOf(extent, block, held))
-    return held !== undefined && compare(held, position) === 0
+    return held !== undefined && compare(held, position) === 0 && !this.isGone(nameOf(extent, block, position))
+  }
+
+  private reached(disk: Disk, name: string): void {
+    const holders = this.holders.get(name) ?? new Set()
+    this.holders.set(name, holders.add(disk))
+  }
+
+  /** Each disk that it reached dropped it, and with it the record that the operation was applied. */
+  private isGone(name: string): boolean {
+    return [...(this.holders.get(name) ?? [])].every(({ dropped }) =>
+      dropped.some(({ extent, blocks }) =>
+        blocks.some(({ block, version }) => nameOf(extent, block, version) === name),
+      ),
+    )
   }
 }
 

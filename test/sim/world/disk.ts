@@ -1,4 +1,4 @@
-import type { StoredReplica } from '@ashlar/node/core'
+import type { ReplicaChange, StoredReplica } from '@ashlar/node/core'
 import type { BlockIndex, Bytes, ClusterId, ExtentId, StoreId, Voter } from '@ashlar/proto'
 import { blockKey } from '../../../packages/node/src/storage/encoding/keyspace.ts'
 import { MemoryDisk } from '../../../packages/node/src/storage/memory/memory-driver.ts'
@@ -57,6 +57,8 @@ export class Disk {
   readonly incomplete = new Set<ExtentId>()
   /** Of suspect replicas, rotten blocks not read or written in this incarnation: a store that counts knows each. */
   readonly unread = new Map<ExtentId, Set<BlockIndex>>()
+  /** Changes that were synced and are gone. */
+  readonly dropped: ReplicaChange[] = []
   /** Synced writes since some moment, when some of them are to be dropped. */
   recent: RecentWrites | undefined
   /** Leaves whose versions do not match their digest. */
@@ -88,7 +90,8 @@ export class Disk {
     this.recent = undefined
     if (left === undefined) return false
     this.replicas.clear()
-    for (const [extent, image] of left) {
+    this.dropped.push(...left.dropped)
+    for (const [extent, image] of left.replicas) {
       this.replicas.set(extent, image)
       this.suspicion.add(extent)
       this.incomplete.add(extent)
@@ -101,7 +104,8 @@ export class Disk {
     const left = this.recent?.dropTail(chance)
     this.recent = undefined
     if (left === undefined) return false
-    for (const [extent, image] of left) {
+    this.dropped.push(...left.dropped)
+    for (const [extent, image] of left.replicas) {
       this.replicas.set(extent, image)
       this.incomplete.add(extent)
     }
@@ -115,7 +119,7 @@ export class Disk {
   loseVersions(chance: Chance): boolean {
     const left = this.recent?.dropSome(chance)
     this.recent = undefined
-    for (const [extent, image] of left ?? []) {
+    for (const [extent, image] of left?.replicas ?? []) {
       const whole = this.replicas.get(extent)
       if (whole === undefined || !this.lost.add(extent, whole, image)) continue
       image.head = whole.head

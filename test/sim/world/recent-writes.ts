@@ -1,4 +1,4 @@
-import type { Effect } from '@ashlar/node/core'
+import type { Effect, ReplicaChange } from '@ashlar/node/core'
 import type { Bytes, ExtentId } from '@ashlar/proto'
 import type { Chance } from './chance.ts'
 import { ReplicaImage, type ReplicaShape } from './replica-image.ts'
@@ -6,6 +6,12 @@ import { ReplicaImage, type ReplicaShape } from './replica-image.ts'
 /** What changes the replicas of a store. */
 export type Write = Extract<Effect, { type: 'commit' | 'create-replica' | 'drop-replica' | 'repair' }>
 type Replicas = Map<ExtentId, ReplicaImage>
+
+/** Replicas as they would be without some batches, and the changes of those. */
+interface Left {
+  readonly replicas: Replicas
+  readonly dropped: readonly ReplicaChange[]
+}
 
 /**
  * The synced batches of a store since some moment, so that some of them can be dropped: one flipped bit in a log of LevelDB
@@ -29,8 +35,8 @@ export class RecentWrites {
     this.sealedAt ??= this.batches.length
   }
 
-  /** Replicas as they would be without some batches in a row, which opening does not miss; none when there is no such batch. */
-  dropSome(chance: Chance): Replicas | undefined {
+  /** What is left without some batches in a row, which opening does not miss; nothing when there is no such batch. */
+  dropSome(chance: Chance): Left | undefined {
     const end = this.sealedAt ?? this.batches.length
     const may = this.batches.map((batch, place) => {
       return place < end && batch.every(({ type }) => type === 'commit' || type === 'repair')
@@ -42,8 +48,8 @@ export class RecentWrites {
     return this.without((place) => place >= first && place <= last && may[place] === true)
   }
 
-  /** Replicas as they would be without the last batches, of which nothing is left that opening could miss. */
-  dropTail(chance: Chance): Replicas | undefined {
+  /** What is left without the last batches, which opening cannot miss. */
+  dropTail(chance: Chance): Left | undefined {
     const isFixed = (batch: readonly Write[]) => batch.some(({ type }) => type !== 'commit' && type !== 'repair')
     const first = this.batches.findLastIndex(isFixed) + 1
     if (first >= this.batches.length) return undefined
@@ -51,12 +57,15 @@ export class RecentWrites {
     return this.without((place) => place >= from)
   }
 
-  private without(isDropped: (place: number) => boolean): Replicas {
+  private without(isDropped: (place: number) => boolean): Left {
     const replicas = cloneOf(this.before)
-    for (const [place, batch] of this.batches.entries()) {
-      if (!isDropped(place)) for (const write of batch) applyWrite(replicas, write)
-    }
-    return replicas
+    const dropped: ReplicaChange[] = []
+    for (const [place, batch] of this.batches.entries())
+      for (const write of batch) {
+        if (!isDropped(place)) applyWrite(replicas, write)
+        else if (write.type === 'commit') dropped.push(write.change)
+      }
+    return { replicas, dropped }
   }
 }
 
