@@ -5,8 +5,8 @@ const DROP_AT = 1024
 
 /**
  * Copied blocks in flight to one replica, numbered from 1 on in the order in which they were sent, and the bytes in
- * flight or being read for it (A2.9-2). The copy stays within the window, but new writes go out at once: a trim makes
- * hundreds of thousands of entries, so each must cost the same.
+ * flight or being read for it (A2.9-2). The copy stays within the window, and new writes pass it by one at most: a
+ * discard makes hundreds of thousands of entries, so each must cost the same.
  */
 export class PushWindow {
   private sent: Bytes[] = []
@@ -34,14 +34,16 @@ export class PushWindow {
     return this.last
   }
 
-  /** The replica has this block and every one before it. */
-  acknowledge(push: number): void {
+  /** The replica has this block and every one before it. False: that was known. */
+  acknowledge(push: number): boolean {
     const end = Math.min(this.sent.length, push - this.dropped)
+    if (end <= this.oldest) return false
     for (; this.oldest < end; this.oldest++) this.bytes -= this.sent[this.oldest] ?? 0
-    if (this.oldest < DROP_AT || 2 * this.oldest < this.sent.length) return
+    if (this.oldest < DROP_AT || 2 * this.oldest < this.sent.length) return true
     this.sent = this.sent.slice(this.oldest)
     this.dropped += this.oldest
     this.oldest = 0
+    return true
   }
 
   /** A new stream counts from 1 again. */

@@ -47,7 +47,7 @@ function returning(member: boolean) {
   const pushes = countPushes(world)
   world.start('c')
   world.publish()
-  return { world, pushed: () => pushes.to('c'), arrive: pushes.letArrive }
+  return { world, pushed: () => pushes.to('c'), opens: () => pushes.opens('c'), arrive: pushes.letArrive }
 }
 
 /** Time passes while a client reads in every tick. */
@@ -79,6 +79,32 @@ test('while clients are served a copy to a returning replica pauses after each r
   serve(world, 10_000)
   assert.equal(pushed(), BLOCKS)
   assert.ok(world.identical())
+})
+
+test('blocks written beside a copy go out within its window, or later, and the copy ends', () => {
+  const { world, pushed, arrive } = returning(false)
+  serve(world, TICK_MS)
+  for (let block = BLOCKS; block < BLOCKS + 3 * WINDOW_BLOCKS; block++) world.ask('a', write(block, 1, block + 1))
+  world.settle()
+  assert.equal(pushed(), WINDOW_BLOCKS, 'what is written faster than the replica takes it does not queue (A2.9-2)')
+  arrive('free')
+  serve(world, 20_000)
+  assert.ok(world.identical())
+})
+
+test('a copy hangs when nothing is acknowledged any more, not when it takes long', () => {
+  const { world, opens } = returning(false)
+  let acks = 0
+  const count = world.hold
+  world.hold = (from, to, message) => (count(from, to, message) && acks-- <= 0) as boolean
+  for (let times = 0; times < 3; times++) {
+    serve(world, 0.7 * TIMERS.slowMs)
+    acks = 1
+    world.settle()
+  }
+  assert.equal(opens(), 1)
+  serve(world, 2 * TIMERS.slowMs)
+  assert.ok(opens() > 1)
 })
 
 test('a copy goes on without pauses once no client was served for a second', () => {
