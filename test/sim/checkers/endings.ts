@@ -14,8 +14,6 @@ export class Endings {
   /** Reports that were sent, by process, as control would note them. */
   private readonly reported = new Map<NodeProcess, string>()
   private readonly notes = new Set<string>()
-  /** Reports that control noted. */
-  noted = 0
 
   constructor(truth: ControlTruth, report: Report) {
     this.truth = truth
@@ -34,7 +32,6 @@ export class Endings {
   committed({ command }: LogEntry): void {
     if (command.do === 'note-ending') {
       const { do: _, ...note } = command
-      this.noted++
       if (!this.notes.has(noteOf(note))) this.broken(`control notes an end of ${note.store} that it did not report`)
     }
     if (command.do !== 'note-ending' && command.do !== 'register') return
