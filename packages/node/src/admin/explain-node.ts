@@ -27,6 +27,9 @@ export async function explainNode(view: NodeView, name: string, fetchPeer: Fetch
   else if (node.state === 'down') problems.push('its lease ran out: control received no renewal from it')
   else if (waits === undefined && node.reason !== '') problems.push(node.reason)
   else if (waits !== undefined) problems.push('it is not ready')
+  // Down, and yet it runs: control refuses it, or it does not reach control.
+  if (node.state === 'down' && node.ready !== null && node.reason !== '')
+    problems.push(`its process responds, and reports: ${node.reason}`)
   problems.push(...(node.whyDown?.because ?? []))
   problems.push(...controlRecovery(locals, store), ...controlDisk(locals, store))
   if (locals.get(store)?.answered === true) {

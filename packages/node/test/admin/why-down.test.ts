@@ -190,4 +190,16 @@ describe('explain of a node that is down', () => {
     view.seen = [status({ refusal })]
     assert.match((await explained(t, view)).todo[0] ?? '', /^give n3 the data directory of this cluster again/)
   })
+
+  it('has what its process reports where that runs, such as the refusal of its registration', async (t) => {
+    const reason = 'store 3 registered with start counter 3, but start 4 was seen before: its data directory is a copy'
+    const view = seen({ state: 'connected', detail: '' })
+    view.hears = () => true
+    const { because, todo } = await explained(t, view, async (api, path) => {
+      const local = await quietPeers(api, path)
+      return path === '/v1/local' && api === '127.0.0.1:7483' ? { ...(local as object), ready: false, reason } : local
+    })
+    assert.ok(because.includes(`its process responds, and reports: ${reason}`), because)
+    assert.equal(advisesAStart(todo), false)
+  })
 })
