@@ -180,13 +180,13 @@ test('nbd 42, 105: gateways that share a volume read what each other was answere
   })
 })
 
-test('a second gateway that opens a volume takes it over: the first one closes its connections and exits 4', async (t) => {
+test('a second gateway with --take-over takes an open volume: the first one closes its connections and exits 4', async (t) => {
   if (!requireTool(t, 'nbdsh')) return
   await create('taken')
   await withGateways(
     [
       ['--export', 'taken'],
-      ['--export', 'taken'],
+      ['--export', 'taken', '--take-over'],
     ],
     async (first, second) => {
       const held = holder(first?.export('taken') ?? '')
@@ -202,13 +202,13 @@ test('a second gateway that opens a volume takes it over: the first one closes i
   )
 })
 
-test('a gateway that shares a volume is refused what a gateway without --shared takes', async (t) => {
+test('a gateway that shares a volume is fenced by one without --shared that takes it over', async (t) => {
   if (!requireTool(t, 'nbdsh')) return
   await create('mixed')
   await withGateways(
     [
       ['--shared', '--export', 'mixed'],
-      ['--export', 'mixed'],
+      ['--export', 'mixed', '--take-over'],
     ],
     async (sharing, alone) => {
       const held = holder(sharing?.export('mixed') ?? '')
@@ -276,7 +276,7 @@ for line in sys.stdin:
 test('a gateway that was killed serves again, when it is back, to nbdkit with its retry filter', async (t) => {
   if (!requireTool(t, 'nbdsh', 'nbdkit')) return
   await create('retried')
-  const first = await gateway('--export', 'retried')
+  const first = await gateway('--export', 'retried', '--name', 'retried')
   const script = `
 import os, sys
 h.connect_uri(os.environ["uri"])
@@ -295,7 +295,7 @@ h.shutdown()
     await client.says(/wrote 1/)
     await first.stop('SIGKILL')
     client.send('')
-    const again = await gateway('--export', 'retried', '--listen', first.address)
+    const again = await gateway('--export', 'retried', '--name', 'retried', '--listen', first.address)
     try {
       await client.says(/wrote 2/)
       assert.equal(await client.ends(), 0)
@@ -310,7 +310,7 @@ h.shutdown()
 test('a gateway that was killed serves again, when it is back, to qemu with its reconnect-delay', async (t) => {
   if (!requireTool(t, 'qemu-io')) return
   await create('redialled')
-  const first = await gateway('--export', 'redialled')
+  const first = await gateway('--export', 'redialled', '--name', 'redialled')
   const [host = '', port = ''] = first.address.split(':')
   const server = `driver=nbd,server.type=inet,server.host=${host},server.port=${port},export=redialled`
   const client = new Client('qemu-io', ['--image-opts', `${server},reconnect-delay=60`])
@@ -319,7 +319,7 @@ test('a gateway that was killed serves again, when it is back, to qemu with its 
     await client.says(/wrote 4096\/4096 bytes at offset 4096/)
     await first.stop('SIGKILL')
     client.send('write -P 2 8k 4k')
-    const again = await gateway('--export', 'redialled', '--listen', first.address)
+    const again = await gateway('--export', 'redialled', '--name', 'redialled', '--listen', first.address)
     try {
       await client.says(/wrote 4096\/4096 bytes at offset 8192/)
       client.send('read -P 1 4k 4k')

@@ -30,6 +30,8 @@ export interface SimulationOptions {
   readonly hotStrideBytes?: Bytes
   /** Shared: all clients write. Takeover: two clients take the volume from each other, the others read. */
   readonly sharing: 'shared' | 'takeover'
+  /** Clients that take the volume leave it to its holder now and then (A2.11-11). Absent: they always take it. */
+  readonly policies?: boolean
   /** One more client makes and removes volumes of its own. */
   readonly churn: boolean
   /** One more client shares a volume of its own for a moment, again and again, and is killed half of the time. */
@@ -136,6 +138,7 @@ export function optionsOf(seed: number, voters: number = votersOf(seed)): Simula
     minInSync,
     ...shape,
     sharing: chance.happens(0.5) ? 'takeover' : 'shared',
+    policies: true,
     churn: chance.happens(0.2),
     faultsFromStart: chance.happens(0.1),
     workload: {

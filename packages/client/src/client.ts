@@ -7,8 +7,8 @@ import { OpenedVolume, type Volume } from './volume.ts'
 /** One connection to one cluster. Independent of every other client in the process. */
 export interface Client extends AsyncDisposable {
   /**
-   * Opens a volume. An exclusive open fences the holders before it. Codes: NOT_FOUND; ATTACHED with `ifFree`; TIMEOUT,
-   * after which the volume may be attached nevertheless.
+   * Opens a volume. An exclusive open fences the holders before it, unless `takeOver` keeps them. Codes: NOT_FOUND;
+   * ATTACHED and FENCED by `takeOver`; TIMEOUT, after which the volume may be attached nevertheless.
    */
   openVolume(name: string, options?: OpenOptions): Promise<Volume>
   readonly admin: Admin
@@ -36,8 +36,8 @@ export class ConnectedClient implements Client {
 
   async openVolume(name: string, options: OpenOptions = {}): Promise<OpenedVolume> {
     checkOpenOptions(name, options, this.openVolume)
-    const { mode = 'exclusive', ifFree = false, signal } = options
-    const call = { do: 'open', name, mode, ifFree } as const
+    const { mode = 'exclusive', ifFree = false, takeOver: policy = ifFree ? 'free' : 'take', signal } = options
+    const call = { do: 'open', name, mode, ifFree: policy === 'free', policy, at: Date.now() } as const
     const { handle, volume: record } = await this.#pump.call(call, 'opened', this.openVolume, signal)
     const volume = new OpenedVolume(this.#pump, handle, record, mode === 'read-only', (closed) =>
       this.#volumes.delete(closed),

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
 import { basename } from 'node:path'
 import { type Client, ConnectedClient } from './client.ts'
 import type { ClientEvent, ClientOptions } from './core/machine.ts'
@@ -40,13 +41,17 @@ export async function connectOver(
   entry: Entry,
 ): Promise<ConnectedClient> {
   checkConnectOptions(options, entry)
-  const { servers, logger, register, signal } = options
-  const name = options.name ?? `${basename(process.argv[1] ?? 'node')} pid ${process.pid}`
+  const { servers, logger, register, signal, owner } = options
+  const name = options.name ?? `${basename(process.argv[1] ?? 'node')} on ${hostname()} pid ${process.pid}`
   const status = new StatusFeed()
   const metrics = new ClientMetrics()
   const makeTransport = over({ ...options, name })
   const pump = new ClientPump(
-    { servers: [...new Set(servers)], name, seed: randomSeed(), ...timersOf(options) },
+    {
+      ...{ servers: [...new Set(servers)], name, seed: randomSeed() },
+      ...(owner === undefined ? {} : { owner }),
+      ...timersOf(options),
+    },
     {
       transport: (events) => {
         const transport = makeTransport(events)

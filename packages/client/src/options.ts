@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
-import { type AttachMode, isDialable, isName, NAME_RULE, TIMERS } from '@ashlar/proto'
+import { type AttachMode, type AttachPolicy, isDialable, isName, NAME_RULE, TIMERS } from '@ashlar/proto'
 import { usageError } from './errors.ts'
 import type { MetricRegistry } from './metrics.ts'
 import { type ClientTls, tlsOptions } from './transport/ws-connection.ts'
@@ -35,19 +35,34 @@ export interface ConnectOptions {
    */
   readonly ioTimeoutMs?: number
   /**
-   * Shown as the holder of volumes that this client opens, at most 255 characters. Default: program and process id.
+   * Shown as the holder of volumes that this client opens, at most 255 characters. Default: program, host and process id.
    */
   readonly name?: string
+  /**
+   * Name that this program has again after a restart, and that no other running program has, at most 255 characters.
+   * With it `takeOver: 'silent'` and `'resume'` take volumes back that an earlier process left attached. Default: none.
+   */
+  readonly owner?: string
 }
+
+/**
+ * What an open does when other sessions would end by it (FENCED). `take`: ends them. `free`: fails with ATTACHED, naming
+ * the holder. `silent`: fails with ATTACHED while the cluster heard of the holder within 30 seconds; a holder of the same
+ * `owner` ends at once. `resume`: takes the volume back from a holder of the same `owner`, and fails with FENCED where
+ * there is none.
+ */
+export type TakeOver = AttachPolicy
 
 export interface OpenOptions {
   /**
-   * `exclusive` (default) fences the holders before it; `shared` lets several clients write at once; `read-only` takes
-   * no attachment and fences no client.
+   * `exclusive` (default): the only writer; `shared` lets several clients write at once; `read-only` takes no
+   * attachment and fences no client.
    */
   readonly mode?: AttachMode
-  /** Fail with ATTACHED, naming the holder, instead of fencing it. Default false. */
+  /** The same as `takeOver: 'free'`. Default false. */
   readonly ifFree?: boolean
+  /** Whether holders before it are fenced. Default `take`. A shared open beside sharers fences none. */
+  readonly takeOver?: TakeOver
   readonly signal?: AbortSignal
 }
 
@@ -66,7 +81,7 @@ const NAME_LENGTH = 255
 
 /** Throws USAGE that names the option. */
 export function checkConnectOptions(options: ConnectOptions, entry: Entry): void {
-  const { servers, ioTimeoutMs, name, tls } = options
+  const { servers, ioTimeoutMs, name, owner, tls } = options
   if (!Array.isArray(servers) || servers.length === 0)
     throw usageError(`servers must be a list of at least one address, not ${shown(servers)}`, EXAMPLE, entry)
   for (const server of servers) {
@@ -81,6 +96,8 @@ export function checkConnectOptions(options: ConnectOptions, entry: Entry): void
     )
   if (name !== undefined && (typeof name !== 'string' || name.length > NAME_LENGTH))
     throw usageError(`name must be text of at most ${NAME_LENGTH} characters`, undefined, entry)
+  if (owner !== undefined && (typeof owner !== 'string' || owner === '' || owner.length > NAME_LENGTH))
+    throw usageError(`owner must be text of 1 to ${NAME_LENGTH} characters`, undefined, entry)
   checkTls(tls, entry)
   checkSignal(options.signal, entry)
 }
@@ -112,11 +129,15 @@ const EXAMPLE = "Give peer addresses such as ['127.0.0.1:7580']."
 /** Throws USAGE that names the option. */
 export function checkOpenOptions(name: string, options: OpenOptions, entry: Entry): void {
   checkVolumeName(name, entry)
-  const { mode, ifFree } = options
+  const { mode, ifFree, takeOver } = options
   if (mode !== undefined && !['exclusive', 'read-only', 'shared'].includes(mode))
     throw usageError(`mode must be 'exclusive', 'read-only' or 'shared', not ${shown(mode)}`, undefined, entry)
   if (ifFree !== undefined && typeof ifFree !== 'boolean')
     throw usageError(`ifFree must be true or false, not ${shown(ifFree)}`, undefined, entry)
+  if (takeOver !== undefined && !['take', 'free', 'silent', 'resume'].includes(takeOver))
+    throw usageError(`takeOver must be 'take', 'free', 'silent' or 'resume', not ${shown(takeOver)}`, undefined, entry)
+  if (ifFree === true && takeOver !== undefined && takeOver !== 'free')
+    throw usageError(`ifFree and takeOver: '${takeOver}' exclude each other`, 'Leave ifFree out.', entry)
   checkSignal(options.signal, entry)
 }
 

@@ -16,6 +16,9 @@ import type { ClientMetrics } from './metrics.ts'
 import type { Entry } from './options.ts'
 import type { ClientTransport, ClientTransportEvents } from './transport/client-transport.ts'
 
+/** An idle client renews its attachments by one tick a second. */
+const RENEWAL_TICK_MS = 1000
+
 type ResultKind = ClientResult['kind']
 type ResultOf<Kind extends ResultKind> = Extract<ClientResult, { kind: Kind }>
 
@@ -40,6 +43,8 @@ export class ClientPump {
   #isStepping = false
   #nextToken = 1
   #ticker: NodeJS.Timeout | undefined
+  /** How often it ticks; undefined: not at all. */
+  #tickMs: number | undefined
 
   constructor(
     options: ClientOptions,
@@ -110,7 +115,6 @@ export class ClientPump {
   async close(): Promise<void> {
     this.#step({ type: 'shut-down' })
     clearInterval(this.#ticker)
-    this.#ticker = undefined
     await this.#transport.close()
   }
 
@@ -155,11 +159,12 @@ export class ClientPump {
     else pending.resolve(outcome)
   }
 
-  /** Ticks while the machine waits for time to pass: an idle client costs nothing. */
+  /** Ticks while the machine waits for time to pass: a client without volumes costs nothing, an idle one next to nothing. */
   #keepTicking(): void {
-    if (!this.#machine.isBusy) {
-      clearInterval(this.#ticker)
-      this.#ticker = undefined
-    } else this.#ticker ??= setInterval(() => this.#step({ type: 'tick' }), TIMERS.tickMs)
+    const everyMs = this.#machine.isBusy ? TIMERS.tickMs : this.#machine.renews ? RENEWAL_TICK_MS : undefined
+    if (everyMs === this.#tickMs) return
+    this.#tickMs = everyMs
+    clearInterval(this.#ticker)
+    this.#ticker = everyMs === undefined ? undefined : setInterval(() => this.#step({ type: 'tick' }), everyMs)
   }
 }

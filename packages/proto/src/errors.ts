@@ -56,7 +56,7 @@ export const ERRORS = {
   CLOSED: { number: 20, retry: 'never', nbd: ESHUTDOWN, http: 503, exit: 1 },
   /** Version, cluster or identity of the peer does not match. */
   HANDSHAKE: { number: 21, retry: 'never', nbd: EIO, http: 400, exit: 1 },
-  /** The volume is attached elsewhere and `ifFree` was set. */
+  /** The volume is attached elsewhere, and the policy of the open leaves it to its holder (A2.11-11). */
   ATTACHED: { number: 22, retry: 'never', nbd: EIO, http: 409, exit: 4 },
   UNHEALTHY: { number: 23, retry: 'same', nbd: EIO, http: 503, exit: 8 },
   /** Bytes on the wire that are not a message of this protocol. */

@@ -65,6 +65,7 @@ export {
 export {
   ABSENT_VERSION,
   type AttachMode,
+  type AttachPolicy,
   BLOCK_ABSENT,
   BLOCK_DATA,
   BLOCK_TRIM,
@@ -76,6 +77,7 @@ export {
   type ExtentRecord,
   type ForcedPromotion,
   type Holder,
+  holderText,
   type Incarnation,
   isHigher,
   isMissing,
@@ -92,6 +94,7 @@ export {
 export { type MapChange, MapCopy } from './map-copy.ts'
 export type * from './messages/index.ts'
 export { isRaftMessage, isUrgent, MESSAGE_KINDS, URGENT_LANE_WIRE } from './messages/index.ts'
+export { secondOf } from './moments.ts'
 export { type NewVolume, newVolume, newVolumeProblem, type VolumeRequest } from './new-volume.ts'
 export { NODE_ENDS, type NodeEnd, type NodeEndKind, nodeEndKindOf } from './node-ends.ts'
 export { RedialPause } from './redial-pause.ts'

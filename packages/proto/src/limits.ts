@@ -162,12 +162,14 @@ export const TIMERS = {
    * A client retries a request this long while there is no primary or too few replicas, then fails it (--io-timeout).
    */
   ioTimeoutMs: 60_000,
-  /** A session that shares a volume renews its attachment this often. */
+  /** A session renews its attachment this often. */
   holderRenewMs: 3000,
   /** When a volume has all the sessions that may share it, one that was not renewed for this long is replaced. */
   holderYieldMs: 10_000,
   /** A session that was not renewed for this long ends: its calls have failed by then. */
   holderSilentMs: 60_000,
+  /** An attach with policy `silent` leaves a holder alone that control heard of within this time (A2.11-11). */
+  holderHeardMs: 30_000,
   /** A client retries a request that got WAIT after this long at the latest, and at once when the map changes. */
   waitRetryMs: 200,
   /** A request without any response is sent again, with its operation id, after this long. */
@@ -208,7 +210,7 @@ function mapExtentBytes(): number {
 }
 
 /** Bytes of one holder in a map-update at most. */
-const HOLDER_BYTES = 11 + 255
+const HOLDER_BYTES = 11 + 255 + 8
 
 /**
  * Bytes of one dedupe window in a MARK at most: its head, and each operation that it remembers, twice if it is
@@ -268,6 +270,7 @@ holds(
   'a broken connection is dialed twice before its store counts as silent',
 )
 holds(TIMERS.holderYieldMs >= 3 * TIMERS.holderRenewMs, 'a session may be replaced only after three missed renewals')
+holds(TIMERS.holderHeardMs >= 5 * TIMERS.holderRenewMs, 'a holder counts as silent only after five missed renewals')
 holds(TIMERS.holderSilentMs >= TIMERS.ioTimeoutMs, 'a session ends only after its calls have failed')
 holds(
   2 * TIMERS.watchTimeoutMs + 2 * TIMERS.tickMs <= TIMERS.leaseMs,

@@ -10,6 +10,7 @@ import {
   type StoreId,
   type VolumeId,
 } from './ids.ts'
+import { secondOf } from './moments.ts'
 import type { NodeEnd } from './node-ends.ts'
 import type { VolumeRange } from './tombstones.ts'
 import type { Bytes } from './units.ts'
@@ -60,12 +61,28 @@ export interface Holder {
   readonly mode: AttachMode
   /** What operators see as its name (host, program, pid); at most 255 characters. */
   readonly client: string
+  /** When it requested the attachment: milliseconds since 1970 by the clock of that client. Since wire version 3. */
+  readonly since?: number
   /**
-   * The session renews its attachment, so that control may end it when renewals stop (A2.11-9). Only control has this:
-   * no map-update carries it.
+   * The session renews its attachment, so that control notices when it is silent (A2.11-9, A2.11-12). Only control has
+   * this: no map-update carries it.
    */
   readonly renews?: true
+  /** Name that the program keeps when it starts again (A2.11-13). Only control has this. */
+  readonly owner?: string
 }
+
+/** A holder as messages name it. */
+export function holderText({ client, mode, since }: Holder): string {
+  return `${client} (${mode}${since === undefined ? '' : `, since ${secondOf(since)}`})`
+}
+
+/**
+ * What an attach does with holders whose sessions it would end (A2.11-11). `take`: ends them. `free`: is refused.
+ * `silent`: ends those of its own owner and those that control has not heard of for TIMERS.holderHeardMs. `resume`: ends
+ * those of its own owner, and is refused where there are none.
+ */
+export type AttachPolicy = 'take' | 'free' | 'silent' | 'resume'
 
 export interface VolumeRecord {
   readonly id: VolumeId

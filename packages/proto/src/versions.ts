@@ -27,6 +27,8 @@ export const FEATURES = {
    * 31).
    */
   endedSessions: 1,
+  /** An attach has a policy, and holders have an owner and the time of their attach (A2.11-11). */
+  attachPolicies: 1,
   /** A store that was compared says so with its renewals, and `clear-suspicion` is in control's log (A2.17-4). */
   clearedStores: 1,
   /** A node reports why it ends, and control's log has `note-ending` (A2.23). */

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { ClientOutcome } from '@ashlar/client/core'
-import type { SessionId, VolumeId } from '@ashlar/proto'
+import type { AttachPolicy, SessionId, VolumeId } from '@ashlar/proto'
 import { BLOCK_BYTES } from '../options.ts'
 import { VOLUME_NAME } from '../workload/client-driver.ts'
 import { stamped, valuesOf } from '../workload/stamps.ts'
@@ -21,12 +21,32 @@ export class Hand {
   private readonly host: ClientHost
   private handle = 0
 
-  /** `index`: which of the clients. The volume is opened when this returns. */
-  constructor(stage: Stage, index: number, mode: 'exclusive' | 'shared' | 'read-only') {
+  /** `index`: which of the clients. With a mode the volume is opened when this returns. */
+  constructor(stage: Stage, index: number, mode?: 'exclusive' | 'shared' | 'read-only') {
     this.stage = stage
     this.host = stage.world.clients[index] as ClientHost
-    const outcome = this.done(this.call({ do: 'open', name: VOLUME_NAME, mode, ifFree: false }))
+    if (mode !== undefined) this.opened(this.call({ do: 'open', name: VOLUME_NAME, mode, ifFree: false }))
+  }
+
+  /** Sends an exclusive open with a policy, and does not wait for its end. */
+  ask(policy: AttachPolicy): Handed {
+    return this.call({ do: 'open', name: VOLUME_NAME, mode: 'exclusive', ifFree: policy === 'free', policy })
+  }
+
+  /** Waits for the end of an open: its code. */
+  opened(handed: Handed): string | undefined {
+    const outcome = this.done(handed)
     if (outcome?.ok === true) this.handle = (outcome.result as { handle: number }).handle
+    return outcome?.ok === false ? outcome.failure.code : outcome && 'OK'
+  }
+
+  open(policy: AttachPolicy): string | undefined {
+    return this.opened(this.ask(policy))
+  }
+
+  /** The program is killed and started again, and nothing of that reaches the cluster. */
+  restart(): void {
+    this.host.crashAndRestart()
   }
 
   get name(): string {

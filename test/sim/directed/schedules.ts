@@ -42,6 +42,7 @@ import {
   voterRolledBack,
   voterRolledBackToNoLog,
 } from './old-directories.ts'
+import { attachedByPolicy } from './policies.ts'
 import { Stage } from './stage.ts'
 import {
   deadPrimaryAfterReconciliation,
@@ -75,6 +76,7 @@ export const SCHEDULES: ReadonlyMap<string, () => readonly Violation[]> = new Ma
   ['dead-extent', deadExtent],
   ['write-of-a-fenced-client', writeOfFencedClient],
   ['attachment-not-known-yet', attachmentNotKnownYet],
+  ['attached-by-policy', attachedByPolicy],
   ['first-writes-rolled-back', firstWritesRolledBack],
   ['writes-while-comparing', writesWhileComparing],
   ['retries-after-a-copy', retriesAfterCopy],

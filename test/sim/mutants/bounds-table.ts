@@ -19,6 +19,27 @@ export const BOUNDS_MUTANTS: readonly Mutant[] = [
     edits: [{ room: `${CORE}/control`, in: 'Presence.silent', find: 'renews === true', replace: 'renews !== true' }],
   },
   {
+    name: 'attach-ends-later-sessions',
+    rule: 'A2.11-11',
+    wrong: 'Of two clients that look at a silent holder at once the second ends the session of the first.',
+    schedule: 'attached-by-policy',
+    edits: [
+      {
+        room: `${CORE}/control`,
+        in: 'refusalOf',
+        find: 'replaces?.includes(session) !== true',
+        replace: 'replaces === undefined',
+      },
+    ],
+  },
+  {
+    name: 'look-takes-the-volume',
+    rule: 'A2.11-12',
+    wrong: 'Exclusive holders are not heard of, so that a look takes the volume of one that writes.',
+    schedule: 'attached-by-policy',
+    edits: [{ room: `${CORE}/control`, in: 'Presence.silentMs', body: 'return Number.POSITIVE_INFINITY' }],
+  },
+  {
     name: 'ended-session-writes',
     rule: 'Amendment 31',
     wrong: 'A primary takes operations of every session of the generation, also of one that control ended.',

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { ClientCall, ClientOutcome, DiscardKind, VolumeHandle } from '@ashlar/client/core'
-import { type AttachMode, type Bytes, splitBlocks } from '@ashlar/proto'
+import { type AttachMode, type AttachPolicy, type Bytes, splitBlocks } from '@ashlar/proto'
 import type { Ending, History } from '../../kit/history/recorder.ts'
 import { ZERO } from '../../kit/history/register-check.ts'
 import { BLOCK_BYTES, type SimulationOptions } from '../options.ts'
@@ -19,6 +19,8 @@ export interface DriverWorld {
   readonly history: History
   /** Of flushes alone, so that they do not shift what else is drawn. */
   readonly flushChance: Chance
+  /** Of policies of opens alone, for the same reason. */
+  readonly policyChance: Chance
   violation(rule: string, text: string): void
   /** A value that no write had before. */
   nextValue(): number
@@ -56,9 +58,14 @@ export class ClientDriver {
     this.quiet = true
   }
 
-  crash(): void {
+  /** What the process had open is over: it died. */
+  forget(): void {
     this.session = undefined
     this.pending = 0
+  }
+
+  crash(): void {
+    this.forget()
     this.host.crashAndRestart()
     this.start(this.world.chance.between(10, 1000))
   }
@@ -128,7 +135,10 @@ export class ClientDriver {
   private open(then: (session: Session) => void): void {
     const { process } = this.host
     if (this.session !== undefined) return then(this.session)
-    this.call(process, { do: 'open', name: VOLUME_NAME, mode: this.mode, ifFree: false }, (outcome) => {
+    const policy = this.policy()
+    const at = Math.floor(this.world.clock.now)
+    const open = { do: 'open', name: VOLUME_NAME, mode: this.mode, ifFree: policy === 'free', policy, at } as const
+    this.call(process, open, (outcome) => {
       if (process !== this.host.process) return
       if (outcome.ok && outcome.result.kind === 'opened') {
         this.session = { process, handle: outcome.result.handle, over: false, changing: new Set() }
@@ -136,6 +146,13 @@ export class ClientDriver {
       }
       this.world.clock.after(this.world.chance.between(200, 1500), () => this.open(then))
     })
+  }
+
+  /** Most opens take the volume, so that sessions end in the middle of their work. */
+  private policy(): AttachPolicy {
+    const { options, policyChance } = this.world
+    if (options.policies !== true || this.quiet || policyChance.happens(0.7)) return 'take'
+    return policyChance.pick<AttachPolicy>(['free', 'silent', 'silent', 'resume'])
   }
 
   private begin(session: Session): void {

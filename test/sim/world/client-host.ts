@@ -65,6 +65,7 @@ export class ClientProcess extends Process {
     this.machine = new ClientMachine({
       servers: world.servers,
       name,
+      owner: name,
       seed: world.chance.seed(),
       ioTimeoutMs: world.ioTimeoutMs,
       cancelGraceMs: world.cancelGraceMs,
@@ -120,7 +121,7 @@ export class ClientProcess extends Process {
   }
 
   protected tick(): void {
-    if (this.machine.isBusy) this.feed({ type: 'tick' })
+    if (this.machine.isBusy || this.machine.renews) this.feed({ type: 'tick' })
   }
 
   private feed(input: ClientInput): void {

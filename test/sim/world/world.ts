@@ -94,6 +94,7 @@ export class World {
       clock: this.clock,
       chance: this.chance.fork(),
       flushChance: new Chance(options.seed ^ 0xf1054),
+      policyChance: new Chance(options.seed ^ 0x90110),
       options,
       history: this.history,
       violation: (rule, text) => checkers.violation(rule, text),

@@ -8,7 +8,8 @@ import type { Verb } from '../verb.ts'
 
 export function gatewayRun({ io, exit }: Verb): Command {
   const command = new Command('run').description(
-    'serve volumes over NBD, in the foreground; a client that opens an export takes the volume over. ' +
+    'serve volumes over NBD, in the foreground; a client that opens an export attaches its volume, ' +
+      'which is refused while another holder was heard of within 30 seconds (see --take-over). ' +
       'Exits 4 when another client takes a volume that is open here. ' +
       'Sockets passed by LISTEN_FDS (socket activation) replace --listen; the log then goes to standard error',
   )
@@ -18,6 +19,7 @@ export function gatewayRun({ io, exit }: Verb): Command {
     'ashlar gateway run',
     'ashlar gateway run --listen unix:/run/ashlar.sock --export demo --peers n1:7580,n2:7580',
     'ashlar gateway run --read-only --listen 127.0.0.1:10810',
+    'ashlar gateway run --export demo --take-over',
     'ashlar gateway run --backend memory --size 512Mi',
     'nbdinfo -- [ ashlar gateway run --backend memory ]',
     'nbdsh -c \'h.connect_command(["ashlar", "gateway", "run", "--stdio", "--export", "demo"])\' -c \'print(h.get_size())\'',

@@ -82,7 +82,15 @@ export const GATEWAY_OPTIONS = {
     name: 'read-only',
     meaning: 'Serve every volume read-only: the gateway attaches to none and fences no other client.',
     default: false,
-    cost: 'Off, a client that opens an export takes its volume over from the previous holder.',
+    cost: 'Off, one gateway at a time serves a volume: a client that opens an export attaches it.',
+  },
+  takeOver: {
+    ...asSwitch,
+    name: 'take-over',
+    meaning:
+      'Take a volume that a client opens here, also from a holder that the cluster heard of within 30 seconds: its session ends.',
+    default: false,
+    cost: 'On, a mere look at an export ends the session of the client that writes to the volume elsewhere.',
   },
   shared: {
     ...asSwitch,
@@ -137,9 +145,10 @@ export const GATEWAY_OPTIONS = {
     name: 'name',
     placeholder: 'NAME',
     optional: true,
-    meaning: 'Name of this gateway as holder of the volumes that it has open.',
-    defaultText: 'gateway, host and process id',
-    cost: 'None.',
+    meaning:
+      'Name of this gateway as holder of the volumes that it has open. A gateway that starts again under its name gets its own volumes back at once.',
+    defaultText: 'host and addresses of --listen',
+    cost: 'Two gateways that run under one name take volumes from each other.',
   },
 } as const satisfies OptionTable
 
@@ -153,6 +162,8 @@ export function checkGatewayOptions({ values, sources }: LoadedOptions<typeof GA
   }
   if (values.stdio && given('listen')) refuse('--stdio and --listen exclude each other', 'leave one of them out')
   if (values.readOnly && values.shared) refuse('--read-only and --shared exclude each other', 'leave one of them out')
+  if (values.readOnly && values.takeOver)
+    refuse('--read-only and --take-over exclude each other', 'leave one of them out: a reader takes no volume')
   if (values.backend === 'cluster' && given('sizeBytes')) {
     refuse('--size is for --backend memory: volumes have the size that they were created with', 'leave it out')
   }

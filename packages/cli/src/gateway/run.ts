@@ -10,7 +10,7 @@ import { serveGatewayApi } from './api.ts'
 import { inheritedSockets, standardStream } from './inherited.ts'
 import { gatewayMetrics } from './metrics.ts'
 import { type GatewayOptions, tcpListeners } from './options.ts'
-import { type ExportSource, exportSource } from './sources.ts'
+import { type ExportSource, exportSource, ownerOf } from './sources.ts'
 
 type Log = ReturnType<typeof createLog>
 
@@ -54,7 +54,8 @@ export async function runGateway(
     return { code: 0 }
   })
   try {
-    const context = { api, log, register: replacing(register), signal: stopping.signal }
+    const owner = ownerOf(options, listen)
+    const context = { api, log, register: replacing(register), signal: stopping.signal, owner }
     await using source = await exportSource(options, context)
     const lost = Promise.withResolvers<End>()
     const observer = { ...metrics.observer, exportLost: lossObserver(log, lost.resolve) }
@@ -100,7 +101,7 @@ async function serveStandardStream(
 function lossObserver(log: Log, end: (end: End) => void): (name: string, error: AshlarError) => void {
   return (name, error) => {
     const removed = error.code === 'NOT_FOUND'
-    log[removed ? 'warn' : 'error']({ export: name, code: error.code }, 'export-lost')
+    log[removed ? 'warn' : 'error']({ export: name, code: error.code, reason: error.message }, 'export-lost')
     if (!removed) end({ code: exitCodeOf(error), error: lostError(name, error) })
   }
 }
@@ -120,7 +121,7 @@ function replacing({ registry }: Register): MetricRegistry {
 
 function lostError(name: string, error: AshlarError): AshlarError {
   return new AshlarError(error.code, `export ${name} is lost: ${error.message}`, {
-    hint: 'start the gateway again to take the volume back, which refuses its new holder',
+    hint: 'see who holds it: ashlar gateway ls; take it back, which ends that session: start the gateway with --take-over',
     cause: error,
   })
 }

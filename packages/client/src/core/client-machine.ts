@@ -57,7 +57,7 @@ export class ClientMachine {
       onFenced: (ctx, request) => this.#volumes.onFenced(ctx, request.call.volume),
       onPrimaryWanted: (_ctx, request) => this.#onPrimaryWanted(request),
     })
-    this.#volumes = new Volumes({ ...shared, io: this.#io, name: options.name })
+    this.#volumes = new Volumes({ ...shared, io: this.#io, name: options.name, owner: options.owner })
   }
 
   /** True while a tick may change something: the shell may stop ticking while it is false. */
@@ -65,6 +65,11 @@ export class ClientMachine {
     return (
       !this.#io.isIdle || this.#waits.size > 0 || this.#admin.size > 0 || this.#volumes.isBusy || this.#links.probing
     )
+  }
+
+  /** While it is not busy: attachments are renewed by one tick a second. */
+  get renews(): boolean {
+    return this.#volumes.renews
   }
 
   /** Takes one input at the monotonic time `now`, which never goes back, and returns what the shell is to do. */

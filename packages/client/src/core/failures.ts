@@ -1,8 +1,9 @@
-import type { AdminDone, ErrorCode } from '@ashlar/proto'
+import { type AdminDone, type ErrorCode, type Holder, holderText, secondOf, type VolumeRecord } from '@ashlar/proto'
 import { isMutation } from './io-call.ts'
 import type { ClientFailure } from './machine.ts'
 import type { IoCall } from './open-volume.ts'
 import { codeOfResponse } from './retry.ts'
+import type { Session } from './session.ts'
 
 /** Failures of calls: the message says what was wrong, the hint what to do. */
 
@@ -59,11 +60,37 @@ export function indeterminate(failure: ClientFailure): ClientFailure {
   return { ...failure, details: { ...failure.details, indeterminate: true } }
 }
 
-export function fencedFailure(name: string): ClientFailure {
+/** `record`: of the volume, as this client's map has it. It names the successor once it is as new as the fencing. */
+export function fencedFailure(record: VolumeRecord, session: Session): ClientFailure {
+  const [holder] = record.generation > session.generation ? record.holders : []
   return {
     code: 'FENCED',
-    message: `volume '${name}' was attached elsewhere: this session is over`,
-    hint: 'Open the volume again only if you mean to take it from its new holder.',
+    message: `${fencedBy(record, session, holder)}: this session is over`,
+    hint: 'Open the volume again only if you mean to take it from its holder: `ashlar gateway ls` shows all holders.',
+    ...(holder === undefined ? {} : { details: { holder: holder.client } }),
+  }
+}
+
+function fencedBy({ name, generation, holders }: VolumeRecord, session: Session, holder: Holder | undefined): string {
+  const volume = `volume '${name}'`
+  if (holder === undefined) {
+    if (generation > session.generation) return `another client took ${volume} and has detached since`
+    return holders.some(({ session: id }) => id === session.id)
+      ? `another client took ${volume}`
+      : `an operator or control ended the attachment of ${volume}`
+  }
+  const since = holder.since === undefined ? '' : ` at ${secondOf(holder.since)}`
+  const took = generation === session.generation + 1 && holders.length === 1
+  return took
+    ? `${holder.client} took ${volume}${since}`
+    : `${volume} was taken over, and ${holderText(holder)} holds it`
+}
+
+export function tooOldFailure(name: string): ClientFailure {
+  return {
+    code: 'CONFLICT',
+    message: `volume '${name}' cannot be resumed: at least one node runs a version that knows no owners of volumes`,
+    hint: 'Upgrade every node first; `ashlar cluster info` shows them.',
   }
 }
 

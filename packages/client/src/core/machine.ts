@@ -1,6 +1,7 @@
 import type {
   AdminCommand,
   AttachMode,
+  AttachPolicy,
   BlockKind,
   Bytes,
   ErrorCode,
@@ -30,6 +31,8 @@ export interface ClientOptions {
   readonly servers: readonly string[]
   /** Name of this client (host, program, pid): shown as the holder of an attachment. */
   readonly name: string
+  /** Name that the program keeps when it starts again: it may take its own volumes back (A2.11-13). Absent: none. */
+  readonly owner?: string
   /**
    * Start of this client's own random sequence: a safe integer from 0. Two clients of one cluster must differ in it.
    */
@@ -87,7 +90,15 @@ export type DiscardKind = 'trim' | 'zero'
 export type ClientCall =
   /** Done when a map was learned, or fails when the dial of every server failed. */
   | { readonly do: 'wait-for-map' }
-  | { readonly do: 'open'; readonly name: string; readonly mode: AttachMode; readonly ifFree: boolean }
+  /** `policy` absent: `free` with ifFree, else `take`. `at`: the caller's wall clock, shown as the time of the attach. */
+  | {
+      readonly do: 'open'
+      readonly name: string
+      readonly mode: AttachMode
+      readonly ifFree: boolean
+      readonly policy?: AttachPolicy
+      readonly at?: Millis
+    }
   /** Waits for the volume's calls and unresolved operations, then detaches. Later calls fail with CLOSED. */
   | { readonly do: 'close'; readonly volume: VolumeHandle }
   /** With `target` (of `length` bytes) the bytes go there, else into new memory. */
@@ -204,7 +215,15 @@ export type ClientEvent =
   | { readonly what: 'waiting'; readonly volume: string; readonly extent: ExtentId; readonly reason: WaitReason }
   | { readonly what: 'resumed'; readonly volume: string; readonly extent: ExtentId }
   /** A later attachment exists: the volume's session ended. */
-  | { readonly what: 'fenced'; readonly volume: string; readonly handle: VolumeHandle }
+  | {
+      readonly what: 'fenced'
+      readonly volume: string
+      readonly handle: VolumeHandle
+      /** Why, as the error of every later call says it: it names the new holder where the map has it. */
+      readonly reason: string
+      /** The client that holds the volume now. Absent: none, or not known yet. */
+      readonly holder?: string
+    }
   | { readonly what: 'removed'; readonly volume: string; readonly handle: VolumeHandle }
   /** An operation whose call had failed as indeterminate is resolved now. */
   | {

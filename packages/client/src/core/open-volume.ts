@@ -38,6 +38,8 @@ export interface OpenVolume {
   state: 'open' | 'closing' | 'ended'
   /** What calls fail with once the volume ended. */
   ended: ClientFailure | undefined
+  /** A response said FENCED, and the map that names the new holder is requested. */
+  fencing: boolean
   closing: { readonly token: CallToken; readonly limit: Millis; detaching: boolean } | undefined
   nextOrder: number
   /** When its session renews its attachment next, if it does. */
@@ -130,6 +132,7 @@ export function openVolume(given: Pick<OpenVolume, 'handle' | 'mode' | 'session'
     ...given,
     state: 'open',
     ended: undefined,
+    fencing: false,
     closing: undefined,
     nextOrder: 1,
     renewAt: 0,

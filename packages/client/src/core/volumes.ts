@@ -1,7 +1,9 @@
 import {
   type AttachMode,
+  type AttachPolicy,
   FEATURES,
   type MapChange,
+  type Millis,
   type SessionId,
   TIMERS,
   type VolumeId,
@@ -10,7 +12,14 @@ import {
 import type { AdminRequests } from './admin-requests.ts'
 import type { Io } from './calls.ts'
 import { type ClientContext, DONE } from './context.ts'
-import { closedFailure, fencedFailure, notFoundFailure, removedFailure, waitedFailure } from './failures.ts'
+import {
+  closedFailure,
+  fencedFailure,
+  notFoundFailure,
+  removedFailure,
+  tooOldFailure,
+  waitedFailure,
+} from './failures.ts'
 import type { CallToken, ClientFailure, VolumeHandle } from './machine.ts'
 import type { MapCache } from './map-cache.ts'
 import type { MapWait, MapWaits } from './map-waits.ts'
@@ -22,6 +31,8 @@ interface OpenCall {
   readonly name: string
   readonly mode: AttachMode
   readonly ifFree: boolean
+  readonly policy?: AttachPolicy
+  readonly at?: Millis
 }
 
 /** An open that is not settled: what it waits for, and the attachment to release if its caller aborts it. */
@@ -39,17 +50,26 @@ export class Volumes {
   readonly #admin: AdminRequests
   readonly #io: Io
   readonly #name: string
+  readonly #owner: string | undefined
   readonly #open: Map<VolumeHandle, OpenVolume> = new Map()
   /** Opens that are not settled. */
   readonly #opening: Map<CallToken, Opening> = new Map()
   #nextHandle = 1
 
-  constructor(parts: { map: MapCache; waits: MapWaits; admin: AdminRequests; io: Io; name: string }) {
+  constructor(parts: {
+    map: MapCache
+    waits: MapWaits
+    admin: AdminRequests
+    io: Io
+    name: string
+    owner: string | undefined
+  }) {
     this.#map = parts.map
     this.#waits = parts.waits
     this.#admin = parts.admin
     this.#io = parts.io
     this.#name = parts.name
+    this.#owner = parts.owner
   }
 
   get(handle: VolumeHandle): OpenVolume | undefined {
@@ -60,13 +80,19 @@ export class Volumes {
     return this.#open.values()
   }
 
-  /** A tick may change something: a volume is being closed, or says that it is there. */
+  /** A tick may change something soon: a volume is being closed. */
   get isBusy(): boolean {
-    for (const volume of this.#open.values()) if (volume.closing !== undefined || renews(volume)) return true
+    for (const volume of this.#open.values()) if (volume.closing !== undefined) return true
     return false
   }
 
-  /** Renews the attachments that share a volume: control ends sessions without renewals (A2.11-9). */
+  /** A tick every second renews attachments in time. */
+  get renews(): boolean {
+    for (const volume of this.#open.values()) if (renews(volume)) return true
+    return false
+  }
+
+  /** Renews the attachments: control notices sessions without renewals (A2.11-9, A2.11-12). */
   tick(ctx: ClientContext): void {
     for (const volume of this.#open.values()) {
       const { session, record } = volume
@@ -105,9 +131,25 @@ export class Volumes {
     this.#closeIfIdle(ctx, volume)
   }
 
-  /** A response or the map fenced the session: it ended. */
+  /**
+   * A response fenced the session. The node that sent it has a map that names the new holder: this client's map gets it a
+   * moment later, and the calls fail with its name then.
+   */
   onFenced(ctx: ClientContext, volume: OpenVolume): void {
-    this.#end(ctx, volume, fencedFailure(volume.record.name), 'fenced')
+    if (volume.fencing || volume.state === 'ended') return
+    volume.fencing = true
+    this.#waits.add(ctx, {
+      deadline: ctx.now + ctx.timers.lookMs,
+      check: (now, looked) => {
+        if (volume.state !== 'ended' && looked) this.#endFenced(now, volume)
+        return volume.state === 'ended'
+      },
+      onDeadline: (now) => this.#endFenced(now, volume),
+    })
+  }
+
+  #endFenced(ctx: ClientContext, volume: OpenVolume): void {
+    if (volume.session !== undefined) this.#end(ctx, volume, fencedFailure(volume.record, volume.session), 'fenced')
   }
 
   onMapChanged(ctx: ClientContext, change: MapChange): void {
@@ -153,11 +195,18 @@ export class Volumes {
   #attach(ctx: ClientContext, call: OpenCall, mode: AttachMode): void {
     const session = new Session(sessionId(ctx))
     const opening = this.#begin(call.token)
-    const { name, ifFree } = call
-    const renews = mode === 'shared' && this.#map.copy.featureLevel >= FEATURES.endedSessions
-    const asked = { do: 'attach', name, session: session.id, mode, ifFree, client: this.#name } as const
-    const command = renews ? { ...asked, renews } : asked
-    session.renews = renews
+    const { name, ifFree, policy = ifFree ? 'free' : 'take', at: since } = call
+    const { featureLevel } = this.#map.copy
+    session.renews = featureLevel >= (mode === 'shared' ? FEATURES.endedSessions : FEATURES.attachPolicies)
+    if (policy === 'resume' && this.#map.learned && featureLevel < FEATURES.attachPolicies)
+      return this.#failOpen(ctx, call.token, tooOldFailure(name))
+    const command = {
+      ...({ do: 'attach', name, session: session.id, mode, ifFree: policy === 'free', client: this.#name } as const),
+      ...(session.renews ? { renews: true } : {}),
+      policy,
+      ...(this.#owner === undefined ? {} : { owner: this.#owner }),
+      ...(since === undefined ? {} : { since }),
+    }
     this.#admin.start(ctx, command, ctx.now + ctx.timers.ioTimeoutMs, (now, outcome) => {
       const record = outcome.ok ? outcome.done.volume : undefined
       if (record !== undefined) opening.attached = { volume: record.id, session: session.id }
@@ -223,7 +272,7 @@ export class Volumes {
     volume.record = record
     const { session } = volume
     if (session === undefined || volume.state === 'ended' || volume.closing?.detaching === true) return
-    if (record.generation > session.generation || this.#isEnded(session, record)) this.onFenced(ctx, volume)
+    if (record.generation > session.generation || this.#isEnded(session, record)) this.#endFenced(ctx, volume)
   }
 
   /** Control ended this single session: no primary takes its operations any more (amendment 31). */
@@ -238,7 +287,10 @@ export class Volumes {
     volume.state = 'ended'
     volume.ended = failure
     this.#io.endVolume(ctx, volume, failure)
-    ctx.event({ what, volume: volume.record.name, handle: volume.handle })
+    const event = { volume: volume.record.name, handle: volume.handle }
+    const holder = failure.details?.['holder']
+    if (what === 'removed') ctx.event({ what, ...event })
+    else ctx.event({ what, ...event, reason: failure.message, ...(typeof holder === 'string' ? { holder } : {}) })
     this.#closeIfIdle(ctx, volume)
   }
 

@@ -9,6 +9,7 @@ import {
   type ExtentRecord,
   extentCount,
   extentId,
+  holderText,
   type MapDelta,
   type NewVolume,
   type NodeName,
@@ -152,17 +153,22 @@ export class MemoryMap {
   }
 
   /** Exclusive fences all holders of the volume; shared fences an exclusive one and joins sharers. */
-  #attach({ name, session, mode, ifFree, client }: Attach): CommandOutcome {
+  #attach({ name, session, mode, client, owner, since, ...asked }: Attach): CommandOutcome {
     const volume = this.volumeNamed(name)
     if (volume === undefined) return this.#refused('NOT_FOUND', `there is no volume ${name}`)
     const { holders, generation } = volume
     if (mode === 'read-only' || holders.some((held) => held.session === session)) return this.#done(volume)
-    const holder = { session, mode, client }
+    const times = since === undefined ? {} : { since }
+    const holder = { session, mode, client, ...times, ...(owner === undefined ? {} : { owner }) }
     if (mode === 'shared' && holders.length > 0 && holders.every((held) => held.mode === 'shared'))
       return this.#done(this.#hold(volume, generation, [...holders, holder]))
-    const [held] = holders
-    if (ifFree && held !== undefined)
-      return this.#refused('ATTACHED', `volume ${name} is attached by ${held.client}`, 'open it without ifFree')
+    const { policy = asked.ifFree ? 'free' : 'take' } = asked
+    // Holders of this cluster are always heard of.
+    const kept = holders.find((held) => policy === 'free' || owner === undefined || held.owner !== owner)
+    if (policy === 'resume' && (kept !== undefined || holders.length === 0))
+      return this.#refused('FENCED', `volume ${name} is no longer attached by this owner`)
+    if (policy !== 'take' && kept !== undefined)
+      return this.#refused('ATTACHED', `volume ${name} is attached by ${holderText(kept)}`, 'take it over')
     return this.#done(this.#hold(volume, generation + 1, [holder]))
   }
 

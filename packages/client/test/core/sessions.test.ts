@@ -5,15 +5,20 @@ import { MachineScript, STORE_A } from '../kit/machine-script.ts'
 
 const SOMEBODY = 77 as SessionId
 
+const TAKEN = "someone took volume 'demo' at 2026-11-30T15:04:05Z: this session is over"
+
 describe('a fenced session', () => {
-  test('fails every pending and every later call at once, and says so', () => {
+  test('fails every pending and every later call once the map names the new holder, and says so', () => {
     const script = new MachineScript()
-    script.connect()
+    const { a } = script.connect()
     const volume = script.open()
     const pending = [script.write(volume, 0, 4096), script.read(volume, 0, 4096), script.call({ do: 'flush', volume })]
     const waiting = script.write(volume, 0, 4096)
     script.answer(script.last('write'), 'FENCED')
-    for (const token of [...pending, waiting]) script.assertFailed(token, 'FENCED')
+    script.attachAs(SOMEBODY, 'exclusive', Date.UTC(2026, 10, 30, 15, 4, 5))
+    script.sendMap(a)
+    for (const token of [...pending, waiting])
+      assert.equal(script.assertFailed(token, 'FENCED')['holder'], 'someone', 'the error names the holder')
     const sent = script.sent.length
     script.assertFailed(script.read(volume, 0, 4096), 'FENCED')
     script.assertFailed(script.call({ do: 'flush', volume }), 'FENCED')
@@ -21,7 +26,50 @@ describe('a fenced session', () => {
     assert.equal(script.sent.length, sent)
     assert.deepEqual(
       script.events.filter((event) => event.what === 'fenced'),
-      [{ what: 'fenced', volume: 'demo', handle: volume }],
+      [{ what: 'fenced', volume: 'demo', handle: volume, reason: TAKEN, holder: 'someone' }],
+    )
+  })
+
+  test('fails its calls after a second although no node names the new holder', () => {
+    const script = new MachineScript()
+    script.connect()
+    const volume = script.open()
+    const token = script.write(volume, 0, 4096)
+    script.answer(script.last('write'), 'FENCED')
+    script.pass(900)
+    assert.equal(script.isSettled(token), false)
+    script.pass(100)
+    assert.equal(script.assertFailed(token, 'FENCED')['holder'], undefined)
+  })
+
+  test('is told apart: taken and left again, taken more than once, ended by an operator', () => {
+    const reason = (change: (script: MachineScript) => void): string => {
+      const script = new MachineScript()
+      script.featureLevel = 1
+      const { a } = script.connect()
+      script.open()
+      change(script)
+      script.sendMap(a)
+      const [event] = script.events.filter(({ what }) => what === 'fenced')
+      return event?.what === 'fenced' ? event.reason : ''
+    }
+    assert.equal(
+      reason((script) => {
+        script.attachAs(SOMEBODY)
+        script.setHolders([])
+      }),
+      "another client took volume 'demo' and has detached since: this session is over",
+    )
+    assert.equal(
+      reason((script) => {
+        script.attachAs(99 as SessionId)
+        script.attachAs(SOMEBODY)
+      }),
+      "volume 'demo' was taken over, and someone (exclusive) holds it: this session is over",
+    )
+    assert.equal(
+      reason((script) => script.setHolders([])),
+      "an operator or control ended the attachment of volume 'demo': this session is over",
     )
   })
 
@@ -32,6 +80,7 @@ describe('a fenced session', () => {
     const sent = script.write(volume, 0, 4096)
     const held = script.write(volume, 0, 4096)
     script.answer(script.last('write'), 'FENCED')
+    script.pass(1000)
     assert.equal(script.assertFailed(sent, 'FENCED')['indeterminate'], true)
     assert.equal(script.assertFailed(held, 'FENCED')['indeterminate'], undefined)
   })
@@ -52,6 +101,7 @@ describe('a fenced session', () => {
     const volume = script.open()
     script.write(volume, 0, 4096)
     script.answer(script.last('write'), 'FENCED')
+    script.pass(1000)
     const sent = script.sent.length
     script.assertOk(script.call({ do: 'close', volume }))
     assert.equal(script.sent.length, sent)

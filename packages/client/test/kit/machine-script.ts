@@ -148,10 +148,11 @@ export class MachineScript {
   }
 
   /** A later attachment in the map, by this session. */
-  attachAs(session: SessionId, mode: Holder['mode'] = 'exclusive'): void {
+  attachAs(session: SessionId, mode: Holder['mode'] = 'exclusive', since?: number): void {
     const generation = this.#volume.generation + 1
     const changedAt = ++this.#revision
-    this.#volume = { ...this.#volume, generation, holders: [{ session, mode, client: 'someone' }], changedAt }
+    const holder: Holder = { session, mode, client: 'someone', ...(since === undefined ? {} : { since }) }
+    this.#volume = { ...this.#volume, generation, holders: [holder], changedAt }
   }
 
   /** Sessions hold the volume, in the generation that it has. */

@@ -39,6 +39,7 @@ import {
   leafField,
   levelField,
   MAX_LEAVES,
+  momentField,
   nodeNameField,
   replicasField,
   requestField,
@@ -50,7 +51,15 @@ import {
 } from './fields.ts'
 import type { KindCodec } from './kind-codec.ts'
 import { MESSAGE_LENGTH } from './map-kinds.ts'
-import { ATTACH_MODES, bootIdField, CLIENT_LENGTH, END_KIND_LENGTH, END_REASON_LENGTH, TRUSTS } from './map-records.ts'
+import {
+  ATTACH_MODES,
+  ATTACH_POLICIES,
+  bootIdField,
+  CLIENT_LENGTH,
+  END_KIND_LENGTH,
+  END_REASON_LENGTH,
+  TRUSTS,
+} from './map-records.ts'
 import { packBody, unpackBody } from './msgpack.ts'
 import {
   bytes,
@@ -268,6 +277,9 @@ const adminKind = body<Admin>('admin', {
       ifFree: flag,
       client: text('client', CLIENT_LENGTH),
       renews: since(3, flag),
+      policy: since(3, choice('policy', ATTACH_POLICIES)),
+      owner: since(3, text('owner', CLIENT_LENGTH)),
+      since: since(3, number(momentField)),
     }),
     detach: command('detach', {
       volume: number(volumeField),

@@ -77,6 +77,8 @@ export const lowMarkField = ranged<number>('lowMark', 0, MAX)
 export const generationField = ranged<number>('generation', 0, MAX)
 export const counterField = ranged<number>('counter', 0, MAX)
 export const revisionField = ranged<number>('revision', 0, MAX)
+/** Milliseconds since 1970, before the year 10000. */
+export const momentField = ranged<number>('moment', 0, 253_402_300_799_999)
 export const bytesField = ranged<number>('byte count', 0, MAX)
 export const offsetField = ranged<number>('offset', 0, LIMITS.maxExtentBytes - 1)
 export const pieceLengthField = ranged<number>('length', 1, LIMITS.pieceBytes)

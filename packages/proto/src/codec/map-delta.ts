@@ -2,6 +2,7 @@ import {
   type ClusterId,
   type ExtentRecord,
   type ForcedPromotion,
+  type Holder,
   LIMITS,
   type MapDelta,
   type NodeEnd,
@@ -19,6 +20,7 @@ import {
   generationField,
   levelField,
   listLength,
+  momentField,
   readStore,
   readUuid,
   revisionField,
@@ -56,7 +58,8 @@ import {
  *                [losses], which is left out when there are none
  * losses         forced 4 x (extent 8 | epoch 8 | store s | flags 1 (1: acknowledged, 2: merged) | changedAt 8) |
  *                removed nodes 2 x (store 16) | gone 2 x (store 16) | [since 3: removed ranges 4 x (first 4 | last 4)] |
- *                [since 3, left out when there are none: ends 2 x (place in nodes 2 | end)]
+ *                [since 3, left out when there are none of this and the next: ends 2 x (place in nodes 2 | end)] |
+ *                [since 3, left out when all are unknown: times of holders 4 x (since 8), in the order of the volumes, 0 unknown]
  */
 
 /** Tombstones in one delta that are sent one by one. */
@@ -66,6 +69,8 @@ const MAX_REMOVED_RANGES = 2 * LIMITS.volumes
 const ACKNOWLEDGED = 1
 const MERGED = 2
 const FORCED_BYTES = 27
+/** An exclusive holder of each volume, or sessions that share volumes. */
+const MAX_HOLDERS = LIMITS.volumes + LIMITS.mapHolders
 /** Stores that left the map: a copy that has not heard for longer asks for the whole of it. */
 const MAX_REMOVED_NODES = 2 * LIMITS.nodes
 /** Every store of a table: a bound for sizes, where counting them would cost more than it saves. */
@@ -118,8 +123,27 @@ function namingBytes(delta: MapDelta): number {
     4 +
     8 * (delta.removedRanges?.length ?? 0) +
     2 +
-    sum(delta.nodes, ({ ended }) => (ended === undefined ? 0 : 2 + endBytes(ended)))
+    sum(delta.nodes, ({ ended }) => (ended === undefined ? 0 : 2 + endBytes(ended))) +
+    4 +
+    8 * holderTimes(delta).length
   )
+}
+
+/** When each holder attached, 0 where that is unknown; none when all are. The records have none: older links get them. */
+function holderTimes({ volumes }: Pick<MapDelta, 'volumes'>): readonly number[] {
+  const times = volumes.flatMap(({ holders }) => holders.map(({ since = 0 }) => since))
+  return times.every((since) => since === 0) ? [] : times
+}
+
+/** The volumes of a delta with the times that came behind them. */
+function withTimes(volumes: readonly VolumeRecord[], times: readonly number[]): readonly VolumeRecord[] {
+  if (times.length === 0) return volumes
+  let next = 0
+  const timed = (holder: Holder): Holder => {
+    const since = times[next++] ?? 0
+    return since === 0 ? holder : { ...holder, since }
+  }
+  return volumes.map((volume) => ({ ...volume, holders: volume.holders.map(timed) }))
 }
 
 export function writeDelta(to: ByteWriter, delta: MapDelta, wire: number): void {
@@ -146,13 +170,25 @@ export function writeDelta(to: ByteWriter, delta: MapDelta, wire: number): void 
 
 type Losses = Pick<MapDelta, 'forced' | 'removedNodes' | 'gone' | 'removedRanges'>
 type Ended = readonly (readonly [place: number, ended: NodeEnd])[]
+/** What older links lack of nodes and volumes: it comes behind their records. */
+interface Additions {
+  readonly ended?: Ended
+  readonly times?: readonly number[]
+}
 
 /** What most clusters never have, so that most deltas end before it. */
-function writeLosses(to: ByteWriter, table: StoreTable, delta: Losses & Pick<MapDelta, 'nodes'>, wire: number): void {
+function writeLosses(
+  to: ByteWriter,
+  table: StoreTable,
+  delta: Losses & Pick<MapDelta, 'nodes' | 'volumes'>,
+  wire: number,
+): void {
   const { forced = [], removedNodes = [], gone = [] } = delta
   const removedRanges = wire >= 3 ? (delta.removedRanges ?? []) : []
   const ended = wire >= 3 ? endedIn(delta.nodes) : []
-  if (forced.length + removedNodes.length + gone.length + removedRanges.length + ended.length === 0) return
+  const times = wire >= 3 ? holderTimes(delta) : []
+  const added = ended.length + times.length
+  if (forced.length + removedNodes.length + gone.length + removedRanges.length + added === 0) return
   to.u32(listLength(forced, LIMITS.mapExtents, 'forced'))
   for (const { extent, epoch, store, acknowledged, merged, changedAt } of forced) {
     to.u53(extentField(extent))
@@ -171,19 +207,22 @@ function writeLosses(to: ByteWriter, table: StoreTable, delta: Losses & Pick<Map
     to.u32(volumeField(first))
     to.u32(volumeField(last))
   }
-  if (ended.length === 0) return
+  if (ended.length + times.length === 0) return
   to.u16(ended.length)
   for (const [place, end] of ended) {
     to.u16(place)
     writeEnd(to, end)
   }
+  if (times.length === 0) return
+  to.u32(listLength(times, MAX_HOLDERS, 'times of holders'))
+  for (const since of times) to.u53(momentField(since))
 }
 
 function endedIn(nodes: readonly NodeRecord[]): Ended {
   return nodes.flatMap(({ ended }, place) => (ended === undefined ? [] : [[place, ended] as const]))
 }
 
-function readLosses(from: ByteReader, stores: StoreList, wire: number): Losses & { readonly ended?: Ended } {
+function readLosses(from: ByteReader, stores: StoreList, wire: number): Losses & Additions {
   if (from.left === 0) return {}
   const forced = readList<ForcedPromotion>(from, from.u32(), FORCED_BYTES, LIMITS.mapExtents, 'forced', () => {
     const extent = extentField(from.u53())
@@ -201,13 +240,19 @@ function readLosses(from: ByteReader, stores: StoreList, wire: number): Losses &
     wire < 3 || from.left === 0
       ? []
       : readList(from, from.u16(), 22, LIMITS.nodes, 'ends', () => [from.u16(), readEnd(from)] as const)
+  const times = wire < 3 || from.left === 0 ? [] : readTimes(from)
   return {
     ...(ended.length === 0 ? {} : { ended }),
+    ...(times.length === 0 ? {} : { times }),
     ...(forced.length === 0 ? {} : { forced }),
     ...(removedNodes.length === 0 ? {} : { removedNodes }),
     ...(gone.length === 0 ? {} : { gone }),
     ...(removedRanges.length === 0 ? {} : { removedRanges }),
   }
+}
+
+function readTimes(from: ByteReader): number[] {
+  return readList(from, from.u32(), 8, MAX_HOLDERS, 'times of holders', () => momentField(from.u53()))
 }
 
 function readRanges(from: ByteReader): VolumeRange[] {
@@ -247,11 +292,12 @@ export function readDelta(from: ByteReader, wire: number): MapDelta {
     readExtent(from, stores),
   )
   const featureLevel = wire >= 3 ? levelField(from.u8()) : 0
-  const { ended = [], ...losses } = readLosses(from, stores, wire)
+  const { ended = [], times = [], ...losses } = readLosses(from, stores, wire)
   for (const [place, end] of ended) nodes[place] = { ...choiceAt(nodes, place, 'node that ended'), ended: end }
   const level = featureLevel === 0 ? {} : { featureLevel }
   return {
-    ...{ cluster, clusterGeneration, from: since, to, voters, nodes, volumes, extents, removedVolumes },
+    ...{ cluster, clusterGeneration, from: since, to, voters, nodes, extents, removedVolumes },
+    volumes: withTimes(volumes, times),
     ...level,
     ...losses,
   }

@@ -1,5 +1,6 @@
 import {
   type AttachMode,
+  type AttachPolicy,
   type ExtentRecord,
   type Holder,
   LIMITS,
@@ -54,6 +55,7 @@ import {
 export const TRUSTS: readonly Trust[] = ['trusted', 'suspect']
 export const NODE_STATES: readonly NodeState[] = ['up', 'down', 'draining']
 export const ATTACH_MODES: readonly AttachMode[] = ['exclusive', 'read-only', 'shared']
+export const ATTACH_POLICIES: readonly AttachPolicy[] = ['take', 'free', 'silent', 'resume']
 
 const BOOT_ID_LENGTH = 64
 export const CLIENT_LENGTH = 255

@@ -1,5 +1,14 @@
 import type { ClusterId, Epoch, ExtentId, NodeName, SessionId, StoreId, VolumeId } from '../ids.ts'
-import type { AttachMode, ExtentRecord, Incarnation, MapDelta, Trust, VolumeRecord, Voter } from '../map.ts'
+import type {
+  AttachMode,
+  AttachPolicy,
+  ExtentRecord,
+  Incarnation,
+  MapDelta,
+  Trust,
+  VolumeRecord,
+  Voter,
+} from '../map.ts'
 import type { NodeEnd } from '../node-ends.ts'
 import type { StoreSpace } from '../store-space.ts'
 import type { Bytes } from '../units.ts'
@@ -180,6 +189,12 @@ export type AdminCommand =
       readonly client: string
       /** The session will renew its attachment every TIMERS.holderRenewMs. */
       readonly renews?: boolean
+      /** Absent: `free` with ifFree, else `take`. Since wire version 3, as the next two. */
+      readonly policy?: AttachPolicy
+      /** Name that the program keeps when it starts again (A2.11-13). */
+      readonly owner?: string
+      /** The client's wall clock at the request: milliseconds since 1970. */
+      readonly since?: number
     }
   /**
    * `fence`: an operator ends it; the response comes after every primary has stopped taking its operations (A2.11-7).

@@ -120,7 +120,7 @@ const holder = record({
   mode: fc.constantFrom('exclusive', 'read-only', 'shared'),
   client: text,
 })
-export const volumeRecord = record({
+const volumeFields = {
   id: volumeId,
   name,
   sizeBytes: u53,
@@ -129,8 +129,13 @@ export const volumeRecord = record({
   replicas: whole(0, 16),
   minInSync: whole(0, 16),
   generation: u53,
-  holders: list(holder, 3),
   changedAt: u53,
+}
+export const volumeRecord = record({ ...volumeFields, holders: list(holder, 3) }) as Arbitrary<VolumeRecord>
+/** As only a map-update has it: with the times of attachments. */
+const timedVolume = record({
+  ...volumeFields,
+  holders: list(withOptional(holder, record({ since: whole(1, 253_402_300_799_999) })), 3),
 }) as Arbitrary<VolumeRecord>
 const nodeEnd = { counter: u53, kind: name, reason: fc.string({ maxLength: 200 }), at: u53 }
 const knownNode = record({
@@ -165,6 +170,17 @@ const command = fc.oneof(
     mode: fc.constantFrom('exclusive', 'read-only', 'shared'),
     ifFree: fc.boolean(),
     client: text,
+  }),
+  record({
+    do: fc.constant('attach'),
+    name: text,
+    session,
+    mode: fc.constantFrom('exclusive', 'read-only', 'shared'),
+    ifFree: fc.boolean(),
+    client: text,
+    policy: fc.constantFrom('take', 'free', 'silent', 'resume'),
+    owner: text,
+    since: whole(0, 253_402_300_799_999),
   }),
   record({ do: fc.constant('detach'), volume: volumeId, session }),
   record({ do: fc.constant('force-primary'), extent, store }),
@@ -354,7 +370,7 @@ const BODIES: Arbitraries = {
         to: u53,
         voters: list(voter),
         nodes: list(nodeRecord),
-        volumes: list(volumeRecord),
+        volumes: list(timedVolume),
         extents: list(extentRecord),
         removedVolumes: list(volumeId),
       }),

@@ -1,10 +1,14 @@
 import { AshlarError } from '@ashlar/proto'
+import type { TakeOver } from '../../options.ts'
 import { VolumeDevice, type VolumeSource } from '../device/volume-device.ts'
 import type { ExportInfo, ExportProvider } from './exports.ts'
 
 /** What is needed of a client of the library. */
 export interface ExportClient {
-  openVolume(name: string, options: { readonly mode: 'exclusive' | 'read-only' | 'shared' }): Promise<VolumeSource>
+  openVolume(
+    name: string,
+    options: { readonly mode: 'exclusive' | 'read-only' | 'shared'; readonly takeOver?: TakeOver },
+  ): Promise<VolumeSource>
   readonly admin: {
     list(): Promise<readonly ExportedVolume[]>
     describe(name: string): Promise<ExportedVolume>
@@ -17,6 +21,8 @@ export interface ExportClientEvent {
   readonly volume?: string
   /** Which opening of the volume it is about. */
   readonly handle?: number
+  /** Why it is lost: it names the new holder. */
+  readonly reason?: string
 }
 
 interface ExportedVolume {
@@ -30,16 +36,16 @@ export interface ClientExportsOptions {
   readonly volumes?: readonly string[]
   /** Opens volumes read-only: without an attachment, so that no holder is fenced. */
   readonly readOnly?: boolean
-  /** Opens volumes in mode `shared`: other sharers may write too, and an exclusive holder is fenced. */
+  /** Opens volumes in mode `shared`: other sharers may write too. */
   readonly shared?: boolean
+  /** What an open does when another session holds the volume. Default `take`. */
+  readonly takeOver?: TakeOver
 }
 
 /** Events of a client that end an open volume, with the errors that callers get. */
-const LOSSES: Readonly<Record<string, () => AshlarError>> = {
-  fenced: () =>
-    new AshlarError('FENCED', 'another client attached the volume', {
-      hint: 'Find its holder with `ashlar volume describe`. Serving the volume again takes it back.',
-    }),
+const LOSSES: Readonly<Record<string, (event: ExportClientEvent) => AshlarError>> = {
+  fenced: ({ reason = 'another client took the volume' }) =>
+    new AshlarError('FENCED', reason, { hint: '`ashlar gateway ls` shows the holders of all volumes.' }),
   removed: () => new AshlarError('NOT_FOUND', 'the volume was removed'),
 }
 
@@ -51,6 +57,7 @@ export function clientExports(client: ExportClient, options: ClientExportsOption
   const served = options.volumes === undefined ? undefined : new Set(options.volumes)
   const readOnly = options.readOnly === true
   const mode = readOnly ? 'read-only' : options.shared === true ? 'shared' : 'exclusive'
+  const { takeOver = 'take' } = options
   const losses = new LossWatch(client)
   const infoOf = (volume: ExportedVolume): ExportInfo => ({
     name: volume.name,
@@ -76,7 +83,7 @@ export function clientExports(client: ExportClient, options: ClientExportsOption
     async open(name) {
       if (served?.has(name) === false) throw new AshlarError('NOT_FOUND', `there is no export ${name}`)
       losses.begin()
-      const volume = await client.openVolume(name, { mode })
+      const volume = await client.openVolume(name, readOnly ? { mode } : { mode, takeOver })
       return new VolumeDevice(volume, { onLost: (listener) => losses.watch(volume, listener) })
     },
   }
@@ -113,7 +120,7 @@ class LossWatch {
       if (loss === undefined || watched === undefined) continue
       // An event about an earlier opening can come late.
       if (event.handle !== undefined && watched.handle !== undefined && event.handle !== watched.handle) continue
-      watched.listener(loss())
+      watched.listener(loss(event))
     }
   }
 }

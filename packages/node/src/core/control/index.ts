@@ -14,7 +14,7 @@ export {
   type SurvivingStore,
   suspectsLeft,
 } from './commands/index.ts'
-export { ControlLeader, EXTENTS_PER_TICK, explainWaiting } from './leader/index.ts'
+export { ControlLeader, EXTENTS_PER_TICK, explainWaiting, type HeldSession } from './leader/index.ts'
 export type {
   Command,
   ControlLog,

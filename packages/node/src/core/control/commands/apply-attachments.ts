@@ -1,5 +1,5 @@
-import type { Holder, SessionId, VolumeRecord } from '@ashlar/proto'
-import { FEATURES, LIMITS } from '@ashlar/proto'
+import type { AttachMode, Holder, SessionId, VolumeRecord } from '@ashlar/proto'
+import { FEATURES, holderText, LIMITS } from '@ashlar/proto'
 import type { Command } from '../log/index.ts'
 import type { MapState } from '../map/index.ts'
 import { type CommandResult, done, refused } from './command-result.ts'
@@ -31,17 +31,44 @@ export function applyAttach(state: MapState, command: Attach): CommandResult {
   if (state.pastSessions.get(volume.id)?.includes(holder.session))
     return refused('FENCED', `this session's attachment of volume ${volume.name} is over`, 'open the volume again')
 
-  const joins = holder.mode === 'shared' && volume.holders.length > 0 && volume.holders.every(isShared)
-  if (joins) return join(state, volume, holder)
-  const [held] = volume.holders
-  if (command.ifFree && held !== undefined)
-    return refused(
-      'ATTACHED',
-      `volume ${volume.name} is attached by ${held.client}`,
-      'open it without ifFree to take it over, which ends that session',
-    )
+  if (joinsSharers(volume, holder.mode)) return join(state, volume, holder)
+  const refusal = refusalOf(volume, command)
+  if (refusal !== undefined) return refusal
   remember(state, volume, volume.holders)
   return done({ volume: state.putVolume({ ...volume, generation: volume.generation + 1, holders: [holder] }) })
+}
+
+/** An attach in this mode ends no session: it joins those that share the volume. */
+export function joinsSharers({ holders }: VolumeRecord, mode: AttachMode): boolean {
+  return mode === 'shared' && holders.length > 0 && holders.every(isShared)
+}
+
+/** Undefined: the sessions that hold the volume now may be ended. */
+function refusalOf(volume: VolumeRecord, { ifFree, replaces, resumes }: Attach): CommandResult | undefined {
+  const other = volume.holders.find(({ session }) => replaces?.includes(session) !== true)
+  if (resumes === true && (other !== undefined || volume.holders.length === 0)) return notResumed(volume)
+  const keeps = replaces !== undefined || ifFree
+  return keeps && other !== undefined ? attachedBy(volume, other) : undefined
+}
+
+/** The refusal of an attach that would end the session of this holder. `heard`: what control knows of it besides. */
+export function attachedBy(volume: VolumeRecord, holder: Holder, heard = ''): CommandResult {
+  return refused(
+    'ATTACHED',
+    `volume ${volume.name} is attached by ${holderText(holder)}${heard}`,
+    "to take it over, which ends that session: --take-over of a gateway, --force of an import, takeOver: 'take' in a program",
+  )
+}
+
+/** The refusal of an attach that resumes what its owner does not hold. */
+export function notResumed(volume: VolumeRecord): CommandResult {
+  const [held] = volume.holders
+  const now = held === undefined ? 'no session holds it' : `it is attached by ${holderText(held)}`
+  return refused(
+    'FENCED',
+    `volume ${volume.name} is no longer attached by this owner: ${now}`,
+    'open it with another policy',
+  )
 }
 
 function join(state: MapState, volume: VolumeRecord, holder: Holder): CommandResult {

@@ -1,6 +1,7 @@
 /** What each command of the log does to the map: the same on every voter. */
 
 export { commandOf, isLogRequest, type LogRequest, registerCommand } from './admin-commands.ts'
+export { attachedBy, joinsSharers, notResumed } from './apply-attachments.ts'
 export { knownRefusal } from './apply-nodes.ts'
 export { clearSuspicion } from './clear-suspicion.ts'
 export { type CommandResult, done, refused, type SetResult } from './command-result.ts'

@@ -1,10 +1,11 @@
 import { type AdminCommand, FEATURES, type StoreId } from '@ashlar/proto'
-import type { Context } from '../../machine.ts'
+import type { Context, Link } from '../../machine.ts'
 import { type CommandResult, done, refused } from '../commands/index.ts'
 import type { Command } from '../log/index.ts'
 import type { MapState } from '../map/index.ts'
+import { judgeAttach } from './attach-policy.ts'
 import { type AttachWait, AttachWaits, attachResult } from './attach-waits.ts'
-import type { AttachView } from './leader-view.ts'
+import type { AttachView, HolderView } from './leader-view.ts'
 import type { Requester } from './pending-proposals.ts'
 import { Presence } from './presence.ts'
 import { notLeading } from './refusals.ts'
@@ -40,7 +41,12 @@ export class Attachments {
   }
 
   /** The result of a command that needs no entry, or may not have one yet; undefined for others. */
-  answerAtOnce({ now }: Context, state: MapState, command: AdminCommand): CommandResult | undefined {
+  answerAtOnce(
+    { now }: Context,
+    state: MapState,
+    link: Link | undefined,
+    command: AdminCommand,
+  ): CommandResult | undefined {
     if (command.do === 'detach' && command.fence === true && state.featureLevel < FEATURES.endedSessions)
       return refused(
         'CONFLICT',
@@ -51,7 +57,7 @@ export class Attachments {
     const volume = state.volumes.get(command.volume)
     if (volume?.holders.some(({ session }) => session === command.session) !== true)
       return refused('FENCED', 'this session is over', 'open the volume again')
-    this.presence.heard(command.session, now)
+    this.presence.heard(command.session, now, link)
     return done()
   }
 
@@ -62,6 +68,16 @@ export class Attachments {
 
   yielding(ctx: Context, state: MapState, command: Command): Detach[] {
     return this.presence.yielding(ctx, state, command)
+  }
+
+  /** What the command is in the log, or its refusal. */
+  judge(ctx: Context, state: MapState, request: AdminCommand, command: Command): Command | CommandResult {
+    if (request.do !== 'attach' || command.do !== 'attach') return command
+    return judgeAttach(ctx, state, this.presence, request, command)
+  }
+
+  holders(now: number, state: MapState): HolderView[] {
+    return this.presence.views(now, state)
   }
 
   onApplied({ now }: Context, command: Command): void {

@@ -2,4 +2,5 @@
 
 export { EXTENTS_PER_TICK } from './applier.ts'
 export { ControlLeader } from './leader.ts'
+export type { HeldSession } from './leader-view.ts'
 export { explainWaiting } from './waiting-extents.ts'

@@ -1,4 +1,5 @@
-import type { Bytes, Millis, StoreId } from '@ashlar/proto'
+import type { Bytes, Millis, SessionId, StoreId } from '@ashlar/proto'
+import type { Link } from '../../machine.ts'
 
 /** A store's lease, for the API. */
 export interface LeaseView {
@@ -13,6 +14,21 @@ export interface LeaseView {
   readonly revision: number
   /** Feature level that the store reported; undefined before its first renewal with this leader. */
   readonly level: number | undefined
+}
+
+/** A session that holds a volume, as far as only the leader knows it, for the API. */
+export interface HolderView {
+  readonly session: SessionId
+  readonly owner: string | undefined
+  /** Undefined: not heard of since this leader began, or since it was paused. */
+  readonly heardMsAgo: Millis | undefined
+  /** Of the node that relayed its last renewal. */
+  readonly link: Link | undefined
+}
+
+/** The same with the node that relayed the last renewal, for readers without links. */
+export interface HeldSession extends Omit<HolderView, 'link'> {
+  readonly through: StoreId | undefined
 }
 
 /** An attachment that is committed and waits for primaries, for the API. */

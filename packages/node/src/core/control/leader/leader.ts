@@ -18,7 +18,7 @@ import { type MapState, MapWatchers, mapSnapshots } from '../map/index.ts'
 import { Applier, EXTENTS_PER_TICK } from './applier.ts'
 import { Attachments } from './attachments.ts'
 import { restoreVoters } from './former-voters.ts'
-import type { AttachView, LeaseView } from './leader-view.ts'
+import type { AttachView, HolderView, LeaseView } from './leader-view.ts'
 import { Leases } from './leases.ts'
 import { LevelRaise } from './level-raise.ts'
 import { LogRequests } from './log-requests.ts'
@@ -165,6 +165,9 @@ export class ControlLeader {
     return extentsWithoutPrimary(this.state).map((record) => explainWaiting(this.state, record))
   }
 
+  /** Sessions that hold volumes; none while another voter leads, which hears of them. */
+  readonly holders = (now: number): HolderView[] => (this.leads ? this.attachments.holders(now, this.state) : [])
+
   waitingAttachments(): AttachView[] {
     return this.attachments.views()
   }
@@ -285,13 +288,16 @@ export class ControlLeader {
   // ---- volumes and attachments -------------------------------------------------------------------------------------
 
   private onAdmin(ctx: Context, requester: Requester, command: AdminCommand): void {
-    const known = this.leads ? this.attachments.answerAtOnce(ctx, this.state, command) : undefined
+    const known = this.leads ? this.attachments.answerAtOnce(ctx, this.state, requester.link, command) : undefined
     if (known !== undefined) return this.responses.adminDone(requester, known, this.state.revision)
     if (command.do === 'renew-attachment') return this.responses.adminDone(requester, notLeading(), 0)
     if (!isLogRequest(command)) {
       const wanted = commandOf(command, this.live(ctx))
-      if (this.leads) this.endSessions(ctx, this.attachments.yielding(ctx, this.state, wanted))
-      return this.propose(ctx, wanted, { kind: 'admin', requester, command })
+      if (!this.leads) return this.propose(ctx, wanted, { kind: 'admin', requester, command })
+      this.endSessions(ctx, this.attachments.yielding(ctx, this.state, wanted))
+      const judged = this.attachments.judge(ctx, this.state, command, wanted)
+      if ('code' in judged) return this.responses.adminDone(requester, judged, this.state.revision)
+      return this.propose(ctx, judged, { kind: 'admin', requester, command })
     }
     const outcome = this.logRequests.ask(ctx, this.log, this.state, requester, command)
     if (outcome === undefined) return

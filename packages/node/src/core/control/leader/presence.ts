@@ -1,20 +1,28 @@
 import type { Holder, Millis, SessionId, VolumeRecord } from '@ashlar/proto'
 import { LIMITS, TIMERS } from '@ashlar/proto'
-import type { Context } from '../../machine.ts'
+import type { Context, Link } from '../../machine.ts'
 import type { Command } from '../log/index.ts'
 import type { MapState } from '../map/index.ts'
+import type { HolderView } from './leader-view.ts'
 
 type Detach = Extract<Command, { do: 'detach' }>
 
 /** How often the leader looks for silent holders. */
 const LOOK_MS = 1000
 
+/** When a session was last heard of, and over which link: that of the node that relayed its renewal. */
+interface Heard {
+  readonly at: Millis
+  readonly link: Link | undefined
+}
+
 /**
- * Presence of the holders of volumes, in the leader's memory. It only frees their slots: fencing is what stops an ended
- * session from writing (A2.11-9). A leader counts silence from its election, or from the end of its last pause.
+ * Presence of the holders of volumes, in the leader's memory. It frees slots of sharers, and says which holders an attach
+ * leaves alone: fencing is what stops an ended session from writing (A2.11-9, A2.11-12). A leader counts silence from its
+ * election, or from the end of its last pause.
  */
 export class Presence {
-  private heardAt = new Map<SessionId, Millis>()
+  private heardAt = new Map<SessionId, Heard>()
   private since: Millis = 0
   private lookAt: Millis = 0
 
@@ -25,20 +33,41 @@ export class Presence {
     this.lookAt = now + LOOK_MS
   }
 
-  heard(session: SessionId, now: Millis): void {
-    this.heardAt.set(session, now)
+  heard(session: SessionId, now: Millis, link?: Link): void {
+    this.heardAt.set(session, { at: now, link })
+  }
+
+  /** Since this leader heard of the session; undefined: it has not yet. */
+  heardMsAgo(session: SessionId, now: Millis): Millis | undefined {
+    const heard = this.heardAt.get(session)
+    return heard === undefined ? undefined : now - heard.at
+  }
+
+  /** Since the session was heard of, or could have been first. */
+  silentMs(session: SessionId, now: Millis): Millis {
+    return now - (this.heardAt.get(session)?.at ?? this.since)
+  }
+
+  views(now: Millis, state: MapState): HolderView[] {
+    const views: HolderView[] = []
+    for (const { holders } of state.volumes.values())
+      for (const { session, owner } of holders) {
+        const heardMsAgo = this.heardMsAgo(session, now)
+        views.push({ session, owner, heardMsAgo, link: this.heardAt.get(session)?.link })
+      }
+    return views
   }
 
   /** Sessions that announced renewals and were silent for too long. */
   due({ now }: Context, state: MapState): Detach[] {
     if (now < this.lookAt) return []
     this.lookAt = now + LOOK_MS
-    const held = new Map<SessionId, Millis>()
+    const held = new Map<SessionId, Heard>()
     const gone: Detach[] = []
     for (const volume of state.volumes.values()) {
       for (const { session } of volume.holders) {
-        const heardAt = this.heardAt.get(session)
-        if (heardAt !== undefined) held.set(session, heardAt)
+        const heard = this.heardAt.get(session)
+        if (heard !== undefined) held.set(session, heard)
       }
       gone.push(...this.silent(volume, now, TIMERS.holderSilentMs))
     }
@@ -56,8 +85,9 @@ export class Presence {
   }
 
   private silent(volume: VolumeRecord, now: Millis, ms: Millis): Detach[] {
-    const isSilent = ({ renews, session }: Holder): boolean =>
-      renews === true && now - (this.heardAt.get(session) ?? this.since) > ms
+    // The silence of an exclusive holder ends nothing by itself: no other session waits for its slot (A2.11-12).
+    const isSilent = ({ mode, renews, session }: Holder): boolean =>
+      mode === 'shared' && renews === true && this.silentMs(session, now) > ms
     return volume.holders.filter(isSilent).map(({ session }) => ({ do: 'detach', volume: volume.id, session }))
   }
 }

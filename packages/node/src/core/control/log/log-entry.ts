@@ -85,7 +85,16 @@ export type Command =
       readonly minInSync: number
     })
   | { readonly do: 'remove-volume'; readonly name: string }
-  | { readonly do: 'attach'; readonly name: string; readonly holder: Holder; readonly ifFree: boolean }
+  | {
+      readonly do: 'attach'
+      readonly name: string
+      readonly holder: Holder
+      readonly ifFree: boolean
+      /** Sessions that the leader lets it end: it is refused while another one holds the volume (A2.11-11). */
+      readonly replaces?: readonly SessionId[]
+      /** Refused also while no session holds the volume (policy `resume`). */
+      readonly resumes?: true
+    }
   | { readonly do: 'detach'; readonly volume: VolumeId; readonly session: SessionId }
   /** Forced promotion by an operator (A2.10-2). */
   | (Candidates & {
