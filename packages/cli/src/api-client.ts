@@ -9,6 +9,7 @@ import type {
   ExtentResponse,
   ForceReport,
   ForceRequest,
+  HeldVolumeResponse,
   LocalResponse,
   LoseReport,
   NodeDetailsResponse,
@@ -84,6 +85,11 @@ export class ApiClient {
 
   async removeVolume(name: string): Promise<void> {
     await this.call(`/v1/volumes/${encodeURIComponent(name)}`, { method: 'DELETE' })
+  }
+
+  /** Sessions that hold volumes. */
+  holders(): Promise<HeldVolumeResponse[]> {
+    return this.call('/v1/holders')
   }
 
   extents(volume: string): Promise<ExtentResponse[]> {

@@ -9,6 +9,7 @@ import { dev } from './commands/dev.ts'
 import { explain } from './commands/explain.ts'
 import { extentForcePrimary } from './commands/extent-force-primary.ts'
 import { extentLs } from './commands/extent-ls.ts'
+import { gatewayLs } from './commands/gateway-ls.ts'
 import { gatewayRun } from './commands/gateway-run.ts'
 import { nodeDescribe } from './commands/node-describe.ts'
 import { nodeLost } from './commands/node-lost.ts'
@@ -58,7 +59,7 @@ const NOUNS: Readonly<Record<string, Noun>> = {
   extent: { description: 'the slices that volumes are made of', aliases: ['e'], verbs: [extentLs, extentForcePrimary] },
   replica: { description: 'copies of extents on the disks of nodes', aliases: ['rep'], verbs: [replicaExport] },
   server: { description: 'storage nodes', aliases: [], verbs: [serverRun] },
-  gateway: { description: 'volumes over NBD', aliases: ['gw'], verbs: [gatewayRun] },
+  gateway: { description: 'volumes over NBD, and who holds them', aliases: ['gw'], verbs: [gatewayRun, gatewayLs] },
 }
 
 export function buildProgram(io: Io, exit: (code: number) => void): Command {

@@ -48,6 +48,7 @@ describe('the command line', () => {
         'replica export',
         'server run',
         'gateway run',
+        'gateway ls',
         'explain',
       ],
     )

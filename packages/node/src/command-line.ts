@@ -14,6 +14,8 @@ export type {
   ForceReport,
   ForceRequest,
   HealthState,
+  HeldVolumeResponse,
+  HolderResponse,
   LocalResponse,
   LoseReport,
   NodeDetailsResponse,

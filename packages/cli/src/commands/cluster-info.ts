@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
+import { holderLine } from './holder-text.ts'
 
 export function clusterInfo({ io }: Verb): Command {
   const command = new Command('info').description('health of the cluster on one screen')
@@ -47,6 +48,7 @@ function describeCluster(cluster: ClusterResponse): string {
       `${healthy} healthy, ${recovering} recovering, ${degraded} degraded, ${unavailable} unavailable` +
         `${unknown === 0 ? '' : `, ${unknown} unknown`}; ${counted(cluster.behindBlocks, 'block')} to copy`,
     ],
+    ['Holders', describeHolders(cluster)],
     ['Cluster', `${cluster.cluster ?? 'none yet'}, map revision ${cluster.mapRevision}`],
     ['Feature level', describeLevel(cluster)],
   ]
@@ -56,6 +58,16 @@ function describeCluster(cluster: ClusterResponse): string {
   }
   if (todo.length > 0) fields.push(['To do', todo])
   return formatFields(fields)
+}
+
+/** Lines of holders on the screen of the whole cluster. */
+const MOST_HOLDERS = 8
+
+function describeHolders({ holders = [] }: ClusterResponse): string | readonly string[] {
+  if (holders.length === 0) return 'none'
+  const shown = holders.slice(0, MOST_HOLDERS).map((holder) => `${holder.volume}: ${holderLine(holder)}`)
+  const more = holders.length - shown.length
+  return more === 0 ? shown : [...shown, `and ${more} more: ashlar gateway ls`]
 }
 
 function describeVoters({ voters, votersResponding = voters, majority = 0 }: ClusterResponse): string {

@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { addClusterOptions, examples, sessionOf } from '../common.ts'
 import { formatFields, printOne } from '../output.ts'
 import type { Verb } from '../verb.ts'
+import { holderLine } from './holder-text.ts'
 
 export function volumeDescribe({ io }: Verb): Command {
   const command = new Command('describe').description('one volume').argument('<name>', 'name of the volume')
@@ -24,7 +25,7 @@ function describeForced({ extent, node, epoch, acknowledged, reconciled }: Volum
 /** A volume as text. */
 export function describeVolume(volume: VolumeResponse): string {
   const { healthy, recovering, degraded, unavailable, unknown = 0 } = volume.extents
-  const holders = volume.holders.map(({ session, client, mode }) => `${client}, ${mode}, session ${session}`)
+  const holders = volume.holders.map((holder) => `${holderLine(holder)}, session ${holder.session}`)
   return formatFields([
     ['Volume', volume.name],
     ['State', volume.state],

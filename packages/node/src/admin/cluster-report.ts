@@ -3,6 +3,7 @@ import { clusterTodo, restoringVoters } from './cluster-todo.ts'
 import { type Contact, contactOf, isSilent, responding, timeOf } from './contact.ts'
 import { memberName } from './control-members.ts'
 import { describeSilence, type HealthState, nodeName, worst } from './health.ts'
+import { type HeardHolders, heldVolumes, requestHeard } from './holders.ts'
 import { levelWaitsFor } from './levels.ts'
 import type { NodeView } from './node-view.ts'
 import { type FetchPeer, type PeerResponses, requestLocal, requestLocalExtents } from './peers.ts'
@@ -16,22 +17,27 @@ export interface Evidence {
   readonly view: NodeView
   readonly locals: PeerResponses<LocalResponse>
   readonly extents: PeerResponses<LocalExtentResponse[]>
+  readonly heard: HeardHolders
 }
 
 export async function evidenceOf(view: NodeView, fetchPeer: FetchPeer): Promise<Evidence> {
-  const [locals, extents] = await Promise.all([requestLocal(view, fetchPeer), requestLocalExtents(view, fetchPeer)])
-  return { view, locals, extents }
+  const [locals, extents, heard] = await Promise.all([
+    requestLocal(view, fetchPeer),
+    requestLocalExtents(view, fetchPeer),
+    requestHeard(view, fetchPeer),
+  ])
+  return { view, locals, extents, heard }
 }
 
 export async function clusterReport(view: NodeView, fetchPeer: FetchPeer): Promise<ClusterResponse> {
   return clusterFrom(await evidenceOf(view, fetchPeer))
 }
 
-export function clusterFrom({ view, locals, extents }: Evidence): ClusterResponse {
+export function clusterFrom({ view, locals, extents, heard }: Evidence): ClusterResponse {
   const { map } = view
   const contact = contactOf(view)
   const nodes = nodesByName(view)
-  const volumes = map.cluster === undefined ? [] : volumesFrom(view, locals, extents)
+  const volumes = map.cluster === undefined ? [] : volumesFrom(view, locals, extents, heard)
   const states = volumes.map(({ state }) => state)
   const short = lowOnSpace(
     view,
@@ -65,6 +71,7 @@ export function clusterFrom({ view, locals, extents }: Evidence): ClusterRespons
     reasons,
     insecure: insecureOf(view, locals),
     notResponding: [...locals].filter(([, answer]) => !answer.answered).map(([store]) => nodeName(map, store)),
+    holders: heldVolumes(volumes),
     todo: complete(view, clusterTodo({ view, contact, nodes, volumes, locals, state })),
   }
 }

@@ -84,7 +84,7 @@ export function timeOf(ageMs: number): string {
   return `${new Date(Date.now() - ageMs).toISOString().slice(0, 19)}Z`
 }
 
-function describeMs(ms: number): string {
+export function describeMs(ms: number): string {
   const seconds = Math.round(ms / 1000)
   if (seconds < 120) return `${seconds} s`
   const minutes = Math.round(seconds / 60)

@@ -5,9 +5,12 @@ import { volumesFrom } from './reports.ts'
 import type { ClusterResponse, ExplanationResponse } from './schemas.ts'
 
 /** The whole cluster, as `cluster info` reports it. */
-export function explainCluster({ view, locals, extents }: Evidence, cluster: ClusterResponse): ExplanationResponse {
+export function explainCluster(
+  { view, locals, extents, heard }: Evidence,
+  cluster: ClusterResponse,
+): ExplanationResponse {
   const { lost } = contactOf(view)
-  const volumes = lost === undefined && view.map.cluster !== undefined ? volumesFrom(view, locals, extents) : []
+  const volumes = lost === undefined && view.map.cluster !== undefined ? volumesFrom(view, locals, extents, heard) : []
   return {
     kind: 'cluster',
     name: cluster.cluster ?? 'none',

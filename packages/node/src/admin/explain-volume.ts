@@ -1,4 +1,5 @@
 import type { ExtentRecord, StoreId } from '@ashlar/proto'
+import { describeHolder } from './holders.ts'
 import type { NodeView } from './node-view.ts'
 import { type FetchPeer, requestLocal } from './peers.ts'
 import { counted, unique } from './plurals.ts'
@@ -20,8 +21,8 @@ export async function explainVolume(view: NodeView, name: string, fetchPeer: Fet
     )
   if (degraded > 0) because.push(`${extentsThat(degraded, 'is', 'are')} degraded`)
   if (unavailable > 0) because.push(`${extentsThat(unavailable, 'cannot', 'cannot')} be read or written`)
-  const holders = volume.holders.map(({ client, mode }) => `${client} (${mode})`)
-  because.push(holders.length === 0 ? 'no client has it open for writing' : `open by ${holders.join(', ')}`)
+  if (volume.holders.length === 0) because.push('no client has it open for writing')
+  because.push(...volume.holders.map((holder) => `open by ${describeHolder(holder)}`))
   return {
     kind: 'volume',
     name,

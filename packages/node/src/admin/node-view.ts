@@ -11,6 +11,7 @@ import type {
   Voter,
 } from '@ashlar/proto'
 import type { InsecureListener } from '../config/index.ts'
+import type { HeldSession } from '../core/control/index.ts'
 import type { RaftView } from '../core/raft/index.ts'
 import type { ExtentStatus } from '../core/replication/index.ts'
 import type { SpaceView } from '../storage/index.ts'
@@ -71,6 +72,8 @@ export interface NodeView {
   hears(store: StoreId): boolean
   /** What this node last saw of each peer that it dials. */
   peers(): readonly PeerStatus[]
+  /** Sessions that hold volumes, when each was heard of and over which node; none where another node leads control. */
+  holders(): readonly HeldSession[]
   /** One for each extent that this store holds. */
   localExtents(): readonly ExtentStatus[]
   /**

@@ -17,6 +17,7 @@ import {
   type Reach,
   volumeHealth,
 } from './health.ts'
+import { type HeardHolders, holdersOf, requestHeard } from './holders.ts'
 import type { NodeView } from './node-view.ts'
 import {
   type FetchPeer,
@@ -140,18 +141,23 @@ function heldVolumes(view: NodeView, store: StoreId, progressOf: ProgressOf): No
 /** Throws NO_CONTROL where this node has no map to read them from. */
 export async function volumeReports(view: NodeView, fetchPeer: FetchPeer): Promise<VolumeReport[]> {
   needMap(view)
-  const [locals, extents] = await Promise.all([requestLocal(view, fetchPeer), requestLocalExtents(view, fetchPeer)])
-  return volumesFrom(view, locals, extents)
+  const [locals, extents, heard] = await Promise.all([
+    requestLocal(view, fetchPeer),
+    requestLocalExtents(view, fetchPeer),
+    requestHeard(view, fetchPeer),
+  ])
+  return volumesFrom(view, locals, extents, heard)
 }
 
 export function volumesFrom(
   view: NodeView,
   locals: PeerResponses<LocalResponse>,
   extents: PeerResponses<LocalExtentResponse[]>,
+  heard: HeardHolders,
 ): VolumeReport[] {
   const progressOf = progressFrom(view, extents)
   const reach = reachOf(view, locals)
-  return volumesByName(view).map((volume) => volumeResponse(view, volume, progressOf, reach))
+  return volumesByName(view).map((volume) => volumeResponse(view, volume, progressOf, reach, heard))
 }
 
 /** A response with the parts of its reasons, which `explain` shows apart and the API leaves out. */
@@ -164,14 +170,21 @@ export type ExtentReport = ExtentResponse & Cause
 /** Throws NOT_FOUND. */
 export async function volumeReport(view: NodeView, name: string, fetchPeer: FetchPeer): Promise<VolumeReport> {
   const volume = volumeNamed(view, name)
-  const [locals, extents] = await Promise.all([
+  const [locals, extents, heard] = await Promise.all([
     requestLocal(view, fetchPeer),
     requestLocalExtents(view, fetchPeer, name),
+    requestHeard(view, fetchPeer),
   ])
-  return volumeResponse(view, volume, progressFrom(view, extents), reachOf(view, locals))
+  return volumeResponse(view, volume, progressFrom(view, extents), reachOf(view, locals), heard)
 }
 
-function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: ProgressOf, reach: Reach): VolumeReport {
+function volumeResponse(
+  view: NodeView,
+  volume: VolumeRecord,
+  progressOf: ProgressOf,
+  reach: Reach,
+  heard: HeardHolders,
+): VolumeReport {
   const { state, extents, reasons, causes, firstUnavailable } = volumeHealth(view.map, volume, progressOf, reach)
   const { name, sizeBytes, blockSizeBytes, extentSizeBytes, replicas, minInSync, generation } = volume
   const behind = view.map
@@ -180,7 +193,7 @@ function volumeResponse(view: NodeView, volume: VolumeRecord, progressOf: Progre
   return {
     ...{ name, sizeBytes, blockSizeBytes, replicas, minInSync, state, extentSizeBytes, extents, generation },
     behindBlocks: behind.reduce((sum, blocks) => sum + blocks, 0),
-    holders: volume.holders.map(({ session, client, mode }) => ({ session, client, mode })),
+    holders: holdersOf(view, volume, heard),
     reasons: [...reasons],
     causes,
     firstUnavailable,
@@ -253,13 +266,13 @@ export function extentNumbered(view: NodeView, volume: VolumeRecord, number: num
 }
 
 /** A member of a cluster that has no map yet knows nothing: it does not say that there is nothing. Throws NO_CONTROL. */
-function needMap(view: NodeView): void {
+export function needMap(view: NodeView): void {
   const { lost } = contactOf(view)
   if (lost !== undefined && view.map.cluster === undefined)
     throw new AshlarError('NO_CONTROL', lost.problem, { hint: 'ashlar explain cluster' })
 }
 
-function volumesByName(view: NodeView): VolumeRecord[] {
+export function volumesByName(view: NodeView): VolumeRecord[] {
   return [...view.map.volumes.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 

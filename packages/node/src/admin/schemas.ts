@@ -1,6 +1,7 @@
 import { ERRORS, type ErrorCode, LIMITS, NAME_PATTERN, NAME_RULE, STORE_SPACES } from '@ashlar/proto'
 import { z } from 'zod'
 import { HEALTH_STATES } from './health.ts'
+import { heldVolumeSchema, holderSchema } from './holder-schemas.ts'
 import { nodeEndSchema, peerSchema, sightSchema, whyDownSchema } from './peer-schema.ts'
 
 /** Schemas of the API. They validate requests, generate /openapi.json and give the command line its types. */
@@ -71,6 +72,7 @@ export const clusterSchema = z
     notResponding: z
       .array(z.string())
       .describe('Nodes that did not respond in time: what only they know is missing here.'),
+    holders: heldVolumeSchema.array().default([]).describe('Sessions that hold volumes.'),
     todo: z.array(z.string()).default([]).describe('What an operator can do, as in an explanation.'),
   })
   .meta({ id: 'Cluster' })
@@ -123,16 +125,10 @@ export const nodeDetailsSchema = nodeSchema
   })
   .meta({ id: 'NodeDetails' })
 
-const holderSchema = z.object({
-  session: count.default(0).describe('Names the session in `ashlar volume detach`; 0 from an older version.'),
-  client: z.string().describe('Name that the client gave itself.'),
-  mode: z.string(),
-})
-
 export const detachReportSchema = z
   .object({
     volume: z.string(),
-    sessions: z.array(holderSchema),
+    sessions: z.array(holderSchema.pick({ session: true, client: true, mode: true })),
     possible: z.boolean(),
     consequences: z.array(z.string()),
     alreadyEnded: z

@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import { controlRoutes } from './control-members.ts'
 import { detachRoutes } from './detach-routes.ts'
 import { errorResponse, sendError, sendNotFound } from './errors.ts'
+import { holderRoutes } from './holder-routes.ts'
 import { lossRoutes } from './loss-routes.ts'
 import type { NodeView } from './node-view.ts'
 import { withoutUnusedSchemas } from './openapi.ts'
@@ -70,6 +71,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
   await server.register(volumeRoutes(view, ask))
   await server.register(lossRoutes(view, ask))
   await server.register(detachRoutes(view))
+  await server.register(holderRoutes(view, ask))
   await server.register(controlRoutes(view, ask))
   await server.register(localRoutes(view))
   if (scrub !== undefined) await server.register(scrubRoutes(scrub))

@@ -16,7 +16,7 @@ import {
 } from '@ashlar/proto'
 import { ControlAgent } from './agent/index.ts'
 import { Bootstrap } from './bootstrap/index.ts'
-import { ControlLeader, type MakeLocalLog } from './control/index.ts'
+import { ControlLeader, type HeldSession, type MakeLocalLog } from './control/index.ts'
 import { ControlNode } from './control-node.ts'
 import { isFor } from './handlers.ts'
 import { Links, LOOPBACK_LINK } from './links.ts'
@@ -89,6 +89,15 @@ export class NodeMachine {
   /** State of raft on this store; undefined if it does not take part. */
   raftView(now: Millis): RaftView | undefined {
     return this.control?.raftView(now)
+  }
+
+  /** Sessions that hold volumes, as control's leader knows them; none where another node leads. */
+  holders(now: Millis): HeldSession[] {
+    const views = this.control?.leader.holders(now) ?? []
+    return views.map(({ session, owner, heardMsAgo, link }) => {
+      const through = link === undefined ? undefined : this.links.storeOf(link)
+      return { session, owner, heardMsAgo, through }
+    })
   }
 
   /** Index of the last entry that raft delivered here; 0 without raft. */

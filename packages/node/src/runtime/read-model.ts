@@ -15,6 +15,7 @@ import {
 } from '@ashlar/proto'
 import type { NodeView, PeerStatus, Readiness, VerifiedBlock } from '../admin/index.ts'
 import type { InsecureListener } from '../config/index.ts'
+import type { HeldSession } from '../core/control/index.ts'
 import type { Input } from '../core/machine.ts'
 import type { NodeMachine } from '../core/node-machine.ts'
 import type { RaftView } from '../core/raft/index.ts'
@@ -163,6 +164,10 @@ export class NodeReadModel implements NodeView {
     const now = Date.now()
     const since = now - (this.runtime.now() - machine.links.lastFrame(store))
     return { ...status, state: 'silent', since, checkedAt: now, detail: 'nothing was received over a link that is up' }
+  }
+
+  holders(): readonly HeldSession[] {
+    return this.runtime.machine?.holders(this.runtime.now()) ?? []
   }
 
   localExtents(): readonly ExtentStatus[] {

@@ -67,6 +67,7 @@ describe('the cluster', () => {
       featureLevel: 0,
       featureLevelWaitsFor: [2, 3].map((n) => `n${n}, whose build supports level 0: upgrade it`),
       reasons: [],
+      holders: [],
       insecure: [],
       notResponding: [],
       todo: [2, 3].map((n) => `upgrade n${n}, whose build supports feature level 0 only`),
@@ -346,7 +347,15 @@ describe('volumes', () => {
     )
     assert.deepEqual(
       [volume.holders, volume.generation],
-      [[{ session: 5, client: 'gateway on host', mode: 'exclusive' }], 4],
+      [
+        [
+          {
+            ...{ session: 5, client: 'gateway on host', mode: 'exclusive' },
+            ...{ owner: null, since: null, lastHeardMs: null, through: null },
+          },
+        ],
+        4,
+      ],
     )
   })
 

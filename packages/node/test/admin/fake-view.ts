@@ -172,6 +172,12 @@ export class FakeView implements NodeView {
     return undefined
   }
 
+  held: ReturnType<NodeView['holders']> = []
+
+  holders(): ReturnType<NodeView['holders']> {
+    return this.held
+  }
+
   hears(store: StoreId): boolean {
     return !this.silent.has(store) && this.map.nodes.get(store)?.state !== 'down'
   }
