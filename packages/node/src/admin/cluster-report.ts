@@ -44,7 +44,7 @@ export function clusterFrom({ view, locals, extents, heard }: Evidence): Cluster
     locals,
     nodes.map(({ store }) => store),
   )
-  const reasons = [...clusterReasons(view, contact, nodes), ...restoringReasons(contact, locals), ...short]
+  const reasons = [...clusterReasons(view, contact, nodes), ...restoringReasons(view, contact, locals), ...short]
   if (contact.lost === undefined)
     for (const volume of volumes) reasons.push(...volume.reasons.map((reason) => `volume ${volume.name}: ${reason}`))
   // Without control no primary is named, no set changes and no lease is renewed: everything waits.
@@ -96,9 +96,9 @@ function clusterReasons(view: NodeView, { lost }: Contact, nodes: readonly NodeR
 }
 
 /** Only where control has no leader: otherwise it restores them within seconds. */
-function restoringReasons(contact: Contact, locals: PeerResponses<LocalResponse>): string[] {
+function restoringReasons(view: NodeView, contact: Contact, locals: PeerResponses<LocalResponse>): string[] {
   if (contact.lost === undefined) return []
-  return restoringVoters(contact, locals).map(
+  return restoringVoters(view, contact, locals).map(
     ({ name }) =>
       `${name} lost its copy of control's log, or part of it, and does not vote until a leader has restored it`,
   )

@@ -1,5 +1,6 @@
 import type { NodeRecord, StoreId } from '@ashlar/proto'
 import { type Contact, isCutOff, isSilent, type VoterContact } from './contact.ts'
+import { hangingDisk } from './hanging-disk.ts'
 import { type HealthState, nodeName } from './health.ts'
 import { levelsBelow } from './levels.ts'
 import type { NodeView } from './node-view.ts'
@@ -49,7 +50,7 @@ export function clusterTodo(cluster: ClusterState): string[] {
 
 /** A node that is cut off from control: who else must run, and what is left where they are gone for good. */
 export function controlTodo(view: NodeView, contact: Contact, locals: PeerResponses<LocalResponse>): string[] {
-  const restoring = restoringVoters(contact, locals)
+  const restoring = restoringVoters(view, contact, locals)
   if (!isCutOff(contact, restoring.length)) return electionTodo(view)
   const silent = contact.voters.filter(({ responds }) => !responds)
   const names = [...silent, ...restoring].map(({ name }) => name).join(', ')
@@ -61,8 +62,14 @@ export function controlTodo(view: NodeView, contact: Contact, locals: PeerRespon
 }
 
 /** Voters that respond and do not vote: what they lost of control's log comes from a leader, which too few others elect. */
-export function restoringVoters({ voters }: Contact, locals: PeerResponses<LocalResponse>): VoterContact[] {
+export function restoringVoters(
+  view: NodeView,
+  { voters }: Contact,
+  locals: PeerResponses<LocalResponse>,
+): VoterContact[] {
   return voters.filter(({ store }) => {
+    // Without a map a node requests no report, not even its own.
+    if (store === view.store) return view.controlLog?.recovering === true
     const answer = locals.get(store)
     return answer?.answered === true && answer.value.control?.recovering === true
   })
@@ -116,6 +123,8 @@ function nodesTodo({ view, nodes, locals }: ClusterState): string[] {
     const answer = locals.get(store)
     if (isSilent(view, node) || answer?.answered === false)
       return [`see why ${name} does not respond: ashlar explain node ${name}`]
+    const hanging = hangingDisk(view, locals, store)
+    if (hanging !== undefined) return [...hanging.todo]
     const isRestoring = answer?.answered === true && answer.value.control?.recovering === true
     return isRestoring || node.trust === 'suspect' ? [`see what ${name} waits for: ashlar explain node ${name}`] : []
   })

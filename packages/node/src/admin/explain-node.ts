@@ -1,4 +1,5 @@
-import { isAtLeast, type StoreId, TIMERS } from '@ashlar/proto'
+import { isAtLeast, type StoreId } from '@ashlar/proto'
+import { hangingDisk } from './hanging-disk.ts'
 import type { NodeView } from './node-view.ts'
 import { type FetchPeer, type PeerResponses, requestLocal } from './peers.ts'
 import { counted, times } from './plurals.ts'
@@ -31,7 +32,9 @@ export async function explainNode(view: NodeView, name: string, fetchPeer: Fetch
   if (node.state === 'down' && node.ready !== null && node.reason !== '')
     problems.push(`its process responds, and reports: ${node.reason}`)
   problems.push(...(node.whyDown?.because ?? []))
-  problems.push(...controlRecovery(locals, store), ...controlDisk(locals, store))
+  const hanging = hangingDisk(view, locals, store)
+  problems.push(...controlRecovery(locals, store))
+  if (hanging !== undefined) problems.push(hanging.problem)
   if (locals.get(store)?.answered === true) {
     const scrub = await explainScrub(node.api, fetchPeer)
     because.push(...scrub.because)
@@ -54,11 +57,13 @@ export async function explainNode(view: NodeView, name: string, fetchPeer: Fetch
     todo:
       node.whyDown !== null
         ? [...node.whyDown.todo, ...(isDown ? [declareLost(node.id)] : [])]
-        : node.ready === false
-          ? [readLog(view, node.id, 'which says why it is not ready')]
-          : isShort
-            ? howToFreeSpace(view, locals, [store])
-            : [],
+        : hanging !== undefined
+          ? [...hanging.todo]
+          : node.ready === false
+            ? [readLog(view, node.id, 'which says why it is not ready')]
+            : isShort
+              ? howToFreeSpace(view, locals, [store])
+              : [],
   }
 }
 
@@ -69,17 +74,4 @@ function controlRecovery(locals: PeerResponses<LocalResponse>, store: StoreId): 
   return [
     "its copy of control's log was lost or damaged: it does not vote or lead until a leader that the other voters elect has restored it; if too few voters are left for that, see `ashlar cluster recover`",
   ]
-}
-
-/** A disk that does not complete writes to control's log (amendment 28). */
-function controlDisk(locals: PeerResponses<LocalResponse>, store: StoreId): string[] {
-  const answer = locals.get(store)
-  const control = answer?.answered === true ? answer.value.control : undefined
-  const { diskWaitedMs = 0, voters = [] } = control ?? {}
-  if (diskWaitedMs <= TIMERS.logSlowMs) return []
-  const alone = voters.length === 1 && voters[0] === store
-  const meaning = alone
-    ? 'it is the only voter, so control decides nothing until it does; `ashlar cluster membership` adds voters'
-    : 'another voter leads meanwhile, if the disks of a majority work'
-  return [`its disk has not completed a write to control's log for ${Math.round(diskWaitedMs / 1000)} s: ${meaning}`]
 }

@@ -34,7 +34,7 @@ const OF_SOME_CLUSTER =
   /(?:^|: )ashlar (?:cluster (?!recover)|explain |extent |node |volume )(?!.* --(?:data-dir|server) )/
 
 /** The same actions, where every command finds the cluster of this node: that of `ashlar dev` may have any ports. */
-export function complete({ devDirectory }: NodeView, todo: readonly string[]): string[] {
+export function complete({ devDirectory }: Pick<NodeView, 'devDirectory'>, todo: readonly string[]): string[] {
   if (devDirectory === undefined) return [...todo]
   return todo.map((line) => (OF_SOME_CLUSTER.test(line) ? `${line} --data-dir ${quoted(devDirectory)}` : line))
 }

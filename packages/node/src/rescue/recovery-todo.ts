@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { quoted } from '../admin/todo.ts'
+import { complete, quoted } from '../admin/todo.ts'
 import { devDirectoryOf } from '../runtime/dev-cluster.ts'
 import type { ClusterRecovery } from './recovery-result.ts'
 
@@ -17,7 +17,7 @@ export function todoOf(recovery: Recovery, address: string | undefined): string[
     const at = address === undefined ? '' : ` --address ${address}`
     return [`stop all nodes of the cluster, then make the new one: ashlar cluster recover --from ${from}${at} --yes`]
   }
-  return [
+  const left = [
     ...starts(recovery),
     'restart programs that were connected before, other gateways too: they belong to the old cluster',
     ...losses(recovery),
@@ -27,12 +27,18 @@ export function todoOf(recovery: Recovery, address: string | undefined): string[
       .slice(0, NAMED)
       .map(({ node, store }) => `if ${node} never comes back: ashlar node lost ${mapName(store)}`),
   ]
+  return complete({ devDirectory: devDirectoryIn(recovery) }, left)
+}
+
+/** Directory of the `ashlar dev` that the stores belong to. */
+function devDirectoryIn({ stores: [first] }: Recovery): string | undefined {
+  return first === undefined ? undefined : devDirectoryOf(first.directory, basename(first.directory))
 }
 
 /** The nodes that are left first, since only they know the cluster, then the others over empty directories. */
-function starts({ stores, absentNodes }: Recovery): string[] {
-  const [first] = stores
-  const dev = first === undefined ? undefined : devDirectoryOf(first.directory, basename(first.directory))
+function starts(recovery: Recovery): string[] {
+  const { stores, absentNodes } = recovery
+  const dev = devDirectoryIn(recovery)
   const absent = [...new Set(absentNodes.map(({ node }) => node))]
   if (dev === undefined)
     return [
@@ -41,7 +47,7 @@ function starts({ stores, absentNodes }: Recovery): string[] {
     ]
   const here = stores.map(({ directory }) => basename(directory))
   const others = absent.filter((node) => !here.includes(node) && !node.includes(':') && !node.includes('-'))
-  const full = others.map((node) => join(dev, node)).filter(existsSync)
+  const full = others.map((node) => join(dev, node)).filter((path) => existsSync(join(path, 'store')))
   const again = [...here, ...others, 'gateway'].join(' ')
   return [
     ...full.map((path) => `put aside what is left of the old cluster: mv ${quoted(path)} ${quoted(`${path}.before`)}`),

@@ -123,6 +123,11 @@ describe('a volume whose extents got primaries by force', () => {
     view.controlLog = { ...log, applied: 7, snapshotIndex: 0, members, diskWaitedMs: 42_000, followers: [] }
     const call = await serve(t, view)
     const says = async () => (await call('/v1/explain/node/n1')).body.problems.join('\n')
+    for (const path of ['/v1/explain/node/n1', '/v1/cluster']) {
+      const todo = (await call(path)).body.todo.join('\n')
+      assert.match(todo, /see which threads of n1 wait for its disk \(STAT D\): ps -L .* -p \d+/, path)
+      assert.match(todo, /kill -KILL \d+/, path)
+    }
     assert.match(await says(), /has not completed a write to control's log for 42 s: another voter leads meanwhile/)
     view.controlLog = { ...view.controlLog, members: { voters: voters.slice(0, 1), learners: [] } }
     assert.match(await says(), /for 42 s: it is the only voter, so control decides nothing until it does/)
