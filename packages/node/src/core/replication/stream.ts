@@ -19,6 +19,7 @@ import {
 import type { BlockChange, Context, Link, LoadedBlock } from '../machine.ts'
 import { differingLeaves, LEAVES_AT_ONCE, LeafComparison, RUN_BYTES, sameBytes } from './comparison.ts'
 import type { ExtentState } from './extent-state.ts'
+import { knownTrust, provenUpTo } from './known-trust.ts'
 import type { PrimaryState } from './primary-state.ts'
 import { PushWindow } from './push-window.ts'
 import { ResyncSet } from './resync-set.ts'
@@ -214,12 +215,16 @@ export class OutStream {
       ctx.event('warn', 'stream-closed', { extent: this.extent.id, store: this.store, reason })
       return this.reset(ctx)
     }
-    this.comparison = new LeafComparison(differing, this.theirCommitSeq)
+    this.comparison = new LeafComparison(differing, provenUpTo(this.services, this.store, link, this.theirCommitSeq))
     this.compareNextLeaves(ctx)
   }
 
   private compareNextLeaves(ctx: Context): void {
-    if (this.comparison.behind) return this.owner.onBehind(ctx, this.store, this.theirCommitSeq)
+    if (this.comparison.behind) {
+      // Until control has its incarnation, a store may prove to be suspect, and it is compared again.
+      const isProof = knownTrust(this.services, this.store, this.link) === 'trusted'
+      return isProof ? this.owner.onBehind(ctx, this.store, this.theirCommitSeq) : this.reset(ctx)
+    }
     if (this.comparison.done) return this.startCopying(ctx)
     const leaves = this.comparison.next(LEAVES_AT_ONCE)
     if (leaves.length === 0) return

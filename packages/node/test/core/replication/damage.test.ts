@@ -362,3 +362,23 @@ test('A2.17-6: a primary that finds versions lost stops serving where another me
   alone.stopServing('a')
   assert.deepEqual(alone.host('a').released, [])
 })
+
+test('A2.17-8: a version of a suspect store that a flipped bit makes look newer ends no primary, and is overwritten', () => {
+  for (const registered of [true, false]) {
+    const world = suspectWithRot()
+    const { disk } = world.host('c')
+    disk.table.set(1, { ...disk.table.get(0), epoch: (2 ** 20) as Epoch })
+    disk.head = { ...disk.head, commitSeq: disk.head.lastSeq }
+    disk.sync()
+    // Its link may stand before the map says that this incarnation is suspect.
+    world.start('c')
+    if (!registered) world.pass(500)
+    assert.ok(!world.host('a').events.some(({ what }) => what === 'primary-behind'))
+    world.publish()
+    world.settle()
+    world.pass(500)
+    assert.deepEqual(world.grant('a').inSync, ['a', 'b', 'c'])
+    assert.deepEqual(world.host('a').released, [])
+    assert.ok(world.identical())
+  }
+})
