@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -15,7 +16,7 @@ const BLOCK = 4096
 const BLOCKS = 32
 /** These only look: a page may name them without the product. */
 const LOOKS =
-  /^ashlar (?:cluster (?:info|wait|leader show|check)|explain|dev logs|node ls|volume (?:ls|describe)|extent ls) ?/
+  /^ashlar (?:gateway ls|cluster (?:info|wait|leader show|check)|explain|dev logs|node ls|volume (?:ls|describe)|extent ls) ?/
 
 /** A page of docs/operating about one symptom: what it quotes of the product, and the commands that it gives. */
 export interface Page {
@@ -84,12 +85,7 @@ export class Operator {
 
   /** One command as a shell runs it. What it prints counts as said by the product. */
   async type(command: string, expected: readonly number[] = [0]): Promise<string> {
-    const { code, stdout, stderr } = await run('sh', ['-c', command], {
-      env: {
-        PATH: `${this.bin}:${process.env['PATH'] ?? ''}`,
-        ASHLAR_SERVER: this.cluster.info.nodes.map(({ api }) => api).join(','),
-      },
-    })
+    const { code, stdout, stderr } = await run('sh', ['-c', command], { env: this.environment })
     const said = `${stdout}${stderr}`
     this.printed += `\n$ ${command}\n${said}`
     assert.ok(expected.includes(code ?? -1), `${command}: exits ${code}\n${this.printed}`)
@@ -139,6 +135,27 @@ export class Operator {
         const at = line.indexOf(command)
         return at >= 0 && /^(?:$|[;)])/.test(line.slice(at + command.length))
       })
+  }
+
+  /** A command that goes on: it is ended with all that it started. */
+  start(command: string): AsyncDisposable & { readonly pid: number; readonly ended: Promise<void> } {
+    const env = { ...process.env, ...this.environment }
+    const child = spawn('sh', ['-c', command], { env, detached: true, stdio: 'ignore' })
+    const { pid } = child
+    assert.ok(pid !== undefined, command)
+    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+    const end = async (): Promise<void> => {
+      if (child.exitCode === null && child.signalCode === null) process.kill(-pid, 'SIGKILL')
+      await ended
+    }
+    return { pid, ended, [Symbol.asyncDispose]: end }
+  }
+
+  private get environment(): Record<string, string> {
+    return {
+      PATH: `${this.bin}:${process.env['PATH'] ?? ''}`,
+      ASHLAR_SERVER: this.cluster.info.nodes.map(({ api }) => api).join(','),
+    }
   }
 
   private get servers(): string[] {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { longest } from '../../kit/deadline.ts'
-import { DevCluster } from '../../kit/dev-cluster.ts'
+import { DevCluster, eventually, freePorts, run } from '../../kit/dev-cluster.ts'
+import { requireTool } from '../../kit/tools.ts'
 import { Operator, readPage } from './drill.ts'
 import { makeForeign } from './foreign.ts'
 
@@ -71,6 +72,26 @@ test('a data directory of another cluster', { timeout: longest(60_000) }, async 
   await operator.follow(await page('wrong-directory'), { own: [/^mv /] })
   await operator.assertData()
   await rm(`${dataDir}.other`, { recursive: true })
+})
+
+test('a volume that another gateway has open', { timeout: longest(60_000) }, async (context) => {
+  if (!requireTool(context, 'nbdcopy', 'nbdinfo')) return
+  const image = join(cluster.directory, 'demo.img')
+  await writeFile(image, Buffer.concat(await operator.writeData()))
+  const listen = `127.0.0.1:${(await freePorts(1)).nbd}`
+  await using stranger = operator.start(
+    `exec ashlar gateway run --export demo --listen ${listen} --peers ${cluster.node('n1').peer}`,
+  )
+  await eventually('the other gateway listens', async () =>
+    (await run('nbdinfo', ['--size', `nbd://${listen}/demo`])).code === 0 ? true : undefined,
+  )
+  await using _client = operator.start(`(cat ${image}; exec sleep 600) | nbdcopy - nbd://${listen}/demo`)
+  await operator.see('ashlar explain volume demo', new RegExp(`open by gateway on .* pid ${stranger.pid} `))
+  await operator.type(`nbdcopy ${image} ${cluster.nbdUri}`, [1])
+  await operator.follow(await page('volume-held', { PID: `${stranger.pid}` }), { own: [/^kill /] })
+  await stranger.ended
+  await operator.type(`nbdcopy ${image} ${cluster.nbdUri}`)
+  await operator.assertData()
 })
 
 test('a voter without its control log, while another one is down', { timeout: longest(60_000) }, async () => {
