@@ -108,7 +108,8 @@ export class NodeHost {
   /** `luckless`: of what was being synced nothing survives. */
   crash(how: { powerLoss: boolean; luckless?: boolean }): void {
     this.process?.kill(how.powerLoss, how.luckless)
-    if (!how.powerLoss) return
+    // An old directory that is refused is put back before the machine reboots: after that nothing tells (decision 16).
+    if (!how.powerLoss || this.refuses) return
     // After the last that reached the disk: the boot mark is in memory and is gone with it.
     this.boot += 1
     this.disk.log.losePower()
