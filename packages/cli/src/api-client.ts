@@ -181,8 +181,9 @@ function forcePath(volume: string, extent: number): string {
 }
 
 /**
- * The response, or why there is none where nothing was done, so that the next server may be tried. `hasNext`: a read also passes
- * over a server that is silent, or breaks the connection off.
+ * Returns the response, or a reason when the server cannot have received the request, so that the caller tries the next
+ * server. `hasNext`: a read also returns a reason when the server is silent or the connection breaks. Throws for any
+ * other failure.
  */
 async function send(server: string, path: string, request: Request, hasNext: boolean): Promise<Response | string> {
   const { method = 'GET', body, timeoutMs = REQUEST_TIMEOUT_MS } = request

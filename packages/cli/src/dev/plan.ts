@@ -48,7 +48,7 @@ const PEER_PORT_DISTANCE = 100
 const MAX_NODES = PEER_PORT_DISTANCE
 /**
  * Keeps memory use low: buffers of up to a mebibyte are allocated and freed all the time, and glibc would keep a heap for each
- * of eight threads, V8 three young generations of 32 MiB. docs/benchmarks.md has what each is worth.
+ * of eight threads, V8 three young generations of 32 MiB. docs/benchmarks.md has what they save.
  */
 export const PROCESS_ENVIRONMENT = {
   NODE_OPTIONS: '--max-semi-space-size=4',

@@ -153,8 +153,8 @@ export class WsConnection {
       throw new AshlarError('BAD_FRAME', `a first frame of ${data.length} bytes; at most ${HELLO_MAX_BYTES}`)
     const messages = decodeFrame(data, this.#wire)
     for (const message of messages) {
-      // Bytes of a read are checked where they arrive: a bad answer costs its connection, and the request is sent
-      // again.
+      // Bytes of a read are checked on arrival: a response that does not match closes its connection, and the request
+      // is sent again.
       if (!verifyChecksums(message)) throw new AshlarError('CHECKSUM', 'bytes of a read do not match their checksum')
     }
     return messages

@@ -164,7 +164,7 @@ export type Input =
   | { readonly type: 'received'; readonly link: Link; readonly message: Message }
   /** Completion of `commit`. */
   | { readonly type: 'committed'; readonly token: Token }
-  /** The store had a write error and acknowledges nothing from now on. The process ends or reopens the store. */
+  /** The store had a write error and acknowledges nothing from now on. The process ends; the store is compared at its next start. */
   | { readonly type: 'store-failed'; readonly reason: string; readonly kind?: 'disk-full' }
   /** Damaged blocks found by a scrub or for the API: no machine requested them. */
   | { readonly type: 'damage-found'; readonly extent: ExtentId; readonly blocks: readonly LoadedBlock[] }

@@ -7,9 +7,9 @@ export function checksum(bytes: Uint8Array): number {
 }
 
 /**
- * True when the block bytes of a message match the checksums that it carries. Covers replicate, push, read-done and
- * fetched-block. A write needs `verifyWrite`, since its parts depend on the block size of the volume. Every other kind
- * has no block bytes and is true.
+ * True when the block bytes of replicate, push, read-done or fetched-block match their checksums. A write is true here
+ * without a check: its parts depend on the block size, so `verifyWrite` checks it. Other kinds have no block bytes and
+ * are true.
  */
 export function verifyChecksums(message: AnyMessage): boolean {
   switch (message.type) {

@@ -117,8 +117,8 @@ export function optional<T>(shape: Shape<T>): Shape<T> {
 }
 
 /**
- * A field, or an arm of `variants`, that wire versions before `wire` do not have. A field is optional by that: absent
- * on older links, whatever the sender has and whatever stands in its place.
+ * Wire versions before `wire` do not have this field, or arm of `variants`. On such a link the field is neither written
+ * nor read, whatever is at its position; the arm is refused as BAD_FRAME.
  */
 export function since<T>(wire: number, shape: Shape<T>): Shape<T> {
   return { ...shape, optional: true, since: wire }

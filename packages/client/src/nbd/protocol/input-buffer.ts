@@ -13,7 +13,7 @@ export class InputBuffer {
 
   /** Copies bytes in. */
   append(bytes: Uint8Array): void {
-    if (this.#end + bytes.length > this.#bytes.length) this.#howToFreeSpace(bytes.length)
+    if (this.#end + bytes.length > this.#bytes.length) this.#makeSpace(bytes.length)
     this.#bytes.set(bytes, this.#end)
     this.#end += bytes.length
   }
@@ -33,7 +33,7 @@ export class InputBuffer {
     return skipped
   }
 
-  #howToFreeSpace(extra: number): void {
+  #makeSpace(extra: number): void {
     const needed = this.length + extra
     const target = needed > this.#bytes.length / 2 ? new Uint8Array(2 * needed) : this.#bytes
     target.set(this.#bytes.subarray(this.#start, this.#end))

@@ -13,11 +13,11 @@ export interface RaftOptions {
   readonly messageBytes: number
   /** Messages with entries on their way to one follower. */
   readonly messagesInFlight: number
-  /** A snapshot is taken when this many entries were handed over since the last one, */
+  /** A snapshot is taken after this many entries since the last one, whatever their size. */
   readonly snapshotEntries: number
   /**
-   * or when they take this many bytes, and no less than the last snapshot: so that more is never written than twice the
-   * log.
+   * It is also taken once those entries take this many bytes and at least the bytes of the last snapshot, so that this
+   * rule writes no more bytes of snapshots than of entries.
    */
   readonly snapshotBytes: number
   /** Entries before the snapshot that stay in memory for followers that lag a little. */

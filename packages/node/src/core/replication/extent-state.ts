@@ -84,8 +84,8 @@ export class ExtentState {
    * Seq of the next write. A timeline that a forced promotion began leaves a gap larger than the timeline before can
    * have used, so that commits of the old timeline, as stores remember them, never reach into the new one (A2.10).
    */
-  nextSeq(historyEpoch: Epoch): Seq {
-    return (this.lastSeq + (this.lastEpoch < historyEpoch ? TIMELINE_GAP : 1)) as Seq
+  nextSeq(timelineEpoch: Epoch): Seq {
+    return (this.lastSeq + (this.lastEpoch < timelineEpoch ? TIMELINE_GAP : 1)) as Seq
   }
 
   /** First block and number of blocks that a byte range touches. */

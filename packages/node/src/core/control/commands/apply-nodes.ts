@@ -34,8 +34,8 @@ export function* applyRegister(state: MapState, registration: Register): Steps<C
 
   const sameIncarnation = known !== undefined && isSameIncarnation(known, registration)
   // The counter of a copy rises with each start too, and may pass the last one that was seen.
-  const doubted = !sameIncarnation && state.copied.has(registration.store)
-  const command: Register = doubted ? { ...registration, trust: 'suspect' } : registration
+  const wasCopied = !sameIncarnation && state.copied.has(registration.store)
+  const command: Register = wasCopied ? { ...registration, trust: 'suspect' } : registration
   putRegistered(state, command, known)
   const live: Live = new Set([...command.live, command.store])
   yield* supersede(state, command, live)
@@ -43,7 +43,7 @@ export function* applyRegister(state: MapState, registration: Register): Steps<C
     yield* replaceEarlierIncarnation(state, command.store, command.incarnation.counter, live)
   if (command.trust === 'suspect' && !sameIncarnation) yield* giveUp(state, command.store, live)
   // Where the store is in sync again it was compared, so its next incarnation is trusted as this one is.
-  if (doubted && !countsAnywhere(state, command.store)) state.copied.delete(command.store)
+  if (wasCopied && !countsAnywhere(state, command.store)) state.copied.delete(command.store)
   if (isTrusted(state, command.store)) yield* serveWaiting(state, command.store, live)
   else yield* reconcileWaiting(state, command.store, live)
   return done()

@@ -209,9 +209,9 @@ function rebuildExtent(
 }
 
 /**
- * No given store has a replica that may count: the extent waits until an operator forces a promotion (A2.18-6).
- * `former`: as many stores as it has replicas, which fill up its assignments where fewer are given, since a set that is
- * shorter than minInSync would never be served. Others take the places of absent stores.
+ * No given store has a replica that may count: the extent waits until an operator forces a promotion (A2.18-6). It keeps
+ * as many assignments as `former` has, since a set shorter than minInSync is never served. They go to stores with a head
+ * of it, then to other given stores, then to those of `former`.
  */
 function missingExtent(
   id: ExtentId,

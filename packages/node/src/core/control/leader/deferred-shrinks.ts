@@ -13,8 +13,8 @@ export interface DeferredShrink {
 }
 
 /**
- * Amendment 11: a new primary of an extent that was not served evicts in-sync stores that have not registered only
- * after 10 s. After a power loss the first store would otherwise evict those that are still starting.
+ * A2.8-11: a new primary of an extent that was not served evicts in-sync stores that have not registered only after
+ * `TIMERS.unregisteredGraceMs`. After a power loss the first store would otherwise evict those that are still starting.
  */
 export class DeferredShrinks {
   private readonly graceUntil = new Map<ExtentId, Millis>()
