@@ -43,7 +43,12 @@ export function readVersion(source: Buffer, at: number): BlockVersion {
   }
 }
 
-/** The version in a `v` value, or undefined when it does not have the length of one. */
+/**
+ * The version in a `v` value, or undefined when it does not have the length of one, or has numbers that a flipped bit made too
+ * large to be sent to a peer: it counts as lost (A2.17-5).
+ */
 export function decodeVersion(value: Uint8Array): BlockVersion | undefined {
-  return value.length === VERSION_BYTES ? readVersion(asBuffer(value), 0) : undefined
+  if (value.length !== VERSION_BYTES) return undefined
+  const version = readVersion(asBuffer(value), 0)
+  return Number.isSafeInteger(version.epoch) && Number.isSafeInteger(version.seq) ? version : undefined
 }
