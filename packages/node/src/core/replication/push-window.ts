@@ -5,8 +5,8 @@ const DROP_AT = 1024
 
 /**
  * Copied blocks in flight to one replica, numbered from 1 on in the order in which they were sent, and the bytes in
- * flight or being read for it (A2.9-2). The copy stays within the window; a new write passes it by at most one
- * block. A discard makes hundreds of thousands of entries, so an entry costs O(1).
+ * flight or being read for it (A2.9-2). The copy stays within the window; new writes go out at once, so that the set
+ * only shrinks. A discard makes hundreds of thousands of entries, so an entry costs O(1).
  */
 export class PushWindow {
   private sent: Bytes[] = []

@@ -318,15 +318,6 @@ export class OutStream {
   }
 
   /**
-   * A block that the replica had was written again. Behind a full window it goes back into the set: what is written
-   * faster than the replica takes it would queue without end, and each block goes out once for many writes (A2.9-2).
-   */
-  private pushWritten(ctx: Context, change: BlockChange): void {
-    if (this.window.bytes < LIMITS.pushWindowBytes) this.pushOrDefer(ctx, change)
-    else this.resync.add(change.block)
-  }
-
-  /**
    * A joining replica is filled only while its store has space, and a returning one until its store is full: then it
    * gets only what frees space, and the rest waits (A2.19-2). A member of the ack set gets everything (A2.19-3).
    */
@@ -367,7 +358,7 @@ export class OutStream {
     }
     for (const change of write.blocks) {
       if (this.phase === 'opening' || this.phase === 'comparing') this.resync.add(change.block)
-      else if (this.phase === 'copying' && !this.resync.onWritten(change.block)) this.pushWritten(ctx, change)
+      else if (this.phase === 'copying' && !this.resync.onWritten(change.block)) this.pushOrDefer(ctx, change)
     }
     this.copyMore(ctx)
   }

@@ -81,17 +81,6 @@ test('while clients are served a copy to a returning replica pauses after each r
   assert.ok(world.identical())
 })
 
-test('blocks written beside a copy go out within its window, or later, and the copy ends', () => {
-  const { world, pushed, arrive } = returning(false)
-  serve(world, TICK_MS)
-  for (let block = BLOCKS; block < BLOCKS + 3 * WINDOW_BLOCKS; block++) world.ask('a', write(block, 1, block + 1))
-  world.settle()
-  assert.equal(pushed(), WINDOW_BLOCKS, 'what is written faster than the replica takes it does not queue (A2.9-2)')
-  arrive('free')
-  serve(world, 20_000)
-  assert.ok(world.identical())
-})
-
 test('a copy hangs when nothing is acknowledged any more, not when it takes long', () => {
   const { world, opens } = returning(false)
   let acks = 0
