@@ -33,9 +33,16 @@ test('a voter whose data directory was rolled back on the same boot is refused, 
   const server = cluster.info.nodes.find(({ id }) => id === leader)?.api
   assert.ok(victim !== undefined && server !== undefined)
   const copy = `${victim.dataDir}-before`
+  const starts = async () => {
+    const nodes = await cluster.json<{ id: string; startCounter: number }[]>(['node', 'ls'], server)
+    return nodes.find(({ id }) => id === victim.id)?.startCounter ?? 0
+  }
+  const before = await starts()
   await cluster.kill(victim.id)
   await cp(victim.dataDir, copy, { recursive: true })
   cluster.start(victim.id)
+  // Healthy it may be called before it is missed: control must know a start that the copy lacks.
+  await eventually('it registered again', async () => ((await starts()) > before ? true : undefined))
   await cluster.healthy('demo', 60_000, server)
 
   const bytes = new Uint8Array(randomBytes(BLOCK))

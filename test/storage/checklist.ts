@@ -97,7 +97,7 @@ export const CHECKLIST: readonly ChecklistLine[] = [
       [DAMAGE]: [
         'a flipped bit in the bytes is found on read, recorded, and cleared by an overwrite',
         'a flipped bit of a version value shows as damage or as another version, never as zeroes',
-        'a block with an older version is damaged on the first read, and requests of peers for it get no response',
+        'A2.17-6: a block with an older version is damaged on every read, and requests of peers for it get no response',
       ],
       [`${NODE}/scrub.test.ts`]: [
         'reads every block, and reports blocks with wrong or missing bytes, which are recorded on disk',

@@ -57,13 +57,19 @@ export const ENDING_MUTANTS: readonly Mutant[] = [
   {
     name: 'late-report-noted',
     rule: 'A2.23-2',
-    wrong: 'Control notes why an incarnation ended after a later one registered.',
+    wrong: 'Voters remember why an incarnation ended, and control notes it, after a later one registered.',
     edits: [
       {
         room: 'packages/node/src/core/control',
         in: 'isNews',
         find: 'counter >= node.incarnation.counter',
         replace: 'counter >= 0',
+      },
+      {
+        room: 'packages/node/src/core',
+        in: 'ReportedEnds.onLinkUp',
+        find: 'peer.counter > (this.ends.get(peer.store)?.counter ?? peer.counter)',
+        replace: 'peer.counter < 0',
       },
     ],
   },
