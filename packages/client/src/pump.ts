@@ -16,7 +16,7 @@ import type { ClientMetrics } from './metrics.ts'
 import type { Entry } from './options.ts'
 import type { ClientTransport, ClientTransportEvents } from './transport/client-transport.ts'
 
-/** An idle client renews its attachments by one tick a second. */
+/** A client with attachments renews them by one tick a second, however short its calls and the pauses between them are. */
 const RENEWAL_TICK_MS = 1000
 
 type ResultKind = ClientResult['kind']
@@ -43,8 +43,7 @@ export class ClientPump {
   #isStepping = false
   #nextToken = 1
   #ticker: NodeJS.Timeout | undefined
-  /** How often it ticks; undefined: not at all. */
-  #tickMs: number | undefined
+  #renewalTicker: NodeJS.Timeout | undefined
 
   constructor(
     options: ClientOptions,
@@ -115,6 +114,7 @@ export class ClientPump {
   async close(): Promise<void> {
     this.#step({ type: 'shut-down' })
     clearInterval(this.#ticker)
+    clearInterval(this.#renewalTicker)
     await this.#transport.close()
   }
 
@@ -161,10 +161,13 @@ export class ClientPump {
 
   /** Ticks while the machine waits for time to pass: a client without volumes costs nothing, an idle one next to nothing. */
   #keepTicking(): void {
-    const everyMs = this.#machine.isBusy ? TIMERS.tickMs : this.#machine.renews ? RENEWAL_TICK_MS : undefined
-    if (everyMs === this.#tickMs) return
-    this.#tickMs = everyMs
-    clearInterval(this.#ticker)
-    this.#ticker = everyMs === undefined ? undefined : setInterval(() => this.#step({ type: 'tick' }), everyMs)
+    this.#ticker = this.#kept(this.#ticker, this.#machine.isBusy, TIMERS.tickMs)
+    this.#renewalTicker = this.#kept(this.#renewalTicker, this.#machine.renews, RENEWAL_TICK_MS)
+  }
+
+  #kept(ticker: NodeJS.Timeout | undefined, isNeeded: boolean, everyMs: number): NodeJS.Timeout | undefined {
+    if (isNeeded) return ticker ?? setInterval(() => this.#step({ type: 'tick' }), everyMs)
+    clearInterval(ticker)
+    return undefined
   }
 }

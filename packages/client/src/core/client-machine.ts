@@ -67,7 +67,7 @@ export class ClientMachine {
     )
   }
 
-  /** While it is not busy: attachments are renewed by one tick a second. */
+  /** One tick a second renews its attachments, while it is not busy too. */
   get renews(): boolean {
     return this.#volumes.renews
   }

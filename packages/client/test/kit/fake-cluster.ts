@@ -32,6 +32,7 @@ import { FakeNode } from './fake-node.ts'
 export class FakeCluster implements AsyncDisposable {
   readonly id = '00000000-0000-4000-8000-00000000c1a5' as ClusterId
   readonly nodes: FakeNode[] = []
+  featureLevel = 0
   /** Operations that were carried out, `session/op`, in order; each may be there once. */
   readonly applied: string[] = []
   readonly #known: Set<string> = new Set()
@@ -78,6 +79,7 @@ export class FakeCluster implements AsyncDisposable {
       volumes: [...this.#volumes.values()],
       extents: [...this.#extents.values()],
       removedVolumes: this.#removed,
+      ...(this.featureLevel === 0 ? {} : { featureLevel: this.featureLevel }),
     }
   }
 
@@ -196,6 +198,7 @@ export class FakeCluster implements AsyncDisposable {
       this.#replace({ ...volume, holders: volume.holders.filter(({ session }) => session !== command.session) })
       return done('OK')
     }
+    if (command.do === 'renew-attachment') return done('OK')
     if (command.do !== 'attach' && command.do !== 'remove-volume') return done('USAGE')
     const volume = this.volume(command.name)
     if (volume === undefined) return done('NOT_FOUND')
