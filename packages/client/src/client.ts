@@ -37,7 +37,7 @@ export class ConnectedClient implements Client {
   async openVolume(name: string, options: OpenOptions = {}): Promise<OpenedVolume> {
     checkOpenOptions(name, options, this.openVolume)
     const { mode = 'exclusive', ifFree = false, takeOver: policy = ifFree ? 'free' : 'take', signal } = options
-    const call = { do: 'open', name, mode, ifFree: policy === 'free', policy, at: Date.now() } as const
+    const call = { do: 'open', name, mode, policy, at: Date.now() } as const
     const { handle, volume: record } = await this.#pump.call(call, 'opened', this.openVolume, signal)
     const volume = new OpenedVolume(this.#pump, handle, record, mode === 'read-only', (closed) =>
       this.#volumes.delete(closed),

@@ -67,7 +67,7 @@ function areApart(stage: Stage): boolean {
 
 function opened(stage: Stage, process: ClientProcess): number {
   let handle: number | undefined
-  process.call({ do: 'open', name: 'disk', mode: 'shared', ifFree: false }, (outcome) => {
+  process.call({ do: 'open', name: 'disk', mode: 'shared', policy: 'take' }, (outcome) => {
     if (outcome.ok && outcome.result.kind === 'opened') handle = outcome.result.handle
   })
   stage.until('the volume is open', () => handle !== undefined)

@@ -25,12 +25,12 @@ export class Hand {
   constructor(stage: Stage, index: number, mode?: 'exclusive' | 'shared' | 'read-only') {
     this.stage = stage
     this.host = stage.world.clients[index] as ClientHost
-    if (mode !== undefined) this.opened(this.call({ do: 'open', name: VOLUME_NAME, mode, ifFree: false }))
+    if (mode !== undefined) this.opened(this.call({ do: 'open', name: VOLUME_NAME, mode, policy: 'take' }))
   }
 
   /** Sends an exclusive open with a policy, and does not wait for its end. */
   ask(policy: AttachPolicy): Handed {
-    return this.call({ do: 'open', name: VOLUME_NAME, mode: 'exclusive', ifFree: policy === 'free', policy })
+    return this.call({ do: 'open', name: VOLUME_NAME, mode: 'exclusive', policy })
   }
 
   /** Waits for the end of an open: its code. */

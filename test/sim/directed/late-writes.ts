@@ -27,7 +27,7 @@ export function lateWrite(): readonly Violation[] {
   if (client === undefined) throw new Error('there is no client')
   const { process } = client
   let volume: number | undefined
-  process.call({ do: 'open', name: 'disk', mode: 'shared', ifFree: false }, (outcome) => {
+  process.call({ do: 'open', name: 'disk', mode: 'shared', policy: 'take' }, (outcome) => {
     if (outcome.ok && outcome.result.kind === 'opened') volume = outcome.result.handle
   })
   stage.until('the volume is open', () => volume !== undefined)

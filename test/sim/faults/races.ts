@@ -98,7 +98,7 @@ export class RaceFaults {
   private attach(): void {
     const { chance, clients, clock } = this.victims
     const { process } = chance.pick(clients)
-    process.call({ do: 'open', name: VOLUME_NAME, mode: 'exclusive', ifFree: false }, (outcome) => {
+    process.call({ do: 'open', name: VOLUME_NAME, mode: 'exclusive', policy: 'take' }, (outcome) => {
       if (!outcome.ok || outcome.result.kind !== 'opened') return
       const { handle } = outcome.result
       clock.after(chance.between(0, 500), () => process.call({ do: 'close', volume: handle }, () => {}))

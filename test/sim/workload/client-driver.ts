@@ -137,7 +137,7 @@ export class ClientDriver {
     if (this.session !== undefined) return then(this.session)
     const policy = this.policy()
     const at = Math.floor(this.world.clock.now)
-    const open = { do: 'open', name: VOLUME_NAME, mode: this.mode, ifFree: policy === 'free', policy, at } as const
+    const open = { do: 'open', name: VOLUME_NAME, mode: this.mode, policy, at } as const
     this.call(process, open, (outcome) => {
       if (process !== this.host.process) return
       if (outcome.ok && outcome.result.kind === 'opened') {

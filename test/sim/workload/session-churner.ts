@@ -68,7 +68,7 @@ export class SessionChurner {
       const command = { do: 'detach', ...unheard, fence: true } as never
       return this.call({ do: 'admin', command }, () => this.world.clock.after(20, again))
     }
-    this.call({ do: 'open', name: SESSIONS_VOLUME, mode: 'shared', ifFree: false }, (opened) => {
+    this.call({ do: 'open', name: SESSIONS_VOLUME, mode: 'shared', policy: 'take' }, (opened) => {
       if (!opened.ok || opened.result.kind !== 'opened') return void this.world.clock.after(500, again)
       const volume = opened.result.handle
       this.write(volume, (written) => this.call({ do: 'close', volume }, written.ok ? then : again))
@@ -90,7 +90,7 @@ export class SessionChurner {
   }
 
   private open(then: (volume: VolumeHandle) => void): void {
-    this.call({ do: 'open', name: SESSIONS_VOLUME, mode: 'shared', ifFree: false }, (opened) => {
+    this.call({ do: 'open', name: SESSIONS_VOLUME, mode: 'shared', policy: 'take' }, (opened) => {
       if (opened.ok && opened.result.kind === 'opened') then(opened.result.handle)
       else this.again()
     })

@@ -48,7 +48,7 @@ export class VolumeChurner {
   }
 
   private open(name: string): void {
-    this.call({ do: 'open', name, mode: 'exclusive', ifFree: false }, (opened) => {
+    this.call({ do: 'open', name, mode: 'exclusive', policy: 'take' }, (opened) => {
       if (opened.ok && opened.result.kind === 'opened') this.write(name, opened.result.handle, BLOCKS)
       else this.again()
     })

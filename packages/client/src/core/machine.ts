@@ -90,13 +90,12 @@ export type DiscardKind = 'trim' | 'zero'
 export type ClientCall =
   /** Done when a map was learned, or fails when the dial of every server failed. */
   | { readonly do: 'wait-for-map' }
-  /** `policy` absent: `free` with ifFree, else `take`. `at`: the caller's wall clock, shown as the time of the attach. */
+  /** `at`: the caller's wall clock, shown as the time of the attach. */
   | {
       readonly do: 'open'
       readonly name: string
       readonly mode: AttachMode
-      readonly ifFree: boolean
-      readonly policy?: AttachPolicy
+      readonly policy: AttachPolicy
       readonly at?: Millis
     }
   /** Waits for the volume's calls and unresolved operations, then detaches. Later calls fail with CLOSED. */

@@ -30,8 +30,7 @@ interface OpenCall {
   readonly token: CallToken
   readonly name: string
   readonly mode: AttachMode
-  readonly ifFree: boolean
-  readonly policy?: AttachPolicy
+  readonly policy: AttachPolicy
   readonly at?: Millis
 }
 
@@ -195,7 +194,7 @@ export class Volumes {
   #attach(ctx: ClientContext, call: OpenCall, mode: AttachMode): void {
     const session = new Session(sessionId(ctx))
     const opening = this.#begin(call.token)
-    const { name, ifFree, policy = ifFree ? 'free' : 'take', at: since } = call
+    const { name, policy, at: since } = call
     const { featureLevel } = this.#map.copy
     session.renews = featureLevel >= (mode === 'shared' ? FEATURES.endedSessions : FEATURES.attachPolicies)
     if (policy === 'resume' && this.#map.learned && featureLevel < FEATURES.attachPolicies)

@@ -40,7 +40,7 @@ describe('a session that shares a volume (amendment 31)', () => {
     const script = new MachineScript()
     script.featureLevel = 1
     const { a } = script.connect()
-    const token = script.call({ do: 'open', name: 'demo', mode: 'shared', ifFree: false })
+    const token = script.call({ do: 'open', name: 'demo', mode: 'shared', policy: 'take' })
     const { link, message } = script.last('admin')
     assert.ok(message.command.do === 'attach')
     script.setHolders([OTHER])

@@ -137,7 +137,7 @@ describe('opening', () => {
   test('read-only of a volume that no linked node knows fails once all of them said so', () => {
     const script = new MachineScript()
     const { a, b } = script.connect()
-    const token = script.call({ do: 'open', name: 'nothing', mode: 'read-only', ifFree: false })
+    const token = script.call({ do: 'open', name: 'nothing', mode: 'read-only', policy: 'take' })
     script.sendMap(a)
     assert.equal(script.isSettled(token), false)
     script.sendMap(b)
@@ -147,7 +147,7 @@ describe('opening', () => {
   test('exclusive waits until the map has the attachment', () => {
     const script = new MachineScript()
     const { a } = script.connect()
-    const token = script.call({ do: 'open', name: 'demo', mode: 'exclusive', ifFree: false })
+    const token = script.call({ do: 'open', name: 'demo', mode: 'exclusive', policy: 'take' })
     const { link, message } = script.last('admin')
     const session = message.command.do === 'attach' ? message.command.session : SOMEBODY
     script.attachAs(session)
@@ -160,7 +160,7 @@ describe('opening', () => {
   test('is requested from another node when the link is lost, and when there is no control leader', () => {
     const script = new MachineScript()
     script.connect()
-    script.call({ do: 'open', name: 'demo', mode: 'exclusive', ifFree: false })
+    script.call({ do: 'open', name: 'demo', mode: 'exclusive', policy: 'take' })
     const first = script.last('admin')
     script.adminDone(first.link, first.message.request, 'NO_CONTROL')
     script.pass(200)
@@ -174,7 +174,7 @@ describe('opening', () => {
   test('says what control said last when time runs out', () => {
     const script = new MachineScript({ ioTimeoutMs: 1000 })
     script.connect()
-    const token = script.call({ do: 'open', name: 'demo', mode: 'exclusive', ifFree: false })
+    const token = script.call({ do: 'open', name: 'demo', mode: 'exclusive', policy: 'take' })
     const { link, message } = script.last('admin')
     script.adminDone(link, message.request, 'NO_CONTROL')
     script.pass(1000)
@@ -184,7 +184,7 @@ describe('opening', () => {
   test('fails with the code and the words of control', () => {
     const script = new MachineScript()
     script.connect()
-    const token = script.call({ do: 'open', name: 'demo', mode: 'exclusive', ifFree: true })
+    const token = script.call({ do: 'open', name: 'demo', mode: 'exclusive', policy: 'free' })
     const { link, message } = script.last('admin')
     script.adminDone(link, message.request, 'ATTACHED')
     script.assertFailed(token, 'ATTACHED')
@@ -193,7 +193,7 @@ describe('opening', () => {
   test('that was aborted releases an attachment that was made nevertheless', () => {
     const script = new MachineScript()
     script.connect()
-    const token = script.call({ do: 'open', name: 'demo', mode: 'exclusive', ifFree: false })
+    const token = script.call({ do: 'open', name: 'demo', mode: 'exclusive', policy: 'take' })
     const { link, message } = script.last('admin')
     script.input({ type: 'abandon', token })
     script.assertFailed(token, 'ABORTED')
@@ -204,7 +204,7 @@ describe('opening', () => {
   test('that is aborted while it waits for the map releases its attachment', () => {
     const script = new MachineScript()
     script.connect()
-    const token = script.call({ do: 'open', name: 'demo', mode: 'exclusive', ifFree: false })
+    const token = script.call({ do: 'open', name: 'demo', mode: 'exclusive', policy: 'take' })
     const { link, message } = script.last('admin')
     script.attachAs(message.command.do === 'attach' ? message.command.session : SOMEBODY)
     script.adminDone(link, message.request, 'OK')
@@ -217,7 +217,7 @@ describe('opening', () => {
     const sessions = (seed: number): number[] => {
       const script = new MachineScript({ seed })
       script.connect()
-      for (let open = 0; open < 3; open++) script.call({ do: 'open', name: 'demo', mode: 'exclusive', ifFree: false })
+      for (let open = 0; open < 3; open++) script.call({ do: 'open', name: 'demo', mode: 'exclusive', policy: 'take' })
       return script.all('admin').map(({ message: { command } }) => (command.do === 'attach' ? command.session : 0))
     }
     assert.equal(new Set([...sessions(1), ...sessions(2), ...sessions(2 ** 32 + 1)]).size, 9)
@@ -274,7 +274,7 @@ describe('closing', () => {
     const pending = [
       script.write(volume, 0, 4096),
       script.call({ do: 'list-volumes' }),
-      script.call({ do: 'open', name: 'demo', mode: 'exclusive', ifFree: false }),
+      script.call({ do: 'open', name: 'demo', mode: 'exclusive', policy: 'take' }),
     ]
     script.input({ type: 'shut-down' })
     for (const token of pending) script.assertFailed(token, 'CLOSED')

@@ -134,7 +134,7 @@ export class MachineScript {
 
   /** Attaches the volume as control would, and gives the machine's handle of it. */
   open(mode: 'exclusive' | 'read-only' | 'shared' = 'exclusive'): VolumeHandle {
-    const token = this.call({ do: 'open', name: 'demo', mode, ifFree: false })
+    const token = this.call({ do: 'open', name: 'demo', mode, policy: 'take' })
     if (mode !== 'read-only') {
       const { link, message } = this.last('admin')
       assert.equal(message.command.do, 'attach')
