@@ -131,11 +131,11 @@ export class NodeMachine {
   /** Handles one input at a moment of the monotonic clock; the shell executes the effects in order. */
   step(now: Millis, input: Input): readonly Effect[] {
     const effects: Effect[] = []
+    const ctx = this.context(now, effects)
     if (input.type === 'ending') {
-      this.end(this.context(now, effects), input)
+      this.end(ctx, input)
       return effects
     }
-    const ctx = this.context(now, effects)
     this.links.onStep(now)
     this.onInput(ctx, input)
     this.endStep(ctx)
